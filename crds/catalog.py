@@ -1,0 +1,51 @@
+"""Every kind the house knows, found by the names people use for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from crds.kind import Kind
+from crds.kinds.event import EVENT
+from crds.kinds.join_token import JOIN_TOKEN
+from crds.kinds.namespace import NAMESPACE
+from crds.kinds.service import SERVICE
+from crds.kinds.user import CREDENTIAL, USER
+from crds.kinds.worker import WORKER
+
+CORE_KINDS: tuple[Kind[Any], ...] = (NAMESPACE, EVENT, WORKER, SERVICE, USER, CREDENTIAL, JOIN_TOKEN)
+
+
+class Catalog:
+    """The kinds of one cloud: the core ones and those the managed services bring."""
+
+    def __init__(self, kinds: Iterable[Kind[Any]] = CORE_KINDS) -> None:
+        self._kinds: dict[tuple[str, str], Kind[Any]] = {}
+        for kind in kinds:
+            self.add(kind)
+
+    def add(self, kind: Kind[Any]) -> None:
+        """Make `kind` known. Raises ValueError when another kind already has its place."""
+        place = (kind.group, kind.plural)
+        if place in self._kinds and self._kinds[place] is not kind:
+            raise ValueError(f"two kinds claim {kind.resource}")
+        self._kinds[place] = kind
+
+    def __iter__(self) -> Iterator[Kind[Any]]:
+        return iter(self._kinds.values())
+
+    def find(self, group: str, plural: str) -> Kind[Any] | None:
+        """The kind served at that place, or None."""
+        return self._kinds.get((group, plural))
+
+    def of(self, api_version: str, kind: str) -> Kind[Any] | None:
+        """The kind a manifest names, or None."""
+        return next((k for k in self if k.api_version == api_version and k.name == kind), None)
+
+    def called(self, word: str) -> Kind[Any] | None:
+        """The kind a person means by `workers`, `worker`, `wk`, `Worker` or `workers.aerekos.cloud`."""
+        lowered = word.lower()
+        for kind in self:
+            if lowered in {kind.plural, kind.singular, kind.resource, kind.name.lower(), *kind.short_names}:
+                return kind
+        return None

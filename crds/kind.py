@@ -1,0 +1,111 @@
+"""What can exist. A Kind ties a name on the wire to the models that read it and the columns that show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+import orjson
+from pydantic import Field
+
+from crds.meta import ObjectKey, ObjectMeta, Spec, Status
+from crds.model import Model
+
+GROUP = "aerekos.cloud"
+VERSION = "v1"
+
+
+class Manifest(Model):
+    """Any resource as written: what it is, and its metadata. Kinds without spec/status add their own fields."""
+
+    api_version: str = ""
+    kind: str = ""
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+StatusT = TypeVar("StatusT", bound=Status)
+M = TypeVar("M", bound=Manifest)
+
+
+class Resource(Manifest, Generic[SpecT, StatusT]):
+    """A resource with what is wanted (spec) and what was seen (status)."""
+
+    spec: SpecT
+    status: StatusT
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table. `path` is a dotted path (`status.phase`, `spec.items[0].name`).
+
+    `priority` 0 is always shown, 1 only in wide output. `type` follows OpenAPI; `date` prints an age.
+    """
+
+    name: str
+    path: str
+    type: Literal["string", "integer", "number", "boolean", "date"] = "string"
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[M]):
+    """One kind of resource.
+
+    `internal` kinds hold sealed material: only the identity that `grants` names may touch them, and
+    no listing, dashboard or export shows them to people.
+    """
+
+    name: str
+    plural: str
+    model: type[M]
+    group: str = GROUP
+    version: str = VERSION
+    singular: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    namespaced: bool = True
+    has_status: bool = True
+    scale_path: str | None = None
+    internal: bool = False
+    columns: tuple[Column, ...] = ()
+    description: str = ""
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, or just the version for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """`plural.group`, the name errors and `kubectl` use."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def key(self, name: str, namespace: str | None = None) -> ObjectKey:
+        """Where a resource of this kind lives. The namespace is dropped for kinds that live in none."""
+        return ObjectKey(self.group, self.plural, (namespace or "default") if self.namespaced else "", name)
+
+    def parse(self, body: bytes | dict[str, Any]) -> M:
+        """The typed resource. Strict: `"3"` is no number. Raises pydantic.ValidationError."""
+        text = body if isinstance(body, bytes) else orjson.dumps(body)
+        return self.model.model_validate_json(text, strict=True)
+
+    def new(self, name: str, *, namespace: str | None = None, **fields: Any) -> M:
+        """A resource ready to be created."""
+        meta = ObjectMeta(name=name, namespace=namespace if self.namespaced else None)
+        return self.model(api_version=self.api_version, kind=self.name, metadata=meta, **fields)
+
+    @cached_property
+    def spec_default(self) -> bool:
+        """Whether an absent spec means an empty one (no field of it is mandatory)."""
+        field = self.model.model_fields.get("spec")
+        annotation = field.annotation if field else None
+        fields = getattr(annotation, "model_fields", {})
+        return not any(each.is_required() for each in fields.values())
+
+
+def key_of(kind: Kind[Any], resource: Manifest) -> ObjectKey:
+    """Where `resource` lives."""
+    return kind.key(resource.metadata.name, resource.metadata.namespace)

@@ -1,0 +1,68 @@
+"""Event: something that happened to a resource, told for people (Kubernetes core/v1 Event)."""
+
+from __future__ import annotations
+
+from crds.kind import Column, Kind, Manifest
+from crds.model import MicroTimestamp, Model, Timestamp
+
+
+class ObjectReference(Model):
+    """Which resource the event is about."""
+
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    uid: str | None = None
+    api_version: str | None = None
+    resource_version: str | None = None
+    field_path: str | None = None
+
+
+class EventSource(Model):
+    component: str | None = None
+    host: str | None = None
+
+
+class EventSeries(Model):
+    count: int | None = None
+    last_observed_time: MicroTimestamp | None = None
+
+
+class Event(Manifest):
+    """`type` is `Normal` or `Warning`; `count` says how often the same thing happened since `firstTimestamp`."""
+
+    involved_object: ObjectReference
+    reason: str | None = None
+    message: str | None = None
+    type: str | None = None
+    source: EventSource | None = None
+    first_timestamp: Timestamp | None = None
+    last_timestamp: Timestamp | None = None
+    count: int | None = None
+    event_time: MicroTimestamp | None = None
+    series: EventSeries | None = None
+    action: str | None = None
+    related: ObjectReference | None = None
+    reporting_component: str | None = None
+    reporting_instance: str | None = None
+
+
+EVENT = Kind(
+    name="Event",
+    plural="events",
+    group="",
+    singular="event",
+    short_names=("ev",),
+    model=Event,
+    has_status=False,
+    description="Something that happened to a resource. Kept for an hour.",
+    columns=(
+        Column("Last Seen", "lastTimestamp", type="date"),
+        Column("Type", "type"),
+        Column("Reason", "reason"),
+        Column("Object", "involvedObject.name"),
+        Column("Message", "message"),
+        Column("Count", "count", type="integer", priority=1),
+        Column("Source", "source.component", priority=1),
+    ),
+)

@@ -1,0 +1,42 @@
+"""Namespace: a room for names. Deleting one deletes what is in it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from crds.kind import Column, Kind, Resource
+from crds.meta import Spec, Status
+
+
+class NamespaceSpec(Spec):
+    """`finalizers` is Kubernetes's own field; we accept it and do not use it."""
+
+    finalizers: list[str] | None = None
+
+
+class NamespaceStatus(Status):
+    phase: Literal["Active", "Terminating"] = "Active"
+
+
+class Namespace(Resource[NamespaceSpec, NamespaceStatus]):
+    spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
+    status: NamespaceStatus = Field(default_factory=NamespaceStatus)
+
+
+NAMESPACE = Kind(
+    name="Namespace",
+    plural="namespaces",
+    group="",
+    singular="namespace",
+    short_names=("ns",),
+    namespaced=False,
+    model=Namespace,
+    description="A room for names. Deleting a namespace deletes everything in it.",
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Status", "status.phase"),
+        Column("Age", "metadata.creationTimestamp", type="date"),
+    ),
+)

@@ -1,0 +1,77 @@
+"""User: somebody who may log in. Seeded from settings or made by an admin; nobody registers.
+
+Credential holds what a user proves themselves with. It is internal: no listing shows it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from crds.kind import Column, Kind, Resource
+from crds.meta import Spec, Status
+from crds.model import Timestamp
+from crds.names import DnsLabel
+
+Role = Literal["admin", "editor", "viewer"]
+
+
+class UserSpec(Spec):
+    """`namespace` is where this user's AWS calls land; each namespace is one AWS account."""
+
+    display_name: str = ""
+    roles: Annotated[list[Role], Field(min_length=1)]
+    namespace: DnsLabel = "default"
+    disabled: bool = False
+
+
+class UserStatus(Status):
+    last_login_at: Timestamp | None = None
+
+
+class User(Resource[UserSpec, UserStatus]):
+    spec: UserSpec
+    status: UserStatus = Field(default_factory=UserStatus)
+
+
+USER = Kind(
+    name="User",
+    plural="users",
+    singular="user",
+    categories=("aerekos",),
+    namespaced=False,
+    model=User,
+    description="Somebody who may log in.",
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Roles", "spec.roles"),
+        Column("Disabled", "spec.disabled", type="boolean"),
+        Column("Age", "metadata.creationTimestamp", type="date"),
+    ),
+)
+
+
+class CredentialSpec(Spec):
+    """`passwordHash` is `scrypt$n$r$p$salt$hash`, salt and hash in base64."""
+
+    password_hash: str
+    one_time: bool = False
+
+
+class Credential(Resource[CredentialSpec, Status]):
+    spec: CredentialSpec
+    status: Status = Field(default_factory=Status)
+
+
+CREDENTIAL = Kind(
+    name="Credential",
+    plural="credentials",
+    singular="credential",
+    namespaced=False,
+    internal=True,
+    has_status=False,
+    model=Credential,
+    description="What a user logs in with. Internal.",
+    columns=(Column("Name", "metadata.name"),),
+)

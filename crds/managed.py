@@ -1,0 +1,66 @@
+"""What a managed service says of itself: the front page of its folder.
+
+Kept light on purpose: the conductor reads every manifest at start, so a manifest imports kinds and
+nothing that serves them. The heavy parts are named as `package.module:attribute` and loaded by the
+service's own process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from crds.kind import Kind
+from crds.probes import HttpGet, Probe, Probes
+
+
+def default_probes() -> Probes:
+    """Half a second to notice; three misses of liveness mean it hangs."""
+    return Probes(
+        liveness=Probe(
+            http_get=HttpGet(path="/health"), period_seconds=1, timeout_seconds=1, failure_threshold=3
+        ),
+        readiness=Probe(
+            http_get=HttpGet(path="/ready"), period_seconds=1, timeout_seconds=1, failure_threshold=2
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the service's own identity may do to which resources (Kubernetes RBAC verbs)."""
+
+    kind: str
+    verbs: tuple[str, ...]
+    group: str = "aerekos.cloud"
+
+
+@dataclass(frozen=True)
+class ManagedService:
+    """One managed service.
+
+    name: folder and `spec.managed` value, `key_manager`; its Service is called `key-manager`.
+    app: `module:factory` of the ASGI application, called with `services.sdk.instance.Instance`.
+    reconcilers: `module:attribute` of each reconciler that runs inside the service's process.
+    speaks: AWS signing names it answers (`kms`), taken from the SigV4 credential scope.
+    needs: managed services that must be Ready before it starts.
+    secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
+    """
+
+    name: str
+    title: str
+    summary: str
+    app: str
+    kinds: tuple[Kind[Any], ...] = ()
+    reconcilers: tuple[str, ...] = ()
+    speaks: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    starts_enabled: bool = False
+    probes: Probes = field(default_factory=default_probes)
+
+    @property
+    def service_name(self) -> str:
+        """The name of its Service resource: `key-manager`."""
+        return self.name.replace("_", "-")

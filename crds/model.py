@@ -1,0 +1,38 @@
+"""The base of every record on the wire: camelCase outside, snake_case inside, unknown fields refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """One JSON object. Field names are camelCase on the wire (Kubernetes API conventions)."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        validate_assignment=False,
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON form: camelCase keys, absent instead of null."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def rfc3339(moment: datetime) -> str:
+    """`2026-01-02T03:04:05Z`: whole seconds, UTC, as Kubernetes writes `metav1.Time`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(moment: datetime) -> str:
+    """`2026-01-02T03:04:05.000006Z`, as Kubernetes writes `metav1.MicroTime`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+MicroTimestamp = Annotated[datetime, PlainSerializer(rfc3339_micro, return_type=str, when_used="json")]

@@ -1,0 +1,70 @@
+"""What a name may look like (RFC 1123), and how to say what is wrong with one."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+LABEL_MAX = 63
+SUBDOMAIN_MAX = 253
+
+
+def label_fault(name: str) -> str | None:
+    """Why `name` is no DNS label, or None when it is one."""
+    if len(name) > LABEL_MAX:
+        return f"must be no more than {LABEL_MAX} characters"
+    if not _LABEL.fullmatch(name):
+        return (
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+            "and must start and end with an alphanumeric character (e.g. 'my-name' or '123-abc')"
+        )
+    return None
+
+
+def subdomain_fault(name: str) -> str | None:
+    """Why `name` is no DNS subdomain (labels joined by dots), or None when it is one."""
+    if len(name) > SUBDOMAIN_MAX:
+        return f"must be no more than {SUBDOMAIN_MAX} characters"
+    if not _SUBDOMAIN.fullmatch(name):
+        return (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+            "and must start and end with an alphanumeric character (e.g. 'example.com')"
+        )
+    return None
+
+
+def label_key_fault(key: str) -> str | None:
+    """Why `key` cannot name a label or annotation (`[prefix/]name`), or None."""
+    prefix, slash, name = key.rpartition("/")
+    if slash and (fault := subdomain_fault(prefix)):
+        return f"prefix part {fault}"
+    if len(name) > LABEL_MAX or not _LABEL_NAME.fullmatch(name):
+        return (
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
+            f"an alphanumeric character, at most {LABEL_MAX} characters (e.g. 'MyName' or 'my.name')"
+        )
+    return None
+
+
+def label_value_fault(value: str) -> str | None:
+    """Why `value` cannot be a label's value, or None. Empty is allowed."""
+    if value and (len(value) > LABEL_MAX or not _LABEL_NAME.fullmatch(value)):
+        return (
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+            f"at most {LABEL_MAX} characters (e.g. 'MyValue' or '12345')"
+        )
+    return None
+
+
+def _checked_label(name: str) -> str:
+    if fault := label_fault(name):
+        raise ValueError(fault)
+    return name
+
+
+DnsLabel = Annotated[str, AfterValidator(_checked_label)]
