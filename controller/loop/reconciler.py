@@ -1,0 +1,68 @@
+"""What an author writes: a reconciler for one kind. The loop does everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from controller.kit.clock import Clock
+from controller.loop.outcome import Outcome
+from controller.resources.client import Resources
+from crds.kind import Kind, Manifest
+from crds.meta import ObjectKey
+
+M = TypeVar("M", bound=Manifest)
+
+
+class Reader(Protocol):
+    """The loop's own copy of what it watches: reading costs nothing and may be a moment old."""
+
+    def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M | None: ...
+
+    def list(self, kind: Kind[M], namespace: str | None = None) -> Sequence[M]: ...
+
+
+class Teller(Protocol):
+    """Writes Kubernetes Events; the same news again only raises a count."""
+
+    def tell(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
+        """Never waits and never fails: news is best effort."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a reconciler may touch."""
+
+    resources: Resources
+    seen: Reader
+    clock: Clock
+    events: Teller
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoWatch(Generic[M]):
+    """When a resource of `kind` changes, look again at the keys that `affects` names."""
+
+    kind: Kind[M]
+    affects: Callable[[M, Reader], Iterable[ObjectKey]]
+
+
+class Reconciler(Protocol[M]):
+    """Brings the world closer to one resource's spec. Calling it twice does no harm.
+
+    `resource` is this call's own copy: write what you saw into `resource.status`, and the loop saves the
+    difference in one status patch, together with the condition `Reconciled` made from the outcome.
+
+    `finalizer`: when set, the loop adds it before the first reconcile, and calls `finalize` instead of
+    `reconcile` once deletion was asked for; `done` from it removes the finalizer.
+    """
+
+    kind: Kind[M]
+    finalizer: str | None
+    also_watch: Sequence[AlsoWatch[Any]]
+
+    async def reconcile(self, resource: M, world: World) -> Outcome: ...
+
+    async def finalize(self, resource: M, world: World) -> Outcome: ...

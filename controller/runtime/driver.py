@@ -1,0 +1,112 @@
+"""What a runtime must do: observe, apply, forget. Foreign errors end here; foreign objects are never touched.
+
+A driver works on whole workloads (one Service), so that a runtime which keeps replicas itself (Swarm) and one
+which supervises single processes look the same from above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from crds.meta import ObjectKey
+from crds.probes import Probes
+
+Phase = Literal["Starting", "Running", "Ready", "BackingOff", "Stopping", "Failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """0 means no limit. CPU in cores, memory in bytes."""
+
+    cpu: float = 0.0
+    memory: int = 0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What one Service should look like in the outside world.
+
+    `revision` names the content: two workloads with the same revision run the same thing. A change of it is
+    rolled out one instance at a time, the next only when the last is ready. `replicas` is not part of it.
+    `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
+    """
+
+    key: ObjectKey
+    uid: str
+    revision: str
+    replicas: int
+    command: tuple[str, ...] = ()
+    image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    probes: Probes = field(default_factory=Probes)
+    limits: Limits = Limits()
+    stop_grace_seconds: float = 10.0
+    workers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSeen:
+    """One copy as the driver sees it. `address` is `host:port`."""
+
+    name: str
+    phase: Phase
+    ready: bool
+    revision: str
+    address: str = ""
+    worker: str = ""
+    pid: int = 0
+    restarts: int = 0
+    started_at: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something the driver saw happen to a workload: the loop looks again, people read it as an Event."""
+
+    key: ObjectKey
+    uid: str
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class DriverError(Exception):
+    """The outside world refused. `retryable` says whether the same call may work later."""
+
+    def __init__(self, message: str, *, reason: str = "RuntimeRefused", retryable: bool = True) -> None:
+        super().__init__(message)
+        self.reason, self.retryable = reason, retryable
+
+
+class Driver(Protocol):
+    """One outside world."""
+
+    name: str
+
+    async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
+        """Every instance of that workload that exists, wanted or not, ordered by name."""
+        ...
+
+    async def apply(self, workload: Workload) -> None:
+        """Take the next safe steps towards `workload`; call again when something changed. Returns quickly."""
+        ...
+
+    async def forget(self, key: ObjectKey) -> bool:
+        """Stop and remove all of it. True once nothing is left; call again until then."""
+        ...
+
+    async def known(self) -> Sequence[ObjectKey]:
+        """Every workload that carries our mark, wanted or not: what nobody wants any more is forgotten."""
+        ...
+
+    def on_news(self, listener: Callable[[News], None]) -> None:
+        """Call `listener` on the event loop whenever an instance changes state."""
+        ...
+
+    async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
+        """The last `tail` lines of each instance (or of one), oldest first. Following is the caller's loop."""
+        ...

@@ -1,0 +1,172 @@
+"""What the store remembers, and what it can be asked. Backends implement `Store`; nobody else knows SQL.
+
+Promises every backend keeps (tests/contracts/test_store.py):
+- revisions are 1, 2, 3, ... without gaps, in commit order, over all kinds;
+- a write is on disk before `write` returns, and seen by every read that starts after;
+- a change that expects another version than the newest writes nothing;
+- `follow` delivers every record once, in order, or raises Expired; a slow follower delays no writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from crds.meta import ObjectKey
+
+Verb = Literal["created", "updated", "deleted"]
+
+
+@dataclass(slots=True)
+class Record:
+    """One change of one resource. `body` is the whole resource as JSON, resourceVersion included.
+
+    For a deletion, `body` is the last state with the deletion's own revision. `previous` is the revision
+    of the record before it (0 for a creation). Treat as immutable: readers share it.
+    """
+
+    revision: int
+    key: ObjectKey
+    uid: str
+    verb: Verb
+    generation: int
+    body: bytes
+    previous: int
+    written_at: datetime
+    written_by: str
+    _object: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The resource as JSON values, parsed once. Shared: copy before changing."""
+        if self._object is None:
+            self._object = orjson.loads(self.body)
+        return self._object
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One wanted write. `body` is the whole resource (None deletes); the store sets resourceVersion.
+
+    `expect` is the revision the newest record must have: 0 means the resource must not exist.
+    """
+
+    key: ObjectKey
+    body: dict[str, Any] | None
+    expect: int
+
+
+class StoreError(Exception):
+    """Base of what the store refuses."""
+
+
+class Stale(StoreError):
+    """A change expected another version. Read again, decide again. `found` is 0 if there is none."""
+
+    def __init__(self, key: ObjectKey, expected: int, found: int) -> None:
+        super().__init__(f"{key}: expected revision {expected}, newest is {found}")
+        self.key, self.expected, self.found = key, expected, found
+
+
+class Compacted(StoreError):
+    """The history asked for is gone. `oldest` is the lowest revision that can still be asked for."""
+
+    def __init__(self, asked: int, oldest: int) -> None:
+        super().__init__(f"revision {asked} is compacted; the oldest kept is {oldest}")
+        self.asked, self.oldest = asked, oldest
+
+
+class StoreBroken(StoreError):
+    """The backend cannot write or read (disk full, file corrupt). The message names the file and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Resources as they stood at one revision, ordered by (namespace, name)."""
+
+    revision: int
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A record with the one it replaced (None for a creation): what a watcher needs for selectors."""
+
+    record: Record
+    before: Record | None
+
+
+class Follower(Protocol):
+    """Iterate to get batches of what happened, oldest first. Ends only by cancellation or Compacted."""
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]: ...
+
+
+class Store(Protocol):
+    """An ordered memory of every change. One event loop uses it; blocking work is its own business."""
+
+    @property
+    def revision(self) -> int:
+        """The newest committed revision; 0 when nothing was ever written."""
+        ...
+
+    @property
+    def oldest(self) -> int:
+        """The lowest revision whose state can still be asked for, and be followed from."""
+        ...
+
+    def get(self, key: ObjectKey) -> Record | None:
+        """The newest record of a living resource. From memory."""
+        ...
+
+    def list(self, group: str, plural: str, namespace: str | None = None) -> Snapshot:
+        """Living resources of one kind, in one namespace or all, at the newest revision. From memory."""
+        ...
+
+    async def write(self, changes: Sequence[Change], *, by: str) -> Sequence[Record]:
+        """All changes or none, durable when it returns. Each gets its own revision, consecutive.
+
+        Raises Stale when any expectation fails, StoreBroken when the disk does.
+        """
+        ...
+
+    def follow(
+        self, group: str, plural: str, *, after: int, namespace: str | None = None
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Everything that happens to that kind after revision `after`. Raises Compacted if that is too old.
+
+        Empty group and plural "*" follow every kind.
+        """
+        ...
+
+    async def get_at(self, key: ObjectKey, revision: int) -> Record | None:
+        """The resource as it stood at `revision`. Raises Compacted."""
+        ...
+
+    async def list_at(self, group: str, plural: str, namespace: str | None, revision: int) -> Snapshot:
+        """The kind as it stood at `revision`. Raises Compacted."""
+        ...
+
+    async def history(self, key: ObjectKey) -> Sequence[Record]:
+        """Every kept record of that key, oldest first (deleted ones and their successors too)."""
+        ...
+
+    async def revision_at(self, moment: datetime) -> int:
+        """The newest revision written at or before `moment`; 0 if none is kept from then."""
+        ...
+
+    async def compact(self, *, keep_after: int) -> int:
+        """Forget superseded records with a revision of at most `keep_after`, in small batches.
+
+        The state at `keep_after` and everything later stays readable. Returns how many records went.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish pending writes and let go of the files."""
+        ...
