@@ -12,6 +12,7 @@ import orjson
 from controller.resources.client import Listing, Propagation, Seen
 from crds.errors import ApiError, Unavailable, from_status
 from crds.kind import Kind, Manifest
+from crds.meta import ObjectMeta
 
 M = TypeVar("M", bound=Manifest)
 
@@ -171,6 +172,5 @@ async def _events(kind: Kind[M], response: httpx.Response) -> AsyncIterator[Seen
 
 
 def _bookmark(kind: Kind[M], meta: dict[str, Any]) -> M:
-    bare: M = kind.model.model_construct(api_version=kind.api_version, kind=kind.name)
-    bare.metadata.resource_version = meta["resourceVersion"]
-    return bare
+    metadata = ObjectMeta(resource_version=meta["resourceVersion"])
+    return kind.model.model_construct(api_version=kind.api_version, kind=kind.name, metadata=metadata)

@@ -1,0 +1,323 @@
+"""The rules of writing a resource, whoever asks: the one place where clients' wishes become store changes.
+
+Knows versions, generations, status, finalizers and deletion as Kubernetes has them. Does not know HTTP, and
+does not know who may do what: callers have asked the authorizer before.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from controller.kit.clock import Clock
+from controller.resources.patching import merge_patch
+from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
+from controller.store.records import Change, Record, Stale, Store, StoreBroken
+from crds.catalog import Catalog
+from crds.errors import (
+    AlreadyExists,
+    BadRequest,
+    Cause,
+    Conflict,
+    Forbidden,
+    InternalError,
+    Invalid,
+    NotFound,
+    not_found,
+)
+from crds.kind import Kind
+from crds.kinds.namespace import NAMESPACE
+from crds.meta import ObjectKey
+from crds.model import rfc3339
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left behind. `changed` is False when nothing was different and nothing was written."""
+
+    body: dict[str, Any]
+    record: Record | None
+    changed: bool = True
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a write is made: by whom, how strictly, and whether only as a rehearsal."""
+
+    by: str
+    dry_run: bool = False
+    validation: FieldValidation = "Warn"
+
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Registry:
+    """Creates, changes and deletes resources of any kind in the catalog."""
+
+    def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
+        self.store, self.catalog, self._clock = store, catalog, clock
+
+    def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
+        """The newest record. Raises NotFound."""
+        record = self.store.get(key)
+        if record is None:
+            raise not_found(key)
+        return record
+
+    async def create(self, kind: Kind[Any], namespace: str, body: dict[str, Any], how: How) -> Written:
+        """A new resource. Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is going)."""
+        meta = dict(body.get("metadata") or {})
+        if meta.get("resourceVersion"):
+            raise BadRequest("resourceVersion should not be set on objects to be created")
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = f"{meta['generateName']}{secrets.token_hex(3)[:5]}"
+        key = kind.key(meta.get("name") or "", namespace)
+        self._check_namespace(kind, namespace)
+        result = self._newborn(kind, key, {**body, "metadata": meta}, how)
+        record = await self._write(kind, key, result.body, expect=0, how=how)
+        return Written(record.object if record else result.body, record, warnings=result.warnings)
+
+    async def update(
+        self, kind: Kind[Any], key: ObjectKey, edit: Edit, how: How, *, subresource: str = ""
+    ) -> Written:
+        """The newest version with `edit` laid over it. `edit` gets a shared dict: it must not change it.
+
+        A version or uid that the edited body names must be the newest one's. Otherwise the edit is made again
+        when somebody else was faster. Raises NotFound, Conflict, Invalid.
+        """
+        for _ in range(_TRIES):
+            record = self.get(kind, key)
+            result = self._edited(kind, key, record.object, edit(record.object), how, subresource)
+            if result is None:
+                return Written(record.object, record, changed=False)
+            gone = _may_go(result.body)
+            change = None if gone else result.body
+            try:
+                written = await self._write(kind, key, change, expect=record.revision, how=how)
+            except Conflict:
+                continue
+            return Written(written.object if written else result.body, written, warnings=result.warnings)
+        raise Conflict(f"{key} is changing too fast; try again", key=key)
+
+    async def replace(
+        self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any], how: How, *, subresource: str = ""
+    ) -> Written:
+        """`body` in place of the version it names. Raises as `update`, and Invalid when it names none."""
+        if not (body.get("metadata") or {}).get("resourceVersion"):
+            cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+            raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
+                          causes=(cause,))  # fmt: skip
+        return await self.update(kind, key, lambda _: body, how, subresource=subresource)
+
+    async def merge(self, kind: Kind[Any], key: ObjectKey, patch: Any, how: How, *, subresource: str = "") -> Written:
+        """JSON merge patch (RFC 7386). Raises BadRequest when the patch is no object."""
+        if not isinstance(patch, dict):
+            raise BadRequest("a merge patch must be a JSON object")
+
+        def edit(current: dict[str, Any]) -> dict[str, Any]:
+            merged: dict[str, Any] = merge_patch(current, patch)
+            if "resourceVersion" not in (patch.get("metadata") or {}):
+                merged["metadata"] = {**merged["metadata"], "resourceVersion": ""}
+            return merged
+
+        return await self.update(kind, key, edit, how, subresource=subresource)
+
+    async def delete(
+        self,
+        kind: Kind[Any],
+        key: ObjectKey,
+        how: How,
+        *,
+        propagation: str = "Background",
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> Written:
+        """Ask for deletion. With finalizers the resource stays, marked, until they are gone.
+
+        Raises NotFound, Conflict when a precondition does not hold.
+        """
+        for _ in range(_TRIES):
+            record = self.get(kind, key)
+            _check_preconditions(key, record.object, uid, resource_version)
+            body = self._dying(record.object, propagation)
+            if body is record.object:
+                return Written(record.object, record, changed=False)
+            gone = _may_go(body)
+            try:
+                written = await self._write(kind, key, None if gone else body, expect=record.revision, how=how)
+            except Conflict:
+                continue
+            return Written(written.object if written else body, written)
+        raise Conflict(f"{key} is changing too fast; try again", key=key)
+
+    def _newborn(self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any], how: How) -> Checked:
+        meta = {**body["metadata"]}
+        for name in (*_SERVER_OWNED, "resourceVersion", "generation"):
+            meta.pop(name, None)
+        if kind.namespaced:
+            meta["namespace"] = key.namespace
+        else:
+            meta.pop("namespace", None)
+        check_metadata(kind, meta, key)
+        meta |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": rfc3339(self._clock.now())}
+        whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
+        if kind.has_status:
+            whole.pop("status", None)
+            _fill(kind, whole)
+        return checked(kind, whole, how.validation)
+
+    def _edited(
+        self,
+        kind: Kind[Any],
+        key: ObjectKey,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        how: How,
+        subresource: str,
+    ) -> Checked | None:
+        """The kept form of the edit, or None when nothing is different."""
+        _check_identity(kind, key, old, new)
+        whole = _status_only(old, new) if subresource == "status" else self._main_only(kind, old, new)
+        meta = whole["metadata"]
+        for name in (*_SERVER_OWNED, "namespace", "name", "resourceVersion", "generation"):
+            meta[name] = old["metadata"].get(name)
+        _check_finalizers(kind, key, old, meta)
+        result = checked(kind, {**whole, "metadata": _no_nulls(meta)}, how.validation)
+        if result.body == old:
+            return None
+        check_metadata(kind, result.body["metadata"], key)
+        if _content(result.body, kind) != _content(old, kind):
+            result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        return result
+
+    def _main_only(self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        whole = {
+            **new,
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "metadata": dict(new.get("metadata") or {}),
+        }
+        if kind.has_status:
+            if "status" in old:
+                whole["status"] = old["status"]
+            else:
+                whole.pop("status", None)
+            _fill(kind, whole)
+        return whole
+
+    def _dying(self, old: dict[str, Any], propagation: str) -> dict[str, Any]:
+        meta = dict(old["metadata"])
+        extra = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(propagation)
+        finalizers = list(meta.get("finalizers") or [])
+        if extra and extra not in finalizers and not meta.get("deletionTimestamp"):
+            finalizers.append(extra)
+            meta["finalizers"] = finalizers
+        if meta.get("deletionTimestamp"):
+            return old
+        meta["deletionTimestamp"] = rfc3339(self._clock.now())
+        meta["deletionGracePeriodSeconds"] = 0
+        meta["generation"] = meta.get("generation", 0) + 1
+        return {**old, "metadata": meta}
+
+    def _check_namespace(self, kind: Kind[Any], namespace: str) -> None:
+        if not kind.namespaced:
+            return
+        record = self.store.get(NAMESPACE.key(namespace))
+        if record is None:
+            raise NotFound(f'namespaces "{namespace}" not found', key=NAMESPACE.key(namespace))
+        # Events may still be told about what is going away.
+        if record.object["metadata"].get("deletionTimestamp") and kind.name != "Event":
+            raise Forbidden(f"namespace {namespace} is being terminated; nothing new may be made in it")
+
+    async def _write(
+        self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any] | None, *, expect: int, how: How
+    ) -> Record | None:
+        if how.dry_run:
+            if expect == 0 and self.store.get(key):
+                raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)
+            return None
+        try:
+            return (await self.store.write([Change(key, body, expect)], by=how.by))[0]
+        except Stale as stale:
+            if expect == 0:
+                raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale
+            raise Conflict(str(stale), key=key) from stale
+        except StoreBroken as broken:
+            raise InternalError(str(broken)) from broken
+
+
+def _fill(kind: Kind[Any], whole: dict[str, Any]) -> None:
+    """A status (and a spec with only optional fields) that was left out means an empty one."""
+    fields = kind.model.model_fields
+    for name in ("spec", "status"):
+        if whole.get(name) is None:
+            whole.pop(name, None)
+            if name in fields and not fields[name].is_required():
+                whole[name] = {}
+
+
+def _status_only(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {**old, "metadata": dict(old["metadata"]), "status": new.get("status") or {}}
+
+
+def _content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
+    """What counts for the generation: everything but metadata and (where it is a subresource) status."""
+    skipped = {"metadata", "status"} if kind.has_status else {"metadata"}
+    return {name: value for name, value in body.items() if name not in skipped}
+
+
+def _no_nulls(meta: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in meta.items() if value is not None}
+
+
+def _may_go(body: dict[str, Any]) -> bool:
+    meta = body["metadata"]
+    return bool(meta.get("deletionTimestamp")) and not meta.get("finalizers")
+
+
+def _check_identity(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:
+    meta = new.get("metadata") or {}
+    if meta.get("name") not in (None, "", key.name):
+        raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({key.name})")
+    if kind.namespaced and meta.get("namespace") not in (None, "", key.namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    for field, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
+        if new.get(field) not in (None, "", value):
+            raise BadRequest(f"{field} in the body ({new[field]}) is not the one of the URL ({value})")
+    _check_preconditions(key, old, meta.get("uid"), meta.get("resourceVersion"))
+
+
+def _check_preconditions(key: ObjectKey, old: dict[str, Any], uid: str | None, version: str | None) -> None:
+    meta = old["metadata"]
+    resource = f"{key.plural}.{key.group}" if key.group else key.plural
+    lead = f'Operation cannot be fulfilled on {resource} "{key.name}": '
+    if uid and uid != meta.get("uid"):
+        raise Conflict(f"{lead}the UID in the request ({uid}) is not the stored one ({meta.get('uid')})", key=key)
+    if version and version != meta.get("resourceVersion"):
+        raise Conflict(
+            f"{lead}the object has been modified; please apply your changes to the latest version and try again",
+            key=key,
+        )
+
+
+def _check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: dict[str, Any]) -> None:
+    if not old["metadata"].get("deletionTimestamp"):
+        return
+    added = set(meta.get("finalizers") or []) - set(old["metadata"].get("finalizers") or [])
+    if added:
+        cause = Cause(
+            "metadata.finalizers",
+            f"Forbidden: no new finalizers can be added if the object is being deleted, found {sorted(added)}",
+            "FieldValueForbidden",
+        )
+        raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
+                      causes=(cause,))  # fmt: skip

@@ -1,0 +1,132 @@
+"""Turns what a client sent into a resource that keeps its kind's rules, or into an error that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from crds.errors import BadRequest, Cause, Invalid
+from crds.kind import Kind
+from crds.meta import ObjectKey
+from crds.names import label_fault, label_key_fault, label_value_fault, subdomain_fault
+
+FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+_MISSING = "missing"
+_UNKNOWN = "extra_forbidden"
+_CAUSES = {
+    "missing": "FieldValueRequired",
+    "literal_error": "FieldValueNotSupported",
+    "enum": "FieldValueNotSupported",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A resource as it will be kept (defaults filled, unknown fields gone), and what was dropped on the way."""
+
+    body: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn") -> Checked:
+    """The resource in its kept form.
+
+    Unknown fields are an error (Strict), dropped with a warning (Warn) or dropped silently (Ignore).
+    Raises Invalid with one cause per faulty field; BadRequest for unknown fields under Strict.
+    """
+    key = kind.key(str(body.get("metadata", {}).get("name", "")), body.get("metadata", {}).get("namespace"))
+    try:
+        return Checked(kind.parse(body).wire())
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=True)
+    unknown = [fault for fault in faults if fault["type"] == _UNKNOWN]
+    wrong = [fault for fault in faults if fault["type"] != _UNKNOWN]
+    if wrong:
+        raise _invalid(kind, key, wrong)
+    names = [f'unknown field "{_path(fault["loc"])}"' for fault in unknown]
+    if mode == "Strict":
+        raise BadRequest("strict decoding error: " + ", ".join(names), key=key)
+    pruned = _without(body, [fault["loc"] for fault in unknown])
+    return Checked(checked(kind, pruned, "Strict").body, tuple(names) if mode == "Warn" else ())
+
+
+def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> None:
+    """Names, labels and annotations keep the rules of Kubernetes. Raises Invalid naming each fault."""
+    causes: list[Cause] = []
+    name_fault = label_fault if kind.plural in _LABEL_NAMED else subdomain_fault
+    if fault := name_fault(meta.get("name") or ""):
+        causes.append(Cause("metadata.name", f"Invalid value: {meta.get('name')!r}: {fault}"))
+    for name, value in (meta.get("labels") or {}).items():
+        causes += _faults("metadata.labels", name, label_key_fault)
+        causes += _faults("metadata.labels", value, label_value_fault)
+    for name in meta.get("annotations") or {}:
+        causes += _faults("metadata.annotations", name, label_key_fault)
+    if causes:
+        raise _refused(kind, key, causes)
+
+
+# These become host names, so dots are not allowed in them.
+_LABEL_NAMED = frozenset({"namespaces", "services", "users"})
+
+
+def _faults(field: str, text: str, rule: Callable[[str], str | None]) -> list[Cause]:
+    fault = rule(text)
+    return [Cause(field, f"Invalid value: {text!r}: {fault}")] if fault else []
+
+
+def _invalid(kind: Kind[Any], key: ObjectKey, faults: list[Any]) -> Invalid:
+    causes = []
+    for fault in faults:
+        reason = _CAUSES.get(fault["type"], "FieldValueInvalid")
+        if reason == "FieldValueInvalid" and fault["type"].endswith("_type"):
+            reason = "FieldValueTypeInvalid"
+        causes.append(Cause(_path(fault["loc"]), _words(fault), reason))
+    return _refused(kind, key, causes)
+
+
+def _refused(kind: Kind[Any], key: ObjectKey, causes: list[Cause]) -> Invalid:
+    told = "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
+    if len(causes) > 1:
+        told = f"[{told}]"
+    return Invalid(f'{kind.name}.{kind.group} "{key.name}" is invalid: {told}', key=key, causes=tuple(causes))
+
+
+def _words(fault: Any) -> str:
+    if fault["type"] == _MISSING:
+        return "Required value"
+    told = fault["msg"].removeprefix("Value error, ")
+    value = fault.get("input")
+    if isinstance(value, dict | list):
+        return f"Invalid value: {told}"
+    return f"Invalid value: {value!r}: {told}"
+
+
+def _path(location: tuple[str | int, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".")
+
+
+def _without(body: dict[str, Any], locations: list[tuple[str | int, ...]]) -> dict[str, Any]:
+    """A copy of `body` in which those places are gone (deepest list items first, so indices stay true)."""
+    copy: Any = _copied(body)
+    for location in sorted(locations, key=str, reverse=True):
+        parent = copy
+        for part in location[:-1]:
+            parent = parent[part]
+        del parent[location[-1]]
+    result: dict[str, Any] = copy
+    return result
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    return value
