@@ -1,11 +1,11 @@
 """What a reconciler says when it has looked: one of three outcomes, or one of two exceptions.
 
-    done(...)                 spec and world agree (may ask to look again later)
-    again(after, because)     progress is under way; look again soon
-    waiting(for_)             something else must happen first; a watch will bring us back, and a slow look too
+done(...)                 spec and world agree (may ask to look again later)
+again(after, because)     progress is under way; look again soon
+waiting(for_)             something else must happen first; a watch will bring us back, and a slow look too
 
-    Temporary                 it did not work now; try again with growing patience
-    Permanent                 it will never work until the spec changes; tell people and stop trying
+Temporary                 it did not work now; try again with growing patience
+Permanent                 it will never work until the spec changes; tell people and stop trying
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import httpx
 import orjson
@@ -173,4 +173,5 @@ async def _events(kind: Kind[M], response: httpx.Response) -> AsyncIterator[Seen
 
 def _bookmark(kind: Kind[M], meta: dict[str, Any]) -> M:
     metadata = ObjectMeta(resource_version=meta["resourceVersion"])
-    return kind.model.model_construct(api_version=kind.api_version, kind=kind.name, metadata=metadata)
+    bare = kind.model.model_construct(api_version=kind.api_version, kind=kind.name, metadata=metadata)
+    return cast(M, bare)

@@ -102,7 +102,15 @@ class Happening:
 
 
 class Follower(Protocol):
-    """Iterate to get batches of what happened, oldest first. Ends only by cancellation or Compacted."""
+    """Iterate to get batches of what happened, oldest first. Ends only by cancellation or Compacted.
+
+    Cancelling a wait for the next batch loses nothing: the next wait goes on where this one stood.
+    """
+
+    @property
+    def position(self) -> int:
+        """Everything of this kind up to this revision was handed out."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Happening]]: ...
 

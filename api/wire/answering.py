@@ -1,0 +1,74 @@
+"""Answers on the raw ASGI wire. The hot path sends bytes the store already has, so no framework stands between."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from crds.errors import ApiError, TooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+JSON = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete response."""
+
+    code: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+
+
+def json_answer(code: int, body: Any, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+    """`body` as JSON."""
+    return Answer(code, orjson.dumps(body), headers=headers)
+
+
+def error_answer(error: ApiError) -> Answer:
+    """A Kubernetes Status, with Retry-After where trying again helps."""
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if error.code == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="aerekos"'))
+    return json_answer(error.code, error.status(), headers=tuple(headers))
+
+
+async def send_answer(send: Send, answer: Answer, *extra: tuple[bytes, bytes]) -> None:
+    """The whole response in two messages."""
+    headers = [
+        (b"content-type", answer.content_type),
+        (b"content-length", str(len(answer.body)).encode()),
+        *answer.headers,
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": answer.code, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def read_body(receive: Receive, *, limit: int) -> bytes:
+    """The request's body. Raises TooLarge as soon as more than `limit` bytes have come."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(body) <= limit:
+        return body
+    chunks, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            break
+    if size > limit:
+        raise TooLarge(f"the request body is larger than the {limit // 2**20} MiB this API takes")
+    return b"".join(chunks)

@@ -1,0 +1,169 @@
+"""A request to the resource API, taken apart: which verb on which resource, with which options.
+
+Paths as Kubernetes has them: /api/v1/..., /apis/{group}/{version}/[namespaces/{ns}/]{plural}[/{name}[/{sub}]].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+import yaml
+
+from api.auth.authorizer import Action
+from api.auth.principal import Principal
+from controller.resources.registry import How
+from controller.resources.validating import FieldValidation
+from crds.catalog import Catalog
+from crds.errors import BadRequest, NotFound
+from crds.kind import Kind
+from crds.meta import ObjectKey
+
+_TRUE = frozenset({"1", "t", "true", "True", "TRUE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path points at. `name` empty means the collection; `namespace` None means all of them."""
+
+    kind: Kind[Any]
+    namespace: str | None
+    name: str
+    subresource: str
+
+    @property
+    def key(self) -> ObjectKey:
+        return self.kind.key(self.name, self.namespace)
+
+
+def find_target(path: str, catalog: Catalog) -> Target:
+    """Raises NotFound for a path that serves nothing."""
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    missing = NotFound("the server could not find the requested resource")
+    if parts[0] == "api":
+        group, parts = "", parts[1:]
+    elif len(parts) > 1:
+        group, parts = parts[1], parts[2:]
+    if len(parts) < 2:
+        raise missing
+    version, parts = parts[0], parts[1:]
+    namespace: str | None = None
+    # /namespaces/{name} alone is the Namespace itself, and so are its subresources.
+    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
+        namespace, parts = parts[1], parts[2:]
+    kind = catalog.find(group, parts[0])
+    if kind is None or kind.version != version or len(parts) > 3:
+        raise missing
+    if (namespace is not None) and not kind.namespaced:
+        raise missing
+    name = parts[1] if len(parts) > 1 else ""
+    if kind.namespaced and name and namespace is None:
+        raise missing
+    return Target(kind, namespace, name, parts[2] if len(parts) > 2 else "")
+
+
+@dataclass(slots=True)
+class Ask:
+    """One request, with its asker. `params` keeps the last value of each query parameter."""
+
+    method: str
+    target: Target
+    params: dict[str, str]
+    headers: dict[str, str]
+    who: Principal
+    body: bytes = b""
+
+    @property
+    def verb(self) -> str:
+        """The RBAC verb of this request."""
+        collection = not self.target.name
+        match self.method:
+            case "GET" | "HEAD":
+                if self.watching:
+                    return "watch"
+                return "list" if collection else "get"
+            case "DELETE":
+                return "deletecollection" if collection else "delete"
+            case "POST":
+                return "create"
+            case "PUT":
+                return "update"
+            case _:
+                return "patch"
+
+    @property
+    def watching(self) -> bool:
+        return self.params.get("watch") in _TRUE and not self.target.name
+
+    @property
+    def action(self) -> Action:
+        """What the authorizer is asked."""
+        target = self.target
+        resource = f"{target.kind.plural}/{target.subresource}" if target.subresource else target.kind.plural
+        return Action(self.verb, target.kind.group, resource, target.namespace or "", target.name)
+
+    @property
+    def how(self) -> How:
+        """How a write is to be made. Raises BadRequest for options that make no sense."""
+        dry_run = self.params.get("dryRun", "")
+        if dry_run not in ("", "All"):
+            raise BadRequest(f'dryRun: unsupported value "{dry_run}"; the only one is "All"')
+        validation = self.params.get("fieldValidation", "") or "Warn"
+        if validation not in ("Strict", "Warn", "Ignore"):
+            raise BadRequest(f'fieldValidation: unsupported value "{validation}"; use Strict, Warn or Ignore')
+        by = f"{self.who.name} (by {self.who.acting})" if self.who.acting else self.who.name
+        return How(by=by, dry_run=dry_run == "All", validation=cast(FieldValidation, validation))
+
+    def manifest(self) -> dict[str, Any]:
+        """The body as a JSON object (YAML is accepted when its Content-Type says so). Raises BadRequest."""
+        return read_object(self.body, self.content_type)
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_object(body: bytes, content_type: str) -> dict[str, Any]:
+    """Raises BadRequest when `body` is not one JSON (or YAML) object."""
+    try:
+        parsed = yaml.safe_load(body) if "yaml" in content_type else orjson.loads(body)
+    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
+        raise BadRequest(f"the request body cannot be read as JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise BadRequest("the request body must be one JSON object")
+    meta = parsed.get("metadata")
+    if meta is not None and not isinstance(meta, dict):
+        raise BadRequest("metadata must be a JSON object")
+    return parsed
+
+
+def read_params(query: bytes) -> dict[str, str]:
+    """The query string as a dict; a repeated parameter keeps its last value."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+
+
+def as_seconds(params: dict[str, str], name: str) -> float | None:
+    """A non-negative number of seconds, or None when it was not given. Raises BadRequest."""
+    return None if (number := as_count(params, name)) is None else float(number)
+
+
+def as_count(params: dict[str, str], name: str) -> int | None:
+    """A non-negative whole number, or None when it was not given. Raises BadRequest."""
+    text = params.get(name, "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadRequest(f"{name}: {text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+# Kept next to the parser: what PATCH may be given, by Content-Type.
+PatchType = Literal["merge", "json", "apply", "strategic"]
+PATCH_TYPES: dict[str, PatchType] = {
+    "application/merge-patch+json": "merge",
+    "application/json-patch+json": "json",
+    "application/apply-patch+yaml": "apply",
+    "application/strategic-merge-patch+json": "strategic",
+}

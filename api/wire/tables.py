@@ -1,0 +1,83 @@
+"""Resources as rows, for `kubectl get` and everything else that asks for a Table (meta.k8s.io/v1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from controller.resources.selecting import field_at
+from crds.kind import Column, Kind
+
+
+def wants_table(accept: str) -> bool:
+    """Whether the first type in Accept that we can make is a Table."""
+    for part in accept.split(","):
+        options = [option.strip() for option in part.split(";")]
+        as_ = next((o.removeprefix("as=") for o in options if o.startswith("as=")), "")
+        if options[0] == "application/json" and as_ == "Table":
+            return "v=v1" in options or "v=v1beta1" in options
+        if options[0] in ("application/json", "*/*", "application/*") and not as_:
+            return False
+    return False
+
+
+def table(kind: Kind[Any], objects: list[dict[str, Any]], meta: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Every object as one row; the full metadata goes along so that clients can find namespace and uid."""
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": meta,
+        "columnDefinitions": [definition(column) for column in kind.columns],
+        "rows": [row(kind, each, now=now) for each in objects],
+    }
+
+
+def definition(column: Column) -> dict[str, Any]:
+    """The column as TableColumnDefinition. Ages are computed here, so a date is sent as text."""
+    return {
+        "name": column.name,
+        "type": "string" if column.type == "date" else column.type,
+        "format": "name" if column.path == "metadata.name" else "",
+        "description": column.description,
+        "priority": column.priority,
+    }
+
+
+def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """One object as TableRow."""
+    return {
+        "cells": [cell(column, resource, now=now) for column in kind.columns],
+        "object": {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": resource["metadata"],
+        },
+    }
+
+
+def cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:
+    """The value to show; absent values are `<none>` for text and 0 for numbers."""
+    value = field_at(resource, column.path)
+    if column.type == "date":
+        return age(value, now) if isinstance(value, str) else "<unknown>"
+    if value is None:
+        return 0 if column.type in ("integer", "number") else "<none>"
+    if isinstance(value, list):
+        return ",".join(str(each) for each in value)
+    if column.type == "string" and not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return value
+
+
+def age(since: str, now: datetime) -> str:
+    """`45s`, `3m`, `5h`, `12d`: how long ago, as kubectl writes it."""
+    seconds = max(int((now - datetime.fromisoformat(since)).total_seconds()), 0)
+    if seconds < 120:
+        return f"{seconds}s"
+    if seconds < 600:
+        return f"{seconds // 60}m{seconds % 60}s" if seconds % 60 else f"{seconds // 60}m"
+    if seconds < 3 * 3600:
+        return f"{seconds // 60}m"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600}h"
+    return f"{seconds // 86400}d"
