@@ -1,0 +1,99 @@
+"""The resource API: the road of a request, one visible list of steps.
+
+    taken apart -> authorized -> body read -> answered (read, list, watch, written)
+
+Who asks was found out before (api/door.py); errors on the road become a Kubernetes Status there.
+"""
+
+from __future__ import annotations
+
+import random
+
+from api.auth.authorizer import Authorizer
+from api.auth.principal import Principal
+from api.wire import discovery
+from api.wire.answering import Answer, Receive, Scope, Send, json_answer, read_body, send_answer
+from api.wire.asking import Ask, find_target, read_params
+from api.wire.reading import Reading
+from api.wire.watching import Watching
+from api.wire.writing import Writing
+from controller.kit.clock import Clock
+from controller.resources.registry import Registry
+from crds.errors import MethodNotAllowed, NotFound
+
+BODY_LIMIT = 3 * 2**20  # as the apiserver
+
+
+class ResourceApi:
+    """Serves /api and /apis for every kind of the catalog."""
+
+    def __init__(self, registry: Registry, authorizer: Authorizer, clock: Clock, rng: random.Random) -> None:
+        self._catalog, self._authorizer = registry.catalog, authorizer
+        self._reading, self._writing = Reading(registry, clock), Writing(registry)
+        self._watching = Watching(registry, clock, rng)
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, who: Principal, *headers: tuple[bytes, bytes]
+    ) -> int:
+        """Answers one request; returns the HTTP code. Raises ApiError before anything was sent."""
+        if answer := self._discovered(scope["path"]):
+            await send_answer(send, answer, *headers)
+            return answer.code
+        ask = self._taken_apart(scope, who)
+        self._authorizer.require(who, ask.action)
+        if ask.verb == "watch":
+            await self._watching.serve(ask, receive, send, headers)
+            return 200
+        if ask.method not in ("GET", "HEAD"):
+            ask.body = await read_body(receive, limit=BODY_LIMIT)
+        answer = await self._answered(ask)
+        await send_answer(send, answer, *headers)
+        return answer.code
+
+    def _taken_apart(self, scope: Scope, who: Principal) -> Ask:
+        target = find_target(scope["path"], self._catalog)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
+        if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+            raise MethodNotAllowed(f"the method {ask.method} is not served here")
+        if not target.name and ask.method in ("PUT", "PATCH"):
+            raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")
+        return ask
+
+    async def _answered(self, ask: Ask) -> Answer:
+        match ask.verb:
+            case "get":
+                return await self._reading.get(ask)
+            case "list":
+                return await self._reading.list(ask)
+            case "create":
+                return await self._writing.create(ask)
+            case "update":
+                return await self._writing.replace(ask)
+            case "patch":
+                return await self._writing.patch(ask)
+            case "delete":
+                return await self._writing.delete(ask)
+            case _:
+                return await self._writing.delete_collection(ask)
+
+    def _discovered(self, path: str) -> Answer | None:
+        """Discovery documents live at the short paths; None for everything longer."""
+        match path.strip("/").split("/"):
+            case ["api"]:
+                return json_answer(200, discovery.api_versions())
+            case ["apis"]:
+                return json_answer(200, discovery.api_groups(self._catalog))
+            case ["apis", group] if any(kind.group == group for kind in self._catalog):
+                return json_answer(200, discovery.api_group(self._catalog, group))
+            case ["api", version]:
+                found = discovery.api_resources(self._catalog, "", version)
+            case ["apis", group, version]:
+                found = discovery.api_resources(self._catalog, group, version)
+            case ["apis", _]:
+                found = None
+            case _:
+                return None
+        if found is None:
+            raise NotFound("the server could not find the requested resource")
+        return json_answer(200, found)

@@ -1,0 +1,134 @@
+"""POST, PUT, PATCH and DELETE on the resource API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from api.wire.answering import Answer, json_answer
+from api.wire.asking import PATCH_TYPES, Ask, read_object
+from api.wire.reading import chosen
+from controller.resources.registry import Registry, Written
+from crds.errors import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
+
+
+class Writing:
+    """Each method answers one HTTP verb. Errors are `crds.errors.ApiError`s."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def create(self, ask: Ask) -> Answer:
+        """201 and the new resource."""
+        if ask.target.name:
+            raise MethodNotAllowed("POST goes to the collection; use PUT or PATCH for a named resource")
+        body = ask.manifest()
+        kind, namespace = ask.target.kind, ask.target.namespace
+        named = (body.get("metadata") or {}).get("namespace")
+        if kind.namespaced and namespace is None:
+            namespace = named or "default"
+        elif kind.namespaced and named not in (None, "", namespace):
+            raise BadRequest(
+                f"the namespace of the provided object ({named}) does not match the one of the request ({namespace})"
+            )
+        for field, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
+            if body.get(field) not in (None, "", value):
+                raise BadRequest(f"{field} in the body ({body[field]}) is not the one of the URL ({value})")
+        written = await self._registry.create(kind, namespace or "", body, ask.how)
+        return _written(201, written)
+
+    async def replace(self, ask: Ask) -> Answer:
+        """200 and the resource as it is now."""
+        target = ask.target
+        written = await self._registry.replace(
+            target.kind, target.key, ask.manifest(), ask.how, subresource=_subresource(ask)
+        )
+        return _written(200, written)
+
+    async def patch(self, ask: Ask) -> Answer:
+        """200 and the resource as it is now. Takes merge patches (RFC 7386)."""
+        patch_type = PATCH_TYPES.get(ask.content_type)
+        if patch_type != "merge":
+            raise UnsupportedMedia(
+                f"the body of the request was in an unknown format - accepted media types include: "
+                f"application/merge-patch+json (got {ask.content_type or 'none'})"
+            )
+        target = ask.target
+        patch = read_object(ask.body, ask.content_type)
+        written = await self._registry.merge(target.kind, target.key, patch, ask.how, subresource=_subresource(ask))
+        return _written(200, written)
+
+    async def delete(self, ask: Ask) -> Answer:
+        """200: a Status once it is gone, the marked resource while finalizers hold it."""
+        options = _delete_options(ask)
+        target = ask.target
+        preconditions = options.get("preconditions") or {}
+        written = await self._registry.delete(
+            target.kind,
+            target.key,
+            ask.how,
+            propagation=options.get("propagationPolicy") or "Background",
+            uid=preconditions.get("uid"),
+            resource_version=preconditions.get("resourceVersion"),
+        )
+        if written.record is not None and written.record.verb == "deleted":
+            return json_answer(200, _gone(ask, written.body))
+        return _written(200, written)
+
+    async def delete_collection(self, ask: Ask) -> Answer:
+        """Asks for the deletion of everything the selectors mean; answers with what was there."""
+        kind, store = ask.target.kind, self._registry.store
+        options = _delete_options(ask)
+        snapshot = store.list(kind.group, kind.plural, ask.target.namespace)
+        records = chosen(ask, snapshot.records)
+        for record in records:
+            try:
+                await self._registry.delete(
+                    kind, record.key, ask.how, propagation=options.get("propagationPolicy") or "Background"
+                )
+            except NotFound:
+                continue
+        meta = {"resourceVersion": str(store.revision)}
+        items = [record.object for record in records]
+        return json_answer(
+            200, {"kind": f"{kind.name}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
+        )
+
+
+def _subresource(ask: Ask) -> str:
+    sub = ask.target.subresource
+    if sub not in ("", "status") or (sub == "status" and not ask.target.kind.has_status):
+        raise NotFound(f"the server could not find the requested resource (no subresource {sub!r})")
+    return sub
+
+
+def _delete_options(ask: Ask) -> dict[str, Any]:
+    options = ask.manifest() if ask.body.strip() else {}
+    policy = ask.params.get("propagationPolicy") or options.get("propagationPolicy")
+    if policy not in (None, "Background", "Foreground", "Orphan"):
+        raise BadRequest(f"propagationPolicy: {policy!r}; use Background, Foreground or Orphan")
+    if dry := options.get("dryRun"):
+        ask.params["dryRun"] = dry[0] if isinstance(dry, list) else str(dry)
+    return {**options, "propagationPolicy": policy}
+
+
+def _gone(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
+    target = ask.target
+    details = {
+        "name": target.name,
+        "group": target.kind.group,
+        "kind": target.kind.plural,
+        "uid": body["metadata"].get("uid"),
+    }
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _written(code: int, written: Written) -> Answer:
+    body = written.record.body if written.record is not None else orjson.dumps(written.body)
+    warnings = tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in written.warnings)
+    return Answer(code, body, headers=warnings)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
