@@ -1,0 +1,114 @@
+"""The blob folder: `blobs/<xx>/<id>`. A blob is written once, never changed, and named only when it is safe.
+
+Order of a write: temporary file, fsync, rename, fsync of the folder. The caller commits metadata afterwards,
+so a crash leaves an orphan at worst; `orphans` finds them. Blocking: callers bring their own threads.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from services.storage_manager.faults import Corrupt
+from services.storage_manager.frames import HEADER, Box, Sealer, file_size, header, spans
+
+ORPHAN_AGE_SECONDS = 24 * 3600.0
+READ_FRAMES = 16
+
+
+def new_id() -> str:
+    """32 hex digits nobody guesses."""
+    return secrets.token_hex(16)
+
+
+class Blobs:
+    """All blobs of one data folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.temporary = root / "tmp"
+        self.temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def path(self, blob: str) -> Path:
+        """Where the blob lives."""
+        return self.root / blob[:2] / blob
+
+    def write(self, blob: str, box: Box) -> Writer:
+        """A new blob, invisible until `Writer.commit`."""
+        return Writer(self, blob, box)
+
+    def read(self, blob: str, box: Box, size: int, start: int, stop: int) -> Iterator[bytes]:
+        """Plaintext [start, stop), about 1 MiB at a time. Raises Corrupt before a wrong byte leaves."""
+        try:
+            file = self.path(blob).open("rb", buffering=0)
+        except FileNotFoundError:
+            raise Corrupt(f"blob {blob}: missing") from None
+        with file:
+            if os.fstat(file.fileno()).st_size != file_size(size) or file.read(HEADER) != header(box):
+                raise Corrupt(f"blob {blob}: wrong length or header")
+            ready: list[bytes] = []
+            for span in spans(size, start, stop):
+                sealed = os.pread(file.fileno(), span.length, span.offset)
+                ready.append(box.open(span.index, span.last, sealed)[span.first : span.stop])
+                if len(ready) == READ_FRAMES:
+                    yield b"".join(ready)
+                    ready.clear()
+            yield b"".join(ready)
+
+    def forget(self, blob: str) -> None:
+        """Remove it. Absent is fine."""
+        self.path(blob).unlink(missing_ok=True)
+
+    def orphans(self, known: Collection[str], older_than_seconds: float = ORPHAN_AGE_SECONDS) -> list[Path]:
+        """Old files that no metadata names. Age protects writes under way in any replica."""
+        before = time.time() - older_than_seconds
+        files = (each for each in self.root.glob("*/*") if each.name not in known)
+        return [each for each in files if each.stat().st_mtime <= before]
+
+
+class Writer:
+    """One blob being written. Call `commit` or `abandon`."""
+
+    def __init__(self, blobs: Blobs, blob: str, box: Box) -> None:
+        self._blobs, self._blob = blobs, blob
+        self._sealer = Sealer(box)
+        self._path = blobs.temporary / blob
+        self._file = self._path.open("xb", buffering=0)
+        self._put(header(box))
+
+    def feed(self, data: bytes) -> None:
+        """More plaintext."""
+        self._put(self._sealer.feed(data))
+
+    def commit(self) -> None:
+        """Durable and named, or an OSError."""
+        self._put(self._sealer.finish())
+        os.fsync(self._file.fileno())
+        self._file.close()
+        target = self._blobs.path(self._blob)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            _sync_folder(self._blobs.root)
+        self._path.rename(target)
+        _sync_folder(target.parent)
+
+    def abandon(self) -> None:
+        """As if it never began."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,57 @@
+"""Bucket: a named place for objects. `aws s3 mb` and `kubectl apply` are two doors to it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from crds.kind import Column, Kind, Resource
+from crds.meta import Spec, Status
+from crds.model import Model
+
+
+class Encryption(Model):
+    """Encryption at rest. `key` names a KMS key; None means the account's `alias/aws/s3`."""
+
+    enabled: bool = True
+    key: str | None = None
+
+
+class BucketSpec(Spec):
+    """What is wanted."""
+
+    encryption: Encryption = Field(default_factory=Encryption)
+
+
+class BucketStatus(Status):
+    """What was seen. `bytes` counts plaintext."""
+
+    phase: Literal["Pending", "Ready", "Deleting"] | None = None
+    objects: int | None = None
+    bytes: int | None = None
+    arn: str | None = None
+
+
+class Bucket(Resource[BucketSpec, BucketStatus]):
+    """A place for objects."""
+
+    spec: BucketSpec = Field(default_factory=BucketSpec)
+    status: BucketStatus = Field(default_factory=BucketStatus)
+
+
+BUCKET = Kind(
+    name="Bucket",
+    plural="buckets",
+    singular="bucket",
+    model=Bucket,
+    categories=("all",),
+    columns=(
+        Column("Phase", "status.phase"),
+        Column("Objects", "status.objects", "integer"),
+        Column("Bytes", "status.bytes", "integer"),
+        Column("Age", "metadata.creationTimestamp", "date"),
+        Column("ARN", "status.arn", priority=1),
+    ),
+    description="A place for objects, reached over S3.",
+)

@@ -1,0 +1,19 @@
+"""The front page of storage_manager: an S3 door over encrypted local blobs."""
+
+from __future__ import annotations
+
+from crds.managed import Grant, ManagedService
+from services.storage_manager.kinds import BUCKET
+
+MANIFEST = ManagedService(
+    name="storage_manager",
+    title="Storage",
+    summary="Buckets and objects over the S3 protocol, encrypted by default.",
+    app="services.storage_manager.app:create_app",
+    kinds=(BUCKET,),
+    reconcilers=("services.storage_manager.reconcilers:BUCKETS",),
+    speaks=("s3",),
+    needs=("key_manager",),
+    grants=(Grant("buckets", ("get", "list", "watch", "update", "patch")),),
+    starts_enabled=True,
+)
