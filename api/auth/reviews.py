@@ -13,7 +13,7 @@ PREFIXES = ("/apis/authorization.k8s.io/v1/", "/apis/authentication.k8s.io/v1/")
 
 def review(path: str, body: dict[str, Any], who: Principal, authorizer: Authorizer) -> dict[str, Any]:
     """The review with its `status` filled. Raises Forbidden, Invalid, NotFound."""
-    _, _, group, version, what, *rest = path.split("/") + [""]
+    _, _, group, version, what, *rest = [*path.split("/"), ""]
     spec = body.get("spec") or {}
     if not isinstance(spec, dict):
         raise BadRequest("spec must be a JSON object")

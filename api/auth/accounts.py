@@ -1,0 +1,161 @@
+"""Users, services and workers as the store knows them: logging in, proving an identity, AWS keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from api.auth.derived import AccessKey, DerivedSecrets
+from api.auth.passwords import hash_password, password_fits
+from api.auth.principal import AUTHENTICATED, SERVICE_PREFIX, SERVICES, WORKER_PREFIX, WORKERS, Principal
+from api.auth.tokens import Tokens
+from controller.kit.clock import Clock
+from controller.kit.threads import ThreadDoor
+from controller.resources.registry import How, Registry
+from crds.errors import NotFound, TooManyRequests, Unauthorized
+from crds.kinds.service import SERVICE
+from crds.kinds.user import CREDENTIAL, USER, User
+from crds.kinds.worker import WORKER
+from crds.meta import ObjectKey
+
+ACCESS_SECONDS = 900
+REFRESH_SECONDS = 12 * 3600
+IDENTITY_SECONDS = 600
+REFRESH_AUDIENCE = "refresh"
+_WRONG = "wrong user name or password"
+_FAILURES_ALLOWED = 10
+_FAILURE_WINDOW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """Two tokens: one to use, one to get the next pair with. Lifetime in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int = ACCESS_SECONDS
+
+
+class Accounts:
+    """Proves identities against the store. Password hashing runs behind the thread door: it is slow on purpose."""
+
+    def __init__(
+        self, registry: Registry, tokens: Tokens, derived: DerivedSecrets, clock: Clock, threads: ThreadDoor
+    ) -> None:
+        self._registry, self._tokens, self._derived = registry, tokens, derived
+        self._clock, self._threads = clock, threads
+        self._failures: dict[str, list[float]] = {}
+
+    async def log_in(self, name: str, password: str) -> LoggedIn:
+        """Raises Unauthorized (the same words for every reason), TooManyRequests after ten failures in 5 minutes."""
+        self._check_failures(name)
+        record = self._registry.store.get(CREDENTIAL.key(name))
+        kept = CREDENTIAL.parse(record.body).spec.password_hash if record else _NOBODY
+        fits = await self._threads.run(lambda: password_fits(password, kept))
+        user = self.user(name)
+        if not fits or user is None or user.spec.disabled:
+            self._failures.setdefault(name, []).append(self._clock.monotonic())
+            raise Unauthorized(_WRONG)
+        self._failures.pop(name, None)
+        return self._pair(user)
+
+    def refresh(self, token: str) -> LoggedIn:
+        """A new pair for a refresh token. Raises Unauthorized."""
+        who = self._tokens.read(token, REFRESH_AUDIENCE)
+        user = self.user(who.name)
+        if user is None or user.spec.disabled:
+            raise Unauthorized("this user no longer exists or is disabled")
+        return self._pair(user)
+
+    def identity_token(self, client_id: str, client_secret: str, audience: str) -> str:
+        """A token for `service:<name>` or `worker:<name>`. Raises Unauthorized."""
+        sort, _, name = client_id.partition(":")
+        key = {"service": SERVICE.key(name), "worker": WORKER.key(name)}.get(sort)
+        uid = self._uid(key) if key else None
+        if uid is None or not self._derived.client_secret_fits(client_id, uid, client_secret):
+            raise Unauthorized(f"{client_id} is unknown here, or its secret is wrong")
+        who = _service(name) if sort == "service" else _worker(name)
+        return self._tokens.issue(who, seconds=IDENTITY_SECONDS, audience=audience)
+
+    def client_secret(self, client_id: str, key: ObjectKey) -> str:
+        """What that service or worker proves itself with. Raises NotFound."""
+        uid = self._uid(key)
+        if uid is None:
+            raise NotFound(f"{client_id} has no resource", key=key)
+        return self._derived.client_secret(client_id, uid)
+
+    async def set_password(self, name: str, password: str, *, one_time: bool, by: str) -> None:
+        """Replace (or make) the credential of that user."""
+        hashed = await self._threads.run(lambda: hash_password(password))
+        user = self._registry.get(USER, USER.key(name)).object
+        spec = {"passwordHash": hashed, "oneTime": one_time}
+        key, how = CREDENTIAL.key(name), How(by=by, validation="Strict")
+        if self._registry.store.get(key):
+            await self._registry.merge(CREDENTIAL, key, {"spec": spec}, how)
+            return
+        owner = {
+            "apiVersion": USER.api_version,
+            "kind": USER.name,
+            "name": name,
+            "uid": user["metadata"]["uid"],
+        }
+        meta = {"name": name, "ownerReferences": [owner]}
+        await self._registry.create(CREDENTIAL, "", {"metadata": meta, "spec": spec}, how)
+
+    def access_key(self, name: str) -> AccessKey:
+        """The AWS key pair of that user. Raises NotFound."""
+        record = self._registry.get(USER, USER.key(name))
+        return self._derived.access_key(name, record.uid)
+
+    def owner_of(self, access_key_id: str) -> tuple[User, AccessKey]:
+        """The user an access key belongs to. Raises NotFound for unknown keys and disabled users."""
+        for record in self._registry.store.list(USER.group, USER.plural).records:
+            pair = self._derived.access_key(record.key.name, record.uid)
+            if pair.id == access_key_id:
+                user = USER.parse(record.body)
+                if not user.spec.disabled:
+                    return user, pair
+        raise NotFound(f"the access key {access_key_id} is unknown")
+
+    def user(self, name: str) -> User | None:
+        """The user of that name, or None."""
+        record = self._registry.store.get(USER.key(name))
+        return USER.parse(record.body) if record else None
+
+    def _pair(self, user: User) -> LoggedIn:
+        who = principal_of(user)
+        return LoggedIn(
+            self._tokens.issue(who, seconds=ACCESS_SECONDS),
+            self._tokens.issue(who, seconds=REFRESH_SECONDS, audience=REFRESH_AUDIENCE),
+        )
+
+    def _uid(self, key: ObjectKey) -> str | None:
+        record = self._registry.store.get(key)
+        return record.uid if record else None
+
+    def _check_failures(self, name: str) -> None:
+        since = self._clock.monotonic() - _FAILURE_WINDOW.total_seconds()
+        recent = [moment for moment in self._failures.get(name, ()) if moment > since]
+        self._failures[name] = recent
+        if len(recent) >= _FAILURES_ALLOWED:
+            raise TooManyRequests("too many wrong passwords; wait five minutes", retry_after=300)
+        if not recent:
+            del self._failures[name]
+
+
+def principal_of(user: User) -> Principal:
+    """The identity of a user: one group for each role."""
+    groups = frozenset({f"aerekos:{role}" for role in user.spec.roles} | {AUTHENTICATED})
+    return Principal(user.metadata.name, groups, user.spec.namespace)
+
+
+def _service(name: str) -> Principal:
+    return Principal(f"{SERVICE_PREFIX}{name}", frozenset({SERVICES, AUTHENTICATED}))
+
+
+def _worker(name: str) -> Principal:
+    return Principal(f"{WORKER_PREFIX}{name}", frozenset({WORKERS, AUTHENTICATED}))
+
+
+# Compared for users that do not exist, so that the answer takes as long as for those that do.
+_NOBODY = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

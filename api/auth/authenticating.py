@@ -1,0 +1,79 @@
+"""Finds out who asks: a bearer token, or a client certificate signed by our CA (CN = user, O = groups)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from api.auth.accounts import Accounts
+from api.auth.authorizer import Authorizer
+from api.auth.principal import AUTHENTICATED, MASTERS, Principal
+from api.auth.tokens import Tokens
+from api.wire.answering import Scope
+from crds.errors import Forbidden, Unauthorized
+
+ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
+
+
+class Authenticator:
+    """Reads credentials off a request; impersonation headers are honoured for those who may."""
+
+    def __init__(self, tokens: Tokens, accounts: Accounts, authorizer: Authorizer) -> None:
+        self._tokens, self._accounts, self._authorizer = tokens, accounts, authorizer
+
+    def who(self, scope: Scope) -> Principal:
+        """Raises Unauthorized when nobody known asks, Forbidden for impersonation that is not allowed."""
+        headers = scope["headers"]
+        authorization = _header(headers, b"authorization")
+        if authorization[:7].lower() == "bearer ":
+            asker = self._tokens.read(authorization[7:].strip())
+            self._check_still_there(asker)
+        else:
+            asker = _certified(scope)
+        if user := _header(headers, b"impersonate-user"):
+            groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
+            return self._impersonated(asker, user, groups)
+        return asker
+
+    def _check_still_there(self, asker: Principal) -> None:
+        """A token outlives the deletion of its user by nothing."""
+        if asker.name.startswith("system:"):
+            return
+        user = self._accounts.user(asker.name)
+        if user is None or user.spec.disabled:
+            raise Unauthorized(f"the user {asker.name} no longer exists or is disabled")
+
+    def _impersonated(self, asker: Principal, user: str, groups: list[str]) -> Principal:
+        if not self._authorizer.may_impersonate(asker, user, groups):
+            raise Forbidden(f'users "{user}" is forbidden: User "{asker.name}" cannot impersonate resource "users"')
+        found = self._accounts.user(user)
+        namespace = found.spec.namespace if found else "default"
+        return Principal(user, frozenset(groups) | {AUTHENTICATED}, namespace, acting=asker.name)
+
+
+def _certified(scope: Scope) -> Principal:
+    subject = (scope.get("extensions") or {}).get("aerekos.peer") or ()
+    names = [value for field in subject for name, value in field if name == "commonName"]
+    groups = [value for field in subject for name, value in field if name == "organizationName"]
+    if not names:
+        raise Unauthorized("nobody is logged in; send a bearer token or a client certificate")
+    return Principal(names[0], frozenset(groups) | {AUTHENTICATED})
+
+
+def is_master(who: Principal) -> bool:
+    """Whether this is the conductor itself, or the local admin's certificate."""
+    return MASTERS in who.groups
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""
+
+
+def peer_subject(transport: Any) -> tuple[Any, ...]:
+    """The subject of the certificate the client showed (already verified by TLS); empty without one."""
+    tls = transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert() if tls is not None else None
+    return tuple(certificate.get("subject", ())) if certificate else ()

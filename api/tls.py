@@ -1,0 +1,125 @@
+"""The cloud's own certificate authority, made at the first start, and the certificates it signs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from controller.kit.files import write_private, write_whole
+
+CA_DAYS, LEAF_DAYS, RENEW_DAYS = 3650, 365, 60
+
+
+class Authority:
+    """Files in one folder: `ca.crt ca.key`, and `<name>.crt <name>.key` for each certificate."""
+
+    def __init__(self, folder: Path, *, now: datetime) -> None:
+        self._folder, self._now = folder, now
+        if not self.ca_file.exists():
+            self._make_ca()
+        self._ca = x509.load_pem_x509_certificate(self.ca_file.read_bytes())
+        self._key = _load_key(folder / "ca.key")
+
+    @property
+    def ca_file(self) -> Path:
+        return self._folder / "ca.crt"
+
+    def server(self, hosts: Sequence[str]) -> tuple[Path, Path]:
+        """Certificate and key for a server reachable at those names and addresses."""
+        alternatives = x509.SubjectAlternativeName([_general(host) for host in hosts])
+        return self._leaf("server", _name("aerekos", []), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+
+    def client(self, file: str, user: str, groups: Sequence[str]) -> tuple[Path, Path]:
+        """Certificate and key that make their holder `user` in `groups`."""
+        return self._leaf(file, _name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, None)
+
+    def _leaf(
+        self,
+        file: str,
+        subject: x509.Name,
+        usage: x509.ObjectIdentifier,
+        alternatives: x509.SubjectAlternativeName | None,
+    ) -> tuple[Path, Path]:
+        certificate, key = self._folder / f"{file}.crt", self._folder / f"{file}.key"
+        if not (certificate.exists() and key.exists() and self._still_good(certificate, subject, alternatives)):
+            private = ec.generate_private_key(ec.SECP256R1())
+            builder = self._builder(subject, private.public_key(), self._ca.subject, LEAF_DAYS)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            builder = builder.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+            if alternatives:
+                builder = builder.add_extension(alternatives, critical=False)
+            _write(certificate, key, builder.sign(self._key, hashes.SHA256()), private)
+        return certificate, key
+
+    def _still_good(self, file: Path, subject: x509.Name, alternatives: x509.SubjectAlternativeName | None) -> bool:
+        old = x509.load_pem_x509_certificate(file.read_bytes())
+        if old.subject != subject or old.not_valid_after_utc - self._now < timedelta(days=RENEW_DAYS):
+            return False
+        if alternatives is None:
+            return True
+        return old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == alternatives
+
+    def _make_ca(self) -> None:
+        private = ec.generate_private_key(ec.SECP256R1())
+        name = _name("aerekos-ca", ["aerekos"])
+        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        builder = self._builder(name, private.public_key(), name, CA_DAYS)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(usage, critical=True)
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
+        )
+        certificate = builder.sign(private, hashes.SHA256())
+        _write(self.ca_file, self._folder / "ca.key", certificate, private)
+
+    def _builder(
+        self, subject: x509.Name, public: ec.EllipticCurvePublicKey, issuer: x509.Name, days: int
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - timedelta(minutes=5))
+            .not_valid_after(self._now + timedelta(days=days))
+        )
+
+
+def _name(common: str, organizations: Sequence[str]) -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _general(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _load_key(file: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(file.read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{file} holds no elliptic curve key; move it and its .crt away to make new ones")
+    return key
+
+
+def _write(certificate: Path, key: Path, signed: x509.Certificate, private: ec.EllipticCurvePrivateKey) -> None:
+    # The key first: a certificate without its key would be kept and never work.
+    write_private(
+        key,
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    write_whole(certificate, signed.public_bytes(serialization.Encoding.PEM))
