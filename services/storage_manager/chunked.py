@@ -38,7 +38,7 @@ class Decoder:
     _left: int = -1
     _crlf: bool = False
     _in_trailer: bool = False
-    _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _claimed: str = ""
     _previous: str = ""
 

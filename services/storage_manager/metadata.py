@@ -119,7 +119,7 @@ class Metadata:
             self._db()
             .execute(f"SELECT {COLUMNS} FROM objects WHERE bucket=? AND key=?", (bucket, key))
             .fetchone()
-        )  # noqa: S608
+        )
         return _object(row) if row else None
 
     def put(self, bucket: str, new: Object, *, only_new: bool = False) -> list[str]:

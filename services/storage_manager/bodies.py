@@ -1,0 +1,112 @@
+"""A request's body on its way in: chunked framing off, digests checked, ETag known. Memory stays bounded."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from services.storage_manager.chunked import Decoder
+from services.storage_manager.faults import S3Fault
+from services.storage_manager.ports import Caller
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+BLOCK = 1 << 20
+
+
+class Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
+class Crc32:
+    """CRC-32 with hashlib's manners; 4 bytes, big endian."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+CHECKSUMS: dict[str, Callable[[], Hash]] = {
+    "x-amz-checksum-crc32": Crc32,
+    "x-amz-checksum-sha1": hashlib.sha1,
+    "x-amz-checksum-sha256": hashlib.sha256,
+}
+
+
+class Body:
+    """Iterate `blocks`, call `absorb` with each (in a thread), then `verify`."""
+
+    def __init__(self, headers: dict[str, str], caller: Caller, receive: Receive) -> None:
+        self._headers, self._receive = headers, receive
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.content = headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+        self._decoder = self._framing(caller)
+        self._sha = hashlib.sha256() if len(self.content) == 64 else None
+        trailers = [each.strip().lower() for each in headers.get("x-amz-trailer", "").split(",")]
+        names = [name for name in CHECKSUMS if name in headers or name in trailers]
+        self._sums = {name: CHECKSUMS[name]() for name in names}
+        self.size = 0
+
+    def _framing(self, caller: Caller) -> Decoder | None:
+        if not self.content.startswith("STREAMING-"):
+            return None
+        signed = "UNSIGNED" not in self.content
+        if signed and caller.signing is None:
+            raise S3Fault("AccessDenied", "a signed chunked body needs a signed request")
+        return Decoder(caller.signing if signed else None, self.content.endswith("-TRAILER"))
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Payload in blocks of about 1 MiB."""
+        held, more = bytearray(), True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise S3Fault("IncompleteBody", "the client went away")
+            data, more = message.get("body", b""), message.get("more_body", False)
+            held += self._decoder.feed(data) if self._decoder else data
+            if len(held) >= BLOCK:
+                yield bytes(held)
+                held.clear()
+        if held:
+            yield bytes(held)
+
+    def absorb(self, data: bytes) -> None:
+        """Count and digest."""
+        self.size += len(data)
+        self.md5.update(data)
+        if self._sha:
+            self._sha.update(data)
+        for each in self._sums.values():
+            each.update(data)
+
+    def verify(self) -> dict[str, str]:
+        """The checksums to remember. Raises S3Fault when the body is not what the client says."""
+        if self._decoder:
+            self._decoder.finish()
+        wanted = self._headers.get("x-amz-decoded-content-length")
+        if wanted is not None and wanted != str(self.size):
+            raise S3Fault("IncompleteBody", "the decoded length differs")
+        if self._sha and not hmac.compare_digest(self._sha.hexdigest(), self.content):
+            raise S3Fault("XAmzContentSHA256Mismatch", "x-amz-content-sha256 differs from the body")
+        md5 = self._headers.get("content-md5")
+        if md5 is not None and md5 != base64.b64encode(self.md5.digest()).decode():
+            raise S3Fault("BadDigest", "Content-MD5 differs from the body")
+        return {name: self._check(name, each) for name, each in self._sums.items()}
+
+    def _check(self, name: str, each: Hash) -> str:
+        trailers = self._decoder.trailers if self._decoder else {}
+        claimed = self._headers.get(name) or trailers.get(name, "")
+        value = base64.b64encode(each.digest()).decode()
+        if claimed != value:
+            raise S3Fault("BadDigest", f"{name} differs from the body")
+        return value

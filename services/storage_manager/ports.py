@@ -1,0 +1,66 @@
+"""What the S3 operations ask of the rest of the house: who calls, which buckets there are, which keys.
+
+The operations know only these protocols; `services.sdk` and the tests bring what stands behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from services.storage_manager.chunked import Signing
+
+Verb = Literal["get", "list", "create", "update", "delete"]
+Scope = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, already verified. `signing` is set for header-signed requests."""
+
+    name: str
+    namespace: str
+    signing: Signing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One bucket as operations see it. `id` is unique over namespaces; `created` in seconds since 1970."""
+
+    id: str
+    name: str
+    arn: str
+    created: float
+    encrypted: bool = True
+    key: str | None = None
+
+
+class Gate(Protocol):
+    """Verifies identity and signature. Raises S3Fault AccessDenied, SignatureDoesNotMatch."""
+
+    async def admit(self, scope: Scope) -> Caller: ...
+
+
+class Registry(Protocol):
+    """Bucket resources, touched as the caller. Raises S3Fault NoSuchBucket, AccessDenied, BucketAlready..."""
+
+    async def all(self, caller: Caller) -> list[Place]: ...
+
+    async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
+        """The bucket, if the caller may `verb` what is in it."""
+        ...
+
+    async def create(self, caller: Caller, name: str) -> None: ...
+
+    async def delete(self, caller: Caller, name: str) -> None: ...
+
+
+class Kms(Protocol):
+    """Key-manager. Raises S3Fault ServiceUnavailable when it is away."""
+
+    async def generate(self, arn: str, key: str | None) -> tuple[bytes, bytes]:
+        """A new data key: (plaintext 32 bytes, wrapped)."""
+        ...
+
+    async def decrypt(self, arn: str, wrapped: bytes) -> bytes: ...
