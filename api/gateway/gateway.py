@@ -1,0 +1,106 @@
+"""The gateway: /services/<name>/... for bearer callers, and the AWS door for signed requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import orjson
+
+from api.auth.authorizer import Action, Authorizer
+from api.auth.principal import Principal
+from api.auth.tokens import Tokens
+from api.gateway.aws_door import refusal, signed_for, signing_names
+from api.gateway.balancing import Balancer
+from api.gateway.proxying import Proxy, forwarded
+from api.wire.answering import Answer, Receive, Scope, Send, send_answer
+from controller.kit.clock import Clock
+from crds.errors import ApiError, NotFound
+from crds.kind import GROUP
+from crds.managed import ManagedService
+
+PREFIX = "/services/"
+IDENTITY_SECONDS = 300
+GATEWAY = Principal("system:gateway", frozenset({"system:gateway"}))
+
+
+class Gateway:
+    """Adds who calls, and hands the request to a ready instance."""
+
+    def __init__(
+        self,
+        balancer: Balancer,
+        tokens: Tokens,
+        authorizer: Authorizer,
+        services: Iterable[ManagedService],
+        clock: Clock,
+    ) -> None:
+        self._proxy, self._tokens, self._authorizer, self._clock = Proxy(balancer), tokens, authorizer, clock
+        self._speaks = signing_names(services)
+        self._minted: dict[tuple[Principal, str], tuple[bytes, float]] = {}
+
+    async def close(self) -> None:
+        await self._proxy.close()
+
+    def aws_service(self, scope: Scope) -> str | None:
+        """The AWS signing name of a signed request, or None."""
+        return signed_for(scope["headers"], scope["query_string"])
+
+    async def serve_aws(
+        self, scope: Scope, receive: Receive, send: Send, signing_name: str, *extra: tuple[bytes, bytes]
+    ) -> int:
+        """Path, host and body go on untouched: the service verifies the signature over them."""
+        service = self._speaks.get(signing_name)
+        if service is None:
+            code, message = refusal(signing_name, self._speaks)
+            answer = Answer(400, orjson.dumps({"__type": code, "message": message}))
+            await send_answer(send, answer, *extra)
+            return answer.code
+        identity = self._identity(GATEWAY, service)
+        headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra)
+        try:
+            return await self._proxy.forward(
+                scope, receive, send, service=service, target=_target(scope, b""), headers=headers
+            )
+        except ApiError as error:
+            answer = _aws_error(error)
+            await send_answer(send, answer, *extra)
+            return answer.code
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]
+    ) -> int:
+        """`/services/<name>/<rest>` goes on as `/<rest>`. Raises NotFound, Forbidden, Unavailable, Timeout."""
+        name, _, _ = scope["path"].removeprefix(PREFIX).partition("/")
+        if not name:
+            raise NotFound("write /services/<name>/...; `aerekos get services` lists the names")
+        if not who.service:
+            self._authorizer.require(who, Action("get", GROUP, "services", "default", name))
+        identity = self._identity(who, name)
+        headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization")
+        target = _target(scope, f"{PREFIX}{name}".encode())
+        return await self._proxy.forward(scope, receive, send, service=name, target=target, headers=headers)
+
+    def _identity(self, who: Principal, service: str) -> bytes:
+        """A token that tells `service` who calls; minted anew before half of its life is over."""
+        now = self._clock.monotonic()
+        minted = self._minted.get((who, service))
+        if minted is None or minted[1] < now:
+            token = self._tokens.issue(who, seconds=IDENTITY_SECONDS, audience=service).encode()
+            if len(self._minted) > 10_000:
+                self._minted.clear()
+            minted = self._minted[who, service] = (token, now + IDENTITY_SECONDS / 2)
+        return minted[0]
+
+
+def _target(scope: Scope, prefix: bytes) -> bytes:
+    path: bytes = scope["raw_path"].partition(b"?")[0].removeprefix(prefix) or b"/"
+    query: bytes = scope["query_string"]
+    return path + b"?" + query if query else path
+
+
+def _aws_error(error: ApiError) -> Answer:
+    """A retryable error in the shape both the JSON and the XML clients read (they look at the HTTP code first)."""
+    code = 503 if error.code in (404, 503, 504) else error.code
+    body = orjson.dumps({"__type": "ServiceUnavailableException", "message": error.message})
+    headers = ((b"retry-after", b"1"), (b"x-amzn-errortype", b"ServiceUnavailableException"))
+    return Answer(code, body, b"application/x-amz-json-1.1", headers)
