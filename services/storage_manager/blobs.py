@@ -52,7 +52,7 @@ class Blobs:
             ready: list[bytes] = []
             for span in spans(size, start, stop):
                 sealed = os.pread(file.fileno(), span.length, span.offset)
-                ready.append(box.open(span.index, span.last, sealed)[span.first : span.stop])
+                ready.append(box.open(span.frame, span.last, sealed)[span.first : span.stop])
                 if len(ready) == READ_FRAMES:
                     yield b"".join(ready)
                     ready.clear()

@@ -116,7 +116,7 @@ class Sealer:
 class Span(NamedTuple):
     """Where one frame lies in the file, and which part of its plaintext is wanted."""
 
-    index: int
+    frame: int
     last: bool
     offset: int
     length: int

@@ -115,11 +115,8 @@ class Metadata:
 
     def find(self, bucket: str, key: str) -> Object | None:
         """The object, or None."""
-        row = (
-            self._db()
-            .execute(f"SELECT {COLUMNS} FROM objects WHERE bucket=? AND key=?", (bucket, key))
-            .fetchone()
-        )
+        sql = f"SELECT {COLUMNS} FROM objects WHERE bucket=? AND key=?"  # noqa: S608
+        row = self._db().execute(sql, (bucket, key)).fetchone()
         return _object(row) if row else None
 
     def put(self, bucket: str, new: Object, *, only_new: bool = False) -> list[str]:
@@ -174,17 +171,19 @@ class Metadata:
         row = self._db().execute(sql, (id, bucket, key)).fetchone()
         if row is None:
             raise S3Fault("NoSuchUpload", f"no upload {id} of {key}")
-        return Upload(*row[:4], json.loads(row[4]))
+        return Upload(row[0], row[1], row[2], row[3], json.loads(row[4]))
 
     def uploads(self, bucket: str, prefix: str) -> list[Upload]:
         """Uploads under way."""
         rows = self._db().execute("SELECT * FROM uploads WHERE bucket=? ORDER BY key, created", (bucket,))
-        return [Upload(*r[:4], json.loads(r[4])) for r in rows if r[2].startswith(prefix)]
+        return [Upload(r[0], r[1], r[2], r[3], json.loads(r[4])) for r in rows if r[2].startswith(prefix)]
 
     def parts(self, upload: str) -> list[Part]:
         """The parts so far, by number."""
         sql = "SELECT number, size, etag, modified, piece FROM parts WHERE upload=? ORDER BY number"
-        return [Part(*r[:4], _read_pieces(r[4])[0]) for r in self._db().execute(sql, (upload,))]
+        return [
+            Part(r[0], r[1], r[2], r[3], _read_pieces(r[4])[0]) for r in self._db().execute(sql, (upload,))
+        ]
 
     def put_part(self, upload: Upload, part: Part) -> list[str]:
         """Put the part in place of its predecessor. Raises NoSuchUpload."""

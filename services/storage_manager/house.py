@@ -1,0 +1,127 @@
+"""What every operation is handed: the book, the blobs, the keys, and one request."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from anyio import to_thread
+
+from services.storage_manager.blobs import Blobs, Writer, new_id
+from services.storage_manager.bodies import Body, Receive
+from services.storage_manager.faults import S3Fault
+from services.storage_manager.keys import Keys
+from services.storage_manager.metadata import Metadata, Object, Piece
+from services.storage_manager.ports import Caller, Place, Registry
+
+log = logging.getLogger(__name__)
+SMALL_BODY = 2 << 20
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, path style: `/bucket/key`."""
+
+    method: str
+    bucket: str
+    key: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    caller: Caller
+    receive: Receive
+
+    async def document(self) -> bytes:
+        """A small body, checked. Raises MalformedXML when it is not small."""
+        body, out = Body(self.headers, self.caller, self.receive), bytearray()
+        async for block in body.blocks():
+            body.absorb(block)
+            out += block
+            if len(out) > SMALL_BODY:
+                raise S3Fault("MalformedXML", "the document is too long")
+        body.verify()
+        return bytes(out)
+
+
+@dataclass(slots=True)
+class Answer:
+    """`content` is bytes, or a stream of `length` bytes."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    content: bytes | AsyncIterator[bytes] = b""
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms operations work in."""
+
+    registry: Registry
+    book: Metadata
+    blobs: Blobs
+    keys: Keys
+    clock: Callable[[], float] = time.time
+
+    async def store(
+        self, place: Place, blocks: AsyncIterator[bytes], absorb: Callable[[bytes], None]
+    ) -> tuple[Writer, str, str]:
+        """A blob written but not committed: (writer, blob id, data key id)."""
+        blob, key = new_id(), await self.keys.current(place)
+        box = await self.keys.box(place, key, blob)
+        writer = await to_thread.run_sync(self.blobs.write, blob, box)
+
+        def take(block: bytes) -> None:
+            absorb(block)
+            writer.feed(block)
+
+        try:
+            async for block in blocks:
+                await to_thread.run_sync(take, block)
+        except BaseException:
+            writer.abandon()
+            raise
+        return writer, blob, key
+
+    async def receive(self, place: Place, request: Request) -> tuple[Piece, str, dict[str, str]]:
+        """The request's body as a durable blob: (piece, md5 hex, checksums)."""
+        body = Body(request.headers, request.caller, request.receive)
+        writer, blob, key = await self.store(place, body.blocks(), body.absorb)
+        try:
+            sums = body.verify()
+        except BaseException:
+            writer.abandon()
+            raise
+        await to_thread.run_sync(writer.commit)
+        return Piece(blob, body.size, key), body.md5.hexdigest(), sums
+
+    async def stream(self, place: Place, found: Object, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Plaintext [start, stop) of the object. Raises Corrupt."""
+        base = 0
+        for piece in found.pieces:
+            first, last = max(0, start - base), min(piece.size, stop - base)
+            if first < last:
+                box = await self.keys.box(place, piece.key, piece.blob)
+                blocks = self.blobs.read(piece.blob, box, piece.size, first, last)
+                while (block := await to_thread.run_sync(_next, blocks)) is not None:
+                    yield block
+            base += piece.size
+
+    async def forget(self, blobs: Iterable[str]) -> None:
+        """Remove blobs nothing names. What fails here is swept later."""
+        for blob in blobs:
+            try:
+                await to_thread.run_sync(self.blobs.forget, blob)
+            except OSError as why:
+                log.warning("blob %s stays until the next sweep: %s", blob, why)
+
+
+def _next(blocks: Iterator[bytes]) -> bytes | None:
+    return next(blocks, None)
+
+
+def read_query(raw: bytes) -> dict[str, str]:
+    """The query, blank values kept (`?uploads`)."""
+    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))
