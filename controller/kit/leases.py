@@ -1,0 +1,87 @@
+"""Leases: who has been heard from, and how long ago. In memory only.
+
+A worker beats once a second. Its lease is lost when three beats in a row were missed: the third would have
+come at 3 s, and half a second more is granted for a slow network. Heartbeats write no records; the worker
+reconciler reads this and writes one when the truth changes. Callers: the API (beats), the worker reconciler,
+`GET /agents/leases`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from controller.kit.clock import Clock
+
+BEAT_PERIOD = 1.0
+MISSED_BEATS = 3
+LEASE_SECONDS = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU in cores; memory, disk and network totals in bytes."""
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    disk: float = 0.0
+    network_received: float = 0.0
+    network_sent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The last beat of one worker. `heard_at` is monotonic seconds; `services`: instance → {cpu, memory}."""
+
+    worker: str
+    heard_at: float
+    usage: Usage = Usage()
+    addresses: tuple[str, ...] = ()
+    services: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+class Leases:
+    """One lease per worker; bounded by the number of workers, because only registered ones may beat."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._leases: dict[str, Lease] = {}
+        self.began_at = clock.monotonic()
+
+    def beat(
+        self,
+        worker: str,
+        usage: Usage | None = None,
+        addresses: Sequence[str] = (),
+        services: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """It lives. The newest beat replaces the one before."""
+        now = self._clock.monotonic()
+        self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), dict(services or {}))
+
+    def get(self, worker: str) -> Lease | None:
+        """The last beat, or None when there was none since this process began."""
+        return self._leases.get(worker)
+
+    def age(self, worker: str) -> float | None:
+        """Seconds since the last beat, or None when never heard."""
+        lease = self._leases.get(worker)
+        return None if lease is None else self._clock.monotonic() - lease.heard_at
+
+    def expires_in(self, worker: str) -> float:
+        """Seconds until the lease is lost; zero or less when it is.
+
+        A worker never heard counts as heard when this process began: after a restart of the conductor
+        nobody is NotReady before it had the time to beat.
+        """
+        lease = self._leases.get(worker)
+        heard_at = self.began_at if lease is None else lease.heard_at
+        return heard_at + LEASE_SECONDS - self._clock.monotonic()
+
+    def forget(self, worker: str) -> None:
+        """Its record was deleted."""
+        self._leases.pop(worker, None)
+
+    def snapshot(self) -> tuple[Lease, ...]:
+        """Every lease, by name."""
+        return tuple(self._leases[name] for name in sorted(self._leases))

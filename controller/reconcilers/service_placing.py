@@ -1,0 +1,69 @@
+"""Service and Workers → a placement request and its candidates. Reads only what the loop has already seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from controller.loop.reconciler import Reader
+from controller.scheduler.candidate import Candidate, Needs, Request
+from controller.scheduler.placing import Decision, place
+from crds.kinds.service import SERVICE, Service
+from crds.kinds.worker import WORKER, Worker
+from crds.meta import is_true
+
+
+def request_of(service: Service, reach: frozenset[str] | None) -> Request:
+    """What one replica wants."""
+    return Request(
+        name=f"{service.metadata.namespace or 'default'}/{service.metadata.name}",
+        needs=Needs.of(service.spec.resources.requests),
+        labels=service.spec.placement.worker_selector,
+        tolerations=tuple(service.spec.placement.tolerations),
+        reach=reach,
+    )
+
+
+def decide(service: Service, seen: Reader, reach: frozenset[str] | None) -> Decision:
+    """Place `service` among the workers as they are now. Its own copies do not count against it."""
+    others = [each for each in seen.list(SERVICE) if each.metadata.uid != service.metadata.uid]
+    reserved = _reserved(others)
+    copies = _copies(service)
+    workers = [
+        _candidate(each, reserved[each.metadata.name], copies[each.metadata.name])
+        for each in seen.list(WORKER)
+    ]
+    return place(request_of(service, reach), workers)
+
+
+def _candidate(worker: Worker, reserved: Needs, replicas: int) -> Candidate:
+    capacity = Needs.of(worker.status.capacity)
+    # Only reservations count, as in Kubernetes: measured usage includes our own copies, and a busy minute
+    # must not make a running service unplaceable.
+    return Candidate(
+        name=worker.metadata.name,
+        ready=is_true(worker.status.conditions, "Ready"),
+        cordoned=worker.spec.unschedulable,
+        taints=tuple(worker.spec.taints),
+        labels=worker.metadata.labels or {},
+        capacity=capacity,
+        free=reserved.left_of(capacity),
+        replicas=replicas,
+    )
+
+
+def _reserved(services: Iterable[Service]) -> defaultdict[str, Needs]:
+    """What each worker has promised already: the requests of every instance that is there."""
+    taken: defaultdict[str, Needs] = defaultdict(Needs)
+    for service in services:
+        needs = Needs.of(service.spec.resources.requests)
+        for instance in service.status.instances:
+            taken[instance.worker] = taken[instance.worker] + needs
+    return taken
+
+
+def _copies(service: Service) -> defaultdict[str, int]:
+    counts: defaultdict[str, int] = defaultdict(int)
+    for instance in service.status.instances:
+        counts[instance.worker] += 1
+    return counts

@@ -1,0 +1,92 @@
+"""What was seen → ServiceStatus. Holds no volatile field: the same truth written again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from controller.runtime.driver import InstanceSeen
+from controller.scheduler.placing import Decision
+from crds.kinds.service import Instance, Refusal, Service
+from crds.meta import Condition, set_condition
+
+Phase = Literal[
+    "Disabled", "Scaled to zero", "Waiting", "Starting", "Ready", "Degraded", "Updating", "Stopping", "Failed"
+]
+
+
+def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str) -> None:
+    """Instances and the counts people read: ready `n/m`, updated."""
+    status = service.status
+    status.instances = [_instance(each) for each in seen]
+    status.replicas = len(seen)
+    status.ready_replicas = sum(each.ready for each in seen)
+    status.updated_replicas = sum(each.revision == revision for each in seen)
+    status.revision = revision
+    wanted = service.spec.replicas if service.spec.enabled else 0
+    status.ready = f"{status.ready_replicas}/{wanted}"
+    status.observed_generation = service.metadata.generation
+
+
+def _instance(seen: InstanceSeen) -> Instance:
+    return Instance(
+        name=seen.name,
+        worker=seen.worker,
+        address=seen.address,
+        ready=seen.ready,
+        phase=seen.phase,
+        restarts=seen.restarts,
+        # The wire keeps whole seconds; a fraction here would differ from what is read back each time.
+        started_at=seen.started_at.replace(microsecond=0) if seen.started_at else None,
+        revision=seen.revision,
+        message=seen.message,
+    )
+
+
+def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> Phase:
+    """One word for a service that is wanted and may run."""
+    ready = sum(each.ready for each in seen)
+    if seen and any(each.revision != revision for each in seen):
+        return "Updating"
+    if len(seen) == ready == service.spec.replicas:
+        return "Ready"
+    if ready:
+        return "Degraded"
+    if seen and all(each.phase in ("Failed", "BackingOff") for each in seen):
+        return "Failed"
+    return "Starting"
+
+
+def sentence(service: Service, seen: Sequence[InstanceSeen], phase: Phase) -> str:
+    """Why it is or is not Ready, naming the first instance that stands in the way."""
+    ready, wanted = sum(each.ready for each in seen), service.spec.replicas
+    text = f"{ready} of {wanted} instances ready"
+    stuck = next((each for each in seen if not each.ready), None)
+    if stuck is None or phase == "Ready":
+        return text
+    because = f": {stuck.message}" if stuck.message else ""
+    return f"{text}; {stuck.name} is {stuck.phase}{because}"
+
+
+def note(service: Service, kind: str, ok: bool, reason: str, message: str, now: datetime) -> None:
+    """One condition. A Ready is kept first, because the wide table shows the first one."""
+    new = Condition(type=kind, status="True" if ok else "False", reason=reason, message=message)
+    set_condition(service.status.conditions, new, now=now)
+    service.status.conditions.sort(key=lambda each: each.type != "Ready")
+
+
+def note_placed(service: Service, decision: Decision, message: str, now: datetime) -> None:
+    """Condition Placed, and every worker's refusal."""
+    service.status.refusals = [Refusal(worker=each.worker, reason=each.reason) for each in decision.refusals]
+    ok = bool(decision.chosen)
+    note(service, "Placed", ok, "WorkersChosen" if ok else "Unplaceable", message, now)
+
+
+def note_missing(service: Service, missing: Sequence[str], now: datetime) -> None:
+    """Condition Degraded while a running service misses something it needs; silent when it never did."""
+    known = any(each.type == "Degraded" for each in service.status.conditions)
+    if missing:
+        note(service, "Degraded", True, "NeedMissing", f"runs on, but waits for {', '.join(missing)}", now)
+    elif known:
+        note(service, "Degraded", False, "NeedsMet", "everything it needs is Ready", now)

@@ -1,0 +1,79 @@
+"""Service → Workload: what the driver is told. Pure but for the interpreter's own path.
+
+The revision names what runs, not how many: replicas and placement are left out, so scaling restarts nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from controller.runtime.driver import Limits, Workload
+from controller.scheduler.candidate import Needs
+from crds.kind import key_of
+from crds.kinds.service import SERVICE, Service
+from crds.managed import ManagedService
+from crds.probes import Probes
+
+RESTARTED_AT = "aerekos.cloud/restartedAt"
+REVISION_LENGTH = 10
+MANAGED_COMMAND = (sys.executable, "-m", "services.sdk.run")
+
+
+def workload(
+    service: Service, managed: ManagedService | None, env: Mapping[str, str], workers: tuple[str, ...]
+) -> Workload:
+    """The whole wish of one Service. The spec's own env may not replace what the seams promise."""
+    command = MANAGED_COMMAND if managed else tuple(service.spec.command)
+    own = {each.name: each.value for each in service.spec.env}
+    merged = {**own, **env, **(_seams(managed) if managed else {})}
+    probes = service.spec.probes or (managed.probes if managed else Probes())
+    limits = _limits(service)
+    return Workload(
+        key=key_of(SERVICE, service),
+        uid=service.metadata.uid or "",
+        revision=revision(service, command, merged, probes, limits),
+        replicas=service.spec.replicas,
+        command=command,
+        image=service.spec.image,
+        env=merged,
+        probes=probes,
+        limits=limits,
+        stop_grace_seconds=service.spec.stop_grace_seconds,
+        workers=workers,
+    )
+
+
+def revision(
+    service: Service, command: tuple[str, ...], env: Mapping[str, str], probes: Probes, limits: Limits
+) -> str:
+    """Ten hex digits of the SHA-256 of everything whose change must restart the instances."""
+    content: dict[str, Any] = {
+        "managed": service.spec.managed,
+        "image": service.spec.image,
+        "command": command,
+        "env": dict(env),
+        "probes": probes.wire(),
+        "limits": [limits.cpu, limits.memory],
+        "restartedAt": (service.metadata.annotations or {}).get(RESTARTED_AT),
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:REVISION_LENGTH]
+
+
+def _seams(managed: ManagedService) -> dict[str, str]:
+    """What docs/seams.md promises each instance; the driver fills the placeholders."""
+    return {
+        "AEREKOS_SERVICE": managed.name,
+        "AEREKOS_INSTANCE": "{instance}",
+        "AEREKOS_LISTEN": "{address}",
+        "AEREKOS_DATA": "{data}",
+    }
+
+
+def _limits(service: Service) -> Limits:
+    amounts = Needs.of(service.spec.resources.limits)
+    return Limits(cpu=amounts.cpu, memory=int(amounts.memory))

@@ -1,0 +1,119 @@
+"""Worker: Ready as long as its lease lives.
+
+Silence is nobody's event, so each look asks to be repeated at the moment the lease would run out: one cheap look
+per worker every few seconds, and NotReady on the exact second. A returning worker is noticed at once when the API
+enqueues it on its first beat (`heard`), at the latest one second later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controller.kit.leases import BEAT_PERIOD, Lease, Leases
+from controller.loop.outcome import Outcome, done
+from controller.loop.reconciler import AlsoWatch, World
+from controller.reconcilers.worker_usage import amounts, moved
+from crds.kind import Kind
+from crds.kinds.worker import WORKER, Address, Worker
+from crds.meta import Condition, condition, set_condition
+
+# Looking at the very moment of expiry could see a hair of life left, and then look again at once.
+_AFTER_EXPIRY = 0.001
+
+
+class WorkerReconciler:
+    """Turns leases into the condition Ready, coarse usage and addresses."""
+
+    kind: Kind[Worker] = WORKER
+    finalizer: str | None = None
+    also_watch: Sequence[AlsoWatch[Any]] = ()
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+
+    async def reconcile(self, resource: Worker, world: World) -> Outcome:
+        """Never raises; a worker that is away is the truth, not an error."""
+        name = resource.metadata.name
+        lease, left = self._leases.get(name), self._leases.expires_in(name)
+        if lease is None and left > 0:
+            return self._wait_for_first_beat(resource, left)
+        if lease is not None:
+            _note_usage(resource, lease)
+            _note_addresses(resource, lease, world)
+        alive = lease is not None and left > 0
+        self._note_ready(resource, alive, world)
+        resource.status.phase = phase(resource, ready=alive)
+        resource.status.observed_generation = resource.metadata.generation
+        return done(look_again_after=left + _AFTER_EXPIRY if alive else BEAT_PERIOD)
+
+    async def finalize(self, resource: Worker, world: World) -> Outcome:
+        """Not called: workers have no finalizer of ours."""
+        self._leases.forget(resource.metadata.name)
+        return done()
+
+    def _wait_for_first_beat(self, worker: Worker, left: float) -> Outcome:
+        """This process has just begun: what was written before still stands until the grace is over."""
+        known = condition(worker.status.conditions, "Ready")
+        worker.status.phase = phase(worker, ready=known is not None and known.status == "True")
+        return done("waiting for its first heartbeat", look_again_after=left + _AFTER_EXPIRY)
+
+    def _note_ready(self, worker: Worker, alive: bool, world: World) -> None:
+        now = world.clock.now()
+        before = condition(worker.status.conditions, "Ready")
+        new = _ready() if alive else _silent(self._leases.age(worker.metadata.name), before)
+        if before is not None and before.status == new.status and before.reason == new.reason:
+            return  # the same truth: a growing number of silent seconds is no news
+        set_condition(worker.status.conditions, new, now=now)
+        if before is not None and before.status == new.status:
+            return
+        if alive:
+            away = _absence(before, now.timestamp())
+            world.events.tell(worker, "WorkerReady", f"{worker.metadata.name} is Ready{away}")
+        else:
+            text = f"{worker.metadata.name} is NotReady: {new.message}"
+            world.events.tell(worker, "WorkerNotReady", text, warning=True)
+
+
+def phase(worker: Worker, *, ready: bool) -> str:
+    """`Ready`, `NotReady`, and `,Cordoned` behind it when nothing new may be placed there."""
+    return ("Ready" if ready else "NotReady") + (",Cordoned" if worker.spec.unschedulable else "")
+
+
+def _ready() -> Condition:
+    return Condition(
+        type="Ready", status="True", reason="HeartbeatReceived", message="the agent sends heartbeats"
+    )
+
+
+def _silent(age: float | None, before: Condition | None) -> Condition:
+    """NeverHeard is for the first silence; one that was Ready before our own restart has gone missing."""
+    if age is None and (before is None or before.reason == "NeverHeard"):
+        message = "no heartbeat yet: is aerekos-agent running there?"
+        return Condition(type="Ready", status="False", reason="NeverHeard", message=message)
+    seconds, missed = ("", "3") if age is None else (f" for {age:.0f} s", str(int(age / BEAT_PERIOD)))
+    message = f"no heartbeat{seconds} ({missed} missed)"
+    return Condition(type="Ready", status="False", reason="HeartbeatMissed", message=message)
+
+
+def _absence(before: Condition | None, now: float) -> str:
+    if before is None or before.last_transition_time is None:
+        return ""
+    return f" after {now - before.last_transition_time.timestamp():.0f} s of absence"
+
+
+def _note_usage(worker: Worker, lease: Lease) -> None:
+    if moved(worker.status.usage, lease.usage, worker.status.capacity):
+        worker.status.usage = amounts(lease.usage)
+
+
+def _note_addresses(worker: Worker, lease: Lease, world: World) -> None:
+    seen = list(lease.addresses)
+    known = [each.address for each in worker.status.addresses if each.type == "InternalIP"]
+    if not seen or sorted(seen) == sorted(known):
+        return
+    names = [each for each in worker.status.addresses if each.type != "InternalIP"]
+    worker.status.addresses = [Address(address=each) for each in seen] + names
+    if known:
+        text = f"{worker.metadata.name} moved from {', '.join(known)} to {', '.join(seen)}"
+        world.events.tell(worker, "AddressChanged", text)

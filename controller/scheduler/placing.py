@@ -1,0 +1,79 @@
+"""The decision: every worker is either chosen (best first) or refused with a reason.
+
+Called by the service reconciler. Equal workers come in the order of their names, so that the same world
+always gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.scheduler.candidate import Candidate, Needs, Request
+from controller.scheduler.filtering import FILTERS, Objection
+from controller.scheduler.scoring import score
+from crds.quantity import format_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one worker was not chosen. `reason` joins everything that speaks against it."""
+
+    worker: str
+    reason: str
+    first: Objection
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`chosen` is ranked, best first; empty means unplaceable."""
+
+    chosen: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def place(request: Request, workers: Sequence[Candidate]) -> Decision:
+    """Split the workers into ranked and refused. Never raises."""
+    refusals = {each.name: found for each in workers if (found := _refusal(request, each))}
+    fit = [each for each in workers if each.name not in refusals]
+    ranked = sorted(fit, key=lambda each: (-score(request, each), each.name))
+    return Decision(
+        tuple(each.name for each in ranked),
+        tuple(refusals[name] for name in sorted(refusals)),
+    )
+
+
+def _refusal(request: Request, worker: Candidate) -> Refusal | None:
+    objections = [found for each in FILTERS if (found := each(request, worker))]
+    if not objections:
+        return None
+    return Refusal(worker.name, "; ".join(each.reason for each in objections), objections[0])
+
+
+def explain(request: Request, decision: Decision) -> str:
+    """One sentence for people: `Unplaceable: default/db needs 4 CPU; 2 workers lack CPU, 1 is cordoned`."""
+    if decision.chosen:
+        return f"{request.name} fits on {', '.join(decision.chosen)}"
+    if not decision.refusals:
+        return f"Unplaceable: {request.name} needs a worker, and none has joined"
+    counts = Counter((each.first.one, each.first.many) for each in decision.refusals)
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    words = [
+        f"{count}{_workers(count) if first else ''} {one if count == 1 else many}"
+        for first, ((one, many), count) in zip((True, *[False] * len(ordered)), ordered, strict=False)
+    ]
+    return f"Unplaceable: {request.name} needs {_needs(request)}; {', '.join(words)}"
+
+
+def _workers(count: int) -> str:
+    return " worker" if count == 1 else " workers"
+
+
+def _needs(request: Request) -> str:
+    amounts: Needs = request.needs
+    parts = [f"{amounts.cpu:g} CPU"] if amounts.cpu else []
+    parts += [f"{format_bytes(int(amounts.memory))} memory"] if amounts.memory else []
+    parts += [f"{format_bytes(int(amounts.disk))} disk"] if amounts.disk else []
+    parts += [f"{k}={v}" for k, v in sorted(request.labels.items())]
+    return ", ".join(parts) or "a worker"
