@@ -1,0 +1,199 @@
+"""The only door: every request passes here, and its road is this list.
+
+1. a request id and a trace context (kept when the client sent good ones)
+2. signed with SigV4?            -> the AWS door of the gateway
+3. /health /ready /metrics /version -> answered here
+4. /api, /apis                   -> who asks? -> the resource API
+5. /services/<name>/...          -> who asks? -> the gateway
+6. everything else               -> the FastAPI application (/auth, /agents, /logs)
+7. errors become a Kubernetes Status; one log line and one count per request
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from api.auth.authenticating import Authenticator
+from api.auth.authorizer import Authorizer
+from api.auth.reviews import PREFIXES as REVIEWS
+from api.auth.reviews import review
+from api.gateway.gateway import PREFIX as SERVICES
+from api.gateway.gateway import Gateway
+from api.metrics import Metrics
+from api.wire.answering import (
+    Answer,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    error_answer,
+    json_answer,
+    read_body,
+    send_answer,
+)
+from api.wire.asking import read_object
+from api.wire.resource_api import ResourceApi
+from crds.errors import ApiError, InternalError, MethodNotAllowed
+
+log = structlog.get_logger("api")
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Readiness = Callable[[], dict[str, object]]
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+VERSION = {
+    "major": "1",
+    "minor": "30",
+    "gitVersion": "v1.30.0+aerekos",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
+
+
+class Door:
+    """The ASGI application of the conductor."""
+
+    def __init__(
+        self,
+        *,
+        resources: ResourceApi,
+        gateway: Gateway,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        rest: App,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> None:
+        self._resources, self._gateway = resources, gateway
+        self._authenticator, self._authorizer = authenticator, authorizer
+        self._rest, self._readiness, self._metrics = rest, readiness, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id, trace = _ids(scope)
+        outcome = _Sent(send)
+        name = "rest"
+        try:
+            name = await self._answered(scope, receive, outcome, request_id, trace)
+        except ApiError as error:
+            await self._refuse(outcome, error, request_id)
+        except Exception as error:
+            log.exception("request failed", request=request_id.decode(), path=scope["path"])
+            await self._refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
+        self._note(scope, name, outcome.code, time.perf_counter() - began, request_id)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send, request_id: bytes, trace: bytes) -> str:
+        """Returns the name of the door that answered."""
+        path: str = scope["path"]
+        ids = (b"x-request-id", request_id)
+        if (signed_for := self._gateway.aws_service(scope)) is not None:
+            await self._gateway.serve_aws(scope, receive, send, signed_for, ids, (b"traceparent", trace))
+            return "aws"
+        if answer := self._own(path):
+            await send_answer(send, answer, ids)
+            return "own"
+        if path.startswith(REVIEWS) and scope["method"] == "POST":
+            await send_answer(send, await self._review(scope, receive), ids)
+            return "resources"
+        if path.startswith(("/api/", "/apis/")) or path in ("/api", "/apis"):
+            who = self._authenticator.who(scope)
+            await self._resources.serve(scope, receive, send, who, ids)
+            return "resources"
+        if path.startswith(SERVICES):
+            who = self._authenticator.who(scope)
+            await self._gateway.serve(scope, receive, send, who, ids, (b"traceparent", trace))
+            return "gateway"
+        await self._rest(scope, receive, _WithHeader(send, ids))
+        return "rest"
+
+    def _own(self, path: str) -> Answer | None:
+        match path.rstrip("/"):
+            case "/health" | "/healthz" | "/livez":
+                return Answer(200, b"ok", b"text/plain")
+            case "/ready" | "/readyz":
+                state = self._readiness()
+                return json_answer(200 if state["ready"] else 503, state)
+            case "/metrics":
+                return Answer(200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8")
+            case "/version":
+                return json_answer(200, VERSION)
+        return None
+
+    async def _review(self, scope: Scope, receive: Receive) -> Answer:
+        who = self._authenticator.who(scope)
+        body = read_object(await read_body(receive, limit=2**20), "")
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("reviews are made by POST")
+        return json_answer(201, review(scope["path"], body, who, self._authorizer))
+
+    async def _refuse(self, outcome: _Sent, error: ApiError, request_id: bytes) -> None:
+        # Once an answer has begun, all that is left is to break the connection off.
+        if outcome.code == 0:
+            await send_answer(outcome, error_answer(error), (b"x-request-id", request_id))
+
+    def _note(self, scope: Scope, door: str, code: int, seconds: float, request_id: bytes) -> None:
+        self._metrics.requests.labels(door, scope["method"], str(code)).inc()
+        if b"watch=" not in scope["query_string"]:
+            self._metrics.seconds.labels(door).observe(seconds)
+        if code >= 500 or door in ("aws", "gateway"):
+            log.info(
+                "answered",
+                door=door,
+                method=scope["method"],
+                path=scope["path"],
+                code=code,
+                ms=round(seconds * 1000, 1),
+                request=request_id.decode(),
+            )
+
+
+class _Sent:
+    """Passes messages on and remembers the code of the answer; 0 while none has begun."""
+
+    __slots__ = ("_send", "code")
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.code = send, 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+        await self._send(message)
+
+
+class _WithHeader:
+    """Adds one header to the answer of an application that does not know of it."""
+
+    __slots__ = ("_header", "_send")
+
+    def __init__(self, send: Send, header: tuple[bytes, bytes]) -> None:
+        self._send, self._header = send, header
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], self._header]
+        await self._send(message)
+
+
+def _ids(scope: Scope) -> tuple[bytes, bytes]:
+    request_id = trace = b""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value
+        elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+            trace = value
+    return (
+        request_id or secrets.token_hex(8).encode(),
+        trace or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode(),
+    )

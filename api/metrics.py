@@ -1,0 +1,30 @@
+"""What the conductor counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from controller.store.records import Store
+
+
+class Metrics:
+    """One registry per conductor, so that tests and two clouds in one process never mix."""
+
+    def __init__(self, store: Store) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "aerekos_http_requests", "Requests answered.", ("door", "method", "code"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "aerekos_http_request_seconds",
+            "Time to answer, watches excluded.",
+            ("door",),
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+            registry=self.registry,
+        )
+        revision = Gauge("aerekos_store_revision", "Newest revision of the store.", registry=self.registry)
+        revision.set_function(lambda: store.revision)
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,113 @@
+"""/agents: what workers tell. Heartbeats stay in memory; only facts that change become records."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ConfigDict, Field
+
+from api.auth.authenticating import Authenticator
+from api.auth.authorizer import Action, Authorizer
+from api.auth.principal import Principal
+from controller.kit.clock import Clock
+from controller.kit.leases import LEASE_SECONDS, Lease, Leases, Usage
+from controller.resources.registry import How, Registry
+from crds.errors import Forbidden
+from crds.kind import GROUP
+from crds.kinds.worker import WORKER, Address, Amounts, SystemInfo
+from crds.model import Model, rfc3339
+
+
+class Facts(Model):
+    """What an agent says of its machine when it registers."""
+
+    capacity: Amounts
+    addresses: list[Address] = Field(default_factory=list, max_length=64)
+    system: SystemInfo = Field(default_factory=SystemInfo)
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class UsageTold(Model):
+    """CPU in cores, everything else in bytes."""
+
+    cpu: float = 0.0
+    memory: int = 0
+    disk: int = 0
+    network_received: int = 0
+    network_sent: int = 0
+
+
+class ServiceUsage(Model):
+    model_config = ConfigDict(extra="ignore")
+
+    cpu: float = 0.0
+    memory: int = 0
+
+
+class Beat(Model):
+    usage: UsageTold = Field(default_factory=UsageTold)
+    addresses: list[Address] = Field(default_factory=list, max_length=64)
+    services: dict[str, ServiceUsage] = Field(default_factory=dict)
+
+
+def agent_routes(
+    registry: Registry, leases: Leases, authenticator: Authenticator, authorizer: Authorizer, clock: Clock
+) -> APIRouter:
+    """The router, with everything it needs bound in."""
+    router = APIRouter(prefix="/agents")
+
+    def who(request: Request) -> Principal:
+        return authenticator.who(request.scope)
+
+    def worker(asker: Annotated[Principal, Depends(who)]) -> str:
+        if not asker.worker:
+            raise Forbidden("only a worker's agent may call this")
+        return asker.worker
+
+    @router.post("/register")
+    async def register(facts: Facts, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
+        how = How(by=f"system:worker:{name}", validation="Strict")
+        key = WORKER.key(name)
+        if registry.store.get(key) is None:
+            await registry.create(WORKER, "", {"metadata": {"name": name}}, how)
+        if facts.labels:
+            await registry.merge(WORKER, key, {"metadata": {"labels": facts.labels}}, how)
+        status = {**facts.wire(), "lastRegisteredAt": rfc3339(clock.now())}
+        status.pop("labels")
+        written = await registry.merge(WORKER, key, {"status": status}, how, subresource="status")
+        return written.body
+
+    @router.post("/heartbeat")
+    async def heartbeat(beat: Beat, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
+        usage = Usage(**beat.usage.model_dump())
+        services = {instance: each.model_dump() for instance, each in beat.services.items()}
+        leases.beat(name, usage, addresses=[each.address for each in beat.addresses], services=services)
+        known = registry.store.get(WORKER.key(name))
+        registered = known is not None and "lastRegisteredAt" in known.object.get("status", {})
+        return {"leaseSeconds": LEASE_SECONDS, "registered": registered}
+
+    @router.get("/leases")
+    async def all_leases(asker: Annotated[Principal, Depends(who)]) -> dict[str, Any]:
+        authorizer.require(asker, Action("list", GROUP, "workers"))
+        now = clock.monotonic()
+        return {"leases": [_told(lease, now) for lease in leases.snapshot()]}
+
+    return router
+
+
+def _told(lease: Lease, now: float) -> dict[str, Any]:
+    usage = lease.usage
+    return {
+        "worker": lease.worker,
+        "ageSeconds": round(now - lease.heard_at, 3),
+        "usage": {
+            "cpu": usage.cpu,
+            "memory": usage.memory,
+            "disk": usage.disk,
+            "networkReceived": usage.network_received,
+            "networkSent": usage.network_sent,
+        },
+        "addresses": list(lease.addresses),
+        "services": lease.services,
+    }

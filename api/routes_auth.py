@@ -1,0 +1,168 @@
+"""/auth: logging in, getting identities, keys for verifying."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+
+from api.auth.accounts import Accounts, LoggedIn
+from api.auth.authenticating import Authenticator
+from api.auth.derived import signing_key
+from api.auth.principal import Principal
+from api.auth.tokens import API_AUDIENCE, TokenKeys
+from controller.kit.clock import Clock
+from controller.resources.registry import How, Registry
+from crds.errors import Forbidden, Unauthorized
+from crds.kinds.join_token import JOIN_TOKEN, JoinToken
+from crds.kinds.worker import WORKER
+from crds.model import Model
+from crds.names import DnsLabel
+
+REGION = "us-east-1"
+_SIGNING_KEY_SECONDS = 60
+
+
+class Login(Model):
+    username: str
+    password: Annotated[str, Field(max_length=1024)]
+
+
+class Refresh(Model):
+    refresh_token: str
+
+
+class ClientCredentials(Model):
+    client_id: str
+    client_secret: str
+    audience: str = API_AUDIENCE
+
+
+class Join(Model):
+    """`token` is `<name>.<secret>.<sha256 of the CA>`; `name` is what the worker will be called."""
+
+    token: str
+    name: DnsLabel
+
+
+class SigningKeyWanted(Model):
+    access_key_id: str
+    date: Annotated[str, Field(pattern=r"^[0-9]{8}$")]
+    region: str
+    service: str
+
+
+def auth_routes(
+    accounts: Accounts,
+    authenticator: Authenticator,
+    keys: TokenKeys,
+    registry: Registry,
+    clock: Clock,
+    ca_file: Path,
+) -> APIRouter:
+    """The router, with everything it needs bound in."""
+    router = APIRouter(prefix="/auth")
+
+    def who(request: Request) -> Principal:
+        return authenticator.who(request.scope)
+
+    Who = Annotated[Principal, Depends(who)]
+
+    @router.post("/login")
+    async def login(body: Login) -> dict[str, object]:
+        return _pair(await accounts.log_in(body.username, body.password))
+
+    @router.post("/refresh")
+    async def refresh(body: Refresh) -> dict[str, object]:
+        return _pair(accounts.refresh(body.refresh_token))
+
+    @router.post("/token")
+    async def token(body: ClientCredentials) -> dict[str, object]:
+        issued = accounts.identity_token(body.client_id, body.client_secret, body.audience)
+        return {"accessToken": issued, "tokenType": "Bearer", "expiresIn": 600}
+
+    @router.post("/join")
+    async def join(body: Join) -> dict[str, object]:
+        await _use_token(registry, clock, body)
+        client = f"worker:{body.name}"
+        secret = accounts.client_secret(client, WORKER.key(body.name))
+        return {"worker": body.name, "clientId": client, "clientSecret": secret, "ca": ca_file.read_text()}
+
+    @router.get("/ca.pem")
+    async def ca() -> Response:
+        return Response(ca_file.read_bytes(), media_type="application/x-pem-file")
+
+    @router.get("/jwks")
+    async def jwks() -> dict[str, object]:
+        return keys.jwks()
+
+    @router.get("/whoami")
+    async def whoami(asker: Who) -> dict[str, object]:
+        return {"name": asker.name, "groups": sorted(asker.groups), "namespace": asker.namespace}
+
+    @router.get("/access-key")
+    async def access_key(asker: Who) -> dict[str, object]:
+        pair = accounts.access_key(asker.name)
+        return {
+            "accessKeyId": pair.id,
+            "secretAccessKey": pair.secret,
+            "region": REGION,
+            "namespace": asker.namespace,
+        }
+
+    @router.post("/signing-keys")
+    async def signing_keys(body: SigningKeyWanted, asker: Who) -> dict[str, object]:
+        if not asker.service:
+            raise Forbidden("only managed services may ask for signing keys")
+        user, pair = accounts.owner_of(body.access_key_id)
+        key = signing_key(pair.secret, body.date, body.region, body.service)
+        return {
+            "signingKey": base64.b64encode(key).decode(),
+            "user": user.metadata.name,
+            "groups": [f"aerekos:{role}" for role in user.spec.roles],
+            "namespace": user.spec.namespace,
+            "expiresIn": _SIGNING_KEY_SECONDS,
+        }
+
+    return router
+
+
+def _pair(pair: LoggedIn) -> dict[str, object]:
+    return {
+        "accessToken": pair.access_token,
+        "refreshToken": pair.refresh_token,
+        "expiresIn": pair.expires_in,
+        "tokenType": "Bearer",
+    }
+
+
+async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
+    """Counts one use of the join token and makes the Worker if it is new. Raises Unauthorized."""
+    refused = Unauthorized("the join token is unknown, expired, revoked or used up; make one: aerekos token create")
+    name, _, rest = join.token.partition(".")
+    secret = rest.partition(".")[0]
+    record = registry.store.get(JOIN_TOKEN.key(name))
+    if record is None:
+        raise refused
+    token: JoinToken = JOIN_TOKEN.parse(record.body)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    spent = token.spec.uses and token.status.used >= token.spec.uses
+    if (
+        not hmac.compare_digest(digest, token.spec.secret_sha256)
+        or token.spec.revoked
+        or token.spec.expires_at <= clock.now()
+        or spent
+    ):
+        raise refused
+    how = How(by=f"system:join-token:{name}", validation="Strict")
+    used = {"used": token.status.used + 1, "usedBy": [*token.status.used_by, join.name][-100:]}
+    # The version makes two machines that use the last use at once into one winner.
+    patch = {"metadata": {"resourceVersion": str(record.revision)}, "status": used}
+    await registry.merge(JOIN_TOKEN, JOIN_TOKEN.key(name), patch, how, subresource="status")
+    if registry.store.get(WORKER.key(join.name)) is None:
+        await registry.create(WORKER, "", {"metadata": {"name": join.name}}, how)
