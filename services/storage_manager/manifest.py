@@ -11,7 +11,6 @@ MANIFEST = ManagedService(
     summary="Buckets and objects over the S3 protocol, encrypted by default.",
     app="services.storage_manager.app:create_app",
     kinds=(BUCKET,),
-    reconcilers=("services.storage_manager.reconcilers:BUCKETS",),
     speaks=("s3",),
     needs=("key_manager",),
     grants=(Grant("buckets", ("get", "list", "watch", "update", "patch")),),
