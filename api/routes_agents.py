@@ -1,7 +1,5 @@
 """/agents: what workers tell. Heartbeats stay in memory; only facts that change become records."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request

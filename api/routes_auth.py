@@ -1,11 +1,8 @@
 """/auth: logging in, getting identities, keys for verifying."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -63,7 +60,7 @@ def auth_routes(
     keys: TokenKeys,
     registry: Registry,
     clock: Clock,
-    ca_file: Path,
+    ca: bytes,
 ) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/auth")
@@ -91,11 +88,11 @@ def auth_routes(
         await _use_token(registry, clock, body)
         client = f"worker:{body.name}"
         secret = accounts.client_secret(client, WORKER.key(body.name))
-        return {"worker": body.name, "clientId": client, "clientSecret": secret, "ca": ca_file.read_text()}
+        return {"worker": body.name, "clientId": client, "clientSecret": secret, "ca": ca.decode()}
 
     @router.get("/ca.pem")
-    async def ca() -> Response:
-        return Response(ca_file.read_bytes(), media_type="application/x-pem-file")
+    async def ca_pem() -> Response:
+        return Response(ca, media_type="application/x-pem-file")
 
     @router.get("/jwks")
     async def jwks() -> dict[str, object]:

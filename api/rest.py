@@ -1,0 +1,99 @@
+"""The FastAPI application behind the door: /auth, /agents, /logs. Its errors are Status objects too."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from api.auth.authenticating import Authenticator
+from api.auth.authorizer import Action, Authorizer
+from api.auth.principal import Principal
+from controller.resources.registry import Registry
+from controller.runtime.driver import Driver
+from crds.errors import ApiError, Cause, Invalid, from_status
+from crds.kind import GROUP
+from crds.kinds.service import SERVICE
+
+_FOLLOW_SECONDS = 0.5
+_MOST_LINES = 100_000
+
+
+def rest_app(routers: Sequence[APIRouter]) -> FastAPI:
+    """Without the framework's own documentation pages: they would load scripts from elsewhere."""
+    app = FastAPI(title="aerekos", openapi_url=None, docs_url=None, redoc_url=None)
+    for router in routers:
+        app.include_router(router)
+
+    @app.exception_handler(ApiError)
+    async def refused(_: Request, error: ApiError) -> JSONResponse:
+        headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else None
+        return JSONResponse(error.status(), error.code, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        causes = tuple(Cause(_field(fault["loc"]), fault["msg"]) for fault in error.errors())
+        told = "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
+        return JSONResponse(Invalid(f"the request is invalid: {told}", causes=causes).status(), 422)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        status = from_status(error.status_code, None, fallback=str(error.detail)).status()
+        return JSONResponse({**status, "code": error.status_code}, error.status_code)
+
+    return app
+
+
+def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
+    """GET /logs/{namespace}/{service}: what the instances wrote."""
+    router = APIRouter(prefix="/logs")
+
+    def who(request: Request) -> Principal:
+        return authenticator.who(request.scope)
+
+    @router.get("/{namespace}/{service}")
+    async def logs(
+        namespace: str,
+        service: str,
+        asker: Annotated[Principal, Depends(who)],
+        instance: str | None = None,
+        tail: Annotated[int, Query(ge=0, le=_MOST_LINES)] = 200,
+        follow: bool = False,
+    ) -> StreamingResponse:
+        authorizer.require(asker, Action("get", GROUP, "services/log", namespace, service))
+        registry.get(SERVICE, SERVICE.key(service, namespace))
+        lines = _lines(driver, SERVICE.key(service, namespace), instance, tail, follow=follow)
+        return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
+
+    return router
+
+
+async def _lines(driver: Driver, key: Any, instance: str | None, tail: int, *, follow: bool) -> AsyncIterator[str]:
+    """The last lines, then (when following) what is new each half second."""
+    told = list(await driver.logs(key, instance, tail=tail))
+    yield "".join(f"{line}\n" for line in told)
+    while follow:
+        await anyio.sleep(_FOLLOW_SECONDS)
+        now = list(await driver.logs(key, instance, tail=max(tail, 1000)))
+        fresh = _after(told, now)
+        if fresh:
+            yield "".join(f"{line}\n" for line in fresh)
+        told = now
+
+
+def _after(before: list[str], now: list[str]) -> list[str]:
+    """The lines of `now` that come after the end of `before`, however far the window has moved."""
+    if not before:
+        return now
+    for end in range(len(now), 0, -1):
+        start = max(0, end - len(before))
+        if now[start:end] == before[len(before) - (end - start) :]:
+            return now[end:]
+    return now
+
+
+def _field(location: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in location if part != "body") or "body"
