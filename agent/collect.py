@@ -1,0 +1,137 @@
+"""What this machine is and how busy it is. The only home of psutil in the agent.
+
+`beat` is called each second and reads a few files of /proc (about a millisecond); `facts` is called when registering.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from agent.processes import ServiceMeter
+
+# Interfaces seldom change and listing them costs as much as the rest of a beat.
+ADDRESSES_EVERY_BEATS = 5
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One heartbeat's body. CPU in used cores; memory, disk and network totals in bytes."""
+
+    usage: dict[str, float]
+    addresses: list[str]
+    services: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def wire(self) -> dict[str, Any]:
+        return {"usage": self.usage, "addresses": self.addresses, "services": self.services}
+
+
+class Collector:
+    """Measures this machine. `home` decides which disk counts."""
+
+    def __init__(self, home: Path, services_dir: Path | None = None) -> None:
+        self._home = home
+        self._meter = ServiceMeter(services_dir) if services_dir else None
+        self._beats, self._addresses = 0, addresses()
+        psutil.cpu_percent(None)  # the first answer is meaningless: it only sets the starting point
+
+    def facts(self, labels: dict[str, str]) -> dict[str, Any]:
+        """Body of `POST /agents/register`."""
+        self._addresses = addresses()
+        listed = [{"type": "InternalIP", "address": each} for each in self._addresses]
+        listed.append({"type": "Hostname", "address": socket.gethostname()})
+        return {"capacity": self._capacity(), "addresses": listed, "system": system(), "labels": labels}
+
+    def beat(self) -> Beat:
+        """What is used now. CPU is the mean since the last beat."""
+        self._beats += 1
+        if self._beats % ADDRESSES_EVERY_BEATS == 0:
+            self._addresses = addresses()
+        return Beat(self._usage(), list(self._addresses), self._meter.measure() if self._meter else {})
+
+    def _capacity(self) -> dict[str, str]:
+        return {
+            "cpu": str(psutil.cpu_count() or 1),
+            "memory": str(psutil.virtual_memory().total),
+            "disk": str(psutil.disk_usage(str(self._home)).total),
+        }
+
+    def _usage(self) -> dict[str, float]:
+        memory, network = psutil.virtual_memory(), psutil.net_io_counters()
+        return {
+            "cpu": round(psutil.cpu_percent(None) / 100 * (psutil.cpu_count() or 1), 3),
+            "memory": memory.total - memory.available,
+            "disk": psutil.disk_usage(str(self._home)).used,
+            "networkReceived": network.bytes_recv if network else 0,
+            "networkSent": network.bytes_sent if network else 0,
+        }
+
+
+def addresses() -> list[str]:
+    """IPv4 and global IPv6 addresses of interfaces that are up, in a stable order, without loopback."""
+    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
+    found = {
+        each.address
+        for name, listed in psutil.net_if_addrs().items()
+        if name in up
+        for each in listed
+        if each.family in (socket.AF_INET, socket.AF_INET6) and _worth_telling(each.address)
+    }
+    return sorted(found, key=lambda each: (ip_address(each).version, ip_address(each)))
+
+
+def _worth_telling(address: str) -> bool:
+    if "%" in address:  # a zone: link-local, useless to others
+        return False
+    parsed = ip_address(address)
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
+
+
+def system() -> dict[str, str]:
+    """SystemInfo of the worker."""
+    return {
+        "operatingSystem": platform.system().lower(),
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+        "kernelVersion": platform.release(),
+        "osImage": _os_image(),
+        "agentVersion": _own_version(),
+        "bootId": _line(Path("/proc/sys/kernel/random/boot_id")) or str(int(psutil.boot_time())),
+        "machineId": _line(Path("/etc/machine-id")),
+    }
+
+
+def _os_image() -> str:
+    return _or_empty(lambda: platform.freedesktop_os_release()["PRETTY_NAME"]) or platform.platform()
+
+
+def _own_version() -> str:
+    try:
+        return version("aerekos-cloud")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _line(path: Path) -> str:
+    return _or_empty(lambda: path.read_text().strip())
+
+
+def _or_empty(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except (OSError, KeyError):
+        return ""
+
+
+def default_name() -> str:
+    """The host's name as a DNS label."""
+    host = socket.gethostname().split(".")[0].lower().replace("_", "-")
+    return host.strip("-")[:63] or f"worker-{os.getpid()}"

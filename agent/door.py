@@ -1,0 +1,99 @@
+"""The agent's way to the API: several URLs tried in turn, one bearer token renewed at half its life.
+
+Turns HTTP into the errors of `agent.errors`. Holds no identity of its own: the caller passes it in.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+
+from agent.errors import AgentError, NotWelcome, Unreachable
+from agent.identity import Identity
+from controller.kit.clock import Clock
+
+CALL_SECONDS = 3.0
+MakeClient = Callable[[ssl.SSLContext | bool], httpx.AsyncClient]
+
+
+def make_client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
+    """The real one. Kept alive between beats: a TLS handshake each second would cost more than the beat."""
+    limits = httpx.Limits(max_connections=2, keepalive_expiry=60)
+    return httpx.AsyncClient(verify=verify, timeout=CALL_SECONDS, limits=limits, trust_env=False)
+
+
+class Door:
+    """Calls to the first API that answers; the one that did is tried first next time."""
+
+    def __init__(self, urls: Sequence[str], clock: Clock, make: MakeClient = make_client) -> None:
+        if not urls:
+            raise AgentError("no API address: give --api https://<conductor>:7443 or AEREKOS_AGENT_API")
+        self._urls, self._clock, self._make = [each.rstrip("/") for each in urls], clock, make
+        self._client: httpx.AsyncClient | None = None
+        self._ca: str | None = None
+        self._token, self._renew_at = "", 0.0
+
+    async def call(self, identity: Identity, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST as that identity. Raises Unreachable, NotWelcome."""
+        if not self._token or self._clock.monotonic() >= self._renew_at:
+            await self._renew(identity)
+        try:
+            return await self.post(path, body, ca=identity.ca, token=self._token)
+        except NotWelcome:
+            self._token = ""  # the key may have been rotated: the next call asks for a new token
+            raise
+
+    async def _renew(self, identity: Identity) -> None:
+        body = {"clientId": identity.client_id, "clientSecret": identity.client_secret}
+        answer = await self.post("/auth/token", body, ca=identity.ca)
+        self._token = str(answer["accessToken"])
+        self._renew_at = self._clock.monotonic() + float(answer["expiresIn"]) / 2
+
+    async def post(self, path: str, body: dict[str, Any], *, ca: str, token: str = "") -> dict[str, Any]:
+        """POST with an optional token. Raises Unreachable when no URL answers, NotWelcome for 401 and 403."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client, faults = self._open(ca), []
+        for url in tuple(self._urls):
+            try:
+                response = await client.post(url + path, json=body, headers=headers)
+            except httpx.HTTPError as fault:
+                faults.append(f"{url}: {fault or type(fault).__name__}")
+                continue
+            if response.status_code >= 500 or response.status_code == 429:
+                faults.append(f"{url}: answered {response.status_code}")
+                continue
+            self._prefer(url)
+            return _read(response)
+        raise Unreachable("; ".join(faults))
+
+    async def close(self) -> None:
+        """Forget the token and the connections."""
+        client, self._client, self._token = self._client, None, ""
+        if client is not None:
+            await client.aclose()
+
+    def _open(self, ca: str) -> httpx.AsyncClient:
+        if self._client is None or ca != self._ca:
+            # The trust set of the machine is left out on purpose: only the pinned CA may speak for the conductor.
+            self._client = self._make(ssl.create_default_context(cadata=ca) if ca else True)
+            self._ca = ca
+        return self._client
+
+    def _prefer(self, url: str) -> None:
+        self._urls.remove(url)
+        self._urls.insert(0, url)
+
+
+def _read(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    if response.is_success and isinstance(body, dict):
+        return body
+    said = body.get("message") if isinstance(body, dict) else None
+    message = str(said or f"the API answered {response.status_code}")
+    raise (NotWelcome if response.status_code in (401, 403) else AgentError)(message)

@@ -1,0 +1,25 @@
+"""What can go wrong between an agent and its conductor. One tree, drawn here:
+
+AgentError
+├── Unreachable     no API answered, or with 5xx or 429: try again with patience
+├── NotWelcome      401 or 403: the identity is not (or no longer) known
+└── CannotJoin      a person must act: the token is bad, missing, or the CA is another one
+"""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Base of all of them."""
+
+
+class Unreachable(AgentError):
+    """Trying again may help."""
+
+
+class NotWelcome(AgentError):
+    """Joining again may help."""
+
+
+class CannotJoin(AgentError):
+    """Only a person can help; the message says how."""

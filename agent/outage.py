@@ -1,0 +1,47 @@
+"""Patience while the conductor is away: growing delays, one log line at the start and one at the end."""
+
+from __future__ import annotations
+
+import random
+
+from structlog.typing import FilteringBoundLogger
+
+from agent.errors import AgentError, NotWelcome
+from controller.kit.backoff import Backoff
+from controller.kit.clock import Clock
+
+PATIENCE = Backoff(first=0.2, factor=2.0, limit=5.0, jitter=0.2)
+
+
+class Outage:
+    """Counts failures in a row."""
+
+    def __init__(self, clock: Clock, rng: random.Random, log: FilteringBoundLogger) -> None:
+        self._clock, self._rng, self._log = clock, rng, log
+        self._failures, self._refusals, self._since = 0, 0, 0.0
+
+    def goes_on(self, fault: AgentError) -> float:
+        """Seconds to wait before the next try (0.2 growing to 5, ± 20 %)."""
+        if self._failures == 0:
+            self._since = self._clock.monotonic()
+            self._log.warning("conductor not reachable", because=str(fault))
+        self._failures += 1
+        if not isinstance(fault, NotWelcome):
+            self._refusals = 0
+        return PATIENCE.delay(self._failures, self._rng)
+
+    def refused_again(self) -> bool:
+        """Whether this refusal follows another one without anything good in between; then starts anew."""
+        self._refusals += 1
+        if self._refusals < 2:
+            return False
+        self._refusals = 0
+        return True
+
+    def over(self) -> None:
+        """Something worked."""
+        self._refusals = 0
+        if self._failures:
+            away = round(self._clock.monotonic() - self._since, 1)
+            self._log.info("conductor reachable again", after_seconds=away, tries=self._failures)
+        self._failures = 0
