@@ -15,7 +15,8 @@ from agent.errors import AgentError, NotWelcome, Unreachable
 from agent.identity import Identity
 from controller.kit.clock import Clock
 
-CALL_SECONDS = 3.0
+# Shorter than a lease, so that one hanging API does not cost us ours before the next one is tried.
+CALL_SECONDS = 1.5
 MakeClient = Callable[[ssl.SSLContext | bool], httpx.AsyncClient]
 
 
@@ -49,13 +50,17 @@ class Door:
     async def _renew(self, identity: Identity) -> None:
         body = {"clientId": identity.client_id, "clientSecret": identity.client_secret}
         answer = await self.post("/auth/token", body, ca=identity.ca)
-        self._token = str(answer["accessToken"])
-        self._renew_at = self._clock.monotonic() + float(answer["expiresIn"]) / 2
+        try:
+            self._token = str(answer["accessToken"])
+            self._renew_at = self._clock.monotonic() + float(answer["expiresIn"]) / 2
+        except (KeyError, TypeError, ValueError) as broken:
+            self._token = ""
+            raise AgentError("the API's token answer has no accessToken or expiresIn") from broken
 
     async def post(self, path: str, body: dict[str, Any], *, ca: str, token: str = "") -> dict[str, Any]:
         """POST with an optional token. Raises Unreachable when no URL answers, NotWelcome for 401 and 403."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client, faults = self._open(ca), []
+        client, faults = await self._open(ca), []
         for url in tuple(self._urls):
             try:
                 response = await client.post(url + path, json=body, headers=headers)
@@ -75,11 +80,13 @@ class Door:
         if client is not None:
             await client.aclose()
 
-    def _open(self, ca: str) -> httpx.AsyncClient:
+    async def _open(self, ca: str) -> httpx.AsyncClient:
         if self._client is None or ca != self._ca:
+            await self.close()
             # The trust set of the machine is left out on purpose: only the pinned CA may speak for the conductor.
             self._client = self._make(ssl.create_default_context(cadata=ca) if ca else True)
             self._ca = ca
+        assert self._client is not None
         return self._client
 
     def _prefer(self, url: str) -> None:

@@ -24,7 +24,7 @@ class Outage:
         """Seconds to wait before the next try (0.2 growing to 5, ± 20 %)."""
         if self._failures == 0:
             self._since = self._clock.monotonic()
-            self._log.warning("conductor not reachable", because=str(fault))
+            self._log.warning("cannot report to the conductor", because=str(fault))
         self._failures += 1
         if not isinstance(fault, NotWelcome):
             self._refusals = 0
@@ -43,5 +43,5 @@ class Outage:
         self._refusals = 0
         if self._failures:
             away = round(self._clock.monotonic() - self._since, 1)
-            self._log.info("conductor reachable again", after_seconds=away, tries=self._failures)
+            self._log.info("reporting to the conductor again", after_seconds=away, tries=self._failures)
         self._failures = 0

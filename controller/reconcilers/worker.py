@@ -55,7 +55,8 @@ class WorkerReconciler:
     def _wait_for_first_beat(self, worker: Worker, left: float) -> Outcome:
         """This process has just begun: what was written before still stands until the grace is over."""
         known = condition(worker.status.conditions, "Ready")
-        worker.status.phase = phase(worker, ready=known is not None and known.status == "True")
+        if known is not None:
+            worker.status.phase = phase(worker, ready=known.status == "True")
         return done("waiting for its first heartbeat", look_again_after=left + _AFTER_EXPIRY)
 
     def _note_ready(self, worker: Worker, alive: bool, world: World) -> None:

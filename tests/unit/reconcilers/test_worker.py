@@ -1,0 +1,92 @@
+"""A worker is NotReady at the exact second its lease runs out, and Ready again when it is heard."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from controller.kit.leases import Leases, Usage
+from controller.reconcilers.worker import WorkerReconciler
+from crds.kinds.worker import WORKER, Amounts
+from crds.meta import Condition, condition
+
+from .houses import world
+
+pytestmark = pytest.mark.anyio
+
+
+async def until_phase(reconciler, worker, here, phase):
+    while worker.status.phase != phase:
+        outcome = await reconciler.reconcile(worker, here)
+        if worker.status.phase != phase:
+            await anyio.sleep(outcome.look_again_after)
+    return here.clock.elapsed
+
+
+async def test_silence_is_noticed_at_the_exact_second_and_told_once():
+    here, worker = world(), WORKER.new("oak")
+    leases = Leases(here.clock)
+    reconciler = WorkerReconciler(leases)
+    leases.beat("oak")
+    await reconciler.reconcile(worker, here)
+    assert worker.status.phase == "Ready"
+    assert await until_phase(reconciler, worker, here, "NotReady") == pytest.approx(3.501)
+    ready = condition(worker.status.conditions, "Ready")
+    assert (ready.reason, ready.message) == ("HeartbeatMissed", "no heartbeat for 4 s (3 missed)")
+    before = worker.model_copy(deep=True)
+    await anyio.sleep(60)
+    await reconciler.reconcile(worker, here)
+    assert worker == before
+    leases.beat("oak")
+    await reconciler.reconcile(worker, here)
+    assert [reason for reason, _ in here.events.news] == ["WorkerReady", "WorkerNotReady", "WorkerReady"]
+    assert here.events.news[-1][1] == "oak is Ready after 60 s of absence"
+
+
+async def test_a_restarted_conductor_waits_before_it_judges():
+    here, worker = world(), WORKER.new("oak")
+    reconciler = WorkerReconciler(Leases(here.clock))
+    worker.status.conditions = [Condition(type="Ready", status="True", reason="HeartbeatReceived")]
+    await reconciler.reconcile(worker, here)
+    assert worker.status.phase == "Ready"
+    assert await until_phase(reconciler, worker, here, "NotReady") == pytest.approx(3.501)
+    assert condition(worker.status.conditions, "Ready").reason == "HeartbeatMissed"
+
+
+async def test_one_that_never_spoke_is_told_apart():
+    here, worker = world(), WORKER.new("oak")
+    assert await until_phase(WorkerReconciler(Leases(here.clock)), worker, here, "NotReady") == pytest.approx(
+        3.501
+    )
+    assert condition(worker.status.conditions, "Ready").reason == "NeverHeard"
+
+
+async def test_a_cordoned_worker_says_so():
+    here, worker = world(), WORKER.new("oak")
+    leases = Leases(here.clock)
+    leases.beat("oak")
+    worker.spec.unschedulable = True
+    await WorkerReconciler(leases).reconcile(worker, here)
+    assert worker.status.phase == "Ready,Cordoned"
+
+
+async def test_usage_is_written_only_when_it_moved_by_a_tenth():
+    here, worker = world(), WORKER.new("oak")
+    worker.status.capacity = Amounts(cpu="10", memory="10Gi", disk="10Gi")
+    leases = Leases(here.clock)
+    written = []
+    for cores in (0.9, 1.0, 1.9, 2.0, 1.1):
+        leases.beat("oak", Usage(cpu=cores))
+        await WorkerReconciler(leases).reconcile(worker, here)
+        written.append(worker.status.usage.cpu)
+    assert written == ["0", "1000m", "1000m", "2000m", "2000m"]
+
+
+async def test_a_new_address_is_written_and_told():
+    here, worker = world(), WORKER.new("oak")
+    leases = Leases(here.clock)
+    for address in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
+        leases.beat("oak", addresses=(address,))
+        await WorkerReconciler(leases).reconcile(worker, here)
+    assert worker.status.addresses[0].address == "10.0.0.2"
+    assert here.events.news[1:] == [("AddressChanged", "oak moved from 10.0.0.1 to 10.0.0.2")]
