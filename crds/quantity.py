@@ -29,7 +29,7 @@ _SUFFIXES = {
     "Pi": Decimal(2**50),
     "Ei": Decimal(2**60),
 }
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d{1,2}|[numkMGTPE]i?|)")
+_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d{1,2}|[numkMGTPE]|[KMGTPE]i|)")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
@@ -42,10 +42,8 @@ def parse_quantity(text: str) -> Decimal:
     if not found:
         raise ValueError(f"{text!r} is not a quantity; write e.g. '500m', '2', '256Mi' or '1.5G'")
     number, suffix = found.groups()
-    if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
-        return Decimal(number + suffix)
     if suffix not in _SUFFIXES:
-        raise ValueError(f"{text!r} has the unknown suffix {suffix!r}; use n u m k M G T P E or Ki Mi Gi Ti Pi Ei")
+        return Decimal(number + suffix)
     return Decimal(number) * _SUFFIXES[suffix]
 
 

@@ -69,9 +69,7 @@ def choose(request: Request) -> Operation:
         if request.method == "GET":
             return buckets.list_all
         raise S3Fault("NotImplemented")
-    asked = [
-        name for name in request.query if name not in PLAIN_QUERY and not name.lower().startswith("x-amz-")
-    ]
+    asked = [name for name in request.query if name not in PLAIN_QUERY and not name.lower().startswith("x-amz-")]
     parts = ["uploadId"] if "uploadId" in request.query else []
     copying = ["copy"] if "x-amz-copy-source" in request.headers else []
     found = OPERATIONS.get((request.method, bool(request.key), "+".join(asked + parts + copying)))

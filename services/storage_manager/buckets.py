@@ -70,9 +70,7 @@ async def list_objects(house: House, request: Request) -> Answer:
         return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(int(limit), 1000))
 
     found = await to_thread.run_sync(look)
-    return Answer(
-        content=render("ListBucketResult", {"Name": place.name, "MaxKeys": limit} | _fields(query, found))
-    )
+    return Answer(content=render("ListBucketResult", {"Name": place.name, "MaxKeys": limit} | _fields(query, found)))
 
 
 def _after(query: dict[str, str]) -> str:

@@ -119,9 +119,7 @@ class Decoder:
         if self.signing and self.trailing:
             claimed = self.trailers.pop("x-amz-trailer-signature", "")
             text = "".join(f"{k}:{v}\n" for k, v in sorted(self.trailers.items()))
-            self._check(
-                "AWS4-HMAC-SHA256-TRAILER", hashlib.sha256(text.encode("latin-1")).hexdigest(), claimed
-            )
+            self._check("AWS4-HMAC-SHA256-TRAILER", hashlib.sha256(text.encode("latin-1")).hexdigest(), claimed)
         self.done = True
 
     def _check(self, algorithm: str, tail: str, claimed: str) -> None:

@@ -181,9 +181,7 @@ class Metadata:
     def parts(self, upload: str) -> list[Part]:
         """The parts so far, by number."""
         sql = "SELECT number, size, etag, modified, piece FROM parts WHERE upload=? ORDER BY number"
-        return [
-            Part(r[0], r[1], r[2], r[3], _read_pieces(r[4])[0]) for r in self._db().execute(sql, (upload,))
-        ]
+        return [Part(r[0], r[1], r[2], r[3], _read_pieces(r[4])[0]) for r in self._db().execute(sql, (upload,))]
 
     def put_part(self, upload: Upload, part: Part) -> list[str]:
         """Put the part in place of its predecessor. Raises NoSuchUpload."""

@@ -116,7 +116,5 @@ async def list_uploads(house: House, request: Request) -> Answer:
     found = await to_thread.run_sync(house.book.uploads, place.id, request.query.get("prefix", ""))
     uploads = [{"Key": u.key, "UploadId": u.id, "Initiated": iso(u.created)} for u in found]
     return Answer(
-        content=render(
-            "ListMultipartUploadsResult", {"Bucket": place.name, "IsTruncated": False, "Upload": uploads}
-        )
+        content=render("ListMultipartUploadsResult", {"Bucket": place.name, "IsTruncated": False, "Upload": uploads})
     )

@@ -141,9 +141,7 @@ async def delete_many(house: House, request: Request) -> Answer:
     for key in keys:
         await house.forget(await to_thread.run_sync(house.book.remove, place.id, key))
     quiet = root.findtext("Quiet") == "true"
-    return Answer(
-        content=render("DeleteResult", {"Deleted": [] if quiet else [{"Key": key} for key in keys]})
-    )
+    return Answer(content=render("DeleteResult", {"Deleted": [] if quiet else [{"Key": key} for key in keys]}))
 
 
 async def source_of(house: House, caller: Caller, text: str) -> tuple[Place, Object]:

@@ -84,9 +84,7 @@ def s3(tmp_path: Path) -> Any:
 
 def test_an_object_lives_and_dies(s3: Any, tmp_path: Path) -> None:
     s3.create_bucket(Bucket="photos")
-    s3.put_object(
-        Bucket="photos", Key="a/b c", Body=b"find me on disk", Metadata={"who": "me"}, ContentType="text/x"
-    )
+    s3.put_object(Bucket="photos", Key="a/b c", Body=b"find me on disk", Metadata={"who": "me"}, ContentType="text/x")
     got = s3.get_object(Bucket="photos", Key="a/b c", Range="bytes=5-6")
     assert got["Body"].read() == b"me"
     assert got["Metadata"] == {"who": "me"}

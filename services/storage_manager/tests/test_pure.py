@@ -29,9 +29,7 @@ def written(root: Path, body: bytes) -> Blobs:
 
 @settings(max_examples=40, deadline=None)
 @given(size=SIZES, data=st.data())
-def test_any_range_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, size: int, data: st.DataObject
-) -> None:
+def test_any_range_comes_back(tmp_path_factory: pytest.TempPathFactory, size: int, data: st.DataObject) -> None:
     body = bytes(i % 251 for i in range(size))
     blobs = written(tmp_path_factory.mktemp("b"), body)
     start = data.draw(st.integers(0, size))
