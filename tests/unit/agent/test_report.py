@@ -72,9 +72,7 @@ async def conductor():
 def agent(conductor, identity=ME, **given):
     given = {"name": "oak", "home": None, "api": ("https://a",), **given}
     keeper = identity if hasattr(identity, "load") else IdentityInMemory(identity)
-    made = Agent(
-        Settings(**given), conductor.clock, conductor.client, identity=keeper, measures=Here(), rng=Even()
-    )
+    made = Agent(Settings(**given), conductor.clock, conductor.client, identity=keeper, measures=Here(), rng=Even())
     return made
 
 
@@ -119,6 +117,7 @@ async def test_it_registers_again_when_asked_and_when_its_address_changes(conduc
             return httpx.Response(200, json={"registered": False})
         if conductor.clock.elapsed == 2:
             made._measures.addresses = ["10.0.0.9"]
+        return None
 
     conductor.answers["/agents/heartbeat"] = forgot
     await run(made, 4.5)
