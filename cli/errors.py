@@ -1,0 +1,41 @@
+"""How a command fails: a message, the next thing to try, and an exit code with meaning.
+
+0 done · 1 refused · 2 misuse · 3 not reachable · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+REFUSED, MISUSE, NOT_REACHABLE, INTERRUPTED = 1, 2, 3, 130
+
+
+class CliError(Exception):
+    """Ends the command. `hint` is the next thing to try; every failure has one where we know it."""
+
+    def __init__(self, message: str, *, hint: str = "", code: int = REFUSED) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.code = message, hint, code
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  try: {self.hint}" if self.hint else self.message
+
+
+class Misuse(CliError):
+    """What was typed or configured makes no sense."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, code=MISUSE)
+
+
+class NotReachable(CliError):
+    """Nobody answers where the cloud should be."""
+
+    def __init__(self, message: str, *, hint: str = "start it: aerekos up") -> None:
+        super().__init__(message, hint=hint, code=NOT_REACHABLE)
+
+
+class Refused(CliError):
+    """The cloud answered, and said no. `status` is its HTTP code."""
+
+    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint, code=REFUSED)
+        self.status = status

@@ -1,0 +1,207 @@
+"""What a cloud is told at its start: `settings.toml` in its home, and `AEREKOS_*` variables, which win.
+
+Plain dataclasses, because every command loads them and must start quickly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cli.errors import Misuse
+
+RUNTIMES = ("auto", "process", "swarm")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+ROLES = ("admin", "editor", "viewer")
+DEFAULT_PORT = 7443
+
+
+@dataclass(frozen=True, slots=True)
+class SeededUser:
+    """Somebody who may log in. Without a password, the first start makes a one-time one."""
+
+    name: str
+    roles: tuple[str, ...] = ("viewer",)
+    namespace: str = "default"
+    display_name: str = ""
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One cloud. Everything it keeps lies under `home`."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    runtime: str = "auto"
+    users: tuple[SeededUser, ...] = (SeededUser("admin", ("admin",)),)
+    admin_password: str | None = field(default=None, repr=False)
+    log_level: str = "info"
+    retention_hours: float = 72.0
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104  (not a bind)
+        return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def tls(self) -> Path:
+        return self.home / "tls"
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "logs" / "conductor.log"
+
+
+def default_home(env: Mapping[str, str] = os.environ) -> Path:
+    """The user's data folder, as the platform has it."""
+    if given := env.get("XDG_DATA_HOME"):
+        return Path(given) / "aerekos"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "aerekos"
+    return Path.home() / ".local" / "share" / "aerekos"
+
+
+def load(
+    env: Mapping[str, str] = os.environ,
+    *,
+    home: Path | None = None,
+    port: int | None = None,
+    runtime: str | None = None,
+) -> Settings:
+    """Arguments win over the environment, that over the file. Raises Misuse naming file, key and fix."""
+    given_home = home or (Path(env["AEREKOS_HOME"]) if env.get("AEREKOS_HOME") else default_home(env))
+    settings = _from_file(Settings(given_home.expanduser().absolute()))
+    settings = _from_environment(settings, env)
+    arguments = {"port": port, "runtime": runtime}
+    for key, value in arguments.items():
+        if value is not None:
+            settings = _with(settings, key, value, f"--{key}")
+    return settings
+
+
+def _from_file(settings: Settings) -> Settings:
+    file = settings.home / "settings.toml"
+    for key, value in _read(file).items():
+        settings = _with(settings, key, value, f"{file}: {key}")
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except NotADirectoryError:
+        raise Misuse(f"{file.parent} is not a folder", hint="set AEREKOS_HOME to a folder") from None
+    except OSError as error:
+        raise Misuse(f"{file} cannot be read: {error.strerror}", hint=f"chmod u+r {file}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misuse(
+            f"{file} is not valid TOML: {error}", hint="correct that line, or move the file away"
+        ) from error
+
+
+def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
+    for key in ("host", "port", "runtime", "admin_password", "log_level", "retention_hours"):
+        variable = f"AEREKOS_{key.upper()}"
+        if text := env.get(variable):
+            settings = _with(settings, key, _number(text) if key in _NUMBERS else text, variable)
+    return settings
+
+
+_NUMBERS = ("port", "retention_hours")
+
+
+def _number(text: str) -> object:
+    """The number a variable holds, or the text itself for the check to name."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _with(settings: Settings, key: str, value: object, where: str) -> Settings:
+    """`settings` with one value changed, once it has been checked."""
+    check = _CHECKS.get(key)
+    if check is None:
+        raise Misuse(
+            f"{where}: unknown setting", hint=f"remove it; known settings: {', '.join(sorted(_CHECKS))}"
+        )
+    return replace(settings, **{key: check(value, where)})
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise Misuse(f"{where}: must be a text, not {value!r}", hint='write it in quotes, e.g. "127.0.0.1"')
+    return value
+
+
+def _port(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+        raise Misuse(
+            f"{where}: must be a port from 1 to 65535, not {value!r}", hint=f"use e.g. {DEFAULT_PORT}"
+        )
+    return value
+
+
+def _hours(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise Misuse(f"{where}: must be a number of hours above 0, not {value!r}", hint="use e.g. 72")
+    return float(value)
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
+    def check(value: object, where: str) -> str:
+        if value not in choices:
+            raise Misuse(f"{where}: {value!r} is not known", hint=f"use one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def _users(value: object, where: str) -> tuple[SeededUser, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
+        raise Misuse(f"{where}: must be a list of tables", hint='[[users]] name = "ada" roles = ["editor"]')
+    users = tuple(_user(each, f"{where}[{index}]") for index, each in enumerate(value))
+    if len({user.name for user in users}) < len(users):
+        raise Misuse(f"{where}: two users have the same name", hint="rename one of them")
+    return users
+
+
+def _user(value: dict[str, Any], where: str) -> SeededUser:
+    known = {"name", "roles", "namespace", "display_name", "password"}
+    if unknown := sorted(set(value) - known):
+        raise Misuse(f"{where}.{unknown[0]}: unknown setting", hint=f"known: {', '.join(sorted(known))}")
+    if "name" not in value:
+        raise Misuse(f"{where}.name: is missing", hint='name = "ada"')
+    roles = value.get("roles", ["viewer"])
+    if not isinstance(roles, list) or not roles or not set(map(str, roles)) <= set(ROLES):
+        raise Misuse(f"{where}.roles: {roles!r} is not known", hint=f"a list of {', '.join(ROLES)}")
+    texts = {key: _text(text, f"{where}.{key}") for key, text in value.items() if key != "roles"}
+    return SeededUser(**texts, roles=tuple(roles))
+
+
+_CHECKS: dict[str, Callable[[object, str], Any]] = {
+    "host": _text,
+    "port": _port,
+    "runtime": _one_of(RUNTIMES),
+    "users": _users,
+    "admin_password": _text,
+    "log_level": _one_of(LOG_LEVELS),
+    "retention_hours": _hours,
+}
