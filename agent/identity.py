@@ -46,9 +46,7 @@ class IdentityFile:
         except FileNotFoundError:
             return None
         except (TypeError, ValueError) as broken:
-            raise ValueError(
-                f"{self._path} is damaged: remove it and join again with a new token"
-            ) from broken
+            raise ValueError(f"{self._path} is damaged: remove it and join again with a new token") from broken
 
     def save(self, identity: Identity) -> None:
         write_private(self._path, json.dumps(asdict(identity)).encode())

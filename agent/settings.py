@@ -26,7 +26,5 @@ class Settings:
     @property
     def pin(self) -> str | None:
         """The CA's fingerprint: given, or the third part of the token. Lower case hex, no colons."""
-        given = self.ca_sha256 or (
-            self.token.split(".")[2] if self.token and self.token.count(".") == 2 else ""
-        )
+        given = self.ca_sha256 or (self.token.split(".")[2] if self.token and self.token.count(".") == 2 else "")
         return given.lower().replace(":", "") or None

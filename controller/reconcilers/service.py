@@ -121,9 +121,7 @@ class ServiceReconciler:
         status.note(service, "Progressing", False, reason, f"waiting for {for_}", now)
         return waiting(for_, reason=reason)
 
-    def _report(
-        self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], world: World
-    ) -> Outcome:
+    def _report(self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], world: World) -> Outcome:
         now = world.clock.now()
         phase = status.phase_of(service, seen, wish.revision)
         text = status.sentence(service, seen, phase)

@@ -30,8 +30,7 @@ def decide(service: Service, seen: Reader, reach: frozenset[str] | None) -> Deci
     reserved = _reserved(others)
     copies = _copies(service)
     workers = [
-        _candidate(each, reserved[each.metadata.name], copies[each.metadata.name])
-        for each in seen.list(WORKER)
+        _candidate(each, reserved[each.metadata.name], copies[each.metadata.name]) for each in seen.list(WORKER)
     ]
     return place(request_of(service, reach), workers)
 

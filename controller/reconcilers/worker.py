@@ -82,9 +82,7 @@ def phase(worker: Worker, *, ready: bool) -> str:
 
 
 def _ready() -> Condition:
-    return Condition(
-        type="Ready", status="True", reason="HeartbeatReceived", message="the agent sends heartbeats"
-    )
+    return Condition(type="Ready", status="True", reason="HeartbeatReceived", message="the agent sends heartbeats")
 
 
 def _silent(age: float | None, before: Condition | None) -> Condition:

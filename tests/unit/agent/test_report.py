@@ -72,8 +72,7 @@ async def conductor():
 def agent(conductor, identity=ME, **given):
     given = {"name": "oak", "home": None, "api": ("https://a",), **given}
     keeper = identity if hasattr(identity, "load") else IdentityInMemory(identity)
-    made = Agent(Settings(**given), conductor.clock, conductor.client, identity=keeper, measures=Here(), rng=Even())
-    return made
+    return Agent(Settings(**given), conductor.clock, conductor.client, identity=keeper, measures=Here(), rng=Even())
 
 
 async def run(made, seconds):

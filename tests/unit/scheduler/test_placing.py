@@ -14,9 +14,7 @@ from crds.kinds.worker import Taint
 GIB = 2**30
 ROOM = Needs(8, 16 * GIB, 100 * GIB)
 amounts = st.builds(Needs, st.floats(0, 8), st.integers(0, 16).map(lambda n: n * GIB), st.just(0.0))
-taint = st.builds(
-    Taint, key=st.sampled_from("ab"), effect=st.sampled_from(["NoSchedule", "PreferNoSchedule"])
-)
+taint = st.builds(Taint, key=st.sampled_from("ab"), effect=st.sampled_from(["NoSchedule", "PreferNoSchedule"]))
 candidate = st.builds(
     Candidate,
     name=st.text("abcdef", min_size=1, max_size=4),
@@ -29,9 +27,7 @@ candidate = st.builds(
     replicas=st.integers(0, 3),
 )
 candidates = st.lists(candidate, max_size=8, unique_by=lambda each: each.name)
-tolerations = st.lists(
-    st.builds(Toleration, key=st.sampled_from("ab"), operator=st.just("Exists")), max_size=2
-)
+tolerations = st.lists(st.builds(Toleration, key=st.sampled_from("ab"), operator=st.just("Exists")), max_size=2)
 request = st.builds(
     Request,
     name=st.just("default/db"),
@@ -75,9 +71,7 @@ def test_the_order_of_the_workers_does_not_matter(wanted, workers):
 
 
 def test_a_refusal_has_the_numbers():
-    decision = place(
-        Request("default/db", Needs(cpu=2)), [Candidate("a", capacity=ROOM, free=Needs(cpu=0.5))]
-    )
+    decision = place(Request("default/db", Needs(cpu=2)), [Candidate("a", capacity=ROOM, free=Needs(cpu=0.5))])
     assert decision.refusals[0].reason == "needs 2 CPU, 0.5 free"
 
 
@@ -89,9 +83,7 @@ def test_the_summary_counts_and_names():
 
 
 def test_the_runtimes_reach_is_explained():
-    decision = place(
-        Request("default/db", reach=frozenset({"here"})), [Candidate("here"), Candidate("there")]
-    )
+    decision = place(Request("default/db", reach=frozenset({"here"})), [Candidate("here"), Candidate("there")])
     assert decision.chosen == ("here",)
     assert decision.refusals[0].reason == "the process runtime starts services only on its own machine"
 
