@@ -1,0 +1,72 @@
+"""May they? Asked of the conductor (SubjectAccessReview), remembered for a few seconds.
+
+A service asks this for things that are no resource write, such as encrypting with a Key. Writes are made in the
+caller's own name instead (`Instance.acting_for`), and the conductor decides there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from controller.kit.clock import Clock
+from crds.errors import Forbidden
+from services.sdk.identity import Caller
+
+REMEMBER_SECONDS = 10.0
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_REMEMBERED = 8192
+Question = tuple[str, tuple[str, ...], str, str, str, str, str]
+
+
+class Authorizer:
+    """`ask` posts one review and returns its answer."""
+
+    def __init__(self, ask: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], clock: Clock) -> None:
+        self._ask, self._clock = ask, clock
+        self._known: dict[Question, tuple[bool, float]] = {}
+
+    async def require(
+        self,
+        caller: Caller,
+        verb: str,
+        resource: str,
+        group: str = "aerekos.cloud",
+        name: str = "",
+        namespace: str = "",
+    ) -> None:
+        """Raises Forbidden in Kubernetes's words; ApiError when the conductor cannot be asked."""
+        if await self.allows(caller, verb, resource, group, name, namespace):
+            return
+        named = f' "{name}"' if name else ""
+        raise Forbidden(
+            f'{resource}.{group}{named} is forbidden: User "{caller.name}" cannot {verb} resource "{resource}" '
+            f'in API group "{group}" in the namespace "{namespace}"'
+        )
+
+    async def allows(
+        self, caller: Caller, verb: str, resource: str, group: str, name: str = "", namespace: str = ""
+    ) -> bool:
+        """Whether the caller may. The answer is at most `REMEMBER_SECONDS` old."""
+        question = (caller.name, caller.groups, verb, resource, group, name, namespace)
+        now = self._clock.monotonic()
+        known = self._known.get(question)
+        if known and known[1] > now:
+            return known[0]
+        answer = await self._ask(_review(caller, verb, resource, group, name, namespace))
+        allowed = (answer.get("status") or {}).get("allowed") is True
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[question] = (allowed, now + REMEMBER_SECONDS)
+        return allowed
+
+
+def _review(
+    caller: Caller, verb: str, resource: str, group: str, name: str, namespace: str
+) -> dict[str, Any]:
+    wanted = {"verb": verb, "group": group, "resource": resource, "name": name, "namespace": namespace}
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": caller.name, "groups": list(caller.groups), "resourceAttributes": wanted},
+    }

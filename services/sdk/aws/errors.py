@@ -1,0 +1,65 @@
+"""Errors as AWS words them. Each protocol has its own code for the same fault; both sets are drawn here.
+
+    fault            json-1.0 / json-1.1                       S3 (rest-xml)
+    missing          MissingAuthenticationTokenException 400   AccessDenied 403
+    incomplete       IncompleteSignatureException 400          AuthorizationHeaderMalformed 400
+    unknown-key      UnrecognizedClientException 400           InvalidAccessKeyId 403
+    mismatch         InvalidSignatureException 400             SignatureDoesNotMatch 403
+    skewed           InvalidSignatureException 400             RequestTimeTooSkewed 403
+    expired          InvalidSignatureException 400             AccessDenied 403
+    unsigned-header  InvalidSignatureException 400             AccessDenied 403
+
+Source: AWS "Common errors" of each service's API reference.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+Fault = Literal["missing", "incomplete", "unknown-key", "mismatch", "skewed", "expired", "unsigned-header"]
+Protocol = Literal["json", "s3"]
+
+_JSON: dict[Fault, tuple[str, int]] = {
+    "missing": ("MissingAuthenticationTokenException", 400),
+    "incomplete": ("IncompleteSignatureException", 400),
+    "unknown-key": ("UnrecognizedClientException", 400),
+    "mismatch": ("InvalidSignatureException", 400),
+    "skewed": ("InvalidSignatureException", 400),
+    "expired": ("InvalidSignatureException", 400),
+    "unsigned-header": ("InvalidSignatureException", 400),
+}
+_S3: dict[Fault, tuple[str, int]] = {
+    "missing": ("AccessDenied", 403),
+    "incomplete": ("AuthorizationHeaderMalformed", 400),
+    "unknown-key": ("InvalidAccessKeyId", 403),
+    "mismatch": ("SignatureDoesNotMatch", 403),
+    "skewed": ("RequestTimeTooSkewed", 403),
+    "expired": ("AccessDenied", 403),
+    "unsigned-header": ("AccessDenied", 403),
+}
+
+
+class AwsError(Exception):
+    """An answer that is not a success. `status` is the HTTP code."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.status = code, message, status
+
+    def json(self) -> bytes:
+        """The body of json-1.0 and json-1.1."""
+        return json.dumps({"__type": self.code, "message": self.message}).encode()
+
+
+class SignatureFault(Exception):
+    """A signature that is not accepted; `as_error` gives it a protocol's own words."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault, self.message = fault, message
+
+    def as_error(self, protocol: Protocol) -> AwsError:
+        """The AwsError of that protocol."""
+        code, status = (_S3 if protocol == "s3" else _JSON)[self.fault]
+        return AwsError(code, self.message, status)

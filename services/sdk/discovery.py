@@ -1,0 +1,40 @@
+"""Which managed services are installed: one folder under `services/` each, nothing to register.
+
+A folder is a managed service when it has a module `manifest` with a `MANIFEST`. Only manifests (and the kinds they
+name) are imported here, so asking is cheap.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+import services
+from crds.managed import ManagedService
+
+
+@cache
+def managed_services() -> tuple[ManagedService, ...]:
+    """Every managed service by name. Raises TypeError when a MANIFEST is something else."""
+    found = (managed_service(name) for name in _folders())
+    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.name))
+
+
+def managed_service(name: str) -> ManagedService | None:
+    """The manifest in `services/<name>/`, or None when there is none."""
+    if not name.isidentifier() or find_spec(f"services.{name}") is None:
+        return None
+    if find_spec(f"services.{name}.manifest") is None:
+        return None
+    manifest = import_module(f"services.{name}.manifest").MANIFEST
+    if not isinstance(manifest, ManagedService):
+        raise TypeError(f"services.{name}.manifest.MANIFEST must be a ManagedService")
+    return manifest
+
+
+def _folders() -> list[str]:
+    return [
+        each.name for each in pkgutil.iter_modules(services.__path__) if each.ispkg and each.name != "sdk"
+    ]

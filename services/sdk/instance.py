@@ -1,0 +1,117 @@
+"""One running instance of a managed service: where it listens, what it may touch, how it reaches others.
+
+Made from the environment (docs/seams.md) by `services.sdk.run`, or by hand in tests (`services.sdk.testing`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from controller.kit.clock import Clock, SystemClock
+from controller.resources.client import Resources
+from services.sdk.authorizing import REVIEWS, Authorizer
+from services.sdk.conductor import ServiceAuth, fetch_json, open_client
+from services.sdk.identity import Caller, Identities
+
+MakeResources = Callable[[Caller | None], Resources]
+
+
+@dataclass
+class Instance:
+    """`service` is the folder's name (`key_manager`), `name` this instance's (`key-manager-0`)."""
+
+    name: str
+    service: str
+    host: str
+    port: int
+    data: Path
+    api: str
+    client: httpx.AsyncClient
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
+    make_resources: MakeResources | None = None
+    make_peer: Callable[[str], httpx.AsyncClient] | None = None
+
+    @property
+    def service_name(self) -> str:
+        """Its Service's name, which is also the audience of identities meant for it."""
+        return self.service.replace("_", "-")
+
+    def secret(self, name: str) -> bytes:
+        """The secret its manifest asked for. Raises KeyError when it was not handed over."""
+        return self.secrets[name.lower().replace("_", "-")].read_bytes()
+
+    @cached_property
+    def resources(self) -> Resources:
+        """Resources, touched as the service itself: only what its manifest's grants allow."""
+        return self._resources(None)
+
+    def acting_for(self, caller: Caller) -> Resources:
+        """Resources, touched in the caller's name. Another service's name cannot be borrowed: raises ValueError."""
+        if caller.name.startswith("system:"):
+            raise ValueError(f"nobody acts for {caller.name}")
+        return self._resources(caller)
+
+    def peer(self, service_name: str) -> httpx.AsyncClient:
+        """A client whose root is another managed service (`key-manager`), through the gateway. Close it yourself."""
+        if self.make_peer:
+            return self.make_peer(service_name)
+        return _peer(self, service_name)
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Verifies who calls us."""
+        return Identities(lambda: fetch_json(self.client, "GET", "/auth/jwks"), self.service_name, self.clock)
+
+    @cached_property
+    def authorizer(self) -> Authorizer:
+        """Asks the conductor what callers may do."""
+        return Authorizer(lambda review: fetch_json(self.client, "POST", REVIEWS, review), self.clock)
+
+    def _resources(self, caller: Caller | None) -> Resources:
+        if self.make_resources:
+            return self.make_resources(caller)
+        from controller.resources.remote import RemoteResources
+
+        if caller is None:
+            return RemoteResources(self.client)
+        return RemoteResources(self.client, impersonate=caller.name, impersonate_groups=caller.groups)
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
+    """The instance this process is. Raises KeyError naming the variable that is missing."""
+    env = os.environ if environ is None else environ
+    host, _, port = env["AEREKOS_LISTEN"].rpartition(":")
+    api, clock = env["AEREKOS_API"], SystemClock()
+    ca = Path(env["AEREKOS_CA"]) if env.get("AEREKOS_CA") else None
+    auth = ServiceAuth(api, Path(env["AEREKOS_CREDENTIAL"]), clock)
+    prefix = "AEREKOS_SECRET_"
+    secrets = {
+        name.removeprefix(prefix).lower().replace("_", "-"): Path(path)
+        for name, path in env.items()
+        if name.startswith(prefix)
+    }
+    instance = Instance(
+        name=env["AEREKOS_INSTANCE"],
+        service=env["AEREKOS_SERVICE"],
+        host=host.strip("[]"),
+        port=int(port),
+        data=Path(env["AEREKOS_DATA"]),
+        api=api,
+        client=open_client(api, ca, auth),
+        secrets=secrets,
+        clock=clock,
+    )
+    instance.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{peer}")
+    return instance
+
+
+def _peer(instance: Instance, service_name: str) -> httpx.AsyncClient:
+    base = f"{instance.api.rstrip('/')}/services/{service_name}"
+    return httpx.AsyncClient(base_url=base, auth=instance.client.auth, trust_env=False)
