@@ -26,8 +26,9 @@ Verb = Literal["created", "updated", "deleted"]
 class Record:
     """One change of one resource. `body` is the whole resource as JSON, resourceVersion included.
 
-    For a deletion, `body` is the last state with the deletion's own revision. `previous` is the revision
-    of the record before it (0 for a creation). Treat as immutable: readers share it.
+    For a deletion, `body` is the last state with the deletion's own revision. `previous` is the revision of the
+    record before it: 0 for a first creation, the deletion's for one that came after a deletion. Treat as immutable:
+    readers share it.
     """
 
     revision: int
