@@ -32,15 +32,24 @@ class _JumpingSelector(selectors.DefaultSelector):
         return ready
 
 
+_ROUNDING = 1e-6
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Give it to anyio as `backend_options={"loop_factory": VirtualLoop}`."""
+
+    _scheduled: list[asyncio.TimerHandle]  # asyncio's own heap of timers
 
     def __init__(self) -> None:
         self._virtual_now = 0.0
         super().__init__(_JumpingSelector(self._advance))
 
     def _advance(self, seconds: float) -> None:
-        self._virtual_now += max(seconds, 0.0)
+        target = self._virtual_now + max(seconds, 0.0)
+        # The wait was computed by subtraction; the timer itself says when, to the last bit.
+        if self._scheduled and abs(self._scheduled[0].when() - target) < _ROUNDING:
+            target = self._scheduled[0].when()
+        self._virtual_now = max(target, self._virtual_now)
 
     def time(self) -> float:
         return self._virtual_now

@@ -1,0 +1,142 @@
+"""Runs reconcilers: follows what they watch, hands keys to workers, stops politely.
+
+All tasks live in one group. Stopping gives passes in work a grace to end, then cancels them. The same loop runs
+in the conductor (in-process resources) and in a managed service (over HTTP).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import anyio
+import anyio.abc
+import structlog
+
+from controller.kit.backoff import Backoff
+from controller.kit.clock import Clock
+from controller.loop.cache import Caches
+from controller.loop.desk import Desk
+from controller.loop.events import EventTeller
+from controller.loop.reconciler import AlsoWatch, Reconciler, World
+from controller.resources.client import Resources
+from crds.kind import Kind, Manifest
+from crds.meta import ObjectKey
+
+_log = structlog.get_logger("loop")
+_JITTER = 0.1
+
+
+class Loop:
+    """`workers` per reconciler; `resync`, `deadline` (per pass) and `grace` in seconds.
+
+    `also_read`: kinds that reconcilers read from `world.seen` without being woken by them.
+    Raises ValueError when two reconcilers claim one kind: each status has one writer.
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        clock: Clock,
+        reconcilers: Sequence[Reconciler[Any]],
+        rng: random.Random,
+        *,
+        workers: int = 4,
+        component: str = "controller",
+        resync: float = 300.0,
+        deadline: float = 60.0,
+        grace: float = 5.0,
+        backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+        also_read: Iterable[Kind[Any]] = (),
+    ) -> None:
+        self._rng, self._workers, self._resync, self._grace = rng, workers, resync, grace
+        self.seen = Caches([*_kinds(reconcilers), *also_read], resources, rng)
+        self.events = EventTeller(resources, clock, component)
+        self.world = World(resources, self.seen, clock, self.events)
+        self._desks: dict[tuple[str, str], Desk] = {}
+        self._passes: set[anyio.CancelScope] = set()
+        self._synced = False
+        for reconciler in reconcilers:
+            self._seat(Desk(reconciler, self.seen.of(reconciler.kind), self.world, rng, backoff, deadline))
+
+    def look(self, key: ObjectKey) -> None:
+        """Look at this key soon: something outside the resources changed. Unknown kinds are ignored."""
+        if desk := self._desks.get((key.group, key.plural)):
+            desk.queue.add(key)
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. Started once everything was listed and the workers are up."""
+        async with anyio.create_task_group() as tasks:
+            for cache in self.seen:
+                tasks.start_soon(cache.run, name=f"watch {cache.kind.plural}")
+            tasks.start_soon(self.events.run, name="events")
+            tasks.start_soon(self._limit_passes_when_stopped, name="grace")
+            await self.seen.wait_synced()
+            self._synced = True
+            for desk in self._desks.values():
+                tasks.start_soon(self._look_at_all_slowly, desk, name=f"resync {desk.kind.plural}")
+                for number in range(self._workers):
+                    tasks.start_soon(self._work, desk, name=f"{desk.kind.plural} {number}")
+            _log.info("loop runs", kinds=[desk.kind.name for desk in self._desks.values()])
+            task_status.started()
+
+    async def _work(self, desk: Desk) -> None:
+        while True:
+            key = await desk.queue.get()
+            # Shielded: half a pass is worse than a late stop. The grace task sets the deadline.
+            with anyio.CancelScope(shield=True) as scope:
+                self._passes.add(scope)
+                try:
+                    await desk.attend(key)
+                finally:
+                    self._passes.discard(scope)
+
+    async def _limit_passes_when_stopped(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            until = anyio.current_time() + self._grace
+            for scope in self._passes:
+                scope.deadline = min(scope.deadline, until)
+
+    async def _look_at_all_slowly(self, desk: Desk) -> None:
+        """Every key about once per `resync`, evenly spread; one that waits for its time already is left alone."""
+        while True:
+            keys = desk.cache.keys()
+            pause = self._resync / max(len(keys), 1)
+            for key in keys or (None,):
+                await anyio.sleep(pause * (1 + _JITTER * (2 * self._rng.random() - 1)))
+                if key is not None and not desk.queue.holds(key):
+                    desk.queue.add(key)
+
+    def _seat(self, desk: Desk) -> None:
+        place = (desk.kind.group, desk.kind.plural)
+        if place in self._desks:
+            raise ValueError(f"two reconcilers claim {desk.kind.resource}; one status has one writer")
+        self._desks[place] = desk
+        desk.cache.listen(desk.noticed)
+        for also in desk.reconciler.also_watch:
+            self.seen.of(also.kind).listen(self._router(desk, also))
+
+    def _router(self, desk: Desk, also: AlsoWatch[Any]) -> Any:
+        def route(change: str, item: Manifest, before: Manifest | None) -> None:
+            if not self._synced:
+                return  # everything is looked at after the first listing anyway
+            # Those it no longer concerns must hear of it too.
+            for version in (item, before) if before is not None and before is not item else (item,):
+                self._wake_affected(desk, also, version)
+
+        return route
+
+    def _wake_affected(self, desk: Desk, also: AlsoWatch[Any], version: Manifest) -> None:
+        try:
+            for key in also.affects(version, self.seen):
+                desk.queue.add(key)
+        except Exception:
+            _log.exception("also_watch broke", kind=desk.kind.name, changed=also.kind.name)
+
+
+def _kinds(reconcilers: Sequence[Reconciler[Any]]) -> list[Kind[Any]]:
+    own = [each.kind for each in reconcilers]
+    return own + [also.kind for each in reconcilers for also in each.also_watch]
