@@ -1,4 +1,4 @@
-"""What an author of reconcilers needs from the loop, under one roof (a managed service does not import controller)."""
+"""What an author of reconcilers needs from the loop (a managed service does not import controller)."""
 
 from controller.kit.clock import Clock
 from controller.loop.outcome import Outcome, Permanent, Temporary, again, done, waiting

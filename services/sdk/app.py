@@ -1,0 +1,209 @@
+"""The ASGI application around a managed service's own: health, measures, identity, access log, errors.
+
+Raw ASGI, because a service must be ready within a second of its start. A request without `X-Aerekos-Identity` gets
+only `/health`, `/ready` and `/metrics`; with it, every path belongs to the service (a bucket may be called `health`).
+The verified caller is `scope["state"]["caller"]`, the request id `scope["state"]["request_id"]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from crds.errors import ApiError, InternalError, NotFound, Unauthorized
+from services.sdk.health import Check, readiness
+from services.sdk.identity import HEADER
+from services.sdk.measures import Measures
+
+if TYPE_CHECKING:
+    from services.sdk.instance import Instance
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+Task = Callable[[], Awaitable[None]]
+Route = tuple[str, str, Asgi]
+
+access = logging.getLogger("access")
+log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def build_app(
+    instance: Instance,
+    *,
+    routes: Sequence[Route] = (),
+    app: Asgi | None = None,
+    ready: Sequence[Check] = (),
+    tasks: Sequence[Task] = (),
+    on_stop: Sequence[Task] = (),
+) -> ServiceApp:
+    """The application to serve.
+
+    routes: (method, exact path, ASGI); app: takes every other path. ready: the checks behind `/ready`.
+    tasks: run from start to stop (caches, sweepers); they must not end. on_stop: called in order at the end.
+    """
+    return ServiceApp(instance, routes, app, ready, tasks, on_stop)
+
+
+class ServiceApp:
+    """See `build_app`."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        routes: Sequence[Route],
+        app: Asgi | None,
+        ready: Sequence[Check],
+        tasks: Sequence[Task],
+        on_stop: Sequence[Task],
+    ) -> None:
+        self.instance, self.measures = instance, Measures()
+        self.checks = list(ready)
+        self._routes = {(method, path): each for method, path, each in routes}
+        self._app, self._tasks, self._on_stop = app, tasks, on_stop
+        self.stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await _Exchange(self, scope, receive, send).run()
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Raises ApiError."""
+        token = header_of(scope, HEADER)
+        if token is None:
+            await self._own(scope, send)
+            return
+        scope["state"]["caller"] = await self.instance.identities.verify(token)
+        chosen = self._routes.get((scope["method"], scope["path"]), self._app)
+        if chosen is None:
+            raise NotFound(f"{scope['method']} {scope['path']} is not served here")
+        await chosen(scope, receive, send)
+
+    async def _own(self, scope: Scope, send: Send) -> None:
+        if scope["path"] == "/health":
+            await send_json(send, 200, {"alive": True})
+        elif scope["path"] == "/ready" and not self.stopping:
+            await send_json(send, *await readiness(self.checks))
+        elif scope["path"] == "/ready":
+            await send_json(send, 503, {"ready": False, "because": "stopping"})
+        elif scope["path"] == "/metrics":
+            await send_bytes(send, 200, *self.measures.text())
+        else:
+            raise Unauthorized("every request must come through the gateway (no X-Aerekos-Identity)")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        running = [asyncio.create_task(_kept(task)) for task in self._tasks]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for last in self._on_stop:
+            await last()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Exchange:
+    """One request and its answer: id, status and time, for the log and the measures."""
+
+    def __init__(self, house: ServiceApp, scope: Scope, receive: Receive, send: Send) -> None:
+        self._house, self._scope, self._receive, self._raw_send = house, scope, receive, send
+        given = header_of(scope, "x-request-id") or ""
+        self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        self.status = 0
+
+    async def run(self) -> None:
+        self._scope.setdefault("state", {})["request_id"] = self.id
+        clock = self._house.instance.clock
+        began = clock.monotonic()
+        try:
+            await self._house.answer(self._scope, self._receive, self._send)
+        except ApiError as error:
+            await self._refuse(error)
+        except Exception:
+            log.exception("the request failed", extra={"fields": {"requestId": self.id}})
+            await self._refuse(InternalError(f"the request failed here; request id {self.id}"))
+        self._tell(clock.monotonic() - began)
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
+        await self._raw_send(message)
+
+    async def _refuse(self, error: ApiError) -> None:
+        if self.status:
+            raise error  # half an answer has left: only a broken connection is honest now
+        with suppress(OSError):
+            await send_json(self._send, error.code, error.status())
+
+    def _tell(self, seconds: float) -> None:
+        self._house.measures.answered(self._scope["method"], self.status, seconds)
+        if "caller" not in self._scope["state"]:
+            return
+        fields = {
+            "method": self._scope["method"],
+            "path": self._scope["path"],
+            "status": self.status,
+            "seconds": round(seconds, 6),
+            "requestId": self.id,
+            "traceparent": header_of(self._scope, "traceparent"),
+            "caller": self._scope["state"]["caller"].name,
+        }
+        access.info("answered", extra={"fields": fields})
+
+
+def header_of(scope: Scope, name: str) -> str | None:
+    """The first header of that (lower case) name."""
+    wanted = name.encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
+
+
+async def read_body(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None when it is longer than `limit` bytes."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client left")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            return None
+        more = bool(message.get("more_body"))
+    return b"".join(parts)
+
+
+async def send_json(send: Send, status: int, body: Any) -> None:
+    """A JSON answer."""
+    await send_bytes(send, status, orjson.dumps(body), "application/json")
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, content_type: str, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """A whole answer at once."""
+    own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _kept(task: Task) -> None:
+    try:
+        await task()
+        log.error("a background task ended by itself", extra={"fields": {"task": repr(task)}})
+    except Exception:
+        log.exception("a background task failed", extra={"fields": {"task": repr(task)}})

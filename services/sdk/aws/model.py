@@ -1,0 +1,80 @@
+"""Service models: which operations an AWS service has and the shapes they take, from botocore's own data files.
+
+The JSON is read without importing botocore (that alone would take longer than a service may take to start).
+Source: botocore `data/<service>/<version>/service-2.json.gz`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+Shape = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ServiceModel:
+    """One version of one service's API."""
+
+    name: str
+    metadata: dict[str, Any]
+    operations: dict[str, dict[str, Any]]
+    shapes: dict[str, Shape]
+
+    @property
+    def target_prefix(self) -> str:
+        """`TrentService` in `X-Amz-Target: TrentService.Encrypt`."""
+        return str(self.metadata.get("targetPrefix", ""))
+
+    @property
+    def content_type(self) -> str:
+        return f"application/x-amz-json-{self.metadata.get('jsonVersion', '1.0')}"
+
+    @cached_property
+    def errors(self) -> dict[str, int]:
+        """HTTP code of each error the service declares."""
+        found = {}
+        for name, shape in self.shapes.items():
+            if shape.get("exception"):
+                error = shape.get("error") or {}
+                found[str(error.get("code", name))] = int(error.get("httpStatusCode", 400))
+        return found
+
+    def input_of(self, operation: str) -> str | None:
+        """The name of the operation's input shape."""
+        return self._shape_name(operation, "input")
+
+    def output_of(self, operation: str) -> str | None:
+        """The name of the operation's output shape."""
+        return self._shape_name(operation, "output")
+
+    def _shape_name(self, operation: str, side: str) -> str | None:
+        wanted = self.operations[operation].get(side)
+        return str(wanted["shape"]) if wanted else None
+
+
+@cache
+def load_model(service: str) -> ServiceModel:
+    """The newest model of that service (`kms`). Raises LookupError when botocore has none."""
+    spec = find_spec("botocore")
+    if spec is None or not spec.submodule_search_locations:
+        raise LookupError("botocore is not installed")
+    folder = Path(spec.submodule_search_locations[0]) / "data" / service
+    files = sorted(folder.glob("*/service-2.json*"))
+    if not files:
+        raise LookupError(f"botocore has no model of {service!r}")
+    content = files[-1].read_bytes()
+    raw = orjson.loads(gzip.decompress(content) if files[-1].suffix == ".gz" else content)
+    return ServiceModel(service, raw["metadata"], raw["operations"], raw["shapes"])
+
+
+def snake_case(operation: str) -> str:
+    """`GenerateDataKeyWithoutPlaintext` is handled by `generate_data_key_without_plaintext`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", operation).lower()

@@ -1,0 +1,135 @@
+"""An AWS service that speaks json-1.0 or json-1.1: admit, read, call the handler, write. Handlers only do the work.
+
+    class Handlers:
+        async def create_key(self, call: Call, request: dict[str, Any]) -> dict[str, Any]: ...
+
+Mount it with `build_app(instance, app=AwsJsonApp(...))`. Errors of the resource API become AWS's own by `translate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from crds.errors import ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
+from services.sdk.app import Receive, Scope, Send, header_of, read_body, send_bytes
+from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.gate import Admitted, AwsGate, raw_request
+from services.sdk.aws.json_protocol import read_json, write_json
+from services.sdk.aws.model import ServiceModel, snake_case
+from services.sdk.identity import Caller
+
+BODY_LIMIT = 4 * 1024 * 1024
+DEFAULT_REGION = "us-east-1"
+log = logging.getLogger(__name__)
+Handler = Callable[["Call", dict[str, Any]], Awaitable[dict[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, from where: everything about a request that is not its content."""
+
+    caller: Caller
+    region: str
+    account: str
+    request_id: str
+    operation: str
+
+    @property
+    def namespace(self) -> str:
+        return self.caller.namespace
+
+
+def account_of(namespace: str) -> str:
+    """A namespace's AWS account: twelve digits (docs/seams.md)."""
+    if namespace == "default":
+        return "000000000000"
+    number = int(hashlib.sha256(namespace.encode()).hexdigest(), 16)
+    return str(number)[:12]
+
+
+def translate(error: ApiError) -> AwsError:
+    """The usual AWS words for an error of the resource API."""
+    if isinstance(error, Forbidden):
+        return AwsError("AccessDeniedException", error.message)
+    if isinstance(error, NotFound):
+        return AwsError("NotFoundException", error.message)
+    if isinstance(error, TooManyRequests):
+        return AwsError("ThrottlingException", error.message)
+    if error.code < 500:
+        return AwsError("ValidationException", error.message)
+    code = "DependencyTimeoutException" if isinstance(error, Unavailable) else "InternalFailure"
+    return AwsError(code, error.message, 503 if isinstance(error, Unavailable) else 500)
+
+
+class AwsJsonApp:
+    """ASGI. `handlers` has one method per operation; an operation without one answers UnknownOperationException."""
+
+    def __init__(
+        self,
+        model: ServiceModel,
+        handlers: object,
+        gate: AwsGate,
+        translate: Callable[[ApiError], AwsError] = translate,
+    ) -> None:
+        self._model, self._gate, self._translate = model, gate, translate
+        found = ((name, getattr(handlers, snake_case(name), None)) for name in model.operations)
+        self._handlers: dict[str, Handler] = {name: each for name, each in found if each is not None}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, body = 200, b""
+        try:
+            body = await self._answered(scope, receive)
+        except ApiError as error:
+            status, body = self._refused(self._translate(error))
+        except AwsError as error:
+            status, body = self._refused(error)
+        except SignatureFault as fault:
+            status, body = self._refused(fault.as_error("json"))
+        except Exception:
+            log.exception(
+                "an operation failed", extra={"fields": {"requestId": scope["state"]["request_id"]}}
+            )
+            status, body = self._refused(AwsError("InternalFailure", "the request failed here", 500))
+        await self._send(scope, send, status, body)
+
+    async def _answered(self, scope: Scope, receive: Receive) -> bytes:
+        content = await read_body(receive, BODY_LIMIT)
+        if content is None:
+            raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
+        admitted = await self._gate.admit(raw_request(scope), scope["state"]["caller"], content)
+        operation = self._operation(scope)
+        request = read_json(self._model, self._model.input_of(operation), content)
+        answer = await self._handlers[operation](self._call(admitted, scope, operation), request)
+        output = self._model.output_of(operation)
+        return b"" if output is None else write_json(self._model, output, answer or {})
+
+    def _operation(self, scope: Scope) -> str:
+        target = header_of(scope, "x-amz-target") or ""
+        prefix, _, operation = target.rpartition(".")
+        if (
+            scope["method"] != "POST"
+            or prefix != self._model.target_prefix
+            or operation not in self._handlers
+        ):
+            said = (
+                f"{target!r} is not implemented" if operation in self._model.operations else f"no {target!r}"
+            )
+            raise AwsError("UnknownOperationException", said)
+        return operation
+
+    def _call(self, admitted: Admitted, scope: Scope, operation: str) -> Call:
+        region = admitted.signature.region if admitted.signature else DEFAULT_REGION
+        caller = admitted.caller
+        scope["state"]["caller"] = caller
+        return Call(caller, region, account_of(caller.namespace), scope["state"]["request_id"], operation)
+
+    def _refused(self, error: AwsError) -> tuple[int, bytes]:
+        return self._model.errors.get(error.code, error.status), error.json()
+
+    async def _send(self, scope: Scope, send: Send, status: int, body: bytes) -> None:
+        id = scope["state"]["request_id"].encode()
+        await send_bytes(send, status, body, self._model.content_type, [(b"x-amzn-requestid", id)])

@@ -1,0 +1,37 @@
+"""Prometheus measures every managed service has. Imported at the first scrape or request, not before."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Measures:
+    """Requests and how long they took, in seconds. Authors add their own to `registry`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "aerekos_service_requests",
+            "Requests by method and HTTP code.",
+            ("method", "code"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "aerekos_service_request_seconds",
+            "Time until the last byte of the answer.",
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+
+    def answered(self, method: str, code: int, seconds: float) -> None:
+        """Count one request."""
+        known = method if method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} else "other"
+        self._requests.labels(known, str(code)).inc()
+        self._seconds.observe(seconds)
+
+    def text(self) -> tuple[bytes, str]:
+        """The exposition and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,116 @@
+"""`python -m services.sdk.run`: one managed service, its HTTP door and its reconcilers, in one event loop.
+
+SIGTERM or SIGINT: stop being ready, finish what is under way, leave with 0. Environment: docs/seams.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import uvicorn
+
+from crds.managed import ManagedService
+from services.sdk.app import ServiceApp
+from services.sdk.discovery import managed_service
+from services.sdk.instance import Instance, from_environment
+from services.sdk.logs import start_logging
+
+GRACE_SECONDS = 8
+log = logging.getLogger("services.sdk.run")
+
+
+def load(reference: str) -> Any:
+    """What `package.module:attribute` names. Raises ImportError, AttributeError."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that leaves signals to us, so that a wanted stop exits with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server_for(app: Any, host: str, port: int) -> Server:
+    """Plain HTTP/1.1 with the fast parser; the application writes its own access log."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http="httptools",
+        ws="none",
+        loop="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return Server(config)
+
+
+async def serve(instance: Instance, manifest: ManagedService) -> None:
+    """Serves until a signal says stop."""
+    app = load(manifest.app)(instance)
+    server = server_for(app, instance.host, instance.port)
+    running = [asyncio.create_task(_reconciling(instance, manifest))] if manifest.reconcilers else []
+
+    def stop() -> None:
+        if isinstance(app, ServiceApp):
+            app.stopping = True
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    await server.serve()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await instance.client.aclose()
+
+
+async def _reconciling(instance: Instance, manifest: ManagedService) -> None:
+    """The loop, started again when it fails: the door stays open meanwhile."""
+    from controller.loop.supervisor import Loop
+
+    made = [load(reference) for reference in manifest.reconcilers]
+    reconcilers = [each(instance) if callable(each) else each for each in made]
+    rng = random.Random()  # noqa: S311 - only spreads retries
+    while True:
+        try:
+            loop = Loop(instance.resources, instance.clock, reconcilers, rng, component=instance.service_name)
+            await loop.run()
+        except Exception:
+            log.exception("the loop failed; it starts again in 2 s")
+        await asyncio.sleep(2)
+
+
+def main() -> None:
+    instance = from_environment()
+    level = os.environ.get("AEREKOS_LOG_LEVEL", "INFO")
+    start_logging(level, service=instance.service_name, instance=instance.name)
+    manifest = managed_service(instance.service)
+    if manifest is None:
+        raise SystemExit(f"there is no managed service {instance.service!r}")
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(instance, manifest))
+
+
+if __name__ == "__main__":
+    main()
