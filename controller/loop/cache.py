@@ -7,7 +7,7 @@ lists again and tells of every resource that vanished meanwhile. The supervisor 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
@@ -179,7 +179,7 @@ class Caches:
             raise LookupError(f"{kind.resource} is not watched; name it in also_watch or also_read")
         return cast(Cache[M], cache)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Cache[Any]]:
         return iter(self._caches.values())
 
     def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M | None:

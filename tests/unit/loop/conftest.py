@@ -46,7 +46,7 @@ Answer = Callable[[Lamp, World], Any]
 
 
 class Scripted:
-    """Gives the next answer of the script (the last one for ever). An answer is an outcome, an error or a function."""
+    """Gives the next answer of the script, the last one for ever: an outcome, an error or a function."""
 
     kind: Kind[Lamp] = LAMP
 

@@ -1,0 +1,160 @@
+"""Namespaces and owners: what goes when something else goes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from controller.loop.events import EventSweeper, EventTeller
+from controller.loop.outcome import again, done
+from controller.reconcilers.garbage import GarbageCollector
+from controller.reconcilers.namespace import NamespaceReconciler
+from crds.catalog import Catalog
+from crds.kinds.event import EVENT
+from crds.kinds.namespace import NAMESPACE
+from crds.meta import OwnerReference
+from tests.unit.loop.conftest import BULB, LAMP, House, Lamp, Scripted
+
+pytestmark = pytest.mark.anyio
+CATALOG = Catalog([NAMESPACE, EVENT, LAMP, BULB])
+
+
+@asynccontextmanager
+async def collecting(house: House) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(_run, GarbageCollector(house.resources, CATALOG, house.clock, random.Random(1)))
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def _run(collector: GarbageCollector, *, task_status: Any) -> None:
+    await collector.run(task_status=task_status)
+
+
+async def bulb_of(house: House, *owners: Lamp, name: str = "bulb", blocks: bool = True) -> Lamp:
+    bulb = BULB.new(name, namespace="home")
+    bulb.metadata.owner_references = [
+        OwnerReference(
+            api_version=each.api_version,
+            kind=each.kind,
+            name=each.metadata.name,
+            uid=each.metadata.uid or "",
+            block_owner_deletion=blocks,
+        )
+        for each in owners
+    ]
+    return await house.resources.create(BULB, bulb)
+
+
+def left(house: House) -> list[str]:
+    return sorted(key.name for key in house.resources.bodies)
+
+
+async def test_a_dependent_goes_with_its_last_owner(house: House) -> None:
+    async with collecting(house):
+        one, two = await house.lamp("one"), await house.lamp("two")
+        await bulb_of(house, one, two)
+        await anyio.sleep(1)
+        await house.resources.delete(LAMP, "one", "home")
+        await anyio.sleep(1)
+        assert left(house) == ["bulb", "two"]
+        await house.resources.delete(LAMP, "two", "home")
+        await anyio.sleep(1)
+    assert left(house) == []
+
+
+async def test_what_lost_its_owner_while_nobody_looked_goes_too(house: House) -> None:
+    lamp = await house.lamp()
+    await bulb_of(house, lamp)
+    await house.resources.delete(LAMP, "desk", "home")
+    await house.lamp()  # the same name, another uid
+    async with collecting(house):
+        await anyio.sleep(1)
+    assert left(house) == ["desk"]
+
+
+async def test_an_owner_we_cannot_look_for_is_spared(house: House) -> None:
+    stranger = Lamp(api_version="elsewhere/v1", kind="Thing")
+    stranger.metadata.name, stranger.metadata.uid = "x", "uid-x"
+    await bulb_of(house, stranger)
+    async with collecting(house):
+        await anyio.sleep(10)
+    assert left(house) == ["bulb"]
+
+
+async def test_a_copy_that_is_behind_condemns_nobody(house: House) -> None:
+    async with collecting(house):
+        house.resources.watching = False
+        house.resources.hang_up()
+        lamp = await house.lamp()
+        await bulb_of(house, lamp)
+        house.resources.watching = True
+        house.resources.hang_up()
+        await anyio.sleep(10)
+    assert left(house) == ["bulb", "desk"]
+
+
+async def test_foreground_waits_for_blocking_dependents(house: House) -> None:
+    async with collecting(house):
+        bulb = await bulb_of(house, await house.lamp())
+        patch = {"metadata": {"finalizers": ["test/hold"]}}
+        await house.resources.patch(BULB, bulb.metadata.name, patch, "home")
+        await house.resources.delete(LAMP, "desk", "home", propagation="Foreground")
+        await anyio.sleep(30)
+        assert left(house) == ["bulb", "desk"]
+        await house.resources.patch(BULB, "bulb", {"metadata": {"finalizers": None}}, "home")
+        await anyio.sleep(5)
+    assert left(house) == []
+
+
+async def test_orphans_stay(house: House) -> None:
+    async with collecting(house):
+        await bulb_of(house, await house.lamp())
+        await house.resources.delete(LAMP, "desk", "home", propagation="Orphan")
+        await anyio.sleep(30)
+    assert left(house) == ["bulb"]
+    assert not (await house.resources.get(BULB, "bulb", "home")).metadata.owner_references
+
+
+async def test_a_namespace_goes_when_it_is_empty(house: House) -> None:
+    lamps = Scripted(finalizer="test/off", last=[again(2, "cooling"), again(2, "cooling"), done()])
+    async with house.running(NamespaceReconciler(CATALOG), lamps):
+        await house.resources.create(NAMESPACE, NAMESPACE.new("home"))
+        await house.lamp()
+        await house.lamp("other", kind=BULB)
+        await anyio.sleep(1)
+        assert (await house.resources.get(NAMESPACE, "home")).status.phase == "Active"
+        await house.resources.delete(NAMESPACE, "home")
+        await anyio.sleep(1.5)
+        going = await house.resources.get(NAMESPACE, "home")
+        assert going.status.phase == "Terminating"
+        assert going.status.conditions[0].message == "still inside: 1 lamps"
+        await anyio.sleep(20)
+    assert left(house) == []
+
+
+async def test_old_events_are_swept(house: House) -> None:
+    teller = EventTeller(house.resources, house.clock, "test")
+    lamp = await house.lamp()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(teller.run)
+        tasks.start_soon(EventSweeper(house.resources, house.clock, random.Random(1)).run)
+        teller.tell(lamp, "Old", "old")
+        await anyio.sleep(3000)
+        teller.tell(lamp, "New", "new")
+        await anyio.sleep(1000)
+        assert [each.reason for each in (await house.resources.list(EVENT)).items] == ["New"]
+        tasks.cancel_scope.cancel()
+
+
+async def test_too_much_news_is_dropped_not_waited_for(house: House) -> None:
+    teller = EventTeller(house.resources, house.clock, "test", limit=10)
+    lamp = await house.lamp()
+    for number in range(25):
+        teller.tell(lamp, "Many", f"number {number}")
+    assert teller.dropped == 15
