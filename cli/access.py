@@ -1,0 +1,133 @@
+"""Who may come in: logging in and out, join tokens for workers, users and their passwords."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import ssl
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cli import connecting, contexts
+from cli.connecting import Api
+from cli.errors import Misuse, Refused
+from cli.settings import Settings
+
+_GROUP = "/apis/aerekos.cloud/v1"
+_MERGE = {"content-type": "application/merge-patch+json"}
+_SHORTEST_PASSWORD = 8
+
+
+def read_password(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
+    """Never from an argument: those show in the list of processes. Raises Misuse."""
+    import getpass
+
+    if from_stdin:
+        given = sys.stdin.readline().rstrip("\r\n")
+    elif not sys.stdin.isatty():
+        raise Misuse("no terminal to ask for the password", hint="give it with --password-stdin")
+    else:
+        given = getpass.getpass(f"{prompt}: ")
+        if twice and getpass.getpass("Once more: ") != given:
+            raise Misuse("the two passwords differ", hint="type it again")
+    if not given:
+        raise Misuse("the password is empty", hint="give one")
+    return given
+
+
+def login(settings: Settings, server: str | None, ca_file: Path | None, user: str, password: str) -> str:
+    """Keeps the login for the next commands; the server it is for."""
+    server = (server or connecting.local_url(settings)).rstrip("/")
+    if not server.startswith("https://"):
+        raise Misuse(f"{server} is no https address", hint="--server https://HOST:7443")
+    ca = _ca(settings, ca_file, local=server == connecting.local_url(settings))
+    with connecting.anonymous(server, ca) as api:
+        pair = api.ask("POST", "/auth/login", json={"username": user, "password": password})
+    empty = contexts.Context(server, user, "", "", 0.0, ca)
+    contexts.keep(connecting.renewed(empty, pair))
+    return server
+
+
+def _ca(settings: Settings, given: Path | None, *, local: bool) -> str | None:
+    file = given or (settings.tls / "ca.crt" if local else None)
+    try:
+        return file.read_text() if file else None
+    except OSError as error:
+        raise Misuse(f"{file} cannot be read: {error.strerror}", hint="--ca FILE") from error
+
+
+def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> str:
+    """A join token, told this once: the cloud keeps only its hash."""
+    secret = secrets.token_urlsafe(24).replace(".", "")
+    expires = datetime.now(UTC) + timedelta(hours=hours)
+    spec = {
+        "secretSha256": hashlib.sha256(secret.encode()).hexdigest(),
+        "expiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "uses": uses,
+    }
+    body = {"apiVersion": "aerekos.cloud/v1", "kind": "JoinToken", "metadata": {"name": name}, "spec": spec}
+    api.ask("POST", f"{_GROUP}/jointokens", json=body, params={"fieldValidation": "Strict"})
+    return f"{name}.{secret}.{fingerprint(ca)}"
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256 of the certificate's DER form: what a worker pins."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def random_name() -> str:
+    return f"join-{base64.b32encode(secrets.token_bytes(5)).decode().lower()}"
+
+
+def revoke_token(api: Api, name: str) -> None:
+    """It stays in the list, so that it can be seen who used it."""
+    api.ask("PATCH", f"{_GROUP}/jointokens/{name}", json={"spec": {"revoked": True}}, headers=_MERGE)
+
+
+def create_user(api: Api, name: str, roles: list[str], namespace: str, password: str) -> None:
+    """The user and their password. A user whose password was refused is taken away again."""
+    spec = {"roles": roles, "namespace": namespace}
+    body = {"apiVersion": "aerekos.cloud/v1", "kind": "User", "metadata": {"name": name}, "spec": spec}
+    _require_good(password)
+    made = api.ask("POST", f"{_GROUP}/users", json=body, params={"fieldValidation": "Strict"})
+    try:
+        set_password(api, made, password)
+    except Refused:
+        api.ask("DELETE", f"{_GROUP}/users/{name}")
+        raise
+
+
+def change_password(api: Api, name: str, password: str) -> None:
+    _require_good(password)
+    set_password(api, api.get(f"{_GROUP}/users/{name}"), password)
+
+
+def set_password(api: Api, user: dict[str, Any], password: str) -> None:
+    """Only the hash leaves this machine."""
+    from api.auth.passwords import hash_password
+
+    meta, path = user["metadata"], f"{_GROUP}/credentials"
+    spec = {"passwordHash": hash_password(password), "oneTime": False}
+    try:
+        api.ask("PATCH", f"{path}/{meta['name']}", json={"spec": spec}, headers=_MERGE)
+    except Refused as error:
+        if error.status != 404:
+            raise
+        owner = {"apiVersion": "aerekos.cloud/v1", "kind": "User", "name": meta["name"], "uid": meta["uid"]}
+        body = {
+            "apiVersion": "aerekos.cloud/v1",
+            "kind": "Credential",
+            "metadata": {"name": meta["name"], "ownerReferences": [owner]},
+            "spec": spec,
+        }
+        api.ask("POST", path, json=body)
+
+
+def _require_good(password: str) -> None:
+    if len(password) < _SHORTEST_PASSWORD:
+        raise Misuse(
+            f"the password is shorter than {_SHORTEST_PASSWORD} characters", hint="take a longer one"
+        )

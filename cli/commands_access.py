@@ -1,0 +1,115 @@
+"""The commands about who may come in: login, logout, token, user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import settings
+from cli.output import say
+
+token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
+user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
+
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+Name = Annotated[str, typer.Argument(help="Name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Make these commands part of `app`."""
+    app.command()(login)
+    app.command()(logout)
+    app.add_typer(token, name="token")
+    app.add_typer(user, name="user")
+
+
+def login(
+    name: Annotated[str, typer.Option("--user", "-u", help="Who you are.")],
+    server: Annotated[
+        str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
+    password_stdin: FromStdin = False,
+) -> None:
+    """Log in; the next commands act as that user."""
+    from cli import access
+
+    wanted = settings.load()
+    password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
+    where = access.login(wanted, server, ca, name, password)
+    say(f"logged in to {where} as {name}")
+
+
+def logout() -> None:
+    """Forget the login; on the cloud's own machine, commands act as its admin again."""
+    from cli import contexts
+
+    say("logged out" if contexts.forget() else "nobody was logged in")
+
+
+@token.command("create")
+def create_token(
+    name: Annotated[str | None, typer.Argument(help="Name; made up when not given.")] = None,
+    hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is good for.")] = 24.0,
+    uses: Annotated[int, typer.Option(min=0, help="How many machines; 0: any number.")] = 1,
+) -> None:
+    """Make a join token. It is shown this once."""
+    from cli import access, connecting, environment
+
+    wanted = settings.load()
+    with connecting.connect(wanted) as api:
+        ca = environment.ca_file(wanted, api.context).read_text()
+        made = access.create_token(api, name or access.random_name(), hours=hours, uses=uses, ca=ca)
+        server = api.server
+    say(f"{made}\n\nOn the machine that joins:\n  aerekos-agent --api {server} --token {made}")
+
+
+@token.command("list")
+def list_tokens() -> None:
+    """Show join tokens, without their secrets."""
+    from cli.commands_resources import get
+
+    get("jointokens")
+
+
+@token.command("revoke")
+def revoke_token(name: Name) -> None:
+    """No machine can join with it any more. Those that did stay."""
+    from cli import access, connecting
+
+    with connecting.connect(settings.load()) as api:
+        access.revoke_token(api, name)
+    say(f"join token {name} revoked")
+
+
+@user.command("create")
+def create_user(
+    name: Name,
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="admin, editor or viewer; repeat for more.")
+    ] = None,
+    namespace: Annotated[
+        str, typer.Option("-n", "--namespace", help="Where their AWS calls land.")
+    ] = "default",
+    password_stdin: FromStdin = False,
+) -> None:
+    """Make a user; asks for the password."""
+    from cli import access, connecting
+
+    password = access.read_password(f"Password for {name}", from_stdin=password_stdin, twice=True)
+    with connecting.connect(settings.load()) as api:
+        access.create_user(api, name, roles or ["viewer"], namespace, password)
+    say(f"user {name} created; log in: aerekos login --user {name}")
+
+
+@user.command("passwd")
+def change_password(name: Name, password_stdin: FromStdin = False) -> None:
+    """Give a user a new password."""
+    from cli import access, connecting
+
+    password = access.read_password(f"New password for {name}", from_stdin=password_stdin, twice=True)
+    with connecting.connect(settings.load()) as api:
+        access.change_password(api, name, password)
+    say(f"password of {name} changed")

@@ -1,0 +1,110 @@
+"""The conductor as a process: which pid it has, whether it is really that one, and how it is stopped.
+
+A pid alone proves nothing, since numbers are used again; the start time beside it does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.settings import Settings
+
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `run/conductor.json` says. `start_time` is in clock ticks since boot (proc(5), stat field 22)."""
+
+    pid: int
+    start_time: int
+    port: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process lives; a zombie does not."""
+        return start_time(self.pid) == self.start_time
+
+
+def recorded(settings: Settings) -> Running | None:
+    """The conductor this home last had, dead or alive."""
+    try:
+        kept = json.loads((settings.run / "conductor.json").read_text())
+        return Running(int(kept["pid"]), int(kept["startTime"]), int(kept["port"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def running(settings: Settings) -> Running | None:
+    """The conductor of this home, when it lives."""
+    found = recorded(settings)
+    return found if found and found.alive else None
+
+
+def record(settings: Settings) -> None:
+    """This process is the conductor of that home, for `down` and everybody who asks where it listens."""
+    from controller.kit.files import write_private
+
+    me = {"pid": os.getpid(), "startTime": start_time(os.getpid()), "port": settings.port}
+    write_private(settings.run / "conductor.json", json.dumps(me).encode())
+
+
+def forget(settings: Settings) -> None:
+    """Takes the record away, if it is about this process."""
+    found = recorded(settings)
+    if found and found.pid == os.getpid():
+        (settings.run / "conductor.json").unlink(missing_ok=True)
+
+
+def start_time(pid: int) -> int | None:
+    """When that process started, or None when there is none (or only a zombie)."""
+    if sys.platform != "linux":
+        return _start_time_elsewhere(pid)
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The command may hold spaces and brackets; everything after the last ")" is plain.
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _start_time_elsewhere(pid: int) -> int | None:
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def stop(found: Running, *, grace_seconds: float) -> bool:
+    """SIGTERM, then SIGKILL when it takes too long. Whether it went by itself."""
+    _signal(found, signal.SIGTERM)
+    if _gone(found, grace_seconds):
+        return True
+    _signal(found, signal.SIGKILL)
+    _gone(found, 5.0)
+    return False
+
+
+def _signal(found: Running, number: signal.Signals) -> None:
+    if found.alive:
+        with suppress(ProcessLookupError):
+            os.kill(found.pid, number)
+
+
+def _gone(found: Running, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while found.alive:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True

@@ -1,0 +1,200 @@
+"""The CLI's one way to the API: an httpx client that knows who it is and turns answers into errors.
+
+The local admin proves itself with the client certificate in AEREKOS_HOME/tls; who has logged in, with a token
+that renews itself.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cli import contexts
+from cli.errors import CliError, NotReachable, Refused
+from cli.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+_RENEW_SECONDS = 30.0
+_HINTS = {
+    401: "log in again: aerekos login --user NAME",
+    403: "ask an admin for a role that may, or use another login",
+    404: "look what there is: aerekos get KIND -A",
+    409: "look at it again, then repeat: aerekos get KIND NAME -o yaml",
+    422: "correct the field named above",
+    503: "see why: aerekos status; aerekos doctor",
+}
+
+
+@dataclass
+class Api:
+    """The API as one identity sees it. Close it, or use it as a context manager."""
+
+    client: httpx.Client
+    server: str
+    context: contexts.Context | None = None
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def ask(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON of a successful answer. Raises Refused, NotReachable."""
+        return _json(self.send(method, path, **options))
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self.ask("GET", path, **options)
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A successful answer, whatever it holds. Raises Refused, NotReachable."""
+        self._renew()
+        with _named(self.server):
+            answer = self.client.request(method, path, **options)
+        return _accepted(answer)
+
+    @contextmanager
+    def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """An answer that goes on: a watch, or followed logs."""
+        import httpx
+
+        self._renew()
+        patience = httpx.Timeout(10.0, read=None)
+        with _named(self.server), self.client.stream("GET", path, timeout=patience, **options) as answer:
+            if answer.is_error:
+                answer.read()
+            yield _accepted(answer)
+
+    def _renew(self) -> None:
+        context = self.context
+        if context is None or context.expires_at - time.time() > _RENEW_SECONDS:
+            return
+        with _named(self.server):
+            answer = self.client.post("/auth/refresh", json={"refreshToken": context.refresh_token})
+        self.context = renewed(context, _json(_accepted(answer)))
+        contexts.keep(self.context)
+        self.client.headers["authorization"] = f"Bearer {self.context.access_token}"
+
+
+def renewed(context: contexts.Context, pair: dict[str, Any]) -> contexts.Context:
+    """`context` with the tokens of a login or refresh answer."""
+    return replace(
+        context,
+        access_token=pair["accessToken"],
+        refresh_token=pair["refreshToken"],
+        expires_at=time.time() + float(pair["expiresIn"]),
+    )
+
+
+def connect(settings: Settings) -> Api:
+    """As whoever is logged in, else as the local admin. Raises NotReachable when there is no cloud here."""
+    context = contexts.current()
+    if context:
+        client = http_client(context.server, _trusting(context.ca))
+        client.headers["authorization"] = f"Bearer {context.access_token}"
+        return Api(client, context.server, context)
+    return local(settings)
+
+
+def local(settings: Settings) -> Api:
+    """As the admin of the cloud in this home."""
+    server = local_url(settings)
+    certificate, key = settings.tls / "admin.crt", settings.tls / "admin.key"
+    if not certificate.exists():
+        raise NotReachable(
+            f"there is no cloud in {settings.home}",
+            hint="start one: aerekos up   or log in elsewhere: aerekos login --server URL --user NAME",
+        )
+    try:
+        trust = ssl.create_default_context(cafile=str(settings.tls / "ca.crt"))
+        trust.load_cert_chain(certificate, key)
+    except OSError as error:
+        message = f"the certificates in {settings.tls} cannot be used: {error}"
+        raise CliError(message, hint="aerekos down, move that folder away, aerekos up") from error
+    return Api(http_client(server, trust), server)
+
+
+def local_url(settings: Settings) -> str:
+    """Where the conductor of this home listens: what it wrote down, else what the settings say."""
+    try:
+        port = int(json.loads((settings.run / "conductor.json").read_text())["port"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings.url
+    return replace(settings, port=port).url
+
+
+def anonymous(server: str, ca: str | None) -> Api:
+    """Nobody yet: only good for logging in."""
+    return Api(http_client(server, _trusting(ca)), server)
+
+
+def http_client(server: str, trust: ssl.SSLContext) -> httpx.Client:
+    import httpx
+
+    # trust_env off: a proxy variable must not send the admin's requests to somebody else.
+    return httpx.Client(base_url=server, verify=trust, timeout=30.0, trust_env=False)
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=ca)
+    except ssl.SSLError as error:
+        raise CliError(
+            f"the CA is no PEM certificate: {error}", hint="--ca FILE, from the conductor's tls/ca.crt"
+        ) from error
+
+
+@contextmanager
+def _named(server: str) -> Iterator[None]:
+    """Network errors become errors that say what to do."""
+    import httpx
+
+    try:
+        yield
+    except httpx.ConnectError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            message, hint = (
+                f"{server} is not who it should be: {error}",
+                "give its CA: aerekos login --ca FILE",
+            )
+            raise NotReachable(message, hint=hint) from error
+        hint = "start it: aerekos up   (it may be starting still: aerekos status)"
+        raise NotReachable(f"nobody answers at {server}", hint=hint) from error
+    except httpx.TimeoutException as error:
+        raise NotReachable(f"{server} does not answer in time", hint="aerekos doctor") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NotReachable(f"the connection to {server} broke: {error}", hint="aerekos doctor") from error
+
+
+def _accepted(answer: httpx.Response) -> httpx.Response:
+    if answer.is_success:
+        return answer
+    body = _maybe_json(answer)
+    status = body if isinstance(body, dict) else {}
+    message = status.get("message") or f"the server answered {answer.status_code}"
+    for cause in (status.get("details") or {}).get("causes") or ():
+        line = f"{cause.get('field', '')}: {cause.get('message', '')}"
+        message += "" if line in message else f"\n  {line}"
+    raise Refused(message, status=answer.status_code, hint=_HINTS.get(answer.status_code, "aerekos doctor"))
+
+
+def _json(answer: httpx.Response) -> Any:
+    body = _maybe_json(answer)
+    if body is None:
+        hint = "is it really a conductor? check the address"
+        raise NotReachable(f"{answer.url} answered with something that is not JSON", hint=hint)
+    return body
+
+
+def _maybe_json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None

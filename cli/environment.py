@@ -1,0 +1,93 @@
+"""What other tools need to speak to this cloud: `aerekos env` for AWS tools, `aerekos kubeconfig` for kubectl."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from cli.connecting import Api
+from cli.contexts import Context
+from cli.errors import CliError, Misuse
+from cli.settings import Settings
+
+FORMATS = ("sh", "fish", "json")
+
+
+def aws_variables(api: Api, ca_file: Path) -> dict[str, str]:
+    """The variables the aws CLI and every AWS SDK read."""
+    key = api.get("/auth/access-key")
+    return {
+        "AWS_ENDPOINT_URL": api.server,
+        "AWS_ACCESS_KEY_ID": key["accessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["secretAccessKey"],
+        "AWS_DEFAULT_REGION": key["region"],
+        "AWS_CA_BUNDLE": str(ca_file),
+    }
+
+
+def ca_file(settings: Settings, context: Context | None) -> Path:
+    """A file with the CA. A login's CA is written beside the context, for AWS tools want a path."""
+    if context is None or not context.ca:
+        return settings.tls / "ca.crt"
+    import hashlib
+
+    from cli.contexts import context_file
+    from controller.kit.files import write_whole
+
+    name = hashlib.sha256(context.ca.encode()).hexdigest()[:12]
+    file = context_file().with_name(f"ca-{name}.crt")
+    if not file.exists():
+        write_whole(file, context.ca.encode())
+    return file
+
+
+def as_lines(variables: dict[str, str], form: str) -> str:
+    """Ready for `eval`, for fish's `source`, or for a program. Raises Misuse."""
+    if form == "json":
+        return json.dumps(variables, indent=2)
+    if form == "sh":
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    if form == "fish":
+        return "\n".join(f"set -gx {name} {shlex.quote(value)};" for name, value in variables.items())
+    raise Misuse(f'--format: "{form}" is not known', hint=f"one of {', '.join(FORMATS)}")
+
+
+def kubeconfig(api: Api, settings: Settings) -> dict[str, Any]:
+    """A whole kubeconfig with one context, `aerekos`. It holds a secret: keep it to yourself."""
+    context = api.context
+    cluster: dict[str, Any] = {"server": api.server}
+    if context is None:
+        cluster["certificate-authority-data"] = _embedded(settings.tls / "ca.crt")
+        user = {
+            "client-certificate-data": _embedded(settings.tls / "admin.crt"),
+            "client-key-data": _embedded(settings.tls / "admin.key"),
+        }
+    else:
+        if context.ca:
+            cluster["certificate-authority-data"] = base64.b64encode(context.ca.encode()).decode()
+        api.send("GET", "/auth/whoami")  # renews the token when it is about to end
+        user = {"token": (api.context or context).access_token}
+    name = context.user if context else "admin"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "aerekos", "cluster": cluster}],
+        "users": [{"name": f"aerekos-{name}", "user": user}],
+        "contexts": [
+            {
+                "name": "aerekos",
+                "context": {"cluster": "aerekos", "user": f"aerekos-{name}", "namespace": "default"},
+            }
+        ],
+        "current-context": "aerekos",
+    }
+
+
+def _embedded(file: Path) -> str:
+    try:
+        return base64.b64encode(file.read_bytes()).decode()
+    except OSError as error:
+        raise CliError(f"{file} cannot be read: {error.strerror}", hint="aerekos up makes it") from error

@@ -1,0 +1,102 @@
+"""Which kinds there are, asked from the API each time: a new managed service brings its kinds without a new CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cli.connecting import Api
+from cli.errors import Misuse
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One kind as discovery tells of it."""
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str | None = None, name: str = "") -> str:
+        """Where it is. A namespaced kind without namespace means all of them."""
+        from urllib.parse import quote
+
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        room = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
+        return f"{root}{room}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
+
+    def is_called(self, word: str) -> bool:
+        names = {self.plural, self.singular, self.kind.lower(), self.resource, *self.short_names}
+        return word.lower() in names
+
+
+class Kinds:
+    """All kinds one cloud serves. Ours come before those of Kubernetes's own groups."""
+
+    def __init__(self, served: Iterable[Served]) -> None:
+        self._served = sorted(
+            served, key=lambda each: (each.group != "aerekos.cloud", each.group, each.plural)
+        )
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served)
+
+    def called(self, word: str) -> Served:
+        """The kind a person means by `services`, `asvc`, `Service` or `services.aerekos.cloud`. Raises Misuse."""
+        found = next((each for each in self if each.is_called(word)), None)
+        if found is None:
+            raise Misuse(
+                f'no kind is called "{word}"', hint=f"one of: {', '.join(each.plural for each in self)}"
+            )
+        return found
+
+    def meant(self, words: str) -> list[Served]:
+        """Several kinds, comma separated; a category such as `all` stands for its kinds."""
+        found: list[Served] = []
+        for word in filter(None, words.split(",")):
+            group = [each for each in self if word.lower() in each.categories]
+            found += group or [self.called(word)]
+        if not found:
+            raise Misuse("no kind given", hint="e.g. aerekos get services")
+        return list(dict.fromkeys(found))
+
+    def of(self, api_version: str, kind: str) -> Served | None:
+        """The kind a manifest names, or None."""
+        return next((each for each in self if (each.api_version, each.kind) == (api_version, kind)), None)
+
+
+def discover(api: Api) -> Kinds:
+    """Asks for the core kinds and for every group."""
+    versions = [each["preferredVersion"]["groupVersion"] for each in api.get("/apis").get("groups", [])]
+    paths = ["/api/v1", *(f"/apis/{each}" for each in versions)]
+    return Kinds(kind for path in paths for kind in _read(api.get(path)))
+
+
+def _read(answer: dict[str, Any]) -> Iterator[Served]:
+    group, _, version = answer["groupVersion"].rpartition("/")
+    for each in answer.get("resources") or ():
+        if "/" not in each["name"]:
+            yield Served(
+                group,
+                version,
+                each["name"],
+                each.get("singularName") or each["kind"].lower(),
+                each["kind"],
+                bool(each["namespaced"]),
+                tuple(each.get("shortNames") or ()),
+                tuple(each.get("categories") or ()),
+            )

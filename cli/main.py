@@ -1,0 +1,191 @@
+"""Front door of `aerekos`. What a command does lives in its own file; here is how it is called.
+
+Everything heavy is imported inside the commands, so that `--help` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import commands_access, commands_resources, settings
+from cli.errors import INTERRUPTED, CliError, NotReachable
+from cli.output import as_json, as_yaml, complain, say
+
+app = typer.Typer(
+    name="aerekos",
+    help="Your own cloud, on machines you own. Start it: aerekos up",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+completion = typer.Typer(help="Completion of commands in your shell.", no_args_is_help=True)
+app.add_typer(completion, name="completion")
+
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of the cloud [AEREKOS_HOME].")]
+Port = Annotated[int | None, typer.Option("--port", help="Port to listen on [AEREKOS_PORT].")]
+Runtime = Annotated[str | None, typer.Option("--runtime", help="auto, process or swarm [AEREKOS_RUNTIME].")]
+Output = Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")]
+
+
+@app.command()
+def up(
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here, for systemd and containers.")
+    ] = False,
+    home: Home = None,
+    port: Port = None,
+    runtime: Runtime = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until it is ready.")] = 60.0,
+) -> None:
+    """Start the cloud and wait until it is ready. Safe to repeat."""
+    from cli import starting
+
+    wanted = settings.load(home=home, port=port, runtime=runtime)
+    if not foreground:
+        starting.up(wanted, timeout=timeout)
+        return
+    starting.prepare_home(wanted)
+    starting.require_alone(wanted)
+    starting.require_free_port(wanted)
+    from cli import conductor
+
+    raise typer.Exit(conductor.serve(wanted))
+
+
+@app.command()
+def down(
+    home: Home = None,
+    timeout: Annotated[float, typer.Option(help="Seconds it may take to stop by itself.")] = 30.0,
+) -> None:
+    """Stop the cloud and every process of it. Its data stays."""
+    from cli import stopping
+
+    stopping.down(settings.load(home=home), timeout=timeout)
+
+
+@app.command("status")
+def status_(output: Output = "table", home: Home = None) -> None:
+    """Workers and services at one glance. Exits with 3 when no cloud runs."""
+    from cli import connecting, status
+
+    try:
+        with connecting.connect(settings.load(home=home)) as api:
+            seen = status.look(api)
+    except NotReachable:
+        # Programs that ask for JSON get JSON, whatever the answer.
+        if output == "json":
+            say(as_json({"ready": False, "url": "", "version": "", "workers": [], "services": []}))
+        raise
+    if output in ("json", "yaml"):
+        say(as_json(seen) if output == "json" else as_yaml(seen))
+    else:
+        say(f"{seen['url']}   {'ready' if seen['ready'] else 'not ready: ' + status.missing(seen)}\n")
+        say(status.render(seen))
+
+
+@app.command()
+def doctor() -> None:
+    """Check everything a cloud needs, and say how to repair it."""
+    from cli import doctor
+
+    found = list(doctor.examine(settings.load()))
+    for line in doctor.lines(found):
+        say(line)
+    if any(each.level == "fail" for each in found):
+        raise typer.Exit(1)
+
+
+@app.command("kubeconfig")
+def kubeconfig_() -> None:
+    """Print a kubeconfig: aerekos kubeconfig > ~/.kube/aerekos"""
+    from cli import connecting, environment
+
+    wanted = settings.load()
+    with connecting.connect(wanted) as api:
+        say(as_yaml(environment.kubeconfig(api, wanted)))
+
+
+@app.command("env")
+def env_(form: Annotated[str, typer.Option("--format", help="sh, fish or json.")] = "sh") -> None:
+    """Print what AWS tools need: eval $(aerekos env)"""
+    from cli import connecting, environment
+
+    wanted = settings.load()
+    with connecting.connect(wanted) as api:
+        variables = environment.aws_variables(api, environment.ca_file(wanted, api.context))
+    say(environment.as_lines(variables, form))
+
+
+Shell = Annotated[str | None, typer.Argument(help="bash, zsh or fish; found out when not given.")]
+
+
+@completion.command("show")
+def completion_show(shell: Shell = None) -> None:
+    """Print the completion script."""
+    from typer._completion_shared import get_completion_script
+
+    name = _shell(shell)
+    say(get_completion_script(prog_name="aerekos", complete_var="_AEREKOS_COMPLETE", shell=name))
+
+
+@completion.command("install")
+def completion_install(shell: Shell = None) -> None:
+    """Add completion to your shell's own settings."""
+    from typer._completion_shared import install
+
+    name, path = install(shell=_shell(shell), prog_name="aerekos", complete_var="_AEREKOS_COMPLETE")
+    say(f"completion for {name} is in {path}; open a new shell to use it")
+
+
+def _shell(given: str | None) -> str:
+    import os
+
+    from cli.errors import Misuse
+
+    name = given or Path(os.environ.get("SHELL", "")).name
+    if name not in ("bash", "zsh", "fish"):
+        raise Misuse(f'the shell "{name}" is not known', hint="give bash, zsh or fish")
+    return name
+
+
+commands_resources.register(app)
+commands_access.register(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: 0 done, 1 refused, 2 misuse, 3 not reachable, 130 interrupted."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """One command, from its arguments to its exit code."""
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="aerekos", standalone_mode=False)
+    except CliError as error:
+        complain(f"error: {error}")
+        return error.code
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        return _shown(error)
+    return result if isinstance(result, int) else 0
+
+
+def _shown(error: Exception) -> int:
+    """Typer's own errors know how to show themselves; anything else is our fault and stays loud."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if show is None or not isinstance(code, int):
+        raise error
+    show()
+    return code
+
+
+if __name__ == "__main__":
+    main()

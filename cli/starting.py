@@ -1,0 +1,156 @@
+"""`aerekos up`: starts a conductor in the background and comes back when the cloud is ready.
+
+Safe to repeat: a conductor that runs is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from cli import conductor_process, connecting, status
+from cli.errors import CliError
+from cli.output import Progress, say
+from cli.settings import Settings
+
+_LOOK_SECONDS = 0.1
+_LAST_LINES = 15
+
+
+def up(settings: Settings, *, timeout: float) -> None:
+    """Returns when everything that should run is ready. Raises CliError with the reason when it is not."""
+    if conductor_process.running(settings):
+        _already_running(settings, timeout)
+        return
+    prepare_home(settings)
+    require_free_port(settings)
+    child = _start(settings)
+    with Progress("starting the conductor") as progress:
+        _wait(settings, child.poll, timeout, progress)
+    _tell(settings)
+
+
+def prepare_home(settings: Settings) -> None:
+    """The folders a conductor needs before it can write its log. Raises CliError when they cannot be made."""
+    try:
+        for folder in (settings.home, settings.log_file.parent, settings.run):
+            folder.mkdir(parents=True, exist_ok=True)
+        probe = settings.home / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        message = f"cannot write to {settings.home}: {error.strerror}"
+        raise CliError(message, hint="give another folder: AEREKOS_HOME=... aerekos up") from error
+
+
+def require_alone(settings: Settings) -> None:
+    """Raises CliError when this home has a conductor already: two would fight over its data."""
+    found = conductor_process.running(settings)
+    if found and found.pid != os.getpid():
+        message = f"a conductor already runs in {settings.home} (pid {found.pid}, port {found.port})"
+        raise CliError(message, hint="aerekos down, or another AEREKOS_HOME")
+
+
+def require_free_port(settings: Settings) -> None:
+    """Raises CliError when another program listens there."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with closing(socket.socket(family)) as probe:
+        # As the conductor does it: a port in TIME_WAIT is no reason to refuse.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            hint = f"take another: AEREKOS_PORT={_next_port(settings.port)} aerekos up"
+            where = f"port {settings.port} of {settings.host}"
+            raise CliError(f"{where} cannot be used: {error.strerror or error}", hint=hint) from error
+
+
+def _next_port(port: int) -> int:
+    return port + 1000 if port + 1000 < 65536 else port - 1000
+
+
+def _start(settings: Settings) -> subprocess.Popen[bytes]:
+    """A session of its own, so that closing the terminal does not end the cloud."""
+    arguments = ["up", "--foreground", "--home", str(settings.home), "--port", str(settings.port)]
+    command = [sys.executable, "-m", "cli.main", *arguments, "--runtime", settings.runtime]
+    with settings.log_file.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=settings.home,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
+
+
+def _wait(settings: Settings, ended: Callable[[], int | None], timeout: float, progress: Progress) -> None:
+    deadline = time.monotonic() + timeout
+    because = "the conductor does not answer yet"
+    while time.monotonic() < deadline:
+        if (code := ended()) is not None:
+            lines = _last_lines(settings.log_file)
+            message = f"the conductor ended with {code} while starting; its last lines:\n{lines}"
+            raise CliError(message, hint=f"aerekos doctor; the whole log is {settings.log_file}")
+        because = _not_ready_because(settings)
+        if not because:
+            return
+        progress.now(because)
+        time.sleep(_LOOK_SECONDS)
+    message = f"not ready after {timeout:g} s: {because}"
+    raise CliError(message, hint="it goes on starting; see aerekos status, aerekos doctor, or give --timeout")
+
+
+def _not_ready_because(settings: Settings) -> str:
+    """What is still missing; empty when nothing is."""
+    if conductor_process.running(settings) is None or not (settings.tls / "admin.crt").exists():
+        return "starting the conductor"
+    try:
+        with connecting.local(settings) as api:
+            return status.missing(status.look(api))
+    except CliError as error:
+        return error.message.splitlines()[0]
+
+
+def _already_running(settings: Settings, timeout: float) -> None:
+    found = conductor_process.running(settings)
+    say(f"already running (pid {found.pid if found else '?'}, {connecting.local_url(settings)})")
+    with Progress("waiting until it is ready") as progress:
+        _wait(settings, lambda: None if conductor_process.running(settings) else 1, timeout, progress)
+    _tell(settings)
+
+
+def _tell(settings: Settings) -> None:
+    """The URL, the one-time login if there is one, how things are, and what to try."""
+    with connecting.local(settings) as api:
+        seen = status.look(api)
+        say(f"\nYour cloud is ready:  {api.server}")
+    _tell_first_login(settings.run / "first-login.json")
+    say("")
+    say(status.render(seen))
+    say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")
+
+
+def _tell_first_login(file: Path) -> None:
+    """Said once: the file goes before anything else can read it again."""
+    with suppress(FileNotFoundError, ValueError, KeyError):
+        kept: dict[str, Any] = json.loads(file.read_text())
+        say(f"Login (shown once):   {kept['username']} / {kept['password']}")
+        file.unlink()
+
+
+def _last_lines(file: Path) -> str:
+    try:
+        lines = file.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+    except OSError as error:
+        return f"  (no log: {error.strerror})"
+    return "\n".join(f"  {line}" for line in lines)
