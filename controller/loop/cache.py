@@ -94,7 +94,8 @@ class Cache(Generic[M]):
             await self._watch()
         except Expired as gone:
             _log.info("history is gone, listing again", kind=self.kind.resource, because=str(gone))
-            return not await self._listed_again()
+            self.revision = None
+            return False
         except (ApiError, OSError) as error:
             _log.warning("watch broke", kind=self.kind.resource, because=str(error))
             return True
@@ -104,15 +105,6 @@ class Cache(Generic[M]):
             self.revision = None
             return True
         return False
-
-    async def _listed_again(self) -> bool:
-        try:
-            await self._list()
-        except (ApiError, OSError) as error:
-            _log.warning("listing failed", kind=self.kind.resource, because=str(error))
-            self.revision = None
-            return False
-        return True
 
     async def _watch(self) -> None:
         async with self._resources.watch(self.kind, after=self.revision or 0) as steps:

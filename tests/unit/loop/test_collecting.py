@@ -158,3 +158,16 @@ async def test_too_much_news_is_dropped_not_waited_for(house: House) -> None:
     for number in range(25):
         teller.tell(lamp, "Many", f"number {number}")
     assert teller.dropped == 15
+
+
+async def test_news_that_cannot_be_written_stops_nobody(house: House, broken: Exception) -> None:
+    teller = EventTeller(house.resources, house.clock, "test")
+    house.resources.fail_next("create", broken, ValueError("strange"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(teller.run)
+        for reason in ("One", "Two", "Three"):
+            teller.tell(Lamp(kind="Lamp"), reason, "x")
+        await anyio.sleep(1)
+        tasks.cancel_scope.cancel()
+    assert [each.reason for each in (await house.resources.list(EVENT)).items] == ["Three"]
+    assert teller.dropped == 2

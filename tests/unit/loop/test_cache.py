@@ -1,0 +1,72 @@
+"""A cache alone: what it takes over from our own writes, and how it bears a server that is never well."""
+
+from __future__ import annotations
+
+import random
+
+import anyio
+import pytest
+
+from controller.kit.backoff import Backoff
+from controller.loop.cache import Cache, Caches
+from crds.errors import Expired, Unavailable
+from tests.unit.loop.conftest import BULB, LAMP, House
+
+pytestmark = pytest.mark.anyio
+KEY = LAMP.key("desk", "home")
+
+
+def cache_of(house: House) -> Cache[object]:
+    return Cache(LAMP, house.resources, random.Random(1), Backoff(first=1, jitter=0))  # type: ignore[return-value]
+
+
+async def test_our_own_write_is_seen_before_the_watch_brings_it(house: House) -> None:
+    cache = cache_of(house)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        await house.lamp()
+        await anyio.sleep(1)
+        house.resources.watching = False
+        house.resources.hang_up()
+        await anyio.sleep(1)
+        written = await house.resources.patch(LAMP, "desk", {"spec": {"bright": 9}}, "home")
+        cache.note(written)
+        assert cache.get(KEY) is written
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_late_note_does_not_bring_back_what_was_deleted(house: House) -> None:
+    cache = cache_of(house)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        written = await house.lamp()
+        await house.resources.delete(LAMP, "desk", "home")
+        await anyio.sleep(1)
+        cache.note(written)
+        assert cache.get(KEY) is None
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_server_that_always_forgets_is_asked_with_growing_patience(house: House) -> None:
+    cache = cache_of(house)
+    house.resources.fail_next("watch", *[Expired("gone")] * 100)
+    with anyio.move_on_after(100):
+        await cache.run()
+    assert house.resources.listings < 12
+    assert cache.synced.is_set()
+
+
+async def test_an_unreadable_record_does_not_end_the_watch(house: House) -> None:
+    cache = cache_of(house)
+    house.resources.fail_next("stream", ValueError("no lamp at all"))
+    house.resources.fail_next("list", ValueError("nor here"), Unavailable("nor now"))
+    with anyio.move_on_after(60):
+        await house.lamp()
+        await cache.run()
+    assert cache.get(KEY) is not None
+
+
+async def test_reading_what_is_not_watched_is_a_mistake_with_a_remedy(house: House) -> None:
+    caches = Caches([LAMP], house.resources, random.Random(1))
+    with pytest.raises(LookupError, match="also_watch or also_read"):
+        caches.get(BULB, "x", "home")

@@ -1,0 +1,109 @@
+"""The loop on the store and the registry it will really run on: the fake must not have flattered it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from controller.kit.backoff import Backoff
+from controller.kit.clock import LoopClock
+from controller.kit.threads import Inline
+from controller.loop.outcome import Temporary, again, done
+from controller.loop.supervisor import Loop
+from controller.reconcilers.garbage import GarbageCollector
+from controller.reconcilers.namespace import NamespaceReconciler
+from controller.resources.local import LocalResources
+from controller.resources.registry import Registry
+from controller.store.sql import open_store
+from crds.catalog import Catalog
+from crds.errors import NotFound
+from crds.kinds.event import EVENT
+from crds.kinds.namespace import NAMESPACE
+from crds.meta import OwnerReference, condition
+from tests.unit.loop.conftest import BULB, LAMP, Scripted
+
+pytestmark = pytest.mark.anyio
+CATALOG = Catalog([NAMESPACE, EVENT, LAMP, BULB])
+
+
+@asynccontextmanager
+async def opened(url: str, clock: LoopClock) -> AsyncIterator[Any]:
+    """The store, whether it is opened by awaiting or by entering."""
+    opening: Any = open_store(url, threads=Inline(), clock=clock)
+    if hasattr(opening, "__aenter__"):
+        async with opening as store:
+            yield store
+        return
+    store = await opening
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+@asynccontextmanager
+async def real(folder: Path, *reconcilers: Any) -> AsyncIterator[LocalResources]:
+    clock, rng = LoopClock(), random.Random(3)
+    async with opened(f"sqlite:///{folder}/house.db", clock) as store:
+        resources = LocalResources(Registry(store, CATALOG, clock), by="test")
+        await resources.create(NAMESPACE, NAMESPACE.new("home"))
+        loop = Loop(
+            resources, clock, [NamespaceReconciler(CATALOG), *reconcilers], rng, backoff=Backoff(jitter=0)
+        )
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(_run, loop)
+            await tasks.start(_run, GarbageCollector(resources, CATALOG, clock, rng))
+            yield resources
+            tasks.cancel_scope.cancel()
+
+
+async def _run(component: Any, *, task_status: Any) -> None:
+    await component.run(task_status=task_status)
+
+
+async def test_patience_grows_on_the_real_store_too(tmp_path: Path) -> None:
+    scripted = Scripted(*[Temporary("no power", reason="Dark")] * 3, done(), finalizer="test.io/off")
+    async with real(tmp_path, scripted) as resources:
+        await resources.create(LAMP, LAMP.new("desk", namespace="home"))
+        began = anyio.current_time()
+        await anyio.sleep(200)
+        lamp = await resources.get(LAMP, "desk", "home")
+        assert [at - scripted.at[0] for at in scripted.at] == [0, 1, 3, 7]
+        assert scripted.at[0] - began < 1
+        assert condition(lamp.status.conditions, "Reconciled").status == "True"  # type: ignore[union-attr]
+        assert [each.reason for each in (await resources.list(EVENT, "home")).items] == ["Dark"]
+        await resources.delete(LAMP, "desk", "home")
+        await anyio.sleep(5)
+        with pytest.raises(NotFound):
+            await resources.get(LAMP, "desk", "home")
+
+
+async def test_a_namespace_takes_its_contents_along(tmp_path: Path) -> None:
+    lamps = Scripted(finalizer="test.io/off", last=[again(2, "cooling"), done()])
+    async with real(tmp_path, lamps) as resources:
+        lamp = await resources.create(LAMP, LAMP.new("desk", namespace="home"))
+        bulb = BULB.new("bulb", namespace="home")
+        owner = OwnerReference(
+            api_version=lamp.api_version, kind=lamp.kind, name="desk", uid=lamp.metadata.uid or ""
+        )
+        bulb.metadata.owner_references = [owner]
+        await resources.create(BULB, bulb)
+        await anyio.sleep(5)
+        await resources.delete(LAMP, "desk", "home", propagation="Foreground")
+        await anyio.sleep(10)
+        assert not (await resources.list(LAMP)).items
+        assert not (await resources.list(BULB)).items
+        await resources.create(LAMP, LAMP.new("again", namespace="home"))
+        await anyio.sleep(5)
+        await resources.delete(NAMESPACE, "home")
+        await anyio.sleep(20)
+        assert not (await resources.list(LAMP)).items
+        with pytest.raises(NotFound):
+            await resources.get(NAMESPACE, "home")
