@@ -142,9 +142,14 @@ class GarbageCollector:
             await self._release(kind, owner, FOREGROUND)
 
     async def _only_its_own(self, owner: Manifest) -> list[tuple[Kind[Any], Manifest]]:
-        """Dependents that no other living owner keeps."""
+        """Dependents that no other living owner keeps. Two that own each other do not wait for each other."""
         dependents = await self._live.dependents(owner)
-        return [(kind, each) for kind, each in dependents if not self._has_other_owner(each, owner)]
+        own = {each.uid for each in owner.metadata.owner_references or []}
+        return [
+            (kind, each)
+            for kind, each in dependents
+            if each.metadata.uid not in own and not self._has_other_owner(each, owner)
+        ]
 
     async def _delete_quietly(self, kind: Kind[Any], dependent: Manifest) -> None:
         meta = dependent.metadata

@@ -112,6 +112,18 @@ async def test_foreground_waits_for_blocking_dependents(house: House) -> None:
     assert left(house) == []
 
 
+async def test_two_that_own_each_other_do_not_wait_for_ever(house: House) -> None:
+    async with collecting(house):
+        lamp = await house.lamp()
+        bulb = await bulb_of(house, lamp)
+        circle = {"apiVersion": "test/v1", "kind": "Bulb", "name": "bulb", "uid": bulb.metadata.uid}
+        patch = {"metadata": {"ownerReferences": [{**circle, "blockOwnerDeletion": True}]}}
+        await house.resources.patch(LAMP, "desk", patch, "home")
+        await house.resources.delete(LAMP, "desk", "home", propagation="Foreground")
+        await anyio.sleep(30)
+    assert left(house) == []
+
+
 async def test_orphans_stay(house: House) -> None:
     async with collecting(house):
         await bulb_of(house, await house.lamp())
