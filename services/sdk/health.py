@@ -25,7 +25,8 @@ class Check:
 
 async def readiness(checks: Sequence[Check]) -> tuple[int, dict[str, Any]]:
     """HTTP code and body of `/ready`."""
-    broken, degraded = [], []
+    broken: list[str] = []
+    degraded: list[str] = []
     for check in checks:
         if because := await _asked(check):
             (broken if check.essential else degraded).append(f"{check.name}: {because}")

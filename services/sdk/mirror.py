@@ -31,6 +31,7 @@ class Mirror(Generic[M]):
         self._by_uid: dict[str, M] = {}
         self._gone: dict[str, None] = {}
         self.fault: str | None = f"{kind.plural} are not read yet"
+        self.listed = False
 
     def get(self, name: str, namespace: str) -> M | None:
         """From memory."""
@@ -91,6 +92,7 @@ class Mirror(Generic[M]):
     async def _follow(self) -> None:
         listing = await self._resources.list(self.kind)
         self._take(listing.items, listing.revision)
+        self.listed = True
         async with self._resources.watch(self.kind, after=listing.revision) as steps:
             self.fault = None
             async for step in steps:

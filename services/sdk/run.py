@@ -21,7 +21,7 @@ from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.discovery import managed_service
 from services.sdk.instance import Instance, from_environment
-from services.sdk.logs import start_logging
+from services.sdk.logs import start_logging, start_structlog
 
 GRACE_SECONDS = 8
 log = logging.getLogger("services.sdk.run")
@@ -87,6 +87,7 @@ async def _reconciling(instance: Instance, manifest: ManagedService) -> None:
     """The loop, started again when it fails: the door stays open meanwhile."""
     from controller.loop.supervisor import Loop
 
+    start_structlog(service=instance.service_name, instance=instance.name)
     made = [load(reference) for reference in manifest.reconcilers]
     reconcilers = [each(instance) if callable(each) else each for each in made]
     rng = random.Random()  # noqa: S311 - only spreads retries

@@ -1,0 +1,55 @@
+"""Errors in KMS's own words. Source: AWS KMS API reference, "Common errors" and each operation's errors."""
+
+from __future__ import annotations
+
+from crds.errors import AlreadyExists, ApiError
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.router import translate
+
+
+def no_key(arn: str) -> AwsError:
+    return AwsError("NotFoundException", f"Key '{arn}' does not exist")
+
+
+def no_alias(arn: str) -> AwsError:
+    return AwsError("NotFoundException", f"Alias {arn} is not found.")
+
+
+def disabled(arn: str) -> AwsError:
+    return AwsError("DisabledException", f"{arn} is disabled.")
+
+
+def pending_deletion(arn: str) -> AwsError:
+    return AwsError("KMSInvalidStateException", f"{arn} is pending deletion.")
+
+
+def wrong_state(message: str) -> AwsError:
+    return AwsError("KMSInvalidStateException", message)
+
+
+def invalid_ciphertext() -> AwsError:
+    return AwsError("InvalidCiphertextException", "")
+
+
+def incorrect_key() -> AwsError:
+    return AwsError(
+        "IncorrectKeyException",
+        "The key ID in the request does not identify a CMK that can perform this operation.",
+    )
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message)
+
+
+def unsupported(message: str) -> AwsError:
+    return AwsError("UnsupportedOperationException", message)
+
+
+def kms_words(error: ApiError) -> AwsError:
+    """What the resource API said, as KMS would."""
+    if isinstance(error, AlreadyExists):
+        return AwsError("AlreadyExistsException", error.message)
+    if error.code in (409, 429):
+        return AwsError("KMSInternalException", error.message, 500)
+    return translate(error)

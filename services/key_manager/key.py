@@ -1,0 +1,84 @@
+"""The Key reconciler: makes missing material, rotates when due, deletes when the date has come, says what is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from crds.errors import ApiError, NotFound
+from services.key_manager.keyring import Keyring
+from services.key_manager.kinds import KEY, Key, KeyMaterial
+from services.key_manager.sealing import Seal
+from services.key_manager.states import key_arn, key_id, next_rotation, state_of
+from services.sdk.aws.router import account_of
+from services.sdk.instance import Instance
+from services.sdk.loop import AlsoWatch, Outcome, Temporary, World, done
+
+_LONGEST_LOOK = 86400.0
+
+
+class KeyReconciler:
+    """Reads and writes through a Keyring of its own; the operations have theirs."""
+
+    kind = KEY
+    finalizer: str | None = None
+    also_watch: Sequence[AlsoWatch[Any]] = ()
+
+    def __init__(self, instance: Instance) -> None:
+        self._keyring = Keyring(instance.resources, Seal(instance.secret("root-key")))
+
+    async def reconcile(self, resource: Key, world: World) -> Outcome:
+        now = world.clock.now()
+        if await _deleted(resource, world, now):
+            return done("deleted as scheduled", reason="Deleted")
+        try:
+            newest = await self._material(resource, now)
+        except ApiError as error:
+            raise Temporary(f"material: {error}", reason="NoMaterial") from error
+        due = _say(resource, newest)
+        return done(reason=resource.status.key_state, look_again_after=_seconds(now, due))
+
+    async def finalize(self, resource: Key, world: World) -> Outcome:
+        return done()
+
+    async def _material(self, key: Key, now: datetime) -> KeyMaterial:
+        newest = await self._keyring.ensure_material(key)
+        while (later := await self._keyring.next_material(newest)) is not None:
+            newest = later
+        due = next_rotation(key, newest.metadata.creation_timestamp)
+        if due is not None and due <= now and key.spec.enabled:
+            newest = await self._keyring.add_material(key, newest.spec.version + 1)
+        return newest
+
+
+async def _deleted(key: Key, world: World, now: datetime) -> bool:
+    if key.spec.deletion_date is None or key.spec.deletion_date > now:
+        return False
+    meta = key.metadata
+    # Read again: the wish to delete may have been taken back since.
+    try:
+        fresh = await world.resources.get(KEY, meta.name, meta.namespace)
+        if fresh.spec.deletion_date is None or fresh.spec.deletion_date > now:
+            return False
+        await world.resources.delete(KEY, meta.name, meta.namespace, uid=meta.uid)
+    except NotFound:
+        pass
+    return True
+
+
+def _say(key: Key, newest: KeyMaterial) -> datetime | None:
+    """Fill the status; returns when to look again."""
+    status, made = key.status, newest.metadata.creation_timestamp
+    status.key_id = key_id(key)
+    status.arn = key_arn(account_of(key.metadata.namespace or "default"), status.key_id)
+    status.current_version = newest.spec.version
+    status.key_state = state_of(key, newest.spec.version)
+    status.rotated_at = made if newest.spec.version > 1 else None
+    status.next_rotation_at = next_rotation(key, made)
+    status.deletion_date = key.spec.deletion_date
+    return key.spec.deletion_date or status.next_rotation_at
+
+
+def _seconds(now: datetime, due: datetime | None) -> float | None:
+    return None if due is None else min(max((due - now).total_seconds(), 1.0), _LONGEST_LOOK)

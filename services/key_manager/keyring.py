@@ -1,0 +1,131 @@
+"""Keys, aliases and their material: found, opened, made. Shared by the operations and the reconciler.
+
+Stateless: everything is a resource. Mirrors make reading cheap; a miss is read through. Opened material is kept in
+memory for keys in use, because unsealing costs more than encrypting.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from crds.errors import AlreadyExists, NotFound
+from crds.meta import OwnerReference
+from services.key_manager.ciphertext import Label
+from services.key_manager.kinds import (
+    KEY,
+    KEY_ALIAS,
+    KEY_MATERIAL,
+    Key,
+    KeyAlias,
+    KeyMaterial,
+    KeyMaterialSpec,
+)
+from services.key_manager.sealing import Seal, new_material
+from services.key_manager.states import alias_resource_name, is_uuid, material_name, uid_of
+from services.sdk.mirror import Mirror
+from services.sdk.resources import Resources
+
+_OPENED_LIMIT = 4096
+
+
+class Keyring:
+    """One per process."""
+
+    def __init__(self, resources: Resources, seal: Seal) -> None:
+        self._resources, self._seal = resources, seal
+        self.keys = Mirror(resources, KEY)
+        self.aliases = Mirror(resources, KEY_ALIAS)
+        self.materials = Mirror(resources, KEY_MATERIAL)
+        self._opened: dict[Label, bytes] = {}
+
+    @property
+    def fault(self) -> str | None:
+        """Why what we answer from may be old, or None."""
+        return self.keys.fault or self.aliases.fault or self.materials.fault
+
+    @property
+    def unread(self) -> str | None:
+        """Why nothing can be answered yet: before the first listing. Later faults only make the copies older."""
+        mirrors = (self.keys, self.aliases, self.materials)
+        return next((each.fault for each in mirrors if not each.listed), None)
+
+    async def key(self, name: str, namespace: str) -> Key | None:
+        """By resource name."""
+        return await self.keys.read(name, namespace)
+
+    async def key_by_id(self, id: str, namespace: str) -> Key | None:
+        """By uid, else by name: a name can be chosen, a uid cannot."""
+        found = self.keys.by_uid(id)
+        if found is not None and found.metadata.namespace == namespace:
+            return found
+        return await self.keys.read(id, namespace) or await self.key_by_uid(id, namespace)
+
+    async def key_by_uid(self, uid: str, namespace: str, *, anywhere: bool = False) -> Key | None:
+        """From memory; on a miss the namespace is listed, because another replica may just have made it."""
+        found = self.keys.by_uid(uid)
+        if found is None and is_uuid(uid):
+            for each in (await self._resources.list(KEY, namespace)).items:
+                self.keys.put(each)
+            found = self.keys.by_uid(uid)
+        return found if found is not None and (anywhere or found.metadata.namespace == namespace) else None
+
+    async def alias(self, name: str, namespace: str) -> KeyAlias | None:
+        """By AWS name (`alias/...`), however the resource is called."""
+        for each in self.aliases.all(namespace):
+            if each.spec.alias_name == name:
+                return each
+        found = await self.aliases.read(alias_resource_name(name), namespace)
+        return found if found is not None and found.spec.alias_name == name else None
+
+    def newest(self, key: Key) -> KeyMaterial | None:
+        """The newest material known here."""
+        uid, namespace = uid_of(key), key.metadata.namespace or "default"
+        version, found = max(key.status.current_version, 1), None
+        while (here := self.materials.get(material_name(uid, version), namespace)) is not None:
+            version, found = version + 1, here
+        return found
+
+    async def ensure_material(self, key: Key) -> KeyMaterial:
+        """The newest material, made when there is none. Racing is harmless: one wins, all use the winner's."""
+        found = self.newest(key)
+        if found is not None:
+            return found
+        version = max(key.status.current_version, 1)
+        namespace = key.metadata.namespace or "default"
+        found = await self.materials.read(material_name(uid_of(key), version), namespace)
+        return found or await self.add_material(key, 1)
+
+    async def next_material(self, material: KeyMaterial) -> KeyMaterial | None:
+        """The version after this one, if it was made."""
+        name = material_name(material.spec.key_uid, material.spec.version + 1)
+        return await self.materials.read(name, material.metadata.namespace or "default")
+
+    async def add_material(self, key: Key, version: int) -> KeyMaterial:
+        """Make that version unless somebody else just did. Raises ApiError."""
+        uid, namespace = uid_of(key), key.metadata.namespace or "default"
+        sealed = base64.b64encode(self._seal.close(new_material(), uid, version)).decode()
+        name = material_name(uid, version)
+        spec = KeyMaterialSpec(key_uid=uid, version=version, sealed=sealed)
+        wanted = KEY_MATERIAL.new(name, namespace=namespace, spec=spec)
+        wanted.metadata.owner_references = [
+            OwnerReference(
+                api_version=KEY.api_version, kind=KEY.name, name=key.metadata.name, uid=key.metadata.uid or ""
+            )
+        ]
+        try:
+            return self.materials.put(await self._resources.create(KEY_MATERIAL, wanted))
+        except AlreadyExists:
+            return self.materials.put(await self._resources.get(KEY_MATERIAL, name, namespace))
+
+    async def open(self, label: Label, namespace: str) -> bytes:
+        """The 32 bytes behind a label. Raises NotFound, Unsealable."""
+        material = self._opened.get(label)
+        if material is None:
+            found = await self.materials.read(material_name(label.uid, label.version), namespace)
+            if found is None or found.spec.key_uid != label.uid:
+                raise NotFound(f"key {label.uid} has no material {label.version}")
+            material = self._seal.open(base64.b64decode(found.spec.sealed), label.uid, label.version)
+            if len(self._opened) >= _OPENED_LIMIT:
+                self._opened.clear()
+            self._opened[label] = material
+        return material

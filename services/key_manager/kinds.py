@@ -1,0 +1,114 @@
+"""What people can name: keys and their aliases. And what only this service touches: sealed key material."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from crds.kind import Column, Kind, Resource
+from crds.meta import Spec, Status
+from crds.model import Timestamp
+
+KeyState = Literal["Creating", "Enabled", "Disabled", "PendingDeletion"]
+Days = Annotated[int, Field(ge=1, le=2560)]
+
+
+class KeySpec(Spec):
+    """`rotateEvery` in days, None: only by hand. `deletionDate`: when the key and all it encrypted are lost."""
+
+    description: Annotated[str, Field(max_length=8192)] = ""
+    usage: Literal["ENCRYPT_DECRYPT"] = "ENCRYPT_DECRYPT"
+    enabled: bool = True
+    rotate_every: Days | None = None
+    deletion_date: Timestamp | None = None
+
+
+class KeyStatus(Status):
+    """`currentVersion` counts material from 1; 0 means none is made yet."""
+
+    key_id: str = ""
+    arn: str = ""
+    key_state: KeyState = "Creating"
+    current_version: int = 0
+    rotated_at: Timestamp | None = None
+    next_rotation_at: Timestamp | None = None
+    deletion_date: Timestamp | None = None
+
+
+class Key(Resource[KeySpec, KeyStatus]):
+    spec: KeySpec = Field(default_factory=KeySpec)
+    status: KeyStatus = Field(default_factory=KeyStatus)
+
+
+class KeyAliasSpec(Spec):
+    """`key`: name of a Key in the namespace. `aliasName`: what AWS calls it (`alias/App/Main`), may not change."""
+
+    key: str
+    alias_name: Annotated[str, Field(pattern=r"^alias/[a-zA-Z0-9/_-]+$", max_length=256)]
+
+
+class KeyAliasStatus(Status):
+    arn: str = ""
+
+
+class KeyAlias(Resource[KeyAliasSpec, KeyAliasStatus]):
+    spec: KeyAliasSpec
+    status: KeyAliasStatus = Field(default_factory=KeyAliasStatus)
+
+
+class KeyMaterialSpec(Spec):
+    """`sealed`: base64 of 32 bytes of key material under the root key, bound to this uid and version."""
+
+    key_uid: str
+    version: Annotated[int, Field(ge=1)]
+    sealed: str
+
+
+class KeyMaterialStatus(Status):
+    """Nothing is seen of material."""
+
+
+class KeyMaterial(Resource[KeyMaterialSpec, KeyMaterialStatus]):
+    spec: KeyMaterialSpec
+    status: KeyMaterialStatus = Field(default_factory=KeyMaterialStatus)
+
+
+KEY = Kind(
+    name="Key",
+    plural="keys",
+    singular="key",
+    short_names=("kmskey",),
+    categories=("all",),
+    model=Key,
+    description="An encryption key that never leaves key_manager.",
+    columns=(
+        Column("State", "status.keyState"),
+        Column("Version", "status.currentVersion", "integer"),
+        Column("Next rotation", "status.nextRotationAt", priority=1),
+        Column("Key ID", "status.keyId", priority=1),
+        Column("Description", "spec.description", priority=1),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)
+KEY_ALIAS = Kind(
+    name="KeyAlias",
+    plural="keyaliases",
+    singular="keyalias",
+    short_names=("kalias",),
+    model=KeyAlias,
+    description="A friendly name for a Key.",
+    columns=(
+        Column("Alias", "spec.aliasName"),
+        Column("Key", "spec.key"),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)
+KEY_MATERIAL = Kind(
+    name="KeyMaterial",
+    plural="keymaterials",
+    singular="keymaterial",
+    model=KeyMaterial,
+    internal=True,
+    description="Sealed key material; only key_manager may touch it.",
+)

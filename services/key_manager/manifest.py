@@ -1,0 +1,21 @@
+"""The front page of key_manager: AWS KMS for keys that are resources."""
+
+from __future__ import annotations
+
+from crds.managed import Grant, ManagedService
+from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL
+
+_ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
+
+MANIFEST = ManagedService(
+    name="key_manager",
+    title="Keys",
+    summary="Encryption keys that never leave the house, over the AWS KMS protocol.",
+    app="services.key_manager.app:create_app",
+    kinds=(KEY, KEY_ALIAS, KEY_MATERIAL),
+    reconcilers=("services.key_manager.key:KeyReconciler", "services.key_manager.alias:AliasReconciler"),
+    speaks=("kms",),
+    secrets=("root-key",),
+    grants=(Grant("keys", _ALL), Grant("keyaliases", _ALL), Grant("keymaterials", _ALL)),
+    starts_enabled=True,
+)

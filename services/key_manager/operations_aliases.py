@@ -1,0 +1,98 @@
+"""KMS operations about aliases. An alias is a KeyAlias resource; its AWS name may hold what a resource name may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.key_manager import faults
+from services.key_manager.keyring import Keyring
+from services.key_manager.kinds import KEY_ALIAS, KeyAlias, KeyAliasSpec
+from services.key_manager.paging import page
+from services.key_manager.powers import Powers
+from services.key_manager.resolving import RESERVED, Found, Resolver
+from services.key_manager.states import alias_arn, alias_resource_name, key_id
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.router import Call
+
+Json = dict[str, Any]
+
+
+class AliasOperations:
+    """One method per operation."""
+
+    def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers) -> None:
+        self._keyring, self._resolver, self._powers = keyring, resolver, powers
+
+    async def create_alias(self, call: Call, request: Json) -> Json:
+        alias = _proper(request["AliasName"])
+        target = await self._target(call, request)
+        if await self._keyring.alias(alias, call.namespace) is not None:
+            arn = alias_arn(call.account, alias, call.region)
+            raise AwsError("AlreadyExistsException", f"An alias with the name {arn} already exists")
+        name = alias_resource_name(alias)
+        acting = await self._powers.acting(call, "create", KEY_ALIAS, name, call.namespace)
+        spec = KeyAliasSpec(key=target.key.metadata.name, alias_name=alias)
+        created = await acting.create(KEY_ALIAS, KEY_ALIAS.new(name, namespace=call.namespace, spec=spec))
+        self._keyring.aliases.put(created)
+        return {}
+
+    async def update_alias(self, call: Call, request: Json) -> Json:
+        alias = await self._existing(call, _proper(request["AliasName"]))
+        target = await self._target(call, request)
+        name = alias.metadata.name
+        acting = await self._powers.acting(call, "patch", KEY_ALIAS, name, call.namespace)
+        patch = {"spec": {"key": target.key.metadata.name}}
+        self._keyring.aliases.put(await acting.patch(KEY_ALIAS, name, patch, call.namespace))
+        return {}
+
+    async def delete_alias(self, call: Call, request: Json) -> Json:
+        alias = await self._existing(call, _proper(request["AliasName"]))
+        name = alias.metadata.name
+        acting = await self._powers.acting(call, "delete", KEY_ALIAS, name, call.namespace)
+        await acting.delete(KEY_ALIAS, name, call.namespace, uid=alias.metadata.uid)
+        self._keyring.aliases.drop(alias)
+        return {}
+
+    async def list_aliases(self, call: Call, request: Json) -> Json:
+        await self._powers.may_list(call, KEY_ALIAS)
+        target = await self._resolver.find(call, request["KeyId"]) if request.get("KeyId") else None
+        rows = []
+        for alias in self._keyring.aliases.all(call.namespace):
+            if target is None or alias.spec.key == target.key.metadata.name:
+                rows.append(await self._row(call, alias))
+        answer = page(rows, "AliasName", request, 50)
+        return {"Aliases": answer.pop("items"), **answer}
+
+    async def _row(self, call: Call, alias: KeyAlias) -> Json:
+        key = await self._keyring.key(alias.spec.key, call.namespace)
+        name = alias.spec.alias_name
+        row: Json = {"AliasName": name, "AliasArn": alias_arn(call.account, name, call.region)}
+        row["CreationDate"] = row["LastUpdatedDate"] = alias.metadata.creation_timestamp
+        return row | ({"TargetKeyId": key_id(key)} if key else {})
+
+    async def _existing(self, call: Call, name: str) -> KeyAlias:
+        alias = await self._keyring.alias(name, call.namespace)
+        if alias is None:
+            raise faults.no_alias(alias_arn(call.account, name, call.region))
+        return alias
+
+    async def _target(self, call: Call, request: Json) -> Found:
+        wanted = str(request["TargetKeyId"])
+        if wanted.startswith("alias/") or ":alias/" in wanted:
+            raise faults.invalid("Aliases must refer to keys. Not aliases")
+        target = await self._resolver.find(call, wanted)
+        if target.key.spec.deletion_date is not None:
+            raise faults.pending_deletion(target.arn)
+        return target
+
+
+def _proper(alias: str) -> str:
+    """The alias, if people may name one so."""
+    if alias.startswith(RESERVED):
+        raise AwsError("NotAuthorizedException", f"{RESERVED} is reserved for this cloud's own services", 400)
+    plain = alias.removeprefix("alias/")
+    if plain == alias or not plain or ":" in plain:
+        raise AwsError(
+            "InvalidAliasNameException", "Invalid identifier: an alias starts with alias/ and has a name"
+        )
+    return alias

@@ -1,0 +1,159 @@
+"""KMS operations that encrypt and decrypt. Plaintext and keys never reach a log.
+
+Source: AWS KMS API reference, Encrypt, Decrypt, ReEncrypt, GenerateDataKey*, GenerateRandom.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from crds.errors import NotFound
+from services.key_manager import faults
+from services.key_manager.ciphertext import BadCiphertext, Label, decrypt, encrypt, label_of
+from services.key_manager.keyring import Keyring
+from services.key_manager.powers import Powers
+from services.key_manager.resolving import Found, Resolver
+from services.key_manager.sealing import Unsealable
+from services.key_manager.states import uid_of
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.router import Call
+
+Json = dict[str, Any]
+SYMMETRIC = "SYMMETRIC_DEFAULT"
+_SIZES = {"AES_256": 32, "AES_128": 16}
+
+
+class CryptoOperations:
+    """One method per operation."""
+
+    def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers) -> None:
+        self._keyring, self._resolver, self._powers = keyring, resolver, powers
+
+    async def encrypt(self, call: Call, request: Json) -> Json:
+        found = await self._usable(call, request["KeyId"])
+        _only_symmetric(request, "EncryptionAlgorithm")
+        _rehearsal(request)
+        blob = await self._encrypted(found, request["Plaintext"], request.get("EncryptionContext", {}))
+        return {"CiphertextBlob": blob, "KeyId": found.arn, "EncryptionAlgorithm": SYMMETRIC}
+
+    async def decrypt(self, call: Call, request: Json) -> Json:
+        blob = _given(request, "CiphertextBlob")
+        found = await self._maker(call, blob, request.get("KeyId"))
+        _only_symmetric(request, "EncryptionAlgorithm")
+        if request.get("Recipient"):
+            raise faults.unsupported("Recipient (attestation) is not supported")
+        _rehearsal(request)
+        plaintext = await self._decrypted(found, blob, request.get("EncryptionContext", {}))
+        return {"Plaintext": plaintext, "KeyId": found.arn, "EncryptionAlgorithm": SYMMETRIC}
+
+    async def re_encrypt(self, call: Call, request: Json) -> Json:
+        blob = _given(request, "CiphertextBlob")
+        source = await self._maker(call, blob, request.get("SourceKeyId"))
+        target = await self._usable(call, request["DestinationKeyId"])
+        for name in ("SourceEncryptionAlgorithm", "DestinationEncryptionAlgorithm"):
+            _only_symmetric(request, name)
+        _rehearsal(request)
+        plaintext = await self._decrypted(source, blob, request.get("SourceEncryptionContext", {}))
+        again = await self._encrypted(target, plaintext, request.get("DestinationEncryptionContext", {}))
+        return {
+            "CiphertextBlob": again,
+            "SourceKeyId": source.arn,
+            "KeyId": target.arn,
+            "SourceEncryptionAlgorithm": SYMMETRIC,
+            "DestinationEncryptionAlgorithm": SYMMETRIC,
+        }
+
+    async def generate_data_key(self, call: Call, request: Json) -> Json:
+        if request.get("Recipient"):
+            raise faults.unsupported("Recipient (attestation) is not supported")
+        found, plaintext, blob = await self._data_key(call, request)
+        return {"Plaintext": plaintext, "CiphertextBlob": blob, "KeyId": found.arn}
+
+    async def generate_data_key_without_plaintext(self, call: Call, request: Json) -> Json:
+        found, _, blob = await self._data_key(call, request)
+        return {"CiphertextBlob": blob, "KeyId": found.arn}
+
+    async def generate_random(self, call: Call, request: Json) -> Json:
+        if "NumberOfBytes" not in request:
+            raise faults.invalid("NumberOfBytes is required.")
+        if request.get("Recipient") or request.get("CustomKeyStoreId"):
+            raise faults.unsupported("Recipient and CustomKeyStoreId are not supported")
+        return {"Plaintext": secrets.token_bytes(request["NumberOfBytes"])}
+
+    async def _data_key(self, call: Call, request: Json) -> tuple[Found, bytes, bytes]:
+        found = await self._usable(call, request["KeyId"])
+        if ("KeySpec" in request) == ("NumberOfBytes" in request):
+            raise faults.invalid("Please specify either number of bytes or key spec.")
+        size = _SIZES[request["KeySpec"]] if "KeySpec" in request else int(request["NumberOfBytes"])
+        _rehearsal(request)
+        plaintext = secrets.token_bytes(size)
+        return found, plaintext, await self._encrypted(found, plaintext, request.get("EncryptionContext", {}))
+
+    async def _encrypted(self, found: Found, plaintext: bytes, context: dict[str, str]) -> bytes:
+        newest = await self._keyring.ensure_material(found.key)
+        label = Label(uid_of(found.key), newest.spec.version)
+        return encrypt(await self._material(label, found), label, plaintext, context)
+
+    async def _decrypted(self, found: Found, blob: bytes, context: dict[str, str]) -> bytes:
+        try:
+            return decrypt(await self._material(label_of(blob), found), blob, context)
+        except (BadCiphertext, NotFound):
+            raise faults.invalid_ciphertext() from None
+
+    async def _material(self, label: Label, found: Found) -> bytes:
+        try:
+            return await self._keyring.open(label, found.namespace)
+        except Unsealable as error:
+            raise AwsError("KeyUnavailableException", str(error), 500) from error
+
+    async def _usable(self, call: Call, wanted: str) -> Found:
+        found = await self._resolver.find(call, wanted)
+        await self._powers.may(call, "use", found)
+        _working(found)
+        return found
+
+    async def _maker(self, call: Call, blob: bytes, wanted: str | None) -> Found:
+        """The key that made `blob`, checked against the one the caller expects, if any."""
+        try:
+            uid = label_of(blob).uid
+        except BadCiphertext:
+            raise faults.invalid_ciphertext() from None
+        if wanted is not None:
+            found = await self._resolver.find(call, wanted)
+            await self._powers.may(call, "use", found)
+            if uid_of(found.key) != uid:
+                raise faults.incorrect_key()
+        else:
+            key = await self._keyring.key_by_uid(uid, call.namespace, anywhere=bool(call.caller.service))
+            if key is None:
+                raise faults.invalid_ciphertext()
+            found = self._resolver.found(call, key)
+            await self._powers.may(call, "use", found)
+        _working(found)
+        return found
+
+
+def _working(found: Found) -> None:
+    if found.key.spec.deletion_date is not None or found.key.metadata.deletion_timestamp is not None:
+        raise faults.pending_deletion(found.arn)
+    if not found.key.spec.enabled:
+        raise faults.disabled(found.arn)
+
+
+def _given(request: Json, name: str) -> bytes:
+    if not request.get(name):
+        raise faults.invalid(f"{name} is required.")
+    return bytes(request[name])
+
+
+def _only_symmetric(request: Json, name: str) -> None:
+    if request.get(name, SYMMETRIC) != SYMMETRIC:
+        raise AwsError("InvalidKeyUsageException", f"{request[name]} is not an algorithm of a symmetric key")
+
+
+def _rehearsal(request: Json) -> None:
+    if request.get("DryRun"):
+        raise AwsError(
+            "DryRunOperationException", "The request would have succeeded, but the DryRun option is set.", 412
+        )

@@ -1,0 +1,157 @@
+"""KMS operations about keys themselves: create, describe, list, enable, rotate, delete.
+
+Source: AWS KMS API reference. A key made here is a Key resource named by a uuid; `kubectl get keys` shows it at once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from services.key_manager import faults
+from services.key_manager.keyring import Keyring
+from services.key_manager.kinds import KEY, Key, KeySpec
+from services.key_manager.paging import page
+from services.key_manager.powers import Powers
+from services.key_manager.resolving import Found, Resolver
+from services.key_manager.states import next_rotation, state_of
+from services.sdk.aws.router import Call, account_of
+from services.sdk.resources import Clock
+
+Json = dict[str, Any]
+SYMMETRIC = "SYMMETRIC_DEFAULT"
+DEFAULT_WINDOW_DAYS, DEFAULT_ROTATION_DAYS = 30, 365
+
+
+class KeyOperations:
+    """One method per operation."""
+
+    def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers, clock: Clock) -> None:
+        self._keyring, self._resolver, self._powers, self._clock = keyring, resolver, powers, clock
+
+    async def create_key(self, call: Call, request: Json) -> Json:
+        _only_symmetric(request)
+        name, namespace = str(uuid4()), call.namespace
+        acting = await self._powers.acting(call, "create", KEY, name, namespace)
+        wanted = KEY.new(name, namespace=namespace, spec=KeySpec(description=request.get("Description", "")))
+        key = self._keyring.keys.put(await acting.create(KEY, wanted))
+        await self._keyring.ensure_material(key)
+        return {"KeyMetadata": self._metadata(self._resolver.found(call, key))}
+
+    async def describe_key(self, call: Call, request: Json) -> Json:
+        return {"KeyMetadata": self._metadata(await self._found(call, request, "get"))}
+
+    async def list_keys(self, call: Call, request: Json) -> Json:
+        await self._powers.may_list(call, KEY)
+        found = [self._resolver.found(call, key) for key in self._keyring.keys.all(call.namespace)]
+        answer = page([{"KeyId": each.id, "KeyArn": each.arn} for each in found], "KeyId", request, 100)
+        return {"Keys": answer.pop("items"), **answer}
+
+    async def update_key_description(self, call: Call, request: Json) -> Json:
+        await self._change(call, await self._alive(call, request), {"description": request["Description"]})
+        return {}
+
+    async def enable_key(self, call: Call, request: Json) -> Json:
+        await self._change(call, await self._alive(call, request), {"enabled": True})
+        return {}
+
+    async def disable_key(self, call: Call, request: Json) -> Json:
+        await self._change(call, await self._alive(call, request), {"enabled": False})
+        return {}
+
+    async def enable_key_rotation(self, call: Call, request: Json) -> Json:
+        found = await self._alive(call, request)
+        if not found.key.spec.enabled:
+            raise faults.disabled(found.arn)
+        days = request.get("RotationPeriodInDays") or found.key.spec.rotate_every or DEFAULT_ROTATION_DAYS
+        await self._change(call, found, {"rotateEvery": days})
+        return {}
+
+    async def disable_key_rotation(self, call: Call, request: Json) -> Json:
+        found = await self._alive(call, request)
+        if not found.key.spec.enabled:
+            raise faults.disabled(found.arn)
+        await self._change(call, found, {"rotateEvery": None})
+        return {}
+
+    async def get_key_rotation_status(self, call: Call, request: Json) -> Json:
+        found = await self._found(call, request, "get")
+        days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
+        answer: Json = {"KeyId": found.arn, "KeyRotationEnabled": days is not None}
+        if days is not None:
+            made = newest.metadata.creation_timestamp if newest else None
+            answer |= {"RotationPeriodInDays": days, "NextRotationDate": next_rotation(found.key, made)}
+        return answer
+
+    async def schedule_key_deletion(self, call: Call, request: Json) -> Json:
+        found = await self._alive(call, request)
+        days = request.get("PendingWindowInDays") or DEFAULT_WINDOW_DAYS
+        if not 7 <= days <= 30:
+            raise faults.invalid("PendingWindowInDays must be between 7 and 30")
+        when = (self._clock.now() + timedelta(days=days)).replace(microsecond=0)
+        await self._change(
+            call, found, {"deletionDate": when.isoformat().replace("+00:00", "Z"), "enabled": False}
+        )
+        return {
+            "KeyId": found.arn,
+            "DeletionDate": when,
+            "KeyState": "PendingDeletion",
+            "PendingWindowInDays": days,
+        }
+
+    async def cancel_key_deletion(self, call: Call, request: Json) -> Json:
+        found = await self._resolver.find(call, request["KeyId"])
+        if found.key.spec.deletion_date is None:
+            raise faults.wrong_state(f"{found.arn} is not pending deletion.")
+        await self._change(call, found, {"deletionDate": None})
+        return {"KeyId": found.arn}
+
+    async def _found(self, call: Call, request: Json, verb: str) -> Found:
+        found = await self._resolver.find(call, request["KeyId"])
+        await self._powers.may(call, verb, found)
+        return found
+
+    async def _alive(self, call: Call, request: Json) -> Found:
+        """A key that may still be changed; whether this caller may is decided by the write."""
+        if str(request["KeyId"]).startswith("alias/"):
+            raise faults.invalid("KeyId must be a key id or a key ARN here")
+        found = await self._resolver.find(call, request["KeyId"])
+        if found.key.spec.deletion_date is not None:
+            raise faults.pending_deletion(found.arn)
+        return found
+
+    async def _change(self, call: Call, found: Found, spec: Json) -> Key:
+        name = found.key.metadata.name
+        acting = await self._powers.acting(call, "patch", KEY, name, found.namespace)
+        return self._keyring.keys.put(await acting.patch(KEY, name, {"spec": spec}, found.namespace))
+
+    def _metadata(self, found: Found) -> Json:
+        key, newest = found.key, self._keyring.newest(found.key)
+        return {
+            "AWSAccountId": account_of(found.namespace),
+            "KeyId": found.id,
+            "Arn": found.arn,
+            "CreationDate": key.metadata.creation_timestamp,
+            "Enabled": key.spec.enabled and key.spec.deletion_date is None,
+            "Description": key.spec.description,
+            "KeyUsage": key.spec.usage,
+            "KeyState": state_of(key, newest.spec.version if newest else key.status.current_version),
+            "DeletionDate": key.spec.deletion_date,
+            "Origin": "AWS_KMS",
+            "KeyManager": "CUSTOMER",
+            "CustomerMasterKeySpec": SYMMETRIC,
+            "KeySpec": SYMMETRIC,
+            "EncryptionAlgorithms": [SYMMETRIC],
+            "MultiRegion": False,
+        }
+
+
+def _only_symmetric(request: Json) -> None:
+    wanted = request.get("KeySpec") or request.get("CustomerMasterKeySpec") or SYMMETRIC
+    if wanted != SYMMETRIC:
+        raise faults.unsupported(f"KeySpec {wanted} is not supported; use {SYMMETRIC}")
+    if request.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
+        raise faults.unsupported(f"KeyUsage {request['KeyUsage']} is not supported; use ENCRYPT_DECRYPT")
+    if request.get("Origin", "AWS_KMS") != "AWS_KMS" or request.get("MultiRegion"):
+        raise faults.unsupported("only single-region keys of origin AWS_KMS are supported")

@@ -1,0 +1,41 @@
+"""In whose name a KMS call touches resources, and whether it may.
+
+People: their own name, and the conductor decides. Managed services cannot be impersonated: for them this service asks
+first (SubjectAccessReview) and then acts itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crds.kind import Kind
+from services.key_manager.kinds import KEY
+from services.key_manager.resolving import Found
+from services.sdk.aws.router import Call
+from services.sdk.instance import Instance
+from services.sdk.resources import Resources
+
+
+class Powers:
+    """One per process."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    async def may(self, call: Call, verb: str, found: Found) -> None:
+        """Raises Forbidden unless the caller may `verb` this key; `use` is encrypting and decrypting."""
+        await self._require(call, verb, KEY, found.key.metadata.name, found.namespace)
+
+    async def may_list(self, call: Call, kind: Kind[Any]) -> None:
+        """Raises Forbidden."""
+        await self._require(call, "list", kind, "", call.namespace)
+
+    async def acting(self, call: Call, verb: str, kind: Kind[Any], name: str, namespace: str) -> Resources:
+        """Resources to do it with. Raises Forbidden for a service that may not."""
+        if not call.caller.name.startswith("system:"):
+            return self._instance.acting_for(call.caller)
+        await self._require(call, verb, kind, name, namespace)
+        return self._instance.resources
+
+    async def _require(self, call: Call, verb: str, kind: Kind[Any], name: str, namespace: str) -> None:
+        await self._instance.authorizer.require(call.caller, verb, kind.plural, kind.group, name, namespace)

@@ -1,0 +1,73 @@
+"""What state a key is in, when it rotates next, what it is called. Pure: resources and a moment in, answers out.
+
+Everything follows from the Key's spec and its materials, so an operation need not wait for any status.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.key_manager.kinds import Key, KeyState
+
+REGION = "us-east-1"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SAFE = re.compile(r"[^a-z0-9-]+")
+
+
+def state_of(key: Key, version: int) -> KeyState:
+    """`version`: newest material there is, 0 when none."""
+    if key.spec.deletion_date is not None or key.metadata.deletion_timestamp is not None:
+        return "PendingDeletion"
+    if not version:
+        return "Creating"
+    return "Enabled" if key.spec.enabled else "Disabled"
+
+
+def next_rotation(key: Key, last: datetime | None) -> datetime | None:
+    """When material is due; None when the key does not rotate by itself."""
+    if key.spec.rotate_every is None or last is None or key.spec.deletion_date is not None:
+        return None
+    return last + timedelta(days=key.spec.rotate_every)
+
+
+def key_id(key: Key) -> str:
+    """The AWS KeyId: the name of a key made through AWS (a uuid), else the uid."""
+    name = key.metadata.name
+    return name if is_uuid(name) else key.metadata.uid or ""
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it looks like a KeyId."""
+    return _UUID.fullmatch(text) is not None
+
+
+def uid_of(key: Key) -> str:
+    """The uid, in the spelling ciphertexts use."""
+    return str(UUID(key.metadata.uid or ""))
+
+
+def key_arn(account: str, id: str, region: str = REGION) -> str:
+    return f"arn:aws:kms:{region}:{account}:key/{id}"
+
+
+def alias_arn(account: str, alias: str, region: str = REGION) -> str:
+    """`alias` starts with `alias/`."""
+    return f"arn:aws:kms:{region}:{account}:{alias}"
+
+
+def alias_resource_name(alias: str) -> str:
+    """The resource that keeps an AWS alias: readable, safe, and different for different aliases."""
+    plain = alias.removeprefix("alias/")
+    safe = _SAFE.sub("-", plain.lower()).strip("-")[:40]
+    if safe == plain:
+        return safe
+    digest = hashlib.sha256(plain.encode()).hexdigest()[:10]
+    return f"{safe}-{digest}" if safe else f"alias-{digest}"
+
+
+def material_name(uid: str, version: int) -> str:
+    """Named by uid: a new Key with an old one's name never meets the old one's material."""
+    return f"{uid}-v{version}"
