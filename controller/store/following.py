@@ -1,91 +1,126 @@
-"""Followers: each has a number (how far it has read) and an event (wake me). Nothing else is kept for one,
+"""Watching: every follower has a place in the history and nothing else.
 
-so a follower that never reads again costs a writer nothing. No lock is shared between them: a cancelled wait on a
-shared condition can keep everybody else waiting for ever.
+A write touches only followers that wait for its kind; those that are slow, or gone without a word, cost it
+nothing. Who is further behind than the memory reaches reads pages from disk, and who is behind compaction
+is told so. Each has an event of its own: a condition shared by many can lose a wake-up when waiters are
+cancelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 
-from controller.store.memory import KindPlace, Memory
+from controller.store.history import History
+from controller.store.memory import EVERY_KIND, Kind, Memory
 from controller.store.records import Compacted, Happening
-from crds.meta import ObjectKey
 
-EVERYTHING: KindPlace = ("", "*")
-ReadBack = Callable[[int], Awaitable[Sequence[Happening]]]
+PAGE = 500
+"""Happenings in one step at most: what one slow follower holds in its hands."""
 
 
 class Following:
-    """All followers of one store."""
+    """Those who wait, by kind."""
 
-    def __init__(self, memory: Memory, read_back: ReadBack, oldest: Callable[[], int]) -> None:
-        self.memory, self.read_back, self.oldest = memory, read_back, oldest
-        self._by_kind: dict[KindPlace, set[KindFollower]] = {}
+    def __init__(self, memory: Memory, history: History) -> None:
+        self.memory, self.history = memory, history
+        self.waiting: dict[Kind, set[CursorFollower]] = {}
+        self.followers: set[CursorFollower] = set()
+        memory.wake = self._wake
 
-    def join(self, follower: KindFollower) -> None:
-        self._by_kind.setdefault(follower.place, set()).add(follower)
+    def catch_up_the_idle(self) -> None:
+        """Before compaction: who has missed nothing must not be called late for standing at an old revision."""
+        for follower in self.followers:
+            follower.catch_up_if_idle()
 
-    def leave(self, follower: KindFollower) -> None:
-        self._by_kind[follower.place].discard(follower)
-
-    def wake(self, kinds: set[KindPlace]) -> None:
-        """Something of these kinds happened."""
-        for place in (*kinds, EVERYTHING):
-            for follower in self._by_kind.get(place, ()):
-                follower.wake()
+    def _wake(self, kinds: set[Kind], before: int) -> None:
+        for kind in kinds:
+            for follower in self.waiting.pop(kind, ()):
+                follower.wake(before)
 
 
-class KindFollower:
-    """Hands out what happened to one kind, in order, from a revision on."""
+class CursorFollower:
+    """As `Follower`. Its own iterator: a cancelled wait ends a generator, but not this."""
 
-    def __init__(self, house: Following, place: KindPlace, namespace: str | None, after: int) -> None:
-        self.place = place
-        self._house, self._namespace, self._cursor = house, namespace, after
-        self._woken = anyio.Event()
+    def __init__(self, shared: Following, kind: Kind, namespace: str | None, after: int) -> None:
+        self._shared, self._kind, self._namespace = shared, kind, namespace
+        self._cursor = after
+        self._news = anyio.Event()
 
     @property
     def position(self) -> int:
         """Everything of this kind up to this revision was handed out."""
-        memory = self._house.memory
-        if self._cursor >= memory.ring_starts_after and not any(map(self._is_ours, memory.since(self._cursor))):
-            self._cursor = max(self._cursor, memory.revision)
-        return self._cursor
-
-    def wake(self) -> None:
-        self._woken.set()
+        memory = self._shared.memory
+        return max(self._cursor, memory.revision) if self._is_level() else self._cursor
 
     def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
         return self
 
     async def __anext__(self) -> Sequence[Happening]:
         while True:
-            self._woken = anyio.Event()
-            if batch := await self._next():
+            await self._wait_for_news()
+            batch, reached = await self._read()
+            self._cursor = max(self._cursor, reached)
+            if batch:
                 return batch
-            if self._cursor >= self._house.memory.revision:
-                await self._woken.wait()
 
-    async def _next(self) -> Sequence[Happening]:
-        """The next batch, perhaps empty; moves the cursor only when it has it in hand."""
-        memory = self._house.memory
-        if self._cursor >= memory.revision:
-            return ()
-        if self._cursor >= memory.ring_starts_after:
-            batch = [each for each in memory.since(self._cursor) if self._is_ours(each)]
-            self._cursor = memory.revision
-            return batch
-        if self._cursor < self._house.oldest():
-            raise Compacted(self._cursor, self._house.oldest())
-        page = await self._house.read_back(self._cursor)
-        if page:
-            self._cursor = page[-1].record.revision
-        return [each for each in page if self._is_ours(each)]
+    def wake(self, before: int) -> None:
+        """Something happened after revision `before`; while it waited, up to there, nothing did."""
+        self._cursor = max(self._cursor, before)
+        self._news.set()
 
-    def _is_ours(self, happening: Happening) -> bool:
-        key: ObjectKey = happening.record.key
-        if self.place != EVERYTHING and key[:2] != self.place:
-            return False
-        return self._namespace is None or key.namespace == self._namespace
+    def catch_up_if_idle(self) -> None:
+        """Stand at the newest revision when nothing of this kind has happened since the cursor."""
+        self._cursor = self.position
+
+    def _is_level(self) -> bool:
+        return self._shared.memory.last(self._kind) <= self._cursor
+
+    async def _wait_for_news(self) -> None:
+        while self._is_level():
+            self.catch_up_if_idle()
+            self._news = anyio.Event()
+            among = self._shared.waiting.setdefault(self._kind, set())
+            among.add(self)
+            try:
+                await self._news.wait()
+            finally:
+                self.leave()
+
+    async def _read(self) -> tuple[Sequence[Happening], int]:
+        memory = self._shared.memory
+        if not memory.recalls(self._cursor):
+            return await self._shared.history.page(
+                self._cursor, memory.revision, self._kind, self._namespace, PAGE
+            )
+        upto = min(memory.revision, self._cursor + PAGE)
+        return [each for each in memory.recent(self._cursor, upto) if self._wants(each)], upto
+
+    def _wants(self, happening: Happening) -> bool:
+        key = happening.record.key
+        of_kind = self._kind == EVERY_KIND or key[:2] == self._kind
+        return of_kind and (self._namespace is None or key.namespace == self._namespace)
+
+    def leave(self) -> None:
+        """Wait no longer. An empty set goes too, so that kinds nobody follows leave no trace."""
+        among = self._shared.waiting.get(self._kind)
+        if among is not None:
+            among.discard(self)
+            if not among:
+                del self._shared.waiting[self._kind]
+
+
+def begin(shared: Following, kind: Kind, namespace: str | None, after: int) -> CursorFollower:
+    """A follower from there on. Raises Compacted when that is too old."""
+    if after < shared.memory.oldest:
+        raise Compacted(after, shared.memory.oldest)
+    follower = CursorFollower(shared, kind, namespace, after)
+    shared.followers.add(follower)
+    return follower
+
+
+def end(shared: Following, follower: CursorFollower) -> None:
+    """It will not be asked again."""
+    follower.leave()
+    shared.followers.discard(follower)

@@ -1,77 +1,138 @@
-"""The store's memory: the newest record of every living key, and the last few thousand things that happened.
+"""What the store keeps in memory: the newest record of every key, and the recent past.
 
-Revisions have no gaps, so a place in the ring is a subtraction and a follower needs only a number.
+Only committed records come in, in revision order. Reads and followers are served from here; everything in
+here can be rebuilt from the heads. Runs on the event loop only: no locks.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
 
-from controller.store.records import Happening, Record, Snapshot
+from controller.store.records import Happening, Record
 from crds.meta import ObjectKey
 
-RING = 4096
-KindPlace = tuple[str, str]
+Kind = tuple[str, str]
+EVERY_KIND: Kind = ("", "*")
+RECENT = 4096
+
+
+class Living:
+    """The living resources of one kind, ordered by (namespace, name)."""
+
+    def __init__(self) -> None:
+        self._order: list[tuple[str, str]] = []
+        self._records: dict[tuple[str, str], Record] = {}
+        self._view: tuple[Record, ...] | None = None
+
+    def put(self, record: Record) -> None:
+        """The newest record of its key."""
+        place = record.key[2:]
+        if place not in self._records:
+            insort(self._order, place)
+        self._records[place] = record
+        self._view = None
+
+    def drop(self, key: ObjectKey) -> None:
+        """It was deleted."""
+        place = key[2:]
+        if self._records.pop(place, None) is not None:
+            del self._order[bisect_left(self._order, place)]
+            self._view = None
+
+    def list(self, namespace: str | None) -> Sequence[Record]:
+        """A view that later changes leave alone. All of them together are kept until something changes."""
+        if namespace is not None:
+            first = bisect_left(self._order, (namespace,))
+            last = bisect_left(self._order, (namespace + "\0",))
+            return tuple(self._records[place] for place in self._order[first:last])
+        if self._view is None:
+            self._view = tuple(self._records[place] for place in self._order)
+        return self._view
 
 
 class Memory:
-    """Changed only by `apply`, after the database has said yes."""
+    """Newest records, graves (revision of the deletion of each dead key), and a ring of recent happenings."""
 
-    def __init__(
-        self, revision: int, living: Iterable[Record], deletions: dict[ObjectKey, int], *, ring: int = RING
+    def __init__(self, recent: int = RECENT) -> None:
+        self.revision = 0
+        self.oldest = 0
+        self.heads: dict[ObjectKey, Record] = {}
+        self.graves: dict[ObjectKey, int] = {}
+        self.wake: Callable[[set[Kind], int], None] = lambda kinds, before: None
+        self._kinds: dict[Kind, Living] = {}
+        self._last: dict[Kind, int] = {}
+        self._ring: list[Happening | None] = [None] * recent
+        self._floor = 0
+
+    def rebuild(
+        self, living: Iterable[Record], graves: dict[ObjectKey, int], revision: int, oldest: int
     ) -> None:
-        self.revision = revision
-        self._deletions = deletions
-        self._kinds: dict[KindPlace, dict[ObjectKey, Record]] = {}
-        self._sorted: dict[KindPlace, list[Record]] = {}
-        self._ring: deque[Happening] = deque(maxlen=ring)
+        """Begin again from the heads. The recent past is empty then: followers read it from disk."""
+        before, self.revision, self.oldest = self.revision, revision, oldest
+        self.heads, self.graves, self._kinds, self._last = {}, graves, {}, {}
         for record in living:
-            self._kinds.setdefault(record.key[:2], {})[record.key] = record
+            self._remember(record)
+        for key, died_at in graves.items():
+            self._note(key[:2], died_at)
+        self._ring = [None] * len(self._ring)
+        self._floor = revision
+        self.wake({*self._last, EVERY_KIND}, before)
 
-    @property
-    def ring_starts_after(self) -> int:
-        """Everything later than this revision is in the ring."""
-        return self.revision - len(self._ring)
+    def apply(self, records: Sequence[Record]) -> None:
+        """Committed records that follow the newest one without a gap."""
+        before = self.revision
+        for record in records:
+            replaced = self.heads.get(record.key)
+            if record.verb == "deleted":
+                self._bury(record)
+            else:
+                self._remember(record)
+            self._ring[record.revision % len(self._ring)] = Happening(record, replaced)
+            self.revision = record.revision
+        self._floor = max(self._floor, self.revision - len(self._ring))
+        self.wake({record.key[:2] for record in records} | {EVERY_KIND}, before)
 
     def get(self, key: ObjectKey) -> Record | None:
-        return self._kinds.get(key[:2], {}).get(key)
+        """The newest record of a living resource."""
+        return self.heads.get(key)
 
-    def newest(self, key: ObjectKey) -> int:
-        """The revision a successor of this key names as its previous: the head's, or the last deletion's."""
-        head = self.get(key)
-        return head.revision if head else self._deletions.get(key, 0)
+    def list(self, kind: Kind, namespace: str | None) -> Sequence[Record]:
+        """Living resources of one kind, ordered by (namespace, name)."""
+        living = self._kinds.get(kind)
+        return living.list(namespace) if living else ()
 
-    def list(self, group: str, plural: str, namespace: str | None) -> Snapshot:
-        """Ordered by (namespace, name). The order is kept until a key comes or goes."""
-        place = (group, plural)
-        ordered = self._sorted.get(place)
-        if ordered is None:
-            ordered = sorted(self._kinds.get(place, {}).values(), key=lambda record: record.key)
-            self._sorted[place] = ordered
-        if namespace is not None:
-            ordered = [record for record in ordered if record.key.namespace == namespace]
-        return Snapshot(self.revision, tuple(ordered))
+    def last(self, kind: Kind) -> int:
+        """The newest revision in which something happened to that kind; 0 if nothing is known."""
+        return self.revision if kind == EVERY_KIND else self._last.get(kind, 0)
 
-    def apply(self, new: Sequence[Record]) -> set[KindPlace]:
-        """Take in committed records, which follow on `revision`. Returns the kinds they belong to."""
-        touched = set()
-        for record in new:
-            place = record.key[:2]
-            touched.add(place)
-            kind = self._kinds.setdefault(place, {})
-            before = kind.get(record.key)
-            if record.verb == "deleted":
-                kind.pop(record.key, None)
-                self._deletions[record.key] = record.revision
-            else:
-                kind[record.key] = record
-            self._sorted.pop(place, None)
-            self._ring.append(Happening(record, before))
-            self.revision = record.revision
-        return touched
+    def recalls(self, after: int) -> bool:
+        """Whether everything after that revision is still in the ring."""
+        return after >= self._floor
 
-    def since(self, after: int) -> Iterable[Happening]:
-        """What happened after that revision; it must not be older than the ring."""
-        return islice(self._ring, after - self.ring_starts_after, None)
+    def recent(self, after: int, upto: int) -> Sequence[Happening]:
+        """What happened in (after, upto]. Only if `recalls(after)`."""
+        size = len(self._ring)
+        found = (self._ring[revision % size] for revision in range(after + 1, upto + 1))
+        return [each for each in found if each is not None]
+
+    def forget_graves(self, upto: int) -> None:
+        """Compaction took the deletions up to that revision."""
+        self.graves = {key: died_at for key, died_at in self.graves.items() if died_at > upto}
+
+    def _remember(self, record: Record) -> None:
+        kind = record.key[:2]
+        self.heads[record.key] = record
+        self.graves.pop(record.key, None)
+        self._kinds.setdefault(kind, Living()).put(record)
+        self._note(kind, record.revision)
+
+    def _bury(self, record: Record) -> None:
+        self.heads.pop(record.key, None)
+        self.graves[record.key] = record.revision
+        self._kinds.setdefault(record.key[:2], Living()).drop(record.key)
+        self._note(record.key[:2], record.revision)
+
+    def _note(self, kind: Kind, revision: int) -> None:
+        if revision > self._last.get(kind, 0):
+            self._last[kind] = revision

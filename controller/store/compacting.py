@@ -1,0 +1,87 @@
+"""Forgetting: records that were superseded long enough ago, in batches small enough for nobody to notice.
+
+What is superseded at or before `keep_after` goes, and so do deletions up to there. The clock row learns
+`compacted` before the first record goes: whoever reads a gap has been told. Oldest first, so that a crash
+between two batches leaves no key with its middle missing.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.kit.threads import ThreadDoor
+from controller.store.disk import Disk, read_hands
+from controller.store.memory import Memory
+from controller.store.tables import clock, heads, records
+from controller.store.writing import Writing
+
+BATCH = 500
+"""Records forgotten in one commit: a few milliseconds during which writers wait."""
+
+
+class Compacting:
+    """As `Store.compact`."""
+
+    def __init__(self, disk: Disk, memory: Memory, writing: Writing, threads: ThreadDoor) -> None:
+        self._disk, self._memory, self._writing, self._threads = disk, memory, writing, threads
+
+    async def run(self, keep_after: int) -> int:
+        """How many records went. Raises StoreBroken; what went before stays gone, and it may be run again."""
+        keep_after = min(keep_after, self._memory.revision)
+        if keep_after <= 0:
+            return 0
+        try:
+            return await self._run(keep_after)
+        except (SQLAlchemyError, OSError) as error:
+            raise self._disk.broken("compact", error) from error
+
+    async def _run(self, keep_after: int) -> int:
+        async with self._writing.disk_lock:
+            oldest = await self._threads.run(lambda: self._announce(keep_after))
+        self._memory.oldest = max(self._memory.oldest, oldest)
+        gone, cursor = 0, 0
+        while found := await self._threads.run(lambda: self._find(cursor, keep_after)):  # noqa: B023
+            async with self._writing.disk_lock:
+                await self._threads.run(lambda: self._forget(found))
+            gone, cursor = gone + len(found), found[-1]
+        self._memory.forget_graves(keep_after)
+        return gone
+
+    def _announce(self, keep_after: int) -> int:
+        with self._writer().begin():
+            hands = read_hands(self._writer())
+            if hands.compacted >= keep_after:
+                return hands.compacted
+            written_at = select(records.c.written_at).where(records.c.revision <= keep_after)
+            newest = self._writer().execute(written_at.order_by(records.c.revision.desc()).limit(1)).scalar()
+            values = {"compacted": keep_after, "compacted_at": newest or hands.compacted_at}
+            self._writer().execute(update(clock).values(values))
+            return keep_after
+
+    def _find(self, after: int, keep_after: int) -> list[int]:
+        # On a reader's connection: looking for them may take long, and must hold up nobody.
+        later = records.alias()
+        columns = ("api_group", "plural", "namespace", "name")
+        same = [later.c[name] == records.c[name] for name in columns]
+        superseded = exists().where(
+            *same, later.c.previous == records.c.revision, later.c.revision <= keep_after
+        )
+        query = select(records.c.revision).where(records.c.revision > after, records.c.revision <= keep_after)
+        query = (
+            query.where((records.c.verb == "deleted") | superseded).order_by(records.c.revision).limit(BATCH)
+        )
+        with self._disk.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def _forget(self, revisions: list[int]) -> None:
+        try:
+            with self._writer().begin():
+                self._writer().execute(delete(records).where(records.c.revision.in_(revisions)))
+                self._writer().execute(delete(heads).where(~heads.c.living, heads.c.revision.in_(revisions)))
+        except BaseException:
+            self._disk.drop_writer()
+            raise
+
+    def _writer(self) -> Connection:
+        return self._disk.writer()

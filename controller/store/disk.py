@@ -1,0 +1,176 @@
+"""The SQL behind the store: appending, the heads, what others wrote. Blocking; called through the thread door.
+
+One connection is kept for writing and used by one thread at a time (the caller holds `disk_lock`); a failed
+write throws it away and the next write opens a fresh one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controller.store import tables
+from controller.store.records import Record, StoreBroken
+from controller.store.tables import Hands, clock, heads, records
+from crds.meta import ObjectKey
+
+_KEY = ("api_group", "plural", "namespace", "name")
+_READ_HANDS = select(clock.c.revision, clock.c.compacted, clock.c.compacted_at)
+_MOVE_CLOCK = (
+    update(clock)
+    .where(clock.c.id == 1, clock.c.revision == bindparam("expected"))
+    .values(revision=bindparam("moved_to"))
+)
+_NEWS = select(records).where(records.c.revision > bindparam("known")).order_by(records.c.revision)
+_LIVING = select(records).join(heads, heads.c.revision == records.c.revision).where(heads.c.living)
+_GRAVES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(~heads.c.living)
+
+
+class Disk:
+    """One database. `name` is what people call it: the file, or the URL without its password."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name = engine.url.database or engine.url.render_as_string(hide_password=True)
+        self._writer: Connection | None = None
+        self._append = _Prepared(insert(records), engine)
+        self._move_heads = _Prepared(_upsert_heads(engine.dialect.name), engine)
+
+    def create(self) -> None:
+        """Make the tables and the clock row, if they are not there."""
+        with self.engine.begin() as connection:
+            tables.metadata.create_all(connection)
+            if connection.execute(_READ_HANDS).first() is None:
+                connection.execute(insert(clock).values(id=1, revision=0, compacted=0, compacted_at=0))
+
+    def append(self, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
+        """Records base+1, base+2, ... on disk when it returns True. False, and nothing written, when
+        somebody else has moved the clock. Raises what the driver raises."""
+        connection = self.writer()
+        try:
+            with connection.begin() as transaction:
+                moved = connection.execute(_MOVE_CLOCK, {"expected": base, "moved_to": base + len(new)})
+                if moved.rowcount != 1:
+                    transaction.rollback()
+                    return False
+                self._append.many(connection, [_row(r, lock) for r, lock in zip(new, locks, strict=True)])
+                self._move_heads.many(connection, list({r.key: _head(r) for r in new}.values()))
+            return True
+        except BaseException:
+            self.drop_writer()
+            raise
+
+    def writer(self) -> Connection:
+        """The connection for writing."""
+        if self._writer is None:
+            self._writer = self.engine.connect()
+        return self._writer
+
+    def drop_writer(self) -> None:
+        """Its state is unknown after a failure; the next write gets a new one."""
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def hands(self) -> Hands:
+        """What the clock row shows now."""
+        with self.engine.connect() as connection:
+            return read_hands(connection)
+
+    def news(self, known: int) -> tuple[list[Record], Hands]:
+        """Every record after that revision."""
+        with self.engine.connect() as connection:
+            hands = read_hands(connection)
+            return [tables.to_record(row) for row in connection.execute(_NEWS, {"known": known})], hands
+
+    def heads(self) -> tuple[list[Record], dict[ObjectKey, int], Hands]:
+        """Newest records of living keys, and when the dead ones died."""
+        with self.engine.connect() as connection:
+            hands = read_hands(connection)
+            living = [tables.to_record(row) for row in connection.execute(_LIVING)]
+            graves = {ObjectKey(*row[:4]): row[4] for row in connection.execute(_GRAVES)}
+            return living, graves, hands
+
+    def broken(self, doing: str, error: Exception) -> StoreBroken:
+        """The same trouble in words: which file, why, what to do."""
+        cause = str(getattr(error, "orig", None) or error)
+        return StoreBroken(f"cannot {doing} {self.name}: {cause}. {_fix(cause)}")
+
+    def close(self) -> None:
+        """Let go of every connection and file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self.engine.dispose()
+
+
+class _Prepared:
+    """A statement turned into SQL once: per row only the driver works, not SQLAlchemy."""
+
+    def __init__(self, statement: Any, engine: Engine) -> None:
+        compiled = statement.compile(dialect=engine.dialect)
+        self._sql = str(compiled)
+        self._order: list[str] | None = list(compiled.positiontup) if compiled.positional else None
+
+    def many(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Once for each row."""
+        if self._order is None:
+            connection.exec_driver_sql(self._sql, rows)
+        else:
+            connection.exec_driver_sql(self._sql, [tuple(row[name] for name in self._order) for row in rows])
+
+
+def read_hands(connection: Connection) -> Hands:
+    """The clock row within that transaction. Raises StoreBroken when it is missing."""
+    row = connection.execute(_READ_HANDS).first()
+    if row is None:
+        raise StoreBroken(f"{connection.engine.url.database} has no clock row: restore it from a backup")
+    return Hands(*row)
+
+
+def _upsert_heads(dialect: str) -> Any:
+    new = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(heads)
+    values = {"revision": new.excluded.revision, "living": new.excluded.living}
+    return new.on_conflict_do_update(index_elements=list(_KEY), set_=values)
+
+
+def _row(record: Record, lock: int) -> dict[str, Any]:
+    return {
+        **record.key._asdict(),
+        "api_group": record.key.group,
+        "revision": record.revision,
+        "uid": record.uid,
+        "verb": record.verb,
+        "generation": record.generation,
+        "previous": lock,
+        "written_at": tables.to_microseconds(record.written_at),
+        "written_by": record.written_by,
+        "body": record.body,
+    }
+
+
+def _head(record: Record) -> dict[str, Any]:
+    key = record.key._asdict()
+    return {
+        **key,
+        "api_group": record.key.group,
+        "revision": record.revision,
+        "living": record.verb != "deleted",
+    }
+
+
+def _fix(cause: str) -> str:
+    words = cause.lower()
+    if "full" in words:
+        return "Free some disk space, then try again."
+    if "malformed" in words or "not a database" in words:
+        return "The file is damaged: move it away and restore it from a backup (aerekos restore)."
+    if "readonly" in words or "unable to open" in words or "permission" in words:
+        return "Make sure its folder exists and this user may write there."
+    if "locked" in words:
+        return "Another process holds it: stop that one, then try again."
+    return "Check the disk and the file, then try again."

@@ -1,0 +1,125 @@
+"""The time machine: what stood at a revision, what happened after it. Reads from disk, in one snapshot each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.kit.threads import ThreadDoor
+from controller.store import tables
+from controller.store.disk import Disk, read_hands
+from controller.store.memory import EVERY_KIND, Kind
+from controller.store.records import Compacted, Happening, Record
+from controller.store.tables import records
+from crds.meta import ObjectKey
+
+T = TypeVar("T")
+
+
+class History:
+    """Every question about the past that memory can not answer."""
+
+    def __init__(self, disk: Disk, threads: ThreadDoor) -> None:
+        self._disk, self._threads = disk, threads
+
+    async def get_at(self, key: ObjectKey, revision: int) -> Record | None:
+        """The resource as it stood then. Raises Compacted."""
+        newest = (
+            _of_key(key).where(records.c.revision <= revision).order_by(records.c.previous.desc()).limit(1)
+        )
+
+        def look(connection: Connection) -> Record | None:
+            _refuse_forgotten(connection, revision)
+            row = connection.execute(newest).first()
+            return None if row is None or row.verb == "deleted" else tables.to_record(row)
+
+        return await self._read(look)
+
+    async def list_at(self, kind: Kind, namespace: str | None, revision: int) -> Sequence[Record]:
+        """The kind as it stood then, ordered by (namespace, name). Raises Compacted."""
+        wanted = [*_of_kind(kind, namespace), records.c.revision <= revision]
+        newest = select(func.max(records.c.revision)).where(*wanted).group_by(*_key_columns())
+        query = select(records).where(records.c.revision.in_(newest), records.c.verb != "deleted")
+
+        def look(connection: Connection) -> Sequence[Record]:
+            _refuse_forgotten(connection, revision)
+            found = [tables.to_record(row) for row in connection.execute(query)]
+            # Here and not in SQL: databases disagree about the order of letters.
+            return tuple(sorted(found, key=lambda record: record.key))
+
+        return await self._read(look)
+
+    async def of(self, key: ObjectKey) -> Sequence[Record]:
+        """Every kept record of that key, oldest first."""
+        query = _of_key(key).order_by(records.c.previous)
+        return await self._read(
+            lambda connection: [tables.to_record(row) for row in connection.execute(query)]
+        )
+
+    async def revision_at(self, moment: datetime) -> int:
+        """The newest revision written at or before that moment; 0 when its state is no longer kept."""
+        asked = tables.to_microseconds(moment)
+        # Newest first: people ask about the last hours. No index then, which every write would pay for.
+        newest = select(records.c.revision).where(records.c.written_at <= asked)
+        newest = newest.order_by(records.c.revision.desc()).limit(1)
+
+        def look(connection: Connection) -> int:
+            hands = read_hands(connection)
+            found: int = connection.execute(newest).scalar() or 0
+            return max(found, hands.compacted) if asked >= hands.compacted_at else 0
+
+        return await self._read(look)
+
+    async def page(
+        self, after: int, upto: int, kind: Kind, namespace: str | None, limit: int
+    ) -> tuple[Sequence[Happening], int]:
+        """The first happenings in (after, upto], and the revision up to which they tell everything."""
+        span = [*_of_kind(kind, namespace), records.c.revision > after, records.c.revision <= upto]
+        query = select(records).where(*span).order_by(records.c.revision).limit(limit)
+
+        def look(connection: Connection) -> tuple[Sequence[Happening], int]:
+            _refuse_forgotten(connection, after)
+            found = [tables.to_record(row) for row in connection.execute(query)]
+            before = _by_revision(connection, [each.previous for each in found if each.previous])
+            happenings = [Happening(each, before.get(each.previous)) for each in found]
+            return happenings, found[-1].revision if len(found) == limit else upto
+
+        return await self._read(look)
+
+    async def _read(self, look: Callable[[Connection], T]) -> T:
+        def work() -> T:
+            try:
+                with self._disk.engine.connect() as connection:
+                    return look(connection)
+            except (SQLAlchemyError, OSError) as error:
+                raise self._disk.broken("read", error) from error
+
+        return await self._threads.run(work)
+
+
+def _refuse_forgotten(connection: Connection, revision: int) -> None:
+    oldest = read_hands(connection).compacted
+    if revision < oldest:
+        raise Compacted(revision, oldest)
+
+
+def _by_revision(connection: Connection, revisions: Sequence[int]) -> dict[int, Record]:
+    rows = connection.execute(select(records).where(records.c.revision.in_(revisions)))
+    return {row.revision: tables.to_record(row) for row in rows}
+
+
+def _key_columns() -> list[ColumnElement[Any]]:
+    return [records.c.api_group, records.c.plural, records.c.namespace, records.c.name]
+
+
+def _of_key(key: ObjectKey) -> Select[Any]:
+    return select(records).where(*(column == part for column, part in zip(_key_columns(), key, strict=True)))
+
+
+def _of_kind(kind: Kind, namespace: str | None) -> list[ColumnElement[bool]]:
+    wanted = [] if kind == EVERY_KIND else [records.c.api_group == kind[0], records.c.plural == kind[1]]
+    return wanted if namespace is None else [*wanted, records.c.namespace == namespace]
