@@ -65,9 +65,7 @@ def _change(last: Any, wanted: Any, live: Any, *, present: bool) -> Any:
         inner = three_way(last if isinstance(last, dict) else {}, wanted, live)
         return inner or _SAME
     if isinstance(wanted, dict):
-        # An empty object written over nothing is no change: the server drops it.
-        emptied = without_nulls(wanted)
-        return emptied if emptied or present else _SAME
+        return without_nulls(wanted)
     return _SAME if present and _alike(wanted, live) else wanted
 
 

@@ -1,0 +1,103 @@
+"""A cloud that exists only as a function: requests never leave the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli import connecting
+from cli.connecting import Api
+
+Handler = Callable[[httpx.Request], httpx.Response]
+DISCOVERY = {
+    "/apis": {
+        "groups": [{"name": "aerekos.cloud", "preferredVersion": {"groupVersion": "aerekos.cloud/v1"}}]
+    },
+    "/api/v1": {
+        "groupVersion": "v1",
+        "resources": [
+            {"name": "namespaces", "singularName": "namespace", "namespaced": False, "kind": "Namespace"},
+            {
+                "name": "events",
+                "singularName": "event",
+                "namespaced": True,
+                "kind": "Event",
+                "shortNames": ["ev"],
+            },
+        ],
+    },
+    "/apis/aerekos.cloud/v1": {
+        "groupVersion": "aerekos.cloud/v1",
+        "resources": [
+            {
+                "name": "services",
+                "singularName": "service",
+                "namespaced": True,
+                "kind": "Service",
+                "shortNames": ["asvc"],
+                "categories": ["all"],
+            },
+            {"name": "services/status", "singularName": "", "namespaced": True, "kind": "Service"},
+            {"name": "buckets", "singularName": "bucket", "namespaced": True, "kind": "Bucket"},
+        ],
+    },
+}
+
+
+class Cloud:
+    """Keeps resources by path, and remembers which writes it was asked for."""
+
+    def __init__(self) -> None:
+        self.resources: dict[str, dict[str, Any]] = {}
+        self.writes: list[httpx.Request] = []
+        self.refuse: Handler | None = None
+
+    def api(self) -> Api:
+        client = httpx.Client(base_url="https://cloud.test", transport=httpx.MockTransport(self.answer))
+        return Api(client, "https://cloud.test")
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if self.refuse:
+            return self.refuse(request)
+        if request.method != "GET":
+            return self._write(request, path)
+        found = DISCOVERY.get(path) or self.resources.get(path)
+        if found is None:
+            return status(404, f"{path} not found")
+        return httpx.Response(200, json=found)
+
+    def _write(self, request: httpx.Request, path: str) -> httpx.Response:
+        import json
+
+        from cli.merging import merged
+
+        self.writes.append(request)
+        body = json.loads(request.content or b"{}")
+        if request.method == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+        elif request.method == "PATCH":
+            body = merged(self.resources[path], body)
+        elif request.method == "DELETE":
+            return httpx.Response(200, json=self.resources.pop(path))
+        body["metadata"] |= {"resourceVersion": str(len(self.writes)), "uid": path}
+        self.resources[path] = body
+        return httpx.Response(200, json=body)
+
+
+def status(code: int, message: str, *causes: dict[str, str]) -> httpx.Response:
+    body = {"kind": "Status", "status": "Failure", "message": message, "details": {"causes": list(causes)}}
+    return httpx.Response(code, json=body)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
+    made = Cloud()
+    monkeypatch.setenv("AEREKOS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(connecting, "connect", lambda _: made.api())
+    return made
