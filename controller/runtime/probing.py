@@ -1,0 +1,150 @@
+"""Asking whether something lives and whether it is ready: the questions, and when an answer counts.
+
+Independent of the runtime. `Thresholds` is pure; `watch` adds time; `NetworkProber` adds the world.
+Callers: the process driver's supervision. A question is answered by None (yes) or by a reason (no).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from crds.probes import Exec, HttpGet, Probe
+
+QUICK_FIRST, QUICK_GROWTH, QUICK_LIMIT = 0.05, 1.5, 0.25
+_STATUS_LINE_BYTES = 64
+
+
+class Prober(Protocol):
+    """Asks one question once."""
+
+    async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
+        """None when the answer is yes, otherwise why not. Takes no longer than the probe's timeout."""
+        ...
+
+
+class Thresholds:
+    """Turns single answers into a standing verdict: so many in a row until it changes."""
+
+    def __init__(self, probe: Probe, *, passing: bool) -> None:
+        self._probe = probe
+        self.passing = passing
+        self.in_a_row = 0
+        self.because = ""
+
+    def note(self, because: str | None) -> bool:
+        """Count one answer. True when the verdict changed by it."""
+        ok = because is None
+        if ok == self.passing:
+            self.in_a_row = 0
+            return False
+        self.in_a_row += 1
+        self.because = because or ""
+        needed = self._probe.success_threshold if ok else self._probe.failure_threshold
+        if self.in_a_row < needed:
+            return False
+        self.passing = ok
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A change of mind: `times` answers in a row said so, the last one `because`."""
+
+    passing: bool
+    times: int
+    because: str
+
+
+async def watch(
+    probe: Probe,
+    prober: Prober,
+    address: str,
+    env: Mapping[str, str],
+    told: Callable[[Verdict], None],
+    *,
+    passing: bool,
+    delay: float,
+    quickly: bool = False,
+) -> None:
+    """Ask for ever, first after `delay` seconds, then each period; `told` hears each change of the verdict.
+
+    `quickly`: until the first yes, ask every 50 ms growing to 250 ms (never slower than the period), so that
+    a start is noticed at once. Periods count from question to question, not from answer to question.
+    """
+    await anyio.sleep(delay)
+    thresholds = Thresholds(probe, passing=passing)
+    pause = min(QUICK_FIRST, probe.period_seconds) if quickly else probe.period_seconds
+    while True:
+        asked_at = anyio.current_time()
+        because = await prober.ask(probe, address, env)
+        if thresholds.note(because):
+            told(Verdict(thresholds.passing, thresholds.in_a_row, thresholds.because))
+            thresholds.in_a_row = 0
+        if because is None:
+            quickly, pause = False, probe.period_seconds
+        await anyio.sleep(max(asked_at + pause - anyio.current_time(), 0))
+        if quickly:
+            pause = min(pause * QUICK_GROWTH, QUICK_LIMIT, probe.period_seconds)
+
+
+class NetworkProber:
+    """Real questions: a plain HTTP/1.1 GET, a TCP connection, a command."""
+
+    async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
+        host, _, own_port = address.rpartition(":")
+        try:
+            with anyio.fail_after(probe.timeout_seconds):
+                if probe.exec is not None:
+                    return await _run(probe.exec, env)
+                if probe.http_get is not None:
+                    return await _get(probe.http_get, host, probe.http_get.port or int(own_port))
+                port = probe.tcp_socket.port if probe.tcp_socket else None
+                await _connect(host, port or int(own_port))
+                return None
+        except TimeoutError:
+            return f"no answer within {probe.timeout_seconds:g} s"
+        except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as refused:
+            return _plainly(refused)
+
+
+async def _connect(host: str, port: int) -> None:
+    stream = await anyio.connect_tcp(host, port)
+    await stream.aclose()
+
+
+async def _get(question: HttpGet, host: str, port: int) -> str | None:
+    async with await anyio.connect_tcp(host, port) as stream:
+        request = (
+            f"GET {question.path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            "User-Agent: aerekos-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        )
+        await stream.send(request.encode())
+        head = b""
+        while b"\r\n" not in head and len(head) < _STATUS_LINE_BYTES:
+            head += await stream.receive(4096)
+    return _judge(head, question.path)
+
+
+def _judge(head: bytes, path: str) -> str | None:
+    words = head.split(b"\r\n", 1)[0].split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return f"GET {path} was not answered in HTTP"
+    status = int(words[1])
+    return None if 200 <= status < 400 else f"GET {path} answered {status}"
+
+
+async def _run(question: Exec, env: Mapping[str, str]) -> str | None:
+    done = await anyio.run_process(
+        question.command, check=False, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    return None if done.returncode == 0 else f"{question.command[0]} exited with {done.returncode}"
+
+
+def _plainly(refused: Exception) -> str:
+    cause = refused.__cause__ or refused
+    return str(cause) or type(cause).__name__

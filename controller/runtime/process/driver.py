@@ -1,0 +1,194 @@
+"""The `process` driver: observe, apply, forget for services that are local child processes.
+
+`run` owns all supervision. Cancelling it leaves the processes running, to be adopted by the next conductor;
+`stop_all` ends them. After each change of an instance the plan is made again, so a rollout goes on by itself.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from controller.kit.backoff import Backoff
+from controller.kit.clock import Clock
+from controller.kit.threads import Threads
+from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
+from controller.runtime.probing import NetworkProber, Prober
+from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of
+from controller.runtime.process.machine import Child, LocalMachine, Machine
+from controller.runtime.process.patience import Patience
+from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
+from controller.runtime.process.records import Record
+from controller.runtime.process.supervising import PATIENCE, Instance, Tools
+from crds.meta import ObjectKey
+
+LOG_LIMIT_BYTES = 10 * 1024 * 1024
+LOG_FILES_KEPT = 3
+ROTATE_EVERY_SECONDS = 30.0
+
+
+class ProcessDriver:
+    """Everything below `home`; `worker` is the name instances are seen on. One per home and machine."""
+
+    name = "process"
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        worker: str,
+        clock: Clock,
+        rng: random.Random,
+        machine: Machine | None = None,
+        prober: Prober | None = None,
+        backoff: Backoff = PATIENCE,
+        log_limit_bytes: int = LOG_LIMIT_BYTES,
+        log_files_kept: int = LOG_FILES_KEPT,
+        rotate_every_seconds: float = ROTATE_EVERY_SECONDS,
+    ) -> None:
+        self._home = home
+        self._machine = machine or LocalMachine(home)
+        self._log_limit, self._log_files, self._rotate_every = (
+            log_limit_bytes,
+            log_files_kept,
+            rotate_every_seconds,
+        )
+        self._tools = Tools(
+            machine=self._machine,
+            prober=prober or NetworkProber(),
+            clock=clock,
+            worker=worker,
+            tell=self._tell,
+            changed=lambda instance: self._advance(instance.wish.key),
+            patience=lambda: Patience(backoff, clock, rng),
+        )
+        self._threads = Threads(2)
+        self._listeners: list[Callable[[News], None]] = []
+        self._wishes: dict[ObjectKey, Workload] = {}
+        self._instances: dict[str, Instance] = {}
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._all_gone = anyio.Event()
+        self._closing = False
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Supervise until cancelled. Started once what an earlier conductor left is adopted."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                for record, child in self._machine.adopt():
+                    self._start(record.instance, record.wish, (record, child))
+                task_status.started()
+                await self._keep_logs_small()
+        finally:
+            self._tasks = None
+            self._instances.clear()
+
+    async def stop_all(self) -> None:
+        """End every instance, all at once, within their grace periods. Call it while `run` runs.
+
+        Afterwards nothing is started any more. Returns when no process is left.
+        """
+        self._closing = True
+        for instance in list(self._instances.values()):
+            instance.stop("the cloud is going down")
+        if self._instances:
+            self._all_gone = anyio.Event()
+            await self._all_gone.wait()
+
+    async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
+        """Every instance of that workload, by number."""
+        return self._seen(key)
+
+    async def apply(self, workload: Workload) -> None:
+        """Raises DriverError: NeedsContainerRuntime for an image, NotRunning while `run` does not run."""
+        if not workload.command:
+            raise DriverError(_no_command(workload), reason="NeedsContainerRuntime", retryable=False)
+        if self._tasks is None or self._closing:
+            raise DriverError("the process runtime is not running", reason="NotRunning")
+        self._wishes[workload.key] = workload
+        for instance in self._of(workload.key):
+            if instance.wish.revision == workload.revision:
+                instance.wish = workload
+        self._advance(workload.key)
+
+    async def forget(self, key: ObjectKey) -> bool:
+        """Ask all its instances to stop. True when there is none."""
+        self._wishes.pop(key, None)
+        for instance in self._of(key):
+            instance.stop("no longer wanted")
+        return not self._of(key)
+
+    async def known(self) -> Sequence[ObjectKey]:
+        """Every workload with an instance, or with a wish for one."""
+        return sorted({*self._wishes, *(each.wish.key for each in self._instances.values())})
+
+    def on_news(self, listener: Callable[[News], None]) -> None:
+        """All listeners hear all news, in order of subscription."""
+        self._listeners.append(listener)
+
+    async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
+        """From the files, so an instance that is gone can still be read."""
+        ours = await self._threads.run(lambda: logged_instances(self._home, base_name(key)))
+        chosen = [name for name in ours if instance in (None, name)]
+        read = await self._threads.run(lambda: [tail_of(log_path(self._home, each), tail) for each in chosen])
+        return [line for lines in read for line in lines]
+
+    def _of(self, key: ObjectKey) -> list[Instance]:
+        ours = [each for each in self._instances.values() if each.wish.key == key]
+        return sorted(ours, key=lambda each: index_of(each.name))
+
+    def _seen(self, key: ObjectKey) -> list[InstanceSeen]:
+        return [each.seen() for each in self._of(key)]
+
+    def _advance(self, key: ObjectKey) -> None:
+        wanted = self._wishes.get(key)
+        if wanted is None or self._closing:
+            return
+        for step in plan(wanted, self._seen(key)):
+            self._do(step, wanted)
+
+    def _do(self, step: Step, wanted: Workload) -> None:
+        if isinstance(step, StartInstance):
+            # The name may still belong to an instance the plan did not see (another key's): never two of one name.
+            if step.name not in self._instances:
+                self._start(step.name, wanted, None)
+        elif step.name in self._instances:
+            self._instances[step.name].stop(step.because)
+
+    def _start(self, name: str, wish: Workload, adopted: tuple[Record, Child] | None) -> None:
+        if self._tasks is None:
+            return
+        self._instances[name] = Instance(name, wish, self._tools, adopted)
+        self._tasks.start_soon(self._supervise, self._instances[name])
+
+    async def _supervise(self, instance: Instance) -> None:
+        await instance.run()
+        del self._instances[instance.name]
+        self._advance(instance.wish.key)
+        if not self._instances:
+            self._all_gone.set()
+
+    async def _keep_logs_small(self) -> None:
+        while True:
+            await anyio.sleep(self._rotate_every)
+            paths = [log_path(self._home, name) for name in self._instances]
+            if paths:
+                await self._threads.run(lambda paths=paths: self._rotate(paths))  # type: ignore[misc]
+
+    def _rotate(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            rotate(path, limit=self._log_limit, keep=self._log_files)
+
+    def _tell(self, news: News) -> None:
+        for listener in self._listeners:
+            listener(news)
+
+
+def _no_command(workload: Workload) -> str:
+    return (
+        f"{workload.key.name} is a container image ({workload.image or 'none given'}) without a command: the process "
+        "runtime cannot run containers; start the cloud with `aerekos up --runtime swarm`"
+    )

@@ -1,0 +1,81 @@
+"""Log files of instances: the last lines, and rotation.
+
+Rotation copies and truncates, because the writer holds the file open and knows nothing of us (it appends,
+so it goes on at the new end). Lines written between the copy and the truncation are lost: microseconds, rarely.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+_BLOCK = 64 * 1024
+_TAIL_BYTES = 4 * 1024 * 1024
+
+
+def log_path(home: Path, instance: str) -> Path:
+    """The current log file of that instance."""
+    return home / "logs" / "services" / f"{instance}.log"
+
+
+def logged_instances(home: Path, base: str) -> list[str]:
+    """Instances of that workload which ever wrote, by number."""
+    names = [path.stem for path in (home / "logs" / "services").glob(f"{base}-*.log")]
+    ours = [name for name in names if name[len(base) + 1 :].isdigit()]
+    return sorted(ours, key=lambda name: int(name.rpartition("-")[2]))
+
+
+def tail_of(path: Path, lines: int) -> list[str]:
+    """The last `lines` lines, oldest first; from the rotated file too when the current one has too few.
+
+    Reads at most 4 MiB per file, whatever the lines' length.
+    """
+    found = _last_lines(path, lines)
+    if len(found) < lines:
+        found = _last_lines(_old(path, 1), lines - len(found)) + found
+    return found
+
+
+def _last_lines(path: Path, lines: int) -> list[str]:
+    if lines <= 0:
+        return []
+    try:
+        with path.open("rb") as file:
+            content = _read_back(file.fileno(), lines)
+    except FileNotFoundError:
+        return []
+    return [line.decode(errors="replace") for line in content.splitlines()[-lines:]]
+
+
+def _read_back(file: int, lines: int) -> bytes:
+    at = os.fstat(file).st_size
+    blocks: list[bytes] = []
+    newlines = size = 0
+    while at > 0 and newlines <= lines and size < _TAIL_BYTES:
+        at = max(at - _BLOCK, 0) if at % _BLOCK == 0 else at - at % _BLOCK
+        block = os.pread(file, _BLOCK, at)
+        blocks.append(block)
+        newlines += block.count(b"\n")
+        size += len(block)
+    return b"".join(reversed(blocks))
+
+
+def rotate(path: Path, *, limit: int, keep: int) -> bool:
+    """Move the content to `<name>.1` (and older ones up to `keep`) when it has more than `limit` bytes."""
+    try:
+        if path.stat().st_size <= limit:
+            return False
+    except FileNotFoundError:
+        return False
+    for number in range(keep - 1, 0, -1):
+        if _old(path, number).exists():
+            _old(path, number).replace(_old(path, number + 1))
+    if keep:
+        shutil.copyfile(path, _old(path, 1))
+    os.truncate(path, 0)
+    return True
+
+
+def _old(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")

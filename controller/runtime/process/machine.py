@@ -1,0 +1,138 @@
+"""The driver's one door to this machine's processes: spawn, adopt, discard. Tests pass a fake instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from controller.kit.threads import Threads
+from controller.runtime.driver import Workload
+from controller.runtime.process import records
+from controller.runtime.process.limiting import leave_cgroup
+from controller.runtime.process.logfiles import log_path
+from controller.runtime.process.planning import base_name
+from controller.runtime.process.processes import Exit, Process, boot_id, lives
+from controller.runtime.process.records import Record
+from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn
+
+_THREADS = 4
+
+
+class Child(Protocol):
+    """One running instance."""
+
+    pid: int
+
+    async def wait(self) -> Exit:
+        """Until it ends."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """To its whole group."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it without ending it."""
+        ...
+
+
+class Machine(Protocol):
+    """What supervision needs from the outside world."""
+
+    async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
+        """The child, its port (`port` if it is free) and what its limits lack. Raises SpawnFailed."""
+        ...
+
+    def adopt(self) -> list[tuple[Record, Child]]:
+        """What an earlier conductor started and still runs. Records of the dead are removed."""
+        ...
+
+    def release(self, port: int) -> None:
+        """That port's owner has ended."""
+        ...
+
+    def discard(self, instance: str) -> None:
+        """Nobody wants that instance any more: its record goes."""
+        ...
+
+    def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
+        """The complete environment of that instance."""
+        ...
+
+
+class LocalMachine:
+    """This machine, with everything below `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._ports = Ports()
+        # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
+        self._threads = Threads(_THREADS)
+
+    async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
+        try:
+            port = self._ports.take(port)
+        except OSError as refused:
+            raise SpawnFailed(f"no free port: {refused}") from refused
+        try:
+            process, lacking = await self._threads.run(
+                lambda: spawn(self._launch(wish, instance, port), self._remember(wish, instance, port, now))
+            )
+        except BaseException:
+            self._ports.give_back(port)
+            raise
+        return process, port, lacking
+
+    def adopt(self) -> list[tuple[Record, Child]]:
+        adopted: list[tuple[Record, Child]] = []
+        for record in records.read_all(self._home):
+            process = _held(record)
+            if process is None:
+                records.remove(self._home, record.instance)
+            else:
+                self._ports.note(record.port)
+                adopted.append((record, process))
+        return adopted
+
+    def release(self, port: int) -> None:
+        self._ports.give_back(port)
+
+    def discard(self, instance: str) -> None:
+        records.remove(self._home, instance)
+        leave_cgroup(instance)
+
+    def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
+        return environment(wish.env, instance=instance, port=port, data=self._data(wish))
+
+    def _data(self, wish: Workload) -> Path:
+        return self._home / "data" / base_name(wish.key)
+
+    def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
+        return Launch(
+            instance=instance,
+            command=wish.command,
+            env=self.env(wish, instance, port),
+            log=log_path(self._home, instance),
+            data=self._data(wish),
+            limits=wish.limits,
+        )
+
+    def _remember(self, wish: Workload, instance: str, port: int, now: datetime) -> Callable[[int, int], None]:
+        def remember(pid: int, ticks: int) -> None:
+            records.write(self._home, Record(instance, pid, ticks, boot_id(), port, now, wish))
+
+        return remember
+
+
+def _held(record: Record) -> Process | None:
+    try:
+        process = Process(record.pid)
+    except (ProcessLookupError, OverflowError):
+        return None
+    # Compared after the pidfd is open: from here on the number cannot pass to somebody else unnoticed.
+    if lives(record.pid, record.ticks):
+        return process
+    process.close()
+    return None

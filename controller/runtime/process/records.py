@@ -1,0 +1,89 @@
+"""One file per running instance: how a later conductor finds what an earlier one started.
+
+A record is on disk before the process may do anything (see spawning). It holds the whole wish, so that an
+adopted instance can be probed and restarted before the store was read. Readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from controller.kit.files import write_private
+from controller.runtime.driver import Limits, Workload
+from controller.runtime.process.processes import boot_id
+from crds.meta import ObjectKey
+from crds.probes import Probes
+
+
+@dataclass(frozen=True)
+class Record:
+    """`ticks`: when the process started, in clock ticks since boot; with `boot` it makes a pid unique."""
+
+    instance: str
+    pid: int
+    ticks: int
+    boot: str
+    port: int
+    started_at: datetime
+    wish: Workload
+
+
+def folder(home: Path) -> Path:
+    """Where the records live."""
+    return home / "run" / "instances"
+
+
+def write(home: Path, record: Record) -> None:
+    """Durably. Raises OSError."""
+    wish = asdict(record.wish) | {"key": list(record.wish.key), "probes": record.wish.probes.wire()}
+    wish["env"] = dict(record.wish.env)
+    content = asdict(record) | {"wish": wish, "started_at": record.started_at.isoformat()}
+    write_private(_path(home, record.instance), json.dumps(content, indent=1).encode())
+
+
+def remove(home: Path, instance: str) -> None:
+    """No error when there is none."""
+    _path(home, instance).unlink(missing_ok=True)
+
+
+def read_all(home: Path) -> list[Record]:
+    """Every record of this boot, by instance. Unreadable files and those of another boot are removed."""
+    found: dict[str, Record] = {}
+    for path in sorted(folder(home).glob("*.json")):
+        record = _read(path)
+        if record is None or record.boot != boot_id() or path != _path(home, record.instance):
+            path.unlink(missing_ok=True)
+        else:
+            found[record.instance] = record
+    return list(found.values())
+
+
+def _path(home: Path, instance: str) -> Path:
+    return folder(home) / f"{instance}.json"
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        content = json.loads(path.read_bytes())
+        return Record(
+            **content | {"started_at": datetime.fromisoformat(content["started_at"]), "wish": _wish(content["wish"])}
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _wish(content: dict[str, Any]) -> Workload:
+    return Workload(
+        **content
+        | {
+            "key": ObjectKey(*content["key"]),
+            "command": tuple(content["command"]),
+            "workers": tuple(content["workers"]),
+            "limits": Limits(**content["limits"]),
+            "probes": Probes.model_validate(content["probes"]),
+        }
+    )

@@ -1,0 +1,154 @@
+"""Starting a process so that no unrecorded orphan is possible.
+
+The child is born behind a gate: a shell that waits for one line on its standard input. We write the record
+durably, apply the limits, and only then open the gate; the shell becomes the command. If the conductor dies
+in between, or the record cannot be written, the gate closes unopened and the shell exits with 125.
+
+The child opens its own log file (append), so logging does not depend on the conductor's life.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.runtime.driver import Limits
+from controller.runtime.process.limiting import apply_limits
+from controller.runtime.process.processes import Process, start_ticks
+
+GATE = 'read -r go || exit 125; exec "$@" </dev/null'
+# What a service may need from the person's own environment; everything else comes from its workload.
+INHERITED = (
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE"
+)  # fmt: skip
+_PLACEHOLDER = re.compile(r"\{(port|address|data|instance)\}")
+Remember = Callable[[int, int], None]
+
+
+class SpawnFailed(Exception):
+    """It could not be started; nothing runs."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything one start needs. `env` is complete."""
+
+    instance: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    log: Path
+    data: Path
+    limits: Limits
+
+
+def environment(wanted: Mapping[str, str], *, instance: str, port: int, data: Path) -> dict[str, str]:
+    """The inherited minimum plus `wanted` with its four placeholders filled; other braces stay."""
+    values = {"port": str(port), "address": f"127.0.0.1:{port}", "data": str(data), "instance": instance}
+    own = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return own | {k: _PLACEHOLDER.sub(lambda found: values[found[1]], v) for k, v in wanted.items()}
+
+
+def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
+    """The running process and what its limits lack. `remember(pid, ticks)` must be durable when it returns.
+
+    Blocks for one fork and one fsync. Raises SpawnFailed.
+    """
+    if shutil.which(launch.command[0], path=launch.env.get("PATH")) is None:
+        raise SpawnFailed(f"no such command: {launch.command[0]}")
+    try:
+        launch.data.mkdir(parents=True, exist_ok=True)
+        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        return _through_the_gate(launch, remember)
+    except OSError as refused:
+        raise SpawnFailed(str(refused)) from refused
+
+
+def _through_the_gate(launch: Launch, remember: Remember) -> tuple[Process, str]:
+    inside, ours = os.pipe()
+    try:
+        try:
+            pid = _fork(launch, inside)
+        finally:
+            os.close(inside)
+        return _open_gate(pid, ours, launch, remember)
+    finally:
+        os.close(ours)
+
+
+def _fork(launch: Launch, gate: int) -> int:
+    appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        "/bin/sh",
+        ["/bin/sh", "-c", GATE, "sh", *launch.command],
+        dict(launch.env),
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, gate, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o640),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        # Python ignores these two; an ignored signal would stay ignored in the child.
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+    )
+
+
+def _open_gate(pid: int, ours: int, launch: Launch, remember: Remember) -> tuple[Process, str]:
+    try:
+        process = Process(pid)
+        remember(pid, start_ticks(pid) or 0)
+        lacking = apply_limits(pid, launch.instance, launch.limits)
+        os.write(ours, b"go\n")
+    except BaseException:
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    return process, lacking
+
+
+class Ports:
+    """Free loopback ports, none given twice while it is in use."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+
+    def take(self, preferred: int = 0) -> int:
+        """`preferred` if it is free, otherwise any. Raises OSError when the machine has none left."""
+        if preferred and preferred not in self._taken and _is_free(preferred):
+            self._taken.add(preferred)
+            return preferred
+        while (port := _any_free()) in self._taken:
+            pass
+        self._taken.add(port)
+        return port
+
+    def note(self, port: int) -> None:
+        """An adopted instance already listens there."""
+        self._taken.add(port)
+
+    def give_back(self, port: int) -> None:
+        """Nobody listens there any more."""
+        self._taken.discard(port)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As a server would: connections that linger from the predecessor do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _any_free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
