@@ -1,4 +1,4 @@
-"""KMS operations about aliases. An alias is a KeyAlias resource; its AWS name may hold what a resource name may not."""
+"""KMS operations about aliases. An alias is a KeyAlias resource that remembers what AWS calls it."""
 
 from __future__ import annotations
 
@@ -56,10 +56,9 @@ class AliasOperations:
     async def list_aliases(self, call: Call, request: Json) -> Json:
         await self._powers.may_list(call, KEY_ALIAS)
         target = await self._resolver.find(call, request["KeyId"]) if request.get("KeyId") else None
-        rows = []
-        for alias in self._keyring.aliases.all(call.namespace):
-            if target is None or alias.spec.key == target.key.metadata.name:
-                rows.append(await self._row(call, alias))
+        name = target.key.metadata.name if target else None
+        chosen = [each for each in self._keyring.aliases.all(call.namespace) if name in (None, each.spec.key)]
+        rows = [await self._row(call, alias) for alias in chosen]
         answer = page(rows, "AliasName", request, 50)
         return {"Aliases": answer.pop("items"), **answer}
 

@@ -1,0 +1,83 @@
+"""The Key reconciler on resources in memory: material, rotation, deletion."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from crds.errors import NotFound
+from services.key_manager.key import KeyReconciler
+from services.key_manager.kinds import KEY, KEY_MATERIAL, Key, KeySpec
+from services.sdk.loop import Outcome, World
+from services.sdk.testing import FakeConductor, MemoryResources, fake_instance
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+
+class Room:
+    def __init__(self, folder: Path) -> None:
+        self.clock = Hand()
+        self.resources = MemoryResources(self.clock)
+        conductor = FakeConductor(self.clock)
+        instance = fake_instance("key_manager", folder, conductor, self.resources, {"root-key": bytes(32)})
+        self.reconciler = KeyReconciler(instance)
+        self.world = World(self.resources, cast(Any, None), self.clock, cast(Any, None))
+
+    async def look(self, name: str) -> tuple[Key, Outcome]:
+        key = await self.resources.get(KEY, name)
+        return key, await self.reconciler.reconcile(key, self.world)
+
+    async def versions(self) -> list[int]:
+        return sorted(each.spec.version for each in (await self.resources.list(KEY_MATERIAL)).items)
+
+
+def in_room(folder: Path, story: Callable[[Room], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await story(Room(folder))
+
+    asyncio.run(main())
+
+
+def test_material_is_made_once_and_rotated_when_due(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.resources.create(KEY, KEY.new("payments", spec=KeySpec(rotate_every=30)))
+        key, outcome = await room.look("payments")
+        assert (key.status.current_version, key.status.key_state) == (1, "Enabled")
+        assert outcome.look_again_after == 86400
+        await room.look("payments")
+        assert await room.versions() == [1]
+        room.clock.moment += timedelta(days=30)
+        key, _ = await room.look("payments")
+        assert (key.status.current_version, await room.versions()) == (2, [1, 2])
+        assert key.status.next_rotation_at == room.clock.moment + timedelta(days=30)
+
+    in_room(tmp_path, story)
+
+
+def test_a_key_is_deleted_at_its_date_and_not_before(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        date = room.clock.now() + timedelta(days=7)
+        await room.resources.create(KEY, KEY.new("old", spec=KeySpec(deletion_date=date)))
+        key, _ = await room.look("old")
+        assert key.status.key_state == "PendingDeletion"
+        room.clock.moment = date
+        await room.look("old")
+        with pytest.raises(NotFound):
+            await room.resources.get(KEY, "old")
+
+    in_room(tmp_path, story)

@@ -1,0 +1,348 @@
+"""A whole managed service in a test: real HTTP on loopback, real AWS clients, a conductor made of memory.
+
+    with serving("key_manager", secrets={"root-key": bytes(32)}) as house:
+        kms = house.boto3_client("kms")
+
+`house.conductor` knows users and answers reviews (`refuse`), `house.resources` are the resources. No sleeping:
+`serving` returns when the door is open and the caches are filled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets as random_secrets
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import httpx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jose import jwk, jwt
+
+from controller.kit.clock import Clock, SystemClock
+from controller.resources.client import ChangeType, Listing, Propagation, Seen
+from controller.resources.patching import merge_patch
+from crds.errors import AlreadyExists, Conflict, not_found
+from crds.kind import Kind, Manifest
+from services.sdk.app import Asgi, Receive, Scope, Send
+from services.sdk.aws.sigv4 import derive_key
+from services.sdk.discovery import managed_service
+from services.sdk.identity import ALGORITHM, GATEWAY, ISSUER
+from services.sdk.instance import Instance
+from services.sdk.run import Server, load, server_for
+
+M = TypeVar("M", bound=Manifest)
+
+
+@dataclass
+class MemoryResources:
+    """The Resources protocol over a dict. One revision for all; watches are queues. Not for other threads."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    revision: int = 0
+    items: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    watchers: list[tuple[str, asyncio.Queue[tuple[ChangeType, dict[str, Any]]]]] = field(default_factory=list)
+
+    async def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M:
+        return kind.parse(self._body(kind, name, namespace))
+
+    async def list(
+        self, kind: Kind[M], namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Listing[M]:
+        found = [
+            kind.parse(body)
+            for (plural, where, _), body in self.items.items()
+            if plural == kind.plural and namespace in (None, where)
+        ]
+        return Listing(found, self.revision)
+
+    @asynccontextmanager
+    async def watch(
+        self, kind: Kind[M], *, after: int, namespace: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Seen[M]]]:
+        queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]] = asyncio.Queue()
+        self.watchers.append((kind.plural, queue))
+        try:
+            yield _steps(kind, queue)
+        finally:
+            self.watchers.remove((kind.plural, queue))
+
+    async def create(self, kind: Kind[M], resource: M) -> M:
+        place = self._place(kind, resource.metadata.name, resource.metadata.namespace)
+        if place in self.items:
+            raise AlreadyExists(f'{kind.resource} "{resource.metadata.name}" already exists')
+        body = {**resource.wire(), "apiVersion": kind.api_version, "kind": kind.name}
+        now = self.clock.now().replace(microsecond=0).isoformat().replace("+00:00", "Z")
+        made = {"uid": str(uuid.uuid4()), "creationTimestamp": now, "generation": 1}
+        body["metadata"] = {**body["metadata"], **made, **({"namespace": place[1]} if place[1] else {})}
+        return kind.parse(self._write("ADDED", place, body))
+
+    async def replace(self, kind: Kind[M], resource: M) -> M:
+        here = self._body(kind, resource.metadata.name, resource.metadata.namespace)
+        if here["metadata"]["resourceVersion"] != resource.metadata.resource_version:
+            raise Conflict(f"{resource.metadata.name} changed since it was read")
+        place = self._place(kind, resource.metadata.name, resource.metadata.namespace)
+        return kind.parse(self._write("MODIFIED", place, resource.wire()))
+
+    async def patch(
+        self,
+        kind: Kind[M],
+        name: str,
+        patch: dict[str, Any],
+        namespace: str | None = None,
+        *,
+        subresource: Literal["", "status"] = "",
+    ) -> M:
+        here = self._body(kind, name, namespace)
+        expected = (patch.get("metadata") or {}).get("resourceVersion")
+        if expected and expected != here["metadata"]["resourceVersion"]:
+            raise Conflict(f"{name} changed since it was read")
+        merged = merge_patch(here, patch)
+        kind.parse(merged)
+        return kind.parse(self._write("MODIFIED", self._place(kind, name, namespace), merged))
+
+    async def delete(
+        self,
+        kind: Kind[M],
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        propagation: Propagation = "Background",
+    ) -> None:
+        body = self._body(kind, name, namespace)
+        if uid and body["metadata"]["uid"] != uid:
+            raise Conflict(f"{name} is another one by now")
+        place = self._place(kind, name, namespace)
+        self._write("DELETED", place, body)
+        del self.items[place]
+
+    def _place(self, kind: Kind[Any], name: str, namespace: str | None) -> tuple[str, str, str]:
+        return kind.plural, (namespace or "default") if kind.namespaced else "", name
+
+    def _body(self, kind: Kind[Any], name: str, namespace: str | None) -> dict[str, Any]:
+        body = self.items.get(self._place(kind, name, namespace))
+        if body is None:
+            raise not_found(kind.key(name, namespace))
+        return body
+
+    def _write(self, change: ChangeType, place: tuple[str, str, str], body: dict[str, Any]) -> dict[str, Any]:
+        self.revision += 1
+        body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
+        self.items[place] = body
+        for plural, queue in self.watchers:
+            if plural == place[0]:
+                queue.put_nowait((change, body))
+        return body
+
+
+async def _steps(
+    kind: Kind[M], queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]]
+) -> AsyncIterator[Seen[M]]:
+    while True:
+        change, body = await queue.get()
+        yield Seen(change, kind.parse(body), int(body["metadata"]["resourceVersion"]))
+
+
+@dataclass
+class User:
+    """Somebody with an AWS key pair."""
+
+    name: str = "admin"
+    groups: tuple[str, ...] = ("aerekos:admin",)
+    namespace: str = "default"
+    access_key: str = "AKIATESTTESTTESTTEST"
+    secret: str = "test-secret-key"  # noqa: S105 - tests only
+
+
+class FakeConductor:
+    """Signs identities, hands out signing keys, answers reviews: everything allowed but what `refuse` names."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.users = {User().access_key: User()}
+        self.refused: set[tuple[str, str]] = set()
+        private = ec.generate_private_key(ec.SECP256R1())
+        self._pem = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+        public = jwk.construct(self._pem, ALGORITHM).public_key().to_dict()
+        self._jwks = {"keys": [{**_text(public), "kid": "test"}]}
+
+    def add(self, user: User) -> User:
+        """Make `user` known by its access key."""
+        self.users[user.access_key] = user
+        return user
+
+    def refuse(self, user: str, verb: str) -> None:
+        """That user may not do that, to anything."""
+        self.refused.add((user, verb))
+
+    def token(self, sub: str, audience: str, **claims: Any) -> str:
+        """An identity, valid for a minute unless claims say otherwise."""
+        now = self.clock.now()
+        base = {"iss": ISSUER, "sub": sub, "groups": [], "aud": audience, "ns": "default"}
+        times = {"iat": int(now.timestamp()), "exp": int((now + timedelta(minutes=1)).timestamp())}
+        signed: str = jwt.encode({**base, **times, **claims}, self._pem, ALGORITHM, headers={"kid": "test"})
+        return signed
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """What `httpx.MockTransport` asks."""
+        path = request.url.path
+        body = json.loads(request.content or b"{}")
+        if path == "/auth/jwks":
+            return httpx.Response(200, json=self._jwks)
+        if path == "/auth/signing-keys":
+            return self._signing_key(body)
+        if path.endswith("/subjectaccessreviews"):
+            spec = body["spec"]
+            allowed = (spec["user"], spec["resourceAttributes"]["verb"]) not in self.refused
+            return httpx.Response(201, json={"status": {"allowed": allowed}})
+        return httpx.Response(404, json={"kind": "Status", "reason": "NotFound", "message": path})
+
+    def _signing_key(self, wanted: dict[str, str]) -> httpx.Response:
+        user = self.users.get(wanted["accessKeyId"])
+        if user is None:
+            return httpx.Response(
+                404, json={"kind": "Status", "reason": "NotFound", "message": "unknown key"}
+            )
+        key = derive_key(user.secret, wanted["date"], wanted["region"], wanted["service"])
+        answer = {"signingKey": base64.b64encode(key).decode(), "user": user.name, "groups": user.groups}
+        return httpx.Response(200, json={**answer, "namespace": user.namespace, "expiresIn": 60})
+
+
+def fake_instance(
+    service: str,
+    folder: Path,
+    conductor: FakeConductor,
+    resources: MemoryResources,
+    secrets: Mapping[str, bytes] | None = None,
+) -> Instance:
+    """An instance that talks to the fakes. Impersonation is not checked here."""
+    paths = {}
+    for name, content in (secrets or {}).items():
+        paths[name] = folder / name
+        paths[name].write_bytes(content)
+    return Instance(
+        name=f"{service.replace('_', '-')}-0",
+        service=service,
+        host="127.0.0.1",
+        port=0,
+        data=folder,
+        api="http://conductor",
+        client=httpx.AsyncClient(
+            base_url="http://conductor", transport=httpx.MockTransport(conductor.answer)
+        ),
+        secrets=paths,
+        clock=conductor.clock,
+        make_resources=lambda caller: resources,
+    )
+
+
+@dataclass
+class House:
+    """A running service."""
+
+    url: str
+    conductor: FakeConductor
+    resources: MemoryResources
+    instance: Instance
+    loop: asyncio.AbstractEventLoop
+
+    def boto3_client(self, service: str, user: User | None = None, **options: Any) -> Any:
+        """A real client that signs as `user`, without retries."""
+        import boto3
+        from botocore.config import Config
+
+        who = user or User()
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=who.access_key,
+            aws_secret_access_key=who.secret,
+            config=Config(retries={"total_max_attempts": 1}, **options),
+        )
+
+    def run(self, work: Any) -> Any:
+        """The result of a coroutine, run in the service's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+@contextmanager
+def serving(
+    service: str, *, secrets: Mapping[str, bytes] | None = None, clock: Clock | None = None
+) -> Iterator[House]:
+    """That managed service on a free loopback port, behind a gateway that adds identities."""
+    manifest = managed_service(service)
+    if manifest is None:
+        raise LookupError(service)
+    conductor = FakeConductor(clock)
+    started: list[House | BaseException] = []
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def main() -> None:
+        resources = MemoryResources(conductor.clock)
+        with tempfile.TemporaryDirectory() as folder:
+            instance = fake_instance(service, Path(folder), conductor, resources, secrets)
+            server = server_for(_gateway(load(manifest.app)(instance), conductor, instance), "127.0.0.1", 0)
+            task = asyncio.create_task(_serve(server))
+            while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
+                await asyncio.sleep(0.001)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            loop = asyncio.get_running_loop()
+            started.append(House(f"http://127.0.0.1:{port}", conductor, resources, instance, loop))
+            ready.set()
+            await stop.wait()
+            server.should_exit = True
+            await task
+
+    def thread() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            started.append(error)
+            ready.set()
+
+    runner = threading.Thread(target=thread, name=f"serving {service}", daemon=True)
+    runner.start()
+    ready.wait(30)
+    if not started or isinstance(started[0], BaseException):
+        raise RuntimeError(f"{service} did not start") from (started[0] if started else None)  # type: ignore[misc]
+    try:
+        yield started[0]
+    finally:
+        started[0].loop.call_soon_threadsafe(stop.set)
+        runner.join(15)
+
+
+async def _serve(server: Server) -> None:
+    await server.serve()
+
+
+def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance) -> Asgi:
+    """Adds `X-Aerekos-Identity` of the gateway to requests that bring none, except the service's own three paths."""
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        signed = scope["type"] == "http" and scope["path"] not in ("/health", "/ready", "/metrics")
+        if signed and b"x-aerekos-identity" not in dict(scope["headers"]):
+            token = conductor.token(GATEWAY, instance.service_name, jti=random_secrets.token_hex(4))
+            scope["headers"] = [*scope["headers"], (b"x-aerekos-identity", token.encode())]
+        await app(scope, receive, send)
+
+    return door
+
+
+def _text(fields: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: value.decode() if isinstance(value, bytes) else str(value) for name, value in fields.items()
+    }
