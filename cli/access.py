@@ -128,6 +128,4 @@ def set_password(api: Api, user: dict[str, Any], password: str) -> None:
 
 def _require_good(password: str) -> None:
     if len(password) < _SHORTEST_PASSWORD:
-        raise Misuse(
-            f"the password is shorter than {_SHORTEST_PASSWORD} characters", hint="take a longer one"
-        )
+        raise Misuse(f"the password is shorter than {_SHORTEST_PASSWORD} characters", hint="take a longer one")

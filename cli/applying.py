@@ -120,9 +120,7 @@ def delete_all(
     if wait:
         _wait_until_gone(api, asked, timeout)
     if failed:
-        raise CliError(
-            f"{failed} of {len(targets)} could not be deleted", hint="see them: aerekos get KIND -A"
-        )
+        raise CliError(f"{failed} of {len(targets)} could not be deleted", hint="see them: aerekos get KIND -A")
 
 
 def _uid(resource: dict[str, dict[str, str]]) -> str | None:

@@ -90,9 +90,7 @@ def create_user(
     roles: Annotated[
         list[str] | None, typer.Option("--role", help="admin, editor or viewer; repeat for more.")
     ] = None,
-    namespace: Annotated[
-        str, typer.Option("-n", "--namespace", help="Where their AWS calls land.")
-    ] = "default",
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Where their AWS calls land.")] = "default",
     password_stdin: FromStdin = False,
 ) -> None:
     """Make a user; asks for the password."""

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from cli.connecting import Api
     from cli.getting import Wanted
 
-Namespace = Annotated[
-    str | None, typer.Option("-n", "--namespace", help="Namespace; default when not given.")
-]
+Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace; default when not given.")]
 Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="In all namespaces.")]
 Kind = Annotated[str, typer.Argument(help="e.g. services, keys, buckets, workers; several with commas; all.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names; all of the kind when not given.")]
@@ -86,9 +84,7 @@ def describe(
 def apply(
     files: Files = None,
     namespace: Namespace = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Let the cloud check it, change nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Let the cloud check it, change nothing.")] = False,
 ) -> None:
     """Make it so: create what is missing, change what differs, leave the rest alone."""
     from cli import applying, connecting, documents
@@ -108,9 +104,7 @@ def delete(
     files: Files = None,
     namespace: Namespace = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Come back when it is gone.")] = True,
-    ignore_missing: Annotated[
-        bool, typer.Option("--ignore-not-found", help="What is gone is no error.")
-    ] = False,
+    ignore_missing: Annotated[bool, typer.Option("--ignore-not-found", help="What is gone is no error.")] = False,
     timeout: Timeout = 60.0,
 ) -> None:
     """Delete resources by name, or those that files name."""

@@ -28,9 +28,7 @@ def page(resource: dict[str, Any], kind: str, events: list[dict[str, Any]]) -> s
     if meta.get("namespace"):
         lines.append(f"Namespace:  {meta['namespace']}")
     lines += _pairs("Labels", meta.get("labels"))
-    lines += _pairs(
-        "Annotations", {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED}
-    )
+    lines += _pairs("Annotations", {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED})
     sections = {
         "Metadata": {key: value for key, value in meta.items() if key not in _HIDDEN},
         **{title(key): value for key, value in resource.items() if key not in _OWN},

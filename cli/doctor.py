@@ -56,9 +56,7 @@ def _home(settings: Settings) -> Iterator[Finding]:
     elif os.access(home, os.R_OK | os.W_OK | os.X_OK):
         yield Finding("ok", "home", str(home))
     else:
-        yield Finding(
-            "fail", "home", f"cannot write to {home}", f"chown or chmod {home}, or set AEREKOS_HOME"
-        )
+        yield Finding("fail", "home", f"cannot write to {home}", f"chown or chmod {home}, or set AEREKOS_HOME")
     private = settings.home / "secrets"
     if private.exists() and private.stat().st_mode & 0o077:
         yield Finding("fail", "secrets", f"{private} can be read by others", f"chmod 700 {private}")
@@ -71,9 +69,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     if free < _LEAST_DISK:
         yield Finding("fail", "disk", text, fix)
     else:
-        yield Finding(
-            "warn" if free < _LITTLE_DISK else "ok", "disk", text, fix if free < _LITTLE_DISK else ""
-        )
+        yield Finding("warn" if free < _LITTLE_DISK else "ok", "disk", text, fix if free < _LITTLE_DISK else "")
 
 
 def _conductor(settings: Settings) -> Iterator[Finding]:
@@ -98,9 +94,7 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
         except (OSError, ValueError) as error:
             yield Finding("fail", f"{name}.crt", str(error), f"move {file} away, aerekos down, aerekos up")
             continue
-        yield _dated(
-            name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.now(UTC)
-        )
+        yield _dated(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.now(UTC))
 
 
 def _dated(name: str, begin: datetime, end: datetime, now: datetime) -> Finding:
@@ -110,9 +104,7 @@ def _dated(name: str, begin: datetime, end: datetime, now: datetime) -> Finding:
             "fail", f"{name}.crt", f"valid only from {begin:%Y-%m-%d %H:%M} UTC", "set this machine's clock"
         )
     if now > end:
-        return Finding(
-            "fail", f"{name}.crt", f"expired {end:%Y-%m-%d}", "aerekos down, aerekos up makes a new one"
-        )
+        return Finding("fail", f"{name}.crt", f"expired {end:%Y-%m-%d}", "aerekos down, aerekos up makes a new one")
     soon = end - now < timedelta(days=30)
     return Finding("warn" if soon else "ok", f"{name}.crt", text, "restart renews it" if soon else "")
 
@@ -149,9 +141,7 @@ def _service(seen: dict[str, object]) -> Finding:
     if seen["isReady"] or not seen["wanted"]:
         return Finding("ok", about, str(seen["phase"]))
     why = str(seen["because"] or seen["phase"])
-    return Finding(
-        "fail", about, why, f"aerekos logs {seen['name']}; aerekos describe service {seen['name']}"
-    )
+    return Finding("fail", about, why, f"aerekos logs {seen['name']}; aerekos describe service {seen['name']}")
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:

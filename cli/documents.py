@@ -40,9 +40,7 @@ def read_all(sources: list[str]) -> list[Document]:
     if faults:
         raise Misuse("\n".join(faults), hint="correct these; nothing was sent")
     if not found:
-        raise Misuse(
-            f"no manifest in {', '.join(sources)}", hint="give a .yaml or .json file, a folder, or -"
-        )
+        raise Misuse(f"no manifest in {', '.join(sources)}", hint="give a .yaml or .json file, a folder, or -")
     return [Document(each.where, each.body) for each in found]
 
 

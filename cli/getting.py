@@ -89,9 +89,7 @@ def _show_table(api: Api, wanted: Wanted) -> None:
     answers = list(_tables(api, wanted))
     rows = [row for answer in answers for row in answer.get("rows") or ()]
     if not rows:
-        complain(
-            f"no {wanted.kind.plural} {'here' if wanted.namespace is None else f'in {wanted.namespace}'}"
-        )
+        complain(f"no {wanted.kind.plural} {'here' if wanted.namespace is None else f'in {wanted.namespace}'}")
         return
     say(_view(answers[0], wanted).draw(rows))
 
@@ -159,9 +157,7 @@ class Printer:
         path = wanted.kind.path(wanted.namespace)
         params = dict(wanted.params)
         if wanted.names:
-            params["fieldSelector"] = ",".join(
-                [*filter(None, [wanted.fields]), f"metadata.name={wanted.names[0]}"]
-            )
+            params["fieldSelector"] = ",".join([*filter(None, [wanted.fields]), f"metadata.name={wanted.names[0]}"])
         listing = api.get(path, params=params, headers=wanted.headers)
         if wanted.as_table:
             self.show({"type": "ADDED", "object": listing})

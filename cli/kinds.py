@@ -48,9 +48,7 @@ class Kinds:
     """All kinds one cloud serves. Ours come before those of Kubernetes's own groups."""
 
     def __init__(self, served: Iterable[Served]) -> None:
-        self._served = sorted(
-            served, key=lambda each: (each.group != "aerekos.cloud", each.group, each.plural)
-        )
+        self._served = sorted(served, key=lambda each: (each.group != "aerekos.cloud", each.group, each.plural))
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served)
@@ -59,9 +57,7 @@ class Kinds:
         """The kind a person means by `services`, `asvc`, `Service` or `services.aerekos.cloud`. Raises Misuse."""
         found = next((each for each in self if each.is_called(word)), None)
         if found is None:
-            raise Misuse(
-                f'no kind is called "{word}"', hint=f"one of: {', '.join(each.plural for each in self)}"
-            )
+            raise Misuse(f'no kind is called "{word}"', hint=f"one of: {', '.join(each.plural for each in self)}")
         return found
 
     def meant(self, words: str) -> list[Served]:

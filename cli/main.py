@@ -35,9 +35,7 @@ Output = Annotated[str, typer.Option("-o", "--output", help="table, json or yaml
 
 @app.command()
 def up(
-    foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay here, for systemd and containers.")
-    ] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay here, for systemd and containers.")] = False,
     home: Home = None,
     port: Port = None,
     runtime: Runtime = None,

@@ -81,9 +81,7 @@ def _alike(wanted: Any, live: Any) -> bool:
 def _covers(wanted: Any, live: Any) -> bool:
     """Whether `live` says everything `wanted` says: list items come back with defaults filled in."""
     if isinstance(wanted, dict) and isinstance(live, dict):
-        return all(
-            key in live and _covers(value, live[key]) for key, value in wanted.items() if value is not None
-        )
+        return all(key in live and _covers(value, live[key]) for key, value in wanted.items() if value is not None)
     return _alike(wanted, live)
 
 

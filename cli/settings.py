@@ -109,9 +109,7 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise Misuse(f"{file} cannot be read: {error.strerror}", hint=f"chmod u+r {file}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Misuse(
-            f"{file} is not valid TOML: {error}", hint="correct that line, or move the file away"
-        ) from error
+        raise Misuse(f"{file} is not valid TOML: {error}", hint="correct that line, or move the file away") from error
 
 
 def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
@@ -139,9 +137,7 @@ def _with(settings: Settings, key: str, value: object, where: str) -> Settings:
     """`settings` with one value changed, once it has been checked."""
     check = _CHECKS.get(key)
     if check is None:
-        raise Misuse(
-            f"{where}: unknown setting", hint=f"remove it; known settings: {', '.join(sorted(_CHECKS))}"
-        )
+        raise Misuse(f"{where}: unknown setting", hint=f"remove it; known settings: {', '.join(sorted(_CHECKS))}")
     return replace(settings, **{key: check(value, where)})
 
 
@@ -153,9 +149,7 @@ def _text(value: object, where: str) -> str:
 
 def _port(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
-        raise Misuse(
-            f"{where}: must be a port from 1 to 65535, not {value!r}", hint=f"use e.g. {DEFAULT_PORT}"
-        )
+        raise Misuse(f"{where}: must be a port from 1 to 65535, not {value!r}", hint=f"use e.g. {DEFAULT_PORT}")
     return value
 
 

@@ -43,6 +43,9 @@ def prepare_home(settings: Settings) -> None:
     try:
         for folder in (settings.home, settings.log_file.parent, settings.run):
             folder.mkdir(parents=True, exist_ok=True)
+        for private in ("secrets", "credentials"):
+            (settings.home / private).mkdir(exist_ok=True)
+            (settings.home / private).chmod(0o700)
         probe = settings.home / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()

@@ -12,7 +12,10 @@ _GROUP = "/apis/aerekos.cloud/v1"
 
 
 def look(api: Api) -> dict[str, Any]:
-    """What `-o json` prints. `ready` is true when every worker and every enabled service is."""
+    """What `-o json` prints. `ready`: a worker and every managed service that is switched on are.
+
+    Containers of people do not count: one that cannot start must not make the whole cloud look broken.
+    """
     leases = {each["worker"]: each for each in _leases(api)}
     workers = [_worker(each, leases) for each in api.get(f"{_GROUP}/workers")["items"]]
     services = [_service(each) for each in api.get(f"{_GROUP}/services")["items"]]
@@ -34,7 +37,7 @@ def missing(seen: dict[str, Any]) -> str:
     if not seen["services"]:
         return "no service is known yet"
     for service in seen["services"]:
-        if service["wanted"] and not service["isReady"]:
+        if service["managed"] and service["wanted"] and not service["isReady"]:
             why = service["because"] or service["phase"] or "not seen yet"
             return f"{service['name']} is not ready: {why}"
     return ""
@@ -66,9 +69,7 @@ def render(seen: dict[str, Any]) -> str:
 
 
 def _named(service: dict[str, Any]) -> str:
-    return str(
-        service["name"] if service["namespace"] == "default" else f"{service['namespace']}/{service['name']}"
-    )
+    return str(service["name"] if service["namespace"] == "default" else f"{service['namespace']}/{service['name']}")
 
 
 def _worker(resource: dict[str, Any], leases: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +94,7 @@ def _service(resource: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": meta["name"],
         "namespace": meta.get("namespace", ""),
+        "managed": spec.get("managed", ""),
         "enabled": spec.get("enabled", True),
         "wanted": spec.get("replicas", 1) if spec.get("enabled", True) else 0,
         "isReady": fresh and condition(status, "Ready") == "True",

@@ -14,9 +14,7 @@ from cli.connecting import Api
 
 Handler = Callable[[httpx.Request], httpx.Response]
 DISCOVERY = {
-    "/apis": {
-        "groups": [{"name": "aerekos.cloud", "preferredVersion": {"groupVersion": "aerekos.cloud/v1"}}]
-    },
+    "/apis": {"groups": [{"name": "aerekos.cloud", "preferredVersion": {"groupVersion": "aerekos.cloud/v1"}}]},
     "/api/v1": {
         "groupVersion": "v1",
         "resources": [

@@ -100,9 +100,7 @@ def test_a_kind_answers_to_all_its_names(cloud: Cloud, word: str, capsys: pytest
     assert capsys.readouterr().out == "service/key-manager\n"
 
 
-def test_json_of_one_name_is_that_object(
-    cloud: Cloud, bucket: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_of_one_name_is_that_object(cloud: Cloud, bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(["apply", "-f", bucket])
     capsys.readouterr()
     assert run(["get", "bucket", "photos", "-o", "json"]) == 0

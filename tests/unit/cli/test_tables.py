@@ -15,10 +15,7 @@ ROW = {"cells": ["a", "1/1", "all well"], "object": {"metadata": {"name": "a", "
 
 
 def test_columns_line_up_and_no_line_ends_in_spaces() -> None:
-    assert (
-        grid(["NAME", "X"], [["long-name", 1], ["b", None]])
-        == "NAME        X\nlong-name   1\nb           <none>"
-    )
+    assert grid(["NAME", "X"], [["long-name", 1], ["b", None]]) == "NAME        X\nlong-name   1\nb           <none>"
 
 
 def test_a_line_break_in_a_value_stays_in_its_row() -> None:
