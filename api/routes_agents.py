@@ -45,7 +45,7 @@ class ServiceUsage(Model):
 
 class Beat(Model):
     usage: UsageTold = Field(default_factory=UsageTold)
-    addresses: list[Address] = Field(default_factory=list, max_length=64)
+    addresses: list[str] = Field(default_factory=list, max_length=64)
     services: dict[str, ServiceUsage] = Field(default_factory=dict)
 
 
@@ -80,7 +80,7 @@ def agent_routes(
     async def heartbeat(beat: Beat, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
         usage = Usage(**beat.usage.model_dump())
         services = {instance: each.model_dump() for instance, each in beat.services.items()}
-        leases.beat(name, usage, addresses=[each.address for each in beat.addresses], services=services)
+        leases.beat(name, usage, addresses=beat.addresses, services=services)
         known = registry.store.get(WORKER.key(name))
         registered = known is not None and "lastRegisteredAt" in known.object.get("status", {})
         return {"leaseSeconds": LEASE_SECONDS, "registered": registered}

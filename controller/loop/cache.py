@@ -38,9 +38,7 @@ def revision_of(resource: Manifest) -> int:
 class Cache(Generic[M]):
     """All resources of one kind. `synced` is set after the first listing."""
 
-    def __init__(
-        self, kind: Kind[M], resources: Resources, rng: random.Random, backoff: Backoff = RECONNECT
-    ) -> None:
+    def __init__(self, kind: Kind[M], resources: Resources, rng: random.Random, backoff: Backoff = RECONNECT) -> None:
         self.kind = kind
         self.synced = anyio.Event()
         self.revision: int | None = None

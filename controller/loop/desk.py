@@ -153,9 +153,7 @@ class Desk:
         """Whether a status was written; None when it should have been and could not."""
         if verdict.how == "overtaken" or look.hands_off:
             return False
-        is_new = (
-            verdicts.note(look.resource, verdict, self._world.clock.now()) if self.kind.has_status else True
-        )
+        is_new = verdicts.note(look.resource, verdict, self._world.clock.now()) if self.kind.has_status else True
         if verdict.failed and is_new:
             self._world.events.tell(look.resource, verdict.reason, verdict.message, warning=True)
         patch = verdicts.status_patch(look.before, look.resource.wire()) if self.kind.has_status else None

@@ -76,9 +76,7 @@ class Owned:
         if kind is None or (kind.namespaced and not namespace):
             return True
         try:
-            found: Manifest = await self._resources.get(
-                kind, owner.name, namespace if kind.namespaced else None
-            )
+            found: Manifest = await self._resources.get(kind, owner.name, namespace if kind.namespaced else None)
         except NotFound:
             return False
         return found.metadata.uid == owner.uid

@@ -154,16 +154,12 @@ class GarbageCollector:
     async def _delete_quietly(self, kind: Kind[Any], dependent: Manifest) -> None:
         meta = dependent.metadata
         try:
-            await self._resources.delete(
-                kind, meta.name, meta.namespace, uid=meta.uid, propagation="Foreground"
-            )
+            await self._resources.delete(kind, meta.name, meta.namespace, uid=meta.uid, propagation="Foreground")
         except NotFound:
             return
 
     def _has_other_owner(self, dependent: Manifest, owner: Manifest) -> bool:
-        others = [
-            each.uid for each in dependent.metadata.owner_references or [] if each.uid != owner.metadata.uid
-        ]
+        others = [each.uid for each in dependent.metadata.owner_references or [] if each.uid != owner.metadata.uid]
         return any(self._owners.lives(uid) for uid in others)
 
     async def _release(self, kind: Kind[Any], owner: Manifest, finalizer: str) -> None:

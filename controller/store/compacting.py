@@ -8,7 +8,6 @@ between two batches leaves no key with its middle missing.
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, exists, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from controller.kit.threads import ThreadDoor
 from controller.store.disk import Disk, read_hands
@@ -33,7 +32,7 @@ class Compacting:
             return 0
         try:
             return await self._run(keep_after)
-        except (SQLAlchemyError, OSError) as error:
+        except self._disk.errors as error:
             raise self._disk.broken("compact", error) from error
 
     async def _run(self, keep_after: int) -> int:

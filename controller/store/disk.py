@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, bindparam, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store import tables
+from controller.store.appending import Appending
 from controller.store.records import Record, StoreBroken
 from controller.store.tables import Hands, clock, heads, records
 from crds.meta import ObjectKey
 
 _KEY = ("api_group", "plural", "namespace", "name")
 _READ_HANDS = select(clock.c.revision, clock.c.compacted, clock.c.compacted_at)
-_MOVE_CLOCK = (
-    update(clock)
-    .where(clock.c.id == 1, clock.c.revision == bindparam("expected"))
-    .values(revision=bindparam("moved_to"))
-)
 _NEWS = select(records).where(records.c.revision > bindparam("known")).order_by(records.c.revision)
 _LIVING = select(records).join(heads, heads.c.revision == records.c.revision).where(heads.c.living)
 _GRAVES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(~heads.c.living)
@@ -36,8 +32,10 @@ class Disk:
         self.engine = engine
         self.name = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._writer: Connection | None = None
-        self._append = _Prepared(insert(records), engine)
-        self._move_heads = _Prepared(_upsert_heads(engine.dialect.name), engine)
+        self._appending = Appending(engine)
+        dbapi: Any = engine.dialect.dbapi
+        self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError)
+        """What may come out of any call here."""
 
     def create(self) -> None:
         """Make the tables and the clock row, if they are not there."""
@@ -49,16 +47,8 @@ class Disk:
     def append(self, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
         """Records base+1, base+2, ... on disk when it returns True. False, and nothing written, when
         somebody else has moved the clock. Raises what the driver raises."""
-        connection = self.writer()
         try:
-            with connection.begin() as transaction:
-                moved = connection.execute(_MOVE_CLOCK, {"expected": base, "moved_to": base + len(new)})
-                if moved.rowcount != 1:
-                    transaction.rollback()
-                    return False
-                self._append.many(connection, [_row(r, lock) for r, lock in zip(new, locks, strict=True)])
-                self._move_heads.many(connection, list({r.key: _head(r) for r in new}.values()))
-            return True
+            return self._appending.append(self.writer().connection, base, new, locks)
         except BaseException:
             self.drop_writer()
             raise
@@ -108,59 +98,12 @@ class Disk:
         self.engine.dispose()
 
 
-class _Prepared:
-    """A statement turned into SQL once: per row only the driver works, not SQLAlchemy."""
-
-    def __init__(self, statement: Any, engine: Engine) -> None:
-        compiled = statement.compile(dialect=engine.dialect)
-        self._sql = str(compiled)
-        self._order: list[str] | None = list(compiled.positiontup) if compiled.positional else None
-
-    def many(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
-        """Once for each row."""
-        if self._order is None:
-            connection.exec_driver_sql(self._sql, rows)
-        else:
-            connection.exec_driver_sql(self._sql, [tuple(row[name] for name in self._order) for row in rows])
-
-
 def read_hands(connection: Connection) -> Hands:
     """The clock row within that transaction. Raises StoreBroken when it is missing."""
     row = connection.execute(_READ_HANDS).first()
     if row is None:
         raise StoreBroken(f"{connection.engine.url.database} has no clock row: restore it from a backup")
     return Hands(*row)
-
-
-def _upsert_heads(dialect: str) -> Any:
-    new = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(heads)
-    values = {"revision": new.excluded.revision, "living": new.excluded.living}
-    return new.on_conflict_do_update(index_elements=list(_KEY), set_=values)
-
-
-def _row(record: Record, lock: int) -> dict[str, Any]:
-    return {
-        **record.key._asdict(),
-        "api_group": record.key.group,
-        "revision": record.revision,
-        "uid": record.uid,
-        "verb": record.verb,
-        "generation": record.generation,
-        "previous": lock,
-        "written_at": tables.to_microseconds(record.written_at),
-        "written_by": record.written_by,
-        "body": record.body,
-    }
-
-
-def _head(record: Record) -> dict[str, Any]:
-    key = record.key._asdict()
-    return {
-        **key,
-        "api_group": record.key.group,
-        "revision": record.revision,
-        "living": record.verb != "deleted",
-    }
 
 
 def _fix(cause: str) -> str:

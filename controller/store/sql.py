@@ -15,7 +15,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 
 from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
@@ -59,7 +58,7 @@ class SqlStore:
         try:
             await self._threads.run(self._disk.create)
             await self._writing.rebuild()
-        except (SQLAlchemyError, OSError) as error:
+        except self._disk.errors as error:
             await self._threads.run(self._disk.close)
             raise self._disk.broken("open", error) from error
 

@@ -14,6 +14,9 @@ PRAGMAS = (
     "PRAGMA busy_timeout=5000",
 )
 
+# At once: waiting for another process's write here is cheaper than failing in the middle.
+BEGIN_WRITING = "BEGIN IMMEDIATE"
+
 
 def prepare(engine: Engine) -> None:
     """Set the pragmas on every connection of that engine."""

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Sequence
 
 import anyio
-from sqlalchemy.exc import SQLAlchemyError
 
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
@@ -70,7 +69,7 @@ class Writing:
         batch = self._gather()
         try:
             await self._commit(batch)
-        except (SQLAlchemyError, OSError) as error:
+        except self._disk.errors as error:
             self._fail(batch, self._disk.broken("write", error))
         except BaseException as error:
             self._fail(batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known"))

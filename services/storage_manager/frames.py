@@ -137,7 +137,9 @@ def file_size(size: int) -> int:
 def spans(size: int, start: int, stop: int) -> Iterator[Span]:
     """The frames that hold plaintext bytes [start, stop) of a blob of `size` bytes."""
     end = frame_count(size) - 1
-    for index in range(start // FRAME, max(start, stop - 1) // FRAME + 1):
+    # An empty range still opens one frame, so that a damaged blob is noticed; at the very end that is the last one.
+    first = min(start // FRAME, end)
+    for index in range(first, max(first, (stop - 1) // FRAME) + 1):
         base = index * FRAME
         length = min(FRAME, size - base) + TAG
         yield Span(
@@ -145,6 +147,6 @@ def spans(size: int, start: int, stop: int) -> Iterator[Span]:
             index == end,
             HEADER + index * SEALED,
             length,
-            max(0, start - base),
+            min(FRAME, max(0, start - base)),
             min(FRAME, stop - base),
         )

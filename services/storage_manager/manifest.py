@@ -14,5 +14,5 @@ MANIFEST = ManagedService(
     speaks=("s3",),
     needs=("key_manager",),
     grants=(Grant("buckets", ("get", "list", "watch", "update", "patch")),),
-    starts_enabled=True,
+    starts_enabled=False,
 )

@@ -97,9 +97,7 @@ class House:
         await self.loop.run(task_status=task_status)
 
     async def lamp(self, name: str = "desk", kind: Kind[Any] = LAMP, **spec: Any) -> Lamp:
-        made: Lamp = await self.resources.create(
-            kind, kind.new(name, namespace="home", spec=LampSpec(**spec))
-        )
+        made: Lamp = await self.resources.create(kind, kind.new(name, namespace="home", spec=LampSpec(**spec)))
         return made
 
     async def seen(self, name: str = "desk") -> Lamp:

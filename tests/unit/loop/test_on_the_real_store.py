@@ -54,9 +54,7 @@ async def real(folder: Path, *reconcilers: Any) -> AsyncIterator[LocalResources]
     async with opened(f"sqlite:///{folder}/house.db", clock) as store:
         resources = LocalResources(Registry(store, CATALOG, clock), by="test")
         await resources.create(NAMESPACE, NAMESPACE.new("home"))
-        loop = Loop(
-            resources, clock, [NamespaceReconciler(CATALOG), *reconcilers], rng, backoff=Backoff(jitter=0)
-        )
+        loop = Loop(resources, clock, [NamespaceReconciler(CATALOG), *reconcilers], rng, backoff=Backoff(jitter=0))
         async with anyio.create_task_group() as tasks:
             await tasks.start(_run, loop)
             await tasks.start(_run, GarbageCollector(resources, CATALOG, clock, rng))
@@ -90,9 +88,7 @@ async def test_a_namespace_takes_its_contents_along(tmp_path: Path) -> None:
     async with real(tmp_path, lamps) as resources:
         lamp = await resources.create(LAMP, LAMP.new("desk", namespace="home"))
         bulb = BULB.new("bulb", namespace="home")
-        owner = OwnerReference(
-            api_version=lamp.api_version, kind=lamp.kind, name="desk", uid=lamp.metadata.uid or ""
-        )
+        owner = OwnerReference(api_version=lamp.api_version, kind=lamp.kind, name="desk", uid=lamp.metadata.uid or "")
         bulb.metadata.owner_references = [owner]
         await resources.create(BULB, bulb)
         await anyio.sleep(5)

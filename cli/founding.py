@@ -1,0 +1,77 @@
+"""What must exist before a cloud can work: the first namespaces, users and services. Safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from api.auth.accounts import Accounts
+from api.auth.passwords import one_time_password
+from cli.settings import SeededUser, Settings
+from controller.kit.files import write_private
+from controller.resources.registry import How, Registry
+from crds.errors import AlreadyExists
+from crds.kind import Kind
+from crds.kinds.namespace import NAMESPACE
+from crds.kinds.service import SERVICE
+from crds.kinds.user import CREDENTIAL, USER
+from crds.kinds.worker import WORKER
+from crds.managed import ManagedService
+
+FOUNDER = "system:conductor"
+NAMESPACES = ("default", "aerekos-system")
+_HOW = How(by=FOUNDER, validation="Strict")
+
+
+async def found(
+    settings: Settings,
+    registry: Registry,
+    accounts: Accounts,
+    services: Iterable[ManagedService],
+    worker: str,
+) -> None:
+    """Make what is missing. What exists stays as people have changed it."""
+    for name in NAMESPACES:
+        await _ensure(registry, NAMESPACE, "", {"metadata": {"name": name}})
+    await _ensure(registry, WORKER, "", {"metadata": {"name": worker}})
+    for user in settings.users:
+        await _seed(settings, user, registry, accounts)
+    # Only a cloud's first start chooses what runs: a Service somebody deleted stays deleted.
+    marker = settings.run / "founded"
+    if not marker.exists():
+        for service in services:
+            if service.starts_enabled:
+                body = {"metadata": {"name": service.service_name}, "spec": {"managed": service.name}}
+                await _ensure(registry, SERVICE, "default", body)
+        write_private(marker, b"")
+
+
+async def _seed(settings: Settings, user: SeededUser, registry: Registry, accounts: Accounts) -> None:
+    spec = {"roles": list(user.roles), "namespace": user.namespace, "displayName": user.display_name}
+    if user.namespace not in NAMESPACES:
+        await _ensure(registry, NAMESPACE, "", {"metadata": {"name": user.namespace}})
+    await _ensure(registry, USER, "", {"metadata": {"name": user.name}, "spec": spec})
+    if registry.store.get(CREDENTIAL.key(user.name)) is not None:
+        return
+    given = user.password or (settings.admin_password if "admin" in user.roles else None)
+    password = given or one_time_password()
+    if given is None:
+        # Written first: a password nobody was told would lock everybody out.
+        _note_first_login(settings.run / "first-login.json", user.name, password)
+    await accounts.set_password(user.name, password, one_time=given is None, by=FOUNDER)
+
+
+def _note_first_login(file: Path, username: str, password: str) -> None:
+    write_private(file, orjson.dumps({"username": username, "password": password}))
+
+
+async def _ensure(registry: Registry, kind: Kind[Any], namespace: str, body: dict[str, Any]) -> None:
+    if registry.store.get(kind.key(body["metadata"]["name"], namespace)) is not None:
+        return
+    try:
+        await registry.create(kind, namespace, body, _HOW)
+    except AlreadyExists:
+        return
