@@ -1,0 +1,117 @@
+"""Tokens renewed in time, identities verified, permissions remembered; and a start that is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from crds.errors import Forbidden, Unauthorized
+from services.sdk.authorizing import Authorizer
+from services.sdk.conductor import ServiceAuth
+from services.sdk.discovery import managed_service, managed_services
+from services.sdk.identity import Caller, Identities
+from services.sdk.resources import SystemClock
+from services.sdk.testing import FakeConductor
+
+
+class Hand(SystemClock):
+    moment = 0.0
+
+    def monotonic(self) -> float:
+        return self.moment
+
+
+def test_a_token_is_renewed_at_half_its_life_and_once_after_a_401(tmp_path: Path) -> None:
+    credential = tmp_path / "c.json"
+    credential.write_text('{"clientId": "a", "clientSecret": "b"}')
+    clock, issued = Hand(), [0]
+    accepted = {"t1", "t2"}
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            issued[0] += 1
+            return httpx.Response(200, json={"accessToken": f"t{issued[0]}", "expiresIn": 100})
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        return httpx.Response(200 if token in accepted else 401, text=token)
+
+    async def story() -> None:
+        auth = ServiceAuth("http://api", credential, clock)
+        transport = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(base_url="http://api", auth=auth, transport=transport) as client:
+            texts = [each.text for each in await asyncio.gather(*(client.get("/x") for _ in range(5)))]
+            assert texts == ["t1"] * 5
+            clock.moment = 50
+            assert (await client.get("/x")).text == "t2"
+            accepted.clear()
+            accepted.add("t3")
+            assert (await client.get("/x")).text == "t3"
+            accepted.clear()
+            assert (await client.get("/x")).status_code == 401
+            assert issued[0] == 4
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "claims", [{"aud": "other"}, {"iss": "somebody"}, {"exp": 1}], ids=["audience", "issuer", "expired"]
+)
+def test_identities_must_be_meant_for_us_and_fresh(claims: dict[str, Any]) -> None:
+    conductor = FakeConductor()
+
+    async def story() -> None:
+        asked = []
+
+        async def fetch() -> dict[str, Any]:
+            asked.append(1)
+            return dict((await conductor.answer(httpx.Request("GET", "http://x/auth/jwks"))).json())
+
+        identities = Identities(fetch, "key-manager", conductor.clock)
+        good = conductor.token("admin", "key-manager", groups=["aerekos:admin"], ns="team")
+        assert await identities.verify(good) == Caller("admin", ("aerekos:admin",), "team")
+        with pytest.raises(Unauthorized):
+            await identities.verify(conductor.token("admin", "key-manager", **claims))
+        with pytest.raises(Unauthorized):
+            await identities.verify(FakeConductor().token("admin", "key-manager") + "x")
+        assert len(asked) == 1
+
+    asyncio.run(story())
+
+
+def test_permissions_are_remembered_for_ten_seconds() -> None:
+    clock, allowed, asked = Hand(), [True], [0]
+
+    async def ask(review: dict[str, Any]) -> dict[str, Any]:
+        asked[0] += 1
+        return {"status": {"allowed": allowed[0]}}
+
+    async def story() -> None:
+        authorizer = Authorizer(ask, clock)
+        for _ in range(3):
+            await authorizer.require(Caller("a"), "use", "keys", name="k", namespace="default")
+        assert asked[0] == 1
+        allowed[0], clock.moment = False, 10
+        with pytest.raises(Forbidden, match='User "a" cannot use resource "keys"'):
+            await authorizer.require(Caller("a"), "use", "keys", name="k", namespace="default")
+
+    asyncio.run(story())
+
+
+def test_services_are_found_by_their_folder() -> None:
+    assert "key_manager" in [each.name for each in managed_services()]
+    assert managed_service("sdk") is None
+    assert managed_service("no_such_thing") is None
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, services.sdk.run, services.key_manager.app;"
+        "print([m for m in ('botocore', 'boto3', 'fastapi', 'sqlalchemy', 'docker') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
