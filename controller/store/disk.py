@@ -32,6 +32,7 @@ class Disk:
         self.engine = engine
         self.name = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._writer: Connection | None = None
+        self._closed = False
         self._appending = Appending(engine)
         dbapi: Any = engine.dialect.dbapi
         self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError)
@@ -54,7 +55,9 @@ class Disk:
             raise
 
     def writer(self) -> Connection:
-        """The connection for writing."""
+        """The connection for writing. Raises StoreBroken after `close`: compaction may still be at work."""
+        if self._closed:
+            raise StoreBroken(f"{self.name} is closed; open the store again")
         if self._writer is None:
             self._writer = self.engine.connect()
         return self._writer
@@ -92,6 +95,7 @@ class Disk:
 
     def close(self) -> None:
         """Let go of every connection and file."""
+        self._closed = True
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -23,7 +23,7 @@ from controller.store.compacting import Compacting
 from controller.store.disk import Disk
 from controller.store.history import History
 from controller.store.memory import RECENT, Memory
-from controller.store.records import Change, Follower, Record, Snapshot, Store
+from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken
 from controller.store.writing import Writing
 from crds.meta import ObjectKey
 
@@ -42,7 +42,10 @@ class SqlStore:
     """As `Store`."""
 
     def __init__(self, url: str, threads: ThreadDoor, clock: Clock, recent: int) -> None:
-        engine = create_engine(url)
+        if url in ("sqlite://", "sqlite:///:memory:"):
+            raise StoreBroken(f"{url} forgets everything; name a file, as in sqlite:////path/records.db")
+        # No limit of its own: the thread door already bounds how many read at once.
+        engine = create_engine(url, max_overflow=-1)
         if engine.dialect.name == "sqlite":
             sqlite.prepare(engine)
         self._threads = threads
@@ -88,7 +91,9 @@ class SqlStore:
         return self._follow((group, plural), namespace, after)
 
     @asynccontextmanager
-    async def _follow(self, kind: tuple[str, str], namespace: str | None, after: int) -> AsyncIterator[Follower]:
+    async def _follow(
+        self, kind: tuple[str, str], namespace: str | None, after: int
+    ) -> AsyncIterator[Follower]:
         follower = following.begin(self._following, kind, namespace, after)
         try:
             yield follower
@@ -114,5 +119,7 @@ class SqlStore:
         return await self._compacting.run(keep_after)
 
     async def close(self) -> None:
+        """As `Store.close`. Compaction ends at its next batch with StoreBroken."""
         await self._writing.close()
-        await self._threads.run(self._disk.close)
+        async with self._writing.disk_lock:
+            await self._threads.run(self._disk.close)

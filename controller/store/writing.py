@@ -72,7 +72,9 @@ class Writing:
         except self._disk.errors as error:
             self._fail(batch, self._disk.broken("write", error))
         except BaseException as error:
-            self._fail(batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known"))
+            self._fail(
+                batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known")
+            )
             raise
         finally:
             self._hand_over()

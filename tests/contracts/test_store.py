@@ -416,3 +416,32 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreBroken, match=r"nowhere/records\.db.*folder"):
         await open_store(f"sqlite:///{tmp_path}/nowhere/records.db", threads=Threads(2), clock=SystemClock())
+
+
+async def test_a_store_without_a_file_is_refused() -> None:
+    with pytest.raises(StoreBroken, match="name a file"):
+        await open_store("sqlite://", threads=Threads(2), clock=SystemClock())
+
+
+async def test_compaction_leaves_room_for_writers(store: Store) -> None:
+    for turn in range(60):
+        await store.write(
+            [Change(key(f"n{n}"), body("x"), head_of(store, f"n{n}")) for n in range(20)], by=f"{turn}"
+        )
+    gone: list[int] = []
+
+    async def compact() -> None:
+        gone.append(await store.compact(keep_after=1200))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(compact)
+        while not gone:
+            await put(store, key("meanwhile"))
+    assert gone == [1180]
+    assert store.revision > 1203
+    assert [h.record.revision for h in await history_of(store)] == list(range(1201, store.revision + 1))
+
+
+def head_of(store: Store, name: str) -> int:
+    head = store.get(key(name))
+    return head.revision if head else 0
