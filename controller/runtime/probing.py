@@ -108,7 +108,7 @@ class NetworkProber:
                 return None
         except TimeoutError:
             return f"no answer within {probe.timeout_seconds:g} s"
-        except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as refused:
+        except (OSError, ValueError, anyio.EndOfStream, anyio.BrokenResourceError) as refused:
             return _plainly(refused)
 
 

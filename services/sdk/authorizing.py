@@ -61,9 +61,7 @@ class Authorizer:
         return allowed
 
 
-def _review(
-    caller: Caller, verb: str, resource: str, group: str, name: str, namespace: str
-) -> dict[str, Any]:
+def _review(caller: Caller, verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, Any]:
     wanted = {"verb": verb, "group": group, "resource": resource, "name": name, "namespace": namespace}
     return {
         "apiVersion": "authorization.k8s.io/v1",

@@ -47,9 +47,7 @@ class ServiceAuth(httpx.Auth):
 
     async def _read(self, response: httpx.Response) -> None:
         if response.status_code != 200:
-            raise httpx.ConnectError(
-                f"no token for this service: the conductor answered {response.status_code}"
-            )
+            raise httpx.ConnectError(f"no token for this service: the conductor answered {response.status_code}")
         answer = response.json()
         self._token = str(answer["accessToken"])
         self._renew_at = self._clock.monotonic() + float(answer["expiresIn"]) / 2

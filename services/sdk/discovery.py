@@ -35,6 +35,4 @@ def managed_service(name: str) -> ManagedService | None:
 
 
 def _folders() -> list[str]:
-    return [
-        each.name for each in pkgutil.iter_modules(services.__path__) if each.ispkg and each.name != "sdk"
-    ]
+    return [each.name for each in pkgutil.iter_modules(services.__path__) if each.ispkg and each.name != "sdk"]

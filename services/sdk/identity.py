@@ -45,9 +45,7 @@ class Caller:
 class Identities:
     """Turns tokens into callers. `fetch_jwks` gets the conductor's JSON Web Key Set."""
 
-    def __init__(
-        self, fetch_jwks: Callable[[], Awaitable[dict[str, Any]]], audience: str, clock: Clock
-    ) -> None:
+    def __init__(self, fetch_jwks: Callable[[], Awaitable[dict[str, Any]]], audience: str, clock: Clock) -> None:
         self._fetch, self._audience, self._clock = fetch_jwks, audience, clock
         self._keys: dict[str, dict[str, Any]] = {}
         self._fetched_at = float("-inf")

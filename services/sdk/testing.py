@@ -145,9 +145,7 @@ class MemoryResources:
         return body
 
 
-async def _steps(
-    kind: Kind[M], queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]]
-) -> AsyncIterator[Seen[M]]:
+async def _steps(kind: Kind[M], queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]]) -> AsyncIterator[Seen[M]]:
     while True:
         change, body = await queue.get()
         yield Seen(change, kind.parse(body), int(body["metadata"]["resourceVersion"]))
@@ -212,9 +210,7 @@ class FakeConductor:
     def _signing_key(self, wanted: dict[str, str]) -> httpx.Response:
         user = self.users.get(wanted["accessKeyId"])
         if user is None:
-            return httpx.Response(
-                404, json={"kind": "Status", "reason": "NotFound", "message": "unknown key"}
-            )
+            return httpx.Response(404, json={"kind": "Status", "reason": "NotFound", "message": "unknown key"})
         key = derive_key(user.secret, wanted["date"], wanted["region"], wanted["service"])
         answer = {"signingKey": base64.b64encode(key).decode(), "user": user.name, "groups": user.groups}
         return httpx.Response(200, json={**answer, "namespace": user.namespace, "expiresIn": 60})
@@ -239,9 +235,7 @@ def fake_instance(
         port=0,
         data=folder,
         api="http://conductor",
-        client=httpx.AsyncClient(
-            base_url="http://conductor", transport=httpx.MockTransport(conductor.answer)
-        ),
+        client=httpx.AsyncClient(base_url="http://conductor", transport=httpx.MockTransport(conductor.answer)),
         secrets=paths,
         clock=conductor.clock,
         make_resources=lambda caller: resources,
@@ -343,6 +337,4 @@ def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance) -> Asgi:
 
 
 def _text(fields: dict[str, Any]) -> dict[str, str]:
-    return {
-        name: value.decode() if isinstance(value, bytes) else str(value) for name, value in fields.items()
-    }
+    return {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in fields.items()}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -180,7 +181,8 @@ class ProcessDriver:
 
     def _rotate(self, paths: Sequence[Path]) -> None:
         for path in paths:
-            rotate(path, limit=self._log_limit, keep=self._log_files)
+            with contextlib.suppress(OSError):  # the next round tries again; a log never ends the supervision
+                rotate(path, limit=self._log_limit, keep=self._log_files)
 
     def _tell(self, news: News) -> None:
         for listener in self._listeners:

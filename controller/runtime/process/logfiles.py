@@ -6,6 +6,7 @@ so it goes on at the new end). Lines written between the copy and the truncation
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -62,7 +63,10 @@ def _read_back(file: int, lines: int) -> bytes:
 
 
 def rotate(path: Path, *, limit: int, keep: int) -> bool:
-    """Move the content to `<name>.1` (and older ones up to `keep`) when it has more than `limit` bytes."""
+    """Move the content to `<name>.1` (and older ones up to `keep`) when it has more than `limit` bytes.
+
+    On a full disk the copy fails and the content is dropped: what bounds the logs must not need space.
+    """
     try:
         if path.stat().st_size <= limit:
             return False
@@ -72,7 +76,8 @@ def rotate(path: Path, *, limit: int, keep: int) -> bool:
         if _old(path, number).exists():
             _old(path, number).replace(_old(path, number + 1))
     if keep:
-        shutil.copyfile(path, _old(path, 1))
+        with contextlib.suppress(OSError):
+            shutil.copyfile(path, _old(path, 1))
     os.truncate(path, 0)
     return True
 

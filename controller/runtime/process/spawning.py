@@ -65,7 +65,7 @@ def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
         launch.data.mkdir(parents=True, exist_ok=True)
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         return _through_the_gate(launch, remember)
-    except OSError as refused:
+    except (OSError, ValueError) as refused:  # ValueError: a NUL in the command or the environment
         raise SpawnFailed(str(refused)) from refused
 
 

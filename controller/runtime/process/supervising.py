@@ -5,6 +5,8 @@ Its task is cancelled when the conductor goes; the process then stays and is ado
 - A crash is followed by a restart at once; the next ones wait 1, 2, 4 … 60 s, until it was ready for 60 s.
 - Until it was ready for the first time, a deadline of 30 s (plus its readiness probe's initial delay) rules;
   liveness is asked after that, and never before its own initial delay since the start.
+- An adopted process older than that deadline was ready before, and counts as ready until its probe says otherwise:
+  a new conductor must not take what it has not asked yet for broken.
 - A process that fails its liveness is killed, not asked: a hung or stopped one does not obey SIGTERM.
 """
 
@@ -52,6 +54,7 @@ class Life:
     env: dict[str, str]
     began: float
     first_ready: anyio.Event = field(default_factory=anyio.Event)
+    settled: bool = False
     killed_because: str = ""
 
 
@@ -66,7 +69,7 @@ class Instance:
         self._patience = tools.patience()
         self._pid = self._restarts = 0
         self._port = adopted[0].port if adopted else 0
-        self._message = ""
+        self._message = self._lacking = ""
         self._started_at: datetime | None = None
         self._down_since: float | None = None
 
@@ -121,17 +124,22 @@ class Instance:
         (record, child), self._adopted = self._adopted, None
         self._pid, self._started_at = child.pid, record.started_at
         age = (self._tools.clock.now() - record.started_at).total_seconds()
-        life = Life(child, self._env(), self._tools.clock.monotonic() - max(age, 0.0))
+        began = self._tools.clock.monotonic() - max(age, 0.0)
+        life = Life(child, self._env(), began, settled=age >= self._start_deadline())
+        if life.settled and not self._stopping.is_set():
+            life.first_ready.set()
+            self._patience.note_ready()
+            self._become("Ready", "")
         self._news("Adopted", f"{self.name} still runs (pid {child.pid}); it was not restarted")
         return life
 
     async def _start(self) -> Life:
         now = self._tools.clock.now()
         spawned = await self._tools.machine.spawn(self.wish, self.name, self._port, now)
-        child, self._port, lacking = spawned
+        child, self._port, self._lacking = spawned
         self._pid, self._started_at = child.pid, now
-        self._become("Stopping" if self._stopping.is_set() else "Starting", lacking)
-        self._news("Started", f"{self.name} started (pid {child.pid}, port {self._port}). {lacking}".strip())
+        self._become("Stopping" if self._stopping.is_set() else "Starting", self._lacking)
+        self._news("Started", f"{self.name} started (pid {child.pid}, port {self._port}). {self._lacking}".strip())
         return Life(child, self._env(), self._tools.clock.monotonic())
 
     def _env(self) -> dict[str, str]:
@@ -170,10 +178,11 @@ class Instance:
     async def _watch_readiness(self, life: Life) -> None:
         probe = self.wish.probes.readiness
         if probe is None:
-            self._note_readiness(life, Verdict(True, 1, ""))
+            if not life.settled:
+                self._note_readiness(life, Verdict(True, 1, ""))
             return
         delay = self._left(probe.initial_delay_seconds, life)
-        await self._ask(probe, life, lambda verdict: self._note_readiness(life, verdict), delay, passing=False)
+        await self._ask(probe, life, lambda verdict: self._note_readiness(life, verdict), delay, passing=life.settled)
 
     def _note_readiness(self, life: Life, verdict: Verdict) -> None:
         if self._stopping.is_set() or life.killed_because:
@@ -190,7 +199,7 @@ class Instance:
 
     def _note_ready(self) -> None:
         self._patience.note_ready()
-        self._become("Ready", "")
+        self._become("Ready", self._lacking)
         if self._down_since is None:
             self._news("Ready", f"{self.name} is ready at {self._address}")
             return
@@ -202,8 +211,7 @@ class Instance:
         probe = self.wish.probes.liveness
         if probe is None:
             return
-        if self._left(self._start_deadline(), life) > 0:
-            await life.first_ready.wait()
+        await life.first_ready.wait()
         delay = self._left(probe.initial_delay_seconds, life)
         await self._ask(probe, life, lambda verdict: self._kill_unalive(life, verdict), delay, passing=True)
 
@@ -212,7 +220,7 @@ class Instance:
             self._kill(life, "LivenessFailed", f"liveness failed {verdict.times} times, killed: {verdict.because}")
 
     async def _watch_the_start(self, life: Life) -> None:
-        with anyio.move_on_after(max(self._left(self._start_deadline(), life), START_DEADLINE_SECONDS / 3)):
+        with anyio.move_on_after(self._left(self._start_deadline(), life)):
             await life.first_ready.wait()
             return
         if not self._stopping.is_set():

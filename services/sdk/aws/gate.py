@@ -89,9 +89,7 @@ class AwsGate:
         if signature is None:
             raise SignatureFault("missing", "Missing Authentication Token")
         if signature.service not in self._speaks:
-            raise SignatureFault(
-                "mismatch", f"Credential should be scoped to correct service: {self._speaks[0]!r}."
-            )
+            raise SignatureFault("mismatch", f"Credential should be scoped to correct service: {self._speaks[0]!r}.")
         check_time(signature, self._clock.now())
         digest = None if body is None else hashlib.sha256(body).hexdigest()
         payload = payload_hash(request, signature, digest)

@@ -44,9 +44,7 @@ def read_json(model: ServiceModel, shape: str | None, body: bytes) -> dict[str, 
     value = _Reading(model, faults).structure(model.shapes[shape], document, "")
     if faults:
         noun = "error" if len(faults) == 1 else "errors"
-        raise AwsError(
-            "ValidationException", f"{len(faults)} validation {noun} detected: {'; '.join(faults)}"
-        )
+        raise AwsError("ValidationException", f"{len(faults)} validation {noun} detected: {'; '.join(faults)}")
     return value
 
 
@@ -101,9 +99,7 @@ class _Reading:
         if kind == "timestamp":
             return _moment(raw, path)
         wanted = _TYPES[kind]
-        _demand(
-            isinstance(raw, wanted) and (kind == "boolean" or not isinstance(raw, bool)), path, f"a {kind}"
-        )
+        _demand(isinstance(raw, wanted) and (kind == "boolean" or not isinstance(raw, bool)), path, f"a {kind}")
         if kind == "string":
             self._string(shape, raw, path)
         elif kind in _NUMBERS:

@@ -90,9 +90,7 @@ class AwsJsonApp:
         except SignatureFault as fault:
             status, body = self._refused(fault.as_error("json"))
         except Exception:
-            log.exception(
-                "an operation failed", extra={"fields": {"requestId": scope["state"]["request_id"]}}
-            )
+            log.exception("an operation failed", extra={"fields": {"requestId": scope["state"]["request_id"]}})
             status, body = self._refused(AwsError("InternalFailure", "the request failed here", 500))
         await self._send(scope, send, status, body)
 
@@ -110,14 +108,8 @@ class AwsJsonApp:
     def _operation(self, scope: Scope) -> str:
         target = header_of(scope, "x-amz-target") or ""
         prefix, _, operation = target.rpartition(".")
-        if (
-            scope["method"] != "POST"
-            or prefix != self._model.target_prefix
-            or operation not in self._handlers
-        ):
-            said = (
-                f"{target!r} is not implemented" if operation in self._model.operations else f"no {target!r}"
-            )
+        if scope["method"] != "POST" or prefix != self._model.target_prefix or operation not in self._handlers:
+            said = f"{target!r} is not implemented" if operation in self._model.operations else f"no {target!r}"
             raise AwsError("UnknownOperationException", said)
         return operation
 

@@ -95,11 +95,7 @@ def payload_hash(request: RawRequest, signature: Signature, body_sha256: str | N
             return UNSIGNED_PAYLOAD
         raise SignatureFault("incomplete", "Missing required header for this request: x-amz-content-sha256")
     plain = not said.startswith(STREAMING) and said != UNSIGNED_PAYLOAD
-    if (
-        plain
-        and body_sha256 is not None
-        and not hmac.compare_digest(said.lower().encode(), body_sha256.encode())
-    ):
+    if plain and body_sha256 is not None and not hmac.compare_digest(said.lower().encode(), body_sha256.encode()):
         raise SignatureFault(
             "mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
         )
@@ -110,9 +106,7 @@ def verify(request: RawRequest, signature: Signature, key: bytes, body_hash: str
     """Raises SignatureFault unless `key` made this signature, for this request, at a time that still counts."""
     check_time(signature, now)
     _check_headers(request, signature)
-    expected = hmac.new(
-        key, string_to_sign(request, signature, body_hash).encode(), hashlib.sha256
-    ).hexdigest()
+    expected = hmac.new(key, string_to_sign(request, signature, body_hash).encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.value.encode()):
         raise SignatureFault(
             "mismatch",
@@ -127,9 +121,7 @@ def check_time(signature: Signature, now: datetime) -> None:
     said, is_now = signature.timestamp, now.strftime("%Y%m%dT%H%M%SZ")
     if signature.expires is None:
         if now - made > SKEW:
-            raise SignatureFault(
-                "skewed", f"Signature expired: {said} is now earlier than {is_now} less 15 min."
-            )
+            raise SignatureFault("skewed", f"Signature expired: {said} is now earlier than {is_now} less 15 min.")
         if made - now > SKEW:
             raise SignatureFault(
                 "skewed", f"Signature not yet current: {said} is still later than {is_now} + 15 min."
@@ -174,14 +166,10 @@ def _from_header(header: str, request: RawRequest) -> Signature:
     algorithm, _, rest = header.partition(" ")
     fields = dict(_FIELD.findall(rest))
     if algorithm != ALGORITHM or len(fields) != 3:
-        raise SignatureFault(
-            "incomplete", "Authorization header requires Credential, SignedHeaders and Signature."
-        )
+        raise SignatureFault("incomplete", "Authorization header requires Credential, SignedHeaders and Signature.")
     stamp = request.header("x-amz-date")
     if stamp is None:
-        raise SignatureFault(
-            "incomplete", "Authorization header requires existence of an 'X-Amz-Date' header."
-        )
+        raise SignatureFault("incomplete", "Authorization header requires existence of an 'X-Amz-Date' header.")
     return _claimed(fields["Credential"], fields["SignedHeaders"], fields["Signature"], stamp, None)
 
 
@@ -258,6 +246,4 @@ def _moment(stamp: str) -> datetime:
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise SignatureFault(
-            "incomplete", f"X-Amz-Date must be like 20260102T030405Z, not {stamp!r}."
-        ) from None
+        raise SignatureFault("incomplete", f"X-Amz-Date must be like 20260102T030405Z, not {stamp!r}.") from None

@@ -22,9 +22,7 @@ def read(shape: str, document: Any) -> dict[str, Any]:
     return read_json(KMS, shape, json.dumps(document).encode())
 
 
-@given(
-    plaintext=st.binary(min_size=1, max_size=4096), context=st.dictionaries(st.text(), st.text(), max_size=3)
-)
+@given(plaintext=st.binary(min_size=1, max_size=4096), context=st.dictionaries(st.text(), st.text(), max_size=3))
 def test_requests_are_read_as_they_were_meant(plaintext: bytes, context: dict[str, str]) -> None:
     document = {
         "KeyId": "k",
@@ -67,9 +65,7 @@ def test_faults_say_which_member_and_why() -> None:
 
 def test_answers_are_written_by_shape() -> None:
     made = datetime(2026, 1, 1, tzinfo=UTC)
-    body = write_json(
-        KMS, "DescribeKeyResponse", {"KeyMetadata": {"KeyId": "k", "CreationDate": made, "Arn": None}}
-    )
+    body = write_json(KMS, "DescribeKeyResponse", {"KeyMetadata": {"KeyId": "k", "CreationDate": made, "Arn": None}})
     assert json.loads(body) == {"KeyMetadata": {"KeyId": "k", "CreationDate": made.timestamp()}}
     with pytest.raises(KeyError):
         write_json(KMS, "DescribeKeyResponse", {"NoSuchMember": 1})

@@ -44,9 +44,7 @@ def presigned(path: str, expires: int = 60) -> RawRequest:
     return sent(request)
 
 
-def check(
-    request: RawRequest, body: bytes = b"hello", now: datetime | None = None, secret: str = SECRET
-) -> None:
+def check(request: RawRequest, body: bytes = b"hello", now: datetime | None = None, secret: str = SECRET) -> None:
     signature = read_signature(request)
     assert signature is not None
     key = derive_key(secret, signature.date, signature.region, signature.service)

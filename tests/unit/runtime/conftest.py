@@ -1,0 +1,128 @@
+"""A machine in a bottle: children that end when told, answers on demand, virtual time."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from controller.kit.clock import LoopClock
+from controller.runtime.driver import InstanceSeen, News, Workload
+from controller.runtime.process.driver import ProcessDriver
+from controller.runtime.process.machine import Child
+from controller.runtime.process.processes import Exit
+from controller.runtime.process.records import Record
+from controller.runtime.process.spawning import SpawnFailed
+from crds.meta import ObjectKey
+from crds.probes import Probe
+
+KEY = ObjectKey("aerekos.cloud", "services", "default", "web")
+
+
+class FakeChild:
+    """Obeys SIGTERM unless `stubborn`; always SIGKILL."""
+
+    def __init__(self, pid: int, *, stubborn: bool = False) -> None:
+        self.pid, self.stubborn, self.signals = pid, stubborn, []  # type: ignore[var-annotated]
+        self._ended, self._exit = anyio.Event(), Exit()
+
+    def end(self, exit: Exit) -> None:
+        self._exit = exit
+        self._ended.set()
+
+    async def wait(self) -> Exit:
+        await self._ended.wait()
+        return self._exit
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+        if number == signal.SIGKILL or (number == signal.SIGTERM and not self.stubborn):
+            self.end(Exit(signal=number))
+
+    def close(self) -> None:
+        pass
+
+
+class FakeMachine:
+    """Remembers when it was asked to start what."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        self.clock, self.children, self.started_at = clock, {}, []  # type: ignore[var-annotated]
+        self.left: list[tuple[Record, Child]] = []
+        self.discarded: list[str] = []
+        self.stubborn = self.fails = False
+
+    async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
+        self.started_at.append(self.clock.elapsed)
+        if self.fails:
+            raise SpawnFailed("no such command")
+        child = FakeChild(len(self.started_at), stubborn=self.stubborn)
+        self.children[instance] = child
+        return child, 4000 + len(self.started_at), ""
+
+    def adopt(self) -> list[tuple[Record, Child]]:
+        return self.left
+
+    def release(self, port: int) -> None:
+        pass
+
+    def discard(self, instance: str) -> None:
+        self.discarded.append(instance)
+
+    def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
+        return {}
+
+
+class FakeProber:
+    """Answers `answer` for each kind of question, and remembers when it was asked."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        self.clock = clock
+        self.answers: dict[str, str | None] = {}
+        self.asked_at: dict[str, list[float]] = {}
+
+    async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
+        path = probe.http_get.path if probe.http_get else ""
+        self.asked_at.setdefault(path, []).append(round(self.clock.elapsed, 6))
+        return self.answers.get(path)
+
+
+class Bottle:
+    """What a test holds in its hands."""
+
+    def __init__(self, home: Path) -> None:
+        self.clock = LoopClock()
+        self.machine, self.prober = FakeMachine(self.clock), FakeProber(self.clock)
+        self.told: list[tuple[float, News]] = []
+        self.driver = ProcessDriver(
+            home,
+            worker="here",
+            clock=self.clock,
+            rng=random.Random(7),
+            machine=self.machine,
+            prober=self.prober,
+            rotate_every_seconds=1e9,
+        )
+        self.driver.on_news(lambda news: self.told.append((round(self.clock.elapsed, 3), news)))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._run)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def _run(self, *, task_status: Any) -> None:
+        await self.driver.run(task_status=task_status)
+
+    async def seen(self) -> list[InstanceSeen]:
+        return list(await self.driver.observe(KEY))
+
+    def when(self, reason: str) -> list[float]:
+        return [at for at, news in self.told if news.reason == reason]
