@@ -46,9 +46,7 @@ class Appending:
         if cursor.rowcount != 1:
             connection.rollback()
             return False
-        cursor.executemany(
-            self._insert, [self._record_row(_row(r, n)) for r, n in zip(new, locks, strict=True)]
-        )
+        cursor.executemany(self._insert, [self._record_row(_row(r, n)) for r, n in zip(new, locks, strict=True)])
         newest = {record.key: record for record in new}
         cursor.executemany(self._upsert, [self._head_row(_head(record)) for record in newest.values()])
         connection.commit()

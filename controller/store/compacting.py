@@ -63,13 +63,9 @@ class Compacting:
         later = records.alias()
         columns = ("api_group", "plural", "namespace", "name")
         same = [later.c[name] == records.c[name] for name in columns]
-        superseded = exists().where(
-            *same, later.c.previous == records.c.revision, later.c.revision <= keep_after
-        )
+        superseded = exists().where(*same, later.c.previous == records.c.revision, later.c.revision <= keep_after)
         query = select(records.c.revision).where(records.c.revision > after, records.c.revision <= keep_after)
-        query = (
-            query.where((records.c.verb == "deleted") | superseded).order_by(records.c.revision).limit(BATCH)
-        )
+        query = query.where((records.c.verb == "deleted") | superseded).order_by(records.c.revision).limit(BATCH)
         with self._disk.engine.connect() as connection:
             return list(connection.execute(query).scalars())
 

@@ -68,20 +68,14 @@ class Database:
 
     def living(self) -> list[Record]:
         """The newest record of every living key, by revision."""
-        query = (
-            select(records).join(heads, heads.c.revision == records.c.revision).order_by(records.c.revision)
-        )
+        query = select(records).join(heads, heads.c.revision == records.c.revision).order_by(records.c.revision)
         with self._reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 
     def deletions(self) -> dict[ObjectKey, int]:
         """The last kept deletion of every key that ever had one."""
         columns = [records.c[name] for name in _KEY]
-        query = (
-            select(*columns, func.max(records.c.revision))
-            .where(records.c.verb == "deleted")
-            .group_by(*columns)
-        )
+        query = select(*columns, func.max(records.c.revision)).where(records.c.verb == "deleted").group_by(*columns)
         with self._reading() as connection:
             return {ObjectKey(*row[:4]): row[4] for row in connection.execute(query)}
 
@@ -92,9 +86,7 @@ class Database:
         """
         try:
             with self._writer.begin():
-                allocate = (
-                    update(clock).values(revision=clock.c.revision + len(new)).returning(clock.c.revision)
-                )
+                allocate = update(clock).values(revision=clock.c.revision + len(new)).returning(clock.c.revision)
                 last = self._writer.execute(allocate).scalar_one()
                 if last != new[-1].revision:
                     raise Moved
@@ -118,9 +110,7 @@ class Database:
                 made.append({**dict(zip(_KEY, key, strict=True)), "revision": record.revision})
             elif existed:
                 named = {f"k_{name}": value for name, value in zip(_KEY, key, strict=True)}
-                (moved if exists else dropped).append(
-                    {**named, "newest": record.revision} if exists else named
-                )
+                (moved if exists else dropped).append({**named, "newest": record.revision} if exists else named)
         for statement, rows in ((_NEW_HEAD, made), (_MOVE_HEAD, moved), (_DROP_HEAD, dropped)):
             if rows:
                 self._writer.execute(statement, rows)
@@ -155,9 +145,7 @@ class Database:
         wanted = [records.c.api_group == group, records.c.plural == plural, records.c.revision <= revision]
         if namespace is not None:
             wanted.append(records.c.namespace == namespace)
-        newest = (
-            select(func.max(records.c.revision)).where(*wanted).group_by(records.c.namespace, records.c.name)
-        )
+        newest = select(func.max(records.c.revision)).where(*wanted).group_by(records.c.namespace, records.c.name)
         query = select(records).where(records.c.revision.in_(newest), records.c.verb != "deleted")
         with self._reading() as connection:
             found = [_record(row) for row in connection.execute(query)]
@@ -210,9 +198,7 @@ class Database:
 
     def _broken(self, what: str, error: SQLAlchemyError) -> StoreBroken:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        where = (
-            self._url.database if self._url.get_backend_name() == "sqlite" else self._url.render_as_string()
-        )
+        where = self._url.database if self._url.get_backend_name() == "sqlite" else self._url.render_as_string()
         return StoreBroken(
             f"the store cannot {what} {where}: {cause}; check that its disk has room, that its folder may be "
             "written, and that the file is whole (a backup can be put in its place while the cloud is down)"

@@ -91,9 +91,7 @@ class CursorFollower:
     async def _read(self) -> tuple[Sequence[Happening], int]:
         memory = self._shared.memory
         if not memory.recalls(self._cursor):
-            return await self._shared.history.page(
-                self._cursor, memory.revision, self._kind, self._namespace, PAGE
-            )
+            return await self._shared.history.page(self._cursor, memory.revision, self._kind, self._namespace, PAGE)
         upto = min(memory.revision, self._cursor + PAGE)
         return [each for each in memory.recent(self._cursor, upto) if self._wants(each)], upto
 

@@ -27,9 +27,7 @@ class History:
 
     async def get_at(self, key: ObjectKey, revision: int) -> Record | None:
         """The resource as it stood then. Raises Compacted."""
-        newest = (
-            _of_key(key).where(records.c.revision <= revision).order_by(records.c.previous.desc()).limit(1)
-        )
+        newest = _of_key(key).where(records.c.revision <= revision).order_by(records.c.previous.desc()).limit(1)
 
         def look(connection: Connection) -> Record | None:
             _refuse_forgotten(connection, revision)
@@ -55,9 +53,7 @@ class History:
     async def of(self, key: ObjectKey) -> Sequence[Record]:
         """Every kept record of that key, oldest first."""
         query = _of_key(key).order_by(records.c.previous)
-        return await self._read(
-            lambda connection: [tables.to_record(row) for row in connection.execute(query)]
-        )
+        return await self._read(lambda connection: [tables.to_record(row) for row in connection.execute(query)])
 
     async def revision_at(self, moment: datetime) -> int:
         """The newest revision written at or before that moment; 0 when its state is no longer kept."""

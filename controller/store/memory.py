@@ -65,9 +65,7 @@ class Memory:
         self._ring: list[Happening | None] = [None] * recent
         self._floor = 0
 
-    def rebuild(
-        self, living: Iterable[Record], graves: dict[ObjectKey, int], revision: int, oldest: int
-    ) -> None:
+    def rebuild(self, living: Iterable[Record], graves: dict[ObjectKey, int], revision: int, oldest: int) -> None:
         """Begin again from the heads. The recent past is empty then: followers read it from disk."""
         before, self.revision, self.oldest = self.revision, revision, oldest
         self.heads, self.graves, self._kinds, self._last = {}, graves, {}, {}

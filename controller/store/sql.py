@@ -91,9 +91,7 @@ class SqlStore:
         return self._follow((group, plural), namespace, after)
 
     @asynccontextmanager
-    async def _follow(
-        self, kind: tuple[str, str], namespace: str | None, after: int
-    ) -> AsyncIterator[Follower]:
+    async def _follow(self, kind: tuple[str, str], namespace: str | None, after: int) -> AsyncIterator[Follower]:
         follower = following.begin(self._following, kind, namespace, after)
         try:
             yield follower

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import anyio
+import anyio.lowlevel
 
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
@@ -72,11 +73,13 @@ class Writing:
         except self._disk.errors as error:
             self._fail(batch, self._disk.broken("write", error))
         except BaseException as error:
-            self._fail(
-                batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known")
-            )
+            self._fail(batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known"))
             raise
         finally:
+            if len(batch) > 1:
+                # Those just told often write again at once. Without this turn for them, the leader's own next
+                # write would go to disk alone, every second time.
+                await anyio.lowlevel.checkpoint()
             self._hand_over()
 
     def _gather(self) -> list[Pending]:

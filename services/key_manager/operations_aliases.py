@@ -91,7 +91,5 @@ def _proper(alias: str) -> str:
         raise AwsError("NotAuthorizedException", f"{RESERVED} is reserved for this cloud's own services", 400)
     plain = alias.removeprefix("alias/")
     if plain == alias or not plain or ":" in plain:
-        raise AwsError(
-            "InvalidAliasNameException", "Invalid identifier: an alias starts with alias/ and has a name"
-        )
+        raise AwsError("InvalidAliasNameException", "Invalid identifier: an alias starts with alias/ and has a name")
     return alias

@@ -90,9 +90,7 @@ class KeyOperations:
         if not 7 <= days <= 30:
             raise faults.invalid("PendingWindowInDays must be between 7 and 30")
         when = (self._clock.now() + timedelta(days=days)).replace(microsecond=0)
-        await self._change(
-            call, found, {"deletionDate": when.isoformat().replace("+00:00", "Z"), "enabled": False}
-        )
+        await self._change(call, found, {"deletionDate": when.isoformat().replace("+00:00", "Z"), "enabled": False})
         return {
             "KeyId": found.arn,
             "DeletionDate": when,

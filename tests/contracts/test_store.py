@@ -425,9 +425,7 @@ async def test_a_store_without_a_file_is_refused() -> None:
 
 async def test_compaction_leaves_room_for_writers(store: Store) -> None:
     for turn in range(60):
-        await store.write(
-            [Change(key(f"n{n}"), body("x"), head_of(store, f"n{n}")) for n in range(20)], by=f"{turn}"
-        )
+        await store.write([Change(key(f"n{n}"), body("x"), head_of(store, f"n{n}")) for n in range(20)], by=f"{turn}")
     gone: list[int] = []
 
     async def compact() -> None:

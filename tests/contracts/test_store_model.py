@@ -22,10 +22,7 @@ from controller.store.sql import open_store
 from crds.meta import ObjectKey
 
 PLACES = [
-    ObjectKey("test.dev", plural, namespace, name)
-    for plural in "pq"
-    for namespace in ("", "n")
-    for name in "ab"
+    ObjectKey("test.dev", plural, namespace, name) for plural in "pq" for namespace in ("", "n") for name in "ab"
 ]
 places = st.sampled_from(PLACES)
 State = dict[ObjectKey, tuple[int, int]]
@@ -46,9 +43,7 @@ class StoreAndModel(RuleBasedStateMachine):
 
     def open(self) -> None:
         url = f"sqlite:///{Path(self.folder.name)}/records.db"
-        self.store = self.portal.call(
-            lambda: open_store(url, threads=Inline(), clock=SystemClock(), recent=4)
-        )
+        self.store = self.portal.call(lambda: open_store(url, threads=Inline(), clock=SystemClock(), recent=4))
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         async def run() -> Any:
@@ -121,9 +116,7 @@ class StoreAndModel(RuleBasedStateMachine):
     @rule(key=places)
     def history(self, key: ObjectKey) -> None:
         kept = [r.revision for r in self.do(self.store.history(key))]
-        changed_at = [
-            r for r in range(1, len(self.states)) if self.states[r].get(key) != self.states[r - 1].get(key)
-        ]
+        changed_at = [r for r in range(1, len(self.states)) if self.states[r].get(key) != self.states[r - 1].get(key)]
         superseded = {a for a, b in pairwise(changed_at) if b <= self.oldest}
         dead = {r for r in changed_at if key not in self.states[r] and r <= self.oldest}
         assert kept == [r for r in changed_at if r not in superseded | dead]
@@ -144,9 +137,7 @@ class StoreAndModel(RuleBasedStateMachine):
     def same_now(self) -> None:
         assert (self.store.revision, self.store.oldest) == (len(self.states) - 1, self.oldest)
         for plural in "pq":
-            assert [shown(r) for r in self.store.list("test.dev", plural).records] == expected(
-                self.now, plural
-            )
+            assert [shown(r) for r in self.store.list("test.dev", plural).records] == expected(self.now, plural)
 
     def teardown(self) -> None:
         self.do(self.store.close())

@@ -141,9 +141,7 @@ def test_another_namespace_sees_nothing(house: House, kms: Any) -> None:
 
 
 def test_a_service_gets_its_house_key_at_the_first_use(house: House) -> None:
-    identity = house.conductor.token(
-        "system:service:storage-manager", "key-manager", groups=["system:services"]
-    )
+    identity = house.conductor.token("system:service:storage-manager", "key-manager", groups=["system:services"])
     headers = {
         "X-Aerekos-Identity": identity,
         "X-Amz-Target": "TrentService.GenerateDataKey",

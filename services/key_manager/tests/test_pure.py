@@ -69,9 +69,7 @@ def test_states_follow_from_the_spec() -> None:
 
 
 def test_alias_names_become_safe_and_stay_apart() -> None:
-    names = [
-        alias_resource_name(f"alias/{each}") for each in ("app", "App", "a/b", "a_b", "a-b", "_", "aws/s3")
-    ]
+    names = [alias_resource_name(f"alias/{each}") for each in ("app", "App", "a/b", "a_b", "a-b", "_", "aws/s3")]
     assert len(set(names)) == len(names)
     assert names[0] == "app"
     assert all(KEY.key(name).name.replace("-", "").isalnum() for name in names)

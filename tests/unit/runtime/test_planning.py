@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import KEY
+from bottles import KEY
+
 from controller.runtime.driver import InstanceSeen, Workload
 from controller.runtime.process.planning import StartInstance, StopInstance, instance_name, plan
 

@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import anyio.lowlevel
+from bottles import KEY, Bottle, FakeChild
 
-from conftest import KEY, Bottle, FakeChild
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Workload
 from controller.runtime.process.processes import Exit
@@ -48,7 +48,10 @@ async def test_patience_grows_to_a_minute_and_is_reset_by_a_healthy_one(bottle):
             await anyio.sleep(0.5)
             bottle.machine.children["web-0"].end(Exit(code=3))
             await anyio.sleep(pause + 0.01)
-        gaps = [round(b - a - 0.5, 1) for a, b in zip(bottle.machine.started_at, bottle.machine.started_at[1:])]
+        gaps = [
+            round(b - a - 0.5, 1)
+            for a, b in zip(bottle.machine.started_at, bottle.machine.started_at[1:], strict=False)
+        ]
         assert gaps == [0, 1, 2, 4, 8, 16, 32, 60, 60]
         bottle.prober.answers["/ready"] = None
         await anyio.sleep(61)
