@@ -43,9 +43,7 @@ def raw(file: Path, writers: int, seconds: float, batch: int = 1) -> float:
     """Rows per second."""
     connect(file).execute(TABLE)
     counts: queue.Queue[int] = queue.Queue()
-    threads = [
-        threading.Thread(target=_raw_writer, args=(file, seconds, batch, counts)) for _ in range(writers)
-    ]
+    threads = [threading.Thread(target=_raw_writer, args=(file, seconds, batch, counts)) for _ in range(writers)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
