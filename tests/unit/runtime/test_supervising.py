@@ -11,12 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import anyio.lowlevel
-from bottles import KEY, Bottle, FakeChild
+from bottles import KEY, Bottle
 
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Workload
 from controller.runtime.process.processes import Exit
-from controller.runtime.process.records import Record
 from crds.probes import HttpGet, Probe, Probes
 
 pytestmark = pytest.mark.anyio
