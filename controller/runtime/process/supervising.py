@@ -65,8 +65,12 @@ class Instance:
         self.name, self.wish, self._tools = name, wish, tools
         self._adopted = adopted
         self._stopping = anyio.Event()
-        self._phase: Phase = "Starting"
         self._patience = tools.patience()
+        # Decided here, not when the task first runs: a plan made in between must see it as serving.
+        self._settled = adopted is not None and self._age(adopted[0]) >= self._start_deadline()
+        self._phase: Phase = "Ready" if self._settled else "Starting"
+        if self._settled:
+            self._patience.note_ready()
         self._pid = self._restarts = 0
         self._port = adopted[0].port if adopted else 0
         self._message = self._lacking = ""
@@ -123,15 +127,15 @@ class Instance:
         assert self._adopted is not None
         (record, child), self._adopted = self._adopted, None
         self._pid, self._started_at = child.pid, record.started_at
-        age = (self._tools.clock.now() - record.started_at).total_seconds()
-        began = self._tools.clock.monotonic() - max(age, 0.0)
-        life = Life(child, self._env(), began, settled=age >= self._start_deadline())
-        if life.settled and not self._stopping.is_set():
+        began = self._tools.clock.monotonic() - self._age(record)
+        life = Life(child, self._env(), began, settled=self._settled)
+        if life.settled:
             life.first_ready.set()
-            self._patience.note_ready()
-            self._become("Ready", "")
         self._news("Adopted", f"{self.name} still runs (pid {child.pid}); it was not restarted")
         return life
+
+    def _age(self, record: Record) -> float:
+        return max((self._tools.clock.now() - record.started_at).total_seconds(), 0.0)
 
     async def _start(self) -> Life:
         now = self._tools.clock.now()
@@ -220,6 +224,8 @@ class Instance:
             self._kill(life, "LivenessFailed", f"liveness failed {verdict.times} times, killed: {verdict.because}")
 
     async def _watch_the_start(self, life: Life) -> None:
+        if life.first_ready.is_set():  # asked first: a wait with no time left is cancelled even when it is over
+            return
         with anyio.move_on_after(self._left(self._start_deadline(), life)):
             await life.first_ready.wait()
             return

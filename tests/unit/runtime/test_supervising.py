@@ -10,12 +10,12 @@ import anyio
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-import anyio.lowlevel
-from bottles import KEY, Bottle
+from bottles import KEY, Bottle, FakeChild
 
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Workload
 from controller.runtime.process.processes import Exit
+from controller.runtime.process.records import Record
 from crds.probes import HttpGet, Probe, Probes
 
 pytestmark = pytest.mark.anyio
@@ -127,3 +127,19 @@ async def test_stopping_asks_then_kills_and_does_not_wait_for_patience(bottle):
         assert sorted(bottle.machine.discarded) == ["web-0", "web-1", "web-2"]
         signals = bottle.machine.children["web-0"].signals
         assert signals == [signal.SIGTERM, signal.SIGCONT, signal.SIGKILL]
+
+
+async def test_a_new_conductor_does_not_take_the_unasked_for_broken(bottle):
+    wish = workload(probe("/ready"), replicas=3)
+    for number in range(3):
+        started = bottle.clock.now().replace(year=2025)
+        record = Record(f"web-{number}", 100 + number, 1, "boot", 5000 + number, started, wish)
+        bottle.machine.left.append((record, FakeChild(100 + number)))
+    async with bottle.running():
+        serving = []
+        bottle.driver.on_news(lambda news: serving.append(sum(each.ready for each in bottle.driver._seen(KEY))))
+        await bottle.driver.apply(replace(wish, revision="two"))
+        await anyio.sleep(10)
+        assert [each.revision for each in await bottle.seen()] == ["two"] * 3
+        assert min(serving) == 2
+        assert len(bottle.when("Adopted")) == 3
