@@ -1,5 +1,6 @@
 """/agents: what workers tell. Heartbeats stay in memory; only facts that change become records."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -50,9 +51,14 @@ class Beat(Model):
 
 
 def agent_routes(
-    registry: Registry, leases: Leases, authenticator: Authenticator, authorizer: Authorizer, clock: Clock
+    registry: Registry,
+    leases: Leases,
+    authenticator: Authenticator,
+    authorizer: Authorizer,
+    clock: Clock,
+    heard: Callable[[str], None],
 ) -> APIRouter:
-    """The router, with everything it needs bound in."""
+    """The router, with everything it needs bound in. `heard` is called when a worker breaks its silence."""
     router = APIRouter(prefix="/agents")
 
     def who(request: Request) -> Principal:
@@ -80,7 +86,10 @@ def agent_routes(
     async def heartbeat(beat: Beat, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
         usage = Usage(**beat.usage.model_dump())
         services = {instance: each.model_dump() for instance, each in beat.services.items()}
+        silent = leases.get(name) is None or leases.expires_in(name) <= 0
         leases.beat(name, usage, addresses=beat.addresses, services=services)
+        if silent:
+            heard(name)
         known = registry.store.get(WORKER.key(name))
         registered = known is not None and "lastRegisteredAt" in known.object.get("status", {})
         return {"leaseSeconds": LEASE_SECONDS, "registered": registered}

@@ -5,16 +5,20 @@ A pid alone proves nothing, since numbers are used again; the start time beside 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.errors import CliError
 from cli.settings import Settings
+from controller.kit.files import write_private
 
 _LOOK_SECONDS = 0.05
 
@@ -48,19 +52,30 @@ def running(settings: Settings) -> Running | None:
     return found if found and found.alive else None
 
 
-def record(settings: Settings) -> None:
-    """This process is the conductor of that home, for `down` and everybody who asks where it listens."""
-    from controller.kit.files import write_private
+@contextmanager
+def the_only_one(settings: Settings) -> Iterator[None]:
+    """Inside, this process is the conductor of that home, and `run/conductor.json` says so.
 
-    me = {"pid": os.getpid(), "startTime": start_time(os.getpid()), "port": settings.port}
-    write_private(settings.run / "conductor.json", json.dumps(me).encode())
+    The kernel holds the lock, so a killed conductor leaves none behind. Raises CliError when another one lives:
+    two would fight over its data.
+    """
+    with (settings.run / "conductor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise _taken(settings) from None
+        me = {"pid": os.getpid(), "startTime": start_time(os.getpid()), "port": settings.port}
+        write_private(settings.run / "conductor.json", json.dumps(me).encode())
+        try:
+            yield
+        finally:
+            (settings.run / "conductor.json").unlink(missing_ok=True)
 
 
-def forget(settings: Settings) -> None:
-    """Takes the record away, if it is about this process."""
-    found = recorded(settings)
-    if found and found.pid == os.getpid():
-        (settings.run / "conductor.json").unlink(missing_ok=True)
+def _taken(settings: Settings) -> CliError:
+    found = running(settings)
+    who = f" (pid {found.pid}, port {found.port})" if found else ""
+    return CliError(f"a conductor already runs in {settings.home}{who}", hint="aerekos down, or another AEREKOS_HOME")
 
 
 def start_time(pid: int) -> int | None:

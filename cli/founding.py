@@ -39,14 +39,22 @@ async def found(
     await _ensure(registry, WORKER, "", {"metadata": {"name": worker}})
     for user in settings.users:
         await _seed(settings, user, registry, accounts)
-    # Only a cloud's first start chooses what runs: a Service somebody deleted stays deleted.
-    marker = settings.run / "founded"
-    if not marker.exists():
-        for service in services:
-            if service.starts_enabled:
-                body = {"metadata": {"name": service.service_name}, "spec": {"managed": service.name}}
-                await _ensure(registry, SERVICE, "default", body)
-        write_private(marker, b"")
+    await _enable_new(settings.run / "founded", registry, services)
+
+
+async def _enable_new(marker: Path, registry: Registry, services: Iterable[ManagedService]) -> None:
+    """Each managed service is enabled once, when this cloud first knows it: what somebody deleted stays deleted."""
+    known = _enabled_before(marker)
+    new = [each for each in services if each.starts_enabled and each.name not in known]
+    for service in new:
+        body = {"metadata": {"name": service.service_name}, "spec": {"managed": service.name}}
+        await _ensure(registry, SERVICE, "default", body)
+    if new:
+        write_private(marker, orjson.dumps([*known, *(each.name for each in new)]))
+
+
+def _enabled_before(marker: Path) -> list[str]:
+    return list(orjson.loads(marker.read_bytes())) if marker.exists() else []
 
 
 async def _seed(settings: Settings, user: SeededUser, registry: Registry, accounts: Accounts) -> None:

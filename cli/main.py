@@ -49,11 +49,9 @@ def up(
         starting.up(wanted, timeout=timeout)
         return
     starting.prepare_home(wanted)
-    starting.require_alone(wanted)
-    starting.require_free_port(wanted)
-    from cli import conductor
+    from cli.conductor.main import serve
 
-    raise typer.Exit(conductor.serve(wanted))
+    raise typer.Exit(serve(wanted))
 
 
 @app.command()

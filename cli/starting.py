@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import conductor_process, connecting, status
-from cli.errors import CliError
+from cli.errors import CliError, NotReachable
 from cli.output import Progress, say
 from cli.settings import Settings
 
@@ -52,14 +52,6 @@ def prepare_home(settings: Settings) -> None:
     except OSError as error:
         message = f"cannot write to {settings.home}: {error.strerror}"
         raise CliError(message, hint="give another folder: AEREKOS_HOME=... aerekos up") from error
-
-
-def require_alone(settings: Settings) -> None:
-    """Raises CliError when this home has a conductor already: two would fight over its data."""
-    found = conductor_process.running(settings)
-    if found and found.pid != os.getpid():
-        message = f"a conductor already runs in {settings.home} (pid {found.pid}, port {found.port})"
-        raise CliError(message, hint="aerekos down, or another AEREKOS_HOME")
 
 
 def require_free_port(settings: Settings) -> None:
@@ -119,9 +111,15 @@ def _not_ready_because(settings: Settings) -> str:
         return "starting the conductor"
     try:
         with connecting.local(settings) as api:
-            return status.missing(status.look(api))
+            return _because(status.look(api))
+    except NotReachable:
+        return "starting the conductor"
     except CliError as error:
         return error.message.splitlines()[0]
+
+
+def _because(seen: dict[str, Any]) -> str:
+    return "" if seen["ready"] else status.missing(seen) or "the conductor looks at everything once"
 
 
 def _already_running(settings: Settings, timeout: float) -> None:

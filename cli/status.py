@@ -34,8 +34,6 @@ def missing(seen: dict[str, Any]) -> str:
     """The first thing that is not as it should be; empty when all is."""
     if not any(worker["ready"] for worker in seen["workers"]):
         return "no worker is ready yet"
-    if not seen["services"]:
-        return "no service is known yet"
     for service in seen["services"]:
         if service["managed"] and service["wanted"] and not service["isReady"]:
             why = service["because"] or service["phase"] or "not seen yet"

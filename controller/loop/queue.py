@@ -74,6 +74,14 @@ class WorkQueue(Generic[K]):
         if key in self._once_more:
             self._once_more.remove(key)
             self._push(key)
+        elif not self._ready and not self._working:
+            self._wake()
+
+    async def idle(self) -> None:
+        """Until nothing is ready or in work; delayed keys do not count."""
+        while self._ready or self._working:
+            changed = self._changed
+            await changed.wait()
 
     def _push(self, key: K) -> None:
         if key in self._working:

@@ -57,6 +57,8 @@ class Loop:
         self._desks: dict[tuple[str, str], Desk] = {}
         self._passes: set[anyio.CancelScope] = set()
         self._synced = False
+        self.caught_up = False
+        """Whether everything found at the start was looked at once."""
         for reconciler in reconcilers:
             self._seat(Desk(reconciler, self.seen.of(reconciler.kind), self.world, rng, backoff, deadline))
 
@@ -80,6 +82,9 @@ class Loop:
                     tasks.start_soon(self._work, desk, name=f"{desk.kind.plural} {number}")
             _log.info("loop runs", kinds=[desk.kind.name for desk in self._desks.values()])
             task_status.started()
+            for desk in self._desks.values():
+                await desk.queue.idle()
+            self.caught_up = True
 
     async def _work(self, desk: Desk) -> None:
         while True:

@@ -1,0 +1,82 @@
+"""The conductor's HTTP side: the door with everything behind it, served over TLS."""
+
+from __future__ import annotations
+
+import socket
+
+import anyio
+
+from api.auth.authenticating import Authenticator
+from api.door import Door
+from api.gateway.balancing import Balancer
+from api.gateway.gateway import Gateway
+from api.metrics import Metrics
+from api.rest import log_routes, rest_app
+from api.routes_agents import agent_routes
+from api.routes_auth import auth_routes
+from api.serving import make_server
+from api.wire.resource_api import ResourceApi
+from cli.conductor.house import House
+from cli.settings import Settings
+from controller.loop.supervisor import Loop
+from controller.runtime.driver import Driver
+from crds.kinds.worker import WORKER
+
+
+async def serve_http(house: House, driver: Driver, loop: Loop) -> None:
+    """Until cancelled."""
+    authenticator = Authenticator(house.tokens, house.accounts, house.authorizer)
+    gateway = Gateway(
+        Balancer(house.registry, house.clock), house.tokens, house.authorizer, house.services, house.clock
+    )
+    certificate, key = house.authority.server(_names(house.settings))
+    server = make_server(
+        _door(house, driver, loop, authenticator, gateway),
+        host=house.settings.host,
+        port=house.settings.port,
+        certificate=certificate,
+        key=key,
+        ca=house.authority.ca_file,
+    )
+    try:
+        await server.serve()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await gateway.close()
+
+
+def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator, gateway: Gateway) -> Door:
+    registry, authorizer, clock = house.registry, house.authorizer, house.clock
+    ca = house.authority.ca_file.read_bytes()
+
+    def heard(worker: str) -> None:
+        loop.look(WORKER.key(worker))
+
+    rest = rest_app(
+        [
+            auth_routes(house.accounts, authenticator, house.tokens.keys, registry, clock, ca),
+            agent_routes(registry, house.leases, authenticator, authorizer, clock, heard),
+            log_routes(registry, driver, authenticator, authorizer),
+        ]
+    )
+    return Door(
+        resources=ResourceApi(registry, authorizer, clock, house.rng),
+        gateway=gateway,
+        authenticator=authenticator,
+        authorizer=authorizer,
+        rest=rest,
+        readiness=lambda: _readiness(house, loop),
+        metrics=Metrics(registry.store),
+    )
+
+
+def _readiness(house: House, loop: Loop) -> dict[str, object]:
+    """Not before everything was looked at once: until then, statuses tell of the time before this start."""
+    state: dict[str, object] = {"ready": loop.caught_up, "revision": house.registry.store.revision}
+    return state if loop.caught_up else {**state, "because": "not everything was looked at yet"}
+
+
+def _names(settings: Settings) -> list[str]:
+    """What the certificate is for. Addresses that mean "all" are no name."""
+    names = ["localhost", "127.0.0.1", "::1", socket.gethostname(), settings.host]
+    return list(dict.fromkeys(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104

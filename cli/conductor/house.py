@@ -1,0 +1,93 @@
+"""What the conductor's parts share, opened in order: secrets, certificates, the store, the first records."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from api.auth.accounts import Accounts
+from api.auth.authorizer import Authorizer
+from api.auth.derived import DerivedSecrets
+from api.auth.principal import MASTERS
+from api.auth.tokens import TokenKeys, Tokens
+from api.tls import Authority
+from cli.founding import found
+from cli.settings import Settings
+from controller.kit.clock import SystemClock
+from controller.kit.files import keep_secret
+from controller.kit.leases import Leases
+from controller.kit.threads import Threads
+from controller.resources.registry import Registry
+from controller.store.sql import open_store
+from crds.catalog import CORE_KINDS, Catalog
+from crds.managed import ManagedService
+from services.sdk.discovery import managed_services
+
+
+@dataclass(frozen=True)
+class House:
+    """One open home. `worker` is the name of this machine as a worker."""
+
+    settings: Settings
+    clock: SystemClock
+    rng: random.Random
+    services: tuple[ManagedService, ...]
+    registry: Registry
+    accounts: Accounts
+    tokens: Tokens
+    authorizer: Authorizer
+    authority: Authority
+    leases: Leases
+    worker: str
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Raises StoreBroken for a store that cannot be read, OSError for a folder that cannot be used."""
+    home, clock, threads = settings.home, SystemClock(), Threads(8)
+    (home / "store").mkdir(parents=True, exist_ok=True)
+    services = managed_services()
+    keep_secret(home / "secrets" / "root-key")
+    derived = DerivedSecrets(keep_secret(home / "secrets" / "master-key"))
+    authority = Authority(settings.tls, now=clock.now())
+    authority.client("admin", "local-admin", [MASTERS])
+    store = await open_store(f"sqlite:///{home}/store/records.db", threads=threads, clock=clock)
+    try:
+        registry = Registry(store, _catalog(services), clock)
+        tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
+        accounts = Accounts(registry, tokens, derived, clock, threads)
+        worker = socket.gethostname().split(".")[0].lower() or "worker"
+        await found(settings, registry, accounts, services, worker)
+        yield House(
+            settings=settings,
+            clock=clock,
+            rng=random.Random(),  # noqa: S311 - jitter, not secrecy
+            services=services,
+            registry=registry,
+            accounts=accounts,
+            tokens=tokens,
+            authorizer=Authorizer(registry.catalog, services),
+            authority=authority,
+            leases=Leases(clock),
+            worker=worker,
+        )
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+def _catalog(services: tuple[ManagedService, ...]) -> Catalog:
+    catalog = Catalog(CORE_KINDS)
+    for kind in (kind for service in services for kind in service.kinds):
+        catalog.add(kind)
+    return catalog

@@ -1,0 +1,103 @@
+"""The conductor in one process: store, API, gateway, loop, runtime and agent, wired together in this folder only.
+
+SIGTERM and Ctrl-C stop what it started, in order. A conductor that was killed leaves its services running, and the
+next one adopts them.
+"""
+
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+
+import anyio
+import structlog
+import uvloop
+
+from agent.identity import Identity, IdentityInMemory
+from agent.report import Agent
+from agent.settings import Settings as AgentSettings
+from api.logging import configure_logging
+from cli.conductor.answering import serve_http
+from cli.conductor.converging import make_loop
+from cli.conductor.house import House, open_house
+from cli.conductor_process import the_only_one
+from cli.founding import FOUNDER
+from cli.settings import Settings
+from cli.starting import require_free_port
+from controller.loop.events import EventSweeper
+from controller.reconcilers.garbage import GarbageCollector
+from controller.resources.local import LocalResources
+from controller.runtime.process import ProcessDriver
+from controller.store.records import Store
+from crds.kinds.worker import WORKER
+
+log = structlog.get_logger("conductor")
+COMPACT_EVERY_SECONDS = 300.0
+STOPPING_SECONDS = 60.0
+
+
+def serve(settings: Settings) -> int:
+    """Run until told to stop. Returns the exit code.
+
+    Raises CliError when this home has a conductor already or the port is taken, StoreBroken or OSError for what
+    cannot be opened.
+    """
+    configure_logging(settings.log_level)
+    with the_only_one(settings):
+        require_free_port(settings)
+        return uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    async with open_house(settings) as house:
+        driver = ProcessDriver(settings.home, worker=house.worker, clock=house.clock, rng=house.rng)
+        loop = make_loop(house, driver)
+        resources = LocalResources(house.registry, FOUNDER)
+        async with anyio.create_task_group() as group:
+            await group.start(driver.run)
+            group.start_soon(serve_http, house, driver, loop)
+            await group.start(loop.run)
+            group.start_soon(GarbageCollector(resources, house.registry.catalog, house.clock).run)
+            group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
+            group.start_soon(_compact_slowly, house)
+            group.start_soon(_run_agent, house)
+            log.info("conductor is up", url=settings.url, runtime=driver.name)
+            await _until_told_to_stop()
+            log.info("stopping what this conductor started")
+            with anyio.CancelScope(shield=True), anyio.move_on_after(STOPPING_SECONDS):
+                await driver.stop_all()
+            group.cancel_scope.cancel()
+    return 0
+
+
+async def _run_agent(house: House) -> None:
+    """The embedded agent: an ordinary one, with an identity that needs no token."""
+    client = f"worker:{house.worker}"
+    secret = house.accounts.client_secret(client, WORKER.key(house.worker))
+    ca = house.authority.ca_file.read_text()
+    settings = AgentSettings(
+        name=house.worker,
+        home=house.home,
+        api=(house.settings.url,),
+        services_dir=house.home / "run" / "instances",
+    )
+    identity = IdentityInMemory(Identity(house.worker, client, secret, ca))
+    await Agent(settings, house.clock, identity=identity).run()
+
+
+async def _compact_slowly(house: House) -> None:
+    """Keeps the history of the last hours, and no more."""
+    store: Store = house.registry.store
+    while True:
+        await anyio.sleep(COMPACT_EVERY_SECONDS)
+        since = house.clock.now() - timedelta(hours=house.settings.retention_hours)
+        gone = await store.compact(keep_after=await store.revision_at(since))
+        if gone:
+            log.info("compacted", records=gone, oldest=store.oldest)
+
+
+async def _until_told_to_stop() -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("told to stop", signal=signal.Signals(number).name)
+            return
