@@ -2,11 +2,12 @@
 
 1. a request id and a trace context (kept when the client sent good ones)
 2. signed with SigV4?            -> the AWS door of the gateway
-3. /health /ready /metrics /version -> answered here
-4. /api, /apis                   -> who asks? -> the resource API
+3. /health /ready /metrics /version /catalog, the dashboard's files -> answered here
+4. /api, /apis, /openapi         -> who asks? -> the resource API
 5. /services/<name>/...          -> who asks? -> the gateway
 6. everything else               -> the FastAPI application (/auth, /agents, /logs)
-7. errors become a Kubernetes Status; one log line and one count per request
+7. WebSockets                    -> the same road as a GET (api/sockets.py)
+8. errors become a Kubernetes Status; one log line and one count per request
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
+from api.catalog import catalog
+from api.dashboard import Dashboard
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.metrics import Metrics
+from api.sockets import serve_socket
 from api.wire.answering import (
     Answer,
     Message,
@@ -39,9 +43,11 @@ from api.wire.answering import (
 from api.wire.asking import read_object
 from api.wire.resource_api import ResourceApi
 from crds.errors import ApiError, InternalError, MethodNotAllowed
+from services.sdk.discovery import managed_services
 
 log = structlog.get_logger("api")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -75,8 +81,12 @@ class Door:
         self._resources, self._gateway = resources, gateway
         self._authenticator, self._authorizer = authenticator, authorizer
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
+        self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await serve_socket(scope, receive, send, self)
+            return
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
@@ -103,10 +113,17 @@ class Door:
         if answer := self._own(path):
             await send_answer(send, answer, ids)
             return "own"
+        if answer := self._dashboard.answer(scope):
+            await send_answer(send, answer, ids)
+            return "dashboard"
+        if path == "/catalog":
+            self._authenticator.who(scope)
+            await send_answer(send, json_answer(200, self._catalog), ids)
+            return "own"
         if path.startswith(REVIEWS) and scope["method"] == "POST":
             await send_answer(send, await self._review(scope, receive), ids)
             return "resources"
-        if path.startswith(("/api/", "/apis/")) or path in ("/api", "/apis"):
+        if path.startswith(RESOURCE_PATHS) or path in ("/api", "/apis"):
             who = self._authenticator.who(scope)
             await self._resources.serve(scope, receive, send, who, ids)
             return "resources"

@@ -1,16 +1,19 @@
 """/agents: what workers tell. Heartbeats stay in memory; only facts that change become records."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
+import anyio
+import orjson
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
 from controller.kit.clock import Clock
-from controller.kit.leases import LEASE_SECONDS, Lease, Leases, Usage
+from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases, Usage
 from controller.resources.registry import How, Registry
 from crds.errors import Forbidden
 from crds.kind import GROUP
@@ -94,13 +97,28 @@ def agent_routes(
         registered = known is not None and "lastRegisteredAt" in known.object.get("status", {})
         return {"leaseSeconds": LEASE_SECONDS, "registered": registered}
 
-    @router.get("/leases")
-    async def all_leases(asker: Annotated[Principal, Depends(who)]) -> dict[str, Any]:
-        authorizer.require(asker, Action("list", GROUP, "workers"))
+    @router.get("/leases", response_model=None)
+    async def all_leases(
+        asker: Annotated[Principal, Depends(who)], watch: bool = False
+    ) -> dict[str, Any] | StreamingResponse:
+        authorizer.require(asker, Action("watch" if watch else "list", GROUP, "workers"))
+        if watch:
+            return StreamingResponse(_beats(leases, clock), media_type="application/json")
         now = clock.monotonic()
         return {"leases": [_told(lease, now) for lease in leases.snapshot()]}
 
     return router
+
+
+async def _beats(leases: Leases, clock: Clock) -> AsyncIterator[bytes]:
+    """One JSON line per worker and beat, from now on, gathered once a beat's period; the first ones tell all."""
+    heard: dict[str, float] = {}
+    while True:
+        fresh = [lease for lease in leases.snapshot() if heard.get(lease.worker) != lease.heard_at]
+        heard.update((lease.worker, lease.heard_at) for lease in fresh)
+        now = clock.monotonic()
+        yield b"".join(orjson.dumps({"type": "MODIFIED", "object": _told(each, now)}) + b"\n" for each in fresh)
+        await anyio.sleep(BEAT_PERIOD)
 
 
 def _told(lease: Lease, now: float) -> dict[str, Any]:

@@ -5,13 +5,13 @@ import hashlib
 import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Request, Response
 from pydantic import Field
 
-from api.auth.accounts import Accounts, LoggedIn
+from api.auth.accounts import REFRESH_SECONDS, Accounts, LoggedIn
 from api.auth.authenticating import Authenticator
 from api.auth.derived import signing_key
-from api.auth.principal import Principal
+from api.auth.principal import MASTERS, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
 from controller.kit.clock import Clock
 from controller.resources.registry import How, Registry
@@ -23,15 +23,29 @@ from crds.names import DnsLabel
 
 REGION = "us-east-1"
 _SIGNING_KEY_SECONDS = 60
+REFRESH_COOKIE = "aerekos-refresh"
 
 
 class Login(Model):
+    """`cookie`: a browser's refresh token goes into a cookie no script can read, not into the answer."""
+
     username: str
     password: Annotated[str, Field(max_length=1024)]
+    cookie: bool = False
 
 
 class Refresh(Model):
-    refresh_token: str
+    """Without a token, the one in the cookie is used."""
+
+    refresh_token: str | None = None
+
+
+class NewPassword(Model):
+    """`current` is asked of people who change their own."""
+
+    username: str
+    password: Annotated[str, Field(min_length=8, max_length=1024)]
+    current: Annotated[str, Field(max_length=1024)] = ""
 
 
 class ClientCredentials(Model):
@@ -71,12 +85,30 @@ def auth_routes(
     Who = Annotated[Principal, Depends(who)]
 
     @router.post("/login")
-    async def login(body: Login) -> dict[str, object]:
-        return _pair(await accounts.log_in(body.username, body.password))
+    async def login(body: Login, response: Response) -> dict[str, object]:
+        return _pair(await accounts.log_in(body.username, body.password), response if body.cookie else None)
 
     @router.post("/refresh")
-    async def refresh(body: Refresh) -> dict[str, object]:
-        return _pair(accounts.refresh(body.refresh_token))
+    async def refresh(
+        body: Refresh, response: Response, kept: Annotated[str | None, Cookie(alias=REFRESH_COOKIE)] = None
+    ) -> dict[str, object]:
+        if body.refresh_token:
+            return _pair(accounts.refresh(body.refresh_token))
+        if not kept:
+            raise Unauthorized("nobody is logged in here; send a refreshToken")
+        return _pair(accounts.refresh(kept), response)
+
+    @router.post("/logout", status_code=204)
+    async def logout(response: Response) -> None:
+        response.delete_cookie(REFRESH_COOKIE, path="/auth", secure=True, httponly=True, samesite="strict")
+
+    @router.post("/password", status_code=204)
+    async def password(body: NewPassword, asker: Who) -> None:
+        if body.username == asker.name:
+            await accounts.log_in(asker.name, body.current)
+        elif not {"aerekos:admin", MASTERS} & asker.groups:
+            raise Forbidden(f'User "{asker.name}" may change only their own password')
+        await accounts.set_password(body.username, body.password, one_time=False, by=asker.name)
 
     @router.post("/token")
     async def token(body: ClientCredentials) -> dict[str, object]:
@@ -129,13 +161,25 @@ def auth_routes(
     return router
 
 
-def _pair(pair: LoggedIn) -> dict[str, object]:
-    return {
+def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
+    """The answer to a login; with `browser`, the refresh token leaves as its cookie instead."""
+    told: dict[str, object] = {
         "accessToken": pair.access_token,
-        "refreshToken": pair.refresh_token,
         "expiresIn": pair.expires_in,
         "tokenType": "Bearer",
     }
+    if browser is None:
+        return {**told, "refreshToken": pair.refresh_token}
+    browser.set_cookie(
+        REFRESH_COOKIE,
+        pair.refresh_token,
+        max_age=REFRESH_SECONDS,
+        path="/auth",
+        secure=True,
+        httponly=True,
+        samesite="strict",
+    )
+    return told
 
 
 async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
