@@ -17,10 +17,14 @@ CORE_KINDS: tuple[Kind[Any], ...] = (NAMESPACE, EVENT, WORKER, SERVICE, USER, CR
 
 
 class Catalog:
-    """The kinds of one cloud: the core ones and those the managed services bring."""
+    """The kinds of one cloud: the core ones, those the managed services bring, and those people define.
+
+    `version` grows with every change, so that what is made from the catalog can be kept until then.
+    """
 
     def __init__(self, kinds: Iterable[Kind[Any]] = CORE_KINDS) -> None:
         self._kinds: dict[tuple[str, str], Kind[Any]] = {}
+        self.version = 0
         for kind in kinds:
             self.add(kind)
 
@@ -30,6 +34,13 @@ class Catalog:
         if place in self._kinds and self._kinds[place] is not kind:
             raise ValueError(f"two kinds claim {kind.resource}")
         self._kinds[place] = kind
+        self.version += 1
+
+    def remove(self, kind: Kind[Any]) -> None:
+        """Forget `kind`; one that is not known is left alone."""
+        if self._kinds.get((kind.group, kind.plural)) is kind:
+            del self._kinds[(kind.group, kind.plural)]
+            self.version += 1
 
     def __iter__(self) -> Iterator[Kind[Any]]:
         return iter(self._kinds.values())

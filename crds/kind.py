@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
@@ -11,9 +11,12 @@ from pydantic import Field
 
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
 from crds.model import Model
+from crds.schema import Schema, schema_of
 
 GROUP = "aerekos.cloud"
 VERSION = "v1"
+READ_VERBS = ("get", "list", "watch")
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 class Manifest(Model):
@@ -50,12 +53,24 @@ class Column:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """A part of a resource with a path of its own. `kind` is what is sent and answered there."""
+
+    name: str
+    verbs: tuple[str, ...]
+    kind: str
+    group: str = ""
+    version: str = ""
+
+
 @dataclass(frozen=True)
 class Kind(Generic[M]):
     """One kind of resource.
 
     `internal` kinds hold sealed material: only the identity that `grants` names may touch them, and
-    no listing, dashboard or export shows them to people.
+    no listing, dashboard or export shows them to people. `given_schema` is for kinds defined at runtime; all others
+    have the schema of their model.
     """
 
     name: str
@@ -72,6 +87,9 @@ class Kind(Generic[M]):
     internal: bool = False
     columns: tuple[Column, ...] = ()
     description: str = ""
+    verbs: tuple[str, ...] = VERBS
+    more_subresources: tuple[Subresource, ...] = ()
+    given_schema: Schema | None = field(default=None, compare=False, repr=False)
 
     @property
     def api_version(self) -> str:
@@ -96,6 +114,21 @@ class Kind(Generic[M]):
         """A resource ready to be created."""
         meta = ObjectMeta(name=name, namespace=namespace if self.namespaced else None)
         return self.model(api_version=self.api_version, kind=self.name, metadata=meta, **fields)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The structural schema of the whole resource. Shared: do not change it."""
+        return self.given_schema if self.given_schema is not None else schema_of(self.model)
+
+    @cached_property
+    def subresources(self) -> tuple[Subresource, ...]:
+        """Everything that is served below a resource of this kind."""
+        found = list(self.more_subresources)
+        if self.has_status:
+            found.append(Subresource("status", ("get", "patch", "update"), self.name, self.group, self.version))
+        if self.scale_path:
+            found.append(Subresource("scale", ("get", "patch", "update"), "Scale", "autoscaling", "v1"))
+        return tuple(sorted(found, key=lambda each: each.name))
 
     @cached_property
     def spec_default(self) -> bool:

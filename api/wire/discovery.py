@@ -1,13 +1,17 @@
-"""What this API serves, in the legacy discovery form every client understands."""
+"""What this API serves: the legacy documents every client understands, and all of it in one answer for newer ones.
+
+Source: Kubernetes API discovery, `meta/v1` APIResourceList and `apidiscovery.k8s.io/v2` APIGroupDiscoveryList.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from crds.catalog import Catalog
-from crds.kind import Kind
+from crds.kind import Kind, Subresource
 
-VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+Kinds = Iterable[Kind[Any]]
+AGGREGATED = "APIGroupDiscoveryList"
 
 
 def api_versions() -> dict[str, Any]:
@@ -15,33 +19,77 @@ def api_versions() -> dict[str, Any]:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
 
 
-def api_groups(catalog: Catalog) -> dict[str, Any]:
+def api_groups(kinds: Kinds) -> dict[str, Any]:
     """`GET /apis`"""
-    groups = sorted({kind.group for kind in catalog if kind.group})
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [api_group(catalog, group) for group in groups]}
+    kinds = list(kinds)
+    groups = sorted({kind.group for kind in kinds if kind.group})
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(kinds, group) for group in groups]}
 
 
-def api_group(catalog: Catalog, group: str) -> dict[str, Any]:
-    """`GET /apis/{group}`"""
-    versions = sorted({kind.version for kind in catalog if kind.group == group})
-    served = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
-    return {
-        "kind": "APIGroup",
-        "apiVersion": "v1",
-        "name": group,
-        "versions": served,
-        "preferredVersion": served[-1] if served else {},
-    }
-
-
-def api_resources(catalog: Catalog, group: str, version: str) -> dict[str, Any] | None:
-    """`GET /apis/{group}/{version}` or `/api/v1`; None when there is no such version."""
-    kinds = [kind for kind in catalog if kind.group == group and kind.version == version and not kind.internal]
-    if not kinds:
+def api_group(kinds: Kinds, group: str) -> dict[str, Any] | None:
+    """`GET /apis/{group}`; None when there is no such group."""
+    kinds = list(kinds)
+    if not any(kind.group == group for kind in kinds):
         return None
-    resources = [entry for kind in sorted(kinds, key=lambda k: k.plural) for entry in _entries(kind)]
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(kinds, group)}
+
+
+def api_resources(kinds: Kinds, group: str, version: str) -> dict[str, Any] | None:
+    """`GET /apis/{group}/{version}` or `/api/v1`; None when there is no such version."""
+    served = sorted((kind for kind in kinds if (kind.group, kind.version) == (group, version)), key=_by_plural)
+    if not served:
+        return None
+    resources = [entry for kind in served for entry in _entries(kind)]
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
+
+
+def aggregated(kinds: Kinds, *, core: bool, version: str) -> dict[str, Any]:
+    """`GET /api` (core) or `/apis` for clients that ask for everything at once. `version`: `v2` or `v2beta1`."""
+    kinds = list(kinds)
+    groups = [""] if core else sorted({kind.group for kind in kinds if kind.group})
+    items = [
+        {
+            "metadata": {"name": group or None, "creationTimestamp": None},
+            "versions": [
+                {"version": each, "freshness": "Current", "resources": _described(kinds, group, each)}
+                for each in _versions(kinds, group)
+            ],
+        }
+        for group in groups
+    ]
+    return {"kind": AGGREGATED, "apiVersion": f"apidiscovery.k8s.io/{version}", "metadata": {}, "items": items}
+
+
+def aggregated_version(accept: str) -> str | None:
+    """The version of the aggregated form that Accept asks for first, or None for the legacy documents."""
+    for part in accept.split(","):
+        options = {option.strip() for option in part.split(";")}
+        if f"as={AGGREGATED}" in options and "g=apidiscovery.k8s.io" in options:
+            for version in ("v2", "v2beta1"):
+                if f"v={version}" in options:
+                    return version
+        elif "application/json" in options and not any(option.startswith("as=") for option in options):
+            return None
+    return None
+
+
+def _by_plural(kind: Kind[Any]) -> str:
+    return kind.plural
+
+
+def _versions(kinds: Kinds, group: str) -> list[str]:
+    """The newest first: v2, v1, v1beta1."""
+    return sorted({kind.version for kind in kinds if kind.group == group}, key=_age_of_version)
+
+
+def _age_of_version(version: str) -> tuple[bool, str]:
+    return ("alpha" in version or "beta" in version, version)
+
+
+def _group(kinds: Kinds, group: str) -> dict[str, Any]:
+    served = [{"groupVersion": f"{group}/{each}", "version": each} for each in _versions(kinds, group)]
+    return {"name": group, "versions": served, "preferredVersion": served[0], "serverAddressByClientCIDRs": []}
 
 
 def _entries(kind: Kind[Any]) -> list[dict[str, Any]]:
@@ -50,17 +98,51 @@ def _entries(kind: Kind[Any]) -> list[dict[str, Any]]:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.name,
-        "verbs": VERBS,
+        "verbs": list(kind.verbs),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
     if kind.categories:
         entry["categories"] = list(kind.categories)
-    status = {
-        "name": f"{kind.plural}/status",
+    return [entry, *(_sub_entry(kind, each) for each in kind.subresources)]
+
+
+def _sub_entry(kind: Kind[Any], sub: Subresource) -> dict[str, Any]:
+    entry = {
+        "name": f"{kind.plural}/{sub.name}",
         "singularName": "",
         "namespaced": kind.namespaced,
-        "kind": kind.name,
-        "verbs": ["get", "patch", "update"],
+        "kind": sub.kind,
+        "verbs": list(sub.verbs),
     }
-    return [entry, status] if kind.has_status else [entry]
+    if (sub.group, sub.version) not in (("", ""), (kind.group, kind.version)):
+        entry |= {"group": sub.group, "version": sub.version}
+    return entry
+
+
+def _described(kinds: Kinds, group: str, version: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "resource": kind.plural,
+            "responseKind": {"group": group, "version": version, "kind": kind.name},
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "singularResource": kind.singular,
+            "verbs": list(kind.verbs),
+            "shortNames": list(kind.short_names),
+            "categories": list(kind.categories),
+            "subresources": [
+                {
+                    "subresource": sub.name,
+                    "responseKind": {
+                        "group": sub.group or group,
+                        "version": sub.version or version,
+                        "kind": sub.kind,
+                    },
+                    "verbs": list(sub.verbs),
+                }
+                for sub in kind.subresources
+            ],
+        }
+        for kind in sorted(kinds, key=_by_plural)
+        if (kind.group, kind.version) == (group, version)
+    ]

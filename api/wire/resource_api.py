@@ -11,15 +11,15 @@ import random
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
-from api.wire import discovery
-from api.wire.answering import Answer, Receive, Scope, Send, json_answer, read_body, send_answer
+from api.wire.answering import Answer, Receive, Scope, Send, read_body, send_answer
 from api.wire.asking import Ask, find_target, read_params
+from api.wire.documents import Documents
 from api.wire.reading import Reading
 from api.wire.watching import Watching
 from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
-from crds.errors import MethodNotAllowed, NotFound
+from crds.errors import MethodNotAllowed
 
 BODY_LIMIT = 3 * 2**20  # as the apiserver
 
@@ -29,6 +29,7 @@ class ResourceApi:
 
     def __init__(self, registry: Registry, authorizer: Authorizer, clock: Clock, rng: random.Random) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
+        self._documents = Documents(registry.catalog)
         self._reading, self._writing = Reading(registry, clock), Writing(registry)
         self._watching = Watching(registry, clock, rng)
 
@@ -36,7 +37,7 @@ class ResourceApi:
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *headers: tuple[bytes, bytes]
     ) -> int:
         """Answers one request; returns the HTTP code. Raises ApiError before anything was sent."""
-        if answer := self._discovered(scope["path"]):
+        if answer := self._documents.find(scope["path"], _accept(scope)):
             await send_answer(send, answer, *headers)
             return answer.code
         ask = self._taken_apart(scope, who)
@@ -77,23 +78,6 @@ class ResourceApi:
             case _:
                 return await self._writing.delete_collection(ask)
 
-    def _discovered(self, path: str) -> Answer | None:
-        """Discovery documents live at the short paths; None for everything longer."""
-        match path.strip("/").split("/"):
-            case ["api"]:
-                return json_answer(200, discovery.api_versions())
-            case ["apis"]:
-                return json_answer(200, discovery.api_groups(self._catalog))
-            case ["apis", group] if any(kind.group == group for kind in self._catalog):
-                return json_answer(200, discovery.api_group(self._catalog, group))
-            case ["api", version]:
-                found = discovery.api_resources(self._catalog, "", version)
-            case ["apis", group, version]:
-                found = discovery.api_resources(self._catalog, group, version)
-            case ["apis", _]:
-                found = None
-            case _:
-                return None
-        if found is None:
-            raise NotFound("the server could not find the requested resource")
-        return json_answer(200, found)
+
+def _accept(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")

@@ -1,0 +1,171 @@
+"""The resource API on a real store, asked without a network: a request is a scope, an answer its messages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+
+from api.auth.authorizer import Authorizer
+from api.auth.principal import AUTHENTICATED, MASTERS, Principal
+from api.wire.answering import Message, error_answer, send_answer
+from api.wire.resource_api import ResourceApi
+from controller.kit.clock import LoopClock
+from controller.kit.threads import Inline
+from controller.kit.virtual import VirtualLoop
+from controller.resources.registry import How, Registry
+from controller.store.sql import open_store
+from crds.catalog import CORE_KINDS, Catalog
+from crds.errors import ApiError
+from crds.kinds.namespace import NAMESPACE
+
+ADMIN = Principal("admin", frozenset({MASTERS, AUTHENTICATED}))
+SERVICES = "/apis/aerekos.cloud/v1/namespaces/default/services"
+WEB = {"metadata": {"name": "web", "labels": {"app": "web"}}, "spec": {"image": "nginx:1"}}
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return ("asyncio", {"loop_factory": VirtualLoop})
+
+
+@dataclass(frozen=True)
+class Reply:
+    code: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+class Watched:
+    """The events of one watch, as they come."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self.ended = anyio.Event()
+        self._buffer = b""
+        self._lines_in, self._lines = anyio.create_memory_object_stream[bytes](1000)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+            return
+        self._buffer += message.get("body", b"")
+        *whole, self._buffer = self._buffer.split(b"\n")
+        for line in whole:
+            await self._lines_in.send(line)
+
+    async def next(self, seconds: float = 5) -> dict[str, Any]:
+        """The next event. Fails when none comes in time."""
+        with anyio.fail_after(seconds):
+            event: dict[str, Any] = orjson.loads(await self._lines.receive())
+        return event
+
+    async def told(self, count: int) -> list[tuple[str, str]]:
+        """The next events as (type, name)."""
+        events = [await self.next() for _ in range(count)]
+        return [(event["type"], event["object"]["metadata"].get("name", "")) for event in events]
+
+    async def silent(self, seconds: float = 1) -> bool:
+        """Whether nothing comes for so long."""
+        with anyio.move_on_after(seconds):
+            await self._lines.receive()
+            return False
+        return True
+
+
+class Wire:
+    """Asks the resource API as a client would."""
+
+    def __init__(self, api: ResourceApi, registry: Registry) -> None:
+        self.api, self.registry = api, registry
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "",
+        accept: str = "application/json",
+        who: Principal = ADMIN,
+    ) -> Reply:
+        told: list[Message] = []
+
+        async def send(message: Message) -> None:
+            told.append(message)
+
+        content = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+        try:
+            await self.api.serve(_scope(method, path, content_type, accept), _body(content), send, who)
+        except ApiError as error:
+            await send_answer(send, error_answer(error))
+        headers = {name.decode(): value.decode() for name, value in told[0]["headers"]}
+        return Reply(told[0]["status"], headers, b"".join(message["body"] for message in told[1:]))
+
+    async def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """The answer's JSON. Fails when the answer is an error."""
+        reply = await self.ask(method, path, body, **more)
+        assert reply.code < 300, reply.json
+        return reply.json
+
+    async def merge(self, path: str, patch: Any, **more: Any) -> Any:
+        return await self.ok("PATCH", path, patch, content_type="application/merge-patch+json", **more)
+
+    async def jsonpatch(self, path: str, patch: Any) -> Reply:
+        return await self.ask("PATCH", path, patch, content_type="application/json-patch+json")
+
+    @asynccontextmanager
+    async def watch(self, path: str, *, accept: str = "application/json") -> AsyncIterator[Watched]:
+        seen = Watched()
+
+        async def run() -> None:
+            scope = _scope("GET", path, "", accept)
+            await self.api.serve(scope, _never_leaves, seen.send, ADMIN)
+            seen.ended.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            yield seen
+            tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
+    clock, catalog = LoopClock(), Catalog(CORE_KINDS)
+    store = await open_store(f"sqlite:///{tmp_path}/records.db", threads=Inline(), clock=clock)
+    registry = Registry(store, catalog, clock)
+    for name in ("default", "other"):
+        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, How(by="test"))
+    yield Wire(ResourceApi(registry, Authorizer(catalog, ()), clock, random.Random(1)), registry)
+    await store.close()
+
+
+def _scope(method: str, path: str, content_type: str, accept: str) -> Message:
+    path, _, query = path.partition("?")
+    headers = [(b"accept", accept.encode())]
+    if content_type:
+        headers.append((b"content-type", content_type.encode()))
+    return {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
+
+
+def _body(content: bytes) -> Any:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return receive
+
+
+async def _never_leaves() -> Message:
+    await anyio.sleep_forever()
+    raise AssertionError("not reached")
