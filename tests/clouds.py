@@ -1,0 +1,135 @@
+"""A real cloud for a test: started by the command people use, in a home and on a port of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+REPOSITORY = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One home and port. Commands run as a person's would, in a process of their own."""
+
+    home: Path
+    port: int
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AEREKOS_", "AWS_"))}
+        own = {
+            "AEREKOS_HOME": str(self.home),
+            "AEREKOS_PORT": str(self.port),
+            "XDG_CONFIG_HOME": f"{self.home}-config",
+        }
+        return kept | own
+
+    def command(self, *arguments: str, text: str | None = None, timeout: float = 90, **env: str) -> Said:
+        """Whatever comes of `aerekos <arguments>`."""
+        return run([sys.executable, "-m", "cli.main", *arguments], {**self.env, **env}, text, timeout)
+
+    def do(self, *arguments: str, text: str | None = None) -> str:
+        """What a successful `aerekos <arguments>` prints."""
+        said = self.command(*arguments, text=text)
+        assert said.code == 0, f"aerekos {' '.join(arguments)} → {said}"
+        return said.out
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """One `aerekos get ... -o json`."""
+        return dict(json.loads(self.do("get", *arguments, "-o", "json")))
+
+    def aws_env(self) -> dict[str, str]:
+        return {**self.env, **json.loads(self.do("env", "--format", "json"))}
+
+    def aws(self, *arguments: str, timeout: float = 120) -> Said:
+        """The unmodified aws CLI."""
+        return run([str(Path(sys.executable).with_name("aws")), *arguments], self.aws_env(), None, timeout)
+
+    def kms(self, *arguments: str) -> dict[str, Any]:
+        said = self.aws("kms", *arguments, "--output", "json")
+        assert said.code == 0, said
+        return dict(json.loads(said.out or "{}"))
+
+    def conductor_pid(self) -> int:
+        return int(json.loads((self.home / "run" / "conductor.json").read_text())["pid"])
+
+    def instances(self) -> dict[str, int]:
+        """Name → pid of every service process this home has a record of."""
+        files = sorted((self.home / "run" / "instances").glob("*.json"))
+        records = [json.loads(file.read_text()) for file in files]
+        return {record["instance"]: record["pid"] for record in records}
+
+    def processes(self) -> list[int]:
+        """Every living process that was told of this home, however it was started."""
+        mark = str(self.home).encode()
+        numbers = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+        return [pid for pid in numbers if mark in environment(pid)]
+
+    def events(self, reason: str) -> list[str]:
+        items = self.get("events", "-A")["items"]
+        return [each["message"] for each in items if each["reason"] == reason]
+
+    def condition(self, service: str, kind: str) -> dict[str, Any]:
+        conditions = self.get("services", service).get("status", {}).get("conditions", [])
+        return next((dict(each) for each in conditions if each["type"] == kind), {})
+
+    def is_ready(self, service: str) -> bool:
+        return self.condition(service, "Ready").get("status") == "True"
+
+
+def environment(pid: int) -> bytes:
+    """Its environment block; empty for a zombie and for this very test."""
+    if pid == os.getpid():
+        return b""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def run(command: list[str], env: dict[str, str], text: str | None, timeout: float) -> Said:
+    done = subprocess.run(
+        command, env=env, cwd=REPOSITORY, input=text, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def eventually(look: Callable[[], T], seconds: float, what: str) -> T:
+    """The first truthy answer of `look`; other processes are at work, so it is asked again and again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    os.kill(pid, number)
+
+
+def a_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
