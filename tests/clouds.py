@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 T = TypeVar("T")
 
 
@@ -61,9 +61,10 @@ class Cloud:
     def aws_env(self) -> dict[str, str]:
         return {**self.env, **json.loads(self.do("env", "--format", "json"))}
 
-    def aws(self, *arguments: str, timeout: float = 120) -> Said:
+    def aws(self, *arguments: str, timeout: float = 120, **env: str) -> Said:
         """The unmodified aws CLI."""
-        return run([str(Path(sys.executable).with_name("aws")), *arguments], self.aws_env(), None, timeout)
+        program = Path(sys.executable).with_name("aws")
+        return run([str(program), *arguments], {**self.aws_env(), **env}, None, timeout)
 
     def kms(self, *arguments: str) -> dict[str, Any]:
         said = self.aws("kms", *arguments, "--output", "json")

@@ -105,7 +105,7 @@ class ProcessDriver:
 
     async def apply(self, workload: Workload) -> None:
         """Raises DriverError: NeedsContainerRuntime for an image, NotRunning while `run` does not run."""
-        if not workload.command:
+        if workload.image or not workload.command:
             raise DriverError(_no_command(workload), reason="NeedsContainerRuntime", retryable=False)
         if self._tasks is None or self._closing:
             raise DriverError("the process runtime is not running", reason="NotRunning")
@@ -190,7 +190,9 @@ class ProcessDriver:
 
 
 def _no_command(workload: Workload) -> str:
+    # Never the command of an image as a plain process: people who ask for a container count on its walls.
+    what = f"is a container ({workload.image})" if workload.image else "has no command"
     return (
-        f"{workload.key.name} is a container image ({workload.image or 'none given'}) without a command: the process "
-        "runtime cannot run containers; start the cloud with `aerekos up --runtime swarm`"
+        f"{workload.key.name} {what}: the process runtime runs managed services only; "
+        "start the cloud with `aerekos up --runtime swarm` for containers"
     )
