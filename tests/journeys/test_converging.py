@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from clouds import Cloud, eventually
 
-
 KINDS = ("namespaces", "keys", "keyaliases", "buckets", "services")
 
 

@@ -1,0 +1,135 @@
+"""Starting and stopping: side by side, twice, on a bad port, in a bad folder, with bad settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from clouds import REPOSITORY, Cloud
+
+NewCloud = Callable[[], Cloud]
+WARM_START_SECONDS = 5.0
+
+
+def test_up_tells_the_url_the_login_and_what_runs(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    said = cloud.do("up")
+    assert f"https://127.0.0.1:{cloud.port}" in said
+    login = next(line for line in said.splitlines() if line.startswith("Login"))
+    user, _, password = login.partition(":")[2].split()
+    assert user == "admin" and len(password) > 12
+    seen = json.loads(cloud.do("status", "-o", "json"))
+    assert seen["ready"] is True
+    (worker,) = seen["workers"]
+    assert worker["ready"] and all(worker[part]["total"] > 0 for part in ("cpu", "memory", "disk"))
+    assert {"key-manager", "storage-manager"} <= {each["name"] for each in seen["services"] if each["isReady"]}
+    cloud.do("down")
+    assert cloud.command("status").code == 3
+    began = time.monotonic()
+    again = cloud.do("up")
+    assert time.monotonic() - began <= WARM_START_SECONDS
+    assert "Login" not in again, "the password is said once"
+
+
+def test_two_clouds_live_side_by_side(new_cloud: NewCloud) -> None:
+    one, two = new_cloud(), new_cloud()
+    one.do("up")
+    two.do("up")
+    one.kms("create-key")
+    assert len(one.kms("list-keys")["Keys"]) == 1 and two.kms("list-keys")["Keys"] == []
+    stranger = two.aws("kms", "list-keys", AWS_ACCESS_KEY_ID=one.aws_env()["AWS_ACCESS_KEY_ID"])
+    assert stranger.code != 0
+    one.do("down")
+    assert json.loads(two.do("status", "-o", "json"))["ready"]
+
+
+def test_up_twice_is_the_same_cloud_and_a_second_conductor_is_refused(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    cloud.do("up")
+    pid = cloud.conductor_pid()
+    assert "already running" in cloud.do("up")
+    refused = cloud.command("up", "--foreground")
+    assert refused.code == 1 and f"pid {pid}" in refused.err
+    assert cloud.conductor_pid() == pid
+
+
+def test_a_taken_port_is_named_with_another_to_take(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", cloud.port))
+        taken.listen()
+        refused = cloud.command("up")
+    assert refused.code == 1
+    assert f"port {cloud.port}" in refused.err and "AEREKOS_PORT=" in refused.err
+    assert cloud.processes() == []
+
+
+def test_a_home_that_cannot_be_written_is_named(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    cloud.home.write_text("this is a file")
+    refused = cloud.command("up")
+    assert refused.code != 0 and str(cloud.home) in refused.err and "AEREKOS_HOME" in refused.err
+    cloud.home.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody who may not write")
+def test_a_folder_of_somebody_else_is_named(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    refused = cloud.command("up", AEREKOS_HOME="/proc/aerekos")
+    assert refused.code == 1 and "/proc/aerekos" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("port = ", ["settings.toml", "TOML"]),
+        ('port = "high"', ["settings.toml", "port", "1 to 65535"]),
+        ('color = "gold"', ["settings.toml", "color", "unknown"]),
+        ('[[users]]\nname = "ada"\nroles = ["queen"]', ["users[0].roles", "viewer"]),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_named(new_cloud: NewCloud, text: str, words: list[str]) -> None:
+    cloud = new_cloud()
+    cloud.home.mkdir()
+    (cloud.home / "settings.toml").write_text(text)
+    refused = cloud.command("up", **({} if "port" not in text else {"AEREKOS_PORT": ""}))
+    assert refused.code == 2
+    for word in words:
+        assert word in refused.err
+    assert not (cloud.home / "store").exists()
+
+
+def test_a_store_that_is_no_store_is_named_and_left_alone(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    (cloud.home / "store").mkdir(parents=True)
+    file = cloud.home / "store" / "records.db"
+    file.write_bytes(b"not a database" * 1000)
+    refused = cloud.command("up")
+    assert refused.code == 1 and "records.db" in refused.err
+    assert file.read_bytes() == b"not a database" * 1000
+    assert cloud.processes() == []
+
+
+def test_interrupted_while_it_waits_it_says_so_and_can_go_on(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "up"],
+        env=cloud.env,
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not (cloud.home / "run" / "conductor.json").exists():
+        time.sleep(0.01)
+    waiting.send_signal(2)
+    out, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130 or "ready" in out, err
+    assert f"https://127.0.0.1:{cloud.port}" in cloud.do("up")
+    assert json.loads(cloud.do("status", "-o", "json"))["ready"]
