@@ -8,7 +8,6 @@ is there because 64 threads that wait for SQLite's lock sleep more than they wri
 
 from __future__ import annotations
 
-import json
 import queue
 import sqlite3
 import sys
@@ -16,9 +15,12 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 import anyio
+import uvloop
+from verdicts import Verdict, ratio, table
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
@@ -30,6 +32,17 @@ from crds.meta import ObjectKey
 TABLE = "CREATE TABLE rows (revision INTEGER PRIMARY KEY, name TEXT, written_at INTEGER, body BLOB)"
 INSERT = "INSERT INTO rows (name, written_at, body) VALUES (?, ?, ?)"
 TEXT = "x" * 1000
+ROUNDS = 3
+TARGET = 0.60
+
+
+class Compared(NamedTuple):
+    """Rows per second: the store, and three ways to use SQLite without it."""
+
+    ours: float
+    plain: float
+    one_thread: float
+    batched: float
 
 
 def connect(file: Path) -> sqlite3.Connection:
@@ -99,36 +112,37 @@ def _count_commits(opened: SqlStore) -> list[int]:
         count[0] += 1
         return append(*args)
 
-    opened._disk.append = counted  # type: ignore[method-assign]
+    opened._disk.append = counted  # type: ignore[method-assign, assignment]
     return count
 
 
-def compare(folder: Path, writers: int, seconds: float, turn: int) -> dict[str, float]:
-    """One line: the store and both raw ways, one after the other."""
+def compare(folder: Path, writers: int, seconds: float, turn: int) -> Compared:
+    """The store and the raw ways, one after the other."""
     name = f"{writers}-{turn}"
     plain = raw(folder / f"raw-{name}.db", writers, seconds)
     lone = plain if writers == 1 else raw(folder / f"lone-{name}.db", 1, seconds)
-    ours, shared = anyio.run(store, folder / f"store-{name}.db", writers, seconds)
+    ours, shared = uvloop.run(store(folder / f"store-{name}.db", writers, seconds))
     batched = raw(folder / f"batched-{name}.db", 1, seconds, max(round(shared), 1))
-    return {
-        "writers": writers,
-        "store_per_second": round(ours),
-        "raw_per_second": round(plain),
-        "store_to_raw": round(ours / plain, 2),
-        "raw_one_thread_per_second": round(lone),
-        "store_to_raw_one_thread": round(ours / lone, 2),
-        "writes_per_commit": round(shared, 1),
-        "raw_batched_per_second": round(batched),
-        "store_to_raw_batched": round(ours / batched, 2),
-    }
+    return Compared(ours, plain, lone, batched)
+
+
+def measure(seconds: float = 2.0) -> list[Verdict]:
+    """One writer, then 64: medians of rounds taken in turn. Files lie where temporary files do, on one disk."""
+    verdicts = []
+    with tempfile.TemporaryDirectory() as folder:
+        for writers in (1, 64):
+            rounds = [compare(Path(folder), writers, seconds, turn) for turn in range(ROUNDS)]
+            ours, plain, lone, batched = (median(column) for column in zip(*rounds, strict=True))
+            what = f"store, {writers} writer{'s' if writers > 1 else ''}, against"
+            verdicts.append(ratio(f"{what} raw SQLite", ours, plain, TARGET if writers > 1 else None))
+            if writers > 1:
+                verdicts.append(ratio(f"{what} raw SQLite, one thread", ours, lone, TARGET))
+                verdicts.append(ratio(f"{what} raw SQLite, as many rows per commit", ours, batched))
+    return verdicts
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        for turn in range(2):
-            for writers in (1, 64):
-                print(json.dumps(compare(Path(folder), writers, seconds, turn)), flush=True)
+    print(table(measure(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)))
 
 
 if __name__ == "__main__":

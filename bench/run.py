@@ -1,0 +1,39 @@
+"""`make bench`: everything measured on this machine, as ratios within one run, in one table.
+
+Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
+shorter time. The parts can also be run alone: store.py, asking.py, watching.py, idle.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import asking
+import idle
+import store
+import watching
+from cloud import a_cloud
+from verdicts import Verdict, table
+
+
+def measure(patience: float) -> list[Verdict]:
+    """All verdicts. `patience` stretches every measurement; 1 takes about two minutes."""
+    verdicts = store.measure(2 * patience)
+    with a_cloud() as cloud:
+        verdicts += idle.measure(cloud, 20 * patience)
+        verdicts += asking.measure(cloud, 4 * patience)
+        verdicts += watching.measure(cloud, 10 * patience)
+    return verdicts
+
+
+def main() -> None:
+    began = time.monotonic()
+    verdicts = measure(0.25 if "--fast" in sys.argv[1:] else 1.0)
+    print(table(verdicts))
+    print(f"\n{os.cpu_count()} cores, {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
