@@ -76,8 +76,8 @@ def agent_routes(
     async def register(facts: Facts, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
         how = How(by=f"system:worker:{name}", validation="Strict")
         key = WORKER.key(name)
-        if registry.store.get(key) is None:
-            await registry.create(WORKER, "", {"metadata": {"name": name}}, how)
+        if registry.store.get(key) is None:  # joining makes it; one that was deleted must be asked in again
+            raise Forbidden(f"there is no worker {name} any more; it was deleted")
         if facts.labels:
             await registry.merge(WORKER, key, {"metadata": {"labels": facts.labels}}, how)
         status = {**facts.wire(), "lastRegisteredAt": rfc3339(clock.now())}

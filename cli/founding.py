@@ -36,10 +36,15 @@ async def found(
     """Make what is missing. What exists stays as people have changed it."""
     for name in NAMESPACES:
         await _ensure(registry, NAMESPACE, "", {"metadata": {"name": name}})
-    await _ensure(registry, WORKER, "", {"metadata": {"name": worker}})
+    await ensure_worker(registry, worker)
     for user in settings.users:
         await _seed(settings, user, registry, accounts)
     await _enable_new(settings.run / "founded", registry, services)
+
+
+async def ensure_worker(registry: Registry, name: str) -> None:
+    """The record of the conductor's own machine."""
+    await _ensure(registry, WORKER, "", {"metadata": {"name": name}})
 
 
 async def _enable_new(marker: Path, registry: Registry, services: Iterable[ManagedService]) -> None:

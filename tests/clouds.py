@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import httpx
 
 REPOSITORY = Path(__file__).parents[1]
 T = TypeVar("T")
@@ -70,6 +73,13 @@ class Cloud:
         said = self.aws("kms", *arguments, "--output", "json")
         assert said.code == 0, said
         return dict(json.loads(said.out or "{}"))
+
+    def http(self, *, admin: bool = True) -> httpx.Client:
+        """A client of the API: the local admin, or nobody. Close it."""
+        trust = ssl.create_default_context(cafile=str(self.home / "tls" / "ca.crt"))
+        if admin:
+            trust.load_cert_chain(self.home / "tls" / "admin.crt", self.home / "tls" / "admin.key")
+        return httpx.Client(base_url=f"https://127.0.0.1:{self.port}", verify=trust, trust_env=False)
 
     def conductor_pid(self) -> int:
         return int(json.loads((self.home / "run" / "conductor.json").read_text())["pid"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,16 +24,13 @@ STRICT = {"fieldValidation": "Strict"}
 
 @pytest.fixture(scope="module")
 def admin(cloud: Cloud) -> Iterator[httpx.Client]:
-    trust = ssl.create_default_context(cafile=str(cloud.home / "tls" / "ca.crt"))
-    trust.load_cert_chain(cloud.home / "tls" / "admin.crt", cloud.home / "tls" / "admin.key")
-    with httpx.Client(base_url=f"https://127.0.0.1:{cloud.port}", verify=trust, trust_env=False) as client:
+    with cloud.http() as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def nobody(cloud: Cloud) -> Iterator[httpx.Client]:
-    trust = ssl.create_default_context(cafile=str(cloud.home / "tls" / "ca.crt"))
-    with httpx.Client(base_url=f"https://127.0.0.1:{cloud.port}", verify=trust, trust_env=False) as client:
+    with cloud.http(admin=False) as client:
         yield client
 
 
