@@ -6,14 +6,35 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crds.kind import Kind
+from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.event import EVENT
 from crds.kinds.join_token import JOIN_TOKEN
+from crds.kinds.lease import LEASE
 from crds.kinds.namespace import NAMESPACE
+from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
+from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE
+from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.user import CREDENTIAL, USER
 from crds.kinds.worker import WORKER
 
-CORE_KINDS: tuple[Kind[Any], ...] = (NAMESPACE, EVENT, WORKER, SERVICE, USER, CREDENTIAL, JOIN_TOKEN)
+CORE_KINDS: tuple[Kind[Any], ...] = (
+    NAMESPACE,
+    EVENT,
+    WORKER,
+    SERVICE,
+    USER,
+    CREDENTIAL,
+    JOIN_TOKEN,
+    CONFIG_MAP,
+    SECRET,
+    SERVICE_ACCOUNT,
+    LEASE,
+    ROLE,
+    CLUSTER_ROLE,
+    ROLE_BINDING,
+    CLUSTER_ROLE_BINDING,
+)
 
 
 class Catalog:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from crds.model import Model, Timestamp
+from crds.schema import list_map, list_set
 
 
 class ObjectKey(NamedTuple):
@@ -48,8 +49,8 @@ class ObjectMeta(Model):
     deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
-    finalizers: list[str] | None = None
-    owner_references: list[OwnerReference] | None = None
+    finalizers: Annotated[list[str] | None, Field(json_schema_extra=list_set())] = None
+    owner_references: Annotated[list[OwnerReference] | None, Field(json_schema_extra=list_map("uid"))] = None
     managed_fields: list[dict[str, Any]] | None = None
     self_link: str | None = None
 
@@ -73,7 +74,7 @@ class Status(Model):
     """What was seen. Written by exactly one reconciler; people only read it."""
 
     observed_generation: int | None = None
-    conditions: list[Condition] = Field(default_factory=list)
+    conditions: list[Condition] = Field(default_factory=list, json_schema_extra=list_map("type"))
 
 
 def condition(conditions: list[Condition], kind: str) -> Condition | None:

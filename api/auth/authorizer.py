@@ -2,92 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
+from api.auth.bindings import Bindings
 from api.auth.principal import AUTHENTICATED, MASTERS, SERVICE_PREFIX, WORKERS, Principal
+from api.auth.rules import ALL, EVERYTHING, READ, WRITE, Action, Rule
+from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
+from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
+from crds.kinds.rbac import GROUP as RBAC_GROUP
 from crds.managed import ManagedService
 
-READ = ("get", "list", "watch")
-WRITE = ("create", "update", "patch", "delete", "deletecollection")
-ALL = "*"
+__all__ = ["Action", "Authorizer", "Rule", "role_rules"]
 
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing somebody wants to do. `resource` is `plural` or `plural/subresource`."""
-
-    verb: str
-    group: str
-    resource: str
-    namespace: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Allows these verbs on these resources of these groups; `*` means any."""
-
-    verbs: tuple[str, ...]
-    groups: tuple[str, ...]
-    resources: tuple[str, ...]
-
-    def allows(self, action: Action) -> bool:
-        return (
-            (ALL in self.verbs or action.verb in self.verbs)
-            and (ALL in self.groups or action.group in self.groups)
-            and (
-                ALL in self.resources
-                or action.resource in self.resources
-                or action.resource.partition("/")[0] + "/*" in self.resources
-            )
-        )
-
-
-_EVERYTHING = Rule((ALL,), (ALL,), (ALL,))
 _ABOUT_ONESELF = Rule(
     ("create",),
     ("authorization.k8s.io", "authentication.k8s.io"),
     ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"),
 )
-_GUARDED = ("users", "credentials", "jointokens", "workers")
+# Only admins may write these. Whoever may write roles could give themselves everything.
+_GUARDED = frozenset(
+    {"users", "credentials", "jointokens", "workers", "customresourcedefinitions"}
+    | {kind.plural for kind in (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)}
+)
+_HIDDEN_FROM_VIEWERS = frozenset({"jointokens", "secrets"})
+# What is served from other resources and not stored: pods, nodes and their like.
+_VIEWED_GROUPS = ("apps", "policy", "metrics.k8s.io", "apiextensions.k8s.io")
+_VIEWED = (
+    "pods",
+    "pods/log",
+    "nodes",
+    "deployments",
+    "deployments/scale",
+    "replicasets",
+    "customresourcedefinitions",
+)
+_VIEWED_WRITABLE = ("pods", "pods/eviction", "deployments", "deployments/scale")
 
 
 def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
     """What each group of people may do. Editors change everything but users, workers and tokens."""
-    everyday = sorted({kind.plural for kind in catalog if kind.plural not in _GUARDED and not kind.internal})
-    shown = sorted({kind.plural for kind in catalog if not kind.internal and kind.plural != "jointokens"})
-    groups = tuple({kind.group for kind in catalog})
-    reading = Rule(READ, groups, (*shown, "services/log", "leases"))
+    public = [kind.plural for kind in catalog if not kind.internal]
+    everyday = sorted(set(public) - _GUARDED)
+    shown = sorted(set(public) - _HIDDEN_FROM_VIEWERS)
+    groups = (*sorted({kind.group for kind in catalog}), *_VIEWED_GROUPS)
+    reading = Rule(READ, groups, (*shown, *_VIEWED, "services/log", "leases"))
+    writable = (*everyday, *(f"{plural}/*" for plural in everyday), *_VIEWED_WRITABLE)
+    editing = (reading, Rule(READ, ("",), ("secrets",)), Rule((*WRITE, "use"), groups, writable))
     return {
-        MASTERS: (_EVERYTHING,),
-        "aerekos:admin": (_EVERYTHING,),
-        "aerekos:editor": (reading, Rule((*WRITE, "use"), groups, (*everyday, *(f"{p}/*" for p in everyday)))),
+        MASTERS: (EVERYTHING,),
+        "aerekos:admin": (EVERYTHING,),
+        "aerekos:editor": editing,
         "aerekos:viewer": (reading,),
         WORKERS: (Rule(READ, groups, ("workers",)),),
         AUTHENTICATED: (_ABOUT_ONESELF,),
     }
 
 
+def _cluster_roles(roles: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+    """The cluster roles every Kubernetes has, for role bindings that name them."""
+    edit, view = roles["aerekos:editor"], roles["aerekos:viewer"]
+    binding = Rule((*READ, *WRITE), (RBAC_GROUP,), (ROLE.plural, ROLE_BINDING.plural))
+    return {"cluster-admin": (EVERYTHING,), "admin": (*edit, binding), "edit": edit, "view": view}
+
+
 class Authorizer:
     """Answers yes only when a rule says so. Internal kinds answer to nobody but their service and the conductor."""
 
-    def __init__(self, catalog: Catalog, managed: Iterable[ManagedService]) -> None:
-        self._internal = {(kind.group, kind.plural) for kind in catalog if kind.internal}
-        self._roles: Mapping[str, tuple[Rule, ...]] = role_rules(catalog)
+    def __init__(self, catalog: Catalog, managed: Iterable[ManagedService], store: Store | None = None) -> None:
+        self._catalog, self._made_for = catalog, -1
+        self._internal: frozenset[tuple[str, str]] = frozenset()
+        self._roles: Mapping[str, tuple[Rule, ...]] = {}
+        self._bindings = Bindings(store, {}) if store is not None else None
         self._services = {each.service_name: _service_rules(each) for each in managed}
 
     def allows(self, who: Principal, action: Action) -> bool:
         """Whether `who` may do that."""
-        plural = action.resource.partition("/")[0]
+        self._refresh()
+        if MASTERS not in who.groups and (action.group, action.resource.partition("/")[0]) in self._internal:
+            return self._is_granted(who, action)
+        return any(rule.allows(action) for rule in self.rules(who, action.namespace))
+
+    def rules(self, who: Principal, namespace: str) -> Iterator[Rule]:
+        """All rules for `who` in that namespace (empty: at the cluster scope): by group, then by role binding."""
+        self._refresh()
         if who.service and not who.acting:
-            rules = self._services.get(who.service, ())
-            return any(rule.allows(action) for rule in (*rules, _ABOUT_ONESELF))
-        if (action.group, plural) in self._internal and MASTERS not in who.groups:
-            return False
-        return any(rule.allows(action) for group in who.groups for rule in self._roles.get(group, ()))
+            yield from (*self._services.get(who.service, ()), _ABOUT_ONESELF)
+            return
+        for group in who.groups:
+            yield from self._roles.get(group, ())
+        if self._bindings is not None:
+            yield from self._bindings.rules(who, namespace)
+
+    def _is_granted(self, who: Principal, action: Action) -> bool:
+        """Internal kinds: only by a grant in the manifest of a managed service, never by a role."""
+        granted = self._services.get(who.service, ()) if who.service and not who.acting else ()
+        return any(rule.allows(action) for rule in granted)
+
+    def _refresh(self) -> None:
+        """The roles follow the catalog: kinds can be defined at runtime."""
+        if self._made_for == self._catalog.version:
+            return
+        self._made_for = self._catalog.version
+        self._internal = frozenset((kind.group, kind.plural) for kind in self._catalog if kind.internal)
+        self._roles = role_rules(self._catalog)
+        if self._bindings is not None:
+            self._bindings.given = _cluster_roles(self._roles)
+            self._bindings.forget()
 
     def require(self, who: Principal, action: Action) -> None:
         """Raises Forbidden in Kubernetes's own words."""

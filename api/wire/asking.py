@@ -6,7 +6,7 @@ Paths as Kubernetes has them: /api/v1/..., /apis/{group}/{version}/[namespaces/{
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 import orjson
@@ -14,13 +14,15 @@ import yaml
 
 from api.auth.authorizer import Action
 from api.auth.principal import Principal
+from api.wire import protobuf_bodies
 from controller.resources.registry import How
 from controller.resources.validating import FieldValidation
 from crds.catalog import Catalog
-from crds.errors import BadRequest, NotFound
+from crds.errors import BadRequest, NotFound, UnsupportedMedia
 from crds.kind import Kind
 from crds.meta import ObjectKey
 
+_LONGEST_MANAGER = 128
 _TRUE = frozenset({"1", "t", "true", "True", "TRUE"})
 
 
@@ -95,7 +97,7 @@ class Ask:
 
     @property
     def watching(self) -> bool:
-        return self.params.get("watch") in _TRUE and not self.target.name
+        return self.flag("watch") and not self.target.name
 
     @property
     def action(self) -> Action:
@@ -114,11 +116,19 @@ class Ask:
         if validation not in ("Strict", "Warn", "Ignore"):
             raise BadRequest(f'fieldValidation: unsupported value "{validation}"; use Strict, Warn or Ignore')
         by = f"{self.who.name} (by {self.who.acting})" if self.who.acting else self.who.name
-        return How(by=by, dry_run=dry_run == "All", validation=cast(FieldValidation, validation))
+        named = self.params.get("fieldManager", "")
+        if len(named) > _LONGEST_MANAGER or not named.isprintable():
+            raise BadRequest(f"fieldManager: must be printable and of at most {_LONGEST_MANAGER} characters")
+        manager = named or self.headers.get("user-agent", "").partition("/")[0][:_LONGEST_MANAGER]
+        return How(by, dry_run == "All", cast(FieldValidation, validation), manager, bool(named))
 
     def manifest(self) -> dict[str, Any]:
         """The body as a JSON object (YAML is accepted when its Content-Type says so). Raises BadRequest."""
         return read_object(self.body, self.content_type)
+
+    def flag(self, name: str) -> bool:
+        """Whether that query parameter says true."""
+        return self.params.get(name) in _TRUE
 
     @property
     def content_type(self) -> str:
@@ -126,7 +136,12 @@ class Ask:
 
 
 def read_object(body: bytes, content_type: str) -> dict[str, Any]:
-    """Raises BadRequest when `body` is not one JSON (or YAML) object."""
+    """Raises BadRequest when `body` is not one JSON (YAML, protobuf) object."""
+    if content_type == protobuf_bodies.CONTENT_TYPE or body.startswith(protobuf_bodies.MAGIC):
+        return protobuf_bodies.read_protobuf(body)
+    # No content type at all is taken for JSON, as the real API server does.
+    if content_type and not content_type.endswith(("json", "yaml")):
+        raise UnsupportedMedia(f"cannot read {content_type}; send application/json or application/yaml")
     try:
         parsed = yaml.safe_load(body) if "yaml" in content_type else orjson.loads(body)
     except (orjson.JSONDecodeError, yaml.YAMLError) as error:
@@ -157,13 +172,3 @@ def as_count(params: dict[str, str], name: str) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise BadRequest(f"{name}: {text!r} is not a whole number of at least 0")
     return int(text)
-
-
-# Kept next to the parser: what PATCH may be given, by Content-Type.
-PatchType = Literal["merge", "json", "apply", "strategic"]
-PATCH_TYPES: dict[str, PatchType] = {
-    "application/merge-patch+json": "merge",
-    "application/json-patch+json": "json",
-    "application/apply-patch+yaml": "apply",
-    "application/strategic-merge-patch+json": "strategic",
-}

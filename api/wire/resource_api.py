@@ -20,6 +20,7 @@ from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from crds.errors import MethodNotAllowed
+from crds.kinds.review import REVIEWS
 
 BODY_LIMIT = 3 * 2**20  # as the apiserver
 
@@ -29,7 +30,7 @@ class ResourceApi:
 
     def __init__(self, registry: Registry, authorizer: Authorizer, clock: Clock, rng: random.Random) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
-        self._documents = Documents(registry.catalog)
+        self._documents = Documents(registry.catalog, REVIEWS)
         self._reading, self._writing = Reading(registry, clock), Writing(registry)
         self._watching = Watching(registry, clock, rng)
 

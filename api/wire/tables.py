@@ -56,10 +56,12 @@ def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime) -> dict[str
 
 
 def cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:
-    """The value to show; absent values are `<none>` for text and 0 for numbers."""
+    """The value to show; absent values are `<none>` for text and 0 for numbers, collections their size."""
     value = field_at(resource, column.path)
     if column.type == "date":
         return age(value, now) if isinstance(value, str) else "<unknown>"
+    if column.type == "integer" and isinstance(value, dict | list):
+        return len(value)
     if value is None:
         return 0 if column.type in ("integer", "number") else "<none>"
     if isinstance(value, list):

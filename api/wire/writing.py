@@ -7,10 +7,12 @@ from typing import Any
 import orjson
 
 from api.wire.answering import Answer, json_answer
-from api.wire.asking import PATCH_TYPES, Ask, read_object
+from api.wire.asking import Ask
+from api.wire.patches import edit_of, patch_type, read_config
 from api.wire.reading import chosen
+from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
-from crds.errors import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
+from crds.errors import BadRequest, MethodNotAllowed, NotFound
 
 
 class Writing:
@@ -47,17 +49,22 @@ class Writing:
         return _written(200, written)
 
     async def patch(self, ask: Ask) -> Answer:
-        """200 and the resource as it is now. Takes merge patches (RFC 7386)."""
-        patch_type = PATCH_TYPES.get(ask.content_type)
-        if patch_type != "merge":
-            raise UnsupportedMedia(
-                f"the body of the request was in an unknown format - accepted media types include: "
-                f"application/merge-patch+json (got {ask.content_type or 'none'})"
-            )
-        target = ask.target
-        patch = read_object(ask.body, ask.content_type)
-        written = await self._registry.merge(target.kind, target.key, patch, ask.how, subresource=_subresource(ask))
+        """200 and the resource as it is now; 201 when an apply made it."""
+        target, sub = ask.target, _subresource(ask)
+        if patch_type(ask) == "apply":
+            return await self._apply(ask, sub)
+        written = await self._registry.update(target.kind, target.key, edit_of(ask), ask.how, subresource=sub)
         return _written(200, written)
+
+    async def _apply(self, ask: Ask, subresource: str) -> Answer:
+        target, config = ask.target, read_config(ask)
+        how = ask.how
+        require_manager(how.manager if how.named else "")
+        before = self._registry.store.get(target.key)
+        written = await self._registry.apply(
+            target.kind, target.key, config, how, force=ask.flag("force"), subresource=subresource
+        )
+        return _written(200 if before else 201, written)
 
     async def delete(self, ask: Ask) -> Answer:
         """200: a Status once it is gone, the marked resource while finalizers hold it."""

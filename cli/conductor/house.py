@@ -76,7 +76,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             registry=registry,
             accounts=accounts,
             tokens=tokens,
-            authorizer=Authorizer(registry.catalog, services),
+            authorizer=Authorizer(registry.catalog, services, store),
             authority=authority,
             leases=Leases(clock),
             worker=worker,

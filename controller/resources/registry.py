@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from controller.kit.clock import Clock
-from controller.resources.patching import merge_patch
+from controller.resources.edits import Edit, merging
+from controller.resources.ownership import tracking
+from controller.resources.ownership.managers import same_ownership
 from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
 from crds.catalog import Catalog
@@ -50,14 +51,17 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a write is made: by whom, how strictly, and whether only as a rehearsal."""
+    """How a write is made: by whom, how strictly, and whether only as a rehearsal.
+
+    `manager` is the program that owns the fields it sets; `named` says that it gave its name itself, with which
+    the record of owners begins.
+    """
 
     by: str
     dry_run: bool = False
     validation: FieldValidation = "Warn"
-
-
-Edit = Callable[[dict[str, Any]], dict[str, Any]]
+    manager: str = ""
+    named: bool = False
 
 
 class Registry:
@@ -87,16 +91,24 @@ class Registry:
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
     async def update(
-        self, kind: Kind[Any], key: ObjectKey, edit: Edit, how: How, *, subresource: str = ""
+        self,
+        kind: Kind[Any],
+        key: ObjectKey,
+        edit: Edit,
+        how: How,
+        *,
+        subresource: str = "",
+        owners_known: bool = False,
     ) -> Written:
         """The newest version with `edit` laid over it. `edit` gets a shared dict: it must not change it.
 
         A version or uid that the edited body names must be the newest one's. Otherwise the edit is made again
-        when somebody else was faster. Raises NotFound, Conflict, Invalid.
+        when somebody else was faster. With `owners_known` the edit has set managedFields itself. Raises NotFound,
+        Conflict, Invalid.
         """
         for _ in range(_TRIES):
             record = self.get(kind, key)
-            result = self._edited(kind, key, record.object, edit(record.object), how, subresource)
+            result = self._edited(kind, key, record.object, edit(record.object), how, subresource, owners_known)
             if result is None:
                 return Written(record.object, record, changed=False)
             gone = _may_go(result.body)
@@ -120,16 +132,47 @@ class Registry:
 
     async def merge(self, kind: Kind[Any], key: ObjectKey, patch: Any, how: How, *, subresource: str = "") -> Written:
         """JSON merge patch (RFC 7386). Raises BadRequest when the patch is no object."""
-        if not isinstance(patch, dict):
-            raise BadRequest("a merge patch must be a JSON object")
+        return await self.update(kind, key, merging(patch), how, subresource=subresource)
 
-        def edit(current: dict[str, Any]) -> dict[str, Any]:
-            merged: dict[str, Any] = merge_patch(current, patch)
-            if "resourceVersion" not in (patch.get("metadata") or {}):
-                merged["metadata"] = {**merged["metadata"], "resourceVersion": ""}
-            return merged
+    async def apply(
+        self,
+        kind: Kind[Any],
+        key: ObjectKey,
+        config: dict[str, Any],
+        how: How,
+        *,
+        force: bool = False,
+        subresource: str = "",
+    ) -> Written:
+        """Server-side apply: makes the resource, or merges what `how.manager` wants into it.
 
-        return await self.update(kind, key, edit, how, subresource=subresource)
+        Raises Conflict with one cause for each field that belongs to somebody else, unless `force`d. `Written.record`
+        was created by this call when its verb is `created`.
+        """
+        tracking.require_manager(how.manager)
+
+        def edit(live: dict[str, Any]) -> dict[str, Any]:
+            now = rfc3339(self._clock.now())
+            return tracking.applied(kind, key, live, config, how.manager, subresource, force=force, now=now)
+
+        for _ in range(_TRIES):
+            if self.store.get(key) is not None or subresource:
+                return await self.update(kind, key, edit, how, subresource=subresource, owners_known=True)
+            try:
+                return await self._apply_new(kind, key, config, how)
+            except AlreadyExists:
+                continue
+        raise Conflict(f"{key} is changing too fast; try again", key=key)
+
+    async def _apply_new(self, kind: Kind[Any], key: ObjectKey, config: dict[str, Any], how: How) -> Written:
+        self._check_namespace(kind, key.namespace)
+        meta = {**(config.get("metadata") or {}), "name": key.name}
+        if meta.get("uid") or meta.get("resourceVersion"):
+            raise Conflict(f"{key} does not exist, but the apply names a version or uid of it", key=key)
+        owners = tracking.applied_new(kind, config, how.manager, now=rfc3339(self._clock.now()))
+        result = self._newborn(kind, key, {**config, "metadata": meta}, how, owners)
+        record = await self._write(kind, key, result.body, expect=0, how=how)
+        return Written(record.object if record else result.body, record, warnings=result.warnings)
 
     async def delete(
         self,
@@ -159,9 +202,16 @@ class Registry:
             return Written(written.object if written else body, written)
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
-    def _newborn(self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any], how: How) -> Checked:
+    def _newborn(
+        self,
+        kind: Kind[Any],
+        key: ObjectKey,
+        body: dict[str, Any],
+        how: How,
+        owners: list[dict[str, Any]] | None = None,
+    ) -> Checked:
         meta = {**body["metadata"]}
-        for name in (*_SERVER_OWNED, "resourceVersion", "generation"):
+        for name in (*_SERVER_OWNED, "resourceVersion", "generation", "managedFields"):
             meta.pop(name, None)
         if kind.namespaced:
             meta["namespace"] = key.namespace
@@ -173,7 +223,12 @@ class Registry:
         if kind.has_status:
             whole.pop("status", None)
             _fill(kind, whole)
-        return checked(kind, whole, how.validation)
+        result = checked(kind, whole, how.validation)
+        if how.named and owners is None:
+            owners = tracking.newborn(kind, result.body, how.manager, now=meta["creationTimestamp"])
+        if owners:
+            result.body["metadata"]["managedFields"] = owners
+        return result
 
     def _edited(
         self,
@@ -183,21 +238,34 @@ class Registry:
         new: dict[str, Any],
         how: How,
         subresource: str,
+        owners_known: bool,
     ) -> Checked | None:
         """The kept form of the edit, or None when nothing is different."""
         _check_identity(kind, key, old, new)
         whole = _status_only(old, new) if subresource == "status" else self._main_only(kind, old, new)
         meta = whole["metadata"]
+        given = (new.get("metadata") or {}).get("managedFields")
+        meta.pop("managedFields", None)
         for name in (*_SERVER_OWNED, "namespace", "name", "resourceVersion", "generation"):
             meta[name] = old["metadata"].get(name)
         _check_finalizers(kind, key, old, meta)
         result = checked(kind, {**whole, "metadata": _no_nulls(meta)}, how.validation)
-        if result.body == old:
+        if owners_known or how.named or "managedFields" in old["metadata"]:
+            owners = given if owners_known else self._owners(kind, old, result.body, given, how, subresource)
+            if owners:
+                result.body["metadata"]["managedFields"] = owners
+        if _nothing_changed(result.body, old):
             return None
         check_metadata(kind, result.body["metadata"], key)
         if _content(result.body, kind) != _content(old, kind):
             result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         return result
+
+    def _owners(
+        self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any], given: Any, how: How, subresource: str
+    ) -> list[dict[str, Any]] | None:
+        now, manager = rfc3339(self._clock.now()), how.manager or how.by
+        return tracking.after_update(kind, old, new, given, manager, subresource, now=now)
 
     def _main_only(self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         whole = {
@@ -273,6 +341,17 @@ def _content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
     """What counts for the generation: everything but metadata and (where it is a subresource) status."""
     skipped = {"metadata", "status"} if kind.has_status else {"metadata"}
     return {name: value for name, value in body.items() if name not in skipped}
+
+
+def _nothing_changed(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """When an owner took over a field is not worth a new version."""
+    if new == old:
+        return True
+    mine, theirs = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not mine or not theirs:
+        return False
+    rest = {**new, "metadata": {**new["metadata"], "managedFields": theirs}}
+    return rest == old and same_ownership(mine, theirs)
 
 
 def _no_nulls(meta: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from crds.names import DnsLabel
 from crds.probes import Probes
+from crds.schema import list_map
 
 
 class EnvVar(Model):
@@ -50,7 +51,7 @@ class ServiceSpec(Spec):
     command: list[str] = Field(default_factory=list)
     enabled: bool = True
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    env: list[EnvVar] = Field(default_factory=list)
+    env: list[EnvVar] = Field(default_factory=list, json_schema_extra=list_map("name"))
     needs: list[DnsLabel] = Field(default_factory=list)
     resources: ResourceLimits = Field(default_factory=ResourceLimits)
     placement: Placement = Field(default_factory=Placement)
@@ -92,7 +93,7 @@ class ServiceStatus(Status):
     updated_replicas: int = 0
     ready: str = "0/0"
     revision: str = ""
-    instances: list[Instance] = Field(default_factory=list)
+    instances: list[Instance] = Field(default_factory=list, json_schema_extra=list_map("name"))
     refusals: list[Refusal] = Field(default_factory=list)
 
 

@@ -147,7 +147,7 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
     registry = Registry(store, catalog, clock)
     for name in ("default", "other"):
         await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, How(by="test"))
-    yield Wire(ResourceApi(registry, Authorizer(catalog, ()), clock, random.Random(1)), registry)
+    yield Wire(ResourceApi(registry, Authorizer(catalog, (), store), clock, random.Random(1)), registry)
     await store.close()
 
 

@@ -1,0 +1,92 @@
+"""RBAC objects as rules: what role bindings give to whom. Read from the store's memory at every question.
+
+They are translated again only when one of them has changed: the store hands out the same tuple until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from api.auth.principal import Principal
+from api.auth.rules import Rule
+from controller.store.records import Record, Store
+from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
+
+Rules = tuple[Rule, ...]
+_KINDS = (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)
+_EVERYWHERE = ""
+
+
+class Bindings:
+    """Who is bound to which rules, where. `given` are cluster roles that exist without being stored."""
+
+    def __init__(self, store: Store, given: Mapping[str, Rules]) -> None:
+        self._store, self.given = store, given
+        self._seen: tuple[Sequence[Record], ...] = ()
+        self._bound: dict[tuple[str, str], list[tuple[str, Rules]]] = {}
+
+    def rules(self, who: Principal, namespace: str) -> Iterator[Rule]:
+        """Everything that bindings allow `who` in that namespace (empty: at the cluster scope)."""
+        self._refresh()
+        for subject in (("User", who.name), *(("Group", group) for group in who.groups)):
+            for place, rules in self._bound.get(subject, ()):
+                if place in (_EVERYWHERE, namespace):
+                    yield from rules
+
+    def role(self, reference: Mapping[str, Any], namespace: str) -> Rules:
+        """The rules of a role; none when there is no such role."""
+        name = str(reference.get("name", ""))
+        if reference.get("kind") == "Role":
+            return _rules(self._store.get(ROLE.key(name, namespace)))
+        record = self._store.get(CLUSTER_ROLE.key(name))
+        return self._aggregated(record) if record else self.given.get(name, ())
+
+    def forget(self) -> None:
+        """Translate again at the next question."""
+        self._seen = ()
+
+    def _refresh(self) -> None:
+        now = tuple(self._store.list(kind.group, kind.plural).records for kind in _KINDS)
+        if len(now) == len(self._seen) and all(a is b for a, b in zip(now, self._seen, strict=True)):
+            return
+        self._seen, self._bound = now, {}
+        for record in (*now[2], *now[3]):
+            body, namespace = record.object, record.key.namespace
+            rules = self.role(body.get("roleRef") or {}, namespace)
+            for subject in body.get("subjects") or ():
+                self._bound.setdefault(_named(subject, namespace), []).append((namespace, rules))
+
+    def _aggregated(self, record: Record) -> Rules:
+        selectors = (record.object.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+        others = self._store.list(CLUSTER_ROLE.group, CLUSTER_ROLE.plural).records if selectors else ()
+        found = list(_rules(record))
+        for other in others:
+            if other is not record and any(_means(selector, other) for selector in selectors):
+                found += _rules(other)
+        return tuple(found)
+
+
+def _rules(record: Record | None) -> Rules:
+    given = (record.object.get("rules") or ()) if record else ()
+    return tuple(
+        Rule(
+            tuple(rule.get("verbs") or ()),
+            tuple(rule.get("apiGroups") or ()),
+            tuple(rule.get("resources") or ()),
+            tuple(rule.get("resourceNames") or ()),
+        )
+        for rule in given
+    )
+
+
+def _named(subject: Mapping[str, Any], namespace: str) -> tuple[str, str]:
+    if subject["kind"] == "ServiceAccount":
+        return "User", f"system:serviceaccount:{subject.get('namespace') or namespace}:{subject['name']}"
+    return subject["kind"], subject["name"]
+
+
+def _means(selector: Mapping[str, Any], record: Record) -> bool:
+    labels = record.object["metadata"].get("labels") or {}
+    wanted = selector.get("matchLabels") or {}
+    return bool(wanted) and all(labels.get(name) == value for name, value in wanted.items())

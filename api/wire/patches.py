@@ -1,0 +1,73 @@
+"""The body of a PATCH: which of the four kinds it is, and the edit it asks for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import orjson
+
+from api.wire.asking import Ask, read_object
+from controller.resources.edits import Edit, merging, merging_strategically, patching_json
+from crds.errors import BadRequest, UnsupportedMedia
+from crds.kind import Kind
+
+PatchType = Literal["merge", "json", "apply", "strategic"]
+_TYPES: dict[str, PatchType] = {
+    "application/merge-patch+json": "merge",
+    "application/json-patch+json": "json",
+    "application/apply-patch+yaml": "apply",
+    "application/strategic-merge-patch+json": "strategic",
+}
+
+
+def patch_type(ask: Ask) -> PatchType:
+    """Raises UnsupportedMedia: strategic merge exists only for kinds Kubernetes itself has."""
+    found = _TYPES.get(ask.content_type)
+    strategic = is_kubernetes_own(ask.target.kind)
+    if found is None or (found == "strategic" and not strategic):
+        accepted = ", ".join(name for name, each in _TYPES.items() if each != "strategic" or strategic)
+        raise UnsupportedMedia(
+            "the body of the request was in an unknown format - accepted media types include: "
+            f"{accepted} (got {ask.content_type or 'none'})"
+        )
+    return found
+
+
+def is_kubernetes_own(kind: Kind[Any]) -> bool:
+    """Whether clients have this kind compiled in."""
+    own_group = kind.group in ("", "apps", "policy") or kind.group.endswith(".k8s.io")
+    return own_group and kind.given_schema is None
+
+
+def edit_of(ask: Ask) -> Edit:
+    """The edit a merge, JSON or strategic merge patch asks for. Raises BadRequest, UnsupportedMedia."""
+    sort = patch_type(ask)
+    if sort == "json":
+        return patching_json(_read_json(ask.body))
+    patch = read_object(ask.body, "application/json")
+    return merging(patch) if sort == "merge" else merging_strategically(patch, ask.target.kind.schema)
+
+
+def read_config(ask: Ask) -> dict[str, Any]:
+    """The applied configuration: YAML or JSON, without nulls. Raises BadRequest."""
+    config = read_object(ask.body, "application/json" if ask.body.lstrip().startswith(b"{") else "application/yaml")
+    if (config.get("metadata") or {}).get("managedFields"):
+        raise BadRequest("metadata.managedFields must be nil")
+    for field, value in (("apiVersion", ask.target.kind.api_version), ("kind", ask.target.kind.name)):
+        if config.get(field) != value:
+            raise BadRequest(f"{field} in the applied configuration must be {value!r}, not {config.get(field)!r}")
+    cleaned: dict[str, Any] = _without_nulls(config)
+    return cleaned
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
+
+
+def _read_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the patch cannot be read as JSON: {error}") from error

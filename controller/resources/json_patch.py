@@ -1,0 +1,154 @@
+"""JSON patch (RFC 6902): a list of operations, all of them or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crds.errors import BadRequest, Invalid, TooLarge
+
+MOST_OPERATIONS = 10_000  # as the apiserver
+
+
+def json_patch(document: Any, operations: Any) -> Any:
+    """`document` after all operations; the argument itself stays as it was.
+
+    Raises BadRequest for operations that are none, Invalid when a place does not exist or a `test` fails,
+    TooLarge for more than 10,000 operations.
+    """
+    if not isinstance(operations, list):
+        raise BadRequest("a JSON patch must be a list of operations")
+    if len(operations) > MOST_OPERATIONS:
+        raise TooLarge(f"a JSON patch may have {MOST_OPERATIONS} operations; this one has {len(operations)}")
+    result = _copied(document)
+    for operation in operations:
+        result = _applied(result, operation)
+    return result
+
+
+def _applied(document: Any, operation: Any) -> Any:
+    name, path = _required(operation, "op"), _pointer(_required(operation, "path"))
+    match name:
+        case "add":
+            return _add(document, path, _copied(_value(operation)))
+        case "remove":
+            return _remove(document, path)[0]
+        case "replace":
+            _at(document, path)
+            return _replace(document, path, _copied(_value(operation)))
+        case "move":
+            return _move(document, _pointer(_required(operation, "from")), path)
+        case "copy":
+            return _add(document, path, _copied(_at(document, _pointer(_required(operation, "from")))))
+        case "test":
+            if not same(_at(document, path), _value(operation)):
+                raise Invalid(f"the server rejected our request: testing {operation['path']} failed")
+            return document
+    raise BadRequest(f"{name!r} is no JSON patch operation")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: `1` and `1.0` are, `1` and `true` are not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def _required(operation: Any, name: str) -> str:
+    value = operation.get(name) if isinstance(operation, dict) else None
+    if not isinstance(value, str):
+        raise BadRequest(f"every JSON patch operation needs {name!r} as a string")
+    return value
+
+
+def _value(operation: dict[str, Any]) -> Any:
+    if "value" not in operation:
+        raise BadRequest(f"the JSON patch operation {operation['op']!r} needs a value")
+    return operation["value"]
+
+
+def _pointer(text: str) -> list[str]:
+    """RFC 6901: `/a/b~1c` is `a`, then `b/c`."""
+    if text and not text.startswith("/"):
+        raise BadRequest(f"{text!r} is no JSON pointer: it must begin with a slash")
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+def _at(document: Any, path: list[str]) -> Any:
+    for part in path:
+        if isinstance(document, dict) and part in document:
+            document = document[part]
+        elif isinstance(document, list):
+            document = document[_index(part, len(document) - 1)]
+        else:
+            raise _missing(path)
+    return document
+
+
+def _parent(document: Any, path: list[str]) -> Any:
+    parent = _at(document, path[:-1])
+    if not isinstance(parent, dict | list):
+        raise _missing(path)
+    return parent
+
+
+def _add(document: Any, path: list[str], value: Any) -> Any:
+    return _placed(document, path, value, insert=True)
+
+
+def _replace(document: Any, path: list[str], value: Any) -> Any:
+    return _placed(document, path, value, insert=False)
+
+
+def _placed(document: Any, path: list[str], value: Any, *, insert: bool) -> Any:
+    if not path:
+        return value
+    parent, last = _parent(document, path), path[-1]
+    if isinstance(parent, dict):
+        parent[last] = value
+    elif insert:
+        parent.insert(len(parent) if last == "-" else _index(last, len(parent)), value)
+    else:
+        parent[_index(last, len(parent) - 1)] = value
+    return document
+
+
+def _remove(document: Any, path: list[str]) -> tuple[Any, Any]:
+    """The document without that place, and what stood there."""
+    value = _at(document, path)
+    if not path:
+        return None, value
+    parent = _parent(document, path)
+    if isinstance(parent, dict):
+        del parent[path[-1]]
+    else:
+        del parent[_index(path[-1], len(parent) - 1)]
+    return document, value
+
+
+def _move(document: Any, source: list[str], target: list[str]) -> Any:
+    if target[: len(source)] == source and target != source:
+        raise Invalid("the server rejected our request: a value cannot be moved into itself")
+    document, value = _remove(document, source)
+    return _add(document, target, value)
+
+
+def _index(text: str, last: int) -> int:
+    if not (text.isascii() and text.isdigit()) or (len(text) > 1 and text[0] == "0") or int(text) > last:
+        raise Invalid(f"the server rejected our request: there is no list item {text!r}")
+    return int(text)
+
+
+def _missing(path: list[str]) -> Invalid:
+    return Invalid(f"the server rejected our request: there is nothing at /{'/'.join(path)}")
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    return value

@@ -1,0 +1,162 @@
+"""Sets of fields: the places of a resource that can have an owner, as Kubernetes FieldsV1 names them.
+
+A path is a tuple of elements: `f:name` for a field, `k:{"name":"A"}` for an item of a list whose items have keys,
+`v:"x"` for an item of a set. Lists without either have one owner as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from controller.resources.json_patch import same
+from crds.schema import LIST_KEYS, LIST_TYPE, Schema
+
+Path = tuple[str, ...]
+Fields = frozenset[Path]
+NONE: Fields = frozenset()
+_ITEM = object()  # the value of a place that only exists: an item of a keyed list
+
+# What the server owns has no other owner.
+_UNOWNED = frozenset(
+    {("f:apiVersion",), ("f:kind",)}
+    | {
+        ("f:metadata", f"f:{name}")
+        for name in [
+            "name",
+            "namespace",
+            "generateName",
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "managedFields",
+        ]
+    }
+)
+
+
+def leaves(resource: Mapping[str, Any], schema: Schema) -> dict[Path, Any]:
+    """Every place of `resource` that can have an owner, with its value."""
+    found = dict(_walk(resource, schema, ()))
+    return {path: value for path, value in found.items() if path[:2] not in _UNOWNED and path[:1] not in _UNOWNED}
+
+
+def fields_of(resource: Mapping[str, Any], schema: Schema) -> Fields:
+    """The places of `resource` that can have an owner."""
+    return frozenset(leaves(resource, schema))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], schema: Schema) -> tuple[Fields, Fields]:
+    """Places whose value is new or another one, and places that are gone."""
+    before, after = leaves(old, schema), leaves(new, schema)
+    changed = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
+    return changed, frozenset(before.keys() - after.keys())
+
+
+def keyed_items(items: Any, schema: Schema) -> dict[str, Any] | None:
+    """The items of a list by their path element; None when the list has one owner as a whole.
+
+    Also None when items lack their key or share one: then nobody can tell them apart.
+    """
+    sort = schema.get(LIST_TYPE)
+    if sort not in ("map", "set") or not isinstance(items, list):
+        return None
+    named: dict[str, Any] = {}
+    for item in items:
+        element = item_element(item, schema)
+        if element is None or element in named:
+            return None
+        named[element] = item
+    return named
+
+
+def item_element(item: Any, schema: Schema) -> str | None:
+    """The path element of one item of a keyed list or set; None when it has no key."""
+    if schema.get(LIST_TYPE) == "set":
+        return None if isinstance(item, dict | list) else f"v:{orjson.dumps(item).decode()}"
+    keys = schema.get(LIST_KEYS) or ()
+    properties = (schema.get("items") or {}).get("properties") or {}
+    if not isinstance(item, dict):
+        return None
+    values = {key: item.get(key, (properties.get(key) or {}).get("default")) for key in sorted(keys)}
+    if any(value is None or isinstance(value, dict | list) for value in values.values()):
+        return None
+    return f"k:{orjson.dumps(values).decode()}"
+
+
+def child_schema(schema: Schema, name: str) -> Schema:
+    """The schema of a field; empty when nothing is known of it."""
+    found = (schema.get("properties") or {}).get(name)
+    if found is None:
+        found = schema.get("additionalProperties")
+    return found if isinstance(found, dict) else {}
+
+
+def to_fields_v1(fields: Iterable[Path]) -> dict[str, Any]:
+    """`{"f:spec": {"f:image": {}}}`; a place that is owned itself and has owned places below has a `.`."""
+    tree: dict[str, Any] = {}
+    for path in sorted(fields):
+        node = tree
+        for element in path[:-1]:
+            node = node.setdefault(element, {})
+        node.setdefault(path[-1], {})["."] = {}
+    return {element: _without_lonely_dots(below) for element, below in tree.items()}
+
+
+def from_fields_v1(tree: Mapping[str, Any]) -> Fields:
+    """The paths a FieldsV1 names. Raises TypeError when it is none."""
+    return frozenset(_paths(tree, ()))
+
+
+def shown(path: Path) -> str:
+    """`.spec.env[name="A"].value`, as conflicts name it."""
+    text = ""
+    for element in path:
+        sort, _, rest = element.partition(":")
+        if sort == "f":
+            text += f".{rest}"
+        elif sort == "k":
+            keys = ",".join(f"{key}={orjson.dumps(value).decode()}" for key, value in orjson.loads(rest).items())
+            text += f"[{keys}]"
+        else:
+            text += f"[={rest}]"
+    return text
+
+
+def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, Mapping) and (value or not path) and schema.get("x-kubernetes-map-type") != "atomic":
+        for name, each in value.items():
+            yield from _walk(each, child_schema(schema, name), (*path, f"f:{name}"))
+    elif (items := keyed_items(value, schema)) and path:
+        for element, each in items.items():
+            yield (*path, element), _ITEM
+            if isinstance(each, Mapping):
+                yield from _walk(each, schema.get("items") or {}, (*path, element))
+    else:
+        yield path, value
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or same(one, other)
+
+
+def _without_lonely_dots(node: dict[str, Any]) -> dict[str, Any]:
+    if set(node) == {"."}:
+        return {}
+    return {name: ({} if name == "." else _without_lonely_dots(below)) for name, below in node.items()}
+
+
+def _paths(tree: Mapping[str, Any], path: Path) -> Iterator[Path]:
+    if not isinstance(tree, Mapping):
+        raise TypeError("fieldsV1 must be nested JSON objects")
+    if path and (not tree or "." in tree):
+        yield path
+    for element, below in tree.items():
+        if element != ".":
+            yield from _paths(below, (*path, element))

@@ -1,0 +1,123 @@
+"""`metadata.managedFields`: one entry for each manager, operation and subresource, with the fields it set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from controller.resources.ownership.fields import NONE, Fields, from_fields_v1, to_fields_v1
+
+Operation = Literal["Apply", "Update"]
+MOST_UPDATERS = 10
+ANCIENT = "ancient-changes"
+
+
+class Manager(NamedTuple):
+    """Who, and how. The same program applying and updating counts as two."""
+
+    name: str
+    operation: Operation
+    api_version: str
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        below = f" with subresource {self.subresource!r}" if self.subresource else ""
+        return f'"{self.name}"{below} using {self.api_version}'
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The fields of one manager, and when they last became others (RFC 3339)."""
+
+    fields: Fields
+    time: str
+
+
+Managers = dict[Manager, Entry]
+
+
+def read_managers(managed_fields: Any) -> Managers:
+    """The entries of `managedFields`. Raises ValueError for what is not well-formed."""
+    managers: Managers = {}
+    for each in managed_fields or ():
+        if not isinstance(each, Mapping):
+            raise ValueError("each entry of managedFields must be a JSON object")
+        operation = each.get("operation")
+        if operation not in ("Apply", "Update") or each.get("fieldsType", "FieldsV1") != "FieldsV1":
+            raise ValueError("an entry of managedFields needs an operation (Apply or Update) and fieldsType FieldsV1")
+        try:
+            fields = from_fields_v1(each.get("fieldsV1") or {})
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        name, version = str(each.get("manager", "")), str(each.get("apiVersion", ""))
+        manager = Manager(name, operation, version, str(each.get("subresource", "")))
+        managers[manager] = Entry(fields, str(each.get("time", "")))
+    return managers
+
+
+def write_managers(managers: Managers) -> list[dict[str, Any]]:
+    """As `managedFields`: appliers first, then by time."""
+    order = sorted(managers.items(), key=lambda pair: (pair[0].operation, pair[1].time, pair[0]))
+    return [_written(manager, entry) for manager, entry in order if entry.fields]
+
+
+def owned_by_others(managers: Managers, me: Manager) -> Fields:
+    """Everything that somebody but `me` owns."""
+    return NONE.union(*(entry.fields for manager, entry in managers.items() if manager != me))
+
+
+def updated(managers: Managers, me: Manager, changed: Fields, removed: Fields, *, now: str) -> Managers:
+    """After `me` changed and removed those fields: the changed ones are its own alone."""
+    after: Managers = {}
+    for manager, entry in managers.items():
+        lost = removed if manager == me else removed | changed
+        after[manager] = _with(entry, entry.fields - lost, now if manager == me else entry.time)
+    mine = after.get(me, Entry(NONE, now))
+    after[me] = _with(mine, mine.fields | changed, now)
+    return _few({manager: entry for manager, entry in after.items() if entry.fields})
+
+
+def without(managers: Managers, fields: Fields) -> Managers:
+    """Nobody owns those fields any more."""
+    return {manager: _with(entry, entry.fields - fields, entry.time) for manager, entry in managers.items()}
+
+
+def same_ownership(one: Sequence[Any] | None, other: Sequence[Any] | None) -> bool:
+    """Whether both say the same, whenever it became so."""
+    return _timeless(one) == _timeless(other)
+
+
+def _timeless(managed_fields: Iterable[Any] | None) -> list[Any]:
+    entries = [{name: value for name, value in each.items() if name != "time"} for each in managed_fields or ()]
+    return sorted(entries, key=repr)
+
+
+def _with(entry: Entry, fields: Fields, time: str) -> Entry:
+    return entry if fields == entry.fields else Entry(fields, time)
+
+
+def _few(managers: Managers) -> Managers:
+    """The oldest updaters beyond ten become one, so that objects do not grow with every program that ever wrote."""
+    updaters = sorted((m for m in managers if m.operation == "Update"), key=lambda m: managers[m].time)
+    if len(updaters) <= MOST_UPDATERS:
+        return managers
+    old = updaters[: len(updaters) - MOST_UPDATERS + 1]
+    ancient = Manager(ANCIENT, "Update", old[-1].api_version)
+    fields = NONE.union(*(managers[manager].fields for manager in old))
+    kept = {manager: entry for manager, entry in managers.items() if manager not in old}
+    return {**kept, ancient: Entry(fields, managers[old[-1]].time)}
+
+
+def _written(manager: Manager, entry: Entry) -> dict[str, Any]:
+    written = {
+        "manager": manager.name,
+        "operation": manager.operation,
+        "apiVersion": manager.api_version,
+        "time": entry.time,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": to_fields_v1(entry.fields),
+    }
+    if manager.subresource:
+        written["subresource"] = manager.subresource
+    return written

@@ -1,0 +1,130 @@
+"""RBAC objects decide: what a binding gives is allowed, and nothing else, and it ends with the binding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.auth.authorizer import Action, Authorizer
+from api.auth.principal import AUTHENTICATED, Principal
+from api.auth.reviews import review
+from tests.unit.wire.conftest import ADMIN, Wire
+
+pytestmark = pytest.mark.anyio
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+JANE = Principal("jane", frozenset({AUTHENTICATED, "devs"}))
+VIEWER = Principal("vera", frozenset({AUTHENTICATED, "aerekos:viewer"}))
+EDITOR = Principal("ed", frozenset({AUTHENTICATED, "aerekos:editor"}))
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def role(name: str, **rule: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], **rule}]}
+
+
+def binding(name: str, role_kind: str, role_name: str, subject: str, kind: str = "User") -> dict[str, Any]:
+    return {
+        "metadata": {"name": name},
+        "subjects": [{"kind": kind, "name": subject}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": role_name},
+    }
+
+
+async def code(wire: Wire, who: Principal, method: str, path: str, body: Any = None) -> int:
+    return (await wire.ask(method, path, body, who=who)).code
+
+
+async def test_a_binding_gives_its_role_in_its_namespace_until_it_is_deleted(wire: Wire) -> None:
+    assert await code(wire, JANE, "GET", MAPS) == 403
+    await wire.ok("POST", f"{RBAC}/namespaces/default/roles", role("reader", verbs=["get", "list"]))
+    await wire.ok("POST", f"{RBAC}/namespaces/default/rolebindings", binding("b", "Role", "reader", "jane"))
+    assert await code(wire, JANE, "GET", MAPS) == 200
+    assert await code(wire, JANE, "GET", MAPS.replace("default", "other")) == 403
+    assert await code(wire, JANE, "GET", "/api/v1/configmaps") == 403
+    assert await code(wire, JANE, "POST", MAPS, {"metadata": {"name": "x"}}) == 403
+    await wire.ok("DELETE", f"{RBAC}/namespaces/default/rolebindings/b")
+    assert await code(wire, JANE, "GET", MAPS) == 403
+
+
+async def test_a_cluster_binding_gives_a_role_everywhere_to_a_group(wire: Wire) -> None:
+    await wire.ok("POST", f"{RBAC}/clusterroles", role("all-readers", verbs=["list"]))
+    await wire.ok("POST", f"{RBAC}/clusterrolebindings", binding("b", "ClusterRole", "all-readers", "devs", "Group"))
+    assert await code(wire, JANE, "GET", "/api/v1/configmaps") == 200
+    assert await code(wire, JANE, "GET", MAPS.replace("default", "other")) == 200
+
+
+async def test_a_changed_role_counts_at_once(wire: Wire) -> None:
+    await wire.ok("POST", f"{RBAC}/clusterroles", role("c", verbs=["list"]))
+    await wire.ok("POST", f"{RBAC}/clusterrolebindings", binding("b", "ClusterRole", "c", "jane"))
+    assert await code(wire, JANE, "POST", MAPS, {"metadata": {"name": "x"}}) == 403
+    await wire.merge(f"{RBAC}/clusterroles/c", {"rules": role("c", verbs=["create"])["rules"]})
+    assert await code(wire, JANE, "POST", MAPS, {"metadata": {"name": "x"}}) == 201
+    assert await code(wire, JANE, "GET", MAPS) == 403
+
+
+async def test_resource_names_narrow_a_rule(wire: Wire) -> None:
+    for name in ("mine", "theirs"):
+        await wire.ok("POST", MAPS, {"metadata": {"name": name}})
+    await wire.ok("POST", f"{RBAC}/clusterroles", role("c", verbs=["get", "list"], resourceNames=["mine"]))
+    await wire.ok("POST", f"{RBAC}/clusterrolebindings", binding("b", "ClusterRole", "c", "jane"))
+    assert await code(wire, JANE, "GET", f"{MAPS}/mine") == 200
+    assert await code(wire, JANE, "GET", f"{MAPS}/theirs") == 403
+    assert await code(wire, JANE, "GET", MAPS) == 403
+
+
+async def test_the_usual_cluster_roles_exist_and_aggregation_collects_by_label(wire: Wire) -> None:
+    await wire.ok("POST", f"{RBAC}/namespaces/default/rolebindings", binding("v", "ClusterRole", "view", "jane"))
+    assert await code(wire, JANE, "GET", MAPS) == 200
+    assert await code(wire, JANE, "GET", "/api/v1/namespaces/default/secrets") == 403
+    part = role("part", verbs=["create"])
+    part["metadata"]["labels"] = {"into": "whole"}
+    whole = {
+        "metadata": {"name": "whole"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"into": "whole"}}]},
+    }
+    await wire.ok("POST", f"{RBAC}/clusterroles", part)
+    await wire.ok("POST", f"{RBAC}/clusterroles", whole)
+    await wire.ok("POST", f"{RBAC}/clusterrolebindings", binding("w", "ClusterRole", "whole", "jane"))
+    assert await code(wire, JANE, "POST", MAPS.replace("default", "other"), {"metadata": {"name": "x"}}) == 201
+
+
+@pytest.mark.parametrize("plural", ["roles", "rolebindings"])
+async def test_editors_cannot_give_themselves_more(wire: Wire, plural: str) -> None:
+    body = role("r", verbs=["*"]) if plural == "roles" else binding("b", "ClusterRole", "cluster-admin", "ed")
+    assert await code(wire, EDITOR, "POST", f"{RBAC}/namespaces/default/{plural}", body) == 403
+
+
+async def test_viewers_see_no_secrets_and_editors_do(wire: Wire) -> None:
+    assert await code(wire, VIEWER, "GET", "/api/v1/namespaces/default/secrets") == 403
+    assert await code(wire, EDITOR, "GET", "/api/v1/namespaces/default/secrets") == 200
+
+
+async def test_no_role_opens_an_internal_kind(wire: Wire) -> None:
+    await wire.ok("POST", f"{RBAC}/clusterrolebindings", binding("all", "ClusterRole", "cluster-admin", "jane"))
+    assert await code(wire, JANE, "GET", "/api/v1/secrets") == 200
+    assert await code(wire, JANE, "GET", "/apis/aerekos.cloud/v1/credentials") == 403
+
+
+async def test_reviews_answer_what_the_door_would(wire: Wire) -> None:
+    authorizer = Authorizer(wire.registry.catalog, (), wire.registry.store)
+    await wire.ok("POST", f"{RBAC}/namespaces/default/roles", role("reader", verbs=["get"]))
+    await wire.ok("POST", f"{RBAC}/namespaces/default/rolebindings", binding("b", "Role", "reader", "jane"))
+    where = "/apis/authorization.k8s.io/v1/"
+
+    def may(verb: str, namespace: str) -> bool:
+        spec = {"resourceAttributes": {"verb": verb, "resource": "configmaps", "namespace": namespace}}
+        answer: bool = review(f"{where}selfsubjectaccessreviews", {"spec": spec}, JANE, authorizer)["status"][
+            "allowed"
+        ]
+        return answer
+
+    assert may("get", "default")
+    assert not may("get", "other")
+    assert not may("delete", "default")
+    asked = {"spec": {"namespace": "default"}}
+    told = review(f"{where}selfsubjectrulesreviews", asked, JANE, authorizer)["status"]["resourceRules"]
+    assert {"verbs": ["get"], "apiGroups": [""], "resources": ["configmaps"]} in told
+    who = review("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, ADMIN, authorizer)
+    assert who["status"]["userInfo"]["username"] == "admin"
+    assert authorizer.allows(JANE, Action("get", "", "configmaps", "default", "x"))
