@@ -51,6 +51,8 @@ def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> P
         return "Updating"
     if len(seen) == ready == service.spec.replicas:
         return "Ready"
+    if service.status.phase == "Updating" and not any(each.phase in ("Failed", "BackingOff") for each in seen):
+        return "Updating"  # the last new copy is on its way
     if ready:
         return "Degraded"
     if seen and all(each.phase in ("Failed", "BackingOff") for each in seen):
