@@ -27,7 +27,7 @@ from crds.kind import Kind
 
 BOOKMARK_SECONDS = 30.0
 # Bursts leave as one network write: with many watchers this is what keeps the loop free.
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.03
 _TYPES = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
