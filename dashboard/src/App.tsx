@@ -1,0 +1,90 @@
+import { lazy, Suspense, useEffect, type ReactNode } from 'react';
+import { View } from 'react-native';
+
+import { Empty } from './components/Empty';
+import { Loading } from './components/Loading';
+import { Shell } from './components/Shell';
+import { useObservable } from './hooks/useObservable';
+import { Home } from './screens/Home';
+import { Login } from './screens/Login';
+import { Services } from './screens/Services';
+import { readCatalog } from './utils/catalog';
+import { readKinds } from './utils/discovery';
+import { forgetMirrors } from './utils/mirror';
+import { path, read, type Route } from './utils/routes';
+import { restore, session } from './utils/session';
+
+const Workers = lazy(() => import('./screens/Workers').then((module) => ({ default: module.Workers })));
+const Buckets = lazy(() => import('./screens/Buckets').then((module) => ({ default: module.Buckets })));
+const Keys = lazy(() => import('./screens/Keys').then((module) => ({ default: module.Keys })));
+const Kinds = lazy(() => import('./screens/Kinds').then((module) => ({ default: module.Kinds })));
+const ResourceList = lazy(() => import('./screens/ResourceList').then((module) => ({ default: module.ResourceList })));
+const ResourceDetail = lazy(() => import('./screens/ResourceDetail').then((module) => ({ default: module.ResourceDetail })));
+const Users = lazy(() => import('./screens/Users').then((module) => ({ default: module.Users })));
+const Settings = lazy(() => import('./screens/Settings').then((module) => ({ default: module.Settings })));
+
+/** Who is there? Then the screen the path names. */
+export function App() {
+  const now = useObservable(session);
+  useEffect(() => void restore(), []);
+  useEffect(() => {
+    if (now.state === 'in') {
+      void readCatalog();
+      void readKinds().catch(() => undefined);
+    } else {
+      forgetMirrors();
+    }
+  }, [now.state]);
+  if (now.state === 'asking') {
+    return (
+      <View style={{ flex: 1, justifyContent: 'center' }}>
+        <Loading what="your session" />
+      </View>
+    );
+  }
+  if (now.state === 'out') return <Login because={now.because} />;
+  return (
+    <Shell>
+      <Suspense fallback={<Loading what="the screen" />}>
+        <Screen />
+      </Suspense>
+    </Shell>
+  );
+}
+
+function Screen(): ReactNode {
+  const route = read(useObservable(path));
+  useEffect(() => {
+    document.title = `${titleOf(route)} · aerekos`;
+  }, [route]);
+  switch (route.screen) {
+    case 'home':
+      return <Home />;
+    case 'services':
+      return <Services />;
+    case 'workers':
+      return <Workers />;
+    case 'keys':
+      return <Keys />;
+    case 'buckets':
+      return <Buckets />;
+    case 'kinds':
+      return <Kinds />;
+    case 'users':
+      return <Users />;
+    case 'settings':
+      return <Settings />;
+    case 'list':
+      return <ResourceList key={route.plural} {...route} />;
+    case 'detail':
+      return <ResourceDetail key={`${route.plural}/${route.namespace}/${route.name}`} {...route} />;
+    case 'nowhere':
+      return <Empty title="There is no such page" next={`${route.path} leads nowhere. Press g, then h, to go home.`} />;
+  }
+}
+
+function titleOf(route: Route): string {
+  if (route.screen === 'detail') return route.name;
+  if (route.screen === 'list') return route.plural;
+  return route.screen[0]!.toUpperCase() + route.screen.slice(1);
+}

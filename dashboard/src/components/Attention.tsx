@@ -1,0 +1,94 @@
+import { useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { useLayout } from '../hooks/useLayout';
+import { useNow } from '../hooks/useNow';
+import { useWho } from '../hooks/useSession';
+import { home } from '../styles/home';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { enableManaged, keepKey, restart, setCordoned, setEnabled } from '../utils/actions';
+import type { Fix, Item } from '../utils/attention';
+import { go, pageOf } from '../utils/routes';
+import { SERVICES, WORKERS } from '../utils/resources';
+import { mayChange } from '../utils/session';
+import { secondsSince, span } from '../utils/time';
+import { Button } from './Button';
+import { Sign } from './Sign';
+
+const SHOWN = 6;
+
+/** What needs a person: what it is, why, since when, and the button that helps. */
+export function AttentionList({ items }: { items: readonly Item[] }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? items : items.slice(0, SHOWN);
+  return (
+    <View>
+      <View role="list" aria-label="What needs attention">
+        {shown.map((item, index) => (
+          <Row key={item.id} item={item} first={index === 0} />
+        ))}
+      </View>
+      {items.length > SHOWN && <Button look="bare" label={all ? 'Show fewer' : `Show all ${items.length}`} onPress={() => setAll(!all)} />}
+    </View>
+  );
+}
+
+function Row({ item, first }: { item: Item; first: boolean }) {
+  const now = useNow(1000);
+  const { phone } = useLayout();
+  return (
+    <View role="listitem" style={[home.item, first && home.itemFirst, phone && home.itemPhone]}>
+      <View style={[layout.row, { gap: 14, flex: phone ? undefined : 1, minWidth: 0, alignItems: 'flex-start' }]}>
+        <View style={{ paddingTop: 3 }}>
+          <Sign health={item.health} size={16} />
+        </View>
+        <View style={layout.grow}>
+          <Text style={text.strong}>
+            {item.what}
+            {item.since ? <Text style={text.faint}>{'  '}for {span(secondsSince(item.since, now))}</Text> : null}
+          </Text>
+          <Text style={text.soft}>{item.why}</Text>
+        </View>
+      </View>
+      <FixButton fix={item.fix} />
+    </View>
+  );
+}
+
+const CHANGES: Record<Fix['do'], string | null> = {
+  enable: 'services',
+  disable: 'services',
+  restart: 'services',
+  create: 'services',
+  uncordon: 'workers',
+  keepKey: 'keys',
+  look: null,
+};
+
+/** Whoever may not change it gets the way to look at it instead. */
+function FixButton({ fix }: { fix: Fix }) {
+  const who = useWho();
+  const plural = CHANGES[fix.do];
+  if (plural && !mayChange(who, plural)) return <Text style={text.faint}>an {plural === 'workers' ? 'admin' : 'editor'} can fix this</Text>;
+  return <Button label={fix.label} look="primary" onPress={() => void run(fix)} />;
+}
+
+function run(fix: Fix): unknown {
+  switch (fix.do) {
+    case 'enable':
+      return setEnabled(fix.service, true);
+    case 'disable':
+      return setEnabled(fix.service, false);
+    case 'restart':
+      return restart(fix.service);
+    case 'create':
+      return enableManaged(fix.managed, undefined);
+    case 'uncordon':
+      return setCordoned(fix.worker, false);
+    case 'keepKey':
+      return keepKey(fix.key);
+    case 'look':
+      return go(pageOf(fix.kind === 'services' ? SERVICES : WORKERS, fix.resource, fix.tab));
+  }
+}

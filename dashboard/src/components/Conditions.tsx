@@ -1,0 +1,44 @@
+import { Text, View } from 'react-native';
+
+import { detail } from '../styles/detail';
+import { home } from '../styles/home';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { sentence, type Health } from '../utils/health';
+import type { Condition } from '../utils/resources';
+import { Age } from './Age';
+import { Sign } from './Sign';
+
+/** Types whose being true is nothing good. */
+const BAD_WHEN_TRUE = new Set(['Degraded', 'Failed']);
+const NEUTRAL = new Set(['Progressing']);
+
+function healthOf(condition: Condition): Health {
+  if (condition.status === 'Unknown') return 'unknown';
+  const yes = condition.status === 'True';
+  if (NEUTRAL.has(condition.type)) return yes ? 'busy' : 'idle';
+  return yes !== BAD_WHEN_TRUE.has(condition.type) ? 'well' : 'warn';
+}
+
+/** Conditions in words. */
+export function Conditions({ conditions }: { conditions: readonly Condition[] }) {
+  return (
+    <View role="list">
+      {conditions.map((condition, index) => (
+        <View key={condition.type} role="listitem" style={[detail.condition, index === 0 && home.itemFirst]}>
+          <View style={{ paddingTop: 3 }}>
+            <Sign health={healthOf(condition)} />
+          </View>
+          <View style={layout.grow}>
+            <Text style={text.body}>{sentence(condition.type, condition.status, condition.message)}</Text>
+            <Text style={text.faint}>
+              {condition.type}
+              {condition.reason ? ` · ${condition.reason}` : ''}
+            </Text>
+          </View>
+          <Age of={condition.lastTransitionTime} />
+        </View>
+      ))}
+    </View>
+  );
+}

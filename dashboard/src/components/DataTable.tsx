@@ -1,0 +1,123 @@
+import { useState, type ReactNode } from 'react';
+import { Pressable, Text, View } from 'react-native';
+
+import { useLayout } from '../hooks/useLayout';
+import { table } from '../styles/table';
+import { text } from '../styles/text';
+import { color } from '../styles/tokens';
+import { Icon } from './Icon';
+
+export interface Column<T> {
+  name: string;
+  /** Share of the width; or px when `fixed`. */
+  width: number;
+  fixed?: boolean;
+  end?: boolean;
+  cell: (row: T) => ReactNode;
+  /** What sorting compares; without it the column cannot be sorted by. */
+  by?: (row: T) => string | number;
+  /** Where it goes on a phone: beside the name, as a line, or nowhere. */
+  phone?: 'name' | 'beside' | 'line' | 'none';
+}
+
+interface Props<T> {
+  label: string;
+  columns: readonly Column<T>[];
+  rows: readonly T[];
+  keyOf: (row: T) => string;
+}
+
+/** Rows and columns; on a phone every row becomes a card. Columns are declared once by whoever uses it. */
+export function DataTable<T>({ label, columns, rows, keyOf }: Props<T>) {
+  const { phone } = useLayout();
+  const [sort, setSort] = useState<{ name: string; down: boolean } | null>(null);
+  const sorted = inOrder(rows, columns, sort);
+  if (phone) {
+    return (
+      <View role="list" aria-label={label}>
+        {sorted.map((row) => (
+          <Card key={keyOf(row)} row={row} columns={columns} />
+        ))}
+      </View>
+    );
+  }
+  return (
+    <View role="table" aria-label={label}>
+      <View role="row" style={table.head}>
+        {columns.map((column) => (
+          <Head key={column.name} column={column} sort={sort} onSort={setSort} />
+        ))}
+      </View>
+      {sorted.map((row) => (
+        <Row key={keyOf(row)} row={row} columns={columns} />
+      ))}
+    </View>
+  );
+}
+
+function inOrder<T>(rows: readonly T[], columns: readonly Column<T>[], sort: { name: string; down: boolean } | null): readonly T[] {
+  const by = columns.find((column) => column.name === sort?.name)?.by;
+  if (!by || !sort) return rows;
+  const sign = sort.down ? -1 : 1;
+  return [...rows].sort((a, b) => (by(a) < by(b) ? -sign : by(a) > by(b) ? sign : 0));
+}
+
+function shape<T>(column: Column<T>) {
+  return column.fixed ? { width: column.width, flexShrink: 0 } : { flex: column.width };
+}
+
+interface HeadProps<T> {
+  column: Column<T>;
+  sort: { name: string; down: boolean } | null;
+  onSort: (sort: { name: string; down: boolean } | null) => void;
+}
+
+function Head<T>({ column, sort, onSort }: HeadProps<T>) {
+  const mine = sort?.name === column.name;
+  const order = mine ? (sort.down ? 'descending' : 'ascending') : undefined;
+  return (
+    <View role="columnheader" aria-sort={order} style={[table.cell, shape(column), column.end && table.end]}>
+      {column.by ? (
+        <Pressable role="button" style={table.sort} onPress={() => onSort(mine && sort.down ? null : { name: column.name, down: mine })}>
+          <Text style={[text.label, mine && { color: color.goldBright }]}>{column.name}</Text>
+          {mine && <Icon name={sort.down ? 'down' : 'up'} size={10} tint={color.goldBright} />}
+        </Pressable>
+      ) : (
+        <Text style={text.label}>{column.name}</Text>
+      )}
+    </View>
+  );
+}
+
+function Row<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
+  const [hovered, setHovered] = useState(false);
+  return (
+    <View role="row" style={[table.row, hovered && table.rowHover]} onMouseEnter={() => setHovered(true)} onMouseLeave={() => setHovered(false)}>
+      {columns.map((column) => (
+        <View key={column.name} role="cell" style={[table.cell, shape(column), column.end && table.end]}>
+          {column.cell(row)}
+        </View>
+      ))}
+    </View>
+  );
+}
+
+function Card<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
+  const at = (place: string) => columns.filter((column) => (column.phone ?? 'line') === place);
+  return (
+    <View role="listitem" style={table.card}>
+      <View style={table.cardHead}>
+        <View style={{ flexShrink: 1, minWidth: 0 }}>{at('name').map((column) => <View key={column.name}>{column.cell(row)}</View>)}</View>
+        {at('beside').map((column) => (
+          <View key={column.name}>{column.cell(row)}</View>
+        ))}
+      </View>
+      {at('line').map((column) => (
+        <View key={column.name} style={table.cardLine}>
+          {column.name ? <Text style={text.faint}>{column.name}</Text> : null}
+          <View style={[{ flexShrink: 1, minWidth: 0 }, !column.name && { flex: 1 }]}>{column.cell(row)}</View>
+        </View>
+      ))}
+    </View>
+  );
+}

@@ -1,0 +1,129 @@
+import { useCallback, useMemo, useState, type ReactNode } from 'react';
+import { Pressable, ScrollView, Text, View } from 'react-native';
+
+import { useKeyboard } from '../hooks/useKeyboard';
+import { useLayout } from '../hooks/useLayout';
+import { useObservable } from '../hooks/useObservable';
+import { useResources } from '../hooks/useResources';
+import { useWho } from '../hooks/useSession';
+import { layout as common } from '../styles/layout';
+import { shell } from '../styles/shell';
+import { text } from '../styles/text';
+import { color } from '../styles/tokens';
+import { attention } from '../utils/attention';
+import { commandsFor } from '../utils/commands';
+import { kinds as kindsSeen } from '../utils/discovery';
+import { path as pathNow } from '../utils/routes';
+import { SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
+import { logOut, mayChange, roleOf } from '../utils/session';
+import { Button } from './Button';
+import { ConnectionBanner, ConnectionMark } from './ConnectionMark';
+import { Help } from './Help';
+import { Icon } from './Icon';
+import { Link } from './Link';
+import { Mark } from './Mark';
+import { Rail, Tabs, type Place, type PlaceGroup } from './Navigation';
+import { Notices } from './Notices';
+import { Palette } from './Palette';
+
+/** The frame around every screen: where one is, where one can go, how true it is. */
+export function Shell({ children }: { children: ReactNode }) {
+  const { layout, phone } = useLayout();
+  const path = useObservable(pathNow);
+  const [open, setOpen] = useState<'palette' | 'help' | null>(null);
+  useKeyboard(useCallback((what) => setOpen(what), []));
+  const { groups, tabs } = usePlaces();
+  const commands = useCommands();
+  const close = () => setOpen(null);
+  return (
+    <View style={[shell.app, phone && shell.appPhone]}>
+      {!phone && <Rail groups={groups} path={path} narrow={layout === 'tablet'} />}
+      <View style={shell.column}>
+        <Top phone={phone} onPalette={() => setOpen('palette')} />
+        <ConnectionBanner />
+        <ScrollView style={shell.scroll}>
+          <View key={path} role="main" style={[common.page, phone && common.pagePhone, common.arrive]}>
+            {children}
+          </View>
+        </ScrollView>
+      </View>
+      {phone && <Tabs places={tabs} path={path} onMore={() => setOpen('palette')} />}
+      <Notices />
+      {open === 'palette' && <Palette commands={commands} onClose={close} />}
+      {open === 'help' && <Help onClose={close} />}
+    </View>
+  );
+}
+
+function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
+  const who = useWho();
+  return (
+    <View role="banner" style={[shell.top, phone && shell.topPhone]}>
+      {phone ? (
+        <Link to="/ui" label="aerekos, home" style={common.row}>
+          <Mark size={24} />
+          <Text style={[shell.brandName, { fontSize: 14, letterSpacing: 4 }]}>aerekos</Text>
+        </Link>
+      ) : (
+        <Pressable role="button" aria-label="Open the command palette" style={shell.paletteButton} onPress={onPalette}>
+          <Icon name="search" size={14} />
+          <Text style={[text.faint, { flex: 1 }]}>Go to or do…</Text>
+          <View style={shell.keycap}>
+            <Text style={[text.faint, { fontSize: 11 }]}>Ctrl K</Text>
+          </View>
+        </Pressable>
+      )}
+      <View style={common.rowWide}>
+        <ConnectionMark />
+        {!phone && who && (
+          <Text style={text.small}>
+            {who.name} <Text style={{ color: color.faint }}>· {roleOf(who)}</Text>
+          </Text>
+        )}
+        <Button label="Sign out" icon="out" small look="bare" onPress={() => void logOut()} id="sign-out" />
+      </View>
+    </View>
+  );
+}
+
+function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
+  const services = useResources<Service>(SERVICES).items;
+  const workers = useResources<Worker>(WORKERS).items;
+  return useMemo(() => {
+    const worst = attention(services, workers);
+    const count = worst.length;
+    const badge = count ? { badge: { count, health: worst[0]!.health } } : {};
+    const home: Place = { to: '/ui', name: 'Home', icon: 'home', ...badge };
+    const run: Place[] = [
+      { to: '/ui/services', name: 'Services', icon: 'services' },
+      { to: '/ui/workers', name: 'Workers', icon: 'workers' },
+    ];
+    const keep: Place[] = [
+      { to: '/ui/keys', name: 'Keys', icon: 'keys' },
+      { to: '/ui/buckets', name: 'Buckets', icon: 'buckets' },
+      { to: '/ui/kinds', name: 'All kinds', icon: 'kinds' },
+    ];
+    const people: Place[] = [
+      { to: '/ui/users', name: 'Users', icon: 'users' },
+      { to: '/ui/settings', name: 'Settings', icon: 'settings' },
+    ];
+    const groups = [
+      { name: 'Overview', places: [home] },
+      { name: 'Run', places: run },
+      { name: 'Keep', places: keep },
+      { name: 'People', places: people },
+    ];
+    return { groups, tabs: [home, ...run, keep[1]!] };
+  }, [services, workers]);
+}
+
+function useCommands() {
+  const services = useResources<Service>(SERVICES).items;
+  const workers = useResources<Worker>(WORKERS).items;
+  const kinds = useObservable(kindsSeen);
+  const who = useWho();
+  return useMemo(
+    () => commandsFor({ services, workers, kinds, mayServices: mayChange(who, 'services'), mayWorkers: mayChange(who, 'workers') }),
+    [services, workers, kinds, who],
+  );
+}

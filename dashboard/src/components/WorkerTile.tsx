@@ -1,0 +1,64 @@
+import { Text, View } from 'react-native';
+
+import { useNow } from '../hooks/useNow';
+import { home } from '../styles/home';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import type { Beat } from '../utils/beats';
+import { workerHealth } from '../utils/health';
+import { amount, bytes, cores } from '../utils/quantities';
+import { pageOf } from '../utils/routes';
+import { WORKERS, type Worker } from '../utils/resources';
+import { secondsSince } from '../utils/time';
+import { Link } from './Link';
+import { Meter } from './Meter';
+import { StatusMark } from './StatusMark';
+
+const WORDS = { well: 'Ready', warn: 'Cordoned', bad: 'Silent', unknown: 'Not seen yet', busy: 'Joining', idle: 'Off' };
+
+/** One machine: what it has, what it uses now, when it was last heard. */
+export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
+  const health = workerHealth(worker);
+  return (
+    <Link to={pageOf(WORKERS, worker)} label={`Worker ${worker.metadata.name}`} style={({ hovered }) => [home.tile, hovered && home.tileHover]}>
+      <View style={layout.between}>
+        <Text style={[text.strong, layout.shrink]} numberOfLines={1}>
+          {worker.metadata.name}
+        </Text>
+        <StatusMark health={health} word={WORDS[health]} />
+      </View>
+      <Usage worker={worker} beat={beat} />
+      <LeaseAge beat={beat} silent={health === 'bad'} />
+    </Link>
+  );
+}
+
+/** CPU, memory and disk: live when a heartbeat is known, else what the record says. */
+export function Usage({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
+  const has = worker.status?.capacity ?? {};
+  const uses = worker.status?.usage ?? {};
+  const cpu = beat?.usage.cpu ?? amount(uses.cpu);
+  const memory = beat?.usage.memory ?? amount(uses.memory);
+  const disk = beat?.usage.disk ?? amount(uses.disk);
+  return (
+    <View style={{ gap: 4 }}>
+      <Meter label="CPU" part={cpu} whole={amount(has.cpu)} told={`${cores(cpu)} / ${cores(amount(has.cpu))}`} />
+      <Meter label="RAM" part={memory} whole={amount(has.memory)} told={of(memory, amount(has.memory))} />
+      <Meter label="Disk" part={disk} whole={amount(has.disk)} told={of(disk, amount(has.disk))} />
+    </View>
+  );
+}
+
+/** `21.4 / 64 GiB`: one unit for both. */
+function of(part: number, whole: number): string {
+  const [number = '0', unit = 'B'] = bytes(whole).split(' ');
+  const factor = 1024 ** ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'].indexOf(unit);
+  const value = part / factor;
+  return `${value >= 100 ? Math.round(value) : value.toFixed(1)} / ${number.replace('.0', '')} ${unit}`;
+}
+
+export function LeaseAge({ beat, silent }: { beat: Beat | undefined; silent: boolean }) {
+  const now = useNow(1000);
+  if (!beat) return <Text style={text.faint}>{silent ? 'no heartbeat' : 'waiting for a heartbeat'}</Text>;
+  return <Text style={[text.faint, { fontVariant: ['tabular-nums'] }]}>heard {secondsSince(beat.heardAt, now).toFixed(0)} s ago</Text>;
+}

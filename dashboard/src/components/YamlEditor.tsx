@@ -1,0 +1,175 @@
+import { useEffect, useState } from 'react';
+import { Text, TextInput, View } from 'react-native';
+
+import { detail } from '../styles/detail';
+import { forms } from '../styles/forms';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { color } from '../styles/tokens';
+import type { Line } from '../utils/diff';
+import { apply, check, type Checked, type Fault } from '../utils/editing';
+import type { Field } from '../utils/discovery';
+import type { Kind, Resource } from '../utils/resources';
+import { say } from '../utils/toasts';
+import { toYaml } from '../utils/yaml';
+import { Button } from './Button';
+import { Sign } from './Sign';
+
+interface Props {
+  kind: Kind;
+  /** What is there now; for a new resource only what it begins with. */
+  resource: Resource;
+  isNew?: boolean;
+  mayWrite: boolean;
+  fields: readonly Field[];
+  onDone: (written: Resource) => void;
+}
+
+/** A manifest as text. The server checks it (dry run) and tells what would change before anything does. */
+export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, onDone }: Props) {
+  const [started, setStarted] = useState(resource);
+  const [code, setCode] = useState(() => toYaml(resource));
+  const [checked, setChecked] = useState<Checked | null>(null);
+  const [busy, setBusy] = useState(false);
+  const moved = started.metadata.resourceVersion !== resource.metadata.resourceVersion;
+  const untouched = code === toYaml(started);
+  useEffect(() => {
+    // Nobody has typed: show the newest version.
+    if (!moved || !untouched) return;
+    setStarted(resource);
+    setCode(toYaml(resource));
+  }, [moved, untouched, resource]);
+  const change = (now: string) => {
+    setCode(now);
+    setChecked(null);
+  };
+  const ask = async () => {
+    setBusy(true);
+    setChecked(await check(kind, started, code, isNew));
+    setBusy(false);
+  };
+  const write = async () => {
+    setBusy(true);
+    const done = await apply(kind, started, code, isNew);
+    setBusy(false);
+    if ('fault' in done) {
+      setChecked(done);
+      return;
+    }
+    say('well', `${done.written.metadata.name} is written`);
+    setStarted(done.written);
+    setCode(toYaml(done.written));
+    setChecked(null);
+    onDone(done.written);
+  };
+  const fault = checked && 'fault' in checked ? checked.fault : null;
+  return (
+    <View style={layout.stackWide}>
+      <Frame code={code} onChange={change} wrong={fault?.lines ?? []} readOnly={!mayWrite} />
+      {fault && <FaultTold fault={fault} />}
+      {checked && 'diff' in checked && <Diff lines={checked.diff} />}
+      {mayWrite && (
+        <View style={layout.wrap}>
+          <Button label="Check" onPress={() => void ask()} disabled={busy || (untouched && !isNew)} id="check" />
+          <Button label={isNew ? 'Create' : 'Apply'} look="primary" onPress={() => void write()} disabled={busy || (untouched && !isNew)} id="apply" />
+          {!untouched && <Button label="Start over" look="bare" onPress={() => change(toYaml(started))} />}
+          {moved && !untouched && <Text style={[text.small, { color: color.warn }]}>It changed meanwhile; applying will be refused. Start over to see the newest.</Text>}
+        </View>
+      )}
+      {fields.length > 0 && <Fields fields={fields} />}
+    </View>
+  );
+}
+
+interface FrameProps {
+  code: string;
+  onChange: (code: string) => void;
+  wrong: readonly number[];
+  readOnly: boolean;
+}
+
+function Frame({ code, onChange, wrong, readOnly }: FrameProps) {
+  const count = code.split('\n').length;
+  return (
+    <View style={forms.editorFrame}>
+      <View style={forms.gutter} aria-hidden>
+        {Array.from({ length: count }, (_, index) => (
+          <Text key={index} style={[forms.gutterText, wrong.includes(index + 1) && forms.gutterWrong]}>
+            {wrong.includes(index + 1) ? `▸ ${index + 1}` : index + 1}
+          </Text>
+        ))}
+      </View>
+      <TextInput
+        multiline
+        testID="yaml"
+        aria-label="Manifest as YAML"
+        editable={!readOnly}
+        value={code}
+        onChangeText={onChange}
+        spellCheck={false}
+        autoCorrect={false}
+        autoCapitalize="none"
+        rows={Math.max(18, count + 1)}
+        style={forms.editor}
+      />
+    </View>
+  );
+}
+
+function FaultTold({ fault }: { fault: Fault }) {
+  return (
+    <View role="alert" testID="yaml-fault" style={[forms.code, { borderColor: color.bad, gap: 6 }]}>
+      <View style={layout.row}>
+        <Sign health="bad" />
+        <Text style={[text.strong, { flex: 1 }]}>{fault.what}</Text>
+      </View>
+      {fault.causes.map((cause) => (
+        <Text key={cause} style={text.small}>
+          {cause}
+        </Text>
+      ))}
+      {fault.next ? <Text style={text.faint}>{fault.next}</Text> : null}
+    </View>
+  );
+}
+
+/** What would change, line by line. */
+export function Diff({ lines }: { lines: readonly Line[] }) {
+  if (lines.length === 0) {
+    return (
+      <View style={layout.row} testID="yaml-diff">
+        <Sign health="well" />
+        <Text style={text.body}>The server accepts it; nothing would change.</Text>
+      </View>
+    );
+  }
+  return (
+    <View style={[forms.code, { paddingHorizontal: 0 }]} testID="yaml-diff" role="region" aria-label="What would change">
+      {lines.map((line, index) => (
+        <View key={index} style={[detail.diffLine, line.sign === '+' && detail.diffPlus, line.sign === '-' && detail.diffMinus]}>
+          <Text style={[detail.diffText, line.sign !== ' ' && { color: line.sign === '+' ? color.well : color.bad }]}>
+            {line.sign} {line.text}
+          </Text>
+        </View>
+      ))}
+    </View>
+  );
+}
+
+function Fields({ fields }: { fields: readonly Field[] }) {
+  return (
+    <View style={layout.stack}>
+      <Text role="heading" aria-level={3} style={text.label}>
+        Fields it knows
+      </Text>
+      {fields.map((field) => (
+        <View key={field.path} style={{ gap: 1 }}>
+          <Text style={text.mono}>
+            {field.path} <Text style={{ color: color.faint }}>{field.type}{field.required ? ', required' : ''}</Text>
+          </Text>
+          {field.description ? <Text style={text.faint}>{field.description}</Text> : null}
+        </View>
+      ))}
+    </View>
+  );
+}

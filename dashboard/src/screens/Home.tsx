@@ -1,0 +1,146 @@
+import { useMemo } from 'react';
+import { Text, View } from 'react-native';
+
+import { AttentionList } from '../components/Attention';
+import { Button } from '../components/Button';
+import { CopyAs } from '../components/CopyAs';
+import { Empty, Failed } from '../components/Empty';
+import { ChangeFeed, EventFeed } from '../components/Feeds';
+import { Loading } from '../components/Loading';
+import { Panel } from '../components/Panel';
+import { Sign } from '../components/Sign';
+import { TextLink } from '../components/TextLink';
+import { TopologyMap } from '../components/TopologyMap';
+import { WorkerTile } from '../components/WorkerTile';
+import { useBeats } from '../hooks/useBeats';
+import { useChanges } from '../hooks/useChanges';
+import { useLayout } from '../hooks/useLayout';
+import { useObservable } from '../hooks/useObservable';
+import { useResources } from '../hooks/useResources';
+import { home } from '../styles/home';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { color } from '../styles/tokens';
+import { attention, count, verdict } from '../utils/attention';
+import { catalog as catalogSeen } from '../utils/catalog';
+import { curl } from '../utils/copyas';
+import { workerHealth } from '../utils/health';
+import { go } from '../utils/routes';
+import { collection, EVENTS, KEYS, SERVICES, WORKERS, type Event, type Service, type Worker } from '../utils/resources';
+import { graphOf } from '../utils/topology';
+
+const CHANGING = [SERVICES, WORKERS, KEYS];
+const LOOK_BACK = 600;
+const TILES = 12;
+
+/** Is all well? What needs me? What is going on? */
+export function Home() {
+  const services = useResources<Service>(SERVICES);
+  const workers = useResources<Worker>(WORKERS);
+  const keys = useResources(KEYS);
+  const events = useResources<Event>(EVENTS);
+  const { phone, layout: room } = useLayout();
+  const items = useMemo(() => attention(services.items, workers.items, keys.items), [services.items, workers.items, keys.items]);
+  if (services.state === 'loading' || workers.state === 'loading') {
+    return <Loading what="services · workers · events" />;
+  }
+  if (services.state === 'refused') return <Failed error={services.error} />;
+  const side = room !== 'desktop';
+  return (
+    <>
+      <Verdict items={items} services={services.items} workers={workers.items} phone={phone} />
+      {items.length > 0 && (
+        <Panel title="Needs attention">
+          <AttentionList items={items} />
+        </Panel>
+      )}
+      <Workers workers={workers.items} />
+      <View style={side ? layout.columnsPhone : layout.columns}>
+        <View style={side ? layout.stackWide : layout.main}>
+          <Topology services={services.items} phone={phone} />
+          <Changes services={services.items} />
+        </View>
+        <View style={side ? layout.stackWide : layout.side}>
+          <Panel title="Events" note="the last hour">
+            <EventFeed events={events.items} most={phone ? 8 : 14} />
+          </Panel>
+        </View>
+      </View>
+    </>
+  );
+}
+
+interface VerdictProps {
+  items: ReturnType<typeof attention>;
+  services: readonly Service[];
+  workers: readonly Worker[];
+  phone: boolean;
+}
+
+function Verdict({ items, services, workers, phone }: VerdictProps) {
+  const { health, line, detail } = verdict(items, services, workers);
+  const copies = { kubectl: 'kubectl get workers,services.aerekos.cloud -A', curl: curl(collection(SERVICES)) };
+  return (
+    <View style={[layout.between, { flexWrap: 'wrap' }]}>
+      <View style={[home.verdict, layout.shrink, phone && { flexWrap: 'nowrap', gap: 16 }]} role="status" testID="verdict">
+        <View style={[home.seal, phone && { width: 40, height: 40 }]}>
+          <Sign health={health} size={phone ? 36 : 46} />
+        </View>
+        <View style={layout.shrink}>
+          <Text role="heading" aria-level={1} style={[home.verdictLine, phone && home.verdictLinePhone, { color: health === 'well' ? color.text : color[health] }]}>
+            {line}
+          </Text>
+          <Text style={text.soft}>{detail}</Text>
+        </View>
+      </View>
+      {!phone && <CopyAs copies={copies} resources={services} />}
+    </View>
+  );
+}
+
+function Workers({ workers }: { workers: readonly Worker[] }) {
+  const beats = useBeats();
+  const worst = [...workers].sort((a, b) => Number(workerHealth(a) === 'well') - Number(workerHealth(b) === 'well'));
+  const shown = worst.slice(0, TILES);
+  return (
+    <View style={layout.stack}>
+      <View style={layout.between}>
+        <Text role="heading" aria-level={2} style={text.label}>
+          Workers
+        </Text>
+        <TextLink to="/ui/workers" strong={false}>{`All ${count(workers.length, 'worker')}`}</TextLink>
+      </View>
+      <View style={home.strip}>
+        {shown.map((worker) => (
+          <WorkerTile key={worker.metadata.name} worker={worker} beat={beats.get(worker.metadata.name)} />
+        ))}
+      </View>
+    </View>
+  );
+}
+
+function Topology({ services, phone }: { services: readonly Service[]; phone: boolean }) {
+  const catalog = useObservable(catalogSeen);
+  const graph = useMemo(() => graphOf(services, catalog, phone ? 8 : 26), [services, catalog, phone]);
+  return (
+    <Panel title="Topology" note="gateway → services → what they need">
+      {graph.nodes.length > 1 ? (
+        <TopologyMap graph={graph} services={services} />
+      ) : (
+        <Empty title="No service is enabled" next="Enable one from the catalog; it appears here at once.">
+          <Button label="Open the catalog" look="primary" onPress={() => go('/ui/services')} />
+        </Empty>
+      )}
+    </Panel>
+  );
+}
+
+function Changes({ services }: { services: readonly Service[] }) {
+  const newest = Math.max(0, ...services.map((each) => Number(each.metadata.resourceVersion ?? 0)));
+  const steps = useChanges(CHANGING, newest ? Math.max(1, newest - LOOK_BACK) : 0);
+  return (
+    <Panel title="Recent changes" note="what was wished differently">
+      <ChangeFeed steps={steps} most={8} />
+    </Panel>
+  );
+}

@@ -1,0 +1,1 @@
+export function Keys(_props: any) { return null; }

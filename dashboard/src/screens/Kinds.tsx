@@ -1,0 +1,1 @@
+export function Kinds(_props: any) { return null; }

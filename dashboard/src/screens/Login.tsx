@@ -1,0 +1,65 @@
+import { useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { Button } from '../components/Button';
+import { Field } from '../components/Field';
+import { Mark } from '../components/Mark';
+import { login as styles } from '../styles/login';
+import { text } from '../styles/text';
+import { color } from '../styles/tokens';
+import { inWords } from '../utils/errors';
+import { logIn } from '../utils/session';
+
+/** Name and password of a seeded user; nobody registers. */
+export function Login({ because }: { because?: string }) {
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [error, setError] = useState('');
+  const [busy, setBusy] = useState(false);
+  const enter = async () => {
+    if (busy) return;
+    if (!name || !password) {
+      setError('Give your name and your password.');
+      return;
+    }
+    setBusy(true);
+    setError('');
+    try {
+      await logIn(name, password);
+    } catch (refused) {
+      const { what, next } = inWords(refused);
+      setError(what === 'wrong user name or password' ? 'Wrong name or password.' : `${what}. ${next}`);
+      setBusy(false);
+    }
+  };
+  return (
+    <View role="main" style={styles.page}>
+      <View style={styles.card}>
+        <View style={styles.brand}>
+          <Mark size={64} moving={busy} />
+          <Text role="heading" aria-level={1} style={styles.name}>
+            aerekos
+          </Text>
+          <View style={styles.line} />
+        </View>
+        {because && !error ? (
+          <Text role="status" style={[text.soft, { textAlign: 'center', color: color.warn }]}>
+            {because}
+          </Text>
+        ) : null}
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void enter();
+          }}
+          style={{ display: 'flex', flexDirection: 'column', gap: 18 }}
+        >
+          <Field label="Name" id="username" value={name} onChange={setName} autoComplete="username" autoFocus onSubmit={() => void enter()} />
+          <Field label="Password" id="password" value={password} onChange={setPassword} secret autoComplete="current-password" error={error} onSubmit={() => void enter()} />
+          <Button label={busy ? 'Entering…' : 'Enter'} look="primary" onPress={() => void enter()} disabled={busy} id="enter" />
+        </form>
+        <Text style={[text.faint, { textAlign: 'center' }]}>The first start shows the admin’s one-time password. Others: aerekos user create.</Text>
+      </View>
+    </View>
+  );
+}

@@ -1,0 +1,1 @@
+export function ResourceList(_props: any) { return null; }

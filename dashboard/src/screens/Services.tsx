@@ -1,0 +1,176 @@
+import { useMemo, useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { Age } from '../components/Age';
+import { Button } from '../components/Button';
+import { CopyAs } from '../components/CopyAs';
+import { DataTable, type Column } from '../components/DataTable';
+import { Empty, Failed } from '../components/Empty';
+import { Choice, Search } from '../components/Field';
+import { Loading } from '../components/Loading';
+import { Panel } from '../components/Panel';
+import { ScreenHead } from '../components/ScreenHead';
+import { StatusMark } from '../components/StatusMark';
+import { Stepper } from '../components/Stepper';
+import { TextLink } from '../components/TextLink';
+import { useObservable } from '../hooks/useObservable';
+import { useResources } from '../hooks/useResources';
+import { useWho } from '../hooks/useSession';
+import { home } from '../styles/home';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { enableManaged, setEnabled } from '../utils/actions';
+import { count } from '../utils/attention';
+import { catalog as catalogSeen, type CatalogEntry } from '../utils/catalog';
+import { asList } from '../utils/copyas';
+import { serviceHealth } from '../utils/health';
+import { pageOf } from '../utils/routes';
+import { conditionOf, keyOf, SERVICES, type Service } from '../utils/resources';
+import { mayChange } from '../utils/session';
+
+const FILTERS = [
+  { value: 'all', name: 'All' },
+  { value: 'trouble', name: 'Not well' },
+  { value: 'well', name: 'Ready' },
+  { value: 'idle', name: 'Off' },
+] as const;
+type Filter = (typeof FILTERS)[number]['value'];
+
+/** What runs, and what could. */
+export function Services() {
+  const { items, state, error } = useResources<Service>(SERVICES);
+  const may = mayChange(useWho(), 'services');
+  const [wanted, setWanted] = useState('');
+  const [filter, setFilter] = useState<Filter>('all');
+  const shown = useMemo(() => items.filter((each) => matches(each, wanted, filter)), [items, wanted, filter]);
+  if (state === 'loading') return <Loading what="services" />;
+  if (state === 'refused') return <Failed error={error} />;
+  return (
+    <>
+      <ScreenHead title="Services" about="What should run. Say it; the cloud keeps it so.">
+        <CopyAs copies={asList(SERVICES)} resources={items} />
+      </ScreenHead>
+      <View style={[layout.between, { flexWrap: 'wrap' }]}>
+        <Search value={wanted} onChange={setWanted} what="services" />
+        <Choice label="Which" options={FILTERS} chosen={filter} onChoose={setFilter} />
+      </View>
+      <Panel flush>
+        {shown.length ? (
+          <DataTable label="Services" columns={columns(may)} rows={shown} keyOf={keyOf} />
+        ) : (
+          <Empty title="No service matches" next={items.length ? 'Search for something else, or show all.' : 'Enable one from the catalog below.'} />
+        )}
+      </Panel>
+      <Catalog services={items} may={may} />
+    </>
+  );
+}
+
+function matches(service: Service, wanted: string, filter: Filter): boolean {
+  const health = serviceHealth(service);
+  const fits = { all: true, trouble: health !== 'well' && health !== 'idle', well: health === 'well', idle: health === 'idle' }[filter];
+  return fits && `${service.metadata.name} ${service.spec.managed ?? ''} ${service.spec.image ?? ''}`.includes(wanted.toLowerCase());
+}
+
+function columns(may: boolean): Column<Service>[] {
+  return [
+    {
+      name: 'Name',
+      width: 1.3,
+      phone: 'name',
+      by: (each) => each.metadata.name,
+      cell: (each) => (
+        <View style={{ gap: 1 }}>
+          <TextLink to={pageOf(SERVICES, each)}>{each.metadata.name}</TextLink>
+          <Text style={text.faint} numberOfLines={1}>
+            {each.spec.managed ?? each.spec.image}
+            {each.metadata.namespace === 'default' ? '' : ` · ${each.metadata.namespace}`}
+          </Text>
+        </View>
+      ),
+    },
+    {
+      name: 'Status',
+      width: 132,
+      fixed: true,
+      phone: 'beside',
+      by: (each) => each.status?.phase ?? '',
+      cell: (each) => <StatusMark health={serviceHealth(each)} word={each.status?.phase ?? 'Pending'} />,
+    },
+    { name: 'Ready', width: 62, fixed: true, by: (each) => each.status?.readyReplicas ?? 0, cell: (each) => <Text style={text.number}>{each.status?.ready ?? '0/0'}</Text> },
+    { name: 'Why', width: 1.9, cell: (each) => <Text style={text.small} numberOfLines={2}>{conditionOf(each, 'Ready')?.message ?? 'not looked at yet'}</Text> },
+    { name: 'Age', width: 56, fixed: true, phone: 'none', by: (each) => each.metadata.creationTimestamp ?? '', cell: (each) => <Age of={each.metadata.creationTimestamp} /> },
+    ...(may ? changing : []),
+  ];
+}
+
+const changing: Column<Service>[] = [
+  { name: 'Copies', width: 106, fixed: true, cell: (each) => <Stepper service={each} /> },
+  {
+    name: '',
+    width: 92,
+    fixed: true,
+    end: true,
+    cell: (each) => {
+      const enabled = each.spec.enabled ?? true;
+      return <Button label={enabled ? 'Disable' : 'Enable'} look={enabled ? 'quiet' : 'primary'} onPress={() => void setEnabled(each, !enabled)} />;
+    },
+  },
+];
+
+function Catalog({ services, may }: { services: readonly Service[]; may: boolean }) {
+  const entries = useObservable(catalogSeen);
+  if (entries.length === 0) return null;
+  const on = entries.filter((entry) => running(entry, services)).length;
+  return (
+    <View style={layout.stack}>
+      <View style={layout.between}>
+        <Text role="heading" aria-level={2} style={text.label}>
+          Catalog
+        </Text>
+        <Text style={text.faint}>{`${on} of ${count(entries.length, 'managed service')} enabled`}</Text>
+      </View>
+      <View style={home.strip}>
+        {entries.map((entry) => (
+          <Offer key={entry.managed} entry={entry} services={services} may={may} />
+        ))}
+      </View>
+    </View>
+  );
+}
+
+function existing(entry: CatalogEntry, services: readonly Service[]): Service | undefined {
+  return services.find((each) => each.spec.managed === entry.managed && each.metadata.name === entry.service) ?? services.find((each) => each.spec.managed === entry.managed);
+}
+
+function running(entry: CatalogEntry, services: readonly Service[]): boolean {
+  const service = existing(entry, services);
+  return service !== undefined && (service.spec.enabled ?? true);
+}
+
+function Offer({ entry, services, may }: { entry: CatalogEntry; services: readonly Service[]; may: boolean }) {
+  const service = existing(entry, services);
+  const on = running(entry, services);
+  return (
+    <View style={[home.tile, { flexBasis: 300 }]}>
+      <View style={layout.between}>
+        <Text style={text.strong}>{entry.title}</Text>
+        <StatusMark health={service && on ? serviceHealth(service) : 'idle'} word={service && on ? (service.status?.phase ?? 'Pending') : 'Off'} />
+      </View>
+      <Text style={[text.small, { flex: 1 }]}>{entry.summary}</Text>
+      <Text style={text.faint}>
+        {entry.speaks.length ? `speaks AWS ${entry.speaks.join(', ')}` : entry.kinds.join(', ')}
+        {entry.needs.length ? ` · needs ${entry.needs.join(', ')}` : ''}
+      </Text>
+      {may && (
+        <View style={layout.row}>
+          {on && service ? (
+            <Button label={`Disable ${entry.title}`} onPress={() => void setEnabled(service, false)} />
+          ) : (
+            <Button label={`Enable ${entry.title}`} look="primary" onPress={() => void enableManaged(entry.managed, service)} />
+          )}
+        </View>
+      )}
+    </View>
+  );
+}

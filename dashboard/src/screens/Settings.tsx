@@ -1,0 +1,1 @@
+export function Settings(_props: any) { return null; }

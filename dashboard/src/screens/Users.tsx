@@ -1,0 +1,1 @@
+export function Users(_props: any) { return null; }

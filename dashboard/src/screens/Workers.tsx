@@ -1,0 +1,1 @@
+export function Workers(_props: any) { return null; }

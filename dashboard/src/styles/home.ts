@@ -1,0 +1,31 @@
+import { StyleSheet } from 'react-native';
+
+import { color, font, radius, size, space } from './tokens';
+
+export const home = StyleSheet.create({
+  verdict: { flexDirection: 'row', alignItems: 'center', gap: space.xl, flexWrap: 'wrap', paddingVertical: space.s },
+  verdictLine: { color: color.text, fontFamily: font.display, fontSize: 34, lineHeight: 44, letterSpacing: 1.4 },
+  verdictLinePhone: { fontSize: 25, lineHeight: 33 },
+  seal: { width: 58, height: 58, alignItems: 'center', justifyContent: 'center' },
+  item: { flexDirection: 'row', alignItems: 'center', gap: space.l, paddingVertical: 12, borderTopWidth: 1, borderTopColor: color.lineSoft },
+  itemPhone: { flexDirection: 'column', alignItems: 'stretch', gap: space.s },
+  itemFirst: { borderTopWidth: 0 },
+  strip: { flexDirection: 'row', flexWrap: 'wrap', gap: space.m },
+  tile: {
+    flexGrow: 1,
+    flexShrink: 1,
+    flexBasis: 232,
+    maxWidth: 420,
+    minWidth: 200,
+    padding: space.m,
+    gap: 9,
+    borderWidth: 1,
+    borderColor: color.line,
+    borderRadius: radius.m,
+    backgroundColor: 'rgba(16, 19, 26, 0.78)',
+  },
+  tileHover: { borderColor: color.goldDim, backgroundColor: color.lifted },
+  feedRow: { flexDirection: 'row', gap: space.m, paddingVertical: 8, borderTopWidth: 1, borderTopColor: color.lineSoft, alignItems: 'flex-start' },
+  feedTime: { width: 66, color: color.faint, fontFamily: font.body, fontSize: size.small, lineHeight: 19, fontVariant: ['tabular-nums'] },
+  feedMark: { width: 14, paddingTop: 3 },
+});

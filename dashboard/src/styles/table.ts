@@ -1,0 +1,24 @@
+import { StyleSheet } from 'react-native';
+
+import { color, space } from './tokens';
+
+export const table = StyleSheet.create({
+  head: { flexDirection: 'row', gap: space.l, paddingHorizontal: space.l, paddingVertical: 9, borderBottomWidth: 1, borderBottomColor: color.line },
+  row: {
+    flexDirection: 'row',
+    alignItems: 'center',
+    gap: space.l,
+    paddingHorizontal: space.l,
+    paddingVertical: 10,
+    minHeight: 48,
+    borderBottomWidth: 1,
+    borderBottomColor: color.lineSoft,
+  },
+  rowHover: { backgroundColor: 'rgba(27, 32, 43, 0.55)' },
+  cell: { minWidth: 0, justifyContent: 'center' },
+  end: { alignItems: 'flex-end' },
+  sort: { flexDirection: 'row', alignItems: 'center', gap: 5, cursor: 'pointer' },
+  card: { padding: space.l, gap: space.s, borderBottomWidth: 1, borderBottomColor: color.lineSoft },
+  cardHead: { flexDirection: 'row', justifyContent: 'space-between', alignItems: 'center', gap: space.m },
+  cardLine: { flexDirection: 'row', justifyContent: 'space-between', gap: space.l, alignItems: 'center' },
+});

@@ -1,0 +1,32 @@
+import { StyleSheet } from 'react-native';
+
+import { color, font, size, track } from './tokens';
+
+export const text = StyleSheet.create({
+  body: { color: color.text, fontFamily: font.body, fontSize: size.body, lineHeight: 21 },
+  soft: { color: color.soft, fontFamily: font.body, fontSize: size.body, lineHeight: 21 },
+  small: { color: color.soft, fontFamily: font.body, fontSize: size.small, lineHeight: 18 },
+  faint: { color: color.faint, fontFamily: font.body, fontSize: size.small, lineHeight: 18 },
+  strong: { color: color.text, fontFamily: font.body, fontSize: size.body, lineHeight: 21, fontWeight: '600' },
+  /** Small capitals over things. */
+  label: {
+    color: color.soft,
+    fontFamily: font.body,
+    fontSize: size.tiny,
+    lineHeight: 16,
+    fontWeight: '500',
+    letterSpacing: track.label,
+    textTransform: 'uppercase',
+  },
+  title: {
+    color: color.text,
+    fontFamily: font.display,
+    fontSize: size.title,
+    lineHeight: 28,
+    letterSpacing: track.title,
+    textTransform: 'uppercase',
+  },
+  hero: { color: color.text, fontFamily: font.display, fontSize: size.hero, lineHeight: 38, letterSpacing: 1.2 },
+  mono: { color: color.text, fontFamily: font.mono, fontSize: size.small, lineHeight: 19 },
+  number: { color: color.text, fontFamily: font.body, fontSize: size.body, lineHeight: 21, fontVariant: ['tabular-nums'] },
+});

@@ -1,0 +1,22 @@
+/** The managed services this cloud could run: `GET /catalog`. Asked once for each login. */
+import { ask } from './api';
+import { Observable } from './observable';
+
+export interface CatalogEntry {
+  managed: string;
+  service: string;
+  title: string;
+  summary: string;
+  kinds: string[];
+  speaks: string[];
+  needs: string[];
+  startsEnabled: boolean;
+}
+
+export const catalog = new Observable<readonly CatalogEntry[]>([]);
+
+/** Safe to repeat; what cannot be had stays empty. */
+export async function readCatalog(): Promise<void> {
+  const found = await ask<{ services: CatalogEntry[] }>('/catalog').catch(() => null);
+  if (found) catalog.set(found.services);
+}

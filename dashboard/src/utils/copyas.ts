@@ -1,0 +1,48 @@
+/** The same question or wish in other tools' words. Tokens are never copied: `$TOKEN` stands for them. */
+import { collection, place, type Kind, type Resource } from './resources';
+
+export interface Copies {
+  kubectl: string;
+  curl: string;
+}
+
+const ORIGIN = typeof window === 'undefined' ? 'https://127.0.0.1:7443' : window.location.origin;
+
+function resourceName(kind: Kind): string {
+  return kind.group ? `${kind.plural}.${kind.group}` : kind.plural;
+}
+
+export function curl(path: string, more = ''): string {
+  return `curl --cacert ca.crt -H "Authorization: Bearer $TOKEN" ${more}"${ORIGIN}${path}"`;
+}
+
+export function asList(kind: Kind): Copies {
+  const everywhere = kind.namespaced ? ' -A' : '';
+  return { kubectl: `kubectl get ${resourceName(kind)}${everywhere}`, curl: curl(collection(kind)) };
+}
+
+export function asOne(kind: Kind, resource: Resource): Copies {
+  const { name, namespace } = resource.metadata;
+  const where = kind.namespaced && namespace ? ` -n ${namespace}` : '';
+  return { kubectl: `kubectl get ${resourceName(kind)} ${name}${where} -o yaml`, curl: curl(place(kind, name, namespace)) };
+}
+
+export async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copiedByHand(text);
+  }
+}
+
+/** Where the clipboard API is refused (no focus, an old browser). */
+function copiedByHand(text: string): boolean {
+  const area = document.createElement('textarea');
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const worked = document.execCommand('copy');
+  area.remove();
+  return worked;
+}

@@ -1,0 +1,86 @@
+/** Every kind this cloud serves, as discovery tells it, and its fields, as OpenAPI tells them. */
+import { ask } from './api';
+import { Observable } from './observable';
+import { apiVersion, type Kind } from './resources';
+
+interface GroupList {
+  groups: { name: string; preferredVersion: { version: string } }[];
+}
+
+interface ResourceList {
+  resources: { name: string; kind: string; namespaced: boolean; verbs: string[] }[];
+}
+
+export const kinds = new Observable<readonly Kind[]>([]);
+
+/** Safe to repeat: a service that was added brings its kinds at the next login. */
+export async function readKinds(): Promise<void> {
+  const { groups } = await ask<GroupList>('/apis');
+  const places = [
+    { group: '', version: 'v1', path: '/api/v1' },
+    ...groups.map(({ name, preferredVersion: { version } }) => ({ group: name, version, path: `/apis/${name}/${version}` })),
+  ];
+  const found = await Promise.all(places.map(kindsAt));
+  kinds.set(found.flat().sort((a, b) => (a.plural < b.plural ? -1 : 1)));
+}
+
+async function kindsAt({ group, version, path }: { group: string; version: string; path: string }): Promise<Kind[]> {
+  const { resources } = await ask<ResourceList>(path).catch(() => ({ resources: [] }) as ResourceList);
+  return resources
+    .filter((each) => !each.name.includes('/') && each.verbs.includes('list'))
+    .map((each) => ({ group, version, plural: each.name, kind: each.kind, namespaced: each.namespaced }));
+}
+
+export interface Field {
+  path: string;
+  type: string;
+  required: boolean;
+  description: string;
+}
+
+type Schema = Record<string, any>;
+
+/** The fields of a kind's spec. Empty when the server publishes no schema. */
+export async function fieldsOf(kind: Kind): Promise<Field[]> {
+  const path = kind.group ? `/openapi/v3/apis/${apiVersion(kind)}` : `/openapi/v3/api/${kind.version}`;
+  const document = await ask<Schema>(path).catch(() => null);
+  const schemas: Record<string, Schema> = document?.components?.schemas ?? {};
+  const mine = Object.values(schemas).find((schema) =>
+    (schema['x-kubernetes-group-version-kind'] ?? []).some((each: Schema) => each.kind === kind.kind && each.group === kind.group),
+  );
+  const spec = mine ? resolved(mine.properties?.spec ?? mine, schemas) : undefined;
+  return spec ? walked(spec, schemas, 'spec', 0) : [];
+}
+
+function resolved(schema: Schema, all: Record<string, Schema>): Schema {
+  const reference = schema.$ref ?? schema.allOf?.[0]?.$ref;
+  const target = typeof reference === 'string' ? all[reference.replace('#/components/schemas/', '')] : undefined;
+  return target ? { ...target, description: schema.description ?? target.description } : schema;
+}
+
+function walked(schema: Schema, all: Record<string, Schema>, path: string, depth: number): Field[] {
+  const required = new Set<string>(schema.required ?? []);
+  return Object.entries((schema.properties ?? {}) as Record<string, Schema>).flatMap(([name, raw]) => {
+    const field = resolved(raw, all);
+    const here = { path: `${path}.${name}`, type: typeOf(field), required: required.has(name), description: field.description ?? '' };
+    return depth < 2 && field.properties ? [here, ...walked(field, all, here.path, depth + 1)] : [here];
+  });
+}
+
+function typeOf(field: Schema): string {
+  if (field.enum) return field.enum.map((each: unknown) => JSON.stringify(each)).join(' | ');
+  if (field.type === 'array') return `list of ${field.items?.type ?? 'objects'}`;
+  return field.type ?? 'any';
+}
+
+/** A first manifest of that kind for somebody to fill in. */
+export function skeleton(kind: Kind, fields: readonly Field[]): Record<string, any> {
+  const spec: Record<string, any> = {};
+  for (const { path, type, required } of fields) {
+    const [, name, deeper] = path.split('.');
+    if (required && name && !deeper) spec[name] = { string: '', integer: 0, number: 0, boolean: false }[type] ?? (type.startsWith('list') ? [] : type.startsWith('"') ? JSON.parse(type.split(' | ')[0]!) : {});
+  }
+  const metadata: Record<string, string> = { name: `my-${kind.kind.toLowerCase()}` };
+  if (kind.namespaced) metadata.namespace = 'default';
+  return { apiVersion: apiVersion(kind), kind: kind.kind, metadata, spec };
+}

@@ -1,0 +1,63 @@
+/** Checking and writing a manifest somebody edited. The server decides; here its answer gets a line and a diff. */
+import { allOf } from './actions';
+import { ask } from './api';
+import { diffLines, hunks, type Line } from './diff';
+import { ApiError, inWords } from './errors';
+import { apiVersion, collection, place, type Kind, type Resource } from './resources';
+import { fromYaml, lineOf, toYaml } from './yaml';
+
+export interface Fault {
+  what: string;
+  next: string;
+  causes: string[];
+  lines: number[];
+}
+
+export type Checked = { fault: Fault } | { diff: Line[] };
+export type Applied = { fault: Fault } | { written: Resource };
+
+/** What writing it would do. Nothing is written. */
+export async function check(kind: Kind, now: Resource, code: string, isNew: boolean): Promise<Checked> {
+  const sent = await send(kind, now, code, isNew, true);
+  if ('fault' in sent) return sent;
+  const before = isNew ? '' : shown(now);
+  return { diff: hunks(diffLines(before, shown(sent.written))).filter((line) => line.text || line.sign === ' ') };
+}
+
+export async function apply(kind: Kind, now: Resource, code: string, isNew: boolean): Promise<Applied> {
+  const sent = await send(kind, now, code, isNew, false);
+  if ('written' in sent) allOf(kind).learn(sent.written);
+  return sent;
+}
+
+async function send(kind: Kind, now: Resource, code: string, isNew: boolean, dry: boolean): Promise<Applied> {
+  const parsed = fromYaml(code);
+  if ('line' in parsed) {
+    return { fault: { what: `Line ${parsed.line}: ${parsed.message}`, next: '', causes: [], lines: [parsed.line] } };
+  }
+  const body = { apiVersion: apiVersion(kind), kind: kind.kind, ...parsed.value };
+  const query = `fieldValidation=Strict${dry ? '&dryRun=All' : ''}`;
+  const { name, namespace } = body.metadata;
+  const path = isNew ? collection(kind, namespace ?? 'default') : place(kind, now.metadata.name, now.metadata.namespace);
+  if (!isNew && name !== now.metadata.name) {
+    return { fault: { what: 'A resource cannot be renamed', next: `Its name is ${now.metadata.name}; make a new one instead.`, causes: [], lines: [lineOf(code, 'metadata.name')] } };
+  }
+  try {
+    return { written: await ask<Resource>(`${path}?${query}`, { method: isNew ? 'POST' : 'PUT', body }) };
+  } catch (error) {
+    return { fault: told(error, code) };
+  }
+}
+
+function told(error: unknown, code: string): Fault {
+  const { what, next } = inWords(error);
+  const causes = error instanceof ApiError ? error.causes : [];
+  const lines = causes.map((cause) => lineOf(code, cause.field));
+  return { what, next, causes: causes.map((cause, index) => `Line ${lines[index]}: ${cause.field}: ${cause.message}`), lines };
+}
+
+/** Without what moves by itself. */
+function shown(resource: Resource): string {
+  const { resourceVersion: _version, generation: _generation, ...metadata } = resource.metadata;
+  return toYaml({ ...resource, metadata } as Resource).trimEnd();
+}

@@ -1,0 +1,56 @@
+/** How each thing is, in one of six words. Pure. */
+import { conditionOf, type Resource, type Service, type Worker } from './resources';
+
+export type Health = 'well' | 'busy' | 'warn' | 'bad' | 'idle' | 'unknown';
+
+const PHASES: Record<string, Health> = {
+  Ready: 'well', Active: 'well', Enabled: 'well', Running: 'well', Available: 'well', Succeeded: 'well',
+  Starting: 'busy', Updating: 'busy', Stopping: 'busy', Pending: 'busy', Creating: 'busy', Terminating: 'busy', Deleting: 'busy',
+  Waiting: 'warn', Degraded: 'warn', BackingOff: 'warn', PendingDeletion: 'warn', Cordoned: 'warn',
+  Failed: 'bad', NotReady: 'bad', Lost: 'bad',
+  Disabled: 'idle', 'Scaled to zero': 'idle', Revoked: 'idle',
+};
+
+export function healthOfWord(word: string): Health {
+  return PHASES[word] ?? 'unknown';
+}
+
+export function serviceHealth(service: Service): Health {
+  if (service.metadata.deletionTimestamp) return 'busy';
+  const phase = service.status?.phase ?? 'Pending';
+  if (phase === 'Ready' && conditionOf(service, 'Degraded')?.status === 'True') return 'warn';
+  return healthOfWord(phase);
+}
+
+export function workerHealth(worker: Worker): Health {
+  if (conditionOf(worker, 'Ready')?.status !== 'True') return conditionOf(worker, 'Ready') ? 'bad' : 'unknown';
+  return worker.spec?.unschedulable ? 'warn' : 'well';
+}
+
+/** The word a resource shows, whatever its kind. */
+export function phaseOf(resource: Resource): string {
+  const status = resource.status ?? {};
+  if (resource.metadata.deletionTimestamp) return 'Deleting';
+  const ready = conditionOf(resource, 'Ready');
+  return status.phase ?? status.keyState ?? (ready ? (ready.status === 'True' ? 'Ready' : ready.reason || 'NotReady') : '');
+}
+
+export function healthOf(resource: Resource): Health {
+  const word = phaseOf(resource).split(',')[0] ?? '';
+  const known = healthOfWord(word);
+  if (known !== 'unknown' || !word) return known;
+  return conditionOf(resource, 'Ready')?.status === 'False' ? 'warn' : 'unknown';
+}
+
+/** A condition as a sentence. */
+export function sentence(type: string, status: string, message = ''): string {
+  const words: Record<string, [string, string]> = {
+    Ready: ['It is ready', 'It is not ready'],
+    Progressing: ['A change is under way', 'Nothing is being changed'],
+    Placed: ['It has a place to run', 'No worker can take it'],
+    Degraded: ['Something it needs is missing', 'Everything it needs is there'],
+  };
+  const [yes, no] = words[type] ?? [`${type} holds`, `${type} does not hold`];
+  const head = status === 'True' ? yes : status === 'False' ? no : `${type} is not known`;
+  return message ? `${head}: ${message}` : head;
+}

@@ -1,0 +1,142 @@
+/** Resources as the API tells them, and where each kind is served. */
+
+export interface Meta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+}
+
+export interface Condition {
+  type: string;
+  status: 'True' | 'False' | 'Unknown';
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+
+export interface Resource {
+  apiVersion?: string;
+  kind?: string;
+  metadata: Meta;
+  spec?: any;
+  status?: any;
+}
+
+export interface Instance {
+  name: string;
+  worker?: string;
+  address?: string;
+  ready?: boolean;
+  phase?: string;
+  restarts?: number;
+  startedAt?: string;
+  message?: string;
+}
+
+export interface Service extends Resource {
+  spec: {
+    managed?: string;
+    image?: string;
+    enabled?: boolean;
+    replicas?: number;
+    needs?: string[];
+    env?: { name: string; value: string }[];
+  };
+  status: {
+    phase?: string;
+    ready?: string;
+    replicas?: number;
+    readyReplicas?: number;
+    instances?: Instance[];
+    refusals?: { worker: string; reason: string }[];
+    conditions?: Condition[];
+  };
+}
+
+export interface Worker extends Resource {
+  spec: { unschedulable?: boolean; taints?: { key: string; effect: string }[] };
+  status: {
+    capacity?: Amounts;
+    usage?: Amounts;
+    phase?: string;
+    addresses?: { type: string; address: string }[];
+    system?: Record<string, string>;
+    conditions?: Condition[];
+  };
+}
+
+export interface Amounts {
+  cpu?: string;
+  memory?: string;
+  disk?: string;
+}
+
+export interface Event extends Resource {
+  involvedObject: { kind?: string; name?: string; namespace?: string; uid?: string };
+  reason?: string;
+  message?: string;
+  type?: string;
+  count?: number;
+  firstTimestamp?: string;
+  lastTimestamp?: string;
+  source?: { component?: string };
+}
+
+/** One kind as discovery tells it. `group` is empty for the core group. */
+export interface Kind {
+  group: string;
+  version: string;
+  plural: string;
+  kind: string;
+  namespaced: boolean;
+}
+
+const ours = (plural: string, kind: string, namespaced = true): Kind => ({
+  group: 'aerekos.cloud',
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+
+export const SERVICES = ours('services', 'Service');
+export const WORKERS = ours('workers', 'Worker', false);
+export const USERS = ours('users', 'User', false);
+export const JOIN_TOKENS = ours('jointokens', 'JoinToken', false);
+export const KEYS = ours('keys', 'Key');
+export const BUCKETS = ours('buckets', 'Bucket');
+export const EVENTS: Kind = { group: '', version: 'v1', plural: 'events', kind: 'Event', namespaced: true };
+export const NAMESPACES: Kind = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false };
+
+export function apiVersion(kind: Kind): string {
+  return kind.group ? `${kind.group}/${kind.version}` : kind.version;
+}
+
+function root(kind: Kind): string {
+  return kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`;
+}
+
+/** The path of all of a kind, in one namespace or in every one. */
+export function collection(kind: Kind, namespace?: string): string {
+  const where = kind.namespaced && namespace ? `/namespaces/${namespace}` : '';
+  return `${root(kind)}${where}/${kind.plural}`;
+}
+
+/** The path of one resource. */
+export function place(kind: Kind, name: string, namespace?: string): string {
+  return `${collection(kind, kind.namespaced ? (namespace ?? 'default') : undefined)}/${encodeURIComponent(name)}`;
+}
+
+export function keyOf(resource: Resource): string {
+  return `${resource.metadata.namespace ?? ''}/${resource.metadata.name}`;
+}
+
+export function conditionOf(resource: Resource, type: string): Condition | undefined {
+  return (resource.status?.conditions as Condition[] | undefined)?.find((each) => each.type === type);
+}

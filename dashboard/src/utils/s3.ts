@@ -1,0 +1,77 @@
+/** Objects in buckets, over the gateway: S3 in path style, the person's own token instead of a signature. */
+import { raw, refusal } from './api';
+import { Unreachable } from './errors';
+import { freshToken } from './session';
+
+export const STORAGE = '/services/storage-manager';
+
+export interface ObjectSeen {
+  key: string;
+  size: number;
+  modified: string;
+  etag: string;
+}
+
+export interface Page {
+  objects: ObjectSeen[];
+  folders: string[];
+  next: string | null;
+}
+
+function pathOf(bucket: string, key = ''): string {
+  const safe = key.split('/').map(encodeURIComponent).join('/');
+  return `${STORAGE}/${encodeURIComponent(bucket)}${key ? `/${safe}` : ''}`;
+}
+
+export function readPage(xml: string): Page {
+  const document = new DOMParser().parseFromString(xml, 'application/xml');
+  const all = (name: string) => [...document.getElementsByTagName(name)];
+  const text = (parent: Element, name: string) => parent.getElementsByTagName(name)[0]?.textContent ?? '';
+  const objects = all('Contents').map((each) => ({
+    key: text(each, 'Key'),
+    size: Number(text(each, 'Size')),
+    modified: text(each, 'LastModified'),
+    etag: text(each, 'ETag'),
+  }));
+  const folders = all('CommonPrefixes').map((each) => text(each, 'Prefix'));
+  return { objects, folders, next: all('NextContinuationToken')[0]?.textContent || null };
+}
+
+/** Raises ApiError. */
+export async function list(bucket: string, prefix: string, after: string | null): Promise<Page> {
+  const query = new URLSearchParams({ 'list-type': '2', delimiter: '/', prefix, 'max-keys': '200' });
+  if (after) query.set('continuation-token', after);
+  return readPage(await (await raw(`${pathOf(bucket)}?${query}`)).text());
+}
+
+export async function removeObject(bucket: string, key: string): Promise<void> {
+  await raw(pathOf(bucket, key), { method: 'DELETE' });
+}
+
+/** Hands the object to the browser as a file. */
+export async function download(bucket: string, key: string): Promise<void> {
+  const blob = await (await raw(pathOf(bucket, key))).blob();
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = key.split('/').pop() || key;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Tells how much has left, from 0 to 1. XMLHttpRequest, because fetch does not say. */
+export async function upload(bucket: string, key: string, file: File, told: (share: number) => void): Promise<void> {
+  const token = await freshToken();
+  await new Promise<void>((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('PUT', pathOf(bucket, key));
+    request.setRequestHeader('authorization', `Bearer ${token}`);
+    request.setRequestHeader('content-type', file.type || 'application/octet-stream');
+    request.upload.onprogress = (event) => told(event.total ? event.loaded / event.total : 0);
+    request.onerror = () => reject(new Unreachable());
+    request.onload = () => {
+      if (request.status < 300) resolve();
+      else void refusal(new Response(request.responseText, { status: request.status })).then(reject);
+    };
+    request.send(file);
+  });
+}

@@ -1,0 +1,120 @@
+/**
+ * Who is logged in. The access token lives in this module's memory only; the refresh token is a cookie no script can
+ * read. One refresh at a time, shortly before the token ends, and when the API says 401.
+ */
+import { ApiError, fromStatus, Unreachable } from './errors';
+import { Observable } from './observable';
+
+export interface Who {
+  name: string;
+  groups: string[];
+  namespace: string;
+}
+
+export type Session =
+  | { state: 'asking' }
+  | { state: 'out'; because?: string }
+  | { state: 'in'; who: Who };
+
+interface Pair {
+  accessToken: string;
+  expiresIn: number;
+}
+
+export const session = new Observable<Session>({ state: 'asking' });
+
+let token = '';
+let endsAt = 0;
+let refreshing: Promise<string> | null = null;
+const EARLY_MS = 60_000;
+const MARK = 'aerekos-was-here';
+
+async function post(path: string, body: unknown, bearer = ''): Promise<Response> {
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (bearer) headers.authorization = `Bearer ${bearer}`;
+  try {
+    return await fetch(path, { method: 'POST', headers, body: JSON.stringify(body), credentials: 'same-origin' });
+  } catch {
+    throw new Unreachable();
+  }
+}
+
+async function taken(response: Response): Promise<void> {
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw fromStatus(response.status, body);
+  const pair = body as Pair;
+  token = pair.accessToken;
+  endsAt = Date.now() + pair.expiresIn * 1000;
+}
+
+async function whoami(): Promise<Who> {
+  const response = await fetch('/auth/whoami', { headers: { authorization: `Bearer ${token}` } });
+  if (!response.ok) throw fromStatus(response.status, await response.json().catch(() => null));
+  return (await response.json()) as Who;
+}
+
+/** Raises ApiError with the server's own words. */
+export async function logIn(username: string, password: string): Promise<void> {
+  await taken(await post('/auth/login', { username, password, cookie: true }));
+  sessionStorage.setItem(MARK, '1');
+  session.set({ state: 'in', who: await whoami() });
+}
+
+/** Goes on with the cookie of an earlier visit, if there is a good one. */
+export async function restore(): Promise<void> {
+  try {
+    await taken(await post('/auth/refresh', {}));
+    session.set({ state: 'in', who: await whoami() });
+  } catch (error) {
+    if (error instanceof Unreachable) {
+      session.set({ state: 'out', because: 'The cloud does not answer. On its machine: aerekos up' });
+      return;
+    }
+    const before = sessionStorage.getItem(MARK);
+    session.set({ state: 'out', because: before ? 'Your session ended. Log in again.' : undefined });
+  }
+}
+
+export async function logOut(because?: string): Promise<void> {
+  token = '';
+  endsAt = 0;
+  sessionStorage.removeItem(MARK);
+  session.set({ state: 'out', because });
+  await post('/auth/logout', {}).catch(() => undefined);
+}
+
+/** A token that is good for at least a minute. Raises Unreachable; ends the session when it cannot be renewed. */
+export async function freshToken(force = false): Promise<string> {
+  if (token && !force && Date.now() < endsAt - EARLY_MS) return token;
+  refreshing ??= renew().finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+async function renew(): Promise<string> {
+  try {
+    await taken(await post('/auth/refresh', {}));
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 401) await logOut('Your session ended. Log in again.');
+    throw error;
+  }
+  return token;
+}
+
+export type Role = 'admin' | 'editor' | 'viewer';
+
+/** The strongest role; the server decides anyway, this only chooses what is shown. */
+export function roleOf(who: Who): Role {
+  if (who.groups.includes('aerekos:admin') || who.groups.includes('system:masters')) return 'admin';
+  return who.groups.includes('aerekos:editor') ? 'editor' : 'viewer';
+}
+
+const GUARDED = new Set(['users', 'workers', 'jointokens', 'credentials']);
+
+/** Whether the role may change resources of that kind. */
+export function mayChange(who: Who | null, plural: string): boolean {
+  if (!who) return false;
+  const role = roleOf(who);
+  return role === 'admin' || (role === 'editor' && !GUARDED.has(plural));
+}
