@@ -84,6 +84,7 @@ class Kind(Generic[M]):
     namespaced: bool = True
     has_status: bool = True
     scale_path: str | None = None
+    scale_status_path: str = "status.replicas"
     internal: bool = False
     columns: tuple[Column, ...] = ()
     description: str = ""

@@ -15,11 +15,12 @@ from api.wire.answering import Answer, Receive, Scope, Send, read_body, send_ans
 from api.wire.asking import Ask, find_target, read_params
 from api.wire.documents import Documents
 from api.wire.reading import Reading
+from api.wire.scaling import Scaling
 from api.wire.watching import Watching
 from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
-from crds.errors import MethodNotAllowed
+from crds.errors import MethodNotAllowed, NotFound
 from crds.kinds.review import REVIEWS
 
 BODY_LIMIT = 3 * 2**20  # as the apiserver
@@ -32,6 +33,7 @@ class ResourceApi:
         self._catalog, self._authorizer = registry.catalog, authorizer
         self._documents = Documents(registry.catalog, REVIEWS)
         self._reading, self._writing = Reading(registry, clock), Writing(registry)
+        self._scaling = Scaling(registry)
         self._watching = Watching(registry, clock, rng)
 
     async def serve(
@@ -58,11 +60,15 @@ class ResourceApi:
         ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
+        if target.subresource and not any(each.name == target.subresource for each in target.kind.subresources):
+            raise NotFound("the server could not find the requested resource")
         if not target.name and ask.method in ("PUT", "PATCH"):
             raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")
         return ask
 
     async def _answered(self, ask: Ask) -> Answer:
+        if ask.target.subresource == "scale":
+            return await self._scaling.answer(ask)
         match ask.verb:
             case "get":
                 return await self._reading.get(ask)

@@ -44,13 +44,13 @@ class Writing:
         """200 and the resource as it is now."""
         target = ask.target
         written = await self._registry.replace(
-            target.kind, target.key, ask.manifest(), ask.how, subresource=_subresource(ask)
+            target.kind, target.key, ask.manifest(), ask.how, subresource=ask.target.subresource
         )
         return _written(200, written)
 
     async def patch(self, ask: Ask) -> Answer:
         """200 and the resource as it is now; 201 when an apply made it."""
-        target, sub = ask.target, _subresource(ask)
+        target, sub = ask.target, ask.target.subresource
         if patch_type(ask) == "apply":
             return await self._apply(ask, sub)
         written = await self._registry.update(target.kind, target.key, edit_of(ask), ask.how, subresource=sub)
@@ -103,16 +103,11 @@ class Writing:
         )
 
 
-def _subresource(ask: Ask) -> str:
-    sub = ask.target.subresource
-    if sub not in ("", "status") or (sub == "status" and not ask.target.kind.has_status):
-        raise NotFound(f"the server could not find the requested resource (no subresource {sub!r})")
-    return sub
-
-
 def _delete_options(ask: Ask) -> dict[str, Any]:
     options = ask.manifest() if ask.body.strip() else {}
     policy = ask.params.get("propagationPolicy") or options.get("propagationPolicy")
+    if policy is None and options.get("orphanDependents") is not None:  # what clients sent before there were policies
+        policy = "Orphan" if options["orphanDependents"] else "Background"
     if policy not in (None, "Background", "Foreground", "Orphan"):
         raise BadRequest(f"propagationPolicy: {policy!r}; use Background, Foreground or Orphan")
     if dry := options.get("dryRun"):

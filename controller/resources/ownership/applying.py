@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from controller.resources.ownership.fields import (
     NONE,
     Fields,
@@ -75,9 +77,10 @@ def merged_config(live: Any, config: Any, schema: Schema) -> Any:
 
 
 def _pruned(resource: dict[str, Any], unwanted: Fields, kept: Fields, schema: Schema) -> dict[str, Any]:
-    """Without the unwanted places, except where something below them is kept."""
-    prefixes = {path[:length] for path in kept for length in range(1, len(path) + 1)}
-    for path in sorted(unwanted - prefixes, key=len):
+    """Without the unwanted places, except those that hold something kept, and the keys of kept items."""
+    needed = {path[:length] for path in kept for length in range(1, len(path) + 1)}
+    needed |= {(*path, f"f:{key}") for path in needed if path[-1][:2] == "k:" for key in orjson.loads(path[-1][2:])}
+    for path in sorted(unwanted - needed, key=len):
         resource = _removed(resource, path, schema)
     return resource
 
