@@ -1,1 +1,32 @@
-export function Keys(_props: any) { return null; }
+import { useState } from 'react';
+
+import { KindScreen } from '../components/KindScreen';
+import { NameDialog } from '../components/NameDialog';
+import { ServiceOff } from '../components/ServiceOff';
+import { KEYS } from '../utils/resources';
+
+/** Encryption keys. */
+export function Keys() {
+  const [making, setMaking] = useState(false);
+  return (
+    <>
+      <KindScreen
+        kind={KEYS}
+        title="Keys"
+        about="Encryption keys that never leave the house. AWS KMS tools use the same ones."
+        next="Make one here, or: aws kms create-key"
+        onNew={() => setMaking(true)}
+        above={<ServiceOff managed="key_manager" what="Keys cannot be used" />}
+      />
+      {making && (
+        <NameDialog
+          kind={KEYS}
+          title="New key"
+          about="Its material is made inside key-manager and never leaves it."
+          more={{ label: 'Rotate every (days)', hint: 'Empty: only by hand.', spec: (days) => (/^\d+$/.test(days) ? { rotateEvery: Number(days) } : {}) }}
+          onClose={() => setMaking(false)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,1 +1,164 @@
-export function ResourceDetail(_props: any) { return null; }
+import { lazy, Suspense, useEffect, useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { Age } from '../components/Age';
+import { Conditions } from '../components/Conditions';
+import { CopyAs } from '../components/CopyAs';
+import { DetailActions } from '../components/DetailActions';
+import { Empty, Failed } from '../components/Empty';
+import { Fact, Facts } from '../components/Facts';
+import { EventFeed } from '../components/Feeds';
+import { History } from '../components/History';
+import { Loading } from '../components/Loading';
+import { LogView } from '../components/LogView';
+import { ObjectBrowser } from '../components/ObjectBrowser';
+import { Panel } from '../components/Panel';
+import { ScreenHead } from '../components/ScreenHead';
+import { ServicePanels } from '../components/ServicePanels';
+import { SpecTable } from '../components/SpecTable';
+import { StatusMark } from '../components/StatusMark';
+import { TabBar } from '../components/TabBar';
+import { WorkerPanels } from '../components/WorkerPanels';
+import { useLayout } from '../hooks/useLayout';
+import { useResources } from '../hooks/useResources';
+import { useWho } from '../hooks/useSession';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { asOne } from '../utils/copyas';
+import { fieldsOf, type Field } from '../utils/discovery';
+import { healthOf, phaseOf } from '../utils/health';
+import { listPage, pageOf } from '../utils/routes';
+import { EVENTS, type Event, type Instance, type Kind, type Resource, type Service, type Worker } from '../utils/resources';
+import { mayChange } from '../utils/session';
+import { useKind } from '../hooks/useKind';
+import { TextLink } from '../components/TextLink';
+
+const YamlEditor = lazy(() => import('../components/YamlEditor').then((module) => ({ default: module.YamlEditor })));
+
+interface Props {
+  group: string;
+  version: string;
+  plural: string;
+  namespace: string;
+  name: string;
+  tab: string;
+}
+
+/** One resource of any kind; services, workers and buckets show more. */
+export function ResourceDetail({ group, version, plural, namespace, name, tab }: Props) {
+  const kind = useKind(group, version, plural);
+  const { items, state, error } = useResources(kind);
+  const resource = items.find((each) => each.metadata.name === name && (each.metadata.namespace ?? '') === namespace);
+  if (!resource && state === 'loading') return <Loading what={`${kind.kind} ${name}`} />;
+  if (!resource && state === 'refused') return <Failed error={error} />;
+  if (!resource) {
+    return (
+      <Empty title={`${kind.kind} ${name} does not exist`} next="It was deleted, or never was.">
+        <TextLink to={listPage(kind)}>{`All ${plural}`}</TextLink>
+      </Empty>
+    );
+  }
+  const tabs = tabsOf(kind);
+  const here = tabs.some((each) => each.id === tab) ? tab : '';
+  const phase = phaseOf(resource);
+  const about = (
+    <View style={[layout.rowWide, { flexWrap: 'wrap', rowGap: 2 }]}>
+      <Text style={text.soft}>{kind.kind}{namespace ? ` in ${namespace}` : ''}</Text>
+      {phase ? <StatusMark health={healthOf(resource)} word={phase} /> : null}
+    </View>
+  );
+  return (
+    <>
+      <View style={layout.stack}>
+        <TextLink to={listPage(kind)} strong={false}>{`← ${title(plural)}`}</TextLink>
+        <ScreenHead title={name} about={about}>
+          <DetailActions kind={kind} resource={resource} />
+          <CopyAs copies={asOne(kind, resource)} resources={[resource]} />
+        </ScreenHead>
+      </View>
+      <TabBar tabs={tabs.map((each) => ({ ...each, to: pageOf(kind, resource, each.id) }))} here={here} />
+      <TabBody tab={here} kind={kind} resource={resource} />
+    </>
+  );
+}
+
+function title(plural: string): string {
+  return plural[0]!.toUpperCase() + plural.slice(1);
+}
+
+function tabsOf(kind: Kind): { id: string; name: string }[] {
+  const logs = kind.plural === 'services' ? [{ id: 'logs', name: 'Logs' }] : [];
+  const objects = kind.plural === 'buckets' ? [{ id: 'objects', name: 'Objects' }] : [];
+  return [{ id: '', name: 'Overview' }, ...objects, ...logs, { id: 'yaml', name: 'YAML' }, { id: 'history', name: 'History' }];
+}
+
+function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: Resource }) {
+  const may = mayChange(useWho(), kind.plural);
+  const { name, namespace = '' } = resource.metadata;
+  switch (tab) {
+    case 'logs':
+      return <LogView namespace={namespace} service={name} instances={((resource.status?.instances ?? []) as Instance[]).map((each) => each.name)} />;
+    case 'objects':
+      return <ObjectBrowser bucket={name} may={may} />;
+    case 'yaml':
+      return <Yaml kind={kind} resource={resource} may={may} />;
+    case 'history':
+      return <History kind={kind} resource={resource} may={may} />;
+    default:
+      return <Overview kind={kind} resource={resource} />;
+  }
+}
+
+function Yaml({ kind, resource, may }: { kind: Kind; resource: Resource; may: boolean }) {
+  const [fields, setFields] = useState<readonly Field[]>([]);
+  useEffect(() => void fieldsOf(kind).then(setFields), [kind]);
+  return (
+    <Suspense fallback={<Loading what="the editor" />}>
+      <YamlEditor kind={kind} resource={resource} mayWrite={may} fields={fields} onDone={() => undefined} />
+    </Suspense>
+  );
+}
+
+function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
+  const { layout: room } = useLayout();
+  const events = useResources<Event>(EVENTS).items;
+  const mine = events.filter((each) => each.involvedObject.uid === resource.metadata.uid);
+  const conditions = resource.status?.conditions ?? [];
+  const wide = room === 'desktop';
+  return (
+    <View style={wide ? layout.columns : layout.columnsPhone}>
+      <View style={wide ? layout.main : layout.stackWide}>
+        {kind.plural === 'services' && <ServicePanels service={resource as Service} />}
+        {kind.plural === 'workers' && <WorkerPanels worker={resource as Worker} />}
+        {conditions.length > 0 && (
+          <Panel title="In words">
+            <Conditions conditions={conditions} />
+          </Panel>
+        )}
+        <Panel title="What is wanted" note="spec">
+          <SpecTable value={resource.spec} none="Nothing special: the defaults." />
+        </Panel>
+      </View>
+      <View style={wide ? layout.side : layout.stackWide}>
+        <Panel title="Facts">
+          <Facts>
+            <Fact name="Age">
+              <Age of={resource.metadata.creationTimestamp} />
+            </Fact>
+            <Fact name="Version">{resource.metadata.resourceVersion ?? ''}</Fact>
+            <Fact name="Generation">{resource.metadata.generation ?? 1}</Fact>
+            {kind.plural !== 'services' && kind.plural !== 'workers' && <SpecTable value={plainStatus(resource)} none="" />}
+          </Facts>
+        </Panel>
+        <Panel title="Events" note="the last hour">
+          <EventFeed events={mine} most={12} />
+        </Panel>
+      </View>
+    </View>
+  );
+}
+
+function plainStatus(resource: Resource): Record<string, unknown> {
+  const { conditions: _conditions, observedGeneration: _seen, ...rest } = resource.status ?? {};
+  return rest;
+}

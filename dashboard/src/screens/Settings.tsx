@@ -1,1 +1,121 @@
-export function Settings(_props: any) { return null; }
+import { useEffect, useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { Button } from '../components/Button';
+import { CopyAs, Snippet } from '../components/CopyAs';
+import { Fact, Facts } from '../components/Facts';
+import { Field } from '../components/Field';
+import { Panel } from '../components/Panel';
+import { ScreenHead } from '../components/ScreenHead';
+import { useConnection } from '../hooks/useConnection';
+import { useWho } from '../hooks/useSession';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { ask } from '../utils/api';
+import { curl } from '../utils/copyas';
+import { inWords } from '../utils/errors';
+import { logOut, roleOf, type Who } from '../utils/session';
+import { say } from '../utils/toasts';
+
+/** Who one is here, and how other tools come in. */
+export function Settings() {
+  const who = useWho();
+  if (!who) return null;
+  return (
+    <>
+      <ScreenHead title="Settings" about="You, and the other doors to this cloud.">
+        <CopyAs copies={{ kubectl: 'kubectl auth whoami', curl: curl('/auth/whoami') }} />
+      </ScreenHead>
+      <You who={who} />
+      <Password name={who.name} />
+      <Doors />
+    </>
+  );
+}
+
+function You({ who }: { who: Who }) {
+  const { state } = useConnection();
+  const [version, setVersion] = useState('');
+  useEffect(() => {
+    ask<{ gitVersion: string }>('/version').then((found) => setVersion(found.gitVersion), () => undefined);
+  }, []);
+  return (
+    <Panel title="You" right={<Button label="Sign out" icon="out" onPress={() => void logOut()} />}>
+      <Facts>
+        <Fact name="Name">{who.name}</Fact>
+        <Fact name="Role">{roleOf(who)}</Fact>
+        <Fact name="Namespace">{who.namespace}</Fact>
+        <Fact name="Cloud">{window.location.origin}</Fact>
+        <Fact name="API">{version || '–'}</Fact>
+        <Fact name="Connection">{state}</Fact>
+      </Facts>
+    </Panel>
+  );
+}
+
+function Password({ name }: { name: string }) {
+  const [current, setCurrent] = useState('');
+  const [password, setPassword] = useState('');
+  const [error, setError] = useState('');
+  const change = async () => {
+    try {
+      await ask('/auth/password', { method: 'POST', body: { username: name, password, current } });
+      say('well', 'Your password is changed');
+      setCurrent('');
+      setPassword('');
+      setError('');
+    } catch (refused) {
+      const { what } = inWords(refused);
+      setError(what === 'wrong user name or password' ? 'The current password is wrong.' : what);
+    }
+  };
+  return (
+    <Panel title="Your password">
+      <View style={[layout.stackWide, { maxWidth: 420 }]}>
+        <Field label="Current" value={current} onChange={setCurrent} secret autoComplete="current-password" />
+        <Field label="New" value={password} onChange={setPassword} secret autoComplete="new-password" hint="At least 8 characters." error={error} />
+        <View style={layout.row}>
+          <Button label="Change it" look="primary" disabled={!current || password.length < 8} onPress={() => void change()} />
+        </View>
+      </View>
+    </Panel>
+  );
+}
+
+interface AccessKey {
+  accessKeyId: string;
+  secretAccessKey: string;
+  region: string;
+}
+
+function Doors() {
+  const [pair, setPair] = useState<AccessKey | null>(null);
+  const show = async () => {
+    try {
+      setPair(await ask<AccessKey>('/auth/access-key'));
+    } catch (refused) {
+      say('bad', inWords(refused).what, inWords(refused).next);
+    }
+  };
+  const origin = window.location.origin;
+  return (
+    <Panel title="Other doors">
+      <View style={layout.stackWide}>
+        <Snippet name="kubectl" code="aerekos kubeconfig > aerekos.yaml && kubectl --kubeconfig aerekos.yaml get services.aerekos.cloud" />
+        {pair ? (
+          <Snippet
+            name="AWS tools"
+            code={`export AWS_ENDPOINT_URL=${origin} AWS_REGION=${pair.region} AWS_ACCESS_KEY_ID=${pair.accessKeyId} AWS_SECRET_ACCESS_KEY=${pair.secretAccessKey}`}
+          />
+        ) : (
+          <View style={layout.stack}>
+            <Text style={text.soft}>Your AWS key pair works with the aws CLI and every AWS SDK. It is shown only when you ask.</Text>
+            <View style={layout.row}>
+              <Button label="Show my AWS keys" onPress={() => void show()} />
+            </View>
+          </View>
+        )}
+      </View>
+    </Panel>
+  );
+}

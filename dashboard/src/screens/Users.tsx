@@ -1,1 +1,122 @@
-export function Users(_props: any) { return null; }
+import { useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { Button } from '../components/Button';
+import type { Column } from '../components/DataTable';
+import { Dialog } from '../components/Dialog';
+import { Choice, Field } from '../components/Field';
+import { KindScreen } from '../components/KindScreen';
+import { layout } from '../styles/layout';
+import { text } from '../styles/text';
+import { create, remove, setSpec } from '../utils/actions';
+import { ask } from '../utils/api';
+import { inWords } from '../utils/errors';
+import { USERS, type Resource } from '../utils/resources';
+import { say } from '../utils/toasts';
+
+const ROLES = [
+  { value: 'viewer', name: 'Viewer: looks' },
+  { value: 'editor', name: 'Editor: changes' },
+  { value: 'admin', name: 'Admin: everything' },
+] as const;
+
+/** Who may log in. */
+export function Users() {
+  const [making, setMaking] = useState(false);
+  const [resetting, setResetting] = useState<string | null>(null);
+  return (
+    <>
+      <KindScreen
+        kind={USERS}
+        title="Users"
+        about="Who may log in. Nobody registers: an admin makes them."
+        next="Make the first one."
+        onNew={() => setMaking(true)}
+        extra={columns(setResetting)}
+      />
+      {making && <NewUser onClose={() => setMaking(false)} />}
+      {resetting && <NewPassword name={resetting} onClose={() => setResetting(null)} />}
+    </>
+  );
+}
+
+function columns(onReset: (name: string) => void): Column<Resource>[] {
+  return [
+    {
+      name: '',
+      width: 250,
+      fixed: true,
+      end: true,
+      cell: (each) => {
+        const disabled = each.spec.disabled ?? false;
+        const told = `${each.metadata.name} ${disabled ? 'may log in again' : 'can log in no more'}`;
+        return (
+          <View style={layout.row}>
+            <Button label="New password" onPress={() => onReset(each.metadata.name)} />
+            <Button label={disabled ? 'Allow' : 'Lock out'} onPress={() => void setSpec(USERS, each, { disabled: !disabled }, told)} />
+          </View>
+        );
+      },
+    },
+  ];
+}
+
+function NewUser({ onClose }: { onClose: () => void }) {
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const [role, setRole] = useState<(typeof ROLES)[number]['value']>('viewer');
+  const [error, setError] = useState('');
+  const make = async () => {
+    if (password.length < 8) {
+      setError('The password needs at least 8 characters.');
+      return;
+    }
+    const user: Resource = { apiVersion: 'aerekos.cloud/v1', kind: 'User', metadata: { name }, spec: { roles: [role] } };
+    try {
+      const made = await create(USERS, user, `${name} may log in`);
+      await setPasswordOf(name, password).catch(async (refused: unknown) => {
+        // A user nobody can log in as helps no one.
+        await remove(USERS, made);
+        throw refused;
+      });
+      onClose();
+    } catch (refused) {
+      setError(inWords(refused).what);
+    }
+  };
+  return (
+    <Dialog title="New user" onClose={onClose}>
+      <Field label="Name" value={name} onChange={setName} autoFocus />
+      <Field label="Password" value={password} onChange={setPassword} secret autoComplete="new-password" error={error} hint="At least 8 characters." />
+      <View style={layout.stack}>
+        <Text style={text.label}>Role</Text>
+        <Choice label="Role" options={ROLES} chosen={role} onChoose={setRole} />
+      </View>
+      <Button label="Create" look="primary" disabled={!name} onPress={() => void make()} />
+    </Dialog>
+  );
+}
+
+function setPasswordOf(username: string, password: string): Promise<null> {
+  return ask('/auth/password', { method: 'POST', body: { username, password } });
+}
+
+function NewPassword({ name, onClose }: { name: string; onClose: () => void }) {
+  const [password, setPassword] = useState('');
+  const [error, setError] = useState('');
+  const set = async () => {
+    try {
+      await setPasswordOf(name, password);
+      say('well', `${name} has a new password`);
+      onClose();
+    } catch (refused) {
+      setError(inWords(refused).what);
+    }
+  };
+  return (
+    <Dialog title={`New password for ${name}`} onClose={onClose}>
+      <Field label="Password" value={password} onChange={setPassword} secret autoComplete="new-password" autoFocus error={error} hint="At least 8 characters." />
+      <Button label="Set it" look="primary" disabled={password.length < 8} onPress={() => void set()} />
+    </Dialog>
+  );
+}

@@ -1,0 +1,64 @@
+import { useState, type ReactNode } from 'react';
+import { View } from 'react-native';
+
+import { useResources } from '../hooks/useResources';
+import { useWho } from '../hooks/useSession';
+import { layout } from '../styles/layout';
+import { asList } from '../utils/copyas';
+import type { Kind, Resource } from '../utils/resources';
+import { mayChange } from '../utils/session';
+import { Button } from './Button';
+import { CopyAs } from './CopyAs';
+import type { Column } from './DataTable';
+import { Empty, Failed } from './Empty';
+import { Search } from './Field';
+import { KindTable } from './KindTable';
+import { Loading } from './Loading';
+import { NewDialog } from './NewDialog';
+import { Panel } from './Panel';
+import { ScreenHead } from './ScreenHead';
+
+interface Props {
+  kind: Kind;
+  title: string;
+  about: string;
+  /** What to do when there is none. */
+  next: string;
+  extra?: readonly Column<Resource>[];
+  /** Instead of the editor, where a kind deserves its own form. */
+  onNew?: () => void;
+  above?: ReactNode;
+}
+
+/** The screen of any kind: find, look, make. */
+export function KindScreen({ kind, title, about, next, extra = [], onNew, above }: Props) {
+  const { items, state, error } = useResources(kind);
+  const may = mayChange(useWho(), kind.plural) && kind.plural !== 'events';
+  const [wanted, setWanted] = useState('');
+  const [making, setMaking] = useState(false);
+  if (state === 'loading') return <Loading what={kind.plural} />;
+  if (state === 'refused') return <Failed error={error} />;
+  const shown = items.filter((each) => JSON.stringify([each.metadata.name, each.metadata.labels, each.spec]).toLowerCase().includes(wanted.toLowerCase()));
+  return (
+    <>
+      <ScreenHead title={title} about={about}>
+        <CopyAs copies={asList(kind)} resources={items} />
+        {may && <Button label={`New ${kind.kind.toLowerCase()}`} icon="plus" look="primary" onPress={onNew ?? (() => setMaking(true))} id="new" />}
+      </ScreenHead>
+      {above}
+      <View style={layout.row}>
+        <Search value={wanted} onChange={setWanted} what={kind.plural} />
+      </View>
+      <Panel flush>
+        {shown.length ? (
+          <KindTable kind={kind} rows={shown} extra={may ? extra : []} />
+        ) : (
+          <Empty title={items.length ? `None of the ${items.length} matches` : `There is no ${kind.kind.toLowerCase()} yet`} next={items.length ? 'Search for something else.' : next}>
+            {may && !items.length && <Button label={`New ${kind.kind.toLowerCase()}`} look="primary" onPress={onNew ?? (() => setMaking(true))} />}
+          </Empty>
+        )}
+      </Panel>
+      {making && <NewDialog kind={kind} onClose={() => setMaking(false)} />}
+    </>
+  );
+}

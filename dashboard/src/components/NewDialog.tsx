@@ -1,0 +1,26 @@
+import { lazy, Suspense, useEffect, useState } from 'react';
+
+import { fieldsOf, skeleton, type Field } from '../utils/discovery';
+import { go, pageOf } from '../utils/routes';
+import type { Kind, Resource } from '../utils/resources';
+import { Dialog } from './Dialog';
+import { Loading } from './Loading';
+
+const YamlEditor = lazy(() => import('./YamlEditor').then((module) => ({ default: module.YamlEditor })));
+
+/** A new resource of any kind, begun from what its schema asks for. */
+export function NewDialog({ kind, begin, onClose }: { kind: Kind; begin?: object; onClose: () => void }) {
+  const [fields, setFields] = useState<readonly Field[] | null>(null);
+  useEffect(() => void fieldsOf(kind).then(setFields), [kind]);
+  const done = (written: Resource) => {
+    onClose();
+    go(pageOf(kind, written));
+  };
+  return (
+    <Dialog title={`New ${kind.kind}`} shape="wide" onClose={onClose}>
+      <Suspense fallback={<Loading what="the editor" />}>
+        {fields && <YamlEditor kind={kind} resource={{ ...skeleton(kind, fields), ...(begin ? { spec: begin } : {}) } as Resource} isNew mayWrite fields={fields} onDone={done} />}
+      </Suspense>
+    </Dialog>
+  );
+}

@@ -1,0 +1,184 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { Text, View } from 'react-native';
+
+import { detail } from '../styles/detail';
+import { layout } from '../styles/layout';
+import { status } from '../styles/status';
+import { text } from '../styles/text';
+import { color } from '../styles/tokens';
+import { inWords } from '../utils/errors';
+import { bytes } from '../utils/quantities';
+import { download, list, removeObject, upload, type ObjectSeen, type Page } from '../utils/s3';
+import { say } from '../utils/toasts';
+import { Age } from './Age';
+import { Button } from './Button';
+import { Confirm } from './Confirm';
+import { DataTable, type Column } from './DataTable';
+import { Empty, Failed } from './Empty';
+import { Icon } from './Icon';
+import { Loading } from './Loading';
+import { Panel } from './Panel';
+
+type Row = { folder: string } | { object: ObjectSeen };
+const NOTHING: Page = { objects: [], folders: [], next: null };
+
+/** What lies in a bucket, folder by folder: upload, download, delete. */
+export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean }) {
+  const [prefix, setPrefix] = useState('');
+  const [page, setPage] = useState<Page>(NOTHING);
+  const [state, setState] = useState<'loading' | 'there' | unknown>('loading');
+  const [doomed, setDoomed] = useState<string | null>(null);
+  const read = useCallback(
+    async (after: string | null = null) => {
+      try {
+        const found = await list(bucket, prefix, after);
+        setPage((before) => (after ? { ...found, objects: [...before.objects, ...found.objects], folders: [...before.folders, ...found.folders] } : found));
+        setState('there');
+      } catch (error) {
+        setState(error);
+      }
+    },
+    [bucket, prefix],
+  );
+  useEffect(() => {
+    setState('loading');
+    void read();
+  }, [read]);
+  const remove = async (key: string) => {
+    setPage((before) => ({ ...before, objects: before.objects.filter((each) => each.key !== key) }));
+    try {
+      await removeObject(bucket, key);
+      say('well', `${key} is deleted`);
+    } catch (error) {
+      say('bad', `Not deleted: ${inWords(error).what}`, inWords(error).next);
+      await read();
+    }
+  };
+  const rows: Row[] = [...page.folders.map((folder) => ({ folder })), ...page.objects.map((object) => ({ object }))];
+  return (
+    <View style={layout.stackWide}>
+      <View style={[layout.between, { flexWrap: 'wrap' }]}>
+        <Crumbs bucket={bucket} prefix={prefix} onGo={setPrefix} />
+        <Button label="Look again" onPress={() => void read()} />
+      </View>
+      {may && <Upload bucket={bucket} prefix={prefix} onDone={() => void read()} />}
+      <Panel flush>
+        {state === 'loading' && <Loading what="objects" />}
+        {state !== 'loading' && state !== 'there' && (
+          <Failed error={state}>
+            <Button label="Try again" look="primary" onPress={() => void read()} />
+          </Failed>
+        )}
+        {state === 'there' && rows.length === 0 && <Empty title="Nothing is here" next={`Drop a file above, or: aws s3 cp FILE s3://${bucket}/${prefix}`} />}
+        {state === 'there' && rows.length > 0 && (
+          <DataTable label="Objects" columns={columns(bucket, prefix, may, setPrefix, setDoomed)} rows={rows} keyOf={(row) => ('folder' in row ? row.folder : row.object.key)} />
+        )}
+      </Panel>
+      {page.next && <Button label="More" onPress={() => void read(page.next)} />}
+      {doomed && (
+        <Confirm title="Delete object" what={`${doomed} will be deleted for good.`} action="Delete it" onClose={() => setDoomed(null)} onYes={() => void remove(doomed)} />
+      )}
+    </View>
+  );
+}
+
+function Crumbs({ bucket, prefix, onGo }: { bucket: string; prefix: string; onGo: (prefix: string) => void }) {
+  const parts = prefix.split('/').filter(Boolean);
+  return (
+    <View style={layout.wrap}>
+      <Button label={bucket} icon="buckets" look="bare" onPress={() => onGo('')} />
+      {parts.map((part, index) => (
+        <Button key={index} label={`/ ${part}`} look="bare" onPress={() => onGo(`${parts.slice(0, index + 1).join('/')}/`)} />
+      ))}
+    </View>
+  );
+}
+
+function columns(bucket: string, prefix: string, may: boolean, onFolder: (to: string) => void, onDelete: (key: string) => void): Column<Row>[] {
+  const get = (key: string) => download(bucket, key).catch((error: unknown) => say('bad', `Not downloaded: ${inWords(error).what}`, inWords(error).next));
+  return [
+    {
+      name: 'Name',
+      width: 3,
+      phone: 'name',
+      cell: (row) =>
+        'folder' in row ? (
+          <Button label={row.folder.slice(prefix.length)} icon="folder" look="bare" onPress={() => onFolder(row.folder)} />
+        ) : (
+          <View style={layout.row}>
+            <Icon name="file" />
+            <Text style={[text.body, layout.shrink]} numberOfLines={1}>
+              {row.object.key.slice(prefix.length)}
+            </Text>
+          </View>
+        ),
+    },
+    { name: 'Size', width: 1, phone: 'beside', cell: (row) => <Text style={text.small}>{'folder' in row ? '' : bytes(row.object.size)}</Text> },
+    { name: 'Changed', width: 1, cell: (row) => ('folder' in row ? <Text /> : <Age of={row.object.modified} suffix=" ago" />) },
+    {
+      name: '',
+      width: 190,
+      fixed: true,
+      end: true,
+      cell: (row) =>
+        'folder' in row ? null : (
+          <View style={layout.row}>
+            <Button label="Download" onPress={() => void get(row.object.key)} />
+            {may && <Button label={`Delete ${row.object.key}`} icon="trash" small look="danger" onPress={() => onDelete(row.object.key)} />}
+          </View>
+        ),
+    },
+  ];
+}
+
+interface Going {
+  name: string;
+  share: number;
+}
+
+function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; onDone: () => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  const [going, setGoing] = useState<readonly Going[]>([]);
+  const send = async (files: readonly File[]) => {
+    for (const file of files) {
+      const told = (share: number) => setGoing((before) => [...before.filter((each) => each.name !== file.name), { name: file.name, share }]);
+      told(0);
+      try {
+        await upload(bucket, prefix + file.name, file, told);
+        say('well', `${file.name} is stored`);
+      } catch (error) {
+        say('bad', `${file.name} is not stored: ${inWords(error).what}`, inWords(error).next);
+      }
+      setGoing((before) => before.filter((each) => each.name !== file.name));
+    }
+    onDone();
+  };
+  return (
+    <div
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={(event) => {
+        event.preventDefault();
+        void send([...event.dataTransfer.files]);
+      }}
+    >
+      <View style={detail.drop}>
+        <View style={layout.wrap}>
+          <Text style={text.soft}>Drop files here, or</Text>
+          <Button label="Choose files" icon="plus" look="primary" onPress={() => input.current?.click()} />
+        </View>
+        <input ref={input} type="file" multiple hidden aria-label="Files to upload" onChange={(event) => void send([...(event.target.files ?? [])])} />
+        {going.map((each) => (
+          <View key={each.name} style={[status.meterRow, { width: '100%', maxWidth: 520 }]} role="progressbar" aria-label={each.name} aria-valuenow={Math.round(each.share * 100)}>
+            <Text style={[text.small, { width: 180 }]} numberOfLines={1}>
+              {each.name}
+            </Text>
+            <View style={status.meter}>
+              <View style={[status.meterFill, { width: `${each.share * 100}%`, backgroundColor: color.busy }]} />
+            </View>
+            <Text style={text.small}>{Math.round(each.share * 100)} %</Text>
+          </View>
+        ))}
+      </View>
+    </div>
+  );
+}
