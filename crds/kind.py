@@ -89,6 +89,7 @@ class Kind(Generic[M]):
     columns: tuple[Column, ...] = ()
     description: str = ""
     verbs: tuple[str, ...] = VERBS
+    selectable: tuple[str, ...] = ()
     more_subresources: tuple[Subresource, ...] = ()
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
 
@@ -120,6 +121,11 @@ class Kind(Generic[M]):
     def schema(self) -> Schema:
         """The structural schema of the whole resource. Shared: do not change it."""
         return self.given_schema if self.given_schema is not None else schema_of(self.model)
+
+    @cached_property
+    def selectable_fields(self) -> frozenset[str]:
+        """The paths field selectors may name."""
+        return frozenset({"metadata.name", "metadata.namespace", *self.selectable})
 
     @cached_property
     def subresources(self) -> tuple[Subresource, ...]:

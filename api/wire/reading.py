@@ -1,9 +1,7 @@
-"""GET of one resource or a list, as objects or as a Table, in pages of one revision."""
+"""GET of one resource or a list, as objects, as a Table or as metadata, in pages of one revision."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,65 +9,79 @@ import orjson
 
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask, as_count
-from api.wire.tables import table, wants_table
+from api.wire.forms import Form, form_of
+from api.wire.revisions import Place, list_place, write_token
+from api.wire.sources import Source
+from api.wire.tables import partial, table
 from controller.kit.clock import Clock
-from controller.resources.local import SELECTABLE
-from controller.resources.registry import Registry
 from controller.resources.selecting import by_fields, by_labels
 from controller.store.records import Compacted, Record, Snapshot
-from crds.errors import BadRequest, Expired
+from crds.errors import Expired
 
 
 class Reading:
-    """Answers from the store's memory; only later pages of a long list may need its history."""
+    """Answers from memory; only later pages of a long list, and exact old revisions, may need the history."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
-        self._registry, self._clock = registry, clock
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self._source, self._clock = source, clock
 
     async def get(self, ask: Ask) -> Answer:
         """One resource, as the bytes the store keeps."""
-        record = self._registry.get(ask.target.kind, ask.target.key)
-        if wants_table(ask.headers.get("accept", "")):
-            meta = {"resourceVersion": str(record.revision)}
-            return json_answer(200, table(ask.target.kind, [record.object], meta, now=self._clock.now()))
-        return Answer(200, record.body)
+        form = form_of(ask.headers.get("accept", ""))
+        record = self._source.get(ask.target.kind, ask.target.key)
+        if form == "object":
+            return Answer(200, record.body)
+        if form == "metadata":
+            return json_answer(200, partial(record.object))
+        meta = {"resourceVersion": str(record.revision)}
+        return json_answer(200, self._table(ask, [record], meta))
 
     async def list(self, ask: Ask) -> Answer:
-        """Raises BadRequest (selector, limit, token), Expired (the page's revision is compacted)."""
-        revision, after = _read_token(ask.params.get("continue", ""))
-        snapshot = await self._snapshot(ask, revision)
+        """Raises BadRequest (selector, limit, token), Invalid, Expired (the revision is compacted), Timeout."""
+        form = form_of(ask.headers.get("accept", ""))
+        place = list_place(ask, self._source.revision)
+        snapshot = await self._snapshot(ask, place)
         records = chosen(ask, snapshot.records)
-        limit = as_count(ask.params, "limit") or 0
-        page, rest = _page(records, after, limit)
+        page, rest = _page(records, place.after, as_count(ask.params, "limit") or 0)
         meta: dict[str, Any] = {"resourceVersion": str(snapshot.revision)}
         if rest:
-            meta["continue"] = _write_token(snapshot.revision, page[-1])
+            meta["continue"] = write_token(snapshot.revision, page[-1])
             if not ask.params.get("labelSelector") and not ask.params.get("fieldSelector"):
                 meta["remainingItemCount"] = rest
-        return self._rendered(ask, page, meta)
+        return self._rendered(ask, form, page, meta)
 
-    async def _snapshot(self, ask: Ask, revision: int) -> Snapshot:
-        kind, namespace, store = ask.target.kind, ask.target.namespace, self._registry.store
-        if not revision or revision == store.revision:
-            return store.list(kind.group, kind.plural, namespace)
+    async def _snapshot(self, ask: Ask, place: Place) -> Snapshot:
+        kind, namespace = ask.target.kind, ask.target.namespace
+        if not place.revision or place.revision == self._source.revision:
+            return self._source.list(kind, namespace)
         try:
-            return await store.list_at(kind.group, kind.plural, namespace, revision)
+            return await self._source.list_at(kind, namespace, place.revision)
         except Compacted as gone:
-            raise Expired("The provided continue parameter is too old; start the list again") from gone
+            what = "continue parameter" if place.after else "resource version"
+            raise Expired(f"The provided {what} is too old; start the list again") from gone
 
-    def _rendered(self, ask: Ask, page: Sequence[Record], meta: dict[str, Any]) -> Answer:
+    def _rendered(self, ask: Ask, form: Form, page: Sequence[Record], meta: dict[str, Any]) -> Answer:
         kind = ask.target.kind
-        if wants_table(ask.headers.get("accept", "")):
-            return json_answer(200, table(kind, [record.object for record in page], meta, now=self._clock.now()))
-        head = orjson.dumps({"kind": f"{kind.name}List", "apiVersion": kind.api_version, "metadata": meta})
-        return Answer(200, head[:-1] + b',"items":[' + b",".join(record.body for record in page) + b"]}")
+        if form == "table":
+            return json_answer(200, self._table(ask, page, meta))
+        if form == "metadata":
+            head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+            return json_answer(200, {**head, "items": [partial(record.object) for record in page]})
+        head = {"kind": f"{kind.name}List", "apiVersion": kind.api_version, "metadata": meta}
+        items = b",".join([record.body for record in page])
+        return Answer(200, orjson.dumps(head)[:-1] + b',"items":[' + items + b"]}")
+
+    def _table(self, ask: Ask, records: Sequence[Record], meta: dict[str, Any]) -> dict[str, Any]:
+        objects = [record.object for record in records]
+        include = ask.params.get("includeObject", "")
+        return table(ask.target.kind, objects, meta, now=self._clock.now(), include=include)
 
 
 def chosen(ask: Ask, records: Sequence[Record]) -> Sequence[Record]:
     """Those the request's selectors mean."""
     tests = [
         by_labels(ask.params.get("labelSelector", "")),
-        by_fields(ask.params.get("fieldSelector", ""), SELECTABLE),
+        by_fields(ask.params.get("fieldSelector", ""), ask.target.kind.selectable_fields),
     ]
     for test in tests:
         if test is not None:
@@ -83,18 +95,3 @@ def _page(records: Sequence[Record], after: tuple[str, str] | None, limit: int) 
     if not limit or len(records) <= limit:
         return records, 0
     return records[:limit], len(records) - limit
-
-
-def _write_token(revision: int, last: Record) -> str:
-    text = orjson.dumps([revision, last.key.namespace, last.key.name])
-    return base64.urlsafe_b64encode(text).decode()
-
-
-def _read_token(token: str) -> tuple[int, tuple[str, str] | None]:
-    if not token:
-        return 0, None
-    try:
-        revision, namespace, name = orjson.loads(base64.urlsafe_b64decode(token))
-        return int(revision), (str(namespace), str(name))
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise BadRequest("continue key is not valid; start the list again without it") from error

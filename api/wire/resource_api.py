@@ -16,6 +16,7 @@ from api.wire.asking import Ask, find_target, read_params
 from api.wire.documents import Documents
 from api.wire.reading import Reading
 from api.wire.scaling import Scaling
+from api.wire.sources import Stored
 from api.wire.watching import Watching
 from api.wire.writing import Writing
 from controller.kit.clock import Clock
@@ -32,9 +33,10 @@ class ResourceApi:
     def __init__(self, registry: Registry, authorizer: Authorizer, clock: Clock, rng: random.Random) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
         self._documents = Documents(registry.catalog, REVIEWS)
-        self._reading, self._writing = Reading(registry, clock), Writing(registry)
+        source = Stored(registry)
+        self._reading, self._writing = Reading(source, clock), Writing(registry)
         self._scaling = Scaling(registry)
-        self._watching = Watching(registry, clock, rng)
+        self._watching = Watching(source, clock, rng)
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *headers: tuple[bytes, bytes]

@@ -9,26 +9,18 @@ from controller.resources.selecting import field_at
 from crds.kind import Column, Kind
 
 
-def wants_table(accept: str) -> bool:
-    """Whether the first type in Accept that we can make is a Table."""
-    for part in accept.split(","):
-        options = [option.strip() for option in part.split(";")]
-        as_ = next((o.removeprefix("as=") for o in options if o.startswith("as=")), "")
-        if options[0] == "application/json" and as_ == "Table":
-            return "v=v1" in options or "v=v1beta1" in options
-        if options[0] in ("application/json", "*/*", "application/*") and not as_:
-            return False
-    return False
-
-
-def table(kind: Kind[Any], objects: list[dict[str, Any]], meta: dict[str, Any], *, now: datetime) -> dict[str, Any]:
-    """Every object as one row; the full metadata goes along so that clients can find namespace and uid."""
+def table(
+    kind: Kind[Any], objects: list[dict[str, Any]], meta: dict[str, Any], *, now: datetime, include: str = ""
+) -> dict[str, Any]:
+    """Every object as one row. What goes along with it: `Metadata` (so that clients find namespace and uid), the
+    whole `Object` (for clients that sort by any field), or `None`.
+    """
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": meta,
         "columnDefinitions": [definition(column) for column in kind.columns],
-        "rows": [row(kind, each, now=now) for each in objects],
+        "rows": [row(kind, each, now=now, include=include) for each in objects],
     }
 
 
@@ -43,16 +35,17 @@ def definition(column: Column) -> dict[str, Any]:
     }
 
 
-def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime, include: str = "") -> dict[str, Any]:
     """One object as TableRow."""
-    return {
-        "cells": [cell(column, resource, now=now) for column in kind.columns],
-        "object": {
-            "kind": "PartialObjectMetadata",
-            "apiVersion": "meta.k8s.io/v1",
-            "metadata": resource["metadata"],
-        },
-    }
+    cells = [cell(column, resource, now=now) for column in kind.columns]
+    if include == "None":
+        return {"cells": cells}
+    return {"cells": cells, "object": resource if include == "Object" else partial(resource)}
+
+
+def partial(resource: dict[str, Any]) -> dict[str, Any]:
+    """Only the metadata (PartialObjectMetadata)."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": resource["metadata"]}
 
 
 def cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:

@@ -16,10 +16,11 @@ import orjson
 
 from api.wire.answering import JSON, Receive, Send
 from api.wire.asking import Ask, as_count, as_seconds
-from api.wire.tables import definition, row, wants_table
+from api.wire.forms import Form, form_of
+from api.wire.revisions import refuse_future, wants_initial_events
+from api.wire.sources import Source
+from api.wire.tables import partial, table
 from controller.kit.clock import Clock
-from controller.resources.local import SELECTABLE
-from controller.resources.registry import Registry
 from controller.resources.selecting import Test, by_fields, by_labels
 from controller.store.records import Compacted, Follower, Happening, Record
 from crds.errors import Expired
@@ -38,14 +39,15 @@ class _View:
 
     kind: Kind[Any]
     tests: tuple[Test, ...]
-    as_table: bool
+    form: Form
+    include: str
     clock: Clock
 
     def line(self, happening: Happening) -> bytes:
         """The event as this watcher sees it; empty when it is none of its business."""
         record, before = happening.record, happening.before
         if not self.tests:
-            return self._line(_TYPES[record.verb], record.body, record.object if self.as_table else None)
+            return self._line(_TYPES[record.verb], record.body, None if self.form == "object" else record.object)
         was = before is not None and before.verb != "deleted" and self._means(before.object)
         now = record.verb != "deleted" and self._means(record.object)
         if now:
@@ -65,31 +67,34 @@ class _View:
         return all(test(resource) for test in self.tests)
 
     def _line(self, type_: str, body: bytes, resource: dict[str, Any] | None) -> bytes:
-        if self.as_table and resource is not None:
-            body = orjson.dumps(
-                {
-                    "kind": "Table",
-                    "apiVersion": "meta.k8s.io/v1",
-                    "metadata": {"resourceVersion": resource["metadata"]["resourceVersion"]},
-                    "columnDefinitions": [definition(column) for column in self.kind.columns],
-                    "rows": [row(self.kind, resource, now=self.clock.now())],
-                }
-            )
+        if resource is not None and self.form != "object":
+            body = orjson.dumps(self._shown(resource))
         return b'{"type":"%s","object":%s}\n' % (type_.encode(), body)
 
+    def _shown(self, resource: dict[str, Any]) -> dict[str, Any]:
+        if self.form == "metadata":
+            return partial(resource)
+        meta = {"resourceVersion": resource["metadata"]["resourceVersion"]}
+        return table(self.kind, [resource], meta, now=self.clock.now(), include=self.include)
+
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """How far everything was told. `initial_end`: all that was there at the beginning was."""
         meta: dict[str, Any] = {"resourceVersion": str(revision)}
         if initial_end:
             meta["annotations"] = {INITIAL_EVENTS_END: "true"}
         body = {"kind": self.kind.name, "apiVersion": self.kind.api_version, "metadata": meta}
+        if self.form == "table":
+            body = table(self.kind, [], meta, now=self.clock.now())
+        elif self.form == "metadata":
+            body = partial(body)
         return b'{"type":"BOOKMARK","object":%s}\n' % orjson.dumps(body)
 
 
 class Watching:
     """Serves watches. Each watcher has its own cursor into the store: a dead one costs writers nothing."""
 
-    def __init__(self, registry: Registry, clock: Clock, rng: random.Random) -> None:
-        self._registry, self._clock, self._rng = registry, clock, rng
+    def __init__(self, source: Source, clock: Clock, rng: random.Random) -> None:
+        self._source, self._clock, self._rng = source, clock, rng
 
     async def serve(self, ask: Ask, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Answers until the client leaves, the asked time is over, or the history is gone."""
@@ -110,33 +115,31 @@ class Watching:
     def _view(self, ask: Ask) -> _View:
         tests = (
             by_labels(ask.params.get("labelSelector", "")),
-            by_fields(ask.params.get("fieldSelector", ""), SELECTABLE),
+            by_fields(ask.params.get("fieldSelector", ""), ask.target.kind.selectable_fields),
         )
-        as_table = wants_table(ask.headers.get("accept", ""))
-        return _View(ask.target.kind, tuple(test for test in tests if test), as_table, self._clock)
+        form, include = form_of(ask.headers.get("accept", "")), ask.params.get("includeObject", "")
+        return _View(ask.target.kind, tuple(test for test in tests if test), form, include, self._clock)
 
     def _start(self, ask: Ask, view: _View) -> tuple[int, bytes]:
-        """The revision to follow from, and what the watcher must be told before."""
+        """The revision to follow from, and what the watcher must be told before. Raises Invalid, Timeout."""
+        listing = wants_initial_events(ask)
         asked = as_count(ask.params, "resourceVersion")
-        listing = ask.params.get("sendInitialEvents") in ("true", "1", "True")
+        refuse_future(asked or 0, self._source.revision)
         if asked and not listing:
             return asked, b""
-        kind = ask.target.kind
-        snapshot = self._registry.store.list(kind.group, kind.plural, ask.target.namespace)
+        snapshot = self._source.list(ask.target.kind, ask.target.namespace)
         initial = b"".join(view.first_line(record) for record in snapshot.records)
         if listing:
             initial += view.bookmark(snapshot.revision, initial_end=True)
         return snapshot.revision, initial
 
     async def _stream(self, ask: Ask, view: _View, after: int, send: Send) -> None:
-        kind, store = ask.target.kind, self._registry.store
-        fields = ask.params.get("fieldSelector", "")
+        target, bookmarks = ask.target, ask.flag("allowWatchBookmarks")
         try:
-            async with store.follow(kind.group, kind.plural, after=after, namespace=ask.target.namespace) as follower:
-                bookmarks = ask.params.get("allowWatchBookmarks") in ("true", "1", "True")
+            async with self._source.follow(target.kind, after=after, namespace=target.namespace) as follower:
                 await self._deliver(view, follower, send, bookmarks=bookmarks)
         except Compacted as gone:
-            error = Expired(f"too old resource version: {gone.asked} ({gone.oldest}){' ' + fields if fields else ''}")
+            error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")
             await _push(send, b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status()))
 
     async def _deliver(self, view: _View, follower: Follower, send: Send, *, bookmarks: bool) -> None:

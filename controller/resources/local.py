@@ -16,11 +16,6 @@ from crds.kind import Kind, Manifest
 M = TypeVar("M", bound=Manifest)
 
 _CHANGE: dict[str, ChangeType] = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
-SELECTABLE = frozenset(
-    {"metadata.name", "metadata.namespace"}
-    | {f"involvedObject.{field}" for field in ("kind", "namespace", "name", "uid", "apiVersion")}
-    | {"reason", "type", "source.component"}
-)
 
 
 class LocalResources:
@@ -37,7 +32,7 @@ class LocalResources:
         self, kind: Kind[M], namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Listing[M]:
         snapshot = self._registry.store.list(kind.group, kind.plural, namespace)
-        tests = [test for test in (by_labels(labels), by_fields(fields, SELECTABLE)) if test]
+        tests = [test for test in (by_labels(labels), by_fields(fields, kind.selectable_fields)) if test]
         chosen = [r for r in snapshot.records if all(test(r.object) for test in tests)]
         return Listing([kind.parse(record.body) for record in chosen], snapshot.revision)
 

@@ -55,6 +55,13 @@ EVENT = Kind(
     short_names=("ev",),
     model=Event,
     has_status=False,
+    selectable=(
+        *(f"involvedObject.{field}" for field in ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")),
+        "reason",
+        "type",
+        "source.component",
+        "reportingComponent",
+    ),
     description="Something that happened to a resource. Kept for an hour.",
     columns=(
         Column("Last Seen", "lastTimestamp", type="date"),

@@ -34,6 +34,7 @@ NAMESPACE = Kind(
     namespaced=False,
     model=Namespace,
     description="A room for names. Deleting a namespace deletes everything in it.",
+    selectable=("status.phase",),
     columns=(
         Column("Name", "metadata.name"),
         Column("Status", "status.phase"),

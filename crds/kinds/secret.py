@@ -45,6 +45,7 @@ SECRET = Kind(
     has_status=False,
     model=Secret,
     description="What only some may read.",
+    selectable=("type",),
     columns=(
         Column("Name", "metadata.name"),
         Column("Type", "type"),

@@ -111,6 +111,7 @@ SERVICE = Kind(
     model=Service,
     scale_path="spec.replicas",
     description="What should run: one of the managed services, or any container.",
+    selectable=("status.phase", "spec.managed"),
     columns=(
         Column("Name", "metadata.name"),
         Column("Ready", "status.ready"),

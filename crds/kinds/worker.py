@@ -77,6 +77,7 @@ WORKER = Kind(
     namespaced=False,
     model=Worker,
     description="A machine that runs services. Its agent registers it and keeps a heartbeat.",
+    selectable=("status.phase", "spec.unschedulable"),
     columns=(
         Column("Name", "metadata.name"),
         Column("Status", "status.phase"),

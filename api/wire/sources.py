@@ -1,0 +1,57 @@
+"""Where the records of a kind come from: the store, or a view that shows stored kinds as another kind."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from controller.resources.registry import Registry
+from controller.store.records import Follower, Record, Snapshot
+from crds.kind import Kind
+from crds.meta import ObjectKey
+
+
+class Source(Protocol):
+    """Reads of one or more kinds, as `controller.store.records.Store` promises them."""
+
+    @property
+    def revision(self) -> int:
+        """The newest revision."""
+        ...
+
+    def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
+        """Raises NotFound."""
+        ...
+
+    def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot: ...
+
+    async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
+        """Raises Compacted."""
+        ...
+
+    def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AbstractAsyncContextManager[Follower]:
+        """Raises Compacted."""
+        ...
+
+
+class Stored:
+    """Every kind of the catalog."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry, self._store = registry, registry.store
+
+    @property
+    def revision(self) -> int:
+        return self._store.revision
+
+    def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
+        return self._registry.get(kind, key)
+
+    def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        return self._store.list(kind.group, kind.plural, namespace)
+
+    async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
+        return await self._store.list_at(kind.group, kind.plural, namespace, revision)
+
+    def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AbstractAsyncContextManager[Follower]:
+        return self._store.follow(kind.group, kind.plural, after=after, namespace=namespace)

@@ -1,0 +1,130 @@
+"""Watches: every change once and in order, selectors' transitions, bookmarks, ends and too old places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.unit.wire.conftest import Wire
+
+pytestmark = pytest.mark.anyio
+MAPS = "/api/v1/namespaces/default/configmaps"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+LIST_TOO = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+
+
+def body(name: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": labels}}
+
+
+async def revision(wire: Wire) -> str:
+    found: str = (await wire.ok("GET", MAPS))["metadata"]["resourceVersion"]
+    return found
+
+
+async def test_from_a_revision_exactly_what_came_after(wire: Wire) -> None:
+    await wire.ok("POST", MAPS, body("before"))
+    start = await revision(wire)
+    await wire.ok("POST", MAPS, body("a"))
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion={start}") as watched:
+        await wire.merge(f"{MAPS}/a", {"data": {"x": "1"}})
+        await wire.merge(f"{MAPS}/a", {"data": {"x": "1"}})  # changes nothing, so it is no event
+        await wire.ok("DELETE", f"{MAPS}/a")
+        assert await watched.told(3) == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+        assert await watched.silent()
+
+
+async def test_selectors_turn_changes_into_arrivals_and_departures(wire: Wire) -> None:
+    await wire.ok("POST", MAPS, body("a", tier="back"))
+    start = await revision(wire)
+    async with wire.watch(f"{MAPS}?watch=1&labelSelector=tier=front&resourceVersion={start}") as watched:
+        await wire.merge(f"{MAPS}/a", {"data": {"unseen": "1"}})
+        await wire.merge(f"{MAPS}/a", {"metadata": {"labels": {"tier": "front"}}})
+        await wire.merge(f"{MAPS}/a", {"data": {"seen": "1"}})
+        left = await wire.merge(f"{MAPS}/a", {"metadata": {"labels": {"tier": "back"}}})
+        await wire.ok("DELETE", f"{MAPS}/a")
+        assert await watched.told(2) == [("ADDED", "a"), ("MODIFIED", "a")]
+        gone = await watched.next()
+        assert gone["type"] == "DELETED"
+        assert gone["object"]["metadata"]["labels"] == {"tier": "front"}  # as it was when it was last seen
+        assert gone["object"]["metadata"]["resourceVersion"] == left["metadata"]["resourceVersion"]
+        assert await watched.silent()
+
+
+async def test_without_a_revision_it_begins_with_what_is_there(wire: Wire) -> None:
+    await wire.ok("POST", MAPS, body("a"))
+    for query in ("watch=true", "watch=true&resourceVersion=0"):
+        async with wire.watch(f"{MAPS}?{query}") as watched:
+            assert await watched.told(1) == [("ADDED", "a")]
+
+
+async def test_a_watch_list_says_where_the_list_ends(wire: Wire) -> None:
+    await wire.ok("POST", MAPS, body("a"))
+    async with wire.watch(f"{MAPS}?watch=1&{LIST_TOO}") as watched:
+        assert await watched.told(1) == [("ADDED", "a")]
+        mark = await watched.next()
+        assert mark["type"] == "BOOKMARK"
+        assert mark["object"]["metadata"] == {
+            "resourceVersion": await revision(wire),
+            "annotations": {"k8s.io/initial-events-end": "true"},
+        }
+    half = await wire.ask("GET", f"{MAPS}?watch=1&sendInitialEvents=true")
+    assert half.code == 422
+
+
+async def test_bookmarks_move_idle_watchers_on(wire: Wire) -> None:
+    async with wire.watch(f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion=1") as watched:
+        await wire.ok("POST", "/api/v1/namespaces/default/secrets", {"metadata": {"name": "elsewhere"}})
+        mark = await watched.next(seconds=61)
+        assert mark["type"] == "BOOKMARK"
+        assert mark["object"]["metadata"]["resourceVersion"] == await revision(wire)
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion=1") as watched:
+        assert await watched.silent(seconds=120)
+
+
+async def test_the_asked_time_ends_it_quietly(wire: Wire) -> None:
+    async with wire.watch(f"{MAPS}?watch=1&timeoutSeconds=7&resourceVersion=1") as watched:
+        began = anyio.current_time()
+        await watched.ended.wait()
+        assert anyio.current_time() - began == pytest.approx(7, abs=0.1)
+        assert await watched.silent()
+
+
+async def test_a_place_too_old_is_told_in_the_stream(wire: Wire) -> None:
+    for name in ("a", "b"):
+        await wire.ok("POST", MAPS, body(name))
+    await wire.registry.store.compact(keep_after=wire.registry.store.revision)
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion=1") as watched:
+        event = await watched.next()
+        assert watched.code == 200
+        assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+        with anyio.fail_after(1):
+            await watched.ended.wait()
+
+
+async def test_a_place_in_the_future_is_refused(wire: Wire) -> None:
+    assert (await wire.ask("GET", f"{MAPS}?watch=1&resourceVersion=99999")).code == 504
+
+
+async def test_rows_for_those_who_watch_tables(wire: Wire) -> None:
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion=1", accept=TABLE) as watched:
+        await wire.ok("POST", MAPS, {**body("a"), "data": {"x": "1"}})
+        event = await watched.next()
+        assert event["object"]["kind"] == "Table"
+        assert event["object"]["rows"][0]["cells"][:2] == ["a", 1]
+
+
+async def test_by_name_only_that_one(wire: Wire) -> None:
+    async with wire.watch(f"{MAPS}?watch=1&fieldSelector=metadata.name=a&resourceVersion=1") as watched:
+        for name in ("b", "a"):
+            await wire.ok("POST", MAPS, body(name))
+        assert await watched.told(1) == [("ADDED", "a")]
+
+
+async def test_one_namespace_does_not_hear_of_another(wire: Wire) -> None:
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion=1") as watched:
+        await wire.ok("POST", MAPS.replace("default", "other"), body("x"))
+        await wire.ok("POST", MAPS, body("a"))
+        assert await watched.told(1) == [("ADDED", "a")]
