@@ -151,8 +151,3 @@ async def _stream(content: AsyncIterator[bytes], send: Send) -> None:
     async for block in content:
         await send({"type": "http.response.body", "body": block, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-def create_app(instance: object) -> S3:
-    """The manifest's factory. Raises until the sdk's identity, resources and peers stand behind the ports."""
-    raise NotImplementedError("storage_manager needs a Gate, a Registry and a Kms made from services.sdk")

@@ -1,7 +1,7 @@
 """The blob folder: `blobs/<xx>/<id>`. A blob is written once, never changed, and named only when it is safe.
 
 Order of a write: temporary file, fsync, rename, fsync of the folder. The caller commits metadata afterwards,
-so a crash leaves an orphan at worst; `orphans` finds them. Blocking: callers bring their own threads.
+so a crash leaves an orphan at worst; `sweeping` finds it. Blocking: callers bring their own threads.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from services.storage_manager.faults import Corrupt
@@ -62,11 +62,10 @@ class Blobs:
         """Remove it. Absent is fine."""
         self.path(blob).unlink(missing_ok=True)
 
-    def orphans(self, known: Collection[str], older_than_seconds: float = ORPHAN_AGE_SECONDS) -> list[Path]:
-        """Old files that no metadata names. Age protects writes under way in any replica."""
+    def old_files(self, older_than_seconds: float = ORPHAN_AGE_SECONDS) -> list[Path]:
+        """Every file of that age, unfinished ones too. Age protects writes under way in any replica."""
         before = time.time() - older_than_seconds
-        files = (each for each in self.root.glob("*/*") if each.name not in known)
-        return [each for each in files if each.stat().st_mtime <= before]
+        return [each for each in self.root.glob("*/*") if _modified(each) <= before]
 
 
 class Writer:
@@ -104,6 +103,14 @@ class Writer:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
+
+
+def _modified(path: Path) -> float:
+    """Infinite when it went meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _sync_folder(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 STATUS = {
     "AccessDenied": 403,
+    "AuthorizationHeaderMalformed": 400,
     "BadDigest": 400,
     "BucketAlreadyOwnedByYou": 409,
     "BucketNotEmpty": 409,
@@ -11,6 +12,7 @@ STATUS = {
     "EntityTooSmall": 400,
     "IncompleteBody": 400,
     "InternalError": 500,
+    "InvalidAccessKeyId": 403,
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
     "InvalidDigest": 400,
@@ -24,7 +26,9 @@ STATUS = {
     "NoSuchKey": 404,
     "NoSuchUpload": 404,
     "NotImplemented": 501,
+    "OperationAborted": 409,
     "PreconditionFailed": 412,
+    "RequestTimeTooSkewed": 403,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
     "XAmzContentSHA256Mismatch": 400,
@@ -32,13 +36,13 @@ STATUS = {
 
 
 class S3Fault(Exception):
-    """One refusal. `code` is S3's name for it; the HTTP status follows from the code."""
+    """One refusal. `code` is S3's name for it; the HTTP status follows from the code (`KMS.…` is always 400)."""
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(message or code)
         self.code = code
         self.message = message or code
-        self.status = STATUS[code]
+        self.status = 400 if code.startswith("KMS.") else STATUS[code]
 
 
 class Corrupt(Exception):

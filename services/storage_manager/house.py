@@ -12,9 +12,9 @@ from anyio import to_thread
 
 from services.storage_manager.blobs import Blobs, Writer, new_id
 from services.storage_manager.bodies import Body, Receive
+from services.storage_manager.book import Metadata, Object, Piece
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.keys import Keys
-from services.storage_manager.metadata import Metadata, Object, Piece
 from services.storage_manager.ports import Caller, Place, Registry
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,13 @@ class House:
     keys: Keys
     clock: Callable[[], float] = time.time
 
+    async def target(self, request: Request) -> Place:
+        """The bucket something new goes into. Raises NoSuchBucket when it is on its way out."""
+        place = await self.registry.find(request.caller, request.bucket, "update")
+        if place.going:
+            raise S3Fault("NoSuchBucket", f"{place.name} is being deleted: it takes nothing new")
+        return place
+
     async def store(
         self, place: Place, blocks: AsyncIterator[bytes], absorb: Callable[[bytes], None]
     ) -> tuple[Writer, str, str]:
@@ -109,8 +116,8 @@ class House:
                     yield block
             base += piece.size
 
-    async def forget(self, blobs: Iterable[str]) -> None:
-        """Remove blobs nothing names. What fails here is swept later."""
+    async def abandon(self, blobs: Iterable[str]) -> None:
+        """Remove blobs nothing ever named. What fails here is swept later."""
         for blob in blobs:
             try:
                 await to_thread.run_sync(self.blobs.forget, blob)

@@ -15,8 +15,8 @@ from anyio import to_thread
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from services.storage_manager.book import Metadata
 from services.storage_manager.frames import Box, Gcm, Plain
-from services.storage_manager.metadata import Metadata
 from services.storage_manager.ports import Kms, Place
 
 CACHE_SECONDS = 300.0
@@ -39,7 +39,7 @@ class Keys:
             newest = await to_thread.run_sync(self._book.newest_key, place.id)
             if newest and self._clock() - newest[2] < ROTATE_SECONDS:
                 return newest[0]
-            plain, wrapped = await self._kms.generate(place.arn, place.key)
+            plain, wrapped = await self._kms.generate(place)
             id = secrets.token_hex(8)
             await to_thread.run_sync(self._book.add_key, id, place.id, wrapped, self._clock())
             self._cache[id] = (plain, self._clock() + CACHE_SECONDS)
@@ -58,5 +58,5 @@ class Keys:
         self._cache = {k: v for k, v in self._cache.items() if v[1] > now}
         if id not in self._cache:
             wrapped = await to_thread.run_sync(self._book.wrapped_key, id)
-            self._cache[id] = (await self._kms.decrypt(place.arn, wrapped), now + CACHE_SECONDS)
+            self._cache[id] = (await self._kms.decrypt(place, wrapped), now + CACHE_SECONDS)
         return self._cache[id][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from services.storage_manager.metadata import Object
+from services.storage_manager.book import Object
 
 BATCH = 1000
 HIGHEST = "\U0010ffff"

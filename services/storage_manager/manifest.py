@@ -9,10 +9,14 @@ MANIFEST = ManagedService(
     name="storage_manager",
     title="Storage",
     summary="Buckets and objects over the S3 protocol, encrypted by default.",
-    app="services.storage_manager.app:create_app",
+    app="services.storage_manager.service:create_app",
     kinds=(BUCKET,),
     speaks=("s3",),
     needs=("key_manager",),
-    grants=(Grant("buckets", ("get", "list", "watch", "update", "patch")),),
-    starts_enabled=False,
+    reconcilers=("services.storage_manager.bucket:BucketReconciler",),
+    grants=(
+        Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
+        Grant("keys", ("use",)),
+    ),
+    starts_enabled=True,
 )

@@ -8,9 +8,9 @@ from anyio import to_thread
 
 from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.blobs import new_id
+from services.storage_manager.book import Object, Part, Upload
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
-from services.storage_manager.metadata import Object, Part, Upload
 from services.storage_manager.objects import iso, kept_headers, sealed_by
 from services.storage_manager.ports import Place
 
@@ -27,7 +27,7 @@ async def _upload(house: House, place: Place, request: Request) -> Upload:
 
 async def create(house: House, request: Request) -> Answer:
     """CreateMultipartUpload."""
-    place = await _place(house, request)
+    place = await house.target(request)
     upload = Upload(new_id(), place.id, request.key, house.clock(), kept_headers(request.headers))
     await to_thread.run_sync(house.book.begin, upload)
     fields = {"Bucket": place.name, "Key": request.key, "UploadId": upload.id}
@@ -43,7 +43,7 @@ async def put_part(house: House, request: Request) -> Answer:
     upload = await _upload(house, place, request)
     piece, md5, sums = await house.receive(place, request)
     part = Part(int(number), piece.size, md5, house.clock(), piece)
-    await house.forget(await to_thread.run_sync(house.book.put_part, upload, part))
+    await to_thread.run_sync(house.book.put_part, upload, part)
     return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place))
 
 
@@ -68,27 +68,29 @@ def chosen(document: bytes, parts: list[Part]) -> list[Part]:
 
 
 async def complete(house: House, request: Request) -> Answer:
-    """CompleteMultipartUpload. ETag: md5 of the parts' md5s, and their number."""
-    place = await _place(house, request)
+    """CompleteMultipartUpload. ETag: md5 of the parts' md5s, and their number. May be asked again."""
+    place, document = await _place(house, request), await request.document()
+    ended = await to_thread.run_sync(house.book.finished, place.id, request.key, request.query["uploadId"])
+    if ended is not None:
+        return _completed(place, request.key, ended)
     upload = await _upload(house, place, request)
-    parts = chosen(await request.document(), await to_thread.run_sync(house.book.parts, upload.id))
+    parts = chosen(document, await to_thread.run_sync(house.book.parts, upload.id))
     md5 = hashlib.md5(b"".join(bytes.fromhex(p.etag) for p in parts), usedforsecurity=False).hexdigest()
     etag, size, pieces = f"{md5}-{len(parts)}", sum(p.size for p in parts), tuple(p.piece for p in parts)
     new = Object(request.key, size, etag, house.clock(), upload.headers, pieces)
-    await house.forget(await to_thread.run_sync(house.book.complete, upload, new))
-    fields = {
-        "Location": f"/{place.name}/{new.key}",
-        "Bucket": place.name,
-        "Key": new.key,
-        "ETag": f'"{etag}"',
-    }
+    await to_thread.run_sync(house.book.complete, upload, new)
+    return _completed(place, new.key, etag)
+
+
+def _completed(place: Place, key: str, etag: str) -> Answer:
+    fields = {"Location": f"/{place.name}/{key}", "Bucket": place.name, "Key": key, "ETag": f'"{etag}"'}
     return Answer(headers=sealed_by(place), content=render("CompleteMultipartUploadResult", fields))
 
 
 async def abort(house: House, request: Request) -> Answer:
     """AbortMultipartUpload."""
     place = await _place(house, request)
-    await house.forget(await to_thread.run_sync(house.book.abort, await _upload(house, place, request)))
+    await to_thread.run_sync(house.book.abort, await _upload(house, place, request))
     return Answer(204)
 
 

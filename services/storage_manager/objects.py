@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from anyio import to_thread
 
 from services.sdk.aws.rest_xml import parse, render
+from services.storage_manager.book import Object, Piece
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
-from services.storage_manager.metadata import Object, Piece
 from services.storage_manager.ports import Caller, Place
 
 KEPT = {
@@ -46,23 +46,23 @@ def sealed_by(place: Place) -> dict[str, str]:
 
 
 async def put(house: House, request: Request) -> Answer:
-    """PutObject. `If-None-Match: *` keeps what is there."""
-    place = await house.registry.find(request.caller, request.bucket, "update")
+    """PutObject. `If-None-Match: *` keeps what is there, `If-Match` replaces that version only."""
+    place = await house.target(request)
     if len(request.key.encode()) > 1024:
         raise S3Fault("KeyTooLongError")
     piece, md5, sums = await house.receive(place, request)
     new = Object(request.key, piece.size, md5, house.clock(), kept_headers(request.headers) | sums, (piece,))
-    await _keep(house, place, new, request.headers.get("if-none-match") == "*")
+    await _keep(house, place, new, request.headers)
     return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place))
 
 
-async def _keep(house: House, place: Place, new: Object, only_new: bool = False) -> None:
+async def _keep(house: House, place: Place, new: Object, headers: dict[str, str]) -> None:
+    only_new, only_over = headers.get("if-none-match") == "*", headers.get("if-match", "").strip('"')
     try:
-        old = await to_thread.run_sync(lambda: house.book.put(place.id, new, only_new=only_new))
+        await to_thread.run_sync(lambda: house.book.put(place.id, new, only_new=only_new, only_over=only_over))
     except S3Fault:
-        await house.forget(p.blob for p in new.pieces)
+        await house.abandon(p.blob for p in new.pieces)
         raise
-    await house.forget(old)
 
 
 async def _find(house: House, place: Place, key: str) -> Object:
@@ -127,7 +127,7 @@ async def get(house: House, request: Request) -> Answer:
 async def delete(house: House, request: Request) -> Answer:
     """DeleteObject. Absent is fine."""
     place = await house.registry.find(request.caller, request.bucket, "update")
-    await house.forget(await to_thread.run_sync(house.book.remove, place.id, request.key))
+    await to_thread.run_sync(house.book.remove, place.id, request.key)
     return Answer(204)
 
 
@@ -139,7 +139,7 @@ async def delete_many(house: House, request: Request) -> Answer:
     if len(keys) > 1000:
         raise S3Fault("MalformedXML", "more than 1000 keys")
     for key in keys:
-        await house.forget(await to_thread.run_sync(house.book.remove, place.id, key))
+        await to_thread.run_sync(house.book.remove, place.id, key)
     quiet = root.findtext("Quiet") == "true"
     return Answer(content=render("DeleteResult", {"Deleted": [] if quiet else [{"Key": key} for key in keys]}))
 
@@ -153,13 +153,13 @@ async def source_of(house: House, caller: Caller, text: str) -> tuple[Place, Obj
 
 async def copy(house: House, request: Request) -> Answer:
     """CopyObject: opened with one bucket's key, sealed anew with the other's."""
-    place = await house.registry.find(request.caller, request.bucket, "update")
+    place = await house.target(request)
     origin, found = await source_of(house, request.caller, request.headers["x-amz-copy-source"])
     replace = request.headers.get("x-amz-metadata-directive", "COPY") == "REPLACE"
     headers = kept_headers(request.headers) if replace else found.headers
     writer, blob, key = await house.store(place, house.stream(origin, found, 0, found.size), lambda _: None)
     await to_thread.run_sync(writer.commit)
     new = Object(request.key, found.size, found.etag, house.clock(), headers, (Piece(blob, found.size, key),))
-    await _keep(house, place, new)
+    await _keep(house, place, new, {})
     body = render("CopyObjectResult", {"LastModified": iso(new.modified), "ETag": f'"{new.etag}"'})
     return Answer(headers=sealed_by(place), content=body)

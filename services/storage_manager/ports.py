@@ -22,11 +22,15 @@ class Caller:
     name: str
     namespace: str
     signing: Signing | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One bucket as operations see it. `id` is unique over namespaces; `created` in seconds since 1970."""
+    """One bucket as operations see it. `id` is unique over namespaces; `created` in seconds since 1970.
+
+    `going`: its deletion was asked for; it takes nothing new and goes once it is empty.
+    """
 
     id: str
     name: str
@@ -34,6 +38,8 @@ class Place:
     created: float
     encrypted: bool = True
     key: str | None = None
+    namespace: str = "default"
+    going: bool = False
 
 
 class Gate(Protocol):
@@ -59,8 +65,8 @@ class Registry(Protocol):
 class Kms(Protocol):
     """Key-manager. Raises S3Fault ServiceUnavailable when it is away."""
 
-    async def generate(self, arn: str, key: str | None) -> tuple[bytes, bytes]:
+    async def generate(self, place: Place) -> tuple[bytes, bytes]:
         """A new data key: (plaintext 32 bytes, wrapped)."""
         ...
 
-    async def decrypt(self, arn: str, wrapped: bytes) -> bytes: ...
+    async def decrypt(self, place: Place, wrapped: bytes) -> bytes: ...

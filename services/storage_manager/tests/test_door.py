@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError
 
 from services.storage_manager.app import S3
 from services.storage_manager.blobs import Blobs
+from services.storage_manager.book import Metadata
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import House
 from services.storage_manager.keys import Keys
-from services.storage_manager.metadata import Metadata
 from services.storage_manager.ports import Caller, Place, Scope, Verb
 
 
@@ -45,10 +45,10 @@ class Fakes:
     async def delete(self, caller: Caller, name: str) -> None:
         del self.places[name]
 
-    async def generate(self, arn: str, key: str | None) -> tuple[bytes, bytes]:
+    async def generate(self, place: Place) -> tuple[bytes, bytes]:
         return b"k" * 32, b"wrapped"
 
-    async def decrypt(self, arn: str, wrapped: bytes) -> bytes:
+    async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
         return b"k" * 32
 
 

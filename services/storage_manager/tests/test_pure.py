@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.storage_manager.blobs import Blobs
+from services.storage_manager.book import Metadata, Object, Part, Piece, Upload
 from services.storage_manager.chunked import Decoder
 from services.storage_manager.faults import Corrupt, S3Fault
 from services.storage_manager.frames import FRAME, Gcm
 from services.storage_manager.listing import page
-from services.storage_manager.metadata import Metadata, Object, Piece
 
 BOX = Gcm(b"k" * 32, "b" * 32)
 SIZES = st.sampled_from([0, 1, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 3 * FRAME + 7])
@@ -105,9 +105,43 @@ def test_listing_agrees_with_a_model(keys: list[str], prefix: str, delimiter: st
     assert listed(keys, prefix, delimiter, limit) == sorted(model)
 
 
-def test_a_replaced_object_names_its_old_blobs(tmp_path: Path) -> None:
-    book = Metadata(tmp_path / "m.db")
-    assert book.put("b", Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),))) == []
-    assert book.put("b", Object("k", 1, "e", 0.0, {}, (Piece("two", 1, ""),))) == ["one"]
+def test_a_replaced_blob_stays_for_its_readers_then_goes(tmp_path: Path) -> None:
+    book = Metadata(tmp_path / "m.db", clock=lambda: 100.0)
+    book.put("b", Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),)))
+    book.put("b", Object("k", 1, "e", 0.0, {}, (Piece("two", 1, ""),)))
+    assert book.known_blobs() == {"one", "two"}
+    assert (book.forgotten(before=100.0), book.forgotten(before=100.1)) == ([], ["one"])
+    book.erased(["one"])
     assert book.known_blobs() == {"two"}
     assert book.usage("b") == (1, 1)
+
+
+def test_a_closed_bucket_takes_nothing_new(tmp_path: Path) -> None:
+    book, thing = Metadata(tmp_path / "m.db"), Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),))
+    book.put("b", thing)
+    assert book.close("b") == 1
+    book.put("b", thing)
+    book.remove("b", "k")
+    assert book.close("b") == 0
+    with pytest.raises(S3Fault, match="being deleted"):
+        book.put("b", thing)
+    book.reopen("b")
+    book.put("b", thing)
+
+
+def test_uploads_nobody_completes_expire(tmp_path: Path) -> None:
+    book = Metadata(tmp_path / "m.db")
+    upload = Upload("u", "b", "k", created=10.0, headers={})
+    book.begin(upload)
+    book.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
+    assert (book.expire(before=10.0), book.expire(before=11.0)) == (0, 1)
+    assert book.uploads("b", "") == [] and book.forgotten(before=1e12) == ["one"]
+
+
+def test_completing_twice_gives_the_same_answer(tmp_path: Path) -> None:
+    book = Metadata(tmp_path / "m.db")
+    upload = Upload("u", "b", "k", created=10.0, headers={})
+    book.begin(upload)
+    book.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
+    book.complete(upload, Object("k", 1, "tag-1", 10.0, {}, (Piece("one", 1, ""),)))
+    assert book.finished("b", "k", "u") == "tag-1" and book.finished("b", "other", "u") is None

@@ -1,0 +1,57 @@
+"""What ends: buckets, uploads nobody completes, blobs nothing names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.storage_manager.book.records import read_pieces
+from services.storage_manager.book.uploads import Uploads
+
+
+class Metadata(Uploads):
+    """The whole book."""
+
+    def close(self, bucket: str) -> int:
+        """From now on nothing new comes into an empty bucket. Otherwise nothing changes: the objects left in it."""
+        with self._write() as db:
+            count, _ = self.usage(bucket)
+            if not count:
+                db.execute("INSERT OR IGNORE INTO closed VALUES (?)", (bucket,))
+        return count
+
+    def reopen(self, bucket: str) -> None:
+        """Take `close` back."""
+        with self._write() as db:
+            db.execute("DELETE FROM closed WHERE bucket=?", (bucket,))
+
+    def purge(self, bucket: str) -> None:
+        """Drop what a closed bucket still has: uploads and data keys. It stays closed: ids are never used again."""
+        with self._write() as db:
+            for (upload,) in db.execute("SELECT id FROM uploads WHERE bucket=?", (bucket,)).fetchall():
+                self._drop(db, upload)
+            db.execute("DELETE FROM data_keys WHERE bucket=?", (bucket,))
+
+    def expire(self, before: float) -> int:
+        """Abort uploads begun before then, and forget how old ones ended. How many were aborted."""
+        with self._write() as db:
+            old = db.execute("SELECT id FROM uploads WHERE created<?", (before,)).fetchall()
+            for (upload,) in old:
+                self._drop(db, upload)
+            db.execute("DELETE FROM finished WHERE at<?", (before,))
+        return len(old)
+
+    def forgotten(self, before: float) -> list[str]:
+        """Blobs that nothing has named since then."""
+        return [row[0] for row in self._db().execute("SELECT blob FROM forgotten WHERE since<?", (before,))]
+
+    def erased(self, blobs: Iterable[str]) -> None:
+        """They are off the disk."""
+        with self._write() as db:
+            db.executemany("DELETE FROM forgotten WHERE blob=?", [(blob,) for blob in blobs])
+
+    def known_blobs(self) -> set[str]:
+        """Every blob the book knows, forgotten ones too."""
+        with self._write() as db:
+            texts = [r[0] for r in db.execute("SELECT pieces FROM objects UNION ALL SELECT piece FROM parts")]
+            gone = {r[0] for r in db.execute("SELECT blob FROM forgotten")}
+        return gone | {piece.blob for text in texts for piece in read_pieces(text)}

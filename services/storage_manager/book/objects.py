@@ -1,0 +1,90 @@
+"""Objects and data keys in the book."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from services.storage_manager.book.ledger import Ledger
+from services.storage_manager.book.records import Object, pieces_text, read_pieces
+from services.storage_manager.faults import S3Fault
+
+COLUMNS = "key, size, etag, modified, headers, pieces"
+Row = tuple[str, int, str, float, str, str]
+
+
+class Objects(Ledger):
+    """`bucket` is always the bucket's id."""
+
+    def find(self, bucket: str, key: str) -> Object | None:
+        """The object, or None."""
+        sql = f"SELECT {COLUMNS} FROM objects WHERE bucket=? AND key=?"  # noqa: S608
+        row = self._db().execute(sql, (bucket, key)).fetchone()
+        return _object(row) if row else None
+
+    def put(self, bucket: str, new: Object, *, only_new: bool = False, only_over: str = "") -> None:
+        """Put the object in place of its predecessor.
+
+        Raises PreconditionFailed when there is one and `only_new`, or when its ETag is not `only_over`;
+        NoSuchBucket once the bucket is closed.
+        """
+        with self._write() as db:
+            self._replace(db, bucket, new, only_new, only_over)
+
+    def _replace(self, db: sqlite3.Connection, bucket: str, new: Object, only_new: bool, only_over: str) -> None:
+        self._require_open(db, bucket)
+        old = self.find(bucket, new.key)
+        if old and only_new:
+            raise S3Fault("PreconditionFailed", "the key already exists")
+        if only_over and (old is None or only_over != old.etag):
+            raise S3Fault("PreconditionFailed" if old else "NoSuchKey", "the object is not the one that was named")
+        text = (json.dumps(new.headers), pieces_text(new.pieces))
+        values = (bucket, new.key, new.size, new.etag, new.modified, *text)
+        db.execute("INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?,?,?)", values)
+        if old:
+            self._forget(db, [p.blob for p in old.pieces])
+
+    def _require_open(self, db: sqlite3.Connection, bucket: str) -> None:
+        if db.execute("SELECT 1 FROM closed WHERE bucket=?", (bucket,)).fetchone():
+            raise S3Fault("NoSuchBucket", "the bucket is being deleted")
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Forget the object. Absent is fine."""
+        with self._write() as db:
+            old = self.find(bucket, key)
+            db.execute("DELETE FROM objects WHERE bucket=? AND key=?", (bucket, key))
+            self._forget(db, [p.blob for p in old.pieces] if old else [])
+
+    def page(self, bucket: str, after: str, inclusive: bool, limit: int) -> list[Object]:
+        """Objects in UTF-8 order from `after` on."""
+        sign = ">=" if inclusive else ">"
+        sql = f"SELECT {COLUMNS} FROM objects WHERE bucket=? AND key {sign} ? ORDER BY key LIMIT ?"  # noqa: S608
+        return [_object(row) for row in self._db().execute(sql, (bucket, after, limit))]
+
+    def usage(self, bucket: str) -> tuple[int, int]:
+        """Objects and plaintext bytes."""
+        sql = "SELECT count(*), coalesce(sum(size),0) FROM objects WHERE bucket=?"
+        count, size = self._db().execute(sql, (bucket,)).fetchone()
+        return count, size
+
+    def newest_key(self, bucket: str) -> tuple[str, bytes, float] | None:
+        """The bucket's newest data key: id, wrapped, created."""
+        sql = "SELECT id, wrapped, created FROM data_keys WHERE bucket=? ORDER BY created DESC LIMIT 1"
+        row: tuple[str, bytes, float] | None = self._db().execute(sql, (bucket,)).fetchone()
+        return row
+
+    def wrapped_key(self, id: str) -> bytes:
+        """Raises LookupError."""
+        row = self._db().execute("SELECT wrapped FROM data_keys WHERE id=?", (id,)).fetchone()
+        if row is None:
+            raise LookupError(f"data key {id} is not in the book")
+        return bytes(row[0])
+
+    def add_key(self, id: str, bucket: str, wrapped: bytes, created: float) -> None:
+        """Keep a wrapped data key, before anything is sealed with it."""
+        with self._write() as db:
+            db.execute("INSERT INTO data_keys VALUES (?,?,?,?)", (id, bucket, wrapped, created))
+
+
+def _object(row: Row) -> Object:
+    return Object(*row[:4], json.loads(row[4]), read_pieces(row[5]))

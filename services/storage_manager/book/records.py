@@ -1,0 +1,59 @@
+"""What the book knows, as plain records. Times in seconds since 1970, sizes in bytes of plaintext."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One blob of an object. `key` is the data key's id, empty when the blob is not encrypted."""
+
+    blob: str
+    size: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One object. `headers` are given back as they came."""
+
+    key: str
+    size: int
+    etag: str
+    modified: float
+    headers: dict[str, str]
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One uploaded part."""
+
+    number: int
+    size: int
+    etag: str
+    modified: float
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One multipart upload that is not complete."""
+
+    id: str
+    bucket: str
+    key: str
+    created: float
+    headers: dict[str, str]
+
+
+def pieces_text(pieces: tuple[Piece, ...]) -> str:
+    """As the book keeps them."""
+    return json.dumps([(p.blob, p.size, p.key) for p in pieces])
+
+
+def read_pieces(text: str) -> tuple[Piece, ...]:
+    """The inverse of `pieces_text`."""
+    return tuple(Piece(*each) for each in json.loads(text))

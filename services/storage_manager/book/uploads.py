@@ -1,0 +1,80 @@
+"""Multipart uploads in the book."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from services.storage_manager.book.objects import Objects
+from services.storage_manager.book.records import Object, Part, Upload, pieces_text, read_pieces
+from services.storage_manager.faults import S3Fault
+
+
+class Uploads(Objects):
+    """An upload is a row and its parts' rows until it is completed or aborted."""
+
+    def begin(self, upload: Upload) -> None:
+        """Remember a new multipart upload. Raises NoSuchBucket."""
+        with self._write() as db:
+            self._require_open(db, upload.bucket)
+            values = (upload.id, upload.bucket, upload.key, upload.created, json.dumps(upload.headers))
+            db.execute("INSERT INTO uploads VALUES (?,?,?,?,?)", values)
+
+    def upload(self, bucket: str, key: str, id: str) -> Upload:
+        """Raises NoSuchUpload."""
+        sql = "SELECT * FROM uploads WHERE id=? AND bucket=? AND key=?"
+        row = self._db().execute(sql, (id, bucket, key)).fetchone()
+        if row is None:
+            raise S3Fault("NoSuchUpload", f"no upload {id} of {key}")
+        return Upload(row[0], row[1], row[2], row[3], json.loads(row[4]))
+
+    def uploads(self, bucket: str, prefix: str) -> list[Upload]:
+        """Uploads under way."""
+        rows = self._db().execute("SELECT * FROM uploads WHERE bucket=? ORDER BY key, created", (bucket,))
+        return [Upload(r[0], r[1], r[2], r[3], json.loads(r[4])) for r in rows if r[2].startswith(prefix)]
+
+    def parts(self, upload: str) -> list[Part]:
+        """The parts so far, by number."""
+        sql = "SELECT number, size, etag, modified, piece FROM parts WHERE upload=? ORDER BY number"
+        return [Part(r[0], r[1], r[2], r[3], read_pieces(r[4])[0]) for r in self._db().execute(sql, (upload,))]
+
+    def put_part(self, upload: Upload, part: Part) -> None:
+        """Put the part in place of its predecessor. Raises NoSuchUpload."""
+        with self._write() as db:
+            self.upload(upload.bucket, upload.key, upload.id)
+            old = [p.piece.blob for p in self.parts(upload.id) if p.number == part.number]
+            values = (upload.id, part.number, part.size, part.etag, part.modified, pieces_text((part.piece,)))
+            db.execute("INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?)", values)
+            self._forget(db, old)
+
+    def complete(self, upload: Upload, new: Object) -> None:
+        """The chosen parts become the object; the upload is gone. Raises NoSuchUpload, InvalidPart, NoSuchBucket."""
+        with self._write() as db:
+            self.upload(upload.bucket, upload.key, upload.id)
+            chosen, there = {p.blob for p in new.pieces}, {p.piece.blob for p in self.parts(upload.id)}
+            if not chosen <= there:
+                raise S3Fault("InvalidPart", "a part was replaced meanwhile")
+            self._replace(db, upload.bucket, new, False, "")
+            self._end(db, upload.id)
+            self._forget(db, there - chosen)
+            finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock())
+            db.execute("INSERT INTO finished VALUES (?,?,?,?,?)", finished)
+
+    def finished(self, bucket: str, key: str, id: str) -> str | None:
+        """The ETag that upload was completed with: a client that lost the answer asks again."""
+        sql = "SELECT etag FROM finished WHERE upload=? AND bucket=? AND key=?"
+        row = self._db().execute(sql, (id, bucket, key)).fetchone()
+        return row[0] if row else None
+
+    def abort(self, upload: Upload) -> None:
+        """Forget the upload and its parts."""
+        with self._write() as db:
+            self._drop(db, upload.id)
+
+    def _drop(self, db: sqlite3.Connection, upload: str) -> None:
+        self._forget(db, [p.piece.blob for p in self.parts(upload)])
+        self._end(db, upload)
+
+    def _end(self, db: sqlite3.Connection, upload: str) -> None:
+        db.execute("DELETE FROM parts WHERE upload=?", (upload,))
+        db.execute("DELETE FROM uploads WHERE id=?", (upload,))

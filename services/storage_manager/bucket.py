@@ -1,0 +1,45 @@
+"""The Bucket reconciler: counts what is inside, and lets a bucket go only when it is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anyio import to_thread
+
+from services.sdk.instance import Instance
+from services.sdk.loop import AlsoWatch, Outcome, World, done, waiting
+from services.storage_manager.kinds import BUCKET, Bucket
+from services.storage_manager.registry import place_of
+from services.storage_manager.storing import open_data
+
+COUNT_EVERY_SECONDS = 15.0
+
+
+class BucketReconciler:
+    """Reads and writes the book beside the operations; each call is one transaction."""
+
+    kind = BUCKET
+    finalizer: str | None = "aerekos.cloud/objects"
+    also_watch: Sequence[AlsoWatch[Any]] = ()
+
+    def __init__(self, instance: Instance) -> None:
+        self._book, _ = open_data(instance.data)
+
+    async def reconcile(self, resource: Bucket, world: World) -> Outcome:
+        """Counts again every few seconds: objects come and go without a change of the resource."""
+        place, status = place_of(resource), resource.status
+        status.objects, status.bytes = await to_thread.run_sync(self._book.usage, place.id)
+        status.phase, status.arn = "Ready", place.arn
+        return done(look_again_after=COUNT_EVERY_SECONDS)
+
+    async def finalize(self, resource: Bucket, world: World) -> Outcome:
+        """Nothing is thrown away: a full bucket waits until somebody empties it."""
+        place, status = place_of(resource), resource.status
+        left = await to_thread.run_sync(self._book.close, place.id)
+        if left:
+            status.phase, status.objects = "Deleting", left
+            why = f"{left} objects to be removed: aws s3 rm --recursive s3://{place.name}"
+            return waiting(why, reason="BucketNotEmpty")
+        await to_thread.run_sync(self._book.purge, place.id)
+        return done()

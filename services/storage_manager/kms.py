@@ -1,0 +1,58 @@
+"""The Kms port: data keys from key-manager, asked through the gateway in this service's own name.
+
+The encryption context binds every data key to its bucket (`aws:s3:arn`), as S3 does.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+
+from services.storage_manager.faults import S3Fault
+from services.storage_manager.ports import Place
+
+DEFAULT_KEY = "alias/aws/s3"
+_JSON = "application/x-amz-json-1.1"
+
+
+class PeerKms:
+    """`peer` is a client whose root is key-manager."""
+
+    def __init__(self, peer: httpx.AsyncClient) -> None:
+        self._peer = peer
+
+    async def generate(self, place: Place) -> tuple[bytes, bytes]:
+        """A new data key: (plaintext 32 bytes, wrapped). Raises S3Fault ServiceUnavailable, KMS...."""
+        wanted = {"KeyId": place.key or DEFAULT_KEY, "KeySpec": "AES_256"}
+        answer = await self._ask("GenerateDataKey", place, wanted)
+        return base64.b64decode(answer["Plaintext"]), base64.b64decode(answer["CiphertextBlob"])
+
+    async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
+        """The plaintext of a wrapped data key. Raises as `generate`."""
+        answer = await self._ask("Decrypt", place, {"CiphertextBlob": base64.b64encode(wrapped).decode()})
+        return base64.b64decode(answer["Plaintext"])
+
+    async def _ask(self, operation: str, place: Place, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {
+            "content-type": _JSON,
+            "x-amz-target": f"TrentService.{operation}",
+            "x-aerekos-namespace": place.namespace,
+        }
+        body = {**body, "EncryptionContext": {"aws:s3:arn": place.arn}}
+        try:
+            response = await self._peer.post("/", headers=headers, json=body)
+            answer: dict[str, Any] = response.json()
+        except (httpx.TransportError, ValueError) as away:
+            raise S3Fault("ServiceUnavailable", f"key-manager does not answer: {away!r}") from away
+        if response.status_code == 200:
+            return answer
+        raise _refusal(response.status_code, answer)
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> S3Fault:
+    code, said = str(answer.get("__type", "")), str(answer.get("message", ""))
+    if status >= 500 or not code:
+        return S3Fault("ServiceUnavailable", f"key-manager answered {status}: {said}")
+    return S3Fault(f"KMS.{code}", said)

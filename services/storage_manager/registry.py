@@ -1,0 +1,97 @@
+"""The Registry: buckets are resources. Read from a copy in memory, written in the caller's name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from services.sdk.identity import Caller as SdkCaller
+from services.sdk.instance import Instance
+from services.sdk.mirror import Mirror
+from services.sdk.resources import Resources
+from services.storage_manager.faults import S3Fault
+from services.storage_manager.kinds import BUCKET, Bucket
+from services.storage_manager.ports import Caller, Place, Verb
+
+
+class Buckets:
+    """`mirror.run` must run. Rights are those on the Bucket resource; answers are some seconds old at most."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self.mirror: Mirror[Bucket] = Mirror(instance.resources, BUCKET)
+
+    async def all(self, caller: Caller) -> list[Place]:
+        """Of the caller's namespace, by name. Raises S3Fault AccessDenied."""
+        async with _s3_words():
+            await self._require(caller, "list", "")
+            found = [place_of(each) for each in self.mirror.all(caller.namespace)]
+            return sorted(found, key=lambda place: place.name)
+
+    async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
+        """Raises S3Fault NoSuchBucket, AccessDenied."""
+        async with _s3_words():
+            await self._require(caller, verb, name)
+            found = await self.mirror.read(name, caller.namespace)
+            if found is None:
+                raise S3Fault("NoSuchBucket", f"there is no bucket {name}")
+            return place_of(found)
+
+    async def create(self, caller: Caller, name: str) -> None:
+        """Raises S3Fault BucketAlreadyOwnedByYou, AccessDenied."""
+        async with _s3_words():
+            resources = await self._acting(caller, "create", name)
+            self.mirror.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
+
+    async def delete(self, caller: Caller, name: str) -> None:
+        """Raises S3Fault NoSuchBucket, AccessDenied."""
+        async with _s3_words():
+            resources = await self._acting(caller, "delete", name)
+            await resources.delete(BUCKET, name, caller.namespace)
+            if (gone := self.mirror.get(name, caller.namespace)) is not None:
+                self.mirror.drop(gone)
+
+    async def _require(self, caller: Caller, verb: Verb, name: str) -> None:
+        who = SdkCaller(caller.name, caller.groups, caller.namespace)
+        await self._instance.authorizer.require(who, verb, BUCKET.plural, BUCKET.group, name, caller.namespace)
+
+    async def _acting(self, caller: Caller, verb: Verb, name: str) -> Resources:
+        """People's own name. Nobody acts for a managed service: it is asked for its rights, then we act."""
+        if not caller.name.startswith("system:"):
+            return self._instance.acting_for(SdkCaller(caller.name, caller.groups, caller.namespace))
+        await self._require(caller, verb, name)
+        return self._instance.resources
+
+
+def place_of(bucket: Bucket) -> Place:
+    """The bucket as operations see it. Its uid names its data: a bucket made anew begins empty."""
+    meta, encryption = bucket.metadata, bucket.spec.encryption
+    made = meta.creation_timestamp.timestamp() if meta.creation_timestamp else 0.0
+    return Place(
+        id=meta.uid or "",
+        name=meta.name,
+        arn=f"arn:aws:s3:::{meta.name}",
+        created=made,
+        encrypted=encryption.enabled,
+        key=encryption.key,
+        namespace=meta.namespace or "default",
+        going=meta.deletion_timestamp is not None,
+    )
+
+
+@asynccontextmanager
+async def _s3_words() -> AsyncIterator[None]:
+    """The conductor's refusals as S3 names them."""
+    try:
+        yield
+    except Forbidden as refused:
+        raise S3Fault("AccessDenied", str(refused)) from refused
+    except NotFound as refused:
+        raise S3Fault("NoSuchBucket", str(refused)) from refused
+    except AlreadyExists as refused:
+        raise S3Fault("BucketAlreadyOwnedByYou", str(refused)) from refused
+    except Conflict as refused:
+        raise S3Fault("OperationAborted", str(refused)) from refused
+    except ApiError as refused:
+        raise S3Fault("ServiceUnavailable" if refused.code >= 500 else "InvalidRequest", str(refused)) from refused

@@ -1,0 +1,34 @@
+"""Puts storage_manager together: book, blobs, keys, the S3 door, and what makes it ready."""
+
+from __future__ import annotations
+
+from services.sdk.app import ServiceApp, build_app
+from services.sdk.aws.gate import gate_for
+from services.sdk.health import Check
+from services.sdk.instance import Instance
+from services.storage_manager.admitting import SdkGate
+from services.storage_manager.app import S3
+from services.storage_manager.house import House
+from services.storage_manager.keys import Keys
+from services.storage_manager.kms import PeerKms
+from services.storage_manager.manifest import MANIFEST
+from services.storage_manager.registry import Buckets
+from services.storage_manager.storing import open_data
+from services.storage_manager.sweeping import Sweeper
+
+
+def create_app(instance: Instance) -> ServiceApp:
+    """The manifest's factory."""
+    book, blobs = open_data(instance.data)
+    buckets, peer = Buckets(instance), instance.peer("key-manager")
+    house = House(buckets, book, blobs, Keys(book, PeerKms(peer)))
+    return build_app(
+        instance,
+        app=S3(house, SdkGate(gate_for(instance, MANIFEST.speaks))),
+        ready=[
+            Check("buckets", lambda: None if buckets.mirror.listed else buckets.mirror.fault),
+            Check("conductor", lambda: buckets.mirror.fault, essential=False),
+        ],
+        tasks=[buckets.mirror.run, Sweeper(book, blobs).run],
+        on_stop=[peer.aclose],
+    )

@@ -1,0 +1,58 @@
+"""What is swept: blobs nothing names, files of writes that died, uploads nobody completes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import anyio
+from anyio import to_thread
+
+from services.storage_manager.blobs import Blobs
+from services.storage_manager.book import Metadata
+
+log = logging.getLogger(__name__)
+SWEEP_EVERY_SECONDS = 60.0
+ORPHANS_EVERY_SECONDS = 3600.0
+# Longer than a download may take: whoever reads an object while it is replaced reads the old one to its end.
+READERS_SECONDS = 900.0
+UPLOADS_SECONDS = 7 * 24 * 3600.0
+
+
+class Sweeper:
+    """Safe beside other replicas: erasing twice is erasing once."""
+
+    def __init__(self, book: Metadata, blobs: Blobs, clock: Callable[[], float] = time.time) -> None:
+        self._book, self._blobs, self._clock = book, blobs, clock
+
+    async def run(self) -> None:
+        """Until cancelled. A disk that fails is tried again at the next turn."""
+        orphans_due = 0.0
+        while True:
+            try:
+                await to_thread.run_sync(self.sweep)
+                if anyio.current_time() >= orphans_due:
+                    await to_thread.run_sync(self.sweep_orphans)
+                    orphans_due = anyio.current_time() + ORPHANS_EVERY_SECONDS
+            except OSError:
+                log.exception("sweeping failed; it is tried again")
+            await anyio.sleep(SWEEP_EVERY_SECONDS)
+
+    def sweep(self) -> None:
+        """Old uploads and forgotten blobs. Blocking."""
+        now = self._clock()
+        self._book.expire(before=now - UPLOADS_SECONDS)
+        gone = self._book.forgotten(before=now - READERS_SECONDS)
+        for blob in gone:
+            self._blobs.forget(blob)
+        if gone:
+            self._book.erased(gone)
+
+    def sweep_orphans(self) -> None:
+        """Files no book ever named, of writes that died. Blocking; reads the whole folder."""
+        # The folder first: a blob that is named in between is then known.
+        found = self._blobs.old_files()
+        known = self._book.known_blobs()
+        for path in (each for each in found if each.name not in known):
+            path.unlink(missing_ok=True)
