@@ -27,6 +27,7 @@ from api.catalog import catalog
 from api.dashboard import Dashboard
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
+from api.gateway.proxying import CLIENT_LEFT
 from api.metrics import Metrics
 from api.sockets import serve_socket
 from api.wire.answering import (
@@ -101,7 +102,7 @@ class Door:
         except Exception as error:
             log.exception("request failed", request=request_id.decode(), path=scope["path"])
             await self._refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
-        self._note(scope, name, outcome.code, time.perf_counter() - began, request_id)
+        self._note(scope, name, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send, request_id: bytes, trace: bytes) -> str:
         """Returns the name of the door that answered."""
@@ -176,7 +177,8 @@ class Door:
 
 
 class _Sent:
-    """Passes messages on and remembers the code of the answer; 0 while none has begun."""
+    """Passes messages on and remembers the code of the answer; 0 while none has begun (the client left, or will hear
+    of an error)."""
 
     __slots__ = ("_send", "code")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 import orjson
 
@@ -12,7 +13,7 @@ from api.auth.tokens import Tokens
 from api.gateway.aws_door import refusal, signed_for, signing_names
 from api.gateway.balancing import Balancer
 from api.gateway.proxying import Proxy, forwarded
-from api.wire.answering import Answer, Receive, Scope, Send, send_answer
+from api.wire.answering import Answer, Message, Receive, Scope, Send, send_answer
 from controller.kit.clock import Clock
 from crds.errors import ApiError, NotFound
 from crds.kind import GROUP
@@ -57,11 +58,14 @@ class Gateway:
             return answer.code
         identity = self._identity(GATEWAY, service)
         headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra)
+        begun = _Begun(send)
         try:
             return await self._proxy.forward(
-                scope, receive, send, service=service, target=_target(scope, b""), headers=headers
+                scope, receive, begun, service=service, target=_target(scope), headers=headers
             )
         except ApiError as error:
+            if begun.yes:  # all that is left is to break the connection off, as the door does
+                raise
             answer = _aws_error(error)
             await send_answer(send, answer, *extra)
             return answer.code
@@ -70,14 +74,13 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]
     ) -> int:
         """`/services/<name>/<rest>` goes on as `/<rest>`. Raises NotFound, Forbidden, Unavailable, Timeout."""
-        name, _, _ = scope["path"].removeprefix(PREFIX).partition("/")
+        name, target = _split(_target(scope))
         if not name:
             raise NotFound("write /services/<name>/...; `aerekos get services` lists the names")
         if not who.service:
             self._authorizer.require(who, Action("get", GROUP, "services", "default", name))
         identity = self._identity(who, name)
         headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization")
-        target = _target(scope, f"{PREFIX}{name}".encode())
         return await self._proxy.forward(scope, receive, send, service=name, target=target, headers=headers)
 
     def _identity(self, who: Principal, service: str) -> bytes:
@@ -92,10 +95,32 @@ class Gateway:
         return minted[0]
 
 
-def _target(scope: Scope, prefix: bytes) -> bytes:
-    path: bytes = scope["raw_path"].partition(b"?")[0].removeprefix(prefix) or b"/"
+class _Begun:
+    """Passes messages on and remembers whether the answer has begun."""
+
+    __slots__ = ("_send", "yes")
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.yes = send, False
+
+    async def __call__(self, message: Message) -> None:
+        self.yes = True
+        await self._send(message)
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query exactly as they came."""
+    path: bytes = scope["raw_path"].partition(b"?")[0]
     query: bytes = scope["query_string"]
     return path + b"?" + query if query else path
+
+
+def _split(target: bytes) -> tuple[str, bytes]:
+    """`/services/<name>/<rest>` as name and `/<rest>`. Cut before anything is decoded, so that what comes after the
+    name leaves as it came."""
+    path, mark, query = target.partition(b"?")
+    _, _, name, rest = [*path.split(b"/", 3), b"", b""][:4]
+    return unquote(name.decode("latin-1")), b"/" + rest + mark + query
 
 
 def _aws_error(error: ApiError) -> Answer:

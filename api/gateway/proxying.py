@@ -1,11 +1,13 @@
 """Carries one request to an instance and its answer back, both as streams, bytes untouched.
 
 httpcore instead of httpx: the request target must leave exactly as it came, or AWS signatures break.
+What may be tried again: a request that never left (no connection), and one whose method may be repeated without harm
+(RFC 9110, 9.2.2) and whose body nobody has read yet. Everything else is the caller's to decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import anyio
 import httpcore
@@ -13,10 +15,11 @@ import httpcore
 from api.gateway.balancing import Balancer
 from api.wire.answering import Receive, Scope, Send
 from controller.kit.backoff import Backoff
-from crds.errors import Timeout, Unavailable
+from crds.errors import ApiError, Timeout, Unavailable
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 120.0
+CLIENT_LEFT = 499
 _TRIES = 4
 _PAUSE = Backoff(first=0.05, factor=2, limit=0.5, jitter=0.0)
 _HOP_BY_HOP = frozenset(
@@ -25,6 +28,7 @@ _HOP_BY_HOP = frozenset(
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",
+        b"proxy-connection",
         b"te",
         b"trailer",
         b"transfer-encoding",
@@ -32,7 +36,9 @@ _HOP_BY_HOP = frozenset(
         b"expect",
     }
 )
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# Our own server writes a Date; two of them would be one too many.
+_NOT_RELAYED = _HOP_BY_HOP | {b"date", b"server"}
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -53,35 +59,65 @@ class Proxy:
     ) -> int:
         """Answers the request through `service`; returns the HTTP code. Raises Unavailable, Timeout, NotFound.
 
-        A connection that cannot be made is tried on the next instance. Once bytes of the body have left, only
-        methods that change nothing are tried again.
+        A client that leaves takes its request with it: the instance's side is closed at once.
         """
-        body = _Body(receive)
+        body = _Body(receive, expected=_has_body(headers))
+        code, failure = CLIENT_LEFT, None
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_gone, body, group.cancel_scope)
+            try:
+                code = await self._carried(scope, body, send, service, target, headers)
+            except ApiError as error:
+                failure = error  # raised below: the group would wrap it
+            except ClientLeft:
+                pass
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return code
+
+    async def _carried(
+        self, scope: Scope, body: _Body, send: Send, service: str, target: bytes, headers: Headers
+    ) -> int:
+        tried: list[str] = []
         last: Exception | None = None
         for attempt in range(_TRIES):
-            address = self._address(service, attempt)
+            address = self._address(service, tried)
             try:
                 response = await self._asked(scope, address, target, headers, body)
-            except httpcore.ConnectError as error:
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
+            except httpcore.PoolTimeout as error:
+                raise Unavailable(f"too many requests to {service} are under way", retry_after=1) from error
             except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-                self._balancer.failed(address)
-                if body.started and scope["method"] not in _SAFE:
-                    raise Unavailable(f"{service} broke off while answering; try again", retry_after=1) from error
+                if body.started or scope["method"] not in _REPEATABLE:
+                    self._balancer.failed(address)
+                    raise Unavailable(f"{service} broke off before it answered; try again", retry_after=1) from error
                 last = error
             except httpcore.TimeoutException as error:
                 self._balancer.failed(address)
                 raise Timeout(f"{service} did not answer in {ANSWER_SECONDS:.0f} s") from error
             else:
-                self._balancer.worked(address)
-                return await _relay(response, send)
+                return await self._relayed(response, address, service, send)
             self._balancer.failed(address)
+            tried.append(address)
             await anyio.sleep(_PAUSE.first * 2**attempt)
         raise Unavailable(f"{service} cannot be reached: {last!r}", retry_after=1)
 
-    def _address(self, service: str, attempt: int) -> str:
+    def _address(self, service: str, tried: Sequence[str]) -> str:
+        """The next in turn that has not failed this very request; when all have, the next in turn."""
         candidates = self._balancer.candidates(service)
-        return candidates[attempt % len(candidates)] if attempt else candidates[0]
+        return next((each for each in candidates if each not in tried), candidates[0])
+
+    async def _relayed(self, response: httpcore.Response, address: str, service: str, send: Send) -> int:
+        """Raises Unavailable when the instance breaks off in the middle; the answer has begun then."""
+        try:
+            code = await _relay(response, send)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            self._balancer.failed(address)
+            raise Unavailable(f"{service} broke off in the middle of its answer: {error!r}") from error
+        self._balancer.worked(address)
+        return code
 
     async def _asked(
         self, scope: Scope, address: str, target: bytes, headers: Headers, body: _Body
@@ -91,18 +127,25 @@ class Proxy:
             method=scope["method"],
             url=httpcore.URL(scheme=b"http", host=host.encode(), port=int(port), target=target),
             headers=headers,
-            content=body if _has_body(headers) else None,
+            content=body if body.expected else None,
             extensions={"timeout": {"connect": CONNECT_SECONDS, "read": ANSWER_SECONDS, "write": 30.0, "pool": 10.0}},
         )
         return await self._pool.handle_async_request(request)
 
 
-class _Body:
-    """The request's body as a stream that can be started once."""
+class ClientLeft(Exception):
+    """The client went before its request was complete. None of httpcore's errors: it takes those for the server's."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+
+class _Body:
+    """The request's body as a stream that can be read once; then, word of the client's leaving."""
+
+    def __init__(self, receive: Receive, *, expected: bool) -> None:
+        self._receive, self.expected = receive, expected
         self.started = False
+        self._ended = anyio.Event()
+        if not expected:
+            self._ended.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.started = True
@@ -110,10 +153,22 @@ class _Body:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise httpcore.WriteError("the client left before its request was complete")
+                raise ClientLeft
             if chunk := message.get("body", b""):
                 yield chunk
             more = bool(message.get("more_body"))
+        self._ended.set()
+
+    async def gone(self) -> None:
+        """Returns when the client leaves after its request was read."""
+        await self._ended.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _until_gone(body: _Body, scope: anyio.CancelScope) -> None:
+    await body.gone()
+    scope.cancel()
 
 
 def forwarded(headers: Sequence[tuple[bytes, bytes]], *extra: tuple[bytes, bytes], without: bytes = b"") -> Headers:
@@ -121,11 +176,18 @@ def forwarded(headers: Sequence[tuple[bytes, bytes]], *extra: tuple[bytes, bytes
 
     Headers only the gateway may set are dropped when a client sends them.
     """
-    own = {name for name, _ in extra} | {b"x-aerekos-identity", without}
+    own = {name for name, _ in extra} | {b"x-aerekos-identity", without} | _named_by_connection(headers)
     kept: Headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in own]
     if any(name == b"transfer-encoding" for name, _ in headers):
         kept.append((b"transfer-encoding", b"chunked"))
     return [*kept, *extra]
+
+
+def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    """What the Connection header declares to be for this hop only (RFC 9110, 7.6.1)."""
+    listed = b",".join(value for name, value in headers if name == b"connection")
+    # A message must not lose its end, whoever asks for it.
+    return {each.strip().lower() for each in listed.split(b",")} - {b"", b"content-length", b"host"}
 
 
 def _has_body(headers: Headers) -> bool:
@@ -135,7 +197,9 @@ def _has_body(headers: Headers) -> bool:
 
 
 async def _relay(response: httpcore.Response, send: Send) -> int:
-    headers = [(name.lower(), value) for name, value in response.headers if name.lower() not in _HOP_BY_HOP]
+    lowered = [(name.lower(), value) for name, value in response.headers]
+    dropped = _NOT_RELAYED | _named_by_connection(lowered)
+    headers = [(name, value) for name, value in lowered if name not in dropped]
     try:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for chunk in response.aiter_stream():
