@@ -77,7 +77,7 @@ def agent_routes(
         how = How(by=f"system:worker:{name}", validation="Strict")
         key = WORKER.key(name)
         if registry.store.get(key) is None:  # joining makes it; one that was deleted must be asked in again
-            raise Forbidden(f"there is no worker {name} any more; it was deleted")
+            raise gone(name)
         if facts.labels:
             await registry.merge(WORKER, key, {"metadata": {"labels": facts.labels}}, how)
         status = {**facts.wire(), "lastRegisteredAt": rfc3339(clock.now())}
@@ -87,14 +87,16 @@ def agent_routes(
 
     @router.post("/heartbeat")
     async def heartbeat(beat: Beat, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
+        known = registry.store.get(WORKER.key(name))
+        if known is None:  # its token outlives it for some minutes
+            raise gone(name)
         usage = Usage(**beat.usage.model_dump())
         services = {instance: each.model_dump() for instance, each in beat.services.items()}
         silent = leases.get(name) is None or leases.expires_in(name) <= 0
         leases.beat(name, usage, addresses=beat.addresses, services=services)
         if silent:
             heard(name)
-        known = registry.store.get(WORKER.key(name))
-        registered = known is not None and "lastRegisteredAt" in known.object.get("status", {})
+        registered = "lastRegisteredAt" in known.object.get("status", {})
         return {"leaseSeconds": LEASE_SECONDS, "registered": registered}
 
     @router.get("/leases", response_model=None)
@@ -108,6 +110,11 @@ def agent_routes(
         return {"leases": [_told(lease, now) for lease in leases.snapshot()]}
 
     return router
+
+
+def gone(worker: str) -> Forbidden:
+    """What a deleted worker is told."""
+    return Forbidden(f"there is no worker {worker} any more; it was deleted")
 
 
 async def _beats(leases: Leases, clock: Clock) -> AsyncIterator[bytes]:

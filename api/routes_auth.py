@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Cookie, Depends, Request, Response
@@ -15,7 +16,8 @@ from api.auth.principal import MASTERS, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
 from controller.kit.clock import Clock
 from controller.resources.registry import How, Registry
-from crds.errors import Forbidden, Unauthorized
+from controller.store.records import Record
+from crds.errors import AlreadyExists, Conflict, Forbidden, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN, JoinToken
 from crds.kinds.worker import WORKER
 from crds.model import Model
@@ -29,7 +31,7 @@ REFRESH_COOKIE = "aerekos-refresh"
 class Login(Model):
     """`cookie`: a browser's refresh token goes into a cookie no script can read, not into the answer."""
 
-    username: str
+    username: Annotated[str, Field(max_length=253)]
     password: Annotated[str, Field(max_length=1024)]
     cookie: bool = False
 
@@ -184,6 +186,21 @@ def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
 
 async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
     """Counts one use of the join token and makes the Worker if it is new. Raises Unauthorized."""
+    how = How(by=f"system:join-token:{join.token.partition('.')[0]}", validation="Strict")
+    while True:
+        record, used = _judged(registry, clock, join)
+        # The version makes two machines that want the last use at once into one winner; the other is judged again.
+        patch = {"metadata": {"resourceVersion": str(record.revision)}, "status": used}
+        with suppress(Conflict):
+            await registry.merge(JOIN_TOKEN, record.key, patch, how, subresource="status")
+            break
+    if registry.store.get(WORKER.key(join.name)) is None:
+        with suppress(AlreadyExists):
+            await registry.create(WORKER, "", {"metadata": {"name": join.name}}, how)
+
+
+def _judged(registry: Registry, clock: Clock, join: Join) -> tuple[Record, dict[str, object]]:
+    """The join token's record and its status after one more use. Raises Unauthorized."""
     refused = Unauthorized("the join token is unknown, expired, revoked or used up; make one: aerekos token create")
     name, _, rest = join.token.partition(".")
     secret = rest.partition(".")[0]
@@ -200,10 +217,4 @@ async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
         or spent
     ):
         raise refused
-    how = How(by=f"system:join-token:{name}", validation="Strict")
-    used = {"used": token.status.used + 1, "usedBy": [*token.status.used_by, join.name][-100:]}
-    # The version makes two machines that use the last use at once into one winner.
-    patch = {"metadata": {"resourceVersion": str(record.revision)}, "status": used}
-    await registry.merge(JOIN_TOKEN, JOIN_TOKEN.key(name), patch, how, subresource="status")
-    if registry.store.get(WORKER.key(join.name)) is None:
-        await registry.create(WORKER, "", {"metadata": {"name": join.name}}, how)
+    return record, {"used": token.status.used + 1, "usedBy": [*token.status.used_by, join.name][-100:]}

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -62,6 +63,10 @@ class Authority:
 
     def _still_good(self, file: Path, subject: x509.Name, alternatives: x509.SubjectAlternativeName | None) -> bool:
         old = x509.load_pem_x509_certificate(file.read_bytes())
+        try:
+            old.verify_directly_issued_by(self._ca)
+        except (ValueError, InvalidSignature):
+            return False  # of a CA that was here before
         if old.subject != subject or old.not_valid_after_utc - self._now < timedelta(days=RENEW_DAYS):
             return False
         if alternatives is None:

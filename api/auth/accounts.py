@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
+
+import anyio
 
 from api.auth.derived import AccessKey, DerivedSecrets
 from api.auth.passwords import hash_password, password_fits
@@ -18,12 +22,15 @@ from crds.kinds.user import CREDENTIAL, USER, User
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
 
+T = TypeVar("T")
 ACCESS_SECONDS = 900
 REFRESH_SECONDS = 12 * 3600
 IDENTITY_SECONDS = 600
 REFRESH_AUDIENCE = "refresh"
 _WRONG = "wrong user name or password"
 _FAILURES_ALLOWED = 10
+_HASHING, _WAITING = 2, 64
+_NAMES_REMEMBERED = 10_000
 _FAILURE_WINDOW = timedelta(minutes=5)
 
 
@@ -37,7 +44,11 @@ class LoggedIn:
 
 
 class Accounts:
-    """Proves identities against the store. Password hashing runs behind the thread door: it is slow on purpose."""
+    """Proves identities against the store.
+
+    Password hashing runs behind the thread door: it is slow on purpose. Only two at once, because the same threads
+    write to the disk: a flood of logins must not hold up everybody else.
+    """
 
     def __init__(
         self, registry: Registry, tokens: Tokens, derived: DerivedSecrets, clock: Clock, threads: ThreadDoor
@@ -45,26 +56,31 @@ class Accounts:
         self._registry, self._tokens, self._derived = registry, tokens, derived
         self._clock, self._threads = clock, threads
         self._failures: dict[str, list[float]] = {}
+        self._hashing, self._waiting = anyio.Semaphore(_HASHING), 0
 
     async def log_in(self, name: str, password: str) -> LoggedIn:
         """Raises Unauthorized (the same words for every reason), TooManyRequests after ten failures in 5 minutes."""
         self._check_failures(name)
         record = self._registry.store.get(CREDENTIAL.key(name))
         kept = CREDENTIAL.parse(record.body).spec.password_hash if record else _NOBODY
-        fits = await self._threads.run(lambda: password_fits(password, kept))
+        fits = await self._hashed(lambda: password_fits(password, kept))
+        self._check_failures(name)  # again: many guesses at once must not all be judged by the first look
         user = self.user(name)
         if not fits or user is None or user.spec.disabled:
-            self._failures.setdefault(name, []).append(self._clock.monotonic())
+            self._note_failure(name)
             raise Unauthorized(_WRONG)
         self._failures.pop(name, None)
         return self._pair(user)
 
     def refresh(self, token: str) -> LoggedIn:
-        """A new pair for a refresh token. Raises Unauthorized."""
-        who = self._tokens.read(token, REFRESH_AUDIENCE)
-        user = self.user(who.name)
+        """A new pair for a refresh token. Raises Unauthorized: also when the password was changed since."""
+        claims = self._tokens.claims(token, REFRESH_AUDIENCE)
+        user = self.user(claims["sub"])
         if user is None or user.spec.disabled:
             raise Unauthorized("this user no longer exists or is disabled")
+        credential = self._registry.store.get(CREDENTIAL.key(user.metadata.name))
+        if credential is None or claims["iat"] < int(credential.written_at.timestamp()):
+            raise Unauthorized("the password was changed; log in again")
         return self._pair(user)
 
     def identity_token(self, client_id: str, client_secret: str, audience: str) -> str:
@@ -86,7 +102,7 @@ class Accounts:
 
     async def set_password(self, name: str, password: str, *, one_time: bool, by: str) -> None:
         """Replace (or make) the credential of that user."""
-        hashed = await self._threads.run(lambda: hash_password(password))
+        hashed = await self._hashed(lambda: hash_password(password))
         user = self._registry.get(USER, USER.key(name)).object
         spec = {"passwordHash": hashed, "oneTime": one_time}
         key, how = CREDENTIAL.key(name), How(by=by, validation="Strict")
@@ -132,6 +148,22 @@ class Accounts:
     def _uid(self, key: ObjectKey) -> str | None:
         record = self._registry.store.get(key)
         return record.uid if record else None
+
+    async def _hashed(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _WAITING:
+            raise TooManyRequests("too many people are logging in at this moment", retry_after=1)
+        self._waiting += 1
+        try:
+            async with self._hashing:
+                return await self._threads.run(work)
+        finally:
+            self._waiting -= 1
+
+    def _note_failure(self, name: str) -> None:
+        if len(self._failures) >= _NAMES_REMEMBERED:
+            # Made-up names must not fill the memory; the oldest goes.
+            del self._failures[next(iter(self._failures))]
+        self._failures.setdefault(name, []).append(self._clock.monotonic())
 
     def _check_failures(self, name: str) -> None:
         since = self._clock.monotonic() - _FAILURE_WINDOW.total_seconds()

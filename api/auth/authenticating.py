@@ -10,7 +10,7 @@ from api.auth.authorizer import Authorizer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
 from api.auth.tokens import Tokens
 from api.wire.answering import Scope
-from crds.errors import Forbidden, Unauthorized
+from crds.errors import BadRequest, Forbidden, Unauthorized
 
 ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 
@@ -22,7 +22,7 @@ class Authenticator:
         self._tokens, self._accounts, self._authorizer = tokens, accounts, authorizer
 
     def who(self, scope: Scope) -> Principal:
-        """Raises Unauthorized when nobody known asks, Forbidden for impersonation that is not allowed."""
+        """Raises Unauthorized when nobody known asks, Forbidden and BadRequest for impersonation."""
         headers = scope["headers"]
         authorization = _header(headers, b"authorization")
         if authorization[:7].lower() == "bearer ":
@@ -30,8 +30,11 @@ class Authenticator:
             self._check_still_there(asker)
         else:
             asker = _certified(scope)
-        if user := _header(headers, b"impersonate-user"):
-            groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
+        groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
+        user = _header(headers, b"impersonate-user")
+        if groups and not user:
+            raise BadRequest("requested groups without impersonating a user; send Impersonate-User too")
+        if user:
             return self._impersonated(asker, user, groups)
         return asker
 
