@@ -30,6 +30,8 @@ from crds.meta import ObjectKey
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 LOG_FILES_KEPT = 3
 ROTATE_EVERY_SECONDS = 30.0
+# A change of status reaches the gateway in some 50 ms; a busy machine takes longer.
+DRAIN_SECONDS = 0.5
 
 
 class ProcessDriver:
@@ -157,7 +159,8 @@ class ProcessDriver:
             if step.name not in self._instances:
                 self._start(step.name, wanted, None)
         elif step.name in self._instances:
-            self._instances[step.name].stop(step.because)
+            ready = self._instances[step.name].seen().ready
+            self._instances[step.name].stop(step.because, drain_seconds=DRAIN_SECONDS if ready else 0.0)
 
     def _start(self, name: str, wish: Workload, adopted: tuple[Record, Child] | None) -> None:
         if self._tasks is None:

@@ -76,6 +76,7 @@ class Instance:
         self._message = self._lacking = ""
         self._started_at: datetime | None = None
         self._down_since: float | None = None
+        self._drain = 0.0
 
     def seen(self) -> InstanceSeen:
         """As it is now."""
@@ -92,9 +93,14 @@ class Instance:
             message=self._message,
         )
 
-    def stop(self, because: str) -> None:
-        """Ask it to end; its task ends when the process group is gone."""
+    def stop(self, because: str, *, drain_seconds: float = 0.0) -> None:
+        """Ask it to end; its task ends when the process group is gone.
+
+        It is seen as Stopping at once, and goes on serving for `drain_seconds`: those who choose among instances
+        must hear of it before it refuses them.
+        """
         if not self._stopping.is_set():
+            self._drain = drain_seconds
             self._stopping.set()
             self._become("Stopping", because)
 
@@ -251,6 +257,7 @@ class Instance:
 
     async def _end_when_told(self, life: Life) -> None:
         await self._stopping.wait()
+        await anyio.sleep(self._drain)
         life.child.signal(signal.SIGTERM)
         life.child.signal(signal.SIGCONT)  # a stopped process hears SIGTERM only when it goes on
         await anyio.sleep(self.wish.stop_grace_seconds)
