@@ -1,0 +1,76 @@
+/** A real Chromium, headless, with an empty profile of its own. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { chromium, type BrowserContext, type Page } from 'playwright-core';
+
+const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'];
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Where Chromium is; AEREKOS_CHROMIUM wins. Empty when there is none. */
+export function chromiumPath(): string {
+  const given = process.env.AEREKOS_CHROMIUM;
+  return given ?? KNOWN.find((path) => existsSync(path)) ?? '';
+}
+
+export interface Opened {
+  page: Page;
+  context: BrowserContext;
+  /** Messages of the page that say something is wrong. */
+  complaints: string[];
+  close: () => Promise<void>;
+}
+
+export async function open(width: number, height: number, more: object = {}): Promise<Opened> {
+  const profile = mkdtempSync(join(tmpdir(), 'aerekos-browser-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: chromiumPath(),
+    args: FLAGS,
+    ignoreHTTPSErrors: true,
+    viewport: { width, height },
+    ...more,
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    // A 401 to the first refresh only says that nobody is logged in yet; lost connections are part of the journeys.
+    const expected = /status of 40[139]|status of 422|ERR_CONNECTION|WebSocket|ERR_NETWORK/.test(message.text());
+    if (message.type() === 'error' && !expected) complaints.push(message.text());
+  });
+  return {
+    page,
+    context,
+    complaints,
+    close: async () => {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function logIn(page: Page, url: string, name: string, password: string): Promise<void> {
+  await page.goto(url);
+  await page.getByTestId('username').fill(name);
+  await page.getByTestId('password').fill(password);
+  await page.getByTestId('enter').click();
+  await page.getByTestId('verdict').waitFor();
+}
+
+/** Changes the screen without loading the page again, as a link does. */
+export async function visit(page: Page, path: string): Promise<void> {
+  await page.evaluate((to) => {
+    history.pushState(null, '', to);
+    dispatchEvent(new PopStateEvent('popstate'));
+  }, path);
+}

@@ -1,0 +1,288 @@
+"""Fills a temporary cloud with twelve workers and forty services, through the API only, and keeps the workers beating.
+
+    python demo_data.py FOLDER PORT
+
+Prints `ready` when everything is there, then goes on until its stdin is closed; then it stops the cloud.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import secrets
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+API = "/apis/aerekos.cloud/v1"
+MERGE = {"content-type": "application/merge-patch+json"}
+PASSWORD = "demo-password-only-for-pictures"
+GIB = 2**30
+
+WORKERS = {  # name: (cores, memory GiB, disk GiB, share of use)
+    "atlas-01": (32, 128, 3840, 0.44),
+    "atlas-02": (32, 128, 3840, 0.38),
+    "atlas-03": (32, 128, 3840, 0.51),
+    "atlas-04": (32, 128, 3840, 0.29),
+    "edge-fra-01": (8, 32, 960, 0.33),
+    "edge-fra-02": (8, 32, 960, 0.27),
+    "edge-waw-01": (8, 32, 960, 0.41),
+    "gpu-01": (64, 512, 7680, 0.72),
+    "gpu-02": (64, 512, 7680, 0.08),
+    "vault-01": (16, 64, 61440, 0.57),
+    "vault-02": (16, 64, 61440, 0.94),
+}
+SILENT, CORDONED = "edge-fra-02", "gpu-02"
+SERVICES: dict[str, tuple[str, int, list[str]]] = {  # name: (managed or image, copies, needs)
+    "iam-manager": ("iam_manager", 2, ["key-manager"]),
+    "secrets-manager": ("secrets_manager", 2, ["key-manager"]),
+    "db-manager": ("db_manager", 3, ["storage-manager-eu", "secrets-manager"]),
+    "storage-manager-eu": ("storage_manager", 3, ["key-manager"]),
+    "queue-manager": ("queue_manager", 3, ["db-manager"]),
+    "metrics-manager": ("metrics_manager", 2, ["storage-manager-eu"]),
+    "logs-manager": ("logs_manager", 2, ["storage-manager-eu"]),
+    "balancer-manager": ("balancer_manager", 2, []),
+    "network-manager": ("network_manager", 2, []),
+    "schedule-manager": ("schedule_manager", 1, ["queue-manager"]),
+    "webhook-manager": ("webhook_manager", 2, ["queue-manager"]),
+    "worker-manager": ("worker_manager", 1, []),
+    "host-manager": ("host_manager", 1, ["network-manager"]),
+    "system-manager": ("system_manager", 1, []),
+    "security-manager": ("security_manager", 1, ["logs-manager"]),
+    "auth-manager": ("auth_manager", 2, ["db-manager", "secrets-manager"]),
+    "api-manager": ("api_manager", 2, ["db-manager", "auth-manager"]),
+    "app-manager": ("app_manager", 1, ["api-manager"]),
+    "cicd-manager": ("cicd_manager", 1, ["storage-manager-eu"]),
+    "code-as-infra": ("code_as_infra", 1, []),
+    "ai-manager": ("ai_manager", 2, ["storage-manager-eu"]),
+    "mcp-manager": ("mcp_manager", 1, ["ai-manager"]),
+    "analytics-manager": ("analytics_manager", 2, ["storage-manager-eu"]),
+    "cdn-manager": ("cdn_manager", 2, ["balancer-manager"]),
+    "crawler-manager": ("crawler_manager", 3, ["queue-manager"]),
+    "domain-manager": ("domain_manager", 1, []),
+    "tunnel-manager": ("tunnel_manager", 1, ["network-manager"]),
+    "email-manager": ("email_manager", 2, ["domain-manager"]),
+    "slack-manager": ("slack_manager", 1, ["webhook-manager"]),
+    "sms-manager": ("sms_manager", 1, ["queue-manager"]),
+    "shop-web": ("registry.example/shop/web:4.2.0", 4, ["shop-api"]),
+    "shop-api": ("registry.example/shop/api:4.2.0", 3, ["db-manager", "queue-manager"]),
+    "shop-search": ("registry.example/shop/search:1.9.3", 2, ["shop-api"]),
+    "billing": ("registry.example/billing:2.0.1", 2, ["db-manager"]),
+    "mailroom": ("registry.example/mailroom:0.8.0", 1, ["email-manager"]),
+    "reports": ("registry.example/reports:3.3.1", 1, ["analytics-manager"]),
+    "docs-site": ("registry.example/docs:12", 2, ["cdn-manager"]),
+    "status-page": ("registry.example/status:1.1", 1, []),
+    "imaging": ("registry.example/imaging:5.0.0", 2, ["ai-manager"]),
+}
+TROUBLE = {
+    "slack-manager": ("Failed", 0, "0 of 1 instances ready; slack-manager-0 is BackingOff: exit code 1, 6 restarts"),
+    "crawler-manager": ("Degraded", 2, "2 of 3 instances ready; crawler-manager-2 is Starting: waiting for /ready"),
+    "email-manager": ("Waiting", 0, "waiting for domain-manager to be enabled"),
+    "reports": ("Updating", 1, "1 of 1 instances ready; a new copy is starting"),
+    "domain-manager": ("Disabled", 0, "not enabled"),
+    "sms-manager": ("Disabled", 0, "not enabled"),
+}
+EVENTS = [
+    ("slack-manager", "BackingOff", "slack-manager-0 is restarted in 32 s: exit code 1", True, 6),
+    ("crawler-manager", "Started", "crawler-manager-2 started on atlas-03", False, 1),
+    ("reports", "Updating", "reports-1 replaces reports-0: image 3.3.0 becomes 3.3.1", False, 1),
+    ("shop-api", "Ready", "shop-api-2 is ready on atlas-01", False, 1),
+    ("db-manager", "Promoted", "db-manager-1 took over as primary in 1.8 s", True, 1),
+    ("ai-manager", "Placed", "ai-manager-1 goes to gpu-01: most free memory", False, 1),
+    ("storage-manager-eu", "Swept", "214 orphaned blobs removed, 3.1 GiB free again", False, 1),
+    ("key-manager", "Rotated", "billing-2026 has a new version", False, 1),
+]
+
+
+def now(seconds_ago: float = 0) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Demo:
+    """One temporary cloud and what is told to it."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.url = f"https://127.0.0.1:{port}"
+        self.beating = True
+        env = {
+            **os.environ,
+            "AEREKOS_HOME": str(home),
+            "AEREKOS_PORT": str(port),
+            "AEREKOS_ADMIN_PASSWORD": PASSWORD,
+            "AEREKOS_RUNTIME": "process",
+        }
+        home.mkdir(parents=True, exist_ok=True)
+        log = (home / "demo.log").open("wb")
+        cloud = [sys.executable, str(Path(__file__).with_name("demo_cloud.py"))]
+        self.process = subprocess.Popen(cloud, env=env, stdout=log, stderr=log)
+
+    def connect(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                context = ssl.create_default_context(cafile=str(self.home / "tls" / "ca.crt"))
+                self.http = httpx.Client(base_url=self.url, verify=context, trust_env=False, timeout=20)
+                body = {"username": "admin", "password": PASSWORD}
+                self.token = self.call("POST", "/auth/login", json=body, bearer="")["accessToken"]
+                return
+            except (OSError, httpx.HTTPError):
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise
+                time.sleep(0.2)
+
+    def call(self, method: str, path: str, *, bearer: str | None = None, **more: Any) -> Any:
+        token = self.token if bearer is None else bearer
+        headers = {**more.pop("headers", {}), **({"authorization": f"Bearer {token}"} if token else {})}
+        answer = self.http.request(method, path, headers=headers, **more)
+        if answer.status_code >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        return answer.json() if answer.content else None
+
+    def make(self, plural: str, name: str, spec: dict[str, Any], **meta: Any) -> dict[str, Any]:
+        scoped = "" if plural in ("workers", "users", "jointokens") else "/namespaces/default"
+        body = {"metadata": {"name": name, **meta}, "spec": spec}
+        made: dict[str, Any] = self.call("POST", f"{API}{scoped}/{plural}", json=body)
+        return made
+
+    def join(self) -> None:
+        """Eleven machines join as real ones do: a token, then register, then beats."""
+        secret = secrets.token_hex(16)
+        spec = {"secretSha256": hashlib.sha256(secret.encode()).hexdigest(), "expiresAt": now(-86400), "uses": 20}
+        self.make("jointokens", "join-rack-a", spec)
+        self.identities = {}
+        for number, (name, (cores, memory, disk, _)) in enumerate(WORKERS.items()):
+            given = self.call("POST", "/auth/join", json={"token": f"join-rack-a.{secret}.x", "name": name}, bearer="")
+            proof = {"clientId": given["clientId"], "clientSecret": given["clientSecret"]}
+            token = self.call("POST", "/auth/token", json=proof, bearer="")["accessToken"]
+            facts = {
+                "capacity": {"cpu": str(cores), "memory": f"{memory}Gi", "disk": f"{disk}Gi"},
+                "addresses": [{"type": "InternalIP", "address": f"10.20.0.{11 + number}"}],
+                "system": {"osImage": "Debian GNU/Linux 12", "architecture": "x86_64", "kernelVersion": "6.1.0-37"},
+            }
+            self.call("POST", "/agents/register", json=facts, bearer=token)
+            self.identities[name] = token
+        threading.Thread(target=self.beat, daemon=True).start()
+
+    def beat(self) -> None:
+        began = time.monotonic()
+        while self.beating:
+            for number, (name, token) in enumerate(self.identities.items()):
+                if name == SILENT and time.monotonic() - began > 2:
+                    continue
+                cores, memory, disk, share = WORKERS[name]
+                wave = share * (1 + 0.18 * math.sin(time.monotonic() / 3 + number))
+                usage = {
+                    "cpu": round(min(cores, cores * wave), 2),
+                    "memory": int(memory * GIB * min(0.97, share + 0.14)),
+                    "disk": int(disk * GIB * min(0.96, share + 0.05)),
+                    "networkReceived": int(9e11 * share),
+                    "networkSent": int(4e11 * share),
+                }
+                try:
+                    self.call("POST", "/agents/heartbeat", json={"usage": usage}, bearer=token)
+                except (RuntimeError, httpx.HTTPError):
+                    return
+            time.sleep(0.8)
+
+    def services(self) -> None:
+        for name, (what, copies, needs) in SERVICES.items():
+            source = {"image": what} if "/" in what else {"managed": what}
+            spec = {**source, "replicas": copies, "needs": needs, "enabled": TROUBLE.get(name, ("",))[0] != "Disabled"}
+            self.make("services", name, spec, labels={"demo": "true"})
+            self.tell_status(name, copies)
+
+    def tell_status(self, name: str, copies: int) -> None:
+        phase, ready, message = TROUBLE.get(name, ("Ready", copies, f"{copies} of {copies} instances ready"))
+        running = copies if phase in ("Ready", "Updating", "Degraded") else 0
+        instances = [self.instance(name, number, number < ready) for number in range(running)]
+        conditions = [
+            {"type": "Ready", "status": "True" if phase in ("Ready", "Updating") else "False", "reason": phase, "message": message, "lastTransitionTime": now(847)},
+            {"type": "Progressing", "status": "True" if phase == "Updating" else "False", "reason": "AsWanted", "message": "", "lastTransitionTime": now(900)},
+        ]
+        if running:
+            conditions.append({"type": "Placed", "status": "True", "reason": "WorkersChosen", "message": "spread over the emptiest workers", "lastTransitionTime": now(5000)})
+        status = {
+            "phase": phase,
+            "ready": f"{ready}/{0 if phase == 'Disabled' else copies}",
+            "replicas": running,
+            "readyReplicas": ready,
+            "instances": instances,
+            "conditions": conditions,
+        }
+        self.call("PATCH", f"{API}/namespaces/default/services/{name}/status", json={"status": status}, headers=MERGE)
+
+    def instance(self, name: str, number: int, ready: bool) -> dict[str, Any]:
+        homes = [each for each in WORKERS if each not in (SILENT, CORDONED)]
+        worker = homes[(len(name) * 3 + number * 5) % len(homes)]
+        return {
+            "name": f"{name}-{number}",
+            "worker": worker,
+            "address": f"10.20.0.{11 + list(WORKERS).index(worker)}:{41000 + (len(name) * 37 + number * 11) % 900}",
+            "ready": ready,
+            "phase": "Running" if ready else "Starting",
+            "restarts": 0 if ready else 3,
+            "startedAt": now(86400 * 3 + number * 4000),
+        }
+
+    def the_rest(self) -> None:
+        for name, roles in (("nora", ["editor"]), ("elias", ["viewer"]), ("wiktor", ["editor"]), ("ci", ["viewer"])):
+            self.make("users", name, {"roles": roles})
+        for name, days in (("billing-2026", 90), ("customer-files", 365), ("backups", None), ("legacy-imports", None)):
+            self.make("keys", name, {"description": f"for {name}", **({"rotateEvery": days} if days else {})})
+        for name in ("invoices", "media", "backups", "build-artifacts"):
+            self.make("buckets", name, {})
+        self.call("PATCH", f"{API}/workers/{CORDONED}", json={"spec": {"unschedulable": True}}, headers=MERGE)
+        for name, spec in (("shop-web", {"replicas": 6}), ("imaging", {"replicas": 3}), ("reports", {"image": "registry.example/reports:3.3.2"})):
+            self.call("PATCH", f"{API}/namespaces/default/services/{name}", json={"spec": spec}, headers=MERGE)
+        self.tell_status("shop-web", 6)
+        self.tell_status("imaging", 3)
+        for number, event in enumerate(EVENTS):
+            self.event(number, *event)
+
+    def event(self, number: int, name: str, reason: str, message: str, warning: bool, times: int) -> None:
+        service = self.call("GET", f"{API}/namespaces/default/services/{name}")
+        body = {
+            "metadata": {"name": f"{name}.demo{number}", "namespace": "default"},
+            "involvedObject": {"kind": "Service", "name": name, "namespace": "default", "uid": service["metadata"]["uid"]},
+            "reason": reason,
+            "message": message,
+            "type": "Warning" if warning else "Normal",
+            "count": times,
+            "firstTimestamp": now(number * 97 + 400),
+            "lastTimestamp": now(number * 41 + 5),
+        }
+        self.call("POST", "/api/v1/namespaces/default/events", json=body)
+
+    def stop(self) -> None:
+        self.beating = False
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+def main() -> None:
+    demo = Demo(Path(sys.argv[1]), int(sys.argv[2]))
+    try:
+        demo.connect()
+        demo.join()
+        demo.services()
+        demo.the_rest()
+        time.sleep(5)  # the silent worker's lease runs out
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    finally:
+        demo.stop()
+
+
+if __name__ == "__main__":
+    main()
