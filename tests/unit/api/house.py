@@ -1,0 +1,143 @@
+"""The door with everything behind it, on a real store, for tests: no network, no loop, no driver."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api.auth.accounts import Accounts
+from api.auth.authenticating import Authenticator
+from api.auth.authorizer import Authorizer
+from api.auth.derived import DerivedSecrets
+from api.auth.principal import AUTHENTICATED, MASTERS, Principal
+from api.auth.tokens import TokenKeys, Tokens
+from api.door import Door
+from api.gateway.balancing import Balancer
+from api.gateway.gateway import Gateway
+from api.metrics import Metrics
+from api.rest import rest_app
+from api.routes_agents import agent_routes
+from api.routes_auth import auth_routes
+from api.wire.resource_api import ResourceApi
+from controller.kit.leases import Leases
+from controller.kit.threads import Threads
+from controller.resources.registry import How, Registry
+from controller.store.records import Store
+from controller.store.sql import open_store
+from crds.catalog import CORE_KINDS, Catalog
+from crds.kinds.namespace import NAMESPACE
+from crds.kinds.service import SERVICE
+from crds.kinds.user import USER
+from crds.managed import Grant, ManagedService
+
+HOW = How(by="test")
+CA = b"-----BEGIN CERTIFICATE-----\n"
+ADMIN = Principal("system:root", frozenset({MASTERS, AUTHENTICATED}))
+KMS = ManagedService(
+    "key_manager", "Keys", "", "x:y", speaks=("kms",), grants=(Grant("configmaps", ("get", "list"), ""),)
+)
+
+
+class Hands:
+    """A clock that a test moves; it begins at the real time, which is what certificates are judged by."""
+
+    def __init__(self) -> None:
+        self._moved, self._began = 0.0, datetime.now(UTC)
+
+    def forward(self, seconds: float) -> None:
+        self._moved += seconds
+
+    def now(self) -> datetime:
+        return self._began + timedelta(seconds=self._moved)
+
+    def monotonic(self) -> float:
+        return 1000 + self._moved
+
+
+@dataclass
+class House:
+    """What the conductor wires together, less the parts that start processes."""
+
+    store: Store
+    registry: Registry
+    clock: Hands
+    tokens: Tokens
+    accounts: Accounts
+    authorizer: Authorizer
+    leases: Leases
+    balancer: Balancer
+    gateway: Gateway
+    metrics: Metrics
+    door: Door
+    state: dict[str, object] = field(default_factory=lambda: {"ready": True})
+    heard: list[str] = field(default_factory=list)
+
+    async def close(self) -> None:
+        await self.gateway.close()
+        await self.store.close()
+
+    async def add_user(self, name: str, *roles: str, password: str = "", **spec: Any) -> None:
+        body = {"metadata": {"name": name}, "spec": {"roles": list(roles or ("viewer",)), **spec}}
+        await self.registry.create(USER, "", body, HOW)
+        if password:
+            await self.accounts.set_password(name, password, one_time=False, by="test")
+
+    async def add_service(self, name: str, *addresses: str, unready: tuple[str, ...] = ()) -> None:
+        """A Service whose instances are where the test says."""
+        key = SERVICE.key(name, "default")
+        if self.store.get(key) is None:
+            body = {"metadata": {"name": name}, "spec": {"image": "x:1"}}
+            await self.registry.create(SERVICE, "default", body, HOW)
+        instances = [
+            {"name": f"{name}-{n}", "address": address, "ready": address not in unready}
+            for n, address in enumerate((*addresses, *unready))
+        ]
+        await self.registry.merge(SERVICE, key, {"status": {"instances": instances}}, HOW, subresource="status")
+
+    def bearer(self, who: Principal, **more: Any) -> dict[str, str]:
+        """The header of somebody with a good token."""
+        return {"authorization": f"Bearer {self.tokens.issue(who, seconds=600, **more)}"}
+
+    def client(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+        """Asks the door, without a network between."""
+        transport = httpx.ASGITransport(app=self.door, raise_app_exceptions=True)  # type: ignore[arg-type]
+        return httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers)
+
+
+async def make_house(folder: Path) -> House:
+    """A cloud with the namespace `default` and nobody in it."""
+    clock, catalog, threads = Hands(), Catalog(CORE_KINDS), Threads(4)
+    store = await open_store(f"sqlite:///{folder}/records.db", threads=threads, clock=clock)
+    registry = Registry(store, catalog, clock)
+    await registry.create(NAMESPACE, "", {"metadata": {"name": "default"}}, HOW)
+    tokens = Tokens(TokenKeys(folder / "jwt"), clock)
+    accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads)
+    authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
+    authenticator, balancer = Authenticator(tokens, accounts, authorizer), Balancer(registry, clock)
+    gateway, metrics = Gateway(balancer, tokens, authorizer, (KMS,), clock), Metrics(store)
+    state: dict[str, object] = {"ready": True}
+    heard: list[str] = []
+    rest = rest_app(
+        [
+            auth_routes(accounts, authenticator, tokens.keys, registry, clock, CA),
+            agent_routes(registry, leases, authenticator, authorizer, clock, heard.append),
+        ]
+    )
+    door = Door(
+        resources=ResourceApi(registry, authorizer, clock, random.Random(1)),
+        gateway=gateway,
+        authenticator=authenticator,
+        authorizer=authorizer,
+        rest=rest,
+        readiness=lambda: state,
+        metrics=metrics,
+    )
+    return House(
+        store, registry, clock, tokens, accounts, authorizer, leases, balancer, gateway, metrics, door, state, heard
+    )
