@@ -1,0 +1,82 @@
+/** A real cloud of its own: its own home, its own port, started and stopped with `aerekos` as people do it. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const UP_MS = 60_000;
+
+export const PASSWORD = 'journeys-only-password';
+
+export class Cloud {
+  readonly home = mkdtempSync(join(tmpdir(), 'aerekos-journey-'));
+
+  private readonly aerekos: string;
+  readonly port: number;
+
+  private constructor(aerekos: string, port: number) {
+    this.aerekos = aerekos;
+    this.port = port;
+  }
+
+  static async start(aerekos: string): Promise<Cloud> {
+    const cloud = new Cloud(aerekos, await freePort());
+    await cloud.up();
+    return cloud;
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  async up(): Promise<void> {
+    await this.tell('up');
+  }
+
+  async tell(...words: string[]): Promise<string> {
+    const env = {
+      ...process.env,
+      AEREKOS_HOME: this.home,
+      AEREKOS_PORT: String(this.port),
+      AEREKOS_ADMIN_PASSWORD: PASSWORD,
+      AEREKOS_RUNTIME: 'process',
+      XDG_CONFIG_HOME: join(this.home, 'config'),
+    };
+    const { stdout } = await run(this.aerekos, words, { env, timeout: UP_MS });
+    return stdout;
+  }
+
+  /** As a crash: nothing is told, nothing is cleaned up. */
+  killConductor(): void {
+    process.kill(this.conductorPid(), 'SIGKILL');
+  }
+
+  private conductorPid(): number {
+    return JSON.parse(readFileSync(join(this.home, 'run', 'conductor.json'), 'utf8')).pid;
+  }
+
+  /** Kills the process of that copy, which this cloud started. */
+  killInstance(name: string): void {
+    const folder = join(this.home, 'run', 'instances');
+    const file = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((each) => each.includes(name) && each.endsWith('.json'));
+    process.kill(JSON.parse(readFileSync(join(folder, file!), 'utf8')).pid, 'SIGKILL');
+  }
+
+  async end(): Promise<void> {
+    await this.tell('down').catch(() => undefined);
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
