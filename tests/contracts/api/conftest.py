@@ -1,0 +1,120 @@
+"""The conductor's real server on a port of its own, and instances that do exactly what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from unit.api.house import ADMIN, House, make_house
+
+from api.serving import make_server
+from api.tls import Authority
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Instance:
+    """A listening socket that notes every request's head, and serves as it is told."""
+
+    serve: Serve
+    heads: list[bytes] = field(default_factory=list)
+    address: str = ""
+    left: anyio.Event = field(default_factory=anyio.Event)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+                await self.serve(reader, writer)
+                await writer.drain()
+                if writer.is_closing():
+                    break
+        writer.close()
+        self.left.set()
+
+
+@asynccontextmanager
+async def an_instance(serve: Serve) -> AsyncIterator[Instance]:
+    made = Instance(serve)
+    server = await asyncio.start_server(made.handle, "127.0.0.1", 0)
+    made.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield made
+    finally:
+        server.close()
+
+
+def answering(body: bytes = b"hello", *lines: bytes) -> Serve:
+    """A whole answer to each request without a body."""
+    head = b"\r\n".join([b"HTTP/1.1 200 OK", b"content-length: %d" % len(body), *lines, b"", b""])
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head + body)
+
+    return serve
+
+
+@dataclass
+class Served:
+    """A house behind real TLS."""
+
+    house: House
+    port: int
+    context: ssl.SSLContext
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context, server_hostname="localhost")
+
+    def head(self, method: str, path: str, *lines: str) -> bytes:
+        token = self.house.bearer(ADMIN)["authorization"]
+        return "\r\n".join(
+            [f"{method} {path} HTTP/1.1", "host: x", f"authorization: {token}", *lines, "", ""]
+        ).encode()
+
+    async def ask(self, method: str, path: str, *lines: str, body: bytes = b"") -> tuple[int, bytes, bytes]:
+        """Code, head and body of the answer, read until the server closes."""
+        reader, writer = await self.connect()
+        if body:
+            lines = (*lines, f"content-length: {len(body)}")
+        return await read_all(reader, writer, self.head(method, path, *lines, "connection: close") + body)
+
+
+async def read_all(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes
+) -> tuple[int, bytes, bytes]:
+    """What the server says to those bytes until it closes; code 0 when it says nothing."""
+    writer.write(raw)
+    told = b""
+    with anyio.fail_after(10), suppress(OSError, ssl.SSLError):
+        while chunk := await reader.read(65536):
+            told += chunk
+    writer.close()
+    head, _, body = told.partition(b"\r\n\r\n")
+    return int(head.split()[1]) if head else 0, head.lower(), body
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    house = await make_house(tmp_path)
+    authority = Authority(tmp_path / "tls", now=house.clock.now())
+    certificate, key = authority.server(["localhost", "127.0.0.1"])
+    server: Any = make_server(
+        house.door, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file
+    )
+    running = asyncio.create_task(server.serve())
+    with anyio.fail_after(10):
+        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+            await anyio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Served(house, port, ssl.create_default_context(cafile=str(authority.ca_file)))
+    server.should_exit = server.force_exit = True
+    await running
+    await house.close()

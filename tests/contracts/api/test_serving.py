@@ -1,0 +1,90 @@
+"""What the server itself promises: TLS with and without a client certificate, sockets, limits, a quiet stop."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import websockets
+from contracts.api.conftest import Served, read_all
+from unit.api.house import ADMIN, HOW
+
+from api.tls import Authority
+from crds.kinds.namespace import NAMESPACE
+
+pytestmark = pytest.mark.anyio
+NAMESPACES = "/api/v1/namespaces"
+
+
+async def whoami(served: Served, context: ssl.SSLContext) -> dict[str, Any]:
+    """As whom the server sees who shows no token."""
+    connection = await asyncio.open_connection("127.0.0.1", served.port, ssl=context, server_hostname="localhost")
+    _, _, body = await read_all(*connection, b"GET /auth/whoami HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    return dict(json.loads(body))
+
+
+async def test_a_client_certificate_is_a_name(served: Served, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "tls", now=served.house.clock.now())
+    certificate, key = authority.client("ann", "local-admin", ["system:masters"])
+    context = ssl.create_default_context(cafile=str(authority.ca_file))
+    assert (await whoami(served, context))["code"] == 401
+    context.load_cert_chain(str(certificate), str(key))
+    told = await whoami(served, context)
+    assert (told["name"], "system:masters" in told["groups"]) == ("local-admin", True)
+
+
+async def test_plain_http_gets_no_answer(served: Served) -> None:
+    stream = await anyio.connect_tcp("127.0.0.1", served.port)
+    await stream.send(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+        while True:
+            assert b"200" not in await stream.receive()
+    await stream.aclose()
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_old_tls_is_refused(served: Served) -> None:
+    served.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    served.context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((OSError, anyio.BrokenResourceError, anyio.EndOfStream)):
+        await served.connect()
+
+
+async def test_a_watch_over_a_socket(served: Served) -> None:
+    token = served.house.bearer(ADMIN)["authorization"].removeprefix("Bearer ")
+    bearer = "base64url.bearer.authorization.k8s.io." + base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    url = f"wss://localhost:{served.port}{NAMESPACES}?watch=true"
+    async with websockets.connect(url, ssl=served.context, subprotocols=["aerekos.lines", bearer]) as socket:
+        assert socket.subprotocol == "aerekos.lines"
+        with anyio.fail_after(5):
+            assert json.loads(await socket.recv())["object"]["metadata"]["name"] == "default"
+            await served.house.registry.create(NAMESPACE, "", {"metadata": {"name": "new"}}, HOW)
+            event = json.loads(await socket.recv())
+    assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "new")
+
+
+async def test_a_refused_socket_says_why(served: Served) -> None:
+    async with websockets.connect(
+        f"wss://localhost:{served.port}{NAMESPACES}?watch=true", ssl=served.context
+    ) as socket:
+        with anyio.fail_after(5):
+            assert json.loads(await socket.recv())["object"]["code"] == 401
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket.recv()
+    assert socket.close_code == 4401
+
+
+async def test_a_body_larger_than_allowed_is_refused_before_it_is_kept(served: Served) -> None:
+    code, _, body = await served.ask("POST", NAMESPACES, "content-type: application/json", body=b"x" * (4 * 2**20))
+    assert (code, json.loads(body)["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_the_server_does_not_say_what_it_is_made_of(served: Served) -> None:
+    _, head, _ = await served.ask("GET", "/health")
+    assert b"\r\nserver:" not in head
