@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
+from crds.errors import ApiError
 from services.sdk.aws.rest_xml import render
-from services.storage_manager import buckets, multipart, objects
+from services.storage_manager import buckets, copying, multipart, objects, uploads
 from services.storage_manager.bodies import Receive
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request, read_query
@@ -48,18 +49,19 @@ OPERATIONS: dict[tuple[str, bool, str], Operation] = {
     ("DELETE", False, ""): buckets.delete,
     ("GET", False, ""): buckets.list_objects,
     ("GET", False, "location"): buckets.location,
-    ("GET", False, "uploads"): multipart.list_uploads,
+    ("GET", False, "uploads"): uploads.list_uploads,
     ("POST", False, "delete"): objects.delete_many,
     ("PUT", True, ""): objects.put,
-    ("PUT", True, "copy"): objects.copy,
+    ("PUT", True, "copy"): copying.copy,
     ("GET", True, ""): objects.get,
     ("HEAD", True, ""): objects.get,
     ("DELETE", True, ""): objects.delete,
     ("POST", True, "uploads"): multipart.create,
     ("PUT", True, "uploadId"): multipart.put_part,
+    ("PUT", True, "uploadId+copy"): multipart.copy_part,
     ("POST", True, "uploadId"): multipart.complete,
     ("DELETE", True, "uploadId"): multipart.abort,
-    ("GET", True, "uploadId"): multipart.list_parts,
+    ("GET", True, "uploadId"): uploads.list_parts,
 }
 
 
@@ -92,6 +94,8 @@ class S3:
             answer = await self._answer(scope, receive)
         except S3Fault as fault:
             answer = self._refusal(fault, id, scope)
+        except ApiError as error:
+            answer = self._refusal(S3Fault("ServiceUnavailable", error.message), id, scope)
         except Exception:
             log.exception("request %s failed", id)
             answer = self._refusal(S3Fault("InternalError", "the request failed here"), id, scope)

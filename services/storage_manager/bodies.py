@@ -5,56 +5,36 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import zlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
+from services.storage_manager.checksums import CHECKSUMS, Hash
 from services.storage_manager.chunked import Decoder
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.ports import Caller
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 BLOCK = 1 << 20
-
-
-class Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def digest(self) -> bytes: ...
-
-
-class Crc32:
-    """CRC-32 with hashlib's manners; 4 bytes, big endian."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-CHECKSUMS: dict[str, Callable[[], Hash]] = {
-    "x-amz-checksum-crc32": Crc32,
-    "x-amz-checksum-sha1": hashlib.sha1,
-    "x-amz-checksum-sha256": hashlib.sha256,
-}
+LARGEST = 5 << 30
+MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 
 class Body:
-    """Iterate `blocks`, call `absorb` with each (in a thread), then `verify`."""
+    """Iterate `blocks`, call `absorb` with each (in a thread), then `verify`.
 
-    def __init__(self, headers: dict[str, str], caller: Caller, receive: Receive) -> None:
+    `also`: a checksum header's name, computed even when the client does not send it.
+    """
+
+    def __init__(self, headers: dict[str, str], caller: Caller, receive: Receive, also: str = "") -> None:
         self._headers, self._receive = headers, receive
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.content = headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
         self._decoder = self._framing(caller)
         self._sha = hashlib.sha256() if len(self.content) == 64 else None
         trailers = [each.strip().lower() for each in headers.get("x-amz-trailer", "").split(",")]
-        names = [name for name in CHECKSUMS if name in headers or name in trailers]
-        self._sums = {name: CHECKSUMS[name]() for name in names}
+        self._said = {name for name in CHECKSUMS if name in headers or name in trailers}
+        self._sums = {name: CHECKSUMS[name]() for name in CHECKSUMS if name in self._said or name == also}
         self.size = 0
 
     def _framing(self, caller: Caller) -> Decoder | None:
@@ -81,8 +61,10 @@ class Body:
             yield bytes(held)
 
     def absorb(self, data: bytes) -> None:
-        """Count and digest."""
+        """Count and digest. Raises EntityTooLarge."""
         self.size += len(data)
+        if self.size > LARGEST:
+            raise S3Fault("EntityTooLarge", f"one request brings {LARGEST} bytes at most; use a multipart upload")
         self.md5.update(data)
         if self._sha:
             self._sha.update(data)
@@ -98,15 +80,21 @@ class Body:
             raise S3Fault("IncompleteBody", "the decoded length differs")
         if self._sha and not hmac.compare_digest(self._sha.hexdigest(), self.content):
             raise S3Fault("XAmzContentSHA256Mismatch", "x-amz-content-sha256 differs from the body")
-        md5 = self._headers.get("content-md5")
-        if md5 is not None and md5 != base64.b64encode(self.md5.digest()).decode():
-            raise S3Fault("BadDigest", "Content-MD5 differs from the body")
+        self._check_md5()
         return {name: self._check(name, each) for name, each in self._sums.items()}
+
+    def _check_md5(self) -> None:
+        said = self._headers.get("content-md5")
+        if said is None or said == base64.b64encode(self.md5.digest()).decode():
+            return
+        if not MD5.fullmatch(said):
+            raise S3Fault("InvalidDigest", "Content-MD5 is no base64 of 16 bytes")
+        raise S3Fault("BadDigest", "Content-MD5 differs from the body")
 
     def _check(self, name: str, each: Hash) -> str:
         trailers = self._decoder.trailers if self._decoder else {}
         claimed = self._headers.get(name) or trailers.get(name, "")
         value = base64.b64encode(each.digest()).decode()
-        if claimed != value:
+        if name in self._said and claimed != value:
             raise S3Fault("BadDigest", f"{name} differs from the body")
         return value

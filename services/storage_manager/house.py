@@ -92,9 +92,9 @@ class House:
             raise
         return writer, blob, key
 
-    async def receive(self, place: Place, request: Request) -> tuple[Piece, str, dict[str, str]]:
-        """The request's body as a durable blob: (piece, md5 hex, checksums)."""
-        body = Body(request.headers, request.caller, request.receive)
+    async def receive(self, place: Place, request: Request, also: str = "") -> tuple[Piece, str, dict[str, str]]:
+        """The request's body as a durable blob: (piece, md5 hex, checksums, `also` among them)."""
+        body = Body(request.headers, request.caller, request.receive, also)
         writer, blob, key = await self.store(place, body.blocks(), body.absorb)
         try:
             sums = body.verify()

@@ -9,114 +9,144 @@ from anyio import to_thread
 from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.blobs import new_id
 from services.storage_manager.book import Object, Part, Upload
+from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE, asked, of_parts
+from services.storage_manager.copying import source_of
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
-from services.storage_manager.objects import iso, kept_headers, sealed_by
+from services.storage_manager.objects import check_key, iso, kept_headers, sealed_by, wished
 from services.storage_manager.ports import Place
 
 SMALLEST_PART = 5 << 20
 
 
-async def _place(house: House, request: Request) -> Place:
+async def place_of(house: House, request: Request) -> Place:
+    """The bucket, to be changed."""
     return await house.registry.find(request.caller, request.bucket, "update")
 
 
-async def _upload(house: House, place: Place, request: Request) -> Upload:
+async def upload_of(house: House, place: Place, request: Request) -> Upload:
+    """The upload the query names. Raises NoSuchUpload."""
     return await to_thread.run_sync(house.book.upload, place.id, request.key, request.query["uploadId"])
 
 
 async def create(house: House, request: Request) -> Answer:
     """CreateMultipartUpload."""
-    place = await house.target(request)
-    upload = Upload(new_id(), place.id, request.key, house.clock(), kept_headers(request.headers))
+    check_key(request.key)
+    place, sums = await house.target(request), asked(request.headers)
+    upload = Upload(new_id(), place.id, request.key, house.clock(), kept_headers(request.headers) | sums)
     await to_thread.run_sync(house.book.begin, upload)
     fields = {"Bucket": place.name, "Key": request.key, "UploadId": upload.id}
-    return Answer(headers=sealed_by(place), content=render("InitiateMultipartUploadResult", fields))
+    return Answer(headers=sums | sealed_by(place), content=render("InitiateMultipartUploadResult", fields))
+
+
+def _number(request: Request) -> int:
+    number = request.query.get("partNumber", "")
+    if not number.isdecimal() or not 1 <= int(number) <= 10000:
+        raise S3Fault("InvalidArgument", "part numbers are 1 to 10000")
+    return int(number)
+
+
+def _summed_by(upload: Upload) -> str:
+    """The checksum header every part of it must have, or empty."""
+    return f"{PREFIX}{upload.headers[ALGORITHM].lower()}" if ALGORITHM in upload.headers else ""
 
 
 async def put_part(house: House, request: Request) -> Answer:
     """UploadPart, numbers 1 to 10000."""
-    number = request.query.get("partNumber", "")
-    if not number.isdecimal() or not 1 <= int(number) <= 10000:
-        raise S3Fault("InvalidArgument", "part numbers are 1 to 10000")
-    place = await _place(house, request)
-    upload = await _upload(house, place, request)
-    piece, md5, sums = await house.receive(place, request)
-    part = Part(int(number), piece.size, md5, house.clock(), piece)
-    await to_thread.run_sync(house.book.put_part, upload, part)
+    number, place = _number(request), await place_of(house, request)
+    upload = await upload_of(house, place, request)
+    piece, md5, sums = await house.receive(place, request, _summed_by(upload))
+    await _keep_part(house, upload, Part(number, piece.size, md5, house.clock(), piece, sums))
     return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place))
+
+
+async def copy_part(house: House, request: Request) -> Answer:
+    """UploadPartCopy: a part made of (a range of) an object that is here already."""
+    number, place = _number(request), await place_of(house, request)
+    upload = await upload_of(house, place, request)
+    source = await source_of(house, request)
+    piece, md5, sums = await source.sealed_again(house, place, _summed_by(upload))
+    part = Part(number, piece.size, md5, house.clock(), piece, sums)
+    await _keep_part(house, upload, part)
+    fields = {"LastModified": iso(part.modified), "ETag": f'"{md5}"'}
+    return Answer(headers=sealed_by(place), content=render("CopyPartResult", fields))
+
+
+async def _keep_part(house: House, upload: Upload, part: Part) -> None:
+    try:
+        await to_thread.run_sync(house.book.put_part, upload, part)
+    except S3Fault:
+        await house.abandon([part.piece.blob])
+        raise
 
 
 def chosen(document: bytes, parts: list[Part]) -> list[Part]:
     """The parts the client lists. Raises MalformedXML, InvalidPart, InvalidPartOrder, EntityTooSmall."""
     there = {part.number: part for part in parts}
-    wanted = [
-        (int(e.findtext("PartNumber") or 0), (e.findtext("ETag") or "").strip('"'))
-        for e in parse(document).iter("Part")
-    ]
+    wanted = [{e.tag: (e.text or "").strip() for e in each} for each in parse(document).iter("Part")]
     if not wanted:
         raise S3Fault("MalformedXML", "no parts are listed")
-    numbers = [number for number, _ in wanted]
+    numbers = [int(each.get("PartNumber", "0")) for each in wanted]
     if numbers != sorted(set(numbers)):
         raise S3Fault("InvalidPartOrder")
-    if any(number not in there or there[number].etag != etag for number, etag in wanted):
-        raise S3Fault("InvalidPart")
+    for number, each in zip(numbers, wanted, strict=True):
+        if number not in there or not _agree(there[number], each):
+            raise S3Fault("InvalidPart", f"part {number} is not what was uploaded")
     found = [there[number] for number in numbers]
     if any(part.size < SMALLEST_PART for part in found[:-1]):
         raise S3Fault("EntityTooSmall", "all parts but the last have at least 5 MiB")
     return found
 
 
+def _agree(part: Part, said: dict[str, str]) -> bool:
+    sums = {f"Checksum{name.removeprefix(PREFIX).upper()}": value for name, value in part.sums.items()}
+    told = {name: value for name, value in said.items() if name in sums}
+    return said.get("ETag", "").strip('"') == part.etag and all(sums[name] == value for name, value in told.items())
+
+
+def whole_sum(upload: Upload, parts: list[Part], headers: dict[str, str]) -> dict[str, str]:
+    """The headers of the whole's checksum. Raises BadDigest when the client says another."""
+    name = _summed_by(upload)
+    if not name:
+        return {}
+    kind = headers.get(TYPE, upload.headers[TYPE])
+    value = of_parts(name, kind, [(part.sums[name], part.size) for part in parts])
+    if headers.get(name, value) not in (value, value.partition("-")[0]):
+        raise S3Fault("BadDigest", f"{name} differs from the parts'")
+    return {name: value, TYPE: kind}
+
+
 async def complete(house: House, request: Request) -> Answer:
     """CompleteMultipartUpload. ETag: md5 of the parts' md5s, and their number. May be asked again."""
-    place, document = await _place(house, request), await request.document()
+    place, document = await place_of(house, request), await request.document()
     ended = await to_thread.run_sync(house.book.finished, place.id, request.key, request.query["uploadId"])
     if ended is not None:
-        return _completed(place, request.key, ended)
-    upload = await _upload(house, place, request)
+        return _completed(place, request.key, ended, {})
+    upload = await upload_of(house, place, request)
     parts = chosen(document, await to_thread.run_sync(house.book.parts, upload.id))
+    sums = whole_sum(upload, parts, request.headers)
+    new = _made_of(parts, upload, sums, house.clock())
+    await to_thread.run_sync(lambda: house.book.complete(upload, new, **wished(request.headers)))
+    return _completed(place, new.key, new.etag, sums)
+
+
+def _made_of(parts: list[Part], upload: Upload, sums: dict[str, str], now: float) -> Object:
     md5 = hashlib.md5(b"".join(bytes.fromhex(p.etag) for p in parts), usedforsecurity=False).hexdigest()
-    etag, size, pieces = f"{md5}-{len(parts)}", sum(p.size for p in parts), tuple(p.piece for p in parts)
-    new = Object(request.key, size, etag, house.clock(), upload.headers, pieces)
-    await to_thread.run_sync(house.book.complete, upload, new)
-    return _completed(place, new.key, etag)
+    size, pieces = sum(p.size for p in parts), tuple(p.piece for p in parts)
+    kept = {name: value for name, value in upload.headers.items() if not name.startswith(PREFIX)}
+    return Object(upload.key, size, f"{md5}-{len(parts)}", now, kept | sums, pieces)
 
 
-def _completed(place: Place, key: str, etag: str) -> Answer:
+def _completed(place: Place, key: str, etag: str, sums: dict[str, str]) -> Answer:
     fields = {"Location": f"/{place.name}/{key}", "Bucket": place.name, "Key": key, "ETag": f'"{etag}"'}
+    fields |= {f"Checksum{name.removeprefix(PREFIX).upper()}": sums[name] for name in sums if name in CHECKSUMS}
+    if TYPE in sums:
+        fields["ChecksumType"] = sums[TYPE]
     return Answer(headers=sealed_by(place), content=render("CompleteMultipartUploadResult", fields))
 
 
 async def abort(house: House, request: Request) -> Answer:
     """AbortMultipartUpload."""
-    place = await _place(house, request)
-    await to_thread.run_sync(house.book.abort, await _upload(house, place, request))
+    place = await place_of(house, request)
+    await to_thread.run_sync(house.book.abort, await upload_of(house, place, request))
     return Answer(204)
-
-
-async def list_parts(house: House, request: Request) -> Answer:
-    """ListParts, all in one page."""
-    place = await _place(house, request)
-    upload = await _upload(house, place, request)
-    parts = [
-        {"PartNumber": p.number, "LastModified": iso(p.modified), "ETag": f'"{p.etag}"', "Size": p.size}
-        for p in await to_thread.run_sync(house.book.parts, upload.id)
-    ]
-    fields = {
-        "Bucket": place.name,
-        "Key": upload.key,
-        "UploadId": upload.id,
-        "IsTruncated": False,
-        "Part": parts,
-    }
-    return Answer(content=render("ListPartsResult", fields))
-
-
-async def list_uploads(house: House, request: Request) -> Answer:
-    """ListMultipartUploads, all in one page."""
-    place = await house.registry.find(request.caller, request.bucket, "list")
-    found = await to_thread.run_sync(house.book.uploads, place.id, request.query.get("prefix", ""))
-    uploads = [{"Key": u.key, "UploadId": u.id, "Initiated": iso(u.created)} for u in found]
-    return Answer(
-        content=render("ListMultipartUploadsResult", {"Bucket": place.name, "IsTruncated": False, "Upload": uploads})
-    )

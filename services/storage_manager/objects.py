@@ -1,19 +1,20 @@
-"""Operations on one object: put, get, head, delete, copy."""
+"""Operations on objects: put, get, head, delete."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
-from urllib.parse import unquote
+from typing import TypedDict
 
 from anyio import to_thread
 
 from services.sdk.aws.rest_xml import parse, render
-from services.storage_manager.book import Object, Piece
+from services.storage_manager.book import Object
+from services.storage_manager.checksums import TYPE
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
-from services.storage_manager.ports import Caller, Place
+from services.storage_manager.ports import Place
 
 KEPT = {
     "content-type",
@@ -23,7 +24,15 @@ KEPT = {
     "cache-control",
     "expires",
 }
+LONGEST_KEY = 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+
+
+class Wish(TypedDict):
+    """What `If-None-Match: *` and `If-Match` mean for a write."""
+
+    only_new: bool
+    only_over: str
 
 
 def iso(moment: float) -> str:
@@ -47,42 +56,59 @@ def sealed_by(place: Place) -> dict[str, str]:
 
 async def put(house: House, request: Request) -> Answer:
     """PutObject. `If-None-Match: *` keeps what is there, `If-Match` replaces that version only."""
+    check_key(request.key)
     place = await house.target(request)
-    if len(request.key.encode()) > 1024:
-        raise S3Fault("KeyTooLongError")
     piece, md5, sums = await house.receive(place, request)
+    sums |= {TYPE: "FULL_OBJECT"} if sums else {}
     new = Object(request.key, piece.size, md5, house.clock(), kept_headers(request.headers) | sums, (piece,))
-    await _keep(house, place, new, request.headers)
+    await keep(house, place, new, request.headers)
     return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place))
 
 
-async def _keep(house: House, place: Place, new: Object, headers: dict[str, str]) -> None:
-    only_new, only_over = headers.get("if-none-match") == "*", headers.get("if-match", "").strip('"')
+def check_key(key: str) -> None:
+    """Raises KeyTooLongError."""
+    if len(key.encode()) > LONGEST_KEY:
+        raise S3Fault("KeyTooLongError", f"a key has {LONGEST_KEY} bytes at most")
+
+
+def wished(headers: dict[str, str]) -> Wish:
+    """On which predecessor a write insists."""
+    return {"only_new": headers.get("if-none-match") == "*", "only_over": headers.get("if-match", "").strip('"')}
+
+
+async def keep(house: House, place: Place, new: Object, headers: dict[str, str]) -> None:
+    """Put it into the book, as the request's `If-...` allow. Raises as `book.put`; the blobs are then gone."""
     try:
-        await to_thread.run_sync(lambda: house.book.put(place.id, new, only_new=only_new, only_over=only_over))
+        await to_thread.run_sync(lambda: house.book.put(place.id, new, **wished(headers)))
     except S3Fault:
         await house.abandon(p.blob for p in new.pieces)
         raise
 
 
-async def _find(house: House, place: Place, key: str) -> Object:
+async def find(house: House, place: Place, key: str) -> Object:
+    """Raises NoSuchKey."""
     found = await to_thread.run_sync(house.book.find, place.id, key)
     if found is None:
         raise S3Fault("NoSuchKey", f"no key {key}")
     return found
 
 
-def _not_modified(found: Object, headers: dict[str, str]) -> bool:
+def not_modified(found: Object, headers: dict[str, str]) -> bool:
     """RFC 9110 section 13.2.2. Raises PreconditionFailed."""
-    tag, second = f'"{found.etag}"', int(found.modified)
+    second = int(found.modified)
     if "if-match" in headers:
-        if headers["if-match"] not in (tag, found.etag, "*"):
+        if not _names(headers["if-match"], found.etag):
             raise S3Fault("PreconditionFailed")
     elif second > _moment(headers.get("if-unmodified-since"), second):
         raise S3Fault("PreconditionFailed")
     if "if-none-match" in headers:
-        return headers["if-none-match"] in (tag, found.etag, "*")
+        return _names(headers["if-none-match"], found.etag)
     return second <= _moment(headers.get("if-modified-since"), second - 1)
+
+
+def _names(tags: str, etag: str) -> bool:
+    """Whether that list of entity tags holds the ETag."""
+    return "*" in tags or etag in {each.strip().removeprefix("W/").strip('"') for each in tags.split(",")}
 
 
 def _moment(text: str | None, default: float) -> float:
@@ -108,11 +134,11 @@ def wanted_range(text: str | None, size: int) -> tuple[int, int] | None:
 async def get(house: House, request: Request) -> Answer:
     """GetObject and HeadObject."""
     place = await house.registry.find(request.caller, request.bucket, "get")
-    found = await _find(house, place, request.key)
-    headers = {"content-type": "binary/octet-stream"} | found.headers | sealed_by(place)
-    headers |= {"etag": f'"{found.etag}"', "last-modified": formatdate(found.modified, usegmt=True)}
-    if _not_modified(found, request.headers):
+    found = await find(house, place, request.key)
+    headers = {"etag": f'"{found.etag}"', "last-modified": formatdate(found.modified, usegmt=True)}
+    if not_modified(found, request.headers):
         return Answer(304, headers)
+    headers |= {"content-type": "binary/octet-stream"} | found.headers | sealed_by(place)
     part = wanted_range(request.headers.get("range"), found.size)
     start, stop = part or (0, found.size)
     headers["accept-ranges"] = "bytes"
@@ -142,24 +168,3 @@ async def delete_many(house: House, request: Request) -> Answer:
         await to_thread.run_sync(house.book.remove, place.id, key)
     quiet = root.findtext("Quiet") == "true"
     return Answer(content=render("DeleteResult", {"Deleted": [] if quiet else [{"Key": key} for key in keys]}))
-
-
-async def source_of(house: House, caller: Caller, text: str) -> tuple[Place, Object]:
-    """What `x-amz-copy-source` names."""
-    bucket, _, key = unquote(text.partition("?")[0]).lstrip("/").partition("/")
-    place = await house.registry.find(caller, bucket, "get")
-    return place, await _find(house, place, key)
-
-
-async def copy(house: House, request: Request) -> Answer:
-    """CopyObject: opened with one bucket's key, sealed anew with the other's."""
-    place = await house.target(request)
-    origin, found = await source_of(house, request.caller, request.headers["x-amz-copy-source"])
-    replace = request.headers.get("x-amz-metadata-directive", "COPY") == "REPLACE"
-    headers = kept_headers(request.headers) if replace else found.headers
-    writer, blob, key = await house.store(place, house.stream(origin, found, 0, found.size), lambda _: None)
-    await to_thread.run_sync(writer.commit)
-    new = Object(request.key, found.size, found.etag, house.clock(), headers, (Piece(blob, found.size, key),))
-    await _keep(house, place, new, {})
-    body = render("CopyObjectResult", {"LastModified": iso(new.modified), "ETag": f'"{new.etag}"'})
-    return Answer(headers=sealed_by(place), content=body)

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, size INTEGER, etag TE
   headers TEXT, pieces TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, bucket TEXT, key TEXT, created REAL, headers TEXT);
 CREATE TABLE IF NOT EXISTS parts (upload TEXT, number INTEGER, size INTEGER, etag TEXT, modified REAL,
-  piece TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
+  piece TEXT, sums TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS finished (upload TEXT PRIMARY KEY, bucket TEXT, key TEXT, etag TEXT, at REAL);
 CREATE TABLE IF NOT EXISTS closed (bucket TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS forgotten (blob TEXT PRIMARY KEY, since REAL);
@@ -33,6 +33,7 @@ class Ledger:
         self._path, self.clock = path, clock
         self._local = threading.local()
         self._db().executescript(SCHEMA)
+        self._grow()
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
@@ -42,6 +43,12 @@ class Ledger:
             db.execute("PRAGMA synchronous=FULL")
             self._local.db = db
         return db
+
+    def _grow(self) -> None:
+        """Files of before parts had checksums."""
+        with self._write() as db:
+            if "sums" not in {row[1] for row in db.execute("PRAGMA table_info(parts)")}:
+                db.execute("ALTER TABLE parts ADD COLUMN sums TEXT")
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

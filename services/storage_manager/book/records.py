@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One uploaded part."""
+    """One uploaded part. `sums`: its checksums by header name."""
 
     number: int
     size: int
     etag: str
     modified: float
     piece: Piece
+    sums: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

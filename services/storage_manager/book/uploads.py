@@ -35,26 +35,28 @@ class Uploads(Objects):
 
     def parts(self, upload: str) -> list[Part]:
         """The parts so far, by number."""
-        sql = "SELECT number, size, etag, modified, piece FROM parts WHERE upload=? ORDER BY number"
-        return [Part(r[0], r[1], r[2], r[3], read_pieces(r[4])[0]) for r in self._db().execute(sql, (upload,))]
+        sql = "SELECT number, size, etag, modified, piece, sums FROM parts WHERE upload=? ORDER BY number"
+        rows = self._db().execute(sql, (upload,))
+        return [_part(row) for row in rows]
 
     def put_part(self, upload: Upload, part: Part) -> None:
         """Put the part in place of its predecessor. Raises NoSuchUpload."""
         with self._write() as db:
             self.upload(upload.bucket, upload.key, upload.id)
             old = [p.piece.blob for p in self.parts(upload.id) if p.number == part.number]
-            values = (upload.id, part.number, part.size, part.etag, part.modified, pieces_text((part.piece,)))
-            db.execute("INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?)", values)
+            text = (pieces_text((part.piece,)), json.dumps(part.sums))
+            values = (upload.id, part.number, part.size, part.etag, part.modified, *text)
+            db.execute("INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?,?)", values)
             self._forget(db, old)
 
-    def complete(self, upload: Upload, new: Object) -> None:
-        """The chosen parts become the object; the upload is gone. Raises NoSuchUpload, InvalidPart, NoSuchBucket."""
+    def complete(self, upload: Upload, new: Object, *, only_new: bool = False, only_over: str = "") -> None:
+        """The chosen parts become the object; the upload is gone. Raises as `put`, and NoSuchUpload, InvalidPart."""
         with self._write() as db:
             self.upload(upload.bucket, upload.key, upload.id)
             chosen, there = {p.blob for p in new.pieces}, {p.piece.blob for p in self.parts(upload.id)}
             if not chosen <= there:
                 raise S3Fault("InvalidPart", "a part was replaced meanwhile")
-            self._replace(db, upload.bucket, new, False, "")
+            self._replace(db, upload.bucket, new, only_new, only_over)
             self._end(db, upload.id)
             self._forget(db, there - chosen)
             finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock())
@@ -78,3 +80,7 @@ class Uploads(Objects):
     def _end(self, db: sqlite3.Connection, upload: str) -> None:
         db.execute("DELETE FROM parts WHERE upload=?", (upload,))
         db.execute("DELETE FROM uploads WHERE id=?", (upload,))
+
+
+def _part(row: tuple[int, int, str, float, str, str | None]) -> Part:
+    return Part(*row[:4], read_pieces(row[4])[0], json.loads(row[5] or "{}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +122,114 @@ def test_what_we_do_not_speak_says_so(s3: Any) -> None:
         s3.get_bucket_acl(Bucket="plain")
     with pytest.raises(ClientError, match="BadDigest"):
         s3.put_object(Bucket="plain", Key="k", Body=b"x", ContentMD5="AAAAAAAAAAAAAAAAAAAAAA==")
+
+
+def code(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def parts_up(s3: Any, key: str, bodies: list[bytes], **create: Any) -> tuple[str, list[dict[str, Any]]]:
+    """An upload with these parts: (its id, what CompleteMultipartUpload wants to hear)."""
+    id = s3.create_multipart_upload(Bucket="box", Key=key, **create)["UploadId"]
+    named = {"ChecksumAlgorithm": create["ChecksumAlgorithm"]} if "ChecksumAlgorithm" in create else {}
+    parts = []
+    for number, body in enumerate(bodies, 1):
+        made = s3.upload_part(Bucket="box", Key=key, UploadId=id, PartNumber=number, Body=body, **named)
+        sums = {name: made[name] for name in made if name.startswith("Checksum") and name != "ChecksumType"}
+        parts.append({"PartNumber": number, "ETag": made["ETag"], **sums})
+    return id, parts
+
+
+@pytest.mark.parametrize("kind", ["COMPOSITE", "FULL_OBJECT"])
+def test_the_checksum_of_a_multipart_object(s3: Any, kind: str) -> None:
+    s3.create_bucket(Bucket="box")
+    bodies = [b"x" * (5 << 20), b"tail"]
+    id, parts = parts_up(s3, "k", bodies, ChecksumAlgorithm="CRC32", ChecksumType=kind)
+    answer = s3.complete_multipart_upload(Bucket="box", Key="k", UploadId=id, MultipartUpload={"Parts": parts})
+    whole = base64.b64encode(zlib.crc32(b"".join(bodies)).to_bytes(4, "big")).decode()
+    seen = s3.head_object(Bucket="box", Key="k", ChecksumMode="ENABLED")
+    assert seen["ChecksumCRC32"] == answer["ChecksumCRC32"] and seen["ChecksumType"] == kind
+    assert (seen["ChecksumCRC32"] == whole) == (kind == "FULL_OBJECT")
+    assert s3.get_object(Bucket="box", Key="k", ChecksumMode="ENABLED")["Body"].read() == b"".join(bodies)
+
+
+def test_a_wrong_checksum_is_refused_whatever_its_kind(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    for name, size in (("CRC32", 4), ("CRC32C", 4), ("CRC64NVME", 8), ("SHA1", 20), ("SHA256", 32)):
+        wrong = {f"Checksum{name}": base64.b64encode(bytes(size)).decode()}
+        assert code(s3.put_object, Bucket="box", Key="k", Body=b"x", **wrong) == "BadDigest"
+    assert code(s3.put_object, Bucket="box", Key="k", Body=b"x", ContentMD5="no") == "InvalidDigest"
+    assert code(s3.get_object, Bucket="box", Key="k") == "NoSuchKey"
+
+
+def test_completing_again_gives_the_same_answer_and_parts_must_be_the_uploaded_ones(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    id, parts = parts_up(s3, "k", [b"x" * (5 << 20), b"y"])
+    upload: dict[str, Any] = {"Bucket": "box", "Key": "k", "UploadId": id}
+    stranger = [{"PartNumber": 1, "ETag": '"00000000000000000000000000000000"'}]
+    assert code(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": stranger}) == "InvalidPart"
+    assert code(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts[::-1]}) == "InvalidPartOrder"
+    first = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    again = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    assert first["ETag"] == again["ETag"]
+    assert code(s3.upload_part, **upload, PartNumber=3, Body=b"late") == "NoSuchUpload"
+
+
+def test_uploads_and_parts_come_in_pages_and_go_when_aborted(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    ids = {parts_up(s3, key, [b"1", b"2", b"3"])[0]: key for key in ("a", "a", "c")}
+    pages = s3.get_paginator("list_multipart_uploads").paginate(Bucket="box", PaginationConfig={"PageSize": 1})
+    assert [u["UploadId"] for page in pages for u in page["Uploads"]] == list(ids)
+    id = next(iter(ids))
+    pages = s3.get_paginator("list_parts").paginate(
+        Bucket="box", Key="a", UploadId=id, PaginationConfig={"PageSize": 2}
+    )
+    assert [p["PartNumber"] for page in pages for p in page["Parts"]] == [1, 2, 3]
+    for each, key in ids.items():
+        s3.abort_multipart_upload(Bucket="box", Key=key, UploadId=each)
+    assert s3.list_multipart_uploads(Bucket="box").get("Uploads", []) == []
+    assert code(s3.list_parts, Bucket="box", Key="a", UploadId=id) == "NoSuchUpload"
+
+
+def test_a_part_can_be_a_copy_of_a_range(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    s3.put_object(Bucket="box", Key="from", Body=b"0123456789")
+    upload: dict[str, Any] = {"Bucket": "box", "Key": "to"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    ask = {**upload, "PartNumber": 1, "CopySource": "box/from"}
+    assert code(s3.upload_part_copy, **ask, CopySourceRange="bytes=8-10") == "InvalidRange"
+    assert code(s3.upload_part_copy, **ask, CopySourceIfMatch="other") == "PreconditionFailed"
+    etag = s3.upload_part_copy(**ask, CopySourceRange="bytes=3-5")["CopyPartResult"]["ETag"]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    assert s3.get_object(Bucket="box", Key="to")["Body"].read() == b"345"
+    assert code(s3.copy_object, Bucket="box", Key="to", CopySource="box/to") == "InvalidRequest"
+
+
+def test_conditions_on_reading_and_writing(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    thing: dict[str, Any] = {"Bucket": "box", "Key": "k"}
+    assert code(s3.put_object, **thing, Body=b"x", IfMatch="nothing") == "NoSuchKey"
+    etag = s3.put_object(**thing, Body=b"one", IfNoneMatch="*")["ETag"]
+    assert code(s3.put_object, **thing, Body=b"two", IfNoneMatch="*") == "PreconditionFailed"
+    assert code(s3.put_object, **thing, Body=b"two", IfMatch='"other"') == "PreconditionFailed"
+    assert code(s3.get_object, **thing, IfMatch='"other"') == "PreconditionFailed"
+    assert code(s3.get_object, **thing, IfNoneMatch=etag) == "304"
+    id, parts = parts_up(s3, "k", [b"big"])
+    done = {**thing, "UploadId": id, "MultipartUpload": {"Parts": parts}}
+    assert code(s3.complete_multipart_upload, **done, IfNoneMatch="*") == "PreconditionFailed"
+    s3.complete_multipart_upload(**done, IfMatch=etag)
+    assert s3.get_object(**thing, Range="bytes=-2")["Body"].read() == b"ig"
+    assert code(s3.get_object, **thing, Range="bytes=3-") == "InvalidRange"
+
+
+def test_who_reads_an_object_while_it_is_replaced_reads_the_old_one(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    old = os.urandom(24 << 20)
+    s3.put_object(Bucket="box", Key="k", Body=old)
+    reading = s3.get_object(Bucket="box", Key="k")["Body"]
+    begun = reading.read(1 << 20)
+    s3.put_object(Bucket="box", Key="k", Body=b"new")
+    s3.delete_object(Bucket="box", Key="k")
+    assert begun + reading.read() == old
