@@ -196,6 +196,7 @@ test('everything is reachable from the keyboard', { skip }, () =>
     await page.keyboard.type('nothing-like-this');
     await page.getByText('No service matches').waitFor();
     await page.keyboard.press('Control+k');
+    await page.getByTestId('palette').waitFor();
     await page.keyboard.type('open key-manager');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'key-manager', level: 1 }).waitFor();

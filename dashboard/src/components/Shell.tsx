@@ -65,7 +65,7 @@ function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
           <Text style={[shell.brandName, { fontSize: 14, letterSpacing: 4 }]}>aerekos</Text>
         </Link>
       ) : (
-        <Pressable role="button" aria-label="Open the command palette" style={shell.paletteButton} onPress={onPalette}>
+        <Pressable role="button" style={shell.paletteButton} onPress={onPalette}>
           <Icon name="search" size={14} />
           <Text style={[text.faint, { flex: 1 }]}>Go to or do…</Text>
           <View style={shell.keycap}>

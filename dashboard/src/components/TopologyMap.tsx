@@ -81,7 +81,7 @@ function Box({ node, lit, onOver, onOpen }: BoxProps) {
   return (
     <g
       {...press}
-      aria-label={gate ? 'Gateway' : `${node.label}: ${word} ${node.ready}`}
+      aria-description={gate ? undefined : word}
       style={{ cursor: gate ? 'default' : 'pointer' }}
       onMouseEnter={() => onOver(node.id)}
       onMouseLeave={() => onOver(null)}
@@ -106,7 +106,7 @@ function clipped(label: string): string {
 function Glyph({ node, x, y }: { node: Node; x: number; y: number }) {
   const sign = { well: node.ready, busy: '◌', warn: '▲', bad: '✕', idle: '–', unknown: '?' }[node.health];
   return (
-    <text x={x} y={y + 4} textAnchor="end" fill={color[node.health]} fontFamily={font.body} fontSize="11">
+    <text x={x} y={y + 4} textAnchor="end" aria-hidden={node.health !== 'well'} fill={color[node.health]} fontFamily={font.body} fontSize="11">
       {sign}
     </text>
   );

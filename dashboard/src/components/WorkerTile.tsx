@@ -20,7 +20,7 @@ const WORDS = { well: 'Ready', warn: 'Cordoned', bad: 'Silent', unknown: 'Not se
 export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
   const health = workerHealth(worker);
   return (
-    <Link to={pageOf(WORKERS, worker)} label={`Worker ${worker.metadata.name}`} style={({ hovered }) => [home.tile, hovered && home.tileHover]}>
+    <Link to={pageOf(WORKERS, worker)} style={({ hovered }) => [home.tile, hovered && home.tileHover]}>
       <View style={layout.between}>
         <Text style={[text.strong, layout.shrink]} numberOfLines={1}>
           {worker.metadata.name}

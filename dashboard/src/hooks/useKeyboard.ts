@@ -36,8 +36,9 @@ export function useKeyboard(open: (what: 'palette' | 'help') => void): void {
       else if (event.key === '?') open('help');
       else if (event.key === '/') focusSearch(event, () => open('palette'));
     };
-    window.addEventListener('keydown', press);
-    return () => window.removeEventListener('keydown', press);
+    // Capturing: React Native's text fields keep their keys to themselves.
+    window.addEventListener('keydown', press, true);
+    return () => window.removeEventListener('keydown', press, true);
   }, [open]);
 }
 
