@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from api.auth.authenticating import Authenticator
+from api.audit import Audit
+from api.auth.authenticating import WHO, Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
@@ -28,6 +29,7 @@ from api.dashboard import Dashboard
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
+from api.limits import Limits
 from api.metrics import Metrics
 from api.sockets import serve_socket
 from api.wire.answering import (
@@ -78,10 +80,13 @@ class Door:
         rest: App,
         readiness: Readiness,
         metrics: Metrics,
+        limits: Limits,
+        audit: Audit,
     ) -> None:
         self._resources, self._gateway = resources, gateway
         self._authenticator, self._authorizer = authenticator, authorizer
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
+        self._limits, self._audit = limits, audit
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,8 +130,7 @@ class Door:
             await send_answer(send, await self._review(scope, receive), ids)
             return "resources"
         if path.startswith(RESOURCE_PATHS) or path in ("/api", "/apis"):
-            who = self._authenticator.who(scope)
-            await self._resources.serve(scope, receive, send, who, ids)
+            await self._serve_resources(scope, receive, send, ids)
             return "resources"
         if path.startswith(SERVICES):
             who = self._authenticator.who(scope)
@@ -134,6 +138,15 @@ class Door:
             return "gateway"
         await self._rest(scope, receive, _WithHeader(send, ids))
         return "rest"
+
+    async def _serve_resources(self, scope: Scope, receive: Receive, send: Send, ids: tuple[bytes, bytes]) -> None:
+        who = self._authenticator.who(scope)
+        self._limits.admit(who)
+        if b"watch=" in scope["query_string"]:
+            with self._limits.watching(who):
+                await self._resources.serve(scope, receive, send, who, ids)
+        else:
+            await self._resources.serve(scope, receive, send, who, ids)
 
     def _own(self, path: str) -> Answer | None:
         match path.rstrip("/"):
@@ -164,6 +177,7 @@ class Door:
         self._metrics.requests.labels(door, scope["method"], str(code)).inc()
         if b"watch=" not in scope["query_string"]:
             self._metrics.seconds.labels(door).observe(seconds)
+        self._audit.note(scope, scope.get(WHO), code, request_id.decode())
         if code >= 500 or door in ("aws", "gateway"):
             log.info(
                 "answered",

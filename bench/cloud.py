@@ -64,6 +64,8 @@ def a_cloud() -> Iterator[Cloud]:
             "AEREKOS_HOME": f"{folder}/home",
             "AEREKOS_PORT": str(port),
             "AEREKOS_RUNTIME": "process",
+            "AEREKOS_REQUESTS_PER_SECOND": "1000000",  # one user asks for all of them here
+            "AEREKOS_WATCHES_PER_USER": "10000",
             "AEREKOS_ADMIN_PASSWORD": secrets.token_urlsafe(16),
             "XDG_CONFIG_HOME": f"{folder}/config",
         }

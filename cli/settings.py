@@ -43,6 +43,8 @@ class Settings:
     admin_password: str | None = field(default=None, repr=False)
     log_level: str = "info"
     retention_hours: float = 72.0
+    requests_per_second: int = 500
+    watches_per_user: int = 500
 
     @property
     def url(self) -> str:
@@ -113,14 +115,15 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
-    for key in ("host", "port", "runtime", "admin_password", "log_level", "retention_hours"):
+    for key in ("host", "port", "runtime", "admin_password", "log_level", "retention_hours", *_LIMITS):
         variable = f"AEREKOS_{key.upper()}"
         if text := env.get(variable):
             settings = _with(settings, key, _number(text) if key in _NUMBERS else text, variable)
     return settings
 
 
-_NUMBERS = ("port", "retention_hours")
+_LIMITS = ("requests_per_second", "watches_per_user")
+_NUMBERS = ("port", "retention_hours", *_LIMITS)
 
 
 def _number(text: str) -> object:
@@ -157,6 +160,12 @@ def _hours(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
         raise Misuse(f"{where}: must be a number of hours above 0, not {value!r}", hint="use e.g. 72")
     return float(value)
+
+
+def _limit(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+        raise Misuse(f"{where}: must be a number from 1 to 1000000, not {value!r}", hint="use e.g. 500")
+    return value
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
@@ -198,4 +207,6 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "admin_password": _text,
     "log_level": _one_of(LOG_LEVELS),
     "retention_hours": _hours,
+    "requests_per_second": _limit,
+    "watches_per_user": _limit,
 }

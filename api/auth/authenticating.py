@@ -12,6 +12,7 @@ from api.auth.tokens import Tokens
 from api.wire.answering import Scope
 from crds.errors import BadRequest, Forbidden, Unauthorized
 
+WHO = "aerekos.who"
 ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 
 
@@ -22,7 +23,14 @@ class Authenticator:
         self._tokens, self._accounts, self._authorizer = tokens, accounts, authorizer
 
     def who(self, scope: Scope) -> Principal:
-        """Raises Unauthorized when nobody known asks, Forbidden and BadRequest for impersonation."""
+        """Raises Unauthorized when nobody known asks, Forbidden and BadRequest for impersonation.
+
+        Leaves the answer in the scope, for the audit log.
+        """
+        found = scope[WHO] = self._found(scope)
+        return found
+
+    def _found(self, scope: Scope) -> Principal:
         headers = scope["headers"]
         authorization = _header(headers, b"authorization")
         if authorization[:7].lower() == "bearer ":

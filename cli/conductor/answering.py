@@ -6,10 +6,12 @@ import socket
 
 import anyio
 
+from api.audit import Audit
 from api.auth.authenticating import Authenticator
 from api.door import Door
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
+from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import log_routes, rest_app
 from api.routes_agents import agent_routes
@@ -67,6 +69,8 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
         rest=rest,
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store),
+        limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
+        audit=Audit(house.home / "logs" / "audit.log", clock),
     )
 
 

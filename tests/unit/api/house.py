@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from api.audit import Audit
 from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
@@ -20,6 +21,7 @@ from api.auth.tokens import TokenKeys, Tokens
 from api.door import Door
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
+from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import rest_app
 from api.routes_agents import agent_routes
@@ -137,6 +139,8 @@ async def make_house(folder: Path) -> House:
         rest=rest,
         readiness=lambda: state,
         metrics=metrics,
+        limits=Limits(clock, per_second=1000, watches=100),
+        audit=Audit(folder / "audit.log", clock),
     )
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, balancer, gateway, metrics, door, state, heard
