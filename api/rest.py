@@ -1,9 +1,8 @@
 """The FastAPI application behind the door: /auth, /agents, /logs. Its errors are Status objects too."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-import anyio
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -12,13 +11,13 @@ from starlette.exceptions import HTTPException
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
+from api.loglines import log_lines
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
 from crds.errors import ApiError, Cause, Invalid, from_status
 from crds.kind import GROUP
 from crds.kinds.service import SERVICE
 
-_FOLLOW_SECONDS = 0.5
 _MOST_LINES = 100_000
 
 
@@ -65,34 +64,10 @@ def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator,
     ) -> StreamingResponse:
         authorizer.require(asker, Action("get", GROUP, "services/log", namespace, service))
         registry.get(SERVICE, SERVICE.key(service, namespace))
-        lines = _lines(driver, SERVICE.key(service, namespace), instance, tail, follow=follow)
+        lines = log_lines(driver, SERVICE.key(service, namespace), instance, tail, follow=follow)
         return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
 
     return router
-
-
-async def _lines(driver: Driver, key: Any, instance: str | None, tail: int, *, follow: bool) -> AsyncIterator[str]:
-    """The last lines, then (when following) what is new each half second."""
-    told = list(await driver.logs(key, instance, tail=tail))
-    yield "".join(f"{line}\n" for line in told)
-    while follow:
-        await anyio.sleep(_FOLLOW_SECONDS)
-        now = list(await driver.logs(key, instance, tail=max(tail, 1000)))
-        fresh = _after(told, now)
-        if fresh:
-            yield "".join(f"{line}\n" for line in fresh)
-        told = now
-
-
-def _after(before: list[str], now: list[str]) -> list[str]:
-    """The lines of `now` that come after the end of `before`, however far the window has moved."""
-    if not before:
-        return now
-    for end in range(len(now), 0, -1):
-        start = max(0, end - len(before))
-        if now[start:end] == before[len(before) - (end - start) :]:
-            return now[end:]
-    return now
 
 
 def _field(location: Sequence[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
@@ -43,7 +44,8 @@ class Resource(Manifest, Generic[SpecT, StatusT]):
 class Column:
     """One column of a table. `path` is a dotted path (`status.phase`, `spec.items[0].name`).
 
-    `priority` 0 is always shown, 1 only in wide output. `type` follows OpenAPI; `date` prints an age.
+    `priority` 0 is always shown, 1 only in wide output. `type` follows OpenAPI; `date` prints an age. `read` computes
+    from the resource what no path can name.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Column:
     type: Literal["string", "integer", "number", "boolean", "date"] = "string"
     priority: int = 0
     description: str = ""
+    read: Callable[[dict[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Paths as Kubernetes has them: /api/v1/..., /apis/{group}/{version}/[namespaces/{
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, unquote
 
 import orjson
@@ -17,7 +17,6 @@ from api.auth.principal import Principal
 from api.wire import protobuf_bodies
 from controller.resources.registry import How
 from controller.resources.validating import FieldValidation
-from crds.catalog import Catalog
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
 from crds.kind import Kind
 from crds.meta import ObjectKey
@@ -40,7 +39,13 @@ class Target:
         return self.kind.key(self.name, self.namespace)
 
 
-def find_target(path: str, catalog: Catalog) -> Target:
+class Findable(Protocol):
+    """Kinds by their place: the catalog, or views."""
+
+    def find(self, group: str, plural: str) -> Kind[Any] | None: ...
+
+
+def find_target(path: str, catalog: Findable, views: Findable | None = None) -> Target:
     """Raises NotFound for a path that serves nothing."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     missing = NotFound("the server could not find the requested resource")
@@ -55,7 +60,7 @@ def find_target(path: str, catalog: Catalog) -> Target:
     # /namespaces/{name} alone is the Namespace itself, and so are its subresources.
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
         namespace, parts = parts[1], parts[2:]
-    kind = catalog.find(group, parts[0])
+    kind = catalog.find(group, parts[0]) or (views.find(group, parts[0]) if views else None)
     if kind is None or kind.version != version or len(parts) > 3:
         raise missing
     if (namespace is not None) and not kind.namespaced:

@@ -35,8 +35,7 @@ def patch_type(ask: Ask) -> PatchType:
 
 def is_kubernetes_own(kind: Kind[Any]) -> bool:
     """Whether clients have this kind compiled in."""
-    own_group = kind.group in ("", "apps", "policy") or kind.group.endswith(".k8s.io")
-    return own_group and kind.given_schema is None
+    return kind.group in ("", "apps") or kind.group.endswith(".k8s.io")
 
 
 def edit_of(ask: Ask) -> Edit:

@@ -11,7 +11,7 @@ from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask, as_count
 from api.wire.forms import Form, form_of
 from api.wire.revisions import Place, list_place, write_token
-from api.wire.sources import Source
+from api.wire.sources import Source, Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
 from controller.resources.selecting import by_fields, by_labels
@@ -22,13 +22,13 @@ from crds.errors import Expired
 class Reading:
     """Answers from memory; only later pages of a long list, and exact old revisions, may need the history."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
-        self._source, self._clock = source, clock
+    def __init__(self, sources: Sources, clock: Clock) -> None:
+        self._sources, self._clock = sources, clock
 
     async def get(self, ask: Ask) -> Answer:
         """One resource, as the bytes the store keeps."""
         form = form_of(ask.headers.get("accept", ""))
-        record = self._source.get(ask.target.kind, ask.target.key)
+        record = await self._sources.of(ask.target.kind).get(ask.target.kind, ask.target.key)
         if form == "object":
             return Answer(200, record.body)
         if form == "metadata":
@@ -39,8 +39,9 @@ class Reading:
     async def list(self, ask: Ask) -> Answer:
         """Raises BadRequest (selector, limit, token), Invalid, Expired (the revision is compacted), Timeout."""
         form = form_of(ask.headers.get("accept", ""))
-        place = list_place(ask, self._source.revision)
-        snapshot = await self._snapshot(ask, place)
+        source = self._sources.of(ask.target.kind)
+        place = list_place(ask, source.revision)
+        snapshot = await _snapshot(source, ask, place)
         records = chosen(ask, snapshot.records)
         page, rest = _page(records, place.after, as_count(ask.params, "limit") or 0)
         meta: dict[str, Any] = {"resourceVersion": str(snapshot.revision)}
@@ -49,16 +50,6 @@ class Reading:
             if not ask.params.get("labelSelector") and not ask.params.get("fieldSelector"):
                 meta["remainingItemCount"] = rest
         return self._rendered(ask, form, page, meta)
-
-    async def _snapshot(self, ask: Ask, place: Place) -> Snapshot:
-        kind, namespace = ask.target.kind, ask.target.namespace
-        if not place.revision or place.revision == self._source.revision:
-            return self._source.list(kind, namespace)
-        try:
-            return await self._source.list_at(kind, namespace, place.revision)
-        except Compacted as gone:
-            what = "continue parameter" if place.after else "resource version"
-            raise Expired(f"The provided {what} is too old; start the list again") from gone
 
     def _rendered(self, ask: Ask, form: Form, page: Sequence[Record], meta: dict[str, Any]) -> Answer:
         kind = ask.target.kind
@@ -75,6 +66,17 @@ class Reading:
         objects = [record.object for record in records]
         include = ask.params.get("includeObject", "")
         return table(ask.target.kind, objects, meta, now=self._clock.now(), include=include)
+
+
+async def _snapshot(source: Source, ask: Ask, place: Place) -> Snapshot:
+    kind, namespace = ask.target.kind, ask.target.namespace
+    if not place.revision or place.revision == source.revision:
+        return await source.fresh(kind, namespace)
+    try:
+        return await source.list_at(kind, namespace, place.revision)
+    except Compacted as gone:
+        what = "continue parameter" if place.after else "resource version"
+        raise Expired(f"The provided {what} is too old; start the list again") from gone
 
 
 def chosen(ask: Ask, records: Sequence[Record]) -> Sequence[Record]:

@@ -16,11 +16,14 @@ from api.wire.asking import Ask, find_target, read_params
 from api.wire.documents import Documents
 from api.wire.reading import Reading
 from api.wire.scaling import Scaling
-from api.wire.sources import Stored
+from api.wire.sources import Sources, Stored
+from api.wire.views.house import Views
 from api.wire.watching import Watching
 from api.wire.writing import Writing
 from controller.kit.clock import Clock
+from controller.kit.leases import Leases
 from controller.resources.registry import Registry
+from controller.runtime.driver import Driver
 from crds.errors import MethodNotAllowed, NotFound
 from crds.kinds.review import REVIEWS
 
@@ -30,13 +33,23 @@ BODY_LIMIT = 3 * 2**20  # as the apiserver
 class ResourceApi:
     """Serves /api and /apis for every kind of the catalog."""
 
-    def __init__(self, registry: Registry, authorizer: Authorizer, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        authorizer: Authorizer,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        driver: Driver | None = None,
+        leases: Leases | None = None,
+    ) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
-        self._documents = Documents(registry.catalog, REVIEWS)
-        source = Stored(registry)
-        self._reading, self._writing = Reading(source, clock), Writing(registry)
+        self._views = Views(registry, clock, driver, leases)
+        self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS))
+        sources = Sources(Stored(registry), self._views.sources)
+        self._reading, self._writing = Reading(sources, clock), Writing(registry)
         self._scaling = Scaling(registry)
-        self._watching = Watching(source, clock, rng)
+        self._watching = Watching(sources, clock, rng)
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *headers: tuple[bytes, bytes]
@@ -47,6 +60,9 @@ class ResourceApi:
             return answer.code
         ask = self._taken_apart(scope, who)
         self._authorizer.require(who, ask.action)
+        if ask.target.subresource == "log":
+            await self._views.serve_log(ask, receive, send, headers)
+            return 200
         if ask.verb == "watch":
             await self._watching.serve(ask, receive, send, headers)
             return 200
@@ -57,18 +73,22 @@ class ResourceApi:
         return answer.code
 
     def _taken_apart(self, scope: Scope, who: Principal) -> Ask:
-        target = find_target(scope["path"], self._catalog)
+        target = find_target(scope["path"], self._catalog, self._views)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
         if target.subresource and not any(each.name == target.subresource for each in target.kind.subresources):
             raise NotFound("the server could not find the requested resource")
+        if not target.subresource and ask.verb not in target.kind.verbs:
+            raise MethodNotAllowed(f"{target.kind.resource} does not support {ask.verb}")
         if not target.name and ask.method in ("PUT", "PATCH"):
             raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")
         return ask
 
     async def _answered(self, ask: Ask) -> Answer:
+        if self._views.is_one(ask.target.kind) and (ask.target.subresource or ask.verb not in ("get", "list")):
+            return await self._views.answer(ask)
         if ask.target.subresource == "scale":
             return await self._scaling.answer(ask)
         match ask.verb:

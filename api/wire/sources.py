@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -19,11 +20,17 @@ class Source(Protocol):
         """The newest revision."""
         ...
 
-    def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
+    async def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
         """Raises NotFound."""
         ...
 
-    def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot: ...
+    async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        """Everything, at the newest revision."""
+        ...
+
+    def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        """As `fresh`, at once: whoever follows from it misses nothing."""
+        ...
 
     async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
         """Raises Compacted."""
@@ -32,6 +39,16 @@ class Source(Protocol):
     def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AbstractAsyncContextManager[Follower]:
         """Raises Compacted."""
         ...
+
+
+class Sources:
+    """The source of each kind."""
+
+    def __init__(self, stored: Source, others: Mapping[tuple[str, str], Source]) -> None:
+        self._stored, self._others = stored, others
+
+    def of(self, kind: Kind[Any]) -> Source:
+        return self._others.get((kind.group, kind.plural), self._stored)
 
 
 class Stored:
@@ -44,8 +61,11 @@ class Stored:
     def revision(self) -> int:
         return self._store.revision
 
-    def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
+    async def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
         return self._registry.get(kind, key)
+
+    async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        return self._store.list(kind.group, kind.plural, namespace)
 
     def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
         return self._store.list(kind.group, kind.plural, namespace)

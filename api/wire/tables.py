@@ -50,7 +50,7 @@ def partial(resource: dict[str, Any]) -> dict[str, Any]:
 
 def cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:
     """The value to show; absent values are `<none>` for text and 0 for numbers, collections their size."""
-    value = field_at(resource, column.path)
+    value = column.read(resource) if column.read else field_at(resource, column.path)
     if column.type == "date":
         return age(value, now) if isinstance(value, str) else "<unknown>"
     if column.type == "integer" and isinstance(value, dict | list):

@@ -18,7 +18,7 @@ from api.wire.answering import JSON, Receive, Send
 from api.wire.asking import Ask, as_count, as_seconds
 from api.wire.forms import Form, form_of
 from api.wire.revisions import refuse_future, wants_initial_events
-from api.wire.sources import Source
+from api.wire.sources import Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
 from controller.resources.selecting import Test, by_fields, by_labels
@@ -93,8 +93,8 @@ class _View:
 class Watching:
     """Serves watches. Each watcher has its own cursor into the store: a dead one costs writers nothing."""
 
-    def __init__(self, source: Source, clock: Clock, rng: random.Random) -> None:
-        self._source, self._clock, self._rng = source, clock, rng
+    def __init__(self, sources: Sources, clock: Clock, rng: random.Random) -> None:
+        self._sources, self._clock, self._rng = sources, clock, rng
 
     async def serve(self, ask: Ask, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Answers until the client leaves, the asked time is over, or the history is gone."""
@@ -124,10 +124,11 @@ class Watching:
         """The revision to follow from, and what the watcher must be told before. Raises Invalid, Timeout."""
         listing = wants_initial_events(ask)
         asked = as_count(ask.params, "resourceVersion")
-        refuse_future(asked or 0, self._source.revision)
+        source = self._sources.of(ask.target.kind)
+        refuse_future(asked or 0, source.revision)
         if asked and not listing:
             return asked, b""
-        snapshot = self._source.list(ask.target.kind, ask.target.namespace)
+        snapshot = source.list(ask.target.kind, ask.target.namespace)
         initial = b"".join(view.first_line(record) for record in snapshot.records)
         if listing:
             initial += view.bookmark(snapshot.revision, initial_end=True)
@@ -136,7 +137,9 @@ class Watching:
     async def _stream(self, ask: Ask, view: _View, after: int, send: Send) -> None:
         target, bookmarks = ask.target, ask.flag("allowWatchBookmarks")
         try:
-            async with self._source.follow(target.kind, after=after, namespace=target.namespace) as follower:
+            async with self._sources.of(target.kind).follow(
+                target.kind, after=after, namespace=target.namespace
+            ) as follower:
                 await self._deliver(view, follower, send, bookmarks=bookmarks)
         except Compacted as gone:
             error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")

@@ -62,7 +62,7 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
         ]
     )
     return Door(
-        resources=ResourceApi(registry, authorizer, clock, house.rng),
+        resources=ResourceApi(registry, authorizer, clock, house.rng, driver=driver, leases=house.leases),
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,

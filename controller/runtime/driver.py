@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from crds.meta import ObjectKey
 from crds.probes import Probes
@@ -109,4 +109,13 @@ class Driver(Protocol):
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
         """The last `tail` lines of each instance (or of one), oldest first. Following is the caller's loop."""
+        ...
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """A driver that can replace one instance alone."""
+
+    async def restart(self, key: ObjectKey, instance: str) -> bool:
+        """Stop that instance; it is started again. False when there is none of that name."""
         ...

@@ -124,6 +124,14 @@ class ProcessDriver:
             instance.stop("no longer wanted")
         return not self._of(key)
 
+    async def restart(self, key: ObjectKey, instance: str) -> bool:
+        """Stop it; the plan that is made when it is gone starts it again."""
+        found = self._instances.get(instance)
+        if found is None or found.wish.key != key:
+            return False
+        found.stop("it is to be restarted")
+        return True
+
     async def known(self) -> Sequence[ObjectKey]:
         """Every workload with an instance, or with a wish for one."""
         return sorted({*self._wishes, *(each.wish.key for each in self._instances.values())})

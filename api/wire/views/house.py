@@ -1,0 +1,69 @@
+"""All views of one cloud: their kinds, where they are read from, and who writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.wire.answering import Answer, Receive, Send
+from api.wire.asking import Ask
+from api.wire.sources import Source
+from api.wire.views.computed import Computed
+from api.wire.views.core_services import CoreServices
+from api.wire.views.deployments import Deployments
+from api.wire.views.logs import Logs
+from api.wire.views.metrics import NODE_METRICS, POD_METRICS, Metrics
+from api.wire.views.nodes import Nodes
+from api.wire.views.pods import Pods
+from api.wire.views.replica_sets import ReplicaSets
+from api.wire.views.view import Viewed
+from api.wire.views.writing import ViewWriting
+from controller.kit.clock import Clock
+from controller.kit.leases import Leases
+from controller.resources.registry import Registry
+from controller.runtime.driver import Driver, Restarting
+from crds.kind import Kind
+
+Place = tuple[str, str]
+
+
+class Views:
+    """Without a driver there are no logs and no restarts of single instances, without leases no metrics."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, driver: Driver | None = None, leases: Leases | None = None
+    ) -> None:
+        pods = Pods(registry)
+        shown = [Viewed(each, registry) for each in (pods, Nodes(), Deployments(), CoreServices())]
+        self._viewed = {_place(each.kind): each for each in shown}
+        store = registry.store
+        computing: list[Any] = [ReplicaSets(store)]
+        if leases is not None:
+            computing += [Metrics(kind, store, leases, pods, clock) for kind in (NODE_METRICS, POD_METRICS)]
+        self.sources: dict[Place, Source] = {
+            **self._viewed,
+            **{_place(each.kind): Computed(each, store) for each in computing},
+        }
+        kinds = [*(each.kind for each in shown), *(each.kind for each in computing)]
+        self.kinds: Sequence[Kind[Any]] = tuple(kinds)
+        self._by_place = {_place(kind): kind for kind in kinds}
+        self._writing = ViewWriting(registry, clock, driver.restart if isinstance(driver, Restarting) else None)
+        self._logs = Logs(driver)
+
+    def find(self, group: str, plural: str) -> Kind[Any] | None:
+        """The view served at that place, or None."""
+        return self._by_place.get((group, plural))
+
+    def is_one(self, kind: Kind[Any]) -> bool:
+        return _place(kind) in self._by_place
+
+    async def answer(self, ask: Ask) -> Answer:
+        """A write, or a scale. Callers have checked that the kind has that verb."""
+        return await self._writing.answer(ask, self._viewed[_place(ask.target.kind)])
+
+    async def serve_log(self, ask: Ask, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        await self._logs.serve(ask, self._viewed[_place(ask.target.kind)], receive, send, headers)
+
+
+def _place(kind: Kind[Any]) -> Place:
+    return (kind.group, kind.plural)

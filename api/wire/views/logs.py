@@ -1,0 +1,53 @@
+"""`GET .../pods/{name}/log`: what one instance wrote, and with `follow` what it goes on writing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from api.loglines import log_lines
+from api.wire.answering import Receive, Send
+from api.wire.asking import Ask, as_count
+from api.wire.views.view import Viewed
+from controller.runtime.driver import Driver
+from crds.errors import BadRequest, MethodNotAllowed
+
+_TEXT = b"text/plain; charset=utf-8"
+_MOST_LINES = 100_000
+
+
+class Logs:
+    """Streams text. `previous`, `sinceSeconds` and `timestamps` are not known here: lines carry their own times."""
+
+    def __init__(self, driver: Driver | None) -> None:
+        self._driver = driver
+
+    async def serve(
+        self, ask: Ask, source: Viewed, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        """Raises NotFound, BadRequest, MethodNotAllowed before anything was sent."""
+        if self._driver is None or ask.verb != "get":
+            raise MethodNotAllowed("logs can only be read, where services run")
+        shown, service = source.found(ask.target.key)
+        container = shown.object["spec"]["containers"][0]["name"]
+        if ask.params.get("container", container) != container:
+            raise BadRequest(f"container {ask.params['container']} is not valid for pod {ask.target.name}")
+        if ask.flag("previous"):
+            raise BadRequest(f"previous terminated container {container!r} in pod {ask.target.name!r} not found")
+        asked = as_count(ask.params, "tailLines")
+        tail = min(_MOST_LINES if asked is None else asked, _MOST_LINES)
+        lines = log_lines(self._driver, service.key, ask.target.name, tail, follow=ask.flag("follow"))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", _TEXT), *headers]})
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_gone, receive, group.cancel_scope)
+            async for text in lines:
+                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            group.cancel_scope.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,100 @@
+"""The part of a Service that describes one instance, as a pod template, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.wire.views.view import Body
+from crds.errors import Cause, Invalid
+
+SERVICE_LABEL = "aerekos.cloud/service"
+RESTARTED_AT = "aerekos.cloud/restartedAt"
+KUBECTL_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_MANAGED = "managed/"
+_AMOUNTS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "disk"}
+
+
+def selector_labels(service: str) -> dict[str, str]:
+    """What every instance of that service carries, and nothing else does."""
+    return {SERVICE_LABEL: service}
+
+
+def image_of(spec: Body) -> str:
+    """The image; managed services have none, so theirs is called `managed/<name>`."""
+    return spec.get("image") or f"{_MANAGED}{str(spec.get('managed', '')).replace('_', '-')}"
+
+
+def container(service: Body) -> Body:
+    """The one container of each instance."""
+    spec = service["spec"]
+    shown: Body = {
+        "name": service["metadata"]["name"],
+        "image": image_of(spec),
+        "env": [{"name": each["name"], "value": each.get("value", "")} for each in spec.get("env") or ()],
+        "resources": {
+            name: amounts
+            for name in ("requests", "limits")
+            if (amounts := _shown_amounts((spec.get("resources") or {}).get(name) or {}))
+        },
+    }
+    if spec.get("command"):
+        shown["command"] = list(spec["command"])
+    return shown
+
+
+def template(service: Body) -> Body:
+    """The pod template."""
+    meta = service["metadata"]
+    labels = {**(meta.get("labels") or {}), **selector_labels(meta["name"])}
+    shown: Body = {"metadata": {"labels": labels}, "spec": {"containers": [container(service)]}}
+    if restarted := (meta.get("annotations") or {}).get(RESTARTED_AT):
+        shown["metadata"]["annotations"] = {KUBECTL_RESTARTED_AT: restarted}
+    return shown
+
+
+def with_template(service: Body, wanted: Body) -> Body:
+    """The service whose instances look like `wanted`. Raises Invalid for what a service cannot be."""
+    containers = (wanted.get("spec") or {}).get("containers") or []
+    if len(containers) != 1:
+        raise _invalid("spec.template.spec.containers", "a service has exactly one container")
+    annotations = dict(service["metadata"].get("annotations") or {})
+    restarted = ((wanted.get("metadata") or {}).get("annotations") or {}).get(KUBECTL_RESTARTED_AT)
+    if restarted:
+        annotations[RESTARTED_AT] = restarted
+    meta = {**service["metadata"], **({"annotations": annotations} if annotations else {})}
+    return {**service, "metadata": meta, "spec": _with_container(service["spec"], containers[0])}
+
+
+def _with_container(spec: Body, wanted: Body) -> Body:
+    changed = dict(spec)
+    image = wanted.get("image")
+    if image != image_of(spec):
+        if spec.get("managed"):
+            raise _invalid("spec.template.spec.containers[0].image", "a managed service has no image to set")
+        changed["image"] = image
+    changed["env"] = [_env(each) for each in wanted.get("env") or ()]
+    changed["command"] = list(wanted.get("command") or ())
+    resources = wanted.get("resources") or {}
+    changed["resources"] = {
+        name: {**((spec.get("resources") or {}).get(name) or {}), **_kept_amounts(resources.get(name) or {})}
+        for name in ("requests", "limits")
+    }
+    return changed
+
+
+def _env(variable: Any) -> Body:
+    if not isinstance(variable, dict) or "valueFrom" in variable:
+        raise _invalid("spec.template.spec.containers[0].env", "a variable has a plain value")
+    return {"name": variable.get("name"), "value": variable.get("value") or ""}
+
+
+def _shown_amounts(amounts: Body) -> Body:
+    return {name: amounts[ours] for name, ours in _AMOUNTS.items() if amounts.get(ours, "0") != "0"}
+
+
+def _kept_amounts(amounts: Body) -> Body:
+    return {ours: str(amounts.get(name, "0")) for name, ours in _AMOUNTS.items()}
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid(f"the deployment is invalid: {field}: {message}", causes=(Cause(field, message),))

@@ -1,0 +1,121 @@
+"""Writes to views: edits of nodes and deployments, restarts by deleting or evicting pods."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from api.wire.answering import Answer, json_answer
+from api.wire.asking import Ask
+from api.wire.patches import edit_of, patch_type
+from api.wire.scaling import scale_of, with_replicas
+from api.wire.views.nodes import NODE
+from api.wire.views.templates import RESTARTED_AT
+from api.wire.views.view import Body, Viewed
+from controller.kit.clock import Clock
+from controller.resources.edits import Edit
+from controller.resources.registry import How, Registry
+from controller.store.records import Record
+from crds.errors import BadRequest, Conflict, MethodNotAllowed, TooManyRequests
+from crds.kinds.service import SERVICE
+from crds.kinds.worker import WORKER
+from crds.meta import ObjectKey
+from crds.model import rfc3339
+
+Restart = Callable[[ObjectKey, str], Awaitable[bool]]
+"""Stops one instance, which the runtime then starts again. False when it cannot do that to a single one."""
+
+
+class ViewWriting:
+    """Answers PUT, PATCH, POST and DELETE on views. Errors are `crds.errors.ApiError`s."""
+
+    def __init__(self, registry: Registry, clock: Clock, restart: Restart | None) -> None:
+        self._registry, self._clock, self._restart = registry, clock, restart
+
+    async def answer(self, ask: Ask, source: Viewed) -> Answer:
+        target = ask.target
+        if target.subresource == "scale":
+            return await self._scale(ask, source)
+        if target.subresource == "eviction":
+            return await self._evict(ask, source)
+        if target.subresource:
+            raise MethodNotAllowed(f"{target.kind.plural}/{target.subresource} can only be read")
+        if ask.verb in ("update", "patch"):
+            written = await source.update(target.key, _edit(ask), ask.how)
+            return json_answer(200, written.body)
+        return await self._delete(ask, source)
+
+    async def _scale(self, ask: Ask, source: Viewed) -> Answer:
+        kind = ask.target.kind
+        if ask.verb == "get":
+            return json_answer(200, scale_of(kind, source.found(ask.target.key)[0].object))
+        edit = _edit(ask)
+        scaled: Edit = lambda shown: with_replicas(kind, shown, edit(scale_of(kind, shown)))  # noqa: E731
+        written = await source.update(ask.target.key, scaled, ask.how)
+        return json_answer(200, scale_of(kind, written.body))
+
+    async def _delete(self, ask: Ask, source: Viewed) -> Answer:
+        """The answer is what was deleted: typed clients insist on it."""
+        options = ask.manifest() if ask.body.strip() else {}
+        shown, held = source.found(ask.target.key)
+        _check(options, shown)
+        how = _rehearsed(ask.how, options)
+        if ask.target.kind is NODE:
+            await self._registry.delete(WORKER, held.key, how, uid=held.uid)
+        elif not how.dry_run:
+            await self._restarted(held, ask.target.name, how)
+        return json_answer(200, shown.object)
+
+    async def _evict(self, ask: Ask, source: Viewed) -> Answer:
+        """A restart elsewhere: refused while there is no other worker it could go to. Raises TooManyRequests."""
+        options = ask.manifest().get("deleteOptions") or {}
+        shown, held = source.found(ask.target.key)
+        _check(options, shown)
+        node = shown.object["spec"].get("nodeName")
+        workers = self._registry.store.list(WORKER.group, WORKER.plural).records
+        elsewhere = [each for each in workers if each.key.name != node and not _is_closed(each.object)]
+        if not elsewhere:
+            raise TooManyRequests(
+                f"Cannot evict pod {ask.target.name}: no other worker takes new instances", retry_after=10
+            )
+        how = _rehearsed(ask.how, options)
+        if not how.dry_run:
+            await self._restarted(held, ask.target.name, how)
+        success = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return json_answer(201, success)
+
+    async def _restarted(self, service: Record, instance: str, how: How) -> None:
+        """That one instance where the runtime can, or else all of them, one after the other."""
+        if self._restart is not None and await self._restart(service.key, instance):
+            return
+        annotations = {RESTARTED_AT: rfc3339(self._clock.now())}
+        await self._registry.merge(SERVICE, service.key, {"metadata": {"annotations": annotations}}, how)
+
+
+def _edit(ask: Ask) -> Edit:
+    if ask.verb == "update":
+        wanted = ask.manifest()
+        return lambda _: wanted
+    if patch_type(ask) == "apply":
+        raise BadRequest(f"{ask.target.kind.plural} are a view; apply the resource they show")
+    return edit_of(ask)
+
+
+def _check(options: Body, shown: Record) -> None:
+    preconditions = options.get("preconditions") or {}
+    uid, version = preconditions.get("uid"), preconditions.get("resourceVersion")
+    if (uid and uid != shown.uid) or (version and version != str(shown.revision)):
+        raise Conflict(f"the precondition for {shown.key} does not hold: it has changed since", key=shown.key)
+
+
+def _rehearsed(how: How, options: Body) -> How:
+    asked: Any = options.get("dryRun")
+    return How(how.by, True, how.validation, how.manager, how.named) if asked == ["All"] else how
+
+
+def _is_closed(worker: Body) -> bool:
+    ready = any(
+        each["type"] == "Ready" and each["status"] == "True"
+        for each in (worker.get("status") or {}).get("conditions") or ()
+    )
+    return bool((worker.get("spec") or {}).get("unschedulable")) or not ready
