@@ -9,6 +9,7 @@ import os
 import platform
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from agent.errors import CannotMeasure
 from agent.processes import ServiceMeter
 
 # Interfaces seldom change and listing them costs as much as the rest of a beat.
@@ -41,22 +43,39 @@ class Collector:
     def __init__(self, home: Path, services_dir: Path | None = None) -> None:
         self._home = home
         self._meter = ServiceMeter(services_dir) if services_dir else None
-        self._beats, self._addresses = 0, addresses()
-        psutil.cpu_percent(None)  # the first answer is meaningless: it only sets the starting point
+        self._beats = 0
+        self._addresses: list[str] = []
+        self._used = {"cpu": 0.0, "memory": 0.0, "disk": 0.0, "networkReceived": 0.0, "networkSent": 0.0}
+        self._look_for_addresses()
+        with suppress(psutil.Error, OSError):
+            psutil.cpu_percent(None)  # the first answer is meaningless: it only sets the starting point
 
     def facts(self, labels: dict[str, str]) -> dict[str, Any]:
-        """Body of `POST /agents/register`."""
+        """Body of `POST /agents/register`. Raises CannotMeasure."""
+        try:
+            return self._facts(labels)
+        except (psutil.Error, OSError) as fault:
+            raise CannotMeasure(f"cannot measure this machine: {fault!r}") from fault
+
+    def _facts(self, labels: dict[str, str]) -> dict[str, Any]:
         self._addresses = addresses()
         listed = [{"type": "InternalIP", "address": each} for each in self._addresses]
         listed.append({"type": "Hostname", "address": socket.gethostname()})
         return {"capacity": self._capacity(), "addresses": listed, "system": system(), "labels": labels}
 
     def beat(self) -> Beat:
-        """What is used now. CPU is the mean since the last beat."""
+        """What is used now. CPU is the mean since the last beat.
+
+        What cannot be read this time keeps its last value: a heartbeat says above all that this machine lives.
+        """
         self._beats += 1
         if self._beats % ADDRESSES_EVERY_BEATS == 0:
-            self._addresses = addresses()
+            self._look_for_addresses()
         return Beat(self._usage(), list(self._addresses), self._meter.measure() if self._meter else {})
+
+    def _look_for_addresses(self) -> None:
+        with suppress(psutil.Error, OSError):
+            self._addresses = addresses()
 
     def _capacity(self) -> dict[str, str]:
         return {
@@ -66,14 +85,27 @@ class Collector:
         }
 
     def _usage(self) -> dict[str, float]:
-        memory, network = psutil.virtual_memory(), psutil.net_io_counters()
-        return {
-            "cpu": round(psutil.cpu_percent(None) / 100 * (psutil.cpu_count() or 1), 3),
-            "memory": memory.total - memory.available,
-            "disk": psutil.disk_usage(str(self._home)).used,
-            "networkReceived": network.bytes_recv if network else 0,
-            "networkSent": network.bytes_sent if network else 0,
-        }
+        for measure in (_cpu, _memory, self._disk, _network):
+            with suppress(psutil.Error, OSError):
+                self._used |= measure()
+        return dict(self._used)
+
+    def _disk(self) -> dict[str, float]:
+        return {"disk": psutil.disk_usage(str(self._home)).used}
+
+
+def _cpu() -> dict[str, float]:
+    return {"cpu": round(psutil.cpu_percent(None) / 100 * (psutil.cpu_count() or 1), 3)}
+
+
+def _memory() -> dict[str, float]:
+    memory = psutil.virtual_memory()
+    return {"memory": memory.total - memory.available}
+
+
+def _network() -> dict[str, float]:
+    network = psutil.net_io_counters()
+    return {"networkReceived": network.bytes_recv, "networkSent": network.bytes_sent} if network else {}
 
 
 def addresses() -> list[str]:

@@ -3,7 +3,8 @@
 AgentError
 ├── Unreachable     no API answered, or with 5xx or 429: try again with patience
 ├── NotWelcome      401 or 403: the identity is not (or no longer) known
-└── CannotJoin      a person must act: the token is bad, missing, or the CA is another one
+├── CannotJoin      a person must act: the token is bad, missing, or the CA is another one
+└── CannotMeasure   the operating system does not tell what this machine is: try again with patience
 """
 
 from __future__ import annotations
@@ -23,3 +24,7 @@ class NotWelcome(AgentError):
 
 class CannotJoin(AgentError):
     """Only a person can help; the message says how."""
+
+
+class CannotMeasure(AgentError):
+    """The operating system refused; it may answer next time."""
