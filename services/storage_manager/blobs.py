@@ -1,15 +1,18 @@
 """The blob folder: `blobs/<xx>/<id>`. A blob is written once, never changed, and named only when it is safe.
 
 Order of a write: temporary file, fsync, rename, fsync of the folder. The caller commits metadata afterwards,
-so a crash leaves an orphan at worst; `sweeping` finds it. Blocking: callers bring their own threads.
+so a crash leaves an orphan at worst; `sweeping` finds it. A temporary file is locked by its writer for as long as
+that lives, in whatever process. Blocking: callers bring their own threads.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import time
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 from services.storage_manager.faults import Corrupt
@@ -67,6 +70,10 @@ class Blobs:
         before = time.time() - older_than_seconds
         return [each for each in self.root.glob("*/*") if _modified(each) <= before]
 
+    def drop_dead(self) -> int:
+        """Remove unfinished files whose writer has died. How many."""
+        return sum(_dropped(each) for each in self.temporary.iterdir())
+
 
 class Writer:
     """One blob being written. Call `commit` or `abandon`."""
@@ -75,7 +82,7 @@ class Writer:
         self._blobs, self._blob = blobs, blob
         self._sealer = Sealer(box)
         self._path = blobs.temporary / blob
-        self._file = self._path.open("xb", buffering=0)
+        self._file = _locked(self._path)
         self._put(header(box))
 
     def feed(self, data: bytes) -> None:
@@ -86,13 +93,13 @@ class Writer:
         """Durable and named, or an OSError."""
         self._put(self._sealer.finish())
         os.fsync(self._file.fileno())
-        self._file.close()
         target = self._blobs.path(self._blob)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True, mode=0o700)
             _sync_folder(self._blobs.root)
         self._path.rename(target)
         _sync_folder(target.parent)
+        self._file.close()  # not before the rename: the lock says that somebody still wants the file
 
     def abandon(self) -> None:
         """As if it never began."""
@@ -103,6 +110,26 @@ class Writer:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
+
+
+def _locked(path: Path) -> FileIO:
+    """A new file that is ours as long as it is open."""
+    while True:
+        file = path.open("xb", buffering=0)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # taken for a dead writer's before it was locked
+
+
+def _dropped(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+            return True
+    except (BlockingIOError, FileNotFoundError):
+        return False  # being written, or just finished
 
 
 def _modified(path: Path) -> float:

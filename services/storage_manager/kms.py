@@ -6,49 +6,63 @@ The encryption context binds every data key to its bucket (`aws:s3:arn`), as S3 
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from typing import Any
 
+import anyio
 import httpx
 
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.ports import Place
 
 DEFAULT_KEY = "alias/aws/s3"
+ASK_EVERY_SECONDS = 15.0
 _JSON = "application/x-amz-json-1.1"
 
 
 class PeerKms:
-    """`peer` is a client whose root is key-manager."""
+    """`peer` is a client whose root is key-manager. `fault`: why it could not be asked last time, or None."""
 
     def __init__(self, peer: httpx.AsyncClient) -> None:
         self._peer = peer
+        self.fault: str | None = None
+
+    async def run(self) -> None:
+        """Asks again and again whether it answers, so that `fault` is never old. Until cancelled."""
+        while True:
+            with suppress(S3Fault):
+                await self._ask("GenerateRandom", "default", {"NumberOfBytes": 1})
+            await anyio.sleep(ASK_EVERY_SECONDS)
 
     async def generate(self, place: Place) -> tuple[bytes, bytes]:
         """A new data key: (plaintext 32 bytes, wrapped). Raises S3Fault ServiceUnavailable, KMS...."""
         wanted = {"KeyId": place.key or DEFAULT_KEY, "KeySpec": "AES_256"}
-        answer = await self._ask("GenerateDataKey", place, wanted)
+        answer = await self._bound("GenerateDataKey", place, wanted)
         return base64.b64decode(answer["Plaintext"]), base64.b64decode(answer["CiphertextBlob"])
 
     async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
         """The plaintext of a wrapped data key. Raises as `generate`."""
-        answer = await self._ask("Decrypt", place, {"CiphertextBlob": base64.b64encode(wrapped).decode()})
+        answer = await self._bound("Decrypt", place, {"CiphertextBlob": base64.b64encode(wrapped).decode()})
         return base64.b64decode(answer["Plaintext"])
 
-    async def _ask(self, operation: str, place: Place, body: dict[str, Any]) -> dict[str, Any]:
-        headers = {
-            "content-type": _JSON,
-            "x-amz-target": f"TrentService.{operation}",
-            "x-aerekos-namespace": place.namespace,
-        }
-        body = {**body, "EncryptionContext": {"aws:s3:arn": place.arn}}
+    async def _bound(self, operation: str, place: Place, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._ask(operation, place.namespace, {**body, "EncryptionContext": {"aws:s3:arn": place.arn}})
+
+    async def _ask(self, operation: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        target = f"TrentService.{operation}"
+        headers = {"content-type": _JSON, "x-amz-target": target, "x-aerekos-namespace": namespace}
         try:
             response = await self._peer.post("/", headers=headers, json=body)
             answer: dict[str, Any] = response.json()
         except (httpx.TransportError, ValueError) as away:
-            raise S3Fault("ServiceUnavailable", f"key-manager does not answer: {away!r}") from away
+            self.fault = f"key-manager does not answer: {away!r}"
+            raise S3Fault("ServiceUnavailable", self.fault) from away
         if response.status_code == 200:
+            self.fault = None
             return answer
-        raise _refusal(response.status_code, answer)
+        refusal = _refusal(response.status_code, answer)
+        self.fault = refusal.message if refusal.status == 503 else None
+        raise refusal
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> S3Fault:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
+
 from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from services.sdk.identity import Caller as SdkCaller
 from services.sdk.instance import Instance
@@ -13,6 +15,10 @@ from services.sdk.resources import Resources
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.ports import Caller, Place, Verb
+
+# The finalizer runs in this very process: longer than this only when the conductor is slow.
+GOING_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.05
 
 
 class Buckets:
@@ -45,12 +51,21 @@ class Buckets:
             self.mirror.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
 
     async def delete(self, caller: Caller, name: str) -> None:
-        """Raises S3Fault NoSuchBucket, AccessDenied."""
+        """Returns when it is gone, so that its name is free again. Raises S3Fault NoSuchBucket, AccessDenied."""
         async with _s3_words():
             resources = await self._acting(caller, "delete", name)
             await resources.delete(BUCKET, name, caller.namespace)
             if (gone := self.mirror.get(name, caller.namespace)) is not None:
                 self.mirror.drop(gone)
+            with anyio.move_on_after(GOING_SECONDS):
+                while await self._is_there(name, caller.namespace):  # noqa: ASYNC110 - others delete it
+                    await anyio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _is_there(self, name: str, namespace: str) -> bool:
+        try:
+            return await self._instance.resources.get(BUCKET, name, namespace) is not None
+        except NotFound:
+            return False
 
     async def _require(self, caller: Caller, verb: Verb, name: str) -> None:
         who = SdkCaller(caller.name, caller.groups, caller.namespace)

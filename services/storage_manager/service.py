@@ -21,14 +21,17 @@ def create_app(instance: Instance) -> ServiceApp:
     """The manifest's factory."""
     book, blobs = open_data(instance.data)
     buckets, peer = Buckets(instance), instance.peer("key-manager")
-    house = House(buckets, book, blobs, Keys(book, PeerKms(peer)))
+    kms = PeerKms(peer)
+    house = House(buckets, book, blobs, Keys(book, kms))
     return build_app(
         instance,
         app=S3(house, SdkGate(gate_for(instance, MANIFEST.speaks))),
         ready=[
             Check("buckets", lambda: None if buckets.mirror.listed else buckets.mirror.fault),
             Check("conductor", lambda: buckets.mirror.fault, essential=False),
+            # Keys in memory go on working for minutes, and buckets without encryption always.
+            Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[buckets.mirror.run, Sweeper(book, blobs).run],
+        tasks=[buckets.mirror.run, kms.run, Sweeper(book, blobs).run],
         on_stop=[peer.aclose],
     )

@@ -40,8 +40,9 @@ class Sweeper:
             await anyio.sleep(SWEEP_EVERY_SECONDS)
 
     def sweep(self) -> None:
-        """Old uploads and forgotten blobs. Blocking."""
+        """Old uploads, forgotten blobs, and what writers left when they died. Blocking."""
         now = self._clock()
+        self._blobs.drop_dead()
         self._book.expire(before=now - UPLOADS_SECONDS)
         gone = self._book.forgotten(before=now - READERS_SECONDS)
         for blob in gone:
