@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint bench clean
+.PHONY: help up down test lint bench clean dashboard browser screenshots
 
 help: ## Show this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A cloud without its dashboard is still a cloud: what fails there is said, and the start goes on.
+TRY_DASHBOARD = $(MAKE) --no-print-directory dashboard || echo "==> going on without the dashboard; try again: make dashboard" >&2
 
 up: $(VENV)/.installed ## Install what is missing, start the cloud, come back when it is ready
+	@$(TRY_DASHBOARD)
 	@$(BIN)/aerekos up
 
 down: $(VENV)/.installed ## Stop the cloud; its data stays
@@ -19,6 +23,7 @@ down: $(VENV)/.installed ## Stop the cloud; its data stays
 
 # Tests make their own homes and ports. Should one forget, it meets an empty folder, never the user's cloud.
 test: $(VENV)/.installed-dev ## Run all tests
+	@$(TRY_DASHBOARD)
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD \
 	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data" \
@@ -37,7 +42,35 @@ bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
 	     AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python "$$each" || exit 1; done; fi
 
 clean: ## Remove the virtualenv and caches; never the cloud's data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info \
+	    dashboard/dist dashboard/node_modules
+
+# The dashboard brings its own Node (a wheel), so that a machine with only Python can build it.
+NODE_PATH := PATH="$(abspath $(BIN)):$$PATH"
+DASHBOARD_SOURCES := $(shell find dashboard/src dashboard/public -type f -not -name '*.test.ts*') \
+	dashboard/index.html dashboard/vite.config.ts dashboard/package.json
+
+dashboard: dashboard/dist/.built ## Build the dashboard, when its sources are newer
+	@:
+
+dashboard/dist/.built: $(DASHBOARD_SOURCES) dashboard/node_modules/.installed
+	@echo "==> building the dashboard"
+	@cd dashboard && $(NODE_PATH) node node_modules/vite/bin/vite.js build --logLevel error
+	@touch $@
+
+dashboard/node_modules/.installed: dashboard/package-lock.json dashboard/requirements.lock | $(VENV)/bin/python
+	@echo "==> installing the dashboard's tools"
+	@$(PIP) install --quiet --require-hashes -r dashboard/requirements.lock \
+	  || { echo "==> no Node: its wheel cannot be installed here" >&2; exit 1; }
+	@cd dashboard && $(NODE_PATH) npm ci --silent --no-audit --no-fund \
+	  || { echo "==> no dashboard: its packages cannot be had from the npm registry" >&2; exit 1; }
+	@touch $@
+
+browser: ## Install Chromium for the browser tests (Debian or Ubuntu, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+screenshots: dashboard $(VENV)/.installed ## Take pictures of every screen into docs/images
+	@$(NODE_PATH) node dashboard/journeys/screenshots.ts $(abspath $(BIN))/python docs/images
 
 # Stamps: installing again costs time, so it happens only when a lock file or pyproject.toml is newer.
 $(VENV)/bin/python:

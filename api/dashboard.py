@@ -100,8 +100,7 @@ class Dashboard:
         try:
             built_at = (self._folder / "index.html").stat().st_mtime
         except OSError:
-            self._files = {}
-            return
+            return  # not built yet, or just being built: what is known stays
         if built_at == self._built_at and self._files:
             return
         found = (file for file in sorted(self._folder.rglob("*")) if file.suffix in _TYPES)
