@@ -127,5 +127,7 @@ def _aws_error(error: ApiError) -> Answer:
     """A retryable error in the shape both the JSON and the XML clients read (they look at the HTTP code first)."""
     code = 503 if error.code in (404, 503, 504) else error.code
     body = orjson.dumps({"__type": "ServiceUnavailableException", "message": error.message})
-    headers = ((b"retry-after", b"1"), (b"x-amzn-errortype", b"ServiceUnavailableException"))
+    again = ((b"retry-after", b"1"), (b"x-amzn-errortype", b"ServiceUnavailableException"))
+    # The body was not read to its end: what follows on this connection could not be told from it.
+    headers = (*again, (b"connection", b"close"))
     return Answer(code, body, b"application/x-amz-json-1.1", headers)
