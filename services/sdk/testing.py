@@ -16,7 +16,7 @@ import secrets as random_secrets
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -267,6 +267,12 @@ class House:
             config=Config(retries={"total_max_attempts": 1}, **options),
         )
 
+    def peer_client(self, caller: str) -> httpx.AsyncClient:
+        """How the managed service `caller` (`storage-manager`) reaches this one."""
+        audience = self.instance.service_name
+        token = self.conductor.token(f"system:service:{caller}", audience, groups=["system:services"])
+        return httpx.AsyncClient(base_url=self.url, headers={"X-Aerekos-Identity": token})
+
     def run(self, work: Any) -> Any:
         """The result of a coroutine, run in the service's own loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
@@ -274,9 +280,16 @@ class House:
 
 @contextmanager
 def serving(
-    service: str, *, secrets: Mapping[str, bytes] | None = None, clock: Clock | None = None
+    service: str,
+    *,
+    secrets: Mapping[str, bytes] | None = None,
+    clock: Clock | None = None,
+    peer: Callable[[str], httpx.AsyncClient] | None = None,
 ) -> Iterator[House]:
-    """That managed service on a free loopback port, behind a gateway that adds identities."""
+    """That managed service on a free loopback port, behind a gateway that adds identities.
+
+    `peer`: the clients it reaches other managed services with, such as `House.peer_client` of another house.
+    """
     manifest = managed_service(service)
     if manifest is None:
         raise LookupError(service)
@@ -288,6 +301,7 @@ def serving(
         resources = MemoryResources(conductor.clock)
         with tempfile.TemporaryDirectory() as folder:
             instance = fake_instance(service, Path(folder), conductor, resources, secrets)
+            instance.make_peer = peer
             server = server_for(_gateway(load(manifest.app)(instance), conductor, instance), "127.0.0.1", 0)
             task = asyncio.create_task(_serve(server))
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event

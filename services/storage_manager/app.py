@@ -116,7 +116,12 @@ class S3:
 
     def _refusal(self, fault: S3Fault, id: str, scope: Scope) -> Answer:
         fields = {"Code": fault.code, "Message": fault.message, "Resource": scope["path"], "RequestId": id}
-        return Answer(fault.status, {"content-type": "application/xml"}, render("Error", fields, ""))
+        headers = {"content-type": "application/xml"}
+        if any(
+            name in (b"transfer-encoding", b"content-length") and value != b"0" for name, value in scope["headers"]
+        ):
+            headers["connection"] = "close"  # an unread body could not be told from the next request
+        return Answer(fault.status, headers, render("Error", fields, ""))
 
 
 async def _primed(answer: Answer) -> Answer:

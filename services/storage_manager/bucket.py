@@ -8,12 +8,13 @@ from typing import Any
 from anyio import to_thread
 
 from services.sdk.instance import Instance
-from services.sdk.loop import AlsoWatch, Outcome, World, done, waiting
+from services.sdk.loop import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.registry import place_of
 from services.storage_manager.storing import open_data
 
 COUNT_EVERY_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 2.0
 
 
 class BucketReconciler:
@@ -40,6 +41,6 @@ class BucketReconciler:
         if left:
             status.phase, status.objects = "Deleting", left
             why = f"{left} objects to be removed: aws s3 rm --recursive s3://{place.name}"
-            return waiting(why, reason="BucketNotEmpty")
+            return again(LOOK_AGAIN_SECONDS, f"waiting for {why}", reason="BucketNotEmpty")
         await to_thread.run_sync(self._book.purge, place.id)
         return done()
