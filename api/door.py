@@ -22,6 +22,7 @@ import structlog
 from api.audit import Audit
 from api.auth.authenticating import WHO, Authenticator
 from api.auth.authorizer import Authorizer
+from api.auth.principal import Principal
 from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
 from api.catalog import catalog
@@ -45,7 +46,7 @@ from api.wire.answering import (
 )
 from api.wire.asking import read_object
 from api.wire.resource_api import ResourceApi
-from crds.errors import ApiError, InternalError, MethodNotAllowed
+from crds.errors import ApiError, InternalError
 from services.sdk.discovery import managed_services
 
 log = structlog.get_logger("api")
@@ -97,52 +98,48 @@ class Door:
             await self._rest(scope, receive, send)
             return
         began = time.perf_counter()
-        request_id, trace = _ids(scope)
+        request_id = _request_id(scope)
         outcome = _Sent(send)
-        name = "rest"
         try:
-            name = await self._answered(scope, receive, outcome, request_id, trace)
+            await self._answered(scope, receive, outcome, (b"x-request-id", request_id))
         except ApiError as error:
             await self._refuse(outcome, error, request_id)
         except Exception as error:
             log.exception("request failed", request=request_id.decode(), path=scope["path"])
             await self._refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
-        self._note(scope, name, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
+        self._note(scope, outcome.door, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
 
-    async def _answered(self, scope: Scope, receive: Receive, send: Send, request_id: bytes, trace: bytes) -> str:
-        """Returns the name of the door that answered."""
+    async def _answered(self, scope: Scope, receive: Receive, send: _Sent, ids: tuple[bytes, bytes]) -> None:
         path: str = scope["path"]
-        ids = (b"x-request-id", request_id)
         if (signed_for := self._gateway.aws_service(scope)) is not None:
-            await self._gateway.serve_aws(scope, receive, send, signed_for, ids, (b"traceparent", trace))
-            return "aws"
-        if answer := self._own(path):
+            send.door = "aws"
+            await self._gateway.serve_aws(scope, receive, send, signed_for, ids, _trace(scope))
+        elif answer := self._own(path):
+            send.door = "own"
             await send_answer(send, answer, ids)
-            return "own"
-        if answer := self._dashboard.answer(scope):
+        elif answer := self._dashboard.answer(scope):
+            send.door = "dashboard"
             await send_answer(send, answer, ids)
-            return "dashboard"
-        if path == "/catalog":
+        elif path == "/catalog":
+            send.door = "own"
             self._authenticator.who(scope)
             await send_answer(send, json_answer(200, self._catalog), ids)
-            return "own"
-        if path.startswith(REVIEWS) and scope["method"] == "POST":
-            await send_answer(send, await self._review(scope, receive), ids)
-            return "resources"
-        if path.startswith(RESOURCE_PATHS) or path in ("/api", "/apis"):
+        elif path.startswith(RESOURCE_PATHS) or path in ("/api", "/apis"):
+            send.door = "resources"
             await self._serve_resources(scope, receive, send, ids)
-            return "resources"
-        if path.startswith(SERVICES):
+        elif path.startswith(SERVICES):
+            send.door = "gateway"
             who = self._authenticator.who(scope)
-            await self._gateway.serve(scope, receive, send, who, ids, (b"traceparent", trace))
-            return "gateway"
-        await self._rest(scope, receive, _WithHeader(send, ids))
-        return "rest"
+            await self._gateway.serve(scope, receive, send, who, ids, _trace(scope))
+        else:
+            await self._rest(scope, receive, _WithHeader(send, ids))
 
     async def _serve_resources(self, scope: Scope, receive: Receive, send: Send, ids: tuple[bytes, bytes]) -> None:
         who = self._authenticator.who(scope)
         self._limits.admit(who)
-        if b"watch=" in scope["query_string"]:
+        if scope["method"] == "POST" and scope["path"].startswith(REVIEWS):
+            await send_answer(send, await self._review(scope, receive, who), ids)
+        elif b"watch=" in scope["query_string"]:
             with self._limits.watching(who):
                 await self._resources.serve(scope, receive, send, who, ids)
         else:
@@ -161,11 +158,8 @@ class Door:
                 return json_answer(200, VERSION)
         return None
 
-    async def _review(self, scope: Scope, receive: Receive) -> Answer:
-        who = self._authenticator.who(scope)
+    async def _review(self, scope: Scope, receive: Receive, who: Principal) -> Answer:
         body = read_object(await read_body(receive, limit=2**20), "")
-        if scope["method"] != "POST":
-            raise MethodNotAllowed("reviews are made by POST")
         return json_answer(201, review(scope["path"], body, who, self._authorizer))
 
     async def _refuse(self, outcome: _Sent, error: ApiError, request_id: bytes) -> None:
@@ -174,9 +168,8 @@ class Door:
             await send_answer(outcome, error_answer(error), (b"x-request-id", request_id))
 
     def _note(self, scope: Scope, door: str, code: int, seconds: float, request_id: bytes) -> None:
-        self._metrics.requests.labels(door, scope["method"], str(code)).inc()
-        if b"watch=" not in scope["query_string"]:
-            self._metrics.seconds.labels(door).observe(seconds)
+        watched = b"watch=" in scope["query_string"]
+        self._metrics.note(door, scope["method"], code, None if watched else seconds)
         self._audit.note(scope, scope.get(WHO), code, request_id.decode())
         if code >= 500 or door in ("aws", "gateway"):
             log.info(
@@ -191,13 +184,13 @@ class Door:
 
 
 class _Sent:
-    """Passes messages on and remembers the code of the answer; 0 while none has begun (the client left, or will hear
-    of an error)."""
+    """Passes messages on and remembers which door answers, and the answer's code; 0 while none has begun (the client
+    left, or will hear of an error)."""
 
-    __slots__ = ("_send", "code")
+    __slots__ = ("_send", "code", "door")
 
     def __init__(self, send: Send) -> None:
-        self._send, self.code = send, 0
+        self._send, self.code, self.door = send, 0, "rest"
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -219,14 +212,16 @@ class _WithHeader:
         await self._send(message)
 
 
-def _ids(scope: Scope) -> tuple[bytes, bytes]:
-    request_id = trace = b""
+def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            request_id = value
-        elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
-            trace = value
-    return (
-        request_id or secrets.token_hex(8).encode(),
-        trace or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode(),
-    )
+            return bytes(value)
+    return secrets.token_hex(8).encode()
+
+
+def _trace(scope: Scope) -> tuple[bytes, bytes]:
+    """The trace context header (W3C Trace Context) of the next hop."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+            return name, value
+    return b"traceparent", f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()

@@ -22,8 +22,23 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
             registry=self.registry,
         )
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
         revision = Gauge("aerekos_store_revision", "Newest revision of the store.", registry=self.registry)
         revision.set_function(lambda: store.revision)
+
+    def note(self, door: str, method: str, code: int, seconds: float | None) -> None:
+        """One request was answered. Looking a series up by its labels costs more than counting, so they are kept."""
+        key = (door, method, code)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = self.requests.labels(door, method, str(code))
+        counter.inc()
+        if seconds is not None:
+            timer = self._timers.get(door)
+            if timer is None:
+                timer = self._timers[door] = self.seconds.labels(door)
+            timer.observe(seconds)
 
     def render(self) -> bytes:
         """The text exposition format."""

@@ -7,6 +7,7 @@ What may be tried again: a request that never left (no connection), and one whos
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 import anyio
@@ -21,7 +22,7 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 120.0
 CLIENT_LEFT = 499
 _TRIES = 4
-_PAUSE = Backoff(first=0.05, factor=2, limit=0.5, jitter=0.0)
+_PAUSE = Backoff(first=0.05, factor=2, limit=0.5, jitter=0.5)
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -46,7 +47,7 @@ class Proxy:
     """One pool of connections to all instances."""
 
     def __init__(self, balancer: Balancer) -> None:
-        self._balancer = balancer
+        self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
         self._pool = httpcore.AsyncConnectionPool(
             max_connections=512, max_keepalive_connections=64, keepalive_expiry=15.0
         )
@@ -101,7 +102,7 @@ class Proxy:
                 return await self._relayed(response, address, service, send)
             self._balancer.failed(address)
             tried.append(address)
-            await anyio.sleep(_PAUSE.first * 2**attempt)
+            await anyio.sleep(_PAUSE.delay(attempt + 1, self._rng))
         raise Unavailable(f"{service} cannot be reached: {last!r}", retry_after=1)
 
     def _address(self, service: str, tried: Sequence[str]) -> str:

@@ -33,3 +33,11 @@ async def test_who_proves_nothing_is_noted_without_a_name(house, tmp_path):
         ("", "/auth/login", 401),
     ]
     assert "guess-me" not in (tmp_path / "audit.log").read_text()
+
+
+async def test_a_presigned_url_cannot_be_used_again_from_the_log(house, tmp_path):
+    query = "X-Amz-Credential=AKIA/20260101/eu/s3/aws4_request&X-Amz-Signature=abc123&X-Amz-Security-Token=t0k3n&a=1"
+    async with house.client() as client:
+        await client.put(f"/bucket/key?{query}", content=b"x")
+    (line,) = lines(tmp_path)
+    assert line["query"].endswith("&X-Amz-Signature=...&X-Amz-Security-Token=...&a=1")
