@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from crds.kind import Kind
 from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.definition import DEFINITION
 from crds.kinds.event import EVENT
 from crds.kinds.join_token import JOIN_TOKEN
 from crds.kinds.lease import LEASE
@@ -34,18 +35,21 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     CLUSTER_ROLE,
     ROLE_BINDING,
     CLUSTER_ROLE_BINDING,
+    DEFINITION,
 )
 
 
 class Catalog:
     """The kinds of one cloud: the core ones, those the managed services bring, and those people define.
 
-    `version` grows with every change, so that what is made from the catalog can be kept until then.
+    `version` grows with every change, so that what is made from the catalog can be kept until then;
+    `changed` is called then.
     """
 
     def __init__(self, kinds: Iterable[Kind[Any]] = CORE_KINDS) -> None:
         self._kinds: dict[tuple[str, str], Kind[Any]] = {}
         self.version = 0
+        self.changed: Callable[[], None] = lambda: None
         for kind in kinds:
             self.add(kind)
 
@@ -56,12 +60,14 @@ class Catalog:
             raise ValueError(f"two kinds claim {kind.resource}")
         self._kinds[place] = kind
         self.version += 1
+        self.changed()
 
     def remove(self, kind: Kind[Any]) -> None:
         """Forget `kind`; one that is not known is left alone."""
         if self._kinds.get((kind.group, kind.plural)) is kind:
             del self._kinds[(kind.group, kind.plural)]
             self.version += 1
+            self.changed()
 
     def __iter__(self) -> Iterator[Kind[Any]]:
         return iter(self._kinds.values())

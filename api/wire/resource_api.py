@@ -13,6 +13,7 @@ from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
 from api.wire.answering import Answer, Receive, Scope, Send, read_body, send_answer
 from api.wire.asking import Ask, find_target, read_params
+from api.wire.definitions import Defined
 from api.wire.documents import Documents
 from api.wire.reading import Reading
 from api.wire.scaling import Scaling
@@ -25,6 +26,7 @@ from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
 from crds.errors import MethodNotAllowed, NotFound
+from crds.kinds.definition import DEFINITION
 from crds.kinds.review import REVIEWS
 
 BODY_LIMIT = 3 * 2**20  # as the apiserver
@@ -46,7 +48,9 @@ class ResourceApi:
         self._catalog, self._authorizer = registry.catalog, authorizer
         self._views = Views(registry, clock, driver, leases)
         self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS))
-        sources = Sources(Stored(registry), self._views.sources)
+        definitions = Defined(registry, clock.now())
+        others = {**self._views.sources, (DEFINITION.group, DEFINITION.plural): definitions}
+        sources = Sources(Stored(registry), others)
         self._reading, self._writing = Reading(sources, clock), Writing(registry)
         self._scaling = Scaling(registry)
         self._watching = Watching(sources, clock, rng)

@@ -12,6 +12,7 @@ from cli.founding import FOUNDER
 from controller.kit.files import write_private
 from controller.loop.reconciler import Reconciler
 from controller.loop.supervisor import Loop
+from controller.reconcilers.definition import DefinitionReconciler
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
@@ -28,6 +29,7 @@ def make_loop(house: House, driver: Driver) -> Loop:
     managed = {service.name: service for service in house.services}
     reconcilers: list[Reconciler[Any]] = [
         NamespaceReconciler(house.registry.catalog),
+        DefinitionReconciler(house.registry.catalog),
         WorkerReconciler(house.leases),
         ServiceReconciler(driver, managed, _Environment(house), reach=frozenset({house.worker})),
     ]

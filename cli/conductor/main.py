@@ -28,7 +28,7 @@ from cli.founding import FOUNDER, ensure_worker
 from cli.settings import Settings
 from cli.starting import require_free_port
 from controller.loop.events import EventSweeper
-from controller.reconcilers.garbage import GarbageCollector
+from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
 from controller.runtime.process import ProcessDriver
 from controller.store.records import Store
@@ -60,7 +60,7 @@ async def _serve(settings: Settings) -> int:
             await group.start(driver.run)
             group.start_soon(serve_http, house, driver, loop)
             await group.start(loop.run)
-            group.start_soon(GarbageCollector(resources, house.registry.catalog, house.clock).run)
+            group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock)
             group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
             group.start_soon(_compact_slowly, house)
             group.start_soon(_run_agent, house)

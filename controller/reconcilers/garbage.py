@@ -32,6 +32,17 @@ _log = structlog.get_logger(__name__)
 RETRY = Backoff(first=0.5, factor=2.0, limit=60.0, jitter=0.1)
 
 
+async def collect_garbage(resources: Resources, catalog: Catalog, clock: Clock) -> None:
+    """Until cancelled. Begins again whenever kinds come or go: a collector watches the kinds it began with."""
+    while True:
+        changed = anyio.Event()
+        catalog.changed = changed.set
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(GarbageCollector(resources, catalog, clock).run)
+            await changed.wait()
+            tasks.cancel_scope.cancel()
+
+
 class GarbageCollector:
     """Watches every kind of the catalog but events, which nobody owns."""
 

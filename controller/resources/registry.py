@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.kit.clock import Clock
+from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
 from controller.resources.ownership import tracking
 from controller.resources.ownership.managers import same_ownership
@@ -30,6 +31,7 @@ from crds.errors import (
     not_found,
 )
 from crds.kind import Kind
+from crds.kinds.definition import DEFINITION
 from crds.kinds.namespace import NAMESPACE
 from crds.meta import ObjectKey
 from crds.model import rfc3339
@@ -69,6 +71,8 @@ class Registry:
 
     def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
         self.store, self.catalog, self._clock = store, catalog, clock
+        self.definitions = Definitions(catalog, store)
+        self.definitions.load()
 
     def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
         """The newest record. Raises NotFound."""
@@ -309,18 +313,23 @@ class Registry:
     async def _write(
         self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any] | None, *, expect: int, how: How
     ) -> Record | None:
+        if kind is DEFINITION and body is not None:
+            self.definitions.admit(body)
         if how.dry_run:
             if expect == 0 and self.store.get(key):
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)
             return None
         try:
-            return (await self.store.write([Change(key, body, expect)], by=how.by))[0]
+            record = (await self.store.write([Change(key, body, expect)], by=how.by))[0]
         except Stale as stale:
             if expect == 0:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale
             raise Conflict(str(stale), key=key) from stale
         except StoreBroken as broken:
             raise InternalError(str(broken)) from broken
+        if kind is DEFINITION:
+            self.definitions.learn(record)
+        return record
 
 
 def _fill(kind: Kind[Any], whole: dict[str, Any]) -> None:

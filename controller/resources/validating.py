@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from controller.resources.structural import faults, pruned, with_defaults
 from crds.errors import BadRequest, Cause, Invalid
-from crds.kind import Kind
+from crds.kind import Kind, Manifest
 from crds.meta import ObjectKey
 from crds.names import label_fault, label_key_fault, label_value_fault, subdomain_fault
 
@@ -38,7 +39,9 @@ def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn
     Unknown fields are an error (Strict), dropped with a warning (Warn) or dropped silently (Ignore).
     Raises Invalid with one cause per faulty field; BadRequest for unknown fields under Strict.
     """
-    key = kind.key(str(body.get("metadata", {}).get("name", "")), body.get("metadata", {}).get("namespace"))
+    if kind.given_schema is not None:
+        return _checked_by_schema(kind, body, mode)
+    key = _key(kind, body)
     try:
         return Checked(kind.parse(body).wire())
     except ValidationError as error:
@@ -52,6 +55,35 @@ def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn
         raise BadRequest("strict decoding error: " + ", ".join(names), key=key)
     pruned = _without(body, [fault["loc"] for fault in unknown])
     return Checked(checked(kind, pruned, "Strict").body, tuple(names) if mode == "Warn" else ())
+
+
+def _checked_by_schema(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation) -> Checked:
+    """As `checked`, for kinds without a model: their metadata by the common one, the rest by their schema."""
+    words = ("apiVersion", "kind", "metadata")
+    meta = checked(_ONLY_METADATA, {name: body[name] for name in words if name in body}, mode)
+    clean, unknown = pruned({**body, **meta.body}, kind.schema, root=True)
+    named = [f'unknown field "{path}"' for path in unknown]
+    if named and mode == "Strict":
+        raise BadRequest("strict decoding error: " + ", ".join(named), key=_key(kind, body))
+    whole = with_defaults(clean, kind.schema)
+    causes = list(faults({name: value for name, value in whole.items() if name not in words}, _inner(kind)))
+    if causes:
+        raise _refused(kind, _key(kind, body), causes)
+    return Checked(whole, (*meta.warnings, *(named if mode == "Warn" else ())))
+
+
+def _inner(kind: Kind[Any]) -> dict[str, Any]:
+    words = ("apiVersion", "kind", "metadata")
+    required = [name for name in kind.schema.get("required") or () if name not in words]
+    return {**kind.schema, "required": required}
+
+
+def _key(kind: Kind[Any], body: dict[str, Any]) -> ObjectKey:
+    meta = body.get("metadata") or {}
+    return kind.key(str(meta.get("name", "")), meta.get("namespace"))
+
+
+_ONLY_METADATA = Kind(name="", plural="", model=Manifest)
 
 
 def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> None:

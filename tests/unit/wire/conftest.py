@@ -110,7 +110,10 @@ class Wire:
             await self.api.serve(_scope(method, path, content_type, accept), _body(content), send, who)
         except ApiError as error:
             await send_answer(send, error_answer(error))
-        headers = {name.decode(): value.decode() for name, value in told[0]["headers"]}
+        headers: dict[str, str] = {}
+        for name, value in told[0]["headers"]:
+            before = headers.get(name.decode())
+            headers[name.decode()] = f"{before}, {value.decode()}" if before else value.decode()
         return Reply(told[0]["status"], headers, b"".join(message["body"] for message in told[1:]))
 
     async def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Any:

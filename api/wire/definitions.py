@@ -1,0 +1,97 @@
+"""CustomResourceDefinitions as they are read: those people made, and, read only, one for each kind of our own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from api.wire.sources import Stored
+from api.wire.views.view import shown_uid
+from controller.resources.registry import Registry
+from controller.store.records import Record, Snapshot
+from crds.errors import NotFound
+from crds.kind import GROUP, Kind
+from crds.kinds.definition import DEFINITION
+from crds.meta import ObjectKey
+from crds.model import rfc3339
+
+
+class Defined(Stored):
+    """The stored definitions, and ours beside them. Ours never change while this conductor runs."""
+
+    def __init__(self, registry: Registry, began: datetime) -> None:
+        super().__init__(registry)
+        ours = [kind for kind in registry.catalog if kind.group == GROUP and not kind.internal]
+        self._ours = {record.key: record for record in (_record(kind, began) for kind in ours)}
+
+    async def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
+        try:
+            return await super().get(kind, key)
+        except NotFound:
+            if key in self._ours:
+                return self._ours[key]
+            raise
+
+    async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        return self.list(kind, namespace)
+
+    def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        return self._with_ours(super().list(kind, namespace))
+
+    async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
+        return self._with_ours(await super().list_at(kind, namespace, revision))
+
+    def _with_ours(self, snapshot: Snapshot) -> Snapshot:
+        both = [*snapshot.records, *self._ours.values()]
+        return Snapshot(snapshot.revision, sorted(both, key=lambda record: record.key))
+
+
+def _record(kind: Kind[Any], began: datetime) -> Record:
+    name = f"{kind.plural}.{kind.group}"
+    names = {
+        "plural": kind.plural,
+        "singular": kind.singular,
+        "kind": kind.name,
+        "listKind": f"{kind.name}List",
+        "shortNames": list(kind.short_names),
+        "categories": list(kind.categories),
+    }
+    version: dict[str, Any] = {
+        "name": kind.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": kind.schema},
+        "subresources": {"status": {}} if kind.has_status else {},
+        "additionalPrinterColumns": [
+            {"name": each.name, "type": each.type, "jsonPath": f".{each.path}", "priority": each.priority}
+            for each in kind.columns
+            if each.path and each.path != "metadata.name"
+        ],
+    }
+    body = {
+        "apiVersion": DEFINITION.api_version,
+        "kind": DEFINITION.name,
+        "metadata": {
+            "name": name,
+            "uid": shown_uid("definition", name),
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": rfc3339(began),
+            "labels": {"aerekos.cloud/built-in": "true"},
+        },
+        "spec": {
+            "group": kind.group,
+            "names": names,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "versions": [version],
+        },
+        "status": {
+            "acceptedNames": names,
+            "storedVersions": [kind.version],
+            "conditions": [{"type": each, "status": "True"} for each in ("NamesAccepted", "Established")],
+        },
+    }
+    uid = shown_uid("definition", name)
+    return Record(1, DEFINITION.key(name), uid, "created", 1, orjson.dumps(body), 0, began, "aerekos", body)
