@@ -40,7 +40,7 @@ PLAIN_QUERY |= {
     "key-marker",
     "upload-id-marker",
 }
-PLAIN_QUERY |= {"max-uploads", "part-number-marker", "max-parts"}
+PLAIN_QUERY |= {"max-uploads", "part-number-marker", "max-parts"} | set(objects.OVERRIDES)
 
 # (method, has a key, what the query or headers ask for)
 OPERATIONS: dict[tuple[str, bool, str], Operation] = {
@@ -105,8 +105,7 @@ class S3:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         caller = await self._gate.admit(scope)
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        path = unquote(scope["raw_path"].decode("latin-1").partition("?")[0])
-        bucket, _, key = path.removeprefix("/").partition("/")
+        bucket, _, key = _path(scope).removeprefix("/").partition("/")
         query = read_query(scope["query_string"])
         request = Request(scope["method"], bucket, key, query, headers, caller, receive)
         try:
@@ -122,6 +121,14 @@ class S3:
         ):
             headers["connection"] = "close"  # an unread body could not be told from the next request
         return Answer(fault.status, headers, render("Error", fields, ""))
+
+
+def _path(scope: Scope) -> str:
+    """As UTF-8, or InvalidURI: two keys must never become one."""
+    try:
+        return unquote(scope["raw_path"].decode("latin-1").partition("?")[0], errors="strict")
+    except UnicodeDecodeError:
+        raise S3Fault("InvalidURI", "the key is not UTF-8") from None
 
 
 async def _primed(answer: Answer) -> Answer:

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.book import Object
-from services.storage_manager.checksums import TYPE
+from services.storage_manager.checksums import PREFIX, TYPE
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
 from services.storage_manager.ports import Place
@@ -24,6 +24,8 @@ KEPT = {
     "cache-control",
     "expires",
 }
+# Query of a (presigned) GET -> the header it sets.
+OVERRIDES = {f"response-{name}": name for name in sorted(KEPT)}
 LONGEST_KEY = 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
@@ -132,22 +134,44 @@ def wanted_range(text: str | None, size: int) -> tuple[int, int] | None:
 
 
 async def get(house: House, request: Request) -> Answer:
-    """GetObject and HeadObject."""
+    """GetObject and HeadObject: whole, a range (`Range`), or one part as it was uploaded (`partNumber`)."""
     place = await house.registry.find(request.caller, request.bucket, "get")
     found = await find(house, place, request.key)
     headers = {"etag": f'"{found.etag}"', "last-modified": formatdate(found.modified, usegmt=True)}
     if not_modified(found, request.headers):
         return Answer(304, headers)
-    headers |= {"content-type": "binary/octet-stream"} | found.headers | sealed_by(place)
-    part = wanted_range(request.headers.get("range"), found.size)
+    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | found.headers | sealed_by(place)
+    headers |= _overridden(request.query)
+    number = request.query.get("partNumber")
+    part = part_range(number, found) if number else wanted_range(request.headers.get("range"), found.size)
     start, stop = part or (0, found.size)
-    headers["accept-ranges"] = "bytes"
     if part or request.headers.get("x-amz-checksum-mode", "").upper() != "ENABLED":
-        headers = {k: v for k, v in headers.items() if not k.startswith("x-amz-checksum-")}
+        headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)}
     if part:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{found.size}"
+    if number:
+        headers["x-amz-mp-parts-count"] = str(len(found.pieces))
     content = house.stream(place, found, start, stop) if request.method == "GET" else b""
     return Answer(206 if part else 200, headers, content, stop - start)
+
+
+def _overridden(query: dict[str, str]) -> dict[str, str]:
+    wanted = {name: query[asked] for asked, name in OVERRIDES.items() if asked in query}
+    if not all(value.isascii() and value.isprintable() for value in wanted.values()):
+        raise S3Fault("InvalidArgument", "a response header is printable ASCII")
+    return wanted
+
+
+def part_range(number: str, found: Object) -> tuple[int, int] | None:
+    """[start, stop) of that part, None when that is everything. Raises InvalidArgument, InvalidRange."""
+    if not number.isdecimal() or int(number) < 1:
+        raise S3Fault("InvalidArgument", "part numbers are 1 to 10000")
+    if int(number) > len(found.pieces):
+        raise S3Fault("InvalidRange", f"the object has {len(found.pieces)} parts")
+    if len(found.pieces) == 1:
+        return None
+    start = sum(piece.size for piece in found.pieces[: int(number) - 1])
+    return start, start + found.pieces[int(number) - 1].size
 
 
 async def delete(house: House, request: Request) -> Answer:

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped 
 CREATE INDEX IF NOT EXISTS newest_key ON data_keys (bucket, created);
 CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL,
   headers TEXT, pieces TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sizes ON objects (bucket, size);
 CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, bucket TEXT, key TEXT, created REAL, headers TEXT);
 CREATE TABLE IF NOT EXISTS parts (upload TEXT, number INTEGER, size INTEGER, etag TEXT, modified REAL,
   piece TEXT, sums TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;

@@ -164,6 +164,15 @@ def test_a_wrong_checksum_is_refused_whatever_its_kind(s3: Any) -> None:
     assert code(s3.get_object, Bucket="box", Key="k") == "NoSuchKey"
 
 
+def test_one_part_of_those_it_was_uploaded_in(s3: Any) -> None:
+    s3.create_bucket(Bucket="box")
+    id, parts = parts_up(s3, "k", [b"x" * (5 << 20), b"tail"])
+    s3.complete_multipart_upload(Bucket="box", Key="k", UploadId=id, MultipartUpload={"Parts": parts})
+    second = s3.get_object(Bucket="box", Key="k", PartNumber=2)
+    assert (second["Body"].read(), second["PartsCount"]) == (b"tail", 2)
+    assert code(s3.get_object, Bucket="box", Key="k", PartNumber=3) == "InvalidRange"
+
+
 def test_completing_again_gives_the_same_answer_and_parts_must_be_the_uploaded_ones(s3: Any) -> None:
     s3.create_bucket(Bucket="box")
     id, parts = parts_up(s3, "k", [b"x" * (5 << 20), b"y"])

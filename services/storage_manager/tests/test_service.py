@@ -73,6 +73,14 @@ def test_presigned_urls_open_and_expire_and_cannot_be_changed(s3: Any) -> None:
     assert httpx.put(put, content=b"hello").status_code == 200
     get = s3.generate_presigned_url("get_object", Params={"Bucket": "box", "Key": "k"})
     assert httpx.get(get).content == b"hello"
+    saved = s3.generate_presigned_url(
+        "get_object", Params={"Bucket": "box", "Key": "k", "ResponseContentDisposition": 'attachment; filename="h"'}
+    )
+    assert httpx.get(saved).headers["content-disposition"] == 'attachment; filename="h"'
+    split = s3.generate_presigned_url(
+        "get_object", Params={"Bucket": "box", "Key": "k", "ResponseContentType": "a\r\nset-cookie: b"}
+    )
+    assert "<Code>InvalidArgument</Code>" in httpx.get(split).text
     assert "<Code>SignatureDoesNotMatch</Code>" in httpx.get(get.replace("/box/k", "/box/other")).text
     assert "<Code>AccessDenied</Code>" in httpx.get(get.partition("?")[0]).text
 
