@@ -102,7 +102,9 @@ async def rate(port: int, ca: Path, requests: Sequence[Requests], seconds: float
 
 def request(method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
     """The bytes of one request."""
-    lines = [f"{method} {path} HTTP/1.1", "host: localhost", f"authorization: Bearer {token}"]
+    lines = [f"{method} {path} HTTP/1.1", "host: localhost"]
+    if token:
+        lines.append(f"authorization: Bearer {token}")
     if body:
         lines += [f"content-type: {content_type}", f"content-length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,4 +1,4 @@
-"""How long a change needs to reach those who watch: 200 watchers, 200 writes per second.
+"""How long a change needs to reach those who watch: 200 watchers at 200 writes per second, 1,000 watchers at 20.
 
 `python bench/watching.py [seconds]`. A delay begins when the client sends the write (so validation and the disk are
 in it) and ends when the line of that change has arrived at one watcher. Writes leave on time, whether earlier ones
@@ -13,7 +13,7 @@ import re
 import ssl
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -22,17 +22,25 @@ from cloud import Cloud, a_cloud
 from load import Connection, connect, request
 from verdicts import Verdict, limit, table
 
-WATCHERS, WRITES_PER_SECOND, WRITERS = 200, 200, 32
+WRITERS = 32
+CROWDS = ((200, 200), (1000, 20))  # watchers, writes per second
+Read = Callable[[bytes], list[int]]
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
 _SENT = re.compile(rb'"sent":"(\d+)"')
+
+
+def sent_times(lines: bytes) -> list[int]:
+    """When each change in these lines was sent, in nanoseconds of the monotonic clock."""
+    return [int(sent) for sent in _SENT.findall(lines)]
 
 
 class Watcher(asyncio.Protocol):
     """Notes how old each change is when it arrives. Chunks may cut a line: the rest waits for its other half."""
 
-    def __init__(self, ask: bytes) -> None:
-        self._ask, self._rest = ask, b""
+    def __init__(self, ask: bytes, read: Read = sent_times) -> None:
+        self._ask, self._read, self._rest = ask, read, b""
         self.delays: list[int] = []
         self.open: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -47,7 +55,7 @@ class Watcher(asyncio.Protocol):
         if not self.open.done():
             self.open.set_result(data[9:12])
         whole, _, self._rest = (self._rest + data).rpartition(b"\n")
-        self.delays += [now - int(sent) for sent in _SENT.findall(whole)]
+        self.delays += [now - sent for sent in self._read(whole)]
         self.wants(self._wanted)
 
     def wants(self, events: int) -> None:
@@ -60,77 +68,84 @@ class Watcher(asyncio.Protocol):
         self._transport.abort()
 
 
-async def _watchers(cloud: Cloud, token: str, revision: str) -> list[Watcher]:
-    context = ssl.create_default_context(cafile=str(cloud.ca))
-    ask = request("GET", f"{CONFIG_MAPS}?watch=true&resourceVersion={revision}", token)
+async def open_watchers(count: int, port: int, ca: Path, make: Callable[[], Watcher]) -> list[Watcher]:
+    """All answered with 200. Raises AssertionError otherwise."""
+    context = ssl.create_default_context(cafile=str(ca))
     loop, made = asyncio.get_running_loop(), []
-    for _ in range(WATCHERS):
-        _, watcher = await loop.create_connection(
-            lambda: Watcher(ask), "127.0.0.1", cloud.port, ssl=context, server_hostname="localhost"
-        )
+    for _ in range(count):
+        _, watcher = await loop.create_connection(make, "127.0.0.1", port, ssl=context, server_hostname="localhost")
         made.append(watcher)
     codes = {await each.open for each in made}
     assert codes == {b"200"}, codes
     return made
 
 
+def applied(name: str, text: str, token: str) -> bytes:
+    """Makes that ConfigMap, or leaves it as it is."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"text": text}}
+    path = f"{CONFIG_MAPS}/{name}?fieldManager=bench&force=true"
+    return request("PATCH", path, token, json.dumps(body).encode(), APPLY)
+
+
 async def _newest(ca: Path, port: int, token: str) -> str:
     """Makes what will be changed, and says which revision the collection is at then."""
     connection = await connect(port, ca)
     for n in range(WRITERS):
-        made = {"metadata": {"name": f"watched-{n}"}, "data": {"text": "x" * 200}}
-        await connection.ask(request("POST", CONFIG_MAPS, token, json.dumps(made).encode()))
+        await connection.ask(applied(f"watched-{n}", "x" * 200, token))
     listed = await connection.ask(request("GET", f"{CONFIG_MAPS}?limit=1", token))
     connection.close()
     return str(json.loads(listed.partition(b"\r\n\r\n")[2])["metadata"]["resourceVersion"])
 
 
-async def _write(connections: Sequence[Connection], token: str, seconds: float) -> int:
-    """How many writes were made."""
-    began, total = time.monotonic(), int(seconds * WRITES_PER_SECOND)
+async def write_on_time(
+    connections: Sequence[Connection], per_second: float, seconds: float, write: Callable[[int, int], bytes]
+) -> int:
+    """How many writes were made. `write(which, due)` is the request of that connection, due at those nanoseconds."""
+    began, total = time.monotonic(), int(seconds * per_second)
 
     async def writer(which: int) -> None:
-        for turn in range(which, total, WRITERS):
-            await asyncio.sleep(began + turn / WRITES_PER_SECOND - time.monotonic())
-            due = int((began + turn / WRITES_PER_SECOND) * 1e9)
-            body = b'{"data":{"sent":"%d"}}' % due
-            await connections[which].ask(request("PATCH", f"{CONFIG_MAPS}/watched-{which}", token, body, MERGE))
+        for turn in range(which, total, len(connections)):
+            await asyncio.sleep(began + turn / per_second - time.monotonic())
+            await connections[which].ask(write(which, int((began + turn / per_second) * 1e9)))
 
-    await asyncio.gather(*(writer(which) for which in range(WRITERS)))
+    await asyncio.gather(*(writer(which) for which in range(len(connections))))
     return total
 
 
-async def _arrived(watchers: Sequence[Watcher], written: int) -> None:
-    """Until everybody has seen everything. Raises RuntimeError when that takes more than 10 s."""
+async def arrived(watchers: Sequence[Watcher], written: int) -> list[float]:
+    """All delays in ms, sorted, once everybody has seen everything. Raises RuntimeError after 10 s without."""
     for each in watchers:
         each.wants(written)
     try:
         await asyncio.wait_for(asyncio.gather(*(each.complete for each in watchers)), 10)
     except TimeoutError:
         missing = sum(written - len(each.delays) for each in watchers)
-        raise RuntimeError(f"{missing} of {written * WATCHERS} events did not arrive within 10 s") from None
+        raise RuntimeError(f"{missing} of {written * len(watchers)} events did not arrive within 10 s") from None
+    return sorted(delay / 1e6 for each in watchers for delay in each.delays)
 
 
-async def _measured(cloud: Cloud, token: str, seconds: float) -> list[Verdict]:
-    watchers = await _watchers(cloud, token, await _newest(cloud.ca, cloud.port, token))
+async def _measured(cloud: Cloud, token: str, seconds: float, crowd: tuple[int, int]) -> list[Verdict]:
+    count, per_second = crowd
+    revision = await _newest(cloud.ca, cloud.port, token)
+    ask = request("GET", f"{CONFIG_MAPS}?watch=true&resourceVersion={revision}", token)
+    watchers = await open_watchers(count, cloud.port, cloud.ca, lambda: Watcher(ask))
     connections = [await connect(cloud.port, cloud.ca) for _ in range(WRITERS)]
-    written = await _write(connections, token, seconds)
-    await _arrived(watchers, written)
-    delays = sorted(delay / 1e6 for each in watchers for delay in each.delays)
-    for watcher in watchers:
-        watcher.close()
-    for connection in connections:
-        connection.close()
-    what = f"watch delay, {WATCHERS} watchers, {WRITES_PER_SECOND} writes/s"
-    return [
-        limit(f"{what}, p50", delays[len(delays) // 2], 50, " ms"),
-        limit(f"{what}, p99", delays[len(delays) * 99 // 100], 50, " ms"),
-    ]
+
+    def write(which: int, due: int) -> bytes:
+        return request("PATCH", f"{CONFIG_MAPS}/watched-{which}", token, b'{"data":{"sent":"%d"}}' % due, MERGE)
+
+    delays = await arrived(watchers, await write_on_time(connections, per_second, seconds, write))
+    for each in (*watchers, *connections):
+        each.close()
+    what = f"watch delay, {count:,} watchers, {per_second} writes/s"
+    p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
+    return [limit(f"{what}, p50", p50, 50, " ms"), limit(f"{what}, p99", p99, 50, " ms")]
 
 
 def measure(cloud: Cloud, seconds: float = 10.0) -> list[Verdict]:
     """Median and 99th percentile over all events at all watchers. Raises RuntimeError when one is lost."""
-    return uvloop.run(_measured(cloud, cloud.token(), seconds))
+    measured = [uvloop.run(_measured(cloud, cloud.token(), seconds, crowd)) for crowd in CROWDS]
+    return [verdict for verdicts in measured for verdict in verdicts]
 
 
 def main() -> None:
