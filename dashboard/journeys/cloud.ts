@@ -61,7 +61,9 @@ export class Cloud {
   /** Kills the process of that copy, which this cloud started. */
   killInstance(name: string): void {
     const folder = join(this.home, 'run', 'instances');
-    const file = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((each) => each.includes(name) && each.endsWith('.json'));
+    const file = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find(
+      (each) => each.includes(name) && each.endsWith('.json'),
+    );
     process.kill(JSON.parse(readFileSync(join(folder, file!), 'utf8')).pid, 'SIGKILL');
   }
 

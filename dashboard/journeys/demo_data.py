@@ -114,6 +114,7 @@ class Demo:
         self.home, self.port = home, port
         self.url = f"https://127.0.0.1:{port}"
         self.beating = True
+        self.placed: dict[str, str] = {}
         env = {
             **os.environ,
             "AEREKOS_HOME": str(home),
@@ -188,8 +189,13 @@ class Demo:
                     "networkReceived": int(9e11 * share),
                     "networkSent": int(4e11 * share),
                 }
+                services = {
+                    copy: {"cpu": round(0.2 + (len(copy) % 5) * 0.3 * wave, 2), "memory": (140 + len(copy) * 23) * 2**20}
+                    for copy, worker in list(self.placed.items())
+                    if worker == name
+                }
                 try:
-                    self.call("POST", "/agents/heartbeat", json={"usage": usage}, bearer=token)
+                    self.call("POST", "/agents/heartbeat", json={"usage": usage, "services": services}, bearer=token)
                 except (RuntimeError, httpx.HTTPError):
                     return
             time.sleep(0.8)
@@ -224,6 +230,7 @@ class Demo:
     def instance(self, name: str, number: int, ready: bool) -> dict[str, Any]:
         homes = [each for each in WORKERS if each not in (SILENT, CORDONED)]
         worker = homes[(len(name) * 3 + number * 5) % len(homes)]
+        self.placed[f"{name}-{number}"] = worker
         return {
             "name": f"{name}-{number}",
             "worker": worker,
@@ -241,6 +248,10 @@ class Demo:
             self.make("keys", name, {"description": f"for {name}", **({"rotateEvery": days} if days else {})})
         for name in ("invoices", "media", "backups", "build-artifacts"):
             self.make("buckets", name, {})
+        for number in range(1, 9):
+            self.put(f"invoices/2026/{number:02}/summary.pdf", number * 41_000)
+            self.put(f"invoices/2026-{number:02}.csv", number * 1_700)
+        self.put("invoices/README.md", 900)
         self.call("PATCH", f"{API}/workers/{CORDONED}", json={"spec": {"unschedulable": True}}, headers=MERGE)
         for name, spec in (("shop-web", {"replicas": 6}), ("imaging", {"replicas": 3}), ("reports", {"image": "registry.example/reports:3.3.2"})):
             self.call("PATCH", f"{API}/namespaces/default/services/{name}", json={"spec": spec}, headers=MERGE)
@@ -248,6 +259,20 @@ class Demo:
         self.tell_status("imaging", 3)
         for number, event in enumerate(EVENTS):
             self.event(number, *event)
+
+    def put(self, path: str, size: int) -> None:
+        """An object, once the storage service is there."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                headers = {"authorization": f"Bearer {self.token}"}
+                answer = self.http.put(f"/services/storage-manager/{path}", content=os.urandom(size), headers=headers)
+                answer.raise_for_status()
+                return
+            except httpx.HTTPError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
 
     def event(self, number: int, name: str, reason: str, message: str, warning: bool, times: int) -> None:
         service = self.call("GET", f"{API}/namespaces/default/services/{name}")

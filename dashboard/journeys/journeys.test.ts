@@ -27,7 +27,12 @@ after(async () => {
 });
 
 /** A browser of its own, logged in; a page that complained fails the journey. */
-async function journey(walk: (page: Page, opened: Opened) => Promise<void>, width = 1440, height = 900, who = { name: 'admin', password: PASSWORD }): Promise<void> {
+async function journey(
+  walk: (page: Page, opened: Opened) => Promise<void>,
+  width = 1440,
+  height = 900,
+  who = { name: 'admin', password: PASSWORD },
+): Promise<void> {
   const opened = await open(width, height);
   opened.page.setDefaultTimeout(20_000);
   try {
@@ -45,7 +50,11 @@ async function recordVerdicts(page: Page): Promise<void> {
     const seen: string[] = [];
     Object.assign(window, { verdicts: seen });
     const target = document.querySelector('[data-testid="verdict"]')!;
-    new MutationObserver(() => seen.push(target.textContent ?? '')).observe(target, { subtree: true, childList: true, characterData: true });
+    new MutationObserver(() => seen.push(target.textContent ?? '')).observe(target, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+    });
   });
 }
 
@@ -55,40 +64,54 @@ async function seriousFaults(page: Page): Promise<string[]> {
     const found = await (window as any).axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] });
     return found.violations
       .filter((each: any) => each.impact === 'serious' || each.impact === 'critical')
-      .map((each: any) => `${each.id}: ${each.nodes.slice(0, 3).map((node: any) => node.html.slice(0, 160)).join(' | ')}`);
+      .map(
+        (each: any) =>
+          `${each.id}: ${each.nodes
+            .slice(0, 3)
+            .map((node: any) => node.html.slice(0, 160))
+            .join(' | ')}`,
+      );
   });
 }
 
-test('a wrong password is refused in words, the right one opens; the session survives a reload, not a sign-out', { skip }, async () => {
-  const { page, close, complaints, context } = await open(1440, 900);
-  const asked: string[] = [];
-  page.on('request', (request) => asked.push(request.url()));
-  try {
-    await page.goto(cloud.url);
-    await page.getByTestId('username').fill('admin');
-    await page.getByTestId('password').fill('not this one');
-    await page.getByTestId('enter').click();
-    await page.getByText('Wrong name or password.').waitFor();
-    await page.getByTestId('password').fill(PASSWORD);
-    await page.keyboard.press('Enter');
-    await page.getByText('All is well').waitFor();
-    await page.reload();
-    await page.getByText('All is well').waitFor();
-    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
-    assert.doesNotMatch(kept, /eyJ/, 'a token lies where scripts can read it');
-    const cookie = (await context.cookies()).find((each) => each.name === 'aerekos-refresh');
-    assert.ok(cookie?.httpOnly && cookie.secure && cookie.sameSite === 'Strict');
-    await page.getByTestId('sign-out').click();
-    await page.getByTestId('username').waitFor();
-    await page.reload();
-    await page.getByTestId('username').waitFor();
-    const elsewhere = asked.filter((url) => !url.startsWith(cloud.url) && !url.startsWith('blob:') && !url.startsWith('data:'));
-    assert.deepEqual(elsewhere, [], 'the page asked somebody else');
-    assert.deepEqual(complaints, []);
-  } finally {
-    await close();
-  }
-});
+test(
+  'a wrong password is refused in words, the right one opens; the session survives a reload, not a sign-out',
+  { skip },
+  async () => {
+    const { page, close, complaints, context } = await open(1440, 900);
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
+    try {
+      await page.goto(cloud.url);
+      await page.getByTestId('username').fill('admin');
+      await page.getByTestId('password').fill('not this one');
+      await page.getByTestId('enter').click();
+      await page.getByText('Wrong name or password.').waitFor();
+      await page.getByTestId('password').fill(PASSWORD);
+      await page.keyboard.press('Enter');
+      await page.getByText('All is well').waitFor();
+      await page.reload();
+      await page.getByText('All is well').waitFor();
+      const kept = await page.evaluate(() =>
+        JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+      );
+      assert.doesNotMatch(kept, /eyJ/, 'a token lies where scripts can read it');
+      const cookie = (await context.cookies()).find((each) => each.name === 'aerekos-refresh');
+      assert.ok(cookie?.httpOnly && cookie.secure && cookie.sameSite === 'Strict');
+      await page.getByTestId('sign-out').click();
+      await page.getByTestId('username').waitFor();
+      await page.reload();
+      await page.getByTestId('username').waitFor();
+      const elsewhere = asked.filter(
+        (url) => !url.startsWith(cloud.url) && !url.startsWith('blob:') && !url.startsWith('data:'),
+      );
+      assert.deepEqual(elsewhere, [], 'the page asked somebody else');
+      assert.deepEqual(complaints, []);
+    } finally {
+      await close();
+    }
+  },
+);
 
 test('a service is disabled and enabled again, and becomes Ready before ones eyes', { skip }, () =>
   journey(async (page) => {
@@ -99,7 +122,8 @@ test('a service is disabled and enabled again, and becomes Ready before ones eye
     await row.getByRole('button', { name: 'Enable' }).click();
     await row.getByText('Ready', { exact: true }).waitFor();
     await row.getByText('1/1', { exact: true }).waitFor();
-  }));
+  }),
+);
 
 test('a killed process shows as an outage and comes back, without reloading', { skip }, () =>
   journey(async (page) => {
@@ -107,10 +131,13 @@ test('a killed process shows as an outage and comes back, without reloading', { 
     await recordVerdicts(page);
     cloud.killInstance('key-manager-0');
     await page.waitForFunction(() => (window as any).verdicts.some((each: string) => !each.includes('All is well')));
-    await page.waitForFunction(() => (window as any).verdicts.at(-1)?.includes('All is well'), null, { timeout: 30_000 });
+    await page.waitForFunction(() => (window as any).verdicts.at(-1)?.includes('All is well'), null, {
+      timeout: 30_000,
+    });
     await visit(page, '/ui/services/default/key-manager');
     await page.getByRole('row').filter({ hasText: 'key-manager-0' }).getByText('1', { exact: true }).waitFor();
-  }));
+  }),
+);
 
 test('a viewer is shown no forbidden action, and the server refuses it anyway', { skip }, async () => {
   await journey(async (page) => {
@@ -130,11 +157,21 @@ test('a viewer is shown no forbidden action, and the server refuses it anyway', 
       await page.getByRole('table').waitFor();
       assert.equal(await page.getByRole('button', { name: /Cordon|Join/ }).count(), 0);
       const code = await page.evaluate(async ({ name, password }) => {
-        const login = await fetch('/auth/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: name, password }) });
+        const login = await fetch('/auth/login', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ username: name, password }),
+        });
         const { accessToken } = await login.json();
         const headers = { authorization: `Bearer ${accessToken}`, 'content-type': 'application/merge-patch+json' };
         const body = JSON.stringify({ spec: { enabled: false } });
-        return (await fetch('/apis/aerekos.cloud/v1/namespaces/default/services/key-manager', { method: 'PATCH', headers, body })).status;
+        return (
+          await fetch('/apis/aerekos.cloud/v1/namespaces/default/services/key-manager', {
+            method: 'PATCH',
+            headers,
+            body,
+          })
+        ).status;
       }, VIEWER);
       assert.equal(code, 403);
     },
@@ -152,7 +189,10 @@ test('YAML: the server names the wrong field and its line; the corrected text is
     const whole = await editor.inputValue();
     await editor.fill(whole.replace('replicas: 1', 'replicas: many'));
     await page.getByTestId('check').click();
-    await page.getByTestId('yaml-fault').getByText(/Line \d+: spec\.replicas/).waitFor();
+    await page
+      .getByTestId('yaml-fault')
+      .getByText(/Line \d+: spec\.replicas/)
+      .waitFor();
     await editor.fill(whole.replace('replicas: 1', 'replicas: 2'));
     await page.getByTestId('check').click();
     await page.getByTestId('yaml-diff').getByText('+ replicas: 2').waitFor();
@@ -164,6 +204,26 @@ test('YAML: the server names the wrong field and its line; the corrected text is
     await row.getByText('2/2', { exact: true }).waitFor();
     await row.getByRole('button', { name: /fewer/ }).click();
     await row.getByText('1/1', { exact: true }).waitFor();
+  }),
+);
+
+test('a file goes into a bucket, comes back the same, and is deleted', { skip }, () =>
+  journey(async (page) => {
+    await visit(page, '/ui/buckets');
+    await page.getByTestId('new').click();
+    await page.getByTestId('new-name').fill('holiday');
+    await page.getByTestId('create').click();
+    await page.getByRole('link', { name: 'holiday' }).waitFor();
+    await visit(page, '/ui/buckets/default/holiday/objects');
+    const content = Buffer.from('sun and sea\n'.repeat(20_000));
+    await page.getByText('Nothing is here').waitFor();
+    await page.locator('input[type=file]').setInputFiles({ name: 'diary.txt', mimeType: 'text/plain', buffer: content });
+    const row = page.getByRole('row').filter({ hasText: 'diary.txt' });
+    const [saved] = await Promise.all([page.waitForEvent('download'), row.getByRole('button', { name: 'Download' }).click()]);
+    assert.deepEqual(readFileSync(await saved.path()), content);
+    await row.getByRole('button', { name: /Delete/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete it' }).click();
+    await page.getByText('Nothing is here').waitFor();
   }));
 
 test('logs arrive live, and search finds the line', { skip }, () =>
@@ -173,7 +233,8 @@ test('logs arrive live, and search finds the line', { skip }, () =>
     await page.getByTestId('log').getByText('Uvicorn running').first().waitFor();
     await page.getByTestId('search').fill('no such line anywhere');
     await page.getByText(/No line holds/).waitFor();
-  }));
+  }),
+);
 
 test('the conductor dies and returns: the page says how old its data is, then goes on by itself', { skip }, () =>
   journey(async (page) => {
@@ -185,7 +246,8 @@ test('the conductor dies and returns: the page says how old its data is, then go
     await banner.waitFor({ state: 'detached' });
     await page.getByText('Live', { exact: true }).waitFor();
     await page.getByText('All is well').waitFor();
-  }));
+  }),
+);
 
 test('everything is reachable from the keyboard', { skip }, () =>
   journey(async (page) => {
@@ -204,30 +266,69 @@ test('everything is reachable from the keyboard', { skip }, () =>
     await page.getByRole('dialog').getByText('Find in this list').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-  }));
+  }),
+);
 
 test('a phone shows everything without scrolling sideways', { skip }, () =>
   journey(
     async (page) => {
-      for (const path of ['/ui', '/ui/services', '/ui/workers', '/ui/keys', '/ui/services/default/key-manager', '/ui/settings']) {
+      for (const path of [
+        '/ui',
+        '/ui/services',
+        '/ui/workers',
+        '/ui/keys',
+        '/ui/services/default/key-manager',
+        '/ui/settings',
+      ]) {
         await visit(page, path);
         await page.getByRole('main').getByRole('heading').first().waitFor();
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-        assert.equal(wide, false, `${path} is wider than the phone`);
+        const outside = await page.evaluate(() => {
+          const cut = (element: Element): boolean =>
+            element.parentElement !== null &&
+            (getComputedStyle(element.parentElement).overflowX === 'auto' || cut(element.parentElement));
+          const buttons = [...document.querySelectorAll('main button, main a, main input')];
+          return buttons
+            .filter((each) => each.getBoundingClientRect().right > innerWidth + 1 && !cut(each))
+            .map((each) => each.outerHTML.slice(0, 120));
+        });
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+        );
+        assert.deepEqual([wide, outside], [false, []], `${path} is wider than the phone`);
       }
       assert.equal(await page.getByRole('navigation', { name: 'Main' }).getByRole('link').count(), 4);
     },
     375,
     812,
-  ));
+  ),
+);
 
 test('axe finds nothing serious', { skip }, () =>
   journey(async (page) => {
-    for (const path of ['/ui', '/ui/services', '/ui/workers', '/ui/keys', '/ui/kinds', '/ui/users', '/ui/settings', '/ui/services/default/key-manager', '/ui/services/default/key-manager/yaml', '/ui/services/default/key-manager/logs']) {
+    for (const path of [
+      '/ui',
+      '/ui/services',
+      '/ui/workers',
+      '/ui/keys',
+      '/ui/kinds',
+      '/ui/users',
+      '/ui/settings',
+      '/ui/services/default/key-manager',
+      '/ui/services/default/key-manager/yaml',
+      '/ui/services/default/key-manager/logs',
+    ]) {
       await visit(page, path);
       await page.getByText('Loading memory').first().waitFor({ state: 'detached' });
       await page.getByRole('main').getByRole('heading').first().waitFor();
-      await page.evaluate(() => Promise.all(document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity).map((each) => each.finished)));
+      await page.evaluate(() =>
+        Promise.all(
+          document
+            .getAnimations()
+            .filter((each) => each.effect?.getTiming().iterations !== Infinity)
+            .map((each) => each.finished),
+        ),
+      );
       assert.deepEqual(await seriousFaults(page), [], path);
     }
-  }));
+  }),
+);

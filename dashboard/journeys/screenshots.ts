@@ -24,6 +24,7 @@ const SIZES = [
 /** Name, path, and what is done there before the picture. */
 const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['home', '/ui'],
+  ['topology', '/ui', (page) => page.getByRole('region', { name: 'Topology' }).scrollIntoViewIfNeeded()],
   ['services', '/ui/services'],
   ['service', '/ui/services/default/crawler-manager'],
   ['logs', '/ui/services/default/key-manager/logs'],
@@ -35,6 +36,7 @@ const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['join', '/ui/workers', (page) => page.getByTestId('join').click()],
   ['keys', '/ui/keys'],
   ['buckets', '/ui/buckets'],
+  ['objects', '/ui/buckets/default/invoices/objects'],
   ['kinds', '/ui/kinds'],
   ['events', '/ui/k/core/v1/events'],
   ['users', '/ui/users'],

@@ -19,7 +19,9 @@ const Buckets = lazy(() => import('./screens/Buckets').then((module) => ({ defau
 const Keys = lazy(() => import('./screens/Keys').then((module) => ({ default: module.Keys })));
 const Kinds = lazy(() => import('./screens/Kinds').then((module) => ({ default: module.Kinds })));
 const ResourceList = lazy(() => import('./screens/ResourceList').then((module) => ({ default: module.ResourceList })));
-const ResourceDetail = lazy(() => import('./screens/ResourceDetail').then((module) => ({ default: module.ResourceDetail })));
+const ResourceDetail = lazy(() =>
+  import('./screens/ResourceDetail').then((module) => ({ default: module.ResourceDetail })),
+);
 const Users = lazy(() => import('./screens/Users').then((module) => ({ default: module.Users })));
 const Settings = lazy(() => import('./screens/Settings').then((module) => ({ default: module.Settings })));
 

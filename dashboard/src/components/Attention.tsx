@@ -29,7 +29,9 @@ export function AttentionList({ items }: { items: readonly Item[] }) {
           <Row key={item.id} item={item} first={index === 0} />
         ))}
       </View>
-      {items.length > SHOWN && <Button look="bare" label={all ? 'Show fewer' : `Show all ${items.length}`} onPress={() => setAll(!all)} />}
+      {items.length > SHOWN && (
+        <Button look="bare" label={all ? 'Show fewer' : `Show all ${items.length}`} onPress={() => setAll(!all)} />
+      )}
     </View>
   );
 }
@@ -46,12 +48,18 @@ function Row({ item, first }: { item: Item; first: boolean }) {
         <View style={layout.grow}>
           <Text style={text.strong}>
             {item.what}
-            {item.since ? <Text style={text.faint}>{'  '}for {span(secondsSince(item.since, now))}</Text> : null}
+            {item.since ? (
+              <Text style={text.faint}>
+                {'  '}for {span(secondsSince(item.since, now))}
+              </Text>
+            ) : null}
           </Text>
           <Text style={text.soft}>{item.why}</Text>
         </View>
       </View>
-      <FixButton fix={item.fix} />
+      <View style={{ alignSelf: phone ? 'flex-start' : 'center', paddingLeft: phone ? 30 : 0 }}>
+        <FixButton fix={item.fix} first={first} />
+      </View>
     </View>
   );
 }
@@ -66,12 +74,13 @@ const CHANGES: Record<Fix['do'], string | null> = {
   look: null,
 };
 
-/** Whoever may not change it gets the way to look at it instead. */
-function FixButton({ fix }: { fix: Fix }) {
+/** Gold for the worst only: it is the thing to press first. Whoever may not change it is told who can. */
+function FixButton({ fix, first }: { fix: Fix; first: boolean }) {
   const who = useWho();
   const plural = CHANGES[fix.do];
-  if (plural && !mayChange(who, plural)) return <Text style={text.faint}>an {plural === 'workers' ? 'admin' : 'editor'} can fix this</Text>;
-  return <Button label={fix.label} look="primary" onPress={() => void run(fix)} />;
+  if (plural && !mayChange(who, plural))
+    return <Text style={text.faint}>an {plural === 'workers' ? 'admin' : 'editor'} can fix this</Text>;
+  return <Button label={fix.label} look={first ? 'primary' : 'golden'} onPress={() => void run(fix)} />;
 }
 
 function run(fix: Fix): unknown {

@@ -5,7 +5,7 @@ import { button } from '../styles/button';
 import { color } from '../styles/tokens';
 import { Icon, type IconName } from './Icon';
 
-export type Look = 'primary' | 'quiet' | 'danger' | 'bare';
+export type Look = 'primary' | 'golden' | 'quiet' | 'danger' | 'bare';
 
 interface Props {
   label: string;
@@ -18,10 +18,28 @@ interface Props {
   id?: string;
 }
 
-const HOVER = { primary: button.primaryHover, quiet: button.quietHover, danger: button.dangerHover, bare: button.bareHover };
-const BASE = { primary: button.primary, quiet: null, danger: button.danger, bare: button.bare };
-const LABEL = { primary: button.primaryLabel, quiet: null, danger: button.dangerLabel, bare: null };
-const TINT = { primary: color.inverse, quiet: color.text, danger: color.bad, bare: color.soft };
+const HOVER = {
+  primary: button.primaryHover,
+  golden: button.goldenHover,
+  quiet: button.quietHover,
+  danger: button.dangerHover,
+  bare: button.bareHover,
+};
+const BASE = { primary: button.primary, golden: button.golden, quiet: null, danger: button.danger, bare: button.bare };
+const LABEL = {
+  primary: button.primaryLabel,
+  golden: button.goldenLabel,
+  quiet: null,
+  danger: button.dangerLabel,
+  bare: null,
+};
+const TINT = {
+  primary: color.inverse,
+  golden: color.goldBright,
+  quiet: color.text,
+  danger: color.bad,
+  bare: color.soft,
+};
 
 export function Button({ label, onPress, look = 'quiet', icon, disabled = false, small = false, id }: Props) {
   const { phone } = useLayout();

@@ -21,7 +21,15 @@ export function CopyAs({ copies, resources }: { copies: Copies; resources?: read
   );
 }
 
-function Sheet({ copies, resources, onClose }: { copies: Copies; resources?: readonly Resource[]; onClose: () => void }) {
+function Sheet({
+  copies,
+  resources,
+  onClose,
+}: {
+  copies: Copies;
+  resources?: readonly Resource[];
+  onClose: () => void;
+}) {
   const yaml = async () => {
     const { toYaml } = await import('../utils/yaml');
     await taken((resources ?? []).map(toYaml).join('---\n'), 'YAML');
@@ -31,14 +39,19 @@ function Sheet({ copies, resources, onClose }: { copies: Copies; resources?: rea
       <Snippet name="kubectl" code={copies.kubectl} />
       <Snippet name="curl" code={copies.curl} />
       <Text style={text.faint}>$TOKEN: aerekos login, then aerekos kubeconfig. ca.crt: /auth/ca.pem.</Text>
-      {resources && resources.length > 0 && <Button label={`Copy as YAML (${resources.length})`} icon="copy" onPress={() => void yaml()} />}
+      {resources && resources.length > 0 && (
+        <Button label={`Copy as YAML (${resources.length})`} icon="copy" onPress={() => void yaml()} />
+      )}
     </Dialog>
   );
 }
 
 async function taken(code: string, name: string): Promise<void> {
   const worked = await copy(code);
-  say(worked ? 'well' : 'bad', worked ? `Copied as ${name}` : 'The browser did not allow copying; select the text instead');
+  say(
+    worked ? 'well' : 'bad',
+    worked ? `Copied as ${name}` : 'The browser did not allow copying; select the text instead',
+  );
 }
 
 /** A line of code with a button that copies it. */

@@ -55,7 +55,11 @@ export function DataTable<T>({ label, columns, rows, keyOf }: Props<T>) {
   );
 }
 
-function inOrder<T>(rows: readonly T[], columns: readonly Column<T>[], sort: { name: string; down: boolean } | null): readonly T[] {
+function inOrder<T>(
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  sort: { name: string; down: boolean } | null,
+): readonly T[] {
   const by = columns.find((column) => column.name === sort?.name)?.by;
   if (!by || !sort) return rows;
   const sign = sort.down ? -1 : 1;
@@ -78,7 +82,11 @@ function Head<T>({ column, sort, onSort }: HeadProps<T>) {
   return (
     <View role="columnheader" aria-sort={order} style={[table.cell, shape(column), column.end && table.end]}>
       {column.by ? (
-        <Pressable role="button" style={table.sort} onPress={() => onSort(mine && sort.down ? null : { name: column.name, down: mine })}>
+        <Pressable
+          role="button"
+          style={table.sort}
+          onPress={() => onSort(mine && sort.down ? null : { name: column.name, down: mine })}
+        >
           <Text style={[text.label, mine && { color: color.goldBright }]}>{column.name}</Text>
           {mine && <Icon name={sort.down ? 'down' : 'up'} size={10} tint={color.goldBright} />}
         </Pressable>
@@ -92,7 +100,12 @@ function Head<T>({ column, sort, onSort }: HeadProps<T>) {
 function Row<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
   const [hovered, setHovered] = useState(false);
   return (
-    <View role="row" style={[table.row, hovered && table.rowHover]} onMouseEnter={() => setHovered(true)} onMouseLeave={() => setHovered(false)}>
+    <View
+      role="row"
+      style={[table.row, hovered && table.rowHover]}
+      onMouseEnter={() => setHovered(true)}
+      onMouseLeave={() => setHovered(false)}
+    >
       {columns.map((column) => (
         <View key={column.name} role="cell" style={[table.cell, shape(column), column.end && table.end]}>
           {column.cell(row)}
@@ -107,7 +120,11 @@ function Card<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
   return (
     <View role="listitem" style={table.card}>
       <View style={table.cardHead}>
-        <View style={{ flexShrink: 1, minWidth: 0 }}>{at('name').map((column) => <View key={column.name}>{column.cell(row)}</View>)}</View>
+        <View style={{ flexShrink: 1, minWidth: 0 }}>
+          {at('name').map((column) => (
+            <View key={column.name}>{column.cell(row)}</View>
+          ))}
+        </View>
         {at('beside').map((column) => (
           <View key={column.name}>{column.cell(row)}</View>
         ))}
@@ -115,7 +132,9 @@ function Card<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
       {at('line').map((column) => (
         <View key={column.name} style={table.cardLine}>
           {column.name ? <Text style={text.faint}>{column.name}</Text> : null}
-          <View style={[{ flexShrink: 1, minWidth: 0 }, !column.name && { flex: 1 }]}>{column.cell(row)}</View>
+          <View style={[{ flexShrink: 1, minWidth: 0 }, !column.name && { marginLeft: 'auto' }]}>
+            {column.cell(row)}
+          </View>
         </View>
       ))}
     </View>

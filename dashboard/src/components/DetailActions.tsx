@@ -13,7 +13,7 @@ import { Stepper } from './Stepper';
 export function DetailActions({ kind, resource }: { kind: Kind; resource: Resource }) {
   const who = useWho();
   const [asking, setAsking] = useState(false);
-  if (!mayChange(who, kind.plural)) return null;
+  if (!mayChange(who, kind.plural) || !(kind.verbs ?? ['delete']).includes('delete')) return null;
   const name = resource.metadata.name;
   return (
     <>
@@ -53,18 +53,33 @@ function ServiceActions({ service }: { service: Service }) {
     <>
       {enabled && <Stepper service={service} />}
       {enabled && <Button label="Restart" onPress={() => void restart(service)} />}
-      <Button label={enabled ? 'Disable' : 'Enable'} look={enabled ? 'quiet' : 'primary'} onPress={() => void setEnabled(service, !enabled)} />
+      <Button
+        label={enabled ? 'Disable' : 'Enable'}
+        look={enabled ? 'quiet' : 'primary'}
+        onPress={() => void setEnabled(service, !enabled)}
+      />
     </>
   );
 }
 
 function WorkerActions({ worker }: { worker: Worker }) {
   const cordoned = worker.spec?.unschedulable ?? false;
-  return <Button label={cordoned ? 'Uncordon' : 'Cordon'} look={cordoned ? 'primary' : 'quiet'} onPress={() => void setCordoned(worker, !cordoned)} />;
+  return (
+    <Button
+      label={cordoned ? 'Uncordon' : 'Cordon'}
+      look={cordoned ? 'primary' : 'quiet'}
+      onPress={() => void setCordoned(worker, !cordoned)}
+    />
+  );
 }
 
 function KeyActions({ kind, key_ }: { kind: Kind; key_: Resource }) {
   const enabled = key_.spec?.enabled ?? true;
   const told = `${key_.metadata.name} is ${enabled ? 'disabled' : 'enabled'}`;
-  return <Button label={enabled ? 'Disable' : 'Enable'} onPress={() => void setSpec(kind, key_, { enabled: !enabled }, told)} />;
+  return (
+    <Button
+      label={enabled ? 'Disable' : 'Enable'}
+      onPress={() => void setSpec(kind, key_, { enabled: !enabled }, told)}
+    />
+  );
 }

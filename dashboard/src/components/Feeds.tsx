@@ -15,11 +15,16 @@ import { TextLink } from './TextLink';
 /** What the cloud told, newest first. */
 export function EventFeed({ events, most }: { events: readonly Event[]; most: number }) {
   const shown = [...events].sort((a, b) => (momentOf(a) < momentOf(b) ? 1 : -1)).slice(0, most);
-  if (shown.length === 0) return <Empty title="Nothing happened in the last hour" next="Events appear here by themselves." />;
+  if (shown.length === 0)
+    return <Empty title="Nothing happened in the last hour" next="Events appear here by themselves." />;
   return (
     <View role="list">
       {shown.map((event, index) => (
-        <View key={event.metadata.uid ?? event.metadata.name} role="listitem" style={[home.feedRow, index === 0 && home.itemFirst]}>
+        <View
+          key={event.metadata.uid ?? event.metadata.name}
+          role="listitem"
+          style={[home.feedRow, index === 0 && home.itemFirst]}
+        >
           <Text style={home.feedTime}>{clockTime(momentOf(event))}</Text>
           <View style={home.feedMark}>
             <Sign health={event.type === 'Warning' ? 'warn' : 'well'} size={12} />
@@ -44,7 +49,8 @@ function momentOf(event: Event): string {
 /** What people and services wished differently, newest first, from the store's own history. */
 export function ChangeFeed({ steps, most }: { steps: readonly Step[]; most: number }) {
   const now = useNow(5000);
-  if (steps.length === 0) return <Empty title="No change in the kept history" next="What is created, changed or deleted appears here." />;
+  if (steps.length === 0)
+    return <Empty title="No change in the kept history" next="What is created, changed or deleted appears here." />;
   return (
     <View role="list">
       {steps.slice(0, most).map((step, index) => (

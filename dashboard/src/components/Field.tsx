@@ -21,7 +21,19 @@ interface Props {
 }
 
 /** A labelled input with its hint and its fault. */
-export function Field({ label, value, onChange, secret, error, hint, autoComplete = 'off', autoFocus, onSubmit, numeric, id }: Props) {
+export function Field({
+  label,
+  value,
+  onChange,
+  secret,
+  error,
+  hint,
+  autoComplete = 'off',
+  autoFocus,
+  onSubmit,
+  numeric,
+  id,
+}: Props) {
   const { phone } = useLayout();
   const name = useId();
   return (
@@ -88,7 +100,7 @@ export function Search({ value, onChange, what }: { value: string; onChange: (va
     <TextInput
       testID="search"
       aria-label={`Find ${what}`}
-      placeholder={`Find ${what}   /`}
+      placeholder={phone ? `Find ${what}` : `Find ${what}   /`}
       placeholderTextColor={color.faint}
       value={value}
       onChangeText={onChange}

@@ -23,12 +23,17 @@ export function History({ kind, resource, may }: { kind: Kind; resource: Resourc
   const now = useNow(5000);
   return (
     <Panel title="History" note="as far back as the store keeps it">
-      {steps.length === 0 && <Empty title="No change in the kept history" next="Changes of what is wanted appear here." />}
+      {steps.length === 0 && (
+        <Empty title="No change in the kept history" next="Changes of what is wanted appear here." />
+      )}
       {steps.map((step, index) => (
         <View key={step.id} style={[home.item, index === 0 && home.itemFirst, { alignItems: 'flex-start' }]}>
           <View style={layout.grow}>
             <Text style={text.strong}>
-              {step.verb} <Text style={text.faint}>{ago(step.at, now)} · version {step.revision}</Text>
+              {step.verb}{' '}
+              <Text style={text.faint}>
+                {ago(step.at, now)} · version {step.revision}
+              </Text>
             </Text>
             {step.what.map((each) => (
               <Text key={each} style={[text.mono, { overflowWrap: 'anywhere' }]}>
@@ -45,7 +50,9 @@ export function History({ kind, resource, may }: { kind: Kind; resource: Resourc
           what={`What is wanted of ${name} becomes what it was at version ${back.revision}.`}
           action="Go back"
           onClose={() => setBack(null)}
-          onYes={() => void setSpec(kind, resource, restored(resource.spec, back.resource.spec), `${name} is as it was`)}
+          onYes={() =>
+            void setSpec(kind, resource, restored(resource.spec, back.resource.spec), `${name} is as it was`)
+          }
         />
       )}
     </Panel>

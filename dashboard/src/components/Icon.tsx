@@ -9,7 +9,8 @@ const PATHS = {
   buckets: 'M2.5 4h11l-1.3 9.500H3.800zM2.5 4c0-2.5 11-2.5 11 0',
   kinds: 'M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z',
   users: 'M8 8a2.8 2.8 0 1 0 0-5.600A2.8 2.8 0 0 0 8 8zM2.5 14c.5-3 2.6-4.3 5.5-4.300s5 1.3 5.5 4.3',
-  settings: 'M8 5.500a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM8 1v2M8 13v2M1 8h2M13 8h2M3 3l1.5 1.500M11.5 11.5 13 13M13 3l-1.5 1.500M4.5 11.5 3 13',
+  settings:
+    'M8 5.500a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM8 1v2M8 13v2M1 8h2M13 8h2M3 3l1.5 1.500M11.5 11.5 13 13M13 3l-1.5 1.500M4.5 11.5 3 13',
   more: 'M3 8h.01M8 8h.01M13 8h.01',
   search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.6 10.6 14 14',
   copy: 'M5.5 5.500h8v8h-8zM3.5 10.500h-1v-8h8v1',
@@ -28,7 +29,13 @@ export type IconName = keyof typeof PATHS;
 
 /** Decoration: whatever it stands beside says the same in words. */
 export function Icon({ name, tint = color.soft, size = 16 }: { name: IconName; tint?: string; size?: number }) {
-  const stroke = { fill: 'none', stroke: tint, strokeWidth: name === 'more' ? 2.4 : 1.25, strokeLinecap: 'round', strokeLinejoin: 'round' } as const;
+  const stroke = {
+    fill: 'none',
+    stroke: tint,
+    strokeWidth: name === 'more' ? 2.4 : 1.25,
+    strokeLinecap: 'round',
+    strokeLinejoin: 'round',
+  } as const;
   return (
     <svg width={size} height={size} viewBox="0 0 16 16" aria-hidden="true" style={{ flexShrink: 0 }}>
       <path d={PATHS[name]} {...stroke} />

@@ -36,11 +36,15 @@ export function JoinDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Join a machine" onClose={onClose}>
       {line ? (
         <>
-          <Text style={text.body}>Run this on the machine that joins. It appears among the workers within seconds. The line is shown this once.</Text>
+          <Text style={text.body}>
+            Run this on the machine that joins. It appears among the workers within seconds. The line is shown this
+            once.
+          </Text>
           <Snippet name="Line" code={line} />
           {local && (
             <Text style={[text.small, { color: color.warn }]}>
-              You reached the cloud at {window.location.hostname}. From another machine, replace that by this machine’s address, and let it listen there: AEREKOS_HOST=0.0.0.0 aerekos up
+              You reached the cloud at {window.location.hostname}. From another machine, replace that by this machine’s
+              address, and let it listen there: AEREKOS_HOST=0.0.0.0 aerekos up
             </Text>
           )}
         </>
@@ -50,7 +54,14 @@ export function JoinDialog({ onClose }: { onClose: () => void }) {
             <Text style={text.label}>Good for</Text>
             <Choice label="Good for" options={HOURS} chosen={hours} onChoose={setHours} />
           </View>
-          <Field label="Machines" value={uses} onChange={setUses} numeric hint="How many machines may join with it; 0: any number." error={/^\d+$/.test(uses) ? error : 'A whole number, please.'} />
+          <Field
+            label="Machines"
+            value={uses}
+            onChange={setUses}
+            numeric
+            hint="How many machines may join with it; 0: any number."
+            error={/^\d+$/.test(uses) ? error : 'A whole number, please.'}
+          />
           <Button label="Make the line" look="primary" disabled={!/^\d+$/.test(uses)} onPress={() => void make()} />
         </>
       )}

@@ -33,17 +33,28 @@ interface Props {
 /** The screen of any kind: find, look, make. */
 export function KindScreen({ kind, title, about, next, extra = [], onNew, above }: Props) {
   const { items, state, error } = useResources(kind);
-  const may = mayChange(useWho(), kind.plural) && kind.plural !== 'events';
+  const may =
+    mayChange(useWho(), kind.plural) && kind.plural !== 'events' && (kind.verbs ?? ['create']).includes('create');
   const [wanted, setWanted] = useState('');
   const [making, setMaking] = useState(false);
   if (state === 'loading') return <Loading what={kind.plural} />;
   if (state === 'refused') return <Failed error={error} />;
-  const shown = items.filter((each) => JSON.stringify([each.metadata.name, each.metadata.labels, each.spec]).toLowerCase().includes(wanted.toLowerCase()));
+  const shown = items.filter((each) =>
+    JSON.stringify([each.metadata.name, each.metadata.labels, each.spec]).toLowerCase().includes(wanted.toLowerCase()),
+  );
   return (
     <>
       <ScreenHead title={title} about={about}>
         <CopyAs copies={asList(kind)} resources={items} />
-        {may && <Button label={`New ${kind.kind.toLowerCase()}`} icon="plus" look="primary" onPress={onNew ?? (() => setMaking(true))} id="new" />}
+        {may && (
+          <Button
+            label={`New ${kind.kind.toLowerCase()}`}
+            icon="plus"
+            look="primary"
+            onPress={onNew ?? (() => setMaking(true))}
+            id="new"
+          />
+        )}
       </ScreenHead>
       {above}
       <View style={layout.row}>
@@ -53,8 +64,17 @@ export function KindScreen({ kind, title, about, next, extra = [], onNew, above 
         {shown.length ? (
           <KindTable kind={kind} rows={shown} extra={may ? extra : []} />
         ) : (
-          <Empty title={items.length ? `None of the ${items.length} matches` : `There is no ${kind.kind.toLowerCase()} yet`} next={items.length ? 'Search for something else.' : next}>
-            {may && !items.length && <Button label={`New ${kind.kind.toLowerCase()}`} look="primary" onPress={onNew ?? (() => setMaking(true))} />}
+          <Empty
+            title={items.length ? `None of the ${items.length} matches` : `There is no ${kind.kind.toLowerCase()} yet`}
+            next={items.length ? 'Search for something else.' : next}
+          >
+            {may && !items.length && (
+              <Button
+                label={`New ${kind.kind.toLowerCase()}`}
+                look="primary"
+                onPress={onNew ?? (() => setMaking(true))}
+              />
+            )}
           </Empty>
         )}
       </Panel>

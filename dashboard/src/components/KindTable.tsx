@@ -15,7 +15,15 @@ import { TextLink } from './TextLink';
 const NAMES = new Set(['Name']);
 
 /** Any kind as a table: the server's columns, the live rows. */
-export function KindTable({ kind, rows, extra = [] }: { kind: Kind; rows: readonly Resource[]; extra?: readonly Column<Resource>[] }) {
+export function KindTable({
+  kind,
+  rows,
+  extra = [],
+}: {
+  kind: Kind;
+  rows: readonly Resource[];
+  extra?: readonly Column<Resource>[];
+}) {
   const table = useTable(kind);
   const columns = useMemo(() => columnsOf(kind, table), [kind, table]);
   return <DataTable label={kind.plural} columns={[...columns, ...extra]} rows={rows} keyOf={keyOf} />;
@@ -28,15 +36,38 @@ function columnsOf(kind: Kind, table: Table | null): Column<Resource>[] {
     .filter(({ definition }) => definition.priority === 0 && !NAMES.has(definition.name) && definition.name !== 'Age');
   const at = (resource: Resource, index: number) => cellText(cells.get(keyOf(resource))?.[index]);
   return [
-    { name: 'Name', width: 1.4, phone: 'name', by: (each) => each.metadata.name, cell: (each) => <TextLink to={pageOf(kind, each)}>{each.metadata.name}</TextLink> },
-    ...(kind.namespaced ? [{ name: 'Namespace', width: 0.8, phone: 'none' as const, by: (each: Resource) => each.metadata.namespace ?? '', cell: (each: Resource) => <Text style={text.faint}>{each.metadata.namespace}</Text> }] : []),
+    {
+      name: 'Name',
+      width: 1.4,
+      phone: 'name',
+      by: (each) => each.metadata.name,
+      cell: (each) => <TextLink to={pageOf(kind, each)}>{each.metadata.name}</TextLink>,
+    },
+    ...(kind.namespaced
+      ? [
+          {
+            name: 'Namespace',
+            width: 0.8,
+            phone: 'none' as const,
+            by: (each: Resource) => each.metadata.namespace ?? '',
+            cell: (each: Resource) => <Text style={text.faint}>{each.metadata.namespace}</Text>,
+          },
+        ]
+      : []),
     ...shown.map(({ definition, index }) => ({
       name: definition.name,
       width: definition.name === 'Message' ? 2.2 : 1,
       by: (each: Resource) => at(each, index),
       cell: (each: Resource) => <Cell value={at(each, index)} />,
     })),
-    { name: 'Age', width: 60, fixed: true, phone: 'none', by: (each) => each.metadata.creationTimestamp ?? '', cell: (each) => <Age of={each.metadata.creationTimestamp} /> },
+    {
+      name: 'Age',
+      width: 60,
+      fixed: true,
+      phone: 'none',
+      by: (each) => each.metadata.creationTimestamp ?? '',
+      cell: (each) => <Age of={each.metadata.creationTimestamp} />,
+    },
   ];
 }
 
@@ -50,4 +81,3 @@ function Cell({ value }: { value: string }) {
     </Text>
   );
 }
-

@@ -20,7 +20,15 @@ const LEVELS = [
 ] as const;
 
 /** The log of a service as it is written, with search. It follows the end until somebody scrolls up. */
-export function LogView({ namespace, service, instances }: { namespace: string; service: string; instances: readonly string[] }) {
+export function LogView({
+  namespace,
+  service,
+  instances,
+}: {
+  namespace: string;
+  service: string;
+  instances: readonly string[];
+}) {
   const [instance, setInstance] = useState('');
   const { lines, state, error } = useLogs(namespace, service, instance);
   const [wanted, setWanted] = useState('');
@@ -34,7 +42,10 @@ export function LogView({ namespace, service, instances }: { namespace: string; 
           <Search value={wanted} onChange={setWanted} what="in the log" />
           <Choice label="Level" options={LEVELS} chosen={level} onChoose={setLevel} />
         </View>
-        <StatusMark health={state === 'live' ? 'well' : state === 'refused' ? 'bad' : 'busy'} word={state === 'live' ? 'Following' : state === 'refused' ? 'Refused' : 'Connecting'} />
+        <StatusMark
+          health={state === 'live' ? 'well' : state === 'refused' ? 'bad' : 'busy'}
+          word={state === 'live' ? 'Following' : state === 'refused' ? 'Refused' : 'Connecting'}
+        />
       </View>
       {instances.length > 1 && <Choice label="Copy" options={choices} chosen={instance} onChoose={setInstance} />}
       <Lines lines={shown.slice(-DRAWN)} wanted={wanted} empty={error ?? emptyWords(lines.length, wanted)} />
@@ -52,7 +63,10 @@ function emptyWords(lines: number, wanted: string): string {
 
 function matching(lines: readonly LogLine[], wanted: string, level: string): readonly LogLine[] {
   const low = wanted.toLowerCase();
-  return lines.filter((line) => (level === 'all' || line.level === 'error' || line.level === level) && line.raw.toLowerCase().includes(low));
+  return lines.filter(
+    (line) =>
+      (level === 'all' || line.level === 'error' || line.level === level) && line.raw.toLowerCase().includes(low),
+  );
 }
 
 function Lines({ lines, wanted, empty }: { lines: readonly LogLine[]; wanted: string; empty: string }) {
@@ -71,7 +85,14 @@ function Lines({ lines, wanted, empty }: { lines: readonly LogLine[]; wanted: st
   }, [lines, following]);
   return (
     <View>
-      <View ref={frame} role="log" tabIndex={0} aria-label="Log" testID="log" style={[detail.log, phone && detail.logPhone, { overflowY: 'auto', display: 'block' }]}>
+      <View
+        ref={frame}
+        role="log"
+        tabIndex={0}
+        aria-label="Log"
+        testID="log"
+        style={[detail.log, phone && detail.logPhone, { overflowY: 'auto', display: 'block' }]}
+      >
         {lines.length === 0 && <Text style={[text.soft, { padding: 16 }]}>{empty}</Text>}
         {lines.map((line) => (
           <Line key={line.number} line={line} wanted={wanted} phone={phone} />

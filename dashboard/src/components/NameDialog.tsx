@@ -29,7 +29,12 @@ export function NameDialog({ kind, title, about, more, onClose }: Props) {
       setError('Small letters, digits and dashes; it begins and ends with a letter or digit.');
       return;
     }
-    const resource: Resource = { apiVersion: apiVersion(kind), kind: kind.kind, metadata: { name, namespace: 'default' }, spec: more?.spec(value) ?? {} };
+    const resource: Resource = {
+      apiVersion: apiVersion(kind),
+      kind: kind.kind,
+      metadata: { name, namespace: 'default' },
+      spec: more?.spec(value) ?? {},
+    };
     try {
       await create(kind, resource, `${name} is made`);
       onClose();
@@ -41,8 +46,18 @@ export function NameDialog({ kind, title, about, more, onClose }: Props) {
   return (
     <Dialog title={title} onClose={onClose}>
       <Text style={text.soft}>{about}</Text>
-      <Field label="Name" value={name} onChange={setName} error={error} autoFocus onSubmit={() => void make()} id="new-name" />
-      {more && <Field label={more.label} value={value} onChange={setValue} hint={more.hint} onSubmit={() => void make()} />}
+      <Field
+        label="Name"
+        value={name}
+        onChange={setName}
+        error={error}
+        autoFocus
+        onSubmit={() => void make()}
+        id="new-name"
+      />
+      {more && (
+        <Field label={more.label} value={value} onChange={setValue} hint={more.hint} onSubmit={() => void make()} />
+      )}
       <Button label="Create" look="primary" onPress={() => void make()} id="create" />
     </Dialog>
   );

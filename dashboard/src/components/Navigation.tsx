@@ -76,10 +76,19 @@ export function Tabs({ places, path, onMore }: { places: readonly Place[]; path:
   return (
     <View role="navigation" aria-label="Main" style={shell.tabs}>
       {places.map((place) => (
-        <Link key={place.to} to={place.to} here={isHere(path, place.to)} style={[shell.tab, isHere(path, place.to) && shell.tabHere]}>
+        <Link
+          key={place.to}
+          to={place.to}
+          here={isHere(path, place.to)}
+          style={[shell.tab, isHere(path, place.to) && shell.tabHere]}
+        >
           <View>
             <Icon name={place.icon} size={19} tint={isHere(path, place.to) ? color.goldBright : color.soft} />
-            {place.badge && <View style={{ position: 'absolute', top: -6, right: -18 }}><Badge {...place.badge} /></View>}
+            {place.badge && (
+              <View style={{ position: 'absolute', top: -6, right: -18 }}>
+                <Badge {...place.badge} />
+              </View>
+            )}
           </View>
           <Text style={[shell.tabText, isHere(path, place.to) && { color: color.goldBright }]}>{place.name}</Text>
         </Link>

@@ -19,7 +19,16 @@ export function NewDialog({ kind, begin, onClose }: { kind: Kind; begin?: object
   return (
     <Dialog title={`New ${kind.kind}`} shape="wide" onClose={onClose}>
       <Suspense fallback={<Loading what="the editor" />}>
-        {fields && <YamlEditor kind={kind} resource={{ ...skeleton(kind, fields), ...(begin ? { spec: begin } : {}) } as Resource} isNew mayWrite fields={fields} onDone={done} />}
+        {fields && (
+          <YamlEditor
+            kind={kind}
+            resource={{ ...skeleton(kind, fields), ...(begin ? { spec: begin } : {}) } as Resource}
+            isNew
+            mayWrite
+            fields={fields}
+            onDone={done}
+          />
+        )}
       </Suspense>
     </Dialog>
   );

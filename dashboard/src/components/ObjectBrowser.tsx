@@ -32,7 +32,15 @@ export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean })
     async (after: string | null = null) => {
       try {
         const found = await list(bucket, prefix, after);
-        setPage((before) => (after ? { ...found, objects: [...before.objects, ...found.objects], folders: [...before.folders, ...found.folders] } : found));
+        setPage((before) =>
+          after
+            ? {
+                ...found,
+                objects: [...before.objects, ...found.objects],
+                folders: [...before.folders, ...found.folders],
+              }
+            : found,
+        );
         setState('there');
       } catch (error) {
         setState(error);
@@ -69,14 +77,27 @@ export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean })
             <Button label="Try again" look="primary" onPress={() => void read()} />
           </Failed>
         )}
-        {state === 'there' && rows.length === 0 && <Empty title="Nothing is here" next={`Drop a file above, or: aws s3 cp FILE s3://${bucket}/${prefix}`} />}
+        {state === 'there' && rows.length === 0 && (
+          <Empty title="Nothing is here" next={`Drop a file above, or: aws s3 cp FILE s3://${bucket}/${prefix}`} />
+        )}
         {state === 'there' && rows.length > 0 && (
-          <DataTable label="Objects" columns={columns(bucket, prefix, may, setPrefix, setDoomed)} rows={rows} keyOf={(row) => ('folder' in row ? row.folder : row.object.key)} />
+          <DataTable
+            label="Objects"
+            columns={columns(bucket, prefix, may, setPrefix, setDoomed)}
+            rows={rows}
+            keyOf={(row) => ('folder' in row ? row.folder : row.object.key)}
+          />
         )}
       </Panel>
       {page.next && <Button label="More" onPress={() => void read(page.next)} />}
       {doomed && (
-        <Confirm title="Delete object" what={`${doomed} will be deleted for good.`} action="Delete it" onClose={() => setDoomed(null)} onYes={() => void remove(doomed)} />
+        <Confirm
+          title="Delete object"
+          what={`${doomed} will be deleted for good.`}
+          action="Delete it"
+          onClose={() => setDoomed(null)}
+          onYes={() => void remove(doomed)}
+        />
       )}
     </View>
   );
@@ -88,14 +109,28 @@ function Crumbs({ bucket, prefix, onGo }: { bucket: string; prefix: string; onGo
     <View style={layout.wrap}>
       <Button label={bucket} icon="buckets" look="bare" onPress={() => onGo('')} />
       {parts.map((part, index) => (
-        <Button key={index} label={`/ ${part}`} look="bare" onPress={() => onGo(`${parts.slice(0, index + 1).join('/')}/`)} />
+        <Button
+          key={index}
+          label={`/ ${part}`}
+          look="bare"
+          onPress={() => onGo(`${parts.slice(0, index + 1).join('/')}/`)}
+        />
       ))}
     </View>
   );
 }
 
-function columns(bucket: string, prefix: string, may: boolean, onFolder: (to: string) => void, onDelete: (key: string) => void): Column<Row>[] {
-  const get = (key: string) => download(bucket, key).catch((error: unknown) => say('bad', `Not downloaded: ${inWords(error).what}`, inWords(error).next));
+function columns(
+  bucket: string,
+  prefix: string,
+  may: boolean,
+  onFolder: (to: string) => void,
+  onDelete: (key: string) => void,
+): Column<Row>[] {
+  const get = (key: string) =>
+    download(bucket, key).catch((error: unknown) =>
+      say('bad', `Not downloaded: ${inWords(error).what}`, inWords(error).next),
+    );
   return [
     {
       name: 'Name',
@@ -103,7 +138,14 @@ function columns(bucket: string, prefix: string, may: boolean, onFolder: (to: st
       phone: 'name',
       cell: (row) =>
         'folder' in row ? (
-          <Button label={row.folder.slice(prefix.length)} icon="folder" look="bare" onPress={() => onFolder(row.folder)} />
+          <View style={[layout.row, { marginLeft: -9 }]}>
+            <Button
+              label={row.folder.slice(prefix.length)}
+              icon="folder"
+              look="bare"
+              onPress={() => onFolder(row.folder)}
+            />
+          </View>
         ) : (
           <View style={layout.row}>
             <Icon name="file" />
@@ -113,8 +155,17 @@ function columns(bucket: string, prefix: string, may: boolean, onFolder: (to: st
           </View>
         ),
     },
-    { name: 'Size', width: 1, phone: 'beside', cell: (row) => <Text style={text.small}>{'folder' in row ? '' : bytes(row.object.size)}</Text> },
-    { name: 'Changed', width: 1, cell: (row) => ('folder' in row ? <Text /> : <Age of={row.object.modified} suffix=" ago" />) },
+    {
+      name: 'Size',
+      width: 1,
+      phone: 'beside',
+      cell: (row) => <Text style={text.small}>{'folder' in row ? '' : bytes(row.object.size)}</Text>,
+    },
+    {
+      name: 'Changed',
+      width: 1,
+      cell: (row) => ('folder' in row ? <Text /> : <Age of={row.object.modified} suffix=" ago" />),
+    },
     {
       name: '',
       width: 190,
@@ -124,7 +175,15 @@ function columns(bucket: string, prefix: string, may: boolean, onFolder: (to: st
         'folder' in row ? null : (
           <View style={layout.row}>
             <Button label="Download" onPress={() => void get(row.object.key)} />
-            {may && <Button label={`Delete ${row.object.key}`} icon="trash" small look="danger" onPress={() => onDelete(row.object.key)} />}
+            {may && (
+              <Button
+                label={`Delete ${row.object.key}`}
+                icon="trash"
+                small
+                look="danger"
+                onPress={() => onDelete(row.object.key)}
+              />
+            )}
           </View>
         ),
     },
@@ -141,7 +200,8 @@ function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; on
   const [going, setGoing] = useState<readonly Going[]>([]);
   const send = async (files: readonly File[]) => {
     for (const file of files) {
-      const told = (share: number) => setGoing((before) => [...before.filter((each) => each.name !== file.name), { name: file.name, share }]);
+      const told = (share: number) =>
+        setGoing((before) => [...before.filter((each) => each.name !== file.name), { name: file.name, share }]);
       told(0);
       try {
         await upload(bucket, prefix + file.name, file, told);
@@ -166,9 +226,22 @@ function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; on
           <Text style={text.soft}>Drop files here, or</Text>
           <Button label="Choose files" icon="plus" look="primary" onPress={() => input.current?.click()} />
         </View>
-        <input ref={input} type="file" multiple hidden aria-label="Files to upload" onChange={(event) => void send([...(event.target.files ?? [])])} />
+        <input
+          ref={input}
+          type="file"
+          multiple
+          hidden
+          aria-label="Files to upload"
+          onChange={(event) => void send([...(event.target.files ?? [])])}
+        />
         {going.map((each) => (
-          <View key={each.name} style={[status.meterRow, { width: '100%', maxWidth: 520 }]} role="progressbar" aria-label={each.name} aria-valuenow={Math.round(each.share * 100)}>
+          <View
+            key={each.name}
+            style={[status.meterRow, { width: '100%', maxWidth: 520 }]}
+            role="progressbar"
+            aria-label={each.name}
+            aria-valuenow={Math.round(each.share * 100)}
+          >
             <Text style={[text.small, { width: 180 }]} numberOfLines={1}>
               {each.name}
             </Text>

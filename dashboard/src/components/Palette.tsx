@@ -54,16 +54,34 @@ export function Palette({ commands, onClose }: { commands: readonly Command[]; o
       <ScrollView style={{ maxHeight: 420 }}>
         <View id="palette-list" role="listbox" aria-label="Commands">
           {found.map((command, index) => (
-            <Entry key={command.id} index={index} command={command} chosen={index === chosen} onRun={() => run(command)} />
+            <Entry
+              key={command.id}
+              index={index}
+              command={command}
+              chosen={index === chosen}
+              onRun={() => run(command)}
+            />
           ))}
         </View>
-        {found.length === 0 && <Text style={[text.soft, { padding: 18 }]}>Nothing is called that. Try a service, a worker or a verb.</Text>}
+        {found.length === 0 && (
+          <Text style={[text.soft, { padding: 18 }]}>Nothing is called that. Try a service, a worker or a verb.</Text>
+        )}
       </ScrollView>
     </Dialog>
   );
 }
 
-function Entry({ index, command, chosen, onRun }: { index: number; command: Command; chosen: boolean; onRun: () => void }) {
+function Entry({
+  index,
+  command,
+  chosen,
+  onRun,
+}: {
+  index: number;
+  command: Command;
+  chosen: boolean;
+  onRun: () => void;
+}) {
   return (
     <Pressable
       role="option"

@@ -14,7 +14,7 @@ export function ScreenHead({ title, about, children }: { title: string; about?: 
         </Text>
         {typeof about === 'string' ? <Text style={text.soft}>{about}</Text> : about}
       </View>
-      <View style={layout.wrap}>{children}</View>
+      <View style={[layout.wrap, layout.fit]}>{children}</View>
     </View>
   );
 }

@@ -24,7 +24,9 @@ export function ServiceOff({ managed, what }: { managed: string; what: string })
   if (state !== 'live' || health === 'well') return null;
   const name = managed.replace(/_/g, '-');
   const off = health === 'idle';
-  const why = off ? `${name} is not enabled.` : (service && conditionOf(service, 'Ready')?.message) || `${name} is not ready.`;
+  const why = off
+    ? `${name} is not enabled.`
+    : (service && conditionOf(service, 'Ready')?.message) || `${name} is not ready.`;
   return (
     <Panel>
       <View style={[layout.between, { flexWrap: 'wrap' }]}>
@@ -34,7 +36,9 @@ export function ServiceOff({ managed, what }: { managed: string; what: string })
             {what}: {why}
           </Text>
         </View>
-        {off && may && offered && <Button label={`Enable ${name}`} look="primary" onPress={() => void enableManaged(managed, service)} />}
+        {off && may && offered && (
+          <Button label={`Enable ${name}`} look="primary" onPress={() => void enableManaged(managed, service)} />
+        )}
       </View>
     </Panel>
   );

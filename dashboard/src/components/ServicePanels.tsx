@@ -30,7 +30,10 @@ export function ServicePanels({ service }: { service: Service }) {
         {instances.length ? (
           <DataTable label="Copies" columns={COLUMNS} rows={instances} keyOf={(each) => each.name} />
         ) : (
-          <Empty title="No copy runs" next={service.spec.enabled === false ? 'Enable it to start one.' : 'The conditions below say why.'} />
+          <Empty
+            title="No copy runs"
+            next={service.spec.enabled === false ? 'Enable it to start one.' : 'The conditions below say why.'}
+          />
         )}
       </Panel>
       {needs.length > 0 && (
@@ -71,7 +74,12 @@ const COLUMNS: Column<Instance>[] = [
     name: 'State',
     width: 1,
     phone: 'beside',
-    cell: (each) => <StatusMark health={each.ready ? 'well' : healthOfWord(each.phase ?? '')} word={each.ready ? 'Ready' : (each.phase ?? 'Pending')} />,
+    cell: (each) => (
+      <StatusMark
+        health={each.ready ? 'well' : healthOfWord(each.phase ?? '')}
+        word={each.ready ? 'Ready' : (each.phase ?? 'Pending')}
+      />
+    ),
   },
   {
     name: 'Worker',

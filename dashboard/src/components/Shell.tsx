@@ -123,7 +123,14 @@ function useCommands() {
   const kinds = useObservable(kindsSeen);
   const who = useWho();
   return useMemo(
-    () => commandsFor({ services, workers, kinds, mayServices: mayChange(who, 'services'), mayWorkers: mayChange(who, 'workers') }),
+    () =>
+      commandsFor({
+        services,
+        workers,
+        kinds,
+        mayServices: mayChange(who, 'services'),
+        mayWorkers: mayChange(who, 'workers'),
+      }),
     [services, workers, kinds, who],
   );
 }

@@ -11,7 +11,13 @@ export function Sign({ health, size = 14 }: { health: Health; size?: number }) {
 }
 
 function shape(health: Health) {
-  const line = { fill: 'none', stroke: color[health], strokeWidth: 1.6, strokeLinecap: 'round', strokeLinejoin: 'round' } as const;
+  const line = {
+    fill: 'none',
+    stroke: color[health],
+    strokeWidth: 1.6,
+    strokeLinecap: 'round',
+    strokeLinejoin: 'round',
+  } as const;
   switch (health) {
     case 'well':
       return (

@@ -1,7 +1,17 @@
 import { color } from '../styles/tokens';
 
 /** The last minute as a thin line. `top` is the whole. */
-export function Spark({ values, top, width = 84, height = 20 }: { values: readonly number[]; top: number; width?: number; height?: number }) {
+export function Spark({
+  values,
+  top,
+  width = 84,
+  height = 20,
+}: {
+  values: readonly number[];
+  top: number;
+  width?: number;
+  height?: number;
+}) {
   if (values.length < 2) return null;
   const step = width / 59;
   const left = width - (values.length - 1) * step;

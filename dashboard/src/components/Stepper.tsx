@@ -12,9 +12,22 @@ export function Stepper({ service }: { service: Service }) {
   const name = service.metadata.name;
   return (
     <View style={detail.stepper} role="group" aria-label={`Copies of ${name}`}>
-      <Button label={`One copy of ${name} fewer`} icon="minus" small look="bare" disabled={wanted === 0} onPress={() => void scale(service, wanted - 1)} />
+      <Button
+        label={`One copy of ${name} fewer`}
+        icon="minus"
+        small
+        look="bare"
+        disabled={wanted === 0}
+        onPress={() => void scale(service, wanted - 1)}
+      />
       <Text style={[text.number, { minWidth: 22, textAlign: 'center' }]}>{wanted}</Text>
-      <Button label={`One copy of ${name} more`} icon="plus" small look="bare" onPress={() => void scale(service, wanted + 1)} />
+      <Button
+        label={`One copy of ${name} more`}
+        icon="plus"
+        small
+        look="bare"
+        onPress={() => void scale(service, wanted + 1)}
+      />
     </View>
   );
 }

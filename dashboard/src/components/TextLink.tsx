@@ -11,7 +11,10 @@ export function TextLink({ to, children, strong = true }: { to: string; children
       {({ hovered }) => (
         <Text
           numberOfLines={1}
-          style={[strong ? text.strong : text.small, hovered && { color: color.goldBright, textDecorationLine: 'underline' }]}
+          style={[
+            strong ? text.strong : text.small,
+            hovered && { color: color.goldBright, textDecorationLine: 'underline' },
+          ]}
         >
           {children}
         </Text>

@@ -7,8 +7,10 @@ import { go, pageOf } from '../utils/routes';
 import { SERVICES, type Service } from '../utils/resources';
 import { GATEWAY, type Edge, type Graph, type Node } from '../utils/topology';
 
-const BOX = { width: 158, height: 34, gapX: 62, gapY: 13 };
+const BOX = { width: 150, height: 32, gapX: 58, gapY: 11 };
 const PAD = 6;
+/** How far it may shrink before it scrolls instead. */
+const SMALLEST = 0.86;
 
 /** Gateway → services → what they need, alive: requests flow along the lines of what is ready. */
 export function TopologyMap({ graph, services }: { graph: Graph; services: readonly Service[] }) {
@@ -22,17 +24,27 @@ export function TopologyMap({ graph, services }: { graph: Graph; services: reado
   };
   return (
     <View>
-      <ScrollView horizontal contentContainerStyle={{ flexGrow: 1 }} tabIndex={0} role="group" aria-label="Topology, scrolls sideways">
+      <ScrollView
+        horizontal
+        contentContainerStyle={{ flexGrow: 1 }}
+        tabIndex={0}
+        role="group"
+        aria-label="Topology, scrolls sideways"
+      >
         <svg
-          width={width}
-          height={height}
           viewBox={`0 0 ${width} ${height}`}
           role="group"
           aria-label="Which service needs which"
-          style={{ minWidth: width, flexGrow: 1, maxHeight: height }}
+          style={{ display: 'block', width: '100%', minWidth: width * SMALLEST, maxHeight: height }}
         >
           {graph.edges.map((edge) => (
-            <Wire key={`${edge.from}>${edge.to}`} edge={edge} at={at} lit={over === edge.from || over === edge.to} dim={over !== null} />
+            <Wire
+              key={`${edge.from}>${edge.to}`}
+              edge={edge}
+              at={at}
+              lit={over === edge.from || over === edge.to}
+              dim={over !== null}
+            />
           ))}
           {graph.nodes.map((node) => (
             <Box key={node.id} node={node} lit={over === node.id} onOver={setOver} onOpen={open} />
@@ -60,8 +72,24 @@ function Wire({ edge, at, lit, dim }: { edge: Edge; at: Map<string, Node>; lit: 
   const still = lit ? color.gold : edge.alive ? '#3a4150' : color.bad;
   return (
     <g opacity={dim && !lit ? 0.3 : 1}>
-      <path d={d} fill="none" stroke={still} strokeWidth="1" strokeOpacity={edge.alive || lit ? 1 : 0.7} strokeDasharray={edge.alive ? undefined : '2 5'} />
-      {edge.alive && <path className="flow" d={d} fill="none" stroke={lit ? color.goldBright : color.well} strokeWidth="1.2" strokeOpacity="0.55" />}
+      <path
+        d={d}
+        fill="none"
+        stroke={still}
+        strokeWidth="1"
+        strokeOpacity={edge.alive || lit ? 1 : 0.7}
+        strokeDasharray={edge.alive ? undefined : '2 5'}
+      />
+      {edge.alive && (
+        <path
+          className="flow"
+          d={d}
+          fill="none"
+          stroke={lit ? color.goldBright : color.well}
+          strokeWidth="1.2"
+          strokeOpacity="0.55"
+        />
+      )}
     </g>
   );
 }
@@ -76,8 +104,22 @@ interface BoxProps {
 function Box({ node, lit, onOver, onOpen }: BoxProps) {
   const { x, y } = corner(node);
   const gate = node.id === GATEWAY;
-  const word = { well: 'ready', busy: 'changing', warn: 'needs a look', bad: 'failed', idle: 'off', unknown: 'unknown' }[node.health];
-  const press = gate ? {} : { role: 'link', tabIndex: 0, onClick: () => onOpen(node.id), onKeyDown: (event: { key: string }) => event.key === 'Enter' && onOpen(node.id) };
+  const word = {
+    well: 'ready',
+    busy: 'changing',
+    warn: 'needs a look',
+    bad: 'failed',
+    idle: 'off',
+    unknown: 'unknown',
+  }[node.health];
+  const press = gate
+    ? {}
+    : {
+        role: 'link',
+        tabIndex: 0,
+        onClick: () => onOpen(node.id),
+        onKeyDown: (event: { key: string }) => event.key === 'Enter' && onOpen(node.id),
+      };
   return (
     <g
       {...press}
@@ -88,9 +130,24 @@ function Box({ node, lit, onOver, onOpen }: BoxProps) {
       onFocus={() => onOver(node.id)}
       onBlur={() => onOver(null)}
     >
-      <rect x={x} y={y} width={BOX.width} height={BOX.height} rx="2" fill={lit ? color.lifted : color.ground} stroke={gate ? color.goldDim : lit ? color.gold : color.line} />
+      <rect
+        x={x}
+        y={y}
+        width={BOX.width}
+        height={BOX.height}
+        rx="2"
+        fill={lit ? color.lifted : color.ground}
+        stroke={gate ? color.goldDim : lit ? color.gold : color.line}
+      />
       <rect x={x} y={y} width="2.5" height={BOX.height} fill={gate ? color.gold : color[node.health]} />
-      <text x={x + 14} y={y + BOX.height / 2 + 4} fill={gate ? color.goldBright : color.text} fontFamily={font.body} fontSize="12" letterSpacing={gate ? 1.4 : 0}>
+      <text
+        x={x + 14}
+        y={y + BOX.height / 2 + 4}
+        fill={gate ? color.goldBright : color.text}
+        fontFamily={font.body}
+        fontSize="12"
+        letterSpacing={gate ? 1.4 : 0}
+      >
         {clipped(node.label)}
       </text>
       {!gate && <Glyph node={node} x={x + BOX.width - 12} y={y + BOX.height / 2} />}
@@ -106,7 +163,15 @@ function clipped(label: string): string {
 function Glyph({ node, x, y }: { node: Node; x: number; y: number }) {
   const sign = { well: node.ready, busy: '◌', warn: '▲', bad: '✕', idle: '–', unknown: '?' }[node.health];
   return (
-    <text x={x} y={y + 4} textAnchor="end" aria-hidden={node.health !== 'well'} fill={color[node.health]} fontFamily={font.body} fontSize="11">
+    <text
+      x={x}
+      y={y + 4}
+      textAnchor="end"
+      aria-hidden={node.health !== 'well'}
+      fill={color[node.health]}
+      fontFamily={font.body}
+      fontSize="11"
+    >
       {sign}
     </text>
   );

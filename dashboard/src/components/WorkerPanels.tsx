@@ -39,7 +39,9 @@ export function WorkerPanels({ worker }: { worker: Worker }) {
             <Fact name="Address">{worker.status?.addresses?.map((each) => each.address).join(', ') || '–'}</Fact>
             <Fact name="System">{[system.osImage, system.architecture].filter(Boolean).join(' · ') || '–'}</Fact>
             <Fact name="Kernel">{system.kernelVersion || '–'}</Fact>
-            <Fact name="Network">{beat ? `↓ ${bytes(beat.usage.networkReceived)}  ↑ ${bytes(beat.usage.networkSent)}` : '–'}</Fact>
+            <Fact name="Network">
+              {beat ? `↓ ${bytes(beat.usage.networkReceived)}  ↑ ${bytes(beat.usage.networkSent)}` : '–'}
+            </Fact>
           </Facts>
         </View>
       </Panel>
@@ -52,7 +54,9 @@ function BringBack() {
   return (
     <Panel title="Bring it back">
       <View style={layout.stack}>
-        <Text style={text.body}>No heartbeat arrives. Look whether the machine is on and reaches this cloud, then start its agent there:</Text>
+        <Text style={text.body}>
+          No heartbeat arrives. Look whether the machine is on and reaches this cloud, then start its agent there:
+        </Text>
         <Snippet name="On that machine" code={`aerekos-agent --api ${window.location.origin}`} />
         <Text style={text.faint}>It keeps its identity: no new token is needed unless its home was lost.</Text>
       </View>
@@ -67,13 +71,38 @@ interface Running {
 
 function Runs({ worker, services, beat }: { worker: string; services: readonly Service[]; beat: Beat | undefined }) {
   const rows = services.flatMap((service) =>
-    (service.status?.instances ?? []).filter((each) => each.worker === worker).map((instance) => ({ service, instance })),
+    (service.status?.instances ?? [])
+      .filter((each) => each.worker === worker)
+      .map((instance) => ({ service, instance })),
   );
   const columns: Column<Running>[] = [
-    { name: 'Copy', width: 1.4, phone: 'name', cell: (row) => <TextLink to={pageOf(SERVICES, row.service)}>{row.instance.name}</TextLink> },
-    { name: 'State', width: 1, phone: 'beside', cell: (row) => <StatusMark health={row.instance.ready ? 'well' : 'busy'} word={row.instance.ready ? 'Ready' : (row.instance.phase ?? 'Pending')} /> },
-    { name: 'CPU', width: 0.6, cell: (row) => <Text style={text.number}>{(beat?.services[row.instance.name]?.cpu ?? 0).toFixed(2)}</Text> },
-    { name: 'Memory', width: 0.8, cell: (row) => <Text style={text.number}>{bytes(beat?.services[row.instance.name]?.memory ?? 0)}</Text> },
+    {
+      name: 'Copy',
+      width: 1.4,
+      phone: 'name',
+      cell: (row) => <TextLink to={pageOf(SERVICES, row.service)}>{row.instance.name}</TextLink>,
+    },
+    {
+      name: 'State',
+      width: 1,
+      phone: 'beside',
+      cell: (row) => (
+        <StatusMark
+          health={row.instance.ready ? 'well' : 'busy'}
+          word={row.instance.ready ? 'Ready' : (row.instance.phase ?? 'Pending')}
+        />
+      ),
+    },
+    {
+      name: 'CPU',
+      width: 0.6,
+      cell: (row) => <Text style={text.number}>{(beat?.services[row.instance.name]?.cpu ?? 0).toFixed(2)}</Text>,
+    },
+    {
+      name: 'Memory',
+      width: 0.8,
+      cell: (row) => <Text style={text.number}>{bytes(beat?.services[row.instance.name]?.memory ?? 0)}</Text>,
+    },
   ];
   return (
     <Panel title="Runs here" flush>

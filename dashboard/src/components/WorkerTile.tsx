@@ -6,7 +6,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import type { Beat } from '../utils/beats';
 import { workerHealth } from '../utils/health';
-import { amount, bytes, cores } from '../utils/quantities';
+import { amount, bytes, cores, share } from '../utils/quantities';
 import { pageOf } from '../utils/routes';
 import { WORKERS, type Worker } from '../utils/resources';
 import { secondsSince } from '../utils/time';
@@ -27,14 +27,14 @@ export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | unde
         </Text>
         <StatusMark health={health} word={WORDS[health]} />
       </View>
-      <Usage worker={worker} beat={beat} />
+      <Usage worker={worker} beat={beat} brief />
       <LeaseAge beat={beat} silent={health === 'bad'} />
     </Link>
   );
 }
 
-/** CPU, memory and disk: live when a heartbeat is known, else what the record says. */
-export function Usage({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
+/** CPU, memory and disk: live when a heartbeat is known, else what the record says. `brief`: only percents. */
+export function Usage({ worker, beat, brief = false }: { worker: Worker; beat: Beat | undefined; brief?: boolean }) {
   const has = worker.status?.capacity ?? {};
   const uses = worker.status?.usage ?? {};
   const cpu = beat?.usage.cpu ?? amount(uses.cpu);
@@ -42,11 +42,33 @@ export function Usage({ worker, beat }: { worker: Worker; beat: Beat | undefined
   const disk = beat?.usage.disk ?? amount(uses.disk);
   return (
     <View style={{ gap: 4 }}>
-      <Meter label="CPU" part={cpu} whole={amount(has.cpu)} told={`${cores(cpu)} / ${cores(amount(has.cpu))}`} />
-      <Meter label="RAM" part={memory} whole={amount(has.memory)} told={of(memory, amount(has.memory))} />
-      <Meter label="Disk" part={disk} whole={amount(has.disk)} told={of(disk, amount(has.disk))} />
+      <Meter
+        label="CPU"
+        part={cpu}
+        whole={amount(has.cpu)}
+        told={brief ? percent(cpu, amount(has.cpu)) : `${cores(cpu)} / ${cores(amount(has.cpu))}`}
+        brief={brief}
+      />
+      <Meter
+        label="RAM"
+        part={memory}
+        whole={amount(has.memory)}
+        told={brief ? percent(memory, amount(has.memory)) : of(memory, amount(has.memory))}
+        brief={brief}
+      />
+      <Meter
+        label="Disk"
+        part={disk}
+        whole={amount(has.disk)}
+        told={brief ? percent(disk, amount(has.disk)) : of(disk, amount(has.disk))}
+        brief={brief}
+      />
     </View>
   );
+}
+
+function percent(part: number, whole: number): string {
+  return whole > 0 ? `${Math.round(share(part, whole) * 100)} %` : '–';
 }
 
 /** `21.4 / 64 GiB`: one unit for both. */
@@ -60,5 +82,9 @@ function of(part: number, whole: number): string {
 export function LeaseAge({ beat, silent }: { beat: Beat | undefined; silent: boolean }) {
   const now = useNow(1000);
   if (!beat) return <Text style={text.faint}>{silent ? 'no heartbeat' : 'waiting for a heartbeat'}</Text>;
-  return <Text style={[text.faint, { fontVariant: ['tabular-nums'] }]}>heard {secondsSince(beat.heardAt, now).toFixed(0)} s ago</Text>;
+  return (
+    <Text style={[text.faint, { fontVariant: ['tabular-nums'] }]}>
+      heard {secondsSince(beat.heardAt, now).toFixed(0)} s ago
+    </Text>
+  );
 }

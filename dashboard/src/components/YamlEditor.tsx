@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { Text, TextInput, View } from 'react-native';
 
+import { useLayout } from '../hooks/useLayout';
 import { detail } from '../styles/detail';
 import { forms } from '../styles/forms';
 import { layout } from '../styles/layout';
@@ -13,6 +14,7 @@ import type { Kind, Resource } from '../utils/resources';
 import { say } from '../utils/toasts';
 import { toYaml } from '../utils/yaml';
 import { Button } from './Button';
+import { Panel } from './Panel';
 import { Sign } from './Sign';
 
 interface Props {
@@ -31,7 +33,10 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, on
   const [code, setCode] = useState(() => toYaml(resource));
   const [checked, setChecked] = useState<Checked | null>(null);
   const [busy, setBusy] = useState(false);
-  const moved = started.metadata.resourceVersion !== resource.metadata.resourceVersion;
+  const wide = useLayout().layout === 'desktop';
+  const moved = toYaml(started) !== toYaml(resource);
+  // A status that moved is no other wish: the newest version is what is written over.
+  const basis = moved ? started : resource;
   const untouched = code === toYaml(started);
   useEffect(() => {
     // Nobody has typed: show the newest version.
@@ -45,12 +50,12 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, on
   };
   const ask = async () => {
     setBusy(true);
-    setChecked(await check(kind, started, code, isNew));
+    setChecked(await check(kind, basis, code, isNew));
     setBusy(false);
   };
   const write = async () => {
     setBusy(true);
-    const done = await apply(kind, started, code, isNew);
+    const done = await apply(kind, basis, code, isNew);
     setBusy(false);
     if ('fault' in done) {
       setChecked(done);
@@ -64,19 +69,35 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, on
   };
   const fault = checked && 'fault' in checked ? checked.fault : null;
   return (
-    <View style={layout.stackWide}>
-      <Frame code={code} onChange={change} wrong={fault?.lines ?? []} readOnly={!mayWrite} />
-      {fault && <FaultTold fault={fault} />}
-      {checked && 'diff' in checked && <Diff lines={checked.diff} />}
-      {mayWrite && (
-        <View style={layout.wrap}>
-          <Button label="Check" onPress={() => void ask()} disabled={busy || (untouched && !isNew)} id="check" />
-          <Button label={isNew ? 'Create' : 'Apply'} look="primary" onPress={() => void write()} disabled={busy || (untouched && !isNew)} id="apply" />
-          {!untouched && <Button label="Start over" look="bare" onPress={() => change(toYaml(started))} />}
-          {moved && !untouched && <Text style={[text.small, { color: color.warn }]}>It changed meanwhile; applying will be refused. Start over to see the newest.</Text>}
+    <View style={wide ? layout.columns : layout.columnsPhone}>
+      <View style={[wide ? layout.main : null, layout.stackWide]}>
+        {mayWrite && (
+          <View style={layout.wrap}>
+            <Button label="Check" onPress={() => void ask()} disabled={busy || (untouched && !isNew)} id="check" />
+            <Button
+              label={isNew ? 'Create' : 'Apply'}
+              look="primary"
+              onPress={() => void write()}
+              disabled={busy || (untouched && !isNew)}
+              id="apply"
+            />
+            {!untouched && <Button label="Start over" look="bare" onPress={() => change(toYaml(started))} />}
+            {moved && !untouched && (
+              <Text style={[text.small, { color: color.warn }]}>
+                It changed meanwhile; applying will be refused. Start over to see the newest.
+              </Text>
+            )}
+          </View>
+        )}
+        {fault && <FaultTold fault={fault} />}
+        {checked && 'diff' in checked && <Diff lines={checked.diff} />}
+        <Frame code={code} onChange={change} wrong={fault?.lines ?? []} readOnly={!mayWrite} />
+      </View>
+      {fields.length > 0 && (
+        <View style={wide ? layout.side : null}>
+          <Fields fields={fields} />
         </View>
       )}
-      {fields.length > 0 && <Fields fields={fields} />}
     </View>
   );
 }
@@ -144,9 +165,17 @@ export function Diff({ lines }: { lines: readonly Line[] }) {
     );
   }
   return (
-    <View style={[forms.code, { paddingHorizontal: 0 }]} testID="yaml-diff" role="region" aria-label="What would change">
+    <View
+      style={[forms.code, { paddingHorizontal: 0 }]}
+      testID="yaml-diff"
+      role="region"
+      aria-label="What would change"
+    >
       {lines.map((line, index) => (
-        <View key={index} style={[detail.diffLine, line.sign === '+' && detail.diffPlus, line.sign === '-' && detail.diffMinus]}>
+        <View
+          key={index}
+          style={[detail.diffLine, line.sign === '+' && detail.diffPlus, line.sign === '-' && detail.diffMinus]}
+        >
           <Text style={[detail.diffText, line.sign !== ' ' && { color: line.sign === '+' ? color.well : color.bad }]}>
             {line.sign} {line.text}
           </Text>
@@ -158,18 +187,21 @@ export function Diff({ lines }: { lines: readonly Line[] }) {
 
 function Fields({ fields }: { fields: readonly Field[] }) {
   return (
-    <View style={layout.stack}>
-      <Text role="heading" aria-level={3} style={text.label}>
-        Fields it knows
-      </Text>
-      {fields.map((field) => (
-        <View key={field.path} style={{ gap: 1 }}>
-          <Text style={text.mono}>
-            {field.path} <Text style={{ color: color.faint }}>{field.type}{field.required ? ', required' : ''}</Text>
-          </Text>
-          {field.description ? <Text style={text.faint}>{field.description}</Text> : null}
-        </View>
-      ))}
-    </View>
+    <Panel title="Fields it knows">
+      <View style={layout.stack}>
+        {fields.map((field) => (
+          <View key={field.path} style={{ gap: 1 }}>
+            <Text style={text.mono}>
+              {field.path}{' '}
+              <Text style={{ color: color.faint }}>
+                {field.type}
+                {field.required ? ', required' : ''}
+              </Text>
+            </Text>
+            {field.description ? <Text style={text.faint}>{field.description}</Text> : null}
+          </View>
+        ))}
+      </View>
+    </Panel>
   );
 }

@@ -5,7 +5,9 @@ import { mirrorsInUse } from '../utils/mirror';
 export type Connection = { state: 'live' | 'loading' | 'reconnecting' | 'offline'; heardAt: number };
 
 function look(): Connection {
-  const views = mirrorsInUse().map((mirror) => mirror.view.get()).filter((view) => view.state !== 'refused');
+  const views = mirrorsInUse()
+    .map((mirror) => mirror.view.get())
+    .filter((view) => view.state !== 'refused');
   const heard = views.filter((view) => view.heardAt).map((view) => view.heardAt);
   const lost = views.filter((view) => view.state === 'reconnecting');
   if (lost.length) {

@@ -16,7 +16,9 @@ export const PLACES: Record<string, { to: string; name: string }> = {
 const WAIT_MS = 1200;
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
 }
 
 /** g + letter goes places, / finds, ? helps, Ctrl or Cmd + K commands. */

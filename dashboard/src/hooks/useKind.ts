@@ -1,7 +1,17 @@
 import { useMemo } from 'react';
 
 import { kinds } from '../utils/discovery';
-import { BUCKETS, EVENTS, JOIN_TOKENS, KEYS, NAMESPACES, SERVICES, USERS, WORKERS, type Kind } from '../utils/resources';
+import {
+  BUCKETS,
+  EVENTS,
+  JOIN_TOKENS,
+  KEYS,
+  NAMESPACES,
+  SERVICES,
+  USERS,
+  WORKERS,
+  type Kind,
+} from '../utils/resources';
 import { useObservable } from './useObservable';
 
 const OWN = [SERVICES, WORKERS, KEYS, BUCKETS, USERS, JOIN_TOKENS, EVENTS, NAMESPACES];
@@ -11,7 +21,13 @@ export function useKind(group: string, version: string, plural: string): Kind {
   const known = useObservable(kinds);
   return useMemo(() => {
     const is = (each: Kind) => each.group === group && each.version === version && each.plural === plural;
-    const guess = { group, version, plural, kind: plural.replace(/s$/, '').replace(/^./, (first) => first.toUpperCase()), namespaced: true };
+    const guess = {
+      group,
+      version,
+      plural,
+      kind: plural.replace(/s$/, '').replace(/^./, (first) => first.toUpperCase()),
+      namespaced: true,
+    };
     return OWN.find(is) ?? known.find(is) ?? guess;
   }, [known, group, version, plural]);
 }

@@ -26,7 +26,11 @@ export function useLogs(namespace: string, service: string, instance: string): L
   return logs;
 }
 
-async function follow(path: string, signal: AbortSignal, tell: (change: (before: Logs) => Logs) => void): Promise<void> {
+async function follow(
+  path: string,
+  signal: AbortSignal,
+  tell: (change: (before: Logs) => Logs) => void,
+): Promise<void> {
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     await new Promise<void>((resolve) => {
       let number = 0;

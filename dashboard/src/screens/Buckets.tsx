@@ -30,7 +30,14 @@ export function Buckets() {
         extra={[OPEN]}
         above={<ServiceOff managed="storage_manager" what="Objects cannot be reached" />}
       />
-      {making && <NameDialog kind={BUCKETS} title="New bucket" about="S3 tools will know it by this name." onClose={() => setMaking(false)} />}
+      {making && (
+        <NameDialog
+          kind={BUCKETS}
+          title="New bucket"
+          about="S3 tools will know it by this name."
+          onClose={() => setMaking(false)}
+        />
+      )}
     </>
   );
 }

@@ -40,7 +40,10 @@ export function Home() {
   const keys = useResources(KEYS);
   const events = useResources<Event>(EVENTS);
   const { phone, layout: room } = useLayout();
-  const items = useMemo(() => attention(services.items, workers.items, keys.items), [services.items, workers.items, keys.items]);
+  const items = useMemo(
+    () => attention(services.items, workers.items, keys.items),
+    [services.items, workers.items, keys.items],
+  );
   if (services.state === 'loading' || workers.state === 'loading') {
     return <Loading what="services · workers · events" />;
   }
@@ -55,14 +58,14 @@ export function Home() {
         </Panel>
       )}
       <Workers workers={workers.items} />
+      <Topology services={services.items} phone={phone} />
       <View style={side ? layout.columnsPhone : layout.columns}>
-        <View style={side ? layout.stackWide : layout.main}>
-          <Topology services={services.items} phone={phone} />
+        <View style={side ? layout.stackWide : layout.side}>
           <Changes services={services.items} />
         </View>
         <View style={side ? layout.stackWide : layout.side}>
           <Panel title="Events" note="the last hour">
-            <EventFeed events={events.items} most={phone ? 8 : 14} />
+            <EventFeed events={events.items} most={phone ? 8 : 10} />
           </Panel>
         </View>
       </View>
@@ -82,12 +85,24 @@ function Verdict({ items, services, workers, phone }: VerdictProps) {
   const copies = { kubectl: 'kubectl get workers,services.aerekos.cloud -A', curl: curl(collection(SERVICES)) };
   return (
     <View style={[layout.between, { flexWrap: 'wrap' }]}>
-      <View style={[home.verdict, layout.shrink, phone && { flexWrap: 'nowrap', gap: 16 }]} role="status" testID="verdict">
+      <View
+        style={[home.verdict, layout.shrink, phone && { flexWrap: 'nowrap', gap: 16 }]}
+        role="status"
+        testID="verdict"
+      >
         <View style={[home.seal, phone && { width: 40, height: 40 }]}>
           <Sign health={health} size={phone ? 36 : 46} />
         </View>
         <View style={layout.shrink}>
-          <Text role="heading" aria-level={1} style={[home.verdictLine, phone && home.verdictLinePhone, { color: health === 'well' ? color.text : color[health] }]}>
+          <Text
+            role="heading"
+            aria-level={1}
+            style={[
+              home.verdictLine,
+              phone && home.verdictLinePhone,
+              { color: health === 'well' ? color.text : color[health] },
+            ]}
+          >
             {line}
           </Text>
           <Text style={text.soft}>{detail}</Text>

@@ -23,7 +23,11 @@ export function Keys() {
           kind={KEYS}
           title="New key"
           about="Its material is made inside key-manager and never leaves it."
-          more={{ label: 'Rotate every (days)', hint: 'Empty: only by hand.', spec: (days) => (/^\d+$/.test(days) ? { rotateEvery: Number(days) } : {}) }}
+          more={{
+            label: 'Rotate every (days)',
+            hint: 'Empty: only by hand.',
+            spec: (days) => (/^\d+$/.test(days) ? { rotateEvery: Number(days) } : {}),
+          }}
           onClose={() => setMaking(false)}
         />
       )}

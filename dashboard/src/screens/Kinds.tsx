@@ -29,9 +29,11 @@ export function Kinds() {
             {group}
           </Text>
           <View style={home.strip}>
-            {kinds.filter((kind) => apiVersion(kind) === group).map((kind) => (
-              <Tile key={kind.plural} kind={kind} />
-            ))}
+            {kinds
+              .filter((kind) => apiVersion(kind) === group)
+              .map((kind) => (
+                <Tile key={kind.plural} kind={kind} />
+              ))}
           </View>
         </View>
       ))}

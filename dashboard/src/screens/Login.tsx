@@ -54,11 +54,36 @@ export function Login({ because }: { because?: string }) {
           }}
           style={{ display: 'flex', flexDirection: 'column', gap: 18 }}
         >
-          <Field label="Name" id="username" value={name} onChange={setName} autoComplete="username" autoFocus onSubmit={() => void enter()} />
-          <Field label="Password" id="password" value={password} onChange={setPassword} secret autoComplete="current-password" error={error} onSubmit={() => void enter()} />
-          <Button label={busy ? 'Entering…' : 'Enter'} look="primary" onPress={() => void enter()} disabled={busy} id="enter" />
+          <Field
+            label="Name"
+            id="username"
+            value={name}
+            onChange={setName}
+            autoComplete="username"
+            autoFocus
+            onSubmit={() => void enter()}
+          />
+          <Field
+            label="Password"
+            id="password"
+            value={password}
+            onChange={setPassword}
+            secret
+            autoComplete="current-password"
+            error={error}
+            onSubmit={() => void enter()}
+          />
+          <Button
+            label={busy ? 'Entering…' : 'Enter'}
+            look="primary"
+            onPress={() => void enter()}
+            disabled={busy}
+            id="enter"
+          />
         </form>
-        <Text style={[text.faint, { textAlign: 'center' }]}>The first start shows the admin’s one-time password. Others: aerekos user create.</Text>
+        <Text style={[text.faint, { textAlign: 'center' }]}>
+          The first start shows the admin’s one-time password. Others: aerekos user create.
+        </Text>
       </View>
     </View>
   );

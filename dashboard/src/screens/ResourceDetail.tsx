@@ -28,7 +28,15 @@ import { asOne } from '../utils/copyas';
 import { fieldsOf, type Field } from '../utils/discovery';
 import { healthOf, phaseOf } from '../utils/health';
 import { listPage, pageOf } from '../utils/routes';
-import { EVENTS, type Event, type Instance, type Kind, type Resource, type Service, type Worker } from '../utils/resources';
+import {
+  EVENTS,
+  type Event,
+  type Instance,
+  type Kind,
+  type Resource,
+  type Service,
+  type Worker,
+} from '../utils/resources';
 import { mayChange } from '../utils/session';
 import { useKind } from '../hooks/useKind';
 import { TextLink } from '../components/TextLink';
@@ -63,7 +71,10 @@ export function ResourceDetail({ group, version, plural, namespace, name, tab }:
   const phase = phaseOf(resource);
   const about = (
     <View style={[layout.rowWide, { flexWrap: 'wrap', rowGap: 2 }]}>
-      <Text style={text.soft}>{kind.kind}{namespace ? ` in ${namespace}` : ''}</Text>
+      <Text style={text.soft}>
+        {kind.kind}
+        {namespace ? ` in ${namespace}` : ''}
+      </Text>
       {phase ? <StatusMark health={healthOf(resource)} word={phase} /> : null}
     </View>
   );
@@ -89,7 +100,13 @@ function title(plural: string): string {
 function tabsOf(kind: Kind): { id: string; name: string }[] {
   const logs = kind.plural === 'services' ? [{ id: 'logs', name: 'Logs' }] : [];
   const objects = kind.plural === 'buckets' ? [{ id: 'objects', name: 'Objects' }] : [];
-  return [{ id: '', name: 'Overview' }, ...objects, ...logs, { id: 'yaml', name: 'YAML' }, { id: 'history', name: 'History' }];
+  return [
+    { id: '', name: 'Overview' },
+    ...objects,
+    ...logs,
+    { id: 'yaml', name: 'YAML' },
+    { id: 'history', name: 'History' },
+  ];
 }
 
 function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: Resource }) {
@@ -97,7 +114,13 @@ function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: R
   const { name, namespace = '' } = resource.metadata;
   switch (tab) {
     case 'logs':
-      return <LogView namespace={namespace} service={name} instances={((resource.status?.instances ?? []) as Instance[]).map((each) => each.name)} />;
+      return (
+        <LogView
+          namespace={namespace}
+          service={name}
+          instances={((resource.status?.instances ?? []) as Instance[]).map((each) => each.name)}
+        />
+      );
     case 'objects':
       return <ObjectBrowser bucket={name} may={may} />;
     case 'yaml':
@@ -147,7 +170,9 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
             </Fact>
             <Fact name="Version">{resource.metadata.resourceVersion ?? ''}</Fact>
             <Fact name="Generation">{resource.metadata.generation ?? 1}</Fact>
-            {kind.plural !== 'services' && kind.plural !== 'workers' && <SpecTable value={plainStatus(resource)} none="" />}
+            {kind.plural !== 'services' && kind.plural !== 'workers' && (
+              <SpecTable value={plainStatus(resource)} none="" />
+            )}
           </Facts>
         </Panel>
         <Panel title="Events" note="the last hour">

@@ -4,5 +4,12 @@ import { useKind } from '../hooks/useKind';
 /** Any kind, drawn from what the server says of it. */
 export function ResourceList({ group, version, plural }: { group: string; version: string; plural: string }) {
   const kind = useKind(group, version, plural);
-  return <KindScreen kind={kind} title={plural} about={`${kind.kind} · ${group || 'core'}/${version}`} next="Make the first one; its schema fills in the form." />;
+  return (
+    <KindScreen
+      kind={kind}
+      title={plural}
+      about={`${kind.kind} · ${group || 'core'}/${version}`}
+      next="Make the first one; its schema fills in the form."
+    />
+  );
 }

@@ -23,7 +23,7 @@ import { enableManaged, setEnabled } from '../utils/actions';
 import { count } from '../utils/attention';
 import { catalog as catalogSeen, type CatalogEntry } from '../utils/catalog';
 import { asList } from '../utils/copyas';
-import { serviceHealth } from '../utils/health';
+import { serviceHealth, type Health } from '../utils/health';
 import { pageOf } from '../utils/routes';
 import { conditionOf, keyOf, SERVICES, type Service } from '../utils/resources';
 import { mayChange } from '../utils/session';
@@ -42,7 +42,10 @@ export function Services() {
   const may = mayChange(useWho(), 'services');
   const [wanted, setWanted] = useState('');
   const [filter, setFilter] = useState<Filter>('all');
-  const shown = useMemo(() => items.filter((each) => matches(each, wanted, filter)), [items, wanted, filter]);
+  const shown = useMemo(
+    () => worstFirst(items.filter((each) => matches(each, wanted, filter))),
+    [items, wanted, filter],
+  );
   if (state === 'loading') return <Loading what="services" />;
   if (state === 'refused') return <Failed error={error} />;
   return (
@@ -58,7 +61,10 @@ export function Services() {
         {shown.length ? (
           <DataTable label="Services" columns={columns(may)} rows={shown} keyOf={keyOf} />
         ) : (
-          <Empty title="No service matches" next={items.length ? 'Search for something else, or show all.' : 'Enable one from the catalog below.'} />
+          <Empty
+            title="No service matches"
+            next={items.length ? 'Search for something else, or show all.' : 'Enable one from the catalog below.'}
+          />
         )}
       </Panel>
       <Catalog services={items} may={may} />
@@ -66,10 +72,24 @@ export function Services() {
   );
 }
 
+const WEIGHT: Record<Health, number> = { bad: 0, warn: 1, unknown: 2, busy: 3, well: 4, idle: 5 };
+
+function worstFirst(services: readonly Service[]): Service[] {
+  return [...services].sort((a, b) => WEIGHT[serviceHealth(a)] - WEIGHT[serviceHealth(b)]);
+}
+
 function matches(service: Service, wanted: string, filter: Filter): boolean {
   const health = serviceHealth(service);
-  const fits = { all: true, trouble: health !== 'well' && health !== 'idle', well: health === 'well', idle: health === 'idle' }[filter];
-  return fits && `${service.metadata.name} ${service.spec.managed ?? ''} ${service.spec.image ?? ''}`.includes(wanted.toLowerCase());
+  const fits = {
+    all: true,
+    trouble: health !== 'well' && health !== 'idle',
+    well: health === 'well',
+    idle: health === 'idle',
+  }[filter];
+  return (
+    fits &&
+    `${service.metadata.name} ${service.spec.managed ?? ''} ${service.spec.image ?? ''}`.includes(wanted.toLowerCase())
+  );
 }
 
 function columns(may: boolean): Column<Service>[] {
@@ -97,9 +117,31 @@ function columns(may: boolean): Column<Service>[] {
       by: (each) => each.status?.phase ?? '',
       cell: (each) => <StatusMark health={serviceHealth(each)} word={each.status?.phase ?? 'Pending'} />,
     },
-    { name: 'Ready', width: 62, fixed: true, by: (each) => each.status?.readyReplicas ?? 0, cell: (each) => <Text style={text.number}>{each.status?.ready ?? '0/0'}</Text> },
-    { name: 'Why', width: 1.9, cell: (each) => <Text style={text.small} numberOfLines={2}>{conditionOf(each, 'Ready')?.message ?? 'not looked at yet'}</Text> },
-    { name: 'Age', width: 56, fixed: true, phone: 'none', by: (each) => each.metadata.creationTimestamp ?? '', cell: (each) => <Age of={each.metadata.creationTimestamp} /> },
+    {
+      name: 'Ready',
+      width: 62,
+      fixed: true,
+      phone: 'none',
+      by: (each) => each.status?.readyReplicas ?? 0,
+      cell: (each) => <Text style={text.number}>{each.status?.ready ?? '0/0'}</Text>,
+    },
+    {
+      name: 'Why',
+      width: 1.9,
+      cell: (each) => (
+        <Text style={text.small} numberOfLines={2}>
+          {conditionOf(each, 'Ready')?.message ?? 'not looked at yet'}
+        </Text>
+      ),
+    },
+    {
+      name: 'Age',
+      width: 56,
+      fixed: true,
+      phone: 'none',
+      by: (each) => each.metadata.creationTimestamp ?? '',
+      cell: (each) => <Age of={each.metadata.creationTimestamp} />,
+    },
     ...(may ? changing : []),
   ];
 }
@@ -113,7 +155,13 @@ const changing: Column<Service>[] = [
     end: true,
     cell: (each) => {
       const enabled = each.spec.enabled ?? true;
-      return <Button label={enabled ? 'Disable' : 'Enable'} look={enabled ? 'quiet' : 'primary'} onPress={() => void setEnabled(each, !enabled)} />;
+      return (
+        <Button
+          label={enabled ? 'Disable' : 'Enable'}
+          look={enabled ? 'quiet' : 'primary'}
+          onPress={() => void setEnabled(each, !enabled)}
+        />
+      );
     },
   },
 ];
@@ -140,7 +188,10 @@ function Catalog({ services, may }: { services: readonly Service[]; may: boolean
 }
 
 function existing(entry: CatalogEntry, services: readonly Service[]): Service | undefined {
-  return services.find((each) => each.spec.managed === entry.managed && each.metadata.name === entry.service) ?? services.find((each) => each.spec.managed === entry.managed);
+  return (
+    services.find((each) => each.spec.managed === entry.managed && each.metadata.name === entry.service) ??
+    services.find((each) => each.spec.managed === entry.managed)
+  );
 }
 
 function running(entry: CatalogEntry, services: readonly Service[]): boolean {
@@ -155,7 +206,10 @@ function Offer({ entry, services, may }: { entry: CatalogEntry; services: readon
     <View style={[home.tile, { flexBasis: 300 }]}>
       <View style={layout.between}>
         <Text style={text.strong}>{entry.title}</Text>
-        <StatusMark health={service && on ? serviceHealth(service) : 'idle'} word={service && on ? (service.status?.phase ?? 'Pending') : 'Off'} />
+        <StatusMark
+          health={service && on ? serviceHealth(service) : 'idle'}
+          word={service && on ? (service.status?.phase ?? 'Pending') : 'Off'}
+        />
       </View>
       <Text style={[text.small, { flex: 1 }]}>{entry.summary}</Text>
       <Text style={text.faint}>
@@ -167,7 +221,11 @@ function Offer({ entry, services, may }: { entry: CatalogEntry; services: readon
           {on && service ? (
             <Button label={`Disable ${entry.title}`} onPress={() => void setEnabled(service, false)} />
           ) : (
-            <Button label={`Enable ${entry.title}`} look="primary" onPress={() => void enableManaged(entry.managed, service)} />
+            <Button
+              label={`Enable ${entry.title}`}
+              look="primary"
+              onPress={() => void enableManaged(entry.managed, service)}
+            />
           )}
         </View>
       )}

@@ -37,7 +37,10 @@ function You({ who }: { who: Who }) {
   const { state } = useConnection();
   const [version, setVersion] = useState('');
   useEffect(() => {
-    ask<{ gitVersion: string }>('/version').then((found) => setVersion(found.gitVersion), () => undefined);
+    ask<{ gitVersion: string }>('/version').then(
+      (found) => setVersion(found.gitVersion),
+      () => undefined,
+    );
   }, []);
   return (
     <Panel title="You" right={<Button label="Sign out" icon="out" onPress={() => void logOut()} />}>
@@ -73,9 +76,22 @@ function Password({ name }: { name: string }) {
     <Panel title="Your password">
       <View style={[layout.stackWide, { maxWidth: 420 }]}>
         <Field label="Current" value={current} onChange={setCurrent} secret autoComplete="current-password" />
-        <Field label="New" value={password} onChange={setPassword} secret autoComplete="new-password" hint="At least 8 characters." error={error} />
+        <Field
+          label="New"
+          value={password}
+          onChange={setPassword}
+          secret
+          autoComplete="new-password"
+          hint="At least 8 characters."
+          error={error}
+        />
         <View style={layout.row}>
-          <Button label="Change it" look="primary" disabled={!current || password.length < 8} onPress={() => void change()} />
+          <Button
+            label="Change it"
+            look="primary"
+            disabled={!current || password.length < 8}
+            onPress={() => void change()}
+          />
         </View>
       </View>
     </Panel>
@@ -101,7 +117,10 @@ function Doors() {
   return (
     <Panel title="Other doors">
       <View style={layout.stackWide}>
-        <Snippet name="kubectl" code="aerekos kubeconfig > aerekos.yaml && kubectl --kubeconfig aerekos.yaml get services.aerekos.cloud" />
+        <Snippet
+          name="kubectl"
+          code="aerekos kubeconfig > aerekos.yaml && kubectl --kubeconfig aerekos.yaml get services.aerekos.cloud"
+        />
         {pair ? (
           <Snippet
             name="AWS tools"
@@ -109,7 +128,9 @@ function Doors() {
           />
         ) : (
           <View style={layout.stack}>
-            <Text style={text.soft}>Your AWS key pair works with the aws CLI and every AWS SDK. It is shown only when you ask.</Text>
+            <Text style={text.soft}>
+              Your AWS key pair works with the aws CLI and every AWS SDK. It is shown only when you ask.
+            </Text>
             <View style={layout.row}>
               <Button label="Show my AWS keys" onPress={() => void show()} />
             </View>

@@ -53,7 +53,10 @@ function columns(onReset: (name: string) => void): Column<Resource>[] {
         return (
           <View style={layout.row}>
             <Button label="New password" onPress={() => onReset(each.metadata.name)} />
-            <Button label={disabled ? 'Allow' : 'Lock out'} onPress={() => void setSpec(USERS, each, { disabled: !disabled }, told)} />
+            <Button
+              label={disabled ? 'Allow' : 'Lock out'}
+              onPress={() => void setSpec(USERS, each, { disabled: !disabled }, told)}
+            />
           </View>
         );
       },
@@ -71,7 +74,12 @@ function NewUser({ onClose }: { onClose: () => void }) {
       setError('The password needs at least 8 characters.');
       return;
     }
-    const user: Resource = { apiVersion: 'aerekos.cloud/v1', kind: 'User', metadata: { name }, spec: { roles: [role] } };
+    const user: Resource = {
+      apiVersion: 'aerekos.cloud/v1',
+      kind: 'User',
+      metadata: { name },
+      spec: { roles: [role] },
+    };
     try {
       const made = await create(USERS, user, `${name} may log in`);
       await setPasswordOf(name, password).catch(async (refused: unknown) => {
@@ -87,7 +95,15 @@ function NewUser({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="New user" onClose={onClose}>
       <Field label="Name" value={name} onChange={setName} autoFocus />
-      <Field label="Password" value={password} onChange={setPassword} secret autoComplete="new-password" error={error} hint="At least 8 characters." />
+      <Field
+        label="Password"
+        value={password}
+        onChange={setPassword}
+        secret
+        autoComplete="new-password"
+        error={error}
+        hint="At least 8 characters."
+      />
       <View style={layout.stack}>
         <Text style={text.label}>Role</Text>
         <Choice label="Role" options={ROLES} chosen={role} onChoose={setRole} />
@@ -115,7 +131,16 @@ function NewPassword({ name, onClose }: { name: string; onClose: () => void }) {
   };
   return (
     <Dialog title={`New password for ${name}`} onClose={onClose}>
-      <Field label="Password" value={password} onChange={setPassword} secret autoComplete="new-password" autoFocus error={error} hint="At least 8 characters." />
+      <Field
+        label="Password"
+        value={password}
+        onChange={setPassword}
+        secret
+        autoComplete="new-password"
+        autoFocus
+        error={error}
+        hint="At least 8 characters."
+      />
       <Button label="Set it" look="primary" disabled={password.length < 8} onPress={() => void set()} />
     </Dialog>
   );

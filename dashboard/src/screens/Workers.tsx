@@ -49,7 +49,10 @@ export function Workers() {
         {shown.length ? (
           <DataTable label="Workers" columns={columns(beats, services, may)} rows={shown} keyOf={keyOf} />
         ) : (
-          <Empty title="No worker matches" next={items.length ? 'Search for something else.' : 'Join a machine: it takes one line.'} />
+          <Empty
+            title="No worker matches"
+            next={items.length ? 'Search for something else.' : 'Join a machine: it takes one line.'}
+          />
         )}
       </Panel>
       {may && <Tokens />}
@@ -61,8 +64,11 @@ export function Workers() {
 const WORDS = { well: 'Ready', warn: 'Cordoned', bad: 'Silent', unknown: 'Not seen yet', busy: 'Joining', idle: 'Off' };
 
 function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[], may: boolean): Column<Worker>[] {
-  const runs = (worker: Worker) => services.flatMap((each) => each.status?.instances ?? []).filter((each) => each.worker === worker.metadata.name).length;
-  const address = (worker: Worker) => worker.status?.addresses?.find((each) => each.type === 'InternalIP')?.address ?? '–';
+  const runs = (worker: Worker) =>
+    services.flatMap((each) => each.status?.instances ?? []).filter((each) => each.worker === worker.metadata.name)
+      .length;
+  const address = (worker: Worker) =>
+    worker.status?.addresses?.find((each) => each.type === 'InternalIP')?.address ?? '–';
   const all: Column<Worker>[] = [
     {
       name: 'Name',
@@ -76,16 +82,46 @@ function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[],
         </View>
       ),
     },
-    { name: 'Status', width: 112, fixed: true, phone: 'beside', by: workerHealth, cell: (each) => <StatusMark health={workerHealth(each)} word={WORDS[workerHealth(each)]} /> },
-    { name: 'Use', width: 1.7, phone: 'line', cell: (each) => <Usage worker={each} beat={beats.get(each.metadata.name)} /> },
-    { name: 'Lease', width: 110, fixed: true, cell: (each) => <LeaseAge beat={beats.get(each.metadata.name)} silent={workerHealth(each) === 'bad'} /> },
+    {
+      name: 'Status',
+      width: 112,
+      fixed: true,
+      phone: 'beside',
+      by: workerHealth,
+      cell: (each) => <StatusMark health={workerHealth(each)} word={WORDS[workerHealth(each)]} />,
+    },
+    {
+      name: 'Use',
+      width: 1.7,
+      phone: 'line',
+      cell: (each) => <Usage worker={each} beat={beats.get(each.metadata.name)} />,
+    },
+    {
+      name: 'Lease',
+      width: 110,
+      fixed: true,
+      cell: (each) => <LeaseAge beat={beats.get(each.metadata.name)} silent={workerHealth(each) === 'bad'} />,
+    },
     { name: 'Copies', width: 70, fixed: true, by: runs, cell: (each) => <Text style={text.number}>{runs(each)}</Text> },
-    { name: 'Age', width: 60, fixed: true, phone: 'none', by: (each) => each.metadata.creationTimestamp ?? '', cell: (each) => <Age of={each.metadata.creationTimestamp} /> },
+    {
+      name: 'Age',
+      width: 60,
+      fixed: true,
+      phone: 'none',
+      by: (each) => each.metadata.creationTimestamp ?? '',
+      cell: (each) => <Age of={each.metadata.creationTimestamp} />,
+    },
   ];
   if (!may) return all;
   const cordon = (each: Worker) => {
     const cordoned = each.spec?.unschedulable ?? false;
-    return <Button label={cordoned ? 'Uncordon' : 'Cordon'} look={cordoned ? 'primary' : 'quiet'} onPress={() => void setCordoned(each, !cordoned)} />;
+    return (
+      <Button
+        label={cordoned ? 'Uncordon' : 'Cordon'}
+        look={cordoned ? 'primary' : 'quiet'}
+        onPress={() => void setCordoned(each, !cordoned)}
+      />
+    );
   };
   return [...all, { name: '', width: 104, fixed: true, end: true, cell: cordon }];
 }
@@ -110,8 +146,16 @@ function stateOf(token: Resource): { health: 'well' | 'idle'; word: string } {
 const TOKEN_COLUMNS: Column<Resource>[] = [
   { name: 'Name', width: 1, phone: 'name', cell: (each) => <Text style={text.body}>{each.metadata.name}</Text> },
   { name: 'State', width: 1, phone: 'beside', cell: (each) => <StatusMark {...stateOf(each)} /> },
-  { name: 'Used', width: 0.6, cell: (each) => <Text style={text.small}>{`${each.status?.used ?? 0} of ${each.spec.uses || 'any'}`}</Text> },
-  { name: 'Until', width: 1, cell: (each) => <Text style={text.small}>{new Date(each.spec.expiresAt).toLocaleString()}</Text> },
+  {
+    name: 'Used',
+    width: 0.6,
+    cell: (each) => <Text style={text.small}>{`${each.status?.used ?? 0} of ${each.spec.uses || 'any'}`}</Text>,
+  },
+  {
+    name: 'Until',
+    width: 1,
+    cell: (each) => <Text style={text.small}>{new Date(each.spec.expiresAt).toLocaleString()}</Text>,
+  },
   {
     name: '',
     width: 96,
@@ -119,7 +163,11 @@ const TOKEN_COLUMNS: Column<Resource>[] = [
     end: true,
     cell: (each) =>
       stateOf(each).word === 'Usable' ? (
-        <Button label="Revoke" look="danger" onPress={() => void setSpec(JOIN_TOKENS, each, { revoked: true }, `${each.metadata.name} is revoked`)} />
+        <Button
+          label="Revoke"
+          look="danger"
+          onPress={() => void setSpec(JOIN_TOKENS, each, { revoked: true }, `${each.metadata.name} is revoked`)}
+        />
       ) : (
         <View style={layout.row} />
       ),

@@ -19,5 +19,7 @@ export const status = StyleSheet.create({
   meterFill: { height: 3, borderRadius: 2, transitionProperty: 'width', transitionDuration: '600ms' },
   meterRow: { flexDirection: 'row', alignItems: 'center', gap: 10 },
   meterLabel: { width: 44 },
+  meterLabelBrief: { width: 32 },
+  meterValueBrief: { minWidth: 38, textAlign: 'right' },
   meterValue: { minWidth: 104, textAlign: 'right' },
 });

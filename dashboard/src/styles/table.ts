@@ -3,7 +3,14 @@ import { StyleSheet } from 'react-native';
 import { color, space } from './tokens';
 
 export const table = StyleSheet.create({
-  head: { flexDirection: 'row', gap: space.l, paddingHorizontal: space.l, paddingVertical: 9, borderBottomWidth: 1, borderBottomColor: color.line },
+  head: {
+    flexDirection: 'row',
+    gap: space.l,
+    paddingHorizontal: space.l,
+    paddingVertical: 9,
+    borderBottomWidth: 1,
+    borderBottomColor: color.line,
+  },
   row: {
     flexDirection: 'row',
     alignItems: 'center',

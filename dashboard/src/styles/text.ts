@@ -28,5 +28,11 @@ export const text = StyleSheet.create({
   },
   hero: { color: color.text, fontFamily: font.display, fontSize: size.hero, lineHeight: 38, letterSpacing: 1.2 },
   mono: { color: color.text, fontFamily: font.mono, fontSize: size.small, lineHeight: 19 },
-  number: { color: color.text, fontFamily: font.body, fontSize: size.body, lineHeight: 21, fontVariant: ['tabular-nums'] },
+  number: {
+    color: color.text,
+    fontFamily: font.body,
+    fontSize: size.body,
+    lineHeight: 21,
+    fontVariant: ['tabular-nums'],
+  },
 });

@@ -2,7 +2,18 @@
 import { ask, MERGE } from './api';
 import { inWords } from './errors';
 import { mirrorOf, type Mirror } from './mirror';
-import { collection, keyOf, KEYS, place, SERVICES, WORKERS, type Kind, type Resource, type Service, type Worker } from './resources';
+import {
+  collection,
+  keyOf,
+  KEYS,
+  place,
+  SERVICES,
+  WORKERS,
+  type Kind,
+  type Resource,
+  type Service,
+  type Worker,
+} from './resources';
 import { say } from './toasts';
 
 const RESTARTED_AT = 'aerekos.cloud/restartedAt';

@@ -22,7 +22,11 @@ export interface Item {
 
 const WEIGHT: Record<Health, number> = { bad: 0, warn: 1, unknown: 2, busy: 3, idle: 4, well: 5 };
 
-export function attention(services: readonly Service[], workers: readonly Worker[], keys: readonly Resource[] = []): Item[] {
+export function attention(
+  services: readonly Service[],
+  workers: readonly Worker[],
+  keys: readonly Resource[] = [],
+): Item[] {
   const items = [
     ...workers.flatMap(ofWorker),
     ...services.flatMap((service) => ofService(service, services)),
@@ -125,9 +129,14 @@ export function verdict(items: readonly Item[], services: readonly Service[], wo
   const counts = `${running} of ${count(wanted, 'service')} running on ${count(up, 'worker')}`;
   const worst = items[0]?.health;
   if (worst === 'bad' || worst === 'warn' || worst === 'unknown') {
-    return { health: worst, line: items.length === 1 ? 'One thing needs you' : `${items.length} things need you`, detail: counts };
+    return {
+      health: worst,
+      line: items.length === 1 ? 'One thing needs you' : `${items.length} things need you`,
+      detail: counts,
+    };
   }
-  if (busy > 0) return { health: 'busy', line: 'Work is under way', detail: `${count(busy, 'service')} changing · ${counts}` };
+  if (busy > 0)
+    return { health: 'busy', line: 'Work is under way', detail: `${count(busy, 'service')} changing · ${counts}` };
   if (wanted === 0) return { health: 'idle', line: 'Nothing runs yet', detail: 'Enable a service to begin' };
   return { health: 'well', line: 'All is well', detail: counts };
 }

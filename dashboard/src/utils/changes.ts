@@ -42,13 +42,31 @@ function brief(value: unknown): string {
 }
 
 /** The step from one version to the next; null when only the status moved. */
-export function stepOf(kind: Kind, type: string, before: Resource | undefined, after: Resource, at: number): Step | null {
+export function stepOf(
+  kind: Kind,
+  type: string,
+  before: Resource | undefined,
+  after: Resource,
+  at: number,
+): Step | null {
   const { name, namespace = '', resourceVersion = '0' } = after.metadata;
-  const base = { id: `${kind.plural}/${resourceVersion}`, kind, name, namespace, revision: Number(resourceVersion), at, resource: after };
+  const base = {
+    id: `${kind.plural}/${resourceVersion}`,
+    kind,
+    name,
+    namespace,
+    revision: Number(resourceVersion),
+    at,
+    resource: after,
+  };
   if (type === 'DELETED') return { ...base, verb: 'deleted', what: [] };
   if (type === 'ADDED') return { ...base, verb: 'created', what: [] };
   if (!before) return null;
-  const wished = (each: Resource) => ({ ...(each.spec ?? {}), annotations: each.metadata.annotations ?? {}, labels: each.metadata.labels ?? {} });
+  const wished = (each: Resource) => ({
+    ...(each.spec ?? {}),
+    annotations: each.metadata.annotations ?? {},
+    labels: each.metadata.labels ?? {},
+  });
   const what = differences(wished(before), wished(after));
   if (after.metadata.deletionTimestamp && !before.metadata.deletionTimestamp) what.push('deletion asked for');
   return what.length ? { ...base, verb: 'changed', what } : null;
@@ -86,7 +104,13 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
       revision = Number(object.metadata.resourceVersion ?? revision);
       if (type === 'BOOKMARK') continue;
       const live = Date.now() - began > 3000;
-      const step = stepOf(kind, type, versions.get(keyOf(object)), object, live ? Date.now() : writtenAt(object, type, began));
+      const step = stepOf(
+        kind,
+        type,
+        versions.get(keyOf(object)),
+        object,
+        live ? Date.now() : writtenAt(object, type, began),
+      );
       versions.set(keyOf(object), object);
       if (step) steps.push(step);
     }

@@ -12,8 +12,14 @@ export interface Command {
 }
 
 const PLACES: [string, string][] = [
-  ['Home', '/ui'], ['Services', '/ui/services'], ['Workers', '/ui/workers'], ['Keys', '/ui/keys'],
-  ['Buckets', '/ui/buckets'], ['All kinds', '/ui/kinds'], ['Users', '/ui/users'], ['Settings', '/ui/settings'],
+  ['Home', '/ui'],
+  ['Services', '/ui/services'],
+  ['Workers', '/ui/workers'],
+  ['Keys', '/ui/keys'],
+  ['Buckets', '/ui/buckets'],
+  ['All kinds', '/ui/kinds'],
+  ['Users', '/ui/users'],
+  ['Settings', '/ui/settings'],
 ];
 
 export interface Known {
@@ -64,7 +70,12 @@ function ofService(service: Service, may: boolean): Command[] {
 function ofWorker(worker: Worker, may: boolean): Command[] {
   const name = worker.metadata.name;
   const cordoned = worker.spec.unschedulable ?? false;
-  const open = { id: `open worker ${name}`, name: `Open worker ${name}`, sort: 'worker', run: () => go(pageOf(WORKERS, worker)) };
+  const open = {
+    id: `open worker ${name}`,
+    name: `Open worker ${name}`,
+    sort: 'worker',
+    run: () => go(pageOf(WORKERS, worker)),
+  };
   const cordon = {
     id: `cordon ${name}`,
     name: `${cordoned ? 'Uncordon' : 'Cordon'} ${name}`,

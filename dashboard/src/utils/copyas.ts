@@ -24,7 +24,10 @@ export function asList(kind: Kind): Copies {
 export function asOne(kind: Kind, resource: Resource): Copies {
   const { name, namespace } = resource.metadata;
   const where = kind.namespaced && namespace ? ` -n ${namespace}` : '';
-  return { kubectl: `kubectl get ${resourceName(kind)} ${name}${where} -o yaml`, curl: curl(place(kind, name, namespace)) };
+  return {
+    kubectl: `kubectl get ${resourceName(kind)} ${name}${where} -o yaml`,
+    curl: curl(place(kind, name, namespace)),
+  };
 }
 
 export async function copy(text: string): Promise<boolean> {

@@ -38,6 +38,7 @@ function table(a: string[], b: string[]): number[][] {
 
 /** Only the lines that differ, each with `around` lines on both sides. */
 export function hunks(lines: readonly Line[], around = 2): Line[] {
-  const near = (index: number) => lines.slice(Math.max(0, index - around), index + around + 1).some((each) => each.sign !== ' ');
+  const near = (index: number) =>
+    lines.slice(Math.max(0, index - around), index + around + 1).some((each) => each.sign !== ' ');
   return lines.filter((_, index) => near(index));
 }

@@ -18,7 +18,11 @@ export async function readKinds(): Promise<void> {
   const { groups } = await ask<GroupList>('/apis');
   const places = [
     { group: '', version: 'v1', path: '/api/v1' },
-    ...groups.map(({ name, preferredVersion: { version } }) => ({ group: name, version, path: `/apis/${name}/${version}` })),
+    ...groups.map(({ name, preferredVersion: { version } }) => ({
+      group: name,
+      version,
+      path: `/apis/${name}/${version}`,
+    })),
   ];
   const found = await Promise.all(places.map(kindsAt));
   kinds.set(found.flat().sort((a, b) => (a.plural < b.plural ? -1 : 1)));
@@ -28,7 +32,14 @@ async function kindsAt({ group, version, path }: { group: string; version: strin
   const { resources } = await ask<ResourceList>(path).catch(() => ({ resources: [] }) as ResourceList);
   return resources
     .filter((each) => !each.name.includes('/') && each.verbs.includes('list'))
-    .map((each) => ({ group, version, plural: each.name, kind: each.kind, namespaced: each.namespaced }));
+    .map((each) => ({
+      group,
+      version,
+      plural: each.name,
+      kind: each.kind,
+      namespaced: each.namespaced,
+      verbs: each.verbs,
+    }));
 }
 
 export interface Field {
@@ -46,7 +57,9 @@ export async function fieldsOf(kind: Kind): Promise<Field[]> {
   const document = await ask<Schema>(path).catch(() => null);
   const schemas: Record<string, Schema> = document?.components?.schemas ?? {};
   const mine = Object.values(schemas).find((schema) =>
-    (schema['x-kubernetes-group-version-kind'] ?? []).some((each: Schema) => each.kind === kind.kind && each.group === kind.group),
+    (schema['x-kubernetes-group-version-kind'] ?? []).some(
+      (each: Schema) => each.kind === kind.kind && each.group === kind.group,
+    ),
   );
   const spec = mine ? resolved(mine.properties?.spec ?? mine, schemas) : undefined;
   return spec ? walked(spec, schemas, 'spec', 0) : [];
@@ -62,7 +75,12 @@ function walked(schema: Schema, all: Record<string, Schema>, path: string, depth
   const required = new Set<string>(schema.required ?? []);
   return Object.entries((schema.properties ?? {}) as Record<string, Schema>).flatMap(([name, raw]) => {
     const field = resolved(raw, all);
-    const here = { path: `${path}.${name}`, type: typeOf(field), required: required.has(name), description: field.description ?? '' };
+    const here = {
+      path: `${path}.${name}`,
+      type: typeOf(field),
+      required: required.has(name),
+      description: field.description ?? '',
+    };
     return depth < 2 && field.properties ? [here, ...walked(field, all, here.path, depth + 1)] : [here];
   });
 }
@@ -78,7 +96,10 @@ export function skeleton(kind: Kind, fields: readonly Field[]): Record<string, a
   const spec: Record<string, any> = {};
   for (const { path, type, required } of fields) {
     const [, name, deeper] = path.split('.');
-    if (required && name && !deeper) spec[name] = { string: '', integer: 0, number: 0, boolean: false }[type] ?? (type.startsWith('list') ? [] : type.startsWith('"') ? JSON.parse(type.split(' | ')[0]!) : {});
+    if (required && name && !deeper)
+      spec[name] =
+        { string: '', integer: 0, number: 0, boolean: false }[type] ??
+        (type.startsWith('list') ? [] : type.startsWith('"') ? JSON.parse(type.split(' | ')[0]!) : {});
   }
   const metadata: Record<string, string> = { name: `my-${kind.kind.toLowerCase()}` };
   if (kind.namespaced) metadata.namespace = 'default';

@@ -16,12 +16,14 @@ export interface Fault {
 export type Checked = { fault: Fault } | { diff: Line[] };
 export type Applied = { fault: Fault } | { written: Resource };
 
-/** What writing it would do. Nothing is written. */
+/** What writing it over `now` would do. Nothing is written. */
 export async function check(kind: Kind, now: Resource, code: string, isNew: boolean): Promise<Checked> {
   const sent = await send(kind, now, code, isNew, true);
   if ('fault' in sent) return sent;
-  const before = isNew ? '' : shown(now);
-  return { diff: hunks(diffLines(before, shown(sent.written))).filter((line) => line.text || line.sign === ' ') };
+  const before = isNew ? '' : toYaml(now).trimEnd();
+  return {
+    diff: hunks(diffLines(before, toYaml(sent.written).trimEnd())).filter((line) => line.text || line.sign === ' '),
+  };
 }
 
 export async function apply(kind: Kind, now: Resource, code: string, isNew: boolean): Promise<Applied> {
@@ -35,12 +37,23 @@ async function send(kind: Kind, now: Resource, code: string, isNew: boolean, dry
   if ('line' in parsed) {
     return { fault: { what: `Line ${parsed.line}: ${parsed.message}`, next: '', causes: [], lines: [parsed.line] } };
   }
-  const body = { apiVersion: apiVersion(kind), kind: kind.kind, ...parsed.value };
+  const { resourceVersion } = now.metadata;
+  const metadata = { ...parsed.value.metadata, ...(isNew ? {} : { resourceVersion }) };
+  const body = { apiVersion: apiVersion(kind), kind: kind.kind, ...parsed.value, metadata };
   const query = `fieldValidation=Strict${dry ? '&dryRun=All' : ''}`;
   const { name, namespace } = body.metadata;
-  const path = isNew ? collection(kind, namespace ?? 'default') : place(kind, now.metadata.name, now.metadata.namespace);
+  const path = isNew
+    ? collection(kind, namespace ?? 'default')
+    : place(kind, now.metadata.name, now.metadata.namespace);
   if (!isNew && name !== now.metadata.name) {
-    return { fault: { what: 'A resource cannot be renamed', next: `Its name is ${now.metadata.name}; make a new one instead.`, causes: [], lines: [lineOf(code, 'metadata.name')] } };
+    return {
+      fault: {
+        what: 'A resource cannot be renamed',
+        next: `Its name is ${now.metadata.name}; make a new one instead.`,
+        causes: [],
+        lines: [lineOf(code, 'metadata.name')],
+      },
+    };
   }
   try {
     return { written: await ask<Resource>(`${path}?${query}`, { method: isNew ? 'POST' : 'PUT', body }) };
@@ -53,11 +66,10 @@ function told(error: unknown, code: string): Fault {
   const { what, next } = inWords(error);
   const causes = error instanceof ApiError ? error.causes : [];
   const lines = causes.map((cause) => lineOf(code, cause.field));
-  return { what, next, causes: causes.map((cause, index) => `Line ${lines[index]}: ${cause.field}: ${cause.message}`), lines };
-}
-
-/** Without what moves by itself. */
-function shown(resource: Resource): string {
-  const { resourceVersion: _version, generation: _generation, ...metadata } = resource.metadata;
-  return toYaml({ ...resource, metadata } as Resource).trimEnd();
+  return {
+    what,
+    next,
+    causes: causes.map((cause, index) => `Line ${lines[index]}: ${cause.field}: ${cause.message}`),
+    lines,
+  };
 }

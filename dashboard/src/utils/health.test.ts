@@ -6,11 +6,19 @@ import type { Service, Worker } from './resources';
 
 function service(name: string, phase: string, message = '', reason = phase): Service {
   const ready = { type: 'Ready', status: phase === 'Ready' ? ('True' as const) : ('False' as const), reason, message };
-  return { metadata: { name, namespace: 'default' }, spec: { managed: 'x', enabled: phase !== 'Disabled' }, status: { phase, conditions: [ready] } };
+  return {
+    metadata: { name, namespace: 'default' },
+    spec: { managed: 'x', enabled: phase !== 'Disabled' },
+    status: { phase, conditions: [ready] },
+  };
 }
 
 function worker(name: string, alive: boolean, unschedulable = false): Worker {
-  const ready = { type: 'Ready', status: alive ? ('True' as const) : ('False' as const), message: 'no heartbeat for 4 s' };
+  const ready = {
+    type: 'Ready',
+    status: alive ? ('True' as const) : ('False' as const),
+    message: 'no heartbeat for 4 s',
+  };
   return { metadata: { name }, spec: { unschedulable }, status: { conditions: [ready] } };
 }
 
@@ -20,18 +28,27 @@ describe('what needs a person', () => {
   });
 
   it('begins with the worst', () => {
-    const items = attention([service('a', 'Waiting'), service('b', 'Failed')], [worker('w', false), worker('c', true, true)]);
+    const items = attention(
+      [service('a', 'Waiting'), service('b', 'Failed')],
+      [worker('w', false), worker('c', true, true)],
+    );
     expect(items.map((each) => each.health)).toEqual(['bad', 'bad', 'warn', 'warn']);
   });
 
   it('offers to enable what somebody waits for', () => {
     const needed = service('key-manager', 'Disabled');
-    const [item] = attention([service('storage', 'Waiting', 'waiting for key-manager to be enabled', 'WaitingForNeeds'), needed], []);
+    const [item] = attention(
+      [service('storage', 'Waiting', 'waiting for key-manager to be enabled', 'WaitingForNeeds'), needed],
+      [],
+    );
     expect(item?.fix).toMatchObject({ do: 'enable', service: needed });
   });
 
   it('offers to create what is not there', () => {
-    const [item] = attention([service('storage', 'Waiting', 'waiting for key-manager to be created', 'WaitingForNeeds')], []);
+    const [item] = attention(
+      [service('storage', 'Waiting', 'waiting for key-manager to be created', 'WaitingForNeeds')],
+      [],
+    );
     expect(item?.fix).toMatchObject({ do: 'create', managed: 'key_manager' });
   });
 
@@ -40,9 +57,15 @@ describe('what needs a person', () => {
   });
 
   it('keeps a key from being lost', () => {
-    const key = { metadata: { name: 'k' }, status: { keyState: 'PendingDeletion', deletionDate: '2026-12-01T00:00:00Z' } };
+    const key = {
+      metadata: { name: 'k' },
+      status: { keyState: 'PendingDeletion', deletionDate: '2026-12-01T00:00:00Z' },
+    };
     const [item] = attention([], [], [key]);
-    expect(item).toMatchObject({ fix: { do: 'keepKey' }, why: 'Everything it encrypted is lost for good on 2026-12-01.' });
+    expect(item).toMatchObject({
+      fix: { do: 'keepKey' },
+      why: 'Everything it encrypted is lost for good on 2026-12-01.',
+    });
   });
 });
 
@@ -50,7 +73,11 @@ describe('the verdict', () => {
   const told = (services: Service[], workers: Worker[]) => verdict(attention(services, workers), services, workers);
 
   it('says that all is well', () => {
-    expect(told([service('a', 'Ready')], [worker('w', true)])).toEqual({ health: 'well', line: 'All is well', detail: '1 of 1 service running on 1 worker' });
+    expect(told([service('a', 'Ready')], [worker('w', true)])).toEqual({
+      health: 'well',
+      line: 'All is well',
+      detail: '1 of 1 service running on 1 worker',
+    });
   });
   it('counts what needs one', () => {
     expect(told([service('a', 'Failed')], [worker('w', true)]).line).toBe('One thing needs you');

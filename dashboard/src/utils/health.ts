@@ -4,11 +4,30 @@ import { conditionOf, type Resource, type Service, type Worker } from './resourc
 export type Health = 'well' | 'busy' | 'warn' | 'bad' | 'idle' | 'unknown';
 
 const PHASES: Record<string, Health> = {
-  Ready: 'well', Active: 'well', Enabled: 'well', Running: 'well', Available: 'well', Succeeded: 'well',
-  Starting: 'busy', Updating: 'busy', Stopping: 'busy', Pending: 'busy', Creating: 'busy', Terminating: 'busy', Deleting: 'busy',
-  Waiting: 'warn', Degraded: 'warn', BackingOff: 'warn', PendingDeletion: 'warn', Cordoned: 'warn',
-  Failed: 'bad', NotReady: 'bad', Lost: 'bad',
-  Disabled: 'idle', 'Scaled to zero': 'idle', Revoked: 'idle',
+  Ready: 'well',
+  Active: 'well',
+  Enabled: 'well',
+  Running: 'well',
+  Available: 'well',
+  Succeeded: 'well',
+  Starting: 'busy',
+  Updating: 'busy',
+  Stopping: 'busy',
+  Pending: 'busy',
+  Creating: 'busy',
+  Terminating: 'busy',
+  Deleting: 'busy',
+  Waiting: 'warn',
+  Degraded: 'warn',
+  BackingOff: 'warn',
+  PendingDeletion: 'warn',
+  Cordoned: 'warn',
+  Failed: 'bad',
+  NotReady: 'bad',
+  Lost: 'bad',
+  Disabled: 'idle',
+  'Scaled to zero': 'idle',
+  Revoked: 'idle',
 };
 
 export function healthOfWord(word: string): Health {
@@ -32,7 +51,9 @@ export function phaseOf(resource: Resource): string {
   const status = resource.status ?? {};
   if (resource.metadata.deletionTimestamp) return 'Deleting';
   const ready = conditionOf(resource, 'Ready');
-  return status.phase ?? status.keyState ?? (ready ? (ready.status === 'True' ? 'Ready' : ready.reason || 'NotReady') : '');
+  return (
+    status.phase ?? status.keyState ?? (ready ? (ready.status === 'True' ? 'Ready' : ready.reason || 'NotReady') : '')
+  );
 }
 
 export function healthOf(resource: Resource): Health {

@@ -20,7 +20,13 @@ export function readLine(raw: string, number: number): LogLine {
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const moment = String(fields.timestamp ?? fields.time ?? fields.ts ?? '');
   const text = [String(fields.event ?? fields.message ?? ''), ...more].filter(Boolean).join('  ');
-  return { number, raw, time: /T(\d\d:\d\d:\d\d)/.exec(moment)?.[1] ?? '', level: levelOf(String(fields.level ?? 'info')), text };
+  return {
+    number,
+    raw,
+    time: /T(\d\d:\d\d:\d\d)/.exec(moment)?.[1] ?? '',
+    level: levelOf(String(fields.level ?? 'info')),
+    text,
+  };
 }
 
 function parsed(raw: string): Record<string, unknown> | null {

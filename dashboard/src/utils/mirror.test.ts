@@ -21,7 +21,10 @@ class FakeSocket {
   close(): void {}
 }
 
-const item = (name: string, version: number, replicas = 1): Resource => ({ metadata: { name, resourceVersion: String(version) }, spec: { replicas } });
+const item = (name: string, version: number, replicas = 1): Resource => ({
+  metadata: { name, resourceVersion: String(version) },
+  spec: { replicas },
+});
 let lists: { items: Resource[]; version: string }[];
 let mirror: Mirror<Resource>;
 const asked: string[] = [];

@@ -13,7 +13,15 @@ import { ago, span } from './time';
 import { fromYaml, lineOf, toYaml } from './yaml';
 
 describe('quantities', () => {
-  it.each([['1500m', 1.5], ['2Gi', 2147483648], ['3', 3], ['1e3', 1000], ['12k', 12000], [undefined, 0], ['many', 0]])('%s is %d', (text, value) => {
+  it.each([
+    ['1500m', 1.5],
+    ['2Gi', 2147483648],
+    ['3', 3],
+    ['1e3', 1000],
+    ['12k', 12000],
+    [undefined, 0],
+    ['many', 0],
+  ])('%s is %d', (text, value) => {
     expect(amount(text)).toBe(value);
   });
   it('reads well', () => {
@@ -35,22 +43,42 @@ describe('addresses of screens', () => {
   it.each(['/', '/ui', '/ui/'])('%s is home', (path) => expect(read(path)).toEqual({ screen: 'home' }));
   it('survive there and back', () => {
     const key = { metadata: { name: 'a.b', namespace: 'acme' } };
-    expect(read(pageOf(KEYS, key, 'yaml'))).toMatchObject({ screen: 'detail', plural: 'keys', namespace: 'acme', name: 'a.b', tab: 'yaml' });
+    expect(read(pageOf(KEYS, key, 'yaml'))).toMatchObject({
+      screen: 'detail',
+      plural: 'keys',
+      namespace: 'acme',
+      name: 'a.b',
+      tab: 'yaml',
+    });
     const kind = { ...KEYS, plural: 'keyaliases' };
     expect(read(pageOf(kind, key))).toMatchObject({ screen: 'detail', group: 'aerekos.cloud', plural: 'keyaliases' });
-    expect(read(listPage({ ...kind, group: '' }))).toEqual({ screen: 'list', group: '', version: 'v1', plural: 'keyaliases' });
+    expect(read(listPage({ ...kind, group: '' }))).toEqual({
+      screen: 'list',
+      group: '',
+      version: 'v1',
+      plural: 'keyaliases',
+    });
   });
   it('lead nowhere when they are wrong', () => expect(read('/ui/there/is/none').screen).toBe('nowhere'));
 });
 
 describe('changes', () => {
   it('name the fields', () => {
-    expect(differences({ replicas: 1, env: [] }, { replicas: 3, env: [], image: 'x' })).toEqual(['replicas 1 → 3', 'image nothing → x']);
+    expect(differences({ replicas: 1, env: [] }, { replicas: 3, env: [], image: 'x' })).toEqual([
+      'replicas 1 → 3',
+      'image nothing → x',
+    ]);
   });
   it('are not told of status', () => {
-    const before = { metadata: { name: 'a', resourceVersion: '4' }, spec: { replicas: 1 }, status: { phase: 'Starting' } };
+    const before = {
+      metadata: { name: 'a', resourceVersion: '4' },
+      spec: { replicas: 1 },
+      status: { phase: 'Starting' },
+    };
     expect(stepOf(SERVICES, 'MODIFIED', before, { ...before, status: { phase: 'Ready' } }, 0)).toBeNull();
-    expect(stepOf(SERVICES, 'MODIFIED', before, { ...before, spec: { replicas: 2 } }, 0)?.what).toEqual(['replicas 1 → 2']);
+    expect(stepOf(SERVICES, 'MODIFIED', before, { ...before, spec: { replicas: 2 } }, 0)?.what).toEqual([
+      'replicas 1 → 2',
+    ]);
     expect(stepOf(SERVICES, 'DELETED', before, before, 0)?.verb).toBe('deleted');
   });
 });
@@ -80,15 +108,26 @@ describe('YAML', () => {
     expect(fromYaml('kind: Service')).toMatchObject({ line: 1 });
   });
   it('leaves out what the server owns', () => {
-    const written = toYaml({ apiVersion: 'v1', kind: 'A', metadata: { name: 'a', managedFields: [] } as never, spec: { b: 1 }, status: { c: 2 } });
+    const written = toYaml({
+      apiVersion: 'v1',
+      kind: 'A',
+      metadata: { name: 'a', managedFields: [] } as never,
+      spec: { b: 1 },
+      status: { c: 2 },
+    });
     expect(written).not.toMatch(/status|managedFields/);
-    expect(fromYaml(written)).toEqual({ value: { apiVersion: 'v1', kind: 'A', metadata: { name: 'a' }, spec: { b: 1 } } });
+    expect(fromYaml(written)).toEqual({
+      value: { apiVersion: 'v1', kind: 'A', metadata: { name: 'a' }, spec: { b: 1 } },
+    });
   });
 });
 
 describe('logs', () => {
   it('reads JSON lines', () => {
-    const line = readLine('{"event":"reconciled","level":"warning","timestamp":"2026-01-02T03:04:05Z","kind":"Key"}', 1);
+    const line = readLine(
+      '{"event":"reconciled","level":"warning","timestamp":"2026-01-02T03:04:05Z","kind":"Key"}',
+      1,
+    );
     expect(line).toMatchObject({ time: '03:04:05', level: 'warning', text: 'reconciled  kind=Key' });
   });
   it('guesses at others', () => {
@@ -101,7 +140,11 @@ describe('S3 listings', () => {
   it('are read', () => {
     const xml = `<ListBucketResult><Contents><Key>a/b&amp;c</Key><Size>12</Size><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"x"</ETag></Contents>
       <CommonPrefixes><Prefix>a/d/</Prefix></CommonPrefixes><NextContinuationToken>ff</NextContinuationToken></ListBucketResult>`;
-    expect(readPage(xml)).toEqual({ objects: [{ key: 'a/b&c', size: 12, modified: '2026-01-01T00:00:00Z', etag: '"x"' }], folders: ['a/d/'], next: 'ff' });
+    expect(readPage(xml)).toEqual({
+      objects: [{ key: 'a/b&c', size: 12, modified: '2026-01-01T00:00:00Z', etag: '"x"' }],
+      folders: ['a/d/'],
+      next: 'ff',
+    });
   });
 });
 

@@ -95,6 +95,8 @@ export interface Kind {
   plural: string;
   kind: string;
   namespaced: boolean;
+  /** What the server does with them; unknown before discovery has answered. */
+  verbs?: readonly string[];
 }
 
 const ours = (plural: string, kind: string, namespaced = true): Kind => ({
@@ -112,7 +114,13 @@ export const JOIN_TOKENS = ours('jointokens', 'JoinToken', false);
 export const KEYS = ours('keys', 'Key');
 export const BUCKETS = ours('buckets', 'Bucket');
 export const EVENTS: Kind = { group: '', version: 'v1', plural: 'events', kind: 'Event', namespaced: true };
-export const NAMESPACES: Kind = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false };
+export const NAMESPACES: Kind = {
+  group: '',
+  version: 'v1',
+  plural: 'namespaces',
+  kind: 'Namespace',
+  namespaced: false,
+};
 
 export function apiVersion(kind: Kind): string {
   return kind.group ? `${kind.group}/${kind.version}` : kind.version;

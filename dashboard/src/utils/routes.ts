@@ -14,14 +14,19 @@ const NO_GROUP = 'core';
 const NO_NAMESPACE = '-';
 
 export function read(path: string): Route {
-  const [first, ...rest] = path.replace(/^\/ui\/?|^\//, '').split('/').filter(Boolean).map(decodeURIComponent);
+  const [first, ...rest] = path
+    .replace(/^\/ui\/?|^\//, '')
+    .split('/')
+    .filter(Boolean)
+    .map(decodeURIComponent);
   if (!first) return { screen: 'home' };
   const plain = PLAIN.find((each) => each === first);
   if (plain && rest.length === 0) return { screen: plain };
   if (first in KNOWN && rest.length >= 2) {
     return detail(['aerekos.cloud', 'v1', first, ...rest]);
   }
-  if (first === 'k' && rest.length === 3) return { screen: 'list', group: group(rest[0]), version: rest[1]!, plural: rest[2]! };
+  if (first === 'k' && rest.length === 3)
+    return { screen: 'list', group: group(rest[0]), version: rest[1]!, plural: rest[2]! };
   if (first === 'k' && rest.length >= 5) return detail(rest);
   return { screen: 'nowhere', path };
 }
@@ -31,7 +36,15 @@ function group(word = ''): string {
 }
 
 function detail([where = '', version = '', plural = '', namespace = '', name = '', tab = '']: string[]): Route {
-  return { screen: 'detail', group: group(where), version, plural, namespace: namespace === NO_NAMESPACE ? '' : namespace, name, tab };
+  return {
+    screen: 'detail',
+    group: group(where),
+    version,
+    plural,
+    namespace: namespace === NO_NAMESPACE ? '' : namespace,
+    name,
+    tab,
+  };
 }
 
 /** The page of one resource. */

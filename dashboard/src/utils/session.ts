@@ -11,10 +11,7 @@ export interface Who {
   namespace: string;
 }
 
-export type Session =
-  | { state: 'asking' }
-  | { state: 'out'; because?: string }
-  | { state: 'in'; who: Who };
+export type Session = { state: 'asking' } | { state: 'out'; because?: string } | { state: 'in'; who: Who };
 
 interface Pair {
   accessToken: string;

@@ -15,6 +15,7 @@ export function readTable(kind: Kind, signal: AbortSignal): Promise<Table> {
 /** How a cell reads: times short, nothing as a dash. */
 export function cellText(value: unknown): string {
   if (value === null || value === undefined || value === '' || value === '<none>' || value === '<unknown>') return '–';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
   const text = String(value);
   return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) ? new Date(text).toLocaleString() : text;
 }

@@ -20,5 +20,10 @@ export function ago(moment: string | number | undefined, now: number): string {
 }
 
 export function clockTime(moment: string | number): string {
-  return new Date(moment).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+  return new Date(moment).toLocaleTimeString([], {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  });
 }

@@ -12,12 +12,27 @@ describe('the topology', () => {
     const { nodes, edges } = graphOf([service('web', ['db']), service('db', ['keys']), service('keys')], [], 20);
     const column = (id: string) => nodes.find((each) => each.id === id)?.column;
     expect([column(GATEWAY), column('web'), column('db'), column('keys')]).toEqual([0, 1, 2, 3]);
-    expect(new Set(edges.map((each) => `${each.from}>${each.to}`))).toEqual(new Set(['gateway>web', 'web>db', 'db>keys']));
+    expect(new Set(edges.map((each) => `${each.from}>${each.to}`))).toEqual(
+      new Set(['gateway>web', 'web>db', 'db>keys']),
+    );
   });
   it('knows the needs of managed services from the catalog', () => {
     const storage = { ...service('storage'), spec: { managed: 'storage_manager' } } as Service;
-    const entry = { managed: 'storage_manager', service: 'storage-manager', title: '', summary: '', kinds: [], speaks: [], needs: ['keys'], startsEnabled: false };
-    expect(graphOf([storage, service('keys')], [entry], 9).edges).toContainEqual({ from: 'storage', to: 'keys', alive: true });
+    const entry = {
+      managed: 'storage_manager',
+      service: 'storage-manager',
+      title: '',
+      summary: '',
+      kinds: [],
+      speaks: [],
+      needs: ['keys'],
+      startsEnabled: false,
+    };
+    expect(graphOf([storage, service('keys')], [entry], 9).edges).toContainEqual({
+      from: 'storage',
+      to: 'keys',
+      alive: true,
+    });
   });
   it('survives a circle', () => {
     expect(graphOf([service('a', ['b']), service('b', ['a'])], [], 9).nodes).toHaveLength(3);

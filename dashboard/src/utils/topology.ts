@@ -28,7 +28,7 @@ export interface Graph {
 }
 
 export const GATEWAY = 'gateway';
-const MOST_ROWS = 9;
+const MOST_ROWS = 11;
 
 export function needsOf(service: Service, catalog: readonly CatalogEntry[]): string[] {
   const entry = catalog.find((each) => each.managed === service.spec.managed);
@@ -39,7 +39,9 @@ export function needsOf(service: Service, catalog: readonly CatalogEntry[]): str
 export function graphOf(services: readonly Service[], catalog: readonly CatalogEntry[], most: number): Graph {
   const wanted = services.filter((each) => serviceHealth(each) !== 'idle');
   const names = new Set(wanted.map((each) => each.metadata.name));
-  const needs = new Map(wanted.map((each) => [each.metadata.name, needsOf(each, catalog).filter((need) => names.has(need))]));
+  const needs = new Map(
+    wanted.map((each) => [each.metadata.name, needsOf(each, catalog).filter((need) => names.has(need))]),
+  );
   const needed = new Set([...needs.values()].flat());
   const shown = [...wanted].sort((a, b) => worth(b, needed) - worth(a, needed) || byName(a, b)).slice(0, most);
   const kept = new Set(shown.map((each) => each.metadata.name));
@@ -67,7 +69,8 @@ function depths(services: readonly Service[], needs: Map<string, string[]>): Map
   const depth = new Map(services.map((each) => [each.metadata.name, 1]));
   for (let pass = 0; pass < 4; pass += 1) {
     for (const [name, wants] of needs) {
-      for (const need of wants) depth.set(need, Math.min(5, Math.max(depth.get(need) ?? 1, (depth.get(name) ?? 1) + 1)));
+      for (const need of wants)
+        depth.set(need, Math.min(5, Math.max(depth.get(need) ?? 1, (depth.get(name) ?? 1) + 1)));
     }
   }
   return depth;
@@ -112,6 +115,8 @@ function edgesOf(
   const needed = new Set([...needs.values()].flat());
   return services.flatMap(({ metadata: { name } }) => [
     ...(needed.has(name) ? [] : [{ from: GATEWAY, to: name, alive: alive(name) }]),
-    ...(needs.get(name) ?? []).filter((need) => kept.has(need)).map((need) => ({ from: name, to: need, alive: alive(name) && alive(need) })),
+    ...(needs.get(name) ?? [])
+      .filter((need) => kept.has(need))
+      .map((need) => ({ from: name, to: need, alive: alive(name) && alive(need) })),
   ]);
 }

@@ -3,10 +3,20 @@ import { parseDocument, stringify } from 'yaml';
 
 import type { Resource } from './resources';
 
-/** Without what the server owns, so that it can be applied again. */
+const OWNED = new Set([
+  'managedFields',
+  'resourceVersion',
+  'generation',
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'selfLink',
+]);
+
+/** Without what the server owns: two versions that differ in nothing a person wished read the same. */
 export function toYaml(resource: Resource): string {
   const { status: _status, metadata, ...rest } = resource as Resource & Record<string, unknown>;
-  const { managedFields: _fields, ...meta } = metadata as unknown as Record<string, unknown>;
+  const meta = Object.fromEntries(Object.entries(metadata).filter(([name]) => !OWNED.has(name)));
   return stringify({ apiVersion: rest.apiVersion, kind: rest.kind, metadata: meta, ...rest }, { lineWidth: 0 });
 }
 
