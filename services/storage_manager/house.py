@@ -16,6 +16,7 @@ from services.storage_manager.book import Metadata, Object, Piece
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.keys import Keys
 from services.storage_manager.ports import Caller, Place, Registry
+from services.storage_manager.readers import Readers
 
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
@@ -63,6 +64,7 @@ class House:
     book: Metadata
     blobs: Blobs
     keys: Keys
+    readers: Readers = field(default_factory=Readers)
     clock: Callable[[], float] = time.time
 
     async def target(self, request: Request) -> Place:
@@ -106,15 +108,16 @@ class House:
 
     async def stream(self, place: Place, found: Object, start: int, stop: int) -> AsyncIterator[bytes]:
         """Plaintext [start, stop) of the object. Raises Corrupt."""
-        base = 0
-        for piece in found.pieces:
-            first, last = max(0, start - base), min(piece.size, stop - base)
-            if first < last:
-                box = await self.keys.box(place, piece.key, piece.blob)
-                blocks = self.blobs.read(piece.blob, box, piece.size, first, last)
-                while (block := await to_thread.run_sync(_next, blocks)) is not None:
-                    yield block
-            base += piece.size
+        with self.readers.of(piece.blob for piece in found.pieces):
+            base = 0
+            for piece in found.pieces:
+                first, last = max(0, start - base), min(piece.size, stop - base)
+                if first < last:
+                    box = await self.keys.box(place, piece.key, piece.blob)
+                    blocks = self.blobs.read(piece.blob, box, piece.size, first, last)
+                    while (block := await to_thread.run_sync(_next, blocks)) is not None:
+                        yield block
+                base += piece.size
 
     async def abandon(self, blobs: Iterable[str]) -> None:
         """Remove blobs nothing ever named. What fails here is swept later."""

@@ -32,6 +32,6 @@ def create_app(instance: Instance) -> ServiceApp:
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[buckets.mirror.run, kms.run, Sweeper(book, blobs).run],
+        tasks=[buckets.mirror.run, kms.run, Sweeper(book, blobs, house.readers).run],
         on_stop=[peer.aclose],
     )

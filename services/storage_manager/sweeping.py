@@ -11,11 +11,12 @@ from anyio import to_thread
 
 from services.storage_manager.blobs import Blobs
 from services.storage_manager.book import Metadata
+from services.storage_manager.readers import Readers
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY_SECONDS = 60.0
 ORPHANS_EVERY_SECONDS = 3600.0
-# Longer than a download may take: whoever reads an object while it is replaced reads the old one to its end.
+# For readers in other replicas. Those in this one are known, and waited for.
 READERS_SECONDS = 900.0
 UPLOADS_SECONDS = 7 * 24 * 3600.0
 
@@ -23,8 +24,10 @@ UPLOADS_SECONDS = 7 * 24 * 3600.0
 class Sweeper:
     """Safe beside other replicas: erasing twice is erasing once."""
 
-    def __init__(self, book: Metadata, blobs: Blobs, clock: Callable[[], float] = time.time) -> None:
-        self._book, self._blobs, self._clock = book, blobs, clock
+    def __init__(
+        self, book: Metadata, blobs: Blobs, readers: Readers, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._book, self._blobs, self._readers, self._clock = book, blobs, readers, clock
 
     async def run(self) -> None:
         """Until cancelled. A disk that fails is tried again at the next turn."""
@@ -44,7 +47,8 @@ class Sweeper:
         now = self._clock()
         self._blobs.drop_dead()
         self._book.expire(before=now - UPLOADS_SECONDS)
-        gone = self._book.forgotten(before=now - READERS_SECONDS)
+        old = self._book.forgotten(before=now - READERS_SECONDS)
+        gone = [blob for blob in old if blob not in self._readers]
         for blob in gone:
             self._blobs.forget(blob)
         if gone:
