@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
-import { chromiumPath, logIn, open, visit, type Opened } from './browser.ts';
+import { chromiumPath, closeBrowser, logIn, open, visit, type Opened } from './browser.ts';
 import { Cloud, PASSWORD } from './cloud.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -23,6 +23,7 @@ before(async () => {
   if (!skip) cloud = await Cloud.start(aerekos);
 });
 after(async () => {
+  await closeBrowser();
   await cloud?.end();
 });
 

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import type { Page } from 'playwright-core';
 
-import { chromiumPath, logIn, open } from './browser.ts';
+import { chromiumPath, closeBrowser, logIn, open } from './browser.ts';
 
 const PASSWORD = 'demo-password-only-for-pictures';
 const PORT = 17557;
@@ -85,6 +85,7 @@ async function take(url: string, output: string): Promise<void> {
     await close();
     for (const complaint of complaints) console.error(`${name}: ${complaint}`);
   }
+  await closeBrowser();
 }
 
 const [python = 'python3', output = 'docs/images', running] = process.argv.slice(2);
