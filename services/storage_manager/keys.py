@@ -36,12 +36,13 @@ class Keys:
         if not place.encrypted:
             return ""
         async with self._lock:
-            newest = await to_thread.run_sync(self._book.newest_key, place.id)
-            if newest and self._clock() - newest[2] < ROTATE_SECONDS:
+            master = place.key or ""
+            newest = await to_thread.run_sync(self._book.newest_key, place.id, master)
+            if newest and self._clock() - newest[1] < ROTATE_SECONDS:
                 return newest[0]
             plain, wrapped = await self._kms.generate(place)
             id = secrets.token_hex(8)
-            await to_thread.run_sync(self._book.add_key, id, place.id, wrapped, self._clock())
+            await to_thread.run_sync(self._book.add_key, id, place.id, master, wrapped, self._clock())
             self._cache[id] = (plain, self._clock() + CACHE_SECONDS)
             return id
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
+CREATE TABLE IF NOT EXISTS data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL,
+  master TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS newest_key ON data_keys (bucket, created);
 CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL,
   headers TEXT, pieces TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS finished (upload TEXT PRIMARY KEY, bucket TEXT, key T
 CREATE TABLE IF NOT EXISTS closed (bucket TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS forgotten (blob TEXT PRIMARY KEY, since REAL);
 """
+GROWN = (("parts", "sums", "TEXT"), ("data_keys", "master", "TEXT NOT NULL DEFAULT ''"))
 
 
 class Ledger:
@@ -46,10 +48,12 @@ class Ledger:
         return db
 
     def _grow(self) -> None:
-        """Files of before parts had checksums."""
+        """Columns that earlier files do not have."""
         with self._write() as db:
-            if "sums" not in {row[1] for row in db.execute("PRAGMA table_info(parts)")}:
-                db.execute("ALTER TABLE parts ADD COLUMN sums TEXT")
+            for table, column, kind in GROWN:
+                known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+                if column not in known:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

@@ -67,10 +67,10 @@ class Objects(Ledger):
         count, size = self._db().execute(sql, (bucket,)).fetchone()
         return count, size
 
-    def newest_key(self, bucket: str) -> tuple[str, bytes, float] | None:
-        """The bucket's newest data key: id, wrapped, created."""
-        sql = "SELECT id, wrapped, created FROM data_keys WHERE bucket=? ORDER BY created DESC LIMIT 1"
-        row: tuple[str, bytes, float] | None = self._db().execute(sql, (bucket,)).fetchone()
+    def newest_key(self, bucket: str, master: str) -> tuple[str, float] | None:
+        """The bucket's newest data key under that KMS key (empty: the default): id, created."""
+        sql = "SELECT id, created FROM data_keys WHERE bucket=? AND master=? ORDER BY created DESC LIMIT 1"
+        row: tuple[str, float] | None = self._db().execute(sql, (bucket, master)).fetchone()
         return row
 
     def wrapped_key(self, id: str) -> bytes:
@@ -80,10 +80,12 @@ class Objects(Ledger):
             raise LookupError(f"data key {id} is not in the book")
         return bytes(row[0])
 
-    def add_key(self, id: str, bucket: str, wrapped: bytes, created: float) -> None:
+    def add_key(self, id: str, bucket: str, master: str, wrapped: bytes, created: float) -> None:
         """Keep a wrapped data key, before anything is sealed with it."""
         with self._write() as db:
-            db.execute("INSERT INTO data_keys VALUES (?,?,?,?)", (id, bucket, wrapped, created))
+            columns = "id, bucket, master, wrapped, created"
+            values = (id, bucket, master, wrapped, created)
+            db.execute(f"INSERT INTO data_keys ({columns}) VALUES (?,?,?,?,?)", values)  # noqa: S608
 
 
 def _object(row: Row) -> Object:

@@ -1,0 +1,71 @@
+"""Data keys: one per bucket, KMS key and day; the book grows out of its earlier forms."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+
+from services.storage_manager.book import Metadata
+from services.storage_manager.keys import ROTATE_SECONDS, Keys
+from services.storage_manager.ports import Place
+
+PLACE = Place("id", "box", "arn:aws:s3:::box", 0.0)
+
+
+class Kms:
+    """Wraps by naming the KMS key; counts how often it is asked to open."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    async def generate(self, place: Place) -> tuple[bytes, bytes]:
+        return b"p" * 32, f"under {place.key}".encode()
+
+    async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
+        self.opened += 1
+        return b"p" * 32
+
+
+def test_a_day_and_a_changed_kms_key_make_a_new_data_key(tmp_path: Path) -> None:
+    now = 0.0
+    book = Metadata(tmp_path / "book.db")
+    keys = Keys(book, Kms(), clock=lambda: now)
+
+    async def story() -> None:
+        nonlocal now
+        first = await keys.current(PLACE)
+        own = await keys.current(replace(PLACE, key="own"))
+        assert book.wrapped_key(own) == b"under own" and own != first
+        assert await keys.current(PLACE) == first
+        now = ROTATE_SECONDS
+        assert await keys.current(PLACE) not in (first, own)
+        assert await keys.current(replace(PLACE, encrypted=False)) == ""
+
+    anyio.run(story)
+
+
+def test_key_manager_is_asked_once_in_a_while(tmp_path: Path) -> None:
+    kms, book = Kms(), Metadata(tmp_path / "book.db")
+
+    async def story() -> None:
+        key = await Keys(book, kms).current(PLACE)
+        restarted = Keys(book, kms)
+        for blob in ("one", "two"):
+            await restarted.box(PLACE, key, blob)
+        assert kms.opened == 1
+
+    anyio.run(story)
+
+
+def test_a_book_of_an_earlier_form_goes_on_working(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "book.db") as db:
+        db.execute("CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL)")
+        db.execute("INSERT INTO data_keys VALUES ('old', 'id', 'wrapped', 5.0)")
+    db.close()
+    book = Metadata(tmp_path / "book.db")
+    book.add_key("own", "id", "master", b"wrapped", 6.0)
+    assert book.newest_key("id", "") == ("old", 5.0)
+    assert Metadata(tmp_path / "book.db").newest_key("id", "master") == ("own", 6.0)
