@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from controller.kit.leases import BEAT_PERIOD, Lease, Leases
+from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases
 from controller.loop.outcome import Outcome, done
 from controller.loop.reconciler import AlsoWatch, World
 from controller.reconcilers.worker_usage import amounts, moved
@@ -35,7 +35,8 @@ class WorkerReconciler:
     async def reconcile(self, resource: Worker, world: World) -> Outcome:
         """Never raises; a worker that is away is the truth, not an error."""
         name = resource.metadata.name
-        lease, left = self._leases.get(name), self._leases.expires_in(name)
+        lease = self._leases.get(name)
+        left = self._leases.expires_in(name) if lease else self._grace(resource, world)
         if lease is None and left > 0:
             return self._wait_for_first_beat(resource, left)
         if lease is not None:
@@ -51,6 +52,12 @@ class WorkerReconciler:
         """Not called: workers have no finalizer of ours."""
         self._leases.forget(resource.metadata.name)
         return done()
+
+    def _grace(self, worker: Worker, world: World) -> float:
+        """Seconds a worker never heard still has: a lease from its creation, or from this process's start."""
+        created = worker.metadata.creation_timestamp
+        age = (world.clock.now() - created).total_seconds() if created else LEASE_SECONDS
+        return max(LEASE_SECONDS - age, self._leases.expires_in(worker.metadata.name))
 
     def _wait_for_first_beat(self, worker: Worker, left: float) -> Outcome:
         """This process has just begun: what was written before still stands until the grace is over."""

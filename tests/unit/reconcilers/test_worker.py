@@ -88,3 +88,11 @@ async def test_a_new_address_is_written_and_told():
         await WorkerReconciler(leases).reconcile(worker, here)
     assert worker.status.addresses[0].address == "10.0.0.2"
     assert here.events.news[1:] == [("AddressChanged", "oak moved from 10.0.0.1 to 10.0.0.2")]
+
+
+async def test_one_that_has_just_joined_gets_the_time_of_a_lease_to_speak():
+    here, worker = world(), WORKER.new("oak")
+    reconciler = WorkerReconciler(Leases(here.clock))
+    await anyio.sleep(100)
+    worker.metadata.creation_timestamp = here.clock.now()
+    assert await until_phase(reconciler, worker, here, "NotReady") == pytest.approx(103.501)
