@@ -20,6 +20,7 @@ from controller.store.records import Record
 from crds.errors import AlreadyExists, Conflict, Forbidden, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN, JoinToken
 from crds.kinds.worker import WORKER
+from crds.meta import is_true
 from crds.model import Model
 from crds.names import DnsLabel
 
@@ -185,7 +186,8 @@ def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
 
 
 async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
-    """Counts one use of the join token and makes the Worker if it is new. Raises Unauthorized."""
+    """Counts one use of the join token and makes the Worker if it is new. Raises Unauthorized, Conflict."""
+    _require_not_alive(registry, join.name)
     how = How(by=f"system:join-token:{join.token.partition('.')[0]}", validation="Strict")
     while True:
         record, used = _judged(registry, clock, join)
@@ -197,6 +199,13 @@ async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
     if registry.store.get(WORKER.key(join.name)) is None:
         with suppress(AlreadyExists):
             await registry.create(WORKER, "", {"metadata": {"name": join.name}}, how)
+
+
+def _require_not_alive(registry: Registry, name: str) -> None:
+    """A machine that was lost may join again under its name; nobody may take over one that lives."""
+    record = registry.store.get(WORKER.key(name))
+    if record is not None and is_true(WORKER.parse(record.body).status.conditions, "Ready"):
+        raise Conflict(f"a worker called {name} is Ready already; give this machine another --name")
 
 
 def _judged(registry: Registry, clock: Clock, join: Join) -> tuple[Record, dict[str, object]]:

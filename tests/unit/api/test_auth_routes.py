@@ -212,3 +212,14 @@ async def test_tokens_of_users_who_are_gone_open_nothing(house: House) -> None:
         assert (await client.get("/api/v1/namespaces")).status_code == 200
         await house.registry.delete(USER, USER.key("ann"), HOW)
         assert (await client.get("/api/v1/namespaces")).status_code == 401
+
+
+async def test_nobody_takes_over_a_worker_that_lives(house: House) -> None:
+    token = await a_join_token(house, uses=5)
+    assert (await post(house, "/auth/join", {"token": token, "name": "oak"})).status_code == 200
+    for ready, code in (("True", 409), ("False", 200)):
+        conditions = [{"type": "Ready", "status": ready, "reason": "Heartbeat", "message": ""}]
+        await house.registry.merge(
+            WORKER, WORKER.key("oak"), {"status": {"conditions": conditions}}, HOW, subresource="status"
+        )
+        assert (await post(house, "/auth/join", {"token": token, "name": "oak"})).status_code == code
