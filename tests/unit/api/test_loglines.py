@@ -1,0 +1,104 @@
+"""Following logs: every line once, in order, whatever else is written and however often the same line comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, cast
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.loglines import after, log_lines
+from controller.kit.virtual import VirtualLoop
+from controller.runtime.driver import Driver, InstanceSeen
+from crds.kinds.service import SERVICE
+
+KEY = SERVICE.key("web", "default")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return ("asyncio", {"loop_factory": VirtualLoop})
+
+
+class Written:
+    """The two questions following asks of a driver."""
+
+    def __init__(self, **lines: list[str]) -> None:
+        self.lines = lines
+
+    async def observe(self, key: Any) -> Sequence[InstanceSeen]:
+        return [InstanceSeen(name, "Running", True, "1") for name in self.lines]
+
+    async def logs(self, key: Any, instance: str | None, *, tail: int) -> Sequence[str]:
+        names = [instance] if instance else list(self.lines)
+        return [line for name in names for line in (self.lines[name][-tail:] if tail else [])]
+
+
+def following(written: Written, instance: str | None = None, tail: int = 10) -> AsyncIterator[str]:
+    return log_lines(cast(Driver, written), KEY, instance, tail, follow=True)
+
+
+async def told(lines: AsyncIterator[str]) -> list[str]:
+    """What comes within a second; the wait for it loses nothing, the iterator ends with it."""
+    with anyio.fail_after(2):
+        return (await lines.__anext__()).splitlines()
+
+
+@pytest.mark.anyio
+async def test_without_following_there_is_an_end() -> None:
+    written = Written(a=["1", "2"], b=["3"])
+    assert [text async for text in log_lines(cast(Driver, written), KEY, None, 1, follow=False)] == ["2\n3\n"]
+
+
+@pytest.mark.anyio
+async def test_instances_do_not_disturb_each_other() -> None:
+    written = Written(a=["a1"], b=["b1"])
+    lines = following(written)
+    assert await told(lines) == ["a1", "b1"]
+    for n in range(2, 5):
+        written.lines["a"].append(f"a{n}")
+        assert await told(lines) == [f"a{n}"]
+    written.lines["b"].append("b2")
+    written.lines["c"] = ["c1"]
+    assert await told(lines) == ["b2", "c1"]
+
+
+@pytest.mark.anyio
+async def test_the_same_line_again_is_a_new_line() -> None:
+    written = Written(a=["tick"] * 5)
+    lines = following(written, "a", tail=2)
+    assert await told(lines) == ["tick"] * 2
+    written.lines["a"] += ["tick"] * 3
+    assert await told(lines) == ["tick"] * 3
+
+
+@pytest.mark.anyio
+async def test_a_window_that_moves_loses_nothing() -> None:
+    written = Written(a=[str(n) for n in range(3000)])
+    lines = following(written)
+    assert await told(lines) == [str(n) for n in range(2990, 3000)]
+    for begin in range(3000, 5000, 500):
+        written.lines["a"] += [str(n) for n in range(begin, begin + 500)]
+        assert await told(lines) == [str(n) for n in range(begin, begin + 500)]
+
+
+@pytest.mark.anyio
+async def test_who_wants_only_what_is_new_gets_only_that() -> None:
+    written = Written(a=["old"])
+    lines = following(written, tail=0)
+    assert await told(lines) == []
+    written.lines["a"].append("new")
+    assert await told(lines) == ["new"]
+
+
+def test_a_half_written_line_comes_again_whole() -> None:
+    assert after(["one", "tw"], ["one", "two", "three"]) == ["two", "three"]
+    assert after(["o"], ["one"]) == ["one"]
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=8), st.lists(st.sampled_from("ab"), max_size=8))
+def test_while_the_window_does_not_move_exactly_the_new_lines_come(old: list[str], new: list[str]) -> None:
+    assert after(old, old + new) == new
