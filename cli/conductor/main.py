@@ -60,6 +60,7 @@ async def _serve(settings: Settings) -> int:
             await group.start(driver.run)
             group.start_soon(serve_http, house, driver, loop)
             await group.start(loop.run)
+            group.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)))
             group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock)
             group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
             group.start_soon(_compact_slowly, house)

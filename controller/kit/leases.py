@@ -8,8 +8,10 @@ reconciler reads this and writes one when the truth changes. Callers: the API (b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import anyio
 
 from controller.kit.clock import Clock
 
@@ -46,6 +48,8 @@ class Leases:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._leases: dict[str, Lease] = {}
+        self._lost: set[str] = set()
+        self._first_beat = anyio.Event()
         self.began_at = clock.monotonic()
 
     def beat(
@@ -58,6 +62,8 @@ class Leases:
         """It lives. The newest beat replaces the one before."""
         now = self._clock.monotonic()
         self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), dict(services or {}))
+        self._lost.discard(worker)
+        self._first_beat.set()
 
     def get(self, worker: str) -> Lease | None:
         """The last beat, or None when there was none since this process began."""
@@ -81,6 +87,26 @@ class Leases:
     def forget(self, worker: str) -> None:
         """Its record was deleted."""
         self._leases.pop(worker, None)
+        self._lost.discard(worker)
+
+    async def watch(self, lost: Callable[[str], None]) -> None:
+        """Call `lost` once for each lease, at the moment it runs out. Until cancelled; at most one such task.
+
+        Beats only push expiries away, so sleeping until the earliest known one is never too long, and a thousand
+        living workers cost one short look at all of them every few seconds.
+        """
+        while True:
+            held = [lease for name, lease in self._leases.items() if name not in self._lost]
+            if not held:
+                self._first_beat = anyio.Event()
+                await self._first_beat.wait()
+                continue
+            now = self._clock.monotonic()
+            for name in (each.worker for each in held if each.heard_at + LEASE_SECONDS <= now):
+                self._lost.add(name)
+                lost(name)
+            left = min(each.heard_at for each in held) + LEASE_SECONDS - now
+            await anyio.sleep(max(left, 0.0))
 
     def snapshot(self) -> tuple[Lease, ...]:
         """Every lease, by name."""

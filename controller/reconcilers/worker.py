@@ -1,8 +1,8 @@
 """Worker: Ready as long as its lease lives.
 
-Silence is nobody's event, so each look asks to be repeated at the moment the lease would run out: one cheap look
-per worker every few seconds, and NotReady on the exact second. A returning worker is noticed at once when the API
-enqueues it on its first beat (`heard`), at the latest one second later.
+Silence is nobody's event: `Leases.watch` brings us here at the exact moment a lease runs out, and the API on the
+first beat after a silence. In between, one look every half minute keeps the coarse usage true; so a thousand living
+workers cost next to nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from crds.kind import Kind
 from crds.kinds.worker import WORKER, Address, Worker
 from crds.meta import Condition, condition, set_condition
 
+USAGE_SECONDS = 30.0
 # Looking at the very moment of expiry could see a hair of life left, and then look again at once.
 _AFTER_EXPIRY = 0.001
 
@@ -46,7 +47,7 @@ class WorkerReconciler:
         self._note_ready(resource, alive, world)
         resource.status.phase = phase(resource, ready=alive)
         resource.status.observed_generation = resource.metadata.generation
-        return done(look_again_after=left + _AFTER_EXPIRY if alive else BEAT_PERIOD)
+        return done(look_again_after=USAGE_SECONDS if alive else None)
 
     async def finalize(self, resource: Worker, world: World) -> Outcome:
         """Not called: workers have no finalizer of ours."""

@@ -23,6 +23,12 @@ async def until_phase(reconciler, worker, here, phase):
     return here.clock.elapsed
 
 
+async def until_lost(leases):
+    """Sleeps until the first lease runs out, as the loop would be woken."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leases.watch, lambda _: tasks.cancel_scope.cancel())
+
+
 async def test_silence_is_noticed_at_the_exact_second_and_told_once():
     here, worker = world(), WORKER.new("oak")
     leases = Leases(here.clock)
@@ -30,9 +36,12 @@ async def test_silence_is_noticed_at_the_exact_second_and_told_once():
     leases.beat("oak")
     await reconciler.reconcile(worker, here)
     assert worker.status.phase == "Ready"
-    assert await until_phase(reconciler, worker, here, "NotReady") == pytest.approx(3.501)
+    await until_lost(leases)
+    assert here.clock.elapsed == pytest.approx(3.5)
+    await reconciler.reconcile(worker, here)
     ready = condition(worker.status.conditions, "Ready")
-    assert (ready.reason, ready.message) == ("HeartbeatMissed", "no heartbeat for 4 s (3 missed)")
+    assert (worker.status.phase, ready.reason) == ("NotReady", "HeartbeatMissed")
+    assert ready.message == "no heartbeat for 4 s (3 missed)"
     before = worker.model_copy(deep=True)
     await anyio.sleep(60)
     await reconciler.reconcile(worker, here)
@@ -96,3 +105,20 @@ async def test_one_that_has_just_joined_gets_the_time_of_a_lease_to_speak():
     await anyio.sleep(100)
     worker.metadata.creation_timestamp = here.clock.now()
     assert await until_phase(reconciler, worker, here, "NotReady") == pytest.approx(103.501)
+
+
+async def test_each_lease_is_lost_once_at_its_own_second_and_again_after_a_return():
+    here, lost = world(), []
+    leases = Leases(here.clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leases.watch, lambda name: lost.append((name, round(here.clock.elapsed, 3))))
+        await anyio.sleep(10)  # nobody was heard: there is nothing to lose
+        for _ in range(5):
+            leases.beat("oak")
+            await anyio.sleep(1)
+        leases.beat("elm")
+        await anyio.sleep(30)
+        leases.beat("oak")
+        await anyio.sleep(30)
+        tasks.cancel_scope.cancel()
+    assert lost == [("oak", 17.5), ("elm", 18.5), ("oak", 48.5)]
