@@ -160,24 +160,34 @@ class Demo:
         secret = secrets.token_hex(16)
         spec = {"secretSha256": hashlib.sha256(secret.encode()).hexdigest(), "expiresAt": now(-86400), "uses": 20}
         self.make("jointokens", "join-rack-a", spec)
-        self.identities = {}
+        self.proofs: dict[str, dict[str, str]] = {}
         for number, (name, (cores, memory, disk, _)) in enumerate(WORKERS.items()):
-            given = self.call("POST", "/auth/join", json={"token": f"join-rack-a.{secret}.x", "name": name}, bearer="")
+            given = self.call(
+                "POST", "/auth/join", json={"token": f"join-rack-a.{secret}.x", "name": name}, bearer=""
+            )
             proof = {"clientId": given["clientId"], "clientSecret": given["clientSecret"]}
-            token = self.call("POST", "/auth/token", json=proof, bearer="")["accessToken"]
+            self.proofs[name] = proof
+            token = self.prove(name)
             facts = {
                 "capacity": {"cpu": str(cores), "memory": f"{memory}Gi", "disk": f"{disk}Gi"},
                 "addresses": [{"type": "InternalIP", "address": f"10.20.0.{11 + number}"}],
                 "system": {"osImage": "Debian GNU/Linux 12", "architecture": "x86_64", "kernelVersion": "6.1.0-37"},
             }
             self.call("POST", "/agents/register", json=facts, bearer=token)
-            self.identities[name] = token
         threading.Thread(target=self.beat, daemon=True).start()
 
+    def prove(self, name: str) -> str:
+        """A fresh token of that worker; they last ten minutes."""
+        token: str = self.call("POST", "/auth/token", json=self.proofs[name], bearer="")["accessToken"]
+        return token
+
     def beat(self) -> None:
-        began = time.monotonic()
+        began = proved = time.monotonic()
+        tokens = {name: self.prove(name) for name in self.proofs}
         while self.beating:
-            for number, (name, token) in enumerate(self.identities.items()):
+            if time.monotonic() - proved > 300:
+                tokens, proved = {name: self.prove(name) for name in self.proofs}, time.monotonic()
+            for number, (name, token) in enumerate(tokens.items()):
                 if name == SILENT and time.monotonic() - began > 2:
                     continue
                 cores, memory, disk, share = WORKERS[name]
@@ -190,7 +200,10 @@ class Demo:
                     "networkSent": int(4e11 * share),
                 }
                 services = {
-                    copy: {"cpu": round(0.2 + (len(copy) % 5) * 0.3 * wave, 2), "memory": (140 + len(copy) * 23) * 2**20}
+                    copy: {
+                        "cpu": round(0.2 + (len(copy) % 5) * 0.3 * wave, 2),
+                        "memory": (140 + len(copy) * 23) * 2**20,
+                    }
                     for copy, worker in list(self.placed.items())
                     if worker == name
                 }
@@ -203,7 +216,12 @@ class Demo:
     def services(self) -> None:
         for name, (what, copies, needs) in SERVICES.items():
             source = {"image": what} if "/" in what else {"managed": what}
-            spec = {**source, "replicas": copies, "needs": needs, "enabled": TROUBLE.get(name, ("",))[0] != "Disabled"}
+            spec = {
+                **source,
+                "replicas": copies,
+                "needs": needs,
+                "enabled": TROUBLE.get(name, ("",))[0] != "Disabled",
+            }
             self.make("services", name, spec, labels={"demo": "true"})
             self.tell_status(name, copies)
 
@@ -212,11 +230,31 @@ class Demo:
         running = copies if phase in ("Ready", "Updating", "Degraded") else 0
         instances = [self.instance(name, number, number < ready) for number in range(running)]
         conditions = [
-            {"type": "Ready", "status": "True" if phase in ("Ready", "Updating") else "False", "reason": phase, "message": message, "lastTransitionTime": now(847)},
-            {"type": "Progressing", "status": "True" if phase == "Updating" else "False", "reason": "AsWanted", "message": "", "lastTransitionTime": now(900)},
+            {
+                "type": "Ready",
+                "status": "True" if phase in ("Ready", "Updating") else "False",
+                "reason": phase,
+                "message": message,
+                "lastTransitionTime": now(847),
+            },
+            {
+                "type": "Progressing",
+                "status": "True" if phase == "Updating" else "False",
+                "reason": "AsWanted",
+                "message": "",
+                "lastTransitionTime": now(900),
+            },
         ]
         if running:
-            conditions.append({"type": "Placed", "status": "True", "reason": "WorkersChosen", "message": "spread over the emptiest workers", "lastTransitionTime": now(5000)})
+            conditions.append(
+                {
+                    "type": "Placed",
+                    "status": "True",
+                    "reason": "WorkersChosen",
+                    "message": "spread over the emptiest workers",
+                    "lastTransitionTime": now(5000),
+                }
+            )
         status = {
             "phase": phase,
             "ready": f"{ready}/{0 if phase == 'Disabled' else copies}",
@@ -244,7 +282,12 @@ class Demo:
     def the_rest(self) -> None:
         for name, roles in (("nora", ["editor"]), ("elias", ["viewer"]), ("wiktor", ["editor"]), ("ci", ["viewer"])):
             self.make("users", name, {"roles": roles})
-        for name, days in (("billing-2026", 90), ("customer-files", 365), ("backups", None), ("legacy-imports", None)):
+        for name, days in (
+            ("billing-2026", 90),
+            ("customer-files", 365),
+            ("backups", None),
+            ("legacy-imports", None),
+        ):
             self.make("keys", name, {"description": f"for {name}", **({"rotateEvery": days} if days else {})})
         for name in ("invoices", "media", "backups", "build-artifacts"):
             self.make("buckets", name, {})
@@ -253,7 +296,11 @@ class Demo:
             self.put(f"invoices/2026-{number:02}.csv", number * 1_700)
         self.put("invoices/README.md", 900)
         self.call("PATCH", f"{API}/workers/{CORDONED}", json={"spec": {"unschedulable": True}}, headers=MERGE)
-        for name, spec in (("shop-web", {"replicas": 6}), ("imaging", {"replicas": 3}), ("reports", {"image": "registry.example/reports:3.3.2"})):
+        for name, spec in (
+            ("shop-web", {"replicas": 6}),
+            ("imaging", {"replicas": 3}),
+            ("reports", {"image": "registry.example/reports:3.3.2"}),
+        ):
             self.call("PATCH", f"{API}/namespaces/default/services/{name}", json={"spec": spec}, headers=MERGE)
         self.tell_status("shop-web", 6)
         self.tell_status("imaging", 3)
@@ -278,7 +325,12 @@ class Demo:
         service = self.call("GET", f"{API}/namespaces/default/services/{name}")
         body = {
             "metadata": {"name": f"{name}.demo{number}", "namespace": "default"},
-            "involvedObject": {"kind": "Service", "name": name, "namespace": "default", "uid": service["metadata"]["uid"]},
+            "involvedObject": {
+                "kind": "Service",
+                "name": name,
+                "namespace": "default",
+                "uid": service["metadata"]["uid"],
+            },
             "reason": reason,
             "message": message,
             "type": "Warning" if warning else "Normal",

@@ -16,8 +16,8 @@ export interface Column<T> {
   cell: (row: T) => ReactNode;
   /** What sorting compares; without it the column cannot be sorted by. */
   by?: (row: T) => string | number;
-  /** Where it goes on a phone: beside the name, as a line, or nowhere. */
-  phone?: 'name' | 'beside' | 'line' | 'none';
+  /** Where it goes on a phone: beside the name, as a line, over the whole width, or nowhere. */
+  phone?: 'name' | 'beside' | 'line' | 'whole' | 'none';
 }
 
 interface Props<T> {
@@ -129,6 +129,9 @@ function Card<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
           <View key={column.name}>{column.cell(row)}</View>
         ))}
       </View>
+      {at('whole').map((column) => (
+        <View key={column.name}>{column.cell(row)}</View>
+      ))}
       {at('line').map((column) => (
         <View key={column.name} style={table.cardLine}>
           {column.name ? <Text style={text.faint}>{column.name}</Text> : null}

@@ -3,7 +3,16 @@ import { useState } from 'react';
 import { useWho } from '../hooks/useSession';
 import { remove, restart, setCordoned, setEnabled, setSpec } from '../utils/actions';
 import { go, listPage } from '../utils/routes';
-import type { Kind, Resource, Service, Worker } from '../utils/resources';
+import {
+  isSame,
+  KEYS,
+  SERVICES,
+  WORKERS,
+  type Kind,
+  type Resource,
+  type Service,
+  type Worker,
+} from '../utils/resources';
 import { mayChange } from '../utils/session';
 import { Button } from './Button';
 import { Confirm } from './Confirm';
@@ -17,9 +26,9 @@ export function DetailActions({ kind, resource }: { kind: Kind; resource: Resour
   const name = resource.metadata.name;
   return (
     <>
-      {kind.plural === 'services' && <ServiceActions service={resource as Service} />}
-      {kind.plural === 'workers' && <WorkerActions worker={resource as Worker} />}
-      {kind.plural === 'keys' && <KeyActions kind={kind} key_={resource} />}
+      {isSame(kind, SERVICES) && <ServiceActions service={resource as Service} />}
+      {isSame(kind, WORKERS) && <WorkerActions worker={resource as Worker} />}
+      {isSame(kind, KEYS) && <KeyActions kind={kind} key_={resource} />}
       <Button label="Delete" icon="trash" look="danger" onPress={() => setAsking(true)} />
       {asking && (
         <Confirm

@@ -38,7 +38,7 @@ export function LogView({
   return (
     <View style={layout.stack}>
       <View style={[layout.between, { flexWrap: 'wrap' }]}>
-        <View style={layout.wrap}>
+        <View style={[layout.wrap, layout.fit]}>
           <Search value={wanted} onChange={setWanted} what="in the log" />
           <Choice label="Level" options={LEVELS} chosen={level} onChoose={setLevel} />
         </View>

@@ -7,7 +7,7 @@ import { go, pageOf } from '../utils/routes';
 import { SERVICES, type Service } from '../utils/resources';
 import { GATEWAY, type Edge, type Graph, type Node } from '../utils/topology';
 
-const BOX = { width: 150, height: 32, gapX: 58, gapY: 11 };
+const BOX = { width: 168, height: 32, gapX: 46, gapY: 11 };
 const PAD = 6;
 /** How far it may shrink before it scrolls instead. */
 const SMALLEST = 0.86;
@@ -156,7 +156,7 @@ function Box({ node, lit, onOver, onOpen }: BoxProps) {
 }
 
 function clipped(label: string): string {
-  return label.length > 18 ? `${label.slice(0, 17)}…` : label;
+  return label.length > 17 ? `${label.slice(0, 16)}…` : label;
 }
 
 /** A shape or the count, never colour alone. */

@@ -1,5 +1,6 @@
 import { Text, View } from 'react-native';
 
+import { useLayout } from '../hooks/useLayout';
 import { useNow } from '../hooks/useNow';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
@@ -19,8 +20,12 @@ const WORDS = { well: 'Ready', warn: 'Cordoned', bad: 'Silent', unknown: 'Not se
 /** One machine: what it has, what it uses now, when it was last heard. */
 export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
   const health = workerHealth(worker);
+  const { phone } = useLayout();
   return (
-    <Link to={pageOf(WORKERS, worker)} style={({ hovered }) => [home.tile, hovered && home.tileHover]}>
+    <Link
+      to={pageOf(WORKERS, worker)}
+      style={({ hovered }) => [home.tile, phone && home.tilePhone, hovered && home.tileHover]}
+    >
       <View style={layout.between}>
         <Text style={[text.strong, layout.shrink]} numberOfLines={1}>
           {worker.metadata.name}

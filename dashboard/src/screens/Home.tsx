@@ -32,6 +32,7 @@ import { graphOf } from '../utils/topology';
 const CHANGING = [SERVICES, WORKERS, KEYS];
 const LOOK_BACK = 600;
 const TILES = 12;
+const TILES_PHONE = 4;
 
 /** Is all well? What needs me? What is going on? */
 export function Home() {
@@ -57,7 +58,7 @@ export function Home() {
           <AttentionList items={items} />
         </Panel>
       )}
-      <Workers workers={workers.items} />
+      <Workers workers={workers.items} most={phone ? TILES_PHONE : TILES} />
       <Topology services={services.items} phone={phone} />
       <View style={side ? layout.columnsPhone : layout.columns}>
         <View style={side ? layout.stackWide : layout.side}>
@@ -113,10 +114,10 @@ function Verdict({ items, services, workers, phone }: VerdictProps) {
   );
 }
 
-function Workers({ workers }: { workers: readonly Worker[] }) {
+function Workers({ workers, most }: { workers: readonly Worker[]; most: number }) {
   const beats = useBeats();
   const worst = [...workers].sort((a, b) => Number(workerHealth(a) === 'well') - Number(workerHealth(b) === 'well'));
-  const shown = worst.slice(0, TILES);
+  const shown = worst.slice(0, most);
   return (
     <View style={layout.stack}>
       <View style={layout.between}>

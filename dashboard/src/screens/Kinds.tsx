@@ -17,7 +17,8 @@ import { apiVersion, type Kind } from '../utils/resources';
 export function Kinds() {
   const kinds = useObservable(kindsSeen);
   if (kinds.length === 0) return <Loading what="kinds" />;
-  const groups = [...new Set(kinds.map(apiVersion))].sort().reverse();
+  // Ours first, then what Kubernetes tools expect.
+  const groups = [...new Set(kinds.map(apiVersion))].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   return (
     <>
       <ScreenHead title="All kinds" about="Everything that can exist here, as the API itself tells it.">
@@ -39,6 +40,10 @@ export function Kinds() {
       ))}
     </>
   );
+}
+
+function rank(group: string): number {
+  return group.startsWith('aerekos') ? 0 : group === 'v1' ? 1 : 2;
 }
 
 function Tile({ kind }: { kind: Kind }) {

@@ -36,6 +36,11 @@ import {
   type Resource,
   type Service,
   type Worker,
+  isSame,
+  wishOf,
+  SERVICES,
+  WORKERS,
+  BUCKETS,
 } from '../utils/resources';
 import { mayChange } from '../utils/session';
 import { useKind } from '../hooks/useKind';
@@ -98,8 +103,8 @@ function title(plural: string): string {
 }
 
 function tabsOf(kind: Kind): { id: string; name: string }[] {
-  const logs = kind.plural === 'services' ? [{ id: 'logs', name: 'Logs' }] : [];
-  const objects = kind.plural === 'buckets' ? [{ id: 'objects', name: 'Objects' }] : [];
+  const logs = isSame(kind, SERVICES) ? [{ id: 'logs', name: 'Logs' }] : [];
+  const objects = isSame(kind, BUCKETS) ? [{ id: 'objects', name: 'Objects' }] : [];
   return [
     { id: '', name: 'Overview' },
     ...objects,
@@ -135,9 +140,12 @@ function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: R
 function Yaml({ kind, resource, may }: { kind: Kind; resource: Resource; may: boolean }) {
   const [fields, setFields] = useState<readonly Field[]>([]);
   useEffect(() => void fieldsOf(kind).then(setFields), [kind]);
+  // Its values are not shown here, so its text is no manifest that could be applied.
+  const secret = resource.kind === 'Secret';
   return (
     <Suspense fallback={<Loading what="the editor" />}>
-      <YamlEditor kind={kind} resource={resource} mayWrite={may} fields={fields} onDone={() => undefined} />
+      {secret && <Text style={text.soft}>The values of a secret are not shown. Change it with kubectl.</Text>}
+      <YamlEditor kind={kind} resource={resource} mayWrite={may && !secret} fields={fields} onDone={() => undefined} />
     </Suspense>
   );
 }
@@ -151,15 +159,15 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
   return (
     <View style={wide ? layout.columns : layout.columnsPhone}>
       <View style={wide ? layout.main : layout.stackWide}>
-        {kind.plural === 'services' && <ServicePanels service={resource as Service} />}
-        {kind.plural === 'workers' && <WorkerPanels worker={resource as Worker} />}
+        {isSame(kind, SERVICES) && <ServicePanels service={resource as Service} />}
+        {isSame(kind, WORKERS) && <WorkerPanels worker={resource as Worker} />}
         {conditions.length > 0 && (
           <Panel title="In words">
             <Conditions conditions={conditions} />
           </Panel>
         )}
         <Panel title="What is wanted" note="spec">
-          <SpecTable value={resource.spec} none="Nothing special: the defaults." />
+          <SpecTable value={wishOf(resource)} none="Nothing special: the defaults." />
         </Panel>
       </View>
       <View style={wide ? layout.side : layout.stackWide}>
@@ -170,9 +178,7 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
             </Fact>
             <Fact name="Version">{resource.metadata.resourceVersion ?? ''}</Fact>
             <Fact name="Generation">{resource.metadata.generation ?? 1}</Fact>
-            {kind.plural !== 'services' && kind.plural !== 'workers' && (
-              <SpecTable value={plainStatus(resource)} none="" />
-            )}
+            {!isSame(kind, SERVICES) && !isSame(kind, WORKERS) && <SpecTable value={plainStatus(resource)} none="" />}
           </Facts>
         </Panel>
         <Panel title="Events" note="the last hour">

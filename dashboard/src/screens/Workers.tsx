@@ -93,7 +93,7 @@ function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[],
     {
       name: 'Use',
       width: 1.7,
-      phone: 'line',
+      phone: 'whole',
       cell: (each) => <Usage worker={each} beat={beats.get(each.metadata.name)} />,
     },
     {

@@ -31,6 +31,7 @@ export const home = StyleSheet.create({
     borderRadius: radius.m,
     backgroundColor: 'rgba(16, 19, 26, 0.78)',
   },
+  tilePhone: { flexBasis: 150, minWidth: 140, padding: 10 },
   tileHover: { borderColor: color.goldDim, backgroundColor: color.lifted },
   feedRow: {
     flexDirection: 'row',

@@ -35,6 +35,8 @@ export const shell = StyleSheet.create({
     transitionProperty: 'background-color',
     transitionDuration: duration.quick,
   },
+  itemNarrow: { paddingHorizontal: 0, width: 66, justifyContent: 'center' },
+  badgeNarrow: { position: 'absolute', top: 2, right: 6 },
   itemHover: { backgroundColor: color.raised },
   itemHere: { borderLeftColor: color.gold, backgroundColor: color.goldWash },
   itemText: { color: color.soft, fontFamily: font.body, fontSize: size.body },

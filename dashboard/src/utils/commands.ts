@@ -35,7 +35,7 @@ export function commandsFor({ services, workers, kinds, mayServices, mayWorkers 
   const lists = kinds.map((kind) => ({
     id: `list ${kind.group}/${kind.plural}`,
     name: `List ${kind.plural}`,
-    sort: kind.kind,
+    sort: `${kind.kind} · ${kind.group || 'core'}`,
     run: () => go(listPage(kind)),
   }));
   const leaving = { id: 'out', name: 'Sign out', sort: 'session', run: () => void logOut() };

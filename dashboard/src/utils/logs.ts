@@ -10,7 +10,8 @@ export interface LogLine {
   text: string;
 }
 
-const KNOWN = new Set(['event', 'message', 'level', 'timestamp', 'time', 'ts', 'logger']);
+/** Told elsewhere on the screen, or only of use to machines; the search finds them still. */
+const KNOWN = new Set(['service', 'traceparent', 'event', 'message', 'level', 'timestamp', 'time', 'ts', 'logger']);
 
 export function readLine(raw: string, number: number): LogLine {
   const fields = raw.startsWith('{') ? parsed(raw) : null;

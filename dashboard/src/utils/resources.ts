@@ -141,6 +141,27 @@ export function place(kind: Kind, name: string, namespace?: string): string {
   return `${collection(kind, kind.namespaced ? (namespace ?? 'default') : undefined)}/${encodeURIComponent(name)}`;
 }
 
+/** Other groups have kinds of the same name. */
+export function isSame(a: Kind, b: Kind): boolean {
+  return a.group === b.group && a.plural === b.plural;
+}
+
+export const HIDDEN = '(hidden)';
+
+/** What a person wished: the spec, or for kinds without one everything else. Secrets keep their values to themselves. */
+export function wishOf(resource: Resource): Record<string, unknown> {
+  const { apiVersion: _version, kind, metadata: _metadata, status: _status, ...rest } = masked(resource);
+  return (kind !== 'Secret' && rest.spec) || rest;
+}
+
+/** The resource as it may be shown. */
+export function masked<T extends Resource>(resource: T): T {
+  if (resource.kind !== 'Secret') return resource;
+  const hide = (values: unknown) => Object.fromEntries(Object.keys(values ?? {}).map((name) => [name, HIDDEN]));
+  const { data, stringData } = resource as T & { data?: object; stringData?: object };
+  return { ...resource, ...(data && { data: hide(data) }), ...(stringData && { stringData: hide(stringData) }) };
+}
+
 export function keyOf(resource: Resource): string {
   return `${resource.metadata.namespace ?? ''}/${resource.metadata.name}`;
 }

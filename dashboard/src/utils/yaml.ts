@@ -1,7 +1,7 @@
 /** Manifests as YAML. Loaded only when somebody looks at one: the library is large. */
 import { parseDocument, stringify } from 'yaml';
 
-import type { Resource } from './resources';
+import { masked, type Resource } from './resources';
 
 const OWNED = new Set([
   'managedFields',
@@ -15,7 +15,7 @@ const OWNED = new Set([
 
 /** Without what the server owns: two versions that differ in nothing a person wished read the same. */
 export function toYaml(resource: Resource): string {
-  const { status: _status, metadata, ...rest } = resource as Resource & Record<string, unknown>;
+  const { status: _status, metadata, ...rest } = masked(resource) as Resource & Record<string, unknown>;
   const meta = Object.fromEntries(Object.entries(metadata).filter(([name]) => !OWNED.has(name)));
   return stringify({ apiVersion: rest.apiVersion, kind: rest.kind, metadata: meta, ...rest }, { lineWidth: 0 });
 }
