@@ -30,6 +30,8 @@ from api.dashboard import Dashboard
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
+from api.heartbeats import PATH as HEARTBEAT
+from api.heartbeats import Heartbeats
 from api.limits import Limits
 from api.metrics import Metrics
 from api.sockets import serve_socket
@@ -78,6 +80,7 @@ class Door:
         gateway: Gateway,
         authenticator: Authenticator,
         authorizer: Authorizer,
+        heartbeats: Heartbeats,
         rest: App,
         readiness: Readiness,
         metrics: Metrics,
@@ -87,7 +90,7 @@ class Door:
         self._resources, self._gateway = resources, gateway
         self._authenticator, self._authorizer = authenticator, authorizer
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
-        self._limits, self._audit = limits, audit
+        self._limits, self._audit, self._heartbeats = limits, audit, heartbeats
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +117,9 @@ class Door:
         if (signed_for := self._gateway.aws_service(scope)) is not None:
             send.door = "aws"
             await self._gateway.serve_aws(scope, receive, send, signed_for, ids, _trace(scope))
+        elif path == HEARTBEAT:
+            send.door = "agents"
+            await send_answer(send, await self._heartbeats.answer(scope, receive), ids)
         elif answer := self._own(path):
             send.door = "own"
             await send_answer(send, answer, ids)

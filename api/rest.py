@@ -50,7 +50,7 @@ def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator,
     """GET /logs/{namespace}/{service}: what the instances wrote."""
     router = APIRouter(prefix="/logs")
 
-    def who(request: Request) -> Principal:
+    async def who(request: Request) -> Principal:
         return authenticator.who(request.scope)
 
     @router.get("/{namespace}/{service}")

@@ -1,21 +1,21 @@
-"""/agents: what workers tell. Heartbeats stay in memory; only facts that change become records."""
+"""/agents: what workers tell of themselves, and who is heard (heartbeats: api/heartbeats.py)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio
 import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
+from api.heartbeats import gone, worker_of
 from controller.kit.clock import Clock
-from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases, Usage
+from controller.kit.leases import BEAT_PERIOD, Lease, Leases
 from controller.resources.registry import How, Registry
-from crds.errors import Forbidden
 from crds.kind import GROUP
 from crds.kinds.worker import WORKER, Address, Amounts, SystemInfo
 from crds.model import Model, rfc3339
@@ -30,47 +30,22 @@ class Facts(Model):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
-class UsageTold(Model):
-    """CPU in cores, everything else in bytes."""
-
-    cpu: float = 0.0
-    memory: int = 0
-    disk: int = 0
-    network_received: int = 0
-    network_sent: int = 0
-
-
-class ServiceUsage(Model):
-    model_config = ConfigDict(extra="ignore")
-
-    cpu: float = 0.0
-    memory: int = 0
-
-
-class Beat(Model):
-    usage: UsageTold = Field(default_factory=UsageTold)
-    addresses: list[str] = Field(default_factory=list, max_length=64)
-    services: dict[str, ServiceUsage] = Field(default_factory=dict)
-
-
 def agent_routes(
     registry: Registry,
     leases: Leases,
     authenticator: Authenticator,
     authorizer: Authorizer,
     clock: Clock,
-    heard: Callable[[str], None],
 ) -> APIRouter:
-    """The router, with everything it needs bound in. `heard` is called when a worker breaks its silence."""
+    """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/agents")
 
-    def who(request: Request) -> Principal:
+    # Coroutines, because FastAPI runs plain functions in threads, which costs more than they do.
+    async def who(request: Request) -> Principal:
         return authenticator.who(request.scope)
 
-    def worker(asker: Annotated[Principal, Depends(who)]) -> str:
-        if not asker.worker:
-            raise Forbidden("only a worker's agent may call this")
-        return asker.worker
+    async def worker(asker: Annotated[Principal, Depends(who)]) -> str:
+        return worker_of(asker)
 
     @router.post("/register")
     async def register(facts: Facts, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
@@ -85,20 +60,6 @@ def agent_routes(
         written = await registry.merge(WORKER, key, {"status": status}, how, subresource="status")
         return written.body
 
-    @router.post("/heartbeat")
-    async def heartbeat(beat: Beat, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
-        known = registry.store.get(WORKER.key(name))
-        if known is None:  # its token outlives it for some minutes
-            raise gone(name)
-        usage = Usage(**beat.usage.model_dump())
-        services = {instance: each.model_dump() for instance, each in beat.services.items()}
-        silent = leases.get(name) is None or leases.expires_in(name) <= 0
-        leases.beat(name, usage, addresses=beat.addresses, services=services)
-        if silent:
-            heard(name)
-        registered = "lastRegisteredAt" in known.object.get("status", {})
-        return {"leaseSeconds": LEASE_SECONDS, "registered": registered}
-
     @router.get("/leases", response_model=None)
     async def all_leases(
         asker: Annotated[Principal, Depends(who)], watch: bool = False
@@ -110,11 +71,6 @@ def agent_routes(
         return {"leases": [_told(lease, now) for lease in leases.snapshot()]}
 
     return router
-
-
-def gone(worker: str) -> Forbidden:
-    """What a deleted worker is told."""
-    return Forbidden(f"there is no worker {worker} any more; it was deleted")
 
 
 async def _beats(leases: Leases, clock: Clock) -> AsyncIterator[bytes]:

@@ -82,7 +82,7 @@ def auth_routes(
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/auth")
 
-    def who(request: Request) -> Principal:
+    async def who(request: Request) -> Principal:
         return authenticator.who(request.scope)
 
     Who = Annotated[Principal, Depends(who)]

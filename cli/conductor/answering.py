@@ -11,6 +11,7 @@ from api.auth.authenticating import Authenticator
 from api.door import Door
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
+from api.heartbeats import Heartbeats
 from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import log_routes, rest_app
@@ -57,7 +58,7 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
     rest = rest_app(
         [
             auth_routes(house.accounts, authenticator, house.tokens.keys, registry, clock, ca),
-            agent_routes(registry, house.leases, authenticator, authorizer, clock, heard),
+            agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
         ]
     )
@@ -66,6 +67,7 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
+        heartbeats=Heartbeats(registry, house.leases, authenticator, heard),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store),

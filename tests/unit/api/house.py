@@ -21,6 +21,7 @@ from api.auth.tokens import TokenKeys, Tokens
 from api.door import Door
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
+from api.heartbeats import Heartbeats
 from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import rest_app
@@ -128,7 +129,7 @@ async def make_house(folder: Path) -> House:
     rest = rest_app(
         [
             auth_routes(accounts, authenticator, tokens.keys, registry, clock, CA),
-            agent_routes(registry, leases, authenticator, authorizer, clock, heard.append),
+            agent_routes(registry, leases, authenticator, authorizer, clock),
         ]
     )
     door = Door(
@@ -136,6 +137,7 @@ async def make_house(folder: Path) -> House:
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
+        heartbeats=Heartbeats(registry, leases, authenticator, heard.append),
         rest=rest,
         readiness=lambda: state,
         metrics=metrics,

@@ -1,0 +1,93 @@
+"""`POST /agents/heartbeat`: a thousand machines ask once a second each, so it is answered on the raw ASGI wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from api.auth.authenticating import Authenticator
+from api.auth.principal import Principal
+from api.wire.answering import Answer, Receive, Scope, json_answer, read_body
+from controller.kit.leases import LEASE_SECONDS, Leases, Usage
+from controller.resources.registry import Registry
+from crds.errors import Forbidden, Invalid, MethodNotAllowed
+from crds.kinds.worker import WORKER
+from crds.model import Model
+
+PATH = "/agents/heartbeat"
+_BODY_LIMIT = 2**20
+
+
+class UsageTold(Model):
+    """CPU in cores, everything else in bytes."""
+
+    cpu: float = 0.0
+    memory: int = 0
+    disk: int = 0
+    network_received: int = 0
+    network_sent: int = 0
+
+
+class ServiceUsage(Model):
+    model_config = ConfigDict(extra="ignore")
+
+    cpu: float = 0.0
+    memory: int = 0
+
+
+class Beat(Model):
+    usage: UsageTold = Field(default_factory=UsageTold)
+    addresses: list[str] = Field(default_factory=list, max_length=64)
+    services: dict[str, ServiceUsage] = Field(default_factory=dict)
+
+
+class Heartbeats:
+    """Renews leases. `heard` is called when a worker breaks its silence."""
+
+    def __init__(
+        self, registry: Registry, leases: Leases, authenticator: Authenticator, heard: Callable[[str], None]
+    ) -> None:
+        self._registry, self._leases = registry, leases
+        self._authenticator, self._heard = authenticator, heard
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Raises Unauthorized, Forbidden, Invalid."""
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("heartbeats are sent by POST")
+        name = worker_of(self._authenticator.who(scope))
+        beat = _read(await read_body(receive, limit=_BODY_LIMIT))
+        known = self._registry.store.get(WORKER.key(name))
+        if known is None:  # its token outlives it for some minutes
+            raise gone(name)
+        self._take(name, beat)
+        registered = "lastRegisteredAt" in known.object.get("status", {})
+        return json_answer(200, {"leaseSeconds": LEASE_SECONDS, "registered": registered})
+
+    def _take(self, name: str, beat: Beat) -> None:
+        silent = self._leases.get(name) is None or self._leases.expires_in(name) <= 0
+        services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
+        self._leases.beat(name, Usage(**dict(beat.usage)), addresses=beat.addresses, services=services)
+        if silent:
+            self._heard(name)
+
+
+def worker_of(asker: Principal) -> str:
+    """The worker this is. Raises Forbidden for everybody else."""
+    if not asker.worker:
+        raise Forbidden("only a worker's agent may call this")
+    return asker.worker
+
+
+def gone(worker: str) -> Forbidden:
+    """What a deleted worker is told."""
+    return Forbidden(f"there is no worker {worker} any more; it was deleted")
+
+
+def _read(body: bytes) -> Beat:
+    try:
+        return Beat.model_validate_json(body)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "body"
+        raise Invalid(f"{field}: {first['msg']}") from wrong
