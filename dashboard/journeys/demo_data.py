@@ -1,4 +1,4 @@
-"""Fills a temporary cloud with twelve workers and forty services, through the API only, and keeps the workers beating.
+"""Fills a temporary cloud with twelve workers and forty services, all through the API, and keeps the workers beating.
 
     python demo_data.py FOLDER PORT
 

@@ -18,7 +18,7 @@ const PASSWORD = 'demo-password-only-for-pictures';
 const PORT = 17557;
 const SIZES = [
   { name: 'desktop', width: 1440, height: 900, more: {} },
-  { name: 'phone', width: 375, height: 812, more: { deviceScaleFactor: 2, hasTouch: true, isMobile: true } },
+  { name: 'phone', width: 375, height: 812, more: { hasTouch: true, isMobile: true } },
 ];
 
 /** Name, path, and what is done there before the picture. */
