@@ -11,6 +11,7 @@ import { Services } from './screens/Services';
 import { readCatalog } from './utils/catalog';
 import { readKinds } from './utils/discovery';
 import { forgetMirrors } from './utils/mirror';
+import { forgetPermissions } from './utils/permissions';
 import { path, read, type Route } from './utils/routes';
 import { restore, session } from './utils/session';
 
@@ -35,6 +36,7 @@ export function App() {
       void readKinds().catch(() => undefined);
     } else {
       forgetMirrors();
+      forgetPermissions();
     }
   }, [now.state]);
   if (now.state === 'asking') {

@@ -3,15 +3,14 @@ import { Text, View } from 'react-native';
 
 import { useLayout } from '../hooks/useLayout';
 import { useNow } from '../hooks/useNow';
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { enableManaged, keepKey, restart, setCordoned, setEnabled } from '../utils/actions';
 import type { Fix, Item } from '../utils/attention';
 import { go, pageOf } from '../utils/routes';
-import { SERVICES, WORKERS } from '../utils/resources';
-import { mayChange } from '../utils/session';
+import { KEYS, SERVICES, WORKERS, type Kind } from '../utils/resources';
 import { secondsSince, span } from '../utils/time';
 import { Button } from './Button';
 import { Sign } from './Sign';
@@ -64,22 +63,22 @@ function Row({ item, first }: { item: Item; first: boolean }) {
   );
 }
 
-const CHANGES: Record<Fix['do'], string | null> = {
-  enable: 'services',
-  disable: 'services',
-  restart: 'services',
-  create: 'services',
-  uncordon: 'workers',
-  keepKey: 'keys',
-  look: null,
+const CHANGES: Record<Fix['do'], Kind> = {
+  enable: SERVICES,
+  disable: SERVICES,
+  restart: SERVICES,
+  create: SERVICES,
+  uncordon: WORKERS,
+  keepKey: KEYS,
+  look: SERVICES,
 };
 
 /** Gold for the worst only: it is the thing to press first. Whoever may not change it is told who can. */
 function FixButton({ fix, first }: { fix: Fix; first: boolean }) {
-  const who = useWho();
-  const plural = CHANGES[fix.do];
-  if (plural && !mayChange(who, plural))
-    return <Text style={text.faint}>an {plural === 'workers' ? 'admin' : 'editor'} can fix this</Text>;
+  const may = useMay(CHANGES[fix.do], fix.do === 'create' ? 'create' : 'patch');
+  if (!may && fix.do !== 'look') {
+    return <Text style={text.faint}>an {fix.do === 'uncordon' ? 'admin' : 'editor'} can fix this</Text>;
+  }
   return <Button label={fix.label} look={first ? 'primary' : 'golden'} onPress={() => void run(fix)} />;
 }
 

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { remove, restart, setCordoned, setEnabled, setSpec } from '../utils/actions';
 import { go, listPage } from '../utils/routes';
 import {
@@ -13,23 +13,27 @@ import {
   type Service,
   type Worker,
 } from '../utils/resources';
-import { mayChange } from '../utils/session';
 import { Button } from './Button';
 import { Confirm } from './Confirm';
 import { Stepper } from './Stepper';
 
 /** What can be done with one resource, for those who may. */
 export function DetailActions({ kind, resource }: { kind: Kind; resource: Resource }) {
-  const who = useWho();
+  const namespace = resource.metadata.namespace;
+  const may = useMay(kind, 'patch', namespace);
+  const mayDelete = useMay(kind, 'delete', namespace);
   const [asking, setAsking] = useState(false);
-  if (!mayChange(who, kind.plural) || !(kind.verbs ?? ['delete']).includes('delete')) return null;
+  const served = kind.verbs ?? ['patch', 'delete'];
+  if (!may || !served.includes('patch')) return null;
   const name = resource.metadata.name;
   return (
     <>
       {isSame(kind, SERVICES) && <ServiceActions service={resource as Service} />}
       {isSame(kind, WORKERS) && <WorkerActions worker={resource as Worker} />}
       {isSame(kind, KEYS) && <KeyActions kind={kind} key_={resource} />}
-      <Button label="Delete" icon="trash" look="danger" onPress={() => setAsking(true)} />
+      {mayDelete && served.includes('delete') && (
+        <Button label="Delete" icon="trash" look="danger" onPress={() => setAsking(true)} />
+      )}
       {asking && (
         <Confirm
           title={`Delete ${name}`}

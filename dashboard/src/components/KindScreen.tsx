@@ -2,11 +2,10 @@ import { useState, type ReactNode } from 'react';
 import { View } from 'react-native';
 
 import { useResources } from '../hooks/useResources';
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { layout } from '../styles/layout';
 import { asList } from '../utils/copyas';
 import type { Kind, Resource } from '../utils/resources';
-import { mayChange } from '../utils/session';
 import { Button } from './Button';
 import { CopyAs } from './CopyAs';
 import type { Column } from './DataTable';
@@ -33,8 +32,7 @@ interface Props {
 /** The screen of any kind: find, look, make. */
 export function KindScreen({ kind, title, about, next, extra = [], onNew, above }: Props) {
   const { items, state, error } = useResources(kind);
-  const may =
-    mayChange(useWho(), kind.plural) && kind.plural !== 'events' && (kind.verbs ?? ['create']).includes('create');
+  const may = useMay(kind, 'create') && kind.plural !== 'events' && (kind.verbs ?? ['create']).includes('create');
   const [wanted, setWanted] = useState('');
   const [making, setMaking] = useState(false);
   if (state === 'loading') return <Loading what={kind.plural} />;
@@ -62,7 +60,7 @@ export function KindScreen({ kind, title, about, next, extra = [], onNew, above 
       </View>
       <Panel flush>
         {shown.length ? (
-          <KindTable kind={kind} rows={shown} extra={may ? extra : []} />
+          <KindTable kind={kind} rows={shown} extra={extra} />
         ) : (
           <Empty
             title={items.length ? `None of the ${items.length} matches` : `There is no ${kind.kind.toLowerCase()} yet`}

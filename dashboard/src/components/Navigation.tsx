@@ -54,7 +54,12 @@ function RailItem({ place, here, narrow }: { place: Place; here: boolean; narrow
       to={place.to}
       here={here}
       label={narrow ? place.name : undefined}
-      style={({ hovered }) => [shell.item, narrow && shell.itemNarrow, hovered && shell.itemHover, here && shell.itemHere]}
+      style={({ hovered }) => [
+        shell.item,
+        narrow && shell.itemNarrow,
+        hovered && shell.itemHover,
+        here && shell.itemHere,
+      ]}
     >
       <Icon name={place.icon} tint={here ? color.goldBright : color.soft} />
       {!narrow && <Text style={[shell.itemText, here && shell.itemTextHere, { flex: 1 }]}>{place.name}</Text>}

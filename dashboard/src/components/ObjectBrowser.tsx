@@ -163,6 +163,7 @@ function columns(
     },
     {
       name: 'Changed',
+      phone: 'none',
       width: 1,
       cell: (row) => ('folder' in row ? <Text /> : <Age of={row.object.modified} suffix=" ago" />),
     },

@@ -2,14 +2,13 @@ import { Text, View } from 'react-native';
 
 import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { enableManaged } from '../utils/actions';
 import { catalog } from '../utils/catalog';
 import { serviceHealth } from '../utils/health';
 import { conditionOf, SERVICES, type Service } from '../utils/resources';
-import { mayChange } from '../utils/session';
 import { Button } from './Button';
 import { Panel } from './Panel';
 import { Sign } from './Sign';
@@ -17,7 +16,7 @@ import { Sign } from './Sign';
 /** Says that the service behind a screen does not run, and offers to start it. Nothing when it does. */
 export function ServiceOff({ managed, what }: { managed: string; what: string }) {
   const { items, state } = useResources<Service>(SERVICES);
-  const may = mayChange(useWho(), 'services');
+  const may = useMay(SERVICES);
   const offered = useObservable(catalog).some((each) => each.managed === managed);
   const service = items.find((each) => each.spec.managed === managed);
   const health = service ? serviceHealth(service) : 'idle';

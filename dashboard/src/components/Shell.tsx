@@ -5,6 +5,7 @@ import { useKeyboard } from '../hooks/useKeyboard';
 import { useLayout } from '../hooks/useLayout';
 import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
+import { useMay } from '../hooks/useMay';
 import { useWho } from '../hooks/useSession';
 import { layout as common } from '../styles/layout';
 import { shell } from '../styles/shell';
@@ -15,7 +16,7 @@ import { commandsFor } from '../utils/commands';
 import { kinds as kindsSeen } from '../utils/discovery';
 import { path as pathNow } from '../utils/routes';
 import { SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
-import { logOut, mayChange, roleOf } from '../utils/session';
+import { logOut, roleOf } from '../utils/session';
 import { Button } from './Button';
 import { ConnectionBanner, ConnectionMark } from './ConnectionMark';
 import { Help } from './Help';
@@ -121,16 +122,17 @@ function useCommands() {
   const services = useResources<Service>(SERVICES).items;
   const workers = useResources<Worker>(WORKERS).items;
   const kinds = useObservable(kindsSeen);
-  const who = useWho();
+  const mayServices = useMay(SERVICES);
+  const mayWorkers = useMay(WORKERS);
   return useMemo(
     () =>
       commandsFor({
         services,
         workers,
         kinds,
-        mayServices: mayChange(who, 'services'),
-        mayWorkers: mayChange(who, 'workers'),
+        mayServices,
+        mayWorkers,
       }),
-    [services, workers, kinds, who],
+    [services, workers, kinds, mayServices, mayWorkers],
   );
 }

@@ -21,7 +21,7 @@ import { TabBar } from '../components/TabBar';
 import { WorkerPanels } from '../components/WorkerPanels';
 import { useLayout } from '../hooks/useLayout';
 import { useResources } from '../hooks/useResources';
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { asOne } from '../utils/copyas';
@@ -42,7 +42,6 @@ import {
   WORKERS,
   BUCKETS,
 } from '../utils/resources';
-import { mayChange } from '../utils/session';
 import { useKind } from '../hooks/useKind';
 import { TextLink } from '../components/TextLink';
 
@@ -115,8 +114,8 @@ function tabsOf(kind: Kind): { id: string; name: string }[] {
 }
 
 function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: Resource }) {
-  const may = mayChange(useWho(), kind.plural);
   const { name, namespace = '' } = resource.metadata;
+  const may = useMay(kind, 'patch', namespace);
   switch (tab) {
     case 'logs':
       return (

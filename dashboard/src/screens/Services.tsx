@@ -15,7 +15,7 @@ import { Stepper } from '../components/Stepper';
 import { TextLink } from '../components/TextLink';
 import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
@@ -26,7 +26,6 @@ import { asList } from '../utils/copyas';
 import { serviceHealth, type Health } from '../utils/health';
 import { pageOf } from '../utils/routes';
 import { conditionOf, keyOf, SERVICES, type Service } from '../utils/resources';
-import { mayChange } from '../utils/session';
 
 const FILTERS = [
   { value: 'all', name: 'All' },
@@ -39,7 +38,7 @@ type Filter = (typeof FILTERS)[number]['value'];
 /** What runs, and what could. */
 export function Services() {
   const { items, state, error } = useResources<Service>(SERVICES);
-  const may = mayChange(useWho(), 'services');
+  const may = useMay(SERVICES);
   const [wanted, setWanted] = useState('');
   const [filter, setFilter] = useState<Filter>('all');
   const shown = useMemo(

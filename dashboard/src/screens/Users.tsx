@@ -6,6 +6,7 @@ import type { Column } from '../components/DataTable';
 import { Dialog } from '../components/Dialog';
 import { Choice, Field } from '../components/Field';
 import { KindScreen } from '../components/KindScreen';
+import { useMay } from '../hooks/useMay';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { create, remove, setSpec } from '../utils/actions';
@@ -22,6 +23,7 @@ const ROLES = [
 
 /** Who may log in. */
 export function Users() {
+  const may = useMay(USERS);
   const [making, setMaking] = useState(false);
   const [resetting, setResetting] = useState<string | null>(null);
   return (
@@ -32,7 +34,7 @@ export function Users() {
         about="Who may log in. Nobody registers: an admin makes them."
         next="Make the first one."
         onNew={() => setMaking(true)}
-        extra={columns(setResetting)}
+        extra={may ? columns(setResetting) : []}
       />
       {making && <NewUser onClose={() => setMaking(false)} />}
       {resetting && <NewPassword name={resetting} onClose={() => setResetting(null)} />}

@@ -16,7 +16,7 @@ import { TextLink } from '../components/TextLink';
 import { LeaseAge, Usage } from '../components/WorkerTile';
 import { useBeats } from '../hooks/useBeats';
 import { useResources } from '../hooks/useResources';
-import { useWho } from '../hooks/useSession';
+import { useMay } from '../hooks/useMay';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { setCordoned, setSpec } from '../utils/actions';
@@ -25,14 +25,14 @@ import { asList } from '../utils/copyas';
 import { workerHealth } from '../utils/health';
 import { pageOf } from '../utils/routes';
 import { JOIN_TOKENS, keyOf, SERVICES, WORKERS, type Resource, type Service, type Worker } from '../utils/resources';
-import { mayChange } from '../utils/session';
 
 /** The machines. */
 export function Workers() {
   const { items, state, error } = useResources<Worker>(WORKERS);
   const services = useResources<Service>(SERVICES).items;
   const beats = useBeats();
-  const may = mayChange(useWho(), 'workers');
+  const may = useMay(WORKERS);
+  const mayJoin = useMay(JOIN_TOKENS, 'create');
   const [wanted, setWanted] = useState('');
   const [joining, setJoining] = useState(false);
   if (state === 'loading') return <Loading what="workers" />;
@@ -42,7 +42,9 @@ export function Workers() {
     <>
       <ScreenHead title="Workers" about="The machines that run your services.">
         <CopyAs copies={asList(WORKERS)} resources={items} />
-        {may && <Button label="Join a machine" icon="plus" look="primary" onPress={() => setJoining(true)} id="join" />}
+        {mayJoin && (
+          <Button label="Join a machine" icon="plus" look="primary" onPress={() => setJoining(true)} id="join" />
+        )}
       </ScreenHead>
       <Search value={wanted} onChange={setWanted} what="workers" />
       <Panel flush>
@@ -55,7 +57,7 @@ export function Workers() {
           />
         )}
       </Panel>
-      {may && <Tokens />}
+      {mayJoin && <Tokens />}
       {joining && <JoinDialog onClose={() => setJoining(false)} />}
     </>
   );

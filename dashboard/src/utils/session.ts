@@ -101,17 +101,8 @@ async function renew(): Promise<string> {
 
 export type Role = 'admin' | 'editor' | 'viewer';
 
-/** The strongest role; the server decides anyway, this only chooses what is shown. */
+/** The strongest role, for the eye; what is offered, the server is asked (utils/permissions.ts). */
 export function roleOf(who: Who): Role {
   if (who.groups.includes('aerekos:admin') || who.groups.includes('system:masters')) return 'admin';
   return who.groups.includes('aerekos:editor') ? 'editor' : 'viewer';
-}
-
-const GUARDED = new Set(['users', 'workers', 'jointokens', 'credentials']);
-
-/** Whether the role may change resources of that kind. */
-export function mayChange(who: Who | null, plural: string): boolean {
-  if (!who) return false;
-  const role = roleOf(who);
-  return role === 'admin' || (role === 'editor' && !GUARDED.has(plural));
 }

@@ -1,0 +1,137 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+type Answer = (path: string, body: any) => Response | Promise<Response>;
+let answer: Answer;
+const asked: { path: string; authorization: string | undefined; body: any }[] = [];
+
+/** Fresh modules: the token lives in one of them. */
+async function modules() {
+  vi.resetModules();
+  return {
+    ...(await import('./session')),
+    ...(await import('./api')),
+    ...(await import('./actions')),
+    ...(await import('./toasts')),
+    resources: await import('./resources'),
+  };
+}
+
+const pair = (token: string, expiresIn = 900) => Response.json({ accessToken: token, expiresIn });
+const refused = (code: number, message: string) =>
+  Response.json({ kind: 'Status', code, reason: 'R', message }, { status: code });
+const who = { name: 'ann', groups: ['aerekos:editor'], namespace: 'default' };
+
+beforeEach(() => {
+  asked.length = 0;
+  vi.stubGlobal('fetch', async (path: string, options: any = {}) => {
+    const body = options.body ? JSON.parse(options.body) : undefined;
+    asked.push({ path, authorization: options.headers?.authorization, body });
+    return answer(path, body);
+  });
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+describe('the session', () => {
+  it('asks for a cookie, and keeps no token where it could be read', async () => {
+    const { logIn, session } = await modules();
+    answer = (path) => (path === '/auth/login' ? pair('secret-token') : Response.json(who));
+    await logIn('ann', 'password');
+    expect(session.get()).toEqual({ state: 'in', who });
+    expect(asked[0]?.body).toEqual({ username: 'ann', password: 'password', cookie: true });
+    expect(JSON.stringify([{ ...localStorage }, { ...sessionStorage }])).not.toContain('secret-token');
+  });
+
+  it('renews once for many who ask at the same time', async () => {
+    const { ask } = await modules();
+    answer = (path) => (path === '/auth/refresh' ? pair('fresh') : Response.json({}));
+    await Promise.all([ask('/apis/a'), ask('/apis/b'), ask('/apis/c')]);
+    expect(asked.filter((each) => each.path === '/auth/refresh')).toHaveLength(1);
+    expect(asked.filter((each) => each.authorization === 'Bearer fresh')).toHaveLength(3);
+  });
+
+  it('renews before the token ends', async () => {
+    vi.useFakeTimers({ now: 0, toFake: ['Date'] });
+    const { ask } = await modules();
+    let number = 0;
+    answer = (path) => (path === '/auth/refresh' ? pair(`t${(number += 1)}`) : Response.json({}));
+    await ask('/apis/a');
+    vi.setSystemTime(850_000);
+    await ask('/apis/a');
+    expect(asked.at(-1)?.authorization).toBe('Bearer t2');
+  });
+
+  it('tries once more when the API says 401', async () => {
+    const { ask } = await modules();
+    let number = 0;
+    answer = (path) => {
+      if (path === '/auth/refresh') return pair(`t${(number += 1)}`);
+      return number < 2 ? refused(401, 'the token is not valid') : Response.json({ fine: true });
+    };
+    expect(await ask('/apis/a')).toEqual({ fine: true });
+  });
+
+  it('ends with a reason when it cannot be renewed', async () => {
+    const { ask, session } = await modules();
+    answer = () => refused(401, 'nobody is logged in');
+    await expect(ask('/apis/a')).rejects.toThrow('nobody is logged in');
+    expect(session.get()).toEqual({ state: 'out', because: 'Your session ended. Log in again.' });
+  });
+
+  it('does not end because the cloud is away', async () => {
+    const { ask, session } = await modules();
+    answer = () => Promise.reject(new TypeError('network'));
+    await expect(ask('/apis/a')).rejects.toThrow('the cloud does not answer');
+    expect(session.get().state).toBe('asking');
+  });
+});
+
+describe('an action', () => {
+  const service = {
+    metadata: { name: 'a', namespace: 'default', resourceVersion: '3' },
+    spec: { image: 'x', enabled: true },
+    status: { phase: 'Ready' },
+  };
+
+  it('shows its result at once, and takes it back with the reason when it is refused', async () => {
+    const { setEnabled, allOf, toasts, resources } = await modules();
+    const mirror = allOf<typeof service>(resources.SERVICES);
+    mirror.learn(service);
+    let let_go = () => {};
+    const waiting = new Promise<void>((resolve) => (let_go = resolve));
+    answer = async (path) => {
+      if (path === '/auth/refresh') return pair('t');
+      await waiting;
+      return refused(403, 'services "a" is forbidden');
+    };
+    const going = setEnabled(service, false);
+    await vi.waitFor(() => expect(mirror.view.get().items[0]?.spec.enabled).toBe(false));
+    let_go();
+    expect(await going).toBe(false);
+    await vi.waitFor(() => expect(mirror.view.get().items[0]?.spec.enabled).toBe(true));
+    expect(toasts.get().at(-1)?.text).toBe('Taken back: services "a" is forbidden');
+  });
+
+  it('keeps what the server answered', async () => {
+    const { scale, allOf, resources } = await modules();
+    const mirror = allOf<any>(resources.SERVICES);
+    mirror.learn(service);
+    const written = { ...service, metadata: { ...service.metadata, resourceVersion: '4' }, spec: { replicas: 3 } };
+    answer = (path) => (path === '/auth/refresh' ? pair('t') : Response.json(written));
+    expect(await scale(service, 3)).toBe(true);
+    await vi.waitFor(() => expect(mirror.view.get().items[0]).toEqual(written));
+    expect(asked.at(-1)).toMatchObject({
+      path: expect.stringMatching(/services\/a$/),
+      body: { spec: { replicas: 3 } },
+    });
+  });
+});
+
+it('never writes down the values of a secret', async () => {
+  const { toYaml } = await import('./yaml');
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' }, data: { password: 'aHVudGVyMg==' } };
+  expect(toYaml(secret)).not.toContain('aHVudGVyMg');
+  expect(toYaml(secret)).toContain('password: (hidden)');
+});
