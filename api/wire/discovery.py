@@ -11,6 +11,8 @@ from typing import Any
 from crds.kind import Kind, Subresource
 
 Kinds = Iterable[Kind[Any]]
+# A group without resources: by it, kubectl up to 1.20 knows that pods can be evicted and need not be deleted.
+_BARE = {"policy": "v1"}
 AGGREGATED = "APIGroupDiscoveryList"
 
 
@@ -22,14 +24,14 @@ def api_versions() -> dict[str, Any]:
 def api_groups(kinds: Kinds) -> dict[str, Any]:
     """`GET /apis`"""
     kinds = list(kinds)
-    groups = sorted({kind.group for kind in kinds if kind.group})
+    groups = sorted({kind.group for kind in kinds if kind.group} | set(_BARE))
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(kinds, group) for group in groups]}
 
 
 def api_group(kinds: Kinds, group: str) -> dict[str, Any] | None:
     """`GET /apis/{group}`; None when there is no such group."""
     kinds = list(kinds)
-    if not any(kind.group == group for kind in kinds):
+    if not any(kind.group == group for kind in kinds) and group not in _BARE:
         return None
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(kinds, group)}
 
@@ -37,7 +39,7 @@ def api_group(kinds: Kinds, group: str) -> dict[str, Any] | None:
 def api_resources(kinds: Kinds, group: str, version: str) -> dict[str, Any] | None:
     """`GET /apis/{group}/{version}` or `/api/v1`; None when there is no such version."""
     served = sorted((kind for kind in kinds if (kind.group, kind.version) == (group, version)), key=_by_plural)
-    if not served:
+    if not served and _BARE.get(group) != version:
         return None
     resources = [entry for kind in served for entry in _entries(kind)]
     group_version = f"{group}/{version}" if group else version
@@ -47,7 +49,7 @@ def api_resources(kinds: Kinds, group: str, version: str) -> dict[str, Any] | No
 def aggregated(kinds: Kinds, *, core: bool, version: str) -> dict[str, Any]:
     """`GET /api` (core) or `/apis` for clients that ask for everything at once. `version`: `v2` or `v2beta1`."""
     kinds = list(kinds)
-    groups = [""] if core else sorted({kind.group for kind in kinds if kind.group})
+    groups = [""] if core else sorted({kind.group for kind in kinds if kind.group} | set(_BARE))
     items = [
         {
             "metadata": {"name": group or None, "creationTimestamp": None},
@@ -80,7 +82,8 @@ def _by_plural(kind: Kind[Any]) -> str:
 
 def _versions(kinds: Kinds, group: str) -> list[str]:
     """The newest first: v2, v1, v1beta1."""
-    return sorted({kind.version for kind in kinds if kind.group == group}, key=_age_of_version)
+    found = {kind.version for kind in kinds if kind.group == group}
+    return sorted(found or {_BARE[group]}, key=_age_of_version)
 
 
 def _age_of_version(version: str) -> tuple[bool, str]:

@@ -75,9 +75,8 @@ class ViewWriting:
         workers = self._registry.store.list(WORKER.group, WORKER.plural).records
         elsewhere = [each for each in workers if each.key.name != node and not _is_closed(each.object)]
         if not elsewhere:
-            raise TooManyRequests(
-                f"Cannot evict pod {ask.target.name}: no other worker takes new instances", retry_after=10
-            )
+            # Without Retry-After: with it clients would wait on their own, past the time kubectl was given.
+            raise TooManyRequests(f"Cannot evict pod {ask.target.name}: no other worker takes new instances")
         how = _rehearsed(ask.how, options)
         if not how.dry_run:
             await self._restarted(held, ask.target.name, how)

@@ -1,0 +1,250 @@
+"""Unmodified kubectl against a real cloud over TLS: every verb that is said to work, with the oldest and the newest.
+
+The steps of the table build on each other. `{ns}` is a namespace of its own for each kubectl.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clouds import Cloud, eventually
+from kubectl import Kubectl, kubectl_for, oldest_and_newest
+
+PROGRAMS = oldest_and_newest()
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no kubectl here, and Debian's package cannot be downloaded")
+S = "services.aerekos.cloud"
+WEB = """
+apiVersion: aerekos.cloud/v1
+kind: Service
+metadata: {name: web, namespace: NS, labels: {app: web}}
+spec: {image: "nginx:1", replicas: 0, env: [{name: A, value: "1"}]}
+"""
+CONF = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf, namespace: NS}
+data: {a: "1", b: "2"}
+"""
+GENERATED = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {generateName: gen-, namespace: NS}
+"""
+LAMPS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: lamps.NS.example}
+spec:
+  group: NS.example
+  scope: Namespaced
+  names: {plural: lamps, singular: lamp, kind: Lamp, shortNames: [lm]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    additionalPrinterColumns: [{name: Watts, type: integer, jsonPath: .spec.watts}]
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, properties: {watts: {type: integer, minimum: 1, description: How bright it is.}}}
+          status: {type: object, x-kubernetes-preserve-unknown-fields: true}
+"""
+DESK = """
+apiVersion: NS.example/v1
+kind: Lamp
+metadata: {name: desk, namespace: NS}
+spec: {watts: 5}
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command line, what its output must match, and since which minor version kubectl knows it."""
+
+    line: str
+    says: str
+    text: str = ""
+    code: int = 0
+    since: int = 0
+
+
+STEPS = [
+    Step("version", r"v1\.30\.0\+aerekos"),
+    Step("cluster-info", "is running at"),
+    Step("api-versions", "aerekos.cloud/v1"),
+    Step("api-resources", r"workers +wk +aerekos.cloud/v1 +false +Worker"),
+    Step("create namespace {ns}", "created"),
+    # our own kinds
+    Step("apply -f -", "web created", WEB),
+    Step("apply -f -", "web unchanged", WEB),
+    Step("diff -f -", r"\+ +image: nginx:2", WEB.replace("nginx:1", "nginx:2"), code=1),
+    Step("apply -f -", "web configured", WEB.replace("nginx:1", "nginx:2")),
+    Step("apply --dry-run=server -f -", "server dry run", WEB),
+    Step("get {S} web -n {ns} -o yaml", "image: nginx:2"),
+    Step("get {S} -n {ns} -o json", '"kind": "List"'),
+    Step("get {S} -n {ns} -o name", "service.aerekos.cloud/web"),
+    Step("get {S} -n {ns} -o wide", r"IMAGE.*\n.*nginx:2"),
+    Step("get {S} -n {ns} -o custom-columns=N:.metadata.name,I:.spec.image", r"N +I\nweb +nginx:2"),
+    Step("get {S} web -n {ns} -o jsonpath={.spec.env[0].name}", "^A$"),
+    Step("get {S} -n {ns} -l app=web", "web"),
+    Step("get {S} -n {ns} -l app!=web", "No resources found"),
+    Step("get {S} -n {ns} --field-selector metadata.name=web", "web"),
+    Step("get {S} -A --sort-by=.spec.replicas", r"(?s)web.*key-manager"),
+    Step("get asvc,wk -A", r"(?s)service.aerekos.cloud/web.*worker.aerekos.cloud"),
+    Step("describe {S} web -n {ns}", r"Name: +web"),
+    Step("label {S} web -n {ns} tier=front", "labeled"),
+    Step("annotate {S} web -n {ns} note=hi", "annotate"),
+    Step("edit {S} web -n {ns}", "edited"),
+    Step("patch {S} web -n {ns} --type=merge -p {\"spec\":{\"env\":[]}}", "patched"),
+    Step('patch {S} web -n {ns} --type=json -p [{"op":"replace","path":"/spec/image","value":"nginx:3"}]', "patched"),
+    Step("patch {S} web -n {ns} -p {\"spec\":{\"replicas\":0}}", "application/merge-patch", code=1),
+    Step("scale {S} web -n {ns} --replicas=0", "scaled"),
+    Step("apply -f -", "unknown field", WEB.replace("replicas", "replikas"), code=1),
+    Step("apply --server-side --field-manager=other -f -", "conflict", WEB.replace("nginx:1", "nginx:9"), code=1),
+    Step("apply --server-side --field-manager=other --force-conflicts -f -", "serverside-applied", WEB),
+    Step("explain worker.spec --api-version=aerekos.cloud/v1", "unschedulable"),
+    Step("explain service.spec.replicas --api-version=aerekos.cloud/v1", "replicas"),
+    Step("wait --for=condition=Ready {S} key-manager --timeout=30s", "condition met"),
+    Step("wait --for=jsonpath={.status.phase}=Ready wk --all --timeout=30s", "condition met", since=24),
+    # kinds Kubernetes itself has
+    Step("apply -f -", "conf created", CONF),
+    Step("apply -f -", "conf configured", CONF.replace('"2"', '"3"')),
+    Step("patch configmap conf -n {ns} -p {\"data\":{\"c\":\"4\"}}", "patched"),
+    Step("get cm conf -n {ns} -o jsonpath={.data}", r'"b": ?"3","c": ?"4"'),
+    Step("create -f -", "gen-[0-9a-f]+ created", GENERATED),
+    Step("replace -f -", "replaced", CONF),
+    Step("create secret generic pass -n {ns} --from-literal=p=q", "created"),
+    Step("describe secret pass -n {ns}", "p: +1 byte"),
+    Step("create configmap more -n {ns} --from-literal=p=q", "created"),
+    Step("create serviceaccount robot -n {ns}", "created"),
+    # who may do what
+    Step("create role reader -n {ns} --verb=get,list --resource=configmaps", "created"),
+    Step("create rolebinding jane -n {ns} --role=reader --user=jane", "created"),
+    Step("auth can-i list configmaps -n {ns} --as jane", "^yes"),
+    Step("auth can-i delete configmaps -n {ns} --as jane", "^no", code=1),
+    Step("get configmaps -n {ns} --as jane", "conf"),
+    Step("delete configmap conf -n {ns} --as jane", "Forbidden", code=1),
+    Step("auth can-i --list", "Resources"),
+    Step("auth whoami", "admin", since=28),
+    # kinds of one's own
+    Step("apply -f -", "created", LAMPS),
+    Step("wait --for=condition=Established crd lamps.{ns}.example --timeout=30s", "condition met"),
+    Step("get crd", r"(?s)lamps.*services.aerekos.cloud"),
+    Step("apply -f -", "desk created", DESK),
+    Step("apply -f -", "spec.watts", DESK.replace("5", "0"), code=1),
+    Step("get lamps.{ns}.example -n {ns}", r"desk +5"),
+    Step("explain lamps.{ns}.example.spec.watts", "How bright", since=27),
+    Step("delete crd lamps.{ns}.example --timeout=30s", "deleted"),
+    # workers and services as nodes, pods and deployments
+    Step("get nodes -o wide", r"Ready +worker"),
+    Step("cordon --selector=kubernetes.io/os=linux", "cordoned"),
+    Step("get nodes", "SchedulingDisabled"),
+    Step("uncordon --selector=kubernetes.io/os=linux", "uncordoned"),
+    Step("taint nodes --all only={ns}:NoSchedule", "tainted"),
+    Step("taint nodes --all only-", "untainted"),
+    Step("describe nodes", r"(?s)Capacity:.*key-manager-0"),
+    Step("get pods,deployments,replicasets,services", "deployment.apps/key-manager"),
+    Step("describe pod key-manager-0", "Image: +managed/key-manager"),
+    Step("logs key-manager-0 --tail=1", "."),
+    Step("logs deployment/key-manager --tail=1", "."),
+    Step("delete pod key-manager-0", "deleted"),
+    Step("wait --for=condition=Ready pod key-manager-0 --timeout=30s", "condition met"),
+    Step("rollout restart deployment/key-manager", "restarted"),
+    Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
+    Step("set env deployment/key-manager LETTER={ns}", "updated"),
+    Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
+    Step("rollout history deployment/key-manager", r"REVISION"),
+    Step("rollout undo deployment/key-manager", "rolled back"),
+    Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
+    Step("get {S} key-manager -o jsonpath={.spec.env}", r"^\[\]$"),
+    Step("set image deployment/web *=nginx:4 -n {ns}", "image updated"),
+    Step("scale deployment/web -n {ns} --replicas=0", "scaled"),
+    Step("top nodes", "CPU"),
+    Step("top pods", "key-manager-0"),
+    Step("get all", "pod/key-manager-0"),
+    Step("get events -A", "LAST SEEN"),
+    Step("events -A", "LAST SEEN", since=26),
+    # the end
+    Step("delete {S} web -n {ns}", "deleted"),
+    Step("get {S} web -n {ns}", "NotFound", code=1),
+    Step("delete cm,secrets --all -n {ns}", "deleted"),
+    Step("delete namespace {ns} --timeout=30s", "deleted"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda program: Path(program).name)
+def kubectl(request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    return kubectl_for(cloud, request.param, tmp_path_factory.mktemp("kubectl"))
+
+
+def minor(kubectl: Kubectl) -> int:
+    found = re.search(r'Minor:"(\d+)|Client Version: v1\.(\d+)', kubectl.do("version", "--client"))
+    assert found
+    return int(found[1] or found[2])
+
+
+def test_every_verb(kubectl: Kubectl) -> None:
+    version = minor(kubectl)
+    namespace = f"k{version}"
+    failures: list[str] = []
+    for step in STEPS:
+        if version < step.since:
+            continue
+        words = [word.replace("{ns}", namespace).replace("{S}", S) for word in step.line.split()]
+        said = kubectl.say(*words, text=step.text.replace("NS", namespace) or None, EDITOR="sed -i s/front/back/")
+        if said.code != step.code or not re.search(step.says, said.out + said.err):
+            failures.append(f"{' '.join(words)}\n    wanted {step.code} /{step.says}/, got {said}")
+    assert not failures, "\n".join(failures)
+
+
+def following(kubectl: Kubectl, *arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
+    """A kubectl that goes on, and its lines as they come."""
+    command = [str(kubectl.program), "--kubeconfig", str(kubectl.config), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kubectl.cloud.env)
+    lines: list[str] = []
+    assert process.stdout is not None
+    threading.Thread(target=lambda out=process.stdout: lines.extend(out), daemon=True).start()
+    return process, lines
+
+
+def test_watching_shows_changes_as_they_happen(kubectl: Kubectl) -> None:
+    watching, lines = following(kubectl, "get", "configmaps", "--watch", "--output-watch-events", "-l", "seen=yes")
+    try:
+        name = f"w{minor(kubectl)}"
+        kubectl.do("create", "configmap", name, "--from-literal=a=b")
+        kubectl.do("label", "configmap", name, "seen=yes")
+        eventually(lambda: any("ADDED" in each and name in each for each in lines), 10, "it came into the selector")
+        kubectl.do("label", "configmap", name, "seen-")
+        eventually(lambda: any("DELETED" in each and name in each for each in lines), 10, "it left the selector")
+    finally:
+        watching.kill()
+        watching.wait()
+        kubectl.say("delete", "configmap", f"w{minor(kubectl)}")
+
+
+def test_logs_go_on(kubectl: Kubectl) -> None:
+    process, lines = following(kubectl, "logs", "-f", "key-manager-0", "--tail=0")
+    try:
+        before = len(lines)
+        kubectl.do("delete", "pod", "key-manager-0")
+        eventually(lambda: len(lines) > before, 20, "the restarted instance writes its first lines")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_drain_says_why_it_cannot(kubectl: Kubectl) -> None:
+    node = kubectl.do("get", "nodes", "-o", "name").strip().removeprefix("node/")
+    try:
+        said = kubectl.say("drain", node, "--timeout=2s")
+        assert said.code != 0
+        assert "no other worker takes new instances" in said.out + said.err
+    finally:
+        kubectl.do("uncordon", node)
