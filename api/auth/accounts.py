@@ -55,6 +55,7 @@ class Accounts:
     ) -> None:
         self._registry, self._tokens, self._derived = registry, tokens, derived
         self._clock, self._threads = clock, threads
+        self._users: dict[str, tuple[int, User]] = {}
         self._failures: dict[str, list[float]] = {}
         self._hashing, self._waiting = anyio.Semaphore(_HASHING), 0
 
@@ -134,9 +135,14 @@ class Accounts:
         raise NotFound(f"the access key {access_key_id} is unknown")
 
     def user(self, name: str) -> User | None:
-        """The user of that name, or None."""
+        """The user of that name, or None. Asked at every request, so each version is parsed once."""
         record = self._registry.store.get(USER.key(name))
-        return USER.parse(record.body) if record else None
+        if record is None:
+            return None
+        known = self._users.get(name)
+        if known is None or known[0] != record.revision:
+            known = self._users[name] = (record.revision, USER.parse(record.body))
+        return known[1]
 
     def _pair(self, user: User) -> LoggedIn:
         who = principal_of(user)

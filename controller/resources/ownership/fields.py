@@ -43,8 +43,7 @@ _UNOWNED = frozenset(
 
 def leaves(resource: Mapping[str, Any], schema: Schema) -> dict[Path, Any]:
     """Every place of `resource` that can have an owner, with its value."""
-    found = dict(_walk(resource, schema, ()))
-    return {path: value for path, value in found.items() if path[:2] not in _UNOWNED and path[:1] not in _UNOWNED}
+    return {path: value for path, value in _walk(resource, schema, ()) if _can_be_owned(path)}
 
 
 def fields_of(resource: Mapping[str, Any], schema: Schema) -> Fields:
@@ -54,9 +53,10 @@ def fields_of(resource: Mapping[str, Any], schema: Schema) -> Fields:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], schema: Schema) -> tuple[Fields, Fields]:
     """Places whose value is new or another one, and places that are gone."""
-    before, after = leaves(old, schema), leaves(new, schema)
-    changed = frozenset(path for path, value in after.items() if path not in before or not _same(before[path], value))
-    return changed, frozenset(before.keys() - after.keys())
+    changed: set[Path] = set()
+    removed: set[Path] = set()
+    _compare(old, new, schema, (), changed, removed)
+    return _owned(changed), _owned(removed)
 
 
 def keyed_items(items: Any, schema: Schema) -> dict[str, Any] | None:
@@ -130,7 +130,7 @@ def shown(path: Path) -> str:
 
 
 def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, Mapping) and (value or not path) and schema.get("x-kubernetes-map-type") != "atomic":
+    if _is_tree(value, schema, path):
         for name, each in value.items():
             yield from _walk(each, child_schema(schema, name), (*path, f"f:{name}"))
     elif (items := keyed_items(value, schema)) and path:
@@ -140,6 +140,37 @@ def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
                 yield from _walk(each, schema.get("items") or {}, (*path, element))
     else:
         yield path, value
+
+
+def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path], removed: set[Path]) -> None:
+    """Goes down only where something differs: most of a resource stays as it was in most writes."""
+    if _is_tree(old, schema, path) and _is_tree(new, schema, path):
+        for name in {**old, **new}:
+            below, at = child_schema(schema, name), (*path, f"f:{name}")
+            if name not in new:
+                removed.update(place for place, _ in _walk(old[name], below, at))
+            elif name not in old:
+                changed.update(place for place, _ in _walk(new[name], below, at))
+            elif not _same(old[name], new[name]):
+                _compare(old[name], new[name], below, at, changed, removed)
+        return
+    before, after = dict(_walk(old, schema, path)), dict(_walk(new, schema, path))
+    changed.update(at for at, value in after.items() if at not in before or not _same(before[at], value))
+    removed.update(before.keys() - after.keys())
+
+
+def _is_tree(value: Any, schema: Schema, path: Path) -> bool:
+    """Whether its fields have owners of their own."""
+    filled = isinstance(value, Mapping) and (bool(value) or not path)
+    return filled and schema.get("x-kubernetes-map-type") != "atomic"
+
+
+def _owned(paths: Iterable[Path]) -> Fields:
+    return frozenset(path for path in paths if _can_be_owned(path))
+
+
+def _can_be_owned(path: Path) -> bool:
+    return path[:2] not in _UNOWNED and path[:1] not in _UNOWNED
 
 
 def _same(one: Any, other: Any) -> bool:
