@@ -60,9 +60,9 @@ dashboard/dist/.built: $(DASHBOARD_SOURCES) dashboard/node_modules/.installed
 
 dashboard/node_modules/.installed: dashboard/package-lock.json dashboard/requirements.lock | $(VENV)/bin/python
 	@echo "==> installing the dashboard's tools"
-	@$(PIP) install --quiet --require-hashes -r dashboard/requirements.lock \
+	@$(PIP) install --quiet --retries 1 --require-hashes -r dashboard/requirements.lock \
 	  || { echo "==> no Node: its wheel cannot be installed here" >&2; exit 1; }
-	@cd dashboard && $(NODE_PATH) npm ci --silent --no-audit --no-fund \
+	@cd dashboard && $(NODE_PATH) npm ci --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000 \
 	  || { echo "==> no dashboard: its packages cannot be had from the npm registry" >&2; exit 1; }
 	@touch $@
 
