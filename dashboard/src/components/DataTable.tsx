@@ -5,6 +5,7 @@ import { useLayout } from '../hooks/useLayout';
 import { table } from '../styles/table';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { Button } from './Button';
 import { Icon } from './Icon';
 
 export interface Column<T> {
@@ -20,6 +21,9 @@ export interface Column<T> {
   phone?: 'name' | 'beside' | 'line' | 'whole' | 'none';
 }
 
+/** Drawn at once: more rows than anybody reads would only make the page slow. */
+const PAGE = 100;
+
 interface Props<T> {
   label: string;
   columns: readonly Column<T>[];
@@ -31,24 +35,36 @@ interface Props<T> {
 export function DataTable<T>({ label, columns, rows, keyOf }: Props<T>) {
   const { phone } = useLayout();
   const [sort, setSort] = useState<{ name: string; down: boolean } | null>(null);
-  const sorted = inOrder(rows, columns, sort);
-  if (phone) {
-    return (
-      <View role="list" aria-label={label}>
-        {sorted.map((row) => (
-          <Card key={keyOf(row)} row={row} columns={columns} />
-        ))}
-      </View>
-    );
-  }
+  const [most, setMost] = useState(PAGE);
+  const sorted = inOrder(rows, columns, sort).slice(0, most);
+  const more = rows.length - sorted.length;
+  return (
+    <View>
+      {phone ? (
+        <View role="list" aria-label={label}>
+          {sorted.map((row) => (
+            <Card key={keyOf(row)} row={row} columns={columns} />
+          ))}
+        </View>
+      ) : (
+        <Grid label={label} columns={columns} rows={sorted} keyOf={keyOf} sort={sort} onSort={setSort} />
+      )}
+      {more > 0 && <Button look="bare" label={`Show more (${more})`} onPress={() => setMost(most + PAGE)} />}
+    </View>
+  );
+}
+
+type GridProps<T> = Props<T> & Omit<HeadProps<T>, 'column'>;
+
+function Grid<T>({ label, columns, rows, keyOf, sort, onSort }: GridProps<T>) {
   return (
     <View role="table" aria-label={label}>
       <View role="row" style={table.head}>
         {columns.map((column) => (
-          <Head key={column.name} column={column} sort={sort} onSort={setSort} />
+          <Head key={column.name} column={column} sort={sort} onSort={onSort} />
         ))}
       </View>
-      {sorted.map((row) => (
+      {rows.map((row) => (
         <Row key={keyOf(row)} row={row} columns={columns} />
       ))}
     </View>
@@ -80,7 +96,12 @@ function Head<T>({ column, sort, onSort }: HeadProps<T>) {
   const mine = sort?.name === column.name;
   const order = mine ? (sort.down ? 'descending' : 'ascending') : undefined;
   return (
-    <View role="columnheader" aria-sort={order} style={[table.cell, shape(column), column.end && table.end]}>
+    <View
+      role="columnheader"
+      aria-label={column.name ? undefined : 'Actions'}
+      aria-sort={order}
+      style={[table.cell, shape(column), column.end && table.end]}
+    >
       {column.by ? (
         <Pressable
           role="button"

@@ -29,12 +29,12 @@ export function isHere(path: string, to: string): boolean {
 /** The rail at the left; narrow on tablets. */
 export function Rail({ groups, path, narrow }: { groups: readonly PlaceGroup[]; path: string; narrow: boolean }) {
   return (
-    <View style={[shell.rail, narrow && shell.railNarrow]}>
+    <View role="navigation" aria-label="Main" style={[shell.rail, narrow && shell.railNarrow]}>
       <Link to="/ui" label="aerekos, home" style={[shell.brand, narrow && { paddingHorizontal: 0 }]}>
         <Mark size={28} />
         {!narrow && <Text style={shell.brandName}>aerekos</Text>}
       </Link>
-      <View role="navigation" aria-label="Main" style={{ gap: 10 }}>
+      <View style={{ gap: 10 }}>
         {groups.map((group) => (
           <View key={group.name} style={shell.group}>
             {!narrow && <Text style={[text.label, shell.groupName, { color: color.faint }]}>{group.name}</Text>}

@@ -12,8 +12,10 @@ export class Observable<T> {
     for (const listener of [...this.listeners]) listener();
   }
 
-  subscribe = (listener: () => void): (() => void) => {
+  subscribe = (listener: () => void): (() => void) => this.listen(listener);
+
+  protected listen(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
-  };
+  }
 }
