@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from api.auth.bindings import Bindings
 from api.auth.principal import AUTHENTICATED, MASTERS, SERVICE_PREFIX, WORKERS, Principal
@@ -94,6 +95,11 @@ class Authorizer:
             yield from self._roles.get(group, ())
         if self._bindings is not None:
             yield from self._bindings.rules(who, namespace)
+
+    def role(self, reference: Mapping[str, Any], namespace: str) -> tuple[Rule, ...] | None:
+        """What the role a binding refers to allows; None when there is no such role."""
+        self._refresh()
+        return self._bindings.role(reference, namespace) if self._bindings is not None else None
 
     def _is_granted(self, who: Principal, action: Action) -> bool:
         """Internal kinds: only by a grant in the manifest of a managed service, never by a role."""

@@ -34,13 +34,14 @@ class Bindings:
                 if place in (_EVERYWHERE, namespace):
                     yield from rules
 
-    def role(self, reference: Mapping[str, Any], namespace: str) -> Rules:
-        """The rules of a role; none when there is no such role."""
+    def role(self, reference: Mapping[str, Any], namespace: str) -> Rules | None:
+        """The rules of a role; None when there is no such role."""
         name = str(reference.get("name", ""))
         if reference.get("kind") == "Role":
-            return _rules(self._store.get(ROLE.key(name, namespace)))
+            role = self._store.get(ROLE.key(name, namespace))
+            return rules_of(role.object) if role else None
         record = self._store.get(CLUSTER_ROLE.key(name))
-        return self._aggregated(record) if record else self.given.get(name, ())
+        return self._aggregated(record) if record else self.given.get(name)
 
     def forget(self) -> None:
         """Translate again at the next question."""
@@ -53,22 +54,23 @@ class Bindings:
         self._seen, self._bound = now, {}
         for record in (*now[2], *now[3]):
             body, namespace = record.object, record.key.namespace
-            rules = self.role(body.get("roleRef") or {}, namespace)
+            rules = self.role(body.get("roleRef") or {}, namespace) or ()
             for subject in body.get("subjects") or ():
                 self._bound.setdefault(_named(subject, namespace), []).append((namespace, rules))
 
     def _aggregated(self, record: Record) -> Rules:
         selectors = (record.object.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
         others = self._store.list(CLUSTER_ROLE.group, CLUSTER_ROLE.plural).records if selectors else ()
-        found = list(_rules(record))
+        found = list(rules_of(record.object))
         for other in others:
             if other is not record and any(_means(selector, other) for selector in selectors):
-                found += _rules(other)
+                found += rules_of(other.object)
         return tuple(found)
 
 
-def _rules(record: Record | None) -> Rules:
-    given = (record.object.get("rules") or ()) if record else ()
+def rules_of(role: Mapping[str, Any]) -> Rules:
+    """The rules of a Role or ClusterRole, as far as they are about resources."""
+    given = role.get("rules") or ()
     return tuple(
         Rule(
             tuple(rule.get("verbs") or ()),

@@ -51,7 +51,7 @@ class ResourceApi:
         definitions = Defined(registry, clock.now())
         others = {**self._views.sources, (DEFINITION.group, DEFINITION.plural): definitions}
         sources = Sources(Stored(registry), others)
-        self._reading, self._writing = Reading(sources, clock), Writing(registry)
+        self._reading, self._writing = Reading(sources, clock), Writing(registry, authorizer)
         self._scaling = Scaling(registry)
         self._watching = Watching(sources, clock, rng)
 

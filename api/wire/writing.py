@@ -6,20 +6,24 @@ from typing import Any
 
 import orjson
 
+from api.auth.authorizer import Authorizer
+from api.auth.escalating import refuse_escalation
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type, read_config
 from api.wire.reading import chosen
+from controller.resources.edits import Edit
 from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
 from crds.errors import BadRequest, MethodNotAllowed, NotFound
+from crds.kinds.rbac import GROUP as RBAC
 
 
 class Writing:
     """Each method answers one HTTP verb. Errors are `crds.errors.ApiError`s."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, authorizer: Authorizer) -> None:
+        self._registry, self._authorizer = registry, authorizer
 
     async def create(self, ask: Ask) -> Answer:
         """201 and the new resource."""
@@ -37,15 +41,15 @@ class Writing:
         for field, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
             if body.get(field) not in (None, "", value):
                 raise BadRequest(f"{field} in the body ({body[field]}) is not the one of the URL ({value})")
+        self._guard(ask, body)
         written = await self._registry.create(kind, namespace or "", body, ask.how)
         return _written(201, written)
 
     async def replace(self, ask: Ask) -> Answer:
         """200 and the resource as it is now."""
-        target = ask.target
-        written = await self._registry.replace(
-            target.kind, target.key, ask.manifest(), ask.how, subresource=ask.target.subresource
-        )
+        target, body = ask.target, ask.manifest()
+        self._guard(ask, body)
+        written = await self._registry.replace(target.kind, target.key, body, ask.how, subresource=target.subresource)
         return _written(200, written)
 
     async def patch(self, ask: Ask) -> Answer:
@@ -53,18 +57,37 @@ class Writing:
         target, sub = ask.target, ask.target.subresource
         if patch_type(ask) == "apply":
             return await self._apply(ask, sub)
-        written = await self._registry.update(target.kind, target.key, edit_of(ask), ask.how, subresource=sub)
+        edit = self._guarded(ask, edit_of(ask))
+        written = await self._registry.update(target.kind, target.key, edit, ask.how, subresource=sub)
         return _written(200, written)
 
     async def _apply(self, ask: Ask, subresource: str) -> Answer:
         target, config = ask.target, read_config(ask)
         how = ask.how
         require_manager(how.manager if how.named else "")
+        self._guard(ask, config)
         before = self._registry.store.get(target.key)
         written = await self._registry.apply(
             target.kind, target.key, config, how, force=ask.flag("force"), subresource=subresource
         )
         return _written(200 if before else 201, written)
+
+    def _guarded(self, ask: Ask, edit: Edit) -> Edit:
+        if ask.target.kind.group != RBAC:
+            return edit
+
+        def guarded(current: dict[str, Any]) -> dict[str, Any]:
+            edited = edit(current)
+            self._guard(ask, edited)
+            return edited
+
+        return guarded
+
+    def _guard(self, ask: Ask, body: dict[str, Any]) -> None:
+        target = ask.target
+        if target.kind.group == RBAC:
+            namespace = target.namespace or "" if target.kind.namespaced else ""
+            refuse_escalation(self._authorizer, ask.who, target.kind, namespace, target.name, body)
 
     async def delete(self, ask: Ask) -> Answer:
         """200: a Status once it is gone, the marked resource while finalizers hold it."""

@@ -95,6 +95,28 @@ async def test_editors_cannot_give_themselves_more(wire: Wire, plural: str) -> N
     assert await code(wire, EDITOR, "POST", f"{RBAC}/namespaces/default/{plural}", body) == 403
 
 
+async def test_who_may_write_roles_cannot_give_more_than_they_have(wire: Wire) -> None:
+    """Jane may read config maps and manage the roles and bindings of her namespace."""
+    powers = role("manager", verbs=["get", "list"])
+    resources = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"]}
+    powers["rules"].append({**resources, "verbs": ["create", "update", "patch"]})
+    rbac = f"{RBAC}/namespaces/default"
+    await wire.ok("POST", f"{rbac}/roles", powers)
+    await wire.ok("POST", f"{rbac}/rolebindings", binding("b", "Role", "manager", "jane"))
+    assert await code(wire, JANE, "POST", f"{rbac}/roles", role("same", verbs=["get"])) == 201
+    assert await code(wire, JANE, "POST", f"{rbac}/roles", role("more", verbs=["delete"])) == 403
+    assert await code(wire, JANE, "POST", f"{rbac}/roles", role("all", verbs=["*"])) == 403
+    patch = {"rules": role("", verbs=["delete"])["rules"]}
+    merge = "application/merge-patch+json"
+    refused = await wire.ask("PATCH", f"{rbac}/roles/same", patch, content_type=merge, who=JANE)
+    assert "attempting to grant permissions not currently held" in refused.json["message"]
+    up = binding("up", "ClusterRole", "cluster-admin", "jane")
+    assert await code(wire, JANE, "POST", f"{rbac}/rolebindings", up) == 403
+    later = binding("later", "Role", "not-yet", "jane")
+    assert await code(wire, JANE, "POST", f"{rbac}/rolebindings", later) == 403
+    assert await code(wire, JANE, "POST", f"{rbac}/rolebindings", binding("ok", "Role", "same", "joe")) == 201
+
+
 async def test_viewers_see_no_secrets_and_editors_do(wire: Wire) -> None:
     assert await code(wire, VIEWER, "GET", "/api/v1/namespaces/default/secrets") == 403
     assert await code(wire, EDITOR, "GET", "/api/v1/namespaces/default/secrets") == 200
