@@ -20,6 +20,7 @@ from api.wire.answering import Message, Receive, Scope, Send
 
 LINES = "aerekos.lines"
 _BEARER = "base64url.bearer.authorization.k8s.io."
+GOING_AWAY = 1012  # "service restart" in the IANA registry: come back
 _KEPT = (b"host", b"x-request-id", b"traceparent")
 _MOST_REFUSAL_BYTES = 2**16
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -32,13 +33,18 @@ async def serve_socket(scope: Scope, receive: Receive, send: Send, app: App) -> 
     answer = _Lines(send)
     offered = scope.get("subprotocols") or []
     await send({"type": "websocket.accept", "subprotocol": LINES if LINES in offered else None})
-    async with anyio.create_task_group() as group:
-        left = anyio.Event()
-        group.start_soon(_until_gone, receive, left)
-        await app(_as_get(scope, offered), _Asked(left), answer)
-        if not left.is_set():
-            await answer.close()
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            left = anyio.Event()
+            group.start_soon(_until_gone, receive, left)
+            await app(_as_get(scope, offered), _Asked(left), answer)
+            if not left.is_set():
+                await answer.close()
+            group.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():
+        # The server stops. Not raised again: it would be logged as a failure of this socket.
+        with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+            await send({"type": "websocket.close", "code": GOING_AWAY})
 
 
 def _as_get(scope: Scope, offered: list[str]) -> Scope:

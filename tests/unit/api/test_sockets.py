@@ -1,5 +1,6 @@
 """A GET that streams lines, over a WebSocket."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -93,6 +94,20 @@ async def test_a_refusal_is_told_as_a_line_before_the_end() -> None:
     await serve_socket(scope(), client.receive, client.send, streaming(orjson.dumps(status), code=403))
     assert orjson.loads(client.texts[0]) == {"type": "ERROR", "object": status}
     assert client.heard[-1]["code"] == 4403
+
+
+async def test_clients_are_told_when_the_server_stops() -> None:
+    client = Client()
+
+    async def forever(asked: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await anyio.sleep_forever()
+
+    task = asyncio.create_task(serve_socket(scope(), client.receive, client.send, forever))
+    await anyio.wait_all_tasks_blocked()
+    task.cancel()
+    await task
+    assert client.heard[-1] == {"type": "websocket.close", "code": 1012}
 
 
 async def test_the_answer_ends_when_the_client_leaves() -> None:
