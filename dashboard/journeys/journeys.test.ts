@@ -35,7 +35,7 @@ async function journey(
   who = { name: 'admin', password: PASSWORD },
 ): Promise<void> {
   const opened = await open(width, height);
-  opened.page.setDefaultTimeout(20_000);
+  opened.page.setDefaultTimeout(30_000);
   try {
     await logIn(opened.page, cloud.url, who.name, who.password);
     await walk(opened.page, opened);

@@ -71,12 +71,13 @@ const CHANGES: Record<Fix['do'], Kind> = {
   uncordon: WORKERS,
   keepKey: KEYS,
   look: SERVICES,
+  goto: SERVICES,
 };
 
 /** Gold for the worst only: it is the thing to press first. Whoever may not change it is told who can. */
 function FixButton({ fix, first }: { fix: Fix; first: boolean }) {
   const may = useMay(CHANGES[fix.do], fix.do === 'create' ? 'create' : 'patch');
-  if (!may && fix.do !== 'look') {
+  if (!may && fix.do !== 'look' && fix.do !== 'goto') {
     return <Text style={text.faint}>an {fix.do === 'uncordon' ? 'admin' : 'editor'} can fix this</Text>;
   }
   return <Button label={fix.label} look={first ? 'primary' : 'golden'} onPress={() => void run(fix)} />;
@@ -96,6 +97,8 @@ function run(fix: Fix): unknown {
       return setCordoned(fix.worker, false);
     case 'keepKey':
       return keepKey(fix.key);
+    case 'goto':
+      return go(fix.to);
     case 'look':
       return go(pageOf(fix.kind === 'services' ? SERVICES : WORKERS, fix.resource, fix.tab));
   }

@@ -15,7 +15,7 @@ import { attention } from '../utils/attention';
 import { commandsFor } from '../utils/commands';
 import { kinds as kindsSeen } from '../utils/discovery';
 import { path as pathNow } from '../utils/routes';
-import { SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
+import { KEYS, SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
 import { logOut, roleOf } from '../utils/session';
 import { Button } from './Button';
 import { ConnectionBanner, ConnectionMark } from './ConnectionMark';
@@ -90,8 +90,9 @@ function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
 function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
   const services = useResources<Service>(SERVICES).items;
   const workers = useResources<Worker>(WORKERS).items;
+  const keys = useResources(KEYS).items;
   return useMemo(() => {
-    const worst = attention(services, workers);
+    const worst = attention(services, workers, keys);
     const count = worst.length;
     const badge = count ? { badge: { count, health: worst[0]!.health } } : {};
     const home: Place = { to: '/ui', name: 'Home', icon: 'home', ...badge };
@@ -115,7 +116,7 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { name: 'People', places: people },
     ];
     return { groups, tabs: [home, ...run, keep[1]!] };
-  }, [services, workers]);
+  }, [services, workers, keys]);
 }
 
 function useCommands() {

@@ -9,6 +9,7 @@ export type Fix =
   | { do: 'create'; managed: string; label: string }
   | { do: 'uncordon'; worker: Worker; label: string }
   | { do: 'keepKey'; key: Resource; label: string }
+  | { do: 'goto'; to: string; label: string }
   | { do: 'look'; kind: 'services' | 'workers'; resource: Resource; tab: string; label: string };
 
 export interface Item {
@@ -28,6 +29,7 @@ export function attention(
   keys: readonly Resource[] = [],
 ): Item[] {
   const items = [
+    ...silentOnes(workers),
     ...workers.flatMap(ofWorker),
     ...services.flatMap((service) => ofService(service, services)),
     ...keys.flatMap(ofKey),
@@ -35,22 +37,47 @@ export function attention(
   return items.sort((a, b) => WEIGHT[a.health] - WEIGHT[b.health] || (a.what < b.what ? -1 : 1));
 }
 
-function ofWorker(worker: Worker): Item[] {
+/** Told one by one up to here: many silent at once have one cause, a cable or a power line. */
+const ONE_BY_ONE = 3;
+
+function isSilent(worker: Worker): boolean {
+  return workerHealth(worker) === 'bad';
+}
+
+function silentOnes(workers: readonly Worker[]): Item[] {
+  const silent = workers.filter(isSilent);
+  if (silent.length <= ONE_BY_ONE) return silent.flatMap(ofSilent);
+  const times = silent.map((each) => conditionOf(each, 'Ready')?.lastTransitionTime ?? '').filter(Boolean);
+  const names = silent.map((each) => each.metadata.name);
+  const more = names.length > 6 ? ` and ${names.length - 6} more` : '';
+  return [
+    {
+      id: 'silent workers',
+      health: 'bad',
+      what: `${silent.length} of ${workers.length} workers are silent`,
+      why: `${names.slice(0, 6).join(', ')}${more}. So many at once: look at their network or power first.`,
+      since: times.sort()[0],
+      fix: { do: 'goto', to: '/ui/workers', label: 'See them' },
+    },
+  ];
+}
+
+function ofSilent(worker: Worker): Item[] {
   const ready = conditionOf(worker, 'Ready');
   const name = worker.metadata.name;
-  const look: Fix = { do: 'look', kind: 'workers', resource: worker, tab: '', label: 'Bring it back' };
-  const base = { id: `worker/${name}`, since: ready?.lastTransitionTime };
-  switch (workerHealth(worker)) {
-    case 'bad':
-      return [{ ...base, health: 'bad', what: `Worker ${name} is silent`, why: ready?.message ?? '', fix: look }];
-    case 'warn': {
-      const fix: Fix = { do: 'uncordon', worker, label: 'Uncordon' };
-      const why = 'Nothing new is placed there until it is uncordoned.';
-      return [{ ...base, health: 'warn', what: `Worker ${name} is cordoned`, why, fix }];
-    }
-    default:
-      return [];
-  }
+  const fix: Fix = { do: 'look', kind: 'workers', resource: worker, tab: '', label: 'Bring it back' };
+  const what = `Worker ${name} is silent`;
+  return [
+    { id: `worker/${name}`, health: 'bad', what, why: ready?.message ?? '', since: ready?.lastTransitionTime, fix },
+  ];
+}
+
+function ofWorker(worker: Worker): Item[] {
+  if (workerHealth(worker) !== 'warn') return [];
+  const name = worker.metadata.name;
+  const fix: Fix = { do: 'uncordon', worker, label: 'Uncordon' };
+  const why = 'Nothing new is placed there until it is uncordoned.';
+  return [{ id: `worker/${name}`, health: 'warn', what: `Worker ${name} is cordoned`, why, since: undefined, fix }];
 }
 
 function ofService(service: Service, all: readonly Service[]): Item[] {

@@ -35,6 +35,13 @@ describe('what needs a person', () => {
     expect(items.map((each) => each.health)).toEqual(['bad', 'bad', 'warn', 'warn']);
   });
 
+  it('is one thing when many workers fall silent together', () => {
+    const workers = ['a', 'b', 'c', 'd', 'e'].map((name) => worker(name, name === 'e'));
+    const items = attention([], workers);
+    expect(items).toHaveLength(1);
+    expect(items[0]).toMatchObject({ what: '4 of 5 workers are silent', fix: { do: 'goto', to: '/ui/workers' } });
+  });
+
   it('offers to enable what somebody waits for', () => {
     const needed = service('key-manager', 'Disabled');
     const [item] = attention(

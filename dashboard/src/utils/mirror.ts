@@ -27,6 +27,8 @@ interface Listing<T> {
 
 const SILENCE_MS = 75_000; // bookmarks come every 30 s
 const LINGER_MS = 20_000;
+// Somebody may be given the right meanwhile; asking more often would be polling.
+const REFUSED_MS = 120_000;
 
 export class Mirror<T extends Resource = Resource> {
   readonly view = new Observable<View<T>>({ items: [], state: 'loading', heardAt: 0, error: null });
@@ -93,7 +95,7 @@ export class Mirror<T extends Resource = Resource> {
         attempt += 1;
         this.note(error);
       }
-      await rest(patience(attempt), signal);
+      await rest(this.view.get().state === 'refused' ? REFUSED_MS : patience(attempt), signal);
     }
   }
 
