@@ -8,6 +8,7 @@ import { useObservable } from './hooks/useObservable';
 import { Home } from './screens/Home';
 import { Login } from './screens/Login';
 import { Services } from './screens/Services';
+import { layout } from './styles/layout';
 import { readCatalog } from './utils/catalog';
 import { readKinds } from './utils/discovery';
 import { forgetMirrors } from './utils/mirror';
@@ -41,7 +42,7 @@ export function App() {
   }, [now.state]);
   if (now.state === 'asking') {
     return (
-      <View style={{ flex: 1, justifyContent: 'center' }}>
+      <View style={layout.centre}>
         <Loading what="your session" />
       </View>
     );

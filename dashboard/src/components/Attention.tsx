@@ -41,7 +41,7 @@ function Row({ item, first }: { item: Item; first: boolean }) {
   return (
     <View role="listitem" style={[home.item, first && home.itemFirst, phone && home.itemPhone]}>
       <View style={[layout.row, { gap: 14, flex: phone ? undefined : 1, minWidth: 0, alignItems: 'flex-start' }]}>
-        <View style={{ paddingTop: 3 }}>
+        <View style={layout.besideText}>
           <Sign health={item.health} size={16} />
         </View>
         <View style={layout.grow}>
@@ -56,7 +56,7 @@ function Row({ item, first }: { item: Item; first: boolean }) {
           <Text style={text.soft}>{item.why}</Text>
         </View>
       </View>
-      <View style={{ alignSelf: phone ? 'flex-start' : 'center', paddingLeft: phone ? 30 : 0 }}>
+      <View style={phone ? home.fixPhone : home.fix}>
         <FixButton fix={item.fix} first={first} />
       </View>
     </View>

@@ -26,7 +26,7 @@ export function Conditions({ conditions }: { conditions: readonly Condition[] })
     <View role="list">
       {conditions.map((condition, index) => (
         <View key={condition.type} role="listitem" style={[detail.condition, index === 0 && home.itemFirst]}>
-          <View style={{ paddingTop: 3 }}>
+          <View style={layout.besideText}>
             <Sign health={healthOf(condition)} />
           </View>
           <View style={layout.grow}>

@@ -7,6 +7,7 @@ import { text } from '../styles/text';
 import { color } from '../styles/tokens';
 import { Button } from './Button';
 import { Icon } from './Icon';
+import { layout } from '../styles/layout';
 
 export interface Column<T> {
   name: string;
@@ -141,7 +142,7 @@ function Card<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
   return (
     <View role="listitem" style={table.card}>
       <View style={table.cardHead}>
-        <View style={{ flexShrink: 1, minWidth: 0 }}>
+        <View style={layout.shrink}>
           {at('name').map((column) => (
             <View key={column.name}>{column.cell(row)}</View>
           ))}

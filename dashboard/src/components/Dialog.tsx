@@ -31,7 +31,7 @@ export function Dialog({ title, onClose, shape = '', bare = false, children }: P
       {bare ? (
         children
       ) : (
-        <View style={{ padding: 24, gap: 20 }}>
+        <View style={layout.dialog}>
           <View style={layout.between}>
             <Text role="heading" aria-level={2} style={[text.title, { fontSize: 16 }]}>
               {title}

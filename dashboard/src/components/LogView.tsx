@@ -99,7 +99,7 @@ function Lines({ lines, wanted, empty }: { lines: readonly LogLine[]; wanted: st
         ))}
       </View>
       {!following && (
-        <View style={{ position: 'absolute', right: 14, bottom: 14 }}>
+        <View style={detail.toEnd}>
           <Button label="To the end" icon="down" look="primary" onPress={() => setFollowing(true)} />
         </View>
       )}

@@ -3,6 +3,7 @@ import { Pressable, Text, View } from 'react-native';
 import { shell } from '../styles/shell';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { layout } from '../styles/layout';
 import type { Health } from '../utils/health';
 import { Icon, type IconName } from './Icon';
 import { Link } from './Link';
@@ -34,7 +35,7 @@ export function Rail({ groups, path, narrow }: { groups: readonly PlaceGroup[]; 
         <Mark size={28} />
         {!narrow && <Text style={shell.brandName}>aerekos</Text>}
       </Link>
-      <View style={{ gap: 10 }}>
+      <View style={layout.stack}>
         {groups.map((group) => (
           <View key={group.name} style={shell.group}>
             {!narrow && <Text style={[text.label, shell.groupName, { color: color.faint }]}>{group.name}</Text>}
@@ -94,7 +95,7 @@ export function Tabs({ places, path, onMore }: { places: readonly Place[]; path:
           <View>
             <Icon name={place.icon} size={19} tint={isHere(path, place.to) ? color.goldBright : color.soft} />
             {place.badge && (
-              <View style={{ position: 'absolute', top: -6, right: -18 }}>
+              <View style={shell.tabBadge}>
                 <Badge {...place.badge} />
               </View>
             )}

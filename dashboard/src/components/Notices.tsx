@@ -18,7 +18,7 @@ export function Notices() {
     <View style={[shell.toasts, phone && shell.toastsPhone]} role="status" aria-live="polite">
       {shown.map((toast) => (
         <View key={toast.id} style={[shell.toast, { borderLeftColor: color[toast.health] }, layout.arrive]}>
-          <View style={{ paddingTop: 3 }}>
+          <View style={layout.besideText}>
             <Sign health={toast.health} />
           </View>
           <View style={layout.grow}>

@@ -5,6 +5,7 @@ import { forms } from '../styles/forms';
 import { table } from '../styles/table';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { shell } from '../styles/shell';
 import { ranked, type Command } from '../utils/commands';
 import { Dialog } from './Dialog';
 
@@ -33,7 +34,7 @@ export function Palette({ commands, onClose }: { commands: readonly Command[]; o
   };
   return (
     <Dialog title="Commands" shape="high" bare onClose={onClose}>
-      <View style={{ padding: 14 }}>
+      <View style={shell.paletteHead}>
         <TextInput
           autoFocus
           testID="palette"
@@ -51,7 +52,7 @@ export function Palette({ commands, onClose }: { commands: readonly Command[]; o
           style={[forms.input, { fontSize: 16, minHeight: 46 }]}
         />
       </View>
-      <ScrollView style={{ maxHeight: 420 }}>
+      <ScrollView style={shell.paletteList}>
         <View id="palette-list" role="listbox" aria-label="Commands">
           {found.map((command, index) => (
             <Entry

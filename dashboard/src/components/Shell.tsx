@@ -10,7 +10,6 @@ import { useWho } from '../hooks/useSession';
 import { layout as common } from '../styles/layout';
 import { shell } from '../styles/shell';
 import { text } from '../styles/text';
-import { color } from '../styles/tokens';
 import { attention } from '../utils/attention';
 import { commandsFor } from '../utils/commands';
 import { kinds as kindsSeen } from '../utils/discovery';
@@ -78,7 +77,7 @@ function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
         <ConnectionMark />
         {!phone && who && (
           <Text style={text.small}>
-            {who.name} <Text style={{ color: color.faint }}>· {roleOf(who)}</Text>
+            {who.name} <Text style={text.quiet}>· {roleOf(who)}</Text>
           </Text>
         )}
         <Button label="Sign out" icon="out" small look="bare" onPress={() => void logOut()} id="sign-out" />

@@ -9,7 +9,7 @@ export function SpecTable({ value, none }: { value: unknown; none: string }) {
   const rows = flat(value);
   if (rows.length === 0) return none ? <Text style={text.soft}>{none}</Text> : null;
   return (
-    <View role="list" style={{ width: '100%' }}>
+    <View role="list" style={layout.whole}>
       {rows.map(([name, told], index) => (
         <View key={name} role="listitem" style={[home.feedRow, index === 0 && home.itemFirst]}>
           <Text style={[text.faint, { width: '38%', overflowWrap: 'anywhere' }]}>{name}</Text>

@@ -51,7 +51,7 @@ export function TopologyMap({ graph, services }: { graph: Graph; services: reado
           ))}
         </svg>
       </ScrollView>
-      {graph.hidden > 0 && <Text style={[text.faint, { paddingTop: 10 }]}>and {graph.hidden} more that run well</Text>}
+      {graph.hidden > 0 && <Text style={[text.faint, { paddingTop: 10 }]}>and {graph.hidden} more</Text>}
     </View>
   );
 }

@@ -46,7 +46,7 @@ export function Usage({ worker, beat, brief = false }: { worker: Worker; beat: B
   const memory = beat?.usage.memory ?? amount(uses.memory);
   const disk = beat?.usage.disk ?? amount(uses.disk);
   return (
-    <View style={{ gap: 4 }}>
+    <View style={layout.close}>
       <Meter
         label="CPU"
         part={cpu}

@@ -190,10 +190,10 @@ function Fields({ fields }: { fields: readonly Field[] }) {
     <Panel title="Fields it knows">
       <View style={layout.stack}>
         {fields.map((field) => (
-          <View key={field.path} style={{ gap: 1 }}>
+          <View key={field.path} style={layout.tight}>
             <Text style={text.mono}>
               {field.path}{' '}
-              <Text style={{ color: color.faint }}>
+              <Text style={text.quiet}>
                 {field.type}
                 {field.required ? ', required' : ''}
               </Text>

@@ -52,7 +52,7 @@ export function Login({ because }: { because?: string }) {
             event.preventDefault();
             void enter();
           }}
-          style={{ display: 'flex', flexDirection: 'column', gap: 18 }}
+          className="login-form"
         >
           <Field
             label="Name"

@@ -99,7 +99,7 @@ function columns(may: boolean): Column<Service>[] {
       phone: 'name',
       by: (each) => each.metadata.name,
       cell: (each) => (
-        <View style={{ gap: 1 }}>
+        <View style={layout.tight}>
           <TextLink to={pageOf(SERVICES, each)}>{each.metadata.name}</TextLink>
           <Text style={text.faint} numberOfLines={1}>
             {each.spec.managed ?? each.spec.image}

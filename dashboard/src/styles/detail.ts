@@ -33,6 +33,7 @@ export const detail = StyleSheet.create({
     paddingVertical: space.s,
   },
   logPhone: { height: 420 },
+  toEnd: { position: 'absolute', right: 14, bottom: 14 },
   logLine: { flexDirection: 'row', gap: 12, paddingHorizontal: space.m, paddingVertical: 1.5 },
   logTime: { color: color.faint, fontFamily: font.mono, fontSize: 12, lineHeight: 18, flexShrink: 0 },
   logText: {

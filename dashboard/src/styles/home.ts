@@ -16,6 +16,8 @@ export const home = StyleSheet.create({
     borderTopColor: color.lineSoft,
   },
   itemPhone: { flexDirection: 'column', alignItems: 'stretch', gap: space.s },
+  fix: { alignSelf: 'center' },
+  fixPhone: { alignSelf: 'flex-start', paddingLeft: 30 },
   itemFirst: { borderTopWidth: 0 },
   strip: { flexDirection: 'row', flexWrap: 'wrap', gap: space.m },
   tile: {

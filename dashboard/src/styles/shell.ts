@@ -75,6 +75,8 @@ export const shell = StyleSheet.create({
     minWidth: 250,
     cursor: 'pointer',
   },
+  paletteHead: { padding: 14 },
+  paletteList: { maxHeight: 420 },
   keycap: { borderWidth: 1, borderColor: color.line, borderRadius: 2, paddingHorizontal: 6, paddingVertical: 1 },
   banner: {
     flexDirection: 'row',
@@ -109,6 +111,7 @@ export const shell = StyleSheet.create({
     borderTopColor: 'transparent',
   },
   tabHere: { borderTopColor: color.gold },
+  tabBadge: { position: 'absolute', top: -6, right: -18 },
   tabText: { color: color.soft, fontFamily: font.body, fontSize: size.tiny },
   scroll: { flex: 1 },
   skip: { position: 'absolute', left: -9999 },

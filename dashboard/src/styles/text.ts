@@ -7,6 +7,8 @@ export const text = StyleSheet.create({
   soft: { color: color.soft, fontFamily: font.body, fontSize: size.body, lineHeight: 21 },
   small: { color: color.soft, fontFamily: font.body, fontSize: size.small, lineHeight: 18 },
   faint: { color: color.faint, fontFamily: font.body, fontSize: size.small, lineHeight: 18 },
+  quiet: { color: color.faint },
+  said: { textAlign: 'center', maxWidth: 520 },
   strong: { color: color.text, fontFamily: font.body, fontSize: size.body, lineHeight: 21, fontWeight: '600' },
   /** Small capitals over things. */
   label: {

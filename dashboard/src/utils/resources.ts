@@ -156,7 +156,8 @@ export function wishOf(resource: Resource): Record<string, unknown> {
 
 /** The resource as it may be shown. */
 export function masked<T extends Resource>(resource: T): T {
-  if (resource.kind !== 'Secret') return resource;
+  // Items of a list may come without their kind.
+  if (resource.kind !== 'Secret' && !(resource.kind === undefined && 'data' in resource)) return resource;
   const hide = (values: unknown) => Object.fromEntries(Object.keys(values ?? {}).map((name) => [name, HIDDEN]));
   const { data, stringData } = resource as T & { data?: object; stringData?: object };
   return { ...resource, ...(data && { data: hide(data) }), ...(stringData && { stringData: hide(stringData) }) };
