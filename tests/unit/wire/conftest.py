@@ -15,7 +15,7 @@ import pytest
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
-from api.wire.answering import Message, error_answer, send_answer
+from api.wire.answering import Message, Send, error_answer, send_answer
 from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
@@ -76,6 +76,14 @@ class Watched:
         events = [await self.next() for _ in range(count)]
         return [(event["type"], event["object"]["metadata"].get("name", "")) for event in events]
 
+    async def is_quiet(self, seconds: float = 1) -> bool:
+        """Whether nothing more comes for so long. What comes meanwhile is kept for `next`."""
+        with anyio.move_on_after(seconds):
+            while not self._lines.statistics().current_buffer_used:  # noqa: ASYNC110 - time is virtual
+                await anyio.sleep(0.01)
+            return False
+        return True
+
     async def silent(self, seconds: float = 1) -> bool:
         """Whether nothing comes for so long."""
         with anyio.move_on_after(seconds):
@@ -105,9 +113,11 @@ class Wire:
         async def send(message: Message) -> None:
             told.append(message)
 
-        content = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+        content: bytes = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         try:
-            await self.api.serve(_scope(method, path, content_type, accept), _body(content), send, who)
+            # Who watches stays: a client that has sent its request says nothing more until it leaves.
+            receive = _never_leaves if "watch=1" in path else _body(content)
+            await self.api.serve(_scope(method, path, content_type, accept), receive, send, who)
         except ApiError as error:
             await send_answer(send, error_answer(error))
         headers: dict[str, str] = {}
@@ -127,6 +137,10 @@ class Wire:
 
     async def jsonpatch(self, path: str, patch: Any) -> Reply:
         return await self.ask("PATCH", path, patch, content_type="application/json-patch+json")
+
+    async def serve_watch(self, path: str, send: Send) -> None:
+        """A watch as long as `send` takes it."""
+        await self.api.serve(_scope("GET", path, "", "application/json"), _never_leaves, send, ADMIN)
 
     @asynccontextmanager
     async def watch(self, path: str, *, accept: str = "application/json") -> AsyncIterator[Watched]:
