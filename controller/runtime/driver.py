@@ -25,6 +25,32 @@ class Limits:
     memory: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """`port` is where the copy listens; `published` is the same port of its machine, 0 for none."""
+
+    port: int
+    published: int = 0
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A folder that outlives a copy, on the machine the copy runs on."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Content put at `path` inside every copy. `secret`: kept encrypted, and in memory only where it is used."""
+
+    path: str
+    content: bytes = field(repr=False)
+    secret: bool = False
+
+
 @dataclass(frozen=True)
 class Workload:
     """What one Service should look like in the outside world.
@@ -32,6 +58,8 @@ class Workload:
     `revision` names the content: two workloads with the same revision run the same thing. A change of it is
     rolled out one instance at a time, the next only when the last is ready. `replicas` is not part of it.
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
+    `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
+    containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to.
     """
 
     key: ObjectKey
@@ -45,6 +73,10 @@ class Workload:
     limits: Limits = Limits()
     stop_grace_seconds: float = 10.0
     workers: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    files: tuple[File, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,75 @@
+"""The door to one Docker daemon, a Swarm manager: calls block a thread, never the event loop, and have a deadline.
+
+The only home of the docker SDK. Its errors end here as DriverError; `NotThere` and `OutOfDate` are for the driver.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import docker
+import docker.errors
+import requests
+
+from controller.kit.threads import Threads
+from controller.runtime.driver import DriverError
+
+T = TypeVar("T")
+Api = docker.APIClient
+CALLS_AT_ONCE = 8
+DEADLINE_SECONDS = 5.0
+
+
+class NotThere(DriverError):
+    """No such object."""
+
+
+class OutOfDate(DriverError):
+    """Somebody changed it since we read it: read again."""
+
+
+class Docker:
+    """`url`: `unix:///var/run/docker.sock`, or None for what DOCKER_HOST says."""
+
+    def __init__(self, url: str | None = None, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self._url, self._deadline = url, deadline_seconds
+        self._threads = Threads(CALLS_AT_ONCE)
+        self._api: Api | None = None
+
+    async def ask(self, work: Callable[[Any], T], *, extra_seconds: float = 0.0) -> T:
+        """The result of `work`, given the docker SDK's APIClient. Raises DriverError.
+
+        A daemon that hangs costs this caller the deadline, and nobody else anything.
+        """
+        try:
+            return await self._threads.run(lambda: work(self._connected()), deadline=self._deadline + extra_seconds)
+        except TimeoutError as late:
+            raise DriverError(
+                f"Docker did not answer within {self._deadline + extra_seconds:g} s", reason="RuntimeUnreachable"
+            ) from late
+        except docker.errors.APIError as refused:
+            raise _translated(refused) from refused
+        except (docker.errors.DockerException, requests.RequestException, OSError) as lost:
+            raise DriverError(f"Docker cannot be reached: {lost}", reason="RuntimeUnreachable") from lost
+
+    def _connected(self) -> Api:
+        """Made at the first call, on a thread: it asks the daemon which API version it speaks."""
+        if self._api is None:
+            where = {**os.environ, "DOCKER_HOST": self._url} if self._url else None
+            client = docker.DockerClient.from_env(version="auto", timeout=round(self._deadline), environment=where)
+            self._api = client.api
+        return self._api
+
+
+def _translated(refused: docker.errors.APIError) -> DriverError:
+    text = str(refused.explanation or refused)
+    if refused.status_code == 404:
+        return NotThere(text, reason="NotThere")
+    if "out of sequence" in text:
+        return OutOfDate(text, reason="OutOfDate")
+    if "not a swarm manager" in text:
+        return DriverError(f"this Docker is no Swarm manager: {text}", reason="NotASwarmManager")
+    # 400: the wish itself is wrong, and will be next time.
+    return DriverError(f"Docker refused: {text}", retryable=refused.status_code != 400)

@@ -1,0 +1,44 @@
+"""The lines copies wrote, gathered by the Swarm manager from every machine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from controller.runtime.swarm.docker_door import Docker, NotThere
+from controller.runtime.swarm.naming import instance_name
+from crds.meta import ObjectKey
+
+TASK = "com.docker.swarm.task.id="
+
+
+async def read_logs(docker: Docker, service: str, key: ObjectKey, instance: str | None, tail: int) -> Sequence[str]:
+    """The last `tail` lines of each instance (or of one), oldest first; nothing when there is no such service."""
+
+    def ask(api: Any) -> tuple[bytes, list[Any]]:
+        raw = api.service_logs(
+            service, details=True, timestamps=True, stdout=True, stderr=True, tail=tail, is_tty=False
+        )
+        return b"".join(raw), api.tasks({"service": service})
+
+    try:
+        raw, tasks = await docker.ask(ask, extra_seconds=5)
+    except NotThere:
+        return []
+    names = {task["ID"]: instance_name(key, task.get("Slot", 0)) for task in tasks}
+    lines = _by_instance(raw.decode(errors="replace"), names)
+    chosen = [name for name in sorted(lines) if instance in (None, name)]
+    return [text for name in chosen for _, text in sorted(lines[name], key=lambda each: each[0])[-tail:]]
+
+
+def _by_instance(text: str, names: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """Instance → (timestamp, line). A line is `<timestamp> <label=value,...> <text>`."""
+    found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for line in text.splitlines():
+        at, _, rest = line.partition(" ")
+        details, _, said = rest.partition(" ")
+        task = next((part.removeprefix(TASK) for part in details.split(",") if part.startswith(TASK)), "")
+        if task in names:
+            found[names[task]].append((at, said))
+    return found

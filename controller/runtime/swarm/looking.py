@@ -1,0 +1,119 @@
+"""One look at everything of ours in a Swarm, and what two looks in a row say happened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.runtime.driver import InstanceSeen, News
+from controller.runtime.swarm import naming
+from controller.runtime.swarm.docker_door import Docker
+from controller.runtime.swarm.seeing import Task, instances
+from crds.meta import ObjectKey
+
+
+@dataclass(frozen=True)
+class Look:
+    """Services and tasks by key, nodes by id."""
+
+    services: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
+    tasks: Mapping[ObjectKey, Sequence[Task]] = field(default_factory=dict)
+    nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def instances(self, key: ObjectKey) -> list[InstanceSeen]:
+        """Copies of that workload, in the order of their numbers."""
+        return instances(key, self.tasks.get(key, ()), self.nodes)
+
+    @property
+    def keys(self) -> list[ObjectKey]:
+        """Of every workload that left anything behind."""
+        return sorted({*self.services, *self.tasks})
+
+
+async def look(docker: Docker, cloud: str, key: ObjectKey | None = None) -> Look:
+    """At one workload or at all. Raises DriverError."""
+    label = [f"{naming.CLOUD}={cloud}"]
+    if key is not None:
+        label += [f"{naming.NAMESPACE}={key.namespace}", f"{naming.NAME}={key.name}"]
+
+    def ask(api: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        return api.services({"label": label}), api.tasks({"label": label}), api.nodes()
+
+    services, tasks, nodes = await docker.ask(ask)
+    grouped: defaultdict[ObjectKey, list[Task]] = defaultdict(list)
+    for task in tasks:
+        owner = naming.key_in(task["Spec"].get("ContainerSpec", {}).get("Labels") or {})
+        if owner is not None:
+            grouped[owner].append(task)
+    owned = {naming.key_in(each["Spec"]["Labels"]): each for each in services}
+    return Look(
+        services={owner: each for owner, each in owned.items() if owner is not None},
+        tasks=grouped,
+        nodes={each["ID"]: each for each in nodes},
+    )
+
+
+class Teller:
+    """Remembers the last look. `clock` readings are the caller's, in seconds."""
+
+    def __init__(self) -> None:
+        self._last: Look | None = None
+        self._down_since: dict[tuple[ObjectKey, str], float] = {}
+
+    def news(self, now: Look, at: float) -> Iterator[News]:
+        """What happened since the last look. The first one only teaches what is there."""
+        before, self._last = self._last, now
+        for key in now.keys if before else ():
+            yield from self._about(key, before or now, now, at)
+
+    def _about(self, key: ObjectKey, before: Look, now: Look, at: float) -> Iterator[News]:
+        uid = _uid(now, key)
+        known = {
+            task["ID"] for task in before.tasks.get(key, ()) if task["Status"]["State"] in ("failed", "rejected")
+        }
+        for task in now.tasks.get(key, ()):
+            if task["Status"]["State"] in ("failed", "rejected") and task["ID"] not in known:
+                name = naming.instance_name(key, task.get("Slot", 0))
+                yield News(key, uid, "Died", f"{name}: {task['Status'].get('Err', 'ended')}", warning=True)
+        were = {each.name: each for each in before.instances(key)}
+        are = now.instances(key)
+        for each in are:
+            yield from self._about_one(key, uid, were.get(each.name), each, at)
+        for name in were.keys() - {each.name for each in are}:
+            yield News(key, uid, "Stopped", f"{name} is gone")
+
+    def _about_one(
+        self, key: ObjectKey, uid: str, was: InstanceSeen | None, is_: InstanceSeen, at: float
+    ) -> Iterator[News]:
+        if was is not None and (was.phase, was.revision, was.worker, was.restarts) == (
+            is_.phase,
+            is_.revision,
+            is_.worker,
+            is_.restarts,
+        ):
+            return
+        spot = (key, is_.name)
+        if not is_.ready:
+            if was is not None and was.ready:
+                self._down_since[spot] = at
+            yield News(key, uid, is_.phase, f"{is_.name} is {is_.phase}{_because(is_)}")
+        elif spot in self._down_since:
+            gap = at - self._down_since.pop(spot)
+            yield News(key, uid, "Recovered", f"{is_.name} serves again after {gap:.2f} s, on {is_.worker}")
+        else:
+            yield News(key, uid, "Ready", f"{is_.name} is ready on {is_.worker}")
+
+
+def _died(task: Task) -> bool:
+    return task["Status"]["State"] in ("failed", "rejected")
+
+
+def _because(seen: InstanceSeen) -> str:
+    return f": {seen.message}" if seen.message else ""
+
+
+def _uid(seen: Look, key: ObjectKey) -> str:
+    service = seen.services.get(key)
+    return str(service["Spec"]["Labels"].get(naming.UID, "")) if service else ""

@@ -1,0 +1,99 @@
+"""Swarm's tasks → the instances people see. Pure.
+
+A task is one try to run one copy; a slot's newest wanted task is the copy, the others are its past.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from controller.runtime.driver import InstanceSeen, Phase
+from controller.runtime.swarm.naming import PORT, REVISION, instance_name
+from crds.meta import ObjectKey
+
+Task = Mapping[str, Any]
+_STARTING = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting")
+_ENDED = ("complete", "failed", "rejected", "orphaned")
+# That many failed tries of one copy in a row are no accident any more.
+BACKING_OFF_AFTER = 3
+
+
+def instances(key: ObjectKey, tasks: Iterable[Task], nodes: Mapping[str, Task]) -> list[InstanceSeen]:
+    """One per slot, in order. `nodes` by id."""
+    slots: defaultdict[int, list[Task]] = defaultdict(list)
+    for task in tasks:
+        slots[task.get("Slot", 0)].append(task)
+    found = (_instance(key, slot, _by_age(slots[slot]), nodes) for slot in sorted(slots))
+    return [each for each in found if each is not None]
+
+
+def _by_age(tasks: Sequence[Task]) -> list[Task]:
+    return sorted(tasks, key=lambda each: str(each["CreatedAt"]))
+
+
+def _instance(key: ObjectKey, slot: int, tasks: Sequence[Task], nodes: Mapping[str, Task]) -> InstanceSeen | None:
+    wanted = [each for each in tasks if each["DesiredState"] in ("running", "ready")]
+    leaving = [each for each in tasks if each["Status"]["State"] == "running"]
+    if not wanted and not leaving:
+        return None  # scaled away: only its history is left
+    task = wanted[-1] if wanted else leaving[-1]
+    restarts = sum(each["Status"]["State"] in _ENDED for each in tasks if each is not task)
+    phase = _phase(task, restarts, leaving=not wanted)
+    node = nodes.get(task.get("NodeID", ""), {})
+    return InstanceSeen(
+        name=instance_name(key, slot),
+        phase=phase,
+        ready=phase == "Ready",
+        revision=_label(task, REVISION),
+        address=_address(task, node),
+        worker=node.get("Description", {}).get("Hostname", ""),
+        restarts=restarts,
+        started_at=_time(task["Status"].get("Timestamp")) if phase == "Ready" else None,
+        message=_message(task, tasks, phase),
+    )
+
+
+def _phase(task: Task, restarts: int, *, leaving: bool) -> Phase:
+    state = task["Status"]["State"]
+    if leaving:
+        return "Stopping"
+    if state == "running":
+        return "Ready"
+    if state in _STARTING:
+        return "BackingOff" if restarts >= BACKING_OFF_AFTER else "Starting"
+    return "Failed"
+
+
+def _message(task: Task, tasks: Sequence[Task], phase: Phase) -> str:
+    """Why it is not ready: its own error, or how the last try ended."""
+    if phase == "Ready":
+        return ""
+    own = str(task["Status"].get("Err", ""))
+    past = [each for each in tasks if each is not task and each["Status"].get("Err")]
+    return own or (f"last try: {past[-1]['Status']['Err']}" if past else "")
+
+
+def _label(task: Task, name: str) -> str:
+    labels = task["Spec"].get("ContainerSpec", {}).get("Labels") or {}
+    return str(labels.get(name, ""))
+
+
+def _address(task: Task, node: Task) -> str:
+    """The machine's address and published port when there is one, otherwise the copy's own in its network."""
+    published = task["Status"].get("PortStatus", {}).get("Ports") or []
+    host = node.get("Status", {}).get("Addr", "")
+    if published and host:
+        return f"{host}:{published[0]['PublishedPort']}"
+    addresses = [one for each in task.get("NetworksAttachments") or [] for one in each.get("Addresses") or []]
+    return f"{addresses[0].partition('/')[0]}:{_label(task, PORT)}" if addresses else ""
+
+
+def _time(text: str | None) -> datetime | None:
+    """Docker writes nanoseconds, which Python does not read."""
+    if not text:
+        return None
+    head, _, rest = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{(rest + '000000')[:6]}+00:00")

@@ -1,0 +1,130 @@
+"""Workload → the Swarm service it should be (Docker's ServiceSpec). Pure.
+
+Copies are told apart by Swarm's slots. No virtual addresses: names resolve to all copies (`dnsrr`), and published
+ports belong to the machine a copy runs on (`host`), which keeps the caller's address visible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.runtime.driver import Workload
+from controller.runtime.swarm import naming
+from controller.runtime.swarm.checking import SECOND, healthcheck
+from controller.runtime.swarm.naming import CONTENT, REVISION, instance_name, labels, swarm_name
+
+PORT = 8080
+DATA = "/data"
+# Swarm's own 5 s would be most of an outage; none at all would let a crashing copy keep a machine busy.
+RESTART_AFTER_SECONDS = 0.2
+WATCH_UPDATE_SECONDS = 5
+NODE_CONSTRAINT = "node.id!="
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the driver prepared: ids of networks, references to secrets and configs, nodes to stay away from."""
+
+    networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    secrets: Sequence[dict[str, Any]] = ()
+    configs: Sequence[dict[str, Any]] = ()
+    avoid: Sequence[str] = ()
+
+
+def port_of(workload: Workload) -> int:
+    """Where the container listens: its first port, or 8080."""
+    return workload.ports[0].port if workload.ports else PORT
+
+
+def wish(cloud: str, workload: Workload, around: Surroundings) -> dict[str, Any]:
+    """The whole spec, with its own hash as a label."""
+    spec: dict[str, Any] = {
+        "Name": swarm_name(cloud, workload.key),
+        "Labels": labels(cloud, workload.key, workload.uid),
+        "TaskTemplate": {
+            "ContainerSpec": _container(cloud, workload, around),
+            "Resources": {"Limits": _limits(workload), "Reservations": {}},
+            "RestartPolicy": {"Condition": "any", "Delay": int(RESTART_AFTER_SECONDS * SECOND), "MaxAttempts": 0},
+            "Placement": {"Constraints": [f"{NODE_CONSTRAINT}{each}" for each in sorted(around.avoid)]},
+            "Networks": [{"Target": id_, "Aliases": list(aliases)} for id_, aliases in around.networks.items()],
+            "LogDriver": {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}},
+        },
+        "Mode": {"Replicated": {"Replicas": workload.replicas}},
+        "UpdateConfig": _one_by_one("pause"),
+        "RollbackConfig": _one_by_one("pause"),
+        "EndpointSpec": {"Mode": "dnsrr", "Ports": _ports(workload)},
+    }
+    spec["Labels"] |= {REVISION: workload.revision, CONTENT: _hash(spec)}
+    return spec
+
+
+def _container(cloud: str, workload: Workload, around: Surroundings) -> dict[str, Any]:
+    return {
+        "Image": workload.image,
+        "Command": list(workload.command),
+        "Env": [f"{name}={_filled(text, workload)}" for name, text in sorted(workload.env.items())],
+        "Labels": {
+            **labels(cloud, workload.key, workload.uid),
+            REVISION: workload.revision,
+            naming.PORT: str(port_of(workload)),
+        },
+        "Healthcheck": healthcheck(workload.probes, port_of(workload)),
+        "StopGracePeriod": int(workload.stop_grace_seconds * SECOND),
+        "Init": True,
+        "Mounts": _mounts(cloud, workload),
+        "Secrets": list(around.secrets),
+        "Configs": list(around.configs),
+    }
+
+
+def _filled(text: str, workload: Workload) -> str:
+    places = {
+        "{port}": str(port_of(workload)),
+        "{address}": f"0.0.0.0:{port_of(workload)}",
+        "{data}": DATA,
+        "{instance}": instance_name(workload.key, 0).removesuffix("0") + "{{.Task.Slot}}",
+    }
+    for place, value in places.items():
+        text = text.replace(place, value)
+    return text
+
+
+def _mounts(cloud: str, workload: Workload) -> list[dict[str, Any]]:
+    """Volumes stay on the machine they were made on."""
+    wanted = {each.name: each.path for each in workload.volumes}
+    if any("{data}" in text for text in workload.env.values()):
+        wanted.setdefault("data", DATA)
+    base = swarm_name(cloud, workload.key)
+    return [{"Type": "volume", "Source": f"{base}_{name}", "Target": path} for name, path in wanted.items()]
+
+
+def _limits(workload: Workload) -> dict[str, int]:
+    amounts = {"NanoCPUs": int(workload.limits.cpu * SECOND), "MemoryBytes": workload.limits.memory}
+    return {name: amount for name, amount in amounts.items() if amount}
+
+
+def _ports(workload: Workload) -> list[dict[str, Any]]:
+    return [
+        {"Protocol": each.protocol, "TargetPort": each.port, "PublishedPort": each.published, "PublishMode": "host"}
+        for each in workload.ports
+        if each.published
+    ]
+
+
+def _one_by_one(after_failure: str) -> dict[str, Any]:
+    """The next copy only when the last one is ready; a new revision that does not start replaces no other copy."""
+    return {
+        "Parallelism": 1,
+        "FailureAction": after_failure,
+        "Monitor": WATCH_UPDATE_SECONDS * SECOND,
+        "MaxFailureRatio": 0,
+        "Order": "stop-first",
+    }
+
+
+def _hash(spec: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]

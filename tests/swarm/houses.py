@@ -1,0 +1,102 @@
+"""A swarm driver that runs, and what it told; for tests that act as the loop does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from controller.kit.clock import SystemClock
+from controller.runtime.driver import InstanceSeen, News, Workload
+from controller.runtime.swarm import SwarmDriver
+from controller.runtime.swarm.docker_door import Docker
+from crds.meta import ObjectKey
+from crds.probes import Exec, Probe, Probes
+
+KEY = ObjectKey("aerekos.cloud", "services", "default", "web")
+SCRIPT = 'echo serving as $SAYS; echo $SAYS > /www/index.html; exec httpd -f -p "$PORT" -h /www'
+
+
+def workload(image: str, says: str = "one", replicas: int = 1, **more: object) -> Workload:
+    """A web server that says one word."""
+    # Asked by hand: the wget of Debian's static busybox crashes outside Debian.
+    asking = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 127.0.0.1 $PORT | grep -q 200"
+    question = Exec(command=["sh", "-c", asking])
+    probe = Probe(exec=question, period_seconds=0.3, timeout_seconds=1, failure_threshold=2)
+    made: dict[str, object] = {
+        "key": KEY,
+        "uid": "uid-web",
+        "revision": says,
+        "replicas": replicas,
+        "image": image,
+        "command": ("sh", "-c", SCRIPT),
+        "env": {"PORT": "{port}", "SAYS": says},
+        "probes": Probes(liveness=probe),
+        "stop_grace_seconds": 1.0,
+    }
+    return Workload(**{**made, **more})  # type: ignore[arg-type]
+
+
+class House:
+    """`until` applies again whenever there is news, as the loop does."""
+
+    def __init__(self, driver: SwarmDriver) -> None:
+        self.driver = driver
+        self.told: list[News] = []
+        self._changed = anyio.Event()
+        driver.on_news(self._hear)
+
+    def _hear(self, news: News) -> None:
+        self.told.append(news)
+        self._changed.set()
+
+    @property
+    def reasons(self) -> list[str]:
+        return [news.reason for news in self.told]
+
+    async def until(
+        self, wanted: Workload, holds: Callable[[list[InstanceSeen]], bool], seconds: float = 30
+    ) -> list[InstanceSeen]:
+        seen: list[InstanceSeen] = []
+        with anyio.move_on_after(seconds):
+            while True:
+                await self.driver.apply(wanted)
+                seen = list(await self.driver.observe(wanted.key))
+                if holds(seen):
+                    return seen
+                self._changed = anyio.Event()
+                with anyio.move_on_after(0.3):
+                    await self._changed.wait()
+        raise AssertionError(f"not within {seconds:g} s; seen: {seen}; told: {self.told}")
+
+    async def told_of(self, reason: str, seconds: float = 30) -> News:
+        with anyio.fail_after(seconds):
+            while reason not in self.reasons:
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        return next(news for news in self.told if news.reason == reason)
+
+    async def gone(self, key: ObjectKey = KEY, seconds: float = 20) -> None:
+        with anyio.fail_after(seconds):
+            while not await self.driver.forget(key):  # noqa: ASYNC110 a forgotten thing tells no news
+                await anyio.sleep(0.1)
+
+
+@asynccontextmanager
+async def running(url: str, *, leave: bool = False, keys: tuple[ObjectKey, ...] = (KEY,)) -> AsyncIterator[House]:
+    driver = SwarmDriver(Docker(url), SystemClock())
+    async with anyio.create_task_group() as group:
+        await group.start(driver.run)
+        house = House(driver)
+        try:
+            yield house
+        finally:
+            with anyio.CancelScope(shield=True):
+                for key in () if leave else keys:
+                    await house.gone(key)
+            group.cancel_scope.cancel()
+
+
+def all_ready(count: int, revision: str = "one") -> Callable[[list[InstanceSeen]], bool]:
+    return lambda seen: len(seen) == count and all(each.ready and each.revision == revision for each in seen)
