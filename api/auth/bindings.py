@@ -34,8 +34,10 @@ class Bindings:
                 if place in (_EVERYWHERE, namespace):
                     yield from rules
 
-    def role(self, reference: Mapping[str, Any], namespace: str) -> Rules | None:
-        """The rules of a role; None when there is no such role."""
+    def role(self, reference: Any, namespace: str) -> Rules | None:
+        """The rules of a role; None when there is no such role, or `reference` is none."""
+        if not isinstance(reference, Mapping):
+            return None
         name = str(reference.get("name", ""))
         if reference.get("kind") == "Role":
             role = self._store.get(ROLE.key(name, namespace))
@@ -69,17 +71,18 @@ class Bindings:
 
 
 def rules_of(role: Mapping[str, Any]) -> Rules:
-    """The rules of a Role or ClusterRole, as far as they are about resources."""
-    given = role.get("rules") or ()
-    return tuple(
-        Rule(
-            tuple(rule.get("verbs") or ()),
-            tuple(rule.get("apiGroups") or ()),
-            tuple(rule.get("resources") or ()),
-            tuple(rule.get("resourceNames") or ()),
-        )
-        for rule in given
-    )
+    """The rules of a Role or ClusterRole, as far as they are about resources.
+
+    Also asked of bodies nobody has validated yet: what is no rule gives nothing.
+    """
+    given = role.get("rules")
+    parts = ("verbs", "apiGroups", "resources", "resourceNames")
+    rules = [rule for rule in given if isinstance(rule, Mapping)] if isinstance(given, list) else []
+    return tuple(Rule(*(_texts(rule.get(part)) for part in parts)) for rule in rules)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(each) for each in value) if isinstance(value, list) else ()
 
 
 def _named(subject: Mapping[str, Any], namespace: str) -> tuple[str, str]:

@@ -30,7 +30,8 @@ def refuse_escalation(
         wanted = [*rules_of(body), *([EVERYTHING] if body.get("aggregationRule") else ())]
         lifted = Action("escalate", GROUP, kind.plural, namespace, name)
     elif kind in _BINDINGS:
-        reference = body.get("roleRef") or {}
+        given = body.get("roleRef")
+        reference: dict[str, Any] = given if isinstance(given, dict) else {}
         bound = authorizer.role(reference, namespace)
         # A role that somebody makes later could allow anything.
         wanted = [EVERYTHING] if bound is None else list(bound)

@@ -20,6 +20,15 @@ Kinds = Iterable[Kind[Any]]
 _INFO = {"title": "aerekos", "version": "v1"}
 _V3 = "#/components/schemas/"
 _V2 = "#/definitions/"
+_TEXT, _NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0}
+_LISTING = (
+    ("labelSelector", _TEXT),
+    ("fieldSelector", _TEXT),
+    ("limit", _NUMBER),
+    ("continue", _TEXT),
+    ("resourceVersion", _TEXT),
+    ("resourceVersionMatch", _TEXT),
+)
 _OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "force")
 _METHODS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
 _META_SCHEMA = schema_of(Manifest)["properties"]["metadata"]
@@ -96,7 +105,28 @@ def _paths(kinds: Kinds, *, v3: bool) -> dict[str, Any]:
             method: _operation(kind, action, _OPTIONS if method in ("put", "patch") else (), v3=v3)
             for method, action in _METHODS.items()
         }
+        if v3:  # kubectl reads the second version only for its types
+            _add_what_is_sent(kind, paths[where], paths[where + "/{name}"])
     return paths
+
+
+def _add_what_is_sent(kind: Kind[Any], collection: dict[str, Any], single: dict[str, Any]) -> None:
+    """Path parameters, the queries of a list, and bodies."""
+    room = [_path_parameter("namespace")] if kind.namespaced else []
+    collection["get"]["parameters"] = [{"name": name, "in": "query", "schema": type_} for name, type_ in _LISTING]
+    collection["parameters"], single["parameters"] = room, [*room, _path_parameter("name")]
+    whole = {"schema": {"$ref": f"#/components/schemas/{definition_name(kind)}"}}
+    body = {"required": True, "content": {"application/json": whole}}
+    collection["post"]["requestBody"] = body
+    if "put" in single:
+        single["put"]["requestBody"] = body
+    if "patch" in single:
+        patch = {"schema": {"type": "object"}}
+        single["patch"]["requestBody"] = {"required": True, "content": {"application/merge-patch+json": patch}}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
 def _operation(kind: Kind[Any], action: str, options: Iterable[str], *, v3: bool) -> dict[str, Any]:

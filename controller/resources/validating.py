@@ -90,13 +90,11 @@ def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> Non
     """Names, labels and annotations keep the rules of Kubernetes. Raises Invalid naming each fault."""
     causes: list[Cause] = []
     name_fault = label_fault if kind.plural in _LABEL_NAMED else subdomain_fault
-    if fault := name_fault(meta.get("name") or ""):
-        causes.append(Cause("metadata.name", f"Invalid value: {meta.get('name')!r}: {fault}"))
-    for name, value in (meta.get("labels") or {}).items():
-        causes += _faults("metadata.labels", name, label_key_fault)
-        causes += _faults("metadata.labels", value, label_value_fault)
-    for name in meta.get("annotations") or {}:
-        causes += _faults("metadata.annotations", name, label_key_fault)
+    causes += _faults("metadata.name", meta.get("name") or "", name_fault)
+    for field in ("labels", "annotations"):
+        causes += _map_faults(f"metadata.{field}", meta.get(field) or {})
+    if not causes:
+        causes += [cause for value in (meta.get("labels") or {}).values() for cause in _label_value_faults(value)]
     if causes:
         raise _refused(kind, key, causes)
 
@@ -105,7 +103,19 @@ def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> Non
 _LABEL_NAMED = frozenset({"namespaces", "services", "users"})
 
 
-def _faults(field: str, text: str, rule: Callable[[str], str | None]) -> list[Cause]:
+def _map_faults(field: str, given: Any) -> list[Cause]:
+    if not isinstance(given, dict):
+        return [Cause(field, f"Invalid value: {given!r}: must be an object", "FieldValueTypeInvalid")]
+    return [cause for name in given for cause in _faults(field, name, label_key_fault)]
+
+
+def _label_value_faults(value: Any) -> list[Cause]:
+    return _faults("metadata.labels", value, label_value_fault)
+
+
+def _faults(field: str, text: Any, rule: Callable[[str], str | None]) -> list[Cause]:
+    if not isinstance(text, str):
+        return [Cause(field, f"Invalid value: {text!r}: must be a string", "FieldValueTypeInvalid")]
     fault = rule(text)
     return [Cause(field, f"Invalid value: {text!r}: {fault}")] if fault else []
 
