@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint bench clean dashboard browser screenshots
+.PHONY: help up down test lint bench images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +35,25 @@ lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Two minutes of nonsense; no answer may be a 5xx
+	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/wire/test_fuzz.py
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)
+
+# In a virtualenv of its own: it wants other versions of what we use.
+$(VENV)/fuzz/bin/schemathesis: | $(VENV)/bin/python
+	@$(BIN)/python -m venv $(VENV)/fuzz && $(VENV)/fuzz/bin/pip install --quiet 'schemathesis>=4,<5'
+
 bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	if [ -f bench/run.py ]; then AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python bench/run.py; \
 	else for each in bench/*.py; do [ -f "$$each" ] || continue; \
 	     AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python "$$each" || exit 1; done; fi
+
+images: $(VENV)/.installed ## Build the conductor's image (needs Docker; BASE names an image with Python 3.11)
+	@PYTHON=$(BIN)/python images/build.sh $${AEREKOS_IMAGE:-aerekos/conductor:local}
+
+swarm-up: $(VENV)/.installed ## Build, make this node a Swarm manager, deploy stack.yml, wait until it is ready
+	@PYTHON=$(BIN)/python images/swarm-up.sh
 
 clean: ## Remove the virtualenv and caches; never the cloud's data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info \
