@@ -74,9 +74,9 @@ def _no_daemons_started() -> Iterator[None]:
 
 
 def _kernel_says_no() -> str | None:
-    probe = f"aekprobe{os.getpid() % 10000}"
-    tried = subprocess.run(["ip", "link", "add", probe, "type", "vxlan", "id", "1", "dstport", "4789"], check=False)
-    subprocess.run(["ip", "link", "del", probe], check=False, stderr=subprocess.DEVNULL)
+    # In a namespace of its own: two test processes may ask at the same time.
+    question = ["unshare", "-n", "ip", "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789"]
+    tried = subprocess.run(question, check=False, stderr=subprocess.DEVNULL)
     return "this kernel makes no vxlan devices (a container without privileges?)" if tried.returncode else None
 
 
