@@ -65,8 +65,10 @@ def sweep(slot: Slot) -> None:
     """No process, namespace, link, mount, cgroup or file of this slot is left. Raises RuntimeError otherwise."""
     for namespace in namespaces(slot):
         kill_all(namespace, cgroup_of(slot, namespace))
-        # The virtual cable goes with its namespace.
         _quietly("ip", "netns", "del", namespace)
+    # A namespace takes its cable along, but only some time later: the next holder may meet it still.
+    for cable in Path("/sys/class/net").glob(f"{slot.name}v*"):
+        _quietly("ip", "link", "del", cable.name)
     kill_all(None, f"aerekos-swarm/{slot.name}")
     for pid in _pids_with(f"{slot.folder}/"):
         _kill(pid)
