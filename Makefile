@@ -22,7 +22,7 @@ down: $(VENV)/.installed ## Stop the cloud; its data stays
 	@$(BIN)/aerekos down
 
 # Tests make their own homes and ports. Should one forget, it meets an empty folder, never the user's cloud.
-test: $(VENV)/.installed-dev ## Run all tests
+test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests
 	@$(TRY_DASHBOARD)
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD \
@@ -38,6 +38,15 @@ lint: $(VENV)/.installed-dev ## Check style, types and import rules
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Two minutes of nonsense; no answer may be a 5xx
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/wire/test_fuzz.py
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)
+
+# Debian's kubectl (1.20) for the tests. Its package cannot be installed beside another kubectl, so it is only unpacked.
+# Without apt, or without a network, the tests use the programs there are; an empty folder remembers that it was tried.
+$(VENV)/kubectl: | $(VENV)/bin/python
+	@mkdir -p $@.part
+	@-command -v apt-get >/dev/null && cd $@.part && \
+	  { apt-get download -qq kubernetes-client 2>/dev/null || { apt-get update -qq && apt-get download -qq kubernetes-client; }; } \
+	  && dpkg-deb -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb
+	@mv $@.part $@
 
 # In a virtualenv of its own: it wants other versions of what we use.
 $(VENV)/fuzz/bin/schemathesis: | $(VENV)/bin/python
