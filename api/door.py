@@ -27,6 +27,7 @@ from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
 from api.catalog import catalog
 from api.dashboard import Dashboard
+from api.exec import Exec, refuse
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
@@ -48,7 +49,7 @@ from api.wire.answering import (
 )
 from api.wire.asking import read_object
 from api.wire.resource_api import ResourceApi
-from crds.errors import ApiError, InternalError
+from crds.errors import ApiError, InternalError, MethodNotAllowed
 from services.sdk.discovery import managed_services
 
 log = structlog.get_logger("api")
@@ -81,6 +82,7 @@ class Door:
         authenticator: Authenticator,
         authorizer: Authorizer,
         heartbeats: Heartbeats,
+        exec_: Exec | None,
         rest: App,
         readiness: Readiness,
         metrics: Metrics,
@@ -90,10 +92,14 @@ class Door:
         self._resources, self._gateway = resources, gateway
         self._authenticator, self._authorizer = authenticator, authorizer
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
-        self._limits, self._audit, self._heartbeats = limits, audit, heartbeats
+        self._limits, self._audit = limits, audit
+        self._heartbeats, self._exec = heartbeats, exec_
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"].endswith("/exec"):
+            await self._serve_exec(scope, receive, send)
+            return
         if scope["type"] == "websocket":
             await serve_socket(scope, receive, send, self)
             return
@@ -139,6 +145,22 @@ class Door:
             await self._gateway.serve(scope, receive, send, who, ids, _trace(scope))
         else:
             await self._rest(scope, receive, _WithHeader(send, ids))
+
+    async def _serve_exec(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            # A browser shows its user's certificate to every page that asks: only a token counts from there.
+            scope = {**scope, "extensions": {**scope["extensions"], "aerekos.peer": ()}}
+        try:
+            if self._exec is None:
+                raise MethodNotAllowed("this runtime cannot run commands in its instances")
+            code = await self._exec.serve(scope, receive, send, self._authenticator.who(scope))
+        except ApiError as error:
+            code = error.code
+            await refuse(scope, send, error)
+        request_id = _request_id(scope).decode()
+        self._audit.note({**scope, "method": "POST"}, scope.get(WHO), code, request_id)
 
     async def _serve_resources(self, scope: Scope, receive: Receive, send: Send, ids: tuple[bytes, bytes]) -> None:
         who = self._authenticator.who(scope)

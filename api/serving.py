@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.auth.authenticating import peer_subject
 from api.wire.answering import Receive, Scope, Send
@@ -18,16 +19,27 @@ class _WithPeer(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        subject = peer_subject(transport)
-        if not subject:
-            return
-        inner = self.app
+        self.app = _told_the_peer(self.app, transport)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})["aerekos.peer"] = subject
-            await inner(scope, receive, send)
 
-        self.app = app
+class _SocketWithPeer(WebSocketsSansIOProtocol):
+    """The same for WebSockets."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app = _told_the_peer(self.app, transport)
+
+
+def _told_the_peer(inner: Any, transport: Any) -> Any:
+    subject = peer_subject(transport)
+    if not subject:
+        return inner
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("extensions", {})["aerekos.peer"] = subject
+        await inner(scope, receive, send)
+
+    return app
 
 
 class QuietServer(uvicorn.Server):
@@ -49,7 +61,7 @@ def make_server(app: Any, *, host: str, port: int, certificate: Path, key: Path,
         host=host,
         port=port,
         http=_WithPeer,
-        ws="websockets-sansio",
+        ws=_SocketWithPeer,
         loop="none",
         lifespan="off",
         log_config=None,

@@ -53,7 +53,9 @@ def _as_get(scope: Scope, offered: list[str]) -> Scope:
     ]
     if token := next((_decoded(each) for each in offered if each.startswith(_BEARER)), b""):
         headers.append((b"authorization", b"Bearer " + token))
-    return {**scope, "type": "http", "method": "GET", "scheme": "https", "headers": headers}
+    # Without the client's certificate: a browser shows it to every page that asks, and proves nobody's wish.
+    plain = {"type": "http", "method": "GET", "scheme": "https", "headers": headers, "extensions": {}}
+    return {**scope, **plain}
 
 
 def _decoded(protocol: str) -> bytes:

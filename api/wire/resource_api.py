@@ -25,9 +25,11 @@ from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
-from crds.errors import MethodNotAllowed, NotFound
+from crds.errors import BadRequest, MethodNotAllowed, NotFound
+from crds.kind import GROUP
 from crds.kinds.definition import DEFINITION
 from crds.kinds.review import REVIEWS
+from crds.meta import ObjectKey
 
 BODY_LIMIT = 3 * 2**20  # as the apiserver
 
@@ -64,6 +66,8 @@ class ResourceApi:
             return answer.code
         ask = self._taken_apart(scope, who)
         self._authorizer.require(who, ask.action)
+        if ask.target.subresource == "exec":
+            raise BadRequest("Upgrade request required")
         if ask.target.subresource == "log":
             await self._views.serve_log(ask, receive, send, headers)
             return 200
@@ -75,6 +79,13 @@ class ResourceApi:
         answer = await self._answered(ask)
         await send_answer(send, answer, *headers)
         return answer.code
+
+    def instance_of(self, scope: Scope, who: Principal) -> tuple[ObjectKey, str]:
+        """The service and instance behind the pod that somebody wants to run a command in. Raises ApiError."""
+        # By GET or POST alike, running something is no reading.
+        ask = self._taken_apart({**scope, "method": "POST"}, who)
+        self._authorizer.require(who, ask.action)
+        return self._views.instance_of(ask)
 
     def _taken_apart(self, scope: Scope, who: Principal) -> Ask:
         target = find_target(scope["path"], self._catalog, self._views)
@@ -95,6 +106,8 @@ class ResourceApi:
             return await self._views.answer(ask)
         if ask.target.subresource == "scale":
             return await self._scaling.answer(ask)
+        if ask.target.kind is DEFINITION and ask.method != "GET":
+            self._refuse_ours(ask.target.name)
         match ask.verb:
             case "get":
                 return await self._reading.get(ask)
@@ -110,6 +123,11 @@ class ResourceApi:
                 return await self._writing.delete(ask)
             case _:
                 return await self._writing.delete_collection(ask)
+
+    def _refuse_ours(self, name: str) -> None:
+        plural, _, group = name.partition(".")
+        if group == GROUP and self._catalog.find(group, plural) is not None:
+            raise MethodNotAllowed(f"{name} is built in; its definition can only be read")
 
 
 def _accept(scope: Scope) -> str:

@@ -9,6 +9,7 @@ import anyio
 from api.audit import Audit
 from api.auth.authenticating import Authenticator
 from api.door import Door
+from api.exec import Exec
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
 from api.heartbeats import Heartbeats
@@ -22,7 +23,7 @@ from api.wire.resource_api import ResourceApi
 from cli.conductor.house import House
 from cli.settings import Settings
 from controller.loop.supervisor import Loop
-from controller.runtime.driver import Driver
+from controller.runtime.driver import Driver, Executing
 from crds.kinds.worker import WORKER
 
 
@@ -62,11 +63,13 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
             log_routes(registry, driver, authenticator, authorizer),
         ]
     )
+    resources = ResourceApi(registry, authorizer, clock, house.rng, driver=driver, leases=house.leases)
     return Door(
-        resources=ResourceApi(registry, authorizer, clock, house.rng, driver=driver, leases=house.leases),
+        resources=resources,
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
+        exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         heartbeats=Heartbeats(registry, house.leases, authenticator, heard),
         rest=rest,
         readiness=lambda: _readiness(house, loop),

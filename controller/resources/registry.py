@@ -14,8 +14,18 @@ from typing import Any
 from controller.kit.clock import Clock
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
+from controller.resources.keeping import (
+    check_finalizers,
+    check_identity,
+    check_preconditions,
+    content,
+    fill,
+    may_go,
+    no_nulls,
+    nothing_changed,
+    status_only,
+)
 from controller.resources.ownership import tracking
-from controller.resources.ownership.managers import same_ownership
 from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
 from crds.catalog import Catalog
@@ -115,7 +125,7 @@ class Registry:
             result = self._edited(kind, key, record.object, edit(record.object), how, subresource, owners_known)
             if result is None:
                 return Written(record.object, record, changed=False)
-            gone = _may_go(result.body)
+            gone = may_go(result.body)
             change = None if gone else result.body
             try:
                 written = await self._write(kind, key, change, expect=record.revision, how=how)
@@ -194,11 +204,11 @@ class Registry:
         """
         for _ in range(_TRIES):
             record = self.get(kind, key)
-            _check_preconditions(key, record.object, uid, resource_version)
+            check_preconditions(key, record.object, uid, resource_version)
             body = self._dying(record.object, propagation)
             if body is record.object:
                 return Written(record.object, record, changed=False)
-            gone = _may_go(body)
+            gone = may_go(body)
             try:
                 written = await self._write(kind, key, None if gone else body, expect=record.revision, how=how)
             except Conflict:
@@ -226,7 +236,7 @@ class Registry:
         whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
         if kind.has_status:
             whole.pop("status", None)
-            _fill(kind, whole)
+            fill(kind, whole)
         result = checked(kind, whole, how.validation)
         if how.named and owners is None:
             owners = tracking.newborn(kind, result.body, how.manager, now=meta["creationTimestamp"])
@@ -245,23 +255,23 @@ class Registry:
         owners_known: bool,
     ) -> Checked | None:
         """The kept form of the edit, or None when nothing is different."""
-        _check_identity(kind, key, old, new)
-        whole = _status_only(old, new) if subresource == "status" else self._main_only(kind, old, new)
+        check_identity(kind, key, old, new)
+        whole = status_only(old, new) if subresource == "status" else self._main_only(kind, old, new)
         meta = whole["metadata"]
         given = (new.get("metadata") or {}).get("managedFields")
         meta.pop("managedFields", None)
         for name in (*_SERVER_OWNED, "namespace", "name", "resourceVersion", "generation"):
             meta[name] = old["metadata"].get(name)
-        _check_finalizers(kind, key, old, meta)
-        result = checked(kind, {**whole, "metadata": _no_nulls(meta)}, how.validation)
+        check_finalizers(kind, key, old, meta)
+        result = checked(kind, {**whole, "metadata": no_nulls(meta)}, how.validation)
         if owners_known or how.named or "managedFields" in old["metadata"]:
             owners = given if owners_known else self._owners(kind, old, result.body, given, how, subresource)
             if owners:
                 result.body["metadata"]["managedFields"] = owners
-        if _nothing_changed(result.body, old):
+        if nothing_changed(result.body, old):
             return None
         check_metadata(kind, result.body["metadata"], key)
-        if _content(result.body, kind) != _content(old, kind):
+        if content(result.body, kind) != content(old, kind):
             result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         return result
 
@@ -283,7 +293,7 @@ class Registry:
                 whole["status"] = old["status"]
             else:
                 whole.pop("status", None)
-            _fill(kind, whole)
+            fill(kind, whole)
         return whole
 
     def _dying(self, old: dict[str, Any], propagation: str) -> dict[str, Any]:
@@ -330,82 +340,3 @@ class Registry:
         if kind is DEFINITION:
             self.definitions.learn(record)
         return record
-
-
-def _fill(kind: Kind[Any], whole: dict[str, Any]) -> None:
-    """A status (and a spec with only optional fields) that was left out means an empty one."""
-    fields = kind.model.model_fields
-    for name in ("spec", "status"):
-        if whole.get(name) is None:
-            whole.pop(name, None)
-            if name in fields and not fields[name].is_required():
-                whole[name] = {}
-
-
-def _status_only(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    return {**old, "metadata": dict(old["metadata"]), "status": new.get("status") or {}}
-
-
-def _content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
-    """What counts for the generation: everything but metadata and (where it is a subresource) status."""
-    skipped = {"metadata", "status"} if kind.has_status else {"metadata"}
-    return {name: value for name, value in body.items() if name not in skipped}
-
-
-def _nothing_changed(new: dict[str, Any], old: dict[str, Any]) -> bool:
-    """When an owner took over a field is not worth a new version."""
-    if new == old:
-        return True
-    mine, theirs = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
-    if not mine or not theirs:
-        return False
-    rest = {**new, "metadata": {**new["metadata"], "managedFields": theirs}}
-    return rest == old and same_ownership(mine, theirs)
-
-
-def _no_nulls(meta: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in meta.items() if value is not None}
-
-
-def _may_go(body: dict[str, Any]) -> bool:
-    meta = body["metadata"]
-    return bool(meta.get("deletionTimestamp")) and not meta.get("finalizers")
-
-
-def _check_identity(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:
-    meta = new.get("metadata") or {}
-    if meta.get("name") not in (None, "", key.name):
-        raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({key.name})")
-    if kind.namespaced and meta.get("namespace") not in (None, "", key.namespace):
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-    for field, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
-        if new.get(field) not in (None, "", value):
-            raise BadRequest(f"{field} in the body ({new[field]}) is not the one of the URL ({value})")
-    _check_preconditions(key, old, meta.get("uid"), meta.get("resourceVersion"))
-
-
-def _check_preconditions(key: ObjectKey, old: dict[str, Any], uid: str | None, version: str | None) -> None:
-    meta = old["metadata"]
-    resource = f"{key.plural}.{key.group}" if key.group else key.plural
-    lead = f'Operation cannot be fulfilled on {resource} "{key.name}": '
-    if uid and uid != meta.get("uid"):
-        raise Conflict(f"{lead}the UID in the request ({uid}) is not the stored one ({meta.get('uid')})", key=key)
-    if version and version != meta.get("resourceVersion"):
-        raise Conflict(
-            f"{lead}the object has been modified; please apply your changes to the latest version and try again",
-            key=key,
-        )
-
-
-def _check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: dict[str, Any]) -> None:
-    if not old["metadata"].get("deletionTimestamp"):
-        return
-    added = set(meta.get("finalizers") or []) - set(old["metadata"].get("finalizers") or [])
-    if added:
-        cause = Cause(
-            "metadata.finalizers",
-            f"Forbidden: no new finalizers can be added if the object is being deleted, found {sorted(added)}",
-            "FieldValueForbidden",
-        )
-        raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
-                      causes=(cause,))  # fmt: skip

@@ -6,7 +6,8 @@ which supervises single processes look the same from above.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -141,6 +142,40 @@ class Driver(Protocol):
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
         """The last `tail` lines of each instance (or of one), oldest first. Following is the caller's loop."""
+        ...
+
+
+Told = Callable[[int, bytes], Awaitable[None]]
+
+
+class Execution(Protocol):
+    """A command that runs beside an instance."""
+
+    async def run(self, told: Told) -> int:
+        """Pass on what it writes (1: output, 2: errors) until it ends. Its exit code, negative for a signal."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """To its standard input; empty bytes end it."""
+        ...
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The size of its terminal, if it has one."""
+        ...
+
+    def end(self) -> None:
+        """Kill it if it still runs, and let go of it."""
+        ...
+
+
+@runtime_checkable
+class Executing(Protocol):
+    """A driver that can run commands beside its instances."""
+
+    def execute(
+        self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
+    ) -> AbstractAsyncContextManager[Execution]:
+        """In the instance's own surroundings; ended when the context is left. Raises DriverError."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crds.kind import Column, Kind, Manifest
 from crds.model import MicroTimestamp, Model, Timestamp
 
@@ -47,6 +49,11 @@ class Event(Manifest):
     reporting_instance: str | None = None
 
 
+def _about(event: dict[str, Any]) -> str:
+    about = event["involvedObject"]
+    return f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}"
+
+
 EVENT = Kind(
     name="Event",
     plural="events",
@@ -67,7 +74,7 @@ EVENT = Kind(
         Column("Last Seen", "lastTimestamp", type="date"),
         Column("Type", "type"),
         Column("Reason", "reason"),
-        Column("Object", "involvedObject.name"),
+        Column("Object", "", read=_about),
         Column("Message", "message"),
         Column("Count", "count", type="integer", priority=1),
         Column("Source", "source.component", priority=1),

@@ -22,7 +22,9 @@ from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver, Restarting
+from crds.errors import BadRequest
 from crds.kind import Kind
+from crds.meta import ObjectKey
 
 Place = tuple[str, str]
 
@@ -60,6 +62,14 @@ class Views:
     async def answer(self, ask: Ask) -> Answer:
         """A write, or a scale. Callers have checked that the kind has that verb."""
         return await self._writing.answer(ask, self._viewed[_place(ask.target.kind)])
+
+    def instance_of(self, ask: Ask) -> tuple[ObjectKey, str]:
+        """The service and instance that `ask` names as a pod. Raises NotFound, BadRequest."""
+        shown, service = self._viewed[_place(ask.target.kind)].found(ask.target.key)
+        container = shown.object["spec"]["containers"][0]["name"]
+        if ask.params.get("container", container) != container:
+            raise BadRequest(f"container {ask.params['container']} is not valid for pod {ask.target.name}")
+        return service.key, ask.target.name
 
     async def serve_log(self, ask: Ask, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
         await self._logs.serve(ask, self._viewed[_place(ask.target.kind)], receive, send, headers)

@@ -38,6 +38,7 @@ POD: Kind[Any] = Kind(
     has_status=False,
     more_subresources=(
         Subresource("log", ("get",), "Pod"),
+        Subresource("exec", ("create", "get"), "PodExecOptions"),
         Subresource("eviction", ("create",), "Eviction", "policy", "v1"),
     ),
     selectable=("spec.nodeName", "status.phase", "spec.restartPolicy"),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -17,10 +18,11 @@ import anyio.abc
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.kit.threads import Threads
-from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
+from controller.runtime.driver import DriverError, Execution, InstanceSeen, News, Workload
 from controller.runtime.probing import NetworkProber, Prober
+from controller.runtime.process.executing import executing
 from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of
-from controller.runtime.process.machine import Child, LocalMachine, Machine
+from controller.runtime.process.machine import Child, LocalMachine, Machine, data_folder
 from controller.runtime.process.patience import Patience
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
 from controller.runtime.process.records import Record
@@ -131,6 +133,18 @@ class ProcessDriver:
             return False
         found.stop("it is to be restarted")
         return True
+
+    @asynccontextmanager
+    async def execute(
+        self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
+    ) -> AsyncIterator[Execution]:
+        """In the instance's environment and data folder. Raises DriverError when it does not run."""
+        found = self._instances.get(instance)
+        if found is None or found.wish.key != key or not found.seen().pid:
+            raise DriverError(f"{instance} does not run", reason="NotRunning")
+        env = self._machine.env(found.wish, instance, found.port)
+        async with executing(command, env, data_folder(self._home, key), tty=tty) as running:
+            yield running
 
     async def known(self) -> Sequence[ObjectKey]:
         """Every workload with an instance, or with a wish for one."""

@@ -16,6 +16,7 @@ from controller.runtime.process.planning import base_name
 from controller.runtime.process.processes import Exit, Process, boot_id, lives
 from controller.runtime.process.records import Record
 from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn
+from crds.meta import ObjectKey
 
 _THREADS = 4
 
@@ -104,10 +105,7 @@ class LocalMachine:
         leave_cgroup(instance)
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
-        return environment(wish.env, instance=instance, port=port, data=self._data(wish))
-
-    def _data(self, wish: Workload) -> Path:
-        return self._home / "data" / base_name(wish.key)
+        return environment(wish.env, instance=instance, port=port, data=data_folder(self._home, wish.key))
 
     def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
         return Launch(
@@ -115,7 +113,7 @@ class LocalMachine:
             command=wish.command,
             env=self.env(wish, instance, port),
             log=log_path(self._home, instance),
-            data=self._data(wish),
+            data=data_folder(self._home, wish.key),
             limits=wish.limits,
         )
 
@@ -124,6 +122,11 @@ class LocalMachine:
             records.write(self._home, Record(instance, pid, ticks, boot_id(), port, now, wish))
 
         return remember
+
+
+def data_folder(home: Path, key: ObjectKey) -> Path:
+    """Where that workload's instances keep what is theirs."""
+    return home / "data" / base_name(key)
 
 
 def _held(record: Record) -> Process | None:

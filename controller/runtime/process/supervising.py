@@ -93,6 +93,11 @@ class Instance:
             message=self._message,
         )
 
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before its first start."""
+        return self._port
+
     def stop(self, because: str, *, drain_seconds: float = 0.0) -> None:
         """Ask it to end; its task ends when the process group is gone.
 

@@ -137,6 +137,7 @@ async def make_house(folder: Path) -> House:
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
+        exec_=None,
         heartbeats=Heartbeats(registry, leases, authenticator, heard.append),
         rest=rest,
         readiness=lambda: state,

@@ -46,3 +46,33 @@ def test_a_diff_leads_from_one_to_the_other(before: dict[str, Any], after: dict[
 @given(objects)
 def test_no_difference_is_an_empty_patch(document: dict[str, Any]) -> None:
     assert merge_diff(document, document) == {}
+
+
+Flat = dict[tuple[str, ...], Any]
+OBJECT = object()
+patches = st.recursive(
+    st.none() | scalars | st.lists(scalars, max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+)
+
+
+def flat(document: Any, path: tuple[str, ...] = ()) -> Flat:
+    """Every node by its place; objects are only a mark."""
+    if not isinstance(document, dict):
+        return {path: document}
+    found: Flat = {path: OBJECT}
+    for name, each in document.items():
+        found |= flat(each, (*path, name))
+    return found
+
+
+@given(objects, st.dictionaries(st.sampled_from("abc"), patches, max_size=3))
+def test_merging_agrees_with_a_flat_model(target: dict[str, Any], patch: dict[str, Any]) -> None:
+    model = flat(target)
+    for path, value in sorted(flat(patch).items(), key=lambda node: len(node[0])):
+        if value is OBJECT and model.get(path) is OBJECT:
+            continue
+        model = {place: each for place, each in model.items() if place[: len(path)] != path}
+        if value is not None:
+            model[path] = value
+    assert flat(merge_patch(target, patch)) == model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import anyio
@@ -128,3 +129,46 @@ async def test_one_namespace_does_not_hear_of_another(wire: Wire) -> None:
         await wire.ok("POST", MAPS.replace("default", "other"), body("x"))
         await wire.ok("POST", MAPS, body("a"))
         assert await watched.told(1) == [("ADDED", "a")]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_list_and_what_came_after_make_the_next_list(wire: Wire, seed: int) -> None:
+    """Whatever happened between, a client that lists once and then follows sees what a second list shows."""
+    rng = random.Random(seed)
+    selector = rng.choice(["", "tier=front", "tier!=front", "tier in (front,back)", "!tier"]).replace(" ", "%20")
+
+    async def happen() -> None:
+        name = rng.choice("abc")
+        labels = {"labels": {"tier": rng.choice(["front", "back", None])}}
+        match rng.choice(["create", "change", "delete"]):
+            case "create":
+                tier = {key: value for key, value in labels["labels"].items() if value}
+                await wire.ask("POST", MAPS, {"metadata": {"name": name, "labels": tier}})
+            case "change":
+                patch = {"metadata": labels, "data": {"n": str(rng.random())}}
+                await wire.ask("PATCH", f"{MAPS}/{name}", patch, content_type="application/merge-patch+json")
+            case _:
+                await wire.ask("DELETE", f"{MAPS}/{name}")
+
+    for _ in range(5):
+        await happen()
+    listed = await wire.ok("GET", f"{MAPS}?labelSelector={selector}")
+    seen = {item["metadata"]["name"]: item for item in listed["items"]}
+    start = listed["metadata"]["resourceVersion"]
+    for _ in range(10):
+        await happen()
+    async with wire.watch(f"{MAPS}?watch=1&labelSelector={selector}&resourceVersion={start}") as watched:
+        for _ in range(10):
+            await happen()
+        last = int(start)
+        while not await watched.is_quiet():
+            event = await watched.next()
+            name, version = event["object"]["metadata"]["name"], int(event["object"]["metadata"]["resourceVersion"])
+            assert version > last
+            assert (event["type"] == "ADDED") == (name not in seen)
+            last = version
+            seen[name] = event["object"]
+            if event["type"] == "DELETED":
+                del seen[name]
+    now = await wire.ok("GET", f"{MAPS}?labelSelector={selector}")
+    assert seen == {item["metadata"]["name"]: item for item in now["items"]}

@@ -1,0 +1,95 @@
+"""What every write of a resource keeps to: identity, versions, finalizers, and what counts as a change. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.resources.ownership.managers import same_ownership
+from crds.errors import BadRequest, Cause, Conflict, Invalid
+from crds.kind import Kind
+from crds.meta import ObjectKey
+
+
+def fill(kind: Kind[Any], whole: dict[str, Any]) -> None:
+    """A status (and a spec with only optional fields) that was left out means an empty one."""
+    fields = kind.model.model_fields
+    for name in ("spec", "status"):
+        if whole.get(name) is None:
+            whole.pop(name, None)
+            if name in fields and not fields[name].is_required():
+                whole[name] = {}
+
+
+def status_only(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with the status of `new`."""
+    return {**old, "metadata": dict(old["metadata"]), "status": new.get("status") or {}}
+
+
+def content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
+    """What counts for the generation: everything but metadata and (where it is a subresource) status."""
+    skipped = {"metadata", "status"} if kind.has_status else {"metadata"}
+    return {name: value for name, value in body.items() if name not in skipped}
+
+
+def nothing_changed(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """When an owner took over a field is not worth a new version."""
+    if new == old:
+        return True
+    mine, theirs = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not mine or not theirs:
+        return False
+    rest = {**new, "metadata": {**new["metadata"], "managedFields": theirs}}
+    return rest == old and same_ownership(mine, theirs)
+
+
+def no_nulls(meta: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields that were set to null."""
+    return {name: value for name, value in meta.items() if value is not None}
+
+
+def may_go(body: dict[str, Any]) -> bool:
+    """Whether its deletion was asked for, and nobody holds it back."""
+    meta = body["metadata"]
+    return bool(meta.get("deletionTimestamp")) and not meta.get("finalizers")
+
+
+def check_identity(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raises BadRequest when the body speaks of another resource, Conflict of another version of it."""
+    meta = new.get("metadata") or {}
+    if meta.get("name") not in (None, "", key.name):
+        raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({key.name})")
+    if kind.namespaced and meta.get("namespace") not in (None, "", key.namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    for field, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
+        if new.get(field) not in (None, "", value):
+            raise BadRequest(f"{field} in the body ({new[field]}) is not the one of the URL ({value})")
+    check_preconditions(key, old, meta.get("uid"), meta.get("resourceVersion"))
+
+
+def check_preconditions(key: ObjectKey, old: dict[str, Any], uid: str | None, version: str | None) -> None:
+    """Raises Conflict, in the words clients know, when the uid or version is not the newest one's."""
+    meta = old["metadata"]
+    resource = f"{key.plural}.{key.group}" if key.group else key.plural
+    lead = f'Operation cannot be fulfilled on {resource} "{key.name}": '
+    if uid and uid != meta.get("uid"):
+        raise Conflict(f"{lead}the UID in the request ({uid}) is not the stored one ({meta.get('uid')})", key=key)
+    if version and version != meta.get("resourceVersion"):
+        raise Conflict(
+            f"{lead}the object has been modified; please apply your changes to the latest version and try again",
+            key=key,
+        )
+
+
+def check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: dict[str, Any]) -> None:
+    """Raises Invalid when a dying resource is given new finalizers."""
+    if not old["metadata"].get("deletionTimestamp"):
+        return
+    added = set(meta.get("finalizers") or []) - set(old["metadata"].get("finalizers") or [])
+    if added:
+        cause = Cause(
+            "metadata.finalizers",
+            f"Forbidden: no new finalizers can be added if the object is being deleted, found {sorted(added)}",
+            "FieldValueForbidden",
+        )
+        raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
+                      causes=(cause,))  # fmt: skip
