@@ -33,6 +33,8 @@ from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
 from api.heartbeats import PATH as HEARTBEAT
 from api.heartbeats import Heartbeats
+from api.images import PREFIX as IMAGES
+from api.images import Images
 from api.limits import Limits
 from api.metrics import Metrics
 from api.sockets import serve_socket
@@ -83,6 +85,7 @@ class Door:
         authorizer: Authorizer,
         heartbeats: Heartbeats,
         exec_: Exec | None,
+        images: Images,
         rest: App,
         readiness: Readiness,
         metrics: Metrics,
@@ -93,7 +96,7 @@ class Door:
         self._authenticator, self._authorizer = authenticator, authorizer
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
         self._limits, self._audit = limits, audit
-        self._heartbeats, self._exec = heartbeats, exec_
+        self._heartbeats, self._exec, self._images = heartbeats, exec_, images
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,6 +146,9 @@ class Door:
             send.door = "gateway"
             who = self._authenticator.who(scope)
             await self._gateway.serve(scope, receive, send, who, ids, _trace(scope))
+        elif path.startswith(IMAGES):
+            send.door = "images"
+            await self._images.serve(scope, receive, send, ids)
         else:
             await self._rest(scope, receive, _WithHeader(send, ids))
 

@@ -2,11 +2,10 @@
 
 import base64
 import hashlib
-import hmac
-from contextlib import suppress
+import ssl
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Depends, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Query, Request, Response
 from pydantic import Field
 
 from api.auth.accounts import REFRESH_SECONDS, Accounts, LoggedIn
@@ -14,19 +13,16 @@ from api.auth.authenticating import Authenticator
 from api.auth.derived import signing_key
 from api.auth.principal import MASTERS, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
-from controller.kit.clock import Clock
-from controller.resources.registry import How, Registry
-from controller.store.records import Record
-from crds.errors import AlreadyExists, Conflict, Forbidden, Unauthorized
-from crds.kinds.join_token import JOIN_TOKEN, JoinToken
+from api.joining.tokens import JoinTokens
+from crds.errors import Forbidden, Unauthorized
 from crds.kinds.worker import WORKER
-from crds.meta import is_true
 from crds.model import Model
 from crds.names import DnsLabel
 
 REGION = "us-east-1"
 _SIGNING_KEY_SECONDS = 60
 REFRESH_COOKIE = "aerekos-refresh"
+PROOF = "x-aerekos-proof"
 
 
 class Login(Model):
@@ -75,8 +71,7 @@ def auth_routes(
     accounts: Accounts,
     authenticator: Authenticator,
     keys: TokenKeys,
-    registry: Registry,
-    clock: Clock,
+    join_tokens: JoinTokens,
     ca: bytes,
 ) -> APIRouter:
     """The router, with everything it needs bound in."""
@@ -86,6 +81,7 @@ def auth_routes(
         return authenticator.who(request.scope)
 
     Who = Annotated[Principal, Depends(who)]
+    Nonce = Annotated[str, Query(pattern="^([0-9a-f]{64})?$")]
 
     @router.post("/login")
     async def login(body: Login, response: Response) -> dict[str, object]:
@@ -120,14 +116,16 @@ def auth_routes(
 
     @router.post("/join")
     async def join(body: Join) -> dict[str, object]:
-        await _use_token(registry, clock, body)
+        await join_tokens.use(body.token, body.name)
         client = f"worker:{body.name}"
         secret = accounts.client_secret(client, WORKER.key(body.name))
         return {"worker": body.name, "clientId": client, "clientSecret": secret, "ca": ca.decode()}
 
     @router.get("/ca.pem")
-    async def ca_pem() -> Response:
-        return Response(ca, media_type="application/x-pem-file")
+    async def ca_pem(token: str = "", nonce: Nonce = "") -> Response:
+        """With a token's name and a nonce, the answer proves itself to holders of that token."""
+        proof = {PROOF: join_tokens.vouch(token, bytes.fromhex(nonce), _digest(ca))} if token else None
+        return Response(ca, media_type="application/x-pem-file", headers=proof)
 
     @router.get("/jwks")
     async def jwks() -> dict[str, object]:
@@ -185,45 +183,6 @@ def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
     return told
 
 
-async def _use_token(registry: Registry, clock: Clock, join: Join) -> None:
-    """Counts one use of the join token and makes the Worker if it is new. Raises Unauthorized, Conflict."""
-    _require_not_alive(registry, join.name)
-    how = How(by=f"system:join-token:{join.token.partition('.')[0]}", validation="Strict")
-    while True:
-        record, used = _judged(registry, clock, join)
-        # The version makes two machines that want the last use at once into one winner; the other is judged again.
-        patch = {"metadata": {"resourceVersion": str(record.revision)}, "status": used}
-        with suppress(Conflict):
-            await registry.merge(JOIN_TOKEN, record.key, patch, how, subresource="status")
-            break
-    if registry.store.get(WORKER.key(join.name)) is None:
-        with suppress(AlreadyExists):
-            await registry.create(WORKER, "", {"metadata": {"name": join.name}}, how)
-
-
-def _require_not_alive(registry: Registry, name: str) -> None:
-    """A machine that was lost may join again under its name; nobody may take over one that lives."""
-    record = registry.store.get(WORKER.key(name))
-    if record is not None and is_true(WORKER.parse(record.body).status.conditions, "Ready"):
-        raise Conflict(f"a worker called {name} is Ready already; give this machine another --name")
-
-
-def _judged(registry: Registry, clock: Clock, join: Join) -> tuple[Record, dict[str, object]]:
-    """The join token's record and its status after one more use. Raises Unauthorized."""
-    refused = Unauthorized("the join token is unknown, expired, revoked or used up; make one: aerekos token create")
-    name, _, rest = join.token.partition(".")
-    secret = rest.partition(".")[0]
-    record = registry.store.get(JOIN_TOKEN.key(name))
-    if record is None:
-        raise refused
-    token: JoinToken = JOIN_TOKEN.parse(record.body)
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    spent = token.spec.uses and token.status.used >= token.spec.uses
-    if (
-        not hmac.compare_digest(digest, token.spec.secret_sha256)
-        or token.spec.revoked
-        or token.spec.expires_at <= clock.now()
-        or spent
-    ):
-        raise refused
-    return record, {"used": token.status.used + 1, "usedBy": [*token.status.used_by, join.name][-100:]}
+def _digest(ca: bytes) -> bytes:
+    """SHA-256 of the certificate's DER form, as join tokens pin it."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.decode())).digest()

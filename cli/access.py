@@ -73,6 +73,20 @@ def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> st
     return f"{name}.{secret}.{fingerprint(ca)}"
 
 
+def join_line(how: dict[str, Any], server: str, token: str) -> str:
+    """What to run on the machine that joins. `how`: the answer of `GET /join`.
+
+    The script is fetched from somebody not proven yet, so it runs only when it is, byte for byte, the one we know.
+    """
+    if not how["swarm"]:
+        return f"aerekos-agent --api {server} --token {token}"
+    url, digest = how["url"], how["scriptSha256"]
+    return (
+        f'f=$(mktemp) && curl -fsSk {url}/join.sh -o $f && echo "{digest}  $f" | sha256sum -c --quiet '
+        f"&& sh $f {url} {token}"
+    )
+
+
 def fingerprint(pem: str) -> str:
     """SHA-256 of the certificate's DER form: what a worker pins."""
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()

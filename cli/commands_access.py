@@ -61,9 +61,10 @@ def create_token(
     wanted = settings.load()
     with connecting.connect(wanted) as api:
         ca = environment.ca_file(wanted, api.context).read_text()
+        how = api.get("/join")
         made = access.create_token(api, name or access.random_name(), hours=hours, uses=uses, ca=ca)
         server = api.server
-    say(f"{made}\n\nOn the machine that joins:\n  aerekos-agent --api {server} --token {made}")
+    say(f"{made}\n\nOn the machine that joins:\n  {access.join_line(how, server, made)}")
 
 
 @token.command("list")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +12,25 @@ import orjson
 
 from api.auth.accounts import Accounts
 from api.auth.passwords import one_time_password
+from cli.errors import CliError
 from cli.settings import SeededUser, Settings
 from controller.kit.files import write_private
 from controller.resources.registry import How, Registry
 from crds.errors import AlreadyExists
 from crds.kind import Kind
+from crds.kinds.join_token import JOIN_TOKEN
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
 from crds.kinds.user import CREDENTIAL, USER
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
+from crds.model import rfc3339
 
 FOUNDER = "system:conductor"
 NAMESPACES = ("default", "aerekos-system")
 _HOW = How(by=FOUNDER, validation="Strict")
+_AGENT_TOKEN_DAYS = 3650
+_SHORTEST_SECRET = 32
 
 
 async def found(
@@ -32,11 +39,15 @@ async def found(
     accounts: Accounts,
     services: Iterable[ManagedService],
     worker: str,
+    now: datetime,
 ) -> None:
     """Make what is missing. What exists stays as people have changed it."""
     for name in NAMESPACES:
         await _ensure(registry, NAMESPACE, "", {"metadata": {"name": name}})
-    await ensure_worker(registry, worker)
+    if settings.stack is None:
+        await ensure_worker(registry, worker)
+    else:
+        await _let_agents_join(registry, settings.stack.agent_token_file, now)
     for user in settings.users:
         await _seed(settings, user, registry, accounts)
     await _enable_new(settings.run / "founded", registry, services)
@@ -45,6 +56,30 @@ async def found(
 async def ensure_worker(registry: Registry, name: str) -> None:
     """The record of the conductor's own machine."""
     await _ensure(registry, WORKER, "", {"metadata": {"name": name}})
+
+
+async def _let_agents_join(registry: Registry, file: Path, now: datetime) -> None:
+    """A join token of the secret that stack.yml gives to every agent. Whoever changes the secret changes the token.
+
+    Raises CliError when the secret is no token.
+    """
+    name, _, secret = _read(file).partition(".")
+    if not name or len(secret) < _SHORTEST_SECRET:
+        hint = 'echo "agents.$(openssl rand -hex 24)" | docker secret create aerekos_agent_token -'
+        raise CliError(f"{file} must hold <name>.<secret of {_SHORTEST_SECRET} characters or more>", hint=hint)
+    spec = {
+        "secretSha256": hashlib.sha256(secret.encode()).hexdigest(),
+        "expiresAt": rfc3339(now + timedelta(days=_AGENT_TOKEN_DAYS)),
+        "uses": 0,
+    }
+    await _ensure(registry, JOIN_TOKEN, "", {"metadata": {"name": name}, "spec": spec})
+    known = registry.get(JOIN_TOKEN, JOIN_TOKEN.key(name)).object["spec"]
+    if known["secretSha256"] != spec["secretSha256"]:
+        await registry.merge(JOIN_TOKEN, JOIN_TOKEN.key(name), {"spec": spec}, _HOW)
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8").strip()
 
 
 async def _enable_new(marker: Path, registry: Registry, services: Iterable[ManagedService]) -> None:

@@ -97,6 +97,14 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command("first-login")
+def first_login(home: Home = None) -> None:
+    """Print the one-time login, once, when nobody has seen it yet."""
+    from cli import starting
+
+    starting.tell_first_login(settings.load(home=home))
+
+
 @app.command("kubeconfig")
 def kubeconfig_() -> None:
     """Print a kubeconfig: aerekos kubeconfig > ~/.kube/aerekos"""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import Misuse
+from cli.stack import Stack, from_environment
 
 RUNTIMES = ("auto", "process", "swarm")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -45,6 +46,7 @@ class Settings:
     retention_hours: float = 72.0
     requests_per_second: int = 500
     watches_per_user: int = 500
+    stack: Stack | None = None
 
     @property
     def url(self) -> str:
@@ -89,7 +91,7 @@ def load(
     for key, value in arguments.items():
         if value is not None:
             settings = _with(settings, key, value, f"--{key}")
-    return settings
+    return replace(settings, stack=from_environment(env))
 
 
 def _from_file(settings: Settings) -> Settings:

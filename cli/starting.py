@@ -135,14 +135,15 @@ def _tell(settings: Settings) -> None:
     with connecting.local(settings) as api:
         seen = status.look(api)
         say(f"\nYour cloud is ready:  {api.server}")
-    _tell_first_login(settings.run / "first-login.json")
+    tell_first_login(settings)
     say("")
     say(status.render(seen))
     say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")
 
 
-def _tell_first_login(file: Path) -> None:
+def tell_first_login(settings: Settings) -> None:
     """Said once: the file goes before anything else can read it again."""
+    file = settings.run / "first-login.json"
     with suppress(FileNotFoundError, ValueError, KeyError):
         kept: dict[str, Any] = json.loads(file.read_text())
         say(f"Login (shown once):   {kept['username']} / {kept['password']}")

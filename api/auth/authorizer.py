@@ -40,6 +40,8 @@ _VIEWED = (
     "customresourcedefinitions",
 )
 _VIEWED_WRITABLE = ("pods", "pods/eviction", "deployments", "deployments/scale")
+# Container images in the cloud's own store (/v2/): no kind, but somebody must be allowed to push and pull them.
+_IMAGES = "images"
 
 
 def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
@@ -48,15 +50,15 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
     everyday = sorted(set(public) - _GUARDED)
     shown = sorted(set(public) - _HIDDEN_FROM_VIEWERS)
     groups = (*sorted({kind.group for kind in catalog}), *_VIEWED_GROUPS)
-    reading = Rule(READ, groups, (*shown, *_VIEWED, "services/log", "leases"))
-    writable = (*everyday, *(f"{plural}/*" for plural in everyday), *_VIEWED_WRITABLE)
+    reading = Rule(READ, groups, (*shown, *_VIEWED, "services/log", "leases", _IMAGES))
+    writable = (*everyday, *(f"{plural}/*" for plural in everyday), *_VIEWED_WRITABLE, _IMAGES)
     editing = (reading, Rule(READ, ("",), ("secrets",)), Rule((*WRITE, "use"), groups, writable))
     return {
         MASTERS: (EVERYTHING,),
         "aerekos:admin": (EVERYTHING,),
         "aerekos:editor": editing,
         "aerekos:viewer": (reading,),
-        WORKERS: (Rule(READ, groups, ("workers",)),),
+        WORKERS: (Rule(READ, groups, ("workers", _IMAGES)),),
         AUTHENTICATED: (_ABOUT_ONESELF,),
     }
 

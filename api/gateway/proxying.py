@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Protocol
 
 import anyio
 import httpcore
 
-from api.gateway.balancing import Balancer
 from api.wire.answering import Receive, Scope, Send
 from controller.kit.backoff import Backoff
 from crds.errors import ApiError, Timeout, Unavailable
@@ -43,10 +43,20 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 Headers = list[tuple[bytes, bytes]]
 
 
+class Addresses(Protocol):
+    """Where a service answers, best first, and what became of asking there (`api.gateway.balancing.Balancer`)."""
+
+    def candidates(self, service: str, namespace: str = "default") -> list[str]: ...
+
+    def worked(self, address: str) -> None: ...
+
+    def failed(self, address: str) -> None: ...
+
+
 class Proxy:
     """One pool of connections to all instances."""
 
-    def __init__(self, balancer: Balancer) -> None:
+    def __init__(self, balancer: Addresses) -> None:
         self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
         self._pool = httpcore.AsyncConnectionPool(
             max_connections=512, max_keepalive_connections=64, keepalive_expiry=15.0

@@ -13,6 +13,9 @@ from api.exec import Exec
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
 from api.heartbeats import Heartbeats
+from api.images import Images
+from api.joining.routes import join_routes
+from api.joining.tokens import JoinTokens
 from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import log_routes, rest_app
@@ -52,15 +55,17 @@ async def serve_http(house: House, driver: Driver, loop: Loop) -> None:
 def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator, gateway: Gateway) -> Door:
     registry, authorizer, clock = house.registry, house.authorizer, house.clock
     ca = house.authority.ca_file.read_bytes()
+    tokens = JoinTokens(registry, clock)
 
     def heard(worker: str) -> None:
         loop.look(WORKER.key(worker))
 
     rest = rest_app(
         [
-            auth_routes(house.accounts, authenticator, house.tokens.keys, registry, clock, ca),
+            auth_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
+            join_routes(tokens, authenticator, None, "", house.settings.port),
         ]
     )
     resources = ResourceApi(registry, authorizer, clock, house.rng, driver=driver, leases=house.leases)
@@ -70,6 +75,7 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
         authenticator=authenticator,
         authorizer=authorizer,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
+        images=Images("", authenticator, house.accounts, house.authorizer, house.clock),
         heartbeats=Heartbeats(registry, house.leases, authenticator, heard),
         rest=rest,
         readiness=lambda: _readiness(house, loop),

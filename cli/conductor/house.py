@@ -67,7 +67,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
         accounts = Accounts(registry, tokens, derived, clock, threads)
         worker = socket.gethostname().split(".")[0].lower() or "worker"
-        await found(settings, registry, accounts, services, worker)
+        await found(settings, registry, accounts, services, worker, clock.now())
         yield House(
             settings=settings,
             clock=clock,

@@ -15,6 +15,7 @@ import requests
 from swarm.slots import Slot, cgroup_of, kill_all
 
 START_SECONDS = 30.0
+INNER_SOCKET = "/run/docker/docker.sock"
 # Runs with a mount namespace of its own: what the daemon keeps below /run vanishes with it, as in a power loss, and a
 # daemon of the machine itself is out of sight. Names that are not ours are refused at once instead of after 20 s.
 SCRIPT = """
@@ -105,7 +106,8 @@ class Node:
     def _configure(self) -> None:
         (self.folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         config = {
-            "hosts": [self.url],
+            # The second one for containers: the same path on every node, as /var/run/docker.sock is elsewhere.
+            "hosts": [self.url, f"unix://{INNER_SOCKET}"],
             "data-root": str(self.folder / "data"),
             # Below /run/docker, a file system that is gone after a power loss: no pid file can mislead a restart.
             "exec-root": "/run/docker/exec",

@@ -22,6 +22,8 @@ from api.door import Door
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
 from api.heartbeats import Heartbeats
+from api.images import Images
+from api.joining.tokens import JoinTokens
 from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import rest_app
@@ -78,6 +80,7 @@ class House:
     gateway: Gateway
     metrics: Metrics
     door: Door
+    authenticator: Authenticator
     state: dict[str, object] = field(default_factory=lambda: {"ready": True})
     heard: list[str] = field(default_factory=list)
 
@@ -128,7 +131,7 @@ async def make_house(folder: Path) -> House:
     heard: list[str] = []
     rest = rest_app(
         [
-            auth_routes(accounts, authenticator, tokens.keys, registry, clock, CA),
+            auth_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA),
             agent_routes(registry, leases, authenticator, authorizer, clock),
         ]
     )
@@ -139,6 +142,7 @@ async def make_house(folder: Path) -> House:
         authorizer=authorizer,
         exec_=None,
         heartbeats=Heartbeats(registry, leases, authenticator, heard.append),
+        images=Images("", authenticator, accounts, authorizer, clock),
         rest=rest,
         readiness=lambda: state,
         metrics=metrics,
@@ -146,5 +150,6 @@ async def make_house(folder: Path) -> House:
         audit=Audit(folder / "audit.log", clock),
     )
     return House(
-        store, registry, clock, tokens, accounts, authorizer, leases, balancer, gateway, metrics, door, state, heard
-    )
+        store, registry, clock, tokens, accounts, authorizer, leases, balancer, gateway, metrics, door, authenticator,
+        state, heard
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""/join: what the line of `aerekos token create` fetches, and what a machine needs to join the Swarm."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from api.auth.authenticating import Authenticator
+from api.heartbeats import worker_of
+from api.joining.tokens import JoinTokens
+from controller.runtime.driver import DriverError
+from controller.runtime.swarm.managing import Managing
+from crds.errors import NotFound, Unauthorized, Unavailable
+
+SCRIPT = (Path(__file__).parent / "join.sh").read_text(encoding="utf-8")
+
+
+def join_routes(
+    tokens: JoinTokens, authenticator: Authenticator, swarm: Managing | None, image: str, port: int
+) -> APIRouter:
+    """`image`: the agent's. `port`: the door's, as other machines reach it. Without a Swarm, joining is by hand."""
+    router = APIRouter()
+
+    def holder(request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("send the join token as a bearer token")
+        tokens.judge(token.strip())
+
+    def ours() -> Managing:
+        if swarm is None or not image:
+            raise NotFound("this cloud runs no Swarm; on the machine: aerekos-agent --api URL --token TOKEN")
+        return swarm
+
+    @router.get("/join")
+    async def how() -> dict[str, Any]:
+        """Whether there is a line for other machines, and what it must check."""
+        if swarm is None or not image:
+            return {"swarm": False}
+        node = await _asked(swarm)
+        digest = hashlib.sha256(SCRIPT.encode()).hexdigest()
+        return {"swarm": True, "url": f"https://{node}:{port}", "scriptSha256": digest}
+
+    @router.get("/join.sh")
+    async def script() -> PlainTextResponse:
+        ours()
+        return PlainTextResponse(SCRIPT)
+
+    @router.get("/join/agent", dependencies=[Depends(holder)])
+    async def agent() -> PlainTextResponse:
+        ours()
+        return PlainTextResponse(image)
+
+    @router.get("/join/agent.tar", dependencies=[Depends(holder)])
+    async def agent_tar() -> StreamingResponse:
+        manager = ours()
+        if not await manager.has_image(image):
+            raise Unavailable(f"the conductor's machine does not keep {image}; try: make swarm-up", retry_after=10)
+        return StreamingResponse(manager.save(image), media_type="application/x-tar")
+
+    @router.post("/agents/swarm")
+    async def membership(request: Request) -> dict[str, Any]:
+        worker_of(authenticator.who(request.scope))
+        manager = ours()
+        try:
+            node = await manager.node()
+            return {"token": await manager.join_token(), "managers": list(node.managers)}
+        except DriverError as refused:
+            raise Unavailable(str(refused), retry_after=1) from refused
+
+    return router
+
+
+async def _asked(swarm: Managing) -> str:
+    try:
+        return (await swarm.node()).address
+    except DriverError as refused:
+        raise Unavailable(str(refused), retry_after=1) from refused
