@@ -58,8 +58,8 @@ bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
 	else for each in bench/*.py; do [ -f "$$each" ] || continue; \
 	     AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python "$$each" || exit 1; done; fi
 
-images: $(VENV)/.installed ## Build the conductor's image (needs Docker; BASE names an image with Python 3.11)
-	@PYTHON=$(BIN)/python images/build.sh $${AEREKOS_IMAGE:-aerekos/conductor:local}
+images: $(VENV)/.installed dashboard ## Build the image of every role (needs Docker; BASE names an image with Python 3.11)
+	@PYTHON=$(BIN)/python images/build.sh
 
 swarm-up: $(VENV)/.installed ## Build, make this node a Swarm manager, deploy stack.yml, wait until it is ready
 	@PYTHON=$(BIN)/python images/swarm-up.sh

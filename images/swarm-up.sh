@@ -1,39 +1,75 @@
 #!/bin/sh
-# `make swarm-up`: image, Swarm, stack, wait, and what to do next. Safe to repeat. Speaks to DOCKER_HOST, if set.
-# AEREKOS_BASE_TAR: a base made by images/base.sh before; without it (and without the image) one is made now.
+# `make swarm-up`: images, Swarm, stack, wait, and what to do next. Safe to repeat. Speaks to DOCKER_HOST, if set.
+# BASE: an image with Python 3.11 to build on. Without it one is made from Debian packages, by way of AEREKOS_BASE_TAR.
 set -eu
 cd "$(dirname "$0")/.."
-port=${AEREKOS_PORT:-7443}
-base=${BASE:-aerekos/base:bookworm}
-export AEREKOS_PORT="$port" AEREKOS_IMAGE="${AEREKOS_IMAGE:-aerekos/conductor:local}"
+stack=aerekos
+export AEREKOS_PORT="${AEREKOS_PORT:-7443}"
+say() { echo "==> $*"; }
 
 docker info >/dev/null 2>&1 || { echo "no Docker daemon answers; try: systemctl start docker, or set DOCKER_HOST" >&2; exit 3; }
-if ! docker image inspect "$base" >/dev/null 2>&1; then
-  tar=${AEREKOS_BASE_TAR:-$(mktemp -u).tar}
-  [ -f "$tar" ] || { echo "==> making the base image"; images/base.sh "$tar"; }
-  docker import "$tar" "$base" >/dev/null
-  [ -n "${AEREKOS_BASE_TAR:-}" ] || rm -f "$tar"
+if [ -z "${BASE:-}" ]; then
+  BASE=aerekos/base:bookworm
+  if ! docker image inspect "$BASE" >/dev/null 2>&1; then
+    tar=${AEREKOS_BASE_TAR:-.venv/base-bookworm.tar}
+    [ -f "$tar" ] || { say "making the base image from Debian packages (about half a minute)"; images/base.sh "$tar"; }
+    docker import "$tar" "$BASE" >/dev/null
+  fi
 fi
-echo "==> building $AEREKOS_IMAGE"
-images/build.sh "$AEREKOS_IMAGE" >/dev/null
-if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != active ]; then
-  echo "==> making this node a Swarm manager"
-  docker swarm init ${AEREKOS_ADDRESS:+--advertise-addr "$AEREKOS_ADDRESS"} >/dev/null
-fi
-docker stack deploy --resolve-image never -c stack.yml aerekos >/dev/null 2>&1 || docker stack deploy -c stack.yml aerekos
+export BASE
+say "building the images"
+made=$(images/build.sh)
+eval "$made"
 
-echo "==> waiting for the conductor"
-wanted=aerekos_conductor
-for _ in $(seq 120); do
-  container=$(docker ps -q --filter "label=com.docker.swarm.service.name=$wanted" --filter health=healthy | head -n 1)
-  [ -z "$container" ] || break
+if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != active ]; then
+  say "making this node a Swarm manager"
+  docker swarm init ${AEREKOS_ADDRESS:+--advertise-addr "$AEREKOS_ADDRESS"} >/dev/null || {
+    echo "  several addresses? say which one other machines reach: AEREKOS_ADDRESS=192.0.2.1 make swarm-up" >&2; exit 1; }
+fi
+[ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ] || {
+  echo "this node is a worker of a Swarm; run this on one of its managers" >&2; exit 1; }
+
+# Marked as a part of the stack, so that `docker stack rm` takes it along.
+if ! docker secret inspect aerekos_agent_token >/dev/null 2>&1; then
+  "${PYTHON:-python3}" -c 'import secrets; print("agents." + secrets.token_hex(24), end="")' |
+    docker secret create --label com.docker.stack.namespace=$stack aerekos_agent_token - >/dev/null
+fi
+
+say "deploying"
+docker stack deploy --resolve-image never -c stack.yml $stack >/dev/null
+
+say "waiting until the cloud is ready"
+ask() { docker exec "$conductor" aerekos "$@"; }
+ready() {
+  conductor=$(docker ps -q --filter "label=com.docker.swarm.service.name=${stack}_conductor" --filter health=healthy | head -n 1)
+  [ -n "$conductor" ] && ask status -o json 2>/dev/null | grep -q '"ready": true'
+}
+for waited in $(seq 180); do
+  ! ready || break
+  [ "$((waited % 15))" != 0 ] || echo "    still waiting ($waited s): $([ -z "$conductor" ] || ask status 2>&1 | head -n 1)"
+  [ "$waited" != 180 ] || { echo "not ready after 180 s:" >&2; docker stack ps --no-trunc $stack >&2; exit 1; }
   sleep 1
 done
-[ -n "$container" ] || { echo "not ready after 120 s:" >&2; docker service ps --no-trunc "$wanted" >&2; exit 1; }
 
-name=$(docker info --format '{{.Name}}')
-in_it="docker exec $container python3 -m cli.main"
-echo "Your cloud is ready:   https://$name:$port  (its certificate is for the name $name and for localhost)"
-echo "The first login:       docker exec $container cat /data/run/first-login.json"
-echo "Ask it:                $in_it get services -A"
-echo "A token for a worker:  $in_it token create"
+address=$(docker info --format '{{.Swarm.NodeAddr}}')
+url="https://$address:$AEREKOS_PORT"
+aerekos=$(dirname "${PYTHON:-python3}")/aerekos
+login=$(ask first-login)
+echo
+echo "Your cloud is ready:  $url"
+[ -z "$login" ] || echo "$login"
+if [ -x "$aerekos" ] && [ -n "$login" ]; then
+  # So that the commands below work from this machine; the password goes by stdin, where nobody sees it.
+  ca=$(mktemp)
+  docker cp -q "$conductor:/data/tls/ca.crt" "$ca" 2>/dev/null || docker cp "$conductor:/data/tls/ca.crt" "$ca" >/dev/null
+  echo "$login" | sed 's/.* //' | "$aerekos" login --server "$url" --ca "$ca" --user admin --password-stdin
+  rm -f "$ca"
+fi
+echo
+ask status
+echo
+echo "Try:  aerekos get services -A              (after: aerekos login --server $url --ca CA --user admin)"
+echo "      eval \$(aerekos env) && aws kms create-key"
+echo "      aerekos kubeconfig > kubeconfig && kubectl --kubeconfig kubeconfig get workers"
+echo
+ask token create --uses 1
