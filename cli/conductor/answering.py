@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -21,24 +22,30 @@ from api.metrics import Metrics
 from api.rest import log_routes, rest_app
 from api.routes_agents import agent_routes
 from api.routes_auth import auth_routes
+from api.routes_news import news_routes
 from api.serving import make_server
 from api.wire.resource_api import ResourceApi
 from cli.conductor.house import House
+from cli.conductor.runtimes import Runtime
 from cli.settings import Settings
+from cli.stack import REGISTRY
 from controller.loop.supervisor import Loop
-from controller.runtime.driver import Driver, Executing
+from controller.runtime.driver import Executing, Hinted
+from controller.runtime.swarm.managing import SwarmNode
 from crds.kinds.worker import WORKER
 
 
-async def serve_http(house: House, driver: Driver, loop: Loop) -> None:
+async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     """Until cancelled."""
     authenticator = Authenticator(house.tokens, house.accounts, house.authorizer)
     gateway = Gateway(
         Balancer(house.registry, house.clock), house.tokens, house.authorizer, house.services, house.clock
     )
-    certificate, key = house.authority.server(_names(house.settings))
+    registry = REGISTRY if house.settings.stack else ""
+    images = Images(registry, authenticator, house.accounts, house.authorizer, house.clock)
+    certificate, key = house.authority.server(_names(house.settings, runtime.node))
     server = make_server(
-        _door(house, driver, loop, authenticator, gateway),
+        _door(house, runtime, loop, authenticator, gateway, images),
         host=house.settings.host,
         port=house.settings.port,
         certificate=certificate,
@@ -50,11 +57,14 @@ async def serve_http(house: House, driver: Driver, loop: Loop) -> None:
     finally:
         with anyio.CancelScope(shield=True):
             await gateway.close()
+            await images.close()
 
 
-def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator, gateway: Gateway) -> Door:
-    registry, authorizer, clock = house.registry, house.authorizer, house.clock
-    ca = house.authority.ca_file.read_bytes()
+def _door(
+    house: House, runtime: Runtime, loop: Loop, authenticator: Authenticator, gateway: Gateway, images: Images
+) -> Door:
+    registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
+    ca, stack = house.authority.ca_file.read_bytes(), house.settings.stack
     tokens = JoinTokens(registry, clock)
 
     def heard(worker: str) -> None:
@@ -65,7 +75,14 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
             auth_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
-            join_routes(tokens, authenticator, None, "", house.settings.port),
+            join_routes(
+                tokens,
+                authenticator,
+                runtime.swarm if stack else None,
+                stack.agent_image if stack else "",
+                stack.published_port if stack else house.settings.port,
+            ),
+            news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.look),
         ]
     )
     resources = ResourceApi(registry, authorizer, clock, house.rng, driver=driver, leases=house.leases)
@@ -75,7 +92,7 @@ def _door(house: House, driver: Driver, loop: Loop, authenticator: Authenticator
         authenticator=authenticator,
         authorizer=authorizer,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
-        images=Images("", authenticator, house.accounts, house.authorizer, house.clock),
+        images=images,
         heartbeats=Heartbeats(registry, house.leases, authenticator, heard),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
@@ -91,7 +108,11 @@ def _readiness(house: House, loop: Loop) -> dict[str, object]:
     return state if loop.caught_up else {**state, "because": "not everything was looked at yet"}
 
 
-def _names(settings: Settings) -> list[str]:
+def _names(settings: Settings, node: SwarmNode | None) -> list[str]:
     """What the certificate is for. Addresses that mean "all" are no name."""
     names = ["localhost", "127.0.0.1", "::1", socket.gethostname(), settings.host]
-    return list(dict.fromkeys(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104
+    if settings.stack is not None:
+        names.append(urlsplit(settings.stack.url).hostname or "")
+    if node is not None:
+        names += [node.name, node.address, *(each.rpartition(":")[0] for each in node.managers)]
+    return [name for name in dict.fromkeys(names) if name not in ("", "0.0.0.0", "::")]  # noqa: S104

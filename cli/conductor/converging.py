@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from cli.conductor.house import House
+from cli.conductor.runtimes import Runtime
 from cli.founding import FOUNDER
-from controller.kit.files import write_private
 from controller.loop.reconciler import Reconciler
 from controller.loop.supervisor import Loop
 from controller.reconcilers.definition import DefinitionReconciler
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
+from controller.reconcilers.worker_leaving import Leaving
 from controller.resources.local import LocalResources
-from controller.runtime.driver import Driver, News
+from controller.runtime.driver import News
 from crds.kind import Manifest
-from crds.kinds.service import SERVICE, Service
+from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
-from crds.managed import ManagedService
 
 
-def make_loop(house: House, driver: Driver) -> Loop:
+def make_loop(house: House, runtime: Runtime) -> Loop:
     """What the driver sees wakes the reconcilers and is told as Events."""
     managed = {service.name: service for service in house.services}
+    in_swarm = runtime.swarm if house.settings.stack else None
+    leaving = Leaving(in_swarm, house.leases) if in_swarm else None
     reconcilers: list[Reconciler[Any]] = [
         NamespaceReconciler(house.registry.catalog),
         DefinitionReconciler(house.registry.catalog),
-        WorkerReconciler(house.leases),
-        ServiceReconciler(driver, managed, _Environment(house), reach=frozenset({house.worker})),
+        WorkerReconciler(house.leases, leaving),
+        ServiceReconciler(runtime.driver, managed, runtime.environment, reach=runtime.reach),
     ]
     loop = Loop(LocalResources(house.registry, FOUNDER), house.clock, reconcilers, house.rng, component="conductor")
 
@@ -46,34 +45,6 @@ def make_loop(house: House, driver: Driver) -> Loop:
         if change == "DELETED":
             house.leases.forget(worker.metadata.name)
 
-    driver.on_news(hear)
+    runtime.driver.on_news(hear)
     loop.seen.of(WORKER).listen(forget)
     return loop
-
-
-class _Environment:
-    """What a managed service's process is told: where the API is, and how to prove itself to it."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-
-    async def __call__(self, service: Service, manifest: ManagedService | None) -> Mapping[str, str]:
-        if manifest is None:
-            return {}
-        house, name = self._house, service.metadata.name
-        client = f"service:{name}"
-        secret = house.accounts.client_secret(client, SERVICE.key(name, service.metadata.namespace))
-        file = house.home / "credentials" / f"{name}.json"
-        content = orjson.dumps({"clientId": client, "clientSecret": secret})
-        if not file.exists() or file.read_bytes() != content:
-            write_private(file, content)
-        secrets = {
-            f"AEREKOS_SECRET_{each.upper().replace('-', '_')}": str(house.home / "secrets" / each)
-            for each in manifest.secrets
-        }
-        return {
-            "AEREKOS_API": house.settings.url,
-            "AEREKOS_CA": str(house.authority.ca_file),
-            "AEREKOS_CREDENTIAL": str(file),
-            **secrets,
-        }

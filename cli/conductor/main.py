@@ -23,6 +23,7 @@ from api.logging import configure_logging
 from cli.conductor.answering import serve_http
 from cli.conductor.converging import make_loop
 from cli.conductor.house import House, open_house
+from cli.conductor.runtimes import choose
 from cli.conductor_process import the_only_one
 from cli.founding import FOUNDER, ensure_worker
 from cli.settings import Settings
@@ -30,7 +31,6 @@ from cli.starting import require_free_port
 from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
-from controller.runtime.process import ProcessDriver
 from controller.store.records import Store
 from crds.kinds.worker import WORKER
 
@@ -42,8 +42,8 @@ STOPPING_SECONDS = 60.0
 def serve(settings: Settings) -> int:
     """Run until told to stop. Returns the exit code.
 
-    Raises CliError when this home has a conductor already or the port is taken, StoreBroken or OSError for what
-    cannot be opened.
+    Raises CliError when this home has a conductor already, the port is taken or the wanted runtime is not there,
+    StoreBroken or OSError for what cannot be opened.
     """
     configure_logging(settings.log_level)
     with the_only_one(settings):
@@ -53,24 +53,26 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     async with open_house(settings) as house:
-        driver = ProcessDriver(settings.home, worker=house.worker, clock=house.clock, rng=house.rng)
-        loop = make_loop(house, driver)
+        runtime = await choose(house)
+        loop = make_loop(house, runtime)
         resources = LocalResources(house.registry, FOUNDER)
         async with anyio.create_task_group() as group:
-            await group.start(driver.run)
-            group.start_soon(serve_http, house, driver, loop)
+            for task in runtime.tasks:
+                await group.start(task)
+            group.start_soon(serve_http, house, runtime, loop)
             await group.start(loop.run)
             group.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)))
             group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock)
             group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
             group.start_soon(_compact_slowly, house)
-            group.start_soon(_run_agent, house)
+            if settings.stack is None:  # in a stack, agents are services of their own
+                group.start_soon(_run_agent, house)
             _spare_the_collector()
-            log.info("conductor is up", url=settings.url, runtime=driver.name)
+            log.info("conductor is up", url=settings.url, runtime=runtime.driver.name, because=runtime.why)
             await _until_told_to_stop()
             log.info("stopping what this conductor started")
             with anyio.CancelScope(shield=True), anyio.move_on_after(STOPPING_SECONDS):
-                await driver.stop_all()
+                await runtime.stop()
             group.cancel_scope.cancel()
     return 0
 

@@ -14,7 +14,7 @@ from controller.loop.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
 from controller.reconcilers.service_needs import dependents, missing, not_ready
 from controller.reconcilers.service_placing import decide, request_of
-from controller.reconcilers.service_workload import workload
+from controller.reconcilers.service_workload import Given, workload
 from controller.runtime.driver import Driver, DriverError, InstanceSeen, Workload
 from controller.scheduler.placing import Decision, explain
 from crds.kind import Kind, key_of
@@ -22,13 +22,14 @@ from crds.kinds.service import SERVICE, Service
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
 
-Environment = Callable[[Service, ManagedService | None], Awaitable[Mapping[str, str]]]
+Environment = Callable[[Service, ManagedService | None], Awaitable[Given]]
+Reach = Callable[[Service], frozenset[str] | None]
 # The driver's News bring us back sooner; this is for news that got lost.
 LOOK_AGAIN_SECONDS = 1.0
 
 
 class ServiceReconciler:
-    """`reach` names the workers the driver can start things on; None means all."""
+    """`reach` names the workers the driver can start that service on; None means all."""
 
     kind: Kind[Service] = SERVICE
     finalizer: str | None = "aerekos.cloud/runtime"
@@ -38,7 +39,7 @@ class ServiceReconciler:
         driver: Driver,
         managed: Mapping[str, ManagedService],
         environment: Environment,
-        reach: frozenset[str] | None = None,
+        reach: Reach = lambda _: None,
     ) -> None:
         self._driver, self._managed = driver, managed
         self._environment, self._reach = environment, reach
@@ -108,8 +109,9 @@ class ServiceReconciler:
         return self._report(service, wish, await self._driver.observe(wish.key), world)
 
     def _place(self, service: Service, world: World) -> tuple[Decision, str]:
-        decision = decide(service, world.seen, self._reach)
-        text = explain(request_of(service, self._reach), decision)
+        reach = self._reach(service)
+        decision = decide(service, world.seen, reach)
+        text = explain(request_of(service, reach), decision)
         status.note_placed(service, decision, text, world.clock.now())
         return decision, text
 

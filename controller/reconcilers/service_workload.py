@@ -9,55 +9,77 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from controller.runtime.driver import Limits, Workload
+from controller.runtime.driver import File, Limits, Workload
 from controller.scheduler.candidate import Needs
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.managed import ManagedService
 from crds.probes import Probes
 
+
+@dataclass(frozen=True)
+class Given:
+    """What a service is given besides its spec: by the runtime, for managed services by the conductor.
+
+    `image` and `command` replace those of the spec; `control`: it must reach the conductor.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    image: str | None = None
+    command: tuple[str, ...] | None = None
+    control: bool = False
+
+
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 REVISION_LENGTH = 10
 MANAGED_COMMAND = (sys.executable, "-m", "services.sdk.run")
 
 
-def workload(
-    service: Service, managed: ManagedService | None, env: Mapping[str, str], workers: tuple[str, ...]
-) -> Workload:
+def workload(service: Service, managed: ManagedService | None, given: Given, workers: tuple[str, ...]) -> Workload:
     """The whole wish of one Service. The spec's own env may not replace what the seams promise."""
-    command = MANAGED_COMMAND if managed else tuple(service.spec.command)
+    command = given.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
     own = {each.name: each.value for each in service.spec.env}
-    merged = {**own, **env, **(_seams(managed) if managed else {})}
+    merged = {**own, **given.env, **(_seams(managed) if managed else {})}
     probes = service.spec.probes or (managed.probes if managed else Probes())
     limits = _limits(service)
     return Workload(
         key=key_of(SERVICE, service),
         uid=service.metadata.uid or "",
-        revision=revision(service, command, merged, probes, limits),
+        revision=revision(service, given, command, merged, probes, limits),
         replicas=service.spec.replicas,
         command=command,
-        image=service.spec.image,
+        image=given.image or service.spec.image,
         env=merged,
         probes=probes,
         limits=limits,
         stop_grace_seconds=service.spec.stop_grace_seconds,
         workers=workers,
+        files=given.files,
+        control=given.control,
     )
 
 
 def revision(
-    service: Service, command: tuple[str, ...], env: Mapping[str, str], probes: Probes, limits: Limits
+    service: Service,
+    given: Given,
+    command: tuple[str, ...],
+    env: Mapping[str, str],
+    probes: Probes,
+    limits: Limits,
 ) -> str:
     """Ten hex digits of the SHA-256 of everything whose change must restart the instances."""
     content: dict[str, Any] = {
         "managed": service.spec.managed,
-        "image": service.spec.image,
+        "image": given.image or service.spec.image,
         "command": command,
         "env": dict(env),
         "probes": probes.wire(),
         "limits": [limits.cpu, limits.memory],
+        "files": [[each.path, hashlib.sha256(each.content).hexdigest()] for each in given.files],
         "restartedAt": (service.metadata.annotations or {}).get(RESTARTED_AT),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

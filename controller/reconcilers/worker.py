@@ -13,6 +13,7 @@ from typing import Any
 from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases
 from controller.loop.outcome import Outcome, done
 from controller.loop.reconciler import AlsoWatch, World
+from controller.reconcilers.worker_leaving import Leaving
 from controller.reconcilers.worker_usage import amounts, moved
 from crds.kind import Kind
 from crds.kinds.worker import WORKER, Address, Worker
@@ -27,11 +28,12 @@ class WorkerReconciler:
     """Turns leases into the condition Ready, coarse usage and addresses."""
 
     kind: Kind[Worker] = WORKER
-    finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, leases: Leases) -> None:
-        self._leases = leases
+    def __init__(self, leases: Leases, leaving: Leaving | None = None) -> None:
+        """With `leaving`, a worker that is deleted first leaves the Swarm."""
+        self._leases, self._leaving = leases, leaving
+        self.finalizer: str | None = "aerekos.cloud/swarm" if leaving else None
 
     async def reconcile(self, resource: Worker, world: World) -> Outcome:
         """Never raises; a worker that is away is the truth, not an error."""
@@ -50,7 +52,9 @@ class WorkerReconciler:
         return done(look_again_after=USAGE_SECONDS if alive else None)
 
     async def finalize(self, resource: Worker, world: World) -> Outcome:
-        """Not called: workers have no finalizer of ours."""
+        """Only called where workers are nodes of a Swarm."""
+        if self._leaving is not None:
+            return await self._leaving.step(resource, world)
         self._leases.forget(resource.metadata.name)
         return done()
 

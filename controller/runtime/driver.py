@@ -60,7 +60,8 @@ class Workload:
     rolled out one instance at a time, the next only when the last is ready. `replicas` is not part of it.
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
-    containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to.
+    containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to;
+    `control`: it also speaks to the conductor.
     """
 
     key: ObjectKey
@@ -78,6 +79,7 @@ class Workload:
     volumes: tuple[Volume, ...] = ()
     files: tuple[File, ...] = ()
     networks: tuple[str, ...] = ()
+    control: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,15 @@ class Executing(Protocol):
         self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
     ) -> AbstractAsyncContextManager[Execution]:
         """In the instance's own surroundings; ended when the context is left. Raises DriverError."""
+        ...
+
+
+@runtime_checkable
+class Hinted(Protocol):
+    """A driver that looks where it is told that something happened."""
+
+    def hint(self, key: ObjectKey) -> None:
+        """Look at that workload soon. Cheap: callers do not count."""
         ...
 
 

@@ -101,15 +101,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster(nodes: int, *, heartbeat_seconds: float = 5) -> Iterator[Cluster]:
-    """A Swarm of so many nodes. Afterwards nothing of it is left, also when this process is killed."""
+def cluster(nodes: int, *, heartbeat_seconds: float = 5, swarm: bool = True) -> Iterator[Cluster]:
+    """A Swarm of so many nodes, or only the nodes. Afterwards nothing is left, also when this process is killed."""
     slot = take_slot()
     guard = start_guard(slot.number)
     made = Cluster(slot)
     try:
         made.plug_in()
         made.add_nodes(nodes)
-        made.form_swarm(heartbeat_seconds=heartbeat_seconds)
+        if swarm:
+            made.form_swarm(heartbeat_seconds=heartbeat_seconds)
         yield made
     finally:
         give_back(slot)

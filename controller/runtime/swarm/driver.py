@@ -45,9 +45,11 @@ class SwarmDriver:
         clock: Clock,
         *,
         cloud: str = "aerekos",
+        stack: str = "",
+        control_network: str = "",
         look_every_seconds: float = LOOK_EVERY_SECONDS,
     ) -> None:
-        self._docker, self._clock, self._cloud = docker, clock, cloud
+        self._docker, self._clock, self._cloud = docker, clock, naming.Cloud(cloud, stack, control_network)
         self._look_every = look_every_seconds
         self._listeners: list[Callable[[News], None]] = []
         self._wishes: dict[ObjectKey, Workload] = {}
@@ -80,6 +82,10 @@ class SwarmDriver:
             raise DriverError(message, reason="NeedsImage", retryable=False)
         self._wishes[workload.key] = workload
         await self._settle(workload, await look(self._docker, self._cloud, workload.key))
+
+    def hint(self, key: ObjectKey) -> None:
+        """An agent saw something happen to one of its containers."""
+        self._wake.set()
 
     async def forget(self, key: ObjectKey) -> bool:
         """Remove it. True when no copy is left, also none that still stops."""
@@ -147,7 +153,7 @@ class SwarmDriver:
         except NotThere:
             return None
         marks = there["Spec"].get("Labels") or {}
-        if marks.get(naming.CLOUD) != self._cloud or naming.key_in(marks) != key:
+        if marks.get(naming.CLOUD) != self._cloud.name or naming.key_in(marks) != key:
             message = f"a Swarm service {name} exists that is not ours; remove it, or give {key.name} another name"
             raise DriverError(message, reason="NameTaken", retryable=False)
         return there

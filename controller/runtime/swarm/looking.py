@@ -10,21 +10,23 @@ from typing import Any
 from controller.runtime.driver import InstanceSeen, News
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.docker_door import Docker
+from controller.runtime.swarm.naming import Cloud
 from controller.runtime.swarm.seeing import Task, instances
 from crds.meta import ObjectKey
 
 
 @dataclass(frozen=True)
 class Look:
-    """Services and tasks by key, nodes by id."""
+    """Services and tasks by key, nodes by id; `reached`: networks the conductor is in."""
 
     services: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
     tasks: Mapping[ObjectKey, Sequence[Task]] = field(default_factory=dict)
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reached: tuple[str, ...] = ()
 
     def instances(self, key: ObjectKey) -> list[InstanceSeen]:
         """Copies of that workload, in the order of their numbers."""
-        return instances(key, self.tasks.get(key, ()), self.nodes)
+        return instances(key, self.tasks.get(key, ()), self.nodes, self.reached)
 
     @property
     def keys(self) -> list[ObjectKey]:
@@ -32,9 +34,9 @@ class Look:
         return sorted({*self.services, *self.tasks})
 
 
-async def look(docker: Docker, cloud: str, key: ObjectKey | None = None) -> Look:
+async def look(docker: Docker, cloud: Cloud, key: ObjectKey | None = None) -> Look:
     """At one workload or at all. Raises DriverError."""
-    label = [f"{naming.CLOUD}={cloud}"]
+    label = [f"{naming.CLOUD}={cloud.name}"]
     if key is not None:
         label += [f"{naming.NAMESPACE}={key.namespace}", f"{naming.NAME}={key.name}"]
 
@@ -52,6 +54,7 @@ async def look(docker: Docker, cloud: str, key: ObjectKey | None = None) -> Look
         services={owner: each for owner, each in owned.items() if owner is not None},
         tasks=grouped,
         nodes={each["ID"]: each for each in nodes},
+        reached=cloud.reached,
     )
 
 

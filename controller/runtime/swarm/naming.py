@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
@@ -18,17 +19,38 @@ UID = "aerekos.cloud/uid"
 REVISION = "aerekos.cloud/revision"
 CONTENT = "aerekos.cloud/content"
 PORT = "aerekos.cloud/port"
+# What `docker stack rm` looks for.
+STACK = "com.docker.stack.namespace"
 LONGEST = 63
 
 
-def swarm_name(cloud: str, key: ObjectKey) -> str:
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Whose things these are. `stack`: the Docker stack they are parts of; `control_network`: the conductor's own."""
+
+    name: str = "aerekos"
+    stack: str = ""
+    control_network: str = ""
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """On everything of this cloud."""
+        return {CLOUD: self.name} | ({STACK: self.stack} if self.stack else {})
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Networks in which a conductor of a stack meets its services, best first; none for one outside."""
+        return (self.control_network, network_name(self, "default")) if self.stack else ()
+
+
+def swarm_name(cloud: Cloud, key: ObjectKey) -> str:
     """`aerekos_default_web`. No namespace or name holds an underscore, so no two keys share one."""
-    return _short(f"{cloud}_{key.namespace or 'default'}_{key.name}")
+    return _short(f"{cloud.name}_{key.namespace or 'default'}_{key.name}")
 
 
-def network_name(cloud: str, namespace: str) -> str:
+def network_name(cloud: Cloud, namespace: str) -> str:
     """Services of one namespace see each other, under their own names."""
-    return _short(f"{cloud}_{namespace or 'default'}")
+    return _short(f"{cloud.name}_{namespace or 'default'}")
 
 
 def instance_name(key: ObjectKey, slot: int) -> str:
@@ -37,9 +59,9 @@ def instance_name(key: ObjectKey, slot: int) -> str:
     return f"{base}-{slot}"
 
 
-def labels(cloud: str, key: ObjectKey, uid: str) -> dict[str, str]:
+def labels(cloud: Cloud, key: ObjectKey, uid: str) -> dict[str, str]:
     """What makes an object ours, and whose it is."""
-    return {CLOUD: cloud, NAMESPACE: key.namespace, NAME: key.name, UID: uid}
+    return cloud.marks | {NAMESPACE: key.namespace, NAME: key.name, UID: uid}
 
 
 def key_in(found: Mapping[str, str]) -> ObjectKey | None:

@@ -21,12 +21,14 @@ _ENDED = ("complete", "failed", "rejected", "orphaned")
 BACKING_OFF_AFTER = 3
 
 
-def instances(key: ObjectKey, tasks: Iterable[Task], nodes: Mapping[str, Task]) -> list[InstanceSeen]:
-    """One per slot, in order. `nodes` by id."""
+def instances(
+    key: ObjectKey, tasks: Iterable[Task], nodes: Mapping[str, Task], reached: Sequence[str] = ()
+) -> list[InstanceSeen]:
+    """One per slot, in order. `nodes` by id; `reached`: names of networks whose addresses lead to a copy."""
     slots: defaultdict[int, list[Task]] = defaultdict(list)
     for task in tasks:
         slots[task.get("Slot", 0)].append(task)
-    found = (_instance(key, slot, _by_age(slots[slot]), nodes) for slot in sorted(slots))
+    found = (_instance(key, slot, _by_age(slots[slot]), nodes, reached) for slot in sorted(slots))
     return [each for each in found if each is not None]
 
 
@@ -34,7 +36,9 @@ def _by_age(tasks: Sequence[Task]) -> list[Task]:
     return sorted(tasks, key=lambda each: str(each["CreatedAt"]))
 
 
-def _instance(key: ObjectKey, slot: int, tasks: Sequence[Task], nodes: Mapping[str, Task]) -> InstanceSeen | None:
+def _instance(
+    key: ObjectKey, slot: int, tasks: Sequence[Task], nodes: Mapping[str, Task], reached: Sequence[str]
+) -> InstanceSeen | None:
     wanted = [each for each in tasks if each["DesiredState"] in ("running", "ready")]
     leaving = [each for each in tasks if each["Status"]["State"] == "running"]
     if not wanted and not leaving:
@@ -48,7 +52,7 @@ def _instance(key: ObjectKey, slot: int, tasks: Sequence[Task], nodes: Mapping[s
         phase=phase,
         ready=phase == "Ready",
         revision=_label(task, REVISION),
-        address=_address(task, node),
+        address=_address(task, node, reached),
         worker=node.get("Description", {}).get("Hostname", ""),
         restarts=restarts,
         started_at=_time(task["Status"].get("Timestamp")) if phase == "Ready" else None,
@@ -81,14 +85,17 @@ def _label(task: Task, name: str) -> str:
     return str(labels.get(name, ""))
 
 
-def _address(task: Task, node: Task) -> str:
-    """The machine's address and published port when there is one, otherwise the copy's own in its network."""
+def _address(task: Task, node: Task, reached: Sequence[str]) -> str:
+    """Its own in a network that leads to it; else its machine's with the published port; else any of its own."""
+    attached = task.get("NetworksAttachments") or []
+    own = {each["Network"]["Spec"]["Name"]: each.get("Addresses") or [] for each in attached}
     published = task["Status"].get("PortStatus", {}).get("Ports") or []
     host = node.get("Status", {}).get("Addr", "")
-    if published and host:
+    best = [one for name in reached for one in own.get(name, ())]
+    if not best and published and host:
         return f"{host}:{published[0]['PublishedPort']}"
-    addresses = [one for each in task.get("NetworksAttachments") or [] for one in each.get("Addresses") or []]
-    return f"{addresses[0].partition('/')[0]}:{_label(task, PORT)}" if addresses else ""
+    best = best or [one for addresses in own.values() for one in addresses]
+    return f"{best[0].partition('/')[0]}:{_label(task, PORT)}" if best else ""
 
 
 def _time(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from typing import Any
 from controller.runtime.driver import Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.checking import SECOND, healthcheck
-from controller.runtime.swarm.naming import CONTENT, REVISION, instance_name, labels, swarm_name
+from controller.runtime.swarm.naming import CONTENT, REVISION, Cloud, instance_name, labels, swarm_name
 
 PORT = 8080
 DATA = "/data"
@@ -40,7 +40,7 @@ def port_of(workload: Workload) -> int:
     return workload.ports[0].port if workload.ports else PORT
 
 
-def wish(cloud: str, workload: Workload, around: Surroundings) -> dict[str, Any]:
+def wish(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, Any]:
     """The whole spec, with its own hash as a label."""
     spec: dict[str, Any] = {
         "Name": swarm_name(cloud, workload.key),
@@ -62,7 +62,7 @@ def wish(cloud: str, workload: Workload, around: Surroundings) -> dict[str, Any]
     return spec
 
 
-def _container(cloud: str, workload: Workload, around: Surroundings) -> dict[str, Any]:
+def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, Any]:
     return {
         "Image": workload.image,
         "Command": list(workload.command),
@@ -93,7 +93,7 @@ def _filled(text: str, workload: Workload) -> str:
     return text
 
 
-def _mounts(cloud: str, workload: Workload) -> list[dict[str, Any]]:
+def _mounts(cloud: Cloud, workload: Workload) -> list[dict[str, Any]]:
     """Volumes stay on the machine they were made on."""
     wanted = {each.name: each.path for each in workload.volumes}
     if any("{data}" in text for text in workload.env.values()):

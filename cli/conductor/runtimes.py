@@ -1,0 +1,143 @@
+"""Which runtime this conductor steers, and what comes with it. `auto`: a Swarm where this machine manages one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import structlog
+
+from api.auth.principal import MASTERS, Principal
+from cli.conductor.house import House
+from cli.conductor.images import Images
+from cli.conductor.surroundings import AsContainer, AsProcess
+from cli.errors import CliError
+from cli.stack import IMAGE_DOOR, REGISTRY, Stack
+from controller.reconcilers.service import Environment
+from controller.runtime.both import BothDrivers
+from controller.runtime.driver import Driver, DriverError
+from controller.runtime.process import ProcessDriver
+from controller.runtime.swarm import SwarmDriver
+from controller.runtime.swarm.docker_door import Docker
+from controller.runtime.swarm.managing import Managing, SwarmNode
+from crds.kinds.service import Service
+
+log = structlog.get_logger("conductor")
+AUTO_SECONDS = 2.0
+_CONDUCTOR = Principal("system:conductor", frozenset({MASTERS}))
+_PUSH_SECONDS = 900
+Run = Callable[..., Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """`tasks` run as long as the conductor. `reach`: the workers a Service may be placed on; None means all."""
+
+    driver: Driver
+    environment: Environment
+    tasks: tuple[Run, ...]
+    reach: Callable[[Service], frozenset[str] | None]
+    stop: Callable[[], Awaitable[None]]
+    why: str
+    swarm: Managing | None = None
+    node: SwarmNode | None = None
+
+
+async def choose(house: House) -> Runtime:
+    """Raises CliError when the settings want a Swarm and there is none."""
+    wanted, stack = house.settings.runtime, house.settings.stack
+    if wanted == "process":
+        return _processes(house, "the settings say so")
+    docker = Docker()
+    swarm = Managing(docker)
+    node = await _node(swarm, wanted)
+    if node is None or not node.manager:
+        if wanted == "swarm":
+            node = await _made_a_manager(swarm, node)
+        else:
+            why = "no Docker daemon answers" if node is None else "this machine manages no Docker Swarm"
+            return _processes(house, why)
+    return _stack(house, stack, docker, swarm, node) if stack else _both(house, docker, swarm, node)
+
+
+def _processes(house: House, why: str) -> Runtime:
+    driver = ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng)
+    here = frozenset({house.worker})
+    return Runtime(driver, AsProcess(house), (driver.run,), lambda _: here, driver.stop_all, why)
+
+
+def _both(house: House, docker: Docker, swarm: Managing, node: SwarmNode) -> Runtime:
+    processes = ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng)
+    containers = SwarmDriver(docker, house.clock)
+    here = frozenset({house.worker})
+    return Runtime(
+        BothDrivers(processes, containers),
+        AsProcess(house),
+        (processes.run, containers.run),
+        lambda service: None if service.spec.image else here,
+        processes.stop_all,
+        f"this machine manages a Docker Swarm ({node.address}); managed services run as processes beside it",
+        swarm,
+        node,
+    )
+
+
+def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: SwarmNode) -> Runtime:
+    driver = SwarmDriver(docker, house.clock, stack=stack.name, control_network=stack.control_network)
+    images = Images(IMAGE_DOOR, REGISTRY, swarm, house.clock, lambda: _push_token(house))
+
+    async def keep_images(*, task_status: Any = anyio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await images.keep((stack.services_image, stack.agent_image))
+
+    async def leave_running() -> None:
+        """What the stack runs goes on; the next conductor adopts it."""
+
+    return Runtime(
+        driver,
+        AsContainer(house, stack, images),
+        (driver.run, keep_images),
+        lambda _: None,
+        leave_running,
+        f"this conductor is a part of the stack {stack.name}",
+        swarm,
+        node,
+    )
+
+
+def _push_token(house: House) -> str:
+    return house.tokens.issue(_CONDUCTOR, seconds=_PUSH_SECONDS)
+
+
+async def _node(swarm: Managing, wanted: str) -> SwarmNode | None:
+    """None when no daemon answers: in `auto`, nobody waits long for one that may not be there."""
+    try:
+        with anyio.fail_after(AUTO_SECONDS if wanted == "auto" else 30):
+            return await swarm.node()
+    except (DriverError, TimeoutError) as lost:
+        log.debug("no Docker", because=str(lost))
+        return None
+
+
+async def _made_a_manager(swarm: Managing, node: SwarmNode | None) -> SwarmNode:
+    if node is None:
+        raise CliError(
+            "no Docker daemon answers", hint="systemctl start docker, set DOCKER_HOST, or --runtime process"
+        )
+    if node.state != "inactive":
+        hint = "run it on a manager, or: docker node promote, there"
+        raise CliError("this machine belongs to a Docker Swarm, but is no manager of it", hint=hint)
+    try:
+        await swarm.begin()
+        return await swarm.node()
+    except DriverError as refused:
+        raise CliError(
+            f"this machine cannot become a Swarm manager: {refused}", hint="docker swarm init"
+        ) from refused
+
+
+def described(runtime: Runtime) -> Mapping[str, str]:
+    """For logs and /ready: which, and why."""
+    return {"runtime": runtime.driver.name, "because": runtime.why}

@@ -1,0 +1,78 @@
+"""What a managed service is given besides its spec, for each runtime: where the API is, and how to prove itself."""
+
+from __future__ import annotations
+
+import orjson
+
+from cli.conductor.house import House
+from cli.conductor.images import Images
+from cli.stack import Stack
+from controller.kit.files import write_private
+from controller.reconcilers.service_workload import Given
+from controller.runtime.driver import File
+from crds.kinds.service import SERVICE, Service
+from crds.managed import ManagedService
+
+_FOLDER = "/run/aerekos"
+
+
+class AsProcess:
+    """Files below the cloud's home, which every process of it can read."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def __call__(self, service: Service, manifest: ManagedService | None) -> Given:
+        if manifest is None:
+            return Given()
+        home, name = self._house.home, service.metadata.name
+        file, content = home / "credentials" / f"{name}.json", _credential(self._house, service)
+        if not file.exists() or file.read_bytes() != content:
+            write_private(file, content)
+        secrets = {_variable(each): str(home / "secrets" / each) for each in manifest.secrets}
+        own = {
+            "AEREKOS_API": self._house.settings.url,
+            "AEREKOS_CA": str(self._house.authority.ca_file),
+            "AEREKOS_CREDENTIAL": str(file),
+        }
+        return Given(env=own | secrets)
+
+
+class AsContainer:
+    """Swarm secrets; the image of all managed services; the network the conductor is in."""
+
+    def __init__(self, house: House, stack: Stack, images: Images) -> None:
+        self._house, self._stack, self._images = house, stack, images
+
+    async def __call__(self, service: Service, manifest: ManagedService | None) -> Given:
+        """Raises DriverError while the image is not in the cloud's registry."""
+        if manifest is None:
+            return Given(image=await self._images.pinned(service.spec.image or ""))
+        secrets = {each: (self._house.home / "secrets" / each).read_bytes() for each in manifest.secrets}
+        files = [
+            File(f"{_FOLDER}/ca.crt", self._house.authority.ca_file.read_bytes()),
+            File(f"{_FOLDER}/credential.json", _credential(self._house, service), secret=True),
+            *(File(f"{_FOLDER}/{name}", content, secret=True) for name, content in secrets.items()),
+        ]
+        own = {
+            "AEREKOS_API": self._stack.url,
+            "AEREKOS_CA": f"{_FOLDER}/ca.crt",
+            "AEREKOS_CREDENTIAL": f"{_FOLDER}/credential.json",
+        }
+        return Given(
+            env=own | {_variable(each): f"{_FOLDER}/{each}" for each in secrets},
+            files=tuple(files),
+            image=await self._images.pinned(self._stack.services_image),
+            command=("python3", "-m", "services.sdk.run"),
+            control=True,
+        )
+
+
+def _credential(house: House, service: Service) -> bytes:
+    client = f"service:{service.metadata.name}"
+    secret = house.accounts.client_secret(client, SERVICE.key(service.metadata.name, service.metadata.namespace))
+    return orjson.dumps({"clientId": client, "clientSecret": secret})
+
+
+def _variable(secret: str) -> str:
+    return f"AEREKOS_SECRET_{secret.upper().replace('-', '_')}"

@@ -1,0 +1,74 @@
+"""How a worker leaves a Swarm: its agent is told, everything moves off it, it leaves, it is forgotten.
+
+Order matters: draining a machine ends its agent too, so before that the agent starts something that outlives it and
+leaves the Swarm once the machine is empty. A machine that is away is only forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from controller.kit.leases import Leases
+from controller.loop.outcome import Outcome, again, done
+from controller.loop.reconciler import World
+from controller.runtime.driver import DriverError
+from crds.kinds.worker import Worker
+from crds.meta import Condition, condition, is_true, set_condition
+
+LOOK_AGAIN_SECONDS = 1.0
+# An agent that says nothing is not waited for: the Swarm can drop a machine without its help.
+AGENT_SECONDS = 30.0
+LEAVING, DRAINED = "Leaving", "Drained"
+
+
+class Membership(Protocol):
+    """A Swarm's nodes, by worker name (`controller.runtime.swarm.managing.Managing`). Calls raise DriverError."""
+
+    async def drain(self, node: str) -> None: ...
+
+    async def is_down(self, node: str) -> bool: ...
+
+    async def dismiss(self, node: str) -> None: ...
+
+
+class Leaving:
+    """The steps after somebody asked for a worker's deletion; each call does the next one that is due."""
+
+    def __init__(self, swarm: Membership, leases: Leases) -> None:
+        self._swarm, self._leases = swarm, leases
+
+    async def step(self, worker: Worker, world: World) -> Outcome:
+        """Never raises: a Swarm that does not answer is asked again."""
+        try:
+            return await self._step(worker, world)
+        except DriverError as refused:
+            return again(LOOK_AGAIN_SECONDS, str(refused), reason=refused.reason)
+
+    async def _step(self, worker: Worker, world: World) -> Outcome:
+        name = worker.metadata.name
+        if await self._swarm.is_down(name):
+            await self._swarm.dismiss(name)
+            self._leases.forget(name)
+            return done(f"{name} has left")
+        if not is_true(worker.status.conditions, LEAVING) and self._agent_may_answer(worker, world):
+            return again(LOOK_AGAIN_SECONDS, "its agent is told to leave", reason="TellingAgent")
+        drained = condition(worker.status.conditions, DRAINED)
+        if drained is None:
+            await self._swarm.drain(name)
+            note = Condition(type=DRAINED, status="True", reason="Draining", message="everything moves off it")
+            set_condition(worker.status.conditions, note, now=world.clock.now())
+            world.events.tell(worker, "Draining", f"{name} is drained; then it leaves the Swarm")
+        elif _seconds_since(drained, world) > 2 * AGENT_SECONDS:
+            await self._swarm.dismiss(name)
+            return done(f"{name} did not leave by itself and was removed; there: docker swarm leave --force")
+        return again(LOOK_AGAIN_SECONDS, "everything moves off it, then it leaves", reason="Draining")
+
+    def _agent_may_answer(self, worker: Worker, world: World) -> bool:
+        asked = worker.metadata.deletion_timestamp
+        waited = (world.clock.now() - asked).total_seconds() if asked else 0.0
+        return waited < AGENT_SECONDS and self._leases.expires_in(worker.metadata.name) > 0
+
+
+def _seconds_since(seen: Condition, world: World) -> float:
+    since = seen.last_transition_time
+    return (world.clock.now() - since).total_seconds() if since else 0.0

@@ -1,0 +1,104 @@
+"""The product on a Swarm of three machines, from nothing: deployed, joined, used with the aws CLI, taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from swarm.cluster import busybox_tar, cluster
+from swarm.needs import why_not
+from swarm.node import until
+from swarm.stack import Deployed, deploy
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with cluster(3, swarm=False) as made:
+        yield deploy(made, tmp_path_factory.mktemp("stack"))
+
+
+def environment(cloud: Deployed) -> dict[str, str]:
+    """As `eval $(aerekos env)` leaves it, by the login `make swarm-up` made."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AEREKOS_", "AWS_"))}
+    env = {**kept, "XDG_CONFIG_HOME": str(cloud.folder / "config"), "AEREKOS_HOME": str(cloud.folder / "home")}
+    told = subprocess.run(
+        [sys.executable, "-m", "cli.main", "env", "--format", "json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return env | json.loads(told.stdout)
+
+
+def aws(env: dict[str, str], *arguments: str) -> str:
+    program = str(Path(sys.executable).with_name("aws"))
+    done = subprocess.run([program, *arguments], env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_one_command_ends_with_the_address_and_the_line_to_join(cloud: Deployed) -> None:
+    assert f"Your cloud is ready:  {cloud.url}" in cloud.said
+    assert "Login (shown once):" in cloud.said
+    assert f"{cloud.url}/join.sh" in cloud.join_line
+    assert "key-manager       1/1     Ready" in cloud.said
+
+
+def test_the_aws_cli_works_against_it(cloud: Deployed, tmp_path: Path) -> None:
+    env = environment(cloud)
+    key = json.loads(aws(env, "kms", "create-key"))["KeyMetadata"]["KeyId"]
+    plain = tmp_path / "plain"
+    plain.write_bytes(os.urandom(1000))
+    sealed = json.loads(aws(env, "kms", "encrypt", "--key-id", key, "--plaintext", f"fileb://{plain}"))
+    (tmp_path / "sealed").write_bytes(b64decode(sealed["CiphertextBlob"]))
+    opened = json.loads(aws(env, "kms", "decrypt", "--ciphertext-blob", f"fileb://{tmp_path / 'sealed'}"))
+    assert b64decode(opened["Plaintext"]) == plain.read_bytes()
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(30_000_000))
+    aws(env, "s3", "mb", "s3://first")
+    aws(env, "s3", "cp", str(large), "s3://first/large")
+    aws(env, "s3", "cp", "s3://first/large", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == large.read_bytes()
+
+
+def test_two_machines_join_by_the_printed_line(cloud: Deployed) -> None:
+    second, third = cloud.made.nodes[1:]
+    assert cloud.join(second, cloud.join_line) <= 30
+    assert cloud.join(third) <= 30
+    seen = cloud.workers()
+    assert set(seen) == {"node-1", "node-2", "node-3"}
+    for worker in seen.values():
+        capacity = worker["status"]["capacity"]
+        assert int(capacity["memory"]) > 0 and int(capacity["disk"]) > 0 and float(capacity["cpu"]) > 0
+
+
+def test_a_container_of_ones_own_runs_on_every_machine_from_the_clouds_images(cloud: Deployed) -> None:
+    """Pushed once on one machine, it is pulled by the others through their own agents."""
+    name = "127.0.0.1:7444/busybox:1"
+    cloud.manager.docker("import", str(busybox_tar(cloud.made.slot.folder)), name)
+    cloud.push(name)
+    script = "mkdir -p /www; hostname > /www/index.html; exec httpd -f -p 80 -h /www"
+    cloud.apply(web={"image": name, "replicas": 3, "command": ["sh", "-c", script], "ports": [{"port": 80}],
+                     "probes": {"readiness": {"tcpSocket": {"port": 80}, "periodSeconds": 0.5}}})  # fmt: skip
+    cloud.until_ready("web", 3)
+    instances = cloud.get("services", "web")["status"]["instances"]
+    assert {each["worker"] for each in instances} == {"node-1", "node-2", "node-3"}
+
+
+def test_everything_goes_with_the_stack_except_volumes(cloud: Deployed) -> None:
+    docker = cloud.manager.docker
+    docker("stack", "rm", "aerekos")
+    until(lambda: not docker("ps", "-q").strip(), "no container is left", 60)
+    assert docker("service", "ls", "-q").strip() == ""
+    assert docker("secret", "ls", "-q").strip() == "" and docker("config", "ls", "-q").strip() == ""
+    until(lambda: "aerekos" not in docker("network", "ls", "--format", "{{.Name}}"), "networks go too", 30)
+    assert "aerekos_home" in docker("volume", "ls", "--format", "{{.Name}}").split()
