@@ -2,29 +2,31 @@
 
 Workers may pull (their agents ask for the Docker daemon beside them), people with the right may push:
 `docker login 127.0.0.1:7444` on any machine of the cloud, then `docker push 127.0.0.1:7444/NAME`. What stands behind
-is a registry that knows no users. Protocol: OCI Distribution Specification 1.1.
+is a registry that knows no users. Protocol: OCI Distribution Specification 1.1, and Docker's token authentication:
+who comes without a token is told where to get one, with a password or, for workers, through their agent.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+import re
+from typing import Any
 
 from api.auth.accounts import Accounts
-from api.auth.authenticating import WHO, Authenticator
+from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
-from api.auth.principal import Principal
+from api.auth.tokens import Tokens
 from api.gateway.proxying import Proxy, forwarded
 from api.wire.answering import Answer, Receive, Scope, Send, json_answer, send_answer
-from controller.kit.clock import Clock
 from crds.errors import ApiError, Unauthorized, Unavailable
 from crds.kind import GROUP
 
 PREFIX = "/v2/"
+TOKEN_PATH = "/v2/token"  # noqa: S105 (a path)
 TOKEN_USER = "token"  # noqa: S105 (a name: the password is the token)
-_REMEMBERED_SECONDS = 60.0
-_MOST_REMEMBERED = 1000
+TOKEN_SECONDS = 900
+_HOST = re.compile(rb"[\w.:\[\]-]+")
 _CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
 _VERBS = {"GET": "get", "HEAD": "get", "DELETE": "delete"}
 
@@ -33,12 +35,11 @@ class Images:
     """The door to one registry at `address` (host:port); without one, every request is told so."""
 
     def __init__(
-        self, address: str, authenticator: Authenticator, accounts: Accounts, authorizer: Authorizer, clock: Clock
+        self, address: str, authenticator: Authenticator, accounts: Accounts, authorizer: Authorizer, tokens: Tokens
     ) -> None:
         self._there, self._proxy = bool(address), Proxy(_One(address))
-        self._authenticator, self._accounts, self._authorizer = authenticator, accounts, authorizer
-        self._clock = clock
-        self._proven: dict[bytes, tuple[Principal, float]] = {}
+        self._authenticator, self._accounts = authenticator, accounts
+        self._authorizer, self._tokens = authorizer, tokens
 
     async def close(self) -> None:
         await self._proxy.close()
@@ -46,38 +47,36 @@ class Images:
     async def serve(self, scope: Scope, receive: Receive, send: Send, *extra: tuple[bytes, bytes]) -> int:
         """Answers in the shape registry clients read, refusals too."""
         try:
-            who = scope[WHO] = await self._who(scope)
-            self._authorizer.require(who, Action(_VERBS.get(scope["method"], "create"), GROUP, "images"))
-            if not self._there:
-                raise Unavailable("this cloud keeps no images: it runs no Swarm", retry_after=60)
-            target = scope["raw_path"].partition(b"?")[0]
-            if scope["query_string"]:
-                target += b"?" + scope["query_string"]
-            headers = forwarded(scope["headers"], *extra, without=b"authorization")
-            return await self._proxy.forward(scope, receive, send, service="registry", target=target, headers=headers)
+            if scope["path"] == TOKEN_PATH:
+                answer = json_answer(200, await self._token(scope))
+            else:
+                return await self._carried(scope, receive, send, *extra)
         except ApiError as error:
-            answer = _refusal(error)
-            await send_answer(send, answer, *extra)
-            return answer.code
+            answer = _refusal(error, scope)
+        await send_answer(send, answer, *extra)
+        return answer.code
 
-    async def _who(self, scope: Scope) -> Principal:
-        """Bearer tokens and certificates as everywhere; besides, Basic, which is all `docker login` knows."""
+    async def _carried(self, scope: Scope, receive: Receive, send: Send, *extra: tuple[bytes, bytes]) -> int:
+        who = self._authenticator.who(scope)
+        self._authorizer.require(who, Action(_VERBS.get(scope["method"], "create"), GROUP, "images"))
+        if not self._there:
+            raise Unavailable("this cloud keeps no images: it runs no Swarm", retry_after=60)
+        target = scope["raw_path"].partition(b"?")[0]
+        if scope["query_string"]:
+            target += b"?" + scope["query_string"]
+        headers = forwarded(scope["headers"], *extra, without=b"authorization")
+        return await self._proxy.forward(scope, receive, send, service="registry", target=target, headers=headers)
+
+    async def _token(self, scope: Scope) -> dict[str, Any]:
+        """For a password (which is all `docker login` knows) or another token: a token for registry requests."""
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if given[:6].lower() != b"basic ":
-            return self._authenticator.who(scope)
-        # Docker sends the password with every request, and proving one is slow on purpose.
-        digest = hashlib.sha256(given).digest()
-        known = self._proven.get(digest)
-        if known is not None and known[1] > self._clock.monotonic():
-            return known[0]
-        user, password = _pair(given[6:])
-        if user != TOKEN_USER:
-            password = (await self._accounts.log_in(user, password)).access_token
-        who = self._authenticator.who({**scope, "headers": [(b"authorization", f"Bearer {password}".encode())]})
-        if len(self._proven) >= _MOST_REMEMBERED:
-            self._proven.clear()
-        self._proven[digest] = (who, self._clock.monotonic() + _REMEMBERED_SECONDS)
-        return who
+        if given[:6].lower() == b"basic ":
+            user, password = _pair(given[6:])
+            if user != TOKEN_USER:
+                password = (await self._accounts.log_in(user, password)).access_token
+            scope = {**scope, "headers": [(b"authorization", f"Bearer {password}".encode())]}
+        token = self._tokens.issue(self._authenticator.who(scope), seconds=TOKEN_SECONDS)
+        return {"token": token, "access_token": token, "expires_in": TOKEN_SECONDS}
 
 
 class _One:
@@ -104,12 +103,21 @@ def _pair(given: bytes) -> tuple[str, str]:
     return user, password
 
 
-def _refusal(error: ApiError) -> Answer:
+def _refusal(error: ApiError, scope: Scope) -> Answer:
     code = _CODES.get(error.code, "UNAVAILABLE" if error.code >= 500 else "UNSUPPORTED")
     headers: tuple[tuple[bytes, bytes], ...] = ((b"docker-distribution-api-version", b"registry/2.0"),)
     if error.code == 401:
-        headers += ((b"www-authenticate", b'Basic realm="aerekos"'),)
+        headers += ((b"www-authenticate", _challenge(scope)),)
     if error.code >= 500:
         # What was sent may not have been read to its end: nothing more can be told from this connection.
         headers += ((b"connection", b"close"),)
     return json_answer(error.code, {"errors": [{"code": code, "message": error.message}]}, headers=headers)
+
+
+def _challenge(scope: Scope) -> bytes:
+    """Where to get a token, as the client sees us: agents pass on under which address they were asked."""
+    told = dict(scope["headers"])
+    scheme = b"http" if told.get(b"x-forwarded-proto") == b"http" else b"https"
+    host = told.get(b"host", b"localhost")
+    safe = host if _HOST.fullmatch(host) else b"localhost"
+    return b'Bearer realm="' + scheme + b"://" + safe + TOKEN_PATH.encode() + b'",service="aerekos"'

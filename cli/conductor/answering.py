@@ -42,7 +42,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         Balancer(house.registry, house.clock), house.tokens, house.authorizer, house.services, house.clock
     )
     registry = REGISTRY if house.settings.stack else ""
-    images = Images(registry, authenticator, house.accounts, house.authorizer, house.clock)
+    images = Images(registry, authenticator, house.accounts, house.authorizer, house.tokens)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
     server = make_server(
         _door(house, runtime, loop, authenticator, gateway, images),

@@ -142,7 +142,7 @@ async def make_house(folder: Path) -> House:
         authorizer=authorizer,
         exec_=None,
         heartbeats=Heartbeats(registry, leases, authenticator, heard.append),
-        images=Images("", authenticator, accounts, authorizer, clock),
+        images=Images("", authenticator, accounts, authorizer, tokens),
         rest=rest,
         readiness=lambda: state,
         metrics=metrics,

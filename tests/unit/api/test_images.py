@@ -51,7 +51,7 @@ async def registry() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
 
 @asynccontextmanager
 async def door(house: House, address: str) -> AsyncIterator[httpx.AsyncClient]:
-    images = Images(address, house.authenticator, house.accounts, house.authorizer, house.clock)
+    images = Images(address, house.authenticator, house.accounts, house.authorizer, house.tokens)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(images.serve), base_url="https://x") as client:  # type: ignore[arg-type]
         yield client
     await images.close()
@@ -72,23 +72,28 @@ async def test_workers_pull_and_do_not_push(house: House) -> None:
         assert len(asked) == 1
 
 
-async def test_editors_push_by_their_password_which_is_proven_once(house: House) -> None:
+async def test_editors_push_with_a_token_for_their_password(house: House) -> None:
     await house.add_user("ada", "editor", password="correct horse")
     async with registry() as (address, asked), door(house, address) as client:
+        token = (await client.get("/v2/token", headers=basic("ada", "correct horse"))).json()["token"]
+        again = (await client.get("/v2/token", headers=basic("token", token))).json()["token"]
         content = b"x" * 3_000_000
-        for _ in range(2):
-            answer = await client.put("/v2/web/blobs/1", headers=basic("ada", "correct horse"), content=content)
-            assert answer.status_code == 202
+        for each in (token, again):
+            held = {"authorization": f"Bearer {each}"}
+            assert (await client.put("/v2/web/blobs/1", headers=held, content=content)).status_code == 202
         assert [each["size"] for each in asked] == [3_000_000, 3_000_000]
 
 
-async def test_docker_learns_that_it_must_log_in(house: House) -> None:
+async def test_docker_learns_where_to_get_a_token(house: House) -> None:
     async with registry() as (address, _), door(house, address) as client:
+        through = {"host": "127.0.0.1:7444", "x-forwarded-proto": "http"}
+        answer = await client.get("/v2/", headers=through)
+        assert answer.status_code == 401 and answer.json()["errors"][0]["code"] == "UNAUTHORIZED"
+        assert answer.headers["www-authenticate"] == 'Bearer realm="http://127.0.0.1:7444/v2/token",service="aerekos"'
         for headers in ({}, basic("ada", "wrong"), {"authorization": "Basic !!"}):
-            answer = await client.get("/v2/", headers=headers)
-            assert answer.status_code == 401
-            assert answer.headers["www-authenticate"] == 'Basic realm="aerekos"'
-            assert answer.json()["errors"][0]["code"] == "UNAUTHORIZED"
+            assert (await client.get("/v2/token", headers=headers)).status_code == 401
+        odd = await client.get("/v2/", headers={"host": 'x",realm="evil'})
+        assert "evil" not in odd.headers["www-authenticate"]
 
 
 async def test_without_a_registry_it_says_why(house: House) -> None:
