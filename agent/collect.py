@@ -109,12 +109,15 @@ def _network() -> dict[str, float]:
 
 
 def addresses() -> list[str]:
-    """IPv4 and global IPv6 addresses of interfaces that are up, in a stable order, without loopback."""
+    """IPv4 and global IPv6 addresses of interfaces that are up, in a stable order, without loopback.
+
+    Nor any address on the loopback interface: a machine that has moved keeps its old one there, for itself.
+    """
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     found = {
         each.address
         for name, listed in psutil.net_if_addrs().items()
-        if name in up
+        if name in up and name != "lo"
         for each in listed
         if each.family in (socket.AF_INET, socket.AF_INET6) and _worth_telling(each.address)
     }

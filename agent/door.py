@@ -30,22 +30,33 @@ class Door:
     """Calls to the first API that answers; the one that did is tried first next time."""
 
     def __init__(self, urls: Sequence[str], clock: Clock, make: MakeClient = make_client) -> None:
-        if not urls:
-            raise AgentError("no API address: give --api https://<conductor>:7443 or AEREKOS_AGENT_API")
         self._urls, self._clock, self._make = [each.rstrip("/") for each in urls], clock, make
         self._client: httpx.AsyncClient | None = None
         self._ca: str | None = None
         self._token, self._renew_at = "", 0.0
 
+    @property
+    def urls(self) -> Sequence[str]:
+        """Best first."""
+        return tuple(self._urls)
+
+    def also(self, urls: Sequence[str]) -> None:
+        """More addresses of the API, learnt since; those known already keep their order."""
+        self._urls += [each.rstrip("/") for each in urls if each.rstrip("/") not in self._urls]
+
     async def call(self, identity: Identity, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST as that identity. Raises Unreachable, NotWelcome."""
-        if not self._token or self._clock.monotonic() >= self._renew_at:
-            await self._renew(identity)
         try:
-            return await self.post(path, body, ca=identity.ca, token=self._token)
+            return await self.post(path, body, ca=identity.ca, token=await self.token(identity))
         except NotWelcome:
             self._token = ""  # the key may have been rotated: the next call asks for a new token
             raise
+
+    async def token(self, identity: Identity) -> str:
+        """That identity's bearer token, renewed at half its life. Raises Unreachable, NotWelcome."""
+        if not self._token or self._clock.monotonic() >= self._renew_at:
+            await self._renew(identity)
+        return self._token
 
     async def _renew(self, identity: Identity) -> None:
         body = {"clientId": identity.client_id, "clientSecret": identity.client_secret}
@@ -60,6 +71,8 @@ class Door:
     async def post(self, path: str, body: dict[str, Any], *, ca: str, token: str = "") -> dict[str, Any]:
         """POST with an optional token. Raises Unreachable when no URL answers, NotWelcome for 401 and 403."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if not self._urls:
+            raise Unreachable("no API address yet: give --api https://<conductor>:7443, or join a Swarm that has one")
         client, faults = await self._open(ca), []
         for url in tuple(self._urls):
             try:
@@ -84,7 +97,7 @@ class Door:
         if self._client is None or ca != self._ca:
             await self.close()
             # The trust set of the machine is left out on purpose: only the pinned CA may speak for the conductor.
-            self._client = self._make(ssl.create_default_context(cadata=ca) if ca else True)
+            self._client = self._make(trusting(ca) if ca else True)
             self._ca = ca
         assert self._client is not None
         return self._client
@@ -92,6 +105,16 @@ class Door:
     def _prefer(self, url: str) -> None:
         self._urls.remove(url)
         self._urls.insert(0, url)
+
+
+def trusting(ca: str) -> ssl.SSLContext:
+    """For connections to whoever holds a server's certificate of that CA.
+
+    Its name is not asked for: this CA signs one server, the conductor, and addresses change.
+    """
+    context = ssl.create_default_context(cadata=ca)
+    context.check_hostname = False
+    return context
 
 
 def _read(response: httpx.Response) -> dict[str, Any]:

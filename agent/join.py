@@ -1,4 +1,4 @@
-"""Joining: a token `<name>.<secret>.<ca-sha256>` becomes an identity.
+"""Joining: a token `<name>.<secret>.<ca-sha256>` (or without the last part) becomes an identity.
 
 The token pins the CA, so the very first connection needs no trust: the CA certificate is fetched over an unverified
 connection, and used only when the SHA-256 of its DER form is the pinned one. The token itself is sent
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import httpx
 
@@ -19,16 +20,19 @@ from agent.errors import AgentError, CannotJoin, NotWelcome, Unreachable
 from agent.identity import Identity
 from agent.settings import Settings
 
+PROOF = "x-aerekos-proof"
+
 
 async def join(settings: Settings, door: Door, make: MakeClient) -> Identity:
     """A new identity. Raises CannotJoin when a person must act, Unreachable when trying again may help."""
-    if not settings.token:
+    token = settings.join_token
+    if not token:
         raise CannotJoin(
             "this worker has no identity and no token: run `aerekos token create` on the conductor, "
             "then start the agent with --token"
         )
-    ca = await trusted_ca(settings, make)
-    body = {"token": settings.token, "name": settings.name}
+    ca = await trusted_ca(settings, door.urls, make)
+    body = {"token": token, "name": settings.name}
     try:
         answer = await door.post("/auth/join", body, ca=ca)
         return Identity(
@@ -45,13 +49,13 @@ async def join(settings: Settings, door: Door, make: MakeClient) -> Identity:
         raise CannotJoin(f"joining failed: {refused}") from refused
 
 
-async def trusted_ca(settings: Settings, make: MakeClient) -> str:
+async def trusted_ca(settings: Settings, urls: Sequence[str], make: MakeClient) -> str:
     """PEM of the CA to trust: the given file, or what the API shows when it matches the pin."""
     if settings.ca is not None:
         return settings.ca.read_text()
     if settings.pin is None:
-        raise CannotJoin("the conductor's CA is unknown: give --ca FILE, --ca-sha256, or the whole token")
-    pem = await _shown_ca(settings.api, make)
+        return await _proven_ca(settings, urls, make)
+    pem, _ = await _shown_ca(urls, make)
     found = fingerprint(pem)
     if not hmac.compare_digest(found, settings.pin):
         raise CannotJoin(
@@ -69,15 +73,29 @@ def fingerprint(pem: str) -> str:
         raise CannotJoin("what the API shows as its CA is no PEM certificate") from broken
 
 
-async def _shown_ca(urls: Sequence[str], make: MakeClient) -> str:
+async def _proven_ca(settings: Settings, urls: Sequence[str], make: MakeClient) -> str:
+    """The CA of whoever knows the token's secret, as HMAC-SHA256(sha256(secret), nonce + sha256(CA)) shows."""
+    name, _, secret = settings.join_token.partition(".")
+    if not secret:
+        raise CannotJoin("the conductor's CA is unknown: give --ca FILE, --ca-sha256, or the whole token")
+    nonce = secrets.token_bytes(32)
+    pem, proof = await _shown_ca(urls, make, {"token": name, "nonce": nonce.hex()})
+    key, message = hashlib.sha256(secret.encode()).digest(), nonce + bytes.fromhex(fingerprint(pem))
+    if not hmac.compare_digest(hmac.new(key, message, hashlib.sha256).hexdigest(), proof):
+        raise CannotJoin("the API does not know the token's secret: another conductor, or somebody in between")
+    return pem
+
+
+async def _shown_ca(urls: Sequence[str], make: MakeClient, asked: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """The CA and the proof that came with it, empty when none was asked for."""
     faults = []
     async with make(False) as client:  # nothing secret is sent, and the answer is checked by its hash
         for url in urls:
             try:
-                response = await client.get(f"{url.rstrip('/')}/auth/ca.pem")
+                response = await client.get(f"{url.rstrip('/')}/auth/ca.pem", params=asked)
                 response.raise_for_status()
             except httpx.HTTPError as fault:
                 faults.append(f"{url}: {fault or type(fault).__name__}")
                 continue
-            return response.text
+            return response.text, response.headers.get(PROOF, "")
     raise Unreachable("; ".join(faults))

@@ -1,4 +1,4 @@
-"""Front door of `aerekos-agent`. Exit codes: 0 stopped, 1 refused (a person must act), 2 misuse."""
+"""Front door of `aerekos-agent`. Exit codes: 0 stopped or done, 1 refused (a person must act), 2 misuse."""
 
 from __future__ import annotations
 
@@ -6,74 +6,108 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import structlog
 
+from agent.besides import Besides
 from agent.collect import default_name
 from agent.errors import AgentError
 from agent.report import Agent
-from agent.settings import Settings
+from agent.settings import API_PORT, IMAGE_DOOR, Settings
 from controller.kit.clock import SystemClock
 
 ENVIRONMENT = "AEREKOS_AGENT_"
+COMMANDS = {
+    "run": "join if need be, then keep the heartbeat (what is done without a command)",
+    "join": "make this machine's Docker a node of the cloud's Swarm, once",
+    "leave": "leave the Swarm, once",
+    "mesh": "answer and ask every machine through the overlay network",
+}
 
 
 def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     """Every option has an environment variable, AEREKOS_AGENT_<OPTION>."""
+    listed = "\n".join(f"  {name:6} {text}" for name, text in COMMANDS.items())
     made = argparse.ArgumentParser(
         prog="aerekos-agent",
-        description="Joins this machine to a conductor as a worker, and keeps its heartbeat.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"Makes this machine a worker of a cloud, and keeps its heartbeat.\n\ncommands:\n{listed}",
         epilog=f"Every option can also be given as {ENVIRONMENT}<OPTION>, e.g. {ENVIRONMENT}API, "
         f"{ENVIRONMENT}CA_SHA256. Labels: k=v,k=v.",
     )
+    made.add_argument("command", nargs="?", choices=tuple(COMMANDS), default="run", help=argparse.SUPPRESS)
 
     def option(name: str, text: str, default: str | None = None) -> None:
         variable = ENVIRONMENT + name.upper().replace("-", "_")
         made.add_argument(f"--{name}", help=f"{text} [{variable}]", default=env.get(variable, default))
 
-    option("api", "https://<conductor>:7443; several separated by commas are tried in turn")
-    option("token", "join token <name>.<secret>.<ca-sha256>; needed once")
+    option("api", "https://<conductor>:7443; several separated by commas are tried in turn", "")
+    option("token", "join token, as `aerekos token create` shows it; needed once")
+    option("token-file", "a file with the join token")
     option("ca", "PEM file of the conductor's CA")
     option("ca-sha256", "SHA-256 of the conductor's CA certificate (the token has it too)")
     option("home", "where the identity is kept", str(Path.home() / ".aerekos"))
     option("name", "this worker's name", default_name())
     option("labels", "labels of the worker, k=v,k=v", "")
     option("services-dir", "the process runtime's run/instances, to measure each service")
+    option("docker", "URL of this machine's Docker, when it is a node of a Swarm: unix:///var/run/docker.sock")
+    option("api-port", "port of the conductor's door on the Swarm's managers", str(API_PORT))
+    option("image-door", "host:port where this machine's Docker finds the cloud's images; empty: nowhere", IMAGE_DOOR)
+    made.add_argument("--when-empty", action="store_true", help="leave: not before the last task here has ended")
     return made
 
 
 def settings(arguments: Sequence[str], env: Mapping[str, str]) -> Settings:
     """Exits with 2 and an explanation when something is missing."""
-    made = parser(env)
-    given = made.parse_args(arguments)
-    if not given.api:
+    return _read(parser(env), parser(env).parse_args(arguments))
+
+
+def _read(made: argparse.ArgumentParser, given: argparse.Namespace) -> Settings:
+    if not given.api and not given.docker:
         made.error("no API address: give --api https://<conductor>:7443 or set AEREKOS_AGENT_API")
+    if not given.api_port.isdigit():
+        made.error(f"--api-port must be a number, not {given.api_port!r}")
     pairs = [each.partition("=") for each in given.labels.split(",") if each]
     return Settings(
         name=given.name,
         home=Path(given.home),
         api=tuple(each.strip() for each in given.api.split(",") if each.strip()),
         token=given.token,
+        token_file=Path(given.token_file) if given.token_file else None,
         ca=Path(given.ca) if given.ca else None,
         ca_sha256=given.ca_sha256,
         services_dir=Path(given.services_dir) if given.services_dir else None,
         labels={key: value for key, _, value in pairs},
+        docker=given.docker or None,
+        api_port=int(given.api_port),
+        image_door=given.image_door,
     )
 
 
 async def serve(wanted: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     wanted.home.mkdir(parents=True, exist_ok=True)
-    agent = Agent(wanted, SystemClock())
+    agent = Agent(wanted, SystemClock(), besides=_besides(wanted))
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
         try:
             await agent.run()
         finally:
             group.cancel_scope.cancel()
+
+
+def _besides(wanted: Settings) -> Besides | None:
+    """Imported only where it is used: outside a Swarm the agent stays small."""
+    if wanted.docker is None:
+        return None
+    from agent.in_swarm import SwarmNode
+
+    return SwarmNode(wanted, SystemClock())
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:
@@ -83,9 +117,28 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
             return
 
 
+def _chosen(command: str, wanted: Settings, *, when_empty: bool) -> Callable[[], Any]:
+    if command == "run":
+        return partial(serve, wanted)
+    if command == "mesh":
+        from agent.in_swarm.mesh import mesh
+
+        return partial(mesh, wanted)
+    from agent.in_swarm import joining
+
+    def say(text: str) -> None:
+        sys.stdout.write(f"    {text}\n")
+
+    if command == "join":
+        return partial(joining.join, wanted, say)
+    return partial(joining.leave, wanted, when_empty=when_empty, say=say)
+
+
 def main() -> None:
     """The console script."""
-    wanted = settings(sys.argv[1:], os.environ)
+    made = parser(os.environ)
+    given = made.parse_args(sys.argv[1:])
+    wanted = _read(made, given)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -94,11 +147,28 @@ def main() -> None:
         ]
     )
     try:
-        anyio.run(serve, wanted)
-    except* (AgentError, ValueError, OSError) as faults:
-        for each in faults.exceptions:
-            sys.stderr.write(f"aerekos-agent: {each}\n")
-        sys.exit(1)
+        anyio.run(_chosen(given.command, wanted, when_empty=given.when_empty))
+    except BaseExceptionGroup as faults:
+        _complain(_leaves(faults))
+    except (AgentError, ValueError, OSError) as fault:
+        _complain([fault])
+
+
+def _leaves(faults: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Raises the group again when anything in it is our own mistake."""
+    known, rest = faults.split((AgentError, ValueError, OSError))
+    if rest is not None or known is None:
+        raise faults
+    found: list[BaseException] = []
+    for each in known.exceptions:
+        found += _leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
+    return found
+
+
+def _complain(faults: Sequence[BaseException]) -> None:
+    for each in faults:
+        sys.stderr.write(f"aerekos-agent: {each}\n")
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import anyio
 import structlog
 
+from agent.besides import Besides
 from agent.collect import Beat, Collector
 from agent.door import Door, MakeClient, make_client
 from agent.errors import AgentError, CannotJoin, NotWelcome
@@ -43,7 +44,9 @@ class Agent:
         identity: IdentityKeeper | None = None,
         measures: Measures | None = None,
         rng: random.Random | None = None,
+        besides: Besides | None = None,
     ) -> None:
+        self._besides = besides
         self._settings, self._clock, self._http = settings, clock, http
         self._keeper = identity or IdentityFile(settings.home / "agent" / "identity.json")
         self._measures = measures or Collector(settings.home, settings.services_dir)
@@ -54,6 +57,14 @@ class Agent:
 
     async def run(self) -> None:
         """Beat for ever. Raises CannotJoin when a person must act."""
+        if self._besides is None:
+            await self._beat()
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._besides.run, self._door, self._keeper)
+            await self._beat()
+
+    async def _beat(self) -> None:
         due = self._clock.monotonic()
         try:
             while True:
@@ -76,10 +87,13 @@ class Agent:
         try:
             if self._registered is None or self._registered != beat.addresses:
                 await self._register(identity, beat)
-            answer = await self._door.call(identity, "/agents/heartbeat", beat.wire())
+            body = {**beat.wire(), **(self._besides.part() if self._besides else {})}
+            answer = await self._door.call(identity, "/agents/heartbeat", body)
         except NotWelcome as refused:
             await self._not_welcome(refused)
             raise
+        if self._besides is not None:
+            await self._besides.heard(answer)
         if not answer.get("registered", True):
             self._log.info("registering again", because="the conductor does not know this worker")
             await self._register(identity, beat)
@@ -101,7 +115,7 @@ class Agent:
         self._registered = None
         if not self._outage.refused_again():
             return
-        if not self._settings.token:
+        if not self._settings.join_token:
             raise CannotJoin(
                 f"the conductor no longer knows this worker ({refused}): run `aerekos token create` there, "
                 "then start the agent with --token"

@@ -5,26 +5,44 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+API_PORT = 7443
+IMAGE_DOOR = "127.0.0.1:7444"
+
 
 @dataclass(frozen=True)
 class Settings:
     """`api` is tried in turn. `ca` is a PEM file, `ca_sha256` the hex SHA-256 of the CA's DER form.
 
-    token: `<name>.<secret>.<ca-sha256>`, needed once to join.
+    token: `<name>.<secret>.<ca-sha256>`, or `<name>.<secret>` whose secret proves the CA; needed once to join.
+    token_file: where the token is read when it is needed.
     services_dir: the process runtime's `run/instances`; None means this node's services are not measured.
+    docker: URL of this machine's Docker daemon; None means this machine is in no Swarm.
+    api_port: where the managers of that Swarm have the conductor's door. image_door: `host:port`, empty for none.
     """
 
     name: str
     home: Path
-    api: tuple[str, ...]
+    api: tuple[str, ...] = ()
     token: str | None = None
+    token_file: Path | None = None
     ca: Path | None = None
     ca_sha256: str | None = None
     services_dir: Path | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    docker: str | None = None
+    api_port: int = API_PORT
+    image_door: str = IMAGE_DOOR
+
+    @property
+    def join_token(self) -> str:
+        """The token as it is now; empty when there is none. Raises OSError for a file that cannot be read."""
+        if self.token:
+            return self.token
+        return self.token_file.read_text(encoding="utf-8").strip() if self.token_file else ""
 
     @property
     def pin(self) -> str | None:
         """The CA's fingerprint: given, or the third part of the token. Lower case hex, no colons."""
-        given = self.ca_sha256 or (self.token.split(".")[2] if self.token and self.token.count(".") == 2 else "")
+        token = self.join_token
+        given = self.ca_sha256 or (token.split(".")[2] if token.count(".") == 2 else "")
         return given.lower().replace(":", "") or None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, IPvAnyAddress, ValidationError
 
 from api.auth.authenticating import Authenticator
 from api.auth.principal import Principal
 from api.wire.answering import Answer, Receive, Scope, json_answer, read_body
 from controller.kit.leases import LEASE_SECONDS, Leases, Usage
+from controller.kit.peers import Peer, Peers
 from controller.resources.registry import Registry
 from crds.errors import Forbidden, Invalid, MethodNotAllowed
 from crds.kinds.worker import WORKER
@@ -36,19 +37,44 @@ class ServiceUsage(Model):
     memory: int = 0
 
 
+class SwarmPart(Model):
+    """What an agent on a node of a Swarm adds (`controller.kit.peers.Peer`)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    node_id: str = Field(max_length=64)
+    identity: IPvAnyAddress
+    address: IPvAnyAddress
+    manager: bool = False
+    leaving: bool = False
+    public_key: str = Field(max_length=64)
+    sequence: int = Field(ge=0, lt=2**53)
+
+    def peer(self, worker: str) -> Peer:
+        told = self.model_dump()
+        return Peer(worker, **{**told, "identity": str(self.identity), "address": str(self.address)})
+
+
 class Beat(Model):
     usage: UsageTold = Field(default_factory=UsageTold)
     addresses: list[str] = Field(default_factory=list, max_length=64)
     services: dict[str, ServiceUsage] = Field(default_factory=dict)
+    swarm: SwarmPart | None = None
+    peers_version: str = ""
 
 
 class Heartbeats:
     """Renews leases. `heard` is called when a worker breaks its silence."""
 
     def __init__(
-        self, registry: Registry, leases: Leases, authenticator: Authenticator, heard: Callable[[str], None]
+        self,
+        registry: Registry,
+        leases: Leases,
+        peers: Peers,
+        authenticator: Authenticator,
+        heard: Callable[[str], None],
     ) -> None:
-        self._registry, self._leases = registry, leases
+        self._registry, self._leases, self._peers = registry, leases, peers
         self._authenticator, self._heard = authenticator, heard
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -62,11 +88,18 @@ class Heartbeats:
             raise gone(name)
         self._take(name, beat)
         registered = "lastRegisteredAt" in known.object.get("status", {})
-        return json_answer(200, {"leaseSeconds": LEASE_SECONDS, "registered": registered})
+        answer: dict[str, object] = {"leaseSeconds": LEASE_SECONDS, "registered": registered}
+        if beat.swarm is not None:
+            answer |= self._peers.news_since(beat.peers_version)
+            # Its deletion waits for it: see controller.reconcilers.worker_leaving.
+            answer["leave"] = bool(known.object["metadata"].get("deletionTimestamp"))
+        return json_answer(200, answer)
 
     def _take(self, name: str, beat: Beat) -> None:
         silent = self._leases.get(name) is None or self._leases.expires_in(name) <= 0
         services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
+        if beat.swarm is not None:
+            self._peers.take(beat.swarm.peer(name))
         self._leases.beat(name, Usage(**dict(beat.usage)), addresses=beat.addresses, services=services)
         if silent:
             self._heard(name)

@@ -23,8 +23,11 @@ eval "$made"
 
 if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != active ]; then
   say "making this node a Swarm manager"
-  docker swarm init ${AEREKOS_ADDRESS:+--advertise-addr "$AEREKOS_ADDRESS"} >/dev/null || {
-    echo "  several addresses? say which one other machines reach: AEREKOS_ADDRESS=192.0.2.1 make swarm-up" >&2; exit 1; }
+  # Said explicitly, so that it stays this node's name for the others when its address changes.
+  [ -n "${AEREKOS_ADDRESS:-}" ] || AEREKOS_ADDRESS=$("${PYTHON:-python3}" -c 'import socket as s
+p = s.socket(s.AF_INET, s.SOCK_DGRAM); p.connect(("192.0.2.1", 9)); print(p.getsockname()[0])') || {
+    echo "  which address do other machines reach? AEREKOS_ADDRESS=198.51.100.1 make swarm-up" >&2; exit 1; }
+  docker swarm init --advertise-addr "$AEREKOS_ADDRESS" >/dev/null
 fi
 [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ] || {
   echo "this node is a worker of a Swarm; run this on one of its managers" >&2; exit 1; }
@@ -36,13 +39,13 @@ if ! docker secret inspect aerekos_agent_token >/dev/null 2>&1; then
 fi
 
 say "deploying"
-docker stack deploy --resolve-image never -c stack.yml $stack >/dev/null
+docker stack deploy --resolve-image never -c stack.yml $stack >/dev/null 2>&1 || docker stack deploy --resolve-image never -c stack.yml $stack
 
 say "waiting until the cloud is ready"
 ask() { docker exec "$conductor" aerekos "$@"; }
 ready() {
   conductor=$(docker ps -q --filter "label=com.docker.swarm.service.name=${stack}_conductor" --filter health=healthy | head -n 1)
-  [ -n "$conductor" ] && ask status -o json 2>/dev/null | grep -q '"ready": true'
+  [ -n "$conductor" ] && ask status -o json 2>/dev/null | grep -q '^  "ready": true'
 }
 for waited in $(seq 180); do
   ! ready || break

@@ -23,6 +23,7 @@ from api.rest import log_routes, rest_app
 from api.routes_agents import agent_routes
 from api.routes_auth import auth_routes
 from api.routes_news import news_routes
+from api.routes_overlay import overlay_routes
 from api.serving import make_server
 from api.wire.resource_api import ResourceApi
 from cli.conductor.house import House
@@ -82,6 +83,7 @@ def _door(
                 stack.agent_image if stack else "",
                 stack.published_port if stack else house.settings.port,
             ),
+            overlay_routes(registry, authenticator, clock),
             news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.look),
         ]
     )
@@ -93,7 +95,7 @@ def _door(
         authorizer=authorizer,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         images=images,
-        heartbeats=Heartbeats(registry, house.leases, authenticator, heard),
+        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store),

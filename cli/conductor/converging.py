@@ -25,7 +25,7 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     """What the driver sees wakes the reconcilers and is told as Events."""
     managed = {service.name: service for service in house.services}
     in_swarm = runtime.swarm if house.settings.stack else None
-    leaving = Leaving(in_swarm, house.leases) if in_swarm else None
+    leaving = Leaving(in_swarm, house.leases, house.peers) if in_swarm else None
     reconcilers: list[Reconciler[Any]] = [
         NamespaceReconciler(house.registry.catalog),
         DefinitionReconciler(house.registry.catalog),
@@ -44,6 +44,7 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     def forget(change: str, worker: Manifest, before: Manifest | None) -> None:
         if change == "DELETED":
             house.leases.forget(worker.metadata.name)
+            house.peers.forget(worker.metadata.name)
 
     runtime.driver.on_news(hear)
     loop.seen.of(WORKER).listen(forget)

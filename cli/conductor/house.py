@@ -22,6 +22,7 @@ from cli.settings import Settings
 from controller.kit.clock import SystemClock
 from controller.kit.files import keep_secret
 from controller.kit.leases import Leases
+from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from controller.store.sql import open_store
@@ -44,6 +45,7 @@ class House:
     authorizer: Authorizer
     authority: Authority
     leases: Leases
+    peers: Peers
     worker: str
 
     @property
@@ -79,6 +81,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             authorizer=Authorizer(registry.catalog, services, store),
             authority=authority,
             leases=Leases(clock),
+            peers=Peers(),
             worker=worker,
         )
     finally:

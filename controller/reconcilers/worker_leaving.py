@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Protocol
 
 from controller.kit.leases import Leases
+from controller.kit.peers import Peers
 from controller.loop.outcome import Outcome, again, done
 from controller.loop.reconciler import World
 from controller.runtime.driver import DriverError
 from crds.kinds.worker import Worker
-from crds.meta import Condition, condition, is_true, set_condition
+from crds.meta import Condition, condition, set_condition
 
 LOOK_AGAIN_SECONDS = 1.0
 # An agent that says nothing is not waited for: the Swarm can drop a machine without its help.
 AGENT_SECONDS = 30.0
-LEAVING, DRAINED = "Leaving", "Drained"
+DRAINED = "Drained"
 
 
 class Membership(Protocol):
@@ -34,8 +35,8 @@ class Membership(Protocol):
 class Leaving:
     """The steps after somebody asked for a worker's deletion; each call does the next one that is due."""
 
-    def __init__(self, swarm: Membership, leases: Leases) -> None:
-        self._swarm, self._leases = swarm, leases
+    def __init__(self, swarm: Membership, leases: Leases, peers: Peers) -> None:
+        self._swarm, self._leases, self._peers = swarm, leases, peers
 
     async def step(self, worker: Worker, world: World) -> Outcome:
         """Never raises: a Swarm that does not answer is asked again."""
@@ -50,7 +51,8 @@ class Leaving:
             await self._swarm.dismiss(name)
             self._leases.forget(name)
             return done(f"{name} has left")
-        if not is_true(worker.status.conditions, LEAVING) and self._agent_may_answer(worker, world):
+        peer = self._peers.get(name)
+        if not (peer and peer.leaving) and self._agent_may_answer(worker, world):
             return again(LOOK_AGAIN_SECONDS, "its agent is told to leave", reason="TellingAgent")
         drained = condition(worker.status.conditions, DRAINED)
         if drained is None:

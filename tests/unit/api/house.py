@@ -31,6 +31,7 @@ from api.routes_agents import agent_routes
 from api.routes_auth import auth_routes
 from api.wire.resource_api import ResourceApi
 from controller.kit.leases import Leases
+from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.registry import How, Registry
 from controller.store.records import Store
@@ -141,7 +142,7 @@ async def make_house(folder: Path) -> House:
         authenticator=authenticator,
         authorizer=authorizer,
         exec_=None,
-        heartbeats=Heartbeats(registry, leases, authenticator, heard.append),
+        heartbeats=Heartbeats(registry, leases, Peers(), authenticator, heard.append),
         images=Images("", authenticator, accounts, authorizer, tokens),
         rest=rest,
         readiness=lambda: state,

@@ -1,0 +1,69 @@
+"""The machines of a Swarm as their agents describe them: who is known by which address, and where it is now.
+
+In memory only, like leases: every beat says it again. Agents are told the whole list when its version is not theirs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """`identity`: the address Swarm knows it by. `public_key`: base64 of Ed25519, which signs its announcements."""
+
+    worker: str
+    node_id: str
+    identity: str
+    address: str
+    manager: bool
+    public_key: str
+    sequence: int
+    leaving: bool = False
+
+    def wire(self) -> dict[str, Any]:
+        """What other agents are told."""
+        told = {"worker": self.worker, "identity": self.identity, "address": self.address, "manager": self.manager}
+        return {**told, "publicKey": self.public_key, "sequence": self.sequence}
+
+
+class Peers:
+    """By worker. `version` changes with everything others must know, and with every start of this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Peer] = {}
+        self._began, self._changes = secrets.token_hex(4), 0
+
+    @property
+    def version(self) -> str:
+        return f"{self._began}.{self._changes}"
+
+    def take(self, told: Peer) -> None:
+        """A worker speaks of itself. One that counts backwards has lost its past: it is believed again when it has
+        moved since, or has a new key.
+        """
+        known = self._known.get(told.worker)
+        if known == told:
+            return
+        if known is not None and known.public_key == told.public_key and told.sequence < known.sequence:
+            return
+        self._known[told.worker] = told
+        if known is None or replace(known, leaving=told.leaving) != told:
+            self._changes += 1
+
+    def get(self, worker: str) -> Peer | None:
+        return self._known.get(worker)
+
+    def forget(self, worker: str) -> None:
+        """Its record was deleted."""
+        if self._known.pop(worker, None) is not None:
+            self._changes += 1
+
+    def news_since(self, version: str) -> Mapping[str, Any]:
+        """For the answer to a beat of somebody who knows `version`: nothing, or everything."""
+        if version == self.version:
+            return {}
+        return {"peersVersion": self.version, "peers": [self._known[name].wire() for name in sorted(self._known)]}
