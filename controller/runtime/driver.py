@@ -15,7 +15,7 @@ from typing import Literal, Protocol, runtime_checkable
 from crds.meta import ObjectKey
 from crds.probes import Probes
 
-Phase = Literal["Starting", "Running", "Ready", "BackingOff", "Stopping", "Failed"]
+Phase = Literal["Starting", "Running", "Ready", "BackingOff", "Stopping", "Failed", "Completed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,19 @@ class File:
     secret: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """How a new revision replaces the one before, always one copy at a time.
+
+    `order`: whether the new copy starts before the old one stops. `on_failure`: what happens when it does not get
+    ready. `monitor_seconds`: how long a new copy is watched after its start.
+    """
+
+    order: Literal["start-first", "stop-first"] = "stop-first"
+    on_failure: Literal["rollback", "pause"] = "rollback"
+    monitor_seconds: float = 5.0
+
+
 @dataclass(frozen=True)
 class Workload:
     """What one Service should look like in the outside world.
@@ -61,7 +74,8 @@ class Workload:
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
     containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to;
-    `control`: it also speaks to the conductor.
+    `control`: it also speaks to the conductor. `mode`: so many copies, one on each worker, or so many that run to
+    their end once.
     """
 
     key: ObjectKey
@@ -80,6 +94,8 @@ class Workload:
     files: tuple[File, ...] = ()
     networks: tuple[str, ...] = ()
     control: bool = False
+    mode: Literal["replicated", "daemon", "job"] = "replicated"
+    update: Update = Update()
 
 
 @dataclass(frozen=True, slots=True)

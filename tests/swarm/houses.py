@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from controller.kit.clock import SystemClock
-from controller.runtime.driver import InstanceSeen, News, Workload
+from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
 from controller.runtime.swarm import SwarmDriver
 from controller.runtime.swarm.docker_door import Docker
 from crds.meta import ObjectKey
@@ -41,8 +41,8 @@ def workload(image: str, says: str = "one", replicas: int = 1, **more: object) -
 class House:
     """`until` applies again whenever there is news, as the loop does."""
 
-    def __init__(self, driver: SwarmDriver) -> None:
-        self.driver = driver
+    def __init__(self, driver: SwarmDriver, docker: Docker) -> None:
+        self.driver, self.docker = driver, docker
         self.told: list[News] = []
         self._changed = anyio.Event()
         driver.on_news(self._hear)
@@ -70,6 +70,26 @@ class House:
                     await self._changed.wait()
         raise AssertionError(f"not within {seconds:g} s; seen: {seen}; told: {self.told}")
 
+    async def seen(self, holds: Callable[[list[InstanceSeen]], bool], seconds: float = 30) -> list[InstanceSeen]:
+        """Until it holds, without applying anything."""
+        with anyio.fail_after(seconds):
+            while not holds(seen := list(await self.driver.observe(KEY))):  # noqa: ASYNC110 not all is news
+                await anyio.sleep(0.1)
+        return seen
+
+    async def refused(self, wanted: Workload, reason: str, seconds: float = 60) -> str:
+        """Applies as the loop does until it is refused for that reason; what the refusal says."""
+        with anyio.fail_after(seconds):
+            while True:
+                try:
+                    await self.driver.apply(wanted)
+                except DriverError as refused:
+                    if refused.reason == reason:
+                        return str(refused)
+                self._changed = anyio.Event()
+                with anyio.move_on_after(0.3):
+                    await self._changed.wait()
+
     async def told_of(self, reason: str, seconds: float = 30) -> News:
         with anyio.fail_after(seconds):
             while reason not in self.reasons:
@@ -85,10 +105,11 @@ class House:
 
 @asynccontextmanager
 async def running(url: str, *, leave: bool = False, keys: tuple[ObjectKey, ...] = (KEY,)) -> AsyncIterator[House]:
-    driver = SwarmDriver(Docker(url), SystemClock())
+    docker = Docker(url)
+    driver = SwarmDriver(docker, SystemClock())
     async with anyio.create_task_group() as group:
         await group.start(driver.run)
-        house = House(driver)
+        house = House(driver, docker)
         try:
             yield house
         finally:

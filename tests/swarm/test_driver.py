@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import httpx
@@ -11,7 +12,7 @@ from docker.types import EndpointSpec
 from swarm.houses import KEY, all_ready, running, workload
 from swarm.node import until
 
-from controller.runtime.driver import DriverError, File, Port, Volume, Workload
+from controller.runtime.driver import DriverError, File, Port, Update, Volume, Workload
 
 pytestmark = pytest.mark.anyio
 SERVICE = "aerekos_default_web"
@@ -61,18 +62,81 @@ async def test_a_new_revision_never_takes_two_down(swarm, busybox):
         assert fewest == 2
 
 
-async def test_a_revision_that_does_not_start_leaves_the_others_serving(swarm, busybox):
+async def test_a_revision_that_does_not_start_is_rolled_back_and_nobody_fights_it(swarm, busybox):
+    gently = Update(order="start-first")
+    async with running(swarm.manager.url, leave=True) as house:
+        await house.until(workload(busybox, replicas=2, update=gently), all_ready(2))
+        before = {task["ID"] for task in swarm.client().api.tasks() if task["DesiredState"] == "running"}
+        broken = workload(busybox, "two", replicas=2, update=gently, command=("sh", "-c", "exit 3"))
+        assert "non-zero exit (3)" in (await house.refused(broken, "RolledBack"))
+        assert (await house.told_of("RolledBack")).warning
+        seen = await house.driver.observe(KEY)
+        assert [(each.ready, each.revision) for each in seen] == [(True, "one")] * 2
+        now = {task["ID"] for task in swarm.client().api.tasks() if task["DesiredState"] == "running"}
+        assert now == before
     async with running(swarm.manager.url) as house:
-        await house.until(workload(busybox, replicas=3), all_ready(3))
-        broken = workload(busybox, "two", replicas=3, command=("sh", "-c", "exit 3"))
+        # The next conductor knows which revision failed, scales what serves, and rolls out another one.
+        more = replace(broken, replicas=3)
+        await house.refused(more, "RolledBack")
+        await house.seen(all_ready(3))
+        await house.until(workload(busybox, "three", replicas=3, update=gently), all_ready(3, "three"), seconds=60)
 
-        def paused(seen):
-            service = swarm.client().api.inspect_service(SERVICE)
-            return service.get("UpdateStatus", {}).get("State") == "paused"
 
-        seen = await house.until(broken, paused)
-        assert sum(each.ready and each.revision == "one" for each in seen) == 2
-        await house.until(workload(busybox, replicas=3), all_ready(3))
+async def test_a_new_revision_starts_before_the_old_one_stops(swarm, busybox):
+    gently = Update(order="start-first")
+    async with running(swarm.manager.url) as house:
+        await house.until(workload(busybox, replicas=2, update=gently), all_ready(2))
+        fewest = 2
+
+        def rolled(seen):
+            nonlocal fewest
+            fewest = min(fewest, sum(each.ready for each in seen))
+            return all_ready(2, "two")(seen)
+
+        await house.until(workload(busybox, "two", replicas=2, update=gently), rolled, seconds=60)
+        assert fewest == 2
+
+
+async def test_a_daemon_runs_everywhere_and_a_job_once(swarm, busybox):
+    daemon, job = workload(busybox, mode="daemon"), KEY._replace(name="job")
+    once = Workload(job, "uid-job", "one", 2, image=busybox, command=("sh", "-c", "echo done"), mode="job")
+    async with running(swarm.manager.url, keys=(KEY, job)) as house:
+        seen = await house.until(daemon, all_ready(3))
+        assert {each.name for each in seen} == {"web-node-1", "web-node-2", "web-node-3"}
+        done = await house.until(once, lambda seen: [each.phase for each in seen] == ["Completed"] * 2)
+        assert [each.name for each in done] == ["job-1", "job-2"]
+
+
+async def test_a_machine_that_is_back_gets_work_and_nothing_is_missed_meanwhile(swarm, busybox):
+    async with running(swarm.manager.url) as house:
+        wanted = workload(busybox, replicas=3)
+        lost = swarm.nodes[2]
+        lost.power_loss()
+        try:
+            until(lambda: lost.name not in swarm.ready_nodes(), "the loss is noticed")
+            await house.until(wanted, all_ready(3))
+        finally:
+            lost.start()
+        fewest = 3
+
+        def spread(seen):
+            nonlocal fewest
+            fewest = min(fewest, sum(each.ready for each in seen))
+            return all_ready(3)(seen) and {each.worker for each in seen} == {"node-1", "node-2", "node-3"}
+
+        await house.until(wanted, spread, seconds=60)
+        assert fewest >= 3 and "Rebalanced" in house.reasons
+
+
+async def test_at_rest_nothing_is_asked(swarm, busybox):
+    async with running(swarm.manager.url) as house:
+        await house.until(workload(busybox, replicas=2), all_ready(2))
+        for _ in range(2):  # what was made a moment ago may still be looked at
+            house.docker.calls.clear()
+            await anyio.sleep(4)
+            await house.driver.apply(workload(busybox, replicas=2))
+            await house.driver.observe(KEY)
+        assert house.docker.calls.total() <= 3  # one slow look, at most
 
 
 async def test_what_is_changed_by_hand_is_put_back(swarm, busybox):
@@ -186,7 +250,7 @@ async def test_a_hung_daemon_costs_its_caller_a_deadline_and_nobody_else_anythin
 
 async def _refused(driver, scope):
     with pytest.raises(DriverError, match="did not answer within 5 s"):
-        await driver.observe(KEY)
+        await driver.known()
     scope.cancel()
 
 

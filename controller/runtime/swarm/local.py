@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-
-import anyio
-import anyio.from_thread
-import anyio.to_thread
-import requests
 
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm import naming
@@ -71,21 +65,13 @@ class LocalDocker:
         )
 
     async def follow(self, told: Callable[[ContainerNews], None]) -> None:
-        """Call `told` on the event loop for each thing that happens; returns when the daemon ends the stream."""
-        wanted = {"type": ["container"], "label": [naming.CLOUD]}
-        stream = await self._docker.ask(lambda api: api.events(filters=wanted, decode=True))
+        """Call `told` for each thing that happens to our containers; returns when the daemon ends the stream."""
 
-        def read() -> None:
-            with suppress(requests.RequestException, OSError, ValueError):  # the daemon went, or we closed it
-                for event in stream:
-                    if news := _news(event):
-                        anyio.from_thread.run_sync(told, news)
+        def heard(event: Mapping[str, Any]) -> None:
+            if news := _news(event):
+                told(news)
 
-        try:
-            # A thread of its own: it sits in a read for hours.
-            await anyio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
-        finally:
-            stream.close()
+        await self._docker.follow({"type": ["container"], "label": [naming.CLOUD]}, heard)
 
     async def kill(self, container: str) -> bool:
         """SIGKILL. False when it is gone already."""

@@ -111,4 +111,4 @@ class Managing:
 
 
 def _worker(node: dict[str, Any]) -> str:
-    return str(node["Description"]["Hostname"]).split(".")[0].lower()
+    return str(node.get("Description", {}).get("Hostname", "")).split(".")[0].lower()

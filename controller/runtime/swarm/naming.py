@@ -19,6 +19,8 @@ UID = "aerekos.cloud/uid"
 REVISION = "aerekos.cloud/revision"
 CONTENT = "aerekos.cloud/content"
 PORT = "aerekos.cloud/port"
+# The revision that was tried last: it stays when Swarm restores the one before.
+TRYING = "aerekos.cloud/trying"
 # What `docker stack rm` looks for.
 STACK = "com.docker.stack.namespace"
 LONGEST = 63
@@ -53,8 +55,8 @@ def network_name(cloud: Cloud, namespace: str) -> str:
     return _short(f"{cloud.name}_{namespace or 'default'}")
 
 
-def instance_name(key: ObjectKey, slot: int) -> str:
-    """`web-1`, or `payments.web-1` outside `default`: Swarm counts its copies from 1."""
+def instance_name(key: ObjectKey, slot: int | str) -> str:
+    """`web-1`, or `payments.web-1` outside `default`: Swarm counts its copies from 1, or `web-<node>` of a daemon."""
     base = key.name if key.namespace in ("", "default") else f"{key.namespace}.{key.name}"
     return f"{base}-{slot}"
 

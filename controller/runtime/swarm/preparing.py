@@ -6,7 +6,7 @@ Content is part of a secret's or config's name, because Swarm lets nobody change
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,47 +19,112 @@ from controller.runtime.swarm.wishing import Surroundings
 from crds.meta import ObjectKey
 
 
-async def surroundings(docker: Docker, cloud: Cloud, workload: Workload, seen: Look) -> Surroundings:
-    """All of it, made where it is missing. Raises DriverError."""
-    namespaces = dict.fromkeys([workload.key.namespace, *workload.networks])
-    networks = {await network(docker, cloud, each): (workload.key.name,) for each in namespaces}
-    if workload.control and cloud.control_network:
-        networks[await _made_by_stack(docker, cloud.control_network)] = (workload.key.name,)
-    return Surroundings(
-        networks=networks,
-        secrets=[await _file(docker, cloud, workload, each) for each in workload.files if each.secret],
-        configs=[await _file(docker, cloud, workload, each) for each in workload.files if not each.secret],
-        avoid=avoided(workload, seen),
-    )
+class Preparer:
+    """Remembers what it made or found, so that the same question costs a call only once."""
 
+    def __init__(self, docker: Docker, cloud: Cloud) -> None:
+        self._docker, self._cloud = docker, cloud
+        self._networks: dict[str, str] = {}
+        self._files: dict[str, dict[str, Any]] = {}
 
-async def network(docker: Docker, cloud: Cloud, namespace: str) -> str:
-    """Id of the namespace's overlay network."""
-    name, mark = naming.network_name(cloud, namespace), cloud.marks | {naming.NAMESPACE: namespace}
+    async def surroundings(self, workload: Workload, seen: Look) -> Surroundings:
+        """All of it, made where it is missing. Raises DriverError."""
+        key = workload.key
+        namespaces = dict.fromkeys([key.namespace, *workload.networks])
+        networks = {await self._network(each): (key.name,) for each in namespaces}
+        if workload.control and self._cloud.control_network:
+            networks[await self._control()] = (key.name,)
+        return Surroundings(
+            networks=networks,
+            secrets=[await self._file(workload, each) for each in workload.files if each.secret],
+            configs=[await self._file(workload, each) for each in workload.files if not each.secret],
+            avoid=avoided(workload, seen),
+        )
 
-    def find_or_make(api: Any) -> str:
+    async def remove_unused(self, key: ObjectKey, around: Surroundings | None = None) -> None:
+        """Secrets and configs of that workload that it does not use any more. Those in use stay for the next time."""
+        kept = around.files if around else frozenset()
+        marks = {naming.CLOUD: self._cloud.name, naming.NAMESPACE: key.namespace, naming.NAME: key.name}
+        mark = {"label": [f"{label}={value}" for label, value in marks.items()]}
+        base = naming.swarm_name(self._cloud, key)[:50]
+        if around is not None and not any(name.startswith(base) and name not in kept for name in self._files):
+            return  # nothing was ever made for it that it does not use
+
+        def remove(api: Any) -> None:
+            for listed, away in ((api.secrets, api.remove_secret), (api.configs, api.remove_config)):
+                for found in listed(mark):
+                    if found["Spec"]["Name"] not in kept:
+                        away(found["ID"])
+                        self._files.pop(found["Spec"]["Name"], None)
+
+        with suppress(DriverError):
+            await self._docker.ask(remove)
+
+    async def clean_up(self, key: ObjectKey, *, last: bool) -> None:
+        """After a workload is gone: its files, and the namespace's network when it was the `last` one there."""
+        await self.remove_unused(key)
+        name = naming.network_name(self._cloud, key.namespace)
+        if not last or name in self._cloud.reached:
+            return
+
+        def remove(api: Any) -> None:
+            for found in api.networks(names=[name], filters={"label": f"{naming.CLOUD}={self._cloud.name}"}):
+                if found["Name"] == name:
+                    api.remove_network(found["Id"])
+
+        self._networks.pop(name, None)
+        with suppress(DriverError):  # somebody uses it still
+            await self._docker.ask(remove)
+
+    async def _network(self, namespace: str) -> str:
+        """Id of the namespace's overlay network."""
+        name = naming.network_name(self._cloud, namespace)
+        if name not in self._networks:
+            marks = self._cloud.marks | {naming.NAMESPACE: namespace}
+            self._networks[name] = await self._docker.ask(lambda api: self._found_or_made(api, name, marks))
+        return self._networks[name]
+
+    def _found_or_made(self, api: Any, name: str, marks: dict[str, str]) -> str:
         for found in api.networks(names=[name]):
             if found["Name"] != name:
                 continue  # Docker matches parts of names too
-            if found["Labels"].get(naming.CLOUD) != cloud.name:
+            if (found["Labels"] or {}).get(naming.CLOUD) != self._cloud.name:
                 raise DriverError(f"a network {name} exists that is not ours", reason="NameTaken", retryable=False)
             return str(found["Id"])
-        made = api.create_network(name, driver="overlay", attachable=True, check_duplicate=True, labels=mark)
+        made = api.create_network(name, driver="overlay", attachable=True, check_duplicate=True, labels=marks)
         return str(made["Id"])
 
-    return await docker.ask(find_or_make)
+    async def _control(self) -> str:
+        """Id of the network that stack.yml declares."""
+        name = self._cloud.control_network
+        if name not in self._networks:
+            found = await self._docker.ask(
+                lambda api: [e["Id"] for e in api.networks(names=[name]) if e["Name"] == name]
+            )
+            if not found:
+                raise DriverError(f"the network {name} is missing; deploy stack.yml again", reason="NetworkMissing")
+            self._networks[name] = str(found[0])
+        return self._networks[name]
 
+    async def _file(self, workload: Workload, file: File) -> dict[str, Any]:
+        """A reference to the Swarm secret or config that holds it."""
+        name = _file_name(self._cloud, workload.key, file)
+        if name not in self._files:
+            self._files[name] = await self._docker.ask(
+                lambda api: self._file_found_or_made(api, name, workload, file)
+            )
+        place = {"Name": file.path, "UID": "0", "GID": "0", "Mode": 0o444}
+        return {**self._files[name], "File": place}
 
-async def _made_by_stack(docker: Docker, name: str) -> str:
-    """Id of a network that stack.yml declares."""
-
-    def find(api: Any) -> str:
-        ids = [str(found["Id"]) for found in api.networks(names=[name]) if found["Name"] == name]
-        if not ids:
-            raise DriverError(f"the network {name} is missing; deploy stack.yml again", reason="NetworkMissing")
-        return ids[0]
-
-    return await docker.ask(find)
+    def _file_found_or_made(self, api: Any, name: str, workload: Workload, file: File) -> dict[str, Any]:
+        kind = "Secret" if file.secret else "Config"
+        listed = api.secrets if file.secret else api.configs
+        for found in listed({"name": name}):
+            if found["Spec"]["Name"] == name:
+                return {f"{kind}ID": found["ID"], f"{kind}Name": name}
+        make = api.create_secret if file.secret else api.create_config
+        mark = naming.labels(self._cloud, workload.key, workload.uid)
+        return {f"{kind}ID": str(make(name, file.content, mark)["ID"]), f"{kind}Name": name}
 
 
 def avoided(workload: Workload, seen: Look) -> list[str]:
@@ -80,60 +145,14 @@ def avoided(workload: Workload, seen: Look) -> list[str]:
 
 def worker_name(node: Mapping[str, Any]) -> str:
     """What its agent calls itself: the short host name."""
-    return str(node["Description"]["Hostname"]).split(".")[0].lower()
+    # A machine that is just joining has not told its name yet.
+    return str(node.get("Description", {}).get("Hostname", "")).split(".")[0].lower()
 
 
 def _runs(task: Mapping[str, Any]) -> bool:
     return bool(task["DesiredState"] == task["Status"]["State"] == "running")
 
 
-async def _file(docker: Docker, cloud: Cloud, workload: Workload, file: File) -> dict[str, Any]:
-    """A reference to the Swarm secret or config that holds it."""
-    kind = "Secret" if file.secret else "Config"
-    name = _file_name(cloud, workload.key, file)
-    mark = naming.labels(cloud, workload.key, workload.uid)
-
-    def find_or_make(api: Any) -> str:
-        listed = api.secrets if file.secret else api.configs
-        for found in listed({"name": name}):
-            if found["Spec"]["Name"] == name:
-                return str(found["ID"])
-        make = api.create_secret if file.secret else api.create_config
-        return str(make(name, file.content, mark)["ID"])
-
-    id_ = await docker.ask(find_or_make)
-    place = {"Name": file.path, "UID": "0", "GID": "0", "Mode": 0o444}
-    return {f"{kind}ID": id_, f"{kind}Name": name, "File": place}
-
-
 def _file_name(cloud: Cloud, key: ObjectKey, file: File) -> str:
     digest = hashlib.sha256(file.content).hexdigest()[:12]
     return f"{naming.swarm_name(cloud, key)[:50]}_{digest}"
-
-
-async def remove_unused(docker: Docker, cloud: Cloud, key: ObjectKey, keep: Sequence[str] = ()) -> None:
-    """Secrets and configs of that workload whose names are not in `keep`. Those in use stay for the next time."""
-    marks = {naming.CLOUD: cloud.name, naming.NAMESPACE: key.namespace, naming.NAME: key.name}
-    mark = {"label": [f"{label}={value}" for label, value in marks.items()]}
-
-    def remove(api: Any) -> None:
-        for listed, away in ((api.secrets, api.remove_secret), (api.configs, api.remove_config)):
-            for found in listed(mark):
-                if found["Spec"]["Name"] not in keep:
-                    away(found["ID"])
-
-    with suppress(DriverError):
-        await docker.ask(remove)
-
-
-async def remove_network(docker: Docker, cloud: Cloud, namespace: str) -> None:
-    """When nobody uses it any more. Swarm refuses while somebody does."""
-    name = naming.network_name(cloud, namespace)
-
-    def remove(api: Any) -> None:
-        for found in api.networks(names=[name], filters={"label": f"{naming.CLOUD}={cloud.name}"}):
-            if found["Name"] == name:
-                api.remove_network(found["Id"])
-
-    with suppress(DriverError):
-        await docker.ask(remove)

@@ -24,12 +24,24 @@ BACKING_OFF_AFTER = 3
 def instances(
     key: ObjectKey, tasks: Iterable[Task], nodes: Mapping[str, Task], reached: Sequence[str] = ()
 ) -> list[InstanceSeen]:
-    """One per slot, in order. `nodes` by id; `reached`: names of networks whose addresses lead to a copy."""
-    slots: defaultdict[int, list[Task]] = defaultdict(list)
+    """One per slot (of a daemon: per machine), in order. `nodes` by id; `reached`: names of networks whose addresses
+    lead to a copy.
+    """
+    slots: defaultdict[tuple[int, str], list[Task]] = defaultdict(list)
     for task in tasks:
-        slots[task.get("Slot", 0)].append(task)
+        slots[_slot(task, nodes)].append(task)
     found = (_instance(key, slot, _by_age(slots[slot]), nodes, reached) for slot in sorted(slots))
     return [each for each in found if each is not None]
+
+
+def _slot(task: Task, nodes: Mapping[str, Task]) -> tuple[int, str]:
+    """Copies of a daemon have no number: they go by their machine."""
+    number = int(task.get("Slot", 0))
+    return (number, "") if number else (0, _hostname(nodes.get(task.get("NodeID", ""), {})))
+
+
+def _hostname(node: Task) -> str:
+    return str(node.get("Description", {}).get("Hostname", ""))
 
 
 def _by_age(tasks: Sequence[Task]) -> list[Task]:
@@ -37,25 +49,27 @@ def _by_age(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _instance(
-    key: ObjectKey, slot: int, tasks: Sequence[Task], nodes: Mapping[str, Task], reached: Sequence[str]
+    key: ObjectKey, slot: tuple[int, str], tasks: Sequence[Task], nodes: Mapping[str, Task], reached: Sequence[str]
 ) -> InstanceSeen | None:
-    wanted = [each for each in tasks if each["DesiredState"] in ("running", "ready")]
+    wanted = [each for each in tasks if each["DesiredState"] in ("running", "ready", "complete")]
     leaving = [each for each in tasks if each["Status"]["State"] == "running"]
     if not wanted and not leaving:
         return None  # scaled away: only its history is left
-    task = wanted[-1] if wanted else leaving[-1]
+    # Where the new copy starts before the old one stops, the old one serves until then.
+    serving = [each for each in wanted if each["Status"]["State"] == "running"]
+    task = (serving or wanted or leaving)[-1]
     restarts = sum(each["Status"]["State"] in _ENDED for each in tasks if each is not task)
     phase = _phase(task, restarts, leaving=not wanted)
     node = nodes.get(task.get("NodeID", ""), {})
     return InstanceSeen(
-        name=instance_name(key, slot),
+        name=instance_name(key, slot[0] or slot[1].split(".")[0].lower()),
         phase=phase,
         ready=phase == "Ready",
         revision=_label(task, REVISION),
         address=_address(task, node, reached),
-        worker=node.get("Description", {}).get("Hostname", ""),
+        worker=_hostname(node).split(".")[0].lower(),
         restarts=restarts,
-        started_at=_time(task["Status"].get("Timestamp")) if phase == "Ready" else None,
+        started_at=moment(task["Status"].get("Timestamp")) if phase == "Ready" else None,
         message=_message(task, tasks, phase),
     )
 
@@ -66,6 +80,8 @@ def _phase(task: Task, restarts: int, *, leaving: bool) -> Phase:
         return "Stopping"
     if state == "running":
         return "Ready"
+    if state == "complete" and task["DesiredState"] == "complete":
+        return "Completed"
     if state in _STARTING:
         return "BackingOff" if restarts >= BACKING_OFF_AFTER else "Starting"
     return "Failed"
@@ -73,11 +89,21 @@ def _phase(task: Task, restarts: int, *, leaving: bool) -> Phase:
 
 def _message(task: Task, tasks: Sequence[Task], phase: Phase) -> str:
     """Why it is not ready: its own error, or how the last try ended."""
-    if phase == "Ready":
+    if phase in ("Ready", "Completed"):
         return ""
-    own = str(task["Status"].get("Err", ""))
-    past = [each for each in tasks if each is not task and each["Status"].get("Err")]
-    return own or (f"last try: {past[-1]['Status']['Err']}" if past else "")
+    past = [error_in(each) for each in tasks if each is not task and error_in(each)]
+    return error_in(task) or (f"last try: {past[-1]}" if past else "")
+
+
+def error_in(task: Task) -> str:
+    """What went wrong with it, in Docker's words; empty when nothing did."""
+    return str(task["Status"].get("Err", ""))
+
+
+def error_of(tasks: Iterable[Task], revision: str) -> str:
+    """The newest thing that went wrong with a copy of that revision."""
+    own = [each for each in _by_age(list(tasks)) if _label(each, REVISION) == revision and error_in(each)]
+    return error_in(own[-1]) if own else ""
 
 
 def _label(task: Task, name: str) -> str:
@@ -98,7 +124,7 @@ def _address(task: Task, node: Task, reached: Sequence[str]) -> str:
     return f"{best[0].partition('/')[0]}:{_label(task, PORT)}" if best else ""
 
 
-def _time(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
     """Docker writes nanoseconds, which Python does not read."""
     if not text:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.runtime.driver import Workload
+from controller.runtime.driver import Update, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.checking import SECOND, healthcheck
 from controller.runtime.swarm.naming import CONTENT, REVISION, Cloud, instance_name, labels, swarm_name
@@ -21,7 +21,8 @@ PORT = 8080
 DATA = "/data"
 # Swarm's own 5 s would be most of an outage; none at all would let a crashing copy keep a machine busy.
 RESTART_AFTER_SECONDS = 0.2
-WATCH_UPDATE_SECONDS = 5
+# The way back must not fail for want of room: what was there is restored in its place.
+BACK = Update(order="stop-first", on_failure="pause")
 NODE_CONSTRAINT = "node.id!="
 
 
@@ -33,6 +34,13 @@ class Surroundings:
     secrets: Sequence[dict[str, Any]] = ()
     configs: Sequence[dict[str, Any]] = ()
     avoid: Sequence[str] = ()
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Names of the secrets and configs."""
+        return frozenset(
+            [each["SecretName"] for each in self.secrets] + [each["ConfigName"] for each in self.configs]
+        )
 
 
 def port_of(workload: Workload) -> int:
@@ -48,18 +56,31 @@ def wish(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, An
         "TaskTemplate": {
             "ContainerSpec": _container(cloud, workload, around),
             "Resources": {"Limits": _limits(workload), "Reservations": {}},
-            "RestartPolicy": {"Condition": "any", "Delay": int(RESTART_AFTER_SECONDS * SECOND), "MaxAttempts": 0},
+            "RestartPolicy": _restarting(workload),
             "Placement": {"Constraints": [f"{NODE_CONSTRAINT}{each}" for each in sorted(around.avoid)]},
             "Networks": [{"Target": id_, "Aliases": list(aliases)} for id_, aliases in around.networks.items()],
             "LogDriver": {"Name": "json-file", "Options": {"max-size": "10m", "max-file": "3"}},
         },
-        "Mode": {"Replicated": {"Replicas": workload.replicas}},
-        "UpdateConfig": _one_by_one("pause"),
-        "RollbackConfig": _one_by_one("pause"),
+        "Mode": _mode(workload),
         "EndpointSpec": {"Mode": "dnsrr", "Ports": _ports(workload)},
     }
+    if workload.mode != "job":  # Swarm refuses them for what runs only once
+        spec |= {"UpdateConfig": _one_by_one(workload.update), "RollbackConfig": _one_by_one(BACK)}
     spec["Labels"] |= {REVISION: workload.revision, CONTENT: _hash(spec)}
     return spec
+
+
+def _mode(workload: Workload) -> dict[str, Any]:
+    if workload.mode == "daemon":
+        return {"Global": {}}
+    if workload.mode == "job":
+        return {"ReplicatedJob": {"MaxConcurrent": workload.replicas, "TotalCompletions": workload.replicas}}
+    return {"Replicated": {"Replicas": workload.replicas}}
+
+
+def _restarting(workload: Workload) -> dict[str, Any]:
+    condition = "on-failure" if workload.mode == "job" else "any"
+    return {"Condition": condition, "Delay": int(RESTART_AFTER_SECONDS * SECOND), "MaxAttempts": 0}
 
 
 def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, Any]:
@@ -115,14 +136,14 @@ def _ports(workload: Workload) -> list[dict[str, Any]]:
     ]
 
 
-def _one_by_one(after_failure: str) -> dict[str, Any]:
+def _one_by_one(update: Update) -> dict[str, Any]:
     """The next copy only when the last one is ready; a new revision that does not start replaces no other copy."""
     return {
         "Parallelism": 1,
-        "FailureAction": after_failure,
-        "Monitor": WATCH_UPDATE_SECONDS * SECOND,
+        "FailureAction": update.on_failure,
+        "Monitor": int(update.monitor_seconds * SECOND),
         "MaxFailureRatio": 0,
-        "Order": "stop-first",
+        "Order": update.order,
     }
 
 
