@@ -40,6 +40,7 @@ class ManagedService:
     reconcilers: `module:attribute` of each reconciler that runs inside the service's process.
     speaks: AWS signing names it answers (`kms`), taken from the SigV4 credential scope.
     needs: managed services that must be Ready before it starts.
+    keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
     """
 
@@ -54,6 +55,7 @@ class ManagedService:
     secrets: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
     starts_enabled: bool = False
+    keeps_data: bool = False
     probes: Probes = field(default_factory=default_probes)
 
     @property

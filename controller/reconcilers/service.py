@@ -12,12 +12,16 @@ from typing import Any
 from controller.loop.outcome import Outcome, Permanent, Temporary, again, done, waiting
 from controller.loop.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
+from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret
 from controller.reconcilers.service_needs import dependents, missing, not_ready
 from controller.reconcilers.service_placing import decide, request_of
-from controller.reconcilers.service_workload import Given, workload
+from controller.reconcilers.service_workload import Given, stays, workload
 from controller.runtime.driver import Driver, DriverError, InstanceSeen, Workload
+from controller.scheduler.filtering import SILENT
 from controller.scheduler.placing import Decision, explain
 from crds.kind import Kind, key_of
+from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
@@ -46,6 +50,8 @@ class ServiceReconciler:
         self.also_watch: Sequence[AlsoWatch[Any]] = (
             AlsoWatch(SERVICE, lambda changed, seen: dependents(changed, seen, managed)),
             AlsoWatch(WORKER, not_ready),
+            AlsoWatch(SECRET, users_of_secret),
+            AlsoWatch(CONFIG_MAP, users_of_config_map),
         )
 
     async def reconcile(self, resource: Service, world: World) -> Outcome:
@@ -56,6 +62,9 @@ class ServiceReconciler:
                 return await self._put_to_rest(resource, world)
             return await self._run(resource, manifest, world)
         except DriverError as refused:
+            if refused.reason == "RolledBack":
+                seen = await self._driver.observe(key_of(SERVICE, resource))
+                status.note_instances(resource, seen, resource.status.revision)
             self._note_refused(resource, refused, world)
             raise _as_outcome(refused) from refused
 
@@ -98,18 +107,33 @@ class ServiceReconciler:
         if lacking and not seen:
             return self._wait(service, ", ".join(lacking), "WaitingForNeeds", world)
         status.note_missing(service, lacking, world.clock.now())
-        decision, text = self._place(service, world)
-        workers = decision.chosen or tuple(sorted({each.worker for each in seen if each.worker}))
+        try:
+            files = files_of(service, world.seen)
+        except FileMissing as missing_file:
+            if not seen:
+                return self._wait(service, str(missing_file), "WaitingForFiles", world)
+            raise Temporary(f"waiting for {missing_file}", reason="WaitingForFiles") from missing_file
+        decision, text = self._place(service, manifest, world)
+        # A worker that is only silent stays allowed: the runtime knows by itself whom it has lost, and a wish that
+        # changed with every outage would move what need not move.
+        silent = tuple(each.worker for each in decision.refusals if each.reason == SILENT)
+        workers = decision.chosen + silent or tuple(sorted({each.worker for each in seen if each.worker}))
         if not decision.chosen and not seen:
             return self._wait(service, f"a worker. {text}", "Unplaceable", world)
-        wish = workload(service, manifest, await self._environment(service, manifest), workers)
+        given = await self._environment(service, manifest)
+        wish = workload(service, manifest, given, workers, files)
         # A place is only needed for what is not there yet; without one the running copies stay as they are.
         if decision.chosen or len(seen) >= wish.replicas:
             await self._driver.apply(wish)
-        return self._report(service, wish, await self._driver.observe(wish.key), world)
+        now = await self._driver.observe(wish.key)
+        if stays(service, manifest) and not service.status.data_on:
+            service.status.data_on = next((each.worker for each in now if each.ready), "")
+        return self._report(service, wish, now, world)
 
-    def _place(self, service: Service, world: World) -> tuple[Decision, str]:
+    def _place(self, service: Service, manifest: ManagedService | None, world: World) -> tuple[Decision, str]:
         reach = self._reach(service)
+        if service.status.data_on and stays(service, manifest):
+            reach = frozenset({service.status.data_on})
         decision = decide(service, world.seen, reach)
         text = explain(request_of(service, reach), decision)
         status.note_placed(service, decision, text, world.clock.now())
@@ -131,14 +155,16 @@ class ServiceReconciler:
         service.status.phase = phase
         # While a rollout replaces one copy the others still serve: a service of one ready instance is Ready.
         serving = service.status.ready_replicas >= max(1, wish.replicas - 1)
-        ok = phase == "Ready" or (phase == "Updating" and serving)
+        well = phase in ("Ready", "Completed")
+        ok = well or (phase == "Updating" and serving)
         status.note(service, "Ready", ok, phase, text, now)
         status.note(service, "Progressing", phase in ("Starting", "Updating"), phase, text, now)
-        return done(text) if phase == "Ready" else again(LOOK_AGAIN_SECONDS, text, reason=phase)
+        return done(text) if well else again(LOOK_AGAIN_SECONDS, text, reason=phase)
 
     def _note_refused(self, service: Service, refused: DriverError, world: World) -> None:
         service.status.phase = "Degraded" if service.status.ready_replicas else "Failed"
-        ok = service.status.ready_replicas > 0 and refused.retryable
+        # What was rolled back serves as it did before; that the newest wish is not fulfilled is told all the same.
+        ok = service.status.ready_replicas > 0 and (refused.retryable or refused.reason == "RolledBack")
         status.note(service, "Ready", ok, refused.reason, str(refused), world.clock.now())
 
 

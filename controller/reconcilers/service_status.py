@@ -12,8 +12,28 @@ from crds.kinds.service import Instance, Refusal, Service
 from crds.meta import Condition, set_condition
 
 Phase = Literal[
-    "Disabled", "Scaled to zero", "Waiting", "Starting", "Ready", "Degraded", "Updating", "Stopping", "Failed"
+    "Disabled",
+    "Scaled to zero",
+    "Waiting",
+    "Starting",
+    "Ready",
+    "Degraded",
+    "Updating",
+    "Stopping",
+    "Failed",
+    "Completed",
 ]
+
+
+def wanted_copies(service: Service, seen: Sequence[InstanceSeen]) -> int:
+    """How many there should be. The runtime puts a daemon everywhere it may be: what is there is what should be."""
+    if not service.spec.enabled:
+        return 0
+    return max(len(seen), 1) if service.spec.mode == "daemon" else service.spec.replicas
+
+
+def _is_well(each: InstanceSeen) -> bool:
+    return each.ready or each.phase == "Completed"
 
 
 def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str) -> None:
@@ -21,11 +41,10 @@ def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str
     status = service.status
     status.instances = [_instance(each) for each in seen]
     status.replicas = len(seen)
-    status.ready_replicas = sum(each.ready for each in seen)
+    status.ready_replicas = sum(_is_well(each) for each in seen)
     status.updated_replicas = sum(each.revision == revision for each in seen)
     status.revision = revision
-    wanted = service.spec.replicas if service.spec.enabled else 0
-    status.ready = f"{status.ready_replicas}/{wanted}"
+    status.ready = f"{status.ready_replicas}/{wanted_copies(service, seen)}"
     status.observed_generation = service.metadata.generation
 
 
@@ -46,11 +65,11 @@ def _instance(seen: InstanceSeen) -> Instance:
 
 def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> Phase:
     """One word for a service that is wanted and may run."""
-    ready = sum(each.ready for each in seen)
+    ready = sum(_is_well(each) for each in seen)
     if seen and any(each.revision != revision for each in seen):
         return "Updating"
-    if len(seen) == ready == service.spec.replicas:
-        return "Ready"
+    if len(seen) == ready == wanted_copies(service, seen):
+        return "Completed" if service.spec.mode == "job" and all(not each.ready for each in seen) else "Ready"
     if service.status.phase == "Updating" and not any(each.phase in ("Failed", "BackingOff") for each in seen):
         return "Updating"  # the last new copy is on its way
     if ready:
@@ -62,10 +81,10 @@ def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> P
 
 def sentence(service: Service, seen: Sequence[InstanceSeen], phase: Phase) -> str:
     """Why it is or is not Ready, naming the first instance that stands in the way."""
-    ready, wanted = sum(each.ready for each in seen), service.spec.replicas
-    text = f"{ready} of {wanted} instances ready"
-    stuck = next((each for each in seen if not each.ready), None)
-    if stuck is None or phase == "Ready":
+    ready, wanted = sum(_is_well(each) for each in seen), wanted_copies(service, seen)
+    text = f"{ready} of {wanted} instances {'completed' if phase == 'Completed' else 'ready'}"
+    stuck = next((each for each in seen if not _is_well(each)), None)
+    if stuck is None or phase in ("Ready", "Completed"):
         return text
     because = f": {stuck.message}" if stuck.message else ""
     return f"{text}; {stuck.name} is {stuck.phase}{because}"

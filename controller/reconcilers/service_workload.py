@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.runtime.driver import File, Limits, Workload
+from controller.runtime.driver import File, Limits, Port, Update, Volume, Workload
 from controller.scheduler.candidate import Needs
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
@@ -39,17 +39,23 @@ REVISION_LENGTH = 10
 MANAGED_COMMAND = (sys.executable, "-m", "services.sdk.run")
 
 
-def workload(service: Service, managed: ManagedService | None, given: Given, workers: tuple[str, ...]) -> Workload:
+def workload(
+    service: Service,
+    managed: ManagedService | None,
+    given: Given,
+    workers: tuple[str, ...],
+    files: tuple[File, ...] = (),
+) -> Workload:
     """The whole wish of one Service. The spec's own env may not replace what the seams promise."""
     command = given.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
     own = {each.name: each.value for each in service.spec.env}
     merged = {**own, **given.env, **(_seams(managed) if managed else {})}
     probes = service.spec.probes or (managed.probes if managed else Probes())
-    limits = _limits(service)
+    limits, files = _limits(service), (*given.files, *files)
     return Workload(
         key=key_of(SERVICE, service),
         uid=service.metadata.uid or "",
-        revision=revision(service, given, command, merged, probes, limits),
+        revision=revision(service, given.image, command, merged, probes, limits, files),
         replicas=service.spec.replicas,
         command=command,
         image=given.image or service.spec.image,
@@ -58,28 +64,38 @@ def workload(service: Service, managed: ManagedService | None, given: Given, wor
         limits=limits,
         stop_grace_seconds=service.spec.stop_grace_seconds,
         workers=workers,
-        files=given.files,
+        files=files,
         control=given.control,
+        mode=service.spec.mode,
+        ports=tuple(Port(each.port, each.published or 0, each.protocol) for each in service.spec.ports),
+        volumes=tuple(Volume(each.name, each.path) for each in service.spec.volumes),
+        networks=tuple(service.spec.networks),
+        update=_update(service, managed),
     )
 
 
 def revision(
     service: Service,
-    given: Given,
+    image: str | None,
     command: tuple[str, ...],
     env: Mapping[str, str],
     probes: Probes,
     limits: Limits,
+    files: tuple[File, ...],
 ) -> str:
     """Ten hex digits of the SHA-256 of everything whose change must restart the instances."""
     content: dict[str, Any] = {
         "managed": service.spec.managed,
-        "image": given.image or service.spec.image,
+        "image": image or service.spec.image,
         "command": command,
         "env": dict(env),
         "probes": probes.wire(),
         "limits": [limits.cpu, limits.memory],
-        "files": [[each.path, hashlib.sha256(each.content).hexdigest()] for each in given.files],
+        "files": [[each.path, hashlib.sha256(each.content).hexdigest()] for each in files],
+        "mode": service.spec.mode,
+        "ports": [each.wire() for each in service.spec.ports],
+        "volumes": [each.wire() for each in service.spec.volumes],
+        "networks": service.spec.networks,
         "restartedAt": (service.metadata.annotations or {}).get(RESTARTED_AT),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -94,6 +110,18 @@ def _seams(managed: ManagedService) -> dict[str, str]:
         "AEREKOS_LISTEN": "{address}",
         "AEREKOS_DATA": "{data}",
     }
+
+
+def stays(service: Service, managed: ManagedService | None) -> bool:
+    """Whether its data binds it to the worker it first ran on."""
+    return bool(service.spec.volumes) or (managed is not None and managed.keeps_data)
+
+
+def _update(service: Service, managed: ManagedService | None) -> Update:
+    asked = service.spec.update
+    shared = stays(service, managed) or any(each.published for each in service.spec.ports)
+    order = asked.order or ("stop-first" if shared else "start-first")
+    return Update(order, asked.on_failure, asked.monitor_seconds)
 
 
 def _limits(service: Service) -> Limits:

@@ -23,6 +23,7 @@ class Objection:
     many: str
 
 
+SILENT = "is not Ready"
 Filter = Callable[[Request, Candidate], Objection | None]
 
 
@@ -51,7 +52,7 @@ def reachable(request: Request, worker: Candidate) -> Objection | None:
 
 def alive(request: Request, worker: Candidate) -> Objection | None:
     """A worker without a heartbeat gets nothing new."""
-    return None if worker.ready else Objection("is not Ready", "is not Ready", "are not Ready")
+    return None if worker.ready else Objection(SILENT, SILENT, "are not Ready")
 
 
 def open_for_work(request: Request, worker: Candidate) -> Objection | None:

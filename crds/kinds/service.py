@@ -14,6 +14,8 @@ from crds.names import DnsLabel
 from crds.probes import Probes
 from crds.schema import list_map
 
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]$", max_length=4096)]
+
 
 class EnvVar(Model):
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -43,8 +45,66 @@ class Placement(Model):
     tolerations: list[Toleration] = Field(default_factory=list)
 
 
+class Port(Model):
+    """`port`: where a copy listens. `published`: also reachable there on the machine a copy runs on; so at most one
+    copy runs on each.
+    """
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    published: Annotated[int, Field(ge=1, le=65535)] | None = None
+    protocol: Literal["tcp", "udp"] = "tcp"
+    name: DnsLabel | None = None
+
+
+class Volume(Model):
+    """A folder that outlives a copy. It stays on its machine, and so do the copies once one has run there."""
+
+    name: DnsLabel
+    path: AbsolutePath
+
+
+class KeyOf(Model):
+    """One key of a Secret or ConfigMap (core/v1) of the same namespace."""
+
+    name: str
+    key: str
+
+
+class File(Model):
+    """What is put at `path` in every copy. Exactly one of `content`, `secret`, `configMap` must be given; a change of
+    it is rolled out.
+    """
+
+    path: AbsolutePath
+    content: str | None = None
+    secret: KeyOf | None = None
+    config_map: KeyOf | None = None
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> File:
+        if sum(each is not None for each in (self.content, self.secret, self.config_map)) != 1:
+            raise ValueError("give exactly one of content, secret or configMap")
+        return self
+
+
+class UpdateStrategy(Model):
+    """How a new revision replaces the one before, one copy at a time.
+
+    `order` is start-first, unless the service has a volume or a published port, which two copies cannot share. A new
+    revision that does not get ready is rolled back; with `pause`, it is left for a person to look at.
+    """
+
+    order: Literal["start-first", "stop-first"] | None = None
+    on_failure: Literal["rollback", "pause"] = "rollback"
+    monitor_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
+
+
 class ServiceSpec(Spec):
-    """Exactly one of `managed` (a folder under services/) or `image` (any container) must be given."""
+    """Exactly one of `managed` (a folder under services/) or `image` (any container) must be given.
+
+    `mode`: `replicas` copies, a `daemon` on every worker, or a `job`: `replicas` copies that run to their end once.
+    `networks`: other namespaces whose services it may speak to.
+    """
 
     managed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     image: str | None = None
@@ -57,11 +117,22 @@ class ServiceSpec(Spec):
     placement: Placement = Field(default_factory=Placement)
     probes: Probes | None = None
     stop_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
+    mode: Literal["replicated", "daemon", "job"] = "replicated"
+    ports: list[Port] = Field(default_factory=list)
+    volumes: list[Volume] = Field(default_factory=list, json_schema_extra=list_map("name"))
+    files: list[File] = Field(default_factory=list, json_schema_extra=list_map("path"))
+    networks: list[DnsLabel] = Field(default_factory=list)
+    update: UpdateStrategy = Field(default_factory=UpdateStrategy)
 
     @model_validator(mode="after")
     def _runs_one_thing(self) -> ServiceSpec:
         if (self.managed is None) == (self.image is None):
             raise ValueError("give exactly one of managed (one of our services) or image (a container)")
+        if self.managed is not None and self.mode != "replicated":
+            raise ValueError("mode: a managed service is always replicated")
+        shared = self.volumes or any(each.published for each in self.ports)
+        if shared and self.update.order == "start-first":
+            raise ValueError("update.order: two copies cannot share a volume or a published port; use stop-first")
         return self
 
 
@@ -87,6 +158,8 @@ class Refusal(Model):
 
 
 class ServiceStatus(Status):
+    """`dataOn`: the worker that keeps its volumes; later copies run there."""
+
     phase: str = "Pending"
     replicas: int = 0
     ready_replicas: int = 0
@@ -95,6 +168,7 @@ class ServiceStatus(Status):
     revision: str = ""
     instances: list[Instance] = Field(default_factory=list, json_schema_extra=list_map("name"))
     refusals: list[Refusal] = Field(default_factory=list)
+    data_on: str = ""
 
 
 class Service(Resource[ServiceSpec, ServiceStatus]):

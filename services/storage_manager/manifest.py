@@ -19,4 +19,5 @@ MANIFEST = ManagedService(
         Grant("keys", ("use",)),
     ),
     starts_enabled=True,
+    keeps_data=True,
 )

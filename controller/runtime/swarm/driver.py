@@ -24,7 +24,7 @@ from controller.runtime.swarm.drifting import differences
 from controller.runtime.swarm.logs import read_logs
 from controller.runtime.swarm.looking import Look, Teller, look
 from controller.runtime.swarm.preparing import Preparer
-from controller.runtime.swarm.rebalancing import ready_nodes, wants_a_move
+from controller.runtime.swarm.rebalancing import NODE_SETTLES_SECONDS, ready_nodes, wants_a_move
 from controller.runtime.swarm.seeing import Task, error_of
 from controller.runtime.swarm.settling import Settled, Settler, arguments
 from controller.runtime.swarm.watching import Watch, keep_heartbeat
@@ -105,7 +105,7 @@ class SwarmDriver:
             if key in seen.services:
                 id_ = seen.services[key]["ID"]
                 await self._docker.ask(lambda api: api.remove_service(id_))
-            if key in seen.services or seen.tasks.get(key):
+            if key in seen.services or seen.lives(key):
                 self._watch.hint(key)
                 return False
         self._seen = self._seen.without(key) if self._seen else None
@@ -258,21 +258,23 @@ class SwarmDriver:
         id_, version = there["ID"], there["Version"]["Index"]
         await self._docker.ask(lambda api: api.update_service(id_, version, **arguments(spec)))
         state = task["Status"]["State"]
-        self._tell(
-            News(key, workload.uid, "TaskWedged", f"a copy was {state} for {waited:.0f} s; made anew", warning=True)
-        )
+        text = f"a copy was {state} for {waited:.0f} s; made anew"
+        self._tell(News(key, workload.uid, "TaskWedged", text, warning=True))
 
     def _is_in_motion(self) -> bool:
         """Whether something is on its way that no event will tell of."""
         seen = self._seen
         if seen is None or self._surplus:
             return True
-        settling = any(self._clock.monotonic() - since < 30 for since in self._ready_since.values())
-        return settling or any(not seen.is_at_rest(key, workload) for key, workload in self._wishes.items())
+        now = self._clock.monotonic()
+        # A machine that came back is looked at once more when it has been ready for a while: it may want work.
+        returning = any(now - since <= NODE_SETTLES_SECONDS + 1 for since in self._ready_since.values())
+        return returning or any(not seen.is_at_rest(key, workload) for key, workload in self._wishes.items())
 
     def _note_ready_nodes(self, seen: Look) -> None:
         ready = {id_ for id_, node in seen.nodes.items() if node["Status"]["State"] == "ready"}
-        now = self._clock.monotonic()
+        # Those of the first look have been ready for who knows how long.
+        now = self._clock.monotonic() if self._ready_since else float("-inf")
         self._ready_since = {id_: self._ready_since.get(id_, now) for id_ in ready}
 
     def _tell_rolled_back(self, workload: Workload, failed: str, seen: Look) -> None:

@@ -11,7 +11,7 @@ from controller.runtime.driver import InstanceSeen, News, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.seeing import Task, error_in, instances
+from controller.runtime.swarm.seeing import ENDED, Task, error_in, instances
 from crds.meta import ObjectKey
 
 _MOVING = ("updating", "rollback_started")
@@ -28,7 +28,9 @@ class Look:
 
     def instances(self, key: ObjectKey) -> list[InstanceSeen]:
         """Copies of that workload, in the order of their numbers."""
-        return instances(key, self.tasks.get(key, ()), self.nodes, self.reached)
+        service = self.services.get(key)
+        numbered = service is None or "Global" not in service["Spec"]["Mode"]
+        return instances(key, self.tasks.get(key, ()), self.nodes, self.reached, numbered=numbered)
 
     def updated(self, key: ObjectKey, newer: Look) -> Look:
         """With what a look at one workload has found."""
@@ -51,10 +53,14 @@ class Look:
         leaving = [each for each in tasks if each["Status"]["State"] == "running" and each not in wanted]
         return not leaving and (workload.mode != "replicated" or len(wanted) == workload.replicas)
 
+    def lives(self, key: ObjectKey) -> bool:
+        """Whether any copy of it still runs, or may. What has ended is only history."""
+        return any(each["Status"]["State"] not in ENDED for each in self.tasks.get(key, ()))
+
     @property
     def keys(self) -> list[ObjectKey]:
-        """Of every workload that left anything behind."""
-        return sorted({*self.services, *self.tasks})
+        """Of every workload that has a service or a copy that runs."""
+        return sorted({*self.services, *(key for key in self.tasks if self.lives(key))})
 
 
 async def look(docker: Docker, cloud: Cloud, key: ObjectKey | None = None) -> Look:

@@ -16,28 +16,29 @@ from crds.meta import ObjectKey
 
 Task = Mapping[str, Any]
 _STARTING = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting")
-_ENDED = ("complete", "failed", "rejected", "orphaned")
+ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned", "remove")
+_TRIED = ("complete", "failed", "rejected", "orphaned")
 # That many failed tries of one copy in a row are no accident any more.
 BACKING_OFF_AFTER = 3
 
 
 def instances(
-    key: ObjectKey, tasks: Iterable[Task], nodes: Mapping[str, Task], reached: Sequence[str] = ()
+    key: ObjectKey,
+    tasks: Iterable[Task],
+    nodes: Mapping[str, Task],
+    reached: Sequence[str] = (),
+    *,
+    numbered: bool = True,
 ) -> list[InstanceSeen]:
-    """One per slot (of a daemon: per machine), in order. `nodes` by id; `reached`: names of networks whose addresses
-    lead to a copy.
+    """One per slot, or per machine when they are not `numbered`, in order. `nodes` by id; `reached`: names of networks
+    whose addresses lead to a copy.
     """
     slots: defaultdict[tuple[int, str], list[Task]] = defaultdict(list)
     for task in tasks:
-        slots[_slot(task, nodes)].append(task)
+        slot = (int(task.get("Slot", 0)), "") if numbered else (0, _hostname(nodes.get(task.get("NodeID", ""), {})))
+        slots[slot].append(task)
     found = (_instance(key, slot, _by_age(slots[slot]), nodes, reached) for slot in sorted(slots))
     return [each for each in found if each is not None]
-
-
-def _slot(task: Task, nodes: Mapping[str, Task]) -> tuple[int, str]:
-    """Copies of a daemon have no number: they go by their machine."""
-    number = int(task.get("Slot", 0))
-    return (number, "") if number else (0, _hostname(nodes.get(task.get("NodeID", ""), {})))
 
 
 def _hostname(node: Task) -> str:
@@ -58,11 +59,11 @@ def _instance(
     # Where the new copy starts before the old one stops, the old one serves until then.
     serving = [each for each in wanted if each["Status"]["State"] == "running"]
     task = (serving or wanted or leaving)[-1]
-    restarts = sum(each["Status"]["State"] in _ENDED for each in tasks if each is not task)
+    restarts = sum(each["Status"]["State"] in _TRIED for each in tasks if each is not task)
     phase = _phase(task, restarts, leaving=not wanted)
     node = nodes.get(task.get("NodeID", ""), {})
     return InstanceSeen(
-        name=instance_name(key, slot[0] or slot[1].split(".")[0].lower()),
+        name=instance_name(key, slot[1].split(".")[0].lower() or slot[0]),
         phase=phase,
         ready=phase == "Ready",
         revision=_label(task, REVISION),
