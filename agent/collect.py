@@ -23,6 +23,7 @@ from agent.processes import ServiceMeter
 
 # Interfaces seldom change and listing them costs as much as the rest of a beat.
 ADDRESSES_EVERY_BEATS = 5
+_BRIDGES = ("docker", "br-", "veth")
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,14 @@ def _network() -> dict[str, float]:
 def addresses() -> list[str]:
     """IPv4 and global IPv6 addresses of interfaces that are up, in a stable order, without loopback.
 
-    Nor any address on the loopback interface: a machine that has moved keeps its old one there, for itself.
+    Nor any address on the loopback interface: a machine that has moved keeps its old one there, for itself; nor those
+    of Docker's bridges, which lead nowhere from outside.
     """
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     found = {
         each.address
         for name, listed in psutil.net_if_addrs().items()
-        if name in up and name != "lo"
+        if name in up and name != "lo" and not name.startswith(_BRIDGES)
         for each in listed
         if each.family in (socket.AF_INET, socket.AF_INET6) and _worth_telling(each.address)
     }

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import commands_access, commands_resources, settings
+from cli import commands_access, commands_resources, commands_workers, settings
 from cli.errors import INTERRUPTED, CliError, NotReachable
 from cli.output import as_json, as_yaml, complain, say
 
@@ -160,6 +160,7 @@ def _shell(given: str | None) -> str:
 
 commands_resources.register(app)
 commands_access.register(app)
+commands_workers.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -36,7 +36,14 @@ class ImageDoor:
         """Until cancelled. A port that somebody else has is tried again and again, and told."""
         while True:
             config = uvicorn.Config(
-                self, host=self._host, port=self._port, log_config=None, access_log=False, lifespan="off", ws="none"
+                self,
+                host=self._host,
+                port=self._port,
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                lifespan="off",
+                ws="none",
             )
             try:
                 await _Quiet(config).serve()

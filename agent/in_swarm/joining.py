@@ -18,7 +18,8 @@ import httpx
 
 from agent.door import Door, make_client
 from agent.errors import CannotJoin
-from agent.identity import IdentityFile
+from agent.identity import Identity, IdentityFile
+from agent.join import fingerprint
 from agent.join import join as join_cloud
 from agent.moving.kernel import Kernel, KernelRefused
 from agent.moving.translating import Translation
@@ -42,7 +43,7 @@ async def join(settings: Settings, say: Say) -> None:
     door = Door(settings.api, SystemClock())
     try:
         place = await _place(docker)
-        identity = keeper.load()
+        identity = _known_here(keeper, settings)
         if place.in_swarm and identity is not None:
             say(f"this machine is a worker already: {identity.worker}")
             return
@@ -71,6 +72,15 @@ async def leave(settings: Settings, *, when_empty: bool, say: Say) -> None:
     with suppress(KernelRefused):
         await anyio.to_thread.run_sync(Kernel().apply, Translation(), ())
     say("this machine has left the Swarm")
+
+
+def _known_here(keeper: IdentityFile, settings: Settings) -> Identity | None:
+    """What an earlier join left, unless that was another cloud."""
+    kept = keeper.load()
+    if kept is not None and settings.pin is not None and fingerprint(kept.ca) != settings.pin:
+        keeper.forget()
+        return None
+    return kept
 
 
 async def _place(docker: LocalDocker) -> Place:

@@ -144,7 +144,7 @@ class Moving:
         first = True
         while True:
             self._apply_now = anyio.Event()
-            wanted = translation(self._self.place, [each.place for each in self._neighbours])
+            wanted = translation(self._self.place, [each.place for each in self._neighbours], port=self._port)
             if first or wanted != self._stands:
                 first = not await self._applied(wanted)
             with anyio.move_on_after(RETRY_SECONDS if first else float("inf")):

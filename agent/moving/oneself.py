@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from ipaddress import ip_interface
 from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 
@@ -94,12 +95,13 @@ def interface_addresses() -> set[str]:
 def broadcasts() -> set[str]:
     """Where everybody on a network of ours listens."""
     listed = psutil.net_if_addrs().items()
+    # Computed, not asked for: an address may be given without its broadcast address.
     return {
-        each.broadcast
+        str(ip_interface(f"{each.address}/{each.netmask}").network.broadcast_address)
         for name, found in listed
         if name != _LOOPBACK and not name.startswith(("docker", "veth", "br-"))
         for each in found
-        if each.family == AF_INET and each.broadcast
+        if each.family == AF_INET and each.netmask and each.netmask != "255.255.255.255"
     }
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
-from controller.loop.outcome import Outcome, again, done
+from controller.loop.outcome import Outcome, again, done, waiting
 from controller.loop.reconciler import World
 from controller.runtime.driver import DriverError
 from crds.kinds.worker import Worker
@@ -52,6 +52,8 @@ class Leaving:
             self._leases.forget(name)
             return done(f"{name} has left")
         peer = self._peers.get(name)
+        if peer is not None and peer.manager:
+            return waiting(f"its demotion, for it manages the Swarm: docker node demote {name}", reason="IsManager")
         if not (peer and peer.leaving) and self._agent_may_answer(worker, world):
             return again(LOOK_AGAIN_SECONDS, "its agent is told to leave", reason="TellingAgent")
         drained = condition(worker.status.conditions, DRAINED)

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from swarm.cluster import busybox_tar, cluster
 from swarm.needs import why_not
-from swarm.node import until
+from swarm.node import Node, until
 from swarm.stack import Deployed, deploy
+
+NODES = ("node-1", "node-2", "node-3")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,55 @@ def test_a_container_of_ones_own_runs_on_every_machine_from_the_clouds_images(cl
     cloud.until_ready("web", 3)
     instances = cloud.get("services", "web")["status"]["instances"]
     assert {each["worker"] for each in instances} == {"node-1", "node-2", "node-3"}
+
+
+def asked(cloud: Deployed, one: Node, other: Node) -> bool:
+    """Whether a container on one machine reaches one on the other through the overlay network."""
+    mesh = "label=com.docker.swarm.service.name=aerekos_mesh"
+    there = other.docker("ps", "-q", "--filter", mesh).split()[0]
+    template = '{{(index .NetworkSettings.Networks "aerekos_control").IPAddress}}'
+    address = other.docker("inspect", "-f", template, there).strip()
+    code = f"import socket; print(socket.create_connection(('{address}', 7448), 1).recv(64).decode())"
+    try:
+        return other.name in one.docker(
+            "exec", one.docker("ps", "-q", "--filter", mesh).split()[0], "python3", "-c", code
+        )
+    except RuntimeError:
+        return False
+
+
+def all_pairs(cloud: Deployed) -> bool:
+    return all(asked(cloud, one, other) for one in cloud.made.nodes for other in cloud.made.nodes if one is not other)
+
+
+def tasks(cloud: Deployed) -> set[str]:
+    listed = cloud.manager.docker("node", "ps", "-q", "--filter", "desired-state=running", *NODES)
+    return set(listed.split())
+
+
+@pytest.mark.parametrize(
+    "moves", [{1: 41}, {0: 42}, {0: 51, 2: 53}, {0: 11, 1: 12, 2: 13}], ids=["worker", "manager", "both", "back"]
+)
+def test_machines_move_and_swarm_does_not_notice(cloud: Deployed, moves: dict[int, int]) -> None:
+    assert all_pairs(cloud)
+    before = tasks(cloud)
+    for number, host in moves.items():
+        cloud.made.nodes[number].move(host)
+    took = until(lambda: all_pairs(cloud), "all pairs reach each other again", 15)
+    assert took <= 5
+    assert cloud.made.ready_nodes() == set(NODES)
+    assert tasks(cloud) == before
+    until(lambda: cloud.ready_workers() == set(NODES), "the conductor hears all of them", 15)
+
+
+def test_a_worker_leaves_cleanly(cloud: Deployed) -> None:
+    gone = cloud.made.nodes[2]
+    cloud.do("worker", "remove", "node-3", timeout=90)
+    assert set(cloud.workers()) == {"node-1", "node-2"}
+    assert cloud.made.ready_nodes() == {"node-1", "node-2"}
+    assert gone.docker("info", "-f", "{{.Swarm.LocalNodeState}}").strip() == "inactive"
+    cloud.until_ready("web", 3)
+    assert cloud.join(gone) <= 30
 
 
 def test_everything_goes_with_the_stack_except_volumes(cloud: Deployed) -> None:

@@ -30,8 +30,8 @@ def instances(
     *,
     numbered: bool = True,
 ) -> list[InstanceSeen]:
-    """One per slot, or per machine when they are not `numbered`, in order. `nodes` by id; `reached`: names of networks
-    whose addresses lead to a copy.
+    """One per slot, or per machine when they are not `numbered`, in order. `nodes` by id; `reached`: names of
+    networks whose addresses lead to a copy.
     """
     slots: defaultdict[tuple[int, str], list[Task]] = defaultdict(list)
     for task in tasks:

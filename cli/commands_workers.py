@@ -1,0 +1,30 @@
+"""The commands about machines: worker remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import settings
+from cli.output import say
+
+worker = typer.Typer(help="Machines that run services.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Make these commands part of `app`."""
+    app.add_typer(worker, name="worker")
+
+
+@worker.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(help="The worker's name.")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until it is gone.")] = 120.0,
+) -> None:
+    """Move everything off a worker, let it leave, and forget it. Safe to repeat, and to interrupt: it goes on."""
+    from cli import connecting, leaving
+
+    with connecting.connect(settings.load()) as api:
+        leaving.remove(api, name, timeout=timeout)
+    say(f"worker {name} removed")

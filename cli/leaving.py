@@ -1,0 +1,46 @@
+"""Removing a worker: asked for once, then told step by step until it is gone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from cli.connecting import Api
+from cli.errors import CliError, Refused
+from cli.output import Progress
+
+_LOOK_SECONDS = 0.5
+_WORKERS = "/apis/aerekos.cloud/v1/workers"
+_MERGE = {"content-type": "application/merge-patch+json"}
+
+
+def remove(api: Api, name: str, *, timeout: float) -> None:
+    """Raises Refused when there is none of that name, CliError when it takes too long."""
+    # Nothing new is placed there from now on, also if the deletion were refused.
+    api.ask("PATCH", f"{_WORKERS}/{name}", json={"spec": {"unschedulable": True}}, headers=_MERGE)
+    api.ask("DELETE", f"{_WORKERS}/{name}")
+    deadline, because = time.monotonic() + timeout, ""
+    with Progress(f"removing {name}") as progress:
+        while (seen := _look(api, name)) is not None:
+            because = _because(seen) or because
+            if time.monotonic() > deadline:
+                message = f"{name} is not gone after {timeout:g} s: {because}"
+                raise CliError(message, hint=f"it goes on; see: aerekos describe worker {name}")
+            progress.now(because)
+            time.sleep(_LOOK_SECONDS)
+
+
+def _look(api: Api, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = api.get(f"{_WORKERS}/{name}")
+    except Refused as refused:
+        if refused.status == 404:
+            return None
+        raise
+    return found
+
+
+def _because(worker: dict[str, Any]) -> str:
+    """What its deletion waits for."""
+    conditions = worker.get("status", {}).get("conditions", [])
+    return next((str(each.get("message", "")) for each in conditions if each["type"] == "Reconciled"), "")
