@@ -98,7 +98,7 @@ def _door(
         heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
-        metrics=Metrics(registry.store),
+        metrics=Metrics(registry.store, runtime.docker_calls),
         limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
         audit=Audit(house.home / "logs" / "audit.log", clock),
     )

@@ -43,6 +43,7 @@ class Runtime:
     why: str
     swarm: Managing | None = None
     node: SwarmNode | None = None
+    docker_calls: Mapping[str, int] | None = None
 
 
 async def choose(house: House) -> Runtime:
@@ -81,6 +82,7 @@ def _both(house: House, docker: Docker, swarm: Managing, node: SwarmNode) -> Run
         f"this machine manages a Docker Swarm ({node.address}); managed services run as processes beside it",
         swarm,
         node,
+        docker.calls,
     )
 
 
@@ -104,6 +106,7 @@ def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Sw
         f"this conductor is a part of the stack {stack.name}",
         swarm,
         node,
+        docker.calls,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from pathlib import Path
 import docker
 import docker.errors
 import requests
-from swarm.slots import Slot, cgroup_of, kill_all
+from swarm.slots import Slot, cgroup_of, kill_all, pids_in
 
 START_SECONDS = 30.0
 INNER_SOCKET = "/run/docker/docker.sock"
@@ -159,6 +161,15 @@ class Node:
             self.process.wait()
             self.process = None
 
+    def stop(self) -> None:
+        """Its daemon ends politely, as `systemctl stop docker` ends it; the containers of the Swarm end with it."""
+        if self.process is not None:
+            daemon = next(pid for pid in pids_in(self.namespace) if _is(pid, "dockerd"))
+            os.kill(daemon, signal.SIGTERM)
+            self.process.wait(30)
+            kill_all(self.namespace, cgroup_of(self.slot, self.namespace))
+            self.process = None
+
     def restart(self) -> None:
         """Power loss, then power on."""
         self.power_loss()
@@ -198,6 +209,13 @@ class Node:
     def docker(self, *arguments: str, timeout: float = 120) -> str:
         """Output of the docker CLI on this node."""
         return run("docker", "-H", self.url, *arguments, timeout=timeout)
+
+
+def _is(pid: int, program: str) -> bool:
+    try:
+        return (Path(f"/proc/{pid}/comm")).read_text().strip() == program
+    except OSError:
+        return False
 
 
 def run(*command: str, timeout: float = 60) -> str:

@@ -103,7 +103,7 @@ def cgroup_of(slot: Slot, namespace: str) -> str:
 def kill_all(namespace: str | None, cgroup: str) -> None:
     """SIGKILL for every process of a namespace and of a cgroup tree, until none is left."""
     deadline = time.monotonic() + SWEEP_SECONDS
-    while pids := [*_pids_in(namespace), *_pids_below(cgroup)]:
+    while pids := [*pids_in(namespace), *_pids_below(cgroup)]:
         if time.monotonic() > deadline:
             raise RuntimeError(f"processes {pids} do not end")
         for pid in pids:
@@ -127,7 +127,8 @@ def mounts_below(folder: Path) -> list[str]:
     return [point for point in points if point.startswith(f"{folder}/")]
 
 
-def _pids_in(namespace: str | None) -> list[int]:
+def pids_in(namespace: str | None) -> list[int]:
+    """Of every process in that network namespace."""
     if namespace is None:
         return []
     told = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from swarm.cluster import Cluster
 from swarm.node import INNER_SOCKET, Node, run, until
 
@@ -54,8 +56,23 @@ class Deployed:
         """`aerekos <arguments>` inside the conductor, as its admin."""
         return self.manager.docker("exec", "-i", self.conductor(), "aerekos", *arguments, timeout=timeout)
 
-    def get(self, *arguments: str) -> dict[str, Any]:
-        return dict(json.loads(self.do("get", *arguments, "-o", "json")))
+    def http(self) -> httpx.Client:
+        """The API as the cloud's admin, wherever the manager is now. Close it."""
+        tls = self.folder / "tls"
+        trust = ssl.create_default_context(cafile=str(tls / "ca.crt"))
+        trust.check_hostname = False  # the machine's address may be another one now
+        trust.load_cert_chain(tls / "admin.crt", tls / "admin.key")
+        return httpx.Client(base_url=self.url, verify=trust, timeout=5, trust_env=False)
+
+    def get(self, plural: str, name: str = "") -> dict[str, Any]:
+        """One resource of ours, or the list. Raises OSError when nobody answers."""
+        room = "namespaces/default/" if plural == "services" else ""
+        try:
+            with self.http() as api:
+                answer = api.get(f"/apis/aerekos.cloud/v1/{room}{plural}{f'/{name}' if name else ''}")
+                return dict(answer.raise_for_status().json())
+        except httpx.HTTPError as lost:
+            raise OSError(str(lost)) from lost
 
     def apply(self, **documents: Any) -> None:
         """Service documents by name: `apply(web={...spec})`."""
@@ -67,6 +84,14 @@ class Deployed:
         command = ["docker", "-H", self.manager.url, "exec", "-i", self.conductor(), "aerekos", "apply", "-f", "-"]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr + done.stdout
+
+    def is_ready(self) -> bool:
+        """Whether the API answers, and the conductor has looked at everything."""
+        try:
+            with self.http() as api:
+                return api.get("/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def ready(self, service: str) -> str:
         """`2/3`, as the table shows it."""

@@ -89,8 +89,10 @@ def test_a_container_of_ones_own_runs_on_every_machine_from_the_clouds_images(cl
     cloud.manager.docker("import", str(busybox_tar(cloud.made.slot.folder)), name)
     cloud.push(name)
     script = "mkdir -p /www; hostname > /www/index.html; exec httpd -f -p 80 -h /www"
+    asking = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 127.0.0.1 80 | grep -q 200"
+    probe = {"exec": {"command": ["sh", "-c", asking]}, "periodSeconds": 0.5, "timeoutSeconds": 1}
     cloud.apply(web={"image": name, "replicas": 3, "command": ["sh", "-c", script], "ports": [{"port": 80}],
-                     "probes": {"readiness": {"tcpSocket": {"port": 80}, "periodSeconds": 0.5}}})  # fmt: skip
+                     "probes": {"liveness": {**probe, "failureThreshold": 2}}})  # fmt: skip
     cloud.until_ready("web", 3)
     instances = cloud.get("services", "web")["status"]["instances"]
     assert {each["worker"] for each in instances} == {"node-1", "node-2", "node-3"}

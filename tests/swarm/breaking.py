@@ -1,0 +1,218 @@
+"""What can break in a Swarm, and how long it takes until everything serves again. For tests and measurements."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from swarm.cluster import Cluster
+from swarm.node import Node, until
+
+COPIES = 3
+Repair = Callable[[], None]
+
+
+@dataclass
+class Subject:
+    """A service of three copies on a cluster. `service` is its name in Swarm, `probe` a service with a container on
+    every machine, all in `network`, answering on `port`.
+    """
+
+    name: str
+    made: Cluster
+    service: str
+    probe: str
+    network: str
+    port: int
+    conductor: Callable[[], str] | None = None
+    well: Callable[[], bool] = field(default=lambda: True)
+
+    def running(self) -> dict[str, str]:
+        """Task → host name, of what is wanted and runs (with a health check: and is healthy)."""
+        api = self.made.client()
+        try:
+            names = {node.id: node.attrs["Description"]["Hostname"] for node in api.nodes.list()}
+            filters = {"service": self.service, "desired-state": "running"}
+            tasks = api.api.tasks(filters)
+            return {
+                task["ID"]: names.get(task["NodeID"], "?") for task in tasks if task["Status"]["State"] == "running"
+            }
+        finally:
+            api.close()
+
+    def all_well(self) -> bool:
+        return len(self.running()) == COPIES and len(self.made.ready_nodes()) == len(self.made.nodes) and self.well()
+
+    def worker(self) -> Node:
+        """A machine that is no manager and has a copy."""
+        there = set(self.running().values())
+        return next(each for each in self.made.nodes[1:] if each.name in there)
+
+    def container(self, node: Node) -> int:
+        """Pid of a copy's first process on that machine."""
+        api = node.client()
+        try:
+            mark = {"label": f"com.docker.swarm.service.name={self.service}"}
+            return int(api.containers.list(filters=mark)[0].attrs["State"]["Pid"])
+        finally:
+            api.close()
+
+    def pairs_reach(self) -> bool:
+        return all(self.reaches(a, b) for a in self.made.nodes for b in self.made.nodes if a is not b)
+
+    def reaches(self, one: Node, other: Node) -> bool:
+        """Whether the probe on one machine reaches the one on the other through the overlay network."""
+        mark = f"label=com.docker.swarm.service.name={self.probe}"
+        there, here = (each.docker("ps", "-q", "--filter", mark).split()[0] for each in (other, one))
+        template = f'{{{{(index .NetworkSettings.Networks "{self.network}").IPAddress}}}}'
+        address = other.docker("inspect", "-f", template, there).strip()
+        pid = one.docker("inspect", "-f", "{{.State.Pid}}", here).strip()
+        try:
+            one.inside(
+                "nsenter", "-t", pid, "-n", "timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{self.port}"
+            )
+        except RuntimeError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`run` hurts, waits until all serve again, repairs what it broke; the seconds until they did.
+
+    `leaves_damage`: a plain Swarm is broken for good afterwards. `slow_without_us`: it takes minutes there.
+    """
+
+    name: str
+    run: Callable[[Subject, float], float]
+    target: float | None = None
+    leaves_damage: bool = False
+    slow_without_us: bool = False
+
+
+def _hurting(hurt: Callable[[Subject, Node], Repair]) -> Callable[[Subject, float], float]:
+    """Hurts a worker that has copies; until those copies have successors elsewhere or there."""
+
+    def run(subject: Subject, patience: float) -> float:
+        until(subject.all_well, "all is well before", 120)
+        worker = subject.worker()
+        lost = {task for task, name in subject.running().items() if name == worker.name}
+        began = time.monotonic()
+        repair = hurt(subject, worker)
+        try:
+            until(lambda: _all_but(subject, lost), "all serve again", patience)
+            return time.monotonic() - began
+        finally:
+            repair()
+
+    return run
+
+
+def _all_but(subject: Subject, lost: set[str]) -> bool:
+    """As many as wanted run, and none of those that were lost."""
+    now = subject.running().keys()
+    return len(now) == COPIES and not lost & now
+
+
+def _kill(subject: Subject, worker: Node) -> Repair:
+    os.kill(subject.container(worker), signal.SIGKILL)
+    return lambda: None
+
+
+def _hang(subject: Subject, worker: Node) -> Repair:
+    """Every process of the copy, its init too."""
+    api = worker.client()
+    mark = {"label": f"com.docker.swarm.service.name={subject.service}"}
+    pids = [int(line[1]) for line in api.containers.list(filters=mark)[0].top()["Processes"]]
+    api.close()
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGSTOP)
+        except ProcessLookupError:
+            continue
+    return lambda: None
+
+
+def _lose_power(subject: Subject, worker: Node) -> Repair:
+    worker.power_loss()
+    return worker.start
+
+
+def _cut(subject: Subject, worker: Node) -> Repair:
+    worker.cut()
+    return worker.heal
+
+
+def _by_hand(change: Sequence[str]) -> Callable[[Subject, float], float]:
+    def run(subject: Subject, patience: float) -> float:
+        until(subject.all_well, "all is well before", 120)
+        before = subject.running().keys()
+        began = time.monotonic()
+        subject.made.manager.docker("service", *[word.format(name=subject.service) for word in change])
+        until(lambda: len(now := subject.running()) == COPIES and not before <= now.keys(), "put back", patience)
+        return time.monotonic() - began
+
+    return run
+
+
+def _moving(*numbers: int) -> Callable[[Subject, float], float]:
+    def run(subject: Subject, patience: float) -> float:
+        until(lambda: subject.all_well() and subject.pairs_reach(), "all is well before", 120)
+        before = subject.running().keys()
+        began = time.monotonic()
+        for number in numbers:
+            node = subject.made.nodes[number]
+            node.move(int(node.address.rsplit(".", 1)[1]) % 100 + 100 + number)
+        until(subject.pairs_reach, "all pairs reach each other", patience)
+        took = time.monotonic() - began
+        assert len(subject.made.ready_nodes()) == len(subject.made.nodes), "a node was Down"
+        assert before == subject.running().keys(), "a task was restarted"
+        return took
+
+    return run
+
+
+def _restart_manager(subject: Subject, patience: float) -> float:
+    """Its Docker daemon ends as `systemctl restart docker` ends it; the other machines' copies must run on."""
+    until(subject.all_well, "all is well before", 120)
+    manager = subject.made.manager
+    elsewhere = {task for task, name in subject.running().items() if name != manager.name}
+    began = time.monotonic()
+    manager.stop()
+    manager.begin()
+    until(lambda: len(subject.running()) == COPIES and subject.well(), "all serve again", patience)
+    took = time.monotonic() - began
+    assert elsewhere <= subject.running().keys(), "a task elsewhere was disturbed"
+    return took
+
+
+def _kill_conductor(subject: Subject, patience: float) -> float:
+    until(subject.all_well, "all is well before", 120)
+    if subject.conductor is None:
+        return 0.0
+    before = subject.running().keys()
+    began = time.monotonic()
+    subject.made.manager.docker("kill", "--signal", "KILL", subject.conductor())
+    until(lambda: not subject.well(), "the conductor is gone", 5)
+    until(subject.well, "the conductor answers again", patience)
+    took = time.monotonic() - began
+    assert before == subject.running().keys(), "a task was disturbed"
+    return took
+
+
+FAULTS = (
+    Fault("container killed", _hurting(_kill), 1),
+    Fault("hung process (SIGSTOP)", _hurting(_hang), 5, slow_without_us=True),
+    Fault("power loss", _hurting(_lose_power), 5),
+    Fault("cut off", _hurting(_cut), 5),
+    Fault("scaled by hand", _by_hand(["scale", "-d", "{name}=1"]), 2, leaves_damage=True),
+    Fault("removed by hand", _by_hand(["rm", "{name}"]), 2, leaves_damage=True),
+    Fault("a worker's address changes", _moving(1), 5, leaves_damage=True),
+    Fault("the only manager's address changes", _moving(0), 5, leaves_damage=True),
+    Fault("both at once", _moving(0, 2), 5, leaves_damage=True),
+    Fault("the manager's Docker restarts", _restart_manager, 10),
+    Fault("conductor killed: until its API answers", _kill_conductor),
+)
