@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint bench images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD \
 	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data" \
-	    $(BIN)/python -m pytest -n 2 $(ARGS)
+	    $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/ruff check .
@@ -58,10 +58,13 @@ bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
 	else for each in bench/*.py; do [ -f "$$each" ] || continue; \
 	     AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python "$$each" || exit 1; done; fi
 
+bench-swarm: $(VENV)/.installed-dev dashboard ## Measure recovery on three real machines beside a plain Swarm (root, about 20 minutes)
+	@$(BIN)/python bench/swarm_recovery.py $(ARGS)
+
 images: $(VENV)/.installed dashboard ## Build the image of every role (needs Docker; BASE names an image with Python 3.11)
 	@PYTHON=$(BIN)/python images/build.sh
 
-swarm-up: $(VENV)/.installed ## Build, make this node a Swarm manager, deploy stack.yml, wait until it is ready
+swarm-up: $(VENV)/.installed dashboard ## Build, make this node a Swarm manager, deploy stack.yml, wait until it is ready
 	@PYTHON=$(BIN)/python images/swarm-up.sh
 
 clean: ## Remove the virtualenv and caches; never the cloud's data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -18,10 +19,12 @@ from agent.besides import Besides
 from agent.collect import default_name
 from agent.errors import AgentError
 from agent.report import Agent
-from agent.settings import API_PORT, IMAGE_DOOR, Settings
+from agent.settings import ANNOUNCE_PORT, API_PORT, IMAGE_DOOR, MESH_PEERS, MESH_PORT, Settings
 from controller.kit.clock import SystemClock
 
 ENVIRONMENT = "AEREKOS_AGENT_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+PORTS = {"api-port": API_PORT, "announce-port": ANNOUNCE_PORT, "mesh-port": MESH_PORT}
 COMMANDS = {
     "run": "join if need be, then keep the heartbeat (what is done without a command)",
     "join": "make this machine's Docker a node of the cloud's Swarm, once",
@@ -48,7 +51,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
 
     option("api", "https://<conductor>:7443; several separated by commas are tried in turn", "")
     option("token", "join token, as `aerekos token create` shows it; needed once")
-    option("token-file", "a file with the join token")
+    option("token-file", "a file with the join token, read whenever it is needed")
     option("ca", "PEM file of the conductor's CA")
     option("ca-sha256", "SHA-256 of the conductor's CA certificate (the token has it too)")
     option("home", "where the identity is kept", str(Path.home() / ".aerekos"))
@@ -58,6 +61,10 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     option("docker", "URL of this machine's Docker, when it is a node of a Swarm: unix:///var/run/docker.sock")
     option("api-port", "port of the conductor's door on the Swarm's managers", str(API_PORT))
     option("image-door", "host:port where this machine's Docker finds the cloud's images; empty: nowhere", IMAGE_DOOR)
+    option("announce-port", "UDP port of announcements that a machine has moved; the same everywhere", str(ANNOUNCE_PORT))
+    option("mesh-port", "mesh: where it answers", str(MESH_PORT))
+    option("mesh-peers", "mesh: the name under which it finds the others", MESH_PEERS)
+    option("log-level", f"one of {', '.join(LOG_LEVELS)}", "info")
     made.add_argument("--when-empty", action="store_true", help="leave: not before the last task here has ended")
     return made
 
@@ -70,8 +77,11 @@ def settings(arguments: Sequence[str], env: Mapping[str, str]) -> Settings:
 def _read(made: argparse.ArgumentParser, given: argparse.Namespace) -> Settings:
     if not given.api and not given.docker:
         made.error("no API address: give --api https://<conductor>:7443 or set AEREKOS_AGENT_API")
-    if not given.api_port.isdigit():
-        made.error(f"--api-port must be a number, not {given.api_port!r}")
+    ports = {name: _port(made, f"--{name}", vars(given)[name.replace("-", "_")]) for name in PORTS}
+    if given.image_door:
+        _port(made, "--image-door HOST:PORT", given.image_door.rpartition(":")[2])
+    if given.log_level not in LOG_LEVELS:
+        made.error(f"--log-level must be one of {', '.join(LOG_LEVELS)}, not {given.log_level!r}")
     pairs = [each.partition("=") for each in given.labels.split(",") if each]
     return Settings(
         name=given.name,
@@ -84,9 +94,18 @@ def _read(made: argparse.ArgumentParser, given: argparse.Namespace) -> Settings:
         services_dir=Path(given.services_dir) if given.services_dir else None,
         labels={key: value for key, _, value in pairs},
         docker=given.docker or None,
-        api_port=int(given.api_port),
+        api_port=ports["api-port"],
         image_door=given.image_door,
+        announce_port=ports["announce-port"],
+        mesh_port=ports["mesh-port"],
+        mesh_peers=given.mesh_peers,
     )
+
+
+def _port(made: argparse.ArgumentParser, option: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        made.error(f"{option} must be a port from 1 to 65535, not {text!r}")
+    return int(text)
 
 
 async def serve(wanted: Settings) -> None:
@@ -144,7 +163,8 @@ def main() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
-        ]
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, given.log_level.upper())),
     )
     try:
         anyio.run(_chosen(given.command, wanted, when_empty=given.when_empty))

@@ -7,6 +7,9 @@ from pathlib import Path
 
 API_PORT = 7443
 IMAGE_DOOR = "127.0.0.1:7444"
+ANNOUNCE_PORT = 7446
+MESH_PORT = 7448
+MESH_PEERS = "tasks.mesh"
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Settings:
     services_dir: the process runtime's `run/instances`; None means this node's services are not measured.
     docker: URL of this machine's Docker daemon; None means this machine is in no Swarm.
     api_port: where the managers of that Swarm have the conductor's door. image_door: `host:port`, empty for none.
+    announce_port: UDP, where machines tell each other that they have moved; the same one everywhere.
+    mesh_port, mesh_peers: where `aerekos-agent mesh` answers, and the name under which it finds the others.
     """
 
     name: str
@@ -32,6 +37,9 @@ class Settings:
     docker: str | None = None
     api_port: int = API_PORT
     image_door: str = IMAGE_DOOR
+    announce_port: int = ANNOUNCE_PORT
+    mesh_port: int = MESH_PORT
+    mesh_peers: str = MESH_PEERS
 
     @property
     def join_token(self) -> str:

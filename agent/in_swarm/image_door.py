@@ -1,13 +1,16 @@
 """This machine's door to the cloud's images: Docker asks 127.0.0.1 for them, which it trusts without any settings.
 
-Requests go on to the conductor as they are. Who asks for a token without a password gets this worker's, which may
-pull; who has a password (`docker login`) gets their own. Nothing is kept here: Docker checks every digest itself.
+Requests go on to the conductor as they are, and pieces of either side are passed on as they come. Who asks for a token
+without a password gets this worker's, which may pull; who has a password (`docker login`) gets their own. Nothing is
+kept here: Docker checks every digest itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -15,27 +18,51 @@ import httpx
 import structlog
 import uvicorn
 
+from agent.door import trusting
 from agent.errors import AgentError
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 (a path)
-PATIENCE = httpx.Timeout(10.0, read=120.0, write=120.0)
+PATIENCE = httpx.Timeout(connect=3.0, read=120.0, write=120.0, pool=10.0)
+LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=4, keepalive_expiry=30.0)
 RETRY_SECONDS = 5.0
-_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "date", "server"}
-Way = Callable[[], Awaitable[tuple[str, str, Any]]]
+_HOP_BY_HOP = frozenset(b"connection keep-alive transfer-encoding te trailer upgrade expect date server".split())
 _log = structlog.get_logger("images")
 
 
-class ImageDoor:
-    """`way` tells the API's address, this worker's token and the TLS context, as they are now."""
+@dataclass(frozen=True, slots=True)
+class Road:
+    """The API's addresses, best first; this worker's token; the CA (PEM) that vouches for the API."""
 
-    def __init__(self, address: str, way: Way) -> None:
+    urls: Sequence[str]
+    token: str
+    ca: str
+
+
+class ImageDoor:
+    """`road` tells how to reach the conductor now; it raises AgentError while there is no way."""
+
+    def __init__(self, address: str, road: Callable[[], Awaitable[Road]]) -> None:
         self._host, _, port = address.rpartition(":")
-        self._port, self._way = int(port), way
+        self._port, self._road = int(port), road
+        self._client: httpx.AsyncClient | None = None
+        self._ca: str | None = None
 
     async def run(self) -> None:
         """Until cancelled. A port that somebody else has is tried again and again, and told."""
-        while True:
-            config = uvicorn.Config(
+        try:
+            while True:
+                try:
+                    await self._server().serve()
+                except (OSError, SystemExit):
+                    _log.error("the door for images cannot be opened", port=self._port, try_="free it, or --image-door")
+                await anyio.sleep(RETRY_SECONDS)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close()
+
+    def _server(self) -> uvicorn.Server:
+        return _Quiet(
+            uvicorn.Config(
                 self,
                 host=self._host,
                 port=self._port,
@@ -45,40 +72,53 @@ class ImageDoor:
                 lifespan="off",
                 ws="none",
             )
-            try:
-                await _Quiet(config).serve()
-            except (OSError, SystemExit):
-                _log.error("the door for images cannot be opened", port=self._port, try_="free it, or --image-door")
-            await anyio.sleep(RETRY_SECONDS)
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        if not scope["path"].startswith("/v2"):
-            await _answer(send, 404, "this door is for container images: /v2/...")
+        if scope["path"] != "/v2" and not scope["path"].startswith("/v2/"):
+            await _answer(send, 404, "UNSUPPORTED", "this door is for container images: /v2/...")
             return
+        begun = _Begun(send)
         try:
-            url, token, trust = await self._way()
-            async with httpx.AsyncClient(verify=trust, timeout=PATIENCE, trust_env=False) as client:
-                await self._carry(client, url, token, scope, receive, send)
+            await self._carry(scope, receive, begun)
         except (AgentError, httpx.HTTPError) as lost:
-            await _answer(send, 503, f"the conductor does not answer: {lost or type(lost).__name__}")
+            if begun.any:
+                raise  # half an answer is out: only a broken connection tells Docker that the rest is missing
+            await _answer(send, 503, "UNAVAILABLE", f"the conductor does not answer: {lost or type(lost).__name__}")
 
-    async def _carry(
-        self, client: httpx.AsyncClient, url: str, token: str, scope: Any, receive: Any, send: Any
-    ) -> None:
-        headers = [(n.decode(), v.decode("latin-1")) for n, v in scope["headers"] if n.decode() not in _HOP_BY_HOP]
-        headers.append(("x-forwarded-proto", "http"))
-        if scope["path"] == TOKEN_PATH and not any(name == "authorization" for name, _ in headers):
-            headers.append(("authorization", f"Bearer {token}"))
-        target = scope["raw_path"].decode() + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
-        body = _body(receive) if _has_body(scope) else None
-        async with client.stream(scope["method"], url + target, headers=headers, content=body) as answer:
-            kept = [(n.lower(), v) for n, v in answer.headers.raw if n.decode().lower() not in _HOP_BY_HOP]
-            await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
-            async for piece in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+    async def _carry(self, scope: Any, receive: Any, send: Any) -> None:
+        road = await self._road()
+        client = await self._client_for(road.ca)
+        body = _sent(receive) if _has_body(scope) else None
+        for url in road.urls:
+            asked = _request(scope, url, road.token, body)
+            try:
+                answer = await client.send(asked, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if url == road.urls[-1]:
+                    raise
+                continue  # nothing was sent yet: another manager may be there
+            try:
+                await _pass_on(answer, None if body else receive, send)
+            finally:
+                await answer.aclose()
+            return
+        raise AgentError("this machine knows no address of it")
+
+    async def _client_for(self, ca: str) -> httpx.AsyncClient:
+        if self._client is None or ca != self._ca:
+            await self._close()
+            verify = trusting(ca) if ca else True
+            self._client = httpx.AsyncClient(verify=verify, timeout=PATIENCE, limits=LIMITS, trust_env=False)
+            self._ca = ca
+        return self._client
+
+    async def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
 
 class _Quiet(uvicorn.Server):
@@ -87,17 +127,22 @@ class _Quiet(uvicorn.Server):
     def install_signal_handlers(self) -> None: ...
 
     def capture_signals(self) -> Any:
-        from contextlib import nullcontext
-
         return nullcontext()
 
 
-def _has_body(scope: Any) -> bool:
-    told = dict(scope["headers"])
-    return b"transfer-encoding" in told or told.get(b"content-length", b"0") != b"0"
+class _Begun:
+    """Sends, and remembers whether anything was sent."""
+
+    def __init__(self, send: Any) -> None:
+        self._send, self.any = send, False
+
+    async def __call__(self, message: Any) -> None:
+        self.any = True
+        await self._send(message)
 
 
-async def _body(receive: Any) -> AsyncIterator[bytes]:
+async def _sent(receive: Any) -> AsyncIterator[bytes]:
+    """What the client sends, piece by piece."""
     more = True
     while more:
         message = await receive()
@@ -107,8 +152,54 @@ async def _body(receive: Any) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-async def _answer(send: Any, code: int, message: str) -> None:
-    body = json.dumps({"errors": [{"code": "UNAVAILABLE", "message": message}]}).encode()
+async def _pass_on(answer: httpx.Response, receive: Any, send: Any) -> None:
+    """With `receive`, until the client leaves: the rest of a large layer is then not fetched for nobody."""
+    async with anyio.create_task_group() as tasks:
+        if receive is not None:
+            tasks.start_soon(_until_the_client_leaves, receive, tasks.cancel_scope)
+        kept = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in _HOP_BY_HOP]
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+        async for piece in answer.aiter_raw():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        tasks.cancel_scope.cancel()
+
+
+async def _until_the_client_leaves(receive: Any, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    scope.cancel()
+
+
+def _request(scope: Any, url: str, token: str, body: AsyncIterator[bytes] | None) -> httpx.Request:
+    """Made here and not by the client, which would add headers of its own."""
+    told = {"timeout": PATIENCE.as_dict()}
+    return httpx.Request(scope["method"], url + _target(scope), headers=_headers(scope, token), content=body,
+                         extensions=told)  # fmt: skip
+
+
+def _headers(scope: Any, token: str) -> list[tuple[bytes, bytes]]:
+    """As they came, so that the conductor tells clients to come back here; with a token for who asks for one."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
+    headers.append((b"x-forwarded-proto", b"http"))
+    if scope["path"] == TOKEN_PATH and not any(name == b"authorization" for name, _ in headers):
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    return headers
+
+
+def _target(scope: Any) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return scope["raw_path"].decode("latin-1").partition("?")[0] + (f"?{query}" if query else "")
+
+
+def _has_body(scope: Any) -> bool:
+    told = dict(scope["headers"])
+    return b"transfer-encoding" in told or told.get(b"content-length", b"0") != b"0"
+
+
+async def _answer(send: Any, status: int, code: str, message: str) -> None:
+    """In the shape registry clients read."""
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": code, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
     await send({"type": "http.response.body", "body": body})

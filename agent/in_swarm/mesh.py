@@ -7,9 +7,9 @@ is answered with the worker's name. The result becomes the worker's condition Ov
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import anyio
@@ -20,91 +20,134 @@ from agent.door import Door
 from agent.errors import AgentError
 from agent.identity import IdentityFile
 from agent.settings import Settings
-from controller.kit.clock import SystemClock
+from controller.kit.clock import Clock, SystemClock
 
-PORT = 7448
-PEERS = "tasks.mesh"
-ASK_SECONDS, ANSWER_SECONDS, TELL_SECONDS = 5.0, 2.0, 60.0
+ASK_SECONDS, TELL_SECONDS = 5.0, 60.0
+FIND_SECONDS, ANSWER_SECONDS = 5.0, 2.0
+# A container that is being replaced is no broken network: only what fails twice in a row counts.
+ASK_AGAIN_SECONDS = 1.0
 LONGEST_NAME = 64
+Find = Callable[[], Awaitable[set[str]]]
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
 _log = structlog.get_logger("mesh")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One peer's answer. `worker` is empty when none came."""
+    """One peer's answer, as it is told."""
 
-    worker: str
+    ok: bool
     milliseconds: float
     error: str = ""
 
 
+class Mesh:
+    """Asks whoever `find` finds at `port`, and tells what came of it: each minute, and at once when it changes."""
+
+    def __init__(self, port: int, find: Find, tell: Tell, clock: Clock) -> None:
+        self._port, self._find, self._tell, self._clock = port, find, tell, clock
+        # Who was at an address: one that does not answer cannot say who it is.
+        self._names: dict[str, str] = {}
+        self._told: Mapping[str, bool] | None = None
+        self._told_at = 0.0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            seen = await self.ask_all()
+            now = {worker: each.ok for worker, each in seen.items()}
+            if now != self._told or self._clock.monotonic() - self._told_at >= TELL_SECONDS:
+                await self._told_of(seen, now)
+            await anyio.sleep(ASK_SECONDS)
+
+    async def ask_all(self) -> dict[str, Asked]:
+        """By worker; by address when nobody has ever answered there."""
+        found: dict[str, Asked] = {}
+
+        async def ask(address: str) -> None:
+            name, asked = await self._ask(address)
+            if not asked.ok:
+                await anyio.sleep(ASK_AGAIN_SECONDS)
+                name, asked = await self._ask(address)
+            if asked.ok:
+                self._names[address] = name
+            who = self._names.get(address, address)
+            # An address that is left over from before a restart does not outweigh the one that answers.
+            if who not in found or asked.ok:
+                found[who] = asked
+
+        addresses = await self._find()
+        self._names = {address: name for address, name in self._names.items() if address in addresses}
+        async with anyio.create_task_group() as tasks:
+            for address in addresses:
+                tasks.start_soon(ask, address)
+        return found
+
+    async def _told_of(self, seen: Mapping[str, Asked], now: Mapping[str, bool]) -> None:
+        try:
+            await self._tell({"peers": {worker: asdict(each) for worker, each in seen.items()}})
+        except (AgentError, ValueError, OSError) as lost:
+            _log.debug("not told", because=str(lost))
+            return
+        if now != self._told:
+            _log.info("reached through the overlay network", **now)
+        self._told, self._told_at = now, self._clock.monotonic()
+
+    async def _ask(self, address: str) -> tuple[str, Asked]:
+        began = self._clock.monotonic()
+
+        def took() -> float:
+            return round((self._clock.monotonic() - began) * 1000, 1)
+
+        try:
+            with anyio.fail_after(ANSWER_SECONDS):
+                async with await anyio.connect_tcp(address, self._port) as stream:
+                    name = (await stream.receive(LONGEST_NAME)).decode(errors="replace")
+        except TimeoutError:
+            return "", Asked(False, took(), f"no answer within {ANSWER_SECONDS:g} s")
+        except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as lost:
+            return "", Asked(False, took(), str(lost) or type(lost).__name__)
+        return name, Asked(True, took())
+
+
 async def mesh(settings: Settings) -> None:
-    """Until cancelled."""
-    listener = await anyio.create_tcp_listener(local_port=PORT)
+    """Until cancelled. Raises OSError when the port is taken."""
+    clock = SystemClock()
+    keeper, door = IdentityFile(settings.home / "agent" / "identity.json"), Door(settings.api, clock)
+
+    def name() -> str:
+        with suppress(OSError, ValueError):
+            if identity := keeper.load():
+                return identity.worker
+        return settings.name
+
+    async def tell(body: dict[str, Any]) -> None:
+        identity = keeper.load()
+        if identity is None:
+            raise AgentError("the agent beside has not joined yet")
+        await door.call(identity, "/agents/overlay", body)
+
+    listener = await anyio.create_tcp_listener(local_port=settings.mesh_port)
     async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, _answering(settings.name))
-        await _ask_and_tell(settings)
+        tasks.start_soon(listener.serve, answering(name))
+        await Mesh(settings.mesh_port, lambda: addresses_of(settings.mesh_peers), tell, clock).run()
 
 
-def _answering(name: str) -> Any:
+def answering(name: Callable[[], str]) -> Callable[[anyio.abc.SocketStream], Awaitable[None]]:
+    """Says who this is to everybody who connects."""
+
     async def answer(stream: anyio.abc.SocketStream) -> None:
-        async with stream:
-            await stream.send(name.encode())
+        # Whoever hangs up before the answer has only looked whether the port is open.
+        with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with stream:
+                await stream.send(name().encode())
 
     return answer
 
 
-async def _ask_and_tell(settings: Settings) -> None:
-    keeper, door = IdentityFile(settings.home / "agent" / "identity.json"), Door(settings.api, SystemClock())
-    names: dict[str, str] = {}
-    told: Mapping[str, bool] | None = None
-    told_at = 0.0
-    while True:
-        seen = await _ask_all(names)
-        now = {worker: not each.error for worker, each in seen.items()}
-        if now != told or time.monotonic() - told_at > TELL_SECONDS:
-            body = {worker: {"ok": not each.error, "milliseconds": each.milliseconds, "error": each.error}
-                    for worker, each in seen.items()}  # fmt: skip
-            try:
-                if identity := keeper.load():
-                    await door.call(identity, "/agents/overlay", {"peers": body})
-                    told, told_at = now, time.monotonic()
-            except (AgentError, ValueError) as lost:
-                _log.debug("not told", because=str(lost))
-        await anyio.sleep(ASK_SECONDS)
-
-
-async def _ask_all(names: dict[str, str]) -> dict[str, Asked]:
-    """By worker. `names` remembers who was at an address: one that does not answer cannot say who it is."""
-    addresses = await _addresses()
-    found: dict[str, Asked] = {}
-
-    async def ask(address: str) -> None:
-        asked = await _ask(address)
-        if asked.worker:
-            names[address] = asked.worker
-        found[asked.worker or names.get(address, address)] = asked
-
-    async with anyio.create_task_group() as tasks:
-        for address in addresses:
-            tasks.start_soon(ask, address)
-    return found
-
-
-async def _addresses() -> set[str]:
-    try:
-        listed = await anyio.getaddrinfo(PEERS, PORT, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    except OSError:
-        return set()
-    return {str(each[4][0]) for each in listed}
-
-
-async def _ask(address: str) -> Asked:
-    began = time.monotonic()
-    try:
-        with anyio.fail_after(ANSWER_SECONDS):
-            async with await anyio.connect_tcp(address, PORT) as stream:
-                name = (await stream.receive(LONGEST_NAME)).decode(errors="replace")
-    except (OSError, TimeoutError, anyio.EndOfStream) as lost:
-        return Asked("", round((time.monotonic() - began) * 1000, 1), str(lost) or type(lost).__name__)
-    return Asked(name, round((time.monotonic() - began) * 1000, 1))
+async def addresses_of(name: str) -> set[str]:
+    """Every IPv4 address of a name; none when it cannot be found out within some seconds."""
+    with anyio.move_on_after(FIND_SECONDS), suppress(OSError):
+        listed = await anyio.getaddrinfo(name, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        return {str(each[4][0]) for each in listed}
+    return set()

@@ -68,7 +68,8 @@ def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> P
     ready = sum(_is_well(each) for each in seen)
     if seen and any(each.revision != revision for each in seen):
         return "Updating"
-    if len(seen) == ready == wanted_copies(service, seen):
+    # A copy too many is on its way to another machine.
+    if len(seen) == ready >= wanted_copies(service, seen):
         return "Completed" if service.spec.mode == "job" and all(not each.ready for each in seen) else "Ready"
     if service.status.phase == "Updating" and not any(each.phase in ("Failed", "BackingOff") for each in seen):
         return "Updating"  # the last new copy is on its way

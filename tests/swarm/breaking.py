@@ -17,25 +17,39 @@ Repair = Callable[[], None]
 
 @dataclass
 class Subject:
-    """A service of three copies on a cluster. `service` is its name in Swarm, `probe` a service with a container on
-    every machine, all in `network`, answering on `port`.
+    """A service of three copies on a cluster. `service` is its name in Swarm, `asked` that of one with a health check,
+    `probe` one with a container on every machine, all in `network`, answering on `port`. `heals_itself`: nobody has
+    to spread the copies again after a machine came back.
     """
 
     name: str
     made: Cluster
     service: str
+    asked: str
     probe: str
     network: str
     port: int
     conductor: Callable[[], str] | None = None
     well: Callable[[], bool] = field(default=lambda: True)
+    heals_itself: bool = False
 
-    def running(self) -> dict[str, str]:
+    def prepare(self) -> None:
+        """Until a copy of everything runs on each machine: every fault begins from the same state."""
+        until(self.all_well, "all is well before", 120)
+        for each in () if self.heals_itself else (self.service, self.asked):
+            if len(set(self.running(each).values())) < COPIES:
+                self.made.manager.docker("service", "update", "-q", "--force", each)
+        until(lambda: self.all_well() and self._is_spread(), "a copy is on every machine", 120)
+
+    def _is_spread(self) -> bool:
+        return all(len(set(self.running(each).values())) == COPIES for each in (self.service, self.asked))
+
+    def running(self, service: str = "") -> dict[str, str]:
         """Task → host name, of what is wanted and runs (with a health check: and is healthy)."""
         api = self.made.client()
         try:
             names = {node.id: node.attrs["Description"]["Hostname"] for node in api.nodes.list()}
-            filters = {"service": self.service, "desired-state": "running"}
+            filters = {"service": service or self.service, "desired-state": "running"}
             tasks = api.api.tasks(filters)
             return {
                 task["ID"]: names.get(task["NodeID"], "?") for task in tasks if task["Status"]["State"] == "running"
@@ -44,12 +58,8 @@ class Subject:
             api.close()
 
     def all_well(self) -> bool:
-        return len(self.running()) == COPIES and len(self.made.ready_nodes()) == len(self.made.nodes) and self.well()
-
-    def worker(self) -> Node:
-        """A machine that is no manager and has a copy."""
-        there = set(self.running().values())
-        return next(each for each in self.made.nodes[1:] if each.name in there)
+        serving = all(len(self.running(each)) == COPIES for each in (self.service, self.asked))
+        return serving and len(self.made.ready_nodes()) == len(self.made.nodes) and self.well()
 
     def container(self, node: Node) -> int:
         """Pid of a copy's first process on that machine."""
@@ -93,17 +103,17 @@ class Fault:
     slow_without_us: bool = False
 
 
-def _hurting(hurt: Callable[[Subject, Node], Repair]) -> Callable[[Subject, float], float]:
-    """Hurts a worker that has copies; until those copies have successors elsewhere or there."""
+def _hurting(hurt: Callable[[Subject, Node], Repair], *, asked: bool = False) -> Callable[[Subject, float], float]:
+    """Hurts a worker; until its copies have successors elsewhere or there. `asked`: those with a health check."""
 
     def run(subject: Subject, patience: float) -> float:
-        until(subject.all_well, "all is well before", 120)
-        worker = subject.worker()
-        lost = {task for task, name in subject.running().items() if name == worker.name}
+        subject.prepare()
+        worker, watched = subject.made.nodes[1], subject.asked if asked else subject.service
+        lost = {task for task, name in subject.running(watched).items() if name == worker.name}
         began = time.monotonic()
         repair = hurt(subject, worker)
         try:
-            until(lambda: _all_but(subject, lost), "all serve again", patience)
+            until(lambda: _all_but(subject, watched, lost), "all serve again", patience)
             return time.monotonic() - began
         finally:
             repair()
@@ -111,9 +121,9 @@ def _hurting(hurt: Callable[[Subject, Node], Repair]) -> Callable[[Subject, floa
     return run
 
 
-def _all_but(subject: Subject, lost: set[str]) -> bool:
+def _all_but(subject: Subject, service: str, lost: set[str]) -> bool:
     """As many as wanted run, and none of those that were lost."""
-    now = subject.running().keys()
+    now = subject.running(service).keys()
     return len(now) == COPIES and not lost & now
 
 
@@ -125,7 +135,7 @@ def _kill(subject: Subject, worker: Node) -> Repair:
 def _hang(subject: Subject, worker: Node) -> Repair:
     """Every process of the copy, its init too."""
     api = worker.client()
-    mark = {"label": f"com.docker.swarm.service.name={subject.service}"}
+    mark = {"label": f"com.docker.swarm.service.name={subject.asked}"}
     pids = [int(line[1]) for line in api.containers.list(filters=mark)[0].top()["Processes"]]
     api.close()
     for pid in pids:
@@ -148,7 +158,7 @@ def _cut(subject: Subject, worker: Node) -> Repair:
 
 def _by_hand(change: Sequence[str]) -> Callable[[Subject, float], float]:
     def run(subject: Subject, patience: float) -> float:
-        until(subject.all_well, "all is well before", 120)
+        subject.prepare()
         before = subject.running().keys()
         began = time.monotonic()
         subject.made.manager.docker("service", *[word.format(name=subject.service) for word in change])
@@ -160,7 +170,8 @@ def _by_hand(change: Sequence[str]) -> Callable[[Subject, float], float]:
 
 def _moving(*numbers: int) -> Callable[[Subject, float], float]:
     def run(subject: Subject, patience: float) -> float:
-        until(lambda: subject.all_well() and subject.pairs_reach(), "all is well before", 120)
+        subject.prepare()
+        until(subject.pairs_reach, "all pairs reach each other before", 60)
         before = subject.running().keys()
         began = time.monotonic()
         for number in numbers:
@@ -177,7 +188,7 @@ def _moving(*numbers: int) -> Callable[[Subject, float], float]:
 
 def _restart_manager(subject: Subject, patience: float) -> float:
     """Its Docker daemon ends as `systemctl restart docker` ends it; the other machines' copies must run on."""
-    until(subject.all_well, "all is well before", 120)
+    subject.prepare()
     manager = subject.made.manager
     elsewhere = {task for task, name in subject.running().items() if name != manager.name}
     began = time.monotonic()
@@ -190,7 +201,7 @@ def _restart_manager(subject: Subject, patience: float) -> float:
 
 
 def _kill_conductor(subject: Subject, patience: float) -> float:
-    until(subject.all_well, "all is well before", 120)
+    subject.prepare()
     if subject.conductor is None:
         return 0.0
     before = subject.running().keys()
@@ -205,7 +216,7 @@ def _kill_conductor(subject: Subject, patience: float) -> float:
 
 FAULTS = (
     Fault("container killed", _hurting(_kill), 1),
-    Fault("hung process (SIGSTOP)", _hurting(_hang), 5, slow_without_us=True),
+    Fault("hung process (SIGSTOP)", _hurting(_hang, asked=True), 5, slow_without_us=True),
     Fault("power loss", _hurting(_lose_power), 5),
     Fault("cut off", _hurting(_cut), 5),
     Fault("scaled by hand", _by_hand(["scale", "-d", "{name}=1"]), 2, leaves_damage=True),

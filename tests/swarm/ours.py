@@ -19,8 +19,14 @@ SCRIPT = "mkdir -p /www; hostname > /www/index.html; exec httpd -f -p 80 -h /www
 # Asked by hand: the wget of Debian's static busybox crashes outside Debian.
 ASKING = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 127.0.0.1 80 | grep -q 200"
 IMAGE = "127.0.0.1:7444/busybox:1"
-PROBE = {"exec": {"command": ["sh", "-c", ASKING]}, "periodSeconds": 0.5, "timeoutSeconds": 1, "failureThreshold": 2}
-WEB = {"image": IMAGE, "command": ["sh", "-c", SCRIPT], "ports": [{"port": 80}], "probes": {"liveness": PROBE}}
+PROBE = {
+    "exec": {"command": ["sh", "-c", ASKING]},
+    "periodSeconds": 0.5,
+    "timeoutSeconds": 0.5,
+    "failureThreshold": 2,
+}
+WEB: dict[str, Any] = {"image": IMAGE, "command": ["sh", "-c", SCRIPT], "ports": [{"port": 80}]}
+ASKED = {**WEB, "probes": {"liveness": PROBE}}
 
 
 def plain_subject(made: Cluster, image: str) -> Subject:
@@ -31,9 +37,11 @@ def plain_subject(made: Cluster, image: str) -> Subject:
     web["endpoint_spec"] = EndpointSpec(mode="dnsrr")
     api.services.create(image, name="mesh", mode=ServiceMode("global"), **web)
     asked = Healthcheck(test=["CMD-SHELL", ASKING])
-    api.services.create(image, name="web", mode=ServiceMode("replicated", COPIES), healthcheck=asked, **web)
+    copies = ServiceMode("replicated", COPIES)
+    api.services.create(image, name="web", mode=copies, **web)
+    api.services.create(image, name="asked", mode=copies, healthcheck=asked, **web)
     api.close()
-    return Subject("plain", made, "web", "mesh", "mesh", 80)
+    return Subject("plain", made, "web", "asked", "mesh", "mesh", 80)
 
 
 @contextmanager
@@ -49,10 +57,12 @@ def joined_cloud(folder: Path) -> Iterator[Deployed]:
 
 
 def our_subject(cloud: Deployed) -> Subject:
-    """The service `web`, ready."""
-    cloud.apply(web={**WEB, "replicas": COPIES})
-    cloud.until_ready("web", COPIES)
-    subject = Subject("ours", cloud.made, "aerekos_default_web", "aerekos_mesh", "aerekos_control", 7448)
+    """The services `web` and `asked`, ready."""
+    cloud.apply(web={**WEB, "replicas": COPIES}, asked={**ASKED, "replicas": COPIES})
+    for each in ("web", "asked"):
+        cloud.until_ready(each, COPIES)
+    names = ("aerekos_default_web", "aerekos_default_asked", "aerekos_mesh", "aerekos_control")
+    subject = Subject("ours", cloud.made, *names, 7448, heals_itself=True)
     subject.conductor, subject.well = cloud.conductor, cloud.is_ready
     return subject
 
@@ -62,7 +72,7 @@ def many_services(cloud: Deployed, count: int) -> dict[str, Any]:
     before, began = docker_calls(cloud), time.monotonic()
     for start in range(0, count, 50):
         names = [f"many-{number}" for number in range(start, min(start + 50, count))]
-        cloud.apply(**{name: {**WEB, "probes": {}, "replicas": 1} for name in names})
+        cloud.apply(**{name: {**WEB, "replicas": 1} for name in names})
 
     def ready() -> int:
         listed = cloud.get("services")["items"]

@@ -16,6 +16,8 @@ from swarm.needs import why_not
 from swarm.node import Node, until
 from swarm.stack import Deployed, deploy
 
+# They build on each other: one machine after another, in this order.
+pytestmark = pytest.mark.xdist_group("stack")
 NODES = ("node-1", "node-2", "node-3")
 
 

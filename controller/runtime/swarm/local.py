@@ -1,4 +1,7 @@
-"""This machine's Docker daemon, as its agent needs it: its place, its containers, joining and leaving a Swarm."""
+"""This machine's Docker daemon, as its agent needs it: its place, its containers, joining and leaving a Swarm.
+
+What our containers use of the machine: controller.runtime.swarm.measuring.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,17 @@ from controller.runtime.swarm.docker_door import Docker, NotThere
 from crds.meta import ObjectKey
 
 JOIN_SECONDS = 30.0
+UNHEALTHY = "health_status: unhealthy"
 # `health_status: unhealthy` and its like come as an action with a colon.
 _TOLD = ("start", "die", "health_status", "oom", "destroy")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """This daemon's place in a Swarm. `address`: the one it joined with; `managers`: `address:2377` of each."""
+    """This daemon's place in a Swarm. `address`: the one it joined with; `managers`: `address:2377` of each.
+
+    `state` is Docker's word: inactive, pending, active, error, locked.
+    """
 
     node_id: str
     address: str
@@ -73,6 +80,13 @@ class LocalDocker:
 
         await self._docker.follow({"type": ["container"], "label": [naming.CLOUD]}, heard)
 
+    async def unhealthy(self) -> list[ContainerNews]:
+        """Those of our containers whose health check fails now: what `follow` told before anybody listened."""
+        asked = {"label": [naming.CLOUD], "health": ["unhealthy"]}
+        found = await self._docker.ask(lambda api: api.containers(filters=asked))
+        keyed = [(naming.key_in(each["Labels"]), str(each["Id"])) for each in found]
+        return [ContainerNews(key, container, UNHEALTHY) for key, container in keyed if key is not None]
+
     async def kill(self, container: str) -> bool:
         """SIGKILL. False when it is gone already."""
         try:
@@ -102,23 +116,38 @@ class LocalDocker:
         label = {"label": ["com.docker.swarm.task.id"]}
         return len(await self._docker.ask(lambda api: api.containers(filters=label)))
 
-    async def run_beside(self, name: str, task_of: str, command: Sequence[str]) -> None:
-        """A plain container that outlives what the Swarm runs here: image, environment and mounts as those of the
-        running task of the Swarm service `task_of`. One of that name that is there already is left alone.
+    async def run_beside(self, name: str, task_of: str, command: Sequence[str]) -> bool:
+        """A plain container that outlives what the Swarm runs here: image, environment, mounts and capabilities as
+        those of the running task of the Swarm service `task_of`. One of that name that runs already is left alone.
+        False when no such task runs here.
         """
 
-        def run(api: Any) -> None:
-            if api.containers(filters={"name": f"^/{name}$"}):
-                return
-            label = {"label": [f"com.docker.swarm.service.name={task_of}"]}
-            like = api.inspect_container(api.containers(filters=label)[0]["Id"])
-            binds = [f"{each.get('Name') or each['Source']}:{each['Destination']}" for each in like["Mounts"]]
-            host = api.create_host_config(binds=binds, network_mode="host", auto_remove=True)
-            image, env = like["Config"]["Image"], like["Config"]["Env"]
-            made = api.create_container(image, list(command), name=name, environment=env, host_config=host)
-            api.start(made["Id"])
+        def run(api: Any) -> bool:
+            running = api.containers(filters={"label": [f"com.docker.swarm.service.name={task_of}"]})
+            if not running:
+                return False
+            if not _is_running(api, name):
+                api.start(_created(api, name, api.inspect_container(running[0]["Id"]), command))
+            return True
 
-        await self._docker.ask(run)
+        return await self._docker.ask(run)
+
+
+def _is_running(api: Any, name: str) -> bool:
+    """What is left of an earlier one, which never started, is removed."""
+    for each in api.containers(all=True, filters={"name": f"^/{name}$"}):
+        if each["State"] in ("running", "restarting"):
+            return True
+        api.remove_container(each["Id"], force=True)
+    return False
+
+
+def _created(api: Any, name: str, like: Mapping[str, Any], command: Sequence[str]) -> str:
+    binds = [f"{each.get('Name') or each['Source']}:{each['Destination']}" for each in like["Mounts"]]
+    may = like["HostConfig"].get("CapAdd") or []
+    host = api.create_host_config(binds=binds, network_mode="host", auto_remove=True, cap_add=may)
+    image, env = like["Config"]["Image"], like["Config"]["Env"]
+    return str(api.create_container(image, list(command), name=name, environment=env, host_config=host)["Id"])
 
 
 def _news(event: Mapping[str, Any]) -> ContainerNews | None:
