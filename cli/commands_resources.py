@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Make these commands part of `app`."""
     for command in (get, describe, apply, delete, scale, logs, events):
         app.command()(command)
+    app.command("import")(import_)
 
 
 def get(
@@ -189,3 +190,23 @@ def events(
         say(describing.event_grid(found, about=True)) if found else complain("no events")
     else:
         getting.show_objects(found, output, single=False)
+
+
+def import_(
+    name: Annotated[str, typer.Argument(help="A Swarm service that is not ours yet.")],
+    to: Annotated[str | None, typer.Option("--as", help="Its name as a Service.")] = None,
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Where it shall be.")] = "default",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the Service.")] = False,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Make a Service of a Swarm service: its like is started, then the old one goes."""
+    from cli import connecting, importing
+    from cli.output import as_yaml
+
+    with connecting.connect(settings.load()) as api:
+        service = importing.manifest(api, name, to, namespace)
+        if dry_run:
+            say(as_yaml(service))
+            return
+        importing.replace(api, name, service, timeout=timeout)
+    say(f"{name} is the Service {service['metadata']['name']} now")

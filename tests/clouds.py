@@ -43,6 +43,7 @@ class Cloud:
         own = {
             "AEREKOS_HOME": str(self.home),
             "AEREKOS_PORT": str(self.port),
+            "AEREKOS_RUNTIME": "process",  # a Swarm that this machine manages is somebody else's
             "XDG_CONFIG_HOME": f"{self.home}-config",
         }
         return kept | own

@@ -24,6 +24,7 @@ from api.routes_agents import agent_routes
 from api.routes_auth import auth_routes
 from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
+from api.routes_swarm import swarm_routes
 from api.serving import make_server
 from api.wire.resource_api import ResourceApi
 from cli.conductor.house import House
@@ -83,6 +84,7 @@ def _door(
                 stack.agent_image if stack else "",
                 stack.published_port if stack else house.settings.port,
             ),
+            swarm_routes(runtime.swarm, authenticator, authorizer),
             overlay_routes(registry, authenticator, clock),
             news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.look),
         ]

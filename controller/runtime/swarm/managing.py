@@ -68,6 +68,15 @@ class Managing:
         found = await self._find(node)
         return found is None or found["Status"]["State"] == "down"
 
+    async def service(self, name: str) -> dict[str, Any]:
+        """A Swarm service as Docker tells it. Raises NotThere."""
+        found: dict[str, Any] = await self._docker.ask(lambda api: api.inspect_service(name))
+        return found
+
+    async def remove_service(self, id_: str) -> None:
+        """Whatever it is."""
+        await self._docker.ask(lambda api: api.remove_service(id_))
+
     async def has_image(self, name: str) -> bool:
         """Whether this daemon keeps that image."""
         try:

@@ -1,0 +1,56 @@
+"""/swarm/services: Swarm services that are not ours, for `aerekos import`. Admins only: nobody else knows of them."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.auth.authenticating import Authenticator
+from api.auth.authorizer import Action, Authorizer
+from controller.runtime.driver import DriverError
+from controller.runtime.swarm.adopting import CannotAdopt, service_of
+from controller.runtime.swarm.docker_door import NotThere
+from controller.runtime.swarm.managing import Managing
+from crds.errors import BadRequest, NotFound, Unavailable
+from crds.kind import GROUP
+
+
+def swarm_routes(swarm: Managing | None, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
+    """The router, with everything it needs bound in."""
+    router = APIRouter(prefix="/swarm/services")
+
+    def admitted(request: Request, verb: str) -> Managing:
+        authorizer.require(authenticator.who(request.scope), Action(verb, GROUP, "swarmservices"))
+        if swarm is None:
+            raise NotFound("this cloud runs no Swarm")
+        return swarm
+
+    @router.get("/{name}")
+    async def one(name: str, request: Request, to: str = "", namespace: str = "default") -> dict[str, Any]:
+        """As the Service that would run the same."""
+        found = await _found(admitted(request, "get"), name)
+        try:
+            return service_of(found, to or name.replace("_", "-").lower(), namespace)
+        except CannotAdopt as refused:
+            raise BadRequest(f"the Swarm service {name} cannot be imported: {refused}") from refused
+
+    @router.delete("/{name}", status_code=204)
+    async def remove(name: str, request: Request) -> None:
+        """Only one that could be imported: ours are deleted as Services."""
+        manager = admitted(request, "delete")
+        found = await _found(manager, name)
+        try:
+            service_of(found, "x", "default")
+        except CannotAdopt as refused:
+            raise BadRequest(f"the Swarm service {name} is not removed: {refused}") from refused
+        await manager.remove_service(found["ID"])
+
+    return router
+
+
+async def _found(swarm: Managing, name: str) -> dict[str, Any]:
+    try:
+        return await swarm.service(name)
+    except NotThere as missing:
+        raise NotFound(f"the Swarm has no service called {name}") from missing
+    except DriverError as refused:
+        raise Unavailable(str(refused), retry_after=1) from refused
