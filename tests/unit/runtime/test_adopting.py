@@ -15,9 +15,8 @@ def found(container: dict[str, Any] | None = None, **more: Any) -> dict[str, Any
     """As Docker tells `docker service create -p 8080:80 -e A=1 nginx:1 nginx -g x`."""
     said = {"Image": "nginx:1@sha256:0", "Args": ["nginx", "-g", "x"], "Env": ["A=1=2", "B"], **(container or {})}
     ports = [{"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"}]
-    spec = {"Name": "web_one", "Labels": {}, "TaskTemplate": {"ContainerSpec": said}, "Mode": {"Replicated": {"Replicas": 3}},
-            "EndpointSpec": {"Ports": ports}, **more}  # fmt: skip
-    return {"ID": "s1", "Spec": spec}
+    spec = {"Labels": {}, "TaskTemplate": {"ContainerSpec": said}, "EndpointSpec": {"Ports": ports}}
+    return {"ID": "s1", "Spec": {**spec, "Mode": {"Replicated": {"Replicas": 3}}, **more}}
 
 
 def test_what_it_runs_is_said_as_a_service() -> None:
