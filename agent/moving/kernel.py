@@ -1,7 +1,7 @@
 """The one door to this machine's kernel: iptables, ip and conntrack, run as programs.
 
-Needs root (CAP_NET_ADMIN) and Debian's iptables, iproute2 and conntrack. Two chains of our own in the table nat are
-replaced as a whole, atomically; Docker's are not touched.
+Needs root (CAP_NET_ADMIN) and Debian's iptables, iproute2 and conntrack. Chains of our own, two in the table nat and
+one in filter, are replaced as a whole, atomically; Docker's are not touched.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable
 
-from agent.moving.translating import IN, OUT, Translation
+from agent.moving.translating import CUT, IN, OUT, Translation
 
 SECONDS = 10
-_HOOKS = (("OUTPUT", OUT), ("INPUT", IN))
+_HOOKS = (("nat", "OUTPUT", OUT), ("nat", "INPUT", IN), ("filter", "OUTPUT", CUT))
 
 
 class KernelRefused(Exception):
@@ -27,13 +27,13 @@ class Kernel:
 
         Raises KernelRefused.
         """
-        chains = "".join(f":{chain} - [0:0]\n" for _, chain in _HOOKS)
-        rules = "".join(f"{rule}\n" for rule in wanted.rules)
-        _run(["iptables-restore", "--noflush", "--wait", "5"], f"*nat\n{chains}{rules}COMMIT\n")
-        for hook, chain in _HOOKS:
-            if not _succeeds(["iptables", "-w", "5", "-t", "nat", "-C", hook, "-j", chain]):
-                _run(["iptables", "-w", "5", "-t", "nat", "-I", hook, "1", "-j", chain])
+        # First the addresses: a rule that resets a connection works only while the machine still has its address.
         self._keep_on_loopback(wanted.loopback)
+        tables = _table("nat", (OUT, IN), wanted.rules) + _table("filter", (CUT,), wanted.cuts)
+        _run(["iptables-restore", "--noflush", "--wait", "5"], tables)
+        for table, hook, chain in _HOOKS:
+            if not _succeeds(["iptables", "-w", "5", "-t", table, "-C", hook, "-j", chain]):
+                _run(["iptables", "-w", "5", "-t", table, "-I", hook, "1", "-j", chain])
         for address in forget:
             for side in ("-s", "-d", "-r", "-q"):
                 _succeeds(["conntrack", "-D", side, address])  # says no when there was nothing to forget
@@ -51,6 +51,12 @@ class Kernel:
         lines = _run(["ip", "-4", "-o", "addr", "show", "dev", "lo"]).splitlines()
         words = [line.split() for line in lines]
         return [each[each.index("inet") + 1].partition("/")[0] for each in words if "inet" in each]
+
+
+def _table(name: str, chains: Iterable[str], rules: Iterable[str]) -> str:
+    """As iptables-restore reads it: chains that are named are emptied first."""
+    lines = [f"*{name}", *(f":{each} - [0:0]" for each in chains), *rules, "COMMIT"]
+    return "\n".join(lines) + "\n"
 
 
 def _run(command: list[str], text: str | None = None) -> str:

@@ -30,6 +30,8 @@ LOOK_SECONDS = 0.25
 # Often right after a move; then as a reminder, for those who were away.
 SOON_SECONDS, SOON_TIMES, LATER_SECONDS = 0.3, 20, 5.0
 RETRY_SECONDS = 5.0
+# So long, connections from an address that was left are reset.
+CUT_SECONDS = 8.0
 _log = structlog.get_logger("moving")
 
 
@@ -59,6 +61,7 @@ class Moving:
         self._clock, self._port, self._find = clock, port, find
         self._kernel, self._threads = kernel or Kernel(), threads or Threads(1)
         self._stands = Translation()
+        self._left: dict[str, float] = {}
         self._apply_now, self._announce_now = anyio.Event(), anyio.Event()
         self._socket: socket | None = None
 
@@ -93,6 +96,7 @@ class Moving:
             found = self._find(self._self.identity, [each.address for each in self._neighbours])
             if found is not None and found != self._self.address:
                 _log.warning("this machine has moved", from_=self._self.address, to=found)
+                self._left[self._self.address] = self._clock.monotonic() + CUT_SECONDS
                 self._self.moved(found, int(self._clock.now().timestamp() * 1000))
                 self._apply_now.set()
                 self._announce_now.set()
@@ -144,10 +148,13 @@ class Moving:
         first = True
         while True:
             self._apply_now = anyio.Event()
-            wanted = translation(self._self.place, [each.place for each in self._neighbours], port=self._port)
+            now = self._clock.monotonic()
+            self._left = {address: until for address, until in self._left.items() if until > now}
+            places = [each.place for each in self._neighbours]
+            wanted = translation(self._self.place, places, port=self._port, left=self._left)
             if first or wanted != self._stands:
                 first = not await self._applied(wanted)
-            with anyio.move_on_after(RETRY_SECONDS if first else float("inf")):
+            with anyio.move_on_after(RETRY_SECONDS if first or self._left else float("inf")):
                 await self._apply_now.wait()
 
     async def _applied(self, wanted: Translation) -> bool:

@@ -17,8 +17,8 @@ Repair = Callable[[], None]
 
 @dataclass
 class Subject:
-    """A service of three copies on a cluster. `service` is its name in Swarm, `asked` that of one with a health check,
-    `probe` one with a container on every machine, all in `network`, answering on `port`. `heals_itself`: nobody has
+    """Services of three copies on a cluster. `service` is the name of one in Swarm, `asked` of one with a health check,
+    `probe` of one with a container on every machine, all in `network`, answering on `port`. `heals_itself`: nobody has
     to spread the copies again after a machine came back.
     """
 
@@ -175,8 +175,8 @@ def _moving(*numbers: int) -> Callable[[Subject, float], float]:
         before = subject.running().keys()
         began = time.monotonic()
         for number in numbers:
-            node = subject.made.nodes[number]
-            node.move(int(node.address.rsplit(".", 1)[1]) % 100 + 100 + number)
+            node, host = subject.made.nodes[number], int(subject.made.nodes[number].address.rsplit(".", 1)[1])
+            node.move(host + 10 if host < 240 else host - 200)
         until(subject.pairs_reach, "all pairs reach each other", patience)
         took = time.monotonic() - began
         assert len(subject.made.ready_nodes()) == len(subject.made.nodes), "a node was Down"

@@ -117,6 +117,12 @@ def test_one_that_moved_answers_to_its_old_address() -> None:
     assert translation(Place("192.0.2.1", "192.0.2.91"), [], port=PORT) == Translation((), ("192.0.2.1",))
 
 
+def test_connections_from_where_one_was_are_reset_for_a_while() -> None:
+    made = translation(Place("192.0.2.1", "192.0.2.92"), [], port=PORT, left=["192.0.2.91", "192.0.2.92"])
+    assert made.cuts == ("-A AEREKOS-CUT -s 192.0.2.91/32 -p tcp -j REJECT --reject-with tcp-reset",)
+    assert made.loopback == ("192.0.2.1", "192.0.2.91")
+
+
 def test_two_that_changed_places_are_told_apart() -> None:
     swapped = [Place("192.0.2.2", "192.0.2.3"), Place("192.0.2.3", "192.0.2.2")]
     rules = translation(Place("192.0.2.1", "192.0.2.1"), swapped, port=PORT).rules
