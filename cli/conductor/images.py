@@ -6,21 +6,23 @@ not fit it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
 
 import anyio
 import httpx
 import structlog
 
 from controller.kit.clock import Clock
+from controller.kit.files import write_whole
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.managing import Managing
 
 _log = structlog.get_logger(__name__)
 _MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, " \
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"  # fmt: skip
-ASK_SECONDS = 3.0
+ASK_SECONDS, AWAY_SECONDS = 1.5, 2.0
 REMEMBERED_SECONDS = 30.0
 PUSH_AGAIN_SECONDS = 1.0
 
@@ -28,23 +30,34 @@ PUSH_AGAIN_SECONDS = 1.0
 class Images:
     """`door`: the registry's name in image names. `registry`: where it really answers, as host:port.
 
+    What was found is kept in `file`, so that a conductor that starts before its registry knows what runs.
     `password` makes a fresh token for a push through the door.
     """
 
-    def __init__(self, door: str, registry: str, swarm: Managing, clock: Clock, password: Callable[[], str]) -> None:
+    def __init__(
+        self, door: str, registry: str, file: Path, swarm: Managing, clock: Clock, password: Callable[[], str]
+    ) -> None:
         self._door, self._registry, self._swarm = door, registry, swarm
-        self._clock, self._password = clock, password
-        self._known: dict[str, tuple[str, float]] = {}
+        self._file, self._clock, self._password = file, clock, password
+        self._known = _kept(file)
+        self._asked_at: dict[str, float] = {}
+        self._away_until = 0.0
 
     async def pinned(self, image: str) -> str:
-        """`image` with its digest, when it is one of ours. Raises DriverError when our registry does not have it."""
+        """`image` with its digest, when it is one of ours. Raises DriverError when our registry does not have it.
+
+        While the registry does not answer, what was known goes on being true.
+        """
         if not image.startswith(f"{self._door}/") or "@" in image:
             return image
-        known = self._known.get(image)
-        if known is None or known[1] < self._clock.monotonic():
-            known = (await self._digest(image), self._clock.monotonic() + REMEMBERED_SECONDS)
-            self._known[image] = known
-        return f"{image}@{known[0]}"
+        now = self._clock.monotonic()
+        if image not in self._known or self._asked_at.get(image, 0.0) + REMEMBERED_SECONDS < now:
+            try:
+                self._note(image, await self._digest(image), now)
+            except RegistryAway:
+                if image not in self._known:
+                    raise
+        return f"{image}@{self._known[image]}"
 
     async def keep(self, images: Sequence[str]) -> None:
         """Push what is missing from this machine's Docker to the registry; ends when all of it is there."""
@@ -54,7 +67,9 @@ class Images:
 
     async def _kept(self, image: str) -> bool:
         try:
-            await self.pinned(image)
+            self._note(image, await self._digest(image), self._clock.monotonic())
+        except RegistryAway:
+            return False
         except DriverError:
             return await self._pushed(image)
         return True
@@ -63,16 +78,22 @@ class Images:
         try:
             await self._swarm.push(image, "token", self._password())
         except DriverError as refused:
-            # On the first start the registry and this machine's agent, the way to it, are still starting.
+            # On the first start this machine's agent, the way to the registry, is still starting.
             _log.info("image not pushed yet", image=image, because=str(refused))
             return False
         _log.info("image pushed", image=image)
         return True
 
+    def _note(self, image: str, digest: str, now: float) -> None:
+        self._asked_at[image] = now
+        if self._known.get(image) != digest:
+            self._known[image] = digest
+            write_whole(self._file, json.dumps(self._known).encode())
+
     async def _digest(self, image: str) -> str:
+        """Raises RegistryAway, or DriverError when it is not there."""
         name, _, tag = image.removeprefix(f"{self._door}/").partition(":")
-        url = f"http://{self._registry}/v2/{name}/manifests/{tag or 'latest'}"
-        answer = await self._asked(url)
+        answer = await self._asked(f"http://{self._registry}/v2/{name}/manifests/{tag or 'latest'}")
         digest = answer.headers.get("docker-content-digest", "")
         if answer.status_code != 200 or not digest:
             message = f"{image} is not among the cloud's images ({answer.status_code}); try: docker push {image}"
@@ -80,11 +101,24 @@ class Images:
         return str(digest)
 
     async def _asked(self, url: str) -> httpx.Response:
-        options: dict[str, Any] = {"headers": {"accept": _MANIFESTS}, "timeout": ASK_SECONDS}
+        if self._clock.monotonic() < self._away_until:
+            raise RegistryAway("the registry did not answer a moment ago", reason="RegistryAway")
         try:
             async with httpx.AsyncClient(trust_env=False) as client:
-                return await client.head(url, **options)
+                return await client.head(url, headers={"accept": _MANIFESTS}, timeout=ASK_SECONDS)
         except httpx.HTTPError as lost:
-            raise DriverError(
-                f"the registry does not answer: {lost or type(lost).__name__}", reason="RegistryAway"
-            ) from lost
+            # One caller waits, not each of those who ask about other images meanwhile.
+            self._away_until = self._clock.monotonic() + AWAY_SECONDS
+            message = f"the registry does not answer: {lost or type(lost).__name__}"
+            raise RegistryAway(message, reason="RegistryAway") from lost
+
+
+class RegistryAway(DriverError):
+    """It does not answer; it may soon."""
+
+
+def _kept(file: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

@@ -88,7 +88,9 @@ def _both(house: House, docker: Docker, swarm: Managing, node: SwarmNode) -> Run
 
 def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: SwarmNode) -> Runtime:
     driver = SwarmDriver(docker, house.clock, stack=stack.name, control_network=stack.control_network)
-    images = Images(IMAGE_DOOR, REGISTRY, swarm, house.clock, lambda: _push_token(house))
+    images = Images(
+        IMAGE_DOOR, REGISTRY, house.home / "run" / "images.json", swarm, house.clock, lambda: _push_token(house)
+    )
 
     async def keep_images(*, task_status: Any = anyio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
