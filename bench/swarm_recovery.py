@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
 
-from swarm.breaking import FAULTS, Fault, Subject  # noqa: E402
+from swarm.breaking import FAULTS, Disturbed, Fault, Subject  # noqa: E402
 from swarm.cluster import busybox_tar, cluster  # noqa: E402
 from swarm.needs import why_not  # noqa: E402
 from swarm.node import NotInTime  # noqa: E402
@@ -32,30 +32,30 @@ SERVICES = int(os.environ.get("SERVICES", "200"))
 
 
 @dataclass(frozen=True)
-class Row:
-    """One fault: seconds of every round on either side; None: not healed in time."""
+class Round:
+    """`seconds` until all served again, None when they did not in time; `disturbed`: something else was restarted."""
 
-    fault: Fault
-    plain: Sequence[float | None]
-    ours: Sequence[float | None]
+    seconds: float | None
+    disturbed: bool = False
 
 
-def measure(subject: Subject, fault: Fault, rounds: int) -> list[float | None]:
+def measure(subject: Subject, fault: Fault, rounds: int) -> list[Round]:
     """Stops after the first round that is not healed: the next one would not be either."""
-    seconds: list[float | None] = []
-    for _ in range(rounds):
+    seen: list[Round] = []
+    while len(seen) < rounds and (not seen or seen[-1].seconds is not None):
         try:
-            seconds.append(fault.run(subject, PATIENCE))
+            seen.append(Round(fault.run(subject, PATIENCE)))
+        except Disturbed as but:
+            seen.append(Round(but.seconds, disturbed=True))
         except NotInTime:
-            seconds.append(None)
-            break
-        print(f"  {subject.name}: {fault.name}: {seconds[-1]:.2f} s", file=sys.stderr, flush=True)
-    return seconds
+            seen.append(Round(None))
+        print(f"  {subject.name}: {fault.name}: {seen[-1]}", file=sys.stderr, flush=True)
+    return seen
 
 
-def plain() -> dict[str, list[float | None]]:
+def plain() -> dict[str, list[Round]]:
     """Every fault in a Swarm of its own where it leaves damage behind; the others share one."""
-    found: dict[str, list[float | None]] = {}
+    found: dict[str, list[Round]] = {}
     shared = [each for each in FAULTS if not each.leaves_damage]
     with cluster(3) as made:
         image = made.push("busybox:1", busybox_tar(made.slot.folder))
@@ -69,7 +69,7 @@ def plain() -> dict[str, list[float | None]]:
     return found
 
 
-def ours(folder: Path) -> tuple[dict[str, list[float | None]], dict[str, object]]:
+def ours(folder: Path) -> tuple[dict[str, list[Round]], dict[str, object]]:
     with joined_cloud(folder) as cloud:
         subject = our_subject(cloud)
         found = {fault.name: measure(subject, fault, ROUNDS) for fault in FAULTS}
@@ -83,20 +83,24 @@ def many(cloud: object) -> dict[str, object]:
     return many_services(cloud, SERVICES)  # type: ignore[arg-type]
 
 
-def cell(seconds: Sequence[float | None]) -> str:
-    if not seconds:
+def cell(rounds: Sequence[Round]) -> str:
+    if not rounds:
         return "-"
-    known = [each for each in seconds if each is not None]
-    if len(known) < len(seconds):
+    known = [each.seconds for each in rounds if each.seconds is not None]
+    if len(known) < len(rounds):
         return f"not in {PATIENCE:.0f} s"
-    return f"{statistics.median(known):.2f} s" + (f" (max {max(known):.2f})" if len(known) > 1 else "")
+    most = f" (max {max(known):.2f})" if len(known) > 1 else ""
+    disturbed = sum(each.disturbed for each in rounds)
+    others = f", others disturbed in {disturbed} of {len(rounds)}" if disturbed else ""
+    return f"{statistics.median(known):.2f} s{most}{others}"
 
 
-def verdict(fault: Fault, seconds: Sequence[float | None]) -> str:
-    known = [each for each in seconds if each is not None]
+def verdict(fault: Fault, rounds: Sequence[Round]) -> str:
     if fault.target is None:
         return ""
-    met = len(known) == len(seconds) and statistics.median(known) <= fault.target
+    known = [each.seconds for each in rounds if each.seconds is not None]
+    met = len(known) == len(rounds) and statistics.median(known) <= fault.target
+    met = met and not any(each.disturbed for each in rounds)
     return f"≤ {fault.target:g} s: {'met' if met else 'MISSED'}"
 
 
@@ -105,7 +109,7 @@ def main() -> None:
         sys.exit(f"cannot run here: {reason}")
     began = time.monotonic()
     only_ours = "--ours" in sys.argv[1:]
-    theirs: dict[str, list[float | None]] = {} if only_ours else plain()
+    theirs: dict[str, list[Round]] = {} if only_ours else plain()
     with tempfile.TemporaryDirectory() as folder:
         mine, crowd = ours(Path(folder))
     print("| until all serve again (median) | Swarm's defaults | aerekos | target |\n|---|---|---|---|")
