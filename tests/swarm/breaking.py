@@ -25,7 +25,7 @@ class Disturbed(AssertionError):
 
 @dataclass
 class Subject:
-    """Services of three copies on a cluster. `service`: the name of one in Swarm, `asked`: of one with a health check,
+    """Services of three copies on a cluster. `service`: the Swarm name of one; `asked`: of one with a health check;
     `probe`: of one with a container on every machine, all in `network`, answering on `port`. `heals_itself`: nobody
     has to spread the copies again after a machine came back.
     """
