@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,12 +22,18 @@ down: $(VENV)/.installed ## Stop the cloud; its data stays
 	@$(BIN)/aerekos down
 
 # Tests make their own homes and ports. Should one forget, it meets an empty folder, never the user's cloud.
-test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests
-	@$(TRY_DASHBOARD)
-	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
+APART = home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD \
-	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data" \
-	    $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data"
+
+test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests but those that deploy whole clouds on machines
+	@$(TRY_DASHBOARD)
+	@$(APART) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# The whole product, deployed on machines of its own; one after the other, for each needs both cores.
+test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and break them (root, about five minutes)
+	@$(TRY_DASHBOARD)
+	@$(APART) $(BIN)/python -m pytest -m product tests/swarm $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/ruff check .

@@ -20,10 +20,10 @@ CALL_SECONDS = 1.5
 MakeClient = Callable[[ssl.SSLContext | bool], httpx.AsyncClient]
 
 
-def make_client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
+def make_client(verify: ssl.SSLContext | bool, seconds: float = CALL_SECONDS) -> httpx.AsyncClient:
     """The real one. Kept alive between beats: a TLS handshake each second would cost more than the beat."""
     limits = httpx.Limits(max_connections=2, keepalive_expiry=60)
-    return httpx.AsyncClient(verify=verify, timeout=CALL_SECONDS, limits=limits, trust_env=False)
+    return httpx.AsyncClient(verify=verify, timeout=seconds, limits=limits, trust_env=False)
 
 
 class Door:
@@ -31,6 +31,7 @@ class Door:
 
     def __init__(self, urls: Sequence[str], clock: Clock, make: MakeClient = make_client) -> None:
         self._urls, self._clock, self._make = [each.rstrip("/") for each in urls], clock, make
+        self._given = frozenset(self._urls)
         self._client: httpx.AsyncClient | None = None
         self._ca: str | None = None
         self._token, self._renew_at = "", 0.0
@@ -40,9 +41,16 @@ class Door:
         """Best first."""
         return tuple(self._urls)
 
-    def also(self, urls: Sequence[str]) -> None:
-        """More addresses of the API, learnt since; those known already keep their order."""
-        self._urls += [each.rstrip("/") for each in urls if each.rstrip("/") not in self._urls]
+    def learn(self, urls: Sequence[str]) -> None:
+        """Addresses of the API besides those given at the start, in place of what was learnt before.
+
+        Known ones keep their order. None at all is no news: what was right a moment ago is the best guess.
+        """
+        now = [each.rstrip("/") for each in urls]
+        if not now:
+            return
+        kept = [each for each in self._urls if each in self._given or each in now]
+        self._urls = kept + [each for each in dict.fromkeys(now) if each not in kept]
 
     async def call(self, identity: Identity, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST as that identity. Raises Unreachable, NotWelcome."""
@@ -103,8 +111,9 @@ class Door:
         return self._client
 
     def _prefer(self, url: str) -> None:
-        self._urls.remove(url)
-        self._urls.insert(0, url)
+        if url in self._urls:  # it may have been dropped while it was asked
+            self._urls.remove(url)
+            self._urls.insert(0, url)
 
 
 def trusting(ca: str) -> ssl.SSLContext:

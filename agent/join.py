@@ -81,7 +81,7 @@ async def _proven_ca(settings: Settings, urls: Sequence[str], make: MakeClient) 
     nonce = secrets.token_bytes(32)
     pem, proof = await _shown_ca(urls, make, {"token": name, "nonce": nonce.hex()})
     key, message = hashlib.sha256(secret.encode()).digest(), nonce + bytes.fromhex(fingerprint(pem))
-    if not hmac.compare_digest(hmac.new(key, message, hashlib.sha256).hexdigest(), proof):
+    if not hmac.compare_digest(hmac.new(key, message, hashlib.sha256).hexdigest().encode(), proof.encode()):
         raise CannotJoin("the API does not know the token's secret: another conductor, or somebody in between")
     return pem
 
@@ -93,6 +93,8 @@ async def _shown_ca(urls: Sequence[str], make: MakeClient, asked: Mapping[str, s
         for url in urls:
             try:
                 response = await client.get(f"{url.rstrip('/')}/auth/ca.pem", params=asked)
+                if response.status_code == httpx.codes.UNAUTHORIZED:
+                    raise CannotJoin("the join token was refused: it is unknown, expired, revoked or used up")
                 response.raise_for_status()
             except httpx.HTTPError as fault:
                 faults.append(f"{url}: {fault or type(fault).__name__}")

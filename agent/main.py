@@ -61,7 +61,9 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     option("docker", "URL of this machine's Docker, when it is a node of a Swarm: unix:///var/run/docker.sock")
     option("api-port", "port of the conductor's door on the Swarm's managers", str(API_PORT))
     option("image-door", "host:port where this machine's Docker finds the cloud's images; empty: nowhere", IMAGE_DOOR)
-    option("announce-port", "UDP port of announcements that a machine has moved; the same everywhere", str(ANNOUNCE_PORT))
+    option(
+        "announce-port", "UDP port of announcements that a machine has moved; the same everywhere", str(ANNOUNCE_PORT)
+    )
     option("mesh-port", "mesh: where it answers", str(MESH_PORT))
     option("mesh-peers", "mesh: the name under which it finds the others", MESH_PEERS)
     option("log-level", f"one of {', '.join(LOG_LEVELS)}", "info")

@@ -1,5 +1,9 @@
 """`POST /agents/overlay`: whom a worker reaches through the overlay network; its condition OverlayReachable."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -9,9 +13,14 @@ from api.auth.authenticating import Authenticator
 from api.heartbeats import gone, worker_of
 from controller.kit.clock import Clock
 from controller.resources.registry import How, Registry
+from crds.errors import NotFound
 from crds.kinds.worker import WORKER
-from crds.meta import Condition, set_condition
+from crds.meta import Condition, condition, set_condition
 from crds.model import Model
+
+OVERLAY = "OverlayReachable"
+NAMED = 10
+Tell = Callable[..., None]
 
 
 class PeerAsked(Model):
@@ -21,32 +30,78 @@ class PeerAsked(Model):
 
 
 class OverlaySeen(Model):
+    """By worker; by address where nobody has ever answered."""
+
     peers: Annotated[dict[str, PeerAsked], Field(max_length=1000)]
 
 
-def overlay_routes(registry: Registry, authenticator: Authenticator, clock: Clock) -> APIRouter:
-    """The router, with everything it needs bound in."""
+def overlay_routes(
+    registry: Registry, authenticator: Authenticator, clock: Clock, tell: Tell | None = None
+) -> APIRouter:
+    """`tell(worker, reason, message, warning=...)` is for people (`EventTeller.tell`), when the answer changes."""
     router = APIRouter()
 
     @router.post("/agents/overlay", status_code=204)
     async def overlay(request: Request, seen: OverlaySeen) -> None:
         name = worker_of(authenticator.who(request.scope))
-        record = registry.store.get(WORKER.key(name))
-        if record is None:
-            raise gone(name)
-        conditions = WORKER.parse(record.body).status.conditions
-        set_condition(conditions, _condition(name, seen), now=clock.now())
-        status: dict[str, Any] = {"conditions": [each.wire() for each in conditions]}
+        found = _found(name, seen, _expected(registry) - {name})
+        before: list[Condition | None] = []
+
+        def edit(body: dict[str, Any]) -> dict[str, Any]:
+            # In place of the newest, whatever else was written meanwhile: other conditions are not ours.
+            before[:] = [condition(WORKER.parse(body).status.conditions, OVERLAY)]
+            return _with(body, found, clock.now())
+
         how = How(by=f"system:worker:{name}", validation="Strict")
-        await registry.merge(WORKER, record.key, {"status": status}, how, subresource="status")
+        try:
+            written = await registry.update(WORKER, WORKER.key(name), edit, how, subresource="status")
+        except NotFound as deleted:
+            raise gone(name) from deleted
+        if tell is not None and _is_news(before[0], found):
+            tell(WORKER.parse(written.body), found.reason, found.message, warning=found.status == "False")
 
     return router
 
 
-def _condition(name: str, seen: OverlaySeen) -> Condition:
-    lost = sorted(worker for worker, each in seen.peers.items() if not each.ok and worker != name)
-    if lost:
-        message = f"{name} cannot reach {', '.join(lost)} through the overlay network"
-        return Condition(type="OverlayReachable", status="False", reason="PeersUnreachable", message=message)
-    message = f"{len(seen.peers)} machines answer through the overlay network"
-    return Condition(type="OverlayReachable", status="True", reason="PeersAnswer", message=message)
+def _with(body: dict[str, Any], found: Condition, now: datetime) -> dict[str, Any]:
+    conditions = WORKER.parse(body).status.conditions
+    set_condition(conditions, found, now=now)
+    return {**body, "status": {**body.get("status", {}), "conditions": [each.wire() for each in conditions]}}
+
+
+def _is_news(before: Condition | None, now: Condition) -> bool:
+    """That all is well from the beginning is none."""
+    was = before.status if before is not None else "True"
+    return was != now.status or (now.status == "False" and before is not None and before.message != now.message)
+
+
+def _expected(registry: Registry) -> frozenset[str]:
+    """Workers that live and take part: what is not even found must not look as if all were well."""
+    records = registry.store.list(WORKER.group, WORKER.plural).records
+    return frozenset(each.key.name for each in records if _takes_part(each.object))
+
+
+def _takes_part(worker: Mapping[str, Any]) -> bool:
+    """Judged without parsing: each of a thousand machines asks this about all others once a minute."""
+    stand = {each["type"]: each["status"] for each in worker.get("status", {}).get("conditions", ())}
+    leaving = "deletionTimestamp" in worker["metadata"]
+    return stand.get("Ready") == "True" and OVERLAY in stand and not leaving
+
+
+def _found(name: str, seen: OverlaySeen, expected: frozenset[str]) -> Condition:
+    if not seen.peers:  # it is among its own peers: a name that leads to nobody is broken
+        return _not_reached(name, "NamesNotResolved", "the name of its peers leads to nobody")
+    silent = {worker: each.error for worker, each in seen.peers.items() if not each.ok and worker != name}
+    missing = dict.fromkeys(sorted(expected - seen.peers.keys()), "not found by name")
+    if lost := sorted((silent | missing).items()):
+        told = [f"{worker} ({why})" if why else worker for worker, why in lost[:NAMED]]
+        more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        return _not_reached(name, "PeersUnreachable", ", ".join(told) + more)
+    others = len(seen.peers.keys() - {name})
+    message = f"{others} other machines answer" if others else "there is no other machine yet"
+    return Condition(type=OVERLAY, status="True", reason="PeersAnswer", message=message)
+
+
+def _not_reached(name: str, reason: str, what: str) -> Condition:
+    message = f"{name} does not reach through the overlay network: {what}"
+    return Condition(type=OVERLAY, status="False", reason=reason, message=message)

@@ -25,6 +25,9 @@ for room in crds controller services api agent cli; do cp -r "$room" "$to/source
 find "$to" -name __pycache__ -prune -exec rm -rf {} +
 find "$to/source" -name tests -prune -exec rm -rf {} +
 find "$to" -name .built -delete
+# Compiled here once: a container starts a second sooner. Judged by content, not by time, as the rest of the layer.
+"$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash --stripdir "$to" --prependdir /opt/aerekos \
+  "$to/site" "$to/source" >/dev/null || true
 images/registry/fetch.sh "$to/registry"
 # Content decides, not the moment or the umask: the same sources give the same layers.
 chmod -R u=rwX,go=rX "$to"

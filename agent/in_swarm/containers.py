@@ -74,12 +74,12 @@ class Containers:
             try:
                 self._hang.send_nowait(news)
             except anyio.WouldBlock:
-                _log.warning("too many hang at once", left_to_swarm=str(news.key), container=news.container[:12])
+                _log.warning("too many hang at once", left_to_swarm=_named(news.key), container=news.container[:12])
         self._news.set()
 
     async def _end_hanging(self) -> None:
         async for news in self._hanging:
-            service, container = str(news.key), news.container[:12]
+            service, container = _named(news.key), news.container[:12]
             try:
                 if await self._docker.kill(news.container):
                     _log.warning("killed", service=service, container=container, because="its health check fails")
@@ -92,6 +92,10 @@ class Containers:
         why = sorted(set().union(*changed.values()))
         try:
             await self._tell("/agents/news", {"services": services})
-            _log.debug("told where to look", services=[str(each) for each in sorted(changed)], because=why)
+            _log.debug("told where to look", services=[_named(each) for each in sorted(changed)], because=why)
         except AgentError as lost:
             _log.debug("not told where to look", because=str(lost))
+
+
+def _named(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"

@@ -1,8 +1,8 @@
 """This machine's door to the cloud's images: Docker asks 127.0.0.1 for them, which it trusts without any settings.
 
-Requests go on to the conductor as they are, and pieces of either side are passed on as they come. Who asks for a token
-without a password gets this worker's, which may pull; who has a password (`docker login`) gets their own. Nothing is
-kept here: Docker checks every digest itself.
+Requests go on to the conductor as they are, and pieces of either side are passed on as they come. Who asks for a
+token without a password gets this worker's, which may pull; who has a password (`docker login`) gets their own.
+Nothing is kept here: Docker checks every digest itself.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class ImageDoor:
                 try:
                     await self._server().serve()
                 except (OSError, SystemExit):
-                    _log.error("the door for images cannot be opened", port=self._port, try_="free it, or --image-door")
+                    _log.error(
+                        "the door for images cannot be opened", port=self._port, try_="free it, or --image-door"
+                    )
                 await anyio.sleep(RETRY_SECONDS)
         finally:
             with anyio.CancelScope(shield=True):
@@ -77,7 +79,7 @@ class ImageDoor:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        if scope["path"] != "/v2" and not scope["path"].startswith("/v2/"):
+        if not _is_for_images(scope["path"]):
             await _answer(send, 404, "UNSUPPORTED", "this door is for container images: /v2/...")
             return
         begun = _Begun(send)
@@ -171,6 +173,12 @@ async def _until_the_client_leaves(receive: Any, scope: anyio.CancelScope) -> No
     scope.cancel()
 
 
+def _is_for_images(path: str) -> bool:
+    """Dots would lead out of it again."""
+    first, *rest = path.removeprefix("/").split("/")
+    return first == "v2" and not {".", ".."} & set(rest)
+
+
 def _request(scope: Any, url: str, token: str, body: AsyncIterator[bytes] | None) -> httpx.Request:
     """Made here and not by the client, which would add headers of its own."""
     told = {"timeout": PATIENCE.as_dict()}
@@ -188,8 +196,9 @@ def _headers(scope: Any, token: str) -> list[tuple[bytes, bytes]]:
 
 
 def _target(scope: Any) -> str:
-    query = scope["query_string"].decode("latin-1")
-    return scope["raw_path"].decode("latin-1").partition("?")[0] + (f"?{query}" if query else "")
+    path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
+    query: str = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _has_body(scope: Any) -> bool:

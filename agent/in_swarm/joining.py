@@ -5,20 +5,18 @@ Run once, in a plain container with the host's network: what the Swarm runs woul
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
-from email.utils import parsedate_to_datetime
-from pathlib import Path
-from socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, create_connection, socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
-import httpx
 
 from agent.door import Door, make_client
-from agent.errors import CannotJoin
+from agent.errors import AgentError, CannotJoin, NotWelcome, Unreachable
 from agent.identity import Identity, IdentityFile
+from agent.in_swarm.fitness import INACTIVE, address_towards, first_reached, require_fit, require_same_time
 from agent.join import fingerprint
 from agent.join import join as join_cloud
 from agent.moving.kernel import Kernel, KernelRefused
@@ -29,136 +27,138 @@ from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.local import LocalDocker, Place
 
-OLDEST_ENGINE = (20, 10)
-LARGEST_SKEW_SECONDS = 30
-LEAST_FREE_BYTES = 2 * 2**30
-MANAGER_SECONDS, ACTIVE_SECONDS, EMPTY_SECONDS = 5.0, 20.0, 60.0
-GOSSIP_PORT, OVERLAY_PORT = 7946, 4789
+ACTIVE_SECONDS, EMPTY_SECONDS = 20.0, 60.0
+# Longer than a beat's: a token that is good for one use must not be used up by an answer that came too late.
+make_patient_client = partial(make_client, seconds=15.0)
 Say = Callable[[str], None]
 
 
 async def join(settings: Settings, say: Say) -> None:
-    """Safe to repeat. Raises AgentError (CannotJoin with what, which, why and what to try)."""
-    docker, keeper = LocalDocker(Docker(settings.docker)), IdentityFile(settings.home / "agent" / "identity.json")
-    door = Door(settings.api, SystemClock())
+    """Safe to repeat; a membership that this machine had and lost is renewed.
+
+    Raises AgentError (CannotJoin with what, which, why and what to try).
+    """
+    docker, door = LocalDocker(Docker(settings.docker)), Door(settings.api, SystemClock(), make_patient_client)
     try:
-        place = await _place(docker)
-        identity = _known_here(keeper, settings)
-        if place.in_swarm and identity is not None:
-            say(f"this machine is a worker already: {identity.worker}")
-            return
-        _require_fit(place)
-        await _require_same_time(settings.api)
-        if identity is None:
-            identity = await join_cloud(settings, door, make_client)
-            keeper.save(identity)
-            say(f"known to the conductor as {identity.worker}")
-        told = await door.call(identity, "/agents/swarm", {})
-        await _join_swarm(docker, str(told["token"]), [str(each) for each in told["managers"]], say)
+        await _Joining(settings, docker, door, say).run()
+    except DriverError as refused:
+        raise CannotJoin(f"Docker refused: {refused}; see: docker info") from refused
     finally:
         await door.close()
 
 
 async def leave(settings: Settings, *, when_empty: bool, say: Say) -> None:
     """Leaves the Swarm and forgets who this machine was. With `when_empty`, not before its last task has ended (but
-    within a minute). Raises DriverError.
+    within a minute). Raises AgentError.
     """
     docker = LocalDocker(Docker(settings.docker))
-    with anyio.move_on_after(EMPTY_SECONDS if when_empty else 0):
-        while await docker.swarm_tasks():  # noqa: ASYNC110 (Docker tells no event for "the last one has ended")
-            await anyio.sleep(0.5)
-    await docker.leave()
-    IdentityFile(settings.home / "agent" / "identity.json").forget()
+    try:
+        if (await docker.place()).manager:
+            raise CannotJoin(
+                "this machine manages the Swarm; before it may leave: docker node demote, on another one"
+            )
+        with anyio.move_on_after(EMPTY_SECONDS if when_empty else 0):
+            while await docker.swarm_tasks():  # noqa: ASYNC110 (Docker tells no event for "the last one has ended")
+                await anyio.sleep(0.5)
+        await docker.leave()
+    except DriverError as refused:
+        raise AgentError(f"this machine could not leave: {refused}; try: docker swarm leave --force") from refused
+    for kept in ("identity.json", "in-swarm"):
+        (settings.home / "agent" / kept).unlink(missing_ok=True)
     with suppress(KernelRefused):
         await anyio.to_thread.run_sync(Kernel().apply, Translation(), ())
     say("this machine has left the Swarm")
 
 
-def _known_here(keeper: IdentityFile, settings: Settings) -> Identity | None:
-    """What an earlier join left, unless that was another cloud."""
-    kept = keeper.load()
-    if kept is not None and settings.pin is not None and fingerprint(kept.ca) != settings.pin:
-        keeper.forget()
-        return None
-    return kept
+class _Joining:
+    """One attempt, step by step; everything that can refuse comes before the first change on this machine."""
 
+    def __init__(self, settings: Settings, docker: LocalDocker, door: Door, say: Say) -> None:
+        self._settings, self._docker, self._door, self._say = settings, docker, door, say
+        self._keeper = IdentityFile(settings.home / "agent" / "identity.json")
 
-async def _place(docker: LocalDocker) -> Place:
-    try:
-        return await docker.place()
-    except DriverError as lost:
-        raise CannotJoin(f"no Docker daemon answers here ({lost}); try: systemctl start docker") from lost
-
-
-def _require_fit(place: Place) -> None:
-    """What must be true of this machine before anything is changed on it. Raises CannotJoin."""
-    version = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in place.version.split(".")[:2])
-    if version < OLDEST_ENGINE:
-        raise CannotJoin(f"Docker {place.version} is too old: 20.10 or newer is needed; upgrade the Docker engine")
-    if place.state != "inactive":
-        why = f" ({place.error})" if place.error else ""
-        raise CannotJoin(f"this machine belongs to another Swarm already{why}; to leave it: docker swarm leave")
-    for port, sort in ((GOSSIP_PORT, SOCK_STREAM), (GOSSIP_PORT, SOCK_DGRAM), (OVERLAY_PORT, SOCK_DGRAM)):
-        if not _is_free(port, sort):
-            named = "tcp" if sort == SOCK_STREAM else "udp"
-            raise CannotJoin(
-                f"port {port}/{named} is taken on this machine, and Swarm needs it; see: ss -lnp | grep {port}"
-            )
-    root = Path(place.root)
-    if root.is_dir() and (free := shutil.disk_usage(root).free) < LEAST_FREE_BYTES:
-        raise CannotJoin(f"{root} has only {free // 2**20} MiB free, images need 2 GiB; try: docker system prune")
-
-
-def _is_free(port: int, sort: int) -> bool:
-    with closing(socket(AF_INET, sort)) as probe:
+    async def run(self) -> None:
+        place, identity = await self._place(), self._known_here()
+        if place.in_swarm:
+            self._require_ours(place, identity)
+        else:
+            _require_no_stranger(place, identity)
+            require_fit(place)
+        await require_same_time(self._settings.api)
         try:
-            probe.bind(("", port))
-        except OSError:
-            return False
-    return True
+            identity, told = await self._membership(identity, joining=not place.in_swarm)
+        except Unreachable as away:
+            if not (place.in_swarm and identity):
+                raise
+            self._say(f"this machine is a worker already: {identity.worker} (its conductor is away: {away})")
+            return
+        if not place.in_swarm:
+            await self._join_swarm(place, told)
+        elif set(place.managers) & set(told["managers"]):
+            self._say(f"this machine is a worker already: {identity.worker}")
+        else:
+            raise _belongs_elsewhere(place)
 
+    async def _place(self) -> Place:
+        try:
+            return await self._docker.place()
+        except DriverError as lost:
+            raise CannotJoin(f"no Docker daemon answers here ({lost}); try: systemctl start docker") from lost
 
-async def _require_same_time(urls: Sequence[str]) -> None:
-    """A machine whose clock is wrong cannot check certificates, and Swarm's are young. Raises CannotJoin."""
-    async with httpx.AsyncClient(verify=False, timeout=5, trust_env=False) as client:  # noqa: S501 (only the time)
-        for url in urls:
-            with suppress(httpx.HTTPError, TypeError, ValueError, KeyError):
-                told = (await client.get(f"{url}/health")).headers["date"]
-                skew = time.time() - parsedate_to_datetime(told).timestamp()
-                if abs(skew) > LARGEST_SKEW_SECONDS:
+    def _known_here(self) -> Identity | None:
+        """What an earlier join left, unless that was another cloud."""
+        kept, pin = self._keeper.load(), self._settings.pin
+        if kept is not None and pin is not None and fingerprint(kept.ca) != pin:
+            self._keeper.forget()
+            return None
+        return kept
+
+    def _require_ours(self, place: Place, identity: Identity | None) -> None:
+        """Without an identity, only the managers' addresses tell, and they must: a token may be good for one use."""
+        hosts = {urlsplit(each).hostname for each in self._settings.api}
+        if identity is None and not hosts & {each.rpartition(":")[0] for each in place.managers}:
+            raise _belongs_elsewhere(place)
+
+    async def _membership(self, identity: Identity | None, *, joining: bool) -> tuple[Identity, Mapping[str, Any]]:
+        """Who this machine is in the cloud, now at the latest, and what it needs to join the Swarm."""
+        asked = {"joining": joining}
+        if identity is not None:
+            try:
+                return identity, await self._door.call(identity, "/agents/swarm", asked)
+            except NotWelcome as refused:
+                if not self._settings.join_token:
                     raise CannotJoin(
-                        f"this machine's clock is {skew:+.0f} s off the conductor's; try: timedatectl set-ntp on"
-                    )
-                return
+                        f"the conductor does not know this machine any more ({refused}): run `aerekos token create` "
+                        "there, then join with --token"
+                    ) from refused
+        identity = await join_cloud(self._settings, self._door, make_patient_client)
+        self._keeper.save(identity)
+        self._say(f"known to the conductor as {identity.worker}")
+        return identity, await self._door.call(identity, "/agents/swarm", asked)
+
+    async def _join_swarm(self, place: Place, told: Mapping[str, Any]) -> None:
+        managers = [str(each) for each in told["managers"]]
+        manager = await anyio.to_thread.run_sync(first_reached, managers)
+        address = address_towards(manager)
+        if place.state != INACTIVE:
+            await self._docker.leave()
+        await self._docker.join(str(told["token"]), managers, address)
+        with anyio.move_on_after(ACTIVE_SECONDS):
+            while not (await self._docker.place()).in_swarm:  # noqa: ASYNC110 (Docker tells no event for it)
+                await anyio.sleep(0.1)
+            self._say(f"joined the Swarm as {address}")
+            return
+        raise CannotJoin(
+            f"the Swarm at {manager} did not take this machine within {ACTIVE_SECONDS:.0f} s; see: docker info"
+        )
 
 
-async def _join_swarm(docker: LocalDocker, token: str, managers: Sequence[str], say: Say) -> None:
-    manager = await anyio.to_thread.run_sync(_first_reached, managers)
-    address = _address_towards(manager)
-    try:
-        await docker.join(token, managers, address)
-    except DriverError as refused:
-        raise CannotJoin(f"Docker could not join the Swarm at {manager}: {refused}") from refused
-    with anyio.move_on_after(ACTIVE_SECONDS):
-        while not (await docker.place()).in_swarm:  # noqa: ASYNC110 (Docker tells no event for it)
-            await anyio.sleep(0.1)
-        say(f"joined the Swarm as {address}")
-        return
-    raise CannotJoin(
-        f"the Swarm at {manager} did not take this machine within {ACTIVE_SECONDS:.0f} s; see: docker info"
-    )
+def _require_no_stranger(place: Place, identity: Identity | None) -> None:
+    """Not `active`, but not free either: the rest of a membership. Only ours may be taken away."""
+    if place.state != INACTIVE and identity is None:
+        raise _belongs_elsewhere(place)
 
 
-def _first_reached(managers: Sequence[str]) -> str:
-    """Raises CannotJoin when none answers."""
-    for each in managers:
-        host, _, port = each.rpartition(":")
-        with suppress(OSError), closing(create_connection((host, int(port)), MANAGER_SECONDS)):
-            return each
-    raise CannotJoin(f"no manager answers at {', '.join(managers)}; open port 2377/tcp between here and there")
-
-
-def _address_towards(manager: str) -> str:
-    with closing(socket(AF_INET, SOCK_DGRAM)) as probe:
-        probe.connect((manager.rpartition(":")[0], 9))
-        return str(probe.getsockname()[0])
+def _belongs_elsewhere(place: Place) -> CannotJoin:
+    why = f" (state {place.state}{f': {place.error}' if place.error else ''})"
+    return CannotJoin(f"this machine belongs to another Swarm{why}; to leave it: docker swarm leave")

@@ -106,7 +106,8 @@ class Mesh:
         except TimeoutError:
             return "", Asked(False, took(), f"no answer within {ANSWER_SECONDS:g} s")
         except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as lost:
-            return "", Asked(False, took(), str(lost) or type(lost).__name__)
+            # anyio says only that all attempts failed; the one there was says why.
+            return "", Asked(False, took(), str(lost.__cause__ or lost) or type(lost).__name__)
         return name, Asked(True, took())
 
 

@@ -1,6 +1,7 @@
 """A machine that is a node of a Swarm: its agent's side jobs, and what they add to heartbeats.
 
-Everything here is besides: whatever fails is said and tried again, the heartbeat goes on.
+Everything here is besides: whatever fails is said and tried again, the heartbeat goes on. Nothing that is called with
+a beat waits for the daemon: it may hang.
 """
 
 from __future__ import annotations
@@ -11,23 +12,24 @@ from typing import Any
 import anyio
 import structlog
 
-from agent.door import Door, trusting
-from agent.errors import AgentError
-from agent.identity import IdentityKeeper
+from agent.door import Door
+from agent.errors import AgentError, CannotJoin
+from agent.identity import Identity, IdentityKeeper
 from agent.in_swarm.containers import Containers
-from agent.in_swarm.image_door import ImageDoor
+from agent.in_swarm.image_door import ImageDoor, Road
+from agent.in_swarm.membership import Membership
 from agent.moving import Moving
 from agent.settings import Settings
 from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.local import LocalDocker, Place
+from controller.runtime.swarm.measuring import Meter
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS, MEASURE_SECONDS = 5.0, 10.0
 # Until the daemon has been asked once, nobody knows where the conductor is.
 FIRST_LOOK_SECONDS = 0.5
-AGENT_SERVICE = "aerekos_agent"
-LEAVER = "aerekos-leaver"
+AGAIN_SECONDS = 5.0
 _log = structlog.get_logger("swarm")
 
 
@@ -37,77 +39,120 @@ class SwarmNode:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
         self._docker = LocalDocker(Docker(settings.docker))
+        self._meter = Meter(Docker(settings.docker), clock)
+        self._membership = Membership(settings, self._docker, clock)
         self._place: Place | None = None
         self._moving: Moving | None = None
+        self._used: dict[str, dict[str, float]] | None = None
         self._peers_version = ""
-        self._leaving = False
+        self._looked = anyio.Event()
 
     async def run(self, door: Door, keeper: IdentityKeeper) -> None:
         """Until cancelled."""
 
         async def tell(path: str, body: dict[str, Any]) -> Any:
-            identity = keeper.load()
-            if identity is None:
-                raise AgentError("this machine has not joined yet")
-            return await door.call(identity, path, body)
+            return await door.call(_identity(keeper), path, body)
 
-        async def way() -> tuple[str, str, Any]:
-            identity = keeper.load()
-            if identity is None or not door.urls:
-                raise AgentError("this machine has not joined yet")
-            return door.urls[0], await door.token(identity), trusting(identity.ca)
+        async def road() -> Road:
+            identity = _identity(keeper)
+            return Road(door.urls, await door.token(identity), identity.ca)
 
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {
+            "looking": lambda: self._keep_looking(door),
+            "containers": Containers(self._docker, tell).run,
+            "moving": self._follow_addresses,
+            "measuring": self._measure,
+            "membership": lambda: self._membership.run(door),
+        }
+        if self._settings.image_door:
+            jobs["images"] = ImageDoor(self._settings.image_door, road).run
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Containers(self._docker, tell).run)
-            if self._settings.image_door:
-                tasks.start_soon(ImageDoor(self._settings.image_door, way).run)
-            while True:
-                await self._look(door)
-                if self._moving is None and self._place is not None and self._place.in_swarm:
-                    self._moving = Moving(self._settings.home, self._settings.name, self._place.address, self._clock)
-                    tasks.start_soon(_kept_running, self._moving.run)
-                await anyio.sleep(LOOK_SECONDS if self._place else FIRST_LOOK_SECONDS)
+            for name, job in jobs.items():
+                tasks.start_soon(_kept_running, name, job)
 
     def part(self) -> Mapping[str, Any]:
         """For the body of a heartbeat."""
+        told: dict[str, Any] = {} if self._used is None else {"services": self._used}
         if self._moving is None or self._place is None:
-            return {}
-        told = {"nodeId": self._place.node_id, "manager": self._place.manager, "leaving": self._leaving}
-        return {"swarm": told | self._moving.part(), "peersVersion": self._peers_version}
+            return told
+        own = {
+            "nodeId": self._place.node_id,
+            "manager": self._place.manager,
+            "leaving": self._membership.is_leaving,
+        }
+        return {**told, "swarm": own | self._moving.part(), "peersVersion": self._peers_version}
 
     async def heard(self, answer: Mapping[str, Any]) -> None:
         """The answer to a heartbeat: other workers and where they are, or word to leave."""
         if self._moving is not None and "peers" in answer:
             self._moving.take_peers(answer["peers"])
             self._peers_version = str(answer.get("peersVersion", ""))
-        if answer.get("leave") and not self._leaving:
-            await self._prepare_to_leave()
+        if answer.get("leave"):
+            self._membership.told_to_leave()
 
-    async def _prepare_to_leave(self) -> None:
-        """This agent ends when its machine is drained. What it starts now stays, and leaves the Swarm after that."""
-        try:
-            await self._docker.run_beside(LEAVER, AGENT_SERVICE, ["aerekos-agent", "leave", "--when-empty"])
-        except (DriverError, IndexError) as refused:
-            _log.error("cannot prepare to leave", because=str(refused))
-            return
-        self._leaving = True
-        _log.warning("told to leave the Swarm")
+    async def _keep_looking(self, door: Door) -> None:
+        while True:
+            try:
+                self._place = await self._docker.place()
+                hosts = [each.rpartition(":")[0] for each in self._place.managers]
+                door.learn([f"https://{host}:{self._settings.api_port}" for host in hosts])
+                self._membership.seen(self._place)
+                looked, self._looked = self._looked, anyio.Event()
+                looked.set()
+            except DriverError as lost:
+                _log.debug("Docker does not answer", because=str(lost))
+            await anyio.sleep(LOOK_SECONDS if self._place else FIRST_LOOK_SECONDS)
 
-    async def _look(self, door: Door) -> None:
-        try:
-            self._place = await self._docker.place()
-        except DriverError as lost:
-            _log.debug("Docker does not answer", because=str(lost))
-            return
-        hosts = [each.rpartition(":")[0] for each in self._place.managers]
-        door.also([f"https://{host}:{self._settings.api_port}" for host in hosts])
+    async def _follow_addresses(self) -> None:
+        """As long as this machine is known by the same address; one that joins anew may be known by another."""
+        known_by = await self._known_by_another("")
+        settings, port = self._settings, self._settings.announce_port
+        self._moving = Moving(settings.home, settings.name, known_by, self._clock, port=port)
+        # The list must come again: what is new to this Moving was no news to the one before.
+        self._peers_version = ""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._moving.run)
+            await self._known_by_another(known_by)
+            tasks.cancel_scope.cancel()
+
+    async def _known_by_another(self, address: str) -> str:
+        """Waits until the Swarm knows this machine by another address; which."""
+        while self._place is None or not self._place.in_swarm or self._place.address == address:
+            await self._looked.wait()
+        return self._place.address
+
+    async def _measure(self) -> None:
+        while True:
+            try:
+                self._used = await self._meter.measure()
+            except DriverError as lost:
+                _log.debug("services are not measured", because=str(lost))
+            await anyio.sleep(MEASURE_SECONDS)
 
 
-async def _kept_running(run: Callable[[], Awaitable[None]]) -> None:
-    """A taken port is no reason to lose the heartbeat."""
+def _identity(keeper: IdentityKeeper) -> Identity:
+    try:
+        identity = keeper.load()
+    except (OSError, ValueError) as broken:
+        raise AgentError(str(broken)) from broken
+    if identity is None:
+        raise AgentError("this machine has not joined yet")
+    return identity
+
+
+async def _kept_running(name: str, job: Callable[[], Awaitable[None]]) -> None:
+    """Begun again when it ends, whatever ended it: a taken port is no reason to lose the heartbeat."""
     while True:
         try:
-            await run()
-        except OSError as refused:
-            _log.error("addresses are not followed", because=str(refused))
-        await anyio.sleep(LOOK_SECONDS)
+            await job()
+        except CannotJoin:
+            raise
+        except Exception as failed:
+            _log.error("failed; begins again", job=name, because=_first(failed), seconds=AGAIN_SECONDS)
+            await anyio.sleep(AGAIN_SECONDS)
+
+
+def _first(failed: BaseException) -> str:
+    while isinstance(failed, BaseExceptionGroup):
+        failed = failed.exceptions[0]
+    return f"{type(failed).__name__}: {failed}"

@@ -13,8 +13,15 @@ from api.joining.tokens import JoinTokens
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.managing import Managing
 from crds.errors import NotFound, Unauthorized, Unavailable
+from crds.model import Model
 
 SCRIPT = (Path(__file__).parent / "join.sh").read_text(encoding="utf-8")
+
+
+class Asked(Model):
+    """`joining`: this machine is in no Swarm, and is about to join ours."""
+
+    joining: bool = False
 
 
 def join_routes(
@@ -61,10 +68,12 @@ def join_routes(
         return StreamingResponse(manager.save(image), media_type="application/x-tar")
 
     @router.post("/agents/swarm")
-    async def membership(request: Request) -> dict[str, Any]:
-        worker_of(authenticator.who(request.scope))
+    async def membership(request: Request, asked: Asked | None = None) -> dict[str, Any]:
+        name = worker_of(authenticator.who(request.scope))
         manager = ours()
         try:
+            if asked is not None and asked.joining and await manager.is_down(name):
+                await manager.dismiss(name)  # what is left of an earlier membership would go by the same name
             node = await manager.node()
             return {"token": await manager.join_token(), "managers": list(node.managers)}
         except DriverError as refused:

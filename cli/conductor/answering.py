@@ -85,7 +85,7 @@ def _door(
                 stack.published_port if stack else house.settings.port,
             ),
             swarm_routes(runtime.swarm, authenticator, authorizer),
-            overlay_routes(registry, authenticator, clock),
+            overlay_routes(registry, authenticator, clock, loop.events.tell),
             news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.look),
         ]
     )

@@ -47,6 +47,8 @@ class WorkerReconciler:
             _note_addresses(resource, lease, world)
         alive = lease is not None and left > 0
         self._note_ready(resource, alive, world)
+        if not alive:
+            _forget_overlay(resource, world)
         resource.status.phase = phase(resource, ready=alive)
         resource.status.observed_generation = resource.metadata.generation
         return done(look_again_after=USAGE_SECONDS if alive else None)
@@ -105,6 +107,15 @@ def _silent(age: float | None, before: Condition | None) -> Condition:
     seconds, missed = ("", "3") if age is None else (f" for {age:.0f} s", str(int(age / BEAT_PERIOD)))
     message = f"no heartbeat{seconds} ({missed} missed)"
     return Condition(type="Ready", status="False", reason="HeartbeatMissed", message=message)
+
+
+def _forget_overlay(worker: Worker, world: World) -> None:
+    """What a silent machine said last of its network is no longer known."""
+    known = condition(worker.status.conditions, "OverlayReachable")
+    if known is not None and known.status != "Unknown":
+        text = f"{worker.metadata.name} is silent; before: {known.message}"
+        unknown = Condition(type=known.type, status="Unknown", reason="Silent", message=text)
+        set_condition(worker.status.conditions, unknown, now=world.clock.now())
 
 
 def _absence(before: Condition | None, now: float) -> str:

@@ -14,7 +14,7 @@ from swarm.node import until
 
 from controller.runtime.driver import DriverError, File, Port, Update, Volume, Workload
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("swarm")]
+pytestmark = pytest.mark.anyio
 SERVICE = "aerekos_default_web"
 
 

@@ -13,9 +13,6 @@ from swarm.needs import why_not
 from swarm.node import until
 from swarm.slots import leftovers
 
-pytestmark = pytest.mark.xdist_group("swarm")
-
-
 @pytest.fixture(scope="module")
 def canary(swarm: Cluster, busybox: str):
     """A copy on every node, answering with its node's name."""

@@ -17,7 +17,7 @@ from swarm.node import Node, until
 from swarm.stack import Deployed, deploy
 
 # They build on each other: one machine after another, in this order.
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.product
 NODES = ("node-1", "node-2", "node-3")
 
 

