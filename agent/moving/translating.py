@@ -2,13 +2,11 @@
 
 For a peer known by I that is now at C: what this machine sends to I goes to C, and what comes from C looks as if it
 came from I. The second half matters as much: an overlay network refuses frames from an address it does not know.
-
-Where two claims cannot both be right, the newer one is followed; where none can be followed, the reason is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 OUT, IN, CUT = "AEREKOS-OUT", "AEREKOS-IN", "AEREKOS-CUT"
@@ -16,12 +14,10 @@ OUT, IN, CUT = "AEREKOS-OUT", "AEREKOS-IN", "AEREKOS-CUT"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A machine: the address it is known by, the one it has, and what says how new that is."""
+    """A machine: the address it is known by, and the one it has."""
 
     identity: str
     address: str
-    worker: str = ""
-    sequence: int = 0
 
     @property
     def has_moved(self) -> bool:
@@ -31,75 +27,40 @@ class Place:
 @dataclass(frozen=True)
 class Translation:
     """`rules` of the two chains of the table nat; `loopback`: addresses this machine answers to besides its own;
-    `cuts`: rules that end connections from an address it has just left; `refused`: who is left out, and why.
+    `cuts`: rules that end connections from an address it has just left.
     """
 
     rules: tuple[str, ...] = ()
     loopback: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
 
 
 def translation(own: Place, peers: Iterable[Place], *, port: int, left: Iterable[str] = ()) -> Translation:
     """What must stand in this machine's kernel. Announcements (UDP to `port`) are never translated: they must reach a
-    machine that is back at home, whatever is believed of it.
+    machine that is back at home, whatever is believed of it. Peers whose address is our own identity cannot be told
+    apart from us and are left out: two machines would have to share an address.
 
     `left`: addresses this machine had until a moment ago. Connections from there would wait for minutes for answers
     that cannot come; reset, their owners (Docker above all) make new ones at once.
     """
-    known = sorted((each for each in peers if each.worker != own.worker or not own.worker), key=_newest_first)
-    apart, refused = _told_apart(own, known)
-    gone = sorted(set(left) - {own.address} - {each.address for each in known})
-    # Not what goes over lo: there the address left behind still is this machine's own.
-    cuts = tuple(f"-A {CUT} -s {each}/32 ! -o lo -p tcp -j REJECT --reject-with tcp-reset" for each in gone)
+    gone = sorted(set(left) - {own.address})
+    cuts = tuple(f"-A {CUT} -s {each}/32 -p tcp -j REJECT --reject-with tcp-reset" for each in gone)
     loopback = tuple(sorted({*gone, *((own.identity,) if own.has_moved else ())}))
-    return Translation(_rules(apart, port), loopback, cuts, tuple(refused))
-
-
-def _told_apart(own: Place, known: Sequence[Place]) -> tuple[list[Place], list[str]]:
-    """Who has moved and can be followed, by identity; and in words, who cannot. `known`: newest first."""
-    apart: list[Place] = []
-    refused: list[str] = []
-    identities, addresses = {own.identity: own}, {own.address: own, own.identity: own}
-    for each in known:
-        holder = identities.setdefault(each.identity, each)
-        why_not = _why_not(own, each, holder, addresses.setdefault(each.address, each))
-        if not each.has_moved:
-            continue
-        if why_not:
-            refused.append(why_not)
-        else:
-            apart.append(each)
-    return sorted(apart, key=lambda each: each.identity), sorted(refused)
-
-
-def _why_not(own: Place, peer: Place, holder: Place, at_its_address: Place) -> str:
-    """Empty when it can be followed. `holder`: of its identity address. `at_its_address`: who came there last."""
-    who, here = peer.worker or peer.identity, f"{peer.worker or peer.identity} is at {peer.address}"
-    if holder is not peer:
-        return f"{who} and {_name(holder, own)} are both known by {peer.identity}: remove the worker that is gone"
-    if at_its_address is own:
-        return f"{here}, which is this machine's own address: they do not reach each other until one of them moves"
-    if at_its_address is not peer:
-        return f"{here}, and so is {_name(at_its_address, own)} since: what comes from there is taken for the latter's"
-    if peer.identity == own.address:
-        # Frames for it would stay in this machine: the kernel delivers to its own addresses before it translates.
-        return f"this machine is at {own.address}, by which {who} is known: they do not reach each other until it moves"
-    return ""
-
-
-def _rules(apart: Sequence[Place], port: int) -> tuple[str, ...]:
+    moved = sorted({each for each in peers if each.has_moved and each.identity != own.identity}, key=_order)
+    apart = [each for each in moved if each.address != own.identity]
     if not apart:
-        return ()
+        return Translation((), loopback, cuts)
     plain = (f"-A {OUT} -p udp -m udp --dport {port} -j RETURN",)
     out = tuple(f"-A {OUT} -d {each.identity}/32 -j DNAT --to-destination {each.address}" for each in apart)
     in_ = tuple(f"-A {IN} -s {each.address}/32 -j SNAT --to-source {each.identity}" for each in apart)
-    return plain + out + in_
+    return Translation(plain + out + in_, loopback, cuts)
 
 
-def _newest_first(place: Place) -> tuple[int, str, str]:
-    return -place.sequence, place.worker, place.identity
+def changed(before: Translation, now: Translation) -> set[str]:
+    """Addresses named by rules that came or went: what the kernel remembers of them is wrong."""
+    lines = set(before.rules) ^ set(now.rules)
+    return {word.removesuffix("/32") for line in lines for word in line.split() if word.count(".") == 3}
 
 
-def _name(place: Place, own: Place) -> str:
-    return "this machine" if place is own else place.worker or place.identity
+def _order(place: Place) -> tuple[str, str]:
+    return place.identity, place.address
