@@ -26,7 +26,8 @@ async def test_what_is_wanted_becomes_ready_and_its_log_can_be_read(swarm, busyb
         assert await house.driver.logs(KEY, None, tail=5) == ["serving as one"]
         assert await house.driver.known() == [KEY]
     api = swarm.client().api
-    assert api.services() == [] and api.tasks() == []
+    assert api.services() == []
+    until(lambda: api.tasks() == [], "Swarm forgets what has ended")
     assert not [each for each in api.networks() if "aerekos" in each["Name"]]
 
 

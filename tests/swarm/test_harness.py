@@ -13,6 +13,7 @@ from swarm.needs import why_not
 from swarm.node import until
 from swarm.slots import leftovers
 
+
 @pytest.fixture(scope="module")
 def canary(swarm: Cluster, busybox: str):
     """A copy on every node, answering with its node's name."""
