@@ -5,7 +5,7 @@
 3. /health /ready /metrics /version /catalog, the dashboard's files -> answered here
 4. /api, /apis, /openapi         -> who asks? -> the resource API
 5. /services/<name>/...          -> who asks? -> the gateway
-6. everything else               -> the FastAPI application (/auth, /agents, /logs)
+6. everything else               -> the FastAPI application (/auth, /agents, /logs, /traffic, /audit)
 7. WebSockets                    -> the same road as a GET (api/sockets.py)
 8. errors become a Kubernetes Status; one log line and one count per request
 """
@@ -27,7 +27,7 @@ from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
 from api.catalog import catalog
 from api.dashboard import Dashboard
-from api.exec import Exec, refuse
+from api.exec import Exec, as_asked, refuse
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
@@ -100,7 +100,7 @@ class Door:
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and scope["path"].endswith("/exec"):
+        if scope["type"] == "websocket" and scope["path"].startswith("/api/") and scope["path"].endswith("/exec"):
             await self._serve_exec(scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -155,13 +155,12 @@ class Door:
     async def _serve_exec(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        if any(name == b"origin" for name, _ in scope["headers"]):
-            # A browser shows its user's certificate to every page that asks: only a token counts from there.
-            scope = {**scope, "extensions": {**scope["extensions"], "aerekos.peer": ()}}
+        scope = as_asked(scope)
         try:
+            who = self._authenticator.who(scope)
             if self._exec is None:
                 raise MethodNotAllowed("this runtime cannot run commands in its instances")
-            code = await self._exec.serve(scope, receive, send, self._authenticator.who(scope))
+            code = await self._exec.serve(scope, receive, send, who)
         except ApiError as error:
             code = error.code
             await refuse(scope, send, error)

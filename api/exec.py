@@ -17,6 +17,7 @@ import anyio
 import orjson
 
 from api.auth.principal import Principal
+from api.sockets import bearer_of
 from api.wire.answering import Receive, Scope, Send, error_answer
 from controller.runtime.driver import DriverError, Executing, Execution
 from crds.errors import ApiError, BadRequest
@@ -75,8 +76,33 @@ def chosen(scope: Scope) -> str:
     return found
 
 
+def as_asked(scope: Scope) -> Scope:
+    """With the bearer token that came as a subprotocol, which is all a browser can send.
+
+    A browser shows its user's certificate to every page that asks: from there only the token counts.
+    """
+    extensions = scope.get("extensions") or {}
+    if from_browser(scope):
+        extensions = {**extensions, "aerekos.peer": ()}
+    token = bearer_of(scope)
+    said = any(name == b"authorization" for name, _ in scope["headers"])
+    headers = scope["headers"] if said or not token else [*scope["headers"], (b"authorization", b"Bearer " + token)]
+    return {**scope, "extensions": extensions, "headers": headers}
+
+
+def from_browser(scope: Scope) -> bool:
+    return any(name == b"origin" for name, _ in scope["headers"])
+
+
 async def refuse(scope: Scope, send: Send, error: ApiError) -> None:
-    """Answers the handshake with the error's own code, so that kubectl can say why."""
+    """Answers the handshake with the error's own code, so that kubectl can say why.
+
+    A browser cannot read that answer: it hears inside the socket, which is then closed with 4000 + the code.
+    """
+    if from_browser(scope) and not {*PROTOCOLS}.isdisjoint(scope.get("subprotocols") or []):
+        await send({"type": "websocket.accept", "subprotocol": chosen(scope)})
+        await _end(send, error.status(), code=4000 + error.code)
+        return
     answer = error_answer(error)
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4000 + error.code})
@@ -96,9 +122,9 @@ async def _converse(running: Execution, receive: Receive, send: Send) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def _end(send: Send, result: dict[str, Any]) -> None:
+async def _end(send: Send, result: dict[str, Any], *, code: int = NORMAL) -> None:
     await send({"type": "websocket.send", "bytes": bytes([RESULT]) + orjson.dumps(result)})
-    await send({"type": "websocket.close", "code": NORMAL})
+    await send({"type": "websocket.close", "code": code})
 
 
 async def _listen(running: Execution, receive: Receive, scope: anyio.CancelScope) -> None:

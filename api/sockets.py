@@ -37,7 +37,7 @@ async def serve_socket(scope: Scope, receive: Receive, send: Send, app: App) -> 
         async with anyio.create_task_group() as group:
             left = anyio.Event()
             group.start_soon(_until_gone, receive, left)
-            await app(_as_get(scope, offered), _Asked(left), answer)
+            await app(_as_get(scope), _Asked(left), answer)
             if not left.is_set():
                 await answer.close()
             group.cancel_scope.cancel()
@@ -47,11 +47,17 @@ async def serve_socket(scope: Scope, receive: Receive, send: Send, app: App) -> 
             await send({"type": "websocket.close", "code": GOING_AWAY})
 
 
-def _as_get(scope: Scope, offered: list[str]) -> Scope:
+def bearer_of(scope: Scope) -> bytes:
+    """The token that came as a subprotocol; empty without one."""
+    offered = scope.get("subprotocols") or []
+    return next((_decoded(each) for each in offered if each.startswith(_BEARER)), b"")
+
+
+def _as_get(scope: Scope) -> Scope:
     headers = [
         (name, value) for name, value in scope["headers"] if name in (b"host", b"x-request-id", b"traceparent")
     ]
-    if token := next((_decoded(each) for each in offered if each.startswith(_BEARER)), b""):
+    if token := bearer_of(scope):
         headers.append((b"authorization", b"Bearer " + token))
     # Without the client's certificate: a browser shows it to every page that asks, and proves nobody's wish.
     plain = {"type": "http", "method": "GET", "scheme": "https", "headers": headers, "extensions": {}}

@@ -12,7 +12,8 @@ from api.auth.principal import Principal
 from api.auth.tokens import Tokens
 from api.gateway.aws_door import refusal, signed_for, signing_names
 from api.gateway.balancing import Balancer
-from api.gateway.proxying import Proxy, forwarded
+from api.gateway.proxying import Headers, Proxy, forwarded
+from api.traffic import Traffic
 from api.wire.answering import Answer, Message, Receive, Scope, Send, send_answer
 from controller.kit.clock import Clock
 from crds.errors import ApiError, NotFound
@@ -36,7 +37,7 @@ class Gateway:
         clock: Clock,
     ) -> None:
         self._proxy, self._tokens, self._authorizer, self._clock = Proxy(balancer), tokens, authorizer, clock
-        self._speaks = signing_names(services)
+        self._speaks, self.traffic = signing_names(services), Traffic()
         self._minted: dict[tuple[Principal, str], tuple[bytes, float]] = {}
 
     async def close(self) -> None:
@@ -60,9 +61,7 @@ class Gateway:
         headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra)
         begun = _Begun(send)
         try:
-            return await self._proxy.forward(
-                scope, receive, begun, service=service, target=_target(scope), headers=headers
-            )
+            return await self._forward(scope, receive, begun, "", service, _target(scope), headers)
         except ApiError as error:
             if begun.yes:  # all that is left is to break the connection off, as the door does
                 raise
@@ -81,7 +80,22 @@ class Gateway:
             self._authorizer.require(who, Action("get", GROUP, "services", "default", name))
         identity = self._identity(who, name)
         headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization")
-        return await self._proxy.forward(scope, receive, send, service=name, target=target, headers=headers)
+        return await self._forward(scope, receive, send, who.service, name, target, headers)
+
+    async def _forward(
+        self, scope: Scope, receive: Receive, send: Send, asker: str, service: str, target: bytes, headers: Headers
+    ) -> int:
+        """Carried to the service and counted, unless there is no such service."""
+        began = self._clock.monotonic()
+        try:
+            code = await self._proxy.forward(scope, receive, send, service=service, target=target, headers=headers)
+        except NotFound:
+            raise
+        except ApiError as error:
+            self.traffic.note(asker, service, error.code, self._clock.monotonic() - began)
+            raise
+        self.traffic.note(asker, service, code, self._clock.monotonic() - began)
+        return code
 
     def _identity(self, who: Principal, service: str) -> bytes:
         """A token that tells `service` who calls; minted anew before half of its life is over."""

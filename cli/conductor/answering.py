@@ -21,11 +21,13 @@ from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import log_routes, rest_app
 from api.routes_agents import agent_routes
+from api.routes_audit import audit_routes
 from api.routes_auth import auth_routes
 from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
 from api.routes_swarm import swarm_routes
 from api.serving import make_server
+from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.house import House
 from cli.conductor.runtimes import Runtime
@@ -67,7 +69,7 @@ def _door(
 ) -> Door:
     registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
     ca, stack = house.authority.ca_file.read_bytes(), house.settings.stack
-    tokens = JoinTokens(registry, clock)
+    tokens, audit = JoinTokens(registry, clock), Audit(house.home / "logs" / "audit.log", clock)
 
     def heard(worker: str) -> None:
         loop.look(WORKER.key(worker))
@@ -77,6 +79,8 @@ def _door(
             auth_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
+            traffic_routes(gateway.traffic, authenticator, authorizer),
+            audit_routes(audit, authenticator, authorizer),
             join_routes(
                 tokens,
                 authenticator,
@@ -102,7 +106,7 @@ def _door(
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store, runtime.docker_calls),
         limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
-        audit=Audit(house.home / "logs" / "audit.log", clock),
+        audit=audit,
     )
 
 

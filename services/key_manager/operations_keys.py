@@ -21,6 +21,7 @@ from services.sdk.resources import Clock
 
 Json = dict[str, Any]
 SYMMETRIC = "SYMMETRIC_DEFAULT"
+ROTATED_BY_HAND = "aerekos.cloud/rotatedByHandAt"
 DEFAULT_WINDOW_DAYS, DEFAULT_ROTATION_DAYS = 30, 365
 
 
@@ -75,6 +76,17 @@ class KeyOperations:
         await self._change(call, found, {"rotateEvery": None})
         return {}
 
+    async def rotate_key_on_demand(self, call: Call, request: Json) -> Json:
+        found = await self._alive(call, request)
+        if not found.key.spec.enabled:
+            raise faults.disabled(found.arn)
+        await self._powers.may(call, "patch", found)
+        newest = await self._keyring.ensure_material(found.key)
+        await self._keyring.add_material(found.key, newest.spec.version + 1)
+        # The reconciler tells of new material when it looks at the key, which a change makes it do.
+        await self._touch(call, found)
+        return {"KeyId": found.arn}
+
     async def get_key_rotation_status(self, call: Call, request: Json) -> Json:
         found = await self._found(call, request, "get")
         days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
@@ -120,9 +132,16 @@ class KeyOperations:
         return found
 
     async def _change(self, call: Call, found: Found, spec: Json) -> Key:
+        return await self._patch(call, found, {"spec": spec})
+
+    async def _touch(self, call: Call, found: Found) -> Key:
+        now = self._clock.now().isoformat().replace("+00:00", "Z")
+        return await self._patch(call, found, {"metadata": {"annotations": {ROTATED_BY_HAND: now}}})
+
+    async def _patch(self, call: Call, found: Found, change: Json) -> Key:
         name = found.key.metadata.name
         acting = await self._powers.acting(call, "patch", KEY, name, found.namespace)
-        return self._keyring.keys.put(await acting.patch(KEY, name, {"spec": spec}, found.namespace))
+        return self._keyring.keys.put(await acting.patch(KEY, name, change, found.namespace))
 
     def _metadata(self, found: Found) -> Json:
         key, newest = found.key, self._keyring.newest(found.key)

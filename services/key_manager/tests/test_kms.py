@@ -98,6 +98,10 @@ def test_pages_rotation_aliases(kms: Any) -> None:
     assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"]) == (True, 90)
     kms.disable_key_rotation(KeyId=first)
     assert kms.get_key_rotation_status(KeyId=first)["KeyRotationEnabled"] is False
+    sealed = kms.encrypt(KeyId=first, Plaintext=b"old")["CiphertextBlob"]
+    assert kms.rotate_key_on_demand(KeyId=first)["KeyId"].endswith(first)
+    fresh = kms.encrypt(KeyId=first, Plaintext=b"new")["CiphertextBlob"]
+    assert [kms.decrypt(CiphertextBlob=each)["Plaintext"] for each in (sealed, fresh)] == [b"old", b"new"]
     kms.create_alias(AliasName="alias/x", TargetKeyId=first)
     assert code(kms.create_alias, AliasName="alias/x", TargetKeyId=first) == "AlreadyExistsException"
     kms.update_alias(AliasName="alias/x", TargetKeyId=second)

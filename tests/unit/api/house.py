@@ -28,7 +28,9 @@ from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import rest_app
 from api.routes_agents import agent_routes
+from api.routes_audit import audit_routes
 from api.routes_auth import auth_routes
+from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
@@ -130,10 +132,13 @@ async def make_house(folder: Path) -> House:
     gateway, metrics = Gateway(balancer, tokens, authorizer, (KMS,), clock), Metrics(store)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []
+    audit = Audit(folder / "audit.log", clock)
     rest = rest_app(
         [
             auth_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA),
             agent_routes(registry, leases, authenticator, authorizer, clock),
+            traffic_routes(gateway.traffic, authenticator, authorizer),
+            audit_routes(audit, authenticator, authorizer),
         ]
     )
     door = Door(
@@ -148,7 +153,7 @@ async def make_house(folder: Path) -> House:
         readiness=lambda: state,
         metrics=metrics,
         limits=Limits(clock, per_second=1000, watches=100),
-        audit=Audit(folder / "audit.log", clock),
+        audit=audit,
     )
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, balancer, gateway, metrics, door, authenticator,

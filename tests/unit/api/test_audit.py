@@ -5,6 +5,9 @@ import json
 import pytest
 from unit.api.house import ADMIN
 
+from api.audit import Audit
+from api.auth.principal import AUTHENTICATED, Principal
+
 pytestmark = pytest.mark.anyio
 NAMESPACES = "/api/v1/namespaces"
 
@@ -41,3 +44,29 @@ async def test_a_presigned_url_cannot_be_used_again_from_the_log(house, tmp_path
         await client.put(f"/bucket/key?{query}", content=b"x")
     (line,) = lines(tmp_path)
     assert line["query"].endswith("&X-Amz-Signature=...&X-Amz-Security-Token=...&a=1")
+
+
+async def test_admins_read_the_newest_lines_and_nobody_else_does(house):
+    async with house.client(house.bearer(ADMIN)) as client:
+        for name in ("one", "two", "three"):
+            await client.post(NAMESPACES, json={"metadata": {"name": name}})
+        found = (await client.get("/audit", params={"tail": 2})).json()["items"]
+    assert [(line["path"], line["code"]) for line in found] == [(NAMESPACES, 201)] * 2
+    for role in ("viewer", "editor"):
+        await house.add_user(role, role)
+        somebody = Principal(role, frozenset({f"aerekos:{role}", AUTHENTICATED}))
+        async with house.client(house.bearer(somebody)) as client:
+            assert (await client.get("/audit")).status_code == 403
+
+
+async def test_after_a_restart_the_last_whole_lines_are_known(tmp_path, house):
+    file = tmp_path / "old" / "audit.log"
+    file.parent.mkdir()
+    file.write_bytes(b'{"user":"ada"}\n{"user":"bo"}\n{"broken')
+    audit = Audit(file, house.clock)
+    assert audit.since(0) == (2, [b'{"user":"ada"}', b'{"user":"bo"}'])
+    audit.note({"method": "POST", "path": "/x", "query_string": b"", "headers": []}, None, 201, "r")
+    count, fresh = audit.since(2)
+    assert (count, json.loads(fresh[0])["path"]) == (3, "/x")
+    assert audit.since(3) == (3, [])
+    audit.close()

@@ -1,0 +1,45 @@
+"""Who asks whom: counted at the gateway, told to those who may see services."""
+
+from __future__ import annotations
+
+import pytest
+from unit.api.house import ADMIN, House
+
+from api.auth.principal import AUTHENTICATED, SERVICES, Principal
+from api.traffic import Traffic
+
+pytestmark = pytest.mark.anyio
+BY_SERVICE = Principal("system:service:storage-manager", frozenset({SERVICES, AUTHENTICATED}))
+
+
+def test_only_pairs_that_moved_are_told_again() -> None:
+    traffic, seen = Traffic(), {}
+    traffic.note("", "kms", 200, 0.25)
+    traffic.note("", "kms", 503, 0.25)
+    traffic.note("s3", "kms", 404, 0.5)
+    assert traffic.told(seen) == [
+        {"from": "", "to": "kms", "requests": 2, "errors": 1, "seconds": 0.5},
+        {"from": "s3", "to": "kms", "requests": 1, "errors": 0, "seconds": 0.5},
+    ]
+    assert traffic.told(seen) == []
+    traffic.note("", "kms", 200, 0.0)
+    assert [each["requests"] for each in traffic.told(seen)] == [3]
+
+
+async def test_a_request_nobody_can_take_is_an_error_and_names_nobody_knows_are_not_kept(house: House) -> None:
+    await house.add_service("kms")
+    for who in (ADMIN, BY_SERVICE):
+        async with house.client(house.bearer(who)) as client:
+            assert (await client.get("/services/kms/x")).status_code == 503
+            assert (await client.get("/services/nobody/x")).status_code == 404
+    async with house.client(house.bearer(ADMIN)) as client:
+        told = (await client.get("/traffic")).json()["traffic"]
+    assert [(each["from"], each["to"], each["requests"], each["errors"]) for each in told] == [
+        ("", "kms", 1, 1),
+        ("storage-manager", "kms", 1, 1),
+    ]
+
+
+async def test_without_a_name_nothing_is_told(house: House) -> None:
+    async with house.client() as client:
+        assert (await client.get("/traffic")).status_code == 401
