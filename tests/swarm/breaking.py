@@ -46,7 +46,7 @@ class Subject:
         until(self.all_well, "all is well before", 120)
         for each in () if self.heals_itself else (self.service, self.asked):
             if len(set(self.running(each).values())) < COPIES:
-                self.made.manager.docker("service", "update", "-q", "--force", each)
+                self.made.manager.docker("service", "update", "-q", "-d", "--force", each)
         until(lambda: self.all_well() and self._is_spread(), "a copy is on every machine", 120)
 
     def _is_spread(self) -> bool:
