@@ -7,7 +7,10 @@ next one adopts them.
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
+import threading
 from contextlib import suppress
 from datetime import timedelta
 
@@ -48,7 +51,19 @@ def serve(settings: Settings) -> int:
     configure_logging(settings.log_level)
     with the_only_one(settings):
         require_free_port(settings)
-        return uvloop.run(_serve(settings))
+        code = uvloop.run(_serve(settings))
+    _end_now(code)
+    return code
+
+
+def _end_now(code: int) -> None:
+    """Everything is closed and written. Threads that still wait for a Docker daemon, which may be stopping too, would
+    hold up the end of the process, and so that of the daemon, for as long as their patience lasts.
+    """
+    if threading.active_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 async def _serve(settings: Settings) -> int:

@@ -138,9 +138,10 @@ def pids_in(namespace: str | None) -> list[int]:
 def _pids_below(cgroup: str) -> list[int]:
     found: set[int] = set()
     for root in _hierarchies():
-        for file in (root / cgroup).rglob("cgroup.procs"):
+        # Not by rglob, which fails on a group that goes while it looks.
+        for folder, _, _ in os.walk(root / cgroup):
             try:
-                found.update(int(pid) for pid in file.read_text().split())
+                found.update(int(pid) for pid in (Path(folder) / "cgroup.procs").read_text().split())
             except OSError:
                 continue
     return sorted(found)
