@@ -40,7 +40,7 @@ class Images:
         self._door, self._registry, self._swarm = door, registry, swarm
         self._file, self._clock, self._password = file, clock, password
         self._known = _kept(file)
-        # What the conductor before us knew is believed for as long as what we learnt: the registry may start after us.
+        # What the conductor before us knew is believed as long as what we learn: the registry may start after us.
         self._asked_at = dict.fromkeys(self._known, clock.monotonic())
         self._away_until = 0.0
 
