@@ -1,7 +1,14 @@
 /** A real Chromium, headless. */
 import { existsSync } from 'node:fs';
 
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+  type Request,
+} from 'playwright-core';
 
 const KNOWN = [
   '/usr/bin/chromium',
@@ -36,11 +43,16 @@ export interface Opened {
 
 let browser: Promise<Browser> | null = null;
 
+export function startBrowser(): Promise<Browser> {
+  // Playwright makes a new, empty profile folder for it and removes it at the end.
+  return (browser ??= chromium.launch({ executablePath: chromiumPath(), args: FLAGS }));
+}
+
 /** A window that shares nothing with the others; all live in one browser, because starting one takes a second. */
 export async function open(width: number, height: number, more: BrowserContextOptions = {}): Promise<Opened> {
-  // Playwright makes a new, empty profile folder for it and removes it at the end.
-  browser ??= chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
-  const context = await (await browser).newContext({ ignoreHTTPSErrors: true, viewport: { width, height }, ...more });
+  const context = await (
+    await startBrowser()
+  ).newContext({ ignoreHTTPSErrors: true, viewport: { width, height }, ...more });
   const page = await context.newPage();
   return { page, context, complaints: listening(page), close: () => context.close() };
 }
@@ -55,14 +67,37 @@ function listening(page: Page): string[] {
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
   page.on('console', (message) => {
     // A 401 to the first refresh only says that nobody is logged in yet; lost connections are part of the journeys.
-    const expected = /status of 40[139]|status of 422|ERR_CONNECTION|WebSocket|ERR_NETWORK/.test(message.text());
+    const expected =
+      /status of 40[139]|status of 422|status of 501|ERR_CONNECTION|WebSocket|ERR_NETWORK|ERR_INTERNET/.test(
+        message.text(),
+      );
     if (message.type() === 'error' && !expected) complaints.push(message.text());
   });
   return complaints;
 }
 
+/** Opens the page and waits for that part of it. Networks that come and go on this machine make Chromium drop what is
+ * under way; then it is opened again. */
+export async function arrive(page: Page, url: string, testId: string): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    let cut = false;
+    const note = (request: Request) => {
+      cut ||= request.failure()?.errorText.includes('ERR_NETWORK_CHANGED') ?? false;
+    };
+    page.on('requestfailed', note);
+    try {
+      await page.goto(url);
+      return await page.getByTestId(testId).waitFor({ timeout: 15_000 });
+    } catch (error) {
+      if (attempt === 2 || !(cut || String(error).includes('ERR_NETWORK_CHANGED'))) throw error;
+    } finally {
+      page.off('requestfailed', note);
+    }
+  }
+}
+
 export async function logIn(page: Page, url: string, name: string, password: string): Promise<void> {
-  await page.goto(url);
+  await arrive(page, url, 'username');
   await page.getByTestId('username').fill(name);
   await page.getByTestId('password').fill(password);
   await page.getByTestId('enter').click();

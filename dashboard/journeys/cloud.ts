@@ -1,6 +1,6 @@
 /** A real cloud of its own: its own home, its own port, started and stopped with `aerekos` as people do it. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +47,13 @@ export class Cloud {
     };
     const { stdout } = await run(this.aerekos, words, { env, timeout: UP_MS });
     return stdout;
+  }
+
+  /** `aerekos apply` of one resource of ours. */
+  async apply({ kind, name, spec }: { kind: string; name: string; spec: object }): Promise<void> {
+    const file = join(this.home, `${name}.json`);
+    writeFileSync(file, JSON.stringify({ apiVersion: 'aerekos.cloud/v1', kind, metadata: { name }, spec }));
+    await this.tell('apply', '-f', file);
   }
 
   /** As a crash: nothing is told, nothing is cleaned up. */

@@ -7,6 +7,7 @@ Prints `ready` when everything is there, then goes on until its stdin is closed;
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -304,8 +305,30 @@ class Demo:
             self.call("PATCH", f"{API}/namespaces/default/services/{name}", json={"spec": spec}, headers=MERGE)
         self.tell_status("shop-web", 6)
         self.tell_status("imaging", 3)
+        self.others()
         for number, event in enumerate(EVENTS):
             self.event(number, *event)
+
+    def others(self) -> None:
+        """More than one person works here; one of them is refused something."""
+        shop, mail = (f"{API}/namespaces/default/services/{name}" for name in ("shop-web", "mailroom"))
+        nora = self.log_in("nora")
+        self.call(
+            "PATCH", shop, json={"spec": {"image": "registry.example/shop/web:4.3.0"}}, headers=MERGE, bearer=nora
+        )
+        env = [{"name": "CURRENCY", "value": "EUR"}, {"name": "FEATURE_WISHLIST", "value": "on"}]
+        self.call("PATCH", shop, json={"spec": {"env": env}}, headers=MERGE, bearer=nora)
+        self.call("PATCH", mail, json={"spec": {"replicas": 2}}, headers=MERGE, bearer=self.log_in("wiktor"))
+        self.tell_status("mailroom", 2)
+        with contextlib.suppress(RuntimeError):
+            self.call("DELETE", shop, bearer=self.log_in("ci"))
+
+    def log_in(self, name: str) -> str:
+        password = secrets.token_hex(12)
+        self.call("POST", "/auth/password", json={"username": name, "password": password})
+        answer = self.call("POST", "/auth/login", json={"username": name, "password": password}, bearer="")
+        token: str = answer["accessToken"]
+        return token
 
     def put(self, path: str, size: int) -> None:
         """An object, once the storage service is there."""

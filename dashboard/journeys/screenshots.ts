@@ -27,17 +27,33 @@ const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['topology', '/ui', (page) => page.getByRole('region', { name: 'Topology' }).scrollIntoViewIfNeeded()],
   ['services', '/ui/services'],
   ['service', '/ui/services/default/crawler-manager'],
+  ['metrics', '/ui/services/default/shop-api', (page) => page.waitForTimeout(40_000)], // sparklines grow
   ['logs', '/ui/services/default/key-manager/logs'],
+  ['terminal', '/ui/services/default/key-manager/terminal', useTerminal],
+  ['update', '/ui/services/default/shop-web', (page) => page.getByRole('button', { name: 'Update' }).click()],
   ['yaml', '/ui/services/default/shop-web/yaml', editYaml],
   ['history', '/ui/services/default/shop-web/history'],
+  [
+    'change',
+    '/ui',
+    (page) =>
+      page
+        .getByRole('button', { name: /Look at this change of shop-web/ })
+        .first()
+        .click(),
+  ],
   ['workers', '/ui/workers'],
   ['worker', '/ui/workers/-/gpu-01'],
   ['worker-silent', '/ui/workers/-/edge-fra-02'],
-  ['join', '/ui/workers', (page) => page.getByTestId('join').click()],
+  ['drain', '/ui/workers/-/edge-fra-01', (page) => page.getByRole('button', { name: 'Drain' }).click()],
+  ['join', '/ui/workers', joinMachine],
   ['keys', '/ui/keys'],
   ['buckets', '/ui/buckets'],
   ['objects', '/ui/buckets/default/invoices/objects'],
+  ['object', '/ui/buckets/default/invoices/objects', shareObject],
   ['kinds', '/ui/kinds'],
+  ['explorer', '/ui/api', (page) => page.getByRole('button', { name: 'Try list' }).click()],
+  ['audit', '/ui/audit'],
   ['events', '/ui/k/core/v1/events'],
   ['users', '/ui/users'],
   ['settings', '/ui/settings'],
@@ -52,6 +68,26 @@ async function editYaml(page: Page): Promise<void> {
   await editor.fill((await editor.inputValue()).replace(/replicas: \d+/, 'replicas: 9'));
   await page.getByTestId('check').click();
   await page.getByTestId('yaml-diff').waitFor();
+}
+
+async function useTerminal(page: Page): Promise<void> {
+  await page.getByTestId('command').fill('sh');
+  await page.getByTestId('open-terminal').click();
+  await page.locator('.xterm-rows').getByText(/[$#]/).first().waitFor();
+  await page.keyboard.type('echo "$AEREKOS_INSTANCE listens on $AEREKOS_LISTEN"; python3 --version; uptime\n');
+  await page.locator('.xterm-rows').getByText('load average').waitFor();
+}
+
+async function joinMachine(page: Page): Promise<void> {
+  await page.getByTestId('join').click();
+  await page.getByTestId('make-line').click();
+  await page.getByTestId('arrivals').waitFor();
+}
+
+async function shareObject(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'README.md', exact: true }).click();
+  await page.getByTestId('presign').click();
+  await page.getByText('Whoever has it').waitFor();
 }
 
 async function cloud(python: string, folder: string): Promise<ChildProcess> {
@@ -77,7 +113,7 @@ async function take(url: string, output: string): Promise<void> {
       await page.goto(new URL(path, url).href);
       await page.getByRole('main').waitFor();
       await page.getByText('Loading memory').first().waitFor({ state: 'detached' });
-      await page.waitForTimeout(900); // heartbeats and history arrive
+      await page.waitForTimeout(2400); // heartbeats, requests and history arrive
       await before?.(page).catch((error: Error) => complaints.push(`${screen}: ${error.message}`));
       await page.waitForTimeout(350);
       await page.screenshot({ path: join(output, `${screen}-${name}.png`) });

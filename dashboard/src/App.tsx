@@ -1,6 +1,7 @@
 import { lazy, Suspense, useEffect, type ReactNode } from 'react';
 import { View } from 'react-native';
 
+import { Boundary } from './components/Boundary';
 import { Empty } from './components/Empty';
 import { Loading } from './components/Loading';
 import { Shell } from './components/Shell';
@@ -25,12 +26,19 @@ const ResourceDetail = lazy(() =>
   import('./screens/ResourceDetail').then((module) => ({ default: module.ResourceDetail })),
 );
 const Users = lazy(() => import('./screens/Users').then((module) => ({ default: module.Users })));
+const Audit = lazy(() => import('./screens/Audit').then((module) => ({ default: module.Audit })));
+const Explorer = lazy(() => import('./screens/Explorer').then((module) => ({ default: module.Explorer })));
 const Settings = lazy(() => import('./screens/Settings').then((module) => ({ default: module.Settings })));
 
 /** Who is there? Then the screen the path names. */
 export function App() {
   const now = useObservable(session);
-  useEffect(() => void restore(), []);
+  const where = useObservable(path);
+  useEffect(() => {
+    const leaving = new AbortController();
+    void restore(leaving.signal);
+    return () => leaving.abort();
+  }, []);
   useEffect(() => {
     if (now.state === 'in') {
       void readCatalog();
@@ -43,16 +51,18 @@ export function App() {
   if (now.state === 'asking') {
     return (
       <View style={layout.centre}>
-        <Loading what="your session" />
+        <Loading what={now.trouble ?? 'your session'} />
       </View>
     );
   }
   if (now.state === 'out') return <Login because={now.because} />;
   return (
     <Shell>
-      <Suspense fallback={<Loading what="the screen" />}>
-        <Screen />
-      </Suspense>
+      <Boundary key={where}>
+        <Suspense fallback={<Loading what="the screen" />}>
+          <Screen />
+        </Suspense>
+      </Boundary>
     </Shell>
   );
 }
@@ -77,6 +87,10 @@ function Screen(): ReactNode {
       return <Kinds />;
     case 'users':
       return <Users />;
+    case 'audit':
+      return <Audit />;
+    case 'api':
+      return <Explorer />;
     case 'settings':
       return <Settings />;
     case 'list':
@@ -91,5 +105,6 @@ function Screen(): ReactNode {
 function titleOf(route: Route): string {
   if (route.screen === 'detail') return route.name;
   if (route.screen === 'list') return route.plural;
+  if (route.screen === 'api') return 'API explorer';
   return route.screen[0]!.toUpperCase() + route.screen.slice(1);
 }

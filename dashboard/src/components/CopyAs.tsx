@@ -36,7 +36,7 @@ function Sheet({
   };
   return (
     <Dialog title="Copy as" onClose={onClose}>
-      <Snippet name="kubectl" code={copies.kubectl} />
+      <Snippet name={copies.kubectl.split(' ')[0]!} code={copies.kubectl} />
       <Snippet name="curl" code={copies.curl} />
       <Text style={text.faint}>$TOKEN: aerekos login, then aerekos kubeconfig. ca.crt: /auth/ca.pem.</Text>
       {resources && resources.length > 0 && (

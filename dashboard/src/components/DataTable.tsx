@@ -1,4 +1,4 @@
-import { useState, type ReactNode } from 'react';
+import { memo, useDeferredValue, useState, type ReactNode } from 'react';
 import { Pressable, Text, View } from 'react-native';
 
 import { useLayout } from '../hooks/useLayout';
@@ -24,6 +24,8 @@ export interface Column<T> {
 
 /** Drawn at once: more rows than anybody reads would only make the page slow. */
 const PAGE = 100;
+/** What fits on a screen is drawn first; the rest follows between two presses of a key. */
+const FIRST = 25;
 
 interface Props<T> {
   label: string;
@@ -37,8 +39,9 @@ export function DataTable<T>({ label, columns, rows, keyOf }: Props<T>) {
   const { phone } = useLayout();
   const [sort, setSort] = useState<{ name: string; down: boolean } | null>(null);
   const [most, setMost] = useState(PAGE);
-  const sorted = inOrder(rows, columns, sort).slice(0, most);
-  const more = rows.length - sorted.length;
+  const wanted = inOrder(rows, columns, sort).slice(0, most);
+  const sorted = useDeferredValue(wanted, wanted.slice(0, FIRST));
+  const more = rows.length - wanted.length;
   return (
     <View>
       {phone ? (
@@ -119,7 +122,11 @@ function Head<T>({ column, sort, onSort }: HeadProps<T>) {
   );
 }
 
-function Row<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
+/** Drawn again only when its own resource changed, or the columns did. */
+const Row = memo(PlainRow) as typeof PlainRow;
+const Card = memo(PlainCard) as typeof PlainCard;
+
+function PlainRow<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
   const [hovered, setHovered] = useState(false);
   return (
     <View
@@ -137,7 +144,7 @@ function Row<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
   );
 }
 
-function Card<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
+function PlainCard<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
   const at = (place: string) => columns.filter((column) => (column.phone ?? 'line') === place);
   return (
     <View role="listitem" style={table.card}>

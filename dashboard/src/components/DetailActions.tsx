@@ -1,11 +1,13 @@
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 
 import { useMay } from '../hooks/useMay';
-import { remove, restart, setCordoned, setEnabled, setSpec } from '../utils/actions';
+import { useWish } from '../hooks/useWish';
+import { remove, removeWorker, restart, rotateKey, setCordoned, setEnabled, setSpec } from '../utils/actions';
 import { go, listPage } from '../utils/routes';
 import {
   isSame,
   KEYS,
+  POD_EVICTION,
   SERVICES,
   WORKERS,
   type Kind,
@@ -15,33 +17,52 @@ import {
 } from '../utils/resources';
 import { Button } from './Button';
 import { Confirm } from './Confirm';
+import { DrainDialog } from './DrainDialog';
 import { Stepper } from './Stepper';
+import { UpdateDialog } from './UpdateDialog';
+
+const RollbackDialog = lazy(() => import('./RollbackDialog').then((module) => ({ default: module.RollbackDialog })));
 
 /** What can be done with one resource, for those who may. */
 export function DetailActions({ kind, resource }: { kind: Kind; resource: Resource }) {
-  const namespace = resource.metadata.namespace;
-  const may = useMay(kind, 'patch', namespace);
-  const mayDelete = useMay(kind, 'delete', namespace);
-  const [asking, setAsking] = useState(false);
+  const may = useMay(kind, 'patch', resource.metadata.namespace);
   const served = kind.verbs ?? ['patch', 'delete'];
-  if (!may || !served.includes('patch')) return null;
-  const name = resource.metadata.name;
+  if (!may || !served.includes('patch') || resource.metadata.deletionTimestamp) return null;
   return (
     <>
       {isSame(kind, SERVICES) && <ServiceActions service={resource as Service} />}
       {isSame(kind, WORKERS) && <WorkerActions worker={resource as Worker} />}
       {isSame(kind, KEYS) && <KeyActions kind={kind} key_={resource} />}
-      {mayDelete && served.includes('delete') && (
-        <Button label="Delete" icon="trash" look="danger" onPress={() => setAsking(true)} />
-      )}
+      {served.includes('delete') && <Delete kind={kind} resource={resource} />}
+    </>
+  );
+}
+
+function Delete({ kind, resource }: { kind: Kind; resource: Resource }) {
+  const may = useMay(kind, 'delete', resource.metadata.namespace);
+  const [asking, setAsking] = useState(false);
+  useWish('delete', () => setAsking(true), may);
+  const name = resource.metadata.name;
+  const worker = isSame(kind, WORKERS);
+  const yes = () => (worker ? removeWorker(resource as Worker) : remove(kind, resource));
+  if (!may) return null;
+  return (
+    <>
+      <Button
+        label={worker ? 'Remove' : 'Delete'}
+        icon="trash"
+        look="danger"
+        onPress={() => setAsking(true)}
+        id="delete"
+      />
       {asking && (
         <Confirm
-          title={`Delete ${name}`}
+          title={`${worker ? 'Remove' : 'Delete'} ${name}`}
           what={warning(kind, name)}
           typed={name}
-          action="Delete it"
+          action={worker ? 'Remove it' : 'Delete it'}
           onClose={() => setAsking(false)}
-          onYes={() => void remove(kind, resource).then((worked) => worked && go(listPage(kind)))}
+          onYes={() => void yes().then((worked) => worked && go(listPage(kind)))}
         />
       )}
     </>
@@ -51,7 +72,7 @@ export function DetailActions({ kind, resource }: { kind: Kind; resource: Resour
 function warning(kind: Kind, name: string): string {
   const more: Record<string, string> = {
     services: 'Its copies stop. Its data folder stays on the machine.',
-    workers: 'The cloud forgets this machine. Its agent may register again.',
+    workers: 'Everything moves off it, it leaves, and the cloud forgets it. To come back it needs a new line.',
     keys: 'Everything encrypted with it is lost for good.',
     buckets: 'Only an empty bucket can go.',
     users: 'They can log in no more; tokens they hold end at once.',
@@ -62,27 +83,45 @@ function warning(kind: Kind, name: string): string {
 
 function ServiceActions({ service }: { service: Service }) {
   const enabled = service.spec.enabled ?? true;
+  const [open, setOpen] = useState<'update' | 'rollback' | null>(null);
+  useWish('update', () => setOpen('update'), Boolean(service.spec.image));
+  useWish('rollback', () => setOpen('rollback'));
   return (
     <>
       {enabled && <Stepper service={service} />}
+      {service.spec.image && <Button label="Update" onPress={() => setOpen('update')} />}
+      <Button label="Roll back" onPress={() => setOpen('rollback')} />
       {enabled && <Button label="Restart" onPress={() => void restart(service)} />}
       <Button
         label={enabled ? 'Disable' : 'Enable'}
         look={enabled ? 'quiet' : 'primary'}
         onPress={() => void setEnabled(service, !enabled)}
       />
+      {open === 'update' && <UpdateDialog service={service} onClose={() => setOpen(null)} />}
+      {open === 'rollback' && (
+        <Suspense fallback={null}>
+          <RollbackDialog service={service} onClose={() => setOpen(null)} />
+        </Suspense>
+      )}
     </>
   );
 }
 
 function WorkerActions({ worker }: { worker: Worker }) {
   const cordoned = worker.spec?.unschedulable ?? false;
+  const mayMove = useMay(POD_EVICTION, 'create');
+  const [draining, setDraining] = useState(false);
+  useWish('drain', () => setDraining(true), mayMove);
   return (
-    <Button
-      label={cordoned ? 'Uncordon' : 'Cordon'}
-      look={cordoned ? 'primary' : 'quiet'}
-      onPress={() => void setCordoned(worker, !cordoned)}
-    />
+    <>
+      <Button
+        label={cordoned ? 'Uncordon' : 'Cordon'}
+        look={cordoned ? 'primary' : 'quiet'}
+        onPress={() => void setCordoned(worker, !cordoned)}
+      />
+      {mayMove && <Button label="Drain" onPress={() => setDraining(true)} />}
+      {draining && <DrainDialog worker={worker} onClose={() => setDraining(false)} />}
+    </>
   );
 }
 
@@ -90,9 +129,14 @@ function KeyActions({ kind, key_ }: { kind: Kind; key_: Resource }) {
   const enabled = key_.spec?.enabled ?? true;
   const told = `${key_.metadata.name} is ${enabled ? 'disabled' : 'enabled'}`;
   return (
-    <Button
-      label={enabled ? 'Disable' : 'Enable'}
-      onPress={() => void setSpec(kind, key_, { enabled: !enabled }, told)}
-    />
+    <>
+      {enabled && !key_.spec?.deletionDate && (
+        <Button label="Rotate" onPress={() => void rotateKey(key_)} id="rotate" />
+      )}
+      <Button
+        label={enabled ? 'Disable' : 'Enable'}
+        onPress={() => void setSpec(kind, key_, { enabled: !enabled }, told)}
+      />
+    </>
   );
 }

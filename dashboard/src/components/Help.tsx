@@ -9,6 +9,12 @@ import { Dialog } from './Dialog';
 const GENERAL: [string, string][] = [
   ['Ctrl K  or  ⌘ K', 'Commands: go anywhere, do anything'],
   ['/', 'Find in this list'],
+  ['j  k', 'Next and previous row'],
+  ['Enter', 'Open the chosen row'],
+  ['o', 'Overview of this, or of the chosen row'],
+  ['e', 'Edit its YAML'],
+  ['l', 'Its logs'],
+  ['x', 'A terminal in it'],
   ['?', 'This page'],
   ['Esc', 'Close'],
 ];

@@ -1,72 +1,138 @@
-import { useState } from 'react';
-import { Text, View } from 'react-native';
+import { lazy, Suspense, useState } from 'react';
+import { Pressable, Text, View } from 'react-native';
 
 import { useHistory } from '../hooks/useChanges';
+import { useLayout } from '../hooks/useLayout';
 import { useNow } from '../hooks/useNow';
-import { home } from '../styles/home';
+import { detail } from '../styles/detail';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { setSpec } from '../utils/actions';
+import { setMeta } from '../utils/actions';
 import type { Step } from '../utils/changes';
 import type { Kind, Resource } from '../utils/resources';
 import { ago } from '../utils/time';
+import { restored } from '../utils/undo';
 import { Button } from './Button';
 import { Confirm } from './Confirm';
 import { Empty } from './Empty';
+import { Choice } from './Field';
 import { Panel } from './Panel';
 
-/** Every version of what was wanted, newest first, and the way back to each. */
-export function History({ kind, resource, may }: { kind: Kind; resource: Resource; may: boolean }) {
+const StepDiff = lazy(() => import('./StepDiff').then((module) => ({ default: module.StepDiff })));
+
+const VIEWS = [
+  { value: 'step', name: 'What it changed' },
+  { value: 'now', name: 'Against now' },
+  { value: 'whole', name: 'Whole manifest' },
+] as const;
+type View_ = (typeof VIEWS)[number]['value'];
+
+interface Props {
+  kind: Kind;
+  resource: Resource;
+  may: boolean;
+}
+
+/** The time machine: every version of what was wanted, newest first; look at any, compare it, go back to it. */
+export function History({ kind, resource, may }: Props) {
   const { name, namespace = '' } = resource.metadata;
   const steps = useHistory(kind, name, namespace);
-  const [back, setBack] = useState<Step | null>(null);
-  const now = useNow(5000);
-  return (
-    <Panel title="History" note="as far back as the store keeps it">
-      {steps.length === 0 && (
+  const [chosen, setChosen] = useState('');
+  const { layout: room } = useLayout();
+  const at = Math.max(
+    0,
+    steps.findIndex((each) => each.id === chosen),
+  );
+  const step = steps[at];
+  if (!step) {
+    return (
+      <Panel title="History">
         <Empty title="No change in the kept history" next="Changes of what is wanted appear here." />
-      )}
-      {steps.map((step, index) => (
-        <View key={step.id} style={[home.item, index === 0 && home.itemFirst, { alignItems: 'flex-start' }]}>
-          <View style={layout.grow}>
-            <Text style={text.strong}>
-              {step.verb}{' '}
-              <Text style={text.faint}>
-                {ago(step.at, now)} · version {step.revision}
-              </Text>
-            </Text>
-            {step.what.map((each) => (
-              <Text key={each} style={[text.mono, { overflowWrap: 'anywhere' }]}>
-                {each}
-              </Text>
+      </Panel>
+    );
+  }
+  const wide = room === 'desktop';
+  return (
+    <View style={wide ? layout.columns : layout.columnsPhone}>
+      <View style={wide ? layout.side : null}>
+        <Panel title="Versions" note="as far back as the store keeps them" flush>
+          <View role="radiogroup" aria-label="Versions">
+            {steps.map((each) => (
+              <Version key={each.id} step={each} chosen={each === step} onChoose={() => setChosen(each.id)} />
             ))}
           </View>
-          {may && index > 0 && step.verb !== 'deleted' && <Button label="Back to this" onPress={() => setBack(step)} />}
-        </View>
+        </Panel>
+      </View>
+      <View style={wide ? layout.main : null}>
+        <Seen key={step.id} step={step} newest={at === 0} kind={kind} resource={resource} may={may} />
+      </View>
+    </View>
+  );
+}
+
+function Version({ step, chosen, onChoose }: { step: Step; chosen: boolean; onChoose: () => void }) {
+  const now = useNow(5000);
+  return (
+    <Pressable
+      role="radio"
+      aria-checked={chosen}
+      onPress={onChoose}
+      style={({ hovered }) => [detail.version, hovered && detail.versionHover, chosen && detail.versionChosen]}
+    >
+      <View style={layout.between}>
+        <Text style={text.strong}>{step.verb}</Text>
+        <Text style={text.faint}>{ago(step.at, now)}</Text>
+      </View>
+      {step.what.slice(0, 4).map((each) => (
+        <Text key={each} style={[text.small, { overflowWrap: 'anywhere' }]} numberOfLines={2}>
+          {each}
+        </Text>
       ))}
-      {back && (
+      <Text style={text.faint}>version {step.revision}</Text>
+    </Pressable>
+  );
+}
+
+function Seen({ step, newest, kind, resource, may }: Props & { step: Step; newest: boolean }) {
+  const [view, setView] = useState<View_>('step');
+  const [asking, setAsking] = useState(false);
+  const { name } = resource.metadata;
+  const [before, after] = {
+    step: [step.before, step.resource],
+    now: [step.resource, resource],
+    whole: [step.resource, step.resource],
+  }[view];
+  const isWhole = view === 'whole' || (view === 'step' && !step.before);
+  return (
+    <Panel
+      title={`Version ${step.revision}`}
+      right={
+        may && !newest && step.verb !== 'deleted' ? (
+          <Button label="Back to this" look="primary" onPress={() => setAsking(true)} />
+        ) : null
+      }
+    >
+      <View style={layout.stackWide}>
+        <Choice label="How to look at it" options={VIEWS} chosen={view} onChoose={setView} />
+        <Suspense fallback={null}>
+          <StepDiff before={before} after={after} whole={isWhole} label="This version" />
+        </Suspense>
+      </View>
+      {asking && (
         <Confirm
           title="Back to an older version"
-          what={`What is wanted of ${name} becomes what it was at version ${back.revision}.`}
+          what={`What is wanted of ${name} becomes what it was at version ${step.revision}.`}
           action="Go back"
-          onClose={() => setBack(null)}
-          onYes={() =>
-            void setSpec(kind, resource, restored(resource.spec, back.resource.spec), `${name} is as it was`)
-          }
+          onClose={() => setAsking(false)}
+          onYes={() => void goBack(kind, resource, step)}
         />
       )}
     </Panel>
   );
 }
 
-/** A merge patch that makes `now` into `then`: what came since is taken away. */
-export function restored(now: any, then: any): any {
-  const plain = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
-  const patch: Record<string, unknown> = {};
-  for (const name of new Set([...Object.keys(now ?? {}), ...Object.keys(then ?? {})])) {
-    const [a, b] = [now?.[name], then?.[name]];
-    if (JSON.stringify(a) === JSON.stringify(b)) continue;
-    patch[name] = b === undefined ? null : plain(a) && plain(b) ? restored(a, b) : b;
-  }
-  return patch;
+/** Makes what is wanted now what it was then. */
+export function goBack(kind: Kind, resource: Resource, step: Step): Promise<boolean> {
+  const patch = { spec: restored(resource.spec, step.resource.spec) };
+  return setMeta(kind, resource, patch, `${resource.metadata.name} is as it was at version ${step.revision}`);
 }

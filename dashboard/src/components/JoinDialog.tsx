@@ -1,15 +1,23 @@
 import { useState } from 'react';
 import { Text, View } from 'react-native';
 
+import { useBeats } from '../hooks/useBeats';
+import { useNow } from '../hooks/useNow';
+import { useResources } from '../hooks/useResources';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
 import { inWords } from '../utils/errors';
-import { joinLine } from '../utils/joining';
+import { arrivals, invite, type Arrival, type Invitation } from '../utils/joining';
+import { JOIN_TOKENS, WORKERS, type Worker } from '../utils/resources';
+import { pageOf } from '../utils/routes';
+import { span } from '../utils/time';
 import { Button } from './Button';
 import { Snippet } from './CopyAs';
 import { Dialog } from './Dialog';
 import { Choice, Field } from './Field';
+import { StatusMark } from './StatusMark';
+import { TextLink } from './TextLink';
 
 const HOURS = [
   { value: '1', name: '1 hour' },
@@ -17,54 +25,106 @@ const HOURS = [
   { value: '168', name: '1 week' },
 ] as const;
 
-/** Makes a join token and shows the line to run, once. */
+/** Makes a join token, shows the line to run, once, and then who comes. */
 export function JoinDialog({ onClose }: { onClose: () => void }) {
+  const [invitation, setInvitation] = useState<Invitation | null>(null);
+  return (
+    <Dialog title="Join a machine" onClose={onClose}>
+      {invitation ? <Waiting invitation={invitation} onClose={onClose} /> : <Form onMade={setInvitation} />}
+    </Dialog>
+  );
+}
+
+function Form({ onMade }: { onMade: (made: Invitation) => void }) {
   const [hours, setHours] = useState<(typeof HOURS)[number]['value']>('24');
   const [uses, setUses] = useState('1');
-  const [line, setLine] = useState('');
   const [error, setError] = useState('');
+  const sound = /^\d+$/.test(uses);
   const make = async () => {
     try {
       setError('');
-      setLine(await joinLine(Number(hours), Number(uses)));
+      onMade(await invite(Number(hours), Number(uses)));
     } catch (refused) {
       setError(inWords(refused).what);
     }
   };
-  const local = /^(127\.|localhost)/.test(window.location.hostname);
   return (
-    <Dialog title="Join a machine" onClose={onClose}>
-      {line ? (
-        <>
-          <Text style={text.body}>
-            Run this on the machine that joins. It appears among the workers within seconds. The line is shown this
-            once.
-          </Text>
-          <Snippet name="Line" code={line} />
-          {local && (
-            <Text style={[text.small, { color: color.warn }]}>
-              You reached the cloud at {window.location.hostname}. From another machine, replace that by this machine’s
-              address, and let it listen there: AEREKOS_HOST=0.0.0.0 aerekos up
-            </Text>
-          )}
-        </>
-      ) : (
-        <>
-          <View style={layout.stack}>
-            <Text style={text.label}>Good for</Text>
-            <Choice label="Good for" options={HOURS} chosen={hours} onChoose={setHours} />
-          </View>
-          <Field
-            label="Machines"
-            value={uses}
-            onChange={setUses}
-            numeric
-            hint="How many machines may join with it; 0: any number."
-            error={/^\d+$/.test(uses) ? error : 'A whole number, please.'}
-          />
-          <Button label="Make the line" look="primary" disabled={!/^\d+$/.test(uses)} onPress={() => void make()} />
-        </>
+    <>
+      <View style={layout.stack}>
+        <Text style={text.label}>Good for</Text>
+        <Choice label="Good for" options={HOURS} chosen={hours} onChoose={setHours} />
+      </View>
+      <Field
+        label="Machines"
+        value={uses}
+        onChange={setUses}
+        numeric
+        hint="How many machines may join with it; 0: any number."
+        error={sound ? error : 'A whole number, please.'}
+      />
+      <Button label="Make the line" look="primary" disabled={!sound} onPress={() => void make()} id="make-line" />
+    </>
+  );
+}
+
+function Waiting({ invitation, onClose }: { invitation: Invitation; onClose: () => void }) {
+  const local = /^(127\.|localhost)/.test(window.location.hostname);
+  const token = useResources(JOIN_TOKENS).items.find((each) => each.metadata.name === invitation.token);
+  const workers = useResources<Worker>(WORKERS).items;
+  const beats = useBeats();
+  const come = arrivals(token, workers, (name) => beats.has(name));
+  return (
+    <>
+      <Text style={text.body}>Run this on the machine that joins. The line is shown this once.</Text>
+      <Snippet name="Line" code={invitation.line} />
+      {local && !invitation.swarm && (
+        <Text style={[text.small, { color: color.warn }]}>
+          You reached the cloud at {window.location.hostname}. From another machine, replace that by this machine’s
+          address, and let it listen there: AEREKOS_HOST=0.0.0.0 aerekos up
+        </Text>
       )}
-    </Dialog>
+      <View role="status" aria-live="polite" style={layout.stack} testID="arrivals">
+        {come.length === 0 && <Nobody />}
+        {come.map((each) => (
+          <Come key={each.name} arrival={each} />
+        ))}
+      </View>
+      {come.some((each) => each.step === 'ready') && <Button label="Done" look="primary" onPress={onClose} />}
+    </>
+  );
+}
+
+function Nobody() {
+  const [began] = useState(Date.now);
+  const now = useNow(1000);
+  return (
+    <View style={layout.between}>
+      <StatusMark health="busy" word="Waiting for the machine to call" />
+      <Text style={text.faint}>{span(Math.max(0, now - began) / 1000)}</Text>
+    </View>
+  );
+}
+
+const STEPS: [Arrival['step'], string][] = [
+  ['named', 'has used the line'],
+  ['heard', 'its heartbeat arrives'],
+  ['ready', 'is ready and takes work'],
+];
+
+function Come({ arrival }: { arrival: Arrival }) {
+  const reached = STEPS.findIndex(([step]) => step === arrival.step);
+  return (
+    <View style={layout.stack}>
+      <View style={layout.row}>
+        <TextLink to={pageOf(WORKERS, { metadata: { name: arrival.name } })}>{arrival.name}</TextLink>
+      </View>
+      {STEPS.map(([step, words], index) => (
+        <StatusMark
+          key={step}
+          health={index <= reached ? 'well' : index === reached + 1 ? 'busy' : 'idle'}
+          word={words}
+        />
+      ))}
+    </View>
   );
 }

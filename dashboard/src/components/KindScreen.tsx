@@ -3,6 +3,7 @@ import { View } from 'react-native';
 
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useWish } from '../hooks/useWish';
 import { layout } from '../styles/layout';
 import { asList } from '../utils/copyas';
 import type { Kind, Resource } from '../utils/resources';
@@ -30,11 +31,12 @@ interface Props {
 }
 
 /** The screen of any kind: find, look, make. */
-export function KindScreen({ kind, title, about, next, extra = [], onNew, above }: Props) {
+export function KindScreen({ kind, title, about, next, extra, onNew, above }: Props) {
   const { items, state, error } = useResources(kind);
   const may = useMay(kind, 'create') && kind.plural !== 'events' && (kind.verbs ?? ['create']).includes('create');
   const [wanted, setWanted] = useState('');
   const [making, setMaking] = useState(false);
+  useWish('new', onNew ?? (() => setMaking(true)), may);
   if (state === 'loading') return <Loading what={kind.plural} />;
   if (state === 'refused') return <Failed error={error} />;
   const shown = items.filter((each) =>

@@ -13,20 +13,21 @@ import { StatusMark } from './StatusMark';
 import { TextLink } from './TextLink';
 
 const NAMES = new Set(['Name']);
+const NONE: readonly Column<Resource>[] = [];
 
 /** Any kind as a table: the server's columns, the live rows. */
 export function KindTable({
   kind,
   rows,
-  extra = [],
+  extra = NONE,
 }: {
   kind: Kind;
   rows: readonly Resource[];
   extra?: readonly Column<Resource>[];
 }) {
   const table = useTable(kind);
-  const columns = useMemo(() => columnsOf(kind, table), [kind, table]);
-  return <DataTable label={kind.plural} columns={[...columns, ...extra]} rows={rows} keyOf={keyOf} />;
+  const columns = useMemo(() => [...columnsOf(kind, table), ...extra], [kind, table, extra]);
+  return <DataTable label={kind.plural} columns={columns} rows={rows} keyOf={keyOf} />;
 }
 
 function columnsOf(kind: Kind, table: Table | null): Column<Resource>[] {

@@ -1,6 +1,7 @@
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, Suspense } from 'react';
 
-import { fieldsOf, skeleton, type Field } from '../utils/discovery';
+import { useSchema } from '../hooks/useSchema';
+import { fieldsOf, skeleton } from '../utils/discovery';
 import { go, pageOf } from '../utils/routes';
 import type { Kind, Resource } from '../utils/resources';
 import { Dialog } from './Dialog';
@@ -10,8 +11,7 @@ const YamlEditor = lazy(() => import('./YamlEditor').then((module) => ({ default
 
 /** A new resource of any kind, begun from what its schema asks for. */
 export function NewDialog({ kind, begin, onClose }: { kind: Kind; begin?: object; onClose: () => void }) {
-  const [fields, setFields] = useState<readonly Field[] | null>(null);
-  useEffect(() => void fieldsOf(kind).then(setFields), [kind]);
+  const schema = useSchema(kind);
   const done = (written: Resource) => {
     onClose();
     go(pageOf(kind, written));
@@ -19,13 +19,13 @@ export function NewDialog({ kind, begin, onClose }: { kind: Kind; begin?: object
   return (
     <Dialog title={`New ${kind.kind}`} shape="wide" onClose={onClose}>
       <Suspense fallback={<Loading what="the editor" />}>
-        {fields && (
+        {schema !== undefined && (
           <YamlEditor
             kind={kind}
-            resource={{ ...skeleton(kind, fields), ...(begin ? { spec: begin } : {}) } as Resource}
+            resource={{ ...skeleton(kind, fieldsOf(schema)), ...(begin ? { spec: begin } : {}) } as Resource}
             isNew
             mayWrite
-            fields={fields}
+            schema={schema}
             onDone={done}
           />
         )}

@@ -15,19 +15,20 @@ import { Button } from './Button';
 import { Confirm } from './Confirm';
 import { DataTable, type Column } from './DataTable';
 import { Empty, Failed } from './Empty';
-import { Icon } from './Icon';
 import { Loading } from './Loading';
+import { notDownloaded, ObjectDialog } from './ObjectDialog';
 import { Panel } from './Panel';
 
 type Row = { folder: string } | { object: ObjectSeen };
 const NOTHING: Page = { objects: [], folders: [], next: null };
 
-/** What lies in a bucket, folder by folder: upload, download, delete. */
+/** What lies in a bucket, folder by folder: upload, download, share, delete. */
 export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean }) {
   const [prefix, setPrefix] = useState('');
   const [page, setPage] = useState<Page>(NOTHING);
   const [state, setState] = useState<'loading' | 'there' | unknown>('loading');
   const [doomed, setDoomed] = useState<string | null>(null);
+  const [seen, setSeen] = useState<string | null>(null);
   const read = useCallback(
     async (after: string | null = null) => {
       try {
@@ -83,13 +84,14 @@ export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean })
         {state === 'there' && rows.length > 0 && (
           <DataTable
             label="Objects"
-            columns={columns(bucket, prefix, may, setPrefix, setDoomed)}
+            columns={columns(bucket, prefix, may, { folder: setPrefix, look: setSeen, remove: setDoomed })}
             rows={rows}
             keyOf={(row) => ('folder' in row ? row.folder : row.object.key)}
           />
         )}
       </Panel>
       {page.next && <Button label="More" onPress={() => void read(page.next)} />}
+      {seen && <ObjectDialog bucket={bucket} name={seen} onClose={() => setSeen(null)} />}
       {doomed && (
         <Confirm
           title="Delete object"
@@ -120,17 +122,13 @@ function Crumbs({ bucket, prefix, onGo }: { bucket: string; prefix: string; onGo
   );
 }
 
-function columns(
-  bucket: string,
-  prefix: string,
-  may: boolean,
-  onFolder: (to: string) => void,
-  onDelete: (key: string) => void,
-): Column<Row>[] {
-  const get = (key: string) =>
-    download(bucket, key).catch((error: unknown) =>
-      say('bad', `Not downloaded: ${inWords(error).what}`, inWords(error).next),
-    );
+interface Presses {
+  folder: (to: string) => void;
+  look: (key: string) => void;
+  remove: (key: string) => void;
+}
+
+function columns(bucket: string, prefix: string, may: boolean, press: Presses): Column<Row>[] {
   return [
     {
       name: 'Name',
@@ -143,15 +141,17 @@ function columns(
               label={row.folder.slice(prefix.length)}
               icon="folder"
               look="bare"
-              onPress={() => onFolder(row.folder)}
+              onPress={() => press.folder(row.folder)}
             />
           </View>
         ) : (
-          <View style={layout.row}>
-            <Icon name="file" />
-            <Text style={[text.body, layout.shrink]} numberOfLines={1}>
-              {row.object.key.slice(prefix.length)}
-            </Text>
+          <View style={[layout.row, { marginLeft: -9 }]}>
+            <Button
+              label={row.object.key.slice(prefix.length)}
+              icon="file"
+              look="bare"
+              onPress={() => press.look(row.object.key)}
+            />
           </View>
         ),
     },
@@ -175,14 +175,14 @@ function columns(
       cell: (row) =>
         'folder' in row ? null : (
           <View style={layout.row}>
-            <Button label="Download" onPress={() => void get(row.object.key)} />
+            <Button label="Download" onPress={() => void download(bucket, row.object.key).catch(notDownloaded)} />
             {may && (
               <Button
                 label={`Delete ${row.object.key}`}
                 icon="trash"
                 small
                 look="danger"
-                onPress={() => onDelete(row.object.key)}
+                onPress={() => press.remove(row.object.key)}
               />
             )}
           </View>

@@ -1,21 +1,26 @@
 import { useMemo, useState } from 'react';
 import { Pressable, ScrollView, Text, TextInput, View, type KeyEvent } from 'react-native';
 
+import { useCommands } from '../hooks/useCommands';
 import { forms } from '../styles/forms';
 import { table } from '../styles/table';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
 import { shell } from '../styles/shell';
-import { ranked, type Command } from '../utils/commands';
+import { ranked, scaling, type Command } from '../utils/commands';
 import { Dialog } from './Dialog';
 
 const MOST = 40;
 
 /** Ctrl or Cmd + K: go anywhere, do anything, by typing. */
-export function Palette({ commands, onClose }: { commands: readonly Command[]; onClose: () => void }) {
+export function Palette({ onClose }: { onClose: () => void }) {
+  const { commands, scalable } = useCommands();
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
-  const found = useMemo(() => ranked(commands, typed).slice(0, MOST), [commands, typed]);
+  const found = useMemo(
+    () => [...scaling(typed, scalable), ...ranked(commands, typed)].slice(0, MOST),
+    [commands, scalable, typed],
+  );
   const chosen = Math.min(at, found.length - 1);
   const run = (command: Command | undefined) => {
     if (!command) return;
@@ -41,7 +46,7 @@ export function Palette({ commands, onClose }: { commands: readonly Command[]; o
           aria-label="Command"
           aria-controls="palette-list"
           aria-activedescendant={found[chosen] ? `command-${chosen}` : undefined}
-          placeholder="Go to, enable, restart, scale…"
+          placeholder="Go to, enable, restart, scale web 3…"
           placeholderTextColor={color.faint}
           value={typed}
           onChangeText={(now) => {

@@ -21,7 +21,7 @@ export function Panel({ title, note, right, flush = false, children }: Props) {
       <View style={panel.threadDown} />
       {title && (
         <View style={panel.head}>
-          <View style={layout.row}>
+          <View style={[layout.row, layout.shrink, { flexWrap: 'wrap', rowGap: 0 }]}>
             <Text role="heading" aria-level={2} style={text.label}>
               {title}
             </Text>

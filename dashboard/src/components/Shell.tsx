@@ -11,10 +11,8 @@ import { layout as common } from '../styles/layout';
 import { shell } from '../styles/shell';
 import { text } from '../styles/text';
 import { attention } from '../utils/attention';
-import { commandsFor } from '../utils/commands';
-import { kinds as kindsSeen } from '../utils/discovery';
 import { path as pathNow } from '../utils/routes';
-import { KEYS, SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
+import { AUDIT_LOG, KEYS, SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
 import { logOut, roleOf } from '../utils/session';
 import { Button } from './Button';
 import { ConnectionBanner, ConnectionMark } from './ConnectionMark';
@@ -33,7 +31,6 @@ export function Shell({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState<'palette' | 'help' | null>(null);
   useKeyboard(useCallback((what) => setOpen(what), []));
   const { groups, tabs } = usePlaces();
-  const commands = useCommands();
   const close = () => setOpen(null);
   return (
     <View style={[shell.app, phone && shell.appPhone]}>
@@ -49,7 +46,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </View>
       {phone && <Tabs places={tabs} path={path} onMore={() => setOpen('palette')} />}
       <Notices />
-      {open === 'palette' && <Palette commands={commands} onClose={close} />}
+      {open === 'palette' && <Palette onClose={close} />}
       {open === 'help' && <Help onClose={close} />}
     </View>
   );
@@ -90,6 +87,7 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
   const services = useResources<Service>(SERVICES).items;
   const workers = useResources<Worker>(WORKERS).items;
   const keys = useResources(KEYS).items;
+  const mayAudit = useMay(AUDIT_LOG, 'list');
   return useMemo(() => {
     const worst = attention(services, workers, keys);
     const count = worst.length;
@@ -102,7 +100,11 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
     const keep: Place[] = [
       { to: '/ui/keys', name: 'Keys', icon: 'keys' },
       { to: '/ui/buckets', name: 'Buckets', icon: 'buckets' },
+    ];
+    const know: Place[] = [
       { to: '/ui/kinds', name: 'All kinds', icon: 'kinds' },
+      { to: '/ui/api', name: 'API explorer', icon: 'api' },
+      ...(mayAudit ? [{ to: '/ui/audit', name: 'Audit log', icon: 'audit' } as const] : []),
     ];
     const people: Place[] = [
       { to: '/ui/users', name: 'Users', icon: 'users' },
@@ -112,27 +114,9 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { name: 'Overview', places: [home] },
       { name: 'Run', places: run },
       { name: 'Keep', places: keep },
+      { name: 'Know', places: know },
       { name: 'People', places: people },
     ];
     return { groups, tabs: [home, ...run, keep[1]!] };
-  }, [services, workers, keys]);
-}
-
-function useCommands() {
-  const services = useResources<Service>(SERVICES).items;
-  const workers = useResources<Worker>(WORKERS).items;
-  const kinds = useObservable(kindsSeen);
-  const mayServices = useMay(SERVICES);
-  const mayWorkers = useMay(WORKERS);
-  return useMemo(
-    () =>
-      commandsFor({
-        services,
-        workers,
-        kinds,
-        mayServices,
-        mayWorkers,
-      }),
-    [services, workers, kinds, mayServices, mayWorkers],
-  );
+  }, [services, workers, keys, mayAudit]);
 }

@@ -4,7 +4,7 @@ import { useBeats } from '../hooks/useBeats';
 import { useResources } from '../hooks/useResources';
 import { layout } from '../styles/layout';
 import { workerHealth } from '../utils/health';
-import { amount, bytes } from '../utils/quantities';
+import { amount, bytes, cores } from '../utils/quantities';
 import { pageOf } from '../utils/routes';
 import { SERVICES, type Instance, type Service, type Worker } from '../utils/resources';
 import { Text } from 'react-native';
@@ -15,7 +15,7 @@ import { DataTable, type Column } from './DataTable';
 import { Empty } from './Empty';
 import { Fact, Facts } from './Facts';
 import { Panel } from './Panel';
-import { Spark } from './Spark';
+import { Metric } from './Spark';
 import { StatusMark } from './StatusMark';
 import { TextLink } from './TextLink';
 import { LeaseAge, Usage } from './WorkerTile';
@@ -33,9 +33,12 @@ export function WorkerPanels({ worker }: { worker: Worker }) {
         <View style={layout.stackWide}>
           <Usage worker={worker} beat={beat} />
           <Facts>
-            <Fact name="CPU, last minute">
-              <Spark values={beat?.cpuTrail ?? []} top={amount(worker.status?.capacity?.cpu)} width={180} height={30} />
-            </Fact>
+            <Metric
+              name="CPU, last minute"
+              told={beat ? `${cores(beat.usage.cpu)} cores` : '–'}
+              values={beat?.cpuTrail ?? []}
+              top={amount(worker.status?.capacity?.cpu)}
+            />
             <Fact name="Address">{worker.status?.addresses?.map((each) => each.address).join(', ') || '–'}</Fact>
             <Fact name="System">{[system.osImage, system.architecture].filter(Boolean).join(' · ') || '–'}</Fact>
             <Fact name="Kernel">{system.kernelVersion || '–'}</Fact>

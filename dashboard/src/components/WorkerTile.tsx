@@ -6,16 +6,14 @@ import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import type { Beat } from '../utils/beats';
-import { workerHealth } from '../utils/health';
+import { WORKER_WORDS, workerHealth } from '../utils/health';
 import { amount, bytes, cores, share } from '../utils/quantities';
 import { pageOf } from '../utils/routes';
 import { WORKERS, type Worker } from '../utils/resources';
-import { secondsSince } from '../utils/time';
+import { secondsSince, span } from '../utils/time';
 import { Link } from './Link';
 import { Meter } from './Meter';
 import { StatusMark } from './StatusMark';
-
-const WORDS = { well: 'Ready', warn: 'Cordoned', bad: 'Silent', unknown: 'Not seen yet', busy: 'Joining', idle: 'Off' };
 
 /** One machine: what it has, what it uses now, when it was last heard. */
 export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
@@ -26,14 +24,14 @@ export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | unde
       to={pageOf(WORKERS, worker)}
       style={({ hovered }) => [home.tile, phone && home.tilePhone, hovered && home.tileHover]}
     >
-      <View style={layout.between}>
-        <Text style={[text.strong, layout.shrink]} numberOfLines={1}>
-          {worker.metadata.name}
-        </Text>
-        <StatusMark health={health} word={WORDS[health]} />
-      </View>
+      <Text style={text.strong} numberOfLines={1}>
+        {worker.metadata.name}
+      </Text>
       <Usage worker={worker} beat={beat} brief />
-      <LeaseAge beat={beat} silent={health === 'bad'} />
+      <View style={layout.between}>
+        <StatusMark health={health} word={WORKER_WORDS[health]} />
+        <LeaseAge beat={beat} silent={health === 'bad'} brief />
+      </View>
     </Link>
   );
 }
@@ -84,12 +82,21 @@ function of(part: number, whole: number): string {
   return `${value >= 100 ? Math.round(value) : value.toFixed(1)} / ${number.replace('.0', '')} ${unit}`;
 }
 
-export function LeaseAge({ beat, silent }: { beat: Beat | undefined; silent: boolean }) {
+interface LeaseProps {
+  beat: Beat | undefined;
+  silent: boolean;
+  /** Narrow places. */
+  brief?: boolean;
+}
+
+export function LeaseAge({ beat, silent, brief = false }: LeaseProps) {
   const now = useNow(1000);
+  if (!beat && brief) return null;
   if (!beat) return <Text style={text.faint}>{silent ? 'no heartbeat' : 'waiting for a heartbeat'}</Text>;
+  const age = span(secondsSince(beat.heardAt, now));
   return (
-    <Text style={[text.faint, { fontVariant: ['tabular-nums'] }]}>
-      heard {secondsSince(beat.heardAt, now).toFixed(0)} s ago
+    <Text style={[text.faint, { fontVariant: ['tabular-nums'] }]} numberOfLines={1}>
+      {brief ? age : `heard ${age} ago`}
     </Text>
   );
 }

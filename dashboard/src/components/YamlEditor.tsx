@@ -1,19 +1,19 @@
-import { useEffect, useState } from 'react';
+import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Text, TextInput, View } from 'react-native';
 
 import { useLayout } from '../hooks/useLayout';
-import { detail } from '../styles/detail';
 import { forms } from '../styles/forms';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
-import type { Line } from '../utils/diff';
-import { apply, check, type Checked, type Fault } from '../utils/editing';
-import type { Field } from '../utils/discovery';
+import { apply, check, hintsFor, type Checked, type Fault } from '../utils/editing';
+import { fieldsOf, type KindSchema } from '../utils/discovery';
 import type { Kind, Resource } from '../utils/resources';
 import { say } from '../utils/toasts';
 import { toYaml } from '../utils/yaml';
 import { Button } from './Button';
+import { Diff } from './Diff';
+import { FieldList } from './FieldList';
 import { Panel } from './Panel';
 import { Sign } from './Sign';
 
@@ -23,12 +23,13 @@ interface Props {
   resource: Resource;
   isNew?: boolean;
   mayWrite: boolean;
-  fields: readonly Field[];
+  schema: KindSchema | null;
   onDone: (written: Resource) => void;
 }
 
 /** A manifest as text. The server checks it (dry run) and tells what would change before anything does. */
-export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, onDone }: Props) {
+export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, onDone }: Props) {
+  const fields = useMemo(() => fieldsOf(schema), [schema]);
   const [started, setStarted] = useState(resource);
   const [code, setCode] = useState(() => toYaml(resource));
   const [checked, setChecked] = useState<Checked | null>(null);
@@ -68,6 +69,8 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, on
     onDone(done.written);
   };
   const fault = checked && 'fault' in checked ? checked.fault : null;
+  const typed = useDeferredValue(code);
+  const hint = useMemo(() => (mayWrite ? hintsFor(typed, schema) : null), [mayWrite, typed, schema]);
   return (
     <View style={wide ? layout.columns : layout.columnsPhone}>
       <View style={[wide ? layout.main : null, layout.stackWide]}>
@@ -90,12 +93,17 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, fields, on
           </View>
         )}
         {fault && <FaultTold fault={fault} />}
-        {checked && 'diff' in checked && <Diff lines={checked.diff} />}
-        <Frame code={code} onChange={change} wrong={fault?.lines ?? []} readOnly={!mayWrite} />
+        {!fault && hint && <HintTold fault={hint} />}
+        {checked && 'diff' in checked && (
+          <Diff lines={checked.diff} none="The server accepts it; nothing would change." />
+        )}
+        <Frame code={code} onChange={change} wrong={(fault ?? hint)?.lines ?? []} readOnly={!mayWrite} />
       </View>
       {fields.length > 0 && (
         <View style={wide ? layout.side : null}>
-          <Fields fields={fields} />
+          <Panel title="Fields it knows">
+            <FieldList fields={fields} />
+          </Panel>
         </View>
       )}
     </View>
@@ -154,54 +162,19 @@ function FaultTold({ fault }: { fault: Fault }) {
   );
 }
 
-/** What would change, line by line. */
-export function Diff({ lines }: { lines: readonly Line[] }) {
-  if (lines.length === 0) {
-    return (
-      <View style={layout.row} testID="yaml-diff">
-        <Sign health="well" />
-        <Text style={text.body}>The server accepts it; nothing would change.</Text>
-      </View>
-    );
-  }
+/** Said while somebody types; the server has not been asked. */
+function HintTold({ fault }: { fault: Fault }) {
   return (
-    <View
-      style={[forms.code, { paddingHorizontal: 0 }]}
-      testID="yaml-diff"
-      role="region"
-      aria-label="What would change"
-    >
-      {lines.map((line, index) => (
-        <View
-          key={index}
-          style={[detail.diffLine, line.sign === '+' && detail.diffPlus, line.sign === '-' && detail.diffMinus]}
-        >
-          <Text style={[detail.diffText, line.sign !== ' ' && { color: line.sign === '+' ? color.well : color.bad }]}>
-            {line.sign} {line.text}
-          </Text>
-        </View>
+    <View role="status" testID="yaml-hint" style={[forms.code, { gap: 6 }]}>
+      <View style={layout.row}>
+        <Sign health="warn" />
+        <Text style={[text.body, { flex: 1 }]}>{fault.what}</Text>
+      </View>
+      {fault.causes.map((cause) => (
+        <Text key={cause} style={text.small}>
+          {cause}
+        </Text>
       ))}
     </View>
-  );
-}
-
-function Fields({ fields }: { fields: readonly Field[] }) {
-  return (
-    <Panel title="Fields it knows">
-      <View style={layout.stack}>
-        {fields.map((field) => (
-          <View key={field.path} style={layout.tight}>
-            <Text style={text.mono}>
-              {field.path}{' '}
-              <Text style={text.quiet}>
-                {field.type}
-                {field.required ? ', required' : ''}
-              </Text>
-            </Text>
-            {field.description ? <Text style={text.faint}>{field.description}</Text> : null}
-          </View>
-        ))}
-      </View>
-    </Panel>
   );
 }

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'react';
 
-import { patience, rest } from '../utils/backoff';
+import type { ApiError } from '../utils/errors';
 import { readLine, type LogLine } from '../utils/logs';
-import { openStream } from '../utils/sockets';
+import { followStream } from '../utils/sockets';
 
 interface Logs {
   lines: readonly LogLine[];
@@ -12,6 +12,7 @@ interface Logs {
 
 const KEPT = 5000;
 const FIRST = 400;
+const GATHER_MS = 100;
 
 /** The log of a service: the last lines, then the new ones as they come. Starts over after a lost connection. */
 export function useLogs(namespace: string, service: string, instance: string): Logs {
@@ -26,40 +27,32 @@ export function useLogs(namespace: string, service: string, instance: string): L
   return logs;
 }
 
-async function follow(
-  path: string,
-  signal: AbortSignal,
-  tell: (change: (before: Logs) => Logs) => void,
-): Promise<void> {
-  for (let attempt = 0; !signal.aborted; attempt += 1) {
-    await new Promise<void>((resolve) => {
-      let number = 0;
-      openStream(path, {
-        open: () => {
-          attempt = 0;
-          tell(() => ({ lines: [], state: 'live', error: null }));
-        },
-        lines: (lines) => {
-          const fresh = lines.map((line) => readLine(line, (number += 1)));
-          tell((before) => ({ ...before, lines: [...before.lines, ...fresh].slice(-KEPT) }));
-        },
-        closed: (error) => {
-          const refused = error !== undefined && error.code >= 400 && error.code < 500;
-          tell((before) => ({ ...before, state: refused ? 'refused' : 'connecting', error: error?.message ?? null }));
-          resolve();
-        },
-      }).then(
-        (stream) => {
-          const stop = () => {
-            stream.close();
-            resolve();
-          };
-          if (signal.aborted) stop();
-          else signal.addEventListener('abort', stop);
-        },
-        () => resolve(),
-      );
-    });
-    await rest(patience(attempt), signal);
-  }
+function follow(path: string, signal: AbortSignal, tell: (change: (before: Logs) => Logs) => void): Promise<void> {
+  let number = 0;
+  let gathered: LogLine[] = [];
+  let telling: ReturnType<typeof setTimeout> | undefined;
+  const show = () => {
+    telling = undefined;
+    const fresh = gathered;
+    gathered = [];
+    tell((before) => ({ ...before, lines: [...before.lines, ...fresh].slice(-KEPT) }));
+  };
+  signal.addEventListener('abort', () => clearTimeout(telling));
+  const hears = {
+    open: () => {
+      gathered = [];
+      number = 0;
+      tell(() => ({ lines: [], state: 'live', error: null }));
+    },
+    lines: (lines: string[]) => {
+      for (const line of lines) gathered.push(readLine(line, (number += 1)));
+      // A busy service writes faster than anybody reads: many lines become one repaint.
+      telling ??= setTimeout(show, GATHER_MS);
+    },
+    closed: (error?: ApiError) => {
+      const refused = error !== undefined && error.code >= 400 && error.code < 500;
+      tell((before) => ({ ...before, state: refused ? 'refused' : 'connecting', error: error?.message ?? null }));
+    },
+  };
+  return followStream(() => path, hears, signal);
 }

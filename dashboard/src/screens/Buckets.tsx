@@ -16,6 +16,8 @@ const OPEN: Column<Resource> = {
   cell: (each) => <Button label="Objects" onPress={() => go(pageOf(BUCKETS, each, 'objects'))} />,
 };
 
+const EXTRA = [OPEN];
+
 /** Places for objects. */
 export function Buckets() {
   const [making, setMaking] = useState(false);
@@ -27,7 +29,7 @@ export function Buckets() {
         about="Places for objects, encrypted by default. S3 tools see the same ones."
         next="Make one here, or: aws s3 mb s3://first"
         onNew={() => setMaking(true)}
-        extra={[OPEN]}
+        extra={EXTRA}
         above={<ServiceOff managed="storage_manager" what="Objects cannot be reached" />}
       />
       {making && (

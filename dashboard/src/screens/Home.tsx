@@ -5,7 +5,8 @@ import { AttentionList } from '../components/Attention';
 import { Button } from '../components/Button';
 import { CopyAs } from '../components/CopyAs';
 import { Empty, Failed } from '../components/Empty';
-import { ChangeFeed, EventFeed } from '../components/Feeds';
+import { ChangeFeed } from '../components/ChangeFeed';
+import { EventFeed } from '../components/EventFeed';
 import { Loading } from '../components/Loading';
 import { Panel } from '../components/Panel';
 import { Sign } from '../components/Sign';
@@ -17,6 +18,7 @@ import { useChanges } from '../hooks/useChanges';
 import { useLayout } from '../hooks/useLayout';
 import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
+import { useTraffic } from '../hooks/useTraffic';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
@@ -109,7 +111,7 @@ function Verdict({ items, services, workers, phone }: VerdictProps) {
           <Text style={text.soft}>{detail}</Text>
         </View>
       </View>
-      {!phone && <CopyAs copies={copies} resources={services} />}
+      <CopyAs copies={copies} resources={services} />
     </View>
   );
 }
@@ -137,11 +139,14 @@ function Workers({ workers, most }: { workers: readonly Worker[]; most: number }
 
 function Topology({ services, phone }: { services: readonly Service[]; phone: boolean }) {
   const catalog = useObservable(catalogSeen);
-  const graph = useMemo(() => graphOf(services, catalog, phone ? 8 : 26), [services, catalog, phone]);
+  const flows = useTraffic();
+  // Rates move every second; who talks with whom does not.
+  const talks = flows.map((each) => `${each.from}>${each.to}`).join();
+  const graph = useMemo(() => graphOf(services, catalog, phone ? 8 : 26, flows), [services, catalog, phone, talks]);
   return (
-    <Panel title="Topology" note="gateway → services → what they need">
+    <Panel title="Topology" note="gateway → services → what they need, with requests a second">
       {graph.nodes.length > 1 ? (
-        <TopologyMap graph={graph} services={services} />
+        <TopologyMap graph={graph} services={services} flows={flows} />
       ) : (
         <Empty title="No service is enabled" next="Enable one from the catalog; it appears here at once.">
           <Button label="Open the catalog" look="primary" onPress={() => go('/ui/services')} />

@@ -2,12 +2,13 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
+import { Button } from '../components/Button';
 import { Conditions } from '../components/Conditions';
 import { CopyAs } from '../components/CopyAs';
 import { DetailActions } from '../components/DetailActions';
 import { Empty, Failed } from '../components/Empty';
 import { Fact, Facts } from '../components/Facts';
-import { EventFeed } from '../components/Feeds';
+import { EventFeed } from '../components/EventFeed';
 import { History } from '../components/History';
 import { Loading } from '../components/Loading';
 import { LogView } from '../components/LogView';
@@ -20,14 +21,16 @@ import { StatusMark } from '../components/StatusMark';
 import { TabBar } from '../components/TabBar';
 import { WorkerPanels } from '../components/WorkerPanels';
 import { useLayout } from '../hooks/useLayout';
+import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useSchema } from '../hooks/useSchema';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { asOne } from '../utils/copyas';
-import { fieldsOf, type Field } from '../utils/discovery';
+import { asTab } from '../utils/copyas';
 import { healthOf, phaseOf } from '../utils/health';
 import { listPage, pageOf } from '../utils/routes';
+import { wish } from '../utils/wishes';
 import {
   EVENTS,
   type Event,
@@ -37,6 +40,7 @@ import {
   type Service,
   type Worker,
   isSame,
+  POD_EXEC,
   wishOf,
   SERVICES,
   WORKERS,
@@ -45,6 +49,9 @@ import {
 import { useKind } from '../hooks/useKind';
 import { TextLink } from '../components/TextLink';
 
+const TerminalView = lazy(() =>
+  import('../components/TerminalView').then((module) => ({ default: module.TerminalView })),
+);
 const YamlEditor = lazy(() => import('../components/YamlEditor').then((module) => ({ default: module.YamlEditor })));
 
 interface Props {
@@ -60,6 +67,7 @@ interface Props {
 export function ResourceDetail({ group, version, plural, namespace, name, tab }: Props) {
   const kind = useKind(group, version, plural);
   const { items, state, error } = useResources(kind);
+  const mayRun = useMay(POD_EXEC, 'create', namespace);
   const resource = items.find((each) => each.metadata.name === name && (each.metadata.namespace ?? '') === namespace);
   if (!resource && state === 'loading') return <Loading what={`${kind.kind} ${name}`} />;
   if (!resource && state === 'refused') return <Failed error={error} />;
@@ -70,7 +78,7 @@ export function ResourceDetail({ group, version, plural, namespace, name, tab }:
       </Empty>
     );
   }
-  const tabs = tabsOf(kind);
+  const tabs = tabsOf(kind, mayRun);
   const here = tabs.some((each) => each.id === tab) ? tab : '';
   const phase = phaseOf(resource);
   const about = (
@@ -87,8 +95,8 @@ export function ResourceDetail({ group, version, plural, namespace, name, tab }:
       <View style={layout.stack}>
         <TextLink to={listPage(kind)} strong={false}>{`← ${title(plural)}`}</TextLink>
         <ScreenHead title={name} about={about}>
-          <DetailActions kind={kind} resource={resource} />
-          <CopyAs copies={asOne(kind, resource)} resources={[resource]} />
+          <Actions kind={kind} resource={resource} />
+          <CopyAs copies={asTab(kind, resource, here)} resources={[resource]} />
         </ScreenHead>
       </View>
       <TabBar tabs={tabs.map((each) => ({ ...each, to: pageOf(kind, resource, each.id) }))} here={here} />
@@ -97,17 +105,37 @@ export function ResourceDetail({ group, version, plural, namespace, name, tab }:
   );
 }
 
+/** On a phone behind one button: six of them would fill the screen. */
+function Actions({ kind, resource }: { kind: Kind; resource: Resource }) {
+  const { phone } = useLayout();
+  const [open, setOpen] = useState(false);
+  const may = useMay(kind, 'patch', resource.metadata.namespace);
+  const asked = useObservable(wish);
+  useEffect(() => {
+    if (asked) setOpen(true);
+  }, [asked]);
+  if (!phone) return <DetailActions kind={kind} resource={resource} />;
+  return (
+    <>
+      {may && <Button label={open ? 'Fewer actions' : 'Actions'} icon="more" onPress={() => setOpen(!open)} />}
+      {open && <DetailActions kind={kind} resource={resource} />}
+    </>
+  );
+}
+
 function title(plural: string): string {
   return plural[0]!.toUpperCase() + plural.slice(1);
 }
 
-function tabsOf(kind: Kind): { id: string; name: string }[] {
+function tabsOf(kind: Kind, mayRun: boolean): { id: string; name: string }[] {
   const logs = isSame(kind, SERVICES) ? [{ id: 'logs', name: 'Logs' }] : [];
+  const terminal = isSame(kind, SERVICES) && mayRun ? [{ id: 'terminal', name: 'Terminal' }] : [];
   const objects = isSame(kind, BUCKETS) ? [{ id: 'objects', name: 'Objects' }] : [];
   return [
     { id: '', name: 'Overview' },
     ...objects,
     ...logs,
+    ...terminal,
     { id: 'yaml', name: 'YAML' },
     { id: 'history', name: 'History' },
   ];
@@ -116,14 +144,15 @@ function tabsOf(kind: Kind): { id: string; name: string }[] {
 function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: Resource }) {
   const { name, namespace = '' } = resource.metadata;
   const may = useMay(kind, 'patch', namespace);
+  const instances = ((resource.status?.instances ?? []) as Instance[]).map((each) => each.name);
   switch (tab) {
     case 'logs':
+      return <LogView namespace={namespace} service={name} instances={instances} />;
+    case 'terminal':
       return (
-        <LogView
-          namespace={namespace}
-          service={name}
-          instances={((resource.status?.instances ?? []) as Instance[]).map((each) => each.name)}
-        />
+        <Suspense fallback={<Loading what="the terminal" />}>
+          <TerminalView namespace={namespace} instances={instances} />
+        </Suspense>
       );
     case 'objects':
       return <ObjectBrowser bucket={name} may={may} />;
@@ -137,14 +166,13 @@ function TabBody({ tab, kind, resource }: { tab: string; kind: Kind; resource: R
 }
 
 function Yaml({ kind, resource, may }: { kind: Kind; resource: Resource; may: boolean }) {
-  const [fields, setFields] = useState<readonly Field[]>([]);
-  useEffect(() => void fieldsOf(kind).then(setFields), [kind]);
+  const schema = useSchema(kind) ?? null;
   // Its values are not shown here, so its text is no manifest that could be applied.
   const secret = resource.kind === 'Secret';
   return (
     <Suspense fallback={<Loading what="the editor" />}>
       {secret && <Text style={text.soft}>The values of a secret are not shown. Change it with kubectl.</Text>}
-      <YamlEditor kind={kind} resource={resource} mayWrite={may && !secret} fields={fields} onDone={() => undefined} />
+      <YamlEditor kind={kind} resource={resource} mayWrite={may && !secret} schema={schema} onDone={() => undefined} />
     </Suspense>
   );
 }

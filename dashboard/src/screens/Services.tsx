@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react';
+import { useDeferredValue, useMemo, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
@@ -41,10 +41,9 @@ export function Services() {
   const may = useMay(SERVICES);
   const [wanted, setWanted] = useState('');
   const [filter, setFilter] = useState<Filter>('all');
-  const shown = useMemo(
-    () => worstFirst(items.filter((each) => matches(each, wanted, filter))),
-    [items, wanted, filter],
-  );
+  const typed = useDeferredValue(wanted);
+  const shown = useMemo(() => worstFirst(items.filter((each) => matches(each, typed, filter))), [items, typed, filter]);
+  const drawn = useMemo(() => columns(may), [may]);
   if (state === 'loading') return <Loading what="services" />;
   if (state === 'refused') return <Failed error={error} />;
   return (
@@ -58,7 +57,7 @@ export function Services() {
       </View>
       <Panel flush>
         {shown.length ? (
-          <DataTable label="Services" columns={columns(may)} rows={shown} keyOf={keyOf} />
+          <DataTable label="Services" columns={drawn} rows={shown} keyOf={keyOf} />
         ) : (
           <Empty
             title="No service matches"

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Button } from '../components/Button';
@@ -26,6 +26,8 @@ export function Users() {
   const may = useMay(USERS);
   const [making, setMaking] = useState(false);
   const [resetting, setResetting] = useState<string | null>(null);
+  const [changing, setChanging] = useState<Resource | null>(null);
+  const extra = useMemo(() => (may ? columns(setResetting, setChanging) : undefined), [may]);
   return (
     <>
       <KindScreen
@@ -34,26 +36,28 @@ export function Users() {
         about="Who may log in. Nobody registers: an admin makes them."
         next="Make the first one."
         onNew={() => setMaking(true)}
-        extra={may ? columns(setResetting) : []}
+        extra={extra}
       />
       {making && <NewUser onClose={() => setMaking(false)} />}
+      {changing && <NewRole user={changing} onClose={() => setChanging(null)} />}
       {resetting && <NewPassword name={resetting} onClose={() => setResetting(null)} />}
     </>
   );
 }
 
-function columns(onReset: (name: string) => void): Column<Resource>[] {
+function columns(onReset: (name: string) => void, onRole: (user: Resource) => void): Column<Resource>[] {
   return [
     {
       name: '',
-      width: 250,
+      width: 318,
       fixed: true,
       end: true,
       cell: (each) => {
         const disabled = each.spec.disabled ?? false;
         const told = `${each.metadata.name} ${disabled ? 'may log in again' : 'can log in no more'}`;
         return (
-          <View style={layout.row}>
+          <View style={[layout.wrap, { justifyContent: 'flex-end' }]}>
+            <Button label="Role" onPress={() => onRole(each)} />
             <Button label="New password" onPress={() => onReset(each.metadata.name)} />
             <Button
               label={disabled ? 'Allow' : 'Lock out'}
@@ -111,6 +115,22 @@ function NewUser({ onClose }: { onClose: () => void }) {
         <Choice label="Role" options={ROLES} chosen={role} onChoose={setRole} />
       </View>
       <Button label="Create" look="primary" disabled={!name} onPress={() => void make()} />
+    </Dialog>
+  );
+}
+
+function NewRole({ user, onClose }: { user: Resource; onClose: () => void }) {
+  const name = user.metadata.name;
+  const before = ROLES.find(({ value }) => (user.spec.roles ?? []).includes(value))?.value ?? 'viewer';
+  const [role, setRole] = useState<(typeof ROLES)[number]['value']>(before);
+  const set = () => {
+    void setSpec(USERS, user, { roles: [role] }, `${name} is ${role} now`);
+    onClose();
+  };
+  return (
+    <Dialog title={`Role of ${name}`} onClose={onClose}>
+      <Choice label="Role" options={ROLES} chosen={role} onChoose={setRole} />
+      <Button label="Set it" look="primary" disabled={role === before} onPress={set} />
     </Dialog>
   );
 }

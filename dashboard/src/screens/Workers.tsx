@@ -17,12 +17,13 @@ import { LeaseAge, Usage } from '../components/WorkerTile';
 import { useBeats } from '../hooks/useBeats';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useWish } from '../hooks/useWish';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { setCordoned, setSpec } from '../utils/actions';
 import type { Beat } from '../utils/beats';
 import { asList } from '../utils/copyas';
-import { workerHealth } from '../utils/health';
+import { WORKER_WORDS, workerHealth } from '../utils/health';
 import { pageOf } from '../utils/routes';
 import { JOIN_TOKENS, keyOf, SERVICES, WORKERS, type Resource, type Service, type Worker } from '../utils/resources';
 
@@ -35,6 +36,7 @@ export function Workers() {
   const mayJoin = useMay(JOIN_TOKENS, 'create');
   const [wanted, setWanted] = useState('');
   const [joining, setJoining] = useState(false);
+  useWish('join', () => setJoining(true), mayJoin);
   if (state === 'loading') return <Loading what="workers" />;
   if (state === 'refused') return <Failed error={error} />;
   const shown = items.filter((each) => each.metadata.name.includes(wanted.toLowerCase()));
@@ -63,8 +65,6 @@ export function Workers() {
   );
 }
 
-const WORDS = { well: 'Ready', warn: 'Cordoned', bad: 'Silent', unknown: 'Not seen yet', busy: 'Joining', idle: 'Off' };
-
 function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[], may: boolean): Column<Worker>[] {
   const runs = (worker: Worker) =>
     services.flatMap((each) => each.status?.instances ?? []).filter((each) => each.worker === worker.metadata.name)
@@ -90,7 +90,7 @@ function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[],
       fixed: true,
       phone: 'beside',
       by: workerHealth,
-      cell: (each) => <StatusMark health={workerHealth(each)} word={WORDS[workerHealth(each)]} />,
+      cell: (each) => <StatusMark health={workerHealth(each)} word={WORKER_WORDS[workerHealth(each)]} />,
     },
     {
       name: 'Use',

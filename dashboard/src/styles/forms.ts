@@ -43,6 +43,7 @@ export const forms = StyleSheet.create({
   },
   chosen: { borderColor: color.gold, backgroundColor: color.goldWash },
   chosenText: { color: color.goldBright },
+  method: { width: 58, color: color.goldBright },
   code: {
     padding: space.m,
     borderWidth: 1,

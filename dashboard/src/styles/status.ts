@@ -17,6 +17,7 @@ export const status = StyleSheet.create({
   },
   meter: { height: 3, borderRadius: 2, backgroundColor: color.line, overflow: 'hidden', flex: 1, minWidth: 30 },
   meterFill: { height: 3, borderRadius: 2, transitionProperty: 'width', transitionDuration: '600ms' },
+  metric: { gap: 4 },
   meterRow: { flexDirection: 'row', alignItems: 'center', gap: 10 },
   meterLabel: { width: 44 },
   meterLabelBrief: { width: 32 },

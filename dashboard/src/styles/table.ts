@@ -20,6 +20,9 @@ export const table = StyleSheet.create({
     minHeight: 48,
     borderBottomWidth: 1,
     borderBottomColor: color.lineSoft,
+    // What is not on the screen is not laid out.
+    contentVisibility: 'auto',
+    containIntrinsicSize: 'auto 58px',
   },
   rowHover: { backgroundColor: 'rgba(27, 32, 43, 0.55)' },
   cell: { minWidth: 0, justifyContent: 'center' },

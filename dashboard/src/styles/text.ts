@@ -30,6 +30,8 @@ export const text = StyleSheet.create({
   },
   hero: { color: color.text, fontFamily: font.display, fontSize: size.hero, lineHeight: 38, letterSpacing: 1.2 },
   mono: { color: color.text, fontFamily: font.mono, fontSize: size.small, lineHeight: 19 },
+  /** A number one looks at from afar. */
+  figure: { color: color.text, fontFamily: font.display, fontSize: 21, lineHeight: 28, fontVariant: ['tabular-nums'] },
   number: {
     color: color.text,
     fontFamily: font.body,

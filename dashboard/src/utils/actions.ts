@@ -16,6 +16,7 @@ import {
 } from './resources';
 import { say } from './toasts';
 
+const ROTATE = { 'x-amz-target': 'TrentService.RotateKeyOnDemand' };
 const RESTARTED_AT = 'aerekos.cloud/restartedAt';
 
 export function allOf<T extends Resource>(kind: Kind): Mirror<T> {
@@ -113,6 +114,25 @@ export function setSpec(kind: Kind, resource: Resource, spec: object, done: stri
   });
 }
 
+/** The same for a patch of the whole resource, labels and annotations too. */
+export function setMeta(kind: Kind, resource: Resource, patch: object, done: string): Promise<boolean> {
+  return change({ kind, resource, patch, done, shown: (real) => real });
+}
+
+/** New material for a key, now: what it sealed before stays readable. The door is the KMS one, as for AWS tools. */
+export async function rotateKey(key: Resource): Promise<boolean> {
+  const name = key.metadata.name;
+  const body = { KeyId: key.status?.keyId ?? name };
+  try {
+    await ask('/services/key-manager/', { method: 'POST', body, type: 'application/x-amz-json-1.1', headers: ROTATE });
+    say('well', `${name} has new material`);
+    return true;
+  } catch (error) {
+    say('bad', `Not rotated: ${inWords(error).what}`, inWords(error).next);
+    return false;
+  }
+}
+
 export async function remove(kind: Kind, resource: Resource): Promise<boolean> {
   const mirror = allOf(kind);
   const takeBack = mirror.pretend(keyOf(resource), (real) =>
@@ -129,6 +149,11 @@ export async function remove(kind: Kind, resource: Resource): Promise<boolean> {
   } finally {
     setTimeout(takeBack, 1500);
   }
+}
+
+/** As `aerekos worker remove`: nothing new is placed there from now on, also if the deletion were refused. */
+export async function removeWorker(worker: Worker): Promise<boolean> {
+  return (worker.spec?.unschedulable || (await setCordoned(worker, true))) && remove(WORKERS, worker);
 }
 
 /** Raises ApiError: the form that asked shows it beside its fields. */

@@ -1,5 +1,6 @@
 /** Requests to the public API, as the person who is logged in. */
-import { ApiError, fromStatus, Unreachable } from './errors';
+import { ApiError, fromStatus } from './errors';
+import { fetched } from './fetching';
 import { freshToken } from './session';
 
 export interface Ask {
@@ -9,6 +10,9 @@ export interface Ask {
   text?: string;
   type?: string;
   accept?: string;
+  headers?: Record<string, string>;
+  /** A question, though it is asked by POST: it may be repeated. */
+  harmless?: boolean;
   signal?: AbortSignal;
 }
 
@@ -27,25 +31,31 @@ export async function raw(path: string, options: Ask = {}): Promise<Response> {
 }
 
 async function sent(path: string, options: Ask, token: string): Promise<Response> {
-  const headers: Record<string, string> = { authorization: `Bearer ${token}` };
+  const headers: Record<string, string> = { ...options.headers, authorization: `Bearer ${token}` };
   const body = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
   if (body !== undefined) headers['content-type'] = options.type ?? 'application/json';
   if (options.accept) headers.accept = options.accept;
-  try {
-    return await fetch(path, { method: options.method ?? 'GET', headers, body, signal: options.signal });
-  } catch (error) {
-    if (options.signal?.aborted) throw error;
-    throw new Unreachable();
-  }
+  const method = options.method ?? 'GET';
+  return fetched(path, {
+    method,
+    headers,
+    body,
+    signal: options.signal,
+    harmless: options.harmless ?? /^(GET|HEAD)$/.test(method),
+  });
 }
 
-/** Kubernetes says JSON, S3 says XML: both name what was wrong. */
+/** Kubernetes and KMS say JSON, S3 says XML: each names what was wrong. */
 export async function refusal(response: Response): Promise<ApiError> {
   const text = await response.text();
   const xml = /<Code>(.*?)<\/Code>\s*<Message>(.*?)<\/Message>/s.exec(text);
   if (xml) return new ApiError(response.status, xml[1] ?? '', xml[2] ?? '');
   try {
-    return fromStatus(response.status, JSON.parse(text));
+    const told = JSON.parse(text) as Record<string, unknown>;
+    // AWS's JSON names its errors in a way of its own.
+    if (told.__type)
+      return new ApiError(response.status, String(told.__type), String(told.message ?? told.Message ?? ''));
+    return fromStatus(response.status, told);
   } catch {
     return fromStatus(response.status, null);
   }

@@ -1,7 +1,7 @@
 /** The workers' heartbeats, as they come: `GET /agents/leases?watch=true`. Live numbers; nothing is stored. */
-import { patience, rest } from './backoff';
 import { Observable } from './observable';
-import { openStream } from './sockets';
+import { whileUsed } from './shared';
+import { followStream } from './sockets';
 
 export interface Beat {
   worker: string;
@@ -12,61 +12,54 @@ export interface Beat {
   heardAt: number;
   /** The last minute of CPU use in cores, oldest first. */
   cpuTrail: number[];
+  /** The same for each copy that runs there, with its memory in bytes. */
+  trails: Record<string, { cpu: number[]; memory: number[] }>;
 }
 
-const TRAIL = 60;
+type Told = Omit<Beat, 'heardAt' | 'cpuTrail' | 'trails'>;
+
+export const TRAIL = 60;
 export const beats = new Observable<ReadonlyMap<string, Beat>>(new Map());
-let users = 0;
-let running: AbortController | null = null;
 
 /** Follows the beats until the returned function is called. */
-export function useBeatsOnce(): () => void {
-  users += 1;
-  if (!running) {
-    running = new AbortController();
-    void run(running.signal);
-  }
-  return () => {
-    users -= 1;
-    if (users > 0) return;
-    running?.abort();
-    running = null;
-  };
-}
-
-async function run(signal: AbortSignal): Promise<void> {
-  for (let attempt = 0; !signal.aborted; attempt += 1) {
-    const opened = await follow(signal).catch(() => false);
-    if (opened) attempt = 0;
-    await rest(patience(attempt), signal);
-  }
-}
-
-function follow(signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    let opened = false;
-    openStream('/agents/leases?watch=true', {
-      open: () => (opened = true),
-      lines: hear,
-      closed: () => resolve(opened),
-    }).then((stream) => {
-      const stop = () => {
-        stream.close();
-        resolve(opened);
-      };
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop);
-    }, reject);
-  });
-}
+export const useBeatsOnce = whileUsed((signal) => {
+  void followStream(() => '/agents/leases?watch=true', { lines: hear, closed: () => undefined }, signal);
+});
 
 function hear(lines: string[]): void {
   const next = new Map(beats.get());
   for (const line of lines) {
-    const { type, object } = JSON.parse(line) as { type: string; object: Omit<Beat, 'heardAt' | 'cpuTrail'> };
-    if (type === 'ERROR') continue;
-    const trail = [...(next.get(object.worker)?.cpuTrail ?? []), object.usage.cpu].slice(-TRAIL);
-    next.set(object.worker, { ...object, heardAt: Date.now() - object.ageSeconds * 1000, cpuTrail: trail });
+    const { type, object } = JSON.parse(line) as { type: string; object: Told };
+    if (type !== 'ERROR') next.set(object.worker, grown(next.get(object.worker), object));
   }
   beats.set(next);
+}
+
+export function longer(trail: readonly number[] | undefined, value: number): number[] {
+  return [...(trail ?? []), value].slice(-TRAIL);
+}
+
+function grown(before: Beat | undefined, told: Told): Beat {
+  const trails = Object.fromEntries(
+    Object.entries(told.services ?? {}).map(([name, use]) => {
+      const old = before?.trails[name];
+      return [name, { cpu: longer(old?.cpu, use.cpu), memory: longer(old?.memory, use.memory) }];
+    }),
+  );
+  const heardAt = Date.now() - told.ageSeconds * 1000;
+  return { ...told, heardAt, cpuTrail: longer(before?.cpuTrail, told.usage.cpu), trails };
+}
+
+/** What the copies of one service use together now, and over the last minute. */
+export function usedBy(copies: readonly string[], all: ReadonlyMap<string, Beat>): { cpu: number[]; memory: number[] } {
+  const found = [...all.values()].flatMap((beat) => copies.map((name) => beat.trails[name]).filter((each) => !!each));
+  return { cpu: summed(found.map((each) => each.cpu)), memory: summed(found.map((each) => each.memory)) };
+}
+
+/** Added up from their ends: one that began later counts from then on. */
+export function summed(trails: readonly (readonly number[])[]): number[] {
+  const length = Math.max(0, ...trails.map((each) => each.length));
+  return Array.from({ length }, (_, index) =>
+    trails.reduce((sum, each) => sum + (each[each.length - length + index] ?? 0), 0),
+  );
 }

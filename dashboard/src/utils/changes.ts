@@ -2,9 +2,8 @@
  * What was changed, from the store's own history: a watch that starts at an old revision tells every version since.
  * Pure but for `followChanges`.
  */
-import { openStream } from './sockets';
+import { followStream } from './sockets';
 import { collection, keyOf, type Kind, type Resource } from './resources';
-import { patience, rest } from './backoff';
 
 export interface Step {
   id: string;
@@ -16,7 +15,10 @@ export interface Step {
   /** What differs, one short text for each field. */
   what: string[];
   at: number;
+  /** As it was after this step; of a deleted one, as it was last. */
   resource: Resource;
+  /** As it was before, where that is known. */
+  before?: Resource;
 }
 
 const IGNORED = new Set(['resourceVersion', 'generation', 'managedFields', 'uid', 'creationTimestamp', 'finalizers']);
@@ -37,8 +39,20 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 
 function brief(value: unknown): string {
   if (value === undefined || value === null || value === '') return 'nothing';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 42 ? `${text.slice(0, 40)}…` : text;
+  if (Array.isArray(value)) return value.length ? clipped(value.map(named).join(', ')) : 'none';
+  return clipped(typeof value === 'string' ? value : JSON.stringify(value));
+}
+
+/** A member of a list by its name, where it has one. */
+function named(member: unknown): string {
+  if (!isPlain(member)) return String(member);
+  const { name, value, ...rest } = member;
+  if (name === undefined || Object.keys(rest).length) return String(name ?? JSON.stringify(member));
+  return value === undefined ? String(name) : `${name}=${value}`;
+}
+
+function clipped(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 62)}…` : text;
 }
 
 /** The step from one version to the next; null when only the status moved. */
@@ -69,7 +83,7 @@ export function stepOf(
   });
   const what = differences(wished(before), wished(after));
   if (after.metadata.deletionTimestamp && !before.metadata.deletionTimestamp) what.push('deletion asked for');
-  return what.length ? { ...base, verb: 'changed', what } : null;
+  return what.length ? { ...base, verb: 'changed', what, before } : null;
 }
 
 /** When a version was written, as well as the object itself says; `fallback` for live ones. */
@@ -90,50 +104,49 @@ export interface Following {
   heard: (steps: Step[]) => void;
 }
 
+const GATHER_MS = 120;
+
 /** Tells every step from `from` on, then the new ones, until the returned function is called. */
 export function followChanges({ kind, name, namespace, from, heard }: Following): () => void {
   const stopping = new AbortController();
   const versions = new Map<string, Resource>();
-  let revision = Math.max(1, from);
-  const began = Date.now();
-  const take = (lines: string[]) => {
-    const steps: Step[] = [];
-    for (const line of lines) {
-      const { type, object } = JSON.parse(line) as { type: string; object: Resource };
-      if (type === 'ERROR') continue;
-      revision = Number(object.metadata.resourceVersion ?? revision);
-      if (type === 'BOOKMARK') continue;
-      const live = Date.now() - began > 3000;
-      const step = stepOf(
-        kind,
-        type,
-        versions.get(keyOf(object)),
-        object,
-        live ? Date.now() : writtenAt(object, type, began),
-      );
-      versions.set(keyOf(object), object);
-      if (step) steps.push(step);
-    }
-    if (steps.length) heard(steps);
-  };
   const field = name ? `&fieldSelector=metadata.name=${encodeURIComponent(name)}` : '';
-  const run = async () => {
-    for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
-      const path = `${collection(kind, namespace)}?watch=true&allowWatchBookmarks=true&resourceVersion=${revision}${field}`;
-      await new Promise<void>((resolve) => {
-        openStream(path, {
-          open: () => (attempt = 0),
-          lines: take,
-          closed: (error) => {
-            const oldest = /\((\d+)\)/.exec(error?.code === 410 ? error.message : '');
-            if (oldest) revision = Math.max(revision + 1, Number(oldest[1]));
-            resolve();
-          },
-        }).then((stream) => stopping.signal.addEventListener('abort', stream.close), resolve);
-      });
-      await rest(patience(attempt), stopping.signal);
-    }
+  const began = Date.now();
+  let revision = Math.max(1, from);
+  let gathered: Step[] = [];
+  let telling: ReturnType<typeof setTimeout> | undefined;
+  // Many at once become one repaint.
+  const tell = () => {
+    telling = undefined;
+    heard(gathered);
+    gathered = [];
   };
-  void run();
-  return () => stopping.abort();
+  const take = (line: string) => {
+    const { type, object } = JSON.parse(line) as { type: string; object: Resource };
+    if (type === 'ERROR') return;
+    revision = Number(object.metadata.resourceVersion ?? revision);
+    if (type === 'BOOKMARK') return;
+    const now = Date.now();
+    const at = now - began > 3000 ? now : writtenAt(object, type, began);
+    const step = stepOf(kind, type, versions.get(keyOf(object)), object, at);
+    versions.set(keyOf(object), object);
+    if (step) gathered.push(step);
+  };
+  const hears = {
+    lines: (lines: string[]) => {
+      lines.forEach(take);
+      if (gathered.length) telling ??= setTimeout(tell, GATHER_MS);
+    },
+    closed: (error?: { code: number; message: string }) => {
+      const oldest = /\((\d+)\)/.exec(error?.code === 410 ? error.message : '');
+      if (oldest) revision = Math.max(revision + 1, Number(oldest[1]));
+    },
+  };
+  const path = () =>
+    `${collection(kind, namespace)}?watch=true&allowWatchBookmarks=true&resourceVersion=${revision}${field}`;
+  void followStream(path, hears, stopping.signal);
+  return () => {
+    stopping.abort();
+    clearTimeout(telling);
+  };
 }

@@ -1,88 +1,161 @@
-/** Everything the command palette can do, for what exists now and what this person may. Pure but for running them. */
-import { restart, setCordoned, setEnabled } from './actions';
+/** Everything the command palette can do, for what exists now and what this person may. Verbs are the CLI's. */
+import { enableManaged, restart, scale, setCordoned, setEnabled } from './actions';
+import type { CatalogEntry } from './catalog';
 import { go, listPage, pageOf } from './routes';
 import { SERVICES, WORKERS, type Kind, type Service, type Worker } from './resources';
 import { logOut } from './session';
+import { goAndOpen } from './wishes';
 
 export interface Command {
   id: string;
   name: string;
   sort: string;
+  /** Other words it is found by: what the CLI or kubectl call it. */
+  also?: string;
   run: () => void;
 }
 
-const PLACES: [string, string][] = [
-  ['Home', '/ui'],
-  ['Services', '/ui/services'],
-  ['Workers', '/ui/workers'],
-  ['Keys', '/ui/keys'],
-  ['Buckets', '/ui/buckets'],
-  ['All kinds', '/ui/kinds'],
-  ['Users', '/ui/users'],
-  ['Settings', '/ui/settings'],
-];
+export interface Powers {
+  services: boolean;
+  workers: boolean;
+  exec: boolean;
+  join: boolean;
+  users: boolean;
+  audit: boolean;
+}
 
 export interface Known {
   services: readonly Service[];
   workers: readonly Worker[];
   kinds: readonly Kind[];
-  mayServices: boolean;
-  mayWorkers: boolean;
+  catalog: readonly CatalogEntry[];
+  may: Powers;
 }
 
-export function commandsFor({ services, workers, kinds, mayServices, mayWorkers }: Known): Command[] {
-  const places = PLACES.map(([name, to]) => ({ id: to, name: `Go to ${name}`, sort: 'place', run: () => go(to) }));
-  const lists = kinds.map((kind) => ({
-    id: `list ${kind.group}/${kind.plural}`,
-    name: `List ${kind.plural}`,
-    sort: `${kind.kind} · ${kind.group || 'core'}`,
-    run: () => go(listPage(kind)),
-  }));
-  const leaving = { id: 'out', name: 'Sign out', sort: 'session', run: () => void logOut() };
+const PLACES: [string, string, string][] = [
+  ['Home', '/ui', 'status doctor events'],
+  ['Services', '/ui/services', 'get services apply'],
+  ['Workers', '/ui/workers', 'get workers nodes'],
+  ['Keys', '/ui/keys', 'get keys kms'],
+  ['Buckets', '/ui/buckets', 'get buckets s3'],
+  ['All kinds', '/ui/kinds', 'api-resources apply create'],
+  ['API explorer', '/ui/api', 'explain openapi curl'],
+  ['Users', '/ui/users', 'get users roles'],
+  ['Settings', '/ui/settings', 'env kubeconfig whoami passwd access keys'],
+];
+
+export function commandsFor(known: Known): Command[] {
+  const { services, workers, kinds, catalog, may } = known;
   return [
-    ...places,
-    ...services.flatMap((service) => ofService(service, mayServices)),
-    ...workers.flatMap((worker) => ofWorker(worker, mayWorkers)),
-    ...lists,
-    leaving,
+    ...PLACES.map(([name, to, also]) => ({ id: to, name: `Go to ${name}`, sort: 'place', also, run: () => go(to) })),
+    ...(may.audit ? [{ id: '/ui/audit', name: 'Go to Audit log', sort: 'place', run: () => go('/ui/audit') }] : []),
+    ...ofHouse(may),
+    ...services.flatMap((service) => ofService(service, may)),
+    ...(may.services ? catalog.flatMap((entry) => ofCatalog(entry, services)) : []),
+    ...workers.flatMap((worker) => ofWorker(worker, may.workers)),
+    ...kinds.map((kind) => ({
+      id: `list ${kind.group}/${kind.plural}`,
+      name: `List ${kind.plural}`,
+      sort: `${kind.kind} · ${kind.group || 'core'}`,
+      also: `get ${kind.plural}`,
+      run: () => go(listPage(kind)),
+    })),
+    { id: 'out', name: 'Sign out', sort: 'session', also: 'logout', run: () => void logOut() },
   ];
 }
 
-function ofService(service: Service, may: boolean): Command[] {
+function ofHouse(may: Powers): Command[] {
+  const join: Command = {
+    id: 'join',
+    name: 'Join a machine',
+    sort: 'action',
+    also: 'token create worker add',
+    run: () => goAndOpen('/ui/workers', 'join'),
+  };
+  const user: Command = {
+    id: 'user',
+    name: 'New user',
+    sort: 'action',
+    also: 'user create',
+    run: () => goAndOpen('/ui/users', 'new'),
+  };
+  return [...(may.join ? [join] : []), ...(may.users ? [user] : [])];
+}
+
+function ofService(service: Service, may: Powers): Command[] {
   const name = service.metadata.name;
   const id = `${service.metadata.namespace}/${name}`;
   const enabled = service.spec.enabled ?? true;
+  const page = (tab = '') => pageOf(SERVICES, service, tab);
+  const one = (verb: string, said: string, sort: string, run: () => void, also = ''): Command => ({
+    id: `${verb} ${id}`,
+    name: `${said} ${name}`,
+    sort,
+    also,
+    run,
+  });
   const looks = [
-    { id: `open ${id}`, name: `Open ${name}`, sort: 'service', run: () => go(pageOf(SERVICES, service)) },
-    { id: `logs ${id}`, name: `Logs of ${name}`, sort: 'service', run: () => go(pageOf(SERVICES, service, 'logs')) },
+    one('open', 'Open', 'service', () => go(page()), 'describe get'),
+    one('logs', 'Logs of', 'service', () => go(page('logs'))),
+    one('yaml', 'YAML of', 'service', () => go(page('yaml')), 'edit apply'),
+    one('history', 'History of', 'service', () => go(page('history')), 'rollout history'),
   ];
-  if (!may) return looks;
-  const toggle = {
-    id: `toggle ${id}`,
-    name: `${enabled ? 'Disable' : 'Enable'} ${name}`,
-    sort: 'action',
-    run: () => void setEnabled(service, !enabled),
-  };
-  const again = { id: `restart ${id}`, name: `Restart ${name}`, sort: 'action', run: () => void restart(service) };
-  return enabled ? [...looks, toggle, again] : [...looks, toggle];
+  const terminal = one('exec', 'Terminal in', 'service', () => go(page('terminal')), 'exec shell');
+  const changes = [
+    one('toggle', enabled ? 'Disable' : 'Enable', 'action', () => void setEnabled(service, !enabled)),
+    one('rollback', 'Roll back', 'action', () => goAndOpen(page(), 'rollback'), 'rollout undo'),
+    one('delete', 'Delete', 'action', () => goAndOpen(page(), 'delete')),
+    ...(service.spec.image ? [one('update', 'Update', 'action', () => goAndOpen(page(), 'update'), 'set image')] : []),
+    ...(enabled ? [one('restart', 'Restart', 'action', () => void restart(service), 'rollout restart')] : []),
+  ];
+  return [...looks, ...(may.exec ? [terminal] : []), ...(may.services ? changes : [])];
+}
+
+/** Those that are nowhere yet; the others are enabled by name. */
+function ofCatalog(entry: CatalogEntry, services: readonly Service[]): Command[] {
+  if (services.some((each) => each.spec.managed === entry.managed)) return [];
+  const run = () => void enableManaged(entry.managed, undefined);
+  return [{ id: `catalog ${entry.managed}`, name: `Enable ${entry.service}`, sort: 'action', also: entry.title, run }];
 }
 
 function ofWorker(worker: Worker, may: boolean): Command[] {
   const name = worker.metadata.name;
   const cordoned = worker.spec.unschedulable ?? false;
-  const open = {
-    id: `open worker ${name}`,
-    name: `Open worker ${name}`,
-    sort: 'worker',
-    run: () => go(pageOf(WORKERS, worker)),
-  };
-  const cordon = {
-    id: `cordon ${name}`,
-    name: `${cordoned ? 'Uncordon' : 'Cordon'} ${name}`,
-    sort: 'action',
-    run: () => void setCordoned(worker, !cordoned),
-  };
-  return may ? [open, cordon] : [open];
+  const page = pageOf(WORKERS, worker);
+  const open = { id: `open worker ${name}`, name: `Open worker ${name}`, sort: 'worker', run: () => go(page) };
+  if (!may) return [open];
+  const word = cordoned ? 'Uncordon' : 'Cordon';
+  return [
+    open,
+    { id: `cordon ${name}`, name: `${word} ${name}`, sort: 'action', run: () => void setCordoned(worker, !cordoned) },
+    { id: `drain ${name}`, name: `Drain ${name}`, sort: 'action', run: () => goAndOpen(page, 'drain') },
+    {
+      id: `remove ${name}`,
+      name: `Remove worker ${name}`,
+      sort: 'action',
+      also: 'worker remove delete',
+      run: () => goAndOpen(page, 'delete'),
+    },
+  ];
+}
+
+/** `scale web 3` is a command by itself: a number cannot be listed. */
+export function scaling(typed: string, services: readonly Service[]): Command[] {
+  const found = /^scale\s+(\S+)(?:\s+(?:to\s+)?(\d{1,4}))?$/i.exec(typed.trim());
+  if (!found) return [];
+  const [, wanted = '', number] = found;
+  return services
+    .filter((each) => each.metadata.name.includes(wanted.toLowerCase()))
+    .map((service) => {
+      const name = service.metadata.name;
+      const copies = number === undefined ? null : Number(number);
+      return {
+        id: `scale ${service.metadata.namespace}/${name}`,
+        name: copies === null ? `Scale ${name} to …` : `Scale ${name} to ${copies}`,
+        sort: copies === null ? `runs ${service.spec.replicas ?? 1}; type a number` : 'action',
+        run: () => (copies === null ? go(pageOf(SERVICES, service)) : void scale(service, copies)),
+      };
+    });
 }
 
 /** Those whose letters hold what was typed, the nearest first. */
@@ -90,10 +163,18 @@ export function ranked(commands: readonly Command[], typed: string): Command[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return commands.filter((each) => each.sort !== 'action').slice();
   return commands
-    .map((command) => ({ command, score: score(`${command.name} ${command.sort}`.toLowerCase(), words) }))
+    .map((command) => ({ command, score: scoreOf(command, words) }))
     .filter(({ score: points }) => points > 0)
     .sort((a, b) => b.score - a.score)
     .map(({ command }) => command);
+}
+
+/** Its name counts before the other words it is found by. */
+function scoreOf({ name, sort, also = '' }: Command, words: readonly string[]): number {
+  const points = score(`${name} ${sort}`.toLowerCase(), words) || score(`${name} ${also}`.toLowerCase(), words) / 2;
+  // What only looks is offered first, what takes something away last.
+  const weight = /^(Delete|Remove) /.test(name) ? 0.7 : sort === 'action' ? 0.85 : 1;
+  return points * weight;
 }
 
 function score(text: string, words: readonly string[]): number {

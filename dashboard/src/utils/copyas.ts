@@ -30,6 +30,33 @@ export function asOne(kind: Kind, resource: Resource): Copies {
   };
 }
 
+/** What one face of a resource shows, in other words. */
+export function asTab(kind: Kind, resource: Resource, tab: string): Copies {
+  const { name, namespace = 'default' } = resource.metadata;
+  const first = resource.status?.instances?.[0]?.name ?? `${name}-0`;
+  switch (tab) {
+    case 'logs':
+      return {
+        kubectl: `kubectl logs -f -n ${namespace} ${first}`,
+        curl: curl(`/logs/${namespace}/${name}?follow=true`, '-N '),
+      };
+    case 'terminal':
+      return { kubectl: `kubectl exec -it -n ${namespace} ${first} -- sh`, curl: curl(place(kind, name, namespace)) };
+    case 'objects':
+      return { kubectl: `aws s3 ls s3://${name}`, curl: curl(`/services/storage-manager/${name}?list-type=2`) };
+    case 'history':
+      return {
+        kubectl: `${asOne(kind, resource).kubectl.replace(' -o yaml', '')} --watch -o yaml`,
+        curl: curl(
+          `${collection(kind, kind.namespaced ? namespace : undefined)}?watch=true&resourceVersion=1&fieldSelector=metadata.name=${name}`,
+          '-N ',
+        ),
+      };
+    default:
+      return asOne(kind, resource);
+  }
+}
+
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

@@ -2,6 +2,7 @@
 import { ask } from './api';
 import { Observable } from './observable';
 import { apiVersion, type Kind } from './resources';
+import { resolved, type Schema, type Schemas } from './schema';
 
 interface GroupList {
   groups: { name: string; preferredVersion: { version: string } }[];
@@ -49,26 +50,32 @@ export interface Field {
   description: string;
 }
 
-type Schema = Record<string, any>;
-
-/** The fields of a kind's spec. Empty when the server publishes no schema. */
-export async function fieldsOf(kind: Kind): Promise<Field[]> {
-  const path = kind.group ? `/openapi/v3/apis/${apiVersion(kind)}` : `/openapi/v3/api/${kind.version}`;
-  const document = await ask<Schema>(path).catch(() => null);
-  const schemas: Record<string, Schema> = document?.components?.schemas ?? {};
-  const mine = Object.values(schemas).find((schema) =>
-    (schema['x-kubernetes-group-version-kind'] ?? []).some(
-      (each: Schema) => each.kind === kind.kind && each.group === kind.group,
-    ),
-  );
-  const spec = mine ? resolved(mine.properties?.spec ?? mine, schemas) : undefined;
-  return spec ? walked(spec, schemas, 'spec', 0) : [];
+/** A kind's schema and those it refers to; null when the server publishes none. */
+export interface KindSchema {
+  schema: Schema;
+  all: Schemas;
 }
 
-function resolved(schema: Schema, all: Record<string, Schema>): Schema {
-  const reference = schema.$ref ?? schema.allOf?.[0]?.$ref;
-  const target = typeof reference === 'string' ? all[reference.replace('#/components/schemas/', '')] : undefined;
-  return target ? { ...target, description: schema.description ?? target.description } : schema;
+export function documentOf(kind: Kind): string {
+  return kind.group ? `/openapi/v3/apis/${apiVersion(kind)}` : `/openapi/v3/api/${kind.version}`;
+}
+
+export async function schemaOf(kind: Kind): Promise<KindSchema | null> {
+  const document = await ask<Schema>(documentOf(kind)).catch(() => null);
+  const all: Schemas = document?.components?.schemas ?? {};
+  const schema = Object.values(all).find((each) =>
+    (each['x-kubernetes-group-version-kind'] ?? []).some(
+      (names: Schema) => names.kind === kind.kind && names.group === kind.group,
+    ),
+  );
+  return schema ? { schema, all } : null;
+}
+
+/** The fields of a kind's spec. */
+export function fieldsOf(found: KindSchema | null): Field[] {
+  if (!found) return [];
+  const spec = resolved(found.schema.properties?.spec ?? found.schema, found.all);
+  return walked(spec, found.all, 'spec', 0);
 }
 
 function walked(schema: Schema, all: Record<string, Schema>, path: string, depth: number): Field[] {

@@ -2,8 +2,10 @@
 import { allOf } from './actions';
 import { ask } from './api';
 import { diffLines, hunks, type Line } from './diff';
+import type { KindSchema } from './discovery';
 import { ApiError, inWords } from './errors';
 import { apiVersion, collection, place, type Kind, type Resource } from './resources';
+import { faultsOf } from './schema';
 import { fromYaml, lineOf, toYaml } from './yaml';
 
 export interface Fault {
@@ -30,6 +32,31 @@ export async function apply(kind: Kind, now: Resource, code: string, isNew: bool
   const sent = await send(kind, now, code, isNew, false);
   if ('written' in sent) allOf(kind).learn(sent.written);
   return sent;
+}
+
+/** What the schema says of it already now, without asking anybody; null while nothing is wrong. */
+export function hintsFor(code: string, found: KindSchema | null): Fault | null {
+  const parsed = fromYaml(code);
+  if ('line' in parsed)
+    return { what: `Line ${parsed.line}: ${parsed.message}`, next: '', causes: [], lines: [parsed.line] };
+  if (!found) return null;
+  const { metadata: _metadata, status: _status, ...rest } = parsed.value as Resource & Record<string, unknown>;
+  const { metadata: _meta, status: _told, ...properties } = found.schema.properties ?? {};
+  const schema = {
+    ...found.schema,
+    properties: { ...properties, apiVersion: {}, kind: {} },
+    required: found.schema.required,
+  };
+  const faults = faultsOf(rest, schema, found.all, '').map((each) => ({ ...each, field: each.field.slice(1) }));
+  if (faults.length === 0) return null;
+  const lines = faults.map((each) => lineOf(code, each.field));
+  const causes = faults.map((each, index) => `Line ${lines[index]}: ${each.field} ${each.message}`);
+  return {
+    what: faults.length === 1 ? 'The schema has one objection' : `The schema has ${faults.length} objections`,
+    next: '',
+    causes,
+    lines,
+  };
 }
 
 async function send(kind: Kind, now: Resource, code: string, isNew: boolean, dry: boolean): Promise<Applied> {

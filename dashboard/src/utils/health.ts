@@ -41,7 +41,18 @@ export function serviceHealth(service: Service): Health {
   return healthOfWord(phase);
 }
 
+/** What a worker's health is called. */
+export const WORKER_WORDS: Record<Health, string> = {
+  well: 'Ready',
+  warn: 'Cordoned',
+  bad: 'Silent',
+  unknown: 'Not seen yet',
+  busy: 'Leaving',
+  idle: 'Off',
+};
+
 export function workerHealth(worker: Worker): Health {
+  if (worker.metadata.deletionTimestamp) return 'busy';
   if (conditionOf(worker, 'Ready')?.status !== 'True') return conditionOf(worker, 'Ready') ? 'bad' : 'unknown';
   return worker.spec?.unschedulable ? 'warn' : 'well';
 }

@@ -1,7 +1,8 @@
 /** A join token: made here, its secret seen only here; the cloud keeps the hash. Same form as `aerekos token create`. */
-import { raw } from './api';
+import { ask, raw } from './api';
 import { create } from './actions';
-import { JOIN_TOKENS, type Resource } from './resources';
+import { workerHealth } from './health';
+import { JOIN_TOKENS, type Resource, type Worker } from './resources';
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 
@@ -25,8 +26,31 @@ async function fingerprint(): Promise<string> {
   return sha256(Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0)));
 }
 
-/** The line to run on the machine that joins. Raises ApiError. */
-export async function joinLine(hours: number, uses: number): Promise<string> {
+/** How machines join this cloud: `GET /join`. */
+export interface How {
+  swarm: boolean;
+  url?: string;
+  scriptSha256?: string;
+}
+
+/** The same line as `aerekos token create` prints. The script runs only when it is, byte for byte, the one we know. */
+export function lineFor(how: How, origin: string, token: string): string {
+  if (!how.swarm) return `aerekos-agent --api ${origin} --token ${token}`;
+  return (
+    `f=$(mktemp) && curl -fsSk ${how.url}/join.sh -o $f && echo "${how.scriptSha256}  $f" | sha256sum -c --quiet ` +
+    `&& sh $f ${how.url} ${token}`
+  );
+}
+
+export interface Invitation {
+  line: string;
+  /** The name of the token: the cloud tells who used it. */
+  token: string;
+  swarm: boolean;
+}
+
+/** Makes a token and the line to run on the machine that joins. Raises ApiError. */
+export async function invite(hours: number, uses: number): Promise<Invitation> {
   const name = `join-${randomWord(8)}`;
   const secret = randomWord(32);
   const token: Resource = {
@@ -39,7 +63,26 @@ export async function joinLine(hours: number, uses: number): Promise<string> {
       uses,
     },
   };
-  const pin = await fingerprint();
+  const [pin, how] = await Promise.all([fingerprint(), ask<How>('/join')]);
   await create(JOIN_TOKENS, token, 'Join token made; it is shown this once');
-  return `aerekos-agent --api ${window.location.origin} --token ${name}.${secret}.${pin}`;
+  return { line: lineFor(how, window.location.origin, `${name}.${secret}.${pin}`), token: name, swarm: how.swarm };
+}
+
+export interface Arrival {
+  name: string;
+  worker: Worker | undefined;
+  step: 'named' | 'heard' | 'ready';
+}
+
+/** How far each machine has come that used the token. Pure. */
+export function arrivals(
+  token: Resource | undefined,
+  workers: readonly Worker[],
+  heard: (name: string) => boolean,
+): Arrival[] {
+  return ((token?.status?.usedBy ?? []) as string[]).map((name) => {
+    const worker = workers.find((each) => each.metadata.name === name);
+    const ready = worker !== undefined && workerHealth(worker) === 'well';
+    return { name, worker, step: ready ? 'ready' : heard(name) ? 'heard' : 'named' };
+  });
 }

@@ -79,7 +79,7 @@ describe('a mirror', () => {
     socket().says('ADDED', item('c', 8));
     socket().says('DELETED', item('a', 9));
     socket().says('MODIFIED', item('b', 10, 5));
-    expect(names()).toEqual(['b', 'c']);
+    await until(() => names().join() === 'b,c');
     expect(mirror.view.get().items[0]?.spec.replicas).toBe(5);
   });
 
@@ -116,6 +116,15 @@ describe('a mirror', () => {
     await until(() => mirror.view.get().items[0]?.spec.replicas === 9);
     takeBack();
     await until(() => mirror.view.get().items[0]?.spec.replicas === 1);
+  });
+
+  it('paints many changes of a moment once', async () => {
+    await live();
+    let paints = 0;
+    mirror.view.subscribe(() => (paints += 1));
+    for (let version = 8; version < 208; version += 1) socket().says('MODIFIED', item('a', version, version));
+    await until(() => mirror.view.get().items[0]?.spec.replicas === 207);
+    expect(paints).toBeLessThanOrEqual(2);
   });
 
   it('never lets an older answer replace a newer event', async () => {

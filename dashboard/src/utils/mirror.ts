@@ -25,6 +25,8 @@ interface Listing<T> {
   items: T[];
 }
 
+/** Changes that come faster than this are shown together: nobody reads faster, and every repaint costs. */
+const GATHER_MS = 100;
 const SILENCE_MS = 75_000; // bookmarks come every 30 s
 const LINGER_MS = 20_000;
 // Somebody may be given the right meanwhile; asking more often would be polling.
@@ -38,7 +40,10 @@ export class Mirror<T extends Resource = Resource> {
   private users = 0;
   private running: AbortController | null = null;
   private lingering: ReturnType<typeof setTimeout> | undefined;
-  private told = false;
+  private order: string[] | null = null;
+  private heardAt = 0;
+  private shownAt = 0;
+  private showing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly path: string,
@@ -64,23 +69,27 @@ export class Mirror<T extends Resource = Resource> {
     this.running = null;
     this.revision = '';
     this.known.clear();
+    this.order = null;
+    this.heardAt = 0;
+    clearTimeout(this.showing);
+    this.showing = undefined;
     this.view.set({ items: [], state: 'loading', heardAt: 0, error: null });
   }
 
   /** Shows `how` the resource will be until the returned function is called. `null` means gone. */
   pretend(key: string, how: (real: T | undefined) => T | null): () => void {
     this.pretended.set(key, how);
-    this.tell();
+    this.show();
     return () => {
       if (this.pretended.get(key) === how) this.pretended.delete(key);
-      this.tell();
+      this.show();
     };
   }
 
   /** An answer to a write: as good as an event, and sooner. */
   learn(resource: T): void {
     this.apply('MODIFIED', resource);
-    this.tell();
+    this.show();
   }
 
   private async run(signal: AbortSignal): Promise<void> {
@@ -109,6 +118,7 @@ export class Mirror<T extends Resource = Resource> {
   private async list(signal: AbortSignal): Promise<void> {
     const found = await ask<Listing<T>>(this.path + (this.query ? `?${this.query}` : ''), { signal });
     this.known.clear();
+    this.order = null;
     for (const each of found.items) this.known.set(keyOf(each), each);
     this.revision = found.metadata.resourceVersion;
     this.say('live');
@@ -167,35 +177,48 @@ export class Mirror<T extends Resource = Resource> {
   private apply(type: string, object: T): void {
     const key = keyOf(object);
     const before = this.known.get(key);
+    if ((type === 'DELETED') === (before !== undefined)) this.order = null;
     if (type === 'DELETED') this.known.delete(key);
     else if (!before || revisionOf(object) >= revisionOf(before)) this.known.set(key, object);
   }
 
   private say(state: Liveness, error: ApiError | null = null): void {
-    const heardAt = state === 'live' ? Date.now() : this.view.get().heardAt;
-    this.publish(state, heardAt, error);
+    if (state === 'live') this.heardAt = Date.now();
+    // How true it is, is told at once; only more of the same waits.
+    if (state !== 'live' || this.view.get().state !== 'live' || error) this.publish(state, error);
+    else this.gather();
   }
 
-  /** Many events in one turn become one repaint. */
-  private tell(): void {
-    if (this.told) return;
-    this.told = true;
-    queueMicrotask(() => {
-      this.told = false;
-      const { state, heardAt, error } = this.view.get();
-      this.publish(state, heardAt, error);
-    });
+  private gather(): void {
+    if (this.showing !== undefined) return;
+    const wait = Math.max(0, this.shownAt + GATHER_MS - Date.now());
+    if (wait === 0) this.show();
+    else this.showing = setTimeout(() => this.show(), wait);
   }
 
-  private publish(state: Liveness, heardAt: number, error: ApiError | null): void {
+  private show(): void {
+    const { state, error } = this.view.get();
+    this.publish(state, error);
+  }
+
+  private publish(state: Liveness, error: ApiError | null): void {
+    clearTimeout(this.showing);
+    this.showing = undefined;
+    this.shownAt = Date.now();
+    this.order ??= [...this.known.keys()].sort();
+    let items = this.order.map((key) => this.known.get(key)!);
+    if (this.pretended.size) items = this.withPretended();
+    this.view.set({ items, state, heardAt: this.heardAt, error });
+  }
+
+  private withPretended(): T[] {
     const seen = new Map(this.known);
     for (const [key, how] of this.pretended) {
       const shown = how(seen.get(key));
       if (shown) seen.set(key, shown);
       else seen.delete(key);
     }
-    const items = [...seen.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-    this.view.set({ items, state, heardAt, error });
+    return [...seen.keys()].sort().map((key) => seen.get(key)!);
   }
 }
 

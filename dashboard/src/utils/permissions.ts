@@ -3,7 +3,7 @@ import { ask } from './api';
 import { Observable } from './observable';
 import type { Kind } from './resources';
 
-export type Verb = 'create' | 'patch' | 'delete';
+export type Verb = 'list' | 'create' | 'patch' | 'delete';
 
 export const answers = new Observable<ReadonlyMap<string, boolean>>(new Map());
 const asking = new Set<string>();
@@ -17,18 +17,18 @@ export async function askWhether(kind: Kind, verb: Verb, namespace: string): Pro
   const question = questionOf(kind, verb, namespace);
   if (answers.get().has(question) || asking.has(question)) return;
   asking.add(question);
+  const [resource, subresource = ''] = kind.plural.split('/');
   const resourceAttributes = {
     verb,
     group: kind.group,
-    resource: kind.plural,
+    resource,
+    subresource,
     namespace: kind.namespaced ? namespace : '',
   };
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  const asked = { method: 'POST', body: { spec: { resourceAttributes } }, harmless: true };
   try {
-    const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
-    const review = await ask<{ status: { allowed: boolean } }>(path, {
-      method: 'POST',
-      body: { spec: { resourceAttributes } },
-    });
+    const review = await ask<{ status: { allowed: boolean } }>(path, asked);
     answers.set(new Map(answers.get()).set(question, review.status.allowed));
   } catch {
     // Nothing is offered that nobody has allowed.

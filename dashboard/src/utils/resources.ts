@@ -122,6 +122,13 @@ export const NAMESPACES: Kind = {
   namespaced: false,
 };
 
+const core = (plural: string, kind: string): Kind => ({ group: '', version: 'v1', plural, kind, namespaced: true });
+/** Only to be asked about: who may run commands, and who may move copies away. */
+export const POD_EXEC = core('pods/exec', 'Pod');
+export const POD_EVICTION = core('pods/eviction', 'Pod');
+/** No kind, but somebody must be allowed to read it. */
+export const AUDIT_LOG = ours('auditlog', 'AuditLog', false);
+
 export function apiVersion(kind: Kind): string {
   return kind.group ? `${kind.group}/${kind.version}` : kind.version;
 }

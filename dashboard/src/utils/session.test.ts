@@ -31,6 +31,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -85,6 +86,33 @@ describe('the session', () => {
     answer = () => Promise.reject(new TypeError('network'));
     await expect(ask('/apis/a')).rejects.toThrow('the cloud does not answer');
     expect(session.get().state).toBe('asking');
+  });
+
+  it('waits for a cloud that does not answer, and goes on by itself', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const { restore, session } = await modules();
+    let failures = 0;
+    answer = (path) => {
+      if ((failures += 1) <= 2) return Promise.reject(new TypeError('network'));
+      return path === '/auth/refresh' ? pair('t') : Response.json(who);
+    };
+    const leaving = new AbortController();
+    const restoring = restore(leaving.signal);
+    await vi.waitFor(() => expect(session.get()).toMatchObject({ trouble: expect.stringContaining('not answer') }));
+    await restoring;
+    expect(session.get()).toEqual({ state: 'in', who });
+  });
+
+  it('repeats what may be repeated when the network changes under it, and nothing else', async () => {
+    const { ask } = await modules();
+    let failures = 0;
+    answer = (path) => {
+      if (path === '/auth/refresh') return pair('t');
+      return (failures += 1) % 2 ? Promise.reject(new TypeError('network')) : Response.json({ fine: true });
+    };
+    expect(await ask('/apis/a')).toEqual({ fine: true });
+    await expect(ask('/apis/a', { method: 'POST', body: {} })).rejects.toThrow('the cloud does not answer');
+    expect(failures).toBe(3);
   });
 });
 

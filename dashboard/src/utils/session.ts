@@ -2,7 +2,9 @@
  * Who is logged in. The access token lives in this module's memory only; the refresh token is a cookie no script can
  * read. One refresh at a time, shortly before the token ends, and when the API says 401.
  */
+import { patience, rest } from './backoff';
 import { ApiError, fromStatus, Unreachable } from './errors';
+import { fetched } from './fetching';
 import { Observable } from './observable';
 
 export interface Who {
@@ -11,7 +13,9 @@ export interface Who {
   namespace: string;
 }
 
-export type Session = { state: 'asking' } | { state: 'out'; because?: string } | { state: 'in'; who: Who };
+/** `trouble`: why it is still not known who is there. */
+export type Session =
+  { state: 'asking'; trouble?: string } | { state: 'out'; because?: string } | { state: 'in'; who: Who };
 
 interface Pair {
   accessToken: string;
@@ -26,14 +30,11 @@ let refreshing: Promise<string> | null = null;
 const EARLY_MS = 60_000;
 const MARK = 'aerekos-was-here';
 
-async function post(path: string, body: unknown, bearer = ''): Promise<Response> {
-  const headers: Record<string, string> = { 'content-type': 'application/json' };
-  if (bearer) headers.authorization = `Bearer ${bearer}`;
-  try {
-    return await fetch(path, { method: 'POST', headers, body: JSON.stringify(body), credentials: 'same-origin' });
-  } catch {
-    throw new Unreachable();
-  }
+/** Logging in, renewing and leaving may be repeated without harm. */
+function post(path: string, body: unknown): Promise<Response> {
+  const headers = { 'content-type': 'application/json' };
+  const init = { method: 'POST', headers, body: JSON.stringify(body), credentials: 'same-origin' } as const;
+  return fetched(path, { ...init, harmless: true });
 }
 
 async function taken(response: Response): Promise<void> {
@@ -45,7 +46,7 @@ async function taken(response: Response): Promise<void> {
 }
 
 async function whoami(): Promise<Who> {
-  const response = await fetch('/auth/whoami', { headers: { authorization: `Bearer ${token}` } });
+  const response = await fetched('/auth/whoami', { headers: { authorization: `Bearer ${token}` }, harmless: true });
   if (!response.ok) throw fromStatus(response.status, await response.json().catch(() => null));
   return (await response.json()) as Who;
 }
@@ -57,19 +58,24 @@ export async function logIn(username: string, password: string): Promise<void> {
   session.set({ state: 'in', who: await whoami() });
 }
 
-/** Goes on with the cookie of an earlier visit, if there is a good one. */
-export async function restore(): Promise<void> {
-  try {
-    await taken(await post('/auth/refresh', {}));
-    session.set({ state: 'in', who: await whoami() });
-  } catch (error) {
-    if (error instanceof Unreachable) {
-      session.set({ state: 'out', because: 'The cloud does not answer. On its machine: aerekos up' });
+/** Goes on with the cookie of an earlier visit, if there is a good one; waits for a cloud that does not answer. */
+export async function restore(signal: AbortSignal): Promise<void> {
+  for (let attempt = 0; !signal.aborted; attempt += 1) {
+    try {
+      await taken(await post('/auth/refresh', {}));
+      session.set({ state: 'in', who: await whoami() });
       return;
+    } catch (error) {
+      if (!(error instanceof Unreachable)) return nobody();
+      session.set({ state: 'asking', trouble: 'The cloud does not answer; trying again. On its machine: aerekos up' });
     }
-    const before = sessionStorage.getItem(MARK);
-    session.set({ state: 'out', because: before ? 'Your session ended. Log in again.' : undefined });
+    await rest(patience(attempt), signal);
   }
+}
+
+function nobody(): void {
+  const before = sessionStorage.getItem(MARK);
+  session.set({ state: 'out', because: before ? 'Your session ended. Log in again.' : undefined });
 }
 
 export async function logOut(because?: string): Promise<void> {

@@ -19,6 +19,14 @@ export function ago(moment: string | number | undefined, now: number): string {
   return seconds < 3 ? 'just now' : `${span(seconds)} ago`;
 }
 
+/** `26 Nov, 11:45:01`; without the day when it is today. */
+export function momentTold(moment: string | number, now: number): string {
+  const then = new Date(moment);
+  const today = then.toDateString() === new Date(now).toDateString();
+  if (today) return clockTime(moment);
+  return `${then.toLocaleDateString([], { day: 'numeric', month: 'short' })}, ${clockTime(moment)}`;
+}
+
 export function clockTime(moment: string | number): string {
   return new Date(moment).toLocaleTimeString([], {
     hour: '2-digit',

@@ -18,6 +18,12 @@ export interface Edge {
   alive: boolean;
 }
 
+/** Two who speak with each other though neither says that it needs the other. */
+export interface Talk {
+  from: string;
+  to: string;
+}
+
 export interface Graph {
   nodes: Node[];
   edges: Edge[];
@@ -35,8 +41,13 @@ export function needsOf(service: Service, catalog: readonly CatalogEntry[]): str
   return [...new Set([...(entry?.needs ?? []), ...(service.spec.needs ?? [])])];
 }
 
-/** `most`: how many services are drawn; those in trouble and those others need come first. */
-export function graphOf(services: readonly Service[], catalog: readonly CatalogEntry[], most: number): Graph {
+/** `talks`: who asks whom, as seen; drawn also where nobody declared it. `most`: how many services are drawn; those in trouble and those others need come first. */
+export function graphOf(
+  services: readonly Service[],
+  catalog: readonly CatalogEntry[],
+  most: number,
+  talks: readonly Talk[] = [],
+): Graph {
   const wanted = services.filter((each) => serviceHealth(each) !== 'idle');
   const names = new Set(wanted.map((each) => each.metadata.name));
   const needs = new Map(
@@ -48,7 +59,7 @@ export function graphOf(services: readonly Service[], catalog: readonly CatalogE
   const depth = depths(shown, needs);
   const nodes = arranged(shown.sort(byName), depth);
   const health = new Map(shown.map((each) => [each.metadata.name, serviceHealth(each)]));
-  const edges = edgesOf(shown, needs, kept, health);
+  const edges = withTalks(edgesOf(shown, needs, kept, health), talks, kept);
   const columns = Math.max(...nodes.map((each) => each.column)) + 1;
   const rows = Math.max(...nodes.map((each) => each.row)) + 1;
   nodes[0]!.row = (rows - 1) / 2;
@@ -119,4 +130,13 @@ function edgesOf(
       .filter((need) => kept.has(need))
       .map((need) => ({ from: name, to: need, alive: alive(name) && alive(need) })),
   ]);
+}
+
+/** People and their tools ask through the gateway, whose name in the counts is empty. */
+function withTalks(edges: Edge[], talks: readonly Talk[], kept: Set<string>): Edge[] {
+  const drawn = new Set(edges.map((each) => `${each.from}>${each.to}`));
+  const more = talks
+    .map(({ from, to }) => ({ from: from || GATEWAY, to, alive: true }))
+    .filter(({ from, to }) => kept.has(to) && (from === GATEWAY || kept.has(from)) && !drawn.has(`${from}>${to}`));
+  return [...edges, ...more];
 }

@@ -36,7 +36,8 @@ export function fromYaml(text: string): Parsed {
 
 /** The line (from 1) of a field such as `spec.replicas`; 1 when it is not written there. */
 export function lineOf(text: string, field: string): number {
-  const wanted = field.split('.').filter(Boolean);
+  // Members of lists are not told apart.
+  const wanted = field.split(/[.[\]]+/).filter((part) => part && !/^\d+$/.test(part));
   for (let length = wanted.length; length > 0; length -= 1) {
     const line = findLine(text.split('\n'), wanted.slice(0, length));
     if (line) return line;

@@ -1,0 +1,84 @@
+/** The one cloud all journeys share, and how somebody walks through it. Every journey leaves it as it was. */
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+
+import type { BrowserContextOptions, Page } from 'playwright-core';
+
+import { arrive, chromiumPath, logIn, open, startBrowser, type Opened } from './browser.ts';
+import { Cloud, PASSWORD } from './cloud.ts';
+
+export const skip = chromiumPath() ? false : 'no Chromium here (Debian: apt install chromium)';
+export const ADMIN = { name: 'admin', password: PASSWORD };
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+let running: Cloud | null = null;
+let kept: BrowserContextOptions['storageState'];
+
+export async function startCloud(): Promise<void> {
+  const [started] = await Promise.all([Cloud.start(process.env.AEREKOS ?? 'aerekos'), startBrowser()]);
+  running = started;
+}
+
+export async function endCloud(): Promise<void> {
+  await running?.end();
+}
+
+export function cloud(): Cloud {
+  return running!;
+}
+
+export interface Way extends BrowserContextOptions {
+  width?: number;
+  height?: number;
+  who?: { name: string; password: string };
+}
+
+/** A window of its own, logged in; a page that complained fails the journey. */
+export async function journey(walk: (page: Page, opened: Opened) => Promise<void>, way: Way = {}): Promise<void> {
+  const { width = 1440, height = 900, who, ...more } = way;
+  const opened = await open(width, height, { storageState: who ? undefined : kept, ...more });
+  opened.page.setDefaultTimeout(30_000);
+  try {
+    await enter(opened, who);
+    await walk(opened.page, opened);
+    assert.deepEqual(opened.complaints, []);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** The admin comes back with the cookie of the first visit; checking a password takes the server its time. */
+async function enter({ page, context }: Opened, who: Way['who']): Promise<void> {
+  if (who || !kept) {
+    const { name, password } = who ?? ADMIN;
+    await logIn(page, cloud().url, name, password);
+    kept ??= who ? undefined : await context.storageState();
+  } else {
+    await arrive(page, cloud().url, 'verdict');
+  }
+}
+
+/** For axe: what fades in has no contrast yet. */
+export const STILL: Way = { reducedMotion: 'reduce' };
+
+/** Everything axe knows but what it calls minor. `part`: a selector; nothing that moves may be in it. */
+export async function seriousFaults(page: Page, part = 'html'): Promise<string[]> {
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
+  return page.evaluate(async (within) => {
+    const found = await (window as any).axe.run(within);
+    return found.violations
+      .filter((each: any) => each.impact !== 'minor')
+      .map(
+        (each: any) =>
+          `${each.id}: ${each.nodes
+            .slice(0, 3)
+            .map((node: any) => node.html.slice(0, 160))
+            .join(' | ')}`,
+      );
+  }, part);
+}
+
+export async function settled(page: Page): Promise<void> {
+  await page.getByText('Loading memory').first().waitFor({ state: 'detached' });
+  await page.getByRole('main').getByRole('heading').first().waitFor();
+}

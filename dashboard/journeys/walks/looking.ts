@@ -1,0 +1,243 @@
+/** What changes nothing others would see: these may go side by side. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+import { visit } from '../browser.ts';
+import { ADMIN, cloud, journey, seriousFaults, settled, skip, STILL } from '../house.ts';
+
+export function lookingWalks(): void {
+  test('a file goes into a bucket, is shared by a link, comes back the same, and is deleted', { skip }, () =>
+    journey(async (page, { context }) => {
+      await visit(page, '/ui/buckets');
+      await page.getByTestId('new').click();
+      await page.getByTestId('new-name').fill('holiday');
+      await page.getByTestId('create').click();
+      await page.getByRole('link', { name: 'holiday' }).waitFor();
+      await visit(page, '/ui/buckets/default/holiday/objects');
+      const content = Buffer.from('sun and sea\n'.repeat(20_000));
+      await page.getByText('Nothing is here').waitFor();
+      await page
+        .locator('input[type=file]')
+        .setInputFiles({ name: 'my diary.txt', mimeType: 'text/plain', buffer: content });
+      const row = page.getByRole('row').filter({ hasText: 'my diary.txt' });
+      const [saved] = await Promise.all([
+        page.waitForEvent('download'),
+        row.getByRole('button', { name: 'Download' }).click(),
+      ]);
+      assert.deepEqual(readFileSync(await saved.path()), content);
+      await row.getByRole('button', { name: 'my diary.txt', exact: true }).click();
+      await page.getByTestId('presign').click();
+      const link = (await page.getByText(/X-Amz-Signature/).textContent())!;
+      const shared = await context.request.get(link);
+      assert.deepEqual([shared.status(), (await shared.body()).equals(content)], [200, true]);
+      assert.equal((await context.request.get(link.replace(/.$/, 'x'))).status(), 403);
+      await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+      await row.getByRole('button', { name: /^Delete/ }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete it' }).click();
+      await page.getByText('Nothing is here').waitFor();
+    }),
+  );
+
+  test('a key is made and rotated, and its version moves on by itself', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/keys');
+      await page.getByTestId('new').click();
+      await page.getByTestId('new-name').fill('turning');
+      await page.getByTestId('create').click();
+      const row = page.getByRole('row').filter({ hasText: 'turning' });
+      await row.getByText('Enabled').waitFor();
+      await row.getByRole('cell').getByText('1', { exact: true }).waitFor();
+      await row.getByRole('link', { name: 'turning' }).click();
+      await page.getByTestId('rotate').click();
+      await page.getByText('turning has new material').waitFor();
+      await visit(page, '/ui/keys');
+      await row.getByRole('cell').getByText('2', { exact: true }).waitFor();
+    }),
+  );
+
+  test('logs arrive live, and search finds the line', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/services/default/key-manager/logs');
+      await page.getByText('Following').waitFor();
+      await page.getByTestId('log').getByText('Uvicorn running').first().waitFor();
+      await page.getByTestId('search').fill('no such line anywhere');
+      await page.getByText(/No line holds/).waitFor();
+    }),
+  );
+
+  test('a terminal runs a command in key-manager-0, and the audit log tells of it', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/services/default/key-manager/terminal');
+      // Not the default shell: what somebody's .bashrc does first may take long.
+      await page.getByTestId('command').fill('sh');
+      await page.getByTestId('open-terminal').click();
+      await page.getByTestId('terminal-state').getByText('In key-manager-0').waitFor();
+      const screen = page.locator('.xterm-rows');
+      await screen
+        .getByText(/[$#]\s*$/)
+        .first()
+        .waitFor();
+      await page.keyboard.type('echo I am $AEREKOS_INSTANCE; stty size\n');
+      await screen.getByText('I am key-manager-0').waitFor();
+      // The shell knows how large the page is.
+      await screen
+        .getByText(/^\d{2} \d{2,3}\s*$/)
+        .first()
+        .waitFor();
+      assert.deepEqual(await seriousFaults(page, '[role="main"]'), []);
+      await page.keyboard.press('F6');
+      await page.keyboard.press('Enter');
+      await page.getByTestId('command').fill('exit 7');
+      await page.getByTestId('open-terminal').click();
+      await page.getByTestId('terminal-state').getByText('exit code 7').waitFor();
+      await visit(page, '/ui/audit');
+      const line = page.getByRole('row').filter({ hasText: 'ran a command in' }).first();
+      await line.getByText('key-manager-0').waitFor();
+    }, STILL),
+  );
+
+  test('the API explorer asks what this page asks', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/api');
+      await page.getByRole('radio', { name: 'workers' }).click();
+      await page.getByRole('button', { name: 'Try list' }).click();
+      await page.getByTestId('answer').getByText('"kind": "WorkerList"').waitFor();
+      await page.getByText('spec.unschedulable').waitFor();
+    }),
+  );
+
+  test('the topology tells who asks whom, and how often', { skip }, () =>
+    journey(async (page, { context }) => {
+      const storage = page.getByRole('region', { name: 'Topology' }).getByRole('link', { name: /storage-manager/ });
+      await storage.waitFor();
+      const login = await context.request.post(`${cloud().url}/auth/login`, {
+        data: { username: ADMIN.name, password: ADMIN.password },
+      });
+      const headers = { authorization: `Bearer ${(await login.json()).accessToken}` };
+      for (let time = 0; time < 20; time += 1)
+        await context.request.get(`${cloud().url}/services/storage-manager/`, { headers });
+      await storage
+        .getByTestId('rate')
+        .getByText(/[1-9].*\/s/)
+        .waitFor();
+    }),
+  );
+
+  test('everything is reachable from the keyboard alone', { skip }, () =>
+    journey(async (page) => {
+      await page.keyboard.press('g');
+      await page.keyboard.press('s');
+      await page.getByRole('heading', { name: 'Services', level: 1 }).waitFor();
+      await page.getByRole('row').filter({ hasText: 'key-manager' }).waitFor();
+      await page.keyboard.press('j');
+      await page.keyboard.press('l');
+      await page.getByTestId('log').waitFor();
+      await page.keyboard.press('e');
+      await page.getByTestId('yaml').waitFor();
+      await page.keyboard.press('o');
+      await page.getByTestId('metrics').waitFor();
+      await page.keyboard.press('g');
+      await page.keyboard.press('s');
+      await page.keyboard.press('/');
+      await page.keyboard.type('nothing-like-this');
+      await page.getByText('No service matches').waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByTestId('palette').waitFor();
+      await page.keyboard.type('describe key-manager');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'key-manager', level: 1 }).waitFor();
+      await page.keyboard.press('?');
+      await page.getByRole('dialog').getByText('Find in this list').waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('roll back key-manager');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog', { name: /Roll back/ }).waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    }),
+  );
+
+  test('a phone shows everything without scrolling sideways', { skip }, () =>
+    journey(
+      async (page) => {
+        for (const path of SCREENS) {
+          await visit(page, path);
+          await settled(page);
+          assert.deepEqual(await tooWide(page), [false, []], `${path} is wider than the phone`);
+        }
+        assert.equal(await page.getByRole('navigation', { name: 'Main' }).getByRole('link').count(), 4);
+        await page.getByRole('button', { name: 'More' }).click();
+        await page.getByTestId('palette').fill('users');
+        await page.getByRole('option', { name: /Go to Users/ }).click();
+        await page.getByRole('heading', { name: 'Users', level: 1 }).waitFor();
+      },
+      { ...STILL, width: 375, height: 812 },
+    ),
+  );
+
+  test('a wall of 3840 pixels is filled, and who asks for stillness gets it', { skip }, () =>
+    journey(
+      async (page) => {
+        await page.getByRole('region', { name: 'Topology' }).waitFor();
+        const main = await page.getByRole('main').boundingBox();
+        assert.ok(main!.width > 3000, `only ${main!.width} px are used`);
+        assert.deepEqual(await tooWide(page), [false, []]);
+        const moving = await page.evaluate(() => document.getAnimations().length);
+        assert.equal(moving, 0);
+      },
+      { ...STILL, width: 3840, height: 2160 },
+    ),
+  );
+
+  for (const half of [0, 1]) {
+    test(`axe finds nothing serious on any screen (${half + 1} of 2)`, { skip }, () =>
+      journey(async (page) => {
+        for (const path of SCREENS.filter((_, index) => index % 2 === half)) {
+          await visit(page, path);
+          await settled(page);
+          // The frame is the same everywhere; it is looked at once, with the dialog.
+          assert.deepEqual(await seriousFaults(page, '[role="main"]'), [], path);
+        }
+        await page.keyboard.press(half ? '?' : 'Control+k');
+        await page.getByRole('dialog').waitFor();
+        assert.deepEqual(await seriousFaults(page), [], 'a dialog');
+      }, STILL),
+    );
+  }
+}
+
+const SCREENS = [
+  '/ui',
+  '/ui/services',
+  '/ui/workers',
+  '/ui/keys',
+  '/ui/buckets',
+  '/ui/kinds',
+  '/ui/api',
+  '/ui/audit',
+  '/ui/users',
+  '/ui/settings',
+  '/ui/k/core/v1/events',
+  '/ui/services/default/key-manager',
+  '/ui/services/default/key-manager/yaml',
+  '/ui/services/default/key-manager/logs',
+  '/ui/services/default/key-manager/terminal',
+  '/ui/services/default/key-manager/history',
+];
+
+/** Whether the page scrolls sideways, and what sticks out of it. */
+function tooWide(page: import('playwright-core').Page): Promise<[boolean, string[]]> {
+  return page.evaluate(() => {
+    const cut = (element: Element): boolean =>
+      element.parentElement !== null &&
+      (getComputedStyle(element.parentElement).overflowX === 'auto' || cut(element.parentElement));
+    const buttons = [...document.querySelectorAll('main button, main a, main input')];
+    const outside = buttons
+      .filter((each) => each.getBoundingClientRect().right > innerWidth + 1 && !cut(each))
+      .map((each) => each.outerHTML.slice(0, 120));
+    return [document.documentElement.scrollWidth > document.documentElement.clientWidth, outside];
+  });
+}

@@ -1,0 +1,10 @@
+import { useEffect } from 'react';
+
+import { traffic, useTrafficOnce, type Flow } from '../utils/traffic';
+import { useObservable } from './useObservable';
+
+/** Who asks whom, as rates, live. */
+export function useTraffic(): readonly Flow[] {
+  useEffect(() => useTrafficOnce(), []);
+  return useObservable(traffic);
+}
