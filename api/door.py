@@ -16,6 +16,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import structlog
 
@@ -49,13 +50,14 @@ from api.wire.answering import (
     read_body,
     send_answer,
 )
-from api.wire.asking import read_object
+from api.wire.asking import goes_on, read_object
 from api.wire.resource_api import ResourceApi
 from crds.errors import ApiError, InternalError, MethodNotAllowed
 from services.sdk.discovery import managed_services
 
 log = structlog.get_logger("api")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+LOGS = "/logs/"
 RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -146,6 +148,11 @@ class Door:
             send.door = "gateway"
             who = self._authenticator.who(scope)
             await self._gateway.serve(scope, receive, send, who, ids, _trace(scope))
+        elif path.startswith(LOGS):
+            who = self._authenticator.who(scope)
+            self._limits.admit(who)
+            with self._limits.watching(who) if goes_on(scope["query_string"]) else nullcontext():
+                await self._rest(scope, receive, _WithHeader(send, ids))
         elif path.startswith(IMAGES):
             send.door = "images"
             await self._images.serve(scope, receive, send, ids)
@@ -172,10 +179,8 @@ class Door:
         self._limits.admit(who)
         if scope["method"] == "POST" and scope["path"].startswith(REVIEWS):
             await send_answer(send, await self._review(scope, receive, who), ids)
-        elif b"watch=" in scope["query_string"]:
-            with self._limits.watching(who):
-                await self._resources.serve(scope, receive, send, who, ids)
-        else:
+            return
+        with self._limits.watching(who) if goes_on(scope["query_string"]) else nullcontext():
             await self._resources.serve(scope, receive, send, who, ids)
 
     def _own(self, path: str) -> Answer | None:
@@ -193,7 +198,8 @@ class Door:
 
     async def _review(self, scope: Scope, receive: Receive, who: Principal) -> Answer:
         body = read_object(await read_body(receive, limit=2**20), "")
-        return json_answer(201, review(scope["path"], body, who, self._authorizer))
+        answer = review(scope["path"], body, who, self._authorizer, self._authenticator.by_token)
+        return json_answer(201, answer)
 
     async def _refuse(self, outcome: _Sent, error: ApiError, request_id: bytes) -> None:
         # Once an answer has begun, all that is left is to break the connection off.
@@ -201,7 +207,7 @@ class Door:
             await send_answer(outcome, error_answer(error), (b"x-request-id", request_id))
 
     def _note(self, scope: Scope, door: str, code: int, seconds: float, request_id: bytes) -> None:
-        watched = b"watch=" in scope["query_string"]
+        watched = goes_on(scope["query_string"])
         self._metrics.note(door, scope["method"], code, None if watched else seconds)
         self._audit.note(scope, scope.get(WHO), code, request_id.decode())
         if code >= 500 or door in ("aws", "gateway"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,13 +20,16 @@ CA_DAYS, LEAF_DAYS, RENEW_DAYS = 3650, 365, 60
 
 
 class Authority:
-    """Files in one folder: `ca.crt ca.key`, and `<name>.crt <name>.key` for each certificate."""
+    """Files in one folder: `ca.crt ca.key`, and `<name>.crt <name>.key` for each certificate.
+
+    Raises OSError naming the file of the CA that cannot be used; all others are made anew.
+    """
 
     def __init__(self, folder: Path, *, now: datetime) -> None:
         self._folder, self._now = folder, now
         if not self.ca_file.exists():
             self._make_ca()
-        self._ca = x509.load_pem_x509_certificate(self.ca_file.read_bytes())
+        self._ca = _load_certificate(self.ca_file)
         self._key = _load_key(folder / "ca.key")
 
     @property
@@ -62,11 +66,11 @@ class Authority:
         return certificate, key
 
     def _still_good(self, file: Path, subject: x509.Name, alternatives: x509.SubjectAlternativeName | None) -> bool:
-        old = x509.load_pem_x509_certificate(file.read_bytes())
         try:
+            old = x509.load_pem_x509_certificate(file.read_bytes())
             old.verify_directly_issued_by(self._ca)
         except (ValueError, InvalidSignature):
-            return False  # of a CA that was here before
+            return False  # broken, or of a CA that was here before
         if old.subject != subject or old.not_valid_after_utc - self._now < timedelta(days=RENEW_DAYS):
             return False
         if alternatives is None:
@@ -112,11 +116,28 @@ def _general(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
+def _load_certificate(file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except ValueError as error:
+        raise _unusable(file, "certificate") from error
+
+
 def _load_key(file: Path) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(file.read_bytes(), None)
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise _unusable(file, "private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError(f"{file} holds no elliptic curve key; move it and its .crt away to make new ones")
+        raise _unusable(file, "elliptic curve key")
     return key
+
+
+def _unusable(file: Path, what: str) -> OSError:
+    how = (
+        "put a backup in its place, or move ca.crt and ca.key away: new ones are made, which clients must trust anew"
+    )
+    return OSError(errno.EINVAL, f"holds no {what}; {how}", str(file))
 
 
 def _write(certificate: Path, key: Path, signed: x509.Certificate, private: ec.EllipticCurvePrivateKey) -> None:

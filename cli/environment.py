@@ -1,12 +1,10 @@
-"""What other tools need to speak to this cloud: `aerekos env` for AWS tools, `aerekos kubeconfig` for kubectl."""
+"""What AWS tools need to speak to this cloud: `aerekos env`."""
 
 from __future__ import annotations
 
-import base64
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 from cli.connecting import Api
 from cli.contexts import Context
@@ -64,41 +62,3 @@ def as_lines(variables: dict[str, str], form: str) -> str:
     if form == "fish":
         return "\n".join(f"set -gx {name} {shlex.quote(value)};" for name, value in variables.items())
     raise Misuse(f'--format: "{form}" is not known', hint=f"one of {', '.join(FORMATS)}")
-
-
-def kubeconfig(api: Api, settings: Settings) -> dict[str, Any]:
-    """A whole kubeconfig with one context, `aerekos`. It holds a secret: keep it to yourself."""
-    context = api.context
-    cluster: dict[str, Any] = {"server": api.server}
-    if context is None:
-        cluster["certificate-authority-data"] = _embedded(settings.tls / "ca.crt")
-        user = {
-            "client-certificate-data": _embedded(settings.tls / "admin.crt"),
-            "client-key-data": _embedded(settings.tls / "admin.key"),
-        }
-    else:
-        if context.ca:
-            cluster["certificate-authority-data"] = base64.b64encode(context.ca.encode()).decode()
-        api.send("GET", "/auth/whoami")  # renews the token when it is about to end
-        user = {"token": (api.context or context).access_token}
-    name = context.user if context else "admin"
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "aerekos", "cluster": cluster}],
-        "users": [{"name": f"aerekos-{name}", "user": user}],
-        "contexts": [
-            {
-                "name": "aerekos",
-                "context": {"cluster": "aerekos", "user": f"aerekos-{name}", "namespace": "default"},
-            }
-        ],
-        "current-context": "aerekos",
-    }
-
-
-def _embedded(file: Path) -> str:
-    try:
-        return base64.b64encode(file.read_bytes()).decode()
-    except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}", hint="aerekos up makes it") from error

@@ -41,7 +41,12 @@ async def found(
     worker: str,
     now: datetime,
 ) -> None:
-    """Make what is missing. What exists stays as people have changed it."""
+    """Make what is missing. What exists stays as people have changed it.
+
+    Raises CliError where a cloud was and its records are gone: half of it would be made anew.
+    """
+    marker = settings.run / "founded"
+    _refuse_lost_records(settings, marker, registry)
     for name in NAMESPACES:
         await _ensure(registry, NAMESPACE, "", {"metadata": {"name": name}})
     if settings.stack is None:
@@ -50,7 +55,16 @@ async def found(
         await _let_agents_join(registry, settings.stack.agent_token_file, now)
     for user in settings.users:
         await _seed(settings, user, registry, accounts)
-    await _enable_new(settings.run / "founded", registry, services)
+    await _enable_new(marker, registry, services)
+
+
+def _refuse_lost_records(settings: Settings, marker: Path, registry: Registry) -> None:
+    if registry.store.revision or not marker.exists():
+        return
+    raise CliError(
+        f"{settings.home / 'store' / 'records.db'} is empty, but this cloud has been at work before",
+        hint=f"put a backup in its place; to begin anew without what was there: rm {marker}",
+    )
 
 
 async def ensure_worker(registry: Registry, name: str) -> None:

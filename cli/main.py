@@ -49,9 +49,7 @@ def up(
         starting.up(wanted, timeout=timeout)
         return
     starting.prepare_home(wanted)
-    from cli.conductor.main import serve
-
-    raise typer.Exit(serve(wanted))
+    raise typer.Exit(starting.serve(wanted))
 
 
 @app.command()
@@ -105,14 +103,40 @@ def first_login(home: Home = None) -> None:
     starting.tell_first_login(settings.load(home=home))
 
 
+ByCommand = Annotated[
+    bool | None,
+    typer.Option(
+        "--exec/--no-exec",
+        show_default=False,
+        help="With a command that gets a fresh token each time (default for logins), or with what proves you now.",
+    ),
+]
+
+
 @app.command("kubeconfig")
-def kubeconfig_() -> None:
+def kubeconfig_(by_command: ByCommand = None) -> None:
     """Print a kubeconfig: aerekos kubeconfig > ~/.kube/aerekos"""
-    from cli import connecting, environment
+    from cli import connecting, kubeconfig
 
     wanted = settings.load()
     with connecting.connect(wanted) as api:
-        say(as_yaml(environment.kubeconfig(api, wanted)))
+        say(as_yaml(kubeconfig.kubeconfig(api, wanted, by_command=by_command)))
+
+
+@app.command("credential", hidden=True)
+def credential(
+    server: Annotated[
+        str | None, typer.Option(help="The cloud it is for; a login to another one is refused.")
+    ] = None,
+) -> None:
+    """Print an ExecCredential: what kubectl runs for a kubeconfig that has no token."""
+    import os
+
+    from cli import connecting, kubeconfig
+
+    wanted = settings.load()
+    with connecting.connect(wanted) as api:
+        say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
 @app.command("env")

@@ -32,9 +32,10 @@ def up(settings: Settings, *, timeout: float) -> None:
         return
     prepare_home(settings)
     require_free_port(settings)
+    said_before = _size(settings.log_file)
     child = _start(settings)
     with Progress("starting the conductor") as progress:
-        _wait(settings, child.poll, timeout, progress)
+        _wait(settings, child.poll, timeout, progress, said_before)
     _tell(settings)
 
 
@@ -52,6 +53,20 @@ def prepare_home(settings: Settings) -> None:
     except OSError as error:
         message = f"cannot write to {settings.home}: {error.strerror}"
         raise CliError(message, hint="give another folder: AEREKOS_HOME=... aerekos up") from error
+
+
+def serve(settings: Settings) -> int:
+    """The conductor itself, until it is told to stop. Raises CliError for what it cannot open."""
+    from cli.conductor.main import serve as run
+    from controller.store.records import StoreBroken
+
+    try:
+        return run(settings)
+    except StoreBroken as error:
+        raise CliError(str(error), hint=f"nothing was changed; look at {settings.home / 'store'}") from error
+    except OSError as error:
+        about = f"{error.filename}: " if error.filename else ""
+        raise CliError(f"{about}{error.strerror or error}", hint="aerekos doctor") from error
 
 
 def require_free_port(settings: Settings) -> None:
@@ -88,14 +103,14 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait(settings: Settings, ended: Callable[[], int | None], timeout: float, progress: Progress) -> None:
+def _wait(
+    settings: Settings, ended: Callable[[], int | None], timeout: float, progress: Progress, said_before: int
+) -> None:
     deadline = time.monotonic() + timeout
     because = "the conductor does not answer yet"
     while time.monotonic() < deadline:
         if (code := ended()) is not None:
-            lines = _last_lines(settings.log_file)
-            message = f"the conductor ended with {code} while starting; its last lines:\n{lines}"
-            raise CliError(message, hint=f"aerekos doctor; the whole log is {settings.log_file}")
+            raise _ending(settings.log_file, code, said_before)
         because = _not_ready_because(settings)
         if not because:
             return
@@ -126,7 +141,8 @@ def _already_running(settings: Settings, timeout: float) -> None:
     found = conductor_process.running(settings)
     say(f"already running (pid {found.pid if found else '?'}, {connecting.local_url(settings)})")
     with Progress("waiting until it is ready") as progress:
-        _wait(settings, lambda: None if conductor_process.running(settings) else 1, timeout, progress)
+        said_before = _size(settings.log_file)
+        _wait(settings, lambda: None if conductor_process.running(settings) else 1, timeout, progress, said_before)
     _tell(settings)
 
 
@@ -150,9 +166,26 @@ def tell_first_login(settings: Settings) -> None:
         file.unlink()
 
 
-def _last_lines(file: Path) -> str:
+def _ending(log: Path, code: int, said_before: int) -> CliError:
+    """Why the conductor ended: the error it told, or its last lines when it broke without a word."""
+    lines = _lines(log, said_before)
+    told = next((at for at in reversed(range(len(lines))) if lines[at].startswith("error: ")), None)
+    if told is not None:
+        message, _, hint = "\n".join(lines[told:]).removeprefix("error: ").partition("\n  try: ")
+        return CliError(message, hint=hint or f"aerekos doctor; the whole log is {log}", code=code if code > 0 else 1)
+    shown = "\n".join(f"  {line}" for line in lines)
+    message = f"the conductor ended with {code} while starting; its last lines:\n{shown}"
+    return CliError(message, hint=f"aerekos doctor; the whole log is {log}")
+
+
+def _lines(log: Path, said_before: int) -> list[str]:
     try:
-        lines = file.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        with log.open("rb") as file:
+            file.seek(said_before)
+            return file.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
     except OSError as error:
-        return f"  (no log: {error.strerror})"
-    return "\n".join(f"  {line}" for line in lines)
+        return [f"(no log: {error.strerror})"]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

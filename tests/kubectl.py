@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def kubectl_for(cloud: Cloud, program: Path, folder: Path) -> Kubectl:
     config = folder / "kubeconfig"
     config.write_text(cloud.do("kubeconfig"))
     return Kubectl(program, cloud, config, folder / "cache")
+
+
+def following(kubectl: Kubectl, *arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
+    """A kubectl that goes on, and its lines as they come."""
+    own = ["--kubeconfig", str(kubectl.config), "--cache-dir", str(kubectl.cache)]
+    command = [str(kubectl.program), *own, *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kubectl.cloud.env)
+    lines: list[str] = []
+    assert process.stdout is not None
+    threading.Thread(target=lambda out=process.stdout: lines.extend(out), daemon=True).start()
+    return process, lines
 
 
 @functools.cache

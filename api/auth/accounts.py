@@ -18,6 +18,7 @@ from controller.kit.threads import ThreadDoor
 from controller.resources.registry import How, Registry
 from crds.errors import NotFound, TooManyRequests, Unauthorized
 from crds.kinds.service import SERVICE
+from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.user import CREDENTIAL, USER, User
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
@@ -143,6 +144,11 @@ class Accounts:
         if known is None or known[0] != record.revision:
             known = self._users[name] = (record.revision, USER.parse(record.body))
         return known[1]
+
+    def is_still(self, who: Principal) -> bool:
+        """Whether the service account that identity was proven for is there: the very one, not its successor."""
+        namespace, name = who.account or ("", "")
+        return bool(who.uid) and self._uid(SERVICE_ACCOUNT.key(name, namespace)) == who.uid
 
     def _pair(self, user: User) -> LoggedIn:
         who = principal_of(user)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.authorizer import Authorizer
-from api.auth.principal import AUTHENTICATED, MASTERS, Principal
+from api.auth.principal import AUTHENTICATED, MASTERS, Principal, account_groups
 from api.auth.tokens import Tokens
 from api.wire.answering import Scope
 from crds.errors import BadRequest, Forbidden, Unauthorized
@@ -34,8 +35,7 @@ class Authenticator:
         headers = scope["headers"]
         authorization = _header(headers, b"authorization")
         if authorization[:7].lower() == "bearer ":
-            asker = self._tokens.read(authorization[7:].strip())
-            self._check_still_there(asker)
+            asker = self.by_token(authorization[7:].strip())
         else:
             asker = _certified(scope)
         groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
@@ -46,8 +46,16 @@ class Authenticator:
             return self._impersonated(asker, user, groups)
         return asker
 
+    def by_token(self, token: str) -> Principal:
+        """Whom that bearer token proves. Raises Unauthorized."""
+        asker = self._tokens.read(token)
+        self._check_still_there(asker)
+        return asker
+
     def _check_still_there(self, asker: Principal) -> None:
-        """A token outlives the deletion of its user by nothing."""
+        """A token outlives the deletion of its user, or service account, by nothing."""
+        if asker.account and not self._accounts.is_still(asker):
+            raise Unauthorized(f"the service account {asker.name} no longer exists")
         if asker.name.startswith("system:"):
             return
         user = self._accounts.user(asker.name)
@@ -58,8 +66,11 @@ class Authenticator:
         if not self._authorizer.may_impersonate(asker, user, groups):
             raise Forbidden(f'users "{user}" is forbidden: User "{asker.name}" cannot impersonate resource "users"')
         found = self._accounts.user(user)
-        namespace = found.spec.namespace if found else "default"
-        return Principal(user, frozenset(groups) | {AUTHENTICATED}, namespace, acting=asker.name)
+        who = Principal(user, frozenset(groups) | {AUTHENTICATED}, acting=asker.name)
+        if who.account and not groups:
+            who = replace(who, groups=who.groups | account_groups(who.account[0]))
+        namespace = found.spec.namespace if found else who.account[0] if who.account else "default"
+        return replace(who, namespace=namespace)
 
 
 def _certified(scope: Scope) -> Principal:

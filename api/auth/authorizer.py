@@ -13,14 +13,14 @@ from crds.catalog import Catalog
 from crds.errors import Forbidden
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from crds.kinds.rbac import GROUP as RBAC_GROUP
+from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.managed import ManagedService
 
 __all__ = ["Action", "Authorizer", "Rule", "role_rules"]
 
-_ABOUT_ONESELF = Rule(
-    ("create",),
-    ("authorization.k8s.io", "authentication.k8s.io"),
-    ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"),
+_ABOUT_ONESELF = (
+    Rule(("create",), ("authorization.k8s.io",), ("selfsubjectaccessreviews", "selfsubjectrulesreviews")),
+    Rule(("create",), ("authentication.k8s.io",), ("selfsubjectreviews",)),
 )
 # Only admins may write these. Whoever may write roles could give themselves everything.
 _GUARDED = frozenset(
@@ -51,7 +51,9 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
     shown = sorted(set(public) - _HIDDEN_FROM_VIEWERS)
     groups = (*sorted({kind.group for kind in catalog}), *_VIEWED_GROUPS)
     reading = Rule(READ, groups, (*shown, *_VIEWED, "services/log", "leases", _IMAGES))
-    writable = (*everyday, *(f"{plural}/*" for plural in everyday), *_VIEWED_WRITABLE, _IMAGES)
+    # A token of a service account can do what that one may: more than an editor, perhaps.
+    below = (f"{plural}/*" for plural in everyday if plural != SERVICE_ACCOUNT.plural)
+    writable = (*everyday, *below, *_VIEWED_WRITABLE, _IMAGES)
     editing = (reading, Rule(READ, ("",), ("secrets",)), Rule((*WRITE, "use"), groups, writable))
     return {
         MASTERS: (EVERYTHING,),
@@ -59,7 +61,7 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
         "aerekos:editor": editing,
         "aerekos:viewer": (reading,),
         WORKERS: (Rule(READ, groups, ("workers", _IMAGES)),),
-        AUTHENTICATED: (_ABOUT_ONESELF,),
+        AUTHENTICATED: _ABOUT_ONESELF,
     }
 
 
@@ -91,7 +93,7 @@ class Authorizer:
         """All rules for `who` in that namespace (empty: at the cluster scope): by group, then by role binding."""
         self._refresh()
         if who.service and not who.acting:
-            yield from (*self._services.get(who.service, ()), _ABOUT_ONESELF)
+            yield from (*self._services.get(who.service, ()), *_ABOUT_ONESELF)
             return
         for group in who.groups:
             yield from self._roles.get(group, ())
@@ -102,6 +104,11 @@ class Authorizer:
         """What the role a binding refers to allows; None when there is no such role."""
         self._refresh()
         return self._bindings.role(reference, namespace) if self._bindings is not None else None
+
+    def given_roles(self) -> Mapping[str, tuple[Rule, ...]]:
+        """The cluster roles that exist without being stored."""
+        self._refresh()
+        return self._bindings.given if self._bindings is not None else {}
 
     def _is_granted(self, who: Principal, action: Action) -> bool:
         """Internal kinds: only by a grant in the manifest of a managed service, never by a role."""

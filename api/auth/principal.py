@@ -10,16 +10,21 @@ SERVICES = "system:services"
 WORKERS = "system:workers"
 SERVICE_PREFIX = "system:service:"
 WORKER_PREFIX = "system:worker:"
+ACCOUNT_PREFIX, ACCOUNTS = "system:serviceaccount:", "system:serviceaccounts"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A known identity. `namespace` is where its AWS calls land; `acting` names who acts for it, if anybody."""
+    """A known identity. `namespace` is where its AWS calls land; `acting` names who acts for it, if anybody.
+
+    `uid` is that of the resource the identity was proven for, where the proof names one.
+    """
 
     name: str
     groups: frozenset[str]
     namespace: str = "default"
     acting: str = ""
+    uid: str = ""
 
     @property
     def service(self) -> str:
@@ -30,3 +35,16 @@ class Principal:
     def worker(self) -> str:
         """The worker this is, or an empty string."""
         return self.name.removeprefix(WORKER_PREFIX) if self.name.startswith(WORKER_PREFIX) else ""
+
+    @property
+    def account(self) -> tuple[str, str] | None:
+        """Namespace and name of the service account this is, or None."""
+        if not self.name.startswith(ACCOUNT_PREFIX):
+            return None
+        namespace, _, name = self.name.removeprefix(ACCOUNT_PREFIX).partition(":")
+        return namespace, name
+
+
+def account_groups(namespace: str) -> frozenset[str]:
+    """The groups of every service account in that namespace."""
+    return frozenset({ACCOUNTS, f"{ACCOUNTS}:{namespace}"})

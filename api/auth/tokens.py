@@ -112,7 +112,8 @@ class Tokens:
                 return known[0]
             del self._known[token]
         claims = self.claims(token, audience)
-        who = Principal(claims["sub"], frozenset(claims["groups"]) | {AUTHENTICATED}, claims.get("ns", "default"))
+        groups = frozenset(claims["groups"]) | {AUTHENTICATED}
+        who = Principal(claims["sub"], groups, claims.get("ns", "default"), uid=str(claims.get("uid", "")))
         if audience == API_AUDIENCE:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()

@@ -164,6 +164,14 @@ def read_params(query: bytes) -> dict[str, str]:
     return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
 
 
+def goes_on(query: bytes) -> bool:
+    """Whether the answer may never end: a watch, or logs that are followed. However the name was written."""
+    if not query:
+        return False
+    params = read_params(query)
+    return any(params.get(name, "").lower() not in ("", "0", "f", "false") for name in ("watch", "follow"))
+
+
 def as_seconds(params: dict[str, str], name: str) -> float | None:
     """A non-negative number of seconds, or None when it was not given. Raises BadRequest."""
     return None if (number := as_count(params, name)) is None else float(number)

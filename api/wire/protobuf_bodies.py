@@ -208,6 +208,11 @@ _ACCESS = _message(
     resourceAttributes=(1, _inner(_RESOURCE_ATTRIBUTES)),
     nonResourceAttributes=(2, _inner(_message(path=(1, _text), verb=(2, _text)))),
 )
+_ASKED_OF = _ACCESS | _message(user=(3, _text)) | _lists(groups=(4, _text))
+_BOUND_OBJECT = _message(kind=(1, _text), apiVersion=(2, _text), name=(3, _text), uid=(4, _text))
+_TOKEN_WANTED = _lists(audiences=(1, _text)) | _message(
+    boundObjectRef=(3, _inner(_BOUND_OBJECT)), expirationSeconds=(4, _int)
+)
 _DELETE_OPTIONS = _message(
     gracePeriodSeconds=(1, _int),
     preconditions=(2, _inner(_message(uid=(1, _text), resourceVersion=(2, _text)))),
@@ -236,10 +241,12 @@ _KINDS: dict[str, Message] = {
     "RoleBinding": _BINDING,
     "ClusterRoleBinding": _BINDING,
     "SelfSubjectAccessReview": _WITH_META | _message(spec=(2, _inner(_ACCESS))),
-    "SubjectAccessReview": _WITH_META
-    | _message(spec=(2, _inner(_ACCESS | _message(user=(3, _text)) | _lists(groups=(4, _text))))),
+    "SubjectAccessReview": _WITH_META | _message(spec=(2, _inner(_ASKED_OF))),
     "SelfSubjectRulesReview": _WITH_META | _message(spec=(2, _inner(_message(namespace=(1, _text))))),
+    "LocalSubjectAccessReview": _WITH_META | _message(spec=(2, _inner(_ASKED_OF))),
     "SelfSubjectReview": _WITH_META,
+    "TokenReview": _WITH_META | _message(spec=(2, _inner(_message(token=(1, _text)) | _lists(audiences=(2, _text))))),
+    "TokenRequest": _WITH_META | _message(spec=(2, _inner(_TOKEN_WANTED))),
     "Eviction": _WITH_META | _message(deleteOptions=(2, _inner(_DELETE_OPTIONS))),
     "DeleteOptions": _DELETE_OPTIONS,
 }

@@ -11,23 +11,27 @@ import random
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
-from api.wire.answering import Answer, Receive, Scope, Send, read_body, send_answer
+from api.auth.service_accounts import AccountTokens
+from api.wire.answering import Answer, Receive, Scope, Send, json_answer, read_body, send_answer
 from api.wire.asking import Ask, find_target, read_params
 from api.wire.definitions import Defined
 from api.wire.documents import Documents
+from api.wire.given_roles import GivenRoles
 from api.wire.reading import Reading
 from api.wire.scaling import Scaling
 from api.wire.sources import Sources, Stored
 from api.wire.views.house import Views
+from api.wire.views.pods import NEEDS_WEBSOCKET, NOT_SERVED
 from api.wire.watching import Watching
 from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
-from crds.errors import BadRequest, MethodNotAllowed, NotFound
+from crds.errors import AlreadyExists, BadRequest, MethodNotAllowed, NotFound
 from crds.kind import GROUP
 from crds.kinds.definition import DEFINITION
+from crds.kinds.rbac import CLUSTER_ROLE
 from crds.kinds.review import REVIEWS
 from crds.meta import ObjectKey
 
@@ -46,12 +50,18 @@ class ResourceApi:
         *,
         driver: Driver | None = None,
         leases: Leases | None = None,
+        account_tokens: AccountTokens | None = None,
     ) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
+        self._registry, self._account_tokens = registry, account_tokens
         self._views = Views(registry, clock, driver, leases)
         self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS))
-        definitions = Defined(registry, clock.now())
-        others = {**self._views.sources, (DEFINITION.group, DEFINITION.plural): definitions}
+        self._given_roles = GivenRoles(registry, authorizer, clock.now())
+        others = {
+            **self._views.sources,
+            (DEFINITION.group, DEFINITION.plural): Defined(registry, clock.now()),
+            (CLUSTER_ROLE.group, CLUSTER_ROLE.plural): self._given_roles,
+        }
         sources = Sources(Stored(registry), others)
         self._reading, self._writing = Reading(sources, clock), Writing(registry, authorizer)
         self._scaling = Scaling(registry)
@@ -67,7 +77,8 @@ class ResourceApi:
         ask = self._taken_apart(scope, who)
         self._authorizer.require(who, ask.action)
         if ask.target.subresource == "exec":
-            raise BadRequest("Upgrade request required")
+            self._views.instance_of(ask)  # who fell back to an older protocol still hears what is really wrong
+            raise BadRequest(NEEDS_WEBSOCKET)
         if ask.target.subresource == "log":
             await self._views.serve_log(ask, receive, send, headers)
             return 200
@@ -93,12 +104,7 @@ class ResourceApi:
         ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
-        if target.subresource and not any(each.name == target.subresource for each in target.kind.subresources):
-            raise NotFound("the server could not find the requested resource")
-        if not target.subresource and ask.verb not in target.kind.verbs:
-            raise MethodNotAllowed(f"{target.kind.resource} does not support {ask.verb}")
-        if not target.name and ask.method in ("PUT", "PATCH"):
-            raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")
+        _check_served(ask)
         return ask
 
     async def _answered(self, ask: Ask) -> Answer:
@@ -106,8 +112,10 @@ class ResourceApi:
             return await self._views.answer(ask)
         if ask.target.subresource == "scale":
             return await self._scaling.answer(ask)
-        if ask.target.kind is DEFINITION and ask.method != "GET":
-            self._refuse_ours(ask.target.name)
+        if ask.target.subresource == "token":
+            return self._token(ask)
+        if ask.method not in ("GET", "HEAD"):
+            self._refuse_ours(ask)
         match ask.verb:
             case "get":
                 return await self._reading.get(ask)
@@ -124,10 +132,44 @@ class ResourceApi:
             case _:
                 return await self._writing.delete_collection(ask)
 
-    def _refuse_ours(self, name: str) -> None:
-        plural, _, group = name.partition(".")
-        if group == GROUP and self._catalog.find(group, plural) is not None:
-            raise MethodNotAllowed(f"{name} is built in; its definition can only be read")
+    def _token(self, ask: Ask) -> Answer:
+        if self._account_tokens is None:
+            raise MethodNotAllowed("service accounts have no tokens here")
+        account = self._registry.get(ask.target.kind, ask.target.key)
+        request = self._account_tokens.issued(account, ask.manifest(), dry_run=ask.how.dry_run)
+        return json_answer(201, request)
+
+    def _refuse_ours(self, ask: Ask) -> None:
+        """Raises MethodNotAllowed, AlreadyExists for what is shown beside the stored, and only to be read."""
+        kind, name = ask.target.kind, ask.target.name
+        if kind is DEFINITION:
+            plural, _, group = name.partition(".")
+            if group == GROUP and self._catalog.find(group, plural) is not None:
+                raise MethodNotAllowed(f"{name} is built in; its definition can only be read")
+        elif kind is CLUSTER_ROLE and ask.verb != "deletecollection":
+            made = name or str((ask.manifest().get("metadata") or {}).get("name", ""))
+            if not self._given_roles.is_given(made):
+                return
+            if not name:
+                raise AlreadyExists(f'{kind.resource} "{made}" already exists', key=kind.key(made))
+            raise MethodNotAllowed(f"the cluster role {made} is built in; make one of another name")
+
+
+def _check_served(ask: Ask) -> None:
+    """Raises NotFound, MethodNotAllowed for what there is not: a subresource has verbs of its own."""
+    kind, below = ask.target.kind, ask.target.subresource
+    if below:
+        found = next((each for each in kind.subresources if each.name == below), None)
+        if found is None:
+            why = NOT_SERVED.get((kind.group, kind.plural, below))
+            raise MethodNotAllowed(why) if why else NotFound("the server could not find the requested resource")
+        if ask.verb not in found.verbs:
+            raise MethodNotAllowed(f"{kind.resource}/{below} does not support {ask.verb}")
+        return
+    if ask.verb not in kind.verbs:
+        raise MethodNotAllowed(f"{kind.resource} does not support {ask.verb}")
+    if not ask.target.name and ask.method in ("PUT", "PATCH"):
+        raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")
 
 
 def _accept(scope: Scope) -> str:

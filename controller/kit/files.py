@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -30,10 +31,15 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def keep_secret(path: Path, size: int = 32) -> bytes:
-    """The random bytes kept in that file; made at the first call."""
+    """The random bytes kept in that file; made at the first call. Raises OSError when it holds another number."""
     if not path.exists():
         write_private(path, secrets.token_bytes(size))
-    return path.read_bytes()
+    kept = path.read_bytes()
+    if len(kept) != size:  # a guessable secret is worse than none
+        raise OSError(
+            errno.EINVAL, f"holds {len(kept)} bytes in place of {size}; put a backup in its place", str(path)
+        )
+    return kept
 
 
 def _sync_folder(folder: Path) -> None:

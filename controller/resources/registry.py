@@ -43,12 +43,18 @@ from crds.errors import (
 from crds.kind import Kind
 from crds.kinds.definition import DEFINITION
 from crds.kinds.namespace import NAMESPACE
+from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 _TRIES = 8
+# AllowUnconditionalUpdate of their strategies: https://github.com/kubernetes/kubernetes, pkg/registry.
+_ANY_VERSION = frozenset(
+    {("", each) for each in ("configmaps", "secrets", "namespaces", "events")}
+    | {(RBAC, each) for each in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +143,12 @@ class Registry:
     async def replace(
         self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any], how: How, *, subresource: str = ""
     ) -> Written:
-        """`body` in place of the version it names. Raises as `update`, and Invalid when it names none."""
-        if not (body.get("metadata") or {}).get("resourceVersion"):
+        """`body` in place of the version it names. Raises as `update`, and Invalid when it names none.
+
+        Some of Kubernetes's own kinds may be replaced whatever the newest version is, and their clients rely on it.
+        """
+        named = (body.get("metadata") or {}).get("resourceVersion")
+        if not named and (kind.group, kind.plural) not in _ANY_VERSION:
             cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
             raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
                           causes=(cause,))  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, bindparam, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -84,9 +85,18 @@ class Disk:
         """Newest records of living keys, and when the dead ones died."""
         with self.engine.connect() as connection:
             hands = read_hands(connection)
-            living = [tables.to_record(row) for row in connection.execute(_LIVING)]
+            living = [self._whole(tables.to_record(row)) for row in connection.execute(_LIVING)]
             graves = {ObjectKey(*row[:4]): row[4] for row in connection.execute(_GRAVES)}
             return living, graves, hands
+
+    def _whole(self, record: Record) -> Record:
+        """Raises StoreBroken for a body that is no JSON any more: found now, not by whoever reads it first."""
+        try:
+            orjson.loads(record.body)
+        except orjson.JSONDecodeError as error:
+            what = f"the body of {record.key} at revision {record.revision} is malformed"
+            raise StoreBroken(f"cannot open {self.name}: {what}. {_fix(what)}") from error
+        return record
 
     def broken(self, doing: str, error: Exception) -> StoreBroken:
         """The same trouble in words: which file, why, what to do."""
@@ -115,7 +125,7 @@ def _fix(cause: str) -> str:
     if "full" in words:
         return "Free some disk space, then try again."
     if "malformed" in words or "not a database" in words:
-        return "The file is damaged: move it away and restore it from a backup (aerekos restore)."
+        return "The file is damaged: move it away and put a backup in its place."
     if "readonly" in words or "unable to open" in words or "permission" in words:
         return "Make sure its folder exists and this user may write there."
     if "locked" in words:

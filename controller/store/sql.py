@@ -61,6 +61,9 @@ class SqlStore:
         try:
             await self._threads.run(self._disk.create)
             await self._writing.rebuild()
+        except StoreBroken:
+            await self._threads.run(self._disk.close)
+            raise
         except self._disk.errors as error:
             await self._threads.run(self._disk.close)
             raise self._disk.broken("open", error) from error

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crds.kind import Kind, Manifest
 
-_AUTHORIZATION = "authorization.k8s.io"
+_AUTHORIZATION, _AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
 
 
 class Review(Manifest):
@@ -18,13 +18,13 @@ class Review(Manifest):
     status: dict[str, Any] | None = None
 
 
-def _review(name: str, group: str, description: str) -> Kind[Review]:
+def _review(name: str, group: str, description: str, *, namespaced: bool = False) -> Kind[Review]:
     return Kind(
         name=name,
         plural=f"{name.lower()}s",
         singular=name.lower(),
         group=group,
-        namespaced=False,
+        namespaced=namespaced,
         has_status=False,
         model=Review,
         verbs=("create",),
@@ -36,5 +36,7 @@ REVIEWS = (
     _review("SelfSubjectAccessReview", _AUTHORIZATION, "May I do this?"),
     _review("SelfSubjectRulesReview", _AUTHORIZATION, "What may I do in a namespace?"),
     _review("SubjectAccessReview", _AUTHORIZATION, "May somebody do this?"),
-    _review("SelfSubjectReview", "authentication.k8s.io", "Who am I?"),
+    _review("LocalSubjectAccessReview", _AUTHORIZATION, "May somebody do this in one namespace?", namespaced=True),
+    _review("SelfSubjectReview", _AUTHENTICATION, "Who am I?"),
+    _review("TokenReview", _AUTHENTICATION, "Whose token is this?"),
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, Manifest, Subresource
 from crds.kinds.event import ObjectReference
 from crds.model import Model
 from crds.schema import list_map
@@ -17,7 +17,7 @@ class LocalObjectReference(Model):
 
 
 class ServiceAccount(Manifest):
-    """Role bindings name it; it has no token of its own yet."""
+    """Role bindings name it. Its tokens are asked for at `/token`, and kept nowhere."""
 
     secrets: Annotated[list[ObjectReference] | None, Field(json_schema_extra=list_map("name"))] = None
     image_pull_secrets: Annotated[list[LocalObjectReference] | None, Field(json_schema_extra=list_map("name"))] = None
@@ -31,6 +31,7 @@ SERVICE_ACCOUNT = Kind(
     singular="serviceaccount",
     short_names=("sa",),
     has_status=False,
+    more_subresources=(Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io", "v1"),),
     model=ServiceAccount,
     description="A name programs go by.",
     columns=(

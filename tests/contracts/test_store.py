@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -409,8 +411,19 @@ async def test_a_full_disk_breaks_only_what_it_must(store: Store, tmp_path: Path
 async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
     file.write_bytes(b"this is no database" * 500)
-    with pytest.raises(StoreBroken, match=r"records\.db.*restore"):
+    with pytest.raises(StoreBroken, match=r"records\.db.*backup"):
         await open_store(f"sqlite:///{file}", threads=Threads(2), clock=SystemClock())
+
+
+async def test_a_damaged_record_is_found_at_once_and_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    store = await open_store(url, threads=Threads(2), clock=SystemClock())
+    await store.write([Change(key("a"), body("a"), 0)], by="test")
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "records.db")) as connection, connection:
+        connection.execute("UPDATE records SET body = x'7b22'")
+    with pytest.raises(StoreBroken, match=rf"records\.db: the body of {key('a')} at revision 1 is malformed.*backup"):
+        await open_store(url, threads=Threads(2), clock=SystemClock())
 
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -1,18 +1,18 @@
 """Unmodified kubectl against a real cloud over TLS: every verb that is said to work, with the oldest and the newest.
+Those between them do their daily work in test_kubectl_versions.py.
 
 The steps of the table build on each other. `{ns}` is a namespace of its own for each kubectl.
 """
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
-import threading
 from dataclasses import dataclass
 
 import pytest
 from clouds import Cloud, eventually
-from kubectl import Kubectl, kubectl_for, oldest_or_newest
+from kubectl import Kubectl, following, kubectl_for, oldest_or_newest
 
 S = "services.aerekos.cloud"
 WEB = """
@@ -60,16 +60,36 @@ metadata: {name: desk, namespace: NS}
 spec: {watts: 5}
 """
 
+ONE = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: one, labels: {set: NS}}
+"""
+BOTH = f"{ONE}---{ONE.replace('name: one', 'name: two')}"
+READER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: NS}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}]
+"""
+OAK = """
+apiVersion: aerekos.cloud/v1
+kind: Worker
+metadata: {name: oak-NS}
+spec: {}
+"""
+
 
 @dataclass(frozen=True)
 class Step:
-    """One command line, what its output must match, and since which minor version kubectl knows it."""
+    """One command line, what its output must match, and which minor versions of kubectl know it."""
 
     line: str
     says: str
     text: str = ""
     code: int = 0
     since: int = 0
+    until: int = 99
 
 
 STEPS = [
@@ -90,6 +110,10 @@ STEPS = [
     Step("get {S} -n {ns} -o wide", r"IMAGE.*\n.*nginx:2"),
     Step("get {S} -n {ns} -o custom-columns=N:.metadata.name,I:.spec.image", r"N +I\nweb +nginx:2"),
     Step("get {S} web -n {ns} -o jsonpath={.spec.env[0].name}", "^A$"),
+    Step("get {S} -n {ns} -o go-template={{range.items}}{{.spec.image}}{{end}}", "^nginx:2$"),
+    Step("get {S} web -n {ns} -o yaml --show-managed-fields", "managedFields", since=21),
+    Step("get services -n {ns}", r"NAME +READY +STATUS +RESTARTS +AGE\nweb +0/0"),
+    Step("describe services web -n {ns}", r"Name: +web"),
     Step("get {S} -n {ns} -l app=web", "web"),
     Step("get {S} -n {ns} -l app!=web", "No resources found"),
     Step("get {S} -n {ns} --field-selector metadata.name=web", "web"),
@@ -103,6 +127,9 @@ STEPS = [
     Step('patch {S} web -n {ns} --type=json -p [{"op":"replace","path":"/spec/image","value":"nginx:3"}]', "patched"),
     Step("patch {S} web -n {ns} -p {\"spec\":{\"replicas\":0}}", "application/merge-patch", code=1),
     Step("scale {S} web -n {ns} --replicas=0", "scaled"),
+    Step("scale {S} web -n {ns} --replicas=1 --current-replicas=7", "xpected replicas to be 7, was 0", code=1),
+    Step("patch {S} web -n {ns} --subresource=status --type=merge -p {}", "patched", since=24),
+    Step("diff --server-side --field-manager=third -f -", "conflict", WEB.replace("nginx:1", "nginx:8"), code=2),
     Step("apply -f -", "unknown field", WEB.replace("replicas", "replikas"), code=1),
     Step("apply --server-side --field-manager=other -f -", "conflict", WEB.replace("nginx:1", "nginx:9"), code=1),
     Step("apply --server-side --field-manager=other --force-conflicts -f -", "serverside-applied", WEB),
@@ -113,14 +140,20 @@ STEPS = [
     # kinds Kubernetes itself has
     Step("apply -f -", "conf created", CONF),
     Step("apply -f -", "conf configured", CONF.replace('"2"', '"3"')),
+    Step("apply view-last-applied cm conf -n {ns}", 'b: "3"'),
     Step("patch configmap conf -n {ns} -p {\"data\":{\"c\":\"4\"}}", "patched"),
     Step("get cm conf -n {ns} -o jsonpath={.data}", r'"b": ?"3","c": ?"4"'),
     Step("create -f -", "gen-[0-9a-f]+ created", GENERATED),
     Step("replace -f -", "replaced", CONF),
+    Step("apply -n {ns} -f -", r"(?s)one created.*two created", BOTH),
+    Step("apply --prune -l set=NS --prune-whitelist=core/v1/ConfigMap -n {ns} -f -", "two pruned", ONE, until=25),
+    Step("apply --prune -l set=NS --prune-allowlist=core/v1/ConfigMap -n {ns} -f -", "two pruned", ONE, since=26),
     Step("create secret generic pass -n {ns} --from-literal=p=q", "created"),
     Step("describe secret pass -n {ns}", "p: +1 byte"),
     Step("create configmap more -n {ns} --from-literal=p=q", "created"),
     Step("create serviceaccount robot -n {ns}", "created"),
+    Step("create token robot -n {ns} --duration=10m", r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$", since=24),
+    Step("create token robot -n {ns} --audience=vault", "spec.audiences", code=1, since=24),
     # who may do what
     Step("create role reader -n {ns} --verb=get,list --resource=configmaps", "created"),
     Step("create rolebinding jane -n {ns} --role=reader --user=jane", "created"),
@@ -128,6 +161,12 @@ STEPS = [
     Step("auth can-i delete configmaps -n {ns} --as jane", "^no", code=1),
     Step("get configmaps -n {ns} --as jane", "conf"),
     Step("delete configmap conf -n {ns} --as jane", "Forbidden", code=1),
+    Step("auth can-i list configmaps -n {ns} --as system:serviceaccount:{ns}:robot", "^no", code=1),
+    Step("create rolebinding robot -n {ns} --clusterrole=view --serviceaccount={ns}:robot", "created"),
+    Step("auth can-i list configmaps -n {ns} --as system:serviceaccount:{ns}:robot", "^yes"),
+    Step("auth reconcile -f -", "reconciled", READER),
+    Step("get clusterroles", r"(?s)cluster-admin.*edit.*view"),
+    Step("describe clusterrole view", "pods/log"),
     Step("auth can-i --list", "Resources"),
     Step("auth whoami", "admin", since=28),
     # kinds of one's own
@@ -150,6 +189,9 @@ STEPS = [
     Step("get pods,deployments,replicasets,services", "deployment.apps/key-manager"),
     Step("describe pod key-manager-0", "Image: +managed/key-manager"),
     Step("logs key-manager-0 --tail=1", "."),
+    Step("logs key-manager-0 --since=1h --limit-bytes=10", "^.{10}$"),
+    Step("attach key-manager-0", "logs -f", code=1),
+    Step("port-forward key-manager-0 18080:80", "gateway", code=1),
     Step("logs deployment/key-manager --tail=1", "."),
     Step("delete pod key-manager-0", "deleted"),
     Step("wait --for=condition=Ready pod key-manager-0 --timeout=30s", "condition met"),
@@ -157,7 +199,10 @@ STEPS = [
     Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
     Step("set env deployment/key-manager LETTER={ns}", "updated"),
     Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
-    Step("rollout history deployment/key-manager", r"REVISION"),
+    Step("annotate deployment/key-manager kubernetes.io/change-cause=NS-letter --overwrite", "annotate"),
+    Step("rollout history deployment/key-manager", r"REVISION[^$]*NS-letter"),
+    Step("rollout undo deployment/key-manager --to-revision=999", "unable to find", code=1),
+    Step("rollout pause deployment/key-manager", "spec.paused", code=1),
     Step("rollout undo deployment/key-manager", "rolled back"),
     Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
     Step("get {S} key-manager -o jsonpath={.spec.env}", r"^\[\]$"),
@@ -168,6 +213,10 @@ STEPS = [
     Step("get all", "pod/key-manager-0"),
     Step("get events -A", "LAST SEEN"),
     Step("events -A", "LAST SEEN", since=26),
+    Step("apply -f -", "created", OAK),
+    Step("drain oak-{ns} --timeout=20s", "drained"),
+    Step("get node oak-{ns}", "SchedulingDisabled"),
+    Step("delete node oak-{ns} --timeout=30s", "deleted"),
     # the end
     Step("delete {S} web -n {ns}", "deleted"),
     Step("get {S} web -n {ns}", "NotFound", code=1),
@@ -192,23 +241,14 @@ def test_every_verb(kubectl: Kubectl) -> None:
     namespace = f"k{version}"
     failures: list[str] = []
     for step in STEPS:
-        if version < step.since:
+        if not step.since <= version <= step.until:
             continue
-        words = [word.replace("{ns}", namespace).replace("{S}", S) for word in step.line.split()]
+        words = [each.replace("{ns}", namespace).replace("NS", namespace) for each in step.line.split()]
+        words = [each.replace("{S}", S) for each in words]
         said = kubectl.say(*words, text=step.text.replace("NS", namespace) or None, EDITOR="sed -i s/front/back/")
-        if said.code != step.code or not re.search(step.says, said.out + said.err):
+        if said.code != step.code or not re.search(step.says.replace("NS", namespace), said.out + said.err):
             failures.append(f"{' '.join(words)}\n    wanted {step.code} /{step.says}/, got {said}")
     assert not failures, "\n".join(failures)
-
-
-def following(kubectl: Kubectl, *arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
-    """A kubectl that goes on, and its lines as they come."""
-    command = [str(kubectl.program), "--kubeconfig", str(kubectl.config), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kubectl.cloud.env)
-    lines: list[str] = []
-    assert process.stdout is not None
-    threading.Thread(target=lambda out=process.stdout: lines.extend(out), daemon=True).start()
-    return process, lines
 
 
 def test_watching_shows_changes_as_they_happen(kubectl: Kubectl) -> None:
@@ -224,6 +264,21 @@ def test_watching_shows_changes_as_they_happen(kubectl: Kubectl) -> None:
         watching.kill()
         watching.wait()
         kubectl.say("delete", "configmap", f"w{minor(kubectl)}")
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
+def test_deletions_take_their_dependents_along_or_leave_them(kubectl: Kubectl, cascade: str) -> None:
+    owner, dependent = f"owner-{cascade}", f"dependent-{cascade}"
+    kubectl.do("create", "configmap", owner)
+    uid = kubectl.do("get", "configmap", owner, "-o", "jsonpath={.metadata.uid}")
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid, "blockOwnerDeletion": True}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": dependent, "ownerReferences": [reference]}}
+    kubectl.do("create", "-f", "-", text=json.dumps(body))
+    kubectl.do("delete", "configmap", owner, f"--cascade={cascade}", "--timeout=20s")
+    if cascade == "orphan":
+        assert not kubectl.do("get", "configmap", dependent, "-o", "jsonpath={.metadata.ownerReferences}")
+        kubectl.do("delete", "configmap", dependent)
+    eventually(lambda: kubectl.say("get", "configmap", dependent).code == 1, 10, f"{dependent} goes with its owner")
 
 
 def test_logs_go_on(kubectl: Kubectl) -> None:

@@ -1,33 +1,19 @@
-"""The Python `kubernetes` client and a `kopf` operator, both unmodified, against a real cloud over TLS."""
+"""The Python `kubernetes` client, unmodified, against a real cloud over TLS."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import pytest
-from clouds import Cloud, eventually
+from clouds import Cloud
+from kubectl import Kubectl, oldest_or_newest
 from kubernetes.client.rest import ApiException
 
 GROUP, VERSION = "light.example", "v1"
 LAMP = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Lamp", "metadata": {"name": "desk"}, "spec": {"watts": 5}}
-OPERATOR = """
-import kopf
-
-@kopf.on.create("light.example", "v1", "lamps")
-@kopf.on.update("light.example", "v1", "lamps")
-def lit(spec, patch, **_):
-    patch.status["lit"] = spec["watts"]
-
-@kopf.on.delete("light.example", "v1", "lamps")
-def out(body, **_):
-    kopf.event(body, type="Normal", reason="Out", message="it is dark")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +83,51 @@ def test_typed_kinds_are_read_and_written(client: Any) -> None:
     assert deployment.status.ready_replicas == 1
 
 
+def test_who_logged_in_stays_logged_in_when_the_token_ends(cloud: Cloud, tmp_path: Path) -> None:
+    """The kubeconfig holds no token, only the command that gets one: kubectl and the Python client run it."""
+    mine = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert cloud.command("user", "create", "vera", "--password-stdin", text="secret-enough\n").code == 0
+    assert cloud.command("login", "-u", "vera", "--password-stdin", text="secret-enough\n", **mine).code == 0
+    config = tmp_path / "kubeconfig"
+    config.write_text(cloud.command("kubeconfig", **mine).out)
+    kept = tmp_path / "aerekos" / "context.json"
+    contexts = json.loads(kept.read_text())
+    (place,) = contexts
+    contexts[place] |= {"access_token": "ended", "expires_at": 0}
+    kept.write_text(json.dumps(contexts))
+    told = Kubectl(oldest_or_newest("newest"), cloud, config, tmp_path / "cache").say("get", "secrets")
+    assert told.code == 1 and 'User "vera" cannot list resource "secrets"' in told.err
+    assert json.loads(kept.read_text())[place]["access_token"] != "ended"
+    api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(config_file=str(config)))
+    assert api.list_node().items
+
+
+def test_a_service_account_lives_by_its_token(client: Any, cloud: Cloud) -> None:
+    core = kubernetes.client.CoreV1Api(client)
+    meta = kubernetes.client.V1ObjectMeta(name="robot")
+    core.create_namespaced_service_account("default", kubernetes.client.V1ServiceAccount(metadata=meta))
+    wish = kubernetes.client.AuthenticationV1TokenRequest(spec={"audiences": [], "expirationSeconds": 600})
+    token = core.create_namespaced_service_account_token("robot", "default", wish).status.token
+    configuration = kubernetes.client.Configuration(host=f"https://127.0.0.1:{cloud.port}")
+    configuration.ssl_ca_cert = str(cloud.home / "tls" / "ca.crt")
+    configuration.api_key = {"authorization": f"Bearer {token}"}
+    robot = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+    with pytest.raises(ApiException) as refused:
+        robot.list_namespaced_config_map("default")
+    assert refused.value.status == 403
+    rbac = kubernetes.client.RbacAuthorizationV1Api(client)
+    subject = kubernetes.client.RbacV1Subject(kind="ServiceAccount", name="robot", namespace="default")
+    view = kubernetes.client.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name="view")
+    rbac.create_namespaced_role_binding(
+        "default", kubernetes.client.V1RoleBinding(metadata=meta, role_ref=view, subjects=[subject])
+    )
+    assert robot.list_namespaced_config_map("default").metadata.resource_version
+    core.delete_namespaced_service_account("robot", "default")
+    with pytest.raises(ApiException) as gone:
+        robot.list_namespaced_config_map("default")
+    assert gone.value.status == 401
+
+
 def test_a_list_in_pages_is_whole(client: Any) -> None:
     core = kubernetes.client.CoreV1Api(client)
     for number in range(5):
@@ -137,46 +168,3 @@ def test_the_dynamic_client_applies_on_the_server(client: Any, lamps: Any) -> No
         kind.server_side_apply(body=other, namespace="default", name="applied", field_manager="two")
     assert refused.value.status == 409
     kind.delete(name="applied", namespace="default")
-
-
-@pytest.fixture
-def operator(config: Path, lamps: Any, tmp_path: Path) -> Iterator[list[str]]:
-    """A running kopf operator; its log."""
-    (tmp_path / "operator.py").write_text(OPERATOR)
-    command = [sys.executable, "-m", "kopf", "run", "--standalone", "-n", "default", str(tmp_path / "operator.py")]
-    env = {"KUBECONFIG": str(config), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-    log: list[str] = []
-    assert process.stderr is not None
-    reader = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
-    reader.start()
-    yield log
-    process.terminate()
-    process.wait(20)
-    reader.join(5)
-
-
-def test_a_kopf_operator_keeps_its_kind(operator: list[str], lamps: Any, client: Any) -> None:
-    where = (GROUP, VERSION, "default", "lamps")
-
-    def lit(watts: int) -> bool:
-        return bool(lamps.get_namespaced_custom_object(*where, "desk").get("status", {}).get("lit") == watts)
-
-    lamps.create_namespaced_custom_object(*where, LAMP)
-    eventually(lambda: lit(5), 30, f"the operator lights the lamp; it wrote {operator[-5:]}")
-    assert lamps.get_namespaced_custom_object(*where, "desk")["metadata"]["finalizers"]
-    lamps.patch_namespaced_custom_object(*where, "desk", {"spec": {"watts": 9}})
-    eventually(lambda: lit(9), 20, f"the operator sees the change; it wrote {operator[-5:]}")
-    lamps.delete_namespaced_custom_object(*where, "desk")
-
-    def is_gone() -> bool:
-        return not lamps.list_namespaced_custom_object(*where)["items"]
-
-    eventually(is_gone, 20, f"the operator lets it go; it wrote {operator[-5:]}")
-    core = kubernetes.client.CoreV1Api(client)
-
-    def told() -> bool:
-        events = core.list_namespaced_event("default", field_selector="involvedObject.kind=Lamp").items
-        return any(each.reason == "Out" for each in events)
-
-    eventually(told, 10, "the event is there")

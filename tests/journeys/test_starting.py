@@ -111,9 +111,35 @@ def test_a_store_that_is_no_store_is_named_and_left_alone(new_cloud: NewCloud) -
     file = cloud.home / "store" / "records.db"
     file.write_bytes(b"not a database" * 1000)
     refused = cloud.command("up")
-    assert refused.code == 1 and "records.db" in refused.err
+    assert refused.code == 1 and f"error: cannot open {file}: file is not a database" in refused.err
+    assert "Traceback" not in refused.err and "backup" in refused.err
     assert file.read_bytes() == b"not a database" * 1000
     assert cloud.processes() == []
+
+
+def test_a_cloud_without_its_records_is_not_founded_by_half(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    cloud.do("up")
+    cloud.do("down")
+    for file in (cloud.home / "store").iterdir():
+        file.unlink()
+    refused = cloud.command("up")
+    assert refused.code == 1 and "is empty, but this cloud has been at work before" in refused.err
+    assert f"rm {cloud.home / 'run' / 'founded'}" in refused.err
+    assert cloud.processes() == []
+
+
+@pytest.mark.parametrize("name", ["secrets/master-key", "secrets/root-key", "tls/ca.key"])
+def test_a_secret_that_was_cut_off_is_named_not_used(new_cloud: NewCloud, name: str) -> None:
+    cloud = new_cloud()
+    (cloud.home / name).parent.mkdir(parents=True)
+    (cloud.home / name).write_bytes(b"")
+    if name.startswith("tls"):
+        (cloud.home / "tls" / "ca.crt").write_bytes(b"")
+    refused = cloud.command("up")
+    assert refused.code == 1 and str(cloud.home / name).replace("ca.key", "ca.crt") in refused.err
+    assert "Traceback" not in refused.err and "backup" in refused.err
+    assert (cloud.home / name).read_bytes() == b""
 
 
 def test_interrupted_while_it_waits_it_says_so_and_can_go_on(new_cloud: NewCloud) -> None:

@@ -1,4 +1,8 @@
-"""Services, shown as core/v1 services: where to reach them. Read only."""
+"""Services, shown as core/v1 services: where to reach them, and how they are. Read only.
+
+Bare `kubectl get services` means this kind, and shows what it shows of ours: the same columns. For these a few fields
+go along that core/v1 does not have; typed clients pass over them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.wire.views.templates import selector_labels
-from api.wire.views.view import Body, Shown, shown_uid
+from api.wire.views.view import Body, Shown, own_annotations, shown_uid
 from crds.kind import READ_VERBS, Column, Kind
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
@@ -15,10 +19,6 @@ from crds.schema import ANYTHING
 
 def _ports(service: Body) -> str:
     return ",".join(f"{each['port']}/{each['protocol']}" for each in service["spec"].get("ports") or ()) or "<none>"
-
-
-def _selector(service: Body) -> str:
-    return ",".join(f"{name}={value}" for name, value in service["spec"]["selector"].items())
 
 
 CORE_SERVICE: Kind[Any] = Kind(
@@ -32,15 +32,7 @@ CORE_SERVICE: Kind[Any] = Kind(
     has_status=False,
     description="Where a service can be reached. To change it, use services.aerekos.cloud.",
     given_schema={"type": "object", "properties": {"spec": dict(ANYTHING), "status": dict(ANYTHING)}},
-    columns=(
-        Column("Name", "metadata.name"),
-        Column("Type", "spec.type"),
-        Column("Cluster-IP", "spec.clusterIP"),
-        Column("External-IP", "", read=lambda _: "<none>"),
-        Column("Port(s)", "", read=_ports),
-        Column("Age", "metadata.creationTimestamp", type="date"),
-        Column("Selector", "", priority=1, read=_selector),
-    ),
+    columns=(*SERVICE.columns, Column("Port(s)", "", priority=1, read=_ports)),
 )
 
 
@@ -50,22 +42,38 @@ class CoreServices:
     kind, source = CORE_SERVICE, SERVICE
 
     def show(self, resource: Body) -> Iterable[Body]:
-        meta = resource["metadata"]
-        kept = ("name", "namespace", "creationTimestamp", "deletionTimestamp", "labels", "annotations")
+        meta, spec = resource["metadata"], resource["spec"]
+        kept = ("name", "namespace", "creationTimestamp", "deletionTimestamp", "labels")
         yield {
-            "metadata": {**{n: meta[n] for n in kept if n in meta}, "uid": shown_uid(meta["uid"], "service")},
+            "metadata": {
+                **{name: meta[name] for name in kept if name in meta},
+                "uid": shown_uid(meta["uid"], "service"),
+                "annotations": own_annotations(resource),
+            },
             "spec": {
                 "type": "ClusterIP",
                 "clusterIP": "None",
                 "clusterIPs": ["None"],
                 "selector": selector_labels(meta["name"]),
                 "ports": _ports_of(resource),
+                **{name: spec[name] for name in ("managed", "image") if spec.get(name)},
             },
-            "status": {"loadBalancer": {}},
+            "status": {"loadBalancer": {}, **_how_it_is(resource.get("status") or {})},
         }
 
     def holder(self, key: ObjectKey) -> Iterable[ObjectKey]:
         return (SERVICE.key(key.name, key.namespace),)
+
+
+def _how_it_is(status: Body) -> Body:
+    told: Body = {name: status[name] for name in ("ready", "phase") if name in status}
+    instances = [
+        {"name": each["name"], "restarts": each.get("restarts", 0)} for each in status.get("instances") or ()
+    ]
+    # core/v1 has conditions too, but not without these.
+    needed = {"reason": "", "message": ""}
+    conditions = [{**needed, **each} for each in status.get("conditions") or () if each.get("lastTransitionTime")]
+    return {**told, "instances": instances, "conditions": conditions}
 
 
 def _ports_of(service: Body) -> list[Body]:

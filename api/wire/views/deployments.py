@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from api.wire.views.schemas import DEPLOYMENT_SPEC, DEPLOYMENT_STATUS, thing
 from api.wire.views.templates import (
     KUBECTL_RESTARTED_AT,
     RESTARTED_AT,
@@ -14,28 +15,13 @@ from api.wire.views.templates import (
     template,
     with_template,
 )
-from api.wire.views.view import Body, Shown, shown_uid
+from api.wire.views.view import Body, Shown, given_annotations, own_annotations, shown_uid
 from crds.errors import Cause, Invalid
 from crds.kind import Column, Kind
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
-from crds.schema import ANYTHING, Schema, list_map
 
 REVISION = "deployment.kubernetes.io/revision"
-_CONTAINERS: Schema = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "image": {"type": "string"},
-            "command": {"type": "array", "items": {"type": "string"}},
-            "env": {"type": "array", "items": {"type": "object", **ANYTHING}, **list_map("name")},
-            "resources": {"type": "object", **ANYTHING},
-        },
-    },
-    **list_map("name"),
-}
 
 
 def _ready(deployment: Body) -> str:
@@ -57,27 +43,7 @@ DEPLOYMENT: Kind[Any] = Kind(
     has_status=False,
     scale_path="spec.replicas",
     description="A service, as Kubernetes tools know it.",
-    given_schema={
-        "type": "object",
-        "properties": {
-            "spec": {
-                "type": "object",
-                "properties": {
-                    "replicas": {"type": "integer"},
-                    "selector": {"type": "object", **ANYTHING},
-                    "strategy": {"type": "object", **ANYTHING},
-                    "template": {
-                        "type": "object",
-                        "properties": {
-                            "metadata": {"type": "object", **ANYTHING},
-                            "spec": {"type": "object", "properties": {"containers": _CONTAINERS}},
-                        },
-                    },
-                },
-            },
-            "status": {"type": "object", **ANYTHING},
-        },
-    },
+    given_schema=thing(spec=DEPLOYMENT_SPEC, status=DEPLOYMENT_STATUS),
     columns=(
         Column("Name", "metadata.name"),
         Column("Ready", "", read=_ready),
@@ -97,7 +63,7 @@ class Deployments:
     def show(self, resource: Body) -> Iterable[Body]:
         meta, spec = resource["metadata"], resource["spec"]
         kept = ("name", "namespace", "creationTimestamp", "deletionTimestamp", "labels", "generation", "finalizers")
-        annotations = {n: v for n, v in (meta.get("annotations") or {}).items() if n != RESTARTED_AT}
+        annotations = {n: v for n, v in own_annotations(resource).items() if n != RESTARTED_AT}
         shown_template = template(resource)
         shown_template["metadata"]["labels"] = selector_labels(meta["name"])
         yield {
@@ -144,7 +110,7 @@ def _with_metadata(service: Body, shown: Body, meta: Body) -> Body:
         restarted = {n: v for n, v in (kept.get("annotations") or {}).items() if n == RESTARTED_AT}
         unkept = (REVISION, KUBECTL_RESTARTED_AT)
         given = {n: v for n, v in (meta.get("annotations") or {}).items() if n not in unkept}
-        kept["annotations"] = {**given, **restarted}
+        kept["annotations"] = {**given_annotations(service, given), **restarted}
     return {**service, "metadata": kept}
 
 

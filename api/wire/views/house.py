@@ -50,7 +50,7 @@ class Views:
         self.kinds: Sequence[Kind[Any]] = tuple(kinds)
         self._by_place = {_place(kind): kind for kind in kinds}
         self._writing = ViewWriting(registry, clock, driver.restart if isinstance(driver, Restarting) else None)
-        self._logs = Logs(driver)
+        self._logs = Logs(driver, clock)
 
     def find(self, group: str, plural: str) -> Kind[Any] | None:
         """The view served at that place, or None."""

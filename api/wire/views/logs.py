@@ -9,7 +9,9 @@ import anyio
 from api.loglines import log_lines
 from api.wire.answering import Receive, Send
 from api.wire.asking import Ask, as_count
+from api.wire.views.log_choice import Choice
 from api.wire.views.view import Viewed
+from controller.kit.clock import Clock
 from controller.runtime.driver import Driver
 from crds.errors import BadRequest, MethodNotAllowed
 
@@ -18,10 +20,10 @@ _MOST_LINES = 100_000
 
 
 class Logs:
-    """Streams text. `previous`, `sinceSeconds` and `timestamps` are not known here: lines carry their own times."""
+    """Streams text. There is no `previous`: an instance goes on in the log of the one before it."""
 
-    def __init__(self, driver: Driver | None) -> None:
-        self._driver = driver
+    def __init__(self, driver: Driver | None, clock: Clock) -> None:
+        self._driver, self._clock = driver, clock
 
     async def serve(
         self, ask: Ask, source: Viewed, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]
@@ -35,6 +37,7 @@ class Logs:
             raise BadRequest(f"container {ask.params['container']} is not valid for pod {ask.target.name}")
         if ask.flag("previous"):
             raise BadRequest(f"previous terminated container {container!r} in pod {ask.target.name!r} not found")
+        choice = Choice(ask.params, self._clock)
         asked = as_count(ask.params, "tailLines")
         tail = min(_MOST_LINES if asked is None else asked, _MOST_LINES)
         lines = log_lines(self._driver, service.key, ask.target.name, tail, follow=ask.flag("follow"))
@@ -42,7 +45,9 @@ class Logs:
         async with anyio.create_task_group() as group:
             group.start_soon(_until_gone, receive, group.cancel_scope)
             async for text in lines:
-                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                await send({"type": "http.response.body", "body": choice.of(text), "more_body": True})
+                if choice.is_over:
+                    break
             group.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

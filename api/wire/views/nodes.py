@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.wire.views.view import Body, Shown
+from api.wire.views.schemas import NODE_SPEC, NODE_STATUS, thing
+from api.wire.views.view import Body, Shown, given_annotations, own_annotations
 from crds.errors import Cause, Invalid
 from crds.kind import Column, Kind
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
-from crds.schema import ANYTHING, list_map
 
 _OURS = ("kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch")
 _PODS = "110"  # what Kubernetes says by default; nothing here limits them
@@ -38,20 +38,7 @@ NODE: Kind[Any] = Kind(
     has_status=False,
     selectable=("spec.unschedulable",),
     description="A machine that runs services: a worker, as Kubernetes tools know it.",
-    given_schema={
-        "type": "object",
-        "properties": {
-            "spec": {
-                "type": "object",
-                "description": "Whether new services are placed here, and what keeps them away.",
-                "properties": {
-                    "unschedulable": {"type": "boolean"},
-                    "taints": {"type": "array", "items": {"type": "object"}, **list_map("key", "effect")},
-                },
-            },
-            "status": {"type": "object", **ANYTHING},
-        },
-    },
+    given_schema=thing(spec=NODE_SPEC, status=NODE_STATUS),
     columns=(
         Column("Name", "metadata.name"),
         Column("Status", "", read=_status),
@@ -73,9 +60,10 @@ class Nodes:
     def show(self, resource: Body) -> Iterable[Body]:
         meta, spec, status = resource["metadata"], resource.get("spec") or {}, resource.get("status") or {}
         labels = {**(meta.get("labels") or {}), **_labels(meta["name"], status.get("system") or {})}
-        kept = ("name", "uid", "creationTimestamp", "deletionTimestamp", "annotations", "finalizers")
+        kept = ("name", "uid", "creationTimestamp", "deletionTimestamp", "finalizers")
+        shown = {**{name: meta[name] for name in kept if name in meta}, "labels": labels}
         yield {
-            "metadata": {**{name: meta[name] for name in kept if name in meta}, "labels": labels},
+            "metadata": {**shown, "annotations": own_annotations(resource)},
             "spec": _spec(spec),
             "status": {
                 "capacity": _amounts(status.get("capacity") or {}),
@@ -94,7 +82,8 @@ class Nodes:
         labels = {name: value for name, value in (meta.get("labels") or {}).items() if name not in _OURS}
         worker = {**(resource.get("spec") or {}), "unschedulable": bool(spec.get("unschedulable"))}
         worker["taints"] = [_taint(each) for each in spec.get("taints") or ()]
-        kept = {name: meta.get(name) for name in ("annotations", "finalizers")} | {"labels": labels or None}
+        annotations = given_annotations(resource, meta.get("annotations") or {})
+        kept = {"annotations": annotations or None, "finalizers": meta.get("finalizers"), "labels": labels or None}
         whole = {**resource["metadata"], **kept}
         return {**resource, "metadata": {n: v for n, v in whole.items() if v is not None}, "spec": worker}
 

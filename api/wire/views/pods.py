@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from api.wire.views.schemas import POD_SPEC, POD_STATUS, thing
 from api.wire.views.templates import container, selector_labels
 from api.wire.views.view import Body, Shown, shown_uid
 from controller.resources.registry import Registry
 from crds.kind import Column, Kind, Subresource
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
-from crds.schema import ANYTHING
 
+NEEDS_WEBSOCKET = "Upgrade request required: exec is spoken over WebSockets only, as kubectl does from 1.30 on"
+NOT_SERVED = {
+    ("", "pods", "attach"): "attach is not served: an instance's own input and output belong to its runtime; "
+    "use logs -f, or exec",
+    ("", "pods", "portforward"): "port-forward is not served; reach services through the gateway, /services/<name>/",
+    ("", "pods", "proxy"): "proxy of pods is not served; reach services through the gateway, /services/<name>/",
+    ("", "pods", "ephemeralcontainers"): "debug is not served: nothing can be added to an instance; use exec",
+}
+"""What Kubernetes has below pods and we do not, in words for who asks for it."""
 _PHASES = {"Ready": "Running", "Running": "Running", "Failed": "Failed"}
 
 
@@ -43,13 +52,7 @@ POD: Kind[Any] = Kind(
     ),
     selectable=("spec.nodeName", "status.phase", "spec.restartPolicy"),
     description="A running instance of a service, as Kubernetes tools know it.",
-    given_schema={
-        "type": "object",
-        "properties": {
-            "spec": {"type": "object", "description": "Where it runs, and what.", **ANYTHING},
-            "status": {"type": "object", "description": "How it is.", **ANYTHING},
-        },
-    },
+    given_schema=thing(spec=POD_SPEC, status=POD_STATUS),
     columns=(
         Column("Name", "metadata.name"),
         Column("Ready", "", read=_ready),
@@ -115,6 +118,7 @@ def _pod(service: Body, instance: Body) -> Body:
             "nodeName": instance.get("worker", ""),
             "containers": [container(service)],
             "restartPolicy": "Always",
+            "securityContext": {},  # kubectl debug breaks without it
             "terminationGracePeriodSeconds": int(service["spec"].get("stopGraceSeconds", 0)),
         },
         "status": _status(service, instance),

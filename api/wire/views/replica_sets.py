@@ -57,14 +57,17 @@ class ReplicaSets:
     async def _of(self, service: Record) -> list[Record]:
         kept = [each for each in await self._store.history(service.key) if each.uid == service.uid]
         numbered: dict[bytes, tuple[int, Record]] = {}
+        causes: dict[bytes, str] = {}
         last = b""
         for record in kept:
             text = _template_text(record)
             if text != last:  # a template that comes back is the newest again, as Kubernetes counts
                 numbered[text] = (max([number for number, _ in numbered.values()], default=0) + 1, record)
             last = text
+            # The cause is told afterwards, with `kubectl annotate`: the last word about a template counts.
+            causes[text] = (record.object["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "")
         return [
-            _shown(record, number, text, service if text == last else None)
+            _shown(record, number, text, causes[text], service if text == last else None)
             for text, (number, record) in numbered.items()
         ]
 
@@ -75,14 +78,14 @@ def _template_text(record: Record) -> bytes:
     return orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
 
 
-def _shown(record: Record, number: int, text: bytes, current: Record | None) -> Record:
+def _shown(record: Record, number: int, text: bytes, cause: str, current: Record | None) -> Record:
     service, meta = record.object, record.object["metadata"]
     digest = hashlib.sha256(text).hexdigest()[:10]
     labels = {**selector_labels(meta["name"]), "pod-template-hash": digest}
     described = template(service)
     described["metadata"]["labels"] = labels
     annotations = {REVISION: str(number)}
-    if cause := (meta.get("annotations") or {}).get(CHANGE_CAUSE):
+    if cause:
         annotations[CHANGE_CAUSE] = cause
     replicas = current.object["spec"].get("replicas", 1) if current else 0
     name = f"{meta['name']}-{digest}"

@@ -37,8 +37,9 @@ def container(service: Body) -> Body:
             if (amounts := _shown_amounts((spec.get("resources") or {}).get(name) or {}))
         },
     }
-    if spec.get("command"):
-        shown["command"] = list(spec["command"])
+    for name in ("command", "args"):
+        if spec.get(name):
+            shown[name] = list(spec[name])
     return shown
 
 
@@ -73,7 +74,9 @@ def _with_container(spec: Body, wanted: Body) -> Body:
             raise _invalid("spec.template.spec.containers[0].image", "a managed service has no image to set")
         changed["image"] = image
     changed["env"] = [_env(each) for each in wanted.get("env") or ()]
-    changed["command"] = list(wanted.get("command") or ())
+    for name in ("command", "args"):
+        if wanted.get(name) or spec.get(name):
+            changed[name] = list(wanted.get(name) or ())
     resources = wanted.get("resources") or {}
     changed["resources"] = {
         name: {**((spec.get("resources") or {}).get(name) or {}), **_kept_amounts(resources.get(name) or {})}

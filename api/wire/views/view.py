@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import orjson
 from pydantic import ConfigDict
 
+from api.wire.views.losing import refuse_losses
+from controller.resources.ownership.tracking import LAST_APPLIED
 from controller.resources.registry import How, Registry, Written
 from controller.store.records import Follower, Happening, Record, Snapshot, Verb
 from crds.errors import MethodNotAllowed, not_found
@@ -48,6 +50,18 @@ class WritableView(View, Protocol):
     def back(self, resource: Body, shown: Body, wanted: Body) -> Body:
         """The stored resource after `shown` was edited to `wanted`. Raises Invalid for what cannot be translated."""
         ...
+
+
+def own_annotations(resource: Body) -> Body:
+    """Those a view shows. What `kubectl apply` was told of the stored resource is no word about the view."""
+    annotations = resource["metadata"].get("annotations") or {}
+    return {name: value for name, value in annotations.items() if name != LAST_APPLIED}
+
+
+def given_annotations(resource: Body, given: Body) -> Body:
+    """The annotations to store when `given` were written to a view."""
+    kept = {n: v for n, v in (resource["metadata"].get("annotations") or {}).items() if n == LAST_APPLIED}
+    return {**{name: value for name, value in given.items() if name != LAST_APPLIED}, **kept}
 
 
 def shown_uid(*parts: str) -> str:
@@ -118,6 +132,7 @@ class Viewed:
             shown = next(body for body in self._bodies(current) if body["metadata"]["name"] == key.name)
             wanted = edit(shown)
             stored: Body = view.back(current, shown, wanted)
+            refuse_losses(view.kind, shown, wanted, next(iter(view.show(stored))))
             identity = {"resourceVersion": (wanted.get("metadata") or {}).get("resourceVersion", "")}
             return {**stored, "metadata": {**stored["metadata"], **identity}}
 

@@ -20,6 +20,7 @@ async def test_writes_are_noted_reads_are_not(house, tmp_path):
     async with house.client(house.bearer(ADMIN)) as client:
         await client.post(NAMESPACES, json={"metadata": {"name": "room"}}, headers={"user-agent": "kubectl/v1"})
         await client.get(NAMESPACES)
+        await client.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json={"spec": {}})
         await client.delete(f"{NAMESPACES}/nowhere", params={"dryRun": "All"})
     made, refused = lines(tmp_path)
     assert (made["user"], made["method"], made["path"], made["code"]) == (ADMIN.name, "POST", NAMESPACES, 201)
@@ -36,6 +37,13 @@ async def test_who_proves_nothing_is_noted_without_a_name(house, tmp_path):
         ("", "/auth/login", 401),
     ]
     assert "guess-me" not in (tmp_path / "audit.log").read_text()
+
+
+async def test_who_logged_in_is_noted(house, tmp_path):
+    await house.add_user("ada", password="very-secret")
+    async with house.client() as client:
+        await client.post("/auth/login", json={"username": "ada", "password": "very-secret"})
+    assert [(line["user"], line["code"]) for line in lines(tmp_path)] == [("ada", 200)]
 
 
 async def test_a_presigned_url_cannot_be_used_again_from_the_log(house, tmp_path):

@@ -1,7 +1,7 @@
 """How much one identity may ask, to the exact second."""
 
 import pytest
-from unit.api.house import Hands
+from unit.api.house import Hands, House
 
 from api.auth.principal import MASTERS, Principal
 from api.limits import Limits
@@ -40,3 +40,24 @@ def test_watches_are_given_back():
         pass
     with limits.watching(ADA):
         pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces?watch=1",
+        "/api/v1/namespaces?%77atch=true",
+        "/api/v1/namespaces?limit=1&watch=TRUE",
+        "/api/v1/namespaces/default/pods/web-0/log?follow=true",
+        "/logs/default/web?follow=1",
+    ],
+)
+async def test_whatever_goes_on_is_counted_however_it_is_written(house: House, path: str) -> None:
+    house.door._limits = Limits(house.clock, per_second=1000, watches=0)
+    somebody = Principal("ada", frozenset({"aerekos:admin"}))
+    await house.add_user("ada", "admin")
+    async with house.client(house.bearer(somebody)) as client:
+        refused = await client.get(path)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        assert (await client.get("/api/v1/namespaces?watch=false")).status_code == 200

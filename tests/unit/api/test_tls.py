@@ -111,6 +111,22 @@ def test_a_lost_key_is_replaced_together_with_its_certificate(tmp_path: Path) ->
     shake_hands(authority.server(HOSTS), authority.ca_file, authority.ca_file, None)
 
 
+@pytest.mark.parametrize("name", ["ca.crt", "ca.key"])
+def test_a_broken_ca_is_named_and_left_alone(tmp_path: Path, name: str) -> None:
+    Authority(tmp_path, now=NOW)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(OSError, match="holds no") as broken:
+        Authority(tmp_path, now=NOW)
+    assert broken.value.filename == str(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b""
+
+
+def test_a_broken_certificate_is_made_anew(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, now=NOW)
+    authority.server(HOSTS)[0].write_bytes(b"-----BEGIN")
+    shake_hands(authority.server(HOSTS), authority.ca_file, authority.ca_file, None)
+
+
 def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
     authority = Authority(tmp_path, now=NOW)
     authority.server(HOSTS)

@@ -134,19 +134,34 @@ async def test_reviews_answer_what_the_door_would(wire: Wire) -> None:
     await wire.ok("POST", f"{RBAC}/namespaces/default/rolebindings", binding("b", "Role", "reader", "jane"))
     where = "/apis/authorization.k8s.io/v1/"
 
+    def answered(path: str, body: dict[str, Any], who: Principal) -> dict[str, Any]:
+        return dict(review(path, body, who, authorizer, lambda token: JANE)["status"])
+
     def may(verb: str, namespace: str) -> bool:
         spec = {"resourceAttributes": {"verb": verb, "resource": "configmaps", "namespace": namespace}}
-        answer: bool = review(f"{where}selfsubjectaccessreviews", {"spec": spec}, JANE, authorizer)["status"][
-            "allowed"
-        ]
-        return answer
+        return bool(answered(f"{where}selfsubjectaccessreviews", {"spec": spec}, JANE)["allowed"])
 
     assert may("get", "default")
     assert not may("get", "other")
     assert not may("delete", "default")
     asked = {"spec": {"namespace": "default"}}
-    told = review(f"{where}selfsubjectrulesreviews", asked, JANE, authorizer)["status"]["resourceRules"]
+    told = answered(f"{where}selfsubjectrulesreviews", asked, JANE)["resourceRules"]
     assert {"verbs": ["get"], "apiGroups": [""], "resources": ["configmaps"]} in told
-    who = review("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, ADMIN, authorizer)
-    assert who["status"]["userInfo"]["username"] == "admin"
+    who = answered("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, ADMIN)
+    assert who["userInfo"]["username"] == "admin"
     assert authorizer.allows(JANE, Action("get", "", "configmaps", "default", "x"))
+
+
+async def test_given_roles_can_be_read_and_not_written(wire: Wire) -> None:
+    path = f"{RBAC}/clusterroles"
+    names = [each["metadata"]["name"] for each in (await wire.ok("GET", path))["items"]]
+    assert names == ["admin", "cluster-admin", "edit", "view"]
+    view = await wire.ok("GET", f"{path}/view")
+    assert all(rule["verbs"] == ["get", "list", "watch"] for rule in view["rules"])
+    assert await code(wire, ADMIN, "POST", path, {"metadata": {"name": "view"}, "rules": []}) == 409
+    assert await code(wire, ADMIN, "PUT", f"{path}/view", {**view, "rules": []}) == 405
+    assert await code(wire, ADMIN, "DELETE", f"{path}/view") == 405
+    await wire.ok("POST", path, {"metadata": {"name": "mine"}, "rules": []})
+    await wire.ok("DELETE", f"{path}/mine")
+    await wire.ok("DELETE", path)
+    assert await code(wire, ADMIN, "GET", f"{path}/view") == 200

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from api.wire import openapi, openapi_protobuf
+from api.wire.views.deployments import DEPLOYMENT
+from api.wire.views.nodes import NODE
+from api.wire.views.pods import POD
+from controller.resources.structural import pruned
 from crds.catalog import CORE_KINDS
 from crds.kinds.service import SERVICE
-from tests.unit.wire.conftest import Wire
+from tests.unit.wire.conftest import SERVICES, Wire
 
 pytestmark = pytest.mark.anyio
 ASKS_V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -111,3 +115,24 @@ def _varint(content: bytes) -> tuple[int, bytes]:
         value |= (content[0] & 0x7F) << shift
         shift, content = shift + 7, content[1:]
     return value | content[0] << shift, content[1:]
+
+
+async def test_what_a_view_shows_is_in_its_schema(wire: Wire) -> None:
+    """Clients up to 1.28 check what they send back, and refuse fields that the schema does not have."""
+    seen = {"name": "web-0", "worker": "w1", "ready": True, "phase": "Ready", "startedAt": "2026-01-01T00:00:05Z"}
+    status = {"instances": [{**seen, "revision": "r", "address": "10.0.0.1:80"}]}
+    spec = {"image": "x:1", "command": ["x"], "args": ["y"], "env": [{"name": "A", "value": "b"}]}
+    await wire.ok("POST", SERVICES, {"metadata": {"name": "web"}, "spec": spec})
+    await wire.merge(f"{SERVICES}/web/status", {"status": status})
+    await wire.ok("POST", "/apis/aerekos.cloud/v1/workers", {"metadata": {"name": "w1"}})
+    told = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:05Z"}
+    await wire.merge("/apis/aerekos.cloud/v1/workers/w1/status", {"status": {"conditions": [told]}})
+    taint = {"key": "k", "value": "v", "effect": "NoSchedule"}
+    await wire.merge("/api/v1/nodes/w1", {"spec": {"taints": [taint], "unschedulable": True}})
+    for kind, path in (
+        (POD, "/api/v1/namespaces/default/pods/web-0"),
+        (DEPLOYMENT, "/apis/apps/v1/namespaces/default/deployments/web"),
+        (NODE, "/api/v1/nodes/w1"),
+    ):
+        shown = await wire.ok("GET", path)
+        assert pruned(shown, kind.schema, root=True)[1] == [], kind.name

@@ -162,3 +162,12 @@ async def test_unknown_subresources_are_not_found(wire: Wire) -> None:
     await wire.ok("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "c"}})
     for path in (f"{PATH}/nothing", "/api/v1/namespaces/default/configmaps/c/scale"):
         assert (await wire.ask("GET", path)).code == 404
+
+
+async def test_a_subresource_has_verbs_of_its_own(wire: Wire) -> None:
+    await wire.ok("POST", SERVICES, WEB)
+    for method in ("DELETE", "POST"):
+        for below in ("status", "scale"):
+            refused = await wire.ask(method, f"{SERVICES}/web/{below}", {})
+            assert (refused.code, refused.json["reason"]) == (405, "MethodNotAllowed"), (method, below)
+    assert (await wire.ok("GET", f"{SERVICES}/web"))["metadata"].get("deletionTimestamp") is None

@@ -81,3 +81,14 @@ def test_no_bytes_can_do_worse_than_be_refused(noise: bytes, kind: str) -> None:
             read_protobuf(body)
         except ApiError as error:
             assert error.code in (400, 415)
+
+
+def test_a_wish_for_a_token_is_read() -> None:
+    bound = field(1, "Pod") + field(2, "v1") + field(3, "web-0") + field(4, "u-1")
+    spec = field(1, "api") + field(1, "vault") + field(3, bound) + field(4, 600)
+    read = read_protobuf(envelope("authentication.k8s.io/v1", "TokenRequest", field(1, b"") + field(2, spec)))
+    assert read["spec"] == {
+        "audiences": ["api", "vault"],
+        "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "web-0", "uid": "u-1"},
+        "expirationSeconds": 600,
+    }

@@ -165,6 +165,97 @@ async def test_a_deployment_is_written_back_to_its_service(wire: Wire) -> None:
     assert refused.code == 422
 
 
+PORTS = [{"name": "web", "ports": [{"containerPort": 80}]}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"paused": True}, "spec.paused"),
+        ({"template": {"spec": {"serviceAccountName": "robot"}}}, "spec.template.spec.serviceAccountName"),
+        ({"template": {"spec": {"containers": PORTS}}}, "spec.template.spec.containers[0].ports"),
+        ({"strategy": {"rollingUpdate": {"maxSurge": 3}}}, "spec.strategy.rollingUpdate.maxSurge"),
+        ({"template": {"metadata": {"labels": {"a": "b"}}}}, "spec.template.metadata.labels.a"),
+    ],
+)
+async def test_what_a_service_has_no_place_for_is_refused_not_dropped(
+    wire: Wire, spec: dict[str, Any], field: str
+) -> None:
+    await running(wire, instance(0))
+    before = await wire.ok("GET", f"{SERVICES}/web")
+    refused = await wire.ask("PATCH", f"{DEPLOYMENTS}/web", {"spec": spec}, content_type=STRATEGIC)
+    assert (refused.code, [each["field"] for each in refused.json["details"]["causes"]]) == (422, [field])
+    assert await wire.ok("GET", f"{SERVICES}/web") == before
+
+
+async def test_a_label_that_tells_what_a_machine_is_cannot_be_written(wire: Wire) -> None:
+    await wire.ok("POST", WORKERS, {"metadata": {"name": "w1"}})
+    arch = {"metadata": {"labels": {"kubernetes.io/arch": "z80"}}}
+    assert (await wire.ask("PATCH", "/api/v1/nodes/w1", arch, content_type=STRATEGIC)).code == 422
+
+
+async def test_the_whole_of_a_deployment_may_come_back_as_it_was_read(wire: Wire) -> None:
+    await running(wire, instance(0), env=[{"name": "A", "value": "1"}], command=["x"])
+    whole = await wire.ok("GET", f"{DEPLOYMENTS}/web")
+    whole["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "B", "value": "2"})
+    whole["spec"].pop("strategy")  # as clients do that know less
+    await wire.ok("PUT", f"{DEPLOYMENTS}/web", whole)
+    env = (await wire.ok("GET", f"{SERVICES}/web"))["spec"]["env"]
+    assert env == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+
+
+async def test_a_service_that_is_off_is_scaled_for_later(wire: Wire) -> None:
+    await running(wire, instance(0), enabled=False)
+    await wire.merge(f"{DEPLOYMENTS}/web/scale", {"spec": {"replicas": 3}})
+    assert (await wire.ok("GET", f"{SERVICES}/web"))["spec"]["replicas"] == 3
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+async def test_what_was_applied_is_told_of_the_service_alone(wire: Wire) -> None:
+    """Otherwise `apply --prune` would take a view for something that somebody applied."""
+    await running(wire, instance(0))
+    await wire.merge(f"{SERVICES}/web", {"metadata": {"annotations": {LAST_APPLIED: "mine", "note": "hi"}}})
+    for path in (f"{DEPLOYMENTS}/web", "/api/v1/namespaces/default/services/web"):
+        assert (await wire.ok("GET", path))["metadata"]["annotations"] == {"note": "hi"}
+    theirs = {"metadata": {"annotations": {LAST_APPLIED: "a deployment", "note": "ho"}}}
+    await strategic(wire, f"{DEPLOYMENTS}/web", theirs)
+    kept = (await wire.ok("GET", f"{SERVICES}/web"))["metadata"]["annotations"]
+    assert kept == {LAST_APPLIED: "mine", "note": "ho"}
+
+
+async def test_the_cause_of_a_change_is_told_afterwards(wire: Wire) -> None:
+    await running(wire, instance(0))
+    await wire.merge(f"{SERVICES}/web", {"spec": {"image": "nginx:2"}})
+    await wire.merge(f"{DEPLOYMENTS}/web", {"metadata": {"annotations": {"kubernetes.io/change-cause": "newer"}}})
+    found = (await wire.ok("GET", "/apis/apps/v1/namespaces/default/replicasets"))["items"]
+    causes = {
+        each["spec"]["template"]["spec"]["containers"][0]["image"]: each["metadata"]["annotations"].get(
+            "kubernetes.io/change-cause"
+        )
+        for each in found
+    }
+    assert causes == {"nginx:1": None, "nginx:2": "newer"}
+
+
+@pytest.mark.parametrize(
+    ("below", "word"), [("attach", "logs -f"), ("portforward", "gateway"), ("ephemeralcontainers", "exec")]
+)
+async def test_what_pods_do_not_have_here_is_said_in_words(wire: Wire, below: str, word: str) -> None:
+    await running(wire, instance(0))
+    refused = await wire.ask("POST", f"{PODS}/web-0/{below}", {})
+    assert refused.code == 405 and word in refused.json["message"]
+
+
+async def test_who_asks_for_exec_in_an_old_way_hears_what_is_wrong_first(wire: Wire) -> None:
+    await running(wire, instance(0))
+    assert (await wire.ask("POST", f"{PODS}/web-7/exec?command=ls", {})).code == 404
+    wrong = await wire.ask("POST", f"{PODS}/web-0/exec?command=ls&container=nope", {})
+    assert "container nope" in wrong.json["message"]
+    assert "WebSockets" in (await wire.ask("POST", f"{PODS}/web-0/exec?command=ls", {})).json["message"]
+
+
 async def test_a_managed_service_has_no_image_to_set(wire: Wire) -> None:
     body = {"metadata": {"name": "keys"}, "spec": {"managed": "key_manager"}}
     await wire.ok("POST", SERVICES, body)
@@ -222,3 +313,16 @@ async def test_core_services_are_shown_and_cannot_be_written(wire: Wire) -> None
     assert (service["spec"]["clusterIP"], service["spec"]["ports"][0]["port"]) == ("None", 800)
     assert (await wire.ask("POST", path, {"metadata": {"name": "x"}})).json["reason"] == "MethodNotAllowed"
     assert (await wire.ask("DELETE", f"{path}/web")).code == 405
+
+
+async def test_core_services_have_the_columns_of_ours(wire: Wire) -> None:
+    await running(wire, instance(0, restarts=2))
+    told = {"ready": "1/1", "phase": "Ready"}
+    why = {"type": "Ready", "status": "True", "message": "all is well", "lastTransitionTime": STARTED}
+    await wire.merge(f"{SERVICES}/web/status", {"status": {**told, "conditions": [why]}})
+    ours = await wire.ok("GET", SERVICES, accept=TABLE)
+    core = await wire.ok("GET", "/api/v1/namespaces/default/services", accept=TABLE)
+    named = [each["name"] for each in ours["columnDefinitions"]]
+    assert [each["name"] for each in core["columnDefinitions"]] == [*named, "Port(s)"]
+    assert core["rows"][0]["cells"] == [*ours["rows"][0]["cells"], "800/TCP"]
+    assert core["rows"][0]["cells"][:3] == ["web", "1/1", "Ready"]

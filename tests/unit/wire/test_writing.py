@@ -106,6 +106,18 @@ async def test_a_stale_replace_is_a_conflict_and_a_versionless_one_invalid(wire:
     assert (await wire.ask("PUT", PATH, made)).code == 422
 
 
+async def test_some_of_kubernetes_own_kinds_may_be_replaced_whatever_they_are(wire: Wire) -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    made = await wire.ok("POST", maps, {"metadata": {"name": "conf"}, "data": {"a": "1"}})
+    await wire.merge(f"{maps}/conf", {"data": {"a": "2"}})
+    body = {"metadata": {"name": "conf"}, "data": {"a": "3"}}
+    assert (await wire.ok("PUT", f"{maps}/conf", body))["data"] == {"a": "3"}
+    assert (await wire.ask("PUT", f"{maps}/conf", made)).code == 409
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    await wire.ok("POST", accounts, {"metadata": {"name": "robot"}})
+    assert (await wire.ask("PUT", f"{accounts}/robot", {"metadata": {"name": "robot"}})).code == 422
+
+
 async def test_a_deletion_keeps_its_preconditions(wire: Wire) -> None:
     made = await wire.ok("POST", SERVICES, WEB)
     for precondition in ({"uid": "other"}, {"resourceVersion": "1"}):
