@@ -118,8 +118,9 @@ def addresses() -> list[str]:
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     found = {
         each.address
-        for name, listed in psutil.net_if_addrs().items()
-        if name in up and name != "lo" and not name.startswith(_BRIDGES)
+        for label, listed in psutil.net_if_addrs().items()
+        # An address may carry a label, `eth0:1`.
+        if (name := label.partition(":")[0]) in up and name != "lo" and not name.startswith(_BRIDGES)
         for each in listed
         if each.family in (socket.AF_INET, socket.AF_INET6) and _worth_telling(each.address)
     }

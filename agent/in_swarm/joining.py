@@ -20,7 +20,6 @@ from agent.in_swarm.fitness import INACTIVE, address_towards, first_reached, req
 from agent.join import fingerprint
 from agent.join import join as join_cloud
 from agent.moving.kernel import Kernel, KernelRefused
-from agent.moving.translating import Translation
 from agent.settings import Settings
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError
@@ -63,10 +62,10 @@ async def leave(settings: Settings, *, when_empty: bool, say: Say) -> None:
         await docker.leave()
     except DriverError as refused:
         raise AgentError(f"this machine could not leave: {refused}; try: docker swarm leave --force") from refused
-    for kept in ("identity.json", "in-swarm"):
+    for kept in ("identity.json", "in-swarm", "neighbours.json"):
         (settings.home / "agent" / kept).unlink(missing_ok=True)
     with suppress(KernelRefused):
-        await anyio.to_thread.run_sync(Kernel().apply, Translation(), ())
+        await anyio.to_thread.run_sync(Kernel().clear)
     say("this machine has left the Swarm")
 
 

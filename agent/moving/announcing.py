@@ -7,16 +7,16 @@ JSON of the other four, keys sorted and without spaces. A higher sequence replac
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import asdict, dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 LARGEST_PACKET = 1024
 _LARGEST_SEQUENCE = 2**53
+_EVERYBODY = IPv4Address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,33 @@ def read(packet: bytes) -> tuple[Announcement, bytes]:
     if len(packet) > LARGEST_PACKET:
         raise ValueError("too large")
     try:
-        told = json.loads(packet)
+        told = json.loads(packet.decode())  # as UTF-8 only: what is believed is kept and passed on as text
         signature = base64.b64decode(told["signature"], validate=True)
         worker, sequence = told["worker"], told["sequence"]
-        identity, address = str(IPv4Address(told["identity"])), str(IPv4Address(told["address"]))
-    except (TypeError, KeyError, RecursionError, UnicodeDecodeError, binascii.Error, AddressValueError) as odd:
+        identity, address = machine_address(told["identity"]), machine_address(told["address"])
+    except (TypeError, KeyError, RecursionError) as odd:
         raise ValueError("no announcement") from odd
     if not isinstance(worker, str) or type(sequence) is not int or not 0 < sequence < _LARGEST_SEQUENCE:
         raise ValueError("no announcement")
     return Announcement(worker, identity, address, sequence), signature
+
+
+def machine_address(told: object) -> str:
+    """An IPv4 address one machine can have on a network. Raises ValueError for all others.
+
+    Whoever is believed to be at 127.0.0.1 would have everybody's own connections translated.
+    """
+    if not isinstance(told, str):
+        raise ValueError("no address")
+    address = IPv4Address(told)
+    if (
+        address.is_loopback
+        or address.is_multicast
+        or address.is_unspecified
+        or address == IPv4Address("255.255.255.255")
+    ):
+        raise ValueError(f"{told} is no address of a machine")
+    return str(address)
 
 
 def is_by(announcement: Announcement, signature: bytes, public_key: bytes) -> bool:

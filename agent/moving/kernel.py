@@ -1,18 +1,24 @@
 """The one door to this machine's kernel: iptables, ip and conntrack, run as programs.
 
-Needs root (CAP_NET_ADMIN) and Debian's iptables, iproute2 and conntrack. Chains of our own, two in the table nat and
-one in filter, are replaced as a whole, atomically; Docker's are not touched.
+Needs root (CAP_NET_ADMIN) and Debian's iptables, iproute2 and conntrack. What is there already is read first, so one
+agent goes on where another ended, and what others have made is left alone: our rules stand in chains of our own, our
+addresses on the loopback interface carry a label.
 """
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from subprocess import DEVNULL, PIPE
 
-from agent.moving.translating import CUT, IN, OUT, Translation
+from agent.moving.planning import HOOKS, LABEL, Addresses, Forget, Restore, Standing, Step, plan, standing
+from agent.moving.translating import CUT, Translation
 
 SECONDS = 10
-_HOOKS = (("nat", "OUTPUT", OUT), ("nat", "INPUT", IN), ("filter", "OUTPUT", CUT))
+TRIES, THROUGH = 20, "flow entries have been deleted"
+PACKAGES = {"iptables": "iptables", "iptables-restore": "iptables", "ip": "iproute2", "conntrack": "conntrack"}
 
 
 class KernelRefused(Exception):
@@ -20,58 +26,104 @@ class KernelRefused(Exception):
 
 
 class Kernel:
-    """Blocking: call it through the thread door."""
+    """Blocking: call it through the thread door, one call at a time."""
 
-    def apply(self, wanted: Translation, forget: Iterable[str]) -> None:
-        """Let `wanted` stand, whatever stood before; drop connections the kernel remembers of `forget`.
+    def __init__(self) -> None:
+        self._stands: Standing | None = None
 
-        Raises KernelRefused.
+    def apply(self, wanted: Translation, *, look: bool) -> int:
+        """Let `wanted` stand; how many steps that took. Raises KernelRefused.
+
+        With `look` what stands is read first. Without, it is believed to be as it was left: a move must not wait.
         """
-        # First the addresses: a rule that resets a connection works only while the machine still has its address.
-        self._keep_on_loopback(wanted.loopback)
-        tables = _table("nat", (OUT, IN), wanted.rules) + _table("filter", (CUT,), wanted.cuts)
-        _run(["iptables-restore", "--noflush", "--wait", "5"], tables)
-        for table, hook, chain in _HOOKS:
-            if not _succeeds(["iptables", "-w", "5", "-t", table, "-C", hook, "-j", chain]):
-                _run(["iptables", "-w", "5", "-t", table, "-I", hook, "1", "-j", chain])
-        for address in forget:
-            for side in ("-s", "-d", "-r", "-q"):
-                _succeeds(["conntrack", "-D", side, address])  # says no when there was nothing to forget
+        before = self.seen() if look or self._stands is None else self._stands
+        steps, self._stands = plan(wanted, before), None
+        for step in steps:
+            _do(step)
+        self._stands = standing(wanted, before)
+        return len(steps)
 
-    def _keep_on_loopback(self, wanted: Iterable[str]) -> None:
-        """Addresses on lo that are ours to manage: /32, not 127.0.0.0/8."""
-        there = {each for each in self.on_loopback() if not each.startswith("127.")}
-        for address in set(wanted) - there:
-            _run(["ip", "addr", "add", f"{address}/32", "dev", "lo"])
-        for address in there - set(wanted):
-            _run(["ip", "addr", "del", f"{address}/32", "dev", "lo"])
+    def clear(self) -> None:
+        """Nothing of ours is left: this machine leaves its Swarm. Raises KernelRefused."""
+        self.apply(Translation(), look=True)
 
-    def on_loopback(self) -> list[str]:
-        """IPv4 addresses of lo."""
-        lines = _run(["ip", "-4", "-o", "addr", "show", "dev", "lo"]).splitlines()
-        words = [line.split() for line in lines]
-        return [each[each.index("inet") + 1].partition("/")[0] for each in words if "inet" in each]
-
-
-def _table(name: str, chains: Iterable[str], rules: Iterable[str]) -> str:
-    """As iptables-restore reads it: chains that are named are emptied first."""
-    lines = [f"*{name}", *(f":{each} - [0:0]" for each in chains), *rules, "COMMIT"]
-    return "\n".join(lines) + "\n"
+    def seen(self) -> Standing:
+        """What of ours stands. Raises KernelRefused."""
+        tables = sorted({table for table, _ in HOOKS.values()})
+        lines = {table: _run(["iptables", "-w", "5", "-t", table, "-S"]).splitlines() for table in tables}
+        chains = {name for name, (table, _) in HOOKS.items() if f"-N {name}" in lines[table]}
+        hooked = {name for name, (table, hook) in HOOKS.items() if f"-A {hook} -j {name}" in lines[table]}
+        on_loopback = _on_loopback()
+        return Standing(
+            rules=_rules(lines["nat"], chains - {CUT}),
+            cuts=_rules(lines["filter"], chains & {CUT}),
+            chains=frozenset(chains),
+            hooked=frozenset(hooked),
+            loopback=frozenset(each for each, label in on_loopback if label == LABEL),
+            foreign=frozenset(each for each, label in on_loopback if label != LABEL),
+        )
 
 
-def _run(command: list[str], text: str | None = None) -> str:
+def _rules(lines: Iterable[str], chains: Iterable[str]) -> tuple[str, ...]:
+    """In the order in which we write them: as they are printed, the one for what is sent first."""
+    ordered = [name for name in HOOKS if name in set(chains)]
+    return tuple(line for name in ordered for line in lines if line.startswith(f"-A {name} "))
+
+
+def _on_loopback() -> list[tuple[str, str]]:
+    """Addresses of the loopback interface and their labels."""
+    try:
+        (told,) = json.loads(_run(["ip", "-j", "-4", "addr", "show", "dev", "lo"]))
+        return [(each["local"], each.get("label", "")) for each in told["addr_info"]]
+    except (ValueError, KeyError, TypeError) as odd:
+        raise KernelRefused(f"ip: not understood what it prints: {odd!r}") from odd
+
+
+def _do(step: Step) -> None:
+    match step:
+        case Addresses(lines):
+            _run(["ip", "-batch", "-"], lines)
+        case Restore(lines):
+            _run(["iptables-restore", "--noflush", "--wait", "5"], lines)
+        case Forget(options):
+            _forget(options)
+
+
+def _forget(options: Iterable[tuple[str, str]]) -> None:
+    """All searches at once. The program gives up at the first entry that ends by itself just then, and leaves all the
+    others as they are: it is asked until it comes to the end.
+    """
+    left = [["conntrack", "-D", *each] for each in options]
+    for _ in range(TRIES):
+        left = [command for command, said in zip(left, _at_once(left), strict=True) if THROUGH not in said]
+        if not left:
+            return
+    raise _refused(left[0], "old connections are still remembered")
+
+
+def _at_once(commands: Sequence[list[str]]) -> list[str]:
+    """What each said on its error output."""
+    try:
+        begun = [subprocess.Popen(each, stdout=DEVNULL, stderr=PIPE, text=True) for each in commands]
+        return [each.communicate(timeout=SECONDS)[1] for each in begun]
+    except (OSError, subprocess.TimeoutExpired) as failed:
+        raise _refused(["conntrack"], failed) from failed
+
+
+def _run(command: list[str], lines: Iterable[str] = ()) -> str:
+    """What it printed when it was given these lines."""
+    text = "".join(f"{line}\n" for line in lines)
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as failed:
-        raise KernelRefused(f"{command[0]}: {failed}") from failed
+        raise _refused(command, failed) from failed
     if done.returncode:
-        raise KernelRefused(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+        raise _refused(command, done.stderr.strip() or f"ended with {done.returncode}")
     return done.stdout
 
 
-def _succeeds(command: list[str]) -> bool:
-    try:
-        _run(command)
-    except KernelRefused:
-        return False
-    return True
+def _refused(command: list[str], said: Exception | str) -> KernelRefused:
+    if isinstance(said, FileNotFoundError):
+        return KernelRefused(f"{command[0]} is not installed: apt-get install {PACKAGES[command[0]]}")
+    rights = any(words in str(said) for words in ("denied", "not permitted"))
+    return KernelRefused(f"{shlex.join(command)}: {said}" + (" (needs root, or CAP_NET_ADMIN)" if rights else ""))

@@ -8,37 +8,33 @@ other, and on one network a broadcast does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from functools import partial
+from contextlib import closing
 from pathlib import Path
-from socket import AF_INET, SO_BROADCAST, SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, socket
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import structlog
 
-from agent.moving.announcing import LARGEST_PACKET
-from agent.moving.kernel import Kernel, KernelRefused
+from agent.moving.announcing import machine_address
+from agent.moving.applying import Applying, Translates
+from agent.moving.kernel import Kernel
+from agent.moving.looking import Here, Looks
 from agent.moving.neighbours import Neighbour, Neighbours
-from agent.moving.oneself import broadcasts, current_address, oneself
-from agent.moving.translating import Translation, changed, translation
+from agent.moving.oneself import oneself
+from agent.moving.post import Datagrams, Post
+from agent.moving.translating import Translation, translation
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor, Threads
 
 PORT = 7446
-LOOK_SECONDS = 0.25
+# The kernel gives word at once when something changes; this is for what it does not tell.
+LOOK_SECONDS = 0.5
 # Often right after a move; then as a reminder, for those who were away.
 SOON_SECONDS, SOON_TIMES, LATER_SECONDS = 0.3, 20, 5.0
-RETRY_SECONDS = 5.0
 # So long, connections from an address that was left are reset.
 CUT_SECONDS = 8.0
+SAVE_SECONDS = 1.0
 _log = structlog.get_logger("moving")
-
-
-class Translates(Protocol):
-    """`agent.moving.kernel.Kernel`."""
-
-    def apply(self, wanted: Translation, forget: Iterable[str]) -> None: ...
 
 
 class Moving:
@@ -54,16 +50,16 @@ class Moving:
         port: int = PORT,
         kernel: Translates | None = None,
         threads: ThreadDoor | None = None,
-        find: Callable[[str, Iterable[str]], str | None] = current_address,
+        here: Callable[[], Looks] = Here,
+        post: Callable[[int], Post] = Datagrams,
     ) -> None:
         self._self = oneself(home / "agent" / "moving.json", worker, identity)
         self._neighbours = Neighbours(home / "agent" / "neighbours.json", worker)
-        self._clock, self._port, self._find = clock, port, find
-        self._kernel, self._threads = kernel or Kernel(), threads or Threads(1)
-        self._stands = Translation()
+        self._clock, self._port, self._open, self._look = clock, port, post, here
+        self._threads = threads or Threads(2)
+        self._applying = Applying(kernel or Kernel(), self._threads, self._wanted)
         self._left: dict[str, float] = {}
-        self._apply_now, self._announce_now = anyio.Event(), anyio.Event()
-        self._socket: socket | None = None
+        self._announce_now, self._save_now = anyio.Event(), anyio.Event()
 
     def part(self) -> dict[str, Any]:
         """What a heartbeat says of it."""
@@ -73,97 +69,109 @@ class Moving:
 
     def take_peers(self, told: Iterable[Mapping[str, Any]]) -> None:
         """The conductor's list of workers."""
-        if self._neighbours.take_list(told):
-            self._apply_now.set()
+        if self._neighbours.take_list(told, self._clock.monotonic()):
+            self._news()
             self._announce_now.set()
 
     async def run(self) -> None:
         """Until cancelled. Raises OSError when the port is taken."""
-        with socket(AF_INET, SOCK_DGRAM) as opened:
-            opened.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-            opened.setsockopt(SOL_SOCKET, SO_BROADCAST, 1)
-            opened.setblocking(False)
-            opened.bind(("", self._port))
-            self._socket = opened
+        try:
+            machine_address(self._self.identity)
+        except ValueError as odd:
+            _log.error("this machine's address is not followed", because=f"only IPv4 is: {odd}")
+            await anyio.sleep_forever()
+        with closing(self._open(self._port)) as post, closing(self._look()) as here:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._listen)
-                tasks.start_soon(self._announce)
-                tasks.start_soon(self._keep_applied)
-                await self._watch_oneself()
+                tasks.start_soon(self._applying.run)
+                tasks.start_soon(self._listen, post)
+                tasks.start_soon(self._announce, post, here)
+                tasks.start_soon(self._keep_saved)
+                await self._watch(here)
 
-    async def _watch_oneself(self) -> None:
+    async def _watch(self, here: Looks) -> None:
         while True:
-            found = self._find(self._self.identity, [each.address for each in self._neighbours])
+            found = here.current(self._self.identity, [each.address for each in self._neighbours])
             if found is not None and found != self._self.address:
-                _log.warning("this machine has moved", from_=self._self.address, to=found)
-                self._left[self._self.address] = self._clock.monotonic() + CUT_SECONDS
-                self._self.moved(found, int(self._clock.now().timestamp() * 1000))
-                self._apply_now.set()
-                self._announce_now.set()
-            await anyio.sleep(LOOK_SECONDS)
+                await self._moved(found)
+            self._forget(self._clock.monotonic())
+            await here.change(self._seconds_to_the_next_look())
 
-    async def _announce(self) -> None:
+    async def _moved(self, found: str) -> None:
+        _log.warning("this machine has moved", from_=self._self.address, to=found)
+        self._left[self._self.address] = self._clock.monotonic() + CUT_SECONDS
+        self._self.moved(found, int(self._clock.now().timestamp() * 1000))
+        self._applying.now()
+        # Kept before it is told: a sequence must never be used twice.
+        await self._kept(self._self.keep)
+        self._announce_now.set()
+
+    def _forget(self, now: float) -> None:
+        """What has had its time: connections that are cut, and workers that are gone."""
+        over = [address for address, until in self._left.items() if until <= now]
+        for address in over:
+            del self._left[address]
+        if over:
+            self._applying.now()
+        if self._neighbours.forget_the_gone(now):
+            self._news()
+
+    def _seconds_to_the_next_look(self) -> float:
+        now = self._clock.monotonic()
+        return max(min([LOOK_SECONDS, *(until - now for until in self._left.values())]), 0.0)
+
+    async def _announce(self, post: Post, here: Looks) -> None:
         """As long as this machine has ever moved; one that never did has nothing to say."""
         sent = 0
         while True:
             if self._self.sequence:
-                self._send(self._self.announcement, self._everybody())
+                self._send(post, self._self.announcement, self._everybody() | here.broadcasts())
                 sent += 1
             with anyio.move_on_after(SOON_SECONDS if 0 < sent < SOON_TIMES else LATER_SECONDS):
                 await self._announce_now.wait()
                 self._announce_now, sent = anyio.Event(), 0
 
     def _everybody(self) -> set[str]:
-        known = {address for each in self._neighbours for address in (each.identity, each.address)}
-        return known | broadcasts()
+        return {address for each in self._neighbours for address in (each.identity, each.address)}
 
-    async def _listen(self) -> None:
-        assert self._socket is not None
+    async def _listen(self, post: Post) -> None:
         while True:
-            await anyio.wait_readable(self._socket)
-            with suppress(OSError):  # an answer to a packet of ours that found nobody
-                packet = self._socket.recv(LARGEST_PACKET + 1)
-                if moved := self._neighbours.take(packet):
-                    self._heard(moved, packet)
+            packet = await post.receive()
+            if moved := self._neighbours.take(packet, self._clock.monotonic()):
+                self._heard(post, moved, packet)
 
-    def _heard(self, moved: Neighbour, packet: bytes) -> None:
+    def _heard(self, post: Post, moved: Neighbour, packet: bytes) -> None:
         _log.info("a neighbour has moved", worker=moved.worker, address=moved.address)
-        self._apply_now.set()
+        self._news()
         others = [each for each in self._neighbours if each.worker != moved.worker]
-        self._send(packet, {each.address for each in others})
+        self._send(post, packet, {each.address for each in others})
         # It has missed what was sent to its old place.
-        for packet in [each.packet.encode() for each in others if each.packet]:
-            self._send(packet, {moved.address})
-        if self._self.sequence:
-            self._send(self._self.announcement, {moved.address})
+        missed = [each.packet.encode() for each in others if each.packet]
+        for each in [*missed, *([self._self.announcement] if self._self.sequence else [])]:
+            self._send(post, each, {moved.address})
 
-    def _send(self, packet: bytes, to: Iterable[str]) -> None:
-        assert self._socket is not None
+    def _send(self, post: Post, packet: bytes, to: Iterable[str]) -> None:
         for address in to:
-            with suppress(OSError):  # no route: it may be back when we say it again
-                self._socket.sendto(packet, (address, self._port))
+            post.send(packet, address)
 
-    async def _keep_applied(self) -> None:
-        """The first time whatever stands in the kernel is replaced: an agent before us may have left it."""
-        first = True
+    def _news(self) -> None:
+        """Somebody is somewhere else, or somebody else."""
+        self._applying.now()
+        self._save_now.set()
+
+    async def _keep_saved(self) -> None:
+        """Beside the rest, and not too often: a slow disk must not keep the kernel waiting."""
         while True:
-            self._apply_now = anyio.Event()
-            now = self._clock.monotonic()
-            self._left = {address: until for address, until in self._left.items() if until > now}
-            places = [each.place for each in self._neighbours]
-            wanted = translation(self._self.place, places, port=self._port, left=self._left)
-            if first or wanted != self._stands:
-                first = not await self._applied(wanted)
-            with anyio.move_on_after(RETRY_SECONDS if first or self._left else float("inf")):
-                await self._apply_now.wait()
+            await self._save_now.wait()
+            self._save_now = anyio.Event()
+            await self._kept(self._neighbours.save)
+            await anyio.sleep(SAVE_SECONDS)
 
-    async def _applied(self, wanted: Translation) -> bool:
+    async def _kept(self, save: Callable[[], None]) -> None:
         try:
-            await self._threads.run(partial(self._kernel.apply, wanted, changed(self._stands, wanted)))
-        except KernelRefused as refused:
-            _log.error("addresses cannot be translated", because=str(refused))
-            return False
-        if wanted.rules or self._stands.rules:
-            _log.info("addresses are translated", rules=len(wanted.rules))
-        self._stands = wanted
-        return True
+            await self._threads.run(save)
+        except OSError as refused:  # a full disk: whoever starts after us will have to be told again
+            _log.error("cannot be kept on disk", because=str(refused))
+
+    def _wanted(self) -> Translation:
+        places = [each.place for each in self._neighbours]
+        return translation(self._self.place, places, port=self._port, left=self._left)

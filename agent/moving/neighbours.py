@@ -6,17 +6,20 @@ On disk, because an agent that starts while the conductor has just moved finds i
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from agent.moving.announcing import Announcement, is_by, read
+from agent.moving.announcing import Announcement, is_by, machine_address, read
 from agent.moving.translating import Place
 from controller.kit.files import write_private
+
+# A conductor that has just begun lists only those it has heard already; the others are no strangers.
+FORGET_SECONDS = 600.0
+# Checking a signature takes a tenth of a millisecond, and who floods us must not have more than this of them.
+FORGERIES_PER_SECOND = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +35,38 @@ class Neighbour:
 
     @property
     def place(self) -> Place:
-        return Place(self.identity, self.address)
+        return Place(self.identity, self.address, self.worker, self.sequence)
 
 
 class Neighbours:
-    """`own`: this worker's name, which is none of its own neighbours."""
+    """`own`: this worker's name, which is none of its own neighbours. `now` is monotonic seconds everywhere."""
 
     def __init__(self, file: Path, own: str) -> None:
         self._file, self._own = file, own
         self._known = {each.worker: each for each in _kept(file)}
+        self._forgotten_at: dict[str, float] = {}
+        self._forgeries, self._second = 0, 0
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Neighbour]:
         return iter(list(self._known.values()))
 
-    def take_list(self, told: Iterable[Mapping[str, Any]]) -> bool:
-        """The conductor's whole list; what we know newer of somebody stays. Whether anything changed."""
-        listed = [each for entry in told if (each := _neighbour(entry)) and each.worker != self._own]
-        merged = {each.worker: self._newer(each) for each in listed}
-        if merged == self._known:
-            return False
-        self._known = merged
-        self._keep()
-        return True
+    def take_list(self, told: Iterable[Mapping[str, Any]], now: float) -> bool:
+        """The conductor's list; what we know newer of somebody stays. Whether anything changed.
 
-    def take(self, packet: bytes) -> Neighbour | None:
+        Who is not listed stays for a while, unless a listed one has its place.
+        """
+        listed = {each.worker: each for entry in told if (each := _neighbour(entry)) and each.worker != self._own}
+        taken = {place for each in listed.values() for place in (each.identity, each.address)}
+        unlisted = {
+            name: each
+            for name, each in self._known.items()
+            if name not in listed and not taken & {each.identity, each.address}
+        }
+        self._forgotten_at = {name: self._forgotten_at.get(name, now + FORGET_SECONDS) for name in unlisted}
+        before, self._known = self._known, unlisted | {name: self._newer(each) for name, each in listed.items()}
+        return self._known != before
+
+    def take(self, packet: bytes, now: float) -> Neighbour | None:
         """The neighbour as a datagram from the network says it is now; None for everything that is not news."""
         try:
             told, signature = read(packet)
@@ -64,14 +75,34 @@ class Neighbours:
         known = self._known.get(told.worker)
         if known is None or told.identity != known.identity or told.sequence <= known.sequence:
             return None
-        if not is_by(told, signature, base64.b64decode(known.public_key)):
+        if not self._is_genuine(told, signature, known, int(now)):
             return None
         return self._moved(known, told, packet)
+
+    def forget_the_gone(self, now: float) -> bool:
+        """Those the conductor has not listed for long. Whether there were any."""
+        gone = [name for name, at in self._forgotten_at.items() if at <= now]
+        for name in gone:
+            del self._forgotten_at[name]
+            self._known.pop(name, None)
+        return bool(gone)
+
+    def save(self) -> None:
+        """Blocking."""
+        write_private(self._file, json.dumps([asdict(each) for each in self]).encode())
+
+    def _is_genuine(self, told: Announcement, signature: bytes, known: Neighbour, second: int) -> bool:
+        if second != self._second:
+            self._forgeries, self._second = 0, second
+        if self._forgeries >= FORGERIES_PER_SECOND:
+            return False  # a genuine one comes again
+        genuine = is_by(told, signature, base64.b64decode(known.public_key))
+        self._forgeries += not genuine
+        return genuine
 
     def _moved(self, known: Neighbour, told: Announcement, packet: bytes) -> Neighbour:
         now = replace(known, address=told.address, sequence=told.sequence, packet=packet.decode())
         self._known[told.worker] = now
-        self._keep()
         return now
 
     def _newer(self, told: Neighbour) -> Neighbour:
@@ -79,23 +110,25 @@ class Neighbours:
         same = known is not None and (known.identity, known.public_key) == (told.identity, told.public_key)
         return known if known is not None and same and known.sequence >= told.sequence else told
 
-    def _keep(self) -> None:
-        write_private(self._file, json.dumps([asdict(each) for each in self._known.values()]).encode())
-
 
 def _neighbour(told: Mapping[str, Any]) -> Neighbour | None:
     try:
         key = str(told["publicKey"])
         if len(base64.b64decode(key, validate=True)) != 32:
             return None
-        identity, address = str(IPv4Address(told["identity"])), str(IPv4Address(told["address"]))
+        identity, address = machine_address(told["identity"]), machine_address(told["address"])
         return Neighbour(str(told["worker"]), identity, address, key, int(told["sequence"]))
-    except (KeyError, TypeError, ValueError, binascii.Error):
+    except (KeyError, TypeError, ValueError):
         return None  # IPv6, or a conductor of another version: nothing we could translate
 
 
 def _kept(file: Path) -> list[Neighbour]:
     try:
-        return [Neighbour(**each) for each in json.loads(file.read_text(encoding="utf-8"))]
+        kept = [Neighbour(**each) for each in json.loads(file.read_text(encoding="utf-8"))]
+        return [each for each in kept if _neighbour(_as_told(each))]
     except (OSError, TypeError, ValueError):
         return []  # the conductor tells all of it again
+
+
+def _as_told(kept: Neighbour) -> dict[str, Any]:
+    return {**asdict(kept), "publicKey": kept.public_key}

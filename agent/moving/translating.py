@@ -2,11 +2,13 @@
 
 For a peer known by I that is now at C: what this machine sends to I goes to C, and what comes from C looks as if it
 came from I. The second half matters as much: an overlay network refuses frames from an address it does not know.
+
+Where two claims cannot both be right, the newer one is followed; where none can be followed, the reason is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 OUT, IN, CUT = "AEREKOS-OUT", "AEREKOS-IN", "AEREKOS-CUT"
@@ -14,10 +16,12 @@ OUT, IN, CUT = "AEREKOS-OUT", "AEREKOS-IN", "AEREKOS-CUT"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A machine: the address it is known by, and the one it has."""
+    """A machine: the address it is known by, the one it has, and what says how new that is."""
 
     identity: str
     address: str
+    worker: str = ""
+    sequence: int = 0
 
     @property
     def has_moved(self) -> bool:
@@ -27,40 +31,75 @@ class Place:
 @dataclass(frozen=True)
 class Translation:
     """`rules` of the two chains of the table nat; `loopback`: addresses this machine answers to besides its own;
-    `cuts`: rules that end connections from an address it has just left.
+    `cuts`: rules that end connections from an address it has just left; `refused`: who is left out, and why.
     """
 
     rules: tuple[str, ...] = ()
     loopback: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def translation(own: Place, peers: Iterable[Place], *, port: int, left: Iterable[str] = ()) -> Translation:
     """What must stand in this machine's kernel. Announcements (UDP to `port`) are never translated: they must reach a
-    machine that is back at home, whatever is believed of it. Peers whose address is our own identity cannot be told
-    apart from us and are left out: two machines would have to share an address.
+    machine that is back at home, whatever is believed of it.
 
     `left`: addresses this machine had until a moment ago. Connections from there would wait for minutes for answers
     that cannot come; reset, their owners (Docker above all) make new ones at once.
     """
-    gone = sorted(set(left) - {own.address})
-    cuts = tuple(f"-A {CUT} -s {each}/32 -p tcp -j REJECT --reject-with tcp-reset" for each in gone)
+    known = sorted(peers, key=_newest_first)
+    apart, refused = _told_apart(own, known)
+    gone = sorted(set(left) - {own.address} - {each.address for each in known})
+    # Not what goes over lo: there the address left behind still is this machine's own.
+    cuts = tuple(f"-A {CUT} -s {each}/32 ! -o lo -p tcp -j REJECT --reject-with tcp-reset" for each in gone)
     loopback = tuple(sorted({*gone, *((own.identity,) if own.has_moved else ())}))
-    moved = sorted({each for each in peers if each.has_moved and each.identity != own.identity}, key=_order)
-    apart = [each for each in moved if each.address != own.identity]
+    return Translation(_rules(apart, port), loopback, cuts, tuple(refused))
+
+
+def _told_apart(own: Place, known: Sequence[Place]) -> tuple[list[Place], list[str]]:
+    """Who has moved and can be followed, by identity; and in words, who cannot. `known`: newest first."""
+    apart: list[Place] = []
+    refused: list[str] = []
+    identities, addresses = {own.identity: own}, {own.address: own, own.identity: own}
+    for each in known:
+        holder = identities.setdefault(each.identity, each)
+        why_not = _why_not(own, each, holder, addresses.setdefault(each.address, each))
+        if not each.has_moved and not holder.has_moved:
+            continue
+        if why_not:
+            refused.append(why_not)
+        else:
+            apart.append(each)
+    return sorted(apart, key=lambda each: each.identity), sorted(refused)
+
+
+def _why_not(own: Place, peer: Place, holder: Place, at_its_address: Place) -> str:
+    """Empty when it can be followed. `holder`: of its identity address. `at_its_address`: who came there last."""
+    who = peer.worker or peer.identity
+    if holder is not peer:
+        return f"{who} and {_name(holder, own)} are both known by {peer.identity}: remove the worker that is gone"
+    if at_its_address is own:
+        return f"{who} is at {peer.address}, this machine's own address: they reach each other when one of them moves"
+    if at_its_address is not peer:
+        return f"{who} is said to be at {peer.address}, where {_name(at_its_address, own)} has come since"
+    if peer.identity == own.address:
+        # Frames for it would stay in this machine: the kernel delivers to its own addresses before it translates.
+        return f"{who} is known by {own.address}, where this machine is: they reach each other when it moves on"
+    return ""
+
+
+def _rules(apart: Sequence[Place], port: int) -> tuple[str, ...]:
     if not apart:
-        return Translation((), loopback, cuts)
+        return ()
     plain = (f"-A {OUT} -p udp -m udp --dport {port} -j RETURN",)
     out = tuple(f"-A {OUT} -d {each.identity}/32 -j DNAT --to-destination {each.address}" for each in apart)
     in_ = tuple(f"-A {IN} -s {each.address}/32 -j SNAT --to-source {each.identity}" for each in apart)
-    return Translation(plain + out + in_, loopback, cuts)
+    return plain + out + in_
 
 
-def changed(before: Translation, now: Translation) -> set[str]:
-    """Addresses named by rules that came or went: what the kernel remembers of them is wrong."""
-    lines = set(before.rules) ^ set(now.rules)
-    return {word.removesuffix("/32") for line in lines for word in line.split() if word.count(".") == 3}
+def _newest_first(place: Place) -> tuple[int, str, str]:
+    return -place.sequence, place.worker, place.identity
 
 
-def _order(place: Place) -> tuple[str, str]:
-    return place.identity, place.address
+def _name(place: Place, own: Place) -> str:
+    return "this machine" if place is own else place.worker or place.identity

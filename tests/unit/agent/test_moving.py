@@ -1,153 +1,354 @@
-"""Addresses that change: packets from the network, who is believed, and what the kernel is told; times are exact."""
+"""Machines that move, in a world of our own: exact times from a move until every kernel translates."""
 
 from __future__ import annotations
 
-import base64
-import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+import anyio
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from agent.moving.announcing import LARGEST_PACKET, Announcement, is_by, read
-from agent.moving.neighbours import Neighbours
-from agent.moving.oneself import oneself
-from agent.moving.translating import Place, Translation, changed, translation
+from agent.moving import Moving
+from agent.moving.applying import LOOK_AGAIN_SECONDS, RETRY_SECONDS
+from agent.moving.kernel import KernelRefused
+from agent.moving.moving import CUT_SECONDS, LATER_SECONDS, LOOK_SECONDS, SOON_SECONDS, SOON_TIMES
+from agent.moving.translating import Translation
+from controller.kit.clock import LoopClock
+from controller.kit.threads import Inline
 
-KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-PUBLIC = KEY.public_key().public_bytes_raw()
-NEWS = Announcement("oak", "192.0.2.1", "192.0.2.91", 5)
-PORT = 7446
+pytestmark = pytest.mark.anyio
 
 
-def told(worker: str = "oak", **more: Any) -> dict[str, Any]:
-    """As the conductor lists a worker."""
-    entry = {"worker": worker, "identity": "192.0.2.1", "address": "192.0.2.1", "sequence": 0, "manager": False}
-    return {**entry, "publicKey": base64.b64encode(PUBLIC).decode(), **more}
+def network(address: str) -> str:
+    return str(ip_network(f"{address}/24", strict=False).broadcast_address)
+
+
+@dataclass
+class World:
+    """Where everybody is, and which packets are on their way. Networks of /24; whoever is `cut` hears nobody."""
+
+    clock: LoopClock
+    machines: dict[str, Machine] = field(default_factory=dict)
+    sent: list[tuple[float, str, str]] = field(default_factory=list)
+    cut: set[str] = field(default_factory=set)
+    broadcasting: bool = True
+
+    def deliver(self, sender: Machine, packet: bytes, to: str) -> None:
+        self.sent.append((round(self.clock.elapsed, 3), sender.name, to))
+        for each in self.machines.values():
+            if each is sender or not each.address or {each.name, sender.name} & self.cut:
+                continue
+            shouted = self.broadcasting and to == network(each.address) == network(sender.address)
+            if each.address == to or shouted:
+                each.inbox.send_nowait(packet)
+
+    def machine(self, home: Path, number: int) -> Machine:
+        name = f"node-{number}"
+        made = Machine(self, name, f"10.0.0.{number}", home / name)
+        self.machines[name] = made
+        return made
+
+    def introduce(self) -> None:
+        """As the conductor does with its answers."""
+        listed = [{"worker": each.name, **each.moving.part()} for each in self.machines.values()]
+        for each in self.machines.values():
+            each.moving.take_peers(listed)
+
+
+class Machine:
+    """Its post, its kernel and its eyes are ours; the Moving is the real one."""
+
+    def __init__(self, world: World, name: str, address: str, home: Path) -> None:
+        self.world, self.name, self.address, self.home = world, name, address, home
+        self.identity = address
+        self.begin()
+
+    def begin(self) -> None:
+        """Its agent starts: what it knows is what lies in its home."""
+        self.inbox, self._arrived = anyio.create_memory_object_stream[bytes](1000)
+        self.kernel = FakeKernel(self.world.clock)
+        self.moving = Moving(
+            self.home,
+            self.name,
+            self.identity,
+            self.world.clock,
+            kernel=self.kernel,
+            threads=Inline(),
+            here=lambda: self,
+            post=lambda port: self,
+        )
+
+    # What Moving sees of the world
+
+    def current(self, identity: str, towards: Iterable[str]) -> str | None:
+        return self.address or None
+
+    def broadcasts(self) -> set[str]:
+        return {network(self.address)} if self.address else set()
+
+    async def change(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    def send(self, packet: bytes, address: str) -> None:
+        if self.address:
+            self.world.deliver(self, packet, address)
+
+    async def receive(self) -> bytes:
+        return await self._arrived.receive()
+
+    def close(self) -> None:
+        return None
+
+
+class FakeKernel:
+    """Remembers what was asked of it, and when."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        self._clock, self.refuses = clock, ""
+        self.asked: list[tuple[float, Translation]] = []
+        self.stands = self.believed = Translation()
+
+    def apply(self, wanted: Translation, *, look: bool) -> int:
+        self.asked.append((round(self._clock.elapsed, 3), wanted))
+        if self.refuses:
+            raise KernelRefused(self.refuses)
+        before, self.stands = (self.stands if look else self.believed), wanted
+        self.believed = wanted
+        return int(before != wanted)
+
+    def reaches(self, machine: Machine) -> bool:
+        """Whether packets for its identity go where it is, and what comes from there is taken for it."""
+        if machine.identity == machine.address:
+            return not any(machine.identity in rule for rule in self.stands.rules)
+        out = f"-A AEREKOS-OUT -d {machine.identity}/32 -j DNAT --to-destination {machine.address}"
+        in_ = f"-A AEREKOS-IN -s {machine.address}/32 -j SNAT --to-source {machine.identity}"
+        return out in self.stands.rules and in_ in self.stands.rules
+
+    def times(self, since: float = 0.0) -> list[float]:
+        return [when for when, _ in self.asked if when >= since]
 
 
 @pytest.fixture
-def neighbours(tmp_path: Path) -> Neighbours:
-    made = Neighbours(tmp_path / "neighbours.json", "elm")
-    made.take_list([told(), told("elm", identity="192.0.2.2", address="192.0.2.2")])
+async def world() -> World:
+    return World(LoopClock())
+
+
+@asynccontextmanager
+async def running(world: World, *machines: Machine) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        for each in machines or world.machines.values():
+            tasks.start_soon(each.moving.run)
+        await anyio.sleep(0.1)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+def all_reach_all(world: World) -> bool:
+    machines = [each for each in world.machines.values() if each.name not in world.cut]
+    return all(a.kernel.reaches(b) for a in machines for b in machines if a is not b)
+
+
+async def until(world: World, holds: Callable[[], bool], seconds: float) -> float:
+    """Seconds until it holds, to the millisecond."""
+    began = world.clock.elapsed
+    while not holds():
+        assert world.clock.elapsed - began < seconds, "not in time"
+        await anyio.sleep(0.001)
+    return round(world.clock.elapsed - began, 3)
+
+
+async def three(world: World, home: Path) -> list[Machine]:
+    made = [world.machine(home, number) for number in (1, 2, 3)]
+    world.introduce()
     return made
 
 
-def test_what_is_sent_is_what_is_read() -> None:
-    seen, signature = read(NEWS.signed(KEY))
-    assert seen == NEWS and is_by(seen, signature, PUBLIC)
-    assert len(NEWS.signed(KEY)) < LARGEST_PACKET
+async def test_one_that_moved_is_reached_as_soon_as_it_has_looked(world: World, tmp_path: Path) -> None:
+    oak, *_ = await three(world, tmp_path)
+    async with running(world):
+        assert all_reach_all(world) and world.sent == [], "who has never moved has nothing to say"
+        oak.address = "10.0.0.91"
+        assert await until(world, lambda: all_reach_all(world), 5) <= LOOK_SECONDS
+        assert oak.kernel.stands.loopback == ("10.0.0.1",)
+        oak.address = "10.0.0.1"
+        assert await until(world, lambda: all_reach_all(world), 5) <= LOOK_SECONDS
+        await anyio.sleep(CUT_SECONDS + LOOK_SECONDS)
+        assert all(each.kernel.stands == Translation() for each in world.machines.values()), "and nothing is left"
 
 
-@given(st.binary(max_size=1500) | st.text().map(str.encode) | st.recursive(
-    st.none() | st.integers() | st.text(max_size=20), lambda inner: st.dictionaries(
-        st.sampled_from(["worker", "identity", "address", "sequence", "signature"]), inner), max_leaves=8,
-    ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
-def test_anything_from_the_network_is_read_or_refused(packet: bytes) -> None:
-    try:
-        seen, signature = read(packet)
-    except ValueError:
-        return
-    assert not is_by(seen, signature, PUBLIC)
+@pytest.mark.parametrize("numbers", [(0, 1), (0, 1, 2)], ids=["two", "all"])
+async def test_several_at_once_on_one_network_hear_of_each_other_by_broadcast(
+    world: World, tmp_path: Path, numbers: tuple[int, ...]
+) -> None:
+    machines = await three(world, tmp_path)
+    async with running(world):
+        for number in numbers:
+            machines[number].address = f"10.0.0.{number + 91}"
+        assert await until(world, lambda: all_reach_all(world), 5) <= LOOK_SECONDS
 
 
-@given(st.integers(min_value=0, max_value=300), st.binary(min_size=1, max_size=1))
-def test_a_changed_packet_is_nobodys_word(at: int, byte: bytes) -> None:
-    packet = bytearray(NEWS.signed(KEY))
-    at %= len(packet)
-    changed_ = bytes(packet[:at]) + byte + bytes(packet[at + 1 :])
-    try:
-        seen, signature = read(changed_)
-    except ValueError:
-        return
-    assert seen == NEWS or not is_by(seen, signature, PUBLIC)
+async def test_two_at_once_without_a_common_network_hear_of_each_other_by_a_third(
+    world: World, tmp_path: Path
+) -> None:
+    world.broadcasting = False
+    one, two, _ = await three(world, tmp_path)
+    async with running(world):
+        one.address, two.address = "10.1.0.1", "10.2.0.2"
+        assert await until(world, lambda: all_reach_all(world), 5) <= LOOK_SECONDS
 
 
-def test_only_newer_words_of_the_one_it_is_about_are_taken(neighbours: Neighbours) -> None:
-    stranger = Ed25519PrivateKey.generate()
-    assert neighbours.take(NEWS.signed(stranger)) is None
-    assert neighbours.take(Announcement("pine", "192.0.2.1", "192.0.2.9", 9).signed(KEY)) is None
-    assert neighbours.take(Announcement("oak", "192.0.2.8", "192.0.2.9", 9).signed(KEY)) is None
-    moved = neighbours.take(NEWS.signed(KEY))
-    assert moved is not None and moved.place == Place("192.0.2.1", "192.0.2.91")
-    assert neighbours.take(NEWS.signed(KEY)) is None
-    assert neighbours.take(Announcement("oak", "192.0.2.1", "192.0.2.77", 4).signed(KEY)) is None
+async def test_who_was_away_during_the_move_hears_a_reminder(world: World, tmp_path: Path) -> None:
+    one, _, three_ = await three(world, tmp_path)
+    async with running(world):
+        world.cut = {three_.name}
+        one.address = "10.0.0.91"
+        await anyio.sleep(60)
+        world.cut = set()
+        assert await until(world, lambda: all_reach_all(world), 10) <= LATER_SECONDS
 
 
-def test_the_conductor_does_not_undo_what_is_newer(neighbours: Neighbours, tmp_path: Path) -> None:
-    neighbours.take(NEWS.signed(KEY))
-    assert not neighbours.take_list([told(sequence=4, address="192.0.2.1")])
-    assert neighbours.take_list([told(sequence=6, address="192.0.2.66")])
-    again = Neighbours(tmp_path / "neighbours.json", "elm")
-    assert [each.address for each in again] == ["192.0.2.66"]
-    assert neighbours.take_list([]) and list(neighbours) == []
+async def test_it_is_said_often_at_first_and_then_as_a_reminder(world: World, tmp_path: Path) -> None:
+    one, two, _ = await three(world, tmp_path)
+    async with running(world):
+        one.address = "10.0.0.91"
+        await anyio.sleep(30)
+    times = [when for when, sender, to in world.sent if (sender, to) == (one.name, two.address)]
+    gaps = [round(later - earlier, 3) for earlier, later in pairwise(times)]
+    soon = SOON_TIMES - 1
+    assert gaps[:soon] == [SOON_SECONDS] * soon and set(gaps[soon:]) == {LATER_SECONDS}
 
 
-def test_a_damaged_file_is_an_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "neighbours.json").write_text('[{"worker": 1}')
-    assert list(Neighbours(tmp_path / "neighbours.json", "elm")) == []
+async def test_news_is_passed_on_once_and_echoes_die(world: World, tmp_path: Path) -> None:
+    one, two, three_ = await three(world, tmp_path)
+    world.broadcasting = False
+    async with running(world):
+        one.address = "10.0.0.91"
+        await anyio.sleep(30)
+    assert len([to for _, sender, to in world.sent if sender == two.name and to == three_.address]) == 1
 
 
-@pytest.mark.parametrize("odd", [{"publicKey": "AA=="}, {"identity": "::1"}, {"sequence": "x"}, {"publicKey": "!"}])
-def test_entries_that_make_no_sense_are_left_out(tmp_path: Path, odd: dict[str, Any]) -> None:
-    made = Neighbours(tmp_path / "n.json", "elm")
-    made.take_list([told(**odd)])
-    assert list(made) == []
+async def test_an_agent_that_starts_while_the_conductor_is_away_knows_everybody(world: World, tmp_path: Path) -> None:
+    one, two, _ = await three(world, tmp_path)
+    async with running(world):
+        one.address = "10.0.0.91"
+        await anyio.sleep(3)
+    two.begin()
+    async with running(world, two):
+        assert two.kernel.reaches(one), "nobody has told it anything"
 
 
-def test_nobody_moved_nothing_to_translate() -> None:
-    home = Place("192.0.2.1", "192.0.2.1")
-    assert translation(home, [Place("192.0.2.2", "192.0.2.2")], port=PORT) == Translation()
+async def test_an_agent_that_starts_elsewhere_than_it_ended_says_so(world: World, tmp_path: Path) -> None:
+    one, *_ = await three(world, tmp_path)
+    async with running(world):
+        await anyio.sleep(3)
+    one.begin()
+    one.address = "10.0.0.91"
+    before = one.moving.part()
+    async with running(world):
+        assert all_reach_all(world)
+    after = one.moving.part()
+    assert (before["address"], after["address"]) == ("10.0.0.1", "10.0.0.91")
+    assert before["publicKey"] == after["publicKey"] and after["sequence"] > before["sequence"]
 
 
-def test_a_neighbour_that_moved_is_reached_and_recognized() -> None:
-    made = translation(Place("192.0.2.1", "192.0.2.1"), [Place("192.0.2.2", "192.0.2.92")], port=PORT)
-    assert made.rules == (
-        "-A AEREKOS-OUT -p udp -m udp --dport 7446 -j RETURN",
-        "-A AEREKOS-OUT -d 192.0.2.2/32 -j DNAT --to-destination 192.0.2.92",
-        "-A AEREKOS-IN -s 192.0.2.92/32 -j SNAT --to-source 192.0.2.2",
-    )
-    assert made.loopback == ()
+async def test_the_conductor_tells_of_a_move_that_was_not_heard(world: World, tmp_path: Path) -> None:
+    one, two, _ = await three(world, tmp_path)
+    async with running(world):
+        world.cut = {one.name}  # from the others, not from the conductor
+        one.address = "10.0.0.91"
+        await anyio.sleep(1)
+        assert not two.kernel.reaches(one)
+        world.introduce()
+        assert await until(world, lambda: two.kernel.reaches(one), 1) <= 0.001
 
 
-def test_one_that_moved_answers_to_its_old_address() -> None:
-    assert translation(Place("192.0.2.1", "192.0.2.91"), [], port=PORT) == Translation((), ("192.0.2.1",))
+async def test_without_any_address_it_waits(world: World, tmp_path: Path) -> None:
+    one, *_ = await three(world, tmp_path)
+    async with running(world):
+        one.address = ""
+        await anyio.sleep(3)
+        assert one.moving.part()["sequence"] == 0
+        one.address = "10.0.0.91"
+        assert await until(world, lambda: all_reach_all(world), 5) <= LOOK_SECONDS
 
 
-def test_connections_from_where_one_was_are_reset_for_a_while() -> None:
-    made = translation(Place("192.0.2.1", "192.0.2.92"), [], port=PORT, left=["192.0.2.91", "192.0.2.92"])
-    assert made.cuts == ("-A AEREKOS-CUT -s 192.0.2.91/32 -p tcp -j REJECT --reject-with tcp-reset",)
-    assert made.loopback == ("192.0.2.1", "192.0.2.91")
+async def test_connections_from_the_old_address_are_reset_for_exactly_so_long(world: World, tmp_path: Path) -> None:
+    one, *_ = await three(world, tmp_path)
+    async with running(world):
+        one.address = "10.0.0.91"
+        await until(world, lambda: bool(one.kernel.stands.cuts), 1)
+        assert await until(world, lambda: not one.kernel.stands.cuts, 10) == pytest.approx(CUT_SECONDS, abs=0.002)
+        assert one.kernel.stands.loopback == ("10.0.0.1",)
 
 
-def test_two_that_changed_places_are_told_apart() -> None:
-    swapped = [Place("192.0.2.2", "192.0.2.3"), Place("192.0.2.3", "192.0.2.2")]
-    rules = translation(Place("192.0.2.1", "192.0.2.1"), swapped, port=PORT).rules
-    assert "-A AEREKOS-OUT -d 192.0.2.2/32 -j DNAT --to-destination 192.0.2.3" in rules
-    assert "-A AEREKOS-IN -s 192.0.2.3/32 -j SNAT --to-source 192.0.2.2" in rules
-    assert "-A AEREKOS-IN -s 192.0.2.2/32 -j SNAT --to-source 192.0.2.3" in rules
+async def test_what_stands_is_compared_again_only_while_something_should(world: World, tmp_path: Path) -> None:
+    one, two, _ = await three(world, tmp_path)
+    async with running(world):
+        await anyio.sleep(100)
+        assert two.kernel.times() == [0.0], "once, for what an agent before may have left"
+        one.address = "10.0.0.91"
+        moved_at = world.clock.elapsed
+        await until(world, lambda: all_reach_all(world), 1)
+        two.kernel.stands = Translation()  # somebody flushed everything
+        await anyio.sleep(LOOK_AGAIN_SECONDS + 0.1)
+        assert two.kernel.reaches(one) and len(two.kernel.times(since=moved_at)) == 2
 
 
-def test_whoever_has_our_own_address_now_is_left_out() -> None:
-    thief = [Place("192.0.2.2", "192.0.2.1")]
-    assert translation(Place("192.0.2.1", "192.0.2.91"), thief, port=PORT).rules == ()
+async def test_a_kernel_that_refuses_is_asked_again_and_told_of_once(world: World, tmp_path: Path) -> None:
+    one, two, _ = await three(world, tmp_path)
+    two.kernel.refuses = "iptables is not installed: apt-get install iptables"
+    with capture_logs() as logs:
+        async with running(world):
+            one.address = "10.0.0.91"
+            await anyio.sleep(4 * RETRY_SECONDS)
+            two.kernel.refuses = ""
+            await anyio.sleep(RETRY_SECONDS + 0.1)
+            assert all_reach_all(world)
+    assert [each["because"] for each in logs if each["log_level"] == "error"] == [
+        "iptables is not installed: apt-get install iptables"
+    ]
 
 
-def test_what_came_or_went_is_forgotten_by_the_kernel() -> None:
-    one = translation(Place("192.0.2.1", "192.0.2.1"), [Place("192.0.2.2", "192.0.2.92")], port=PORT)
-    assert changed(Translation(), one) == {"192.0.2.2", "192.0.2.92"} == changed(one, Translation())
-    assert changed(one, one) == set()
+async def test_two_that_changed_places_say_that_they_do_not_reach_each_other(world: World, tmp_path: Path) -> None:
+    one, two, three_ = await three(world, tmp_path)
+    with capture_logs() as logs:
+        async with running(world):
+            one.address, two.address = two.address, one.address
+            await anyio.sleep(20)
+            assert three_.kernel.reaches(one) and three_.kernel.reaches(two)
+    told = [each["because"] for each in logs if each["log_level"] == "error"]
+    assert len(told) == 2 and all("this machine's own address" in each for each in told)
 
 
-def test_a_sequence_is_never_used_twice_even_when_the_clock_goes_back(tmp_path: Path) -> None:
-    own = oneself(tmp_path / "moving.json", "elm", "192.0.2.2")
-    assert (own.sequence, own.place.has_moved) == (0, False)
-    own.moved("192.0.2.92", milliseconds=1000)
-    own.moved("192.0.2.93", milliseconds=10)
-    again = oneself(tmp_path / "moving.json", "elm", "192.0.2.2")
-    assert (again.sequence, again.address, again.public_key) == (1001, "192.0.2.93", own.public_key)
-    other = oneself(tmp_path / "moving.json", "elm", "192.0.2.7")
-    assert (other.address, other.sequence) == ("192.0.2.7", 1001)
+async def test_an_identity_that_is_no_ipv4_address_is_refused_in_words(world: World, tmp_path: Path) -> None:
+    one = world.machine(tmp_path, 1)
+    one.identity = "fd00::1"
+    one.begin()
+    with capture_logs() as logs:
+        async with running(world):
+            await anyio.sleep(100)
+    (line,) = logs
+    assert "only IPv4 is" in line["because"] and one.kernel.asked == []
+    assert one.moving.part()["identity"] == "fd00::1", "the heartbeat goes on"
+
+
+async def test_a_full_disk_keeps_nobody_from_being_reached(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = await three(world, tmp_path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("oneself", "neighbours"):
+        monkeypatch.setattr(f"agent.moving.{name}.write_private", full)
+    with capture_logs() as logs:
+        async with running(world):
+            machines[0].address = "10.0.0.91"
+            assert await until(world, lambda: all_reach_all(world), 5) <= LOOK_SECONDS
+    assert any("No space left" in each.get("because", "") for each in logs)
