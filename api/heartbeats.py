@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, IPvAnyAddress, ValidationError
 
 from api.auth.authenticating import Authenticator
 from api.auth.principal import Principal
+from api.whereabouts import Tell, Whereabouts
 from api.wire.answering import Answer, Receive, Scope, json_answer, read_body
 from controller.kit.leases import LEASE_SECONDS, Leases, Usage
 from controller.kit.peers import Peer, Peers
@@ -37,14 +40,23 @@ class ServiceUsage(Model):
     memory: int = 0
 
 
+def _of_a_machine(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"{address} is no address of a machine")
+    return address
+
+
+MachineAddress = Annotated[IPvAnyAddress, AfterValidator(_of_a_machine)]
+
+
 class SwarmPart(Model):
     """What an agent on a node of a Swarm adds (`controller.kit.peers.Peer`)."""
 
     model_config = ConfigDict(extra="ignore")
 
     node_id: str = Field(max_length=64)
-    identity: IPvAnyAddress
-    address: IPvAnyAddress
+    identity: MachineAddress
+    address: MachineAddress
     manager: bool = False
     leaving: bool = False
     public_key: str = Field(max_length=64)
@@ -64,7 +76,7 @@ class Beat(Model):
 
 
 class Heartbeats:
-    """Renews leases. `heard` is called when a worker breaks its silence."""
+    """Renews leases. `heard` is called when a worker breaks its silence. `tell`: see `Whereabouts`."""
 
     def __init__(
         self,
@@ -73,9 +85,11 @@ class Heartbeats:
         peers: Peers,
         authenticator: Authenticator,
         heard: Callable[[str], None],
+        tell: Tell | None = None,
     ) -> None:
         self._registry, self._leases, self._peers = registry, leases, peers
         self._authenticator, self._heard = authenticator, heard
+        self._whereabouts = Whereabouts(registry.store, leases, peers, tell)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Raises Unauthorized, Forbidden, Invalid."""
@@ -98,9 +112,11 @@ class Heartbeats:
     def _take(self, name: str, beat: Beat) -> None:
         silent = self._leases.get(name) is None or self._leases.expires_in(name) <= 0
         services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
-        if beat.swarm is not None:
-            self._peers.take(beat.swarm.peer(name))
-        self._leases.beat(name, Usage(**dict(beat.usage)), addresses=beat.addresses, services=services)
+        peer = None if beat.swarm is None else beat.swarm.peer(name)
+        if peer is not None:
+            self._whereabouts.take(peer)
+        usage = Usage(**dict(beat.usage))
+        self._leases.beat(name, usage, addresses=beat.addresses, services=services, swarm=peer)
         if silent:
             self._heard(name)
 

@@ -85,7 +85,7 @@ async def _beats(leases: Leases, clock: Clock) -> AsyncIterator[bytes]:
 
 
 def _told(lease: Lease, now: float) -> dict[str, Any]:
-    usage = lease.usage
+    usage, swarm = lease.usage, {} if lease.swarm is None else {"swarm": lease.swarm.shown()}
     return {
         "worker": lease.worker,
         "ageSeconds": round(now - lease.heard_at, 3),
@@ -98,4 +98,5 @@ def _told(lease: Lease, now: float) -> dict[str, Any]:
         },
         "addresses": list(lease.addresses),
         "services": lease.services,
+        **swarm,
     }

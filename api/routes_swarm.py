@@ -6,15 +6,18 @@ from fastapi import APIRouter, Request
 
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
-from controller.runtime.driver import DriverError
+from controller.runtime.driver import Adopting, DriverError
 from controller.runtime.swarm.adopting import CannotAdopt, service_of
 from controller.runtime.swarm.docker_door import NotThere
 from controller.runtime.swarm.managing import Managing
-from crds.errors import BadRequest, NotFound, Unavailable
+from crds.errors import BadRequest, Conflict, NotFound, Unavailable
 from crds.kind import GROUP
+from crds.kinds.service import SERVICE
 
 
-def swarm_routes(swarm: Managing | None, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
+def swarm_routes(
+    swarm: Managing | None, adopter: Adopting | None, authenticator: Authenticator, authorizer: Authorizer
+) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/swarm/services")
 
@@ -33,16 +36,22 @@ def swarm_routes(swarm: Managing | None, authenticator: Authenticator, authorize
         except CannotAdopt as refused:
             raise BadRequest(f"the Swarm service {name} cannot be imported: {refused}") from refused
 
-    @router.delete("/{name}", status_code=204)
-    async def remove(name: str, request: Request) -> None:
-        """Only one that could be imported: ours are deleted as Services."""
-        manager = admitted(request, "delete")
+    @router.post("/{name}/adoption", status_code=204)
+    async def adopt(name: str, request: Request, to: str, namespace: str = "default") -> None:
+        """Marks it as that Service, which is to be created next. Nothing restarts."""
+        manager = admitted(request, "update")
         found = await _found(manager, name)
         try:
-            service_of(found, "x", "default")
+            service_of(found, to, namespace)
+            if adopter is None:
+                raise NotFound("this cloud runs no Swarm")
+            await adopter.adopt(name, SERVICE.key(to, namespace))
         except CannotAdopt as refused:
-            raise BadRequest(f"the Swarm service {name} is not removed: {refused}") from refused
-        await manager.remove_service(found["ID"])
+            raise BadRequest(f"the Swarm service {name} cannot be imported: {refused}") from refused
+        except DriverError as refused:
+            raise (
+                Unavailable(str(refused), retry_after=1) if refused.retryable else Conflict(str(refused))
+            ) from refused
 
     return router
 

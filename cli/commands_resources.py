@@ -199,7 +199,7 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the Service.")] = False,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Make a Service of a Swarm service: its like is started, then the old one goes."""
+    """Make a Service of a Swarm service. Its copies run on."""
     from cli import connecting, importing
     from cli.output import as_yaml
 
@@ -208,5 +208,5 @@ def import_(
         if dry_run:
             say(as_yaml(service))
             return
-        importing.replace(api, name, service, timeout=timeout)
+        importing.adopt(api, name, service, timeout=timeout)
     say(f"{name} is the Service {service['metadata']['name']} now")

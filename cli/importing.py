@@ -1,8 +1,4 @@
-"""`aerekos import`: a Swarm service that somebody made by hand becomes a Service.
-
-Its like is started first, and the old one removed when that one is ready; only a published port, which two cannot
-have, turns the order round.
-"""
+"""`aerekos import`: a Swarm service that somebody made by hand becomes a Service. Its copies run on."""
 
 from __future__ import annotations
 
@@ -22,28 +18,29 @@ def manifest(api: Api, name: str, to: str | None, namespace: str) -> dict[str, A
     return found
 
 
-def replace(api: Api, name: str, service: dict[str, Any], *, timeout: float) -> None:
-    """Raises Refused, or CliError when the new one does not get ready; then the old one still runs."""
-    path = f"/apis/aerekos.cloud/v1/namespaces/{service['metadata']['namespace']}/services"
-    first_out = any(each.get("published") for each in service["spec"].get("ports", ()))
+def adopt(api: Api, name: str, service: dict[str, Any], *, timeout: float) -> None:
+    """Raises Refused, or CliError when the Service does not get ready: then its copies do not serve, either."""
+    meta = service["metadata"]
+    path = f"/apis/aerekos.cloud/v1/namespaces/{meta['namespace']}/services"
     api.ask("POST", path, json=service, params={"fieldValidation": "Strict", "dryRun": "All"})
-    if first_out:
-        api.send("DELETE", f"/swarm/services/{name}")
+    # Marked first: a Service without a Swarm service of its own would make one.
+    api.send("POST", f"/swarm/services/{name}/adoption", params={"to": meta["name"], "namespace": meta["namespace"]})
     api.ask("POST", path, json=service, params={"fieldValidation": "Strict"})
-    _wait_ready(api, f"{path}/{service['metadata']['name']}", timeout)
-    if not first_out:
-        api.send("DELETE", f"/swarm/services/{name}")
+    _wait_ready(api, f"{path}/{meta['name']}", timeout)
 
 
 def _wait_ready(api: Api, path: str, timeout: float) -> None:
     deadline = time.monotonic() + timeout
-    with Progress("starting it as a Service") as progress:
+    with Progress("making it a Service") as progress:
         while True:
             conditions = api.get(path).get("status", {}).get("conditions", [])
             ready = next((each for each in conditions if each["type"] == "Ready"), {"status": "False", "message": ""})
             if ready["status"] == "True":
                 return
             if time.monotonic() > deadline:
-                raise CliError(f"not ready after {timeout:g} s: {ready['message']}", hint="the old one still runs")
+                raise CliError(
+                    f"not ready after {timeout:g} s: {ready['message']}",
+                    hint="it is the Service now, and runs as it did before",
+                )
             progress.now(ready["message"])
             time.sleep(_LOOK_SECONDS)

@@ -9,6 +9,7 @@ import anyio
 
 from api.audit import Audit
 from api.auth.authenticating import Authenticator
+from api.auth.service_accounts import AccountTokens
 from api.door import Door
 from api.exec import Exec
 from api.gateway.balancing import Balancer
@@ -34,7 +35,7 @@ from cli.conductor.runtimes import Runtime
 from cli.settings import Settings
 from cli.stack import REGISTRY
 from controller.loop.supervisor import Loop
-from controller.runtime.driver import Executing, Hinted
+from controller.runtime.driver import Adopting, Executing, Hinted
 from controller.runtime.swarm.managing import SwarmNode
 from crds.kinds.worker import WORKER
 
@@ -88,12 +89,21 @@ def _door(
                 stack.agent_image if stack else "",
                 stack.published_port if stack else house.settings.port,
             ),
-            swarm_routes(runtime.swarm, authenticator, authorizer),
+            swarm_routes(runtime.swarm, driver if isinstance(driver, Adopting) else None, authenticator, authorizer),
             overlay_routes(registry, authenticator, clock, loop.events.tell),
             news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.look),
         ]
     )
-    resources = ResourceApi(registry, authorizer, clock, house.rng, driver=driver, leases=house.leases)
+    account_tokens = AccountTokens(house.tokens, clock)
+    resources = ResourceApi(
+        registry,
+        authorizer,
+        clock,
+        house.rng,
+        driver=driver,
+        leases=house.leases,
+        account_tokens=account_tokens,
+    )
     return Door(
         resources=resources,
         gateway=gateway,
@@ -101,7 +111,7 @@ def _door(
         authorizer=authorizer,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         images=images,
-        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard),
+        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.tell),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store, runtime.docker_calls),

@@ -96,15 +96,12 @@ def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Sw
         task_status.started()
         await images.keep((stack.services_image, stack.agent_image))
 
-    async def leave_running() -> None:
-        """What the stack runs goes on; the next conductor adopts it."""
-
     return Runtime(
         driver,
         AsContainer(house, stack, images),
         (driver.run, keep_images),
         lambda _: None,
-        leave_running,
+        driver.leave,
         f"this conductor is a part of the stack {stack.name}",
         swarm,
         node,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from controller.kit.clock import Clock
+from controller.kit.peers import Peer
 
 BEAT_PERIOD = 1.0
 MISSED_BEATS = 3
@@ -33,13 +34,17 @@ class Usage:
 
 @dataclass(frozen=True)
 class Lease:
-    """The last beat of one worker. `heard_at` is monotonic seconds; `services`: instance → {cpu, memory}."""
+    """The last beat of one worker. `heard_at` is monotonic seconds; `services`: instance → {cpu, memory}.
+
+    `swarm`: what it says of itself as a node of a Swarm.
+    """
 
     worker: str
     heard_at: float
     usage: Usage = Usage()
     addresses: tuple[str, ...] = ()
     services: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    swarm: Peer | None = None
 
 
 class Leases:
@@ -58,10 +63,11 @@ class Leases:
         usage: Usage | None = None,
         addresses: Sequence[str] = (),
         services: Mapping[str, Mapping[str, float]] | None = None,
+        swarm: Peer | None = None,
     ) -> None:
         """It lives. The newest beat replaces the one before."""
         now = self._clock.monotonic()
-        self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), dict(services or {}))
+        self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), dict(services or {}), swarm)
         self._lost.discard(worker)
         self._first_beat.set()
 

@@ -29,6 +29,11 @@ class Peer:
         told = {"worker": self.worker, "identity": self.identity, "address": self.address, "manager": self.manager}
         return {**told, "publicKey": self.public_key, "sequence": self.sequence}
 
+    def shown(self) -> dict[str, Any]:
+        """What people may see: everything but the key, which tells them nothing."""
+        told = {"nodeId": self.node_id, "identity": self.identity, "address": self.address, "manager": self.manager}
+        return {**told, "leaving": self.leaving, "sequence": self.sequence}
+
 
 class Peers:
     """By worker. `version` changes with everything others must know, and with every start of this process."""
@@ -41,18 +46,27 @@ class Peers:
     def version(self) -> str:
         return f"{self._began}.{self._changes}"
 
-    def take(self, told: Peer) -> None:
-        """A worker speaks of itself. One that counts backwards has lost its past: it is believed again when it has
-        moved since, or has a new key.
+    def take(self, told: Peer) -> Peer | None:
+        """A worker speaks of itself; what was known of it when it has moved since, otherwise None.
+
+        One that counts backwards has lost its past: it is believed again when it has moved since, or has a new key.
+        An identity belongs to one worker, the last that is taken; ask `holder` first.
         """
         known = self._known.get(told.worker)
-        if known == told:
-            return
-        if known is not None and known.public_key == told.public_key and told.sequence < known.sequence:
-            return
+        if known == told or _is_older(told, known):
+            return None
+        holder = self.holder(told.identity)
+        if holder is not None and holder.worker != told.worker:
+            self.forget(holder.worker)
         self._known[told.worker] = told
         if known is None or replace(known, leaving=told.leaving) != told:
             self._changes += 1
+        has_moved = known is not None and known.identity == told.identity and known.address != told.address
+        return known if has_moved else None
+
+    def holder(self, identity: str) -> Peer | None:
+        """Who is known by that address."""
+        return next((each for each in self._known.values() if each.identity == identity), None)
 
     def get(self, worker: str) -> Peer | None:
         return self._known.get(worker)
@@ -67,3 +81,7 @@ class Peers:
         if version == self.version:
             return {}
         return {"peersVersion": self.version, "peers": [self._known[name].wire() for name in sorted(self._known)]}
+
+
+def _is_older(told: Peer, known: Peer | None) -> bool:
+    return known is not None and known.public_key == told.public_key and told.sequence < known.sequence

@@ -13,11 +13,10 @@ from controller.loop.outcome import Outcome, Permanent, Temporary, again, done, 
 from controller.loop.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
 from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret
-from controller.reconcilers.service_needs import dependents, missing, not_ready
-from controller.reconcilers.service_placing import decide, request_of
+from controller.reconcilers.service_needs import affected, dependents, missing
+from controller.reconcilers.service_placing import decide, note_data, request_of
 from controller.reconcilers.service_workload import Given, stays, workload
 from controller.runtime.driver import Driver, DriverError, InstanceSeen, Workload
-from controller.scheduler.filtering import SILENT
 from controller.scheduler.placing import Decision, explain
 from crds.kind import Kind, key_of
 from crds.kinds.config_map import CONFIG_MAP
@@ -30,6 +29,8 @@ Environment = Callable[[Service, ManagedService | None], Awaitable[Given]]
 Reach = Callable[[Service], frozenset[str] | None]
 # The driver's News bring us back sooner; this is for news that got lost.
 LOOK_AGAIN_SECONDS = 1.0
+ROLLED_BACK_SECONDS = 60.0
+ROLLED_BACK, WAITING_FOR_FILES = "RolledBack", "WaitingForFiles"
 
 
 class ServiceReconciler:
@@ -49,7 +50,7 @@ class ServiceReconciler:
         self._environment, self._reach = environment, reach
         self.also_watch: Sequence[AlsoWatch[Any]] = (
             AlsoWatch(SERVICE, lambda changed, seen: dependents(changed, seen, managed)),
-            AlsoWatch(WORKER, not_ready),
+            AlsoWatch(WORKER, affected),
             AlsoWatch(SECRET, users_of_secret),
             AlsoWatch(CONFIG_MAP, users_of_config_map),
         )
@@ -62,9 +63,6 @@ class ServiceReconciler:
                 return await self._put_to_rest(resource, world)
             return await self._run(resource, manifest, world)
         except DriverError as refused:
-            if refused.reason == "RolledBack":
-                seen = await self._driver.observe(key_of(SERVICE, resource))
-                status.note_instances(resource, seen, resource.status.revision)
             self._note_refused(resource, refused, world)
             raise _as_outcome(refused) from refused
 
@@ -90,7 +88,7 @@ class ServiceReconciler:
         key, now = key_of(SERVICE, service), world.clock.now()
         gone = await self._driver.forget(key)
         seen = () if gone else await self._driver.observe(key)
-        status.note_instances(service, seen, service.status.revision)
+        status.note_instances(service, seen, service.status.revision, 0)
         service.status.refusals = []
         service.status.conditions = [
             each for each in service.status.conditions if each.type not in ("Placed", "Degraded")
@@ -110,62 +108,100 @@ class ServiceReconciler:
         try:
             files = files_of(service, world.seen)
         except FileMissing as missing_file:
-            if not seen:
-                return self._wait(service, str(missing_file), "WaitingForFiles", world)
-            raise Temporary(f"waiting for {missing_file}", reason="WaitingForFiles") from missing_file
+            return self._wait_for_a_file(service, str(missing_file), seen, world)
         decision, text = self._place(service, manifest, world)
-        # A worker that is only silent stays allowed: the runtime knows by itself whom it has lost, and a wish that
-        # changed with every outage would move what need not move.
-        silent = tuple(each.worker for each in decision.refusals if each.reason == SILENT)
-        workers = decision.chosen + silent or tuple(sorted({each.worker for each in seen if each.worker}))
         if not decision.chosen and not seen:
             return self._wait(service, f"a worker. {text}", "Unplaceable", world)
         given = await self._environment(service, manifest)
-        wish = workload(service, manifest, given, workers, files)
+        wish = workload(service, manifest, given, _allowed(decision, seen), files)
         # A place is only needed for what is not there yet; without one the running copies stay as they are.
+        rolled_back = None
         if decision.chosen or len(seen) >= wish.replicas:
-            await self._driver.apply(wish)
+            rolled_back = await self._apply(wish)
         now = await self._driver.observe(wish.key)
-        if stays(service, manifest) and not service.status.data_on:
-            service.status.data_on = next((each.worker for each in now if each.ready), "")
-        return self._report(service, wish, now, world)
+        if stays(service, manifest):
+            note_data(service, now, world.seen)
+        wanted = status.wanted_copies(service, now, decision)
+        if rolled_back is not None:
+            return self._report_rolled_back(service, wish, now, wanted, rolled_back, world)
+        return self._report(service, wish, now, wanted, text if not decision.chosen else "", world)
+
+    async def _apply(self, wish: Workload) -> str | None:
+        """What the driver says when the wish was tried in vain, and what was there before serves on."""
+        try:
+            await self._driver.apply(wish)
+        except DriverError as refused:
+            if refused.reason != ROLLED_BACK:
+                raise
+            return str(refused)
+        return None
 
     def _place(self, service: Service, manifest: ManagedService | None, world: World) -> tuple[Decision, str]:
-        reach = self._reach(service)
-        if service.status.data_on and stays(service, manifest):
-            reach = frozenset({service.status.data_on})
-        decision = decide(service, world.seen, reach)
-        text = explain(request_of(service, reach), decision)
+        request = request_of(service, self._reach(service), stays=stays(service, manifest))
+        decision = decide(service, world.seen, request)
+        text = explain(request, decision)
         status.note_placed(service, decision, text, world.clock.now())
         return decision, text
 
     def _wait(self, service: Service, for_: str, reason: str, world: World) -> Outcome:
-        status.note_instances(service, (), service.status.revision)
+        wanted = status.wanted_copies(service, ())
+        status.note_instances(service, (), service.status.revision, wanted)
         service.status.phase = "Waiting"
         now = world.clock.now()
         status.note(service, "Ready", False, reason, f"waiting for {for_}", now)
         status.note(service, "Progressing", False, reason, f"waiting for {for_}", now)
         return waiting(for_, reason=reason)
 
-    def _report(self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], world: World) -> Outcome:
+    def _wait_for_a_file(self, service: Service, file: str, seen: Sequence[InstanceSeen], world: World) -> Outcome:
+        """Nothing starts without it; what runs, runs on with what it has."""
+        if not seen:
+            return self._wait(service, file, WAITING_FOR_FILES, world)
+        status.note_missing(service, [file], world.clock.now())
+        status.note_instances(service, seen, service.status.revision, status.wanted_copies(service, seen))
+        return waiting(file, reason=WAITING_FOR_FILES)
+
+    def _report(
+        self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], wanted: int, unplaced: str, world: World
+    ) -> Outcome:
+        """`unplaced`: why no copy can be started now; empty when one could."""
         now = world.clock.now()
-        phase = status.phase_of(service, seen, wish.revision)
-        text = status.sentence(service, seen, phase)
-        status.note_instances(service, seen, wish.revision)
+        phase = status.phase_of(service, seen, wish.revision, wanted)
+        text = status.sentence(service, seen, phase, wanted)
+        status.note_instances(service, seen, wish.revision, wanted)
         service.status.phase = phase
         # While a rollout replaces one copy the others still serve: a service of one ready instance is Ready.
-        serving = service.status.ready_replicas >= max(1, wish.replicas - 1)
+        serving = service.status.ready_replicas >= max(1, wanted - 1)
         well = phase in ("Ready", "Completed")
         ok = well or (phase == "Updating" and serving)
+        if unplaced and not well:
+            text = f"{text}. {unplaced}"
         status.note(service, "Ready", ok, phase, text, now)
         status.note(service, "Progressing", phase in ("Starting", "Updating"), phase, text, now)
         return done(text) if well else again(LOOK_AGAIN_SECONDS, text, reason=phase)
 
+    def _report_rolled_back(
+        self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], wanted: int, said: str, world: World
+    ) -> Outcome:
+        """What was there before serves; that the newest wish is not fulfilled is told all the same."""
+        now = world.clock.now()
+        status.note_instances(service, seen, wish.revision, wanted)
+        service.status.phase = "Degraded" if service.status.ready_replicas else "Failed"
+        status.note(service, "Ready", service.status.ready_replicas >= wanted, ROLLED_BACK, said, now)
+        status.note(service, "Progressing", False, ROLLED_BACK, said, now)
+        return again(ROLLED_BACK_SECONDS, said, reason=ROLLED_BACK)
+
     def _note_refused(self, service: Service, refused: DriverError, world: World) -> None:
         service.status.phase = "Degraded" if service.status.ready_replicas else "Failed"
-        # What was rolled back serves as it did before; that the newest wish is not fulfilled is told all the same.
-        ok = service.status.ready_replicas > 0 and (refused.retryable or refused.reason == "RolledBack")
+        ok = service.status.ready_replicas > 0 and refused.retryable
         status.note(service, "Ready", ok, refused.reason, str(refused), world.clock.now())
+
+
+def _allowed(decision: Decision, seen: Sequence[InstanceSeen]) -> tuple[str, ...]:
+    """Where copies may run; where they are, when no place is left for another. Empty: anywhere."""
+    allowed = decision.allowed
+    if allowed is None:
+        return ()
+    return allowed or tuple(sorted({each.worker for each in seen if each.worker}))
 
 
 def _at_rest(service: Service) -> str:

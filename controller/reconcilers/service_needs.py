@@ -43,9 +43,13 @@ def dependents(changed: Service, seen: Reader, managed: Mapping[str, ManagedServ
             yield key_of(SERVICE, each)
 
 
-def not_ready(changed: Worker, seen: Reader) -> Iterator[ObjectKey]:
-    """The services a worker's change may help or hurt: those not Ready, and those with a copy on it."""
+def affected(changed: Worker, seen: Reader) -> Iterator[ObjectKey]:
+    """The services a worker's change may help or hurt: those not Ready, those with a copy on it, daemons, and all
+    that its cordon or taints keep away, or its labels attract.
+    """
+    special = changed.spec.unschedulable or bool(changed.spec.taints)
     for each in seen.list(SERVICE):
         here = any(instance.worker == changed.metadata.name for instance in each.status.instances)
-        if here or not is_true(each.status.conditions, "Ready"):
+        choosy = bool(each.spec.placement.worker_selector) or each.spec.mode == "daemon"
+        if special or here or choosy or not is_true(each.status.conditions, "Ready"):
             yield key_of(SERVICE, each)

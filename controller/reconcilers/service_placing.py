@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from controller.loop.reconciler import Reader
+from controller.runtime.driver import InstanceSeen
 from controller.scheduler.candidate import Candidate, Needs, Request
 from controller.scheduler.placing import Decision, place
 from crds.kinds.service import SERVICE, Service
@@ -13,18 +14,20 @@ from crds.kinds.worker import WORKER, Worker
 from crds.meta import is_true
 
 
-def request_of(service: Service, reach: frozenset[str] | None) -> Request:
-    """What one replica wants."""
+def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = False) -> Request:
+    """What one replica wants. `stays`: it runs where its data is, once there is enough of that for every replica."""
+    home = frozenset(service.status.data_on) if stays else frozenset()
     return Request(
         name=f"{service.metadata.namespace or 'default'}/{service.metadata.name}",
         needs=Needs.of(service.spec.resources.requests),
         labels=service.spec.placement.worker_selector,
         tolerations=tuple(service.spec.placement.tolerations),
         reach=reach,
+        data_on=home if len(home) >= service.spec.replicas else frozenset(),
     )
 
 
-def decide(service: Service, seen: Reader, reach: frozenset[str] | None) -> Decision:
+def decide(service: Service, seen: Reader, request: Request) -> Decision:
     """Place `service` among the workers as they are now. Its own copies do not count against it."""
     others = [each for each in seen.list(SERVICE) if each.metadata.uid != service.metadata.uid]
     reserved = _reserved(others)
@@ -32,7 +35,14 @@ def decide(service: Service, seen: Reader, reach: frozenset[str] | None) -> Deci
     workers = [
         _candidate(each, reserved[each.metadata.name], copies[each.metadata.name]) for each in seen.list(WORKER)
     ]
-    return place(request_of(service, reach), workers)
+    return place(request, workers)
+
+
+def note_data(service: Service, seen: Sequence[InstanceSeen], workers: Reader) -> None:
+    """Every worker on which a copy has been ready keeps data, until that worker itself is gone for good."""
+    here = {each.worker for each in seen if each.ready and each.worker}
+    known = {each.metadata.name for each in workers.list(WORKER)}
+    service.status.data_on = sorted({*here, *service.status.data_on} & known)
 
 
 def _candidate(worker: Worker, reserved: Needs, replicas: int) -> Candidate:

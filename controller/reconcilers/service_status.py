@@ -25,18 +25,21 @@ Phase = Literal[
 ]
 
 
-def wanted_copies(service: Service, seen: Sequence[InstanceSeen]) -> int:
-    """How many there should be. The runtime puts a daemon everywhere it may be: what is there is what should be."""
+def wanted_copies(service: Service, seen: Sequence[InstanceSeen], decision: Decision | None = None) -> int:
+    """How many there should be; of a daemon, one on each worker that is Ready and that it may run on."""
     if not service.spec.enabled:
         return 0
-    return max(len(seen), 1) if service.spec.mode == "daemon" else service.spec.replicas
+    if service.spec.mode != "daemon":
+        return service.spec.replicas
+    there = sum(each.phase != "Stopping" for each in seen)
+    return max(len(decision.chosen) if decision else 0, there, 1)
 
 
 def _is_well(each: InstanceSeen) -> bool:
     return each.ready or each.phase == "Completed"
 
 
-def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str) -> None:
+def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str, wanted: int) -> None:
     """Instances and the counts people read: ready `n/m`, updated."""
     status = service.status
     status.instances = [_instance(each) for each in seen]
@@ -44,7 +47,7 @@ def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str
     status.ready_replicas = sum(_is_well(each) for each in seen)
     status.updated_replicas = sum(each.revision == revision for each in seen)
     status.revision = revision
-    status.ready = f"{status.ready_replicas}/{wanted_copies(service, seen)}"
+    status.ready = f"{status.ready_replicas}/{wanted}"
     status.observed_generation = service.metadata.generation
 
 
@@ -63,14 +66,16 @@ def _instance(seen: InstanceSeen) -> Instance:
     )
 
 
-def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> Phase:
+def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str, wanted: int) -> Phase:
     """One word for a service that is wanted and may run."""
     ready = sum(_is_well(each) for each in seen)
     if seen and any(each.revision != revision for each in seen):
         return "Updating"
-    # A copy too many is on its way to another machine.
-    if len(seen) == ready >= wanted_copies(service, seen):
-        return "Completed" if service.spec.mode == "job" and all(not each.ready for each in seen) else "Ready"
+    if service.spec.mode == "job":
+        return _phase_of_a_job(seen, wanted)
+    # A copy too many is on its way to another machine, or leaves.
+    if ready >= wanted > 0:
+        return "Ready"
     if service.status.phase == "Updating" and not any(each.phase in ("Failed", "BackingOff") for each in seen):
         return "Updating"  # the last new copy is on its way
     if ready:
@@ -80,9 +85,19 @@ def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str) -> P
     return "Starting"
 
 
-def sentence(service: Service, seen: Sequence[InstanceSeen], phase: Phase) -> str:
+def _phase_of_a_job(seen: Sequence[InstanceSeen], wanted: int) -> Phase:
+    """Running is what a job is there for, and failing once is nothing: it tries again."""
+    if sum(each.phase == "Completed" for each in seen) >= wanted:
+        return "Completed"
+    if any(each.ready for each in seen):
+        return "Ready"
+    broken = seen and all(each.phase in ("Failed", "BackingOff", "Completed") for each in seen)
+    return "Failed" if broken else "Starting"
+
+
+def sentence(service: Service, seen: Sequence[InstanceSeen], phase: Phase, wanted: int) -> str:
     """Why it is or is not Ready, naming the first instance that stands in the way."""
-    ready, wanted = sum(_is_well(each) for each in seen), wanted_copies(service, seen)
+    ready = sum(_is_well(each) for each in seen)
     text = f"{ready} of {wanted} instances {'completed' if phase == 'Completed' else 'ready'}"
     stuck = next((each for each in seen if not _is_well(each)), None)
     if stuck is None or phase in ("Ready", "Completed"):

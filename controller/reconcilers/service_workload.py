@@ -58,6 +58,7 @@ def workload(
         revision=revision(service, given.image, command, merged, probes, limits, files),
         replicas=service.spec.replicas,
         command=command,
+        args=tuple(service.spec.args),
         image=given.image or service.spec.image,
         env=merged,
         probes=probes,
@@ -96,6 +97,7 @@ def revision(
         "ports": [each.wire() for each in service.spec.ports],
         "volumes": [each.wire() for each in service.spec.volumes],
         "networks": service.spec.networks,
+        "args": service.spec.args,
         "restartedAt": (service.metadata.annotations or {}).get(RESTARTED_AT),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -120,7 +122,9 @@ def stays(service: Service, managed: ManagedService | None) -> bool:
 def _update(service: Service, managed: ManagedService | None) -> Update:
     asked = service.spec.update
     shared = stays(service, managed) or any(each.published for each in service.spec.ports)
-    order = asked.order or ("stop-first" if shared else "start-first")
+    # Two of what keeps data would write to the same folder; a manifest knows that better than whoever asks.
+    order = "stop-first" if managed and managed.keeps_data else asked.order
+    order = order or ("stop-first" if shared else "start-first")
     return Update(order, asked.on_failure, asked.monitor_seconds)
 
 

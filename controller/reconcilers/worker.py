@@ -136,6 +136,7 @@ def _note_addresses(worker: Worker, lease: Lease, world: World) -> None:
         return
     names = [each for each in worker.status.addresses if each.type != "InternalIP"]
     worker.status.addresses = [Address(address=each) for each in seen] + names
-    if known:
+    # Where a node of a Swarm is now, its own words tell, and how long it was away: api/whereabouts.py.
+    if known and lease.swarm is None:
         text = f"{worker.metadata.name} moved from {', '.join(known)} to {', '.join(seen)}"
         world.events.tell(worker, "AddressChanged", text)

@@ -56,6 +56,10 @@ class BothDrivers:
             return True
         return isinstance(self._swarm, Restarting) and await self._swarm.restart(key, instance)
 
+    async def adopt(self, name: str, key: ObjectKey) -> None:
+        """Raises DriverError."""
+        await self._swarm.adopt(name, key)
+
     def hint(self, key: ObjectKey) -> None:
         if isinstance(self._swarm, Hinted):
             self._swarm.hint(key)

@@ -72,6 +72,7 @@ class Workload:
     `revision` names the content: two workloads with the same revision run the same thing. A change of it is
     rolled out one instance at a time, the next only when the last is ready. `replicas` is not part of it.
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
+    `command` replaces what an image starts, `args` what is said to it.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
     containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to;
     `control`: it also speaks to the conductor. `mode`: so many copies, one on each worker, or so many that run to
@@ -83,6 +84,7 @@ class Workload:
     revision: str
     replicas: int
     command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     probes: Probes = field(default_factory=Probes)
@@ -203,6 +205,15 @@ class Hinted(Protocol):
 
     def hint(self, key: ObjectKey) -> None:
         """Look at that workload soon. Cheap: callers do not count."""
+        ...
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A driver that can take over what somebody else made."""
+
+    async def adopt(self, name: str, key: ObjectKey) -> None:
+        """From now on it is that workload, and goes on as it is until another is wanted. Raises DriverError."""
         ...
 
 

@@ -55,10 +55,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Request:
-    """What one replica wants. `reach` None means the runtime can start it on any worker."""
+    """What one replica wants. `reach` None means the runtime can start it on any worker; `data_on`: the workers that
+    keep its data, none while it has none anywhere.
+    """
 
     name: str
     needs: Needs = Needs()
     labels: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     reach: frozenset[str] | None = None
+    data_on: frozenset[str] = frozenset()

@@ -50,6 +50,14 @@ def reachable(request: Request, worker: Candidate) -> Objection | None:
     return Objection(reason, "is out of the runtime's reach", "are out of the runtime's reach")
 
 
+def near_its_data(request: Request, worker: Candidate) -> Objection | None:
+    """Data does not travel: a copy elsewhere would start with an empty volume."""
+    if not request.data_on or worker.name in request.data_on:
+        return None
+    reason = f"does not keep its data, which is on {' and '.join(sorted(request.data_on))}"
+    return Objection(reason, "does not keep its data", "do not keep its data")
+
+
 def alive(request: Request, worker: Candidate) -> Objection | None:
     """A worker without a heartbeat gets nothing new."""
     return None if worker.ready else Objection(SILENT, SILENT, "are not Ready")
@@ -108,6 +116,7 @@ def _rounded_down(cores: float) -> str:
 # In the order people would look: first whether the worker can be used at all, then whether there is room.
 FILTERS: tuple[Filter, ...] = (
     reachable,
+    near_its_data,
     alive,
     open_for_work,
     taints,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.scheduler.candidate import Candidate, Needs, Request
-from controller.scheduler.filtering import FILTERS, Objection
+from controller.scheduler.filtering import FILTERS, SILENT, Objection
 from controller.scheduler.scoring import score
 from crds.quantity import format_bytes
 
@@ -31,6 +31,18 @@ class Decision:
 
     chosen: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+
+    @property
+    def allowed(self) -> tuple[str, ...] | None:
+        """Where copies may run, whether those workers are heard or not; None: anywhere.
+
+        The runtime knows by itself whom it has lost. A wish that changed with every outage would move what need not
+        move, and would forbid a machine that joins before its agent has spoken.
+        """
+        refused = [each for each in self.refusals if each.reason != SILENT]
+        if not refused:
+            return None
+        return (*self.chosen, *(each.worker for each in self.refusals if each.reason == SILENT))
 
 
 def place(request: Request, workers: Sequence[Candidate]) -> Decision:
@@ -76,4 +88,5 @@ def _needs(request: Request) -> str:
     parts += [f"{format_bytes(int(amounts.memory))} memory"] if amounts.memory else []
     parts += [f"{format_bytes(int(amounts.disk))} disk"] if amounts.disk else []
     parts += [f"{k}={v}" for k, v in sorted(request.labels.items())]
+    parts += [f"its data on {' or '.join(sorted(request.data_on))}"] if request.data_on else []
     return ", ".join(parts) or "a worker"

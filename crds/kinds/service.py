@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
 from crds.kinds.worker import Amounts
@@ -12,9 +13,11 @@ from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from crds.names import DnsLabel
 from crds.probes import Probes
-from crds.schema import list_map
+from crds.schema import list_map, list_set
 
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]$", max_length=4096)]
+# What Docker keeps as one secret or config.
+FILE_BYTES = 500_000
 
 
 class EnvVar(Model):
@@ -76,7 +79,7 @@ class File(Model):
     """
 
     path: AbsolutePath
-    content: str | None = None
+    content: Annotated[str, Field(max_length=FILE_BYTES)] | None = None
     secret: KeyOf | None = None
     config_map: KeyOf | None = None
 
@@ -102,13 +105,15 @@ class UpdateStrategy(Model):
 class ServiceSpec(Spec):
     """Exactly one of `managed` (a folder under services/) or `image` (any container) must be given.
 
-    `mode`: `replicas` copies, a `daemon` on every worker, or a `job`: `replicas` copies that run to their end once.
-    `networks`: other namespaces whose services it may speak to.
+    `command` replaces what the image starts, `args` what is said to it. `mode`: `replicas` copies, a `daemon` on
+    every worker, or a `job`: `replicas` copies that run to their end once. `networks`: other namespaces whose
+    services it may speak to.
     """
 
     managed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     image: str | None = None
     command: list[str] = Field(default_factory=list)
+    args: list[str] = Field(default_factory=list)
     enabled: bool = True
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     env: list[EnvVar] = Field(default_factory=list, json_schema_extra=list_map("name"))
@@ -128,12 +133,33 @@ class ServiceSpec(Spec):
     def _runs_one_thing(self) -> ServiceSpec:
         if (self.managed is None) == (self.image is None):
             raise ValueError("give exactly one of managed (one of our services) or image (a container)")
-        if self.managed is not None and self.mode != "replicated":
-            raise ValueError("mode: a managed service is always replicated")
+        if self.managed is not None and (self.mode != "replicated" or self.args):
+            raise ValueError("a managed service is always replicated, and has no args")
+        if self.mode == "daemon" and self.replicas > 1:
+            raise ValueError("replicas: a daemon runs once on every worker; leave replicas out")
         shared = self.volumes or any(each.published for each in self.ports)
         if shared and self.update.order == "start-first":
             raise ValueError("update.order: two copies cannot share a volume or a published port; use stop-first")
         return self
+
+    @model_validator(mode="after")
+    def _says_nothing_twice(self) -> ServiceSpec:
+        _once("ports", ((each.port, each.protocol) for each in self.ports))
+        _once("ports: published", ((each.published, each.protocol) for each in self.ports if each.published))
+        _once("ports: name", (each.name for each in self.ports if each.name))
+        _once("volumes: name", (each.name for each in self.volumes))
+        _once("path", [each.path for each in self.volumes] + [each.path for each in self.files])
+        _once("networks", self.networks)
+        return self
+
+
+def _once(what: str, said: Iterable[Hashable]) -> None:
+    seen: set[Hashable] = set()
+    for each in said:
+        if each in seen:
+            words = "/".join(str(part) for part in each) if isinstance(each, tuple) else each
+            raise ValueError(f"{what}: {words} is given twice")
+        seen.add(each)
 
 
 class Instance(Model):
@@ -158,7 +184,7 @@ class Refusal(Model):
 
 
 class ServiceStatus(Status):
-    """`dataOn`: the worker that keeps its volumes; later copies run there."""
+    """`dataOn`: the workers that keep its volumes; later copies run there."""
 
     phase: str = "Pending"
     replicas: int = 0
@@ -168,7 +194,13 @@ class ServiceStatus(Status):
     revision: str = ""
     instances: list[Instance] = Field(default_factory=list, json_schema_extra=list_map("name"))
     refusals: list[Refusal] = Field(default_factory=list)
-    data_on: str = ""
+    data_on: Annotated[list[str], Field(json_schema_extra=list_set())] = Field(default_factory=list)
+
+    @field_validator("data_on", mode="before")
+    @classmethod
+    def _was_one_name(cls, stored: object) -> object:
+        """Records of the first version."""
+        return [stored] if isinstance(stored, str) and stored else stored or []
 
 
 class Service(Resource[ServiceSpec, ServiceStatus]):

@@ -109,8 +109,8 @@ class ProcessDriver:
 
     async def apply(self, workload: Workload) -> None:
         """Raises DriverError: NeedsContainerRuntime for an image, NotRunning while `run` does not run."""
-        if workload.image or not workload.command:
-            raise DriverError(_no_command(workload), reason="NeedsContainerRuntime", retryable=False)
+        if impossible := _needs_a_container(workload):
+            raise DriverError(impossible, reason="NeedsContainerRuntime", retryable=False)
         if self._tasks is None or self._closing:
             raise DriverError("the process runtime is not running", reason="NotRunning")
         self._wishes[workload.key] = workload
@@ -214,9 +214,21 @@ class ProcessDriver:
             listener(news)
 
 
-def _no_command(workload: Workload) -> str:
+def _needs_a_container(workload: Workload) -> str:
+    """What of it no process can have, and what to do; empty when there is nothing."""
+    published = any(each.published for each in workload.ports)
+    parts = {"published ports": published, "volumes": workload.volumes, "files": workload.files,
+             "networks": workload.networks}  # fmt: skip
+    asked = [name for name, wanted in parts.items() if wanted]
     # Never the command of an image as a plain process: people who ask for a container count on its walls.
-    what = f"is a container ({workload.image})" if workload.image else "has no command"
+    if workload.image:
+        what = f"is a container ({workload.image})"
+    elif not workload.command:
+        what = "has no command"
+    elif asked:
+        what = f"asks for {', '.join(asked)}, which only containers have"
+    else:
+        return ""
     return (
         f"{workload.key.name} {what}: the process runtime runs managed services only; "
         "start the cloud with `aerekos up --runtime swarm` for containers"

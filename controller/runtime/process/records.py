@@ -18,6 +18,9 @@ from controller.runtime.process.processes import boot_id
 from crds.meta import ObjectKey
 from crds.probes import Probes
 
+# The process driver has no use for these; file contents may be secret, too.
+_FOR_CONTAINERS = ("args", "ports", "volumes", "files", "networks", "control", "mode", "update")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -41,6 +44,8 @@ def write(home: Path, record: Record) -> None:
     """Durably. Raises OSError."""
     wish = asdict(record.wish) | {"key": list(record.wish.key), "probes": record.wish.probes.wire()}
     wish["env"] = dict(record.wish.env)
+    for field in _FOR_CONTAINERS:
+        del wish[field]
     content = asdict(record) | {"wish": wish, "started_at": record.started_at.isoformat()}
     write_private(_path(home, record.instance), json.dumps(content, indent=1).encode())
 
@@ -77,6 +82,7 @@ def _read(path: Path) -> Record | None:
 
 
 def _wish(content: dict[str, Any]) -> Workload:
+    content = {name: value for name, value in content.items() if name not in _FOR_CONTAINERS}
     return Workload(
         **content
         | {

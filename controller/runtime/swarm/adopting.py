@@ -1,10 +1,12 @@
 """A Swarm service that somebody else made → the Service that would run the same. Pure.
 
-Swarm cannot rename a service, so adopting one means to run its like under our name and then to remove it.
+It keeps running as it is: it is only marked as ours. Another revision of the Service then replaces its copies, as any
+update does. So whatever a Service cannot say is refused: the first update would drop it silently.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,10 @@ from controller.runtime.swarm import naming
 from crds.kinds.service import SERVICE
 
 _SECOND = 1_000_000_000
+_UNSAYABLE = (
+    "User", "Dir", "Hostname", "TTY", "OpenStdin", "Groups", "Privileges", "ReadOnly", "StopSignal", "Hosts",
+    "DNSConfig", "Sysctls", "CapabilityAdd", "CapabilityDrop", "Ulimits",
+)  # fmt: skip
 
 
 class CannotAdopt(ValueError):
@@ -27,20 +33,17 @@ def service_of(found: Mapping[str, Any], name: str, namespace: str) -> dict[str,
     mode, replicas = _mode(spec["Mode"])
     said = {
         "image": container["Image"].partition("@")[0],
-        "command": [*(container.get("Command") or []), *(container.get("Args") or [])],
+        "command": list(container.get("Command") or []),
+        "args": list(container.get("Args") or []),
         "mode": mode,
         "replicas": replicas,
         "env": [_variable(each) for each in container.get("Env") or []],
         "ports": [_port(each) for each in (spec.get("EndpointSpec") or {}).get("Ports") or []],
-        "volumes": [_volume(each) for each in container.get("Mounts") or []],
+        "volumes": [{"name": name, "path": path} for name, (_, path) in _volumes(container).items()],
         "probes": _probes(container.get("Healthcheck") or {}),
         "resources": _limits(spec["TaskTemplate"].get("Resources") or {}),
     }
-    for part in ("Secrets", "Configs"):
-        if container.get(part):
-            raise CannotAdopt(
-                f"it has {part.lower()}, whose content Docker does not tell; make them and use spec.files"
-            )
+    _refuse_what_is_not_said(container, spec["TaskTemplate"])
     kept = {field: value for field, value in said.items() if value not in ([], {}, None)}
     meta = {"name": name, "namespace": namespace}
     return {"apiVersion": SERVICE.api_version, "kind": SERVICE.name, "metadata": meta, "spec": kept}
@@ -64,11 +67,35 @@ def _port(port: Mapping[str, Any]) -> dict[str, Any]:
     return {"port": port["TargetPort"], "protocol": port.get("Protocol", "tcp"), **published}
 
 
-def _volume(mount: Mapping[str, Any]) -> dict[str, str]:
-    """Our volumes carry our names: what is in the old one has to be copied by hand, which is worth a refusal."""
-    raise CannotAdopt(
-        f"it mounts {mount.get('Source', 'a volume')} at {mount['Target']}: copy its data, then make a new one"
-    )
+def volumes_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """Name in the Service → Docker's name, of each volume. Raises CannotAdopt."""
+    return {name: source for name, (source, _) in _volumes(found["Spec"]["TaskTemplate"]["ContainerSpec"]).items()}
+
+
+def _volumes(container: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Name in the Service → Docker's name and the path. Raises CannotAdopt."""
+    named: dict[str, tuple[str, str]] = {}
+    for mount in container.get("Mounts") or []:
+        if mount.get("Type", "bind") != "volume" or not mount.get("Source") or mount.get("ReadOnly"):
+            what = mount.get("Source") or "something without a name"
+            raise CannotAdopt(f"it mounts {what} at {mount['Target']}; only named volumes can be kept")
+        name = re.sub(r"[^a-z0-9]+", "-", mount["Source"].lower()).strip("-")[-63:].strip("-")
+        name = name if name and name not in named else f"volume-{len(named)}"
+        named[name] = (mount["Source"], mount["Target"])
+    return named
+
+
+def _refuse_what_is_not_said(container: Mapping[str, Any], template: Mapping[str, Any]) -> None:
+    for part in ("Secrets", "Configs"):
+        if container.get(part):
+            raise CannotAdopt(
+                f"it has {part.lower()}, whose content Docker does not tell; make them and use spec.files"
+            )
+    if unsaid := [name for name in _UNSAYABLE if container.get(name)]:
+        raise CannotAdopt(f"it sets {', '.join(unsaid)}, which no Service can say")
+    if constraints := (template.get("Placement") or {}).get("Constraints"):
+        bound = ", ".join(constraints)
+        raise CannotAdopt(f"it is bound to {bound}; take that off, and use spec.placement.workerSelector afterwards")
 
 
 def _probes(health: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from controller.runtime.swarm.docker_door import Docker, NotThere
-from controller.runtime.swarm.naming import instance_name
+from controller.runtime.swarm.looking import Look
+from controller.runtime.swarm.seeing import copy_name
 from crds.meta import ObjectKey
 
 TASK = "com.docker.swarm.task.id="
 
 
-async def read_logs(docker: Docker, service: str, key: ObjectKey, instance: str | None, tail: int) -> Sequence[str]:
+async def read_logs(
+    docker: Docker, service: str, key: ObjectKey, seen: Look, instance: str | None, tail: int
+) -> Sequence[str]:
     """The last `tail` lines of each instance (or of one), oldest first; nothing when there is no such service."""
 
     def ask(api: Any) -> tuple[bytes, list[Any]]:
@@ -26,7 +29,8 @@ async def read_logs(docker: Docker, service: str, key: ObjectKey, instance: str 
         raw, tasks = await docker.ask(ask, extra_seconds=5)
     except NotThere:
         return []
-    names = {task["ID"]: instance_name(key, task.get("Slot", 0)) for task in tasks}
+    numbered = seen.is_numbered(key)
+    names = {task["ID"]: copy_name(key, task, seen.nodes, numbered=numbered) for task in tasks}
     lines = _by_instance(raw.decode(errors="replace"), names)
     chosen = [name for name in sorted(lines) if instance in (None, name)]
     return [text for name in chosen for _, text in sorted(lines[name], key=lambda each: each[0])[-tail:]]

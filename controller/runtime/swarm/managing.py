@@ -73,10 +73,6 @@ class Managing:
         found: dict[str, Any] = await self._docker.ask(lambda api: api.inspect_service(name))
         return found
 
-    async def remove_service(self, id_: str) -> None:
-        """Whatever it is."""
-        await self._docker.ask(lambda api: api.remove_service(id_))
-
     async def has_image(self, name: str) -> bool:
         """Whether this daemon keeps that image."""
         try:

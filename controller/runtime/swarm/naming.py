@@ -21,6 +21,21 @@ CONTENT = "aerekos.cloud/content"
 PORT = "aerekos.cloud/port"
 # The revision that was tried last: it stays when Swarm restores the one before.
 TRYING = "aerekos.cloud/trying"
+# The revision that did not get ready, and what it died of: not to be tried again.
+FAILED = "aerekos.cloud/failed"
+BECAUSE = "aerekos.cloud/failed-because"
+# When a stopped rollout was told to go on. The same spec once more would be taken for the one that has just stopped.
+RESUMED = "aerekos.cloud/resumed"
+# The revision that is what somebody else had made, before it was adopted.
+ADOPTED = "aerekos.cloud/adopted"
+ANY_REVISION = "any"
+# Which of its volumes were there before, as JSON: name in the spec → name in Docker. Only adopting writes it: whoever
+# could choose any volume could read everybody's.
+VOLUMES = "aerekos.cloud/volumes"
+# The move of one copy that is under way (see rebalancing).
+MOVING = "aerekos.cloud/moving"
+# Marks that come and go; the others stay with a service.
+NOTES = (TRYING, FAILED, BECAUSE, MOVING)
 # What `docker stack rm` looks for.
 STACK = "com.docker.stack.namespace"
 LONGEST = 63

@@ -6,15 +6,17 @@ Content is part of a secret's or config's name, because Swarm lets nobody change
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
 from contextlib import suppress
 from typing import Any
 
 from controller.runtime.driver import DriverError, File, Workload
 from controller.runtime.swarm import naming
+from controller.runtime.swarm.deciding import lasting_revisions
 from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.naming import Cloud
+from controller.runtime.swarm.seeing import revision_of, serves, worker_name
 from controller.runtime.swarm.wishing import Surroundings
 from crds.meta import ObjectKey
 
@@ -39,7 +41,13 @@ class Preparer:
             secrets=[await self._file(workload, each) for each in workload.files if each.secret],
             configs=[await self._file(workload, each) for each in workload.files if not each.secret],
             avoid=avoided(workload, seen),
+            volumes=json.loads(seen.marks(key).get(naming.VOLUMES, "{}")),
         )
+
+    def ask_again(self) -> None:
+        """Something that was there is not there any more: nothing remembered is believed."""
+        self._networks.clear()
+        self._files.clear()
 
     async def remove_unused(self, key: ObjectKey, around: Surroundings | None = None) -> None:
         """Secrets and configs of that workload that it does not use any more. Those in use stay for the next time."""
@@ -128,10 +136,12 @@ class Preparer:
 
 
 def avoided(workload: Workload, seen: Look) -> list[str]:
-    """Ids of the nodes that are not among `workers`. Where a copy runs already it may stay."""
+    """Ids of the nodes that are not among `workers`. Where a copy runs that goes on, it may stay."""
     if not workload.workers:
         return []
-    at_home = {task.get("NodeID") for task in seen.tasks.get(workload.key, ()) if _runs(task)}
+    lasting = lasting_revisions(seen.services.get(workload.key), workload.revision)
+    tasks = (each for each in seen.tasks.get(workload.key, ()) if revision_of(each) in lasting)
+    at_home = {task.get("NodeID") for task in tasks if serves(task, seen.nodes)}
     wanted = {each.lower() for each in workload.workers}
     fit = {id_ for id_, node in seen.nodes.items() if worker_name(node) in wanted}
     if seen.nodes and not fit | at_home:
@@ -141,16 +151,6 @@ def avoided(workload: Workload, seen: Look) -> list[str]:
             reason="NoSuchWorker",
         )
     return sorted(id_ for id_ in seen.nodes if id_ not in fit | at_home)
-
-
-def worker_name(node: Mapping[str, Any]) -> str:
-    """What its agent calls itself: the short host name."""
-    # A machine that is just joining has not told its name yet.
-    return str(node.get("Description", {}).get("Hostname", "")).split(".")[0].lower()
-
-
-def _runs(task: Mapping[str, Any]) -> bool:
-    return bool(task["DesiredState"] == task["Status"]["State"] == "running")
 
 
 def _file_name(cloud: Cloud, key: ObjectKey, file: File) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +17,10 @@ from crds.meta import ObjectKey
 
 Task = Mapping[str, Any]
 _STARTING = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting")
+WANTED = ("running", "ready", "complete")
 ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned", "remove")
 _TRIED = ("complete", "failed", "rejected", "orphaned")
+_GONE: Task = {"Status": {"State": "down"}}
 # That many failed tries of one copy in a row are no accident any more.
 BACKING_OFF_AFTER = 3
 
@@ -29,16 +32,36 @@ def instances(
     reached: Sequence[str] = (),
     *,
     numbered: bool = True,
+    unmarked: str = "",
 ) -> list[InstanceSeen]:
     """One per slot, or per machine when they are not `numbered`, in order. `nodes` by id; `reached`: names of
-    networks whose addresses lead to a copy.
+    networks whose addresses lead to a copy; `unmarked`: the revision of those that do not say theirs.
     """
-    slots: defaultdict[tuple[int, str], list[Task]] = defaultdict(list)
+    slots: defaultdict[int | str, list[Task]] = defaultdict(list)
     for task in tasks:
-        slot = (int(task.get("Slot", 0)), "") if numbered else (0, _hostname(nodes.get(task.get("NodeID", ""), {})))
-        slots[slot].append(task)
-    found = (_instance(key, slot, _by_age(slots[slot]), nodes, reached) for slot in sorted(slots))
-    return [each for each in found if each is not None]
+        slots[_slot(task, nodes, numbered)].append(task)
+    found = (_instance(key, slot, _by_age(slots[slot]), nodes, reached) for slot in sorted(slots, key=_order))
+    return [replace(each, revision=each.revision or unmarked) for each in found if each is not None]
+
+
+def copy_name(key: ObjectKey, task: Task, nodes: Mapping[str, Task], *, numbered: bool = True) -> str:
+    """The instance that a task is a try of."""
+    return instance_name(key, _slot(task, nodes, numbered))
+
+
+def _slot(task: Task, nodes: Mapping[str, Task], numbered: bool) -> int | str:
+    """Its number, or its machine."""
+    number = int(task.get("Slot", 0))
+    return number if numbered else worker_name(nodes.get(task.get("NodeID", ""), {})) or number
+
+
+def _order(slot: int | str) -> tuple[int, str]:
+    return (slot, "") if isinstance(slot, int) else (0, slot)
+
+
+def worker_name(node: Mapping[str, Any]) -> str:
+    """What a machine's agent calls itself: the short host name. Empty for one that is just joining."""
+    return _hostname(node).split(".")[0].lower()
 
 
 def _hostname(node: Task) -> str:
@@ -50,35 +73,49 @@ def _by_age(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _instance(
-    key: ObjectKey, slot: tuple[int, str], tasks: Sequence[Task], nodes: Mapping[str, Task], reached: Sequence[str]
+    key: ObjectKey, slot: int | str, tasks: Sequence[Task], nodes: Mapping[str, Task], reached: Sequence[str]
 ) -> InstanceSeen | None:
-    wanted = [each for each in tasks if each["DesiredState"] in ("running", "ready", "complete")]
-    leaving = [each for each in tasks if each["Status"]["State"] == "running"]
+    wanted = [each for each in tasks if each["DesiredState"] in WANTED]
+    leaving = [each for each in tasks if each["Status"]["State"] == "running" and not is_lost(each, nodes)]
     if not wanted and not leaving:
         return None  # scaled away: only its history is left
     # Where the new copy starts before the old one stops, the old one serves until then.
-    serving = [each for each in wanted if each["Status"]["State"] == "running"]
+    serving = [each for each in wanted if serves(each, nodes)]
     task = (serving or wanted or leaving)[-1]
     restarts = sum(each["Status"]["State"] in _TRIED for each in tasks if each is not task)
-    phase = _phase(task, restarts, leaving=not wanted)
+    phase = _phase(task, restarts, leaving=not wanted, lost=is_lost(task, nodes))
     node = nodes.get(task.get("NodeID", ""), {})
     return InstanceSeen(
-        name=instance_name(key, slot[1].split(".")[0].lower() or slot[0]),
+        name=instance_name(key, slot),
         phase=phase,
         ready=phase == "Ready",
-        revision=_label(task, REVISION),
+        revision=revision_of(task),
         address=_address(task, node, reached),
-        worker=_hostname(node).split(".")[0].lower(),
+        worker=worker_name(node),
         restarts=restarts,
         started_at=moment(task["Status"].get("Timestamp")) if phase == "Ready" else None,
-        message=_message(task, tasks, phase),
+        message=_message(task, tasks, phase, nodes),
     )
 
 
-def _phase(task: Task, restarts: int, *, leaving: bool) -> Phase:
+def is_lost(task: Task, nodes: Mapping[str, Task]) -> bool:
+    """Whether its machine is away or gone: what Swarm says of it is what was true before."""
+    place = task.get("NodeID", "")
+    return bool(place) and nodes.get(place, _GONE).get("Status", {}).get("State") == "down"
+
+
+def serves(task: Task, nodes: Mapping[str, Task]) -> bool:
+    """Whether it is wanted, runs (and is healthy), and can be reached."""
+    state = task["Status"]["State"] == "running" and task["DesiredState"] in WANTED
+    return state and not is_lost(task, nodes)
+
+
+def _phase(task: Task, restarts: int, *, leaving: bool, lost: bool) -> Phase:
     state = task["Status"]["State"]
     if leaving:
         return "Stopping"
+    if lost and state not in ENDED:
+        return "Failed"
     if state == "running":
         return "Ready"
     if state == "complete" and task["DesiredState"] == "complete":
@@ -88,10 +125,12 @@ def _phase(task: Task, restarts: int, *, leaving: bool) -> Phase:
     return "Failed"
 
 
-def _message(task: Task, tasks: Sequence[Task], phase: Phase) -> str:
-    """Why it is not ready: its own error, or how the last try ended."""
+def _message(task: Task, tasks: Sequence[Task], phase: Phase, nodes: Mapping[str, Task]) -> str:
+    """Why it is not ready: its machine, its own error, or how the last try ended."""
     if phase in ("Ready", "Completed"):
         return ""
+    if phase == "Failed" and is_lost(task, nodes):
+        return f"{_hostname(nodes.get(task['NodeID'], {})) or 'its machine'} is away"
     past = [error_in(each) for each in tasks if each is not task and error_in(each)]
     return error_in(task) or (f"last try: {past[-1]}" if past else "")
 
@@ -103,8 +142,13 @@ def error_in(task: Task) -> str:
 
 def error_of(tasks: Iterable[Task], revision: str) -> str:
     """The newest thing that went wrong with a copy of that revision."""
-    own = [each for each in _by_age(list(tasks)) if _label(each, REVISION) == revision and error_in(each)]
+    own = [each for each in _by_age(list(tasks)) if revision_of(each) == revision and error_in(each)]
     return error_in(own[-1]) if own else ""
+
+
+def revision_of(task: Task) -> str:
+    """Of what it runs."""
+    return _label(task, REVISION)
 
 
 def _label(task: Task, name: str) -> str:
@@ -122,7 +166,8 @@ def _address(task: Task, node: Task, reached: Sequence[str]) -> str:
     if not best and published and host:
         return f"{host}:{published[0]['PublishedPort']}"
     best = best or [one for addresses in own.values() for one in addresses]
-    return f"{best[0].partition('/')[0]}:{_label(task, PORT)}" if best else ""
+    port = _label(task, PORT)
+    return f"{best[0].partition('/')[0]}:{port}" if best and port else ""
 
 
 def moment(text: str | None) -> datetime | None:

@@ -1,11 +1,12 @@
-"""When and where to look: Docker's events and agents' hints say where, motion says again soon, and otherwise rarely.
+"""When and where to look: Docker's events and agents' hints say where, and what is on its way is seen again soon.
 
-At rest, nothing is asked but every ten seconds, in case an event got lost; a change costs what it changes.
+Everything is looked at every ten seconds, in case an event got lost. A change costs what it changes, rest next to
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import anyio
@@ -15,7 +16,8 @@ from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker
 from crds.meta import ObjectKey
 
-SOON_SECONDS, RESYNC_SECONDS, RECONNECT_SECONDS = 0.5, 10.0, 1.0
+SOON_SECONDS, LATER_SECONDS, RESYNC_SECONDS = 0.5, 3.0, 10.0
+RECONNECT_SECONDS = 1.0
 # Events come in bursts: a service that is made tells several.
 GATHER_SECONDS = 0.05
 # So many workloads are seen quicker by one look at all.
@@ -35,6 +37,7 @@ class Watch:
         self._where: set[ObjectKey] = set()
         self._everywhere = True
         self._wake = anyio.Event()
+        self._resync_at = self._followed_at = 0.0
 
     def hint(self, key: ObjectKey) -> None:
         """Something happened to that workload."""
@@ -48,16 +51,29 @@ class Watch:
 
     def take(self) -> frozenset[ObjectKey] | None:
         """Where to look now; None: everywhere."""
-        everywhere = self._everywhere or len(self._where) > MANY or not self._where
-        where = None if everywhere else frozenset(self._where)
+        where = None if self._everywhere or len(self._where) > MANY else frozenset(self._where)
         self._everywhere, self._where, self._wake = False, set(), anyio.Event()
+        if where is None:
+            self._resync_at = anyio.current_time() + RESYNC_SECONDS
         return where
 
-    async def next(self, *, in_motion: bool) -> None:
-        """Returns when it is time to look again."""
-        with anyio.move_on_after(SOON_SECONDS if in_motion else RESYNC_SECONDS):
+    async def next(self, moving: Collection[ObjectKey], *, still: bool = False, soon: bool = False) -> None:
+        """Returns when it is time to look again.
+
+        `moving`: what no event will tell of; `still`: nothing has happened to it for long. `soon`: everything is.
+        """
+        pause = LATER_SECONDS if still else SOON_SECONDS
+        resync_at = min(self._resync_at, anyio.current_time() + SOON_SECONDS) if soon else self._resync_at
+        follow_at = self._followed_at + pause if moving else resync_at
+        with anyio.CancelScope(deadline=min(resync_at, follow_at)):
             await self._wake.wait()
             await anyio.sleep(GATHER_SECONDS)
+        # Hints about some must not put off the look at others.
+        if moving and anyio.current_time() >= follow_at:
+            self._where.update(moving)
+            self._followed_at = anyio.current_time()
+        if anyio.current_time() >= resync_at:
+            self._everywhere = True
 
     async def follow(self) -> None:
         """Until cancelled. A daemon that ended its stream may have been restarted: then all of it is looked at."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.runtime.driver import Update, Workload
+from controller.runtime.driver import Update, Volume, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.checking import SECOND, healthcheck
-from controller.runtime.swarm.naming import CONTENT, REVISION, Cloud, instance_name, labels, swarm_name
+from controller.runtime.swarm.naming import CONTENT, REVISION, VOLUMES, Cloud, instance_name, labels, swarm_name
 
 PORT = 8080
 DATA = "/data"
@@ -28,12 +28,15 @@ NODE_CONSTRAINT = "node.id!="
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the driver prepared: ids of networks, references to secrets and configs, nodes to stay away from."""
+    """What the driver prepared: ids of networks, references to secrets and configs, nodes to stay away from, and
+    Docker's names of volumes that were there before.
+    """
 
     networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     secrets: Sequence[dict[str, Any]] = ()
     configs: Sequence[dict[str, Any]] = ()
     avoid: Sequence[str] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> frozenset[str]:
@@ -66,6 +69,8 @@ def wish(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, An
     }
     if workload.mode != "job":  # Swarm refuses them for what runs only once
         spec |= {"UpdateConfig": _one_by_one(workload.update), "RollbackConfig": _one_by_one(BACK)}
+    if around.volumes:
+        spec["Labels"][VOLUMES] = json.dumps(around.volumes, sort_keys=True)
     spec["Labels"] |= {REVISION: workload.revision, CONTENT: _hash(spec)}
     return spec
 
@@ -87,6 +92,7 @@ def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[s
     return {
         "Image": workload.image,
         "Command": list(workload.command),
+        "Args": list(workload.args),
         "Env": [f"{name}={_filled(text, workload)}" for name, text in sorted(workload.env.items())],
         "Labels": {
             **labels(cloud, workload.key, workload.uid),
@@ -96,7 +102,7 @@ def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[s
         "Healthcheck": healthcheck(workload.probes, port_of(workload)),
         "StopGracePeriod": int(workload.stop_grace_seconds * SECOND),
         "Init": True,
-        "Mounts": _mounts(cloud, workload),
+        "Mounts": _mounts(cloud, workload, around),
         "Secrets": list(around.secrets),
         "Configs": list(around.configs),
     }
@@ -114,13 +120,14 @@ def _filled(text: str, workload: Workload) -> str:
     return text
 
 
-def _mounts(cloud: Cloud, workload: Workload) -> list[dict[str, Any]]:
+def _mounts(cloud: Cloud, workload: Workload, around: Surroundings) -> list[dict[str, Any]]:
     """Volumes stay on the machine they were made on."""
-    wanted = {each.name: each.path for each in workload.volumes}
-    if any("{data}" in text for text in workload.env.values()):
-        wanted.setdefault("data", DATA)
+    wanted = list(workload.volumes)
+    if any("{data}" in text for text in workload.env.values()) and not any(each.name == "data" for each in wanted):
+        wanted.append(Volume("data", DATA))
     base = swarm_name(cloud, workload.key)
-    return [{"Type": "volume", "Source": f"{base}_{name}", "Target": path} for name, path in wanted.items()]
+    names = {each.name: around.volumes.get(each.name, f"{base}_{each.name}") for each in wanted}
+    return [{"Type": "volume", "Source": names[each.name], "Target": each.path} for each in wanted]
 
 
 def _limits(workload: Workload) -> dict[str, int]:

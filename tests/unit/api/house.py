@@ -17,6 +17,7 @@ from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived import DerivedSecrets
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
+from api.auth.service_accounts import AccountTokens
 from api.auth.tokens import TokenKeys, Tokens
 from api.door import Door
 from api.gateway.balancing import Balancer
@@ -142,7 +143,9 @@ async def make_house(folder: Path) -> House:
         ]
     )
     door = Door(
-        resources=ResourceApi(registry, authorizer, clock, random.Random(1)),
+        resources=ResourceApi(
+            registry, authorizer, clock, random.Random(1), account_tokens=AccountTokens(tokens, clock)
+        ),
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,

@@ -13,6 +13,7 @@ from api.rest import rest_app
 from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
 from api.routes_swarm import swarm_routes
+from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import NotThere
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
@@ -25,7 +26,7 @@ VIEWER = Principal("vera", frozenset({"aerekos:viewer", AUTHENTICATED}))
 
 class Swarm:
     def __init__(self) -> None:
-        self.removed: list[str] = []
+        self.adopted: list[tuple[str, ObjectKey]] = []
 
     async def service(self, name: str) -> dict[str, Any]:
         if name != "web":
@@ -33,8 +34,10 @@ class Swarm:
         container = {"ContainerSpec": {"Image": "nginx:1"}}
         return {"ID": "s1", "Spec": {"TaskTemplate": container, "Mode": {"Replicated": {"Replicas": 1}}}}
 
-    async def remove_service(self, id_: str) -> None:
-        self.removed.append(id_)
+    async def adopt(self, name: str, key: ObjectKey) -> None:
+        if self.adopted:
+            raise DriverError("taken", reason="NameTaken", retryable=False)
+        self.adopted.append((name, key))
 
 
 class Room:
@@ -45,7 +48,7 @@ class Room:
         routers = [
             news_routes(house.authenticator, self.hinted.append),
             overlay_routes(house.registry, house.authenticator, house.clock),
-            swarm_routes(self.swarm, house.authenticator, house.authorizer),  # type: ignore[arg-type]
+            swarm_routes(self.swarm, self.swarm, house.authenticator, house.authorizer),  # type: ignore[arg-type]
         ]
         self.transport = httpx.ASGITransport(rest_app(routers))
 
@@ -95,10 +98,13 @@ async def test_a_worker_that_was_deleted_is_told_so(room: Room) -> None:
     assert (await room.ask(lost, "POST", "/agents/overlay", {"peers": {}})).status_code == 403
 
 
-async def test_only_admins_see_and_remove_swarm_services(room: Room) -> None:
+async def test_only_admins_see_and_import_swarm_services(room: Room) -> None:
     assert (await room.ask(VIEWER, "GET", "/swarm/services/web")).status_code == 403
     shown = await room.ask(ADMIN, "GET", "/swarm/services/web?to=site")
     assert shown.json()["metadata"]["name"] == "site" and shown.json()["spec"]["image"] == "nginx:1"
     assert (await room.ask(ADMIN, "GET", "/swarm/services/nobody")).status_code == 404
-    assert (await room.ask(ADMIN, "DELETE", "/swarm/services/web")).status_code == 204
-    assert room.swarm.removed == ["s1"]
+    adoption = "/swarm/services/web/adoption?to=site&namespace=shop"
+    assert (await room.ask(OAK, "POST", adoption)).status_code == 403
+    assert (await room.ask(ADMIN, "POST", adoption)).status_code == 204
+    assert room.swarm.adopted == [("web", SERVICE.key("site", "shop"))]
+    assert (await room.ask(ADMIN, "POST", adoption)).status_code == 409

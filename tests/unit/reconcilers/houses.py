@@ -52,7 +52,9 @@ class FakeDriver:
         self.applied.append(workload)
         phase = "Ready" if self.ready else "Starting"
         self.running[workload.key] = [
-            InstanceSeen(f"{workload.key.name}-{n}", phase, self.ready, workload.revision, worker=workload.workers[0])
+            InstanceSeen(
+                f"{workload.key.name}-{n}", phase, self.ready, workload.revision, worker=(*workload.workers, "oak")[0]
+            )
             for n in range(workload.replicas)
         ]
 

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from controller.kit.leases import Leases, Usage
+from controller.kit.peers import Peer
 from controller.reconcilers.worker import WorkerReconciler
 from crds.kinds.worker import WORKER, Amounts
 from crds.meta import Condition, condition
@@ -97,6 +98,15 @@ async def test_a_new_address_is_written_and_told():
         await WorkerReconciler(leases).reconcile(worker, here)
     assert worker.status.addresses[0].address == "10.0.0.2"
     assert here.events.news[1:] == [("AddressChanged", "oak moved from 10.0.0.1 to 10.0.0.2")]
+
+
+async def test_a_node_of_a_swarm_tells_of_its_moves_itself():
+    here, worker = world(), WORKER.new("oak")
+    leases, oak = Leases(here.clock), Peer("oak", "n1", "10.0.0.1", "10.0.0.1", False, "key", 0)
+    for address in ("10.0.0.1", "10.0.0.2"):
+        leases.beat("oak", addresses=(address,), swarm=oak)
+        await WorkerReconciler(leases).reconcile(worker, here)
+    assert worker.status.addresses[0].address == "10.0.0.2" and len(here.events.news) == 1
 
 
 async def test_one_that_has_just_joined_gets_the_time_of_a_lease_to_speak():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.adopting import CannotAdopt, service_of
+from controller.runtime.swarm.adopting import CannotAdopt, service_of, volumes_of
 from crds.kinds.service import Service
 
 
@@ -24,7 +24,7 @@ def test_what_it_runs_is_said_as_a_service() -> None:
     made = service_of(found({"Healthcheck": health}), "web", "default")
     assert made["spec"] == {
         "image": "nginx:1",
-        "command": ["nginx", "-g", "x"],
+        "args": ["nginx", "-g", "x"],
         "mode": "replicated",
         "replicas": 3,
         "env": [{"name": "A", "value": "1=2"}, {"name": "B", "value": ""}],
@@ -49,12 +49,27 @@ def test_a_global_one_is_a_daemon_and_limits_are_kept() -> None:
     assert (spec["mode"], spec["resources"]) == ("daemon", {"limits": {"cpu": "1500m", "memory": "1024"}})
 
 
+def test_its_volumes_are_kept_under_names_a_service_may_use() -> None:
+    one = found({"Mounts": [{"Type": "volume", "Source": "Shop_data.1", "Target": "/data"}]})
+    assert service_of(one, "web", "default")["spec"]["volumes"] == [{"name": "shop-data-1", "path": "/data"}]
+    assert volumes_of(one) == {"shop-data-1": "Shop_data.1"}
+
+
+def test_what_binds_it_to_machines_is_refused() -> None:
+    one = found()
+    one["Spec"]["TaskTemplate"]["Placement"] = {"Constraints": ["node.role==worker"]}
+    with pytest.raises(CannotAdopt, match="bound to node"):
+        service_of(one, "web", "default")
+
+
 @pytest.mark.parametrize(
     ("one", "because"),
     [
         (found(Labels={naming.CLOUD: "other"}), "belongs to a cloud already"),
         (found(Mode={"ReplicatedJob": {}}), "ReplicatedJob"),
-        (found({"Mounts": [{"Source": "data", "Target": "/data"}]}), "data at /data"),
+        (found({"Mounts": [{"Type": "bind", "Source": "/srv", "Target": "/data"}]}), "/srv at /data"),
+        (found({"Mounts": [{"Type": "volume", "Target": "/data"}]}), "something without a name at /data"),
+        (found({"User": "nobody", "TTY": True}), "User, TTY"),
         (found({"Secrets": [{"SecretName": "s"}]}), "secrets"),
     ],
 )

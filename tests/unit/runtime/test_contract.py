@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from controller.kit.clock import SystemClock
-from controller.runtime.driver import DriverError, InstanceSeen, Limits, News, Workload
+from controller.runtime.driver import DriverError, File, InstanceSeen, Limits, News, Port, Workload
 from controller.runtime.process import ProcessDriver, records, sweep
 from controller.runtime.process.processes import start_ticks
 from controller.runtime.process.spawning import Launch, SpawnFailed, spawn
@@ -229,6 +229,15 @@ async def test_a_container_is_refused_in_words(factory: Factory, tmp_path: Path)
         with pytest.raises(DriverError, match="--runtime swarm") as refused:
             await house.driver.apply(Workload(KEY, "uid", "r", 1, image="nginx"))
         assert (refused.value.reason, refused.value.retryable) == ("NeedsContainerRuntime", False)
+
+
+async def test_what_only_containers_have_is_refused_by_name(factory: Factory, tmp_path: Path) -> None:
+    async with running(factory, tmp_path) as house:
+        wanted = replace(
+            workload(), ports=(Port(80, published=8080),), files=(File("/run/x", b"secret", secret=True),)
+        )
+        with pytest.raises(DriverError, match="web asks for published ports, files, which only containers have"):
+            await house.driver.apply(wanted)
 
 
 async def test_a_long_log_is_cut_and_still_read(factory: Factory, tmp_path: Path) -> None:

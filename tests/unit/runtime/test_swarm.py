@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.driver import Update, Workload
+from controller.runtime.driver import DriverError, Update
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.drifting import differences
-from controller.runtime.swarm.looking import Look, Teller
+from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.rebalancing import ready_nodes, wants_a_move
+from controller.runtime.swarm.preparing import avoided
 from controller.runtime.swarm.seeing import instances
-from controller.runtime.swarm.settling import rolled_back
+from controller.runtime.swarm.telling import Teller
 from controller.runtime.swarm.wedging import wedged
 from controller.runtime.swarm.wishing import Surroundings, wish
-from crds.meta import ObjectKey
 
-KEY = ObjectKey("aerekos.cloud", "services", "default", "web")
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-READY: dict[str, Any] = {"Status": {"State": "ready"}, "Spec": {"Availability": "active"}}
-NODES = {f"n{n}": {"ID": f"n{n}", "Description": {"Hostname": f"node-{n}"}, **READY} for n in (1, 2, 3)}
-
-
-def task(
-    slot: int, node: str = "n1", state: str = "running", desired: str = "running", **more: Any
-) -> dict[str, Any]:
-    at = f"{NOW.isoformat().removesuffix('+00:00')}Z"
-    labels = {
-        naming.NAME: "web",
-        naming.NAMESPACE: "default",
-        naming.REVISION: more.pop("revision", "one"),
-        naming.PORT: "80",
-    }
-    status = {
-        "State": state,
-        "Timestamp": more.pop("since", at),
-        **({"Err": more.pop("error")} if "error" in more else {}),
-    }
-    made = {
-        "ID": more.pop("id", f"{slot}-{node}-{state}"),
-        "Slot": slot,
-        "NodeID": node,
-        "DesiredState": desired,
-        "CreatedAt": more.pop("created", at),
-        "Status": status,
-        "Spec": {"ContainerSpec": {"Labels": labels}},
-    }
-    return {**made, **more}
-
-
-def workload(**more: Any) -> Workload:
-    return Workload(KEY, "uid", "one", more.pop("replicas", 2), image="x:1", **more)
+from .swarms import KEY, NODES, NOW, SERVICE, look, task, workload
 
 
 def deeper(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -72,28 +37,6 @@ def test_a_difference_is_named_by_its_path_and_an_empty_value_is_none() -> None:
     assert differences({"Env": ["A=1"]}, {"Env": ["A=1", "B=2"]}) == ["Env"]
 
 
-@pytest.mark.parametrize(
-    ("spread", "moves"),
-    [(["n1", "n1", "n2"], True), (["n1", "n2", "n3"], False), (["n1", "n2", "n2"], True), (["n1", "n1", "n1"], True)],
-)
-def test_a_copy_moves_when_a_machine_has_two_fewer(spread: list[str], moves: bool) -> None:
-    tasks = [task(slot, node) for slot, node in enumerate(spread, 1)]
-    assert wants_a_move(tasks, {"n1", "n2", "n3"}, 3) is moves
-
-
-def test_a_move_is_no_cure() -> None:
-    crowded = [task(1), task(2), task(3, state="starting")]
-    assert not wants_a_move(crowded, {"n1", "n2"}, 3)
-    assert not wants_a_move([task(1), task(2)], {"n1", "n2"}, 3)
-    assert not wants_a_move([task(1), task(2)], set(), 2)
-
-
-def test_a_machine_gets_work_when_it_has_been_ready_for_a_while() -> None:
-    nodes = {**NODES, "n4": {**NODES["n1"], "Spec": {"Availability": "drain"}}}
-    since = {"n1": 0.0, "n2": 96.0, "n3": 94.9, "n4": 0.0}
-    assert ready_nodes(nodes, since, 100.0) == {"n1", "n3"}
-
-
 def test_what_hangs_is_found_after_its_limit_and_only_on_machines_that_live() -> None:
     hanging = task(1, state="assigned")
     assert wedged([hanging], NODES, NOW + timedelta(seconds=29)) is None
@@ -105,13 +48,12 @@ def test_what_hangs_is_found_after_its_limit_and_only_on_machines_that_live() ->
     assert wedged([task(1, state="ready", desired="ready")], NODES, NOW + timedelta(days=1)) is None
 
 
-def test_a_rollback_is_known_by_the_mark_it_left() -> None:
-    spec = {"Labels": {naming.REVISION: "one", naming.TRYING: "two"}}
-    assert rolled_back({"Spec": spec, "UpdateStatus": {"State": "rollback_completed"}}) == "two"
-    assert rolled_back({"Spec": spec, "UpdateStatus": {"State": "updating"}}) == ""
-    assert rolled_back({"Spec": {"Labels": {naming.REVISION: "two", naming.TRYING: "two"}},
-                        "UpdateStatus": {"State": "rollback_completed"}}) == ""  # fmt: skip
-    assert rolled_back({"Spec": {}}) == ""
+def test_a_copy_may_take_the_time_its_health_check_grants() -> None:
+    slow = task(1, state="starting")
+    check = {"StartPeriod": 300 * 10**9, "Retries": 3, "Interval": 10**9, "Timeout": 10**9}
+    slow["Spec"]["ContainerSpec"]["Healthcheck"] = check
+    assert wedged([slow], NODES, NOW + timedelta(seconds=360)) is None
+    assert wedged([slow], NODES, NOW + timedelta(seconds=370)) is not None
 
 
 def test_the_old_copy_serves_until_the_new_one_runs() -> None:
@@ -138,32 +80,65 @@ def test_a_machine_that_just_joins_has_no_name_yet() -> None:
     assert instances(KEY, [task(1)], {"n1": {"ID": "n1", "Status": {"State": "unknown"}}})[0].worker == ""
 
 
-def look(*tasks: dict[str, Any]) -> Look:
-    labels = naming.labels(Cloud(), KEY, "uid")
-    service = {"ID": "s", "Spec": {"Labels": labels, "Mode": {"Replicated": {"Replicas": 1}}}}
-    return Look({KEY: service}, {KEY: tasks}, NODES)
-
-
 def test_one_that_died_and_is_back_between_two_looks_is_told_as_both() -> None:
     teller = Teller()
-    assert list(teller.news(look(task(1, id="a")), 1.0)) == []
+    assert list(teller.news(look(task(1, id="a")), NOW)) == []
     dead = task(1, id="a", state="failed", desired="shutdown", error="task: non-zero exit (137)")
-    told = [
-        (each.reason, each.message)
-        for each in teller.news(look(dead, task(1, id="b", created="2026-01-02T00:00:00Z")), 2.0)
-    ]
+    back = task(1, id="b", since="2026-01-01T00:00:00.7Z", created="2026-01-01T00:00:00.1Z")
+    told = [(each.reason, each.message) for each in teller.news(look(dead, back), NOW + timedelta(seconds=5))]
     assert told == [
         ("Died", "web-1: task: non-zero exit (137)"),
-        ("Recovered", "web-1 serves again before anybody looked, on node-1"),
+        ("Recovered", "web-1 serves again after 0.70 s, on node-1"),
     ]
 
 
 def test_an_outage_is_told_with_its_length() -> None:
     teller = Teller()
-    list(teller.news(look(task(1, id="a")), 1.0))
-    list(teller.news(look(task(1, id="b", state="starting")), 2.0))
-    (back,) = teller.news(look(task(1, id="b")), 3.5)
+    list(teller.news(look(task(1, id="a")), NOW))
+    list(teller.news(look(task(1, id="b", state="starting")), NOW + timedelta(seconds=1)))
+    (back,) = teller.news(look(task(1, id="b", since="2026-01-01T00:00:02.5Z")), NOW + timedelta(seconds=9))
     assert (back.reason, back.message) == ("Recovered", "web-1 serves again after 1.50 s, on node-1")
+
+
+def test_a_rollout_is_no_recovery() -> None:
+    teller = Teller()
+    list(teller.news(look(task(1, id="a")), NOW))
+    list(teller.news(look(task(1, id="b", state="starting", revision="two")), NOW))
+    (back,) = teller.news(look(task(1, id="b", revision="two")), NOW)
+    assert (back.reason, back.message) == ("Ready", "web-1 is ready on node-1")
+
+
+def test_a_copy_on_a_machine_that_is_away_does_not_serve() -> None:
+    seen = Look({KEY: SERVICE}, {KEY: [task(1)]}, {**NODES, "n1": {**NODES["n1"], "Status": {"State": "down"}}})
+    (one,) = seen.instances(KEY)
+    assert (one.phase, one.ready, one.message) == ("Failed", False, "node-1 is away")
+    assert not seen.is_at_rest(KEY, workload(replicas=1))
+
+
+def test_what_a_machine_that_is_away_leaves_behind_is_waited_for_by_nobody() -> None:
+    nodes = {**NODES, "n1": {**NODES["n1"], "Status": {"State": "down"}}}
+    tasks = [task(1, "n2", id="new"), task(1, "n1", id="old", desired="shutdown", created="2025-12-31T00:00:00Z")]
+    seen = Look({KEY: SERVICE}, {KEY: tasks}, nodes)
+    assert seen.is_at_rest(KEY, workload(replicas=1))
+    assert not Look(tasks={KEY: tasks[1:]}, nodes=nodes).lives(KEY)
+
+
+def test_a_job_is_seen_by_its_last_run() -> None:
+    job = {**SERVICE, "JobStatus": {"JobIteration": {"Index": 1}}}
+    first, second = (
+        task(n, state="complete", desired="complete", JobIteration={"Index": i}) for n, i in ((1, 0), (0, 1))
+    )
+    assert [each.name for each in Look({KEY: job}, {KEY: [first, second]}, NODES).instances(KEY)] == ["web-0"]
+
+
+def test_a_copy_may_stay_where_no_new_one_may_come() -> None:
+    away = workload(workers=("node-2", "node-3"))
+    assert avoided(away, look(task(1, "n1"), task(2, "n2"))) == []
+    assert avoided(away, look(task(1, "n1", revision="before"))) == ["n1"]  # it is replaced anyway
+    assert avoided(away, look(task(1, "n1", state="starting"))) == ["n1"]
+    assert avoided(workload(), look(task(1, "n1"))) == []
+    with pytest.raises(DriverError, match="its nodes are node-1, node-2, node-3"):
+        avoided(workload(workers=("oak",)), look(task(1, "n1", revision="before")))
 
 
 def test_at_rest_means_nothing_is_on_its_way() -> None:
