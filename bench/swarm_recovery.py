@@ -24,7 +24,7 @@ from swarm.breaking import FAULTS, Disturbed, Fault, Subject  # noqa: E402
 from swarm.cluster import busybox_tar, cluster  # noqa: E402
 from swarm.needs import why_not  # noqa: E402
 from swarm.node import NotInTime  # noqa: E402
-from swarm.ours import joined_cloud, our_subject, plain_subject  # noqa: E402
+from swarm.ours import joined_cloud, many_services, our_subject, plain_subject  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PATIENCE = float(os.environ.get("PATIENCE", "60"))
@@ -73,14 +73,7 @@ def ours(folder: Path) -> tuple[dict[str, list[Round]], dict[str, object]]:
     with joined_cloud(folder) as cloud:
         subject = our_subject(cloud)
         found = {fault.name: measure(subject, fault, ROUNDS) for fault in FAULTS}
-        return found, many(cloud)
-
-
-def many(cloud: object) -> dict[str, object]:
-    """So many services at once, and what Docker was asked meanwhile and at rest."""
-    from swarm.ours import many_services
-
-    return many_services(cloud, SERVICES)  # type: ignore[arg-type]
+        return found, many_services(cloud, SERVICES)
 
 
 def cell(rounds: Sequence[Round]) -> str:
@@ -96,7 +89,7 @@ def cell(rounds: Sequence[Round]) -> str:
 
 
 def verdict(fault: Fault, rounds: Sequence[Round]) -> str:
-    if fault.target is None:
+    if fault.target is None or not rounds:
         return ""
     known = [each.seconds for each in rounds if each.seconds is not None]
     met = len(known) == len(rounds) and statistics.median(known) <= fault.target

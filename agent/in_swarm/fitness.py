@@ -17,7 +17,7 @@ from socket import AF_INET, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, c
 import httpx
 
 from agent.errors import CannotJoin
-from controller.runtime.swarm.local import Place
+from controller.runtime.swarm.place import Place
 
 INACTIVE = "inactive"
 OLDEST_ENGINE = (20, 10)

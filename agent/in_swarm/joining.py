@@ -24,7 +24,8 @@ from agent.settings import Settings
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.local import LocalDocker, Place
+from controller.runtime.swarm.local import LocalDocker
+from controller.runtime.swarm.place import Place
 
 ACTIVE_SECONDS, EMPTY_SECONDS = 20.0, 60.0
 # Longer than a beat's: a token that is good for one use must not be used up by an answer that came too late.

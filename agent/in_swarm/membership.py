@@ -21,7 +21,8 @@ from agent.settings import Settings
 from controller.kit.clock import Clock
 from controller.kit.files import write_private
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.local import LocalDocker, Place
+from controller.runtime.swarm.local import LocalDocker
+from controller.runtime.swarm.place import Place
 
 # A daemon that starts, or a manager that is away, needs so long by itself.
 PATIENCE_SECONDS = 30.0

@@ -23,8 +23,9 @@ from agent.settings import Settings
 from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.local import LocalDocker, Place
+from controller.runtime.swarm.local import LocalDocker
 from controller.runtime.swarm.measuring import Meter
+from controller.runtime.swarm.place import Place
 
 LOOK_SECONDS, MEASURE_SECONDS = 5.0, 10.0
 # Until the daemon has been asked once, nobody knows where the conductor is.

@@ -72,8 +72,8 @@ def join_routes(
         name = worker_of(authenticator.who(request.scope))
         manager = ours()
         try:
-            if asked is not None and asked.joining and await manager.is_down(name):
-                await manager.dismiss(name)  # what is left of an earlier membership would go by the same name
+            if asked is not None and asked.joining:
+                await manager.dismiss_earlier(name)
             node = await manager.node()
             return {"token": await manager.join_token(), "managers": list(node.managers)}
         except DriverError as refused:

@@ -36,7 +36,7 @@ from cli.settings import Settings
 from cli.stack import REGISTRY
 from controller.loop.supervisor import Loop
 from controller.runtime.driver import Adopting, Executing, Hinted
-from controller.runtime.swarm.managing import SwarmNode
+from controller.runtime.swarm.place import Place
 from crds.kinds.worker import WORKER
 
 
@@ -126,7 +126,7 @@ def _readiness(house: House, loop: Loop) -> dict[str, object]:
     return state if loop.caught_up else {**state, "because": "not everything was looked at yet"}
 
 
-def _names(settings: Settings, node: SwarmNode | None) -> list[str]:
+def _names(settings: Settings, node: Place | None) -> list[str]:
     """What the certificate is for. Addresses that mean "all" are no name."""
     names = ["localhost", "127.0.0.1", "::1", socket.gethostname(), settings.host]
     if settings.stack is not None:

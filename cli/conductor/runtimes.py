@@ -21,7 +21,8 @@ from controller.runtime.driver import Driver, DriverError
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
 from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.managing import Managing, SwarmNode
+from controller.runtime.swarm.managing import Managing
+from controller.runtime.swarm.place import Place
 from crds.kinds.service import Service
 
 log = structlog.get_logger("conductor")
@@ -42,7 +43,7 @@ class Runtime:
     stop: Callable[[], Awaitable[None]]
     why: str
     swarm: Managing | None = None
-    node: SwarmNode | None = None
+    node: Place | None = None
     docker_calls: Mapping[str, int] | None = None
 
 
@@ -69,7 +70,7 @@ def _processes(house: House, why: str) -> Runtime:
     return Runtime(driver, AsProcess(house), (driver.run,), lambda _: here, driver.stop_all, why)
 
 
-def _both(house: House, docker: Docker, swarm: Managing, node: SwarmNode) -> Runtime:
+def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime:
     processes = ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng)
     containers = SwarmDriver(docker, house.clock)
     here = frozenset({house.worker})
@@ -86,7 +87,7 @@ def _both(house: House, docker: Docker, swarm: Managing, node: SwarmNode) -> Run
     )
 
 
-def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: SwarmNode) -> Runtime:
+def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Place) -> Runtime:
     driver = SwarmDriver(docker, house.clock, stack=stack.name, control_network=stack.control_network)
     images = Images(
         IMAGE_DOOR, REGISTRY, house.home / "run" / "images.json", swarm, house.clock, lambda: _push_token(house)
@@ -113,7 +114,7 @@ def _push_token(house: House) -> str:
     return house.tokens.issue(_CONDUCTOR, seconds=_PUSH_SECONDS)
 
 
-async def _node(swarm: Managing, wanted: str) -> SwarmNode | None:
+async def _node(swarm: Managing, wanted: str) -> Place | None:
     """None when no daemon answers: in `auto`, nobody waits long for one that may not be there."""
     try:
         with anyio.fail_after(AUTO_SECONDS if wanted == "auto" else 30):
@@ -123,7 +124,7 @@ async def _node(swarm: Managing, wanted: str) -> SwarmNode | None:
         return None
 
 
-async def _made_a_manager(swarm: Managing, node: SwarmNode | None) -> SwarmNode:
+async def _made_a_manager(swarm: Managing, node: Place | None) -> Place:
     if node is None:
         raise CliError(
             "no Docker daemon answers", hint="systemctl start docker, set DOCKER_HOST, or --runtime process"
@@ -138,8 +139,3 @@ async def _made_a_manager(swarm: Managing, node: SwarmNode | None) -> SwarmNode:
         raise CliError(
             f"this machine cannot become a Swarm manager: {refused}", hint="docker swarm init"
         ) from refused
-
-
-def described(runtime: Runtime) -> Mapping[str, str]:
-    """For logs and /ready: which, and why."""
-    return {"runtime": runtime.driver.name, "because": runtime.why}

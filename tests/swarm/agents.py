@@ -206,11 +206,10 @@ def conducted(node: Node, home: Path) -> Iterator[Conductor]:
     """A conductor on that machine, which manages a Swarm already."""
     made = Conductor(node, home, secrets.token_hex(24))
     (home / "agent-token").write_text(made.token)
-    (home / "run").mkdir()
-    # As if somebody had deleted them: their images are not here.
-    (home / "run" / "founded").write_text(json.dumps([each.name for each in managed_services()]))
     try:
         made.start()
+        for each in managed_services():  # their images are not here
+            made.delete(f"/apis/aerekos.cloud/v1/namespaces/default/services/{each.service_name}")
         yield made
     finally:
         made.stop()

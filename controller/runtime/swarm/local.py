@@ -12,33 +12,13 @@ from typing import Any
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.docker_door import Docker, NotThere
+from controller.runtime.swarm.place import Place, place_in
 from crds.meta import ObjectKey
 
 JOIN_SECONDS = 30.0
 UNHEALTHY = "health_status: unhealthy"
 # `health_status: unhealthy` and its like come as an action with a colon.
 _TOLD = ("start", "die", "health_status", "oom", "destroy")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """This daemon's place in a Swarm. `address`: the one it joined with; `managers`: `address:2377` of each.
-
-    `state` is Docker's word: inactive, pending, active, error, locked.
-    """
-
-    node_id: str
-    address: str
-    state: str
-    manager: bool
-    managers: tuple[str, ...]
-    version: str
-    root: str
-    error: str = ""
-
-    @property
-    def in_swarm(self) -> bool:
-        return self.state == "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +38,7 @@ class LocalDocker:
 
     async def place(self) -> Place:
         """What `docker info` says."""
-        info: dict[str, Any] = await self._docker.ask(lambda api: api.info())
-        swarm = info.get("Swarm") or {}
-        return Place(
-            node_id=str(swarm.get("NodeID", "")),
-            address=str(swarm.get("NodeAddr", "")),
-            state=str(swarm.get("LocalNodeState", "inactive")),
-            manager=bool(swarm.get("ControlAvailable")),
-            managers=tuple(each["Addr"] for each in swarm.get("RemoteManagers") or ()),
-            version=str(info.get("ServerVersion", "")),
-            root=str(info.get("DockerRootDir", "")),
-            error=str(swarm.get("Error", "")),
-        )
+        return place_in(await self._docker.ask(lambda api: api.info()))
 
     async def follow(self, told: Callable[[ContainerNews], None]) -> None:
         """Call `told` for each thing that happens to our containers; returns when the daemon ends the stream."""

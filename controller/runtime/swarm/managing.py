@@ -6,25 +6,19 @@ For the door and the composition root; the driver has its own words.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
+
+import anyio
 
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker, NotThere
+from controller.runtime.swarm.place import Place, place_in
+from controller.runtime.swarm.seeing import worker_name
 
 SAVE_SECONDS = 120.0
 PUSH_SECONDS = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class SwarmNode:
-    """This daemon's place in its Swarm. `address` is the one it joined with; `managers` are `address:2377`."""
-
-    name: str
-    address: str
-    state: str
-    manager: bool
-    managers: tuple[str, ...]
+# A node that left is Down after three missed heartbeats.
+MISSED_SECONDS = 6.0
 
 
 class Managing:
@@ -33,17 +27,9 @@ class Managing:
     def __init__(self, docker: Docker) -> None:
         self._docker = docker
 
-    async def node(self) -> SwarmNode:
-        """Any daemon may be asked; `state` is `inactive` when it belongs to no Swarm."""
-        info: dict[str, Any] = await self._docker.ask(lambda api: api.info())
-        swarm = info.get("Swarm") or {}
-        return SwarmNode(
-            name=str(info.get("Name", "")),
-            address=str(swarm.get("NodeAddr", "")),
-            state=str(swarm.get("LocalNodeState", "inactive")),
-            manager=bool(swarm.get("ControlAvailable")),
-            managers=tuple(each["Addr"] for each in swarm.get("RemoteManagers") or ()),
-        )
+    async def node(self) -> Place:
+        """Any daemon may be asked; its state is `inactive` when it belongs to no Swarm."""
+        return place_in(await self._docker.ask(lambda api: api.info()))
 
     async def begin(self) -> None:
         """Make this daemon the manager of a new Swarm."""
@@ -59,14 +45,22 @@ class Managing:
 
     async def dismiss(self, node: str) -> None:
         """Forget a node that has left, or will never come back. One that is not there is no error."""
-        found = await self._find(node)
-        if found is not None:
-            await self._docker.ask(lambda api: api.remove_node(found["ID"], force=True))
+        for found in await self._named(node):
+            await self._remove(found["ID"])
+
+    async def dismiss_earlier(self, node: str) -> None:
+        """Forget what is left of an earlier membership, for the next would go by the same name.
+
+        One that has just left is missed only after some seconds. One that is not missed then is another machine.
+        """
+        with anyio.move_on_after(MISSED_SECONDS):
+            while not await self.is_down(node):  # noqa: ASYNC110 (asked of Docker)
+                await anyio.sleep(0.25)
+            await self.dismiss(node)
 
     async def is_down(self, node: str) -> bool:
         """Whether the Swarm has no such node, or has lost it."""
-        found = await self._find(node)
-        return found is None or found["Status"]["State"] == "down"
+        return all(_is_down(each) for each in await self._named(node))
 
     async def service(self, name: str) -> dict[str, Any]:
         """A Swarm service as Docker tells it. Raises NotThere."""
@@ -102,18 +96,21 @@ class Managing:
         if refused := await self._docker.ask(push, extra_seconds=PUSH_SECONDS):
             raise DriverError(f"{name} cannot be pushed: {refused}", reason="ImageNotPushed")
 
-    async def _find(self, node: str) -> dict[str, Any] | None:
+    async def _named(self, node: str) -> list[dict[str, Any]]:
+        """Usually one. Those that are there come first."""
         nodes: list[dict[str, Any]] = await self._docker.ask(lambda api: api.nodes())
-        wanted = node.lower()
-        return next((each for each in nodes if _worker(each) == wanted), None)
+        return sorted((each for each in nodes if worker_name(each) == node.lower()), key=_is_down)
+
+    async def _remove(self, id_: str) -> None:
+        await self._docker.ask(lambda api: api.remove_node(id_, force=True))
 
     async def _update(self, node: str, *, availability: str) -> None:
-        found = await self._find(node)
-        if found is None:
+        named = await self._named(node)
+        if not named:
             raise NotThere(f"the Swarm has no node called {node}", reason="NotThere")
-        spec = {**found["Spec"], "Availability": availability}
-        await self._docker.ask(lambda api: api.update_node(found["ID"], found["Version"]["Index"], spec))
+        id_, version, spec = named[0]["ID"], named[0]["Version"]["Index"], named[0]["Spec"]
+        await self._docker.ask(lambda api: api.update_node(id_, version, {**spec, "Availability": availability}))
 
 
-def _worker(node: dict[str, Any]) -> str:
-    return str(node.get("Description", {}).get("Hostname", "")).split(".")[0].lower()
+def _is_down(node: dict[str, Any]) -> bool:
+    return bool(node["Status"]["State"] == "down")

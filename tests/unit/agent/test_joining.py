@@ -24,7 +24,7 @@ from agent.in_swarm import fitness, joining
 from agent.in_swarm.fitness import address_towards, first_reached, require_fit, require_same_time, version_of
 from agent.settings import Settings
 from controller.kit.clock import SystemClock
-from controller.runtime.swarm.local import Place
+from controller.runtime.swarm.place import Place
 
 pytestmark = pytest.mark.anyio
 FREE = Place("", "", "inactive", False, (), "20.10.24+dfsg1", "/nowhere")

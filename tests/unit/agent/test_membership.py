@@ -16,7 +16,7 @@ from agent.in_swarm.membership import AGENT_SERVICE, LEAVER, PATIENCE_SECONDS, M
 from agent.settings import Settings
 from controller.kit.clock import LoopClock
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.local import Place
+from controller.runtime.swarm.place import Place
 
 pytestmark = pytest.mark.anyio
 IN = Place("n1", "10.0.0.2", "active", False, ("10.0.0.1:2377",), "20.10.24", "/var/lib/docker")
