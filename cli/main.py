@@ -49,7 +49,7 @@ def up(
         starting.up(wanted, timeout=timeout)
         return
     starting.prepare_home(wanted)
-    raise typer.Exit(starting.serve(wanted))
+    starting.serve(wanted)
 
 
 @app.command()

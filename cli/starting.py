@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cli import conductor_process, connecting, status
 from cli.errors import CliError, NotReachable
@@ -55,13 +55,13 @@ def prepare_home(settings: Settings) -> None:
         raise CliError(message, hint="give another folder: AEREKOS_HOME=... aerekos up") from error
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings) -> NoReturn:
     """The conductor itself, until it is told to stop. Raises CliError for what it cannot open."""
     from cli.conductor.main import serve as run
     from controller.store.records import StoreBroken
 
     try:
-        return run(settings)
+        run(settings)
     except StoreBroken as error:
         raise CliError(str(error), hint=f"nothing was changed; look at {settings.home / 'store'}") from error
     except OSError as error:

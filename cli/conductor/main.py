@@ -6,13 +6,12 @@ next one adopts them.
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import os
 import signal
-import sys
-import threading
 from contextlib import suppress
 from datetime import timedelta
+from typing import NoReturn
 
 import anyio
 import structlog
@@ -31,6 +30,7 @@ from cli.conductor_process import the_only_one
 from cli.founding import FOUNDER, ensure_worker
 from cli.settings import Settings
 from cli.starting import require_free_port
+from controller.kit.ending import end_now
 from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
@@ -42,28 +42,18 @@ COMPACT_EVERY_SECONDS = 300.0
 STOPPING_SECONDS = 60.0
 
 
-def serve(settings: Settings) -> int:
-    """Run until told to stop. Returns the exit code.
+def serve(settings: Settings) -> NoReturn:
+    """Run until told to stop; then this process ends.
 
     Raises CliError when this home has a conductor already, the port is taken or the wanted runtime is not there,
     StoreBroken or OSError for what cannot be opened.
     """
     configure_logging(settings.log_level)
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with the_only_one(settings):
         require_free_port(settings)
-        code = uvloop.run(_serve(settings))
-    _end_now(code)
-    return code
-
-
-def _end_now(code: int) -> None:
-    """Everything is closed and written. Threads that still wait for a Docker daemon, which may be stopping too, would
-    hold up the end of the process, and so that of the daemon, for as long as their patience lasts.
-    """
-    if threading.active_count() > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        code = runner.run(_serve(settings))
+    end_now(code)
 
 
 async def _serve(settings: Settings) -> int:

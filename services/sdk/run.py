@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 
+from controller.kit.ending import end_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.discovery import managed_service
@@ -111,6 +112,7 @@ def main() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(instance, manifest))
+        end_now(0)
 
 
 if __name__ == "__main__":

@@ -194,19 +194,28 @@ def _moving(*numbers: int) -> Callable[[Subject, float], float]:
     return run
 
 
-def _restart_manager(subject: Subject, patience: float) -> float:
-    """Its Docker daemon ends as `systemctl restart docker` ends it; the other machines' copies must run on."""
-    subject.prepare()
-    manager = subject.made.manager
-    elsewhere = {task for task, name in subject.running().items() if name != manager.name}
-    began = time.monotonic()
-    manager.stop()
-    manager.begin()
-    until(lambda: len(subject.running()) == COPIES and subject.well(), "all serve again", patience)
-    took = time.monotonic() - began
-    if not elsewhere <= subject.running().keys():
-        raise Disturbed(took)
-    return took
+def _restarting_manager(*, answers: bool) -> Callable[[Subject, float], float]:
+    """Its Docker daemon ends as `systemctl restart docker` ends it; the other machines' copies must run on.
+
+    `answers`: until the conductor there does, too.
+    """
+
+    def run(subject: Subject, patience: float) -> float:
+        subject.prepare()
+        manager = subject.made.manager
+        elsewhere = {task for task, name in subject.running().items() if name != manager.name}
+        began = time.monotonic()
+        manager.stop()
+        manager.begin()
+        until(
+            lambda: len(subject.running()) == COPIES and (subject.well() or not answers), "all serve again", patience
+        )
+        took = time.monotonic() - began
+        if not elsewhere <= subject.running().keys():
+            raise Disturbed(took)
+        return took
+
+    return run
 
 
 def _kill_conductor(subject: Subject, patience: float) -> float:
@@ -234,6 +243,7 @@ FAULTS = (
     Fault("a worker's address changes", _moving(1), 5, leaves_damage=True),
     Fault("the only manager's address changes", _moving(0), 5, leaves_damage=True),
     Fault("both at once", _moving(0, 2), 5, leaves_damage=True),
-    Fault("the manager's Docker restarts", _restart_manager, 10),
+    Fault("the manager's Docker restarts", _restarting_manager(answers=False), 10),
+    Fault("the same, until the API answers", _restarting_manager(answers=True)),
     Fault("conductor killed: until its API answers", _kill_conductor),
 )
