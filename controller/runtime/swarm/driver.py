@@ -62,10 +62,10 @@ class SwarmDriver:
             group.start_soon(keep_heartbeat, self._docker)
             task_status.started()
             while True:
-                returning = await self._look(self._watch.take())
+                within = await self._look(self._watch.take())
                 moving = [*self._keeper.on_their_way(self._seen), *self._leaving] if self._seen else []
                 still = self._clock.monotonic() - self._stirred_at > STILL_AFTER_SECONDS
-                await self._watch.next(moving, still=still, soon=returning)
+                await self._watch.next(moving, still=still, within=within)
 
     async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
         """As last seen. Raises DriverError when Swarm could not be asked for a while."""
@@ -157,8 +157,8 @@ class SwarmDriver:
         """The workload whose Swarm service has that name."""
         return self._names.get(swarm_name)
 
-    async def _look(self, where: frozenset[ObjectKey] | None) -> bool:
-        """At the workloads named, or at all. Then put right what is not as wished. Whether to look at all soon."""
+    async def _look(self, where: frozenset[ObjectKey] | None) -> float:
+        """At the workloads named, or at all, and put right what is not as wished. Seconds until the next look at all."""
         began = self._clock.monotonic()
         try:
             now = await self._seen_now(where)
@@ -166,7 +166,7 @@ class SwarmDriver:
             self._note_lost(lost)
             await anyio.sleep(SOON_SECONDS)
             self._watch.look_everywhere()
-            return True
+            return SOON_SECONDS
         self._seen = now
         self._note_found()
         for news in self._teller.news(now, self._clock.now()):
@@ -174,7 +174,7 @@ class SwarmDriver:
             self._tell(news)
         keys = list(self._keeper.wishes) if where is None else sorted(where)
         await self._keeper.put_right(keys, now, began=began, everything=where is None)
-        return self._keeper.may_want_work_soon()
+        return self._keeper.wants_work_in()
 
     async def _seen_now(self, where: frozenset[ObjectKey] | None) -> Look:
         if where is None or self._seen is None:

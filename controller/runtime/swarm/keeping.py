@@ -92,9 +92,9 @@ class Keeper:
         """From now on nothing is made or corrected."""
         self._closed = True
 
-    def may_want_work_soon(self) -> bool:
-        """Whether a machine has just become ready."""
-        return self._readiness.is_settling(self._clock.monotonic())
+    def wants_work_in(self) -> float:
+        """Seconds until a machine that has just become ready may want some; infinite when there is none."""
+        return self._readiness.settles_in(self._clock.monotonic())
 
     def on_their_way(self, seen: Look) -> list[ObjectKey]:
         """What no event will tell of."""

@@ -27,6 +27,7 @@ class Readiness:
         ready = {id_ for id_, since in self._since.items() if at - since >= SETTLES_SECONDS}
         return {id_ for id_ in ready if nodes.get(id_, {}).get("Spec", {}).get("Availability") == "active"}
 
-    def is_settling(self, at: float) -> bool:
-        """Whether a machine has just become ready, and will want work soon."""
-        return any(at - since <= SETTLES_SECONDS + 1 for since in self._since.values())
+    def settles_in(self, at: float) -> float:
+        """Seconds until the next machine may want work; infinite when all have been ready for long."""
+        left = [since + SETTLES_SECONDS - at for since in self._since.values()]
+        return min((each for each in left if each > 0), default=float("inf"))

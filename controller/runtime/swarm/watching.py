@@ -57,13 +57,16 @@ class Watch:
             self._resync_at = anyio.current_time() + RESYNC_SECONDS
         return where
 
-    async def next(self, moving: Collection[ObjectKey], *, still: bool = False, soon: bool = False) -> None:
+    async def next(
+        self, moving: Collection[ObjectKey], *, still: bool = False, within: float = RESYNC_SECONDS
+    ) -> None:
         """Returns when it is time to look again.
 
-        `moving`: what no event will tell of; `still`: nothing has happened to it for long. `soon`: everything is.
+        `moving`: what no event will tell of; `still`: nothing has happened to it for long. `within`: seconds until
+        everything is to be looked at, at the latest.
         """
         pause = LATER_SECONDS if still else SOON_SECONDS
-        resync_at = min(self._resync_at, anyio.current_time() + SOON_SECONDS) if soon else self._resync_at
+        resync_at = min(self._resync_at, anyio.current_time() + within)
         follow_at = self._followed_at + pause if moving else resync_at
         with anyio.CancelScope(deadline=min(resync_at, follow_at)):
             await self._wake.wait()

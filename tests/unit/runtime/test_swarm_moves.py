@@ -103,14 +103,14 @@ def test_a_machine_gets_work_when_it_has_been_ready_for_a_while() -> None:
     down = {**NODES["n1"], "Status": {"State": "down"}}
     drained = {**NODES["n1"], "Spec": {"Availability": "drain"}}
     readiness = Readiness()
-    assert not readiness.is_settling(0.0) and not readiness.settled(NODES, 0.0)
+    assert readiness.settles_in(0.0) == float("inf") and not readiness.settled(NODES, 0.0)
     readiness.note({"old": NODES["n1"], "away": down, "drained": drained}, 10.0)
-    assert not readiness.settled({"old": NODES["n1"], "drained": drained}, 14.9) and readiness.is_settling(16.0)
+    assert not readiness.settled({"old": NODES["n1"], "drained": drained}, 14.9) and readiness.settles_in(14.0) == 1.0
     assert readiness.settled({"old": NODES["n1"], "drained": drained}, 15.0) == {"old"}
     back = {"old": NODES["n1"], "away": NODES["n2"], "new": NODES["n3"]}
     readiness.note(back, 20.0)
-    assert readiness.settled(back, 24.9) == {"old"} and readiness.is_settling(24.9)
-    assert readiness.settled(back, 25.0) == {"old", "away", "new"} and not readiness.is_settling(26.1)
+    assert readiness.settled(back, 24.0) == {"old"} and readiness.settles_in(24.0) == 1.0
+    assert readiness.settled(back, 25.0) == {"old", "away", "new"} and readiness.settles_in(25.0) == float("inf")
     readiness.note({**back, "away": down}, 30.0)
     readiness.note(back, 31.0)
     assert readiness.settled(back, 32.0) == {"old", "new"}
