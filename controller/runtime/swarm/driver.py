@@ -158,7 +158,7 @@ class SwarmDriver:
         return self._names.get(swarm_name)
 
     async def _look(self, where: frozenset[ObjectKey] | None) -> float:
-        """At the workloads named, or at all, and put right what is not as wished. Seconds until the next look at all."""
+        """At the workloads named, or at all; puts right what is not as wished. Seconds until the next look at all."""
         began = self._clock.monotonic()
         try:
             now = await self._seen_now(where)
