@@ -17,6 +17,7 @@ from agent.door import Door, make_client
 from agent.errors import AgentError, CannotJoin, NotWelcome, Unreachable
 from agent.identity import Identity, IdentityFile
 from agent.in_swarm.fitness import INACTIVE, address_towards, first_reached, require_fit, require_same_time
+from agent.in_swarm.gate import Gate
 from agent.join import fingerprint
 from agent.join import join as join_cloud
 from agent.moving.kernel import Kernel, KernelRefused
@@ -65,8 +66,9 @@ async def leave(settings: Settings, *, when_empty: bool, say: Say) -> None:
         raise AgentError(f"this machine could not leave: {refused}; try: docker swarm leave --force") from refused
     for kept in ("identity.json", "in-swarm", "neighbours.json"):
         (settings.home / "agent" / kept).unlink(missing_ok=True)
-    with suppress(KernelRefused):
-        await anyio.to_thread.run_sync(Kernel().clear)
+    for clear in (Kernel().clear, Gate().remove):
+        with suppress(KernelRefused):
+            await anyio.to_thread.run_sync(clear)
     say("this machine has left the Swarm")
 
 

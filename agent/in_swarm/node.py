@@ -16,11 +16,14 @@ from agent.door import Door
 from agent.errors import AgentError, CannotJoin
 from agent.identity import Identity, IdentityKeeper
 from agent.in_swarm.containers import Containers
+from agent.in_swarm.gate import Gate
 from agent.in_swarm.image_door import ImageDoor, Road
 from agent.in_swarm.membership import Membership
+from agent.in_swarm.waiting_room import WaitingRoom
 from agent.moving import Moving
 from agent.settings import Settings
 from controller.kit.clock import Clock
+from controller.kit.threads import Threads
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.local import LocalDocker
@@ -64,6 +67,7 @@ class SwarmNode:
             "moving": self._follow_addresses,
             "measuring": self._measure,
             "membership": lambda: self._membership.run(door),
+            "waiting": WaitingRoom(Gate(), Threads(1), self._managers_elsewhere).run,
         }
         if self._settings.image_door:
             jobs["images"] = ImageDoor(self._settings.image_door, road).run
@@ -103,6 +107,13 @@ class SwarmNode:
             except DriverError as lost:
                 _log.debug("Docker does not answer", because=str(lost))
             await anyio.sleep(LOOK_SECONDS if self._place else FIRST_LOOK_SECONDS)
+
+    def _managers_elsewhere(self) -> list[str]:
+        """Addresses by which Docker knows those it needs; a manager needs no other."""
+        if self._place is None or not self._place.in_swarm or self._place.manager:
+            return []
+        hosts = (each.rpartition(":")[0] for each in self._place.managers)
+        return [host for host in hosts if ":" not in host]  # IPv4 only, as all translations
 
     async def _follow_addresses(self) -> None:
         """As long as this machine is known by the same address; one that joins anew may be known by another."""

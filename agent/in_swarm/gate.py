@@ -1,0 +1,64 @@
+"""Leads new connections to the managers' port into our waiting room, while it is told so.
+
+The rule stands all the time and matches only addresses that were named within the last seconds (iptables' `recent`):
+an agent that ends or hangs is in nobody's way. Our own connections carry a mark and pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.moving.kernel import run
+
+MANAGER_PORT = 2377
+MARK = 0x2377
+CHAIN = "AEREKOS-WAIT"
+NAMED_SECONDS = 5
+_NAMED = Path("/proc/net/xt_recent") / CHAIN
+_TABLE = Path("/proc/net/tcp")
+_ESTABLISHED = "01"
+
+
+class Gate:
+    """Blocking, but for a moment only. Needs root (CAP_NET_ADMIN)."""
+
+    def stand(self, port: int) -> None:
+        """Lead to that port of 127.0.0.1. Raises KernelRefused, also where the kernel has no `recent`."""
+        rule = (
+            f"-A {CHAIN} -p tcp --dport {MANAGER_PORT} -m mark ! --mark {MARK:#x} "
+            f"-m recent --name {CHAIN} --rcheck --seconds {NAMED_SECONDS} --rdest -j REDIRECT --to-ports {port}"
+        )
+        # A chain that is named is emptied first: what an agent before us left is replaced.
+        run(["iptables-restore", "--noflush", "--wait", "5"], ("*nat", f":{CHAIN} - [0:0]", rule, "COMMIT"))
+        if f"-A OUTPUT -j {CHAIN}" not in _nat("-S", "OUTPUT").splitlines():
+            _nat("-I", "OUTPUT", "1", "-j", CHAIN)
+
+    def remove(self) -> None:
+        """Nothing of it is left. Raises KernelRefused, also when there was nothing."""
+        for options in (("-D", "OUTPUT", "-j", CHAIN), ("-F", CHAIN), ("-X", CHAIN)):
+            _nat(*options)
+
+    def lead(self, addresses: Iterable[str]) -> None:
+        """For so many seconds from now, who calls these managers comes to us. Raises OSError."""
+        for address in addresses:
+            _NAMED.write_text(f"+{address}\n", encoding="ascii")
+
+    def let_pass(self) -> None:
+        """At once. Raises OSError."""
+        _NAMED.write_text("/\n", encoding="ascii")
+
+    def is_connected(self) -> bool:
+        """Whether anybody on this machine is connected to a manager's port. Raises OSError."""
+        return any_established(_TABLE.read_text(encoding="ascii"))
+
+
+def _nat(*options: str) -> str:
+    return run(["iptables", "-w", "5", "-t", "nat", *options])
+
+
+def any_established(table: str) -> bool:
+    """`table` as proc(5) describes /proc/net/tcp: number, local address, remote address, state."""
+    wanted = f":{MANAGER_PORT:04X}"
+    lines = (line.split() for line in table.splitlines()[1:])
+    return any(each[2].endswith(wanted) and each[3] == _ESTABLISHED for each in lines if len(each) > 3)

@@ -1,0 +1,151 @@
+"""Docker's connections to a manager that is away wait here until it is back, instead of being refused.
+
+Docker's agents double their pause with each refusal, up to 8 s: after a manager's Docker was restarted (5 s), some
+come back later than the Swarm waits for them, and their tasks are taken away. A connection that waits goes on the
+moment the manager answers. It passes through us as long as it lives, so we end it soon: the next one, made at once,
+does not.
+
+Source: agent/agent.go and manager/dispatcher of https://github.com/moby/swarmkit; measured in docs/swarm.md.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+import anyio
+import anyio.abc
+import structlog
+
+from agent.in_swarm.gate import MANAGER_PORT, MARK
+from agent.moving.kernel import KernelRefused
+from controller.kit.threads import ThreadDoor
+
+LOOK_SECONDS, TRY_SECONDS, CONNECT_SECONDS = 0.25, 0.1, 2.0
+PATIENCE_SECONDS = 20.0
+# A session that was cut is made again within 0.1 s.
+THROUGH_US_SECONDS = 20.0
+_SO_ORIGINAL_DST = 80
+Stream = anyio.abc.SocketStream
+Reach = Callable[[str], Awaitable[Stream]]
+_log = structlog.get_logger("waiting")
+
+
+class Leads(Protocol):
+    """`agent.in_swarm.gate.Gate`."""
+
+    def stand(self, port: int) -> None: ...
+
+    def lead(self, addresses: Sequence[str]) -> None: ...
+
+    def let_pass(self) -> None: ...
+
+    def is_connected(self) -> bool: ...
+
+
+async def reach(address: str) -> Stream:
+    """A connection to a manager that our own rule lets pass. Raises OSError, TimeoutError."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
+        with suppress(BlockingIOError):
+            sock.connect((address, MANAGER_PORT))
+        with anyio.fail_after(CONNECT_SECONDS):
+            await anyio.wait_writable(sock)
+        if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(code, os.strerror(code))
+        return await Stream.from_socket(sock)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def called(stream: Stream) -> str:
+    """The address it was meant for, before the kernel led it to us (netfilter's SO_ORIGINAL_DST)."""
+    raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 (anyio's)
+    told = raw.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, 16)
+    return socket.inet_ntoa(struct.unpack("!2xH4s8x", told)[1])
+
+
+class WaitingRoom:
+    """`managers` tells their addresses: none on a machine that is a manager itself, or in no Swarm."""
+
+    def __init__(
+        self,
+        gate: Leads,
+        threads: ThreadDoor,
+        managers: Callable[[], Sequence[str]],
+        *,
+        reach: Reach = reach,
+        called: Callable[[Stream], str] = called,
+    ) -> None:
+        self._gate, self._threads, self._managers = gate, threads, managers
+        self._reach, self._called = reach, called
+        self._waiting = 0
+
+    async def run(self) -> None:
+        """Until cancelled. A kernel that cannot do it is told once, and everything is as without us."""
+        async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+            port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 (anyio's)
+            try:
+                await self._threads.run(partial(self._gate.stand, port))
+            except KernelRefused as refused:
+                _log.warning("Docker is not helped back to a manager that was away", because=str(refused))
+                await anyio.sleep_forever()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, self._seat)
+                await self._keep_looking()
+
+    async def _keep_looking(self) -> None:
+        led = False
+        while True:
+            managers = list(self._managers())
+            away = bool(managers) and (self._waiting > 0 or not await self._threads.run(self._gate.is_connected))
+            if away:
+                await self._threads.run(partial(self._gate.lead, managers))
+            elif led:
+                await self._threads.run(self._gate.let_pass)
+            led = away
+            await anyio.sleep(LOOK_SECONDS)
+
+    async def _seat(self, guest: Stream) -> None:
+        """One connection, from its call to its end."""
+        async with guest:
+            manager = await self._wait_for(self._called(guest))
+            if manager is None:
+                return
+            async with manager:
+                with anyio.move_on_after(THROUGH_US_SECONDS):
+                    await _pass_on(guest, manager)
+
+    async def _wait_for(self, address: str) -> Stream | None:
+        self._waiting += 1
+        try:
+            with anyio.move_on_after(PATIENCE_SECONDS):
+                while True:
+                    with suppress(OSError):
+                        return await self._reach(address)
+                    await anyio.sleep(TRY_SECONDS)
+        finally:
+            self._waiting -= 1
+        return None
+
+
+async def _pass_on(one: Stream, other: Stream) -> None:
+    """In both directions, until either side ends."""
+    async with anyio.create_task_group() as tasks:
+
+        async def copy(source: Stream, target: Stream) -> None:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                async for piece in source:
+                    await target.send(piece)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(copy, one, other)
+        tasks.start_soon(copy, other, one)
