@@ -141,6 +141,8 @@ STEPS = [
     Step("apply -f -", "conf created", CONF),
     Step("apply -f -", "conf configured", CONF.replace('"2"', '"3"')),
     Step("apply view-last-applied cm conf -n {ns}", 'b: "3"'),
+    Step("apply --server-side -f -", "serverside-applied", CONF.replace('"2"', '"5"')),
+    Step("apply -f -", "conf configured", CONF.replace('"2"', '"3"')),
     Step("patch configmap conf -n {ns} -p {\"data\":{\"c\":\"4\"}}", "patched"),
     Step("get cm conf -n {ns} -o jsonpath={.data}", r'"b": ?"3","c": ?"4"'),
     Step("create -f -", "gen-[0-9a-f]+ created", GENERATED),

@@ -6,12 +6,13 @@ only our own reconcilers and nameless clients write carry none of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from controller.resources.ownership.applying import apply, conflict_error
-from controller.resources.ownership.fields import Fields, differences, fields_of
+from controller.resources.ownership.fields import NONE, Fields, differences, fields_of
 from controller.resources.ownership.managers import (
     Entry,
     Manager,
@@ -25,7 +26,7 @@ from crds.kind import Kind
 from crds.meta import ObjectKey
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-BEFORE, CLIENT_APPLY = "before-first-apply", "kubectl-client-side-apply"
+BEFORE, CLIENT_APPLY, KUBECTL = "before-first-apply", "kubectl-client-side-apply", "kubectl"
 Body = dict[str, Any]
 
 
@@ -72,11 +73,11 @@ def applied(
     me = Manager(manager, "Apply", kind.api_version, subresource)
     wanted = _part(kind, config, subresource)
     merged, owners, conflicts = apply(live, wanted, kind.schema, owners_of(kind, live, now=now), me, now=now)
-    if conflicts and not force:
+    if conflicts and not force and not _given_up(kind, live, manager, conflicts.values()):
         raise conflict_error(conflicts, key)
     version = (config.get("metadata") or {}).get("resourceVersion") or ""
     meta = {**merged["metadata"], "managedFields": write_managers(owners), "resourceVersion": version}
-    return {**merged, "metadata": meta}
+    return _noted({**merged, "metadata": meta}, config, manager)
 
 
 def require_manager(manager: str) -> None:
@@ -100,16 +101,39 @@ def owners_of(kind: Kind[Any], body: Body, *, now: str) -> Managers:
     return owners
 
 
+def _given_up(kind: Kind[Any], live: Body, manager: str, conflicts: Iterable[Fields]) -> bool:
+    """Whether kubectl takes on the server only what it applied itself before, and nobody changed since.
+
+    Who goes over to server-side apply needs no force, as with the apiserver (`fieldmanager/lastappliedmanager.go`).
+    """
+    if manager != KUBECTL:
+        return False
+    changed_since, _ = differences(live, _sent(live), kind.schema)
+    return NONE.union(*conflicts) <= _last_applied(kind, live) - changed_since
+
+
+def _noted(body: Body, config: Body, manager: str) -> Body:
+    """With the annotation the next client-side apply compares with, where there is one already."""
+    annotations = body["metadata"].get("annotations") or {}
+    if manager != KUBECTL or LAST_APPLIED not in annotations:
+        return body
+    text = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode()
+    return {**body, "metadata": {**body["metadata"], "annotations": {**annotations, LAST_APPLIED: text}}}
+
+
 def _last_applied(kind: Kind[Any], body: Body) -> Fields:
     """What `kubectl apply` says it sent: it gives those fields up when the same user applies on the server."""
+    sent = _sent(body)
+    return fields_of(sent, kind.schema) | {("f:metadata", "f:annotations", f"f:{LAST_APPLIED}")} if sent else NONE
+
+
+def _sent(body: Body) -> Body:
     text = (body["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     try:
         sent = orjson.loads(text) if text else {}
     except orjson.JSONDecodeError:
-        return frozenset()
-    if not isinstance(sent, dict) or not sent:
-        return frozenset()
-    return fields_of(sent, kind.schema) | {("f:metadata", "f:annotations", f"f:{LAST_APPLIED}")}
+        return {}
+    return sent if isinstance(sent, dict) else {}
 
 
 def _given(given: Any) -> Managers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
 from tests.unit.wire.conftest import SERVICES, WEB, Reply, Wire
@@ -86,6 +87,33 @@ async def test_what_was_written_without_a_name_belonged_to_somebody(wire: Wire) 
     refused = await apply(wire, "one", config(image="nginx:2"))
     assert 'conflict with "before-first-apply"' in refused.json["message"]
     assert (await apply(wire, "one", config(image="nginx:2"), force=True)).json["spec"]["image"] == "nginx:2"
+
+
+LAST = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+async def applied_by_the_client(wire: Wire, **spec: Any) -> None:
+    """As `kubectl apply` creates."""
+    body = config(**spec)
+    noted = {**body, "metadata": {"name": "web", "annotations": {LAST: orjson.dumps(body).decode()}}}
+    await wire.ok("POST", f"{SERVICES}?fieldManager=kubectl-client-side-apply", noted)
+
+
+async def test_kubectl_goes_over_to_the_server_without_force(wire: Wire) -> None:
+    await applied_by_the_client(wire, image="nginx:1", replicas=1)
+    over = await apply(wire, "kubectl", config(image="nginx:2", replicas=1))
+    assert (over.code, over.json["spec"]["image"]) == (200, "nginx:2")
+    assert owned(over.json)["kubectl"]["f:spec"] == {"f:image": {}, "f:replicas": {}}
+    noted = orjson.loads(over.json["metadata"]["annotations"][LAST])
+    assert noted["spec"]["image"] == "nginx:2", "the next client-side apply must not bring the old one back"
+
+
+async def test_what_somebody_else_changed_since_is_no_longer_kubectl_s(wire: Wire) -> None:
+    await applied_by_the_client(wire, image="nginx:1", replicas=1)
+    await wire.merge(f"{PATH}?fieldManager=scaler", {"spec": {"replicas": 5}})
+    refused = await apply(wire, "kubectl", config(image="nginx:2", replicas=1))
+    assert [each["field"] for each in refused.json["details"]["causes"] if "scaler" in each["message"]]
+    assert (await apply(wire, "other", config(image="nginx:2"))).code == 409
 
 
 async def test_updates_are_recorded_by_manager_and_subresource(wire: Wire) -> None:
