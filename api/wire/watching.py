@@ -147,16 +147,20 @@ class Watching:
 
     async def _deliver(self, view: _View, follower: Follower, send: Send, *, bookmarks: bool) -> None:
         batches = follower.__aiter__()
+        mark_at = anyio.current_time() + BOOKMARK_SECONDS
         while True:
-            batch: Sequence[Happening] | None = None
-            with anyio.move_on_after(BOOKMARK_SECONDS):
+            batch: Sequence[Happening] = ()
+            with anyio.move_on_at(mark_at):
                 batch = await batches.__anext__()
-            if batch is None:
-                if bookmarks:
-                    await _push(send, view.bookmark(follower.position))
-                continue
-            await _push(send, b"".join(map(view.line, batch)))
-            await anyio.sleep(GATHER_SECONDS)
+            lines, due = b"".join(map(view.line, batch)), anyio.current_time() >= mark_at
+            # What a selector hides moves a watcher on too: without marks it would come back to a place long gone.
+            if due and bookmarks and not lines:
+                lines = view.bookmark(follower.position)
+            if due or lines:
+                mark_at = anyio.current_time() + BOOKMARK_SECONDS
+            await _push(send, lines)
+            if batch:
+                await anyio.sleep(GATHER_SECONDS)
 
 
 async def _push(send: Send, lines: bytes) -> None:

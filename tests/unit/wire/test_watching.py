@@ -85,6 +85,21 @@ async def test_bookmarks_move_idle_watchers_on(wire: Wire) -> None:
         assert await watched.silent(seconds=120)
 
 
+async def test_who_selects_little_of_a_busy_kind_is_moved_on_too(wire: Wire) -> None:
+    """Or it would come back to a compacted place, and look dead to clients that count silence (kopf: 70 s)."""
+    query = "watch=1&allowWatchBookmarks=true&labelSelector=tier=front&resourceVersion=1"
+    async with wire.watch(f"{MAPS}?{query}") as watched:
+        for number in range(60):
+            await wire.ok("POST", MAPS, body(f"hidden-{number}", tier="back"))
+            await anyio.sleep(1)
+        mark = await watched.next()
+        assert mark["type"] == "BOOKMARK"
+        assert int(mark["object"]["metadata"]["resourceVersion"]) > 20
+        await wire.ok("POST", MAPS, body("a", tier="front"))
+        names = await watched.told(2)
+        assert names[-1] == ("ADDED", "a")
+
+
 async def test_the_asked_time_ends_it_quietly(wire: Wire) -> None:
     async with wire.watch(f"{MAPS}?watch=1&timeoutSeconds=7&resourceVersion=1") as watched:
         began = anyio.current_time()
