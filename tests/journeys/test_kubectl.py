@@ -283,6 +283,19 @@ def test_deletions_take_their_dependents_along_or_leave_them(kubectl: Kubectl, c
     eventually(lambda: kubectl.say("get", "configmap", dependent).code == 1, 10, f"{dependent} goes with its owner")
 
 
+def test_a_deletion_can_be_waited_for(kubectl: Kubectl) -> None:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["a.example/b"]}}
+    kubectl.do("create", "-f", "-", text=json.dumps(body))
+    kubectl.do("delete", "configmap", "held", "--wait=false")
+    waiting, lines = following(kubectl, "wait", "--for=delete", "configmap/held", "--timeout=20s")
+    try:
+        assert waiting.poll() is None
+        kubectl.do("patch", "configmap", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        assert waiting.wait(20) == 0 and any("condition met" in each for each in lines)
+    finally:
+        waiting.kill()
+
+
 def test_logs_go_on(kubectl: Kubectl) -> None:
     process, lines = following(kubectl, "logs", "-f", "key-manager-0", "--tail=0")
     try:
