@@ -38,6 +38,15 @@ def subdomain_fault(name: str) -> str | None:
     return None
 
 
+def path_segment_fault(name: str) -> str | None:
+    """Why `name` cannot stand between two slashes of a path, or None. Roles are named like `system:node:reader`."""
+    if not name or len(name) > SUBDOMAIN_MAX:
+        return f"must have 1 to {SUBDOMAIN_MAX} characters"
+    if name in (".", "..") or "/" in name or "%" in name or not name.isprintable():
+        return "may not be '.' or '..' nor contain '/', '%' or characters that cannot be printed"
+    return None
+
+
 def label_key_fault(key: str) -> str | None:
     """Why `key` cannot name a label or annotation (`[prefix/]name`), or None."""
     prefix, slash, name = key.rpartition("/")

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from controller.resources.structural import faults, pruned, with_defaults
 from crds.errors import BadRequest, Cause, Invalid
 from crds.kind import Kind, Manifest
+from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
-from crds.names import label_fault, label_key_fault, label_value_fault, subdomain_fault
+from crds.names import label_fault, label_key_fault, label_value_fault, path_segment_fault, subdomain_fault
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
@@ -89,8 +90,7 @@ _ONLY_METADATA = Kind(name="", plural="", model=Manifest)
 def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> None:
     """Names, labels and annotations keep the rules of Kubernetes. Raises Invalid naming each fault."""
     causes: list[Cause] = []
-    name_fault = label_fault if kind.plural in _LABEL_NAMED else subdomain_fault
-    causes += _faults("metadata.name", meta.get("name") or "", name_fault)
+    causes += _faults("metadata.name", meta.get("name") or "", _name_rule(kind))
     for field in ("labels", "annotations"):
         causes += _map_faults(f"metadata.{field}", meta.get(field) or {})
     if not causes:
@@ -101,6 +101,12 @@ def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> Non
 
 # These become host names, so dots are not allowed in them.
 _LABEL_NAMED = frozenset({"namespaces", "services", "users"})
+
+
+def _name_rule(kind: Kind[Any]) -> Callable[[str], str | None]:
+    if kind.group == RBAC:
+        return path_segment_fault
+    return label_fault if kind.plural in _LABEL_NAMED else subdomain_fault
 
 
 def _map_faults(field: str, given: Any) -> list[Cause]:

@@ -89,6 +89,16 @@ async def test_the_usual_cluster_roles_exist_and_aggregation_collects_by_label(w
     assert await code(wire, JANE, "POST", MAPS.replace("default", "other"), {"metadata": {"name": "x"}}) == 201
 
 
+async def test_roles_and_bindings_are_named_as_in_kubernetes(wire: Wire) -> None:
+    name = "system:Metrics-reader:v1"
+    await wire.ok("POST", f"{RBAC}/clusterroles", role(name, verbs=["list"]))
+    await wire.ok("POST", f"{RBAC}/clusterrolebindings", binding(name, "ClusterRole", name, "jane"))
+    assert (await wire.ok("GET", f"{RBAC}/clusterroles/{name}"))["metadata"]["name"] == name
+    assert await code(wire, JANE, "GET", MAPS) == 200
+    for bad in ("..", "a/b", "a%2fb", "a\nb"):
+        assert await code(wire, ADMIN, "POST", f"{RBAC}/clusterroles", role(bad, verbs=["list"])) == 422
+
+
 @pytest.mark.parametrize("plural", ["roles", "rolebindings"])
 async def test_editors_cannot_give_themselves_more(wire: Wire, plural: str) -> None:
     body = role("r", verbs=["*"]) if plural == "roles" else binding("b", "ClusterRole", "cluster-admin", "ed")
