@@ -55,6 +55,13 @@ def may_go(body: dict[str, Any]) -> bool:
 
 def check_identity(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Raises BadRequest when the body speaks of another resource, Conflict of another version of it."""
+    check_place(kind, key, new)
+    meta = new.get("metadata") or {}
+    check_preconditions(key, old, meta.get("uid"), meta.get("resourceVersion"))
+
+
+def check_place(kind: Kind[Any], key: ObjectKey, new: dict[str, Any]) -> None:
+    """Raises BadRequest when the body speaks of another resource than the URL."""
     meta = new.get("metadata") or {}
     if meta.get("name") not in (None, "", key.name):
         raise BadRequest(f"the name of the object ({meta['name']}) does not match the name on the URL ({key.name})")
@@ -63,7 +70,6 @@ def check_identity(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: di
     for field, value in (("apiVersion", kind.api_version), ("kind", kind.name)):
         if new.get(field) not in (None, "", value):
             raise BadRequest(f"{field} in the body ({new[field]}) is not the one of the URL ({value})")
-    check_preconditions(key, old, meta.get("uid"), meta.get("resourceVersion"))
 
 
 def check_preconditions(key: ObjectKey, old: dict[str, Any], uid: str | None, version: str | None) -> None:

@@ -17,6 +17,7 @@ from controller.resources.edits import Edit, merging
 from controller.resources.keeping import (
     check_finalizers,
     check_identity,
+    check_place,
     check_preconditions,
     content,
     fill,
@@ -189,6 +190,7 @@ class Registry:
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
     async def _apply_new(self, kind: Kind[Any], key: ObjectKey, config: dict[str, Any], how: How) -> Written:
+        check_place(kind, key, config)
         self._check_namespace(kind, key.namespace)
         meta = {**(config.get("metadata") or {}), "name": key.name}
         if meta.get("uid") or meta.get("resourceVersion"):

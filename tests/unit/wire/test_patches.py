@@ -41,6 +41,17 @@ async def test_a_json_patch_whose_test_fails_changes_nothing(wire: Wire) -> None
     assert (await wire.jsonpatch(PATH, stale)).json["metadata"]["labels"] == {"app": "web", "new": "1"}
 
 
+async def test_a_merge_patch_that_names_a_version_is_for_that_one(wire: Wire) -> None:
+    made = await wire.ok("POST", SERVICES, WEB)
+    after = await wire.merge(PATH, {"spec": {"replicas": 2}})
+    for identity in ({"resourceVersion": made["metadata"]["resourceVersion"]}, {"uid": "another"}):
+        patch = {"metadata": identity, "spec": {"replicas": 3}}
+        refused = await wire.ask("PATCH", PATH, patch, content_type="application/merge-patch+json")
+        assert (refused.code, refused.json["reason"]) == (409, "Conflict")
+    newest = {"metadata": {"resourceVersion": after["metadata"]["resourceVersion"]}, "spec": {"replicas": 3}}
+    assert (await wire.merge(PATH, newest))["spec"]["replicas"] == 3
+
+
 async def test_a_json_patch_may_not_move_a_resource(wire: Wire) -> None:
     await wire.ok("POST", SERVICES, WEB)
     for path, value in (("/metadata/name", "other"), ("/kind", "Worker"), ("/metadata", 1)):
@@ -150,6 +161,13 @@ async def test_apply_takes_yaml_and_refuses_what_makes_no_sense(wire: Wire) -> N
     own = {**config(image="x"), "metadata": {"name": "web", "managedFields": [{"manager": "x"}]}}
     assert (await apply(wire, "one", own)).code == 400
     assert (await apply(wire, "one", {**config(image="x"), "kind": "Worker"})).code == 400
+
+
+async def test_an_apply_makes_nothing_but_what_its_path_names(wire: Wire) -> None:
+    for meta in ({"name": "other"}, {"name": "web", "namespace": "other"}):
+        refused = await apply(wire, "one", {**config(image="x"), "metadata": meta})
+        assert (refused.code, refused.json["reason"]) == (400, "BadRequest")
+    assert (await wire.ok("GET", SERVICES))["items"] == []
 
 
 async def test_a_dry_run_of_an_apply_decides_and_leaves_nothing(wire: Wire) -> None:
