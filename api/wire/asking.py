@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, unquote
 
-import orjson
-import yaml
-
 from api.auth.authorizer import Action
 from api.auth.principal import Principal
 from api.wire import protobuf_bodies
+from api.wire.parsing import parse_json, parse_yaml
 from controller.resources.registry import How
 from controller.resources.validating import FieldValidation
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
@@ -141,16 +139,13 @@ class Ask:
 
 
 def read_object(body: bytes, content_type: str) -> dict[str, Any]:
-    """Raises BadRequest when `body` is not one JSON (YAML, protobuf) object."""
+    """Raises BadRequest when `body` is not one JSON (YAML, protobuf) object, TooLarge for much YAML."""
     if content_type == protobuf_bodies.CONTENT_TYPE or body.startswith(protobuf_bodies.MAGIC):
         return protobuf_bodies.read_protobuf(body)
     # No content type at all is taken for JSON, as the real API server does.
     if content_type and not content_type.endswith(("json", "yaml")):
         raise UnsupportedMedia(f"cannot read {content_type}; send application/json or application/yaml")
-    try:
-        parsed = yaml.safe_load(body) if "yaml" in content_type else orjson.loads(body)
-    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
-        raise BadRequest(f"the request body cannot be read as JSON: {error}") from error
+    parsed = parse_yaml(body) if "yaml" in content_type else parse_json(body)
     if not isinstance(parsed, dict):
         raise BadRequest("the request body must be one JSON object")
     meta = parsed.get("metadata")

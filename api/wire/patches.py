@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import orjson
-
 from api.wire.asking import Ask, read_object
+from api.wire.parsing import parse_json
 from controller.resources.edits import Edit, merging, merging_strategically, patching_json
 from crds.errors import BadRequest, UnsupportedMedia
 from crds.kind import Kind
@@ -42,7 +41,7 @@ def edit_of(ask: Ask) -> Edit:
     """The edit a merge, JSON or strategic merge patch asks for. Raises BadRequest, UnsupportedMedia."""
     sort = patch_type(ask)
     if sort == "json":
-        return patching_json(_read_json(ask.body))
+        return patching_json(parse_json(ask.body))
     patch = read_object(ask.body, "application/json")
     return merging(patch) if sort == "merge" else merging_strategically(patch, ask.target.kind.schema)
 
@@ -63,10 +62,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nulls(each) for name, each in value.items() if each is not None}
     return value
-
-
-def _read_json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the patch cannot be read as JSON: {error}") from error

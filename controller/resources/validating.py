@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
 from pydantic import ValidationError
 
+from controller.resources.nesting import MOST_LEVELS, deeper_than, may_be_deeper_than
 from controller.resources.structural import faults, pruned, with_defaults
 from crds.errors import BadRequest, Cause, Invalid
 from crds.kind import Kind, Manifest
@@ -38,13 +40,14 @@ def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn
     """The resource in its kept form.
 
     Unknown fields are an error (Strict), dropped with a warning (Warn) or dropped silently (Ignore).
-    Raises Invalid with one cause per faulty field; BadRequest for unknown fields under Strict.
+    Raises Invalid with one cause per faulty field; BadRequest for unknown fields under Strict, or too deep nesting.
     """
+    text = _text(kind, body)
     if kind.given_schema is not None:
         return _checked_by_schema(kind, body, mode)
     key = _key(kind, body)
     try:
-        return Checked(kind.parse(body).wire())
+        return Checked(kind.parse(text).wire())
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=True)
     unknown = [fault for fault in faults if fault["type"] == _UNKNOWN]
@@ -56,6 +59,17 @@ def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn
         raise BadRequest("strict decoding error: " + ", ".join(names), key=key)
     pruned = _without(body, [fault["loc"] for fault in unknown])
     return Checked(checked(kind, pruned, "Strict").body, tuple(names) if mode == "Warn" else ())
+
+
+def _text(kind: Kind[Any], body: dict[str, Any]) -> bytes:
+    """Raises BadRequest for what is no JSON, or could not be put into other JSON any more."""
+    try:
+        text = orjson.dumps(body)
+    except TypeError as error:
+        raise BadRequest(f"the resource cannot be written as JSON: {error}", key=_key(kind, body)) from error
+    if may_be_deeper_than(text, MOST_LEVELS) and deeper_than(body, MOST_LEVELS):
+        raise BadRequest(f"a resource may be nested {MOST_LEVELS} levels deep, not more", key=_key(kind, body))
+    return text
 
 
 def _checked_by_schema(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation) -> Checked:
