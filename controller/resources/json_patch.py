@@ -4,25 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.resources.nesting import MOST_SENT_LEVELS, deeper_than
 from crds.errors import BadRequest, Invalid, TooLarge
 
 MOST_OPERATIONS = 10_000  # as the apiserver
+MOST_COPIED = 3 * 2**20  # as the apiserver: some thirty copies of copies would fill any memory
 
 
 def json_patch(document: Any, operations: Any) -> Any:
     """`document` after all operations; the argument itself stays as it was.
 
     Raises BadRequest for operations that are none, Invalid when a place does not exist or a `test` fails,
-    TooLarge for more than 10,000 operations.
+    TooLarge for more than 10,000 operations or 3 MiB of copies.
     """
     if not isinstance(operations, list):
         raise BadRequest("a JSON patch must be a list of operations")
     if len(operations) > MOST_OPERATIONS:
         raise TooLarge(f"a JSON patch may have {MOST_OPERATIONS} operations; this one has {len(operations)}")
-    result = _copied(document)
+    result, copied = _copied(document), 0
     for operation in operations:
+        copied += _copy_size(result, operation)
+        if copied > MOST_COPIED:
+            raise TooLarge(f"a JSON patch may copy {MOST_COPIED // 2**20} MiB")
         result = _applied(result, operation)
     return result
+
+
+def _copy_size(document: Any, operation: Any) -> int:
+    if not isinstance(operation, dict) or operation.get("op") != "copy":
+        return 0
+    source = _at(document, _pointer(_required(operation, "from")))
+    if deeper_than(source, MOST_SENT_LEVELS):
+        raise BadRequest(f"what a JSON patch copies may be nested {MOST_SENT_LEVELS} levels deep")
+    return _size(source)
+
+
+def _size(value: Any) -> int:
+    """About as many characters as its JSON has."""
+    if isinstance(value, dict):
+        return 2 + sum(len(name) + _size(each) + 4 for name, each in value.items())
+    if isinstance(value, list):
+        return 2 + sum(_size(each) + 1 for each in value)
+    return len(value) + 2 if isinstance(value, str) else 4
 
 
 def _applied(document: Any, operation: Any) -> Any:

@@ -75,6 +75,12 @@ REFUSED: list[tuple[Any, Any, type[ApiError]]] = [
     ({}, {"op": "add"}, BadRequest),
     ({}, [{"op": "copy", "path": "/a"}], BadRequest),
     ({}, [{"op": "add", "path": "/a", "value": 1}] * (MOST_OPERATIONS + 1), TooLarge),
+    ({"a": ["x"]}, [{"op": "copy", "from": "/a", "path": "/a/-"}] * 40, TooLarge),
+    (
+        {"a": {}},
+        [{"op": "copy", "from": "/a", "path": "/a" * n} for n in (2, 3, 5, 9, 17, 33, 65, 129, 257, 513)],
+        BadRequest,
+    ),
 ]
 
 
