@@ -18,6 +18,8 @@ from controller.resources.registry import Registry, Written
 from crds.errors import BadRequest, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
 
+_MOST_WARNINGS, _LONGEST_WARNING = 20, 256
+
 
 class Writing:
     """Each method answers one HTTP verb. Errors are `crds.errors.ApiError`s."""
@@ -151,9 +153,17 @@ def _gone(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
 
 def _written(code: int, written: Written) -> Answer:
     body = written.record.body if written.record is not None else orjson.dumps(written.body)
-    warnings = tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in written.warnings)
+    warnings = tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in _few(written.warnings))
     return Answer(code, body, headers=warnings)
 
 
+def _few(warnings: tuple[str, ...]) -> list[str]:
+    """Clients take no answer with many headers (Python: 100) or long ones, though what was written is written."""
+    told = [text if len(text) <= _LONGEST_WARNING else f"{text[:_LONGEST_WARNING]}..." for text in warnings]
+    more = len(told) - _MOST_WARNINGS
+    return told if more <= 0 else [*told[:_MOST_WARNINGS], f"{more} more warnings"]
+
+
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"')

@@ -62,6 +62,16 @@ async def test_unknown_fields_are_refused_told_or_dropped(wire: Wire, mode: str,
         assert reply.json["spec"]["env"] == [{"name": "A", "value": ""}]
 
 
+async def test_what_was_dropped_is_told_in_headers_every_client_takes(wire: Wire) -> None:
+    unknown = {**dict.fromkeys((f"field-{n}" for n in range(500)), 1), 'a\r\nX-Evil: "1"': 1, "z" * 5000: 1}
+    reply = await wire.ask("POST", MAPS, {"metadata": {"name": "m"}, **unknown})
+    assert reply.code == 201
+    assert reply.headers["warning"].count("299 - ") == 21 and reply.headers["warning"].endswith('more warnings"')
+    few = {name: 1 for name in unknown if "field" not in name}
+    told = (await wire.ask("POST", MAPS, {"metadata": {"name": "n"}, **few})).headers["warning"]
+    assert len(told) < 1000 and told.isprintable() and 'X-Evil: \\"1\\"' in told
+
+
 async def test_faults_name_their_fields(wire: Wire) -> None:
     body = {"metadata": {"name": "Web", "labels": {"-": "x"}}, "spec": {"image": "x", "replicas": "two"}}
     reply = await wire.ask("POST", SERVICES, body)
