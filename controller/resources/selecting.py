@@ -1,4 +1,4 @@
-"""Which resources a selector means. Labels: `=,==,!=,in,notin,key,!key`; fields: `=,==,!=` on dotted paths.
+"""Which resources a selector means. Labels: `=,==,!=,<,>,in,notin,key,!key`; fields: `=,==,!=` on dotted paths.
 
 Source: apimachinery `labels.Parse` and `fields.ParseSelector`.
 """
@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crds.errors import BadRequest
+from crds.names import label_key_fault
 
 Test = Callable[[Mapping[str, Any]], bool]
-
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _REQUIREMENT = re.compile(
     r"""\s*(?:
-        !\s*(?P<absent>[^\s,()=!]+)
-      | (?P<key>[^\s,()=!]+)\s*(?:
-            (?P<op>==|=|!=)\s*(?P<value>[^\s,()=!]*)
+        !\s*(?P<absent>[^\s,()=!<>]+)
+      | (?P<key>[^\s,()=!<>]+)\s*(?:
+            (?P<op>==|=|!=)\s*(?P<value>[^\s,()=!<>]*)
+          | (?P<bound><|>)\s*(?P<number>-?[0-9]{1,18})
           | (?P<set>in|notin)\s*\((?P<values>[^()]*)\)
         )?
     )\s*(?:,|$)""",
@@ -78,10 +80,14 @@ def _split(text: str, what: str) -> list[re.Match[str]]:
 
 
 def _label_requirement(found: re.Match[str]) -> Test:
+    if fault := label_key_fault(found["absent"] or found["key"]):
+        raise BadRequest(f"unable to parse label selector: key {found['absent'] or found['key']!r}: {fault}")
     if found["absent"]:
         absent = found["absent"]
         return lambda labels: absent not in labels
     key = found["key"]
+    if found["bound"]:
+        return _bound(key, found["bound"], int(found["number"]))
     if found["set"]:
         values = {value.strip() for value in found["values"].split(",")}
         if found["set"] == "in":
@@ -93,6 +99,16 @@ def _label_requirement(found: re.Match[str]) -> Test:
     if found["op"] == "!=":
         return lambda labels: labels.get(key) != value
     return lambda labels: labels.get(key) == value
+
+
+def _bound(key: str, operator: str, number: int) -> Test:
+    def test(labels: Mapping[str, Any]) -> bool:
+        text = labels.get(key, "")
+        if not _NUMBER.fullmatch(text):
+            return False
+        return int(text) > number if operator == ">" else int(text) < number
+
+    return test
 
 
 def _field_parts(part: str) -> tuple[str, str, str]:

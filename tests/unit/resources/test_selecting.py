@@ -6,7 +6,11 @@ from controller.resources.selecting import by_fields, by_labels, field_at
 from crds.errors import BadRequest
 
 RESOURCE = {
-    "metadata": {"name": "db", "namespace": "acme", "labels": {"app": "shop", "tier": "db", "a.b/c": "x"}},
+    "metadata": {
+        "name": "db",
+        "namespace": "acme",
+        "labels": {"app": "shop", "tier": "db", "a.b/c": "x", "rank": "10"},
+    },
     "spec": {"on": True, "items": [{"name": "first"}]},
 }
 
@@ -27,6 +31,11 @@ RESOURCE = {
         ("app=shop,tier=web", False),
         ("a.b/c=x", True),
         ("app in (shop),tier", True),
+        ("rank>9", True),
+        ("rank > 9,rank<11", True),
+        ("rank>10", False),
+        ("missing<5", False),
+        ("tier>1", False),
     ],
 )
 def test_label_selectors(selector: str, means: bool) -> None:
@@ -35,7 +44,9 @@ def test_label_selectors(selector: str, means: bool) -> None:
     assert test(RESOURCE) is means
 
 
-@pytest.mark.parametrize("selector", ["=x", "app in shop", "app in (a", "a b", ",", "app=(x)"])
+@pytest.mark.parametrize(
+    "selector", ["=x", "app in shop", "app in (a", "a b", ",", "app=(x)", "rank>many", "rank>", "a/b/c=x", "!-x"]
+)
 def test_a_selector_that_makes_no_sense_is_refused(selector: str) -> None:
     with pytest.raises(BadRequest, match="unable to parse"):
         by_labels(selector)
