@@ -103,13 +103,21 @@ class Registry:
         meta = dict(body.get("metadata") or {})
         if meta.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
-        if not meta.get("name") and meta.get("generateName"):
-            meta["name"] = f"{meta['generateName']}{secrets.token_hex(3)[:5]}"
-        key = kind.key(meta.get("name") or "", namespace)
         self._check_namespace(kind, namespace)
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
+        key = kind.key(meta.get("name") or "", namespace)
         result = self._newborn(kind, key, {**body, "metadata": meta}, how)
         record = await self._write(kind, key, result.body, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
+
+    def _free_name(self, kind: Kind[Any], namespace: str, prefix: str) -> str:
+        """Among a thousand events, every thousandth new one would get a name that is taken."""
+        for _ in range(_TRIES):
+            name = f"{prefix}{secrets.token_hex(3)[:5]}"
+            if self.store.get(kind.key(name, namespace)) is None:
+                break
+        return name
 
     async def update(
         self,
@@ -330,7 +338,9 @@ class Registry:
             raise NotFound(f'namespaces "{namespace}" not found', key=NAMESPACE.key(namespace))
         # Events may still be told about what is going away.
         if record.object["metadata"].get("deletionTimestamp") and kind.name != "Event":
-            raise Forbidden(f"namespace {namespace} is being terminated; nothing new may be made in it")
+            text = f"namespace {namespace} is being terminated; nothing new may be made in it"
+            cause = Cause("metadata.namespace", text, "NamespaceTerminating")  # by which controllers know to give up
+            raise Forbidden(text, key=NAMESPACE.key(namespace), causes=(cause,))
 
     async def _write(
         self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any] | None, *, expect: int, how: How

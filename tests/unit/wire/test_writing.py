@@ -180,6 +180,22 @@ async def test_names_are_made_from_a_prefix(wire: Wire) -> None:
     assert all(name.startswith("job-") and len(name) == 9 for name in made)
 
 
+async def test_a_name_that_is_taken_is_not_made_twice(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["aaaaaa", "aaaaaa", "bbbbbb"])
+    monkeypatch.setattr("controller.resources.registry.secrets.token_hex", lambda _: next(drawn))
+    made = [(await wire.ok("POST", MAPS, {"metadata": {"generateName": "job-"}}))["metadata"]["name"] for _ in "12"]
+    assert made == ["job-aaaaa", "job-bbbbb"]
+
+
+async def test_nothing_but_events_is_made_in_a_namespace_that_goes(wire: Wire) -> None:
+    await wire.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "going", "finalizers": ["a.example/b"]}})
+    await wire.ok("DELETE", "/api/v1/namespaces/going")
+    refused = await wire.ask("POST", MAPS.replace("default", "going"), {"metadata": {"name": "m"}})
+    assert (refused.code, refused.json["details"]["causes"][0]["reason"]) == (403, "NamespaceTerminating")
+    event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Namespace", "name": "going"}}
+    await wire.ok("POST", "/api/v1/namespaces/going/events", event)
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
