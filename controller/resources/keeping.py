@@ -99,3 +99,15 @@ def check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta:
         )
         raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
                       causes=(cause,))  # fmt: skip
+
+
+def check_immutable(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raises Invalid when a config map or secret that was closed for good is given other content."""
+    if "immutable" not in kind.model.model_fields or old.get("immutable") is not True:
+        return
+    changed = [name for name, value in content(old, kind).items() if new.get(name) != value]
+    changed += sorted(content(new, kind).keys() - old.keys())
+    if changed:
+        text = "Forbidden: field is immutable when `immutable` is set"
+        causes = tuple(Cause(name, text, "FieldValueForbidden") for name in changed)
+        raise Invalid(f'{kind.name} "{key.name}" is invalid: {changed[0]}: {text}', key=key, causes=causes)

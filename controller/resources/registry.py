@@ -17,6 +17,7 @@ from controller.resources.edits import Edit, merging
 from controller.resources.keeping import (
     check_finalizers,
     check_identity,
+    check_immutable,
     check_place,
     check_preconditions,
     content,
@@ -290,6 +291,7 @@ class Registry:
                 result.body["metadata"]["managedFields"] = owners
         if nothing_changed(result.body, old):
             return None
+        check_immutable(kind, key, old, result.body)
         check_metadata(kind, result.body["metadata"], key)
         if content(result.body, kind) != content(old, kind):
             result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1

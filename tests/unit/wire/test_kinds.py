@@ -45,6 +45,18 @@ async def test_a_config_map_takes_strategic_patches_and_our_own_kinds_do_not(wir
     assert refused.json["reason"] == "UnsupportedMediaType"
 
 
+@pytest.mark.parametrize("plural", ["configmaps", "secrets"])
+async def test_what_was_closed_for_good_stays_as_it_is(wire: Wire, plural: str) -> None:
+    path = f"/api/v1/namespaces/default/{plural}"
+    await wire.ok("POST", path, {"metadata": {"name": "m"}, "data": {"a": "MQ=="}, "immutable": True})
+    for patch in ({"data": {"a": "Mg=="}}, {"data": {"b": "Mg=="}}, {"data": None}, {"immutable": False}):
+        refused = await wire.ask("PATCH", f"{path}/m", patch, content_type="application/merge-patch+json")
+        assert (refused.code, refused.json["details"]["causes"][0]["reason"]) == (422, "FieldValueForbidden")
+    labelled = await wire.merge(f"{path}/m", {"metadata": {"labels": {"x": "y"}}})
+    assert labelled["data"] == {"a": "MQ=="}
+    await wire.ok("DELETE", f"{path}/m")
+
+
 async def test_a_lease_is_taken_over_only_by_who_read_the_newest(wire: Wire) -> None:
     lease = {"metadata": {"name": "leader"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}}
     made = await wire.ok("POST", LEASES, lease)
