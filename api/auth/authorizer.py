@@ -50,7 +50,9 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
     everyday = sorted(set(public) - _GUARDED)
     shown = sorted(set(public) - _HIDDEN_FROM_VIEWERS)
     groups = (*sorted({kind.group for kind in catalog}), *_VIEWED_GROUPS)
-    reading = Rule(READ, groups, (*shown, *_VIEWED, "services/log", "leases", _IMAGES))
+    # What a resource shows of itself is no more than the resource does: `scale` reads it before it writes.
+    parts = (f"{plural}/{part}" for plural in shown for part in ("status", "scale"))
+    reading = Rule(READ, groups, (*shown, *parts, *_VIEWED, "services/log", "leases", _IMAGES))
     # A token of a service account can do what that one may: more than an editor, perhaps.
     below = (f"{plural}/*" for plural in everyday if plural != SERVICE_ACCOUNT.plural)
     writable = (*everyday, *below, *_VIEWED_WRITABLE, _IMAGES)
