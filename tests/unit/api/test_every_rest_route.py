@@ -1,0 +1,144 @@
+"""Every path outside the resource API, asked by everybody: who gets in is written down here, and only here.
+
+A new route fails until it is written down; a route nobody thought about would be open to all who have a name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from unit.api.house import CA, HOW, House
+
+import api
+from api.audit import Audit
+from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
+from api.joining.routes import join_routes
+from api.joining.tokens import JoinTokens
+from api.rest import log_routes, rest_app
+from api.routes_agents import agent_routes
+from api.routes_audit import audit_routes
+from api.routes_auth import auth_routes
+from api.routes_news import news_routes
+from api.routes_overlay import overlay_routes
+from api.routes_swarm import swarm_routes
+from api.traffic import traffic_routes
+from crds.kinds.worker import WORKER
+
+pytestmark = pytest.mark.anyio
+ROLES = ("viewer", "editor", "admin")
+KNOWN = {
+    **{role: Principal(role, frozenset({f"aerekos:{role}", AUTHENTICATED})) for role in ROLES},
+    "worker": Principal("system:worker:oak", frozenset({WORKERS, AUTHENTICATED})),
+    "service": Principal("system:service:key-manager", frozenset({SERVICES, AUTHENTICATED})),
+}
+EVERYBODY, ALL_KNOWN = {"nobody", *KNOWN}, set(KNOWN)
+READERS, ADMINS, AGENTS = {"viewer", "editor", "admin"}, {"admin"}, {"worker"}
+MAY = {
+    # what one needs before one has a name
+    "POST /auth/login": EVERYBODY,
+    "POST /auth/refresh": EVERYBODY,
+    "POST /auth/logout": EVERYBODY,
+    "POST /auth/token": EVERYBODY,
+    "POST /auth/join": EVERYBODY,
+    "GET /auth/ca.pem": EVERYBODY,
+    "GET /auth/jwks": EVERYBODY,
+    "GET /join": EVERYBODY,
+    "GET /join.sh": EVERYBODY,
+    # join tokens open these, and nothing else does
+    "GET /join/agent": set[str](),
+    "GET /join/agent.tar": set[str](),
+    # about oneself
+    "GET /auth/whoami": ALL_KNOWN,
+    "GET /auth/access-key": ALL_KNOWN,
+    "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
+    # between the parts of the house
+    "POST /auth/signing-keys": {"service"},
+    "POST /agents/register": AGENTS,
+    "POST /agents/overlay": AGENTS,
+    "POST /agents/swarm": AGENTS,
+    "POST /agents/news": AGENTS,
+    # what is to be seen
+    "GET /agents/leases": {*READERS, "worker"},
+    "GET /traffic": READERS,
+    "GET /logs/{namespace}/{service}": READERS,
+    "GET /audit": ADMINS,
+    "GET /swarm/services/{name}": ADMINS,
+    "POST /swarm/services/{name}/adoption": ADMINS,
+}
+BODIES: dict[str, Any] = {
+    "POST /auth/login": {"username": "x", "password": "x"},
+    "POST /auth/refresh": {"refreshToken": "x"},
+    "POST /auth/token": {"clientId": "x", "clientSecret": "x"},
+    "POST /auth/join": {"token": "x", "name": "x"},
+    "POST /auth/password": {"username": "other", "password": "long-enough"},
+    "POST /auth/signing-keys": {"accessKeyId": "x", "date": "20260101", "region": "x", "service": "x"},
+    "POST /agents/register": {"capacity": {}},
+    "POST /agents/overlay": {"peers": {}},
+    "POST /agents/news": {"services": []},
+}
+# These judge what the body proves, not who sends it.
+PROVED_BY_THE_BODY = {"POST /auth/login", "POST /auth/refresh", "POST /auth/token", "POST /auth/join"}
+
+
+def routers(house: House, folder: Path) -> list[APIRouter]:
+    registry, authenticator, authorizer, clock = house.registry, house.authenticator, house.authorizer, house.clock
+    tokens = JoinTokens(registry, clock)
+    nothing: Any = None
+    return [
+        auth_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA),
+        agent_routes(registry, house.leases, authenticator, authorizer, clock),
+        log_routes(registry, nothing, authenticator, authorizer),
+        traffic_routes(house.gateway.traffic, authenticator, authorizer),
+        audit_routes(Audit(folder / "audit.log", clock), authenticator, authorizer),
+        join_routes(tokens, authenticator, None, "", 443),
+        swarm_routes(None, None, authenticator, authorizer),
+        overlay_routes(registry, authenticator, clock),
+        news_routes(authenticator, lambda _: None),
+    ]
+
+
+def routes(house: House, folder: Path) -> Iterator[str]:
+    for router in routers(house, folder):
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            yield from (f"{method} {route.path}" for method in route.methods)
+
+
+async def test_every_route_is_written_down(house: House, tmp_path: Path) -> None:
+    assert sorted(routes(house, tmp_path)) == sorted(MAY)
+
+
+async def test_every_router_is_asked(house: House, tmp_path: Path) -> None:
+    modules = [importlib.import_module(each.name) for each in pkgutil.walk_packages(api.__path__, "api.")]
+    made = {name for module in modules for name in vars(module) if name.endswith("_routes")}
+    assert len(made) == len(routers(house, tmp_path))
+
+
+@pytest.mark.parametrize("who", sorted(EVERYBODY))
+async def test_who_gets_in(house: House, tmp_path: Path, who: str) -> None:
+    for role in ROLES:
+        await house.add_user(role, role)
+    await house.add_user("other")
+    await house.registry.create(WORKER, "", {"metadata": {"name": "oak"}}, HOW)
+    headers = house.bearer(KNOWN[who]) if who in KNOWN else {}
+    transport = httpx.ASGITransport(app=rest_app(routers(house, tmp_path)), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers) as client:
+        for route, admitted in MAY.items():
+            method, path = route.split()
+            path = path.format(namespace="default", service="nowhere", name="web")
+            query = "?to=x" if path.endswith("/adoption") else ""
+            code = (await client.request(method, path + query, json=BODIES.get(route, {}))).status_code
+            if route in PROVED_BY_THE_BODY:
+                assert code == 401, (who, route, code)
+            elif who in admitted:
+                assert code not in (401, 403, 422) and code < 500, (who, route, code)
+            else:
+                assert code == (401 if who == "nobody" or "/join/" in path else 403), (who, route, code)
