@@ -19,6 +19,20 @@ import httpx
 
 REPOSITORY = Path(__file__).parents[1]
 T = TypeVar("T")
+FORGET = """
+import sys
+import anyio
+from controller.kit.clock import SystemClock
+from controller.kit.threads import Threads
+from controller.store.sql import open_store
+
+async def forget():
+    store = await open_store(f"sqlite:///{sys.argv[1]}", threads=Threads(2), clock=SystemClock())
+    await store.compact(keep_after=store.revision)
+    await store.close()
+
+anyio.run(forget)
+"""
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,12 @@ def eventually(look: Callable[[], T], seconds: float, what: str) -> T:
             return seen
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.02)
+
+
+def forget_history(cloud: Cloud) -> None:
+    """Compacts the store of a cloud that is down, up to its newest revision."""
+    file = cloud.home / "store" / "records.db"
+    subprocess.run([sys.executable, "-c", FORGET, str(file)], cwd=REPOSITORY, check=True, timeout=30)
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:

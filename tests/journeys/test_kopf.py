@@ -19,7 +19,7 @@ from typing import Any
 
 import kubernetes
 import pytest
-from clouds import REPOSITORY, Cloud, eventually
+from clouds import Cloud, eventually, forget_history
 
 GROUP, VERSION = "light.example", "v1"
 WHERE = (GROUP, VERSION, "default", "lamps")
@@ -64,20 +64,6 @@ def updated(name, spec, patch, **_):
 def deleted(name, body, **_):
     note("deleted", name, 0)
     kopf.event(body, type="Normal", reason="Out", message="it is dark")
-"""
-FORGET = """
-import sys
-import anyio
-from controller.kit.clock import SystemClock
-from controller.kit.threads import Threads
-from controller.store.sql import open_store
-
-async def forget():
-    store = await open_store(f"sqlite:///{sys.argv[1]}", threads=Threads(2), clock=SystemClock())
-    await store.compact(keep_after=store.revision)
-    await store.close()
-
-anyio.run(forget)
 """
 GONE = "Restarting the watch-stream for lamps"  # what kopf writes when it is told 410, and only then
 
@@ -133,9 +119,8 @@ def restart(cloud: Cloud) -> None:
 
 def restart_without_history(cloud: Cloud) -> None:
     os.kill(cloud.conductor_pid(), signal.SIGKILL)
-    file = cloud.home / "store" / "records.db"
     eventually(lambda: not (Path("/proc") / str(cloud.conductor_pid())).exists(), 10, "the conductor is gone")
-    subprocess.run([sys.executable, "-c", FORGET, str(file)], cwd=REPOSITORY, check=True, timeout=30)
+    forget_history(cloud)
     cloud.do("up")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import kubernetes
 import pytest
-from clouds import Cloud
+from clouds import Cloud, forget_history
 from kubectl import Kubectl, oldest_or_newest
 from kubernetes.client.rest import ApiException
 
@@ -67,6 +67,30 @@ def test_custom_objects_live_a_whole_life(lamps: Any) -> None:
     with pytest.raises(ApiException) as gone:
         lamps.get_namespaced_custom_object(*where, "one")
     assert gone.value.status == 404
+
+
+def test_the_version_is_asked_for_with_a_slash(client: Any) -> None:
+    assert kubernetes.client.VersionApi(client).get_code().major == "1"
+
+
+def test_an_editor_scales(cloud: Cloud, client: Any) -> None:
+    """The scale is read before it is written."""
+    assert (
+        cloud.command("user", "create", "ed", "--role", "editor", "--password-stdin", text="secret-enough\n").code
+        == 0
+    )
+    with cloud.http(admin=False) as http:
+        token = http.post("/auth/login", json={"username": "ed", "password": "secret-enough"}).json()["accessToken"]
+    configuration = kubernetes.client.Configuration(host=f"https://127.0.0.1:{cloud.port}")
+    configuration.ssl_ca_cert = str(cloud.home / "tls" / "ca.crt")
+    configuration.api_key = {"authorization": f"Bearer {token}"}
+    editor = kubernetes.client.CustomObjectsApi(kubernetes.client.ApiClient(configuration))
+    where = ("aerekos.cloud", "v1", "default", "services")
+    body = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": {"name": "idle"}}
+    editor.create_namespaced_custom_object(*where, {**body, "spec": {"image": "nginx:1", "replicas": 0}})
+    scale = editor.get_namespaced_custom_object_scale(*where, "idle")
+    editor.replace_namespaced_custom_object_scale(*where, "idle", scale)
+    editor.delete_namespaced_custom_object(*where, "idle")
 
 
 def test_typed_kinds_are_read_and_written(client: Any) -> None:
@@ -155,6 +179,50 @@ def test_a_watch_tells_everything_and_ends_in_time(lamps: Any) -> None:
     )
     seen = [(event["type"], event["object"]["metadata"]["name"]) for event in stream]
     assert seen == [("ADDED", "watched"), ("DELETED", "watched")]
+
+
+def test_a_watch_without_a_place_begins_with_what_is_there(lamps: Any) -> None:
+    where = (GROUP, VERSION, "default", "lamps")
+    lamps.create_namespaced_custom_object(*where, {**LAMP, "metadata": {"name": "there"}})
+    stream = kubernetes.watch.Watch().stream(lamps.list_namespaced_custom_object, *where, timeout_seconds=1)
+    assert ("ADDED", "there") in [(event["type"], event["object"]["metadata"]["name"]) for event in stream]
+    lamps.delete_namespaced_custom_object(*where, "there")
+
+
+def test_a_place_nobody_remembers_is_a_410_to_the_caller(cloud: Cloud, lamps: Any) -> None:
+    """The history is forgotten while the conductor is away; it does not come back with it."""
+    where = (GROUP, VERSION, "default", "lamps")
+    lamps.create_namespaced_custom_object(*where, {**LAMP, "metadata": {"name": "old"}})
+    lamps.delete_namespaced_custom_object(*where, "old")
+    cloud.do("down")
+    forget_history(cloud)
+    cloud.do("up")
+    stream = kubernetes.watch.Watch().stream(
+        lamps.list_namespaced_custom_object, *where, resource_version="1", timeout_seconds=5
+    )
+    with pytest.raises(ApiException) as gone:
+        list(stream)
+    assert gone.value.status == 410
+
+
+def test_the_dynamic_client_does_everything(client: Any, lamps: Any) -> None:
+    dynamic = kubernetes.dynamic.DynamicClient(client)
+    assert dynamic.version["kubernetes"]["gitVersion"].startswith("v1.")
+    kind = dynamic.resources.get(api_version=f"{GROUP}/{VERSION}", kind="Lamp")
+    start = kind.get(namespace="default").metadata.resourceVersion
+    kind.create(body={**LAMP, "metadata": {"name": "dyn", "labels": {"room": "hall"}}}, namespace="default")
+    merge = {"content_type": "application/merge-patch+json"}
+    patched = kind.patch(name="dyn", namespace="default", body={"spec": {"watts": 9}}, **merge)
+    assert patched.spec.watts == 9
+    kind.status.patch(name="dyn", namespace="default", body={"status": {"on": True}}, **merge)
+    read = kind.get(name="dyn", namespace="default")
+    assert read.status.on is True
+    read.spec.watts = 4
+    assert kind.replace(body=read.to_dict(), namespace="default").spec.watts == 4
+    assert [each.metadata.name for each in kind.get(namespace="default", label_selector="room=hall").items] == ["dyn"]
+    kind.delete(name="dyn", namespace="default")
+    seen = [event["type"] for event in kind.watch(namespace="default", resource_version=start, timeout=1)]
+    assert seen == ["ADDED", "MODIFIED", "MODIFIED", "MODIFIED", "DELETED"]
 
 
 def test_the_dynamic_client_applies_on_the_server(client: Any, lamps: Any) -> None:
