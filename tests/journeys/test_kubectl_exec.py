@@ -47,6 +47,15 @@ def test_a_command_that_is_not_there_is_named(kubectl: Kubectl) -> None:
     assert kubectl.say("exec", "nobody-0", "--", "ls", **WEBSOCKETS).code == 1
 
 
+def test_files_are_copied_in_and_out(kubectl: Kubectl, tmp_path: Path) -> None:
+    """`cp` is exec of tar, which the machine has."""
+    (tmp_path / "in").write_text("gold")
+    for source, target in ((tmp_path / "in", "key-manager-0:copied"), ("key-manager-0:copied", tmp_path / "out")):
+        said = kubectl.say("cp", str(source), str(target), **WEBSOCKETS)
+        assert said.code == 0, said
+    assert (tmp_path / "out").read_text() == "gold"
+
+
 def test_a_terminal_is_a_terminal(kubectl: Kubectl) -> None:
     ours, theirs = pty.openpty()
     command = [str(kubectl.program), "--kubeconfig", str(kubectl.config), "exec", "-it", "key-manager-0"]
