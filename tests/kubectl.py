@@ -49,11 +49,13 @@ def kubectl_for(cloud: Cloud, program: Path, folder: Path) -> Kubectl:
     return Kubectl(program, cloud, config, folder / "cache")
 
 
-def following(kubectl: Kubectl, *arguments: str) -> tuple[subprocess.Popen[str], list[str]]:
+def following(
+    kubectl: Kubectl, *arguments: str, stderr: int | None = None
+) -> tuple[subprocess.Popen[str], list[str]]:
     """A kubectl that goes on, and its lines as they come."""
     own = ["--kubeconfig", str(kubectl.config), "--cache-dir", str(kubectl.cache)]
     command = [str(kubectl.program), *own, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kubectl.cloud.env)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=kubectl.cloud.env)
     lines: list[str] = []
     assert process.stdout is not None
     threading.Thread(target=lambda out=process.stdout: lines.extend(out), daemon=True).start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import dataclass
 
 import pytest
@@ -287,13 +288,26 @@ def test_a_deletion_can_be_waited_for(kubectl: Kubectl) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["a.example/b"]}}
     kubectl.do("create", "-f", "-", text=json.dumps(body))
     kubectl.do("delete", "configmap", "held", "--wait=false")
-    waiting, lines = following(kubectl, "wait", "--for=delete", "configmap/held", "--timeout=20s")
+    wait = ("wait", "--for=delete", "configmap/held", "--timeout=20s", "-v=6")
+    waiting, lines = following(kubectl, *wait, stderr=subprocess.STDOUT)
     try:
-        assert waiting.poll() is None
+        eventually(lambda: any("watch=true" in each for each in lines), 20, "it watches")
         kubectl.do("patch", "configmap", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         assert waiting.wait(20) == 0 and any("condition met" in each for each in lines)
     finally:
         waiting.kill()
+
+
+@pytest.mark.parametrize("gate", ["WatchListClient", "ClientsPreferCBOR"])
+def test_what_clients_will_do_by_default_works_already(kubectl: Kubectl, gate: str) -> None:
+    """Gates of client-go; programs that do not know them pass them over."""
+    ahead = {"KUBE_FEATURE_ClientsAllowCBOR": "true", f"KUBE_FEATURE_{gate}": "true"}
+    said = kubectl.say("wait", "--for=condition=Ready", "pod", "key-manager-0", "--timeout=20s", **ahead)
+    assert said.code == 0, said
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ahead"}, "data": {"a": "1"}}
+    assert kubectl.say("apply", "-f", "-", text=json.dumps(body), **ahead).code == 0
+    assert kubectl.say("get", "cm", "ahead", "-o", "jsonpath={.data.a}", **ahead).out == "1"
+    assert kubectl.say("delete", "cm", "ahead", "--timeout=20s", **ahead).code == 0
 
 
 def test_logs_go_on(kubectl: Kubectl) -> None:

@@ -128,6 +128,16 @@ async def test_status_scale_and_columns_as_defined(wire: Wire) -> None:
     assert table["rows"][0]["cells"] == ["desk", 5, "True"]
 
 
+async def test_without_a_status_of_its_own_all_of_it_is_one(wire: Wire) -> None:
+    await wire.ok("POST", CRDS, changed("spec.versions.0.subresources", {}))
+    made = await wire.ok("POST", LAMPS, {**LAMP, "status": {"lit": True}})
+    assert made["status"] == {"lit": True}
+    told = await wire.merge(f"{LAMPS}/desk", {"status": {"lit": False}})
+    assert (told["status"], told["metadata"]["generation"]) == ({"lit": False}, 2)
+    for below in ("status", "scale"):
+        assert (await wire.ask("GET", f"{LAMPS}/desk/{below}")).code == 404
+
+
 async def test_it_can_be_applied_and_patched(wire: Wire) -> None:
     await wire.ok("POST", CRDS, DEFINITION)
     apply = "application/apply-patch+yaml"

@@ -37,6 +37,21 @@ async def test_from_a_revision_exactly_what_came_after(wire: Wire) -> None:
         assert await watched.silent()
 
 
+async def test_a_deletion_is_told_when_the_last_finalizer_goes(wire: Wire) -> None:
+    made = await wire.ok(
+        "POST", MAPS, {"metadata": {"name": "held", "finalizers": ["a.example/b"]}, "data": {"x": "1"}}
+    )
+    query = f"watch=1&resourceVersion={made['metadata']['resourceVersion']}"
+    async with wire.watch(f"{MAPS}?{query}") as watched:
+        dying = await wire.ok("DELETE", f"{MAPS}/held")
+        assert (await watched.next())["object"] == dying
+        await wire.merge(f"{MAPS}/held", {"metadata": {"finalizers": None}})
+        gone = await watched.next()
+        assert (gone["type"], gone["object"]["data"]) == ("DELETED", {"x": "1"})
+        newest = await revision(wire)
+        assert gone["object"]["metadata"]["resourceVersion"] == newest != dying["metadata"]["resourceVersion"]
+
+
 async def test_selectors_turn_changes_into_arrivals_and_departures(wire: Wire) -> None:
     await wire.ok("POST", MAPS, body("a", tier="back"))
     start = await revision(wire)
