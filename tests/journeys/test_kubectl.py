@@ -121,6 +121,7 @@ STEPS = [
     Step("get {S} -A --sort-by=.spec.replicas", r"(?s)web.*key-manager"),
     Step("get asvc,wk -A", r"(?s)service.aerekos.cloud/web.*worker.aerekos.cloud"),
     Step("describe {S} web -n {ns}", r"Name: +web"),
+    Step("describe {S} key-manager", r"(?s)Events:.*Started"),
     Step("label {S} web -n {ns} tier=front", "labeled"),
     Step("annotate {S} web -n {ns} note=hi", "annotate"),
     Step("edit {S} web -n {ns}", "edited"),
