@@ -59,10 +59,7 @@ $(VENV)/fuzz/bin/schemathesis: | $(VENV)/bin/python
 	@$(BIN)/python -m venv $(VENV)/fuzz && $(VENV)/fuzz/bin/pip install --quiet 'schemathesis>=4,<5'
 
 bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
-	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
-	if [ -f bench/run.py ]; then AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python bench/run.py; \
-	else for each in bench/*.py; do [ -f "$$each" ] || continue; \
-	     AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" $(BIN)/python "$$each" || exit 1; done; fi
+	@$(APART) $(BIN)/python bench/run.py $(ARGS)
 
 bench-swarm: $(VENV)/.installed-dev dashboard ## Measure recovery on three real machines beside a plain Swarm (root, about 20 minutes)
 	@$(BIN)/python bench/swarm_recovery.py $(ARGS)

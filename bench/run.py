@@ -1,7 +1,8 @@
 """`make bench`: everything measured on this machine, as ratios within one run, in one table.
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
-shorter time. The parts can also be run alone: store.py, asking.py, watching.py, idle.py.
+shorter time. The parts can also be run alone: store.py, asking.py, watching.py, idle.py, listing.py, etcd.py,
+agents.py.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import os
 import sys
 import time
 
+import agents
 import asking
+import etcd
 import idle
+import listing
 import store
 import watching
 from cloud import a_cloud
@@ -19,12 +23,16 @@ from verdicts import Verdict, table
 
 
 def measure(patience: float) -> list[Verdict]:
-    """All verdicts. `patience` stretches every measurement; 1 takes about two minutes."""
+    """All verdicts. `patience` stretches every measurement; 1 takes about five minutes."""
     verdicts = store.measure(2 * patience)
     with a_cloud() as cloud:
         verdicts += idle.measure(cloud, 20 * patience)
         verdicts += asking.measure(cloud, 4 * patience)
         verdicts += watching.measure(cloud, 10 * patience)
+        verdicts += etcd.measure(cloud, 8 * patience)
+        verdicts += listing.measure(cloud)
+    with a_cloud() as cloud:
+        verdicts += agents.measure(cloud, 60 * patience)
     return verdicts
 
 
