@@ -31,7 +31,7 @@ test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests but those that dep
 	@$(APART) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The whole product, deployed on machines of its own; one after the other, for each needs both cores.
-test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and break them (root, about five minutes)
+test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and break them (root, about ten minutes)
 	@$(TRY_DASHBOARD)
 	@$(APART) $(BIN)/python -m pytest -m product tests/swarm $(ARGS)
 

@@ -19,7 +19,7 @@ from controller.runtime.driver import Update, Volume, Workload
 from controller.runtime.swarm import keeping, naming, wedging
 from crds.probes import Probes
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.product]
 GENTLY = Update(order="start-first", monitor_seconds=2)
 
 

@@ -139,6 +139,22 @@ def test_machines_move_and_swarm_does_not_notice(cloud: Deployed, moves: dict[in
     until(lambda: cloud.ready_workers() == set(NODES), "the conductor hears all of them", 15)
 
 
+def test_the_only_managers_docker_restarts_and_no_other_machine_notices(cloud: Deployed) -> None:
+    def elsewhere() -> set[str]:
+        listed = cloud.manager.docker("node", "ps", "-q", "--filter", "desired-state=running", *NODES[1:])
+        return set(listed.split())
+
+    before = elsewhere()
+    cloud.manager.stop()
+    cloud.manager.start()
+    until(lambda: cloud.made.ready_nodes() == set(NODES), "everybody is back", 15)
+    until(cloud.is_ready, "the conductor answers again", 60)
+    cloud.until_ready("web", 3)
+    assert before <= elsewhere()
+    told = cloud.manager.docker("events", "--since", "2m", "--until", "0s", "--filter", "type=node")
+    assert "state.new=down" not in told, told
+
+
 def test_a_worker_leaves_cleanly(cloud: Deployed) -> None:
     gone = cloud.made.nodes[2]
     cloud.do("worker", "remove", "node-3", timeout=90)
