@@ -3,7 +3,8 @@
 Side by side in one run: a plain Swarm with its own defaults, and the cloud as `make swarm-up` leaves it with two more
 machines joined. The same service of three copies, the same health check. Seconds from the fault until all copies
 serve again on machines that can be reached; for moved machines, until containers on all pairs of machines reach each
-other. The median of ROUNDS (5); what a plain Swarm never heals is waited for once, PATIENCE (60) seconds.
+other. The median of ROUNDS (5); what a plain Swarm never heals is waited for once, PATIENCE (60) seconds. ONLY=words:
+faults with these words in their names.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from swarm.ours import joined_cloud, many_services, our_subject, plain_subject  
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PATIENCE = float(os.environ.get("PATIENCE", "60"))
 SERVICES = int(os.environ.get("SERVICES", "200"))
+CHOSEN = [each for each in FAULTS if os.environ.get("ONLY", "") in each.name]
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,13 @@ def measure(subject: Subject, fault: Fault, rounds: int) -> list[Round]:
 def plain() -> dict[str, list[Round]]:
     """Every fault in a Swarm of its own where it leaves damage behind; the others share one."""
     found: dict[str, list[Round]] = {}
-    shared = [each for each in FAULTS if not each.leaves_damage and not each.ours_only]
+    shared = [each for each in CHOSEN if not each.leaves_damage and not each.ours_only]
     with cluster(3) as made:
         image = made.push("busybox:1", busybox_tar(made.slot.folder))
         subject = plain_subject(made, image)
         for fault in shared:
             found[fault.name] = measure(subject, fault, 1 if fault.slow_without_us else ROUNDS)
-    for fault in (each for each in FAULTS if each.leaves_damage):
+    for fault in (each for each in CHOSEN if each.leaves_damage):
         with cluster(3) as made:
             image = made.push("busybox:1", busybox_tar(made.slot.folder))
             found[fault.name] = measure(plain_subject(made, image), fault, 1)
@@ -72,7 +74,7 @@ def plain() -> dict[str, list[Round]]:
 def ours(folder: Path) -> tuple[dict[str, list[Round]], dict[str, object]]:
     with joined_cloud(folder) as cloud:
         subject = our_subject(cloud)
-        found = {fault.name: measure(subject, fault, ROUNDS) for fault in FAULTS}
+        found = {fault.name: measure(subject, fault, ROUNDS) for fault in CHOSEN}
         return found, many_services(cloud, SERVICES)
 
 
@@ -106,7 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         mine, crowd = ours(Path(folder))
     print("| until all serve again (median) | Swarm's defaults | aerekos | target |\n|---|---|---|---|")
-    for fault in FAULTS:
+    for fault in CHOSEN:
         seen = mine[fault.name]
         print(f"| {fault.name} | {cell(theirs.get(fault.name, []))} | {cell(seen)} | {verdict(fault, seen)} |")
     print(f"\n{json.dumps(crowd, indent=2)}\n\n{os.cpu_count()} cores, {time.monotonic() - began:.0f} s")

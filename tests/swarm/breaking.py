@@ -205,15 +205,19 @@ def _restarting_manager(*, answers: bool) -> Callable[[Subject, float], float]:
     def run(subject: Subject, patience: float) -> float:
         subject.prepare()
         manager = subject.made.manager
-        elsewhere = {task for task, name in subject.running().items() if name != manager.name}
+        running = subject.running()
+        own = {task for task, name in running.items() if name == manager.name}
         began = time.monotonic()
         manager.stop()
         manager.begin()
+        # For a moment the Swarm still tells of its own copies as they were.
         until(
-            lambda: len(subject.running()) == COPIES and (subject.well() or not answers), "all serve again", patience
+            lambda: _all_but(subject, subject.service, own) and (subject.well() or not answers),
+            "all serve again",
+            patience,
         )
         took = time.monotonic() - began
-        if not elsewhere <= subject.running().keys():
+        if not running.keys() - own <= subject.running().keys():
             raise Disturbed(took)
         return took
 
