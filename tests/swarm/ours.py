@@ -69,6 +69,7 @@ def our_subject(cloud: Deployed) -> Subject:
 
 def many_services(cloud: Deployed, count: int) -> dict[str, Any]:
     """Applied at once: seconds until all are Ready, calls to Docker for each, and calls in ten seconds at rest."""
+    until(cloud.is_ready, "the conductor answers", 60)
     before, began = docker_calls(cloud), time.monotonic()
     for start in range(0, count, 50):
         names = [f"many-{number}" for number in range(start, min(start + 50, count))]
