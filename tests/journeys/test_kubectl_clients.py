@@ -8,7 +8,7 @@ from typing import Any
 
 import kubernetes
 import pytest
-from clouds import Cloud, forget_history
+from clouds import Cloud, eventually, forget_history
 from kubectl import Kubectl, oldest_or_newest
 from kubernetes.client.rest import ApiException
 
@@ -88,8 +88,16 @@ def test_an_editor_scales(cloud: Cloud, client: Any) -> None:
     where = ("aerekos.cloud", "v1", "default", "services")
     body = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": {"name": "idle"}}
     editor.create_namespaced_custom_object(*where, {**body, "spec": {"image": "nginx:1", "replicas": 0}})
-    scale = editor.get_namespaced_custom_object_scale(*where, "idle")
-    editor.replace_namespaced_custom_object_scale(*where, "idle", scale)
+
+    def scaled() -> bool:
+        scale = editor.get_namespaced_custom_object_scale(*where, "idle")
+        try:
+            return bool(editor.replace_namespaced_custom_object_scale(*where, "idle", scale))
+        except kubernetes.client.ApiException as refused:
+            assert refused.status == 409, refused  # its status was written in between
+            return False
+
+    eventually(scaled, 10, "it is scaled")
     editor.delete_namespaced_custom_object(*where, "idle")
 
 
