@@ -17,6 +17,7 @@ from socket import AF_INET, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, c
 import httpx
 
 from agent.errors import CannotJoin
+from agent.moving.looking import source_towards
 from controller.runtime.swarm.place import Place
 
 INACTIVE = "inactive"
@@ -75,12 +76,10 @@ def first_reached(managers: Sequence[str]) -> str:
 
 def address_towards(manager: str) -> str:
     """This machine's own address on the way there: the one it is known by in the Swarm. Raises CannotJoin."""
-    with closing(socket(AF_INET, SOCK_DGRAM)) as probe:
-        try:
-            probe.connect(_split(manager))
-        except OSError as lost:
-            raise CannotJoin(f"there is no way from here to {manager}: {lost}; see: ip route") from lost
-        return str(probe.getsockname()[0])
+    try:
+        return source_towards(_split(manager)[0])
+    except OSError as lost:
+        raise CannotJoin(f"there is no way from here to {manager}: {lost}; see: ip route") from lost
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent.moving.kernel import run
+from agent.moving.kernel import iptables, restore
 
 MANAGER_PORT = 2377
 MARK = 0x2377
@@ -30,14 +30,14 @@ class Gate:
             f"-m recent --name {CHAIN} --rcheck --seconds {NAMED_SECONDS} --rdest -j REDIRECT --to-ports {port}"
         )
         # A chain that is named is emptied first: what an agent before us left is replaced.
-        run(["iptables-restore", "--noflush", "--wait", "5"], ("*nat", f":{CHAIN} - [0:0]", rule, "COMMIT"))
-        if f"-A OUTPUT -j {CHAIN}" not in _nat("-S", "OUTPUT").splitlines():
-            _nat("-I", "OUTPUT", "1", "-j", CHAIN)
+        restore(("*nat", f":{CHAIN} - [0:0]", rule, "COMMIT"))
+        if f"-A OUTPUT -j {CHAIN}" not in iptables("nat", "-S", "OUTPUT").splitlines():
+            iptables("nat", "-I", "OUTPUT", "1", "-j", CHAIN)
 
     def remove(self) -> None:
         """Nothing of it is left. Raises KernelRefused, also when there was nothing."""
         for options in (("-D", "OUTPUT", "-j", CHAIN), ("-F", CHAIN), ("-X", CHAIN)):
-            _nat(*options)
+            iptables("nat", *options)
 
     def lead(self, addresses: Iterable[str]) -> None:
         """For so many seconds from now, who calls these managers comes to us. Raises OSError."""
@@ -51,10 +51,6 @@ class Gate:
     def is_connected(self) -> bool:
         """Whether anybody on this machine is connected to a manager's port. Raises OSError."""
         return any_established(_TABLE.read_text(encoding="ascii"))
-
-
-def _nat(*options: str) -> str:
-    return run(["iptables", "-w", "5", "-t", "nat", *options])
 
 
 def any_established(table: str) -> bool:

@@ -58,12 +58,7 @@ def machine_address(told: object) -> str:
     if not isinstance(told, str):
         raise ValueError("no address")
     address = IPv4Address(told)
-    if (
-        address.is_loopback
-        or address.is_multicast
-        or address.is_unspecified
-        or address == IPv4Address("255.255.255.255")
-    ):
+    if address.is_loopback or address.is_multicast or address.is_unspecified or address == _EVERYBODY:
         raise ValueError(f"{told} is no address of a machine")
     return str(address)
 

@@ -50,7 +50,7 @@ class Kernel:
     def seen(self) -> Standing:
         """What of ours stands. Raises KernelRefused."""
         tables = sorted({table for table, _ in HOOKS.values()})
-        lines = {table: run(["iptables", "-w", "5", "-t", table, "-S"]).splitlines() for table in tables}
+        lines = {table: iptables(table, "-S").splitlines() for table in tables}
         chains = {name for name, (table, _) in HOOKS.items() if f"-N {name}" in lines[table]}
         hooked = {name for name, (table, hook) in HOOKS.items() if f"-A {hook} -j {name}" in lines[table]}
         on_loopback = _on_loopback()
@@ -73,7 +73,7 @@ def _rules(lines: Iterable[str], chains: Iterable[str]) -> tuple[str, ...]:
 def _on_loopback() -> list[tuple[str, str]]:
     """Addresses of the loopback interface and their labels."""
     try:
-        (told,) = json.loads(run(["ip", "-j", "-4", "addr", "show", "dev", "lo"]))
+        (told,) = json.loads(_run(["ip", "-j", "-4", "addr", "show", "dev", "lo"]))
         return [(each["local"], each.get("label", "")) for each in told["addr_info"]]
     except (ValueError, KeyError, TypeError) as odd:
         raise KernelRefused(f"ip: not understood what it prints: {odd!r}") from odd
@@ -82,9 +82,9 @@ def _on_loopback() -> list[tuple[str, str]]:
 def _do(step: Step) -> None:
     match step:
         case Addresses(lines):
-            run(["ip", "-batch", "-"], lines)
+            _run(["ip", "-batch", "-"], lines)
         case Restore(lines):
-            run(["iptables-restore", "--noflush", "--wait", "5"], lines)
+            restore(lines)
         case Forget(options):
             _forget(options)
 
@@ -110,7 +110,17 @@ def _at_once(commands: Sequence[list[str]]) -> list[str]:
         raise _refused(["conntrack"], failed) from failed
 
 
-def run(command: list[str], lines: Iterable[str] = ()) -> str:
+def iptables(table: str, *options: str) -> str:
+    """What it printed. Raises KernelRefused."""
+    return _run(["iptables", "-w", "5", "-t", table, *options])
+
+
+def restore(lines: Iterable[str]) -> None:
+    """Tables as `iptables-restore` reads them; chains that are not named stay. Raises KernelRefused."""
+    _run(["iptables-restore", "--noflush", "--wait", "5"], lines)
+
+
+def _run(command: list[str], lines: Iterable[str] = ()) -> str:
     """What it printed when it was given these lines."""
     text = "".join(f"{line}\n" for line in lines)
     try:

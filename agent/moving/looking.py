@@ -51,9 +51,10 @@ class Here:
         if identity in own:
             return identity
         for target in (*towards, _ANYWHERE):
-            source = _source(target)
-            if source in own:
-                return source
+            with suppress(OSError):
+                source = source_towards(target)
+                if source in own:
+                    return source
         return None
 
     def broadcasts(self) -> set[str]:
@@ -106,10 +107,8 @@ def _named(interface: str) -> str:
     return "" if name == _LOOPBACK else name
 
 
-def _source(target: str) -> str | None:
+def source_towards(target: str) -> str:
+    """This machine's own address on the way there; nothing is sent. Raises OSError when there is no way."""
     with closing(socket.socket(AF_INET, SOCK_DGRAM)) as probe:
-        try:
-            probe.connect((target, 9))
-        except OSError:
-            return None
+        probe.connect((target, 9))
         return str(probe.getsockname()[0])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from controller.runtime.driver import Driver, Hinted, InstanceSeen, News, Restarting, Workload
+from controller.runtime.driver import Driver, InstanceSeen, News, Workload
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
 from crds.meta import ObjectKey
@@ -51,15 +51,12 @@ class BothDrivers:
         return lines or await self._swarm.logs(key, instance, tail=tail)
 
     async def restart(self, key: ObjectKey, instance: str) -> bool:
-        """Raises DriverError."""
-        if await self._processes.restart(key, instance):
-            return True
-        return isinstance(self._swarm, Restarting) and await self._swarm.restart(key, instance)
+        """Swarm makes only all copies anew, so False there. Raises DriverError."""
+        return await self._processes.restart(key, instance)
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
         """Raises DriverError."""
         await self._swarm.adopt(name, key)
 
     def hint(self, key: ObjectKey) -> None:
-        if isinstance(self._swarm, Hinted):
-            self._swarm.hint(key)
+        self._swarm.hint(key)

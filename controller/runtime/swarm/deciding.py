@@ -8,7 +8,7 @@ that it rolled back, so it is written down with it. Changing a mark restarts no 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,10 +56,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """`tasks`: of the service; `neighbours`: those of everything else that was seen."""
+    """`tasks`: of the service; `neighbours`: those of everything else that was seen, gathered only when asked for."""
 
     tasks: Sequence[Task]
-    neighbours: Sequence[Task]
+    neighbours: Callable[[], Sequence[Task]]
     now: datetime
 
 
@@ -149,8 +149,10 @@ def _was_a_machines_fault(revision: str, around: Circumstances) -> bool:
     A machine that restarts too quickly to be missed leaves no other trace: nodes are written for other reasons too.
     """
     failures = [each for each in around.tasks if revision_of(each) == revision and _ended_badly(each)]
-    others = [*around.neighbours, *(each for each in around.tasks if revision_of(each) != revision)]
-    return bool(failures) and all(_ended_with_its_machine(each, others) for each in failures)
+    if not failures:
+        return False
+    others = [*around.neighbours(), *(each for each in around.tasks if revision_of(each) != revision)]
+    return all(_ended_with_its_machine(each, others) for each in failures)
 
 
 def _ended_with_its_machine(failure: Task, others: Sequence[Task]) -> bool:

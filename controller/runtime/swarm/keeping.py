@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import anyio
 import structlog
@@ -28,7 +29,7 @@ from controller.runtime.swarm.rebalancing import (
     moved,
     next_move,
 )
-from controller.runtime.swarm.seeing import serves, worker_name
+from controller.runtime.swarm.seeing import Task, serves, worker_name
 from controller.runtime.swarm.settling import MISSING, Settler
 from controller.runtime.swarm.stack import stands
 from controller.runtime.swarm.wedging import AGAIN_SECONDS, wedged
@@ -110,7 +111,7 @@ class Keeper:
         `began`: when that was looked at; `everything`: all was, so machines can be compared.
         """
         self._readiness.note(seen.nodes, self._clock.monotonic())
-        load = load_of([task for tasks in seen.tasks.values() for task in tasks], seen.nodes)
+        load = load_of(chain.from_iterable(seen.tasks.values()), seen.nodes) if everything else None
         for key in () if self._closed else keys:
             workload = self.wishes.get(key)
             known = self._settled.get(key)
@@ -119,7 +120,7 @@ class Keeper:
             if workload is None or known is None or known[0] != workload or key in self._written_at:
                 continue  # it is being applied, or was while we looked
             try:
-                await self._put_right(workload, known[1], seen, load if everything else None)
+                await self._put_right(workload, known[1], seen, load)
             except DriverError as refused:
                 _log.info("not put right yet", workload=str(key), because=str(refused))
             except Exception:
@@ -177,23 +178,28 @@ class Keeper:
         return decision
 
     def _circumstances(self, key: ObjectKey, seen: Look) -> Circumstances:
-        neighbours = [task for other, tasks in seen.tasks.items() if other != key for task in tasks]
+        def neighbours() -> list[Task]:
+            return [task for other, tasks in seen.tasks.items() if other != key for task in tasks]
+
         return Circumstances(seen.tasks.get(key, ()), neighbours, self._clock.now())
 
     async def _begin_a_move(self, workload: Workload, seen: Look, load: Counter[str]) -> None:
         key = workload.key
-        under_way = sum(Move.read(seen.marks(each)) is not None for each in self.wishes)
-        if under_way >= MOVES_AT_ONCE or not seen.is_at_rest(key, workload):
+        if not seen.is_at_rest(key, workload):
             return
         around = await self._preparer.surroundings(workload, seen)
         fit = self._readiness.settled(seen.nodes, self._clock.monotonic()) - set(around.avoid)
         move = next_move(workload, seen.tasks.get(key, ()), seen.nodes, fit, load, self._clock.now())
-        if move is None:
+        if move is None or self._moves(seen) >= MOVES_AT_ONCE:
             return
         await self._settle(workload, seen, move)
         if move.away:
             load[move.away] -= 1
             load[min(fit - {move.away}, key=lambda node: load[node])] += 1
+
+    def _moves(self, seen: Look) -> int:
+        """How many are under way."""
+        return sum(Move.read(seen.marks(each)) is not None for each in self.wishes)
 
     async def _end(self, move: Move, workload: Workload, seen: Look) -> None:
         tasks = seen.tasks.get(workload.key, ())

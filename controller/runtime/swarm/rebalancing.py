@@ -12,7 +12,7 @@ A move is written on the Swarm service, so that the next conductor ends what the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,8 +73,7 @@ def next_move(
     """
     if workload.mode != "replicated" or workload.volumes or not fit:
         return None
-    here = _copies(tasks, nodes)
-    wanted = [each for each in tasks if each["DesiredState"] in ("running", "ready")]
+    here, wanted = load_of(tasks, nodes), _to_run(tasks)
     if sum(here.values()) != workload.replicas or len(wanted) != workload.replicas:
         return None
     began, fewest = int(now.timestamp()), min(here[node] for node in fit)
@@ -86,7 +85,7 @@ def next_move(
 
 def is_over(move: Move, workload: Workload, tasks: Sequence[Task], nodes: Mapping[str, Any]) -> bool:
     """Whether the copy has arrived, and everything serves."""
-    here, wanted = _copies(tasks, nodes), [each for each in tasks if each["DesiredState"] in ("running", "ready")]
+    here, wanted = load_of(tasks, nodes), _to_run(tasks)
     if sum(here.values()) != len(wanted):
         return False
     if move.away:
@@ -96,17 +95,17 @@ def is_over(move: Move, workload: Workload, tasks: Sequence[Task], nodes: Mappin
 
 def is_hopeless(move: Move, workload: Workload, tasks: Sequence[Task], now: datetime) -> bool:
     """Whether nowhere was found a place for so long. Swarm drops first what has none, so nothing that serves goes."""
-    waits = any(each["DesiredState"] in ("running", "ready") and not each.get("NodeID") for each in tasks)
+    waits = any(not each.get("NodeID") for each in _to_run(tasks))
     return waits and now.timestamp() - move.began > GIVE_UP_SECONDS
 
 
-def load_of(tasks: Collection[Task], nodes: Mapping[str, Any]) -> Counter[str]:
-    """How many copies each machine has."""
-    return _copies(tasks, nodes)
-
-
-def _copies(tasks: Collection[Task], nodes: Mapping[str, Any]) -> Counter[str]:
+def load_of(tasks: Iterable[Task], nodes: Mapping[str, Any]) -> Counter[str]:
+    """How many copies that serve each machine has."""
     return Counter(str(each["NodeID"]) for each in tasks if serves(each, nodes))
+
+
+def _to_run(tasks: Iterable[Task]) -> list[Task]:
+    return [each for each in tasks if each["DesiredState"] in ("running", "ready")]
 
 
 def _overloaded(here: Counter[str], fit: Collection[str], load: Counter[str]) -> str:

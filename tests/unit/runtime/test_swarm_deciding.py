@@ -31,7 +31,7 @@ def there(spec: dict[str, Any], state: str = "", **marks: str) -> dict[str, Any]
 def around(
     *tasks: dict[str, Any], seconds: float = 10.0, neighbours: tuple[dict[str, Any], ...] = ()
 ) -> Circumstances:
-    return Circumstances(tasks, neighbours, NOW + timedelta(seconds=seconds))
+    return Circumstances(tasks, lambda: neighbours, NOW + timedelta(seconds=seconds))
 
 
 DEAD = task(1, state="failed", desired="shutdown", error="task: non-zero exit (3)", revision="two")
