@@ -54,7 +54,7 @@ class Audit:
             "by": who.acting if who else "",
             "method": method,
             "path": path,
-            "query": _SECRETS.sub(r"\1=...", scope["query_string"].decode("latin-1")),
+            "query": _without_secrets(scope["query_string"]),
             "code": code,
             "from": (scope.get("client") or ("",))[0],
             "userAgent": _header(scope, b"user-agent"),
@@ -99,6 +99,10 @@ def _end_of(file: Path) -> list[bytes]:
         lines = stream.read().split(b"\n")
     whole = lines[1:] if size > _END_BYTES else lines
     return [line for line in whole if line.startswith(b"{") and line.endswith(b"}")]
+
+
+def _without_secrets(query: bytes) -> str:
+    return _SECRETS.sub(r"\1=...", query.decode("latin-1")) if query else ""
 
 
 def _header(scope: Scope, name: bytes) -> str:

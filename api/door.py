@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import time
@@ -61,6 +62,8 @@ LOGS = "/logs/"
 RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Request ids: unlike those of any other process, and cheap, for every request has one.
+_PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 VERSION = {
     "major": "1",
@@ -255,7 +258,7 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return secrets.token_hex(8).encode()
+    return b"%s%08x" % (_PROCESS, next(_COUNT))
 
 
 def _trace(scope: Scope) -> tuple[bytes, bytes]:

@@ -45,14 +45,15 @@ class Findable(Protocol):
 
 def find_target(path: str, catalog: Findable, views: Findable | None = None) -> Target:
     """Raises NotFound for a path that serves nothing."""
-    parts = [unquote(part) for part in path.strip("/").split("/")]
-    missing = NotFound("the server could not find the requested resource")
+    parts = path.strip("/").split("/")
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
     if parts[0] == "api":
         group, parts = "", parts[1:]
     elif len(parts) > 1:
         group, parts = parts[1], parts[2:]
     if len(parts) < 2:
-        raise missing
+        raise _missing()
     version, parts = parts[0], parts[1:]
     namespace: str | None = None
     # /namespaces/{name} alone is the Namespace itself, and so are its subresources.
@@ -60,13 +61,17 @@ def find_target(path: str, catalog: Findable, views: Findable | None = None) -> 
         namespace, parts = parts[1], parts[2:]
     kind = catalog.find(group, parts[0]) or (views.find(group, parts[0]) if views else None)
     if kind is None or kind.version != version or len(parts) > 3:
-        raise missing
+        raise _missing()
     if (namespace is not None) and not kind.namespaced:
-        raise missing
+        raise _missing()
     name = parts[1] if len(parts) > 1 else ""
     if kind.namespaced and name and namespace is None:
-        raise missing
+        raise _missing()
     return Target(kind, namespace, name, parts[2] if len(parts) > 2 else "")
+
+
+def _missing() -> NotFound:
+    return NotFound("the server could not find the requested resource")
 
 
 @dataclass(slots=True)

@@ -27,8 +27,9 @@ from crds.errors import Expired
 from crds.kind import Kind
 
 BOOKMARK_SECONDS = 30.0
-# Bursts leave as one network write: with many watchers this is what keeps the loop free.
-GATHER_SECONDS = 0.03
+# Bursts leave as one network write: with many watchers this is what keeps the loop free. The pause after each write
+# is about twice what one round of writes to all watchers takes, so a few watchers hear of everything almost at once.
+GATHER_SECONDS_EACH, LONGEST_GATHER_SECONDS = 0.0001, 0.03
 _TYPES = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -95,6 +96,7 @@ class Watching:
 
     def __init__(self, sources: Sources, clock: Clock, rng: random.Random) -> None:
         self._sources, self._clock, self._rng = sources, clock, rng
+        self._watchers = 0
 
     async def serve(self, ask: Ask, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Answers until the client leaves, the asked time is over, or the history is gone."""
@@ -136,6 +138,7 @@ class Watching:
 
     async def _stream(self, ask: Ask, view: _View, after: int, send: Send) -> None:
         target, bookmarks = ask.target, ask.flag("allowWatchBookmarks")
+        self._watchers += 1
         try:
             async with self._sources.of(target.kind).follow(
                 target.kind, after=after, namespace=target.namespace
@@ -144,6 +147,8 @@ class Watching:
         except Compacted as gone:
             error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")
             await _push(send, b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status()))
+        finally:
+            self._watchers -= 1
 
     async def _deliver(self, view: _View, follower: Follower, send: Send, *, bookmarks: bool) -> None:
         batches = follower.__aiter__()
@@ -160,7 +165,7 @@ class Watching:
                 mark_at = anyio.current_time() + BOOKMARK_SECONDS
             await _push(send, lines)
             if batch:
-                await anyio.sleep(GATHER_SECONDS)
+                await anyio.sleep(min(GATHER_SECONDS_EACH * self._watchers, LONGEST_GATHER_SECONDS))
 
 
 async def _push(send: Send, lines: bytes) -> None:

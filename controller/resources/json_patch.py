@@ -71,13 +71,18 @@ def _applied(document: Any, operation: Any) -> Any:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal: `1` and `1.0` are, `1` and `true` are not."""
+    if one is other:
+        return True
+    # Python's own comparison is quick, and calls too much equal, never too little.
+    if one != other:
+        return False
     if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
+        return False
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+        return all(same(value, other[name]) for name, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
+        return all(map(same, one, other))
+    return True
 
 
 def _required(operation: Any, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from controller.resources.client import ChangeType, Listing, Propagation, Seen
 from controller.resources.registry import How, Registry
 from controller.resources.selecting import by_fields, by_labels
-from controller.store.records import Compacted, Follower
+from controller.store.records import Compacted, Follower, Record
 from crds.errors import Expired
 from crds.kind import Kind, Manifest
 
@@ -86,4 +86,12 @@ async def _seen(kind: Kind[M], follower: Follower) -> AsyncIterator[Seen[M]]:
     async for batch in follower:
         for happening in batch:
             record = happening.record
-            yield Seen(_CHANGE[record.verb], kind.parse(record.body), record.revision)
+            yield Seen(_CHANGE[record.verb], _typed(kind, record), record.revision)
+
+
+def _typed(kind: Kind[M], record: Record) -> M:
+    """Shared by all who watch: the loop and the garbage collector follow the same kinds."""
+    if not isinstance(record.typed, kind.model):
+        record.typed = kind.parse(record.body)
+    found: M = record.typed
+    return found

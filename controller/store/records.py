@@ -40,6 +40,8 @@ class Record:
     previous: int
     written_at: datetime
     written_by: str
+    typed: Any = field(default=None, repr=False, compare=False)
+    """What readers made of `body`, so that it is made once for all of them. The store itself knows no kinds."""
     _object: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property

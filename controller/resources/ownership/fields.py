@@ -136,7 +136,7 @@ def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
     elif (items := keyed_items(value, schema)) and path:
         for element, each in items.items():
             yield (*path, element), _ITEM
-            if isinstance(each, Mapping):
+            if isinstance(each, dict):
                 yield from _walk(each, schema.get("items") or {}, (*path, element))
     else:
         yield path, value
@@ -146,22 +146,26 @@ def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path],
     """Goes down only where something differs: most of a resource stays as it was in most writes."""
     if _is_tree(old, schema, path) and _is_tree(new, schema, path):
         for name in {**old, **new}:
+            if name in old and name in new and same(old[name], new[name]):
+                continue
             below, at = child_schema(schema, name), (*path, f"f:{name}")
+            if at in _UNOWNED:
+                continue
             if name not in new:
                 removed.update(place for place, _ in _walk(old[name], below, at))
             elif name not in old:
                 changed.update(place for place, _ in _walk(new[name], below, at))
-            elif not _same(old[name], new[name]):
+            else:
                 _compare(old[name], new[name], below, at, changed, removed)
         return
     before, after = dict(_walk(old, schema, path)), dict(_walk(new, schema, path))
-    changed.update(at for at, value in after.items() if at not in before or not _same(before[at], value))
+    changed.update(at for at, value in after.items() if at not in before or not same(before[at], value))
     removed.update(before.keys() - after.keys())
 
 
 def _is_tree(value: Any, schema: Schema, path: Path) -> bool:
     """Whether its fields have owners of their own."""
-    filled = isinstance(value, Mapping) and (bool(value) or not path)
+    filled = isinstance(value, dict) and (bool(value) or not path)
     return filled and schema.get("x-kubernetes-map-type") != "atomic"
 
 
@@ -173,10 +177,6 @@ def _can_be_owned(path: Path) -> bool:
     return path[:2] not in _UNOWNED and path[:1] not in _UNOWNED
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one is other or same(one, other)
-
-
 def _without_lonely_dots(node: dict[str, Any]) -> dict[str, Any]:
     if set(node) == {"."}:
         return {}
@@ -184,7 +184,7 @@ def _without_lonely_dots(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paths(tree: Mapping[str, Any], path: Path) -> Iterator[Path]:
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, dict):
         raise TypeError("fieldsV1 must be nested JSON objects")
     if path and (not tree or "." in tree):
         yield path

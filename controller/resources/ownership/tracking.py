@@ -45,11 +45,15 @@ def after_update(
     """
     if given == [{}]:
         return None
-    owners = _given(given) or owners_of(kind, old, now=now)
+    recorded = old["metadata"].get("managedFields")
+    sent = _given(given) if given != recorded else {}
+    owners = sent or owners_of(kind, old, now=now)
     changed, removed = differences(old, new, kind.schema)
-    if changed or removed:
-        owners = updated(owners, Manager(manager, "Update", kind.api_version, subresource), changed, removed, now=now)
-    return write_managers(owners)
+    me = Manager(manager, "Update", kind.api_version, subresource)
+    after = updated(owners, me, changed, removed, now=now) if changed or removed else owners
+    if recorded and not sent and after == owners:
+        return list(recorded)  # most writes change again what their manager has owned all along
+    return write_managers(after)
 
 
 def applied_new(kind: Kind[Any], config: Body, manager: str, *, now: str) -> list[Body]:
