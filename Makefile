@@ -26,9 +26,12 @@ APART = home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD \
 	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data"
 
+# Real Swarms come after the rest: three machines that start beside a test with a deadline would take its time.
+TESTS = $(APART) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests but those that deploy whole clouds on machines
 	@$(TRY_DASHBOARD)
-	@$(APART) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(TESTS) $(or $(ARGS),--ignore=tests/swarm)
+	@$(if $(ARGS),,$(TESTS) tests/swarm)
 
 # The whole product, deployed on machines of its own; one after the other, for each needs both cores.
 test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and break them (root, about ten minutes)

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kubectl import oldest_or_newest
 from swarm.cluster import busybox_tar, cluster
+from swarm.load import loaded
 from swarm.needs import why_not
-from swarm.node import Node, until
+from swarm.node import Node, run, until
 from swarm.stack import Deployed, deploy
 
 # They build on each other: one machine after another, in this order.
@@ -98,6 +100,57 @@ def test_a_container_of_ones_own_runs_on_every_machine_from_the_clouds_images(cl
     cloud.until_ready("web", 3)
     instances = cloud.get("services", "web")["status"]["instances"]
     assert {each["worker"] for each in instances} == {"node-1", "node-2", "node-3"}
+
+
+def page(cloud: Deployed) -> str:
+    with cloud.http() as api:
+        return api.get("/services/web/").text.strip()
+
+
+def is_everywhere(cloud: Deployed, text: str) -> bool:
+    """Whether every copy of `web` serves that page, and says that it is ready."""
+    return cloud.ready("web") == "3/3" and {page(cloud) for _ in range(12)} == {text}
+
+
+def updated(cloud: Deployed, text: str, *, command: str = "", image: str = "") -> None:
+    """`web`, with another page (and another command or image)."""
+    spec = cloud.get("services", "web")["spec"]
+    script = command or f"mkdir -p /www; echo {text} > /www/index.html; exec httpd -f -p 80 -h /www"
+    cloud.apply(web={**spec, "image": image or spec["image"], "command": ["sh", "-c", script]})
+
+
+def test_updates_and_undo_lose_no_request(cloud: Deployed) -> None:
+    program = str(oldest_or_newest("oldest"))
+    tls = cloud.folder / "tls"
+    proof = [f"--certificate-authority={tls}/ca.crt", f"--client-certificate={tls}/admin.crt"]
+    kubectl = [program, f"--server={cloud.url}", *proof, f"--client-key={tls}/admin.key", f"--cache-dir={tls}/cache"]
+    updated(cloud, "one")
+    until(lambda: is_everywhere(cloud, "one"), "the first revision is everywhere", 60)
+    with loaded(cloud, "web") as load:
+        updated(cloud, "two")
+        until(lambda: is_everywhere(cloud, "two"), "the second revision is everywhere", 60)
+        run(*kubectl, "rollout", "undo", "deployment/web")
+        until(lambda: is_everywhere(cloud, "one"), "the first revision is back", 60)
+    assert load.failures == []
+    assert set(load.answers) == {"one", "two"} and load.answers.total() > 500
+
+
+def test_what_does_not_get_ready_goes_back_by_itself(cloud: Deployed) -> None:
+    with loaded(cloud, "web") as load:
+        updated(cloud, "three", image="127.0.0.1:7444/busybox:none")
+        until(lambda: "ImageNotThere" in told(cloud), "it is told that the image is not there", 30)
+        updated(cloud, "four", image="127.0.0.1:7444/busybox:1", command="exit 3")
+        until(lambda: "RolledBack" in told(cloud), "it is told that the revision was rolled back", 60)
+        until(lambda: is_everywhere(cloud, "one"), "the revision before is everywhere", 60)
+    assert load.failures == []
+    assert set(load.answers) == {"one"}
+    updated(cloud, "five")
+    until(lambda: is_everywhere(cloud, "five"), "a good revision goes on", 60)
+
+
+def told(cloud: Deployed) -> str:
+    """What the status of `web` says."""
+    return json.dumps(cloud.get("services", "web")["status"])
 
 
 def asked(cloud: Deployed, one: Node, other: Node) -> bool:
