@@ -71,11 +71,11 @@ def _applied(document: Any, operation: Any) -> Any:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal: `1` and `1.0` are, `1` and `true` are not."""
-    if one is other:
-        return True
     # Python's own comparison is quick, and calls too much equal, never too little.
-    if one != other:
-        return False
+    if one is other or one != other:
+        return one is other
+    if isinstance(one, str):
+        return True
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     if isinstance(one, dict) and isinstance(other, dict):

@@ -145,9 +145,7 @@ def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
 def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path], removed: set[Path]) -> None:
     """Goes down only where something differs: most of a resource stays as it was in most writes."""
     if _is_tree(old, schema, path) and _is_tree(new, schema, path):
-        for name in {**old, **new}:
-            if name in old and name in new and same(old[name], new[name]):
-                continue
+        for name in _that_differ(old, new):
             below, at = child_schema(schema, name), (*path, f"f:{name}")
             if at in _UNOWNED:
                 continue
@@ -158,9 +156,18 @@ def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path],
             else:
                 _compare(old[name], new[name], below, at, changed, removed)
         return
+    if not isinstance(old, dict | list) and not isinstance(new, dict | list):
+        changed.add(path)
+        return
     before, after = dict(_walk(old, schema, path)), dict(_walk(new, schema, path))
     changed.update(at for at, value in after.items() if at not in before or not same(before[at], value))
     removed.update(before.keys() - after.keys())
+
+
+def _that_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The fields that have another value in `new`, or are in one of both alone."""
+    found = [name for name, value in old.items() if name not in new or not same(value, new[name])]
+    return found + [name for name in new if name not in old]
 
 
 def _is_tree(value: Any, schema: Schema, path: Path) -> bool:

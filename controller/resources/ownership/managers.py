@@ -80,6 +80,14 @@ def owned_by_others(managers: Managers, me: Manager) -> Fields:
     return NONE.union(*(entry.fields for manager, entry in managers.items() if manager != me))
 
 
+def are_its_own(managers: Managers, me: Manager, fields: Fields) -> bool:
+    """Whether `me` owns those fields already, and nobody else does."""
+    mine = managers.get(me)
+    if mine is None or not fields <= mine.fields:
+        return not fields
+    return all(entry is mine or fields.isdisjoint(entry.fields) for entry in managers.values())
+
+
 def updated(managers: Managers, me: Manager, changed: Fields, removed: Fields, *, now: str) -> Managers:
     """After `me` changed and removed those fields: the changed ones are its own alone."""
     after: Managers = {}

@@ -17,6 +17,7 @@ from controller.resources.ownership.managers import (
     Entry,
     Manager,
     Managers,
+    are_its_own,
     read_managers,
     updated,
     write_managers,
@@ -50,10 +51,11 @@ def after_update(
     owners = sent or owners_of(kind, old, now=now)
     changed, removed = differences(old, new, kind.schema)
     me = Manager(manager, "Update", kind.api_version, subresource)
-    after = updated(owners, me, changed, removed, now=now) if changed or removed else owners
-    if recorded and not sent and after == owners:
+    if recorded and not sent and not removed and are_its_own(owners, me, changed):
         return list(recorded)  # most writes change again what their manager has owned all along
-    return write_managers(after)
+    if changed or removed:
+        owners = updated(owners, me, changed, removed, now=now)
+    return write_managers(owners)
 
 
 def applied_new(kind: Kind[Any], config: Body, manager: str, *, now: str) -> list[Body]:

@@ -103,3 +103,13 @@ async def test_a_namespace_takes_its_contents_along(tmp_path: Path) -> None:
         assert not (await resources.list(LAMP)).items
         with pytest.raises(NotFound):
             await resources.get(NAMESPACE, "home")
+
+
+async def test_who_watches_shares_what_was_parsed_and_who_asks_gets_a_copy(tmp_path: Path) -> None:
+    async with real(tmp_path) as resources:
+        await resources.create(LAMP, LAMP.new("desk", namespace="home"))
+        async with resources.watch(LAMP, after=0) as one, resources.watch(LAMP, after=0) as other:
+            seen = (await anext(one)).object
+            assert (await anext(other)).object is seen
+        asked = await resources.get(LAMP, "desk", "home")
+        assert asked == seen and asked is not seen

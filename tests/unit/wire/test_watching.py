@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -113,6 +114,23 @@ async def test_who_selects_little_of_a_busy_kind_is_moved_on_too(wire: Wire) -> 
         await wire.ok("POST", MAPS, body("a", tier="front"))
         names = await watched.told(2)
         assert names[-1] == ("ADDED", "a")
+
+
+@pytest.mark.parametrize(("watchers", "seconds"), [(1, 0.0001), (20, 0.002), (400, 0.03)])
+async def test_a_burst_is_gathered_for_as_long_as_that_many_watchers_need(
+    wire: Wire, watchers: int, seconds: float
+) -> None:
+    start = await revision(wire)
+    async with AsyncExitStack() as stack:
+        crowd = [wire.watch(f"{MAPS}?watch=1&resourceVersion={start}") for _ in range(watchers)]
+        first, *_ = [await stack.enter_async_context(each) for each in crowd]
+        await wire.ok("POST", MAPS, body("a"))
+        assert await first.told(1) == [("ADDED", "a")]
+        told_at = anyio.current_time()
+        for name in ("b", "c"):
+            await wire.ok("POST", MAPS, body(name))
+        assert await first.told(2) == [("ADDED", "b"), ("ADDED", "c")]
+        assert anyio.current_time() - told_at == pytest.approx(seconds)
 
 
 async def test_the_asked_time_ends_it_quietly(wire: Wire) -> None:
