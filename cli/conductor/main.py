@@ -7,7 +7,6 @@ next one adopts them.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from contextlib import suppress
 from datetime import timedelta
@@ -23,6 +22,7 @@ from agent.report import Agent
 from agent.settings import Settings as AgentSettings
 from api.logging import configure_logging
 from cli.conductor.answering import serve_http
+from cli.conductor.collecting import collect_seldom
 from cli.conductor.converging import make_loop
 from cli.conductor.house import House, open_house
 from cli.conductor.runtimes import choose
@@ -72,7 +72,7 @@ async def _serve(settings: Settings) -> int:
             group.start_soon(_compact_slowly, house)
             if settings.stack is None:  # in a stack, agents are services of their own
                 group.start_soon(_run_agent, house)
-            _spare_the_collector()
+            group.start_soon(collect_seldom)
             log.info("conductor is up", url=settings.url, runtime=runtime.driver.name, because=runtime.why)
             await _until_told_to_stop()
             log.info("stopping what this conductor started")
@@ -80,15 +80,6 @@ async def _serve(settings: Settings) -> int:
                 await runtime.stop()
             group.cancel_scope.cancel()
     return 0
-
-
-def _spare_the_collector() -> None:
-    """Modules, routes and models live as long as this process. Looked at in every full collection, they would hold
-    up all watches for a tenth of a second, every few seconds under load."""
-    gc.collect()
-    gc.freeze()
-    # A request makes hundreds of objects and no cycles; looking for some every 700 cost a tenth of all writes.
-    gc.set_threshold(20_000, 20, 50)
 
 
 async def _run_agent(house: House) -> None:

@@ -1,0 +1,60 @@
+"""What lives is not looked at again, and what became garbage after that still goes."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from cli.conductor.collecting import FREEZE_SECONDS, WHOLE_SECONDS, collect_seldom
+from controller.kit.virtual import VirtualLoop
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return ("asyncio", {"loop_factory": VirtualLoop})
+
+
+class Knot:
+    """Holds itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+async def test_a_cycle_that_had_lived_goes_with_the_whole_collection() -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(collect_seldom)
+        await anyio.lowlevel.checkpoint()
+        knot = Knot()
+        gone = weakref.ref(knot)
+        await anyio.sleep(2 * FREEZE_SECONDS)
+        del knot
+        gc.collect()
+        assert gone() is not None  # frozen: an ordinary collection does not look at it
+        await anyio.sleep(WHOLE_SECONDS)
+        assert gone() is None
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_young_cycle_goes_as_ever() -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(collect_seldom)
+        await anyio.sleep(FREEZE_SECONDS / 2)
+        gone = weakref.ref(Knot())
+        gc.collect(0)
+        assert gone() is None
+        tasks.cancel_scope.cancel()
