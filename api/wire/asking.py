@@ -53,7 +53,7 @@ def find_target(path: str, catalog: Findable, views: Findable | None = None) -> 
     elif len(parts) > 1:
         group, parts = parts[1], parts[2:]
     if len(parts) < 2:
-        raise _missing()
+        raise not_served()
     version, parts = parts[0], parts[1:]
     namespace: str | None = None
     # /namespaces/{name} alone is the Namespace itself, and so are its subresources.
@@ -61,16 +61,17 @@ def find_target(path: str, catalog: Findable, views: Findable | None = None) -> 
         namespace, parts = parts[1], parts[2:]
     kind = catalog.find(group, parts[0]) or (views.find(group, parts[0]) if views else None)
     if kind is None or kind.version != version or len(parts) > 3:
-        raise _missing()
+        raise not_served()
     if (namespace is not None) and not kind.namespaced:
-        raise _missing()
+        raise not_served()
     name = parts[1] if len(parts) > 1 else ""
     if kind.namespaced and name and namespace is None:
-        raise _missing()
+        raise not_served()
     return Target(kind, namespace, name, parts[2] if len(parts) > 2 else "")
 
 
-def _missing() -> NotFound:
+def not_served() -> NotFound:
+    """For a path behind which there is nothing, in the words of Kubernetes."""
     return NotFound("the server could not find the requested resource")
 
 

@@ -13,7 +13,7 @@ from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
 from api.auth.service_accounts import AccountTokens
 from api.wire.answering import Answer, Receive, Scope, Send, json_answer, read_body, send_answer
-from api.wire.asking import Ask, find_target, read_params
+from api.wire.asking import Ask, find_target, not_served, read_params
 from api.wire.definitions import Defined
 from api.wire.documents import Documents
 from api.wire.given_roles import GivenRoles
@@ -28,7 +28,7 @@ from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
-from crds.errors import AlreadyExists, BadRequest, MethodNotAllowed, NotFound
+from crds.errors import AlreadyExists, BadRequest, MethodNotAllowed
 from crds.kind import GROUP
 from crds.kinds.definition import DEFINITION
 from crds.kinds.rbac import CLUSTER_ROLE
@@ -162,7 +162,7 @@ def _check_served(ask: Ask) -> None:
         found = next((each for each in kind.subresources if each.name == below), None)
         if found is None:
             why = NOT_SERVED.get((kind.group, kind.plural, below))
-            raise MethodNotAllowed(why) if why else NotFound("the server could not find the requested resource")
+            raise MethodNotAllowed(why) if why else not_served()
         if ask.verb not in found.verbs:
             raise MethodNotAllowed(f"{kind.resource}/{below} does not support {ask.verb}")
         return
