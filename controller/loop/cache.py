@@ -61,7 +61,7 @@ class Cache(Generic[M]):
         """Of one namespace, or of all when None. Shared by all readers."""
         if namespace is None:
             return tuple(self._items.values())
-        return tuple(item for key, item in self._items.items() if key.namespace == namespace)
+        return [item for key, item in self._items.items() if key.namespace == namespace]
 
     def note(self, written: M) -> None:
         """What we just wrote, so that the next look need not wait for the watch. Tells no listener.

@@ -62,6 +62,8 @@ def users_of_config_map(changed: Manifest, seen: Reader) -> Iterator[ObjectKey]:
 
 def _users(changed: Manifest, seen: Reader, field: str) -> Iterator[ObjectKey]:
     for service in seen.list(SERVICE, changed.metadata.namespace):
+        if not service.spec.files:
+            continue  # most have none, and this is asked at every change of a Secret or ConfigMap
         sources = [getattr(each, field) for each in service.spec.files]
         if any(each is not None and each.name == changed.metadata.name for each in sources):
             yield key_of(SERVICE, service)
