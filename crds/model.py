@@ -26,7 +26,8 @@ class Model(BaseModel):
 
 def rfc3339(moment: datetime) -> str:
     """`2026-01-02T03:04:05Z`: whole seconds, UTC, as Kubernetes writes `metav1.Time`."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")[: -len("+00:00")] + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='seconds')[: -len('+00:00')]}Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:

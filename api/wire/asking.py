@@ -5,8 +5,9 @@ Paths as Kubernetes has them: /api/v1/..., /apis/{group}/{version}/[namespaces/{
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, unquote
 
 from api.auth.authorizer import Action
@@ -23,8 +24,7 @@ _LONGEST_MANAGER = 128
 _TRUE = frozenset({"1", "t", "true", "True", "TRUE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What a path points at. `name` empty means the collection; `namespace` None means all of them."""
 
     kind: Kind[Any]
@@ -82,19 +82,22 @@ class Ask:
     method: str
     target: Target
     params: dict[str, str]
-    headers: dict[str, str]
+    headers: Mapping[bytes, bytes]
     who: Principal
     body: bytes = b""
+    verb: str = field(init=False)
+    """The RBAC verb of this request."""
 
-    @property
-    def verb(self) -> str:
-        """The RBAC verb of this request."""
+    def __post_init__(self) -> None:
+        self.verb = self._verb()
+
+    def _verb(self) -> str:
         collection = not self.target.name
         match self.method:
             case "GET" | "HEAD":
-                if self.watching:
-                    return "watch"
-                return "list" if collection else "get"
+                if collection:
+                    return "watch" if self.flag("watch") else "list"
+                return "get"
             case "DELETE":
                 return "deletecollection" if collection else "delete"
             case "POST":
@@ -103,10 +106,6 @@ class Ask:
                 return "update"
             case _:
                 return "patch"
-
-    @property
-    def watching(self) -> bool:
-        return self.flag("watch") and not self.target.name
 
     @property
     def action(self) -> Action:
@@ -128,7 +127,7 @@ class Ask:
         named = self.params.get("fieldManager", "")
         if len(named) > _LONGEST_MANAGER or not named.isprintable():
             raise BadRequest(f"fieldManager: must be printable and of at most {_LONGEST_MANAGER} characters")
-        manager = named or self.headers.get("user-agent", "").partition("/")[0][:_LONGEST_MANAGER]
+        manager = named or self.header(b"user-agent").partition("/")[0][:_LONGEST_MANAGER]
         return How(by, dry_run == "All", cast(FieldValidation, validation), manager, bool(named))
 
     def manifest(self) -> dict[str, Any]:
@@ -139,9 +138,13 @@ class Ask:
         """Whether that query parameter says true."""
         return self.params.get(name) in _TRUE
 
+    def header(self, name: bytes) -> str:
+        """The value of that header (lower case); empty when there is none."""
+        return self.headers.get(name, b"").decode("latin-1")
+
     @property
     def content_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return self.header(b"content-type").partition(";")[0].strip().lower()
 
 
 def read_object(body: bytes, content_type: str) -> dict[str, Any]:
@@ -162,7 +165,7 @@ def read_object(body: bytes, content_type: str) -> dict[str, Any]:
 
 def read_params(query: bytes) -> dict[str, str]:
     """The query string as a dict; a repeated parameter keeps its last value."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 def goes_on(query: bytes) -> bool:

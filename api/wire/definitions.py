@@ -94,4 +94,4 @@ def _record(kind: Kind[Any], began: datetime) -> Record:
         },
     }
     uid = shown_uid("definition", name)
-    return Record(1, DEFINITION.key(name), uid, "created", 1, orjson.dumps(body), 0, began, "aerekos", body)
+    return Record(1, DEFINITION.key(name), uid, "created", 1, orjson.dumps(body), 0, began, "aerekos", values=body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -24,7 +24,7 @@ class Documents:
         self._made: dict[tuple[str, str], Answer] = {}
         self._made_for = -1
 
-    def find(self, path: str, accept: str) -> Answer | None:
+    def find(self, path: str, headers: Mapping[bytes, bytes]) -> Answer | None:
         """The document at that path; None when the path is no document's. Raises NotFound."""
         if path.count("/") > _MOST_SLASHES and not path.startswith("/openapi/"):
             return None  # the hot path: resources live deeper than documents
@@ -33,6 +33,7 @@ class Documents:
             return None
         if self._made_for != self._catalog.version:
             self._made, self._made_for = {}, self._catalog.version
+        accept = headers.get(b"accept", b"").decode("latin-1")
         form = (discovery.aggregated_version(accept) or "") if parts in (["api"], ["apis"]) else ""
         form = form or ("protobuf" if "protobuf" in accept else "")
         place = ("/".join(parts), form)

@@ -71,7 +71,7 @@ class GivenRoles(Stored):
             "rules": [_told(rule) for rule in rules],
         }
         key = CLUSTER_ROLE.key(name)
-        return Record(1, key, uid, "created", 1, orjson.dumps(body), 0, self._began, "aerekos", body)
+        return Record(1, key, uid, "created", 1, orjson.dumps(body), 0, self._began, "aerekos", values=body)
 
 
 def _told(rule: Rule) -> dict[str, Any]:

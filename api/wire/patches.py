@@ -37,9 +37,8 @@ def is_kubernetes_own(kind: Kind[Any]) -> bool:
     return kind.group in ("", "apps") or kind.group.endswith(".k8s.io")
 
 
-def edit_of(ask: Ask) -> Edit:
-    """The edit a merge, JSON or strategic merge patch asks for. Raises BadRequest, UnsupportedMedia."""
-    sort = patch_type(ask)
+def edit_of(ask: Ask, sort: PatchType) -> Edit:
+    """The edit a merge, JSON or strategic merge patch asks for. Raises BadRequest."""
     if sort == "json":
         return patching_json(parse_json(ask.body))
     patch = read_object(ask.body, "application/json")

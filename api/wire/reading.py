@@ -27,7 +27,7 @@ class Reading:
 
     async def get(self, ask: Ask) -> Answer:
         """One resource, as the bytes the store keeps."""
-        form = form_of(ask.headers.get("accept", ""))
+        form = form_of(ask.header(b"accept"))
         record = await self._sources.of(ask.target.kind).get(ask.target.kind, ask.target.key)
         if form == "object":
             return Answer(200, record.body)
@@ -38,7 +38,7 @@ class Reading:
 
     async def list(self, ask: Ask) -> Answer:
         """Raises BadRequest (selector, limit, token), Invalid, Expired (the revision is compacted), Timeout."""
-        form = form_of(ask.headers.get("accept", ""))
+        form = form_of(ask.header(b"accept"))
         source = self._sources.of(ask.target.kind)
         place = list_place(ask, source.revision)
         snapshot = await _snapshot(source, ask, place)

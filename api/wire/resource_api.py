@@ -8,6 +8,7 @@ Who asks was found out before (api/door.py); errors on the road become a Kuberne
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
@@ -71,10 +72,11 @@ class ResourceApi:
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *headers: tuple[bytes, bytes]
     ) -> int:
         """Answers one request; returns the HTTP code. Raises ApiError before anything was sent."""
-        if answer := self._documents.find(scope["path"], _accept(scope)):
+        asked = dict(scope["headers"])
+        if answer := self._documents.find(scope["path"], asked):
             await send_answer(send, answer, *headers)
             return answer.code
-        ask = self._taken_apart(scope, who)
+        ask = self._taken_apart(scope, asked, who)
         self._authorizer.require(who, ask.action)
         if ask.target.subresource == "exec":
             self._views.instance_of(ask)  # who fell back to an older protocol still hears what is really wrong
@@ -94,13 +96,12 @@ class ResourceApi:
     def instance_of(self, scope: Scope, who: Principal) -> tuple[ObjectKey, str]:
         """The service and instance behind the pod that somebody wants to run a command in. Raises ApiError."""
         # By GET or POST alike, running something is no reading.
-        ask = self._taken_apart({**scope, "method": "POST"}, who)
+        ask = self._taken_apart({**scope, "method": "POST"}, dict(scope["headers"]), who)
         self._authorizer.require(who, ask.action)
         return self._views.instance_of(ask)
 
-    def _taken_apart(self, scope: Scope, who: Principal) -> Ask:
+    def _taken_apart(self, scope: Scope, headers: Mapping[bytes, bytes], who: Principal) -> Ask:
         target = find_target(scope["path"], self._catalog, self._views)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
@@ -170,7 +171,3 @@ def _check_served(ask: Ask) -> None:
         raise MethodNotAllowed(f"{kind.resource} does not support {ask.verb}")
     if not ask.target.name and ask.method in ("PUT", "PATCH"):
         raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")
-
-
-def _accept(scope: Scope) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
-from api.wire.patches import edit_of
+from api.wire.patches import edit_of, patch_type
 from controller.resources.registry import Registry
 from controller.resources.selecting import field_at
 from crds.errors import BadRequest, Cause, Invalid, MethodNotAllowed
@@ -26,7 +26,7 @@ class Scaling:
             return json_answer(200, scale_of(kind, self._registry.get(kind, key).object))
         if ask.verb not in ("update", "patch"):
             raise MethodNotAllowed("a scale can be read, replaced and patched")
-        edit = (lambda _: ask.manifest()) if ask.verb == "update" else edit_of(ask)
+        edit = (lambda _: ask.manifest()) if ask.verb == "update" else edit_of(ask, patch_type(ask))
 
         def scaled(current: dict[str, Any]) -> dict[str, Any]:
             wanted = edit(scale_of(kind, current))

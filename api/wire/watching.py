@@ -119,7 +119,7 @@ class Watching:
             by_labels(ask.params.get("labelSelector", "")),
             by_fields(ask.params.get("fieldSelector", ""), ask.target.kind.selectable_fields),
         )
-        form, include = form_of(ask.headers.get("accept", "")), ask.params.get("includeObject", "")
+        form, include = form_of(ask.header(b"accept")), ask.params.get("includeObject", "")
         return _View(ask.target.kind, tuple(test for test in tests if test), form, include, self._clock)
 
     def _start(self, ask: Ask, view: _View) -> tuple[int, bytes]:

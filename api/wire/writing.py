@@ -57,9 +57,10 @@ class Writing:
     async def patch(self, ask: Ask) -> Answer:
         """200 and the resource as it is now; 201 when an apply made it."""
         target, sub = ask.target, ask.target.subresource
-        if patch_type(ask) == "apply":
+        sort = patch_type(ask)
+        if sort == "apply":
             return await self._apply(ask, sub)
-        edit = self._guarded(ask, edit_of(ask))
+        edit = self._guarded(ask, edit_of(ask, sort))
         written = await self._registry.update(target.kind, target.key, edit, ask.how, subresource=sub)
         return _written(200, written)
 

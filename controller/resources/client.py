@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from crds.kind import Kind, Manifest
 
@@ -27,8 +27,7 @@ class Listing(Generic[M_co]):
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Seen(Generic[M_co]):
+class Seen(NamedTuple, Generic[M_co]):
     """One step of a watch. A BOOKMARK has only metadata.resourceVersion."""
 
     type: ChangeType

@@ -9,6 +9,10 @@ from crds.errors import BadRequest, Cause, Conflict, Invalid
 from crds.kind import Kind
 from crds.meta import ObjectKey
 
+SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+_IDENTITY = frozenset({*SERVER_OWNED, "namespace", "name", "resourceVersion", "generation"})
+_NOT_TAKEN = _IDENTITY | {"managedFields"}
+
 
 def fill(kind: Kind[Any], whole: dict[str, Any]) -> None:
     """A status (and a spec with only optional fields) that was left out means an empty one."""
@@ -42,9 +46,15 @@ def nothing_changed(new: dict[str, Any], old: dict[str, Any]) -> bool:
     return rest == old and same_ownership(mine, theirs)
 
 
-def no_nulls(meta: dict[str, Any]) -> dict[str, Any]:
-    """Without the fields that were set to null."""
-    return {name: value for name, value in meta.items() if value is not None}
+def with_identity(meta: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as a client wants it, but what the server owns as it is in `old`; without owners of fields."""
+    wanted = {name: value for name, value in meta.items() if name not in _NOT_TAKEN and value is not None}
+    return wanted | {name: value for name, value in old.items() if name in _IDENTITY}
+
+
+def same_labels(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether `check_metadata` would find what it found in `old`: a name stays what it is."""
+    return all(new.get(name) == old.get(name) for name in ("labels", "annotations"))
 
 
 def may_go(body: dict[str, Any]) -> bool:

@@ -94,4 +94,5 @@ def _typed(kind: Kind[M], record: Record) -> M:
     if not isinstance(record.typed, kind.model):
         record.typed = kind.parse(record.body)
     found: M = record.typed
+    found.metadata.resource_version = str(record.revision)  # which who wrote it could not know
     return found

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from controller.kit.clock import Clock
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
 from controller.resources.keeping import (
+    SERVER_OWNED,
     check_finalizers,
     check_identity,
     check_immutable,
@@ -23,9 +23,10 @@ from controller.resources.keeping import (
     content,
     fill,
     may_go,
-    no_nulls,
     nothing_changed,
+    same_labels,
     status_only,
+    with_identity,
 )
 from controller.resources.ownership import tracking
 from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
@@ -50,7 +51,6 @@ from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-_SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 _TRIES = 8
 # AllowUnconditionalUpdate of their strategies: https://github.com/kubernetes/kubernetes, pkg/registry.
 _ANY_VERSION = frozenset(
@@ -59,8 +59,7 @@ _ANY_VERSION = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a write left behind. `changed` is False when nothing was different and nothing was written."""
 
     body: dict[str, Any]
@@ -69,8 +68,7 @@ class Written:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class How:
+class How(NamedTuple):
     """How a write is made: by whom, how strictly, and whether only as a rehearsal.
 
     `manager` is the program that owns the fields it sets; `named` says that it gave its name itself, with which
@@ -109,7 +107,7 @@ class Registry:
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
         key = kind.key(meta.get("name") or "", namespace)
         result = self._newborn(kind, key, {**body, "metadata": meta}, how)
-        record = await self._write(kind, key, result.body, expect=0, how=how)
+        record = await self._write(kind, key, result, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
     def _free_name(self, kind: Kind[Any], namespace: str, prefix: str) -> str:
@@ -141,8 +139,7 @@ class Registry:
             result = self._edited(kind, key, record.object, edit(record.object), how, subresource, owners_known)
             if result is None:
                 return Written(record.object, record, changed=False)
-            gone = may_go(result.body)
-            change = None if gone else result.body
+            change = None if may_go(result.body) else result
             try:
                 written = await self._write(kind, key, change, expect=record.revision, how=how)
             except Conflict:
@@ -206,7 +203,7 @@ class Registry:
             raise Conflict(f"{key} does not exist, but the apply names a version or uid of it", key=key)
         owners = tracking.applied_new(kind, config, how.manager, now=rfc3339(self._clock.now()))
         result = self._newborn(kind, key, {**config, "metadata": meta}, how, owners)
-        record = await self._write(kind, key, result.body, expect=0, how=how)
+        record = await self._write(kind, key, result, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
     async def delete(
@@ -229,9 +226,9 @@ class Registry:
             body = self._dying(record.object, propagation)
             if body is record.object:
                 return Written(record.object, record, changed=False)
-            gone = may_go(body)
+            change = None if may_go(body) else Checked(body)
             try:
-                written = await self._write(kind, key, None if gone else body, expect=record.revision, how=how)
+                written = await self._write(kind, key, change, expect=record.revision, how=how)
             except Conflict:
                 continue
             return Written(written.object if written else body, written)
@@ -246,7 +243,7 @@ class Registry:
         owners: list[dict[str, Any]] | None = None,
     ) -> Checked:
         meta = {**body["metadata"]}
-        for name in (*_SERVER_OWNED, "resourceVersion", "generation", "managedFields"):
+        for name in (*SERVER_OWNED, "resourceVersion", "generation", "managedFields"):
             meta.pop(name, None)
         if kind.namespaced:
             meta["namespace"] = key.namespace
@@ -278,13 +275,10 @@ class Registry:
         """The kept form of the edit, or None when nothing is different."""
         check_identity(kind, key, old, new)
         whole = status_only(old, new) if subresource == "status" else self._main_only(kind, old, new)
-        meta = whole["metadata"]
         given = (new.get("metadata") or {}).get("managedFields")
-        meta.pop("managedFields", None)
-        for name in (*_SERVER_OWNED, "namespace", "name", "resourceVersion", "generation"):
-            meta[name] = old["metadata"].get(name)
-        check_finalizers(kind, key, old, meta)
-        result = checked(kind, {**whole, "metadata": no_nulls(meta)}, how.validation)
+        whole["metadata"] = with_identity(whole["metadata"], old["metadata"])
+        check_finalizers(kind, key, old, whole["metadata"])
+        result = checked(kind, whole, how.validation)
         if owners_known or how.named or "managedFields" in old["metadata"]:
             owners = given if owners_known else self._owners(kind, old, result.body, given, how, subresource)
             if owners:
@@ -292,7 +286,8 @@ class Registry:
         if nothing_changed(result.body, old):
             return None
         check_immutable(kind, key, old, result.body)
-        check_metadata(kind, result.body["metadata"], key)
+        if not same_labels(result.body["metadata"], old["metadata"]):
+            check_metadata(kind, result.body["metadata"], key)
         if content(result.body, kind) != content(old, kind):
             result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         return result
@@ -300,8 +295,10 @@ class Registry:
     def _owners(
         self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any], given: Any, how: How, subresource: str
     ) -> list[dict[str, Any]] | None:
-        now, manager = rfc3339(self._clock.now()), how.manager or how.by
-        return tracking.after_update(kind, old, new, given, manager, subresource, now=now)
+        manager = how.manager or how.by
+        return tracking.after_update(
+            kind, old, new, given, manager, subresource, now=lambda: rfc3339(self._clock.now())
+        )
 
     def _main_only(self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         whole = {
@@ -345,16 +342,18 @@ class Registry:
             raise Forbidden(text, key=NAMESPACE.key(namespace), causes=(cause,))
 
     async def _write(
-        self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any] | None, *, expect: int, how: How
+        self, kind: Kind[Any], key: ObjectKey, kept: Checked | None, *, expect: int, how: How
     ) -> Record | None:
-        if kind is DEFINITION and body is not None:
-            self.definitions.admit(body)
+        """`kept` None deletes. None when it was only a rehearsal."""
+        if kind is DEFINITION and kept is not None:
+            self.definitions.admit(kept.body)
         if how.dry_run:
             if expect == 0 and self.store.get(key):
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)
             return None
         try:
-            record = (await self.store.write([Change(key, body, expect)], by=how.by))[0]
+            change = Change(key, kept.body, expect, kept.typed()) if kept else Change(key, None, expect)
+            record = (await self.store.write([change], by=how.by))[0]
         except Stale as stale:
             if expect == 0:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -28,12 +27,20 @@ _CAUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A resource as it will be kept (defaults filled, unknown fields gone), and what was dropped on the way."""
 
     body: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    model: Manifest | None = None
+    """What was checked, as its kind's model, where that says the same as `body`."""
+
+    def typed(self) -> Manifest | None:
+        """The model, told what was written into the body's metadata since the check."""
+        if self.model is not None:
+            meta, told = self.body["metadata"], self.model.metadata
+            told.managed_fields, told.generation = meta.get("managedFields"), meta.get("generation")
+        return self.model
 
 
 def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn") -> Checked:
@@ -45,11 +52,14 @@ def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn
     text = _text(kind, body)
     if kind.given_schema is not None:
         return _checked_by_schema(kind, body, mode)
-    key = _key(kind, body)
     try:
-        return Checked(kind.parse(text).wire())
+        model = kind.parse(text)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=True)
+    else:
+        kept = model.wire()
+        return Checked(kept, model=model if kept == body else None)
+    key = _key(kind, body)
     unknown = [fault for fault in faults if fault["type"] == _UNKNOWN]
     wrong = [fault for fault in faults if fault["type"] != _UNKNOWN]
     if wrong:

@@ -100,14 +100,17 @@ def _record(change: Change, before: Record | None, revision: int, now: datetime,
     body = change.body if change.body is not None else before.object if before else {}
     verb: Verb = "deleted" if change.body is None else "updated" if before else "created"
     meta: dict[str, Any] = {**(body.get("metadata") or {}), "resourceVersion": str(revision)}
+    whole = {**body, "metadata": meta}
     return Record(
         revision=revision,
         key=change.key,
         uid=str(meta.get("uid") or ""),
         verb=verb,
         generation=int(meta.get("generation") or 0),
-        body=orjson.dumps({**body, "metadata": meta}),
+        body=orjson.dumps(whole),
         previous=before.revision if before else 0,
         written_at=now,
         written_by=by,
+        typed=change.typed,
+        values=whole,
     )

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 
@@ -41,27 +41,30 @@ class Record:
     written_at: datetime
     written_by: str
     typed: Any = field(default=None, repr=False, compare=False)
-    """What readers made of `body`, so that it is made once for all of them. The store itself knows no kinds."""
-    _object: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    """What writers or readers made of `body`, so that it is made once for all. The store itself knows no kinds."""
+    values: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    """`object`, where somebody has it already."""
 
     @property
     def object(self) -> dict[str, Any]:
         """The resource as JSON values, parsed once. Shared: copy before changing."""
-        if self._object is None:
-            self._object = orjson.loads(self.body)
-        return self._object
+        if self.values is None:
+            self.values = orjson.loads(self.body)
+        return self.values
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One wanted write. `body` is the whole resource (None deletes); the store sets resourceVersion.
+class Change(NamedTuple):
+    """One wanted write. `body` is the whole resource (None deletes), which nobody may change any more; the store
+    sets resourceVersion.
 
-    `expect` is the revision the newest record must have: 0 means the resource must not exist.
+    `expect` is the revision the newest record must have: 0 means the resource must not exist. `typed` becomes the
+    record's: what the writer has made of `body` already, but for the version it cannot know.
     """
 
     key: ObjectKey
     body: dict[str, Any] | None
     expect: int
+    typed: Any = None
 
 
 class StoreError(Exception):
@@ -96,8 +99,7 @@ class Snapshot:
     records: Sequence[Record]
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(NamedTuple):
     """A record with the one it replaced (None for a creation): what a watcher needs for selectors."""
 
     record: Record

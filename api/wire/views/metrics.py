@@ -87,4 +87,4 @@ def _usage(cpu: float, memory: float) -> Body:
 def _record(kind: Kind[Any], body: Body, revision: int, now: datetime) -> Record:
     whole = {"apiVersion": kind.api_version, "kind": kind.name, **body}
     key = kind.key(body["metadata"]["name"], body["metadata"].get("namespace"))
-    return Record(revision, key, "", "updated", 0, orjson.dumps(whole), 0, now, "", whole)
+    return Record(revision, key, "", "updated", 0, orjson.dumps(whole), 0, now, "", values=whole)

@@ -115,4 +115,4 @@ def _shown(record: Record, number: int, text: bytes, cause: str, current: Record
         "status": {"replicas": replicas},
     }
     key = REPLICA_SET.key(name, meta["namespace"])
-    return replace(record, key=key, uid=uid, body=orjson.dumps(body), _object=body)
+    return replace(record, key=key, uid=uid, body=orjson.dumps(body), values=body)

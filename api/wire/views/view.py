@@ -75,7 +75,7 @@ def show_record(view: View, record: Record) -> Iterator[Record]:
         meta = {**body["metadata"], "resourceVersion": str(record.revision)}
         whole = {"apiVersion": view.kind.api_version, "kind": view.kind.name, **body, "metadata": meta}
         key = view.kind.key(meta["name"], meta.get("namespace"))
-        yield replace(record, key=key, uid=meta["uid"], body=orjson.dumps(whole), _object=whole)
+        yield replace(record, key=key, uid=meta["uid"], body=orjson.dumps(whole), values=whole)
 
 
 class Viewed:
@@ -192,7 +192,7 @@ def shown_happenings(view: View, happening: Happening) -> Iterator[Happening]:
 def _gone(old: Record, record: Record) -> Record:
     meta = {**old.object["metadata"], "resourceVersion": str(record.revision)}
     last = {**old.object, "metadata": meta}
-    return replace(old, revision=record.revision, verb="deleted", body=orjson.dumps(last), _object=last)
+    return replace(old, revision=record.revision, verb="deleted", body=orjson.dumps(last), values=last)
 
 
 def _looks_the_same(old: Record, new: Record) -> bool:

@@ -95,9 +95,10 @@ def _edit(ask: Ask) -> Edit:
     if ask.verb == "update":
         wanted = ask.manifest()
         return lambda _: wanted
-    if patch_type(ask) == "apply":
+    sort = patch_type(ask)
+    if sort == "apply":
         raise BadRequest(f"{ask.target.kind.plural} are a view; apply the resource they show")
-    return edit_of(ask)
+    return edit_of(ask, sort)
 
 
 def _check(options: Body, shown: Record) -> None:

@@ -19,12 +19,11 @@ Fields = frozenset[Path]
 NONE: Fields = frozenset()
 _ITEM = object()  # the value of a place that only exists: an item of a keyed list
 
-# What the server owns has no other owner.
-_UNOWNED = frozenset(
-    {("f:apiVersion",), ("f:kind",)}
-    | {
-        ("f:metadata", f"f:{name}")
-        for name in [
+# What the server owns has no other owner: fields of the resource and of its metadata, by the path to them.
+_UNOWNED: dict[Path, frozenset[str]] = {
+    (): frozenset({"apiVersion", "kind"}),
+    ("f:metadata",): frozenset(
+        {
             "name",
             "namespace",
             "generateName",
@@ -36,9 +35,10 @@ _UNOWNED = frozenset(
             "deletionGracePeriodSeconds",
             "selfLink",
             "managedFields",
-        ]
-    }
-)
+        }
+    ),
+}
+_UNOWNED_PLACES = frozenset((*path, f"f:{name}") for path, names in _UNOWNED.items() for name in names)
 
 
 def leaves(resource: Mapping[str, Any], schema: Schema) -> dict[Path, Any]:
@@ -145,10 +145,8 @@ def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
 def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path], removed: set[Path]) -> None:
     """Goes down only where something differs: most of a resource stays as it was in most writes."""
     if _is_tree(old, schema, path) and _is_tree(new, schema, path):
-        for name in _that_differ(old, new):
+        for name in _that_differ(old, new, _UNOWNED.get(path, frozenset())):
             below, at = child_schema(schema, name), (*path, f"f:{name}")
-            if at in _UNOWNED:
-                continue
             if name not in new:
                 removed.update(place for place, _ in _walk(old[name], below, at))
             elif name not in old:
@@ -164,10 +162,10 @@ def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path],
     removed.update(before.keys() - after.keys())
 
 
-def _that_differ(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The fields that have another value in `new`, or are in one of both alone."""
-    found = [name for name, value in old.items() if name not in new or not same(value, new[name])]
-    return found + [name for name in new if name not in old]
+def _that_differ(old: dict[str, Any], new: dict[str, Any], but: frozenset[str]) -> list[str]:
+    """The fields `but` those that have another value in `new`, or are in one of both alone."""
+    found = [n for n, value in old.items() if n not in but and (n not in new or not same(value, new[n]))]
+    return found + [n for n in new if n not in old and n not in but]
 
 
 def _is_tree(value: Any, schema: Schema, path: Path) -> bool:
@@ -181,7 +179,7 @@ def _owned(paths: Iterable[Path]) -> Fields:
 
 
 def _can_be_owned(path: Path) -> bool:
-    return path[:2] not in _UNOWNED and path[:1] not in _UNOWNED
+    return path[:2] not in _UNOWNED_PLACES and path[:1] not in _UNOWNED_PLACES
 
 
 def _without_lonely_dots(node: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -14,7 +14,7 @@ from controller.resources.ownership.fields import NONE, Fields, from_fields_v1, 
 Operation = Literal["Apply", "Update"]
 MOST_UPDATERS = 10
 ANCIENT = "ancient-changes"
-_SHORT = 4096  # bytes of a fieldsV1 that is worth remembering
+_SHORT = 4096  # bytes of JSON that are worth remembering
 
 
 class Manager(NamedTuple):
@@ -38,20 +38,26 @@ class Entry:
     time: str
 
 
-Managers = dict[Manager, Entry]
+Managers = Mapping[Manager, Entry]
 
 
-def read_managers(managed_fields: Any) -> Managers:
-    """The entries of `managedFields`. Raises ValueError for what is not well-formed."""
-    managers: Managers = {}
-    for each in managed_fields or ():
+def read_managers(managed_fields: Sequence[Any]) -> Managers:
+    """The entries of `managedFields`. Shared. Raises ValueError for what is not well-formed."""
+    text = orjson.dumps(managed_fields)
+    # A resource that is written again and again has the same owners each time.
+    return _remembered_managers(text) if len(text) <= _SHORT else _managers(text)
+
+
+def _managers(managed_fields: bytes) -> Managers:
+    managers: dict[Manager, Entry] = {}
+    for each in orjson.loads(managed_fields):
         if not isinstance(each, dict):
             raise ValueError("each entry of managedFields must be a JSON object")
         operation = each.get("operation")
         if operation not in ("Apply", "Update") or each.get("fieldsType", "FieldsV1") != "FieldsV1":
             raise ValueError("an entry of managedFields needs an operation (Apply or Update) and fieldsType FieldsV1")
         text = orjson.dumps(each.get("fieldsV1") or {})
-        fields = _remembered(text) if len(text) <= _SHORT else _fields(text)
+        fields = _remembered_fields(text) if len(text) <= _SHORT else _fields(text)
         name, version = str(each.get("manager", "")), str(each.get("apiVersion", ""))
         manager = Manager(name, operation, version, str(each.get("subresource", "")))
         managers[manager] = Entry(fields, str(each.get("time", "")))
@@ -65,8 +71,9 @@ def _fields(fields_v1: bytes) -> Fields:
         raise ValueError(str(error)) from error
 
 
-# Hundreds of resources of one kind, each written many times, have the same owners of the same fields.
-_remembered = lru_cache(maxsize=1024)(_fields)
+_remembered_managers = lru_cache(maxsize=1024)(_managers)
+# Those of one kind have the same fields, though not since the same time.
+_remembered_fields = lru_cache(maxsize=1024)(_fields)
 
 
 def write_managers(managers: Managers) -> list[dict[str, Any]]:
@@ -88,9 +95,9 @@ def are_its_own(managers: Managers, me: Manager, fields: Fields) -> bool:
     return all(entry is mine or fields.isdisjoint(entry.fields) for entry in managers.values())
 
 
-def updated(managers: Managers, me: Manager, changed: Fields, removed: Fields, *, now: str) -> Managers:
+def updated(managers: Managers, me: Manager, changed: Fields, removed: Fields, *, now: str) -> dict[Manager, Entry]:
     """After `me` changed and removed those fields: the changed ones are its own alone."""
-    after: Managers = {}
+    after: dict[Manager, Entry] = {}
     for manager, entry in managers.items():
         lost = removed if manager == me else removed | changed
         after[manager] = _with(entry, entry.fields - lost, now if manager == me else entry.time)
@@ -118,7 +125,7 @@ def _with(entry: Entry, fields: Fields, time: str) -> Entry:
     return entry if fields == entry.fields else Entry(fields, time)
 
 
-def _few(managers: Managers) -> Managers:
+def _few(managers: dict[Manager, Entry]) -> dict[Manager, Entry]:
     """The oldest updaters beyond ten become one, so that objects do not grow with every program that ever wrote."""
     updaters = sorted((m for m in managers if m.operation == "Update"), key=lambda m: managers[m].time)
     if len(updaters) <= MOST_UPDATERS:

@@ -6,7 +6,7 @@ only our own reconcilers and nameless clients write carry none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -38,7 +38,7 @@ def newborn(kind: Kind[Any], body: Body, manager: str, *, now: str) -> list[Body
 
 
 def after_update(
-    kind: Kind[Any], old: Body, new: Body, given: Any, manager: str, subresource: str, *, now: str
+    kind: Kind[Any], old: Body, new: Body, given: Any, manager: str, subresource: str, *, now: Callable[[], str]
 ) -> list[Body] | None:
     """`managedFields` after `manager` made `new` out of `old`; None when the client asked to forget them.
 
@@ -48,13 +48,13 @@ def after_update(
         return None
     recorded = old["metadata"].get("managedFields")
     sent = _given(given) if given != recorded else {}
-    owners = sent or owners_of(kind, old, now=now)
+    owners = sent or (read_managers(recorded) if recorded else _before_any_record(kind, old, now=now()))
     changed, removed = differences(old, new, kind.schema)
     me = Manager(manager, "Update", kind.api_version, subresource)
     if recorded and not sent and not removed and are_its_own(owners, me, changed):
         return list(recorded)  # most writes change again what their manager has owned all along
     if changed or removed:
-        owners = updated(owners, me, changed, removed, now=now)
+        owners = updated(owners, me, changed, removed, now=now())
     return write_managers(owners)
 
 
@@ -97,8 +97,10 @@ def require_manager(manager: str) -> None:
 def owners_of(kind: Kind[Any], body: Body, *, now: str) -> Managers:
     """The recorded owners; without a record, everything belongs to those who wrote before there was one."""
     recorded = body["metadata"].get("managedFields")
-    if recorded:
-        return read_managers(recorded)
+    return read_managers(recorded) if recorded else _before_any_record(kind, body, now=now)
+
+
+def _before_any_record(kind: Kind[Any], body: Body, *, now: str) -> Managers:
     everything = fields_of(body, kind.schema)
     client = everything & _last_applied(kind, body)
     owners = {Manager(BEFORE, "Update", kind.api_version): Entry(everything - client, now)}
@@ -145,7 +147,7 @@ def _sent(body: Body) -> Body:
 def _given(given: Any) -> Managers:
     try:
         return read_managers(given) if isinstance(given, list) else {}
-    except ValueError:
+    except (ValueError, TypeError):  # numbers that JSON cannot say
         return {}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
 from controller.kit.backoff import Backoff
@@ -19,7 +20,7 @@ from controller.loop.supervisor import Loop
 from controller.reconcilers.garbage import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.resources.local import LocalResources
-from controller.resources.registry import Registry
+from controller.resources.registry import How, Registry
 from controller.store.sql import open_store
 from crds.catalog import Catalog
 from crds.errors import NotFound
@@ -113,3 +114,31 @@ async def test_who_watches_shares_what_was_parsed_and_who_asks_gets_a_copy(tmp_p
             assert (await anext(other)).object is seen
         asked = await resources.get(LAMP, "desk", "home")
         assert asked == seen and asked is not seen
+
+
+async def test_what_a_writer_hands_to_watchers_is_what_is_on_disk(tmp_path: Path) -> None:
+    clock, how, desk = LoopClock(), How("me", manager="me", named=True), LAMP.key("desk", "home")
+    async with opened(f"sqlite:///{tmp_path}/house.db", clock) as store:
+        registry = Registry(store, CATALOG, clock)
+        resources = LocalResources(registry, by="test")
+        await resources.create(NAMESPACE, NAMESPACE.new("home"))
+        began = store.revision
+        body = {"metadata": {"name": "desk", "finalizers": ["test.io/off"]}, "spec": {"bright": 1}}
+        await registry.create(LAMP, "home", body, how)
+        for patch in ({"spec": {"bright": 2}}, {"metadata": {"labels": {"room": "study"}}}):
+            await registry.merge(LAMP, desk, patch, how)
+            assert registry.get(LAMP, desk).typed is not None  # its watchers need not parse it again
+        await registry.merge(LAMP, desk, {"spec": None}, how)
+        await registry.merge(LAMP, desk, {"status": {"observedGeneration": 2}}, how, subresource="status")
+        await registry.delete(LAMP, desk, how)
+        await registry.merge(LAMP, desk, {"metadata": {"finalizers": None}}, how)
+        kept = await store.history(desk)
+        assert [each.verb for each in kept] == ["created", *["updated"] * 5, "deleted"]
+        async with (
+            store.follow(LAMP.group, LAMP.plural, after=began) as follower,
+            resources.watch(LAMP, after=began) as seen,
+        ):
+            left = [happening.record for happening in await anext(aiter(follower))]
+            for here, there in zip(left, kept, strict=True):
+                assert here.object == orjson.loads(there.body)
+                assert (await anext(seen)).object == LAMP.parse(there.body)
