@@ -7,7 +7,7 @@ expects another version fails alone; the others go on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,11 +21,14 @@ from crds.meta import ObjectKey
 
 @dataclass(eq=False, slots=True)
 class Pending:
-    """One call of `write` that waits. `turn` is set when it is done, or when it must lead the next batch."""
+    """One call of `write` that waits for `turn`: then it is done, or must lead the next batch, or waits for another.
+
+    Who came first has a turn of its own; all others share one, the end of their batch.
+    """
 
     changes: Sequence[Change]
     by: str
-    turn: anyio.Event = field(default_factory=anyio.Event)
+    turn: anyio.Event
     leads: bool = False
     done: bool = False
     abandoned: bool = False
@@ -33,9 +36,8 @@ class Pending:
     error: Exception | None = None
 
     def finish(self, *, records: Sequence[Record] = (), error: Exception | None = None) -> None:
-        """Tell the caller how it went."""
+        """Note how it went."""
         self.records, self.error, self.done = records, error, True
-        self.turn.set()
 
     def outcome(self) -> Sequence[Record]:
         """What `write` returns, or its error raised."""
@@ -72,7 +74,7 @@ class Batch:
             self._outcomes.append((pending, self.records[mark:], None))
 
     def settle(self) -> None:
-        """It is on disk and in memory: tell every caller."""
+        """It is on disk and in memory: note so for every caller."""
         for pending, records, error in self._outcomes:
             pending.finish(records=records, error=error)
 

@@ -33,6 +33,7 @@ class Writing:
         self._led = False
         self._closed = False
         self._drained = anyio.Event()
+        self._told = anyio.Event()  # when the batch that is being formed has ended
         # Compaction takes it between two batches. Fast: nobody else may wait for it most of the time.
         self.disk_lock = anyio.Lock(fast_acquire=True)
 
@@ -40,7 +41,8 @@ class Writing:
         """As `Store.write`."""
         if self._closed:
             raise StoreBroken(f"{self._disk.name} is closed; open the store again")
-        pending = Pending(tuple(changes), by)
+        first = self._led and not self._queue
+        pending = Pending(tuple(changes), by, anyio.Event() if first else self._told)
         self._queue.append(pending)
         if self._led:
             await self._wait(pending)
@@ -59,7 +61,8 @@ class Writing:
 
     async def _wait(self, pending: Pending) -> None:
         try:
-            await pending.turn.wait()
+            while not (pending.done or pending.leads):
+                await pending.turn.wait()
         except BaseException:
             pending.abandoned = True
             if pending.leads and not pending.done:
@@ -68,6 +71,7 @@ class Writing:
 
     async def _lead(self) -> None:
         batch = self._gather()
+        told = self._begin_anew()
         try:
             await self._commit(batch)
         except self._disk.errors as error:
@@ -76,6 +80,7 @@ class Writing:
             self._fail(batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known"))
             raise
         finally:
+            told.set()
             if len(batch) > 1:
                 # Those just told often write again at once. Without this turn for them, the leader's own next
                 # write would go to disk alone, every second time.
@@ -136,9 +141,21 @@ class Writing:
         while self._queue and self._queue[0].abandoned:
             self._queue.popleft()
         if self._queue:
-            self._queue[0].leads = True
-            self._queue[0].turn.set()
+            self._call(self._queue[0])
         else:
             self._led = False
             if self._closed:
                 self._drained.set()
+
+    def _call(self, leader: Pending) -> None:
+        leader.leads = True
+        # One that was not the first to come waits with all others: those wake too, and wait again.
+        turn = self._begin_anew() if leader.turn is self._told else leader.turn
+        turn.set()
+
+    def _begin_anew(self) -> anyio.Event:
+        """What all waited for so far. Those still in the queue wait for the next from now on."""
+        told, self._told = self._told, anyio.Event()
+        for each in self._queue:
+            each.turn = self._told
+        return told

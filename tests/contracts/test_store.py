@@ -202,7 +202,11 @@ async def test_a_body_that_is_no_json_fails_alone(store: Store) -> None:
     assert store.revision == 2
 
 
-async def test_cancelled_writers_break_no_batch(store: Store) -> None:
+@pytest.mark.parametrize("largest", [1000, 3])
+async def test_cancelled_writers_break_no_batch(store: Store, largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor may anybody wait for ever: not who lost the leader before it, nor who found no place in a batch."""
+    monkeypatch.setattr("controller.store.writing.LARGEST_BATCH", largest)
+
     async def write(name: str, scope: anyio.CancelScope) -> None:
         with scope:
             await put(store, key(name))
