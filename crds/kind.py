@@ -96,12 +96,12 @@ class Kind(Generic[M]):
     more_subresources: tuple[Subresource, ...] = ()
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         """`group/version`, or just the version for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    @property
+    @cached_property
     def resource(self) -> str:
         """`plural.group`, the name errors and `kubectl` use."""
         return f"{self.plural}.{self.group}" if self.group else self.plural

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import anyio
 import structlog
@@ -167,7 +167,7 @@ class Caches:
         cache = self._caches.get((kind.group, kind.plural))
         if cache is None:
             raise LookupError(f"{kind.resource} is not watched; name it in also_watch or also_read")
-        return cast(Cache[M], cache)
+        return cache
 
     def __iter__(self) -> Iterator[Cache[Any]]:
         return iter(self._caches.values())

@@ -31,8 +31,11 @@ def status_only(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 def content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
     """What counts for the generation: everything but metadata and (where it is a subresource) status."""
-    skipped = {"metadata", "status"} if kind.has_status else {"metadata"}
-    return {name: value for name, value in body.items() if name not in skipped}
+    rest = {**body}
+    rest.pop("metadata", None)
+    if kind.has_status:
+        rest.pop("status", None)
+    return rest
 
 
 def nothing_changed(new: dict[str, Any], old: dict[str, Any]) -> bool:
@@ -54,7 +57,7 @@ def with_identity(meta: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
 
 def same_labels(new: dict[str, Any], old: dict[str, Any]) -> bool:
     """Whether `check_metadata` would find what it found in `old`: a name stays what it is."""
-    return all(new.get(name) == old.get(name) for name in ("labels", "annotations"))
+    return new.get("labels") == old.get("labels") and new.get("annotations") == old.get("annotations")
 
 
 def may_go(body: dict[str, Any]) -> bool:
