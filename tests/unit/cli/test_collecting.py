@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cli.conductor.collecting import FREEZE_SECONDS, WHOLE_SECONDS, collect_seldom
+from cli.conductor.collecting import WHOLE_SECONDS, YOUNG_SECONDS, collect_seldom
 from controller.kit.virtual import VirtualLoop
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_a_cycle_that_had_lived_goes_with_the_whole_collection() -> None:
         await anyio.lowlevel.checkpoint()
         knot = Knot()
         gone = weakref.ref(knot)
-        await anyio.sleep(2 * FREEZE_SECONDS)
+        await anyio.sleep(2 * YOUNG_SECONDS)
         del knot
         gc.collect()
         assert gone() is not None  # frozen: an ordinary collection does not look at it
@@ -50,11 +50,13 @@ async def test_a_cycle_that_had_lived_goes_with_the_whole_collection() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_young_cycle_goes_as_ever() -> None:
+async def test_a_young_cycle_goes_at_the_next_look() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(collect_seldom)
-        await anyio.sleep(FREEZE_SECONDS / 2)
+        await anyio.sleep(YOUNG_SECONDS / 2)
         gone = weakref.ref(Knot())
-        gc.collect(0)
+        assert not gc.isenabled() and gone() is not None
+        await anyio.sleep(YOUNG_SECONDS)
         assert gone() is None
         tasks.cancel_scope.cancel()
+    assert gc.isenabled()
