@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.auth.authenticating import peer_subject
-from api.wire.answering import Receive, Scope, Send
+from api.wire.answering import AT_ONCE, Receive, Scope, Send
 
 JOINED_BYTES = 16_384  # the most one record of TLS carries
 
@@ -58,6 +59,22 @@ class _WithPeer(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(cast(asyncio.Transport, Joining(transport, self.loop)))
         self.app = _told_the_peer(self.app, transport)
+
+    def on_headers_complete(self) -> None:
+        """What is one change to a thousand watchers should not be a thousand tasks waiting to write."""
+        super().on_headers_complete()
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and b"watch" in self.scope["query_string"]:
+            extensions: dict[str, Any] = cast(Scope, self.scope).setdefault("extensions", {})
+            extensions[AT_ONCE] = partial(_write_at_once, cycle)
+
+
+def _write_at_once(cycle: RequestResponseCycle, part: bytes) -> bool:
+    """As `answering.AtOnce`: what uvicorn's own `send` does with a part, where it need not wait."""
+    if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+        return False
+    cycle.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+    return True
 
 
 class _SocketWithPeer(WebSocketsSansIOProtocol):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
 from api.auth.service_accounts import AccountTokens
-from api.wire.answering import Answer, Receive, Scope, Send, json_answer, read_body, send_answer
+from api.wire.answering import AT_ONCE, Answer, Receive, Scope, Send, json_answer, read_body, send_answer
 from api.wire.asking import Ask, find_target, not_served, read_params
 from api.wire.definitions import Defined
 from api.wire.documents import Documents
@@ -85,7 +85,8 @@ class ResourceApi:
             await self._views.serve_log(ask, receive, send, headers)
             return 200
         if ask.verb == "watch":
-            await self._watching.serve(ask, receive, send, headers)
+            at_once = (scope.get("extensions") or {}).get(AT_ONCE)
+            await self._watching.serve(ask, receive, send, headers, at_once)
             return 200
         if ask.method not in ("GET", "HEAD"):
             ask.body = await read_body(receive, limit=BODY_LIMIT)

@@ -7,30 +7,31 @@ makes them (entering is ADDED, leaving is DELETED with the previous object at th
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import orjson
 
-from api.wire.answering import JSON, Receive, Send
+from api.wire.answering import JSON, AtOnce, Receive, Send
 from api.wire.asking import Ask, as_count, as_seconds
+from api.wire.crowd import BOOKMARK_SECONDS, Crowd, Member
 from api.wire.forms import Form, form_of
 from api.wire.revisions import refuse_future, wants_initial_events
 from api.wire.sources import Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
 from controller.resources.selecting import Test, by_fields, by_labels
-from controller.store.records import Compacted, Follower, Happening, Record
+from controller.store.records import Compacted, Follower, Happening, Movable, Record
 from crds.errors import Expired
 from crds.kind import Kind
 
-BOOKMARK_SECONDS = 30.0
 # Bursts leave as one network write: with many watchers this is what keeps the loop free. The pause after each write
 # is about twice what one round of writes to all watchers takes, so a few watchers hear of everything almost at once.
 GATHER_SECONDS_EACH, LONGEST_GATHER_SECONDS = 0.0001, 0.03
 _TYPES = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
+Place = tuple[str, str, str | None]
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -44,7 +45,16 @@ class _View:
     include: str
     clock: Clock
 
-    def line(self, happening: Happening) -> bytes:
+    @property
+    def alike(self) -> Hashable:
+        """Those who select nothing and want the same form see the same lines."""
+        return (self.form, self.include) if not self.tests else None
+
+    def lines(self, batch: Sequence[Happening]) -> bytes:
+        """The events of a batch."""
+        return b"".join(map(self._event, batch))
+
+    def _event(self, happening: Happening) -> bytes:
         """The event as this watcher sees it; empty when it is none of its business."""
         record, before = happening.record, happening.before
         if not self.tests:
@@ -97,8 +107,16 @@ class Watching:
     def __init__(self, sources: Sources, clock: Clock, rng: random.Random) -> None:
         self._sources, self._clock, self._rng = sources, clock, rng
         self._watchers = 0
+        self._crowds: dict[Place, Crowd] = {}
 
-    async def serve(self, ask: Ask, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    async def serve(
+        self,
+        ask: Ask,
+        receive: Receive,
+        send: Send,
+        headers: Sequence[tuple[bytes, bytes]],
+        at_once: AtOnce | None = None,
+    ) -> None:
         """Answers until the client leaves, the asked time is over, or the history is gone."""
         view = self._view(ask)
         # Untimed watches end after 30 to 60 minutes, as the apiserver's do, so that load spreads.
@@ -109,7 +127,7 @@ class Watching:
             async with anyio.create_task_group() as group:
                 group.start_soon(_until_gone, receive, group.cancel_scope)
                 await _push(send, initial)
-                await self._stream(ask, view, start, send)
+                await self._stream(ask, view, start, send, at_once)
                 group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -136,13 +154,17 @@ class Watching:
             initial += view.bookmark(snapshot.revision, initial_end=True)
         return snapshot.revision, initial
 
-    async def _stream(self, ask: Ask, view: _View, after: int, send: Send) -> None:
+    async def _stream(self, ask: Ask, view: _View, after: int, send: Send, at_once: AtOnce | None) -> None:
         target, bookmarks = ask.target, ask.flag("allowWatchBookmarks")
         self._watchers += 1
         try:
             async with self._sources.of(target.kind).follow(
                 target.kind, after=after, namespace=target.namespace
             ) as follower:
+                while at_once is not None and isinstance(follower, Movable):
+                    await self._deliver(view, follower, send, bookmarks=bookmarks, until_level=True)
+                    member = Member(view, at_once, bookmarks, follower.position)
+                    await self._stay((target.kind.group, target.kind.plural, target.namespace), member, follower)
                 await self._deliver(view, follower, send, bookmarks=bookmarks)
         except Compacted as gone:
             error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")
@@ -150,14 +172,29 @@ class Watching:
         finally:
             self._watchers -= 1
 
-    async def _deliver(self, view: _View, follower: Follower, send: Send, *, bookmarks: bool) -> None:
+    async def _stay(self, place: Place, member: Member, follower: Movable) -> None:
+        """Told together with others, as long as it keeps up."""
+        crowd = self._crowds.setdefault(place, Crowd(self._pause))
+        try:
+            await crowd.stay(member, follower)
+            follower.stand_at(member.told)
+        finally:
+            if not len(crowd):
+                self._crowds.pop(place, None)
+
+    def _pause(self) -> float:
+        return min(GATHER_SECONDS_EACH * self._watchers, LONGEST_GATHER_SECONDS)
+
+    async def _deliver(
+        self, view: _View, follower: Follower, send: Send, *, bookmarks: bool, until_level: bool = False
+    ) -> None:
         batches = follower.__aiter__()
         mark_at = anyio.current_time() + BOOKMARK_SECONDS
-        while True:
+        while not (until_level and isinstance(follower, Movable) and follower.level):
             batch: Sequence[Happening] = ()
             with anyio.move_on_at(mark_at):
                 batch = await batches.__anext__()
-            lines, due = b"".join(map(view.line, batch)), anyio.current_time() >= mark_at
+            lines, due = view.lines(batch), anyio.current_time() >= mark_at
             # What a selector hides moves a watcher on too: without marks it would come back to a place long gone.
             if due and bookmarks and not lines:
                 lines = view.bookmark(follower.position)
@@ -165,7 +202,7 @@ class Watching:
                 mark_at = anyio.current_time() + BOOKMARK_SECONDS
             await _push(send, lines)
             if batch:
-                await anyio.sleep(min(GATHER_SECONDS_EACH * self._watchers, LONGEST_GATHER_SECONDS))
+                await anyio.sleep(self._pause())
 
 
 async def _push(send: Send, lines: bytes) -> None:

@@ -41,7 +41,7 @@ class Following:
 
 
 class CursorFollower:
-    """As `Follower`. Its own iterator: a cancelled wait ends a generator, but not this."""
+    """As `Movable`. Its own iterator: a cancelled wait ends a generator, but not this."""
 
     def __init__(self, shared: Following, kind: Kind, namespace: str | None, after: int) -> None:
         self._shared, self._kind, self._namespace = shared, kind, namespace
@@ -52,7 +52,16 @@ class CursorFollower:
     def position(self) -> int:
         """Everything of this kind up to this revision was handed out."""
         memory = self._shared.memory
-        return max(self._cursor, memory.revision) if self._is_level() else self._cursor
+        return max(self._cursor, memory.revision) if self.level else self._cursor
+
+    @property
+    def level(self) -> bool:
+        """Whether everything of this kind was handed out."""
+        return self._shared.memory.last(self._kind) <= self._cursor
+
+    def stand_at(self, revision: int) -> None:
+        """Go on after that revision."""
+        self._cursor = revision
 
     def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
         return self
@@ -74,11 +83,8 @@ class CursorFollower:
         """Stand at the newest revision when nothing of this kind has happened since the cursor."""
         self._cursor = self.position
 
-    def _is_level(self) -> bool:
-        return self._shared.memory.last(self._kind) <= self._cursor
-
     async def _wait_for_news(self) -> None:
-        while self._is_level():
+        while self.level:
             self.catch_up_if_idle()
             self._news = anyio.Event()
             among = self._shared.waiting.setdefault(self._kind, set())

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
@@ -118,6 +118,20 @@ class Follower(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Happening]]: ...
+
+
+@runtime_checkable
+class Movable(Follower, Protocol):
+    """A follower that can go on from another place, for those who were told of changes by somebody else."""
+
+    @property
+    def level(self) -> bool:
+        """Whether everything was handed out."""
+        ...
+
+    def stand_at(self, revision: int) -> None:
+        """The next batch begins after `revision`; it may be an earlier one than was reached."""
+        ...
 
 
 class Store(Protocol):

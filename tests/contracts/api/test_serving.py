@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import ssl
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from contracts.api.conftest import Served, read_all
 from unit.api.house import ADMIN, HOW
 
 from api.tls import Authority
+from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.namespace import NAMESPACE
 
 pytestmark = pytest.mark.anyio
@@ -88,3 +90,40 @@ async def test_a_body_larger_than_allowed_is_refused_before_it_is_kept(served: S
 async def test_the_server_does_not_say_what_it_is_made_of(served: Served) -> None:
     _, head, _ = await served.ask("GET", "/health")
     assert b"\r\nserver:" not in head
+
+
+async def test_who_reads_late_leaves_the_crowd_and_still_gets_everything(served: Served) -> None:
+    """More is written than the buffers of both ends hold, so the server has to wait for who does not read."""
+    crowds = served.house.door._resources._watching._crowds
+    watch = served.head("GET", f"{NAMESPACES}/default/configmaps?watch=true&resourceVersion=1")
+    (quick, one), (late, other) = await served.connect(), await served.connect()
+    one.write(watch)
+    other.write(watch)
+    told, told_late = events(quick), events(late)
+    with anyio.fail_after(30):
+        await until(lambda: [len(crowd) for crowd in crowds.values()] == [2])
+        names = [f"large-{number}" for number in range(60)]
+        for name in names:
+            body = {"metadata": {"name": name}, "data": {"text": "x" * 300_000}}
+            await served.house.registry.create(CONFIG_MAP, "default", body, HOW)
+            assert await anext(told) == name
+        assert [len(crowd) for crowd in crowds.values()] == [1]
+        assert [await anext(told_late) for _ in names] == names
+        await until(lambda: [len(crowd) for crowd in crowds.values()] == [2])
+    one.close()
+    other.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - nobody tells tests of it
+        await anyio.sleep(0.01)
+
+
+async def events(reader: asyncio.StreamReader) -> AsyncIterator[str]:
+    """The names of what changed, from a chunked answer."""
+    await reader.readuntil(b"\r\n\r\n")
+    rest = b""
+    while size := int(await reader.readline(), 16):
+        *lines, rest = (rest + (await reader.readexactly(size + 2))[:-2]).split(b"\n")
+        for line in lines:
+            yield json.loads(line)["object"]["metadata"]["name"]

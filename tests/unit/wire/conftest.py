@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
-from api.wire.answering import Message, Send, error_answer, send_answer
+from api.wire.answering import AT_ONCE, Message, Send, error_answer, send_answer
 from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
@@ -53,6 +53,7 @@ class Watched:
     def __init__(self) -> None:
         self.code = 0
         self.ended = anyio.Event()
+        self.is_slow: Callable[[], bool] = lambda: False
         self._buffer = b""
         self._lines_in, self._lines = anyio.create_memory_object_stream[bytes](1000)
 
@@ -64,6 +65,15 @@ class Watched:
         *whole, self._buffer = self._buffer.split(b"\n")
         for line in whole:
             await self._lines_in.send(line)
+
+    def at_once(self, part: bytes) -> bool:
+        """As `answering.AtOnce`, of a client that reads while it is not slow."""
+        if self.is_slow():
+            return False
+        assert part.endswith(b"\n") and not self._buffer
+        for line in part.split(b"\n")[:-1]:
+            self._lines_in.send_nowait(line)
+        return True
 
     async def next(self, seconds: float = 5) -> dict[str, Any]:
         """The next event. Fails when none comes in time."""
@@ -97,6 +107,8 @@ class Wire:
 
     def __init__(self, api: ResourceApi, registry: Registry) -> None:
         self.api, self.registry = api, registry
+        self.at_once = False
+        """Whether watchers can be written to at once, as by the server we run on."""
 
     async def ask(
         self,
@@ -139,8 +151,9 @@ class Wire:
         return await self.ask("PATCH", path, patch, content_type="application/json-patch+json")
 
     async def serve_watch(self, path: str, send: Send) -> None:
-        """A watch as long as `send` takes it."""
-        await self.api.serve(_scope("GET", path, "", "application/json"), _never_leaves, send, ADMIN)
+        """A watch as long as `send` takes it; nothing can be written to it at once."""
+        scope = _scope("GET", path, "", "application/json") | {"extensions": {AT_ONCE: lambda part: False}}
+        await self.api.serve(scope, _never_leaves, send, ADMIN)
 
     @asynccontextmanager
     async def watch(self, path: str, *, accept: str = "application/json") -> AsyncIterator[Watched]:
@@ -148,6 +161,8 @@ class Wire:
 
         async def run() -> None:
             scope = _scope("GET", path, "", accept)
+            if self.at_once:
+                scope["extensions"] = {AT_ONCE: seen.at_once}
             await self.api.serve(scope, _never_leaves, seen.send, ADMIN)
             seen.ended.set()
 
@@ -155,6 +170,12 @@ class Wire:
             tasks.start_soon(run)
             yield seen
             tasks.cancel_scope.cancel()
+
+
+@pytest.fixture(params=[False, True], ids=["alone", "together"])
+def however_told(wire: Wire, request: pytest.FixtureRequest) -> None:
+    """Each watcher by itself, and all by one of them: nobody may see a difference."""
+    wire.at_once = request.param
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A crowd of watchers that come, die and resume at random while writers write: nobody misses or doubles a change.
 
-What it proves: for every watcher, the changes it saw over all its lives are exactly the changes the store made after
-its first revision, in order; and writers end, whatever dead watchers hold. Time is virtual, so every interleaving
-comes from the seed alone.
+Told together, they are also slow at random, so that they leave the crowd and come back. What it proves: for every
+watcher, the changes it saw over all its lives are exactly the changes the store made after its first revision, in
+order; and writers end, whatever dead watchers hold. Time is virtual, so every interleaving comes from the seed alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.wire.conftest import Wire
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("however_told")]
 MAPS = "/api/v1/namespaces/default/configmaps"
 WRITERS, UPDATES, WATCHERS = 8, 500, 6
 MERGE = "application/merge-patch+json"
@@ -35,6 +35,7 @@ async def follow(wire: Wire, start: int, rng: random.Random, until: anyio.Event,
     while True:
         last = seen[-1] if seen else start
         async with wire.watch(f"{MAPS}?watch=1&resourceVersion={last}") as watched:
+            watched.is_slow = lambda: rng.random() < 0.1
             with anyio.move_on_after(rng.uniform(0.01, 3)):
                 while True:
                     event = await watched.next(seconds=1e6)
