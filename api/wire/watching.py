@@ -29,7 +29,7 @@ from crds.kind import Kind
 
 # Bursts leave as one network write: with many watchers this is what keeps the loop free. The pause after each write
 # is about twice what one round of writes to all watchers takes, so a few watchers hear of everything almost at once.
-GATHER_SECONDS_EACH, LONGEST_GATHER_SECONDS = 0.0001, 0.03
+GATHER_SECONDS_EACH, LONGEST_GATHER_SECONDS = 0.00005, 0.03
 _TYPES = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
 Place = tuple[str, str, str | None]
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"

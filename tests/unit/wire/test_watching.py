@@ -117,7 +117,7 @@ async def test_who_selects_little_of_a_busy_kind_is_moved_on_too(wire: Wire) -> 
         assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "a")
 
 
-@pytest.mark.parametrize(("watchers", "seconds"), [(1, 0.0001), (20, 0.002), (400, 0.03)])
+@pytest.mark.parametrize(("watchers", "seconds"), [(1, 0.00005), (20, 0.001), (700, 0.03)])
 async def test_a_burst_is_gathered_for_as_long_as_that_many_watchers_need(
     wire: Wire, watchers: int, seconds: float
 ) -> None:
