@@ -173,8 +173,10 @@ def all_pairs(cloud: Deployed) -> bool:
 
 
 def tasks(cloud: Deployed) -> set[str]:
-    listed = cloud.manager.docker("node", "ps", "-q", "--filter", "desired-state=running", *NODES)
-    return set(listed.split())
+    """Those that should run: id, name and machine, so that a failure says which one Swarm has made anew."""
+    shown = "{{.ID}} {{.Name}} {{.Node}}"
+    listed = cloud.manager.docker("node", "ps", "--format", shown, "--filter", "desired-state=running", *NODES)
+    return set(listed.splitlines())
 
 
 @pytest.mark.parametrize(
