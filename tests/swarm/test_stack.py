@@ -172,6 +172,11 @@ def all_pairs(cloud: Deployed) -> bool:
     return all(asked(cloud, one, other) for one in cloud.made.nodes for other in cloud.made.nodes if one is not other)
 
 
+def is_even(cloud: Deployed) -> bool:
+    instances = cloud.get("services", "web")["status"]["instances"]
+    return sorted(each["worker"] for each in instances) == sorted(NODES)
+
+
 def tasks(cloud: Deployed) -> set[str]:
     """Those that should run: id, name and machine, so that a failure says which one Swarm has made anew."""
     shown = "{{.ID}} {{.Name}} {{.Node}}"
@@ -183,6 +188,8 @@ def tasks(cloud: Deployed) -> set[str]:
     "moves", [{1: 41}, {0: 42}, {0: 51, 2: 53}, {0: 11, 1: 12, 2: 13}], ids=["worker", "manager", "both", "back"]
 )
 def test_machines_move_and_swarm_does_not_notice(cloud: Deployed, moves: dict[int, int]) -> None:
+    # Updates and rollbacks leave copies where Swarm found room; evening that out is no notice of a move.
+    until(lambda: is_even(cloud), "one copy of web is on each machine", 60)
     assert all_pairs(cloud)
     before = tasks(cloud)
     for number, host in moves.items():
