@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -66,12 +67,16 @@ class _WithPeer(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and b"watch" in self.scope["query_string"]:
             extensions: dict[str, Any] = cast(Scope, self.scope).setdefault("extensions", {})
-            extensions[AT_ONCE] = partial(_write_at_once, cycle)
+            # Weak: the cycle holds the scope, and with it would wait for the collector, its connection's buffers too.
+            extensions[AT_ONCE] = partial(_write_at_once, weakref.ref(cycle))
 
 
-def _write_at_once(cycle: RequestResponseCycle, part: bytes) -> bool:
+def _write_at_once(answering: weakref.ref[RequestResponseCycle], part: bytes) -> bool:
     """As `answering.AtOnce`: what uvicorn's own `send` does with a part, where it need not wait."""
-    if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+    cycle = answering()
+    if cycle is None or cycle.flow.write_paused or cycle.disconnected:
+        return False
+    if cycle.response_complete or not cycle.chunked_encoding:
         return False
     cycle.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
     return True

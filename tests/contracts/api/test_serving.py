@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,7 @@ import pytest
 import websockets
 from contracts.api.conftest import Served, read_all
 from unit.api.house import ADMIN, HOW
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.tls import Authority
 from crds.kinds.config_map import CONFIG_MAP
@@ -112,6 +114,23 @@ async def test_who_reads_late_leaves_the_crowd_and_still_gets_everything(served:
         await until(lambda: [len(crowd) for crowd in crowds.values()] == [2])
     one.close()
     other.close()
+
+
+async def test_a_watch_that_ended_leaves_nothing_to_the_collector(served: Served) -> None:
+    """What it left would be kept for minutes, with all buffers of its connection."""
+    crowds = served.house.door._resources._watching._crowds
+    gc.collect()
+    gc.disable()
+    try:
+        _, writer = await served.connect()
+        writer.write(served.head("GET", f"{NAMESPACES}/default/configmaps?watch=true&resourceVersion=1"))
+        with anyio.fail_after(10):
+            await until(lambda: bool(crowds))
+            writer.close()
+            await until(lambda: not crowds)
+            await until(lambda: not any(isinstance(each, RequestResponseCycle) for each in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 async def until(holds: Callable[[], bool]) -> None:
