@@ -79,7 +79,7 @@ async def _fill(cloud: Cloud, bare: int, token: str) -> None:
     theirs.close()
 
 
-async def _compared(ours: Measure, theirs: Measure) -> tuple[float, float]:
+async def compared(ours: Measure, theirs: Measure) -> tuple[float, float]:
     """Medians of rounds taken in turn, so that whatever else the machine does hits both alike."""
     pairs = [(await ours(), await theirs()) for _ in range(ROUNDS)]
     return median(each for each, _ in pairs), median(each for _, each in pairs)
@@ -95,8 +95,8 @@ async def _measured(cloud: Cloud, bare: int, token: str, seconds: float) -> list
     def asking(port: int, requests: list[Requests]) -> Measure:
         return lambda: rate(port, cloud.ca, requests, seconds)
 
-    got = await _compared(asking(cloud.port, reads), asking(bare, bare_reads))
-    patched = await _compared(asking(cloud.port, writes), asking(bare, bare_writes))
+    got = await compared(asking(cloud.port, reads), asking(bare, bare_reads))
+    patched = await compared(asking(cloud.port, writes), asking(bare, bare_writes))
     return [
         ratio(f"API GET, {READERS} connections, against a bare route", *got, target=0.50),
         ratio(f"API durable PATCH, {WRITERS} connections, against a bare route", *patched, target=0.20),
