@@ -7,9 +7,9 @@ makes them (entering is ADDED, leaving is DELETED with the previous object at th
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import orjson
@@ -161,19 +161,27 @@ class Watching:
             async with self._sources.of(target.kind).follow(
                 target.kind, after=after, namespace=target.namespace
             ) as follower:
-                while at_once is not None and isinstance(follower, Movable):
-                    await self._deliver(view, follower, send, bookmarks=bookmarks, until_level=True)
-                    member = Member(view, at_once, bookmarks, follower.position)
-                    await self._stay((target.kind.group, target.kind.plural, target.namespace), member, follower)
-                await self._deliver(view, follower, send, bookmarks=bookmarks)
+                if at_once is not None and isinstance(follower, Movable):
+                    place = (target.kind.group, target.kind.plural, target.namespace)
+                    await self._together(place, view, follower, send, at_once, bookmarks=bookmarks)
+                else:
+                    await self._deliver(view, follower, send, bookmarks=bookmarks)
         except Compacted as gone:
             error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")
             await _push(send, b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status()))
         finally:
             self._watchers -= 1
 
+    async def _together(
+        self, place: Place, view: _View, follower: Movable, send: Send, at_once: AtOnce, *, bookmarks: bool
+    ) -> NoReturn:
+        """In the crowd whenever it keeps up, by itself until it has caught up."""
+        while True:
+            await self._deliver(view, follower, send, bookmarks=bookmarks, until=lambda: follower.level)
+            await self._stay(place, Member(view, at_once, bookmarks, follower.position), follower)
+
     async def _stay(self, place: Place, member: Member, follower: Movable) -> None:
-        """Told together with others, as long as it keeps up."""
+        """Until it is too slow for the others."""
         crowd = self._crowds.setdefault(place, Crowd(self._pause))
         try:
             await crowd.stay(member, follower)
@@ -186,11 +194,17 @@ class Watching:
         return min(GATHER_SECONDS_EACH * self._watchers, LONGEST_GATHER_SECONDS)
 
     async def _deliver(
-        self, view: _View, follower: Follower, send: Send, *, bookmarks: bool, until_level: bool = False
+        self,
+        view: _View,
+        follower: Follower,
+        send: Send,
+        *,
+        bookmarks: bool,
+        until: Callable[[], bool] = lambda: False,
     ) -> None:
         batches = follower.__aiter__()
         mark_at = anyio.current_time() + BOOKMARK_SECONDS
-        while not (until_level and isinstance(follower, Movable) and follower.level):
+        while not until():
             batch: Sequence[Happening] = ()
             with anyio.move_on_at(mark_at):
                 batch = await batches.__anext__()

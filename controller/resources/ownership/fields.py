@@ -163,7 +163,7 @@ def _compare(old: Any, new: Any, schema: Schema, path: Path, changed: set[Path],
 
 
 def _that_differ(old: dict[str, Any], new: dict[str, Any], but: frozenset[str]) -> list[str]:
-    """The fields `but` those that have another value in `new`, or are in one of both alone."""
+    """The fields, without those in `but`, that have another value in `new` or are in one of both alone."""
     found = [n for n, value in old.items() if n not in but and (n not in new or not same(value, new[n]))]
     return [*found, *(new.keys() - old.keys() - but)]
 

@@ -48,7 +48,7 @@ def after_update(
         return None
     recorded = old["metadata"].get("managedFields")
     sent = _given(given) if given != recorded else {}
-    owners = sent or (read_managers(recorded) if recorded else _before_any_record(kind, old, now=now()))
+    owners = sent or owners_of(kind, old, now=now)
     changed, removed = differences(old, new, kind.schema)
     me = Manager(manager, "Update", kind.api_version, subresource)
     if recorded and not sent and not removed and are_its_own(owners, me, changed):
@@ -78,7 +78,7 @@ def applied(
     """`live` after the apply, managedFields included. Raises Conflict unless forced, Invalid without a manager."""
     me = Manager(manager, "Apply", kind.api_version, subresource)
     wanted = _part(kind, config, subresource)
-    merged, owners, conflicts = apply(live, wanted, kind.schema, owners_of(kind, live, now=now), me, now=now)
+    merged, owners, conflicts = apply(live, wanted, kind.schema, owners_of(kind, live, now=lambda: now), me, now=now)
     if conflicts and not force and not _given_up(kind, live, manager, conflicts.values()):
         raise conflict_error(conflicts, key)
     version = (config.get("metadata") or {}).get("resourceVersion") or ""
@@ -94,18 +94,16 @@ def require_manager(manager: str) -> None:
         )
 
 
-def owners_of(kind: Kind[Any], body: Body, *, now: str) -> Managers:
+def owners_of(kind: Kind[Any], body: Body, *, now: Callable[[], str]) -> Managers:
     """The recorded owners; without a record, everything belongs to those who wrote before there was one."""
     recorded = body["metadata"].get("managedFields")
-    return read_managers(recorded) if recorded else _before_any_record(kind, body, now=now)
-
-
-def _before_any_record(kind: Kind[Any], body: Body, *, now: str) -> Managers:
-    everything = fields_of(body, kind.schema)
+    if recorded:
+        return read_managers(recorded)
+    everything, began = fields_of(body, kind.schema), now()
     client = everything & _last_applied(kind, body)
-    owners = {Manager(BEFORE, "Update", kind.api_version): Entry(everything - client, now)}
+    owners = {Manager(BEFORE, "Update", kind.api_version): Entry(everything - client, began)}
     if client:
-        owners[Manager(CLIENT_APPLY, "Update", kind.api_version)] = Entry(client, now)
+        owners[Manager(CLIENT_APPLY, "Update", kind.api_version)] = Entry(client, began)
     return owners
 
 
