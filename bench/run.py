@@ -2,7 +2,7 @@
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
 shorter time. The parts can also be run alone: store.py, asking.py, watching.py, idle.py, listing.py, etcd.py,
-agents.py.
+healing.py, page.py, agents.py.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import time
 import agents
 import asking
 import etcd
+import healing
 import idle
 import listing
+import page
 import store
 import watching
 from cloud import a_cloud
@@ -23,7 +25,7 @@ from verdicts import Verdict, table
 
 
 def measure(patience: float) -> list[Verdict]:
-    """All verdicts. `patience` stretches every measurement; 1 takes about five minutes."""
+    """All verdicts. `patience` stretches every measurement; 1 takes about six minutes."""
     verdicts = store.measure(2 * patience)
     with a_cloud() as cloud:
         verdicts += idle.measure(cloud, 20 * patience)
@@ -31,6 +33,8 @@ def measure(patience: float) -> list[Verdict]:
         verdicts += watching.measure(cloud, 10 * patience)
         verdicts += etcd.measure(cloud, 8 * patience)
         verdicts += listing.measure(cloud)
+        verdicts += healing.measure(cloud)
+    verdicts += page.measure()
     with a_cloud() as cloud:
         verdicts += agents.measure(cloud, 60 * patience)
     return verdicts

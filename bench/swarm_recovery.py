@@ -76,7 +76,11 @@ def ours(folder: Path) -> tuple[dict[str, list[Round]], dict[str, object]]:
     with joined_cloud(folder) as cloud:
         subject = our_subject(cloud)
         found = {fault.name: measure(subject, fault, ROUNDS) for fault in CHOSEN}
-        return found, many_services(cloud, SERVICES)
+        started = {
+            "deploySeconds": round(cloud.seconds, 1),
+            "joinSeconds": {k: round(v, 1) for k, v in cloud.joined.items()},
+        }
+        return found, started | many_services(cloud, SERVICES)
 
 
 def cell(rounds: Sequence[Round]) -> str:

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import httpx
 
 REPOSITORY = Path(__file__).parents[1]
+# How long something may take before a test calls it never. No test says how fast: `make bench` does.
+PATIENCE_SECONDS = 60.0
 T = TypeVar("T")
 FORGET = """
 import sys
@@ -140,14 +142,14 @@ def run(command: list[str], env: dict[str, str], text: str | None, timeout: floa
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-def eventually(look: Callable[[], T], seconds: float, what: str) -> T:
+def eventually(look: Callable[[], T], what: str) -> T:
     """The first truthy answer of `look`; other processes are at work, so it is asked again and again."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         seen = look()
         if seen:
             return seen
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:g} s: {what}"
         time.sleep(0.02)
 
 

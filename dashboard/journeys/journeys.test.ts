@@ -23,4 +23,4 @@ await import('./walks/machines.ts');
 const { lookingWalks } = await import('./walks/looking.ts');
 describe('side by side', { concurrency: 3 }, lookingWalks);
 await import('./walks/truth.ts');
-await import('./walks/speed.ts');
+await import('./walks/crowded.ts');

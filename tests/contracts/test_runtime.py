@@ -64,7 +64,7 @@ class House:
 
     async def until(self, wanted: Workload, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
         """Apply again whenever there is news, as the loop does, until `holds`."""
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             while True:
                 self._changed = anyio.Event()
                 await self.driver.apply(wanted)
@@ -82,7 +82,7 @@ async def running(home: Path, *, leave: bool = False) -> AsyncIterator[House]:
         try:
             yield House(driver)
         finally:
-            with anyio.CancelScope(shield=True), anyio.fail_after(15):
+            with anyio.CancelScope(shield=True), anyio.fail_after(60):
                 if not leave:
                     await driver.stop_all()
             group.cancel_scope.cancel()
@@ -182,7 +182,7 @@ async def test_nothing_runs_that_could_not_be_written_down(tmp_path: Path, monke
     monkeypatch.setattr(records, "write", full)
     async with running(tmp_path) as house:
         await house.driver.apply(workload())
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while not any("disk full" in news.message for news in house.told):
                 await house.heard()
         assert await house.driver.logs(KEY, "web-0", tail=5) == []

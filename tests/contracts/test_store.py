@@ -72,7 +72,7 @@ async def remove(store: Store, where: ObjectKey) -> Record:
 
 async def take(follower: Any, count: int) -> list[Happening]:
     found: list[Happening] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async for batch in follower:
             found.extend(batch)
             if len(found) >= count:
@@ -337,7 +337,7 @@ async def test_a_follower_behind_compaction_is_told(opened: Reopen) -> None:
         for _ in range(10):
             await put(store, key("a"))
         await store.compact(keep_after=8)
-        with pytest.raises(Compacted), anyio.fail_after(5):
+        with pytest.raises(Compacted), anyio.fail_after(60):
             await anext(aiter(follower))
 
 

@@ -76,7 +76,7 @@ async def test_every_follower_sees_every_revision_once_in_order(tmp_path: Path, 
 
 async def test_followers_that_never_read_hold_up_nobody(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/records.db", threads=Threads(8), clock=SystemClock())
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         for _ in range(100):
             await store.follow("", "*", after=0).__aenter__()
         async with anyio.create_task_group() as tasks:

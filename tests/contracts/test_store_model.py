@@ -47,7 +47,7 @@ class StoreAndModel(RuleBasedStateMachine):
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         async def run() -> Any:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 return await work
 
         return self.portal.call(run)

@@ -12,8 +12,6 @@ from typing import Any
 
 from clouds import REPOSITORY, Cloud, eventually, kill
 
-MISSED_SECONDS = 3.5  # three beats and a little (controller/kit/leases.py)
-
 
 @contextmanager
 def agent(cloud: Cloud, name: str, home: Path, token: str = "") -> Iterator[subprocess.Popen[str]]:
@@ -45,17 +43,17 @@ def a_token(cloud: Cloud) -> str:
 
 def test_it_joins_goes_missing_and_returns(cloud: Cloud, tmp_path: Path) -> None:
     with agent(cloud, "walker", tmp_path, a_token(cloud)):
-        eventually(lambda: ready(cloud, "walker") == "True", 10, "it is Ready")
+        eventually(lambda: ready(cloud, "walker") == "True", "it is Ready")
         joined = worker(cloud, "walker")
         assert joined["metadata"]["labels"]["rack"] == "b"
         assert float(joined["status"]["capacity"]["cpu"]) > 0
-    eventually(lambda: ready(cloud, "walker") == "False", MISSED_SECONDS + 3, "three beats were missed")
+    eventually(lambda: ready(cloud, "walker") == "False", "three beats were missed")
     assert any("walker is NotReady" in each for each in cloud.events("WorkerNotReady"))
     with agent(cloud, "walker", tmp_path):  # its identity is in its home: no token a second time
-        eventually(lambda: ready(cloud, "walker") == "True", 10, "it is back")
+        eventually(lambda: ready(cloud, "walker") == "True", "it is back")
         kill(cloud.conductor_pid())
         cloud.do("up")
-        eventually(lambda: "walker" in leases(cloud), 15, "it found the new conductor")
+        eventually(lambda: "walker" in leases(cloud), "it found the new conductor")
         assert ready(cloud, "walker") == "True"
 
 
@@ -67,9 +65,9 @@ def leases(cloud: Cloud) -> list[str]:
 
 def test_nothing_is_placed_where_the_process_runtime_cannot_reach(cloud: Cloud, tmp_path: Path) -> None:
     with agent(cloud, "far", tmp_path, a_token(cloud)):
-        eventually(lambda: ready(cloud, "far") == "True", 10, "it is Ready")
+        eventually(lambda: ready(cloud, "far") == "True", "it is Ready")
         cloud.do("scale", "key-manager", "--replicas", "2")
-        eventually(lambda: len(placed(cloud)) == 2, 15, "two instances")
+        eventually(lambda: len(placed(cloud)) == 2, "two instances")
         assert "far" not in placed(cloud)
         refusals = cloud.get("services", "key-manager")["status"]["refusals"]
         assert "far" in [each["worker"] for each in refusals]
@@ -82,10 +80,10 @@ def placed(cloud: Cloud) -> list[str]:
 def test_a_token_works_once_and_a_forged_one_never(cloud: Cloud, tmp_path: Path) -> None:
     token = a_token(cloud)
     with agent(cloud, "once", tmp_path / "one", token):
-        eventually(lambda: ready(cloud, "once") == "True", 10, "joined")
+        eventually(lambda: ready(cloud, "once") == "True", "joined")
     for given, where in ((token, "two"), (forged(token), "three"), ("x.y", "four")):
         with agent(cloud, where, tmp_path / where, given) as refused:
-            assert refused.wait(20) == 1
+            assert refused.wait(60) == 1
             assert refused.stderr and "token" in refused.stderr.read()
         assert not worker(cloud, where)
 
@@ -97,9 +95,9 @@ def forged(token: str) -> str:
 
 def test_a_deleted_worker_must_be_asked_in_again(cloud: Cloud, tmp_path: Path) -> None:
     with agent(cloud, "gone", tmp_path, a_token(cloud)) as running:
-        eventually(lambda: ready(cloud, "gone") == "True", 10, "joined")
+        eventually(lambda: ready(cloud, "gone") == "True", "joined")
         cloud.do("delete", "worker", "gone")
-        assert running.wait(20) == 1
+        assert running.wait(60) == 1
         assert running.stderr and "token create" in running.stderr.read()
     assert not worker(cloud, "gone")
 
@@ -108,5 +106,5 @@ def test_the_conductors_own_worker_cannot_be_lost(cloud: Cloud) -> None:
     own = socket.gethostname().split(".")[0].lower()
     uid = worker(cloud, own)["metadata"]["uid"]
     cloud.do("delete", "worker", own)
-    eventually(lambda: worker(cloud, own).get("metadata", {}).get("uid") not in (None, uid), 10, "it is made again")
-    eventually(lambda: ready(cloud, own) == "True", 10, "and Ready")
+    eventually(lambda: worker(cloud, own).get("metadata", {}).get("uid") not in (None, uid), "it is made again")
+    eventually(lambda: ready(cloud, own) == "True", "and Ready")

@@ -119,7 +119,7 @@ def restart(cloud: Cloud) -> None:
 
 def restart_without_history(cloud: Cloud) -> None:
     os.kill(cloud.conductor_pid(), signal.SIGKILL)
-    eventually(lambda: not (Path("/proc") / str(cloud.conductor_pid())).exists(), 10, "the conductor is gone")
+    eventually(lambda: not (Path("/proc") / str(cloud.conductor_pid())).exists(), "the conductor is gone")
     forget_history(cloud)
     cloud.do("up")
 
@@ -144,7 +144,7 @@ def test_each_handler_runs_once_for_each_change(cloud: Cloud, lamps: Any, operat
 
     def settle(what: str) -> None:
         try:
-            eventually(all_is_done, 40, what)
+            eventually(all_is_done, what)
         except AssertionError as late:
             missing, more = wanted - operator.ran(), operator.ran() - wanted
             raise AssertionError(f"{late}; missing {missing}, too often {more}; {operator.log[-5:]}") from late
@@ -180,4 +180,4 @@ def test_each_handler_runs_once_for_each_change(cloud: Cloud, lamps: Any, operat
         return [each.reason for each in items if each.reason == "Out"]
 
     # kopf posts events beside its work: the lamp may be gone first.
-    eventually(lambda: told() == ["Out"], 10, "the event of the last handler arrives")
+    eventually(lambda: told() == ["Out"], "the event of the last handler arrives")

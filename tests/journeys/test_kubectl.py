@@ -137,8 +137,8 @@ STEPS = [
     Step("apply --server-side --field-manager=other --force-conflicts -f -", "serverside-applied", WEB),
     Step("explain worker.spec --api-version=aerekos.cloud/v1", "unschedulable"),
     Step("explain service.spec.replicas --api-version=aerekos.cloud/v1", "replicas"),
-    Step("wait --for=condition=Ready {S} key-manager --timeout=30s", "condition met"),
-    Step("wait --for=jsonpath={.status.phase}=Ready wk --all --timeout=30s", "condition met", since=24),
+    Step("wait --for=condition=Ready {S} key-manager --timeout=60s", "condition met"),
+    Step("wait --for=jsonpath={.status.phase}=Ready wk --all --timeout=60s", "condition met", since=24),
     # kinds Kubernetes itself has
     Step("apply -f -", "conf created", CONF),
     Step("apply -f -", "conf configured", CONF.replace('"2"', '"3"')),
@@ -175,13 +175,13 @@ STEPS = [
     Step("auth whoami", "admin", since=28),
     # kinds of one's own
     Step("apply -f -", "created", LAMPS),
-    Step("wait --for=condition=Established crd lamps.{ns}.example --timeout=30s", "condition met"),
+    Step("wait --for=condition=Established crd lamps.{ns}.example --timeout=60s", "condition met"),
     Step("get crd", r"(?s)lamps.*services.aerekos.cloud"),
     Step("apply -f -", "desk created", DESK),
     Step("apply -f -", "spec.watts", DESK.replace("5", "0"), code=1),
     Step("get lamps.{ns}.example -n {ns}", r"desk +5"),
     Step("explain lamps.{ns}.example.spec.watts", "How bright", since=27),
-    Step("delete crd lamps.{ns}.example --timeout=30s", "deleted"),
+    Step("delete crd lamps.{ns}.example --timeout=60s", "deleted"),
     # workers and services as nodes, pods and deployments
     Step("get nodes -o wide", r"Ready +worker"),
     Step("cordon --selector=kubernetes.io/os=linux", "cordoned"),
@@ -198,17 +198,17 @@ STEPS = [
     Step("port-forward key-manager-0 18080:80", "gateway", code=1),
     Step("logs deployment/key-manager --tail=1", "."),
     Step("delete pod key-manager-0", "deleted"),
-    Step("wait --for=condition=Ready pod key-manager-0 --timeout=30s", "condition met"),
+    Step("wait --for=condition=Ready pod key-manager-0 --timeout=60s", "condition met"),
     Step("rollout restart deployment/key-manager", "restarted"),
-    Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
+    Step("rollout status deployment/key-manager --timeout=60s", "successfully rolled out"),
     Step("set env deployment/key-manager LETTER={ns}", "updated"),
-    Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
+    Step("rollout status deployment/key-manager --timeout=60s", "successfully rolled out"),
     Step("annotate deployment/key-manager kubernetes.io/change-cause=NS-letter --overwrite", "annotate"),
     Step("rollout history deployment/key-manager", r"REVISION[^$]*NS-letter"),
     Step("rollout undo deployment/key-manager --to-revision=999", "unable to find", code=1),
     Step("rollout pause deployment/key-manager", "spec.paused", code=1),
     Step("rollout undo deployment/key-manager", "rolled back"),
-    Step("rollout status deployment/key-manager --timeout=30s", "successfully rolled out"),
+    Step("rollout status deployment/key-manager --timeout=60s", "successfully rolled out"),
     Step("get {S} key-manager -o jsonpath={.spec.env}", r"^\[\]$"),
     Step("set image deployment/web *=nginx:4 -n {ns}", "image updated"),
     Step("scale deployment/web -n {ns} --replicas=0", "scaled"),
@@ -218,14 +218,14 @@ STEPS = [
     Step("get events -A", "LAST SEEN"),
     Step("events -A", "LAST SEEN", since=26),
     Step("apply -f -", "created", OAK),
-    Step("drain oak-{ns} --timeout=20s", "drained"),
+    Step("drain oak-{ns} --timeout=60s", "drained"),
     Step("get node oak-{ns}", "SchedulingDisabled"),
-    Step("delete node oak-{ns} --timeout=30s", "deleted"),
+    Step("delete node oak-{ns} --timeout=60s", "deleted"),
     # the end
     Step("delete {S} web -n {ns}", "deleted"),
     Step("get {S} web -n {ns}", "NotFound", code=1),
     Step("delete cm,secrets --all -n {ns}", "deleted"),
-    Step("delete namespace {ns} --timeout=30s", "deleted"),
+    Step("delete namespace {ns} --timeout=60s", "deleted"),
 ]  # fmt: skip
 
 
@@ -261,9 +261,9 @@ def test_watching_shows_changes_as_they_happen(kubectl: Kubectl) -> None:
         name = f"w{minor(kubectl)}"
         kubectl.do("create", "configmap", name, "--from-literal=a=b")
         kubectl.do("label", "configmap", name, "seen=yes")
-        eventually(lambda: any("ADDED" in each and name in each for each in lines), 10, "it came into the selector")
+        eventually(lambda: any("ADDED" in each and name in each for each in lines), "it came into the selector")
         kubectl.do("label", "configmap", name, "seen-")
-        eventually(lambda: any("DELETED" in each and name in each for each in lines), 10, "it left the selector")
+        eventually(lambda: any("DELETED" in each and name in each for each in lines), "it left the selector")
     finally:
         watching.kill()
         watching.wait()
@@ -278,21 +278,21 @@ def test_deletions_take_their_dependents_along_or_leave_them(kubectl: Kubectl, c
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid, "blockOwnerDeletion": True}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": dependent, "ownerReferences": [reference]}}
     kubectl.do("create", "-f", "-", text=json.dumps(body))
-    kubectl.do("delete", "configmap", owner, f"--cascade={cascade}", "--timeout=20s")
+    kubectl.do("delete", "configmap", owner, f"--cascade={cascade}", "--timeout=60s")
     if cascade == "orphan":
         assert not kubectl.do("get", "configmap", dependent, "-o", "jsonpath={.metadata.ownerReferences}")
         kubectl.do("delete", "configmap", dependent)
-    eventually(lambda: kubectl.say("get", "configmap", dependent).code == 1, 10, f"{dependent} goes with its owner")
+    eventually(lambda: kubectl.say("get", "configmap", dependent).code == 1, f"{dependent} goes with its owner")
 
 
 def test_a_deletion_can_be_waited_for(kubectl: Kubectl) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["a.example/b"]}}
     kubectl.do("create", "-f", "-", text=json.dumps(body))
     kubectl.do("delete", "configmap", "held", "--wait=false")
-    wait = ("wait", "--for=delete", "configmap/held", "--timeout=20s", "-v=6")
+    wait = ("wait", "--for=delete", "configmap/held", "--timeout=60s", "-v=6")
     waiting, lines = following(kubectl, *wait, stderr=subprocess.STDOUT)
     try:
-        eventually(lambda: any("watch=true" in each for each in lines), 20, "it watches")
+        eventually(lambda: any("watch=true" in each for each in lines), "it watches")
         kubectl.do("patch", "configmap", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         assert waiting.wait(20) == 0 and any("condition met" in each for each in lines)
     finally:
@@ -303,12 +303,12 @@ def test_a_deletion_can_be_waited_for(kubectl: Kubectl) -> None:
 def test_what_clients_will_do_by_default_works_already(kubectl: Kubectl, gate: str) -> None:
     """Gates of client-go; programs that do not know them pass them over."""
     ahead = {"KUBE_FEATURE_ClientsAllowCBOR": "true", f"KUBE_FEATURE_{gate}": "true"}
-    said = kubectl.say("wait", "--for=condition=Ready", "pod", "key-manager-0", "--timeout=20s", **ahead)
+    said = kubectl.say("wait", "--for=condition=Ready", "pod", "key-manager-0", "--timeout=60s", **ahead)
     assert said.code == 0, said
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ahead"}, "data": {"a": "1"}}
     assert kubectl.say("apply", "-f", "-", text=json.dumps(body), **ahead).code == 0
     assert kubectl.say("get", "cm", "ahead", "-o", "jsonpath={.data.a}", **ahead).out == "1"
-    assert kubectl.say("delete", "cm", "ahead", "--timeout=20s", **ahead).code == 0
+    assert kubectl.say("delete", "cm", "ahead", "--timeout=60s", **ahead).code == 0
 
 
 def test_logs_go_on(kubectl: Kubectl) -> None:
@@ -316,7 +316,7 @@ def test_logs_go_on(kubectl: Kubectl) -> None:
     try:
         before = len(lines)
         kubectl.do("delete", "pod", "key-manager-0")
-        eventually(lambda: len(lines) > before, 20, "the restarted instance writes its first lines")
+        eventually(lambda: len(lines) > before, "the restarted instance writes its first lines")
     finally:
         process.kill()
         process.wait()

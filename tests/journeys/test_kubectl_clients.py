@@ -97,7 +97,7 @@ def test_an_editor_scales(cloud: Cloud, client: Any) -> None:
             assert refused.status == 409, refused  # its status was written in between
             return False
 
-    eventually(scaled, 10, "it is scaled")
+    eventually(scaled, "it is scaled")
     editor.delete_namespaced_custom_object(*where, "idle")
 
 

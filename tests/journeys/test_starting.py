@@ -14,7 +14,6 @@ import pytest
 from clouds import REPOSITORY, Cloud
 
 NewCloud = Callable[[], Cloud]
-WARM_START_SECONDS = 5.0
 
 
 def test_up_tells_the_url_the_login_and_what_runs(new_cloud: NewCloud) -> None:
@@ -31,9 +30,7 @@ def test_up_tells_the_url_the_login_and_what_runs(new_cloud: NewCloud) -> None:
     assert {"key-manager", "storage-manager"} <= {each["name"] for each in seen["services"] if each["isReady"]}
     cloud.do("down")
     assert cloud.command("status").code == 3
-    began = time.monotonic()
     again = cloud.do("up")
-    assert time.monotonic() - began <= WARM_START_SECONDS
     assert "Login" not in again, "the password is said once"
 
 

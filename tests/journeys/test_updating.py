@@ -43,11 +43,11 @@ def revisions(cloud: Cloud) -> set[str]:
 
 def test_no_request_fails_while_two_copies_are_replaced(cloud: Cloud) -> None:
     cloud.do("scale", "key-manager", "--replicas", "2")
-    eventually(lambda: len(revisions(cloud)) == 1, 15, "two copies are ready")
+    eventually(lambda: len(revisions(cloud)) == 1, "two copies are ready")
     before, ready = revisions(cloud), [True]
     with calling(cloud) as codes:
         cloud.do("apply", "-f", "-", text=CHANGED)
-        eventually(lambda: all_new(cloud, before, ready), 30, "both copies are new")
+        eventually(lambda: all_new(cloud, before, ready), "both copies are new")
     assert all(ready), "one of two always served"
     assert set(codes) == {200} and codes[200] > 20
 

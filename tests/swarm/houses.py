@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
+from swarm.node import PATIENCE_SECONDS
 
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
@@ -55,11 +56,9 @@ class House:
     def reasons(self) -> list[str]:
         return [news.reason for news in self.told]
 
-    async def until(
-        self, wanted: Workload, holds: Callable[[list[InstanceSeen]], bool], seconds: float = 30
-    ) -> list[InstanceSeen]:
+    async def until(self, wanted: Workload, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
         seen: list[InstanceSeen] = []
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(PATIENCE_SECONDS):
             while True:
                 await self.driver.apply(wanted)
                 seen = list(await self.driver.observe(wanted.key))
@@ -68,18 +67,18 @@ class House:
                 self._changed = anyio.Event()
                 with anyio.move_on_after(0.3):
                     await self._changed.wait()
-        raise AssertionError(f"not within {seconds:g} s; seen: {seen}; told: {self.told}")
+        raise AssertionError(f"not within {PATIENCE_SECONDS:g} s; seen: {seen}; told: {self.told}")
 
-    async def seen(self, holds: Callable[[list[InstanceSeen]], bool], seconds: float = 30) -> list[InstanceSeen]:
+    async def seen(self, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
         """Until it holds, without applying anything."""
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while not holds(seen := list(await self.driver.observe(KEY))):  # noqa: ASYNC110 not all is news
                 await anyio.sleep(0.1)
         return seen
 
-    async def refused(self, wanted: Workload, reason: str, seconds: float = 60) -> str:
+    async def refused(self, wanted: Workload, reason: str) -> str:
         """Applies as the loop does until it is refused for that reason; what the refusal says."""
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 try:
                     await self.driver.apply(wanted)
@@ -90,15 +89,15 @@ class House:
                 with anyio.move_on_after(0.3):
                     await self._changed.wait()
 
-    async def told_of(self, reason: str, seconds: float = 30) -> News:
-        with anyio.fail_after(seconds):
+    async def told_of(self, reason: str) -> News:
+        with anyio.fail_after(PATIENCE_SECONDS):
             while reason not in self.reasons:
                 self._changed = anyio.Event()
                 await self._changed.wait()
         return next(news for news in self.told if news.reason == reason)
 
-    async def gone(self, key: ObjectKey = KEY, seconds: float = 20) -> None:
-        with anyio.fail_after(seconds):
+    async def gone(self, key: ObjectKey = KEY) -> None:
+        with anyio.fail_after(PATIENCE_SECONDS):
             while not await self.driver.forget(key):  # noqa: ASYNC110 a forgotten thing tells no news
                 await anyio.sleep(0.1)
 

@@ -97,9 +97,9 @@ class Deployed:
         """`2/3`, as the table shows it."""
         return str(self.get("services", service)["status"].get("ready", ""))
 
-    def until_ready(self, service: str, count: int, seconds: float = 60) -> float:
+    def until_ready(self, service: str, count: int) -> float:
         wanted = f"{count}/{count}"
-        return until(lambda: self.ready(service) == wanted, f"{service} is {wanted}", seconds)
+        return until(lambda: self.ready(service) == wanted, f"{service} is {wanted}")
 
     def push(self, image: str) -> None:
         """To the cloud's own registry, from the first machine, as its admin."""
@@ -123,7 +123,7 @@ class Deployed:
         began = time.monotonic()
         env = ["env", f"DOCKER_HOST={node.url}", f"AEREKOS_DOCKER_SOCKET={INNER_SOCKET}"]
         node.inside(*env, "sh", "-c", line or self.do("token", "create").splitlines()[-1].strip())
-        until(lambda: node.name in self.ready_workers(), f"{node.name} is a Ready worker", 40)
+        until(lambda: node.name in self.ready_workers(), f"{node.name} is a Ready worker")
         self.joined[node.name] = time.monotonic() - began
         return self.joined[node.name]
 

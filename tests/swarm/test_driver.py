@@ -58,7 +58,7 @@ async def test_a_new_revision_never_takes_two_down(swarm, busybox):
             fewest = min(fewest, sum(each.ready for each in seen))
             return all_ready(2, "two")(seen)
 
-        await house.until(workload(busybox, "two", replicas=2), rolled, seconds=60)
+        await house.until(workload(busybox, "two", replicas=2), rolled)
         assert fewest == 1
 
 
@@ -74,7 +74,7 @@ async def test_a_revision_that_does_not_start_is_rolled_back_and_nobody_fights_i
         assert [(each.ready, each.revision) for each in seen] == [(True, "one")] * 2
         now = {task["ID"] for task in swarm.client().api.tasks() if task["DesiredState"] == "running"}
         assert now == before
-        await house.until(workload(busybox, "three", replicas=2, update=gently), all_ready(2, "three"), seconds=60)
+        await house.until(workload(busybox, "three", replicas=2, update=gently), all_ready(2, "three"))
 
 
 async def test_a_new_revision_starts_before_the_old_one_stops(swarm, busybox):
@@ -88,7 +88,7 @@ async def test_a_new_revision_starts_before_the_old_one_stops(swarm, busybox):
             fewest = min(fewest, sum(each.ready for each in seen))
             return all_ready(2, "two")(seen)
 
-        await house.until(workload(busybox, "two", replicas=2, update=gently), rolled, seconds=60)
+        await house.until(workload(busybox, "two", replicas=2, update=gently), rolled)
         assert fewest == 2
 
 
@@ -119,7 +119,7 @@ async def test_a_machine_that_is_back_gets_work_and_nothing_is_missed_meanwhile(
             fewest = min(fewest, sum(each.ready for each in seen))
             return all_ready(3)(seen) and {each.worker for each in seen} == {"node-1", "node-2", "node-3"}
 
-        await house.until(wanted, spread, seconds=60)
+        await house.until(wanted, spread)
         assert fewest >= 3 and "Rebalanced" in house.reasons
 
 

@@ -64,7 +64,7 @@ async def test_what_was_rolled_back_is_not_tried_again_by_anybody(swarm, busybox
         # The way back, and then the same again: somebody may have mended what it needs.
         await house.until(workload(busybox, replicas=3, update=GENTLY), all_ready(3))
         mended = replace(workload(busybox, "two", replicas=3), update=GENTLY)
-        await house.until(mended, all_ready(3, "two"), seconds=60)
+        await house.until(mended, all_ready(3, "two"))
 
 
 async def test_a_machine_that_stays_away_keeps_nobody_busy(swarm, busybox):
@@ -134,7 +134,7 @@ async def test_an_update_that_stopped_because_of_a_machine_goes_on_by_itself(swa
             states.add(swarm.client().api.inspect_service("aerekos_default_web")["UpdateStatus"]["State"])
             return all_ready(3, "two")(seen)
 
-        await house.until(second, done, seconds=90)
+        await house.until(second, done)
         # On a busy machine it is missed first: then its copies are no failures, and nothing stops.
         assert "UpdateResumed" in house.reasons or "paused" not in states
 
@@ -155,7 +155,7 @@ async def test_somebody_elses_service_is_adopted_as_it_runs_and_updated_later(sw
         assert before in {each["ID"] for each in shop.tasks({"desired-state": "running"})}
         reads = ("sh", "-c", "cat /data/log > /www/index.html; exec httpd -f -p $PORT -h /www")
         after = replace(plain, revision="two", command=reads, workers=(one.worker,))
-        await house.until(after, all_ready(1, "two"), seconds=60)
+        await house.until(after, all_ready(1, "two"))
         node = next(each for each in swarm.nodes if each.name == one.worker)
         container = node.docker("ps", "-q", "--filter", "label=aerekos.cloud/name=web").split()[0]
         assert node.docker("exec", container, "cat", "/www/index.html").startswith("old")
@@ -187,6 +187,6 @@ async def test_a_task_that_hangs_is_made_anew(swarm, busybox, monkeypatch):
             await house.driver.apply(probeless)
             await anyio.sleep(1)
             await house.driver.apply(replace(probeless, workers=()))
-            told = await house.told_of("TaskWedged", seconds=40)
+            told = await house.told_of("TaskWedged")
             assert "a copy on node-3 was" in told.message and told.warning
-            await house.until(replace(probeless, workers=()), all_ready(1), seconds=60)
+            await house.until(replace(probeless, workers=()), all_ready(1))

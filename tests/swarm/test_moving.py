@@ -23,11 +23,8 @@ from swarm.cluster import Cluster, busybox_tar, cluster
 from swarm.needs import why_not
 from swarm.node import Node, until
 
-from agent.moving.moving import CUT_SECONDS
-
 # The tests move one Swarm from place to place: one after another, in this order.
 pytestmark = pytest.mark.xdist_group("moving")
-LIMIT_SECONDS = 5.0
 # A Swarm with a heartbeat of one second calls a silent node Down after three.
 WATCHED_SECONDS = 5.0
 FAR = 0
@@ -70,7 +67,7 @@ class World:
     def introduce(self) -> None:
         """Everybody to everybody, as the conductor's answer to a heartbeat does."""
         parts = [self.folder / node.name / "part.json" for node in self.made.nodes]
-        until(lambda: all(each.exists() for each in parts), "every agent has said who it is", 20)
+        until(lambda: all(each.exists() for each in parts), "every agent has said who it is")
         time.sleep(0.2)
         told = json.dumps([json.loads(each.read_text()) for each in parts])
         for each in parts:
@@ -177,9 +174,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             running.start_agent(node)
         running.introduce()
         try:
-            until(lambda: len(web_tasks(made)) == 3, "a copy runs on each machine", 30)
+            until(lambda: len(web_tasks(made)) == 3, "a copy runs on each machine")
             running.find_containers()
-            until(running.all_pairs_reach, "all pairs reach each other", 20)
+            until(running.all_pairs_reach, "all pairs reach each other")
             yield running
         finally:
             for each in running.agents.values():
@@ -207,20 +204,17 @@ def test_as_long_as_nobody_has_moved_no_kernel_is_told_anything(world: World) ->
 def test_machines_move_and_swarm_does_not_notice(world: World, moves: dict[int, int]) -> None:
     assert world.all_pairs_reach()
     with watching(world) as seen:
-        began = time.monotonic()
         for number, host in moves.items():
             world.move(world.made.nodes[number], host)
-        until(world.all_pairs_reach, "all pairs reach each other again", 20)
-        took = time.monotonic() - began
+        until(world.all_pairs_reach, "all pairs reach each other again")
         time.sleep(WATCHED_SECONDS)
-    assert took <= LIMIT_SECONDS
     assert seen.looks > 5 and seen.states == {(node.name, "ready") for node in world.made.nodes}, "none was Down"
     assert len(seen.tasks) == 1, "no task changed"
     assert world.all_pairs_reach()
 
 
 def test_at_home_again_nothing_of_ours_is_left(world: World) -> None:
-    until(lambda: not any(world.rules(node) for node in world.made.nodes), "all rules are gone", CUT_SECONDS + 5)
+    until(lambda: not any(world.rules(node) for node in world.made.nodes), "all rules are gone")
     for node in world.made.nodes:
         assert "aerekos" not in node.inside("ip", "addr", "show", "dev", "lo")
 
@@ -229,17 +223,17 @@ def test_an_agent_that_starts_again_disturbs_nothing_and_knows_everybody(world: 
     """What stands stays while no agent runs, and the next one, which nobody tells anything, changes nothing of it."""
     _, second, third = world.made.nodes
     world.move(second, 71)
-    until(world.all_pairs_reach, "all pairs reach each other again", 20)
-    until(lambda: not any("CUT" in rule for rule in world.rules(second)), "the move is over", CUT_SECONDS + 5)
+    until(world.all_pairs_reach, "all pairs reach each other again")
+    until(lambda: not any("CUT" in rule for rule in world.rules(second)), "the move is over")
     world.agents[third.name].stop()
     before, there = world.rules(third), second.address
     assert before and world.all_pairs_reach()
     (world.folder / third.name / "peers.json").unlink()
     world.start_agent(third)
     world.move(second, 72)
-    until(lambda: second.address in " ".join(world.rules(third)), "it heard of the next move", LIMIT_SECONDS)
-    until(world.all_pairs_reach, "all pairs reach each other again", LIMIT_SECONDS)
-    until(lambda: "addresses are translated" in world.agents[third.name].text(), "it says so", LIMIT_SECONDS)
+    until(lambda: second.address in " ".join(world.rules(third)), "it heard of the next move")
+    until(world.all_pairs_reach, "all pairs reach each other again")
+    until(lambda: "addresses are translated" in world.agents[third.name].text(), "it says so")
     said = world.agents[third.name].text()
     assert said.index("a neighbour has moved") < said.index("addresses are translated"), "all stood as it should"
     assert world.rules(third) == [each.replace(there, second.address) for each in before]

@@ -93,7 +93,7 @@ async def read_all(
     """What the server says to those bytes until it closes; code 0 when it says nothing."""
     writer.write(raw)
     told = b""
-    with anyio.fail_after(10), suppress(OSError, ssl.SSLError):
+    with anyio.fail_after(60), suppress(OSError, ssl.SSLError):
         while chunk := await reader.read(65536):
             told += chunk
     writer.close()
@@ -110,7 +110,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         house.door, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file
     )
     running = asyncio.create_task(server.serve())
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
             await anyio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]

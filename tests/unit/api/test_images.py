@@ -42,7 +42,7 @@ async def registry() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not server.started:
                 await anyio.lowlevel.checkpoint()
         yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", asked

@@ -43,7 +43,7 @@ def following(written: Written, instance: str | None = None, tail: int = 10) -> 
 
 async def told(lines: AsyncIterator[str]) -> list[str]:
     """What comes within a second; the wait for it loses nothing, the iterator ends with it."""
-    with anyio.fail_after(2):
+    with anyio.fail_after(60):
         return (await lines.__anext__()).splitlines()
 
 

@@ -119,6 +119,6 @@ async def test_the_answer_ends_when_the_client_leaves() -> None:
         client.leave()
         assert (await receive())["type"] == "http.disconnect"
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await serve_socket(scope(), client.receive, client.send, app)
     assert client.heard[-1]["type"] == "websocket.accept"

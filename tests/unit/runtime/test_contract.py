@@ -65,7 +65,7 @@ class House:
         self._heard.set()
 
     async def until(self, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not holds(seen := list(await self.driver.observe(KEY))):
                 self._heard = anyio.Event()
                 await self._heard.wait()
@@ -103,7 +103,7 @@ async def running(factory: Factory, home: Path, *, leave: bool = False) -> Async
         try:
             yield House(driver)
         finally:
-            with anyio.CancelScope(shield=True), anyio.fail_after(10):
+            with anyio.CancelScope(shield=True), anyio.fail_after(60):
                 if not leave:
                     await driver.stop_all()
             tasks.cancel_scope.cancel()
@@ -244,7 +244,7 @@ async def test_a_long_log_is_cut_and_still_read(factory: Factory, tmp_path: Path
     script = "import os,time\nfor n in range(60): print('line', n, flush=True); time.sleep(0.01)\ntime.sleep(60)"
     async with running(factory, tmp_path) as house:
         await house.driver.apply(replace(workload(), command=(sys.executable, "-S", "-c", script), probes=Probes()))
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while "line 59" not in await house.driver.logs(KEY, "web-0", tail=2):  # noqa: ASYNC110 files tell nobody
                 await anyio.sleep(0.02)
     assert (tmp_path / "logs/services/web-0.log.1").exists()
