@@ -24,6 +24,21 @@ class ObjectKey(NamedTuple):
         return f"{kind}/{self.namespace}/{self.name}" if self.namespace else f"{kind}/{self.name}"
 
 
+# Metadata that only the server writes: what clients say of it is not taken.
+SERVER_OWNED = frozenset(
+    {
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+        "selfLink",
+    }
+)
+
+
 class OwnerReference(Model):
     """Says: delete me when the resource with this uid is gone."""
 

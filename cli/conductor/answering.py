@@ -23,9 +23,10 @@ from api.metrics import Metrics
 from api.rest import log_routes, rest_app
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
-from api.routes_auth import auth_routes
+from api.routes_identities import identity_routes
 from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
+from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
 from api.serving import make_server
 from api.traffic import traffic_routes
@@ -77,7 +78,8 @@ def _door(
 
     rest = rest_app(
         [
-            auth_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
+            session_routes(house.accounts, authenticator),
+            identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
             traffic_routes(gateway.traffic, authenticator, authorizer),

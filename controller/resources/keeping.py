@@ -7,11 +7,10 @@ from typing import Any
 from controller.resources.ownership.managers import same_ownership
 from crds.errors import BadRequest, Cause, Conflict, Invalid
 from crds.kind import Kind
-from crds.meta import ObjectKey
+from crds.meta import SERVER_OWNED, ObjectKey
 
-SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
-_IDENTITY = frozenset({*SERVER_OWNED, "namespace", "name", "resourceVersion", "generation"})
-_NOT_TAKEN = _IDENTITY | {"managedFields"}
+_NOT_TAKEN = SERVER_OWNED | {"namespace", "name"}
+_IDENTITY = _NOT_TAKEN - {"managedFields"}
 
 
 def fill(kind: Kind[Any], whole: dict[str, Any]) -> None:

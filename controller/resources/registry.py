@@ -14,7 +14,6 @@ from controller.kit.clock import Clock
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
 from controller.resources.keeping import (
-    SERVER_OWNED,
     check_finalizers,
     check_identity,
     check_immutable,
@@ -47,7 +46,7 @@ from crds.kind import Kind
 from crds.kinds.definition import DEFINITION
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import GROUP as RBAC
-from crds.meta import ObjectKey
+from crds.meta import SERVER_OWNED, ObjectKey
 from crds.model import rfc3339
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
@@ -243,7 +242,7 @@ class Registry:
         owners: list[dict[str, Any]] | None = None,
     ) -> Checked:
         meta = {**body["metadata"]}
-        for name in (*SERVER_OWNED, "resourceVersion", "generation", "managedFields"):
+        for name in SERVER_OWNED:
             meta.pop(name, None)
         if kind.namespaced:
             meta["namespace"] = key.namespace

@@ -1,6 +1,6 @@
 """What the store remembers, and what it can be asked. Backends implement `Store`; nobody else knows SQL.
 
-Promises every backend keeps (tests/contracts/test_store.py):
+Promises every backend keeps (tests/contracts/store):
 - revisions are 1, 2, 3, ... without gaps, in commit order, over all kinds;
 - a write is on disk before `write` returns, and seen by every read that starts after;
 - a change that expects another version than the newest writes nothing;

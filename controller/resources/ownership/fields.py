@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from controller.resources.json_patch import same
+from crds.meta import SERVER_OWNED
 from crds.schema import LIST_KEYS, LIST_TYPE, Schema
 
 Path = tuple[str, ...]
@@ -22,21 +23,7 @@ _ITEM = object()  # the value of a place that only exists: an item of a keyed li
 # What the server owns has no other owner: fields of the resource and of its metadata, by the path to them.
 _UNOWNED: dict[Path, frozenset[str]] = {
     (): frozenset({"apiVersion", "kind"}),
-    ("f:metadata",): frozenset(
-        {
-            "name",
-            "namespace",
-            "generateName",
-            "uid",
-            "resourceVersion",
-            "generation",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "selfLink",
-            "managedFields",
-        }
-    ),
+    ("f:metadata",): SERVER_OWNED | {"name", "namespace", "generateName"},
 }
 _UNOWNED_PLACES = frozenset((*path, f"f:{name}") for path, names in _UNOWNED.items() for name in names)
 

@@ -19,7 +19,7 @@ from agent.settings import Settings
 from api.auth.principal import Principal
 from api.joining.tokens import JoinTokens
 from api.rest import rest_app
-from api.routes_auth import auth_routes
+from api.routes_identities import identity_routes
 from api.tls import Authority
 from controller.kit.clock import SystemClock
 from crds.kinds.join_token import JOIN_TOKEN
@@ -142,7 +142,7 @@ async def test_the_real_conductor_answers_so(tmp_path: Path, pem: str) -> None:
     }
     await house.registry.create(JOIN_TOKEN, "", {"metadata": {"name": "t"}, "spec": spec}, HOW)
     tokens = JoinTokens(house.registry, house.clock)
-    app = rest_app([auth_routes(house.accounts, house.authenticator, house.tokens.keys, tokens, pem.encode())])
+    app = rest_app([identity_routes(house.accounts, house.authenticator, house.tokens.keys, tokens, pem.encode())])
 
     def client(verify: object) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(app))

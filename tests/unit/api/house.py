@@ -30,7 +30,8 @@ from api.metrics import Metrics
 from api.rest import rest_app
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
-from api.routes_auth import auth_routes
+from api.routes_identities import identity_routes
+from api.routes_sessions import session_routes
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from controller.kit.leases import Leases
@@ -136,7 +137,8 @@ async def make_house(folder: Path) -> House:
     audit = Audit(folder / "audit.log", clock)
     rest = rest_app(
         [
-            auth_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA),
+            session_routes(accounts, authenticator),
+            identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA),
             agent_routes(registry, leases, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),

@@ -25,9 +25,10 @@ from api.joining.tokens import JoinTokens
 from api.rest import log_routes, rest_app
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
-from api.routes_auth import auth_routes
+from api.routes_identities import identity_routes
 from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
+from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
 from api.traffic import traffic_routes
 from crds.kinds.worker import WORKER
@@ -93,7 +94,8 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     tokens = JoinTokens(registry, clock)
     nothing: Any = None
     return [
-        auth_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA),
+        session_routes(house.accounts, authenticator),
+        identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),

@@ -1,28 +1,18 @@
-"""/auth: logging in, getting identities, keys for verifying."""
+"""/auth, for people: logging in and out, passwords, who one is, and the keys for AWS tools."""
 
-import base64
-import hashlib
-import ssl
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Depends, Query, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Request, Response
 from pydantic import Field
 
 from api.auth.accounts import REFRESH_SECONDS, Accounts, LoggedIn
 from api.auth.authenticating import WHO, Authenticator
-from api.auth.derived import signing_key
 from api.auth.principal import MASTERS, Principal
-from api.auth.tokens import API_AUDIENCE, TokenKeys
-from api.joining.tokens import JoinTokens
 from crds.errors import Forbidden, Unauthorized
-from crds.kinds.worker import WORKER
 from crds.model import Model
-from crds.names import DnsLabel
 
 REGION = "us-east-1"
-_SIGNING_KEY_SECONDS = 60
 REFRESH_COOKIE = "aerekos-refresh"
-PROOF = "x-aerekos-proof"
 
 
 class Login(Model):
@@ -47,33 +37,7 @@ class NewPassword(Model):
     current: Annotated[str, Field(max_length=1024)] = ""
 
 
-class ClientCredentials(Model):
-    client_id: str
-    client_secret: str
-    audience: str = API_AUDIENCE
-
-
-class Join(Model):
-    """`token` is `<name>.<secret>.<sha256 of the CA>`; `name` is what the worker will be called."""
-
-    token: str
-    name: DnsLabel
-
-
-class SigningKeyWanted(Model):
-    access_key_id: str
-    date: Annotated[str, Field(pattern=r"^[0-9]{8}$")]
-    region: str
-    service: str
-
-
-def auth_routes(
-    accounts: Accounts,
-    authenticator: Authenticator,
-    keys: TokenKeys,
-    join_tokens: JoinTokens,
-    ca: bytes,
-) -> APIRouter:
+def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/auth")
 
@@ -81,7 +45,6 @@ def auth_routes(
         return authenticator.who(request.scope)
 
     Who = Annotated[Principal, Depends(who)]
-    Nonce = Annotated[str, Query(pattern="^([0-9a-f]{64})?$")]
 
     @router.post("/login")
     async def login(body: Login, request: Request, response: Response) -> dict[str, object]:
@@ -112,28 +75,6 @@ def auth_routes(
             raise Forbidden(f'User "{asker.name}" may change only their own password')
         await accounts.set_password(body.username, body.password, one_time=False, by=asker.name)
 
-    @router.post("/token")
-    async def token(body: ClientCredentials) -> dict[str, object]:
-        issued = accounts.identity_token(body.client_id, body.client_secret, body.audience)
-        return {"accessToken": issued, "tokenType": "Bearer", "expiresIn": 600}
-
-    @router.post("/join")
-    async def join(body: Join) -> dict[str, object]:
-        await join_tokens.use(body.token, body.name)
-        client = f"worker:{body.name}"
-        secret = accounts.client_secret(client, WORKER.key(body.name))
-        return {"worker": body.name, "clientId": client, "clientSecret": secret, "ca": ca.decode()}
-
-    @router.get("/ca.pem")
-    async def ca_pem(token: str = "", nonce: Nonce = "") -> Response:
-        """With a token's name and a nonce, the answer proves itself to holders of that token."""
-        proof = {PROOF: join_tokens.vouch(token, bytes.fromhex(nonce), _digest(ca))} if token else None
-        return Response(ca, media_type="application/x-pem-file", headers=proof)
-
-    @router.get("/jwks")
-    async def jwks() -> dict[str, object]:
-        return keys.jwks()
-
     @router.get("/whoami")
     async def whoami(asker: Who) -> dict[str, object]:
         return {"name": asker.name, "groups": sorted(asker.groups), "namespace": asker.namespace}
@@ -146,20 +87,6 @@ def auth_routes(
             "secretAccessKey": pair.secret,
             "region": REGION,
             "namespace": asker.namespace,
-        }
-
-    @router.post("/signing-keys")
-    async def signing_keys(body: SigningKeyWanted, asker: Who) -> dict[str, object]:
-        if not asker.service:
-            raise Forbidden("only managed services may ask for signing keys")
-        user, pair = accounts.owner_of(body.access_key_id)
-        key = signing_key(pair.secret, body.date, body.region, body.service)
-        return {
-            "signingKey": base64.b64encode(key).decode(),
-            "user": user.metadata.name,
-            "groups": [f"aerekos:{role}" for role in user.spec.roles],
-            "namespace": user.spec.namespace,
-            "expiresIn": _SIGNING_KEY_SECONDS,
         }
 
     return router
@@ -184,8 +111,3 @@ def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
         samesite="strict",
     )
     return told
-
-
-def _digest(ca: bytes) -> bytes:
-    """SHA-256 of the certificate's DER form, as join tokens pin it."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.decode())).digest()

@@ -1,0 +1,97 @@
+"""/auth, for machines: joining, identities of services and agents, keys to verify and to sign with."""
+
+import base64
+import hashlib
+import ssl
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from api.auth.accounts import Accounts
+from api.auth.authenticating import Authenticator
+from api.auth.derived import signing_key
+from api.auth.tokens import API_AUDIENCE, TokenKeys
+from api.joining.tokens import JoinTokens
+from crds.errors import Forbidden
+from crds.kinds.worker import WORKER
+from crds.model import Model
+from crds.names import DnsLabel
+
+_SIGNING_KEY_SECONDS = 60
+PROOF = "x-aerekos-proof"
+Nonce = Annotated[str, Query(pattern="^([0-9a-f]{64})?$")]
+
+
+class ClientCredentials(Model):
+    client_id: str
+    client_secret: str
+    audience: str = API_AUDIENCE
+
+
+class Join(Model):
+    """`token` is `<name>.<secret>.<sha256 of the CA>`; `name` is what the worker will be called."""
+
+    token: str
+    name: DnsLabel
+
+
+class SigningKeyWanted(Model):
+    access_key_id: str
+    date: Annotated[str, Field(pattern=r"^[0-9]{8}$")]
+    region: str
+    service: str
+
+
+def identity_routes(
+    accounts: Accounts,
+    authenticator: Authenticator,
+    keys: TokenKeys,
+    join_tokens: JoinTokens,
+    ca: bytes,
+) -> APIRouter:
+    """The router, with everything it needs bound in. `ca`: the certificate of the cloud's authority, PEM."""
+    router = APIRouter(prefix="/auth")
+
+    @router.post("/token")
+    async def token(body: ClientCredentials) -> dict[str, object]:
+        issued = accounts.identity_token(body.client_id, body.client_secret, body.audience)
+        return {"accessToken": issued, "tokenType": "Bearer", "expiresIn": 600}
+
+    @router.post("/join")
+    async def join(body: Join) -> dict[str, object]:
+        await join_tokens.use(body.token, body.name)
+        client = f"worker:{body.name}"
+        secret = accounts.client_secret(client, WORKER.key(body.name))
+        return {"worker": body.name, "clientId": client, "clientSecret": secret, "ca": ca.decode()}
+
+    @router.get("/ca.pem")
+    async def ca_pem(token: str = "", nonce: Nonce = "") -> Response:
+        """With a token's name and a nonce, the answer proves itself to holders of that token."""
+        proof = {PROOF: join_tokens.vouch(token, bytes.fromhex(nonce), _digest(ca))} if token else None
+        return Response(ca, media_type="application/x-pem-file", headers=proof)
+
+    @router.get("/jwks")
+    async def jwks() -> dict[str, object]:
+        return keys.jwks()
+
+    @router.post("/signing-keys")
+    async def signing_keys(body: SigningKeyWanted, request: Request) -> dict[str, object]:
+        if not authenticator.who(request.scope).service:
+            raise Forbidden("only managed services may ask for signing keys")
+        user, pair = accounts.owner_of(body.access_key_id)
+        key = signing_key(pair.secret, body.date, body.region, body.service)
+        return {
+            "signingKey": base64.b64encode(key).decode(),
+            "user": user.metadata.name,
+            "groups": [f"aerekos:{role}" for role in user.spec.roles],
+            "namespace": user.spec.namespace,
+            "expiresIn": _SIGNING_KEY_SECONDS,
+        }
+
+    return router
+
+
+def _digest(ca: bytes) -> bytes:
+    """SHA-256 of the certificate's DER form, as join tokens pin it."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca.decode())).digest()
