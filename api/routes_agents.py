@@ -15,7 +15,8 @@ from api.auth.principal import Principal
 from api.heartbeats import gone, worker_of
 from controller.kit.clock import Clock
 from controller.kit.leases import BEAT_PERIOD, Lease, Leases
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from crds.kind import GROUP
 from crds.kinds.worker import WORKER, Address, Amounts, SystemInfo
 from crds.model import Model, rfc3339

@@ -12,7 +12,8 @@ from pydantic import Field
 from api.auth.authenticating import Authenticator
 from api.heartbeats import gone, worker_of
 from controller.kit.clock import Clock
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from crds.errors import NotFound
 from crds.kinds.worker import WORKER
 from crds.meta import Condition, condition, set_condition

@@ -15,7 +15,8 @@ from api.auth.passwords import one_time_password
 from cli.errors import CliError
 from cli.settings import SeededUser, Settings
 from controller.kit.files import write_private
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from crds.errors import AlreadyExists
 from crds.kind import Kind
 from crds.kinds.join_token import JOIN_TOKEN

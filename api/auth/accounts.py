@@ -15,7 +15,8 @@ from api.auth.principal import AUTHENTICATED, SERVICE_PREFIX, SERVICES, WORKER_P
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from crds.errors import NotFound, TooManyRequests, Unauthorized
 from crds.kinds.service import SERVICE
 from crds.kinds.service_account import SERVICE_ACCOUNT

@@ -9,7 +9,8 @@ import hmac
 from contextlib import suppress
 
 from controller.kit.clock import Clock
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.errors import AlreadyExists, Conflict, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN, JoinToken

@@ -14,7 +14,7 @@ from api.auth.authorizer import Action
 from api.auth.principal import Principal
 from api.wire import protobuf_bodies
 from api.wire.parsing import parse_json, parse_yaml
-from controller.resources.registry import How
+from controller.resources.forming import How
 from controller.resources.validating import FieldValidation
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
 from crds.kind import Kind

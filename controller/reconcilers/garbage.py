@@ -21,7 +21,7 @@ from controller.loop.cache import Caches
 from controller.loop.owners import Owned, Owners
 from controller.loop.queue import WorkQueue
 from controller.resources.client import Resources
-from controller.resources.registry import FOREGROUND, ORPHAN
+from controller.resources.forming import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import Kind, Manifest, key_of

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
 from controller.resources.client import ChangeType, Listing, Propagation, Seen
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from controller.resources.selecting import by_fields, by_labels
 from controller.store.records import Compacted, Follower, Record
 from crds.errors import Expired

@@ -7,28 +7,15 @@ does not know who may do what: callers have asked the authorizer before.
 from __future__ import annotations
 
 import secrets
-import uuid
 from typing import Any, NamedTuple
 
 from controller.kit.clock import Clock
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
-from controller.resources.keeping import (
-    check_finalizers,
-    check_identity,
-    check_immutable,
-    check_place,
-    check_preconditions,
-    content,
-    fill,
-    may_go,
-    nothing_changed,
-    same_labels,
-    status_only,
-    with_identity,
-)
+from controller.resources.forming import How, dying, edited, newborn
+from controller.resources.keeping import check_place, check_preconditions, may_go
 from controller.resources.ownership import tracking
-from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
+from controller.resources.validating import Checked
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
 from crds.catalog import Catalog
 from crds.errors import (
@@ -46,10 +33,9 @@ from crds.kind import Kind
 from crds.kinds.definition import DEFINITION
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import GROUP as RBAC
-from crds.meta import SERVER_OWNED, ObjectKey
+from crds.meta import ObjectKey
 from crds.model import rfc3339
 
-FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _TRIES = 8
 # AllowUnconditionalUpdate of their strategies: https://github.com/kubernetes/kubernetes, pkg/registry.
 _ANY_VERSION = frozenset(
@@ -65,20 +51,6 @@ class Written(NamedTuple):
     record: Record | None
     changed: bool = True
     warnings: tuple[str, ...] = ()
-
-
-class How(NamedTuple):
-    """How a write is made: by whom, how strictly, and whether only as a rehearsal.
-
-    `manager` is the program that owns the fields it sets; `named` says that it gave its name itself, with which
-    the record of owners begins.
-    """
-
-    by: str
-    dry_run: bool = False
-    validation: FieldValidation = "Warn"
-    manager: str = ""
-    named: bool = False
 
 
 class Registry:
@@ -105,7 +77,7 @@ class Registry:
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
         key = kind.key(meta.get("name") or "", namespace)
-        result = self._newborn(kind, key, {**body, "metadata": meta}, how)
+        result = newborn(kind, key, {**body, "metadata": meta}, how, now=self._now())
         record = await self._write(kind, key, result, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
@@ -135,9 +107,10 @@ class Registry:
         """
         for _ in range(_TRIES):
             record = self.get(kind, key)
-            result = self._edited(kind, key, record.object, edit(record.object), how, subresource, owners_known)
+            old, new = record.object, edit(record.object)
+            result = edited(kind, key, old, new, how, subresource, owners_known=owners_known, now=self._now)
             if result is None:
-                return Written(record.object, record, changed=False)
+                return Written(old, record, changed=False)
             change = None if may_go(result.body) else result
             try:
                 written = await self._write(kind, key, change, expect=record.revision, how=how)
@@ -182,8 +155,7 @@ class Registry:
         tracking.require_manager(how.manager)
 
         def edit(live: dict[str, Any]) -> dict[str, Any]:
-            now = rfc3339(self._clock.now())
-            return tracking.applied(kind, key, live, config, how.manager, subresource, force=force, now=now)
+            return tracking.applied(kind, key, live, config, how.manager, subresource, force=force, now=self._now())
 
         for _ in range(_TRIES):
             if self.store.get(key) is not None or subresource:
@@ -200,8 +172,9 @@ class Registry:
         meta = {**(config.get("metadata") or {}), "name": key.name}
         if meta.get("uid") or meta.get("resourceVersion"):
             raise Conflict(f"{key} does not exist, but the apply names a version or uid of it", key=key)
-        owners = tracking.applied_new(kind, config, how.manager, now=rfc3339(self._clock.now()))
-        result = self._newborn(kind, key, {**config, "metadata": meta}, how, owners)
+        now = self._now()
+        owners = tracking.applied_new(kind, config, how.manager, now=now)
+        result = newborn(kind, key, {**config, "metadata": meta}, how, owners, now=now)
         record = await self._write(kind, key, result, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
@@ -222,7 +195,7 @@ class Registry:
         for _ in range(_TRIES):
             record = self.get(kind, key)
             check_preconditions(key, record.object, uid, resource_version)
-            body = self._dying(record.object, propagation)
+            body = dying(record.object, propagation, self._now())
             if body is record.object:
                 return Written(record.object, record, changed=False)
             change = None if may_go(body) else Checked(body)
@@ -233,100 +206,8 @@ class Registry:
             return Written(written.object if written else body, written)
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
-    def _newborn(
-        self,
-        kind: Kind[Any],
-        key: ObjectKey,
-        body: dict[str, Any],
-        how: How,
-        owners: list[dict[str, Any]] | None = None,
-    ) -> Checked:
-        meta = {**body["metadata"]}
-        for name in SERVER_OWNED:
-            meta.pop(name, None)
-        if kind.namespaced:
-            meta["namespace"] = key.namespace
-        else:
-            meta.pop("namespace", None)
-        check_metadata(kind, meta, key)
-        meta |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": rfc3339(self._clock.now())}
-        whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
-        if kind.has_status:
-            whole.pop("status", None)
-            fill(kind, whole)
-        result = checked(kind, whole, how.validation)
-        if how.named and owners is None:
-            owners = tracking.newborn(kind, result.body, how.manager, now=meta["creationTimestamp"])
-        if owners:
-            result.body["metadata"]["managedFields"] = owners
-        return result
-
-    def _edited(
-        self,
-        kind: Kind[Any],
-        key: ObjectKey,
-        old: dict[str, Any],
-        new: dict[str, Any],
-        how: How,
-        subresource: str,
-        owners_known: bool,
-    ) -> Checked | None:
-        """The kept form of the edit, or None when nothing is different."""
-        check_identity(kind, key, old, new)
-        whole = status_only(old, new) if subresource == "status" else self._main_only(kind, old, new)
-        given = (new.get("metadata") or {}).get("managedFields")
-        whole["metadata"] = with_identity(whole["metadata"], old["metadata"])
-        check_finalizers(kind, key, old, whole["metadata"])
-        result = checked(kind, whole, how.validation)
-        if owners_known or how.named or "managedFields" in old["metadata"]:
-            owners = given if owners_known else self._owners(kind, old, result.body, given, how, subresource)
-            if owners:
-                result.body["metadata"]["managedFields"] = owners
-        if nothing_changed(result.body, old):
-            return None
-        check_immutable(kind, key, old, result.body)
-        if not same_labels(result.body["metadata"], old["metadata"]):
-            check_metadata(kind, result.body["metadata"], key)
-        if content(result.body, kind) != content(old, kind):
-            result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        return result
-
-    def _owners(
-        self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any], given: Any, how: How, subresource: str
-    ) -> list[dict[str, Any]] | None:
-        manager = how.manager or how.by
-        return tracking.after_update(
-            kind, old, new, given, manager, subresource, now=lambda: rfc3339(self._clock.now())
-        )
-
-    def _main_only(self, kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-        whole = {
-            **new,
-            "apiVersion": kind.api_version,
-            "kind": kind.name,
-            "metadata": dict(new.get("metadata") or {}),
-        }
-        if kind.has_status:
-            if "status" in old:
-                whole["status"] = old["status"]
-            else:
-                whole.pop("status", None)
-            fill(kind, whole)
-        return whole
-
-    def _dying(self, old: dict[str, Any], propagation: str) -> dict[str, Any]:
-        meta = dict(old["metadata"])
-        extra = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(propagation)
-        finalizers = list(meta.get("finalizers") or [])
-        if extra and extra not in finalizers and not meta.get("deletionTimestamp"):
-            finalizers.append(extra)
-            meta["finalizers"] = finalizers
-        if meta.get("deletionTimestamp"):
-            return old
-        meta["deletionTimestamp"] = rfc3339(self._clock.now())
-        meta["deletionGracePeriodSeconds"] = 0
-        meta["generation"] = meta.get("generation", 0) + 1
-        return {**old, "metadata": meta}
+    def _now(self) -> str:
+        return rfc3339(self._clock.now())
 
     def _check_namespace(self, kind: Kind[Any], namespace: str) -> None:
         if not kind.namespaced:

@@ -12,8 +12,9 @@ import orjson
 from pydantic import ConfigDict
 
 from api.wire.views.losing import refuse_losses
+from controller.resources.forming import How
 from controller.resources.ownership.tracking import LAST_APPLIED
-from controller.resources.registry import How, Registry, Written
+from controller.resources.registry import Registry, Written
 from controller.store.records import Follower, Happening, Record, Snapshot, Verb
 from crds.errors import MethodNotAllowed, not_found
 from crds.kind import Kind, Manifest

@@ -14,7 +14,8 @@ from api.wire.views.templates import RESTARTED_AT
 from api.wire.views.view import Body, Viewed
 from controller.kit.clock import Clock
 from controller.resources.edits import Edit
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.errors import BadRequest, Conflict, MethodNotAllowed, TooManyRequests
 from crds.kinds.service import SERVICE

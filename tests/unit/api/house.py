@@ -37,7 +37,8 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from controller.store.records import Store
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog

@@ -19,8 +19,9 @@ from controller.loop.outcome import Temporary, again, done
 from controller.loop.supervisor import Loop
 from controller.reconcilers.garbage import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
+from controller.resources.forming import How
 from controller.resources.local import LocalResources
-from controller.resources.registry import How, Registry
+from controller.resources.registry import Registry
 from controller.store.sql import open_store
 from crds.catalog import Catalog
 from crds.errors import NotFound

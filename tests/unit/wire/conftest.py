@@ -20,7 +20,8 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError

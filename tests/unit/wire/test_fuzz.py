@@ -24,7 +24,8 @@ from api.auth.authorizer import Authorizer
 from api.wire.resource_api import ResourceApi
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Inline
-from controller.resources.registry import How, Registry
+from controller.resources.forming import How
+from controller.resources.registry import Registry
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.namespace import NAMESPACE

@@ -1,0 +1,138 @@
+"""What a resource becomes by a write: new, edited, or marked as dying. Pure: whoever calls knows the time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from controller.resources.keeping import (
+    check_finalizers,
+    check_identity,
+    check_immutable,
+    content,
+    fill,
+    nothing_changed,
+    same_labels,
+    status_only,
+    with_identity,
+)
+from controller.resources.ownership import tracking
+from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
+from crds.kind import Kind
+from crds.meta import SERVER_OWNED, ObjectKey
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+
+
+class How(NamedTuple):
+    """How a write is made: by whom, how strictly, and whether only as a rehearsal.
+
+    `manager` is the program that owns the fields it sets; `named` says that it gave its name itself, with which
+    the record of owners begins.
+    """
+
+    by: str
+    dry_run: bool = False
+    validation: FieldValidation = "Warn"
+    manager: str = ""
+    named: bool = False
+
+
+def newborn(
+    kind: Kind[Any],
+    key: ObjectKey,
+    body: dict[str, Any],
+    how: How,
+    owners: list[dict[str, Any]] | None = None,
+    *,
+    now: str,
+) -> Checked:
+    """A resource that was not there before, with `owners` of its fields if they are known. Raises Invalid."""
+    meta = {**body["metadata"]}
+    for name in SERVER_OWNED:
+        meta.pop(name, None)
+    if kind.namespaced:
+        meta["namespace"] = key.namespace
+    else:
+        meta.pop("namespace", None)
+    check_metadata(kind, meta, key)
+    meta |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": now}
+    whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
+    if kind.has_status:
+        whole.pop("status", None)
+        fill(kind, whole)
+    result = checked(kind, whole, how.validation)
+    if how.named and owners is None:
+        owners = tracking.newborn(kind, result.body, how.manager, now=now)
+    if owners:
+        result.body["metadata"]["managedFields"] = owners
+    return result
+
+
+def edited(
+    kind: Kind[Any],
+    key: ObjectKey,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    how: How,
+    subresource: str,
+    *,
+    owners_known: bool,
+    now: Callable[[], str],
+) -> Checked | None:
+    """The kept form of `new` in place of `old`, or None when nothing is different.
+
+    With `owners_known`, `new` says itself who owns its fields. Raises BadRequest, Conflict, Invalid.
+    """
+    check_identity(kind, key, old, new)
+    whole = status_only(old, new) if subresource == "status" else _main_only(kind, old, new)
+    given = (new.get("metadata") or {}).get("managedFields")
+    whole["metadata"] = with_identity(whole["metadata"], old["metadata"])
+    check_finalizers(kind, key, old, whole["metadata"])
+    result = checked(kind, whole, how.validation)
+    if owners_known or how.named or "managedFields" in old["metadata"]:
+        owners = given
+        if not owners_known:
+            manager = how.manager or how.by
+            owners = tracking.after_update(kind, old, result.body, given, manager, subresource, now=now)
+        if owners:
+            result.body["metadata"]["managedFields"] = owners
+    if nothing_changed(result.body, old):
+        return None
+    check_immutable(kind, key, old, result.body)
+    if not same_labels(result.body["metadata"], old["metadata"]):
+        check_metadata(kind, result.body["metadata"], key)
+    if content(result.body, kind) != content(old, kind):
+        result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    return result
+
+
+def dying(old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:
+    """`old` with its deletion asked for; `old` itself when it was asked for before."""
+    meta = dict(old["metadata"])
+    if meta.get("deletionTimestamp"):
+        return old
+    extra = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(propagation)
+    finalizers = list(meta.get("finalizers") or [])
+    if extra and extra not in finalizers:
+        meta["finalizers"] = [*finalizers, extra]
+    meta |= {"deletionTimestamp": now, "deletionGracePeriodSeconds": 0}
+    meta["generation"] = meta.get("generation", 0) + 1
+    return {**old, "metadata": meta}
+
+
+def _main_only(kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    whole = {
+        **new,
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": dict(new.get("metadata") or {}),
+    }
+    if kind.has_status:
+        if "status" in old:
+            whole["status"] = old["status"]
+        else:
+            whole.pop("status", None)
+        fill(kind, whole)
+    return whole
