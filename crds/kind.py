@@ -44,13 +44,13 @@ class Resource(Manifest, Generic[SpecT, StatusT]):
 class Column:
     """One column of a table. `path` is a dotted path (`status.phase`, `spec.items[0].name`).
 
-    `priority` 0 is always shown, 1 only in wide output. `type` follows OpenAPI; `date` prints an age. `read` computes
-    from the resource what no path can name.
+    `priority` 0 is always shown, 1 only in wide output. `type` follows OpenAPI; `date` prints an age, `bytes` a size
+    as people read it (`23.5Gi`). `read` computes from the resource what no path can name.
     """
 
     name: str
     path: str
-    type: Literal["string", "integer", "number", "boolean", "date"] = "string"
+    type: Literal["string", "integer", "number", "boolean", "date", "bytes"] = "string"
     priority: int = 0
     description: str = ""
     read: Callable[[dict[str, Any]], Any] | None = None

@@ -65,7 +65,12 @@ def _record(kind: Kind[Any], began: datetime) -> Record:
         "schema": {"openAPIV3Schema": kind.schema},
         "subresources": {"status": {}} if kind.has_status else {},
         "additionalPrinterColumns": [
-            {"name": each.name, "type": each.type, "jsonPath": f".{each.path}", "priority": each.priority}
+            {
+                "name": each.name,
+                "type": "string" if each.type == "bytes" else each.type,
+                "jsonPath": f".{each.path}",
+                "priority": each.priority,
+            }
             for each in kind.columns
             if each.path and each.path != "metadata.name"
         ],

@@ -7,6 +7,7 @@ from typing import Any
 
 from controller.resources.selecting import field_at
 from crds.kind import Column, Kind
+from crds.quantity import format_bytes, parse_quantity
 
 
 def table(
@@ -25,10 +26,10 @@ def table(
 
 
 def definition(column: Column) -> dict[str, Any]:
-    """The column as TableColumnDefinition. Ages are computed here, so a date is sent as text."""
+    """The column as TableColumnDefinition. Ages and amounts are made readable here, so they are sent as text."""
     return {
         "name": column.name,
-        "type": "string" if column.type == "date" else column.type,
+        "type": "string" if column.type in ("date", "bytes") else column.type,
         "format": "name" if column.path == "metadata.name" else "",
         "description": column.description,
         "priority": column.priority,
@@ -55,6 +56,8 @@ def cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:
         return age(value, now) if isinstance(value, str) else "<unknown>"
     if column.type == "integer" and isinstance(value, dict | list):
         return len(value)
+    if column.type == "bytes" and value is not None:
+        return format_bytes(int(parse_quantity(str(value))))
     if value is None:
         return 0 if column.type in ("integer", "number") else "<none>"
     if isinstance(value, list):

@@ -49,7 +49,7 @@ BUCKET = Kind(
     columns=(
         Column("Phase", "status.phase"),
         Column("Objects", "status.objects", "integer"),
-        Column("Bytes", "status.bytes", "integer"),
+        Column("Size", "status.bytes", "bytes"),
         Column("Age", "metadata.creationTimestamp", "date"),
         Column("ARN", "status.arn", priority=1),
     ),

@@ -59,6 +59,11 @@ class Views:
     def is_one(self, kind: Kind[Any]) -> bool:
         return _place(kind) in self._by_place
 
+    def behind(self, kind: Kind[Any]) -> Kind[Any] | None:
+        """The stored kind that is shown as `kind`, if one is."""
+        viewed = self._viewed.get(_place(kind))
+        return viewed.source if viewed else None
+
     async def answer(self, ask: Ask) -> Answer:
         """A write, or a scale. Callers have checked that the kind has that verb."""
         return await self._writing.answer(ask, self._viewed[_place(ask.target.kind)])

@@ -83,7 +83,7 @@ class Viewed:
     """A view as a source of records."""
 
     def __init__(self, view: View, registry: Registry) -> None:
-        self.kind = view.kind
+        self.kind, self.source = view.kind, view.source
         self._view, self._registry, self._store = view, registry, registry.store
 
     @property

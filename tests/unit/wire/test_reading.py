@@ -124,6 +124,21 @@ async def test_a_table_has_wide_columns_and_lets_clients_choose_what_goes_along(
     assert "object" not in none["rows"][0]
 
 
+async def test_sizes_are_told_as_people_read_them(wire: Wire) -> None:
+    path = "/apis/aerekos.cloud/v1/workers"
+    for name in ("oak", "ash"):
+        await wire.ok("POST", path, {"metadata": {"name": name}})
+    await wire.merge(
+        f"{path}/oak/status", {"status": {"capacity": {"cpu": "2", "memory": "25276514304", "disk": "1Ti"}}}
+    )
+    table = await wire.ok("GET", path, accept=TABLE)
+    columns = [each["name"] for each in table["columnDefinitions"]]
+    assert table["columnDefinitions"][columns.index("Memory")]["type"] == "string"
+    ash, oak = (dict(zip(columns, each["cells"], strict=True)) for each in table["rows"])
+    assert (oak["CPU"], oak["Memory"], oak["Disk"]) == ("2", "23.5Gi", "1Ti")
+    assert oak["Memory Used"] == ash["Memory Used"] == "0"
+
+
 async def test_only_metadata_for_those_who_need_no_more(wire: Wire) -> None:
     await make(wire, "a")
     accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

@@ -248,6 +248,13 @@ async def test_what_pods_do_not_have_here_is_said_in_words(wire: Wire, below: st
     assert refused.code == 405 and word in refused.json["message"]
 
 
+@pytest.mark.parametrize(("path", "stored"), [(DEPLOYMENTS, "services"), ("/api/v1/nodes", "workers")])
+async def test_who_makes_what_is_only_shown_hears_what_to_make(wire: Wire, path: str, stored: str) -> None:
+    refused = await wire.ask("POST", path, {"metadata": {"name": "web"}})
+    assert refused.code == 405
+    assert f"does not support create; it is a view of {stored}.aerekos.cloud, which does" in refused.json["message"]
+
+
 async def test_who_asks_for_exec_in_an_old_way_hears_what_is_wrong_first(wire: Wire) -> None:
     await running(wire, instance(0))
     assert (await wire.ask("POST", f"{PODS}/web-7/exec?command=ls", {})).code == 404
