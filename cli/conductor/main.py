@@ -67,7 +67,7 @@ async def _serve(settings: Settings) -> int:
             group.start_soon(serve_http, house, runtime, loop)
             await group.start(loop.run)
             group.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)))
-            group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock)
+            group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock, loop.seen)
             group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
             group.start_soon(_compact_slowly, house)
             if settings.stack is None:  # in a stack, agents are services of their own

@@ -1,7 +1,7 @@
 """Our own copy of what is watched: list once, then follow, and never lose a deletion.
 
 A cache follows one kind. When the connection breaks it goes on from the last revision; when that is too old it
-lists again and tells of every resource that vanished meanwhile. The supervisor and the garbage collector use it.
+lists again and tells of every resource that vanished meanwhile. The loop and the garbage collector share theirs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import anyio
+import anyio.abc
 import structlog
 
 from controller.kit.backoff import Backoff
@@ -46,9 +47,13 @@ class Cache(Generic[M]):
         self._items: dict[ObjectKey, M] = {}
         self._listeners: list[Listener] = []
 
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` on every change, from now on. It must not wait and must not raise."""
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` for what is here, as ADDED, and on every change from now on. It must not wait and must not
+        raise. What this returns ends it."""
+        for item in self._items.values():
+            listener("ADDED", item, None)
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def get(self, key: ObjectKey) -> M | None:
         """Shared by all readers: copy before changing."""
@@ -115,7 +120,7 @@ class Cache(Generic[M]):
         self.revision = listing.revision
         self._drop_vanished(now.keys(), listing.revision)
         for key, item in now.items():
-            self._put(key, item)
+            self._put(key, item, revision_of(item))
         self.synced.set()
 
     def _drop_vanished(self, present: Iterable[ObjectKey], revision: int) -> None:
@@ -125,18 +130,20 @@ class Cache(Generic[M]):
             vanished = self._items.pop(key)
             self._tell("DELETED", vanished, vanished)
 
-    def _put(self, key: ObjectKey, item: M) -> None:
+    def _put(self, key: ObjectKey, item: M, revision: int) -> None:
         """A change to the newest version we know of is told, an older one is not."""
         before = self._items.get(key)
         if before is None:
             self._items[key] = item
             self._tell("ADDED", item, None)
-        elif revision_of(item) > revision_of(before):
+            return
+        known = revision_of(before)
+        if revision > known:
             self._items[key] = item
-            self._tell("MODIFIED", item, before)
-        elif revision_of(item) == revision_of(before) and item is not before:
-            # Our own write comes back: others want to hear of it.
-            self._tell("MODIFIED", item, before)
+        elif revision < known or item is before:
+            return
+        # The same again is our own write that comes back: others want to hear of it.
+        self._tell("MODIFIED", item, before)
 
     def _apply(self, seen: Seen[M]) -> None:
         self.revision = max(self.revision or 0, seen.revision)
@@ -147,7 +154,7 @@ class Cache(Generic[M]):
             before = self._items.pop(key, None)
             self._tell("DELETED", seen.object, before)
         else:
-            self._put(key, seen.object)
+            self._put(key, seen.object, seen.revision)
 
     def _tell(self, change: ChangeType, item: M, before: M | None) -> None:
         for listener in self._listeners:
@@ -155,12 +162,27 @@ class Cache(Generic[M]):
 
 
 class Caches:
-    """The caches of several kinds, read as one (`reconciler.Reader`)."""
+    """The caches of several kinds, read as one (`reconciler.Reader`). What `shared` follows is not followed again."""
 
-    def __init__(self, kinds: Iterable[Kind[Any]], resources: Resources, rng: random.Random) -> None:
+    def __init__(
+        self, kinds: Iterable[Kind[Any]], resources: Resources, rng: random.Random, shared: Caches | None = None
+    ) -> None:
         self._caches: dict[tuple[str, str], Cache[Any]] = {}
+        self._own: list[Cache[Any]] = []
         for kind in kinds:
-            self._caches.setdefault((kind.group, kind.plural), Cache(kind, resources, rng))
+            place = (kind.group, kind.plural)
+            if place in self._caches:
+                continue
+            cache = shared._caches.get(place) if shared is not None else None
+            if cache is None:
+                cache = Cache(kind, resources, rng)
+                self._own.append(cache)
+            self._caches[place] = cache
+
+    def start(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Follow what nobody else does, until `tasks` is cancelled."""
+        for cache in self._own:
+            tasks.start_soon(cache.run, name=f"watch {cache.kind.plural}")
 
     def of(self, kind: Kind[M]) -> Cache[M]:
         """The cache of `kind`. Raises LookupError when nobody said it would be read."""

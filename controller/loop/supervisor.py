@@ -70,8 +70,7 @@ class Loop:
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once everything was listed and the workers are up."""
         async with anyio.create_task_group() as tasks:
-            for cache in self.seen:
-                tasks.start_soon(cache.run, name=f"watch {cache.kind.plural}")
+            self.seen.start(tasks)
             tasks.start_soon(self.events.run, name="events")
             tasks.start_soon(self._limit_passes_when_stopped, name="grace")
             await self.seen.wait_synced()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
@@ -32,19 +33,19 @@ _log = structlog.get_logger(__name__)
 RETRY = Backoff(first=0.5, factor=2.0, limit=60.0, jitter=0.1)
 
 
-async def collect_garbage(resources: Resources, catalog: Catalog, clock: Clock) -> None:
+async def collect_garbage(resources: Resources, catalog: Catalog, clock: Clock, shared: Caches) -> None:
     """Until cancelled. Begins again whenever kinds come or go: a collector watches the kinds it began with."""
     while True:
         changed = anyio.Event()
         catalog.changed = changed.set
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(GarbageCollector(resources, catalog, clock).run)
+            tasks.start_soon(GarbageCollector(resources, catalog, clock, shared=shared).run)
             await changed.wait()
             tasks.cancel_scope.cancel()
 
 
 class GarbageCollector:
-    """Watches every kind of the catalog but events, which nobody owns."""
+    """Watches every kind of the catalog but events, which nobody owns. `shared`: what is followed already."""
 
     def __init__(
         self,
@@ -54,11 +55,12 @@ class GarbageCollector:
         rng: random.Random | None = None,
         *,
         workers: int = 2,
+        shared: Caches | None = None,
     ) -> None:
         self._resources, self._clock, self._workers = resources, clock, workers
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._kinds = {(kind.group, kind.plural): kind for kind in catalog if kind is not EVENT}
-        self._seen = Caches(self._kinds.values(), resources, self._rng)
+        self._seen = Caches(self._kinds.values(), resources, self._rng, shared)
         self._owners = Owners()
         self._live = Owned(resources, tuple(self._kinds.values()), catalog)
         self._queue: WorkQueue[ObjectKey] = WorkQueue()
@@ -66,15 +68,16 @@ class GarbageCollector:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once everything was listed."""
-        async with anyio.create_task_group() as tasks:
+        with ExitStack() as ears:
             for cache in self._seen:
-                cache.listen(self._listener(cache.kind))
-                tasks.start_soon(cache.run)
-            # Before all is listed, an owner not yet seen would look like one that is gone.
-            await self._seen.wait_synced()
-            for _ in range(self._workers):
-                tasks.start_soon(self._work)
-            task_status.started()
+                ears.callback(cache.listen(self._listener(cache.kind)))
+            async with anyio.create_task_group() as tasks:
+                self._seen.start(tasks)
+                # Before all is listed, an owner not yet seen would look like one that is gone.
+                await self._seen.wait_synced()
+                for _ in range(self._workers):
+                    tasks.start_soon(self._work)
+                task_status.started()
 
     def _listener(self, kind: Kind[Any]) -> Any:
         def noticed(change: str, item: Manifest, before: Manifest | None) -> None:

@@ -66,6 +66,28 @@ async def test_an_unreadable_record_does_not_end_the_watch(house: House) -> None
     assert cache.get(KEY) is not None
 
 
+async def test_what_is_shared_is_followed_once_and_told_from_the_beginning(house: House) -> None:
+    first = Caches([LAMP], house.resources, random.Random(1))
+    second = Caches([LAMP, BULB], house.resources, random.Random(1), first)
+    heard: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        first.start(tasks)
+        await house.lamp()
+        await first.wait_synced()
+        end = second.of(LAMP).listen(lambda change, item, before: heard.append(f"{change} {item.metadata.name}"))
+        second.start(tasks)
+        await second.wait_synced()
+        await house.lamp("shelf")
+        await anyio.sleep(1)
+        end()
+        await house.lamp("unheard")
+        await anyio.sleep(1)
+        tasks.cancel_scope.cancel()
+    assert second.of(LAMP) is first.of(LAMP)
+    assert house.resources.listings == 2, "one of lamps, one of bulbs"
+    assert heard == ["ADDED desk", "ADDED shelf"]
+
+
 async def test_reading_what_is_not_watched_is_a_mistake_with_a_remedy(house: House) -> None:
     caches = Caches([LAMP], house.resources, random.Random(1))
     with pytest.raises(LookupError, match="also_watch or also_read"):

@@ -10,9 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
+from controller.loop.cache import Caches
 from controller.loop.events import EventSweeper, EventTeller
 from controller.loop.outcome import again, done
-from controller.reconcilers.garbage import GarbageCollector
+from controller.reconcilers.garbage import GarbageCollector, collect_garbage
 from controller.reconcilers.namespace import NamespaceReconciler
 from crds.catalog import Catalog
 from crds.kinds.event import EVENT
@@ -53,6 +54,27 @@ async def bulb_of(house: House, *owners: Lamp, name: str = "bulb", blocks: bool 
 
 def left(house: House) -> list[str]:
     return sorted(key.name for key in house.resources.bodies)
+
+
+async def test_a_collector_that_begins_anew_knows_what_others_follow_already(house: House) -> None:
+    """Kinds come and go while it runs; what the loop follows, it need not list again."""
+    catalog = Catalog([NAMESPACE, EVENT, LAMP, BULB])
+    shared = Caches([NAMESPACE, LAMP, BULB], house.resources, random.Random(1))
+    async with anyio.create_task_group() as tasks:
+        shared.start(tasks)
+        tasks.start_soon(collect_garbage, house.resources, catalog, house.clock, shared)
+        lamp = await house.lamp("one")
+        await bulb_of(house, lamp)
+        for _ in range(3):
+            await anyio.sleep(1)
+            catalog.changed()
+        await anyio.sleep(1)
+        await house.resources.delete(LAMP, "one", "home")
+        await anyio.sleep(1)
+        assert left(house) == []
+        assert house.resources.listings == 3
+        assert [len(each._listeners) for each in shared] == [1, 1, 1], "those that ended hear no more"
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_dependent_goes_with_its_last_owner(house: House) -> None:

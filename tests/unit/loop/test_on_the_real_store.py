@@ -59,7 +59,7 @@ async def real(folder: Path, *reconcilers: Any) -> AsyncIterator[LocalResources]
         loop = Loop(resources, clock, [NamespaceReconciler(CATALOG), *reconcilers], rng, backoff=Backoff(jitter=0))
         async with anyio.create_task_group() as tasks:
             await tasks.start(_run, loop)
-            await tasks.start(_run, GarbageCollector(resources, CATALOG, clock, rng))
+            await tasks.start(_run, GarbageCollector(resources, CATALOG, clock, rng, shared=loop.seen))
             yield resources
             tasks.cancel_scope.cancel()
 
