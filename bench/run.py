@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 import agents
 import asking
@@ -18,6 +19,7 @@ import healing
 import idle
 import listing
 import page
+import psutil
 import store
 import watching
 from cloud import a_cloud
@@ -29,11 +31,11 @@ def measure(patience: float) -> list[Verdict]:
     verdicts = store.measure(2 * patience)
     with a_cloud() as cloud:
         verdicts += idle.measure(cloud, 20 * patience)
+        verdicts += healing.measure(cloud)
         verdicts += asking.measure(cloud, 4 * patience)
         verdicts += watching.measure(cloud, 10 * patience)
         verdicts += etcd.measure(cloud, 8 * patience)
         verdicts += listing.measure(cloud)
-        verdicts += healing.measure(cloud)
     verdicts += page.measure()
     with a_cloud() as cloud:
         verdicts += agents.measure(cloud, 60 * patience)
@@ -41,10 +43,19 @@ def measure(patience: float) -> list[Verdict]:
 
 
 def main() -> None:
-    began = time.monotonic()
+    began, before = time.monotonic(), psutil.cpu_times()
     verdicts = measure(0.25 if "--fast" in sys.argv[1:] else 1.0)
     print(table(verdicts))
-    print(f"\n{os.cpu_count()} cores, {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    print(f"\n{os.cpu_count()} cores, {seconds:.0f} s; {stolen(before):.0f} % of the work time was stolen")
+
+
+def stolen(since: Any) -> float:
+    """Percent of the time this machine wanted to work that its host gave to others; 0 where nobody counts it."""
+    now = psutil.cpu_times()
+    theirs = getattr(now, "steal", 0.0) - getattr(since, "steal", 0.0)
+    ours = sum(getattr(now, part) - getattr(since, part) for part in ("user", "system"))
+    return 100 * theirs / (ours + theirs) if theirs else 0.0
 
 
 if __name__ == "__main__":
