@@ -1,6 +1,6 @@
 """`kubectl exec` over a WebSocket: `GET .../pods/{name}/exec?command=...`, as `v5.channel.k8s.io` has it.
 
-A binary message begins with its channel: 0 input, 1 output, 2 errors, 3 the result as a Status, 4 the terminal's
+A message begins with its channel: 0 input, 1 output, 2 errors, 3 the result as a Status, 4 the terminal's
 size as `{"Width": .., "Height": ..}`; 255 closes the channel that follows. Needs `create` on `pods/exec`, which of
 the built-in roles only admins have: in the process runtime a command runs as the conductor's own user.
 Source: Kubernetes, staging/src/k8s.io/apimachinery/pkg/util/remotecommand.
@@ -79,10 +79,10 @@ def chosen(scope: Scope) -> str:
 def as_asked(scope: Scope) -> Scope:
     """With the bearer token that came as a subprotocol, which is all a browser can send.
 
-    A browser shows its user's certificate to every page that asks: from there only the token counts.
+    A browser shows its user's certificate to every page that asks: to those of another origin it does not count.
     """
     extensions = scope.get("extensions") or {}
-    if from_browser(scope):
+    if _is_foreign(scope):
         extensions = {**extensions, "aerekos.peer": ()}
     token = bearer_of(scope)
     said = any(name == b"authorization" for name, _ in scope["headers"])
@@ -90,16 +90,23 @@ def as_asked(scope: Scope) -> Scope:
     return {**scope, "extensions": extensions, "headers": headers}
 
 
-def from_browser(scope: Scope) -> bool:
-    return any(name == b"origin" for name, _ in scope["headers"])
+def _is_foreign(scope: Scope) -> bool:
+    """Whether it comes from a page that is not ours. Clients that are no browsers name our own origin, or none.
+
+    A name that somebody points at this machine would be no help: TLS shows that it is not ours.
+    """
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host")
 
 
 async def refuse(scope: Scope, send: Send, error: ApiError) -> None:
     """Answers the handshake with the error's own code, so that kubectl can say why.
 
-    A browser cannot read that answer: it hears inside the socket, which is then closed with 4000 + the code.
+    A browser cannot read that answer: who sends a token as browsers have to hears inside the socket, which is then
+    closed with 4000 + the code.
     """
-    if from_browser(scope) and not {*PROTOCOLS}.isdisjoint(scope.get("subprotocols") or []):
+    if bearer_of(scope) and not {*PROTOCOLS}.isdisjoint(scope.get("subprotocols") or []):
         await send({"type": "websocket.accept", "subprotocol": chosen(scope)})
         await _end(send, error.status(), code=4000 + error.code)
         return
@@ -130,7 +137,8 @@ async def _end(send: Send, result: dict[str, Any], *, code: int = NORMAL) -> Non
 async def _listen(running: Execution, receive: Receive, scope: anyio.CancelScope) -> None:
     """Until the client leaves, which ends the command."""
     while (message := await receive())["type"] != "websocket.disconnect":
-        data: bytes = message.get("bytes") or b""
+        # The Python client sends what is text to it as text.
+        data: bytes = message.get("bytes") or (message.get("text") or "").encode()
         if not data:
             continue
         channel, content = data[0], data[1:]

@@ -54,9 +54,7 @@ def bearer_of(scope: Scope) -> bytes:
 
 
 def _as_get(scope: Scope) -> Scope:
-    headers = [
-        (name, value) for name, value in scope["headers"] if name in (b"host", b"x-request-id", b"traceparent")
-    ]
+    headers = [(name, value) for name, value in scope["headers"] if name in _KEPT]
     if token := bearer_of(scope):
         headers.append((b"authorization", b"Bearer " + token))
     # Without the client's certificate: a browser shows it to every page that asks, and proves nobody's wish.

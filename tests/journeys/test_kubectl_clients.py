@@ -11,6 +11,7 @@ import pytest
 from clouds import Cloud, eventually, forget_history
 from kubectl import Kubectl, oldest_or_newest
 from kubernetes.client.rest import ApiException
+from kubernetes.stream import stream
 
 GROUP, VERSION = "light.example", "v1"
 LAMP = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Lamp", "metadata": {"name": "desk"}, "spec": {"watts": 5}}
@@ -113,6 +114,23 @@ def test_typed_kinds_are_read_and_written(client: Any) -> None:
     assert core.read_namespaced_pod_log("key-manager-0", "default", tail_lines=1)
     deployment = kubernetes.client.AppsV1Api(client).read_namespaced_deployment("key-manager", "default")
     assert deployment.status.ready_replicas == 1
+
+
+def test_a_command_runs_with_input_output_and_exit_code(config: Path) -> None:
+    # A client of its own: while a stream is opened, all requests of a client go over WebSockets.
+    core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(config_file=str(config)))
+    command = ["sh", "-c", "read line; echo $line; echo oh >&2; exit 3"]
+    running = stream(
+        core.connect_get_namespaced_pod_exec,
+        "key-manager-0",
+        "default",
+        command=command,
+        **dict.fromkeys(("stdin", "stdout", "stderr"), True),
+        _preload_content=False,
+    )
+    running.write_stdin("hello\n")
+    running.run_forever(timeout=60)
+    assert (running.read_stdout(), running.read_stderr(), running.returncode) == ("hello\n", "oh\n", 3)
 
 
 def test_who_logged_in_stays_logged_in_when_the_token_ends(cloud: Cloud, tmp_path: Path) -> None:

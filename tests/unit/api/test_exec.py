@@ -13,6 +13,7 @@ from api.exec import as_asked
 
 pytestmark = pytest.mark.anyio
 PEER = ((("commonName", "admin"),), (("organizationName", "system:masters"),))
+HOST = (b"host", b"cloud.test:7443")
 ORIGIN = (b"origin", b"https://elsewhere.test")
 
 
@@ -29,13 +30,28 @@ def asked(*headers: tuple[bytes, bytes], token: str = "") -> dict[str, Any]:
     }
 
 
-def test_a_browser_counts_by_its_token_alone() -> None:
-    theirs = as_asked(asked(ORIGIN, token="secret"))
+def test_a_page_of_somebody_else_counts_by_its_token_alone() -> None:
+    theirs = as_asked(asked(HOST, ORIGIN, token="secret"))
     assert (b"authorization", b"Bearer secret") in theirs["headers"]
     assert theirs["extensions"]["aerekos.peer"] == ()
 
 
-def test_without_a_browser_a_certificate_counts_and_a_header_wins() -> None:
+@pytest.mark.parametrize(
+    ("origin", "counts"),
+    [
+        (b"https://cloud.test:7443", True),  # the Python client says so of itself
+        (b"https://cloud.test", False),
+        (b"https://cloud.test:7443.elsewhere.test", False),
+        (b"null", False),
+        (b"", False),
+    ],
+)
+def test_a_certificate_counts_with_our_own_origin(origin: bytes, counts: bool) -> None:
+    theirs = as_asked(asked(HOST, (b"origin", origin)))
+    assert theirs["extensions"]["aerekos.peer"] == (PEER if counts else ())
+
+
+def test_without_an_origin_a_certificate_counts_and_a_header_wins() -> None:
     plain = as_asked(asked((b"authorization", b"Bearer mine"), token="other"))
     assert plain["headers"] == [(b"authorization", b"Bearer mine")]
     assert plain["extensions"]["aerekos.peer"] == PEER
@@ -55,12 +71,12 @@ async def _heard(house: House, scope: dict[str, Any]) -> list[Any]:
 
 
 async def test_a_browser_hears_inside_the_socket_why_it_was_refused(house: House) -> None:
-    accepted, told, closed = await _heard(house, asked(ORIGIN))
+    accepted, told, closed = await _heard(house, asked(HOST, ORIGIN, token="old"))
     assert accepted == {"type": "websocket.accept", "subprotocol": "v5.channel.k8s.io"}
     assert told["bytes"][:1] == b"\x03"
     assert (orjson.loads(told["bytes"][1:])["code"], closed["code"]) == (401, 4401)
     token = house.bearer(ADMIN)["authorization"].removeprefix("Bearer ")
-    _, told, closed = await _heard(house, asked(ORIGIN, token=token))
+    _, told, closed = await _heard(house, asked(HOST, ORIGIN, token=token))
     assert closed["code"] == 4405  # known, but this runtime runs no commands
 
 
@@ -68,4 +84,8 @@ async def test_who_may_not_hears_it_by_the_answer_s_code(house: House) -> None:
     scope = asked()
     scope["extensions"] = {"websocket.http.response": {}}
     begun, _ = await _heard(house, scope)
+    assert begun["status"] == 401
+    foreign = asked(HOST, ORIGIN)
+    foreign["extensions"]["websocket.http.response"] = {}
+    begun, _ = await _heard(house, foreign)
     assert begun["status"] == 401
