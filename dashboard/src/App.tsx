@@ -2,6 +2,7 @@ import { lazy, Suspense, useEffect, type ReactNode } from 'react';
 import { View } from 'react-native';
 
 import { Boundary } from './components/Boundary';
+import { Button } from './components/Button';
 import { Empty } from './components/Empty';
 import { Loading } from './components/Loading';
 import { Shell } from './components/Shell';
@@ -14,7 +15,7 @@ import { readCatalog } from './utils/catalog';
 import { readKinds } from './utils/discovery';
 import { forgetMirrors } from './utils/mirror';
 import { forgetPermissions } from './utils/permissions';
-import { path, read, type Route } from './utils/routes';
+import { go, path, read, type Route } from './utils/routes';
 import { restore, session } from './utils/session';
 
 const Workers = lazy(() => import('./screens/Workers').then((module) => ({ default: module.Workers })));
@@ -98,7 +99,11 @@ function Screen(): ReactNode {
     case 'detail':
       return <ResourceDetail key={`${route.plural}/${route.namespace}/${route.name}`} {...route} />;
     case 'nowhere':
-      return <Empty title="There is no such page" next={`${route.path} leads nowhere. Press g, then h, to go home.`} />;
+      return (
+        <Empty title="There is no such page" next={`${route.path} leads nowhere.`}>
+          <Button label="Go home" look="primary" onPress={() => go('/ui')} />
+        </Empty>
+      );
   }
 }
 

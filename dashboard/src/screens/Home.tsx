@@ -23,7 +23,7 @@ import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
-import { attention, count, verdict } from '../utils/attention';
+import { attention, verdict } from '../utils/attention';
 import { catalog as catalogSeen } from '../utils/catalog';
 import { curl } from '../utils/copyas';
 import { workerHealth } from '../utils/health';
@@ -118,6 +118,7 @@ function Verdict({ items, services, workers, phone }: VerdictProps) {
 
 function Workers({ workers, most }: { workers: readonly Worker[]; most: number }) {
   const beats = useBeats();
+  const { phone } = useLayout();
   const worst = [...workers].sort((a, b) => Number(workerHealth(a) === 'well') - Number(workerHealth(b) === 'well'));
   const shown = worst.slice(0, most);
   return (
@@ -126,9 +127,11 @@ function Workers({ workers, most }: { workers: readonly Worker[]; most: number }
         <Text role="heading" aria-level={2} style={text.label}>
           Workers
         </Text>
-        <TextLink to="/ui/workers" strong={false}>{`All ${count(workers.length, 'worker')}`}</TextLink>
+        <TextLink to="/ui/workers" strong={false}>
+          All workers
+        </TextLink>
       </View>
-      <View style={home.strip}>
+      <View style={[home.strip, phone && home.stripPhone]}>
         {shown.map((worker) => (
           <WorkerTile key={worker.metadata.name} worker={worker} beat={beats.get(worker.metadata.name)} />
         ))}

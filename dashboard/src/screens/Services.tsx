@@ -176,7 +176,7 @@ function Catalog({ services, may }: { services: readonly Service[]; may: boolean
         </Text>
         <Text style={text.faint}>{`${on} of ${count(entries.length, 'managed service')} enabled`}</Text>
       </View>
-      <View style={home.strip}>
+      <View style={[home.strip, home.stripWide]}>
         {entries.map((entry) => (
           <Offer key={entry.managed} entry={entry} services={services} may={may} />
         ))}
@@ -201,7 +201,7 @@ function Offer({ entry, services, may }: { entry: CatalogEntry; services: readon
   const service = existing(entry, services);
   const on = running(entry, services);
   return (
-    <View style={[home.tile, { flexBasis: 300 }]}>
+    <View style={home.tile}>
       <View style={layout.between}>
         <Text style={text.strong}>{entry.title}</Text>
         <StatusMark

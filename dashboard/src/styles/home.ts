@@ -19,13 +19,11 @@ export const home = StyleSheet.create({
   fix: { alignSelf: 'center' },
   fixPhone: { alignSelf: 'flex-start', paddingLeft: 30 },
   itemFirst: { borderTopWidth: 0 },
-  strip: { flexDirection: 'row', flexWrap: 'wrap', gap: space.m },
+  // A grid, so that those in the last row are as wide as all others.
+  strip: { display: 'grid', gridTemplateColumns: 'repeat(auto-fill, minmax(min(100%, 220px), 1fr))', gap: space.m },
+  stripPhone: { gridTemplateColumns: 'repeat(auto-fill, minmax(140px, 1fr))' },
+  stripWide: { gridTemplateColumns: 'repeat(auto-fill, minmax(min(100%, 300px), 1fr))' },
   tile: {
-    flexGrow: 1,
-    flexShrink: 1,
-    flexBasis: 172,
-    maxWidth: 420,
-    minWidth: 158,
     padding: space.m,
     gap: 8,
     borderWidth: 1,
@@ -33,7 +31,7 @@ export const home = StyleSheet.create({
     borderRadius: radius.m,
     backgroundColor: 'rgba(16, 19, 26, 0.78)',
   },
-  tilePhone: { flexBasis: 150, minWidth: 140, padding: 10 },
+  tilePhone: { padding: 10 },
   tileHover: { borderColor: color.goldDim, backgroundColor: color.lifted },
   feedRow: {
     flexDirection: 'row',
