@@ -83,7 +83,7 @@ def oldest_or_newest(which: str) -> Path:
 def _version(program: Path) -> tuple[int, int] | None:
     try:
         said = subprocess.run(
-            [program, "version", "--client", "-o", "json"], capture_output=True, timeout=20, check=True
+            [program, "version", "--client", "-o", "json"], capture_output=True, timeout=60, check=True
         )
         told = json.loads(said.stdout)["clientVersion"]
         return int(told["major"]), int(re.sub(r"\D", "", told["minor"]))

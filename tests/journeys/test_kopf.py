@@ -105,7 +105,7 @@ def operator(lamps: Any, tmp_path: Path) -> Iterator[Operator]:
     yield Operator(process, tmp_path / "notes")
     process.send_signal(signal.SIGCONT)
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 def lamp(name: str, watts: int) -> dict[str, Any]:

@@ -294,7 +294,7 @@ def test_a_deletion_can_be_waited_for(kubectl: Kubectl) -> None:
     try:
         eventually(lambda: any("watch=true" in each for each in lines), "it watches")
         kubectl.do("patch", "configmap", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-        assert waiting.wait(20) == 0 and any("condition met" in each for each in lines)
+        assert waiting.wait(60) == 0 and any("condition met" in each for each in lines)
     finally:
         waiting.kill()
 

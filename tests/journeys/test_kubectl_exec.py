@@ -71,7 +71,7 @@ def test_a_terminal_is_a_terminal(kubectl: Kubectl) -> None:
     seen = b""
     while b"got gold" not in seen:
         seen += os.read(ours, 1024)
-    assert b"/dev/pts/" in seen and running.wait(20) == 0
+    assert b"/dev/pts/" in seen and running.wait(60) == 0
     os.close(ours)
 
 

@@ -152,7 +152,7 @@ def test_interrupted_while_it_waits_it_says_so_and_can_go_on(new_cloud: NewCloud
     while not (cloud.home / "run" / "conductor.json").exists():
         time.sleep(0.01)
     waiting.send_signal(2)
-    out, err = waiting.communicate(timeout=20)
+    out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 130 or "ready" in out, err
     assert f"https://127.0.0.1:{cloud.port}" in cloud.do("up")
     assert json.loads(cloud.do("status", "-o", "json"))["ready"]

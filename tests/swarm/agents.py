@@ -59,7 +59,7 @@ class Running:
     def stop(self, number: int = signal.SIGKILL) -> None:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @dataclass

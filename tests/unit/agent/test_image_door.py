@@ -105,7 +105,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             return made.road
 
         door = ImageDoor("127.0.0.1:0", road)
-        async with served(door) as here, httpx.AsyncClient(base_url=f"http://{here}", timeout=20) as client:
+        async with served(door) as here, httpx.AsyncClient(base_url=f"http://{here}", timeout=60) as client:
             known = Road((f"https://{address}",), "mine", authority.ca_file.read_text())
             made = House(conductor, door, client, known)
             yield made

@@ -47,7 +47,7 @@ def started(program: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         assert child.stdin is not None
         child.stdin.close()
-        child.wait(10)
+        child.wait(60)
 
 
 def work(child: subprocess.Popen[str]) -> None:

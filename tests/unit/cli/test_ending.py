@@ -19,5 +19,5 @@ with asyncio.Runner() as runner:
 
 
 def test_a_thread_that_waits_for_ever_holds_nobody_up() -> None:
-    done = subprocess.run([sys.executable, "-c", WAITING], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", WAITING], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (7, "all is written\n"), done.stderr
