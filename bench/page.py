@@ -7,7 +7,7 @@ them nothing is measured, and the reason is said. What is measured, and how, is 
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import statistics
 import subprocess
 import sys
@@ -18,15 +18,14 @@ from verdicts import Verdict, limit, table
 
 BIN = Path(sys.executable).parent
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def measure() -> list[Verdict]:
     """All of it; empty when something it needs is missing."""
-    if missing := _missing():
+    seen = _seen()
+    if missing := seen.get("skip"):
         print(f"  the page is not measured: {missing}", file=sys.stderr)
         return []
-    seen = _seen()
     crowd = f"longest task, 1,000 services, {seen['crowd']['perSecond']:.0f} changes/s"
     return [
         limit("login can be used, nothing known, median of 3", statistics.median(seen["login"]), 1000, " ms"),
@@ -36,15 +35,11 @@ def measure() -> list[Verdict]:
     ]
 
 
-def _missing() -> str:
-    if not (BIN / "node").exists() or not (DASHBOARD / "dist" / ".built").exists():
-        return "make dashboard"
-    return "" if any(map(shutil.which, CHROMIUMS)) else "make browser"
-
-
 def _seen() -> dict[str, Any]:
-    command = [BIN / "node", "journeys/speed.ts", BIN / "aerekos"]
-    done = subprocess.run(command, cwd=DASHBOARD, capture_output=True, text=True, timeout=300, check=False)
+    if not (BIN / "node").exists() or not (DASHBOARD / "dist" / ".built").exists():
+        return {"skip": "the dashboard is not built: make dashboard"}
+    command, env = [BIN / "node", "journeys/speed.ts"], {**os.environ, "AEREKOS": str(BIN / "aerekos")}
+    done = subprocess.run(command, cwd=DASHBOARD, env=env, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         raise RuntimeError(f"journeys/speed.ts failed: {done.stdout}{done.stderr}")
     return dict(json.loads(done.stdout))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
@@ -31,7 +30,7 @@ from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
 from crds.errors import AlreadyExists, BadRequest, MethodNotAllowed
-from crds.kind import GROUP, Kind
+from crds.kind import GROUP
 from crds.kinds.definition import DEFINITION
 from crds.kinds.rbac import CLUSTER_ROLE
 from crds.kinds.review import REVIEWS
@@ -107,7 +106,7 @@ class ResourceApi:
         ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
-        _check_served(ask, self._views.behind(target.kind))
+        _check_served(ask, self._views)
         return ask
 
     async def _answered(self, ask: Ask) -> Answer:
@@ -158,11 +157,8 @@ class ResourceApi:
             raise MethodNotAllowed(f"the cluster role {made} is built in; make one of another name")
 
 
-def _check_served(ask: Ask, behind: Kind[Any] | None) -> None:
-    """Raises NotFound, MethodNotAllowed for what there is not: a subresource has verbs of its own.
-
-    `behind`: the kind that is shown as the one asked, in case that is where to ask.
-    """
+def _check_served(ask: Ask, views: Views) -> None:
+    """Raises NotFound, MethodNotAllowed for what there is not: a subresource has verbs of its own."""
     kind, below = ask.target.kind, ask.target.subresource
     if below:
         found = next((each for each in kind.subresources if each.name == below), None)
@@ -173,6 +169,7 @@ def _check_served(ask: Ask, behind: Kind[Any] | None) -> None:
             raise MethodNotAllowed(f"{kind.resource}/{below} does not support {ask.verb}")
         return
     if ask.verb not in kind.verbs:
+        behind = views.behind(kind)
         instead = f"; it is a view of {behind.resource}, which does" if behind and ask.verb in behind.verbs else ""
         raise MethodNotAllowed(f"{kind.resource} does not support {ask.verb}{instead}")
     if not ask.target.name and ask.method in ("PUT", "PATCH"):

@@ -1,4 +1,4 @@
-"""What a resource becomes by a write: new, edited, or marked as dying. Pure: whoever calls knows the time."""
+"""What a resource becomes by a write: new, edited, or marked as dying. Whoever calls knows the time."""
 
 from __future__ import annotations
 

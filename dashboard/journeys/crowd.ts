@@ -19,6 +19,7 @@ export class Crowd {
     this.page = page;
   }
 
+  /** Home has heard of them all afterwards. */
   async settleIn(): Promise<void> {
     const items = Array.from({ length: MANY }, (_, index) => this.service(index));
     const list = { kind: 'ServiceList', apiVersion: 'aerekos.cloud/v1', metadata: { resourceVersion: '10000' }, items };
@@ -27,6 +28,8 @@ export class Crowd {
       this.watches.add(watch);
       watch.onClose(() => this.watches.delete(watch));
     });
+    await this.page.reload();
+    await this.page.getByText(new RegExp(`of ${MANY} services`)).waitFor();
   }
 
   /** Changes go out while `work` goes on; how many there were. */

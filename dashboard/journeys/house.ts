@@ -14,8 +14,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 let running: Cloud | null = null;
 let kept: BrowserContextOptions['storageState'];
 
-export async function startCloud(aerekos = process.env.AEREKOS ?? 'aerekos'): Promise<void> {
-  const [started] = await Promise.all([Cloud.start(aerekos), startBrowser()]);
+export async function startCloud(): Promise<void> {
+  const [started] = await Promise.all([Cloud.start(process.env.AEREKOS ?? 'aerekos'), startBrowser()]);
   running = started;
 }
 

@@ -36,13 +36,13 @@ class NotInTime(AssertionError):
     """A condition did not come true before its deadline."""
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> float:
-    """Ask every 50 ms until it holds; the seconds it took. Errors of a daemon that is away count as no."""
+def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Ask every 50 ms until it holds. Errors of a daemon that is away count as no."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         try:
             if holds():
-                return time.monotonic() - began
+                return
         except (docker.errors.DockerException, requests.RequestException, OSError):
             pass
         time.sleep(0.05)

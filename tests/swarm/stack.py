@@ -97,9 +97,9 @@ class Deployed:
         """`2/3`, as the table shows it."""
         return str(self.get("services", service)["status"].get("ready", ""))
 
-    def until_ready(self, service: str, count: int) -> float:
+    def until_ready(self, service: str, count: int) -> None:
         wanted = f"{count}/{count}"
-        return until(lambda: self.ready(service) == wanted, f"{service} is {wanted}")
+        until(lambda: self.ready(service) == wanted, f"{service} is {wanted}")
 
     def push(self, image: str) -> None:
         """To the cloud's own registry, from the first machine, as its admin."""
@@ -118,14 +118,13 @@ class Deployed:
     def ready_workers(self) -> set[str]:
         return {name for name, each in self.workers().items() if each["status"].get("phase") == "Ready"}
 
-    def join(self, node: Node, line: str = "") -> float:
-        """Run the printed line on that machine; seconds until its worker is Ready."""
+    def join(self, node: Node, line: str = "") -> None:
+        """Run the printed line on that machine; `joined` has the seconds until its worker is Ready."""
         began = time.monotonic()
         env = ["env", f"DOCKER_HOST={node.url}", f"AEREKOS_DOCKER_SOCKET={INNER_SOCKET}"]
         node.inside(*env, "sh", "-c", line or self.do("token", "create").splitlines()[-1].strip())
         until(lambda: node.name in self.ready_workers(), f"{node.name} is a Ready worker")
         self.joined[node.name] = time.monotonic() - began
-        return self.joined[node.name]
 
 
 def deploy(made: Cluster, folder: Path) -> Deployed:

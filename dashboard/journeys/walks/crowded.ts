@@ -12,8 +12,6 @@ test(`${MANY} services that change ${PER_SECOND} times a second are searched, an
   journey(async (page) => {
     const crowd = new Crowd(page);
     await crowd.settleIn();
-    await page.reload();
-    await page.getByText(new RegExp(`of ${MANY} services`)).waitFor();
     const sent = await crowd.during(async () => {
       await visit(page, '/ui/services');
       await settled(page);
