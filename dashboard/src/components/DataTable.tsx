@@ -1,6 +1,7 @@
-import { memo, useDeferredValue, useState, type ReactNode } from 'react';
+import { memo, useState, type ReactNode } from 'react';
 import { Pressable, Text, View } from 'react-native';
 
+import { useInSteps } from '../hooks/useInSteps';
 import { useLayout } from '../hooks/useLayout';
 import { table } from '../styles/table';
 import { text } from '../styles/text';
@@ -24,8 +25,6 @@ export interface Column<T> {
 
 /** Drawn at once: more rows than anybody reads would only make the page slow. */
 const PAGE = 100;
-/** What fits on a screen is drawn first; the rest follows between two presses of a key. */
-const FIRST = 25;
 
 interface Props<T> {
   label: string;
@@ -40,18 +39,18 @@ export function DataTable<T>({ label, columns, rows, keyOf }: Props<T>) {
   const [sort, setSort] = useState<{ name: string; down: boolean } | null>(null);
   const [most, setMost] = useState(PAGE);
   const wanted = inOrder(rows, columns, sort).slice(0, most);
-  const sorted = useDeferredValue(wanted, wanted.slice(0, FIRST));
+  const drawn = useInSteps(wanted, keyOf);
   const more = rows.length - wanted.length;
   return (
     <View>
       {phone ? (
         <View role="list" aria-label={label}>
-          {sorted.map((row) => (
+          {drawn.map((row) => (
             <Card key={keyOf(row)} row={row} columns={columns} />
           ))}
         </View>
       ) : (
-        <Grid label={label} columns={columns} rows={sorted} keyOf={keyOf} sort={sort} onSort={setSort} />
+        <Grid label={label} columns={columns} rows={drawn} keyOf={keyOf} sort={sort} onSort={setSort} />
       )}
       {more > 0 && <Button look="bare" label={`Show more (${more})`} onPress={() => setMost(most + PAGE)} />}
     </View>

@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo, useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
@@ -41,8 +41,7 @@ export function Services() {
   const may = useMay(SERVICES);
   const [wanted, setWanted] = useState('');
   const [filter, setFilter] = useState<Filter>('all');
-  const typed = useDeferredValue(wanted);
-  const shown = useMemo(() => worstFirst(items.filter((each) => matches(each, typed, filter))), [items, typed, filter]);
+  const shown = useMemo(() => worstFirst(items.filter((each) => matches(each, wanted, filter))), [items, wanted, filter]);
   const drawn = useMemo(() => columns(may), [may]);
   if (state === 'loading') return <Loading what="services" />;
   if (state === 'refused') return <Failed error={error} />;
