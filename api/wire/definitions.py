@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from api.wire.sources import Stored
+from api.wire.beside import Beside
 from api.wire.views.view import shown_uid
 from controller.resources.registry import Registry
 from controller.store.records import Record, Snapshot
-from crds.errors import NotFound
 from crds.kind import GROUP, Kind
 from crds.kinds.definition import DEFINITION
-from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 
-class Defined(Stored):
+class Defined(Beside):
     """The stored definitions, and ours beside them. Ours never change while this conductor runs."""
 
     def __init__(self, registry: Registry, began: datetime) -> None:
         super().__init__(registry)
         ours = [kind for kind in registry.catalog if kind.group == GROUP and not kind.internal]
-        self._ours = {record.key: record for record in (_record(kind, began) for kind in ours)}
+        self._ours = [_record(kind, began) for kind in ours]
 
-    async def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
-        try:
-            return await super().get(kind, key)
-        except NotFound:
-            if key in self._ours:
-                return self._ours[key]
-            raise
-
-    async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
-        return self.list(kind, namespace)
+    def others(self, namespace: str | None) -> Sequence[Record]:
+        return self._ours
 
     def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
-        return self._with_ours(super().list(kind, namespace))
-
-    async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
-        return self._with_ours(await super().list_at(kind, namespace, revision))
-
-    def _with_ours(self, snapshot: Snapshot) -> Snapshot:
-        both = [*snapshot.records, *self._ours.values()]
-        return Snapshot(snapshot.revision, sorted(both, key=lambda record: record.key))
+        return self.both(super().list(kind, namespace), namespace)
 
 
 def _record(kind: Kind[Any], began: datetime) -> Record:

@@ -6,6 +6,7 @@ store one of the same name, that one counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,47 +14,28 @@ import orjson
 
 from api.auth.authorizer import Authorizer
 from api.auth.rules import Rule
-from api.wire.sources import Stored
+from api.wire.beside import Beside
 from api.wire.views.view import shown_uid
 from controller.resources.registry import Registry
-from controller.store.records import Record, Snapshot
-from crds.errors import NotFound
-from crds.kind import Kind
+from controller.store.records import Record
 from crds.kinds.rbac import CLUSTER_ROLE
-from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 
-class GivenRoles(Stored):
-    """The stored cluster roles, and the given ones beside them. Only the stored ones are watched."""
+class GivenRoles(Beside):
+    """The stored cluster roles, and the given ones beside them."""
 
     def __init__(self, registry: Registry, authorizer: Authorizer, began: datetime) -> None:
         super().__init__(registry)
         self._authorizer, self._began = authorizer, began
 
-    async def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
-        try:
-            return await super().get(kind, key)
-        except NotFound:
-            rules = self._authorizer.given_roles().get(key.name)
-            if rules is None:
-                raise
-            return self._record(key.name, rules)
-
-    async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
-        return self._with_given(super().list(kind, namespace))
-
-    async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
-        return self._with_given(await super().list_at(kind, namespace, revision))
+    def others(self, namespace: str | None) -> Iterator[Record]:
+        for name, rules in self._authorizer.given_roles().items():
+            yield self._record(name, rules)
 
     def is_given(self, name: str) -> bool:
         """Whether there is such a role without anybody having made it."""
         return name in self._authorizer.given_roles() and self._store.get(CLUSTER_ROLE.key(name)) is None
-
-    def _with_given(self, snapshot: Snapshot) -> Snapshot:
-        stored = {record.key.name for record in snapshot.records}
-        given = [self._record(*each) for each in self._authorizer.given_roles().items() if each[0] not in stored]
-        return Snapshot(snapshot.revision, sorted([*snapshot.records, *given], key=lambda record: record.key))
 
     def _record(self, name: str, rules: tuple[Rule, ...]) -> Record:
         uid = shown_uid("clusterrole", name)

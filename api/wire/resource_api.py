@@ -20,10 +20,11 @@ from api.wire.documents import Documents
 from api.wire.given_roles import GivenRoles
 from api.wire.reading import Reading
 from api.wire.scaling import Scaling
-from api.wire.sources import Sources, Stored
+from api.wire.sources import Source, Sources, Stored
 from api.wire.views.house import Views
 from api.wire.views.pods import NEEDS_WEBSOCKET, NOT_SERVED
 from api.wire.watching import Watching
+from api.wire.worker_leases import WORKER_LEASES, WorkerLeases
 from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.kit.leases import Leases
@@ -32,6 +33,7 @@ from controller.runtime.driver import Driver
 from crds.errors import AlreadyExists, BadRequest, MethodNotAllowed
 from crds.kind import GROUP
 from crds.kinds.definition import DEFINITION
+from crds.kinds.lease import LEASE
 from crds.kinds.rbac import CLUSTER_ROLE
 from crds.kinds.review import REVIEWS
 from crds.meta import ObjectKey
@@ -58,11 +60,13 @@ class ResourceApi:
         self._views = Views(registry, clock, driver, leases)
         self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS))
         self._given_roles = GivenRoles(registry, authorizer, clock.now())
-        others = {
+        others: dict[tuple[str, str], Source] = {
             **self._views.sources,
             (DEFINITION.group, DEFINITION.plural): Defined(registry, clock.now()),
             (CLUSTER_ROLE.group, CLUSTER_ROLE.plural): self._given_roles,
         }
+        if leases is not None:
+            others[(LEASE.group, LEASE.plural)] = WorkerLeases(registry, leases, clock)
         sources = Sources(Stored(registry), others)
         self._reading, self._writing = Reading(sources, clock), Writing(registry, authorizer)
         self._scaling = Scaling(registry)
@@ -148,6 +152,8 @@ class ResourceApi:
             plural, _, group = name.partition(".")
             if group == GROUP and self._catalog.find(group, plural) is not None:
                 raise MethodNotAllowed(f"{name} is built in; its definition can only be read")
+        elif kind is LEASE and ask.target.namespace == WORKER_LEASES:
+            raise MethodNotAllowed(f"leases in {WORKER_LEASES} are the workers' own; they can only be read")
         elif kind is CLUSTER_ROLE and ask.verb != "deletecollection":
             made = name or str((ask.manifest().get("metadata") or {}).get("name", ""))
             if not self._given_roles.is_given(made):

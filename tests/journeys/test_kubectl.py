@@ -189,7 +189,7 @@ STEPS = [
     Step("uncordon --selector=kubernetes.io/os=linux", "uncordoned"),
     Step("taint nodes --all only={ns}:NoSchedule", "tainted"),
     Step("taint nodes --all only-", "untainted"),
-    Step("describe nodes", r"(?s)Capacity:.*key-manager-0"),
+    Step("describe nodes", r"(?s)HolderIdentity: +\S.*Capacity:.*key-manager-0"),
     Step("get pods,deployments,replicasets,services", "deployment.apps/key-manager"),
     Step("describe pod key-manager-0", "Image: +managed/key-manager"),
     Step("logs key-manager-0 --tail=1", "."),
