@@ -9,6 +9,8 @@ import { arrive, chromiumPath, logIn, open, startBrowser, type Opened } from './
 import { Cloud, PASSWORD } from './cloud.ts';
 
 export const skip = chromiumPath() ? false : 'no Chromium here (Debian: apt install chromium)';
+/** For whatever will come: how fast it comes is measured elsewhere (speed.ts). */
+const PATIENCE_MS = 60_000;
 export const ADMIN = { name: 'admin', password: PASSWORD };
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let running: Cloud | null = null;
@@ -37,7 +39,7 @@ export interface Way extends BrowserContextOptions {
 export async function journey(walk: (page: Page, opened: Opened) => Promise<void>, way: Way = {}): Promise<void> {
   const { width = 1440, height = 900, who, ...more } = way;
   const opened = await open(width, height, { storageState: who ? undefined : kept, ...more });
-  opened.page.setDefaultTimeout(30_000);
+  opened.page.setDefaultTimeout(PATIENCE_MS);
   try {
     await enter(opened, who);
     await walk(opened.page, opened);

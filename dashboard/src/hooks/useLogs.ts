@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 
+import { drawSoon } from '../utils/drawing';
 import type { ApiError } from '../utils/errors';
 import { readLine, type LogLine } from '../utils/logs';
 import { followStream } from '../utils/sockets';
@@ -12,7 +13,6 @@ interface Logs {
 
 const KEPT = 5000;
 const FIRST = 400;
-const GATHER_MS = 100;
 
 /** The log of a service: the last lines, then the new ones as they come. Starts over after a lost connection. */
 export function useLogs(namespace: string, service: string, instance: string): Logs {
@@ -30,14 +30,12 @@ export function useLogs(namespace: string, service: string, instance: string): L
 function follow(path: string, signal: AbortSignal, tell: (change: (before: Logs) => Logs) => void): Promise<void> {
   let number = 0;
   let gathered: LogLine[] = [];
-  let telling: ReturnType<typeof setTimeout> | undefined;
   const show = () => {
-    telling = undefined;
+    if (signal.aborted) return;
     const fresh = gathered;
     gathered = [];
     tell((before) => ({ ...before, lines: [...before.lines, ...fresh].slice(-KEPT) }));
   };
-  signal.addEventListener('abort', () => clearTimeout(telling));
   const hears = {
     open: () => {
       gathered = [];
@@ -47,7 +45,7 @@ function follow(path: string, signal: AbortSignal, tell: (change: (before: Logs)
     lines: (lines: string[]) => {
       for (const line of lines) gathered.push(readLine(line, (number += 1)));
       // A busy service writes faster than anybody reads: many lines become one repaint.
-      telling ??= setTimeout(show, GATHER_MS);
+      drawSoon(show);
     },
     closed: (error?: ApiError) => {
       const refused = error !== undefined && error.code >= 400 && error.code < 500;

@@ -2,6 +2,7 @@
  * What was changed, from the store's own history: a watch that starts at an old revision tells every version since.
  * Pure but for `followChanges`.
  */
+import { drawSoon } from './drawing';
 import { followStream } from './sockets';
 import { collection, keyOf, type Kind, type Resource } from './resources';
 
@@ -104,8 +105,6 @@ export interface Following {
   heard: (steps: Step[]) => void;
 }
 
-const GATHER_MS = 120;
-
 /** Tells every step from `from` on, then the new ones, until the returned function is called. */
 export function followChanges({ kind, name, namespace, from, heard }: Following): () => void {
   const stopping = new AbortController();
@@ -114,10 +113,8 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
   const began = Date.now();
   let revision = Math.max(1, from);
   let gathered: Step[] = [];
-  let telling: ReturnType<typeof setTimeout> | undefined;
-  // Many at once become one repaint.
   const tell = () => {
-    telling = undefined;
+    if (stopping.signal.aborted) return;
     heard(gathered);
     gathered = [];
   };
@@ -135,7 +132,7 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
   const hears = {
     lines: (lines: string[]) => {
       lines.forEach(take);
-      if (gathered.length) telling ??= setTimeout(tell, GATHER_MS);
+      if (gathered.length) drawSoon(tell); // many at once become one repaint
     },
     closed: (error?: { code: number; message: string }) => {
       const oldest = /\((\d+)\)/.exec(error?.code === 410 ? error.message : '');
@@ -145,8 +142,5 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
   const path = () =>
     `${collection(kind, namespace)}?watch=true&allowWatchBookmarks=true&resourceVersion=${revision}${field}`;
   void followStream(path, hears, stopping.signal);
-  return () => {
-    stopping.abort();
-    clearTimeout(telling);
-  };
+  return () => stopping.abort();
 }

@@ -5,6 +5,7 @@
  */
 import { ask } from './api';
 import { patience, rest } from './backoff';
+import { drawSoon } from './drawing';
 import { ApiError } from './errors';
 import { Observable } from './observable';
 import { keyOf, type Resource } from './resources';
@@ -25,8 +26,6 @@ interface Listing<T> {
   items: T[];
 }
 
-/** Changes that come faster than this are shown together: nobody reads faster, and every repaint costs. */
-const GATHER_MS = 100;
 const SILENCE_MS = 75_000; // bookmarks come every 30 s
 const LINGER_MS = 20_000;
 // Somebody may be given the right meanwhile; asking more often would be polling.
@@ -42,8 +41,6 @@ export class Mirror<T extends Resource = Resource> {
   private lingering: ReturnType<typeof setTimeout> | undefined;
   private order: string[] | null = null;
   private heardAt = 0;
-  private shownAt = 0;
-  private showing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly path: string,
@@ -71,8 +68,6 @@ export class Mirror<T extends Resource = Resource> {
     this.known.clear();
     this.order = null;
     this.heardAt = 0;
-    clearTimeout(this.showing);
-    this.showing = undefined;
     this.view.set({ items: [], state: 'loading', heardAt: 0, error: null });
   }
 
@@ -186,25 +181,15 @@ export class Mirror<T extends Resource = Resource> {
     if (state === 'live') this.heardAt = Date.now();
     // How true it is, is told at once; only more of the same waits.
     if (state !== 'live' || this.view.get().state !== 'live' || error) this.publish(state, error);
-    else this.gather();
+    else drawSoon(this.show);
   }
 
-  private gather(): void {
-    if (this.showing !== undefined) return;
-    const wait = Math.max(0, this.shownAt + GATHER_MS - Date.now());
-    if (wait === 0) this.show();
-    else this.showing = setTimeout(() => this.show(), wait);
-  }
-
-  private show(): void {
+  private readonly show = (): void => {
     const { state, error } = this.view.get();
     this.publish(state, error);
-  }
+  };
 
   private publish(state: Liveness, error: ApiError | null): void {
-    clearTimeout(this.showing);
-    this.showing = undefined;
-    this.shownAt = Date.now();
     this.order ??= [...this.known.keys()].sort();
     let items = this.order.map((key) => this.known.get(key)!);
     if (this.pretended.size) items = this.withPretended();

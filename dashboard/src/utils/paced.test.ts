@@ -35,6 +35,18 @@ it('goes on while it is asked without a pause, and no faster than it should', as
   expect(began.at(-1)).toBeGreaterThan(2600);
 });
 
+it('rests as long as it worked, where that is longer', async () => {
+  const working = paced(async () => {
+    began.push(Date.now());
+    await new Promise((resolve) => setTimeout(resolve, 3 * RESTS_MS));
+  }, RESTS_MS);
+  working.ask();
+  await vi.advanceTimersByTimeAsync(10);
+  working.ask();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(began).toEqual([0, 6 * RESTS_MS]);
+});
+
 it('does what was asked meanwhile once', async () => {
   reading.ask();
   await vi.advanceTimersByTimeAsync(10);

@@ -6,9 +6,9 @@ export interface Paced {
 }
 
 /**
- * `work` one at a time, with a rest of `restMs` after each; whatever is asked for meanwhile is done once, after it. It
- * is never put off by being asked again: work that waits for a silence waits for ever where there is none. `work` must
- * not fail.
+ * `work` one at a time, with a rest after each of `restMs`, or of as long as it took where that is longer; whatever is
+ * asked for meanwhile is done once, after it. It is never put off by being asked again: work that waits for a silence
+ * waits for ever where there is none. When it fails, the browser reports it, and it goes on.
  */
 export function paced(work: (signal: AbortSignal) => Promise<void>, restMs: number): Paced {
   const stopping = new AbortController();
@@ -17,8 +17,12 @@ export function paced(work: (signal: AbortSignal) => Promise<void>, restMs: numb
   const begin = async () => {
     busy = true;
     wanted = false;
-    await work(stopping.signal);
-    if (!stopping.signal.aborted) setTimeout(next, restMs);
+    const began = performance.now();
+    try {
+      await work(stopping.signal);
+    } finally {
+      if (!stopping.signal.aborted) setTimeout(next, Math.max(restMs, performance.now() - began));
+    }
   };
   const next = () => {
     busy = false;

@@ -1,0 +1,29 @@
+/** What changes by itself is drawn together, and not faster than the machine can bear. */
+import { paced } from './paced';
+
+/** Nobody reads faster, and every drawing costs. */
+const GATHER_MS = 100;
+const waiting = new Set<() => void>();
+
+// As long as a drawing took, the page rests: on a machine for which it is much, people can still type and press.
+const drawing = paced(async () => {
+  const shows = [...waiting];
+  waiting.clear();
+  for (const show of shows) show();
+  await drawn();
+}, GATHER_MS);
+
+/** Calls `show` soon, once, together with all others that wait. */
+export function drawSoon(show: () => void): void {
+  waiting.add(show);
+  drawing.ask();
+}
+
+/** When what was just set is on the screen. A page that nobody sees draws nothing. */
+function drawn(): Promise<void> {
+  return new Promise((resolve) => {
+    const after = () => setTimeout(resolve);
+    if (document.hidden) after();
+    else requestAnimationFrame(after);
+  });
+}
