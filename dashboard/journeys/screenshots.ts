@@ -30,7 +30,7 @@ const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['metrics', '/ui/services/default/shop-api', (page) => page.waitForTimeout(40_000)], // sparklines grow
   ['logs', '/ui/services/default/key-manager/logs'],
   ['terminal', '/ui/services/default/key-manager/terminal', useTerminal],
-  ['update', '/ui/services/default/shop-web', (page) => page.getByRole('button', { name: 'Update' }).click()],
+  ['update', '/ui/services/default/shop-web', (page) => act(page, 'Update')],
   ['yaml', '/ui/services/default/shop-web/yaml', editYaml],
   ['history', '/ui/services/default/shop-web/history'],
   [
@@ -45,7 +45,7 @@ const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['workers', '/ui/workers'],
   ['worker', '/ui/workers/-/gpu-01'],
   ['worker-silent', '/ui/workers/-/edge-fra-02'],
-  ['drain', '/ui/workers/-/edge-fra-01', (page) => page.getByRole('button', { name: 'Drain' }).click()],
+  ['drain', '/ui/workers/-/edge-fra-01', (page) => act(page, 'Drain')],
   ['join', '/ui/workers', joinMachine],
   ['keys', '/ui/keys'],
   ['buckets', '/ui/buckets'],
@@ -61,6 +61,13 @@ const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['palette', '/ui', (page) => page.keyboard.press('Control+k').then(() => page.getByTestId('palette').fill('shop'))],
   ['help', '/ui', (page) => page.keyboard.press('?')],
 ];
+
+/** On a phone, what can be done is behind one button. */
+async function act(page: Page, name: string): Promise<void> {
+  const behind = page.getByRole('button', { name: 'Actions', exact: true });
+  if (await behind.isVisible()) await behind.click();
+  await page.getByRole('button', { name, exact: true }).click();
+}
 
 async function editYaml(page: Page): Promise<void> {
   const editor = page.getByTestId('yaml');
