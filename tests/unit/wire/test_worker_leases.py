@@ -49,6 +49,19 @@ async def test_each_worker_has_one_beside_those_that_were_made(wire: Wire) -> No
     assert wire.registry.store.revision == before + 1
 
 
+async def test_pages_leave_none_out(wire: Wire) -> None:
+    wire, _ = beating(wire, "oak", "ash")
+    for name in ("leader", "spare"):
+        await wire.ok("POST", MADE, {"metadata": {"name": name}})
+    found, token = [], ""
+    while True:
+        page = await wire.ok("GET", f"{ALL}?limit=1&continue={token}")
+        found += [name for _, name in names(page)]
+        if not (token := page["metadata"].get("continue", "")):
+            break
+    assert found == ["leader", "spare", "ash", "oak"]
+
+
 async def test_it_says_when_the_worker_was_heard_last(wire: Wire) -> None:
     wire, leases = beating(wire, "oak")
     first = await wire.ok("GET", f"{OF_WORKERS}/oak")
