@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { useLayout } from '../hooks/useLayout';
@@ -109,7 +109,10 @@ function Lines({ lines, wanted, empty }: { lines: readonly LogLine[]; wanted: st
 
 const TINT = { error: color.bad, warning: color.warn, info: color.text, debug: color.faint };
 
-function Line({ line, wanted, phone }: { line: LogLine; wanted: string; phone: boolean }) {
+/** Written once: of six hundred lines only the new ones are drawn. */
+const Line = memo(PlainLine);
+
+function PlainLine({ line, wanted, phone }: { line: LogLine; wanted: string; phone: boolean }) {
   return (
     <View style={detail.logLine}>
       {!phone && <Text style={detail.logTime}>{line.time}</Text>}

@@ -5,8 +5,8 @@ const STEP = 8;
 
 /**
  * As many of the rows, from the first on, as one drawing can bear; the rest follows with the next ones. Rows that are
- * drawn already cost nothing. What comes is current at every drawing: deferring the rows themselves (`useDeferredValue`)
- * leaves them old for as long as changes come faster than a slow machine draws.
+ * drawn already cost nothing. What comes is current at every drawing: deferring the rows themselves
+ * (`useDeferredValue`) leaves them old for as long as changes come faster than a slow machine draws.
  */
 export function useInSteps<T>(rows: readonly T[], keyOf: (row: T) => string): readonly T[] {
   const drawn = useRef<ReadonlySet<string>>(new Set());

@@ -41,7 +41,10 @@ export function Services() {
   const may = useMay(SERVICES);
   const [wanted, setWanted] = useState('');
   const [filter, setFilter] = useState<Filter>('all');
-  const shown = useMemo(() => worstFirst(items.filter((each) => matches(each, wanted, filter))), [items, wanted, filter]);
+  const shown = useMemo(
+    () => worstFirst(items.filter((each) => matches(each, wanted, filter))),
+    [items, wanted, filter],
+  );
   const drawn = useMemo(() => columns(may), [may]);
   if (state === 'loading') return <Loading what="services" />;
   if (state === 'refused') return <Failed error={error} />;

@@ -3,6 +3,7 @@ import { paced } from './paced';
 
 /** Nobody reads faster, and every drawing costs. */
 const GATHER_MS = 100;
+const UNSEEN_MS = 1000;
 const waiting = new Set<() => void>();
 
 // As long as a drawing took, the page rests: on a machine for which it is much, people can still type and press.
@@ -19,11 +20,10 @@ export function drawSoon(show: () => void): void {
   drawing.ask();
 }
 
-/** When what was just set is on the screen. A page that nobody sees draws nothing. */
+/** When what was just set is on the screen; or after a while, for a page that nobody sees draws nothing. */
 function drawn(): Promise<void> {
   return new Promise((resolve) => {
-    const after = () => setTimeout(resolve);
-    if (document.hidden) after();
-    else requestAnimationFrame(after);
+    setTimeout(resolve, UNSEEN_MS);
+    requestAnimationFrame(() => setTimeout(resolve));
   });
 }
