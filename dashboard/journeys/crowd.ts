@@ -1,4 +1,4 @@
-/** Very many services that never rest, for the page to bear. */
+/** Very many services that never rest, and very many machines, for the page to bear. */
 import type { Page, WebSocketRoute } from 'playwright-core';
 
 export const MANY = 1000;
@@ -7,6 +7,22 @@ export const PER_SECOND = 50;
 export interface Sent {
   changes: number;
   seconds: number;
+}
+
+/** Tells one after the other, so many a second, while `work` goes on. */
+async function sending(perSecond: number, tell: (number: number) => void, work: () => Promise<void>): Promise<Sent> {
+  const began = performance.now();
+  let changes = 0;
+  const timer = setInterval(() => {
+    // As many as are due by now: a timer that comes late must not make it fewer.
+    for (; changes < ((performance.now() - began) / 1000) * perSecond; changes += 1) tell(changes);
+  }, 20);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  return { changes, seconds: (performance.now() - began) / 1000 };
 }
 
 /** A thousand services and their watch, told to the page in the server's stead; everything else is the real cloud. */
@@ -34,20 +50,7 @@ export class Crowd {
 
   /** Changes go out while `work` goes on; how many there were. */
   async during(work: () => Promise<void>): Promise<Sent> {
-    const began = performance.now();
-    let changes = 0;
-    const timer = setInterval(() => {
-      // As many as are due by now: a timer that comes late must not make it fewer.
-      for (; changes < ((performance.now() - began) / 1000) * PER_SECOND; changes += 1) {
-        this.tell(this.service((changes * 37) % MANY, changes));
-      }
-    }, 1000 / PER_SECOND);
-    try {
-      await work();
-    } finally {
-      clearInterval(timer);
-    }
-    return { changes, seconds: (performance.now() - began) / 1000 };
+    return sending(PER_SECOND, (number) => this.tell(this.service((number * 37) % MANY, number)), work);
   }
 
   /** One more change of one of them. */
@@ -91,4 +94,60 @@ export class Crowd {
       status: { phase, ready: '1/1', readyReplicas: 1, instances: [instance], conditions: [ready] },
     };
   }
+}
+
+/** Machines and their heartbeats, told to the page in the server's stead. */
+export class Machines {
+  private readonly page: Page;
+  private readonly many: number;
+  private readonly listening = new Set<WebSocketRoute>();
+
+  constructor(page: Page, many: number) {
+    this.page = page;
+    this.many = many;
+  }
+
+  /** Home has heard of them all afterwards. */
+  async settleIn(): Promise<void> {
+    const items = Array.from({ length: this.many }, (_, index) => machine(index));
+    const list = { kind: 'WorkerList', apiVersion: 'aerekos.cloud/v1', metadata: { resourceVersion: '10000' }, items };
+    await this.page.route(/\/v1\/workers$/, (route) => route.fulfill({ json: list }));
+    await this.page.routeWebSocket(/\/v1\/workers\?watch/, () => undefined);
+    await this.page.routeWebSocket(/\/agents\/leases\?watch/, (beats) => {
+      this.listening.add(beats);
+      beats.onClose(() => this.listening.delete(beats));
+    });
+    await this.page.reload();
+    await this.page.getByText(new RegExp(`on ${this.many} workers`)).waitFor();
+  }
+
+  /** All beat once a second while `work` goes on, and are told together, as the server does. */
+  async during(work: () => Promise<void>): Promise<Sent> {
+    return sending(1, (second) => this.beat(second), work);
+  }
+
+  private beat(second: number): void {
+    const usage = { cpu: second % 8, memory: 2 ** 30, disk: 2 ** 30, networkReceived: 0, networkSent: 0 };
+    const lines = Array.from({ length: this.many }, (_, index) => {
+      const beat = { worker: machine(index).metadata.name, ageSeconds: 0, usage, services: {} };
+      return JSON.stringify({ type: 'MODIFIED', object: beat });
+    });
+    for (const each of this.listening) each.send(lines.join('\n'));
+  }
+}
+
+function machine(index: number) {
+  const name = `machine-${String(index).padStart(4, '0')}`;
+  const since = '2026-01-01T00:00:00Z';
+  const metadata = { name, uid: name, resourceVersion: String(1000 + index), creationTimestamp: since };
+  const ready = {
+    type: 'Ready',
+    status: 'True',
+    reason: 'HeartbeatReceived',
+    message: 'it beats',
+    lastTransitionTime: since,
+  };
+  const capacity = { cpu: '8', memory: '16Gi', disk: '100Gi' };
+  const status = { phase: 'Ready', capacity, conditions: [ready] };
+  return { apiVersion: 'aerekos.cloud/v1', kind: 'Worker', metadata, spec: {}, status };
 }

@@ -9,18 +9,19 @@
 import type { Page } from 'playwright-core';
 
 import { closeBrowser, open, visit } from './browser.ts';
-import { Crowd } from './crowd.ts';
+import { Crowd, Machines } from './crowd.ts';
 import { cloud, endCloud, journey, settled, skip, startCloud } from './house.ts';
 import { longestTask } from './tracing.ts';
 
 const TRIES = 3;
+const MACHINES = 1000;
 
 console.log(JSON.stringify(skip ? { skip } : await measured()));
 
 async function measured(): Promise<object> {
   try {
     await startCloud();
-    return { login: await logins(), home: await homes(), crowd: await crowded() };
+    return { login: await logins(), home: await homes(), crowd: await crowded(), machines: await beating() };
   } finally {
     await closeBrowser();
     await endCloud();
@@ -64,6 +65,22 @@ async function crowded(): Promise<object> {
       told = { perSecond: changes / seconds };
     });
     told = { ...told, ...task };
+  });
+  return told;
+}
+
+/** The longest task while the list of very many machines is looked at, which beat every second. */
+async function beating(): Promise<object> {
+  let told = {};
+  await journey(async (page, { context }) => {
+    const machines = new Machines(page, MACHINES);
+    await machines.settleIn();
+    await machines.during(async () => {
+      await visit(page, '/ui/workers');
+      await settled(page);
+      await page.waitForTimeout(1500);
+      told = await longestTask(context, page, () => page.waitForTimeout(5000));
+    });
   });
   return told;
 }

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { visit } from '../browser.ts';
-import { Crowd, MANY, PER_SECOND } from '../crowd.ts';
+import { Crowd, Machines, MANY, PER_SECOND } from '../crowd.ts';
 import { journey, settled, skip } from '../house.ts';
 
 const MOST_ROWS = 101; // a head, and a hundred until more are asked for
 /** Times slower than this machine: drawing takes longer than changes leave between them, and must end all the same. */
 const SLOWER = 4;
+const MACHINES = 1000;
 
 test(`${MANY} services that change ${PER_SECOND} times a second are searched, and the last word counts`, { skip }, () =>
   journey(async (page, { context }) => {
@@ -30,5 +31,22 @@ test(`${MANY} services that change ${PER_SECOND} times a second are searched, an
     crowd.change(700, 'Degraded');
     await page.getByTestId('search').fill('service-0700');
     await page.getByRole('row', { name: /service-0700.*Degraded/ }).waitFor();
+  }),
+);
+
+test(`${MACHINES} machines beat every second, and the page goes on`, { skip }, () =>
+  journey(async (page) => {
+    const machines = new Machines(page, MACHINES);
+    await machines.settleIn();
+    await machines.during(async () => {
+      await visit(page, '/ui/workers');
+      await settled(page);
+      await page.getByTestId('search').pressSequentially('machine-099');
+      const last = page.getByRole('row', { name: /machine-0999/ });
+      await last.getByText(/heard [01] s ago/).waitFor();
+      // Beats are live: what it uses is another amount each second.
+      await last.getByText('1.0 / 8.0').waitFor();
+      await last.getByText('5.0 / 8.0').waitFor();
+    });
   }),
 );

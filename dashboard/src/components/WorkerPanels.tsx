@@ -1,6 +1,6 @@
 import { View } from 'react-native';
 
-import { useBeats } from '../hooks/useBeats';
+import { useBeat } from '../hooks/useBeats';
 import { useResources } from '../hooks/useResources';
 import { layout } from '../styles/layout';
 import { workerHealth } from '../utils/health';
@@ -22,16 +22,16 @@ import { LeaseAge, Usage } from './WorkerTile';
 
 /** A machine: its use now, what runs there, and how to bring it back when it is silent. */
 export function WorkerPanels({ worker }: { worker: Worker }) {
-  const beat = useBeats().get(worker.metadata.name);
+  const beat = useBeat(worker.metadata.name);
   const services = useResources<Service>(SERVICES).items;
   const silent = workerHealth(worker) === 'bad';
   const system = worker.status?.system ?? {};
   return (
     <>
       {silent && <BringBack />}
-      <Panel title="Use now" right={<LeaseAge beat={beat} silent={silent} />}>
+      <Panel title="Use now" right={<LeaseAge worker={worker} />}>
         <View style={layout.stackWide}>
-          <Usage worker={worker} beat={beat} />
+          <Usage worker={worker} />
           <Facts>
             <Metric
               name="CPU, last minute"

@@ -1,11 +1,12 @@
+import { memo } from 'react';
 import { Text, View } from 'react-native';
 
+import { useBeat } from '../hooks/useBeats';
 import { useLayout } from '../hooks/useLayout';
 import { useNow } from '../hooks/useNow';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import type { Beat } from '../utils/beats';
 import { WORKER_WORDS, workerHealth } from '../utils/health';
 import { amount, bytes, cores, share } from '../utils/quantities';
 import { pageOf } from '../utils/routes';
@@ -16,7 +17,9 @@ import { Meter } from './Meter';
 import { StatusMark } from './StatusMark';
 
 /** One machine: what it has, what it uses now, when it was last heard. */
-export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | undefined }) {
+export const WorkerTile = memo(PlainTile);
+
+function PlainTile({ worker }: { worker: Worker }) {
   const health = workerHealth(worker);
   const { phone } = useLayout();
   return (
@@ -27,17 +30,18 @@ export function WorkerTile({ worker, beat }: { worker: Worker; beat: Beat | unde
       <Text style={text.strong} numberOfLines={1}>
         {worker.metadata.name}
       </Text>
-      <Usage worker={worker} beat={beat} brief />
+      <Usage worker={worker} brief />
       <View style={layout.between}>
         <StatusMark health={health} word={WORKER_WORDS[health]} />
-        <LeaseAge beat={beat} silent={health === 'bad'} brief />
+        <LeaseAge worker={worker} brief />
       </View>
     </Link>
   );
 }
 
 /** CPU, memory and disk: live when a heartbeat is known, else what the record says. `brief`: only percents. */
-export function Usage({ worker, beat, brief = false }: { worker: Worker; beat: Beat | undefined; brief?: boolean }) {
+export function Usage({ worker, brief = false }: { worker: Worker; brief?: boolean }) {
+  const beat = useBeat(worker.metadata.name);
   const has = worker.status?.capacity ?? {};
   const uses = worker.status?.usage ?? {};
   const cpu = beat?.usage.cpu ?? amount(uses.cpu);
@@ -82,16 +86,12 @@ function of(part: number, whole: number): string {
   return `${value >= 100 ? Math.round(value) : value.toFixed(1)} / ${number.replace('.0', '')} ${unit}`;
 }
 
-interface LeaseProps {
-  beat: Beat | undefined;
-  silent: boolean;
-  /** Narrow places. */
-  brief?: boolean;
-}
-
-export function LeaseAge({ beat, silent, brief = false }: LeaseProps) {
+/** When it was last heard. `brief`: for narrow places. */
+export function LeaseAge({ worker, brief = false }: { worker: Worker; brief?: boolean }) {
+  const beat = useBeat(worker.metadata.name);
   const now = useNow(1000);
   if (!beat && brief) return null;
+  const silent = workerHealth(worker) === 'bad';
   if (!beat) return <Text style={text.faint}>{silent ? 'no heartbeat' : 'waiting for a heartbeat'}</Text>;
   const age = span(secondsSince(beat.heardAt, now));
   return (

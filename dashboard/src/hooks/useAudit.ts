@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 
 import type { AuditLine } from '../utils/audit';
+import { drawSoon } from '../utils/drawing';
 import type { ApiError } from '../utils/errors';
 import { followStream } from '../utils/sockets';
 
@@ -19,17 +20,25 @@ export function useAudit(): Audit {
   useEffect(() => {
     const stopping = new AbortController();
     // What comes again after a lost connection is known by its request.
-    let known = new Set<string>();
+    const known = new Set<string>();
+    let fresh: AuditLine[] = [];
+    const show = () => {
+      const newest = fresh.reverse();
+      fresh = [];
+      if (!stopping.signal.aborted)
+        setAudit((before) => ({ ...before, lines: [...newest, ...before.lines].slice(0, KEPT) }));
+    };
     const hears = {
       open: () => setAudit((before) => ({ ...before, state: 'live', error: null })),
       lines: (told: string[]) => {
-        const fresh = told
-          .map((line) => JSON.parse(line) as { type: string; object: AuditLine })
-          .filter(({ type, object }) => type === 'ADDED' && !known.has(object.requestId))
-          .map(({ object }) => object);
-        known = new Set([...known, ...fresh.map((line) => line.requestId)]);
-        if (fresh.length)
-          setAudit((before) => ({ ...before, lines: [...fresh.reverse(), ...before.lines].slice(0, KEPT) }));
+        for (const line of told) {
+          const { type, object } = JSON.parse(line) as { type: string; object: AuditLine };
+          if (type !== 'ADDED' || known.has(object.requestId)) continue;
+          known.add(object.requestId);
+          if (known.size > KEPT) known.delete(known.values().next().value!);
+          fresh.push(object);
+        }
+        if (fresh.length) drawSoon(show);
       },
       closed: (error?: ApiError) => {
         const refused = error !== undefined && error.code < 500;

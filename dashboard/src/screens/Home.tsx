@@ -13,7 +13,6 @@ import { Sign } from '../components/Sign';
 import { TextLink } from '../components/TextLink';
 import { TopologyMap } from '../components/TopologyMap';
 import { WorkerTile } from '../components/WorkerTile';
-import { useBeats } from '../hooks/useBeats';
 import { useChanges } from '../hooks/useChanges';
 import { useLayout } from '../hooks/useLayout';
 import { useObservable } from '../hooks/useObservable';
@@ -117,7 +116,6 @@ function Verdict({ items, services, workers, phone }: VerdictProps) {
 }
 
 function Workers({ workers, most }: { workers: readonly Worker[]; most: number }) {
-  const beats = useBeats();
   const { phone } = useLayout();
   const worst = [...workers].sort((a, b) => Number(workerHealth(a) === 'well') - Number(workerHealth(b) === 'well'));
   const shown = worst.slice(0, most);
@@ -133,7 +131,7 @@ function Workers({ workers, most }: { workers: readonly Worker[]; most: number }
       </View>
       <View style={[home.strip, phone && home.stripPhone]}>
         {shown.map((worker) => (
-          <WorkerTile key={worker.metadata.name} worker={worker} beat={beats.get(worker.metadata.name)} />
+          <WorkerTile key={worker.metadata.name} worker={worker} />
         ))}
       </View>
     </View>

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
@@ -14,14 +14,12 @@ import { ScreenHead } from '../components/ScreenHead';
 import { StatusMark } from '../components/StatusMark';
 import { TextLink } from '../components/TextLink';
 import { LeaseAge, Usage } from '../components/WorkerTile';
-import { useBeats } from '../hooks/useBeats';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
 import { useWish } from '../hooks/useWish';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { setCordoned, setSpec } from '../utils/actions';
-import type { Beat } from '../utils/beats';
 import { asList } from '../utils/copyas';
 import { WORKER_WORDS, workerHealth } from '../utils/health';
 import { pageOf } from '../utils/routes';
@@ -31,11 +29,11 @@ import { JOIN_TOKENS, keyOf, SERVICES, WORKERS, type Resource, type Service, typ
 export function Workers() {
   const { items, state, error } = useResources<Worker>(WORKERS);
   const services = useResources<Service>(SERVICES).items;
-  const beats = useBeats();
   const may = useMay(WORKERS);
   const mayJoin = useMay(JOIN_TOKENS, 'create');
   const [wanted, setWanted] = useState('');
   const [joining, setJoining] = useState(false);
+  const drawn = useMemo(() => columns(services, may), [services, may]);
   useWish('join', () => setJoining(true), mayJoin);
   if (state === 'loading') return <Loading what="workers" />;
   if (state === 'refused') return <Failed error={error} />;
@@ -51,7 +49,7 @@ export function Workers() {
       <Search value={wanted} onChange={setWanted} what="workers" />
       <Panel flush>
         {shown.length ? (
-          <DataTable label="Workers" columns={columns(beats, services, may)} rows={shown} keyOf={keyOf} />
+          <DataTable label="Workers" columns={drawn} rows={shown} keyOf={keyOf} />
         ) : (
           <Empty
             title="No worker matches"
@@ -65,10 +63,11 @@ export function Workers() {
   );
 }
 
-function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[], may: boolean): Column<Worker>[] {
-  const runs = (worker: Worker) =>
-    services.flatMap((each) => each.status?.instances ?? []).filter((each) => each.worker === worker.metadata.name)
-      .length;
+function columns(services: readonly Service[], may: boolean): Column<Worker>[] {
+  const copies = new Map<string, number>();
+  for (const each of services.flatMap((service) => service.status?.instances ?? []))
+    copies.set(each.worker ?? '', (copies.get(each.worker ?? '') ?? 0) + 1);
+  const runs = (worker: Worker) => copies.get(worker.metadata.name) ?? 0;
   const address = (worker: Worker) =>
     worker.status?.addresses?.find((each) => each.type === 'InternalIP')?.address ?? '–';
   const all: Column<Worker>[] = [
@@ -96,13 +95,13 @@ function columns(beats: ReadonlyMap<string, Beat>, services: readonly Service[],
       name: 'Use',
       width: 1.7,
       phone: 'whole',
-      cell: (each) => <Usage worker={each} beat={beats.get(each.metadata.name)} />,
+      cell: (each) => <Usage worker={each} />,
     },
     {
       name: 'Lease',
       width: 110,
       fixed: true,
-      cell: (each) => <LeaseAge beat={beats.get(each.metadata.name)} silent={workerHealth(each) === 'bad'} />,
+      cell: (each) => <LeaseAge worker={each} />,
     },
     { name: 'Copies', width: 70, fixed: true, by: runs, cell: (each) => <Text style={text.number}>{runs(each)}</Text> },
     {
