@@ -17,6 +17,10 @@ class Beside(Stored, ABC):
     """Where both have one of the same name, the stored one counts. Only the stored ones are watched."""
 
     @abstractmethod
+    def other(self, key: ObjectKey) -> Record | None:
+        """The one of that name that is not stored."""
+
+    @abstractmethod
     def others(self, namespace: str | None) -> Iterable[Record]:
         """Those that are not stored, of one namespace or of all."""
 
@@ -24,7 +28,7 @@ class Beside(Stored, ABC):
         try:
             return await super().get(kind, key)
         except NotFound:
-            found = next((each for each in self.others(key.namespace) if each.key == key), None)
+            found = self.other(key)
             if found is None:
                 raise
             return found

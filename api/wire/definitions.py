@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from controller.resources.registry import Registry
 from controller.store.records import Record, Snapshot
 from crds.kind import GROUP, Kind
 from crds.kinds.definition import DEFINITION
+from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 
@@ -23,10 +24,13 @@ class Defined(Beside):
     def __init__(self, registry: Registry, began: datetime) -> None:
         super().__init__(registry)
         ours = [kind for kind in registry.catalog if kind.group == GROUP and not kind.internal]
-        self._ours = [_record(kind, began) for kind in ours]
+        self._ours = {record.key: record for record in (_record(kind, began) for kind in ours)}
 
-    def others(self, namespace: str | None) -> Sequence[Record]:
-        return self._ours
+    def other(self, key: ObjectKey) -> Record | None:
+        return self._ours.get(key)
+
+    def others(self, namespace: str | None) -> Iterable[Record]:
+        return self._ours.values()
 
     def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
         return self.both(super().list(kind, namespace), namespace)

@@ -19,6 +19,7 @@ from api.wire.views.view import shown_uid
 from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.kinds.rbac import CLUSTER_ROLE
+from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 
@@ -28,6 +29,10 @@ class GivenRoles(Beside):
     def __init__(self, registry: Registry, authorizer: Authorizer, began: datetime) -> None:
         super().__init__(registry)
         self._authorizer, self._began = authorizer, began
+
+    def other(self, key: ObjectKey) -> Record | None:
+        rules = self._authorizer.given_roles().get(key.name)
+        return None if rules is None else self._record(key.name, rules)
 
     def others(self, namespace: str | None) -> Iterator[Record]:
         for name, rules in self._authorizer.given_roles().items():

@@ -7,8 +7,8 @@ writes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -16,10 +16,11 @@ import orjson
 from api.wire.beside import Beside
 from api.wire.views.view import shown_uid
 from controller.kit.clock import Clock
-from controller.kit.leases import LEASE_SECONDS, Leases
+from controller.kit.leases import LEASE_SECONDS, Lease, Leases
 from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.kinds.lease import LEASE
+from crds.meta import ObjectKey
 from crds.model import rfc3339, rfc3339_micro
 
 WORKER_LEASES = "kube-node-lease"
@@ -32,16 +33,17 @@ class WorkerLeases(Beside):
         super().__init__(registry)
         self._leases, self._clock, self._began = leases, clock, clock.now()
 
-    def others(self, namespace: str | None) -> Iterator[Record]:
-        if namespace not in (None, WORKER_LEASES):
-            return
-        now = self._clock.now()
-        for lease in self._leases.snapshot():
-            age = self._leases.age(lease.worker) or 0.0
-            yield self._record(lease.worker, now - timedelta(seconds=age))
+    def other(self, key: ObjectKey) -> Record | None:
+        lease = self._leases.get(key.name) if key.namespace == WORKER_LEASES else None
+        return None if lease is None else self._record(lease)
 
-    def _record(self, worker: str, renewed: datetime) -> Record:
-        uid, revision = shown_uid("lease", worker), self.revision
+    def others(self, namespace: str | None) -> Iterable[Record]:
+        return map(self._record, self._leases.snapshot()) if namespace in (None, WORKER_LEASES) else ()
+
+    def _record(self, lease: Lease) -> Record:
+        worker, revision = lease.worker, self.revision
+        uid = shown_uid("lease", worker)
+        renewed = self._clock.now() - timedelta(seconds=self._clock.monotonic() - lease.heard_at)
         body: dict[str, Any] = {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.name,
