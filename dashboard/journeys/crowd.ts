@@ -9,6 +9,22 @@ export interface Sent {
   seconds: number;
 }
 
+/** That list of resources, in the server's stead. */
+async function listed(page: Page, url: RegExp, kind: string, items: object[]): Promise<void> {
+  const list = { kind, apiVersion: 'aerekos.cloud/v1', metadata: { resourceVersion: '10000' }, items };
+  await page.route(url, (route) => route.fulfill({ json: list }));
+}
+
+/** Who follows that stream, in the server's stead; it changes as they come and go. */
+async function listening(page: Page, url: RegExp): Promise<ReadonlySet<WebSocketRoute>> {
+  const followers = new Set<WebSocketRoute>();
+  await page.routeWebSocket(url, (follower) => {
+    followers.add(follower);
+    follower.onClose(() => followers.delete(follower));
+  });
+  return followers;
+}
+
 /** Tells one after the other, so many a second, while `work` goes on. */
 async function sending(perSecond: number, tell: (number: number) => void, work: () => Promise<void>): Promise<Sent> {
   const began = performance.now();
@@ -28,7 +44,7 @@ async function sending(perSecond: number, tell: (number: number) => void, work: 
 /** A thousand services and their watch, told to the page in the server's stead; everything else is the real cloud. */
 export class Crowd {
   private readonly page: Page;
-  private readonly watches = new Set<WebSocketRoute>();
+  private watches: ReadonlySet<WebSocketRoute> = new Set();
   private revision = 10_000;
 
   constructor(page: Page) {
@@ -38,12 +54,8 @@ export class Crowd {
   /** Home has heard of them all afterwards. */
   async settleIn(): Promise<void> {
     const items = Array.from({ length: MANY }, (_, index) => this.service(index));
-    const list = { kind: 'ServiceList', apiVersion: 'aerekos.cloud/v1', metadata: { resourceVersion: '10000' }, items };
-    await this.page.route(/\/v1\/services$/, (route) => route.fulfill({ json: list }));
-    await this.page.routeWebSocket(/\/v1\/services\?watch/, (watch) => {
-      this.watches.add(watch);
-      watch.onClose(() => this.watches.delete(watch));
-    });
+    await listed(this.page, /\/v1\/services$/, 'ServiceList', items);
+    this.watches = await listening(this.page, /\/v1\/services\?watch/);
     await this.page.reload();
     await this.page.getByText(new RegExp(`of ${MANY} services`)).waitFor();
   }
@@ -99,26 +111,20 @@ export class Crowd {
 /** Machines and their heartbeats, told to the page in the server's stead. */
 export class Machines {
   private readonly page: Page;
-  private readonly many: number;
-  private readonly listening = new Set<WebSocketRoute>();
+  private followers: ReadonlySet<WebSocketRoute> = new Set();
 
-  constructor(page: Page, many: number) {
+  constructor(page: Page) {
     this.page = page;
-    this.many = many;
   }
 
   /** Home has heard of them all afterwards. */
   async settleIn(): Promise<void> {
-    const items = Array.from({ length: this.many }, (_, index) => machine(index));
-    const list = { kind: 'WorkerList', apiVersion: 'aerekos.cloud/v1', metadata: { resourceVersion: '10000' }, items };
-    await this.page.route(/\/v1\/workers$/, (route) => route.fulfill({ json: list }));
-    await this.page.routeWebSocket(/\/v1\/workers\?watch/, () => undefined);
-    await this.page.routeWebSocket(/\/agents\/leases\?watch/, (beats) => {
-      this.listening.add(beats);
-      beats.onClose(() => this.listening.delete(beats));
-    });
+    const items = Array.from({ length: MANY }, (_, index) => machine(index));
+    await listed(this.page, /\/v1\/workers$/, 'WorkerList', items);
+    await listening(this.page, /\/v1\/workers\?watch/);
+    this.followers = await listening(this.page, /\/agents\/leases\?watch/);
     await this.page.reload();
-    await this.page.getByText(new RegExp(`on ${this.many} workers`)).waitFor();
+    await this.page.getByText(new RegExp(`on ${MANY} workers`)).waitFor();
   }
 
   /** All beat once a second while `work` goes on, and are told together, as the server does. */
@@ -128,11 +134,11 @@ export class Machines {
 
   private beat(second: number): void {
     const usage = { cpu: second % 8, memory: 2 ** 30, disk: 2 ** 30, networkReceived: 0, networkSent: 0 };
-    const lines = Array.from({ length: this.many }, (_, index) => {
+    const lines = Array.from({ length: MANY }, (_, index) => {
       const beat = { worker: machine(index).metadata.name, ageSeconds: 0, usage, services: {} };
       return JSON.stringify({ type: 'MODIFIED', object: beat });
     });
-    for (const each of this.listening) each.send(lines.join('\n'));
+    for (const each of this.followers) each.send(lines.join('\n'));
   }
 }
 

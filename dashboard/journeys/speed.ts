@@ -14,7 +14,6 @@ import { cloud, endCloud, journey, settled, skip, startCloud } from './house.ts'
 import { longestTask } from './tracing.ts';
 
 const TRIES = 3;
-const MACHINES = 1000;
 
 console.log(JSON.stringify(skip ? { skip } : await measured()));
 
@@ -73,7 +72,7 @@ async function crowded(): Promise<object> {
 async function beating(): Promise<object> {
   let told = {};
   await journey(async (page, { context }) => {
-    const machines = new Machines(page, MACHINES);
+    const machines = new Machines(page);
     await machines.settleIn();
     await machines.during(async () => {
       await visit(page, '/ui/workers');

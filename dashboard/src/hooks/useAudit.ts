@@ -25,8 +25,7 @@ export function useAudit(): Audit {
     const show = () => {
       const newest = fresh.reverse();
       fresh = [];
-      if (!stopping.signal.aborted)
-        setAudit((before) => ({ ...before, lines: [...newest, ...before.lines].slice(0, KEPT) }));
+      setAudit((before) => ({ ...before, lines: [...newest, ...before.lines].slice(0, KEPT) }));
     };
     const hears = {
       open: () => setAudit((before) => ({ ...before, state: 'live', error: null })),
@@ -38,7 +37,7 @@ export function useAudit(): Audit {
           if (known.size > KEPT) known.delete(known.values().next().value!);
           fresh.push(object);
         }
-        if (fresh.length) drawSoon(show);
+        if (fresh.length) drawSoon(show, stopping.signal);
       },
       closed: (error?: ApiError) => {
         const refused = error !== undefined && error.code < 500;

@@ -31,7 +31,6 @@ function follow(path: string, signal: AbortSignal, tell: (change: (before: Logs)
   let number = 0;
   let gathered: LogLine[] = [];
   const show = () => {
-    if (signal.aborted) return;
     const fresh = gathered;
     gathered = [];
     tell((before) => ({ ...before, lines: [...before.lines, ...fresh].slice(-KEPT) }));
@@ -45,7 +44,7 @@ function follow(path: string, signal: AbortSignal, tell: (change: (before: Logs)
     lines: (lines: string[]) => {
       for (const line of lines) gathered.push(readLine(line, (number += 1)));
       // A busy service writes faster than anybody reads: many lines become one repaint.
-      drawSoon(show);
+      drawSoon(show, signal);
     },
     closed: (error?: ApiError) => {
       const refused = error !== undefined && error.code >= 400 && error.code < 500;

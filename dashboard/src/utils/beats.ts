@@ -1,5 +1,4 @@
 /** The workers' heartbeats, as they come: `GET /agents/leases?watch=true`. Live numbers; nothing is stored. */
-import { drawSoon } from './drawing';
 import { Observable } from './observable';
 import { whileUsed } from './shared';
 import { followStream } from './sockets';
@@ -21,23 +20,20 @@ type Told = Omit<Beat, 'heardAt' | 'cpuTrail' | 'trails'>;
 
 export const TRAIL = 60;
 export const beats = new Observable<ReadonlyMap<string, Beat>>(new Map());
-const heard = new Map<string, Beat>();
 
 /** Follows the beats until the returned function is called. */
 export const useBeatsOnce = whileUsed((signal) => {
   void followStream(() => '/agents/leases?watch=true', { lines: hear, closed: () => undefined }, signal);
 });
 
+/** The server gathers the beats of a second: one drawing for all of them. */
 function hear(lines: string[]): void {
+  const next = new Map(beats.get());
   for (const line of lines) {
     const { type, object } = JSON.parse(line) as { type: string; object: Told };
-    if (type !== 'ERROR') heard.set(object.worker, grown(heard.get(object.worker), object));
+    if (type !== 'ERROR') next.set(object.worker, grown(next.get(object.worker), object));
   }
-  drawSoon(show); // a thousand machines beat a thousand times a second
-}
-
-function show(): void {
-  beats.set(new Map(heard));
+  beats.set(next);
 }
 
 export function longer(trail: readonly number[] | undefined, value: number): number[] {

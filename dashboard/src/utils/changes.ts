@@ -114,7 +114,6 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
   let revision = Math.max(1, from);
   let gathered: Step[] = [];
   const tell = () => {
-    if (stopping.signal.aborted) return;
     heard(gathered);
     gathered = [];
   };
@@ -132,7 +131,7 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
   const hears = {
     lines: (lines: string[]) => {
       lines.forEach(take);
-      if (gathered.length) drawSoon(tell); // many at once become one repaint
+      if (gathered.length) drawSoon(tell, stopping.signal); // many at once become one repaint
     },
     closed: (error?: { code: number; message: string }) => {
       const oldest = /\((\d+)\)/.exec(error?.code === 410 ? error.message : '');

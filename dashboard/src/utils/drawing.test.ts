@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-let drawSoon: (show: () => void) => void;
+let drawSoon: typeof import('./drawing').drawSoon;
 let frameMs: number;
 let shown: [string, number][];
 
@@ -59,4 +59,14 @@ it('goes on where nobody looks, and nothing is drawn', async () => {
     ['first', 0],
     ['second', 2000],
   ]);
+});
+
+it('draws nothing for those who have left meanwhile', async () => {
+  const leaving = new AbortController();
+  drawSoon(first);
+  await vi.advanceTimersByTimeAsync(20);
+  drawSoon(second, leaving.signal);
+  leaving.abort();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(shown).toEqual([['first', 0]]);
 });

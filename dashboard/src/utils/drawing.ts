@@ -4,19 +4,19 @@ import { paced } from './paced';
 /** Nobody reads faster, and every drawing costs. */
 const GATHER_MS = 100;
 const UNSEEN_MS = 1000;
-const waiting = new Set<() => void>();
+const waiting = new Map<() => void, AbortSignal | undefined>();
 
 // As long as a drawing took, the page rests: on a machine for which it is much, people can still type and press.
 const drawing = paced(async () => {
   const shows = [...waiting];
   waiting.clear();
-  for (const show of shows) show();
+  for (const [show, signal] of shows) if (!signal?.aborted) show();
   await drawn();
 }, GATHER_MS);
 
-/** Calls `show` soon, once, together with all others that wait. */
-export function drawSoon(show: () => void): void {
-  waiting.add(show);
+/** Calls `show` soon, once, together with all others that wait; not any more once `signal` is aborted. */
+export function drawSoon(show: () => void, signal?: AbortSignal): void {
+  waiting.set(show, signal);
   drawing.ask();
 }
 
