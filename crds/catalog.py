@@ -43,10 +43,11 @@ class Catalog:
     """The kinds of one cloud: the core ones, those the managed services bring, and those people define.
 
     `version` grows with every change, so that what is made from the catalog can be kept until then;
-    `changed` is called then.
+    `changed` is called then. `managed`: the managed services this cloud ships, by the name of their folder.
     """
 
-    def __init__(self, kinds: Iterable[Kind[Any]] = CORE_KINDS) -> None:
+    def __init__(self, kinds: Iterable[Kind[Any]] = CORE_KINDS, managed: Iterable[str] = ()) -> None:
+        self.managed = frozenset(managed)
         self._kinds: dict[tuple[str, str], Kind[Any]] = {}
         self.version = 0
         self.changed: Callable[[], None] = lambda: None

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
 from crds.model import Model
+from crds.rules import Rule
 from crds.schema import Schema, schema_of
 
 GROUP = "aerekos.cloud"
@@ -73,7 +74,7 @@ class Kind(Generic[M]):
 
     `internal` kinds hold sealed material: only the identity that `grants` names may touch them, and
     no listing, dashboard or export shows them to people. `given_schema` is for kinds defined at runtime; all others
-    have the schema of their model.
+    have the schema of their model. `rules` hold for every write of it.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Kind(Generic[M]):
     verbs: tuple[str, ...] = VERBS
     selectable: tuple[str, ...] = ()
     more_subresources: tuple[Subresource, ...] = ()
+    rules: tuple[Rule, ...] = ()
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
 
     @cached_property

@@ -90,7 +90,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 
 def _catalog(services: tuple[ManagedService, ...]) -> Catalog:
-    catalog = Catalog(CORE_KINDS)
+    catalog = Catalog(CORE_KINDS, managed=(service.name for service in services))
     for kind in (kind for service in services for kind in service.kinds):
         catalog.add(kind)
     return catalog

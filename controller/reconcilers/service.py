@@ -22,6 +22,7 @@ from crds.kind import Kind, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE, Service
+from crds.kinds.service_rules import misplaced
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
 
@@ -58,6 +59,8 @@ class ServiceReconciler:
     async def reconcile(self, resource: Service, world: World) -> Outcome:
         """Raises Permanent for an unknown managed service, Temporary or Permanent as the driver says."""
         manifest = self._manifest(resource, world)
+        await self._refuse_the_misplaced(resource, world)
+        resource = status.note_ignored(resource, world.clock.now())
         try:
             if not resource.spec.enabled or resource.spec.replicas == 0:
                 return await self._put_to_rest(resource, world)
@@ -83,6 +86,17 @@ class ServiceReconciler:
         service.status.phase = "Failed"
         status.note(service, "Ready", False, "UnknownManagedService", message, world.clock.now())
         raise Permanent(message, reason="UnknownManagedService")
+
+    async def _refuse_the_misplaced(self, service: Service, world: World) -> None:
+        """A record from before names were kept: what it runs would be taken for the managed service."""
+        text = misplaced(service.wire(), frozenset(self._managed))
+        if not text:
+            return
+        await self._driver.forget(key_of(SERVICE, service))
+        service.status.phase = "Failed"
+        status.note_instances(service, (), service.status.revision, 0)
+        status.note(service, "Ready", False, "NameReserved", text, world.clock.now())
+        raise Permanent(text, reason="NameReserved")
 
     async def _put_to_rest(self, service: Service, world: World) -> Outcome:
         key, now = key_of(SERVICE, service), world.clock.now()

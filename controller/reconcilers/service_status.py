@@ -8,7 +8,8 @@ from typing import Literal
 
 from controller.runtime.driver import InstanceSeen
 from controller.scheduler.placing import Decision
-from crds.kinds.service import Instance, Refusal, Service
+from crds.kinds.service import Instance, Refusal, Service, ServiceSpec
+from crds.kinds.service_rules import foreign_fields
 from crds.meta import Condition, set_condition
 
 Phase = Literal[
@@ -23,6 +24,9 @@ Phase = Literal[
     "Failed",
     "Completed",
 ]
+
+
+IGNORED = "FieldsIgnored"
 
 
 def wanted_copies(service: Service, seen: Sequence[InstanceSeen], decision: Decision | None = None) -> int:
@@ -111,6 +115,21 @@ def note(service: Service, kind: str, ok: bool, reason: str, message: str, now: 
     new = Condition(type=kind, status="True" if ok else "False", reason=reason, message=message)
     set_condition(service.status.conditions, new, now=now)
     service.status.conditions.sort(key=lambda each: each.type != "Ready")
+
+
+def note_ignored(service: Service, now: datetime) -> Service:
+    """The service as its manifest allows it: fields stored before they were refused do not count, and it is told."""
+    given = service.spec.wire()
+    ignored = foreign_fields(given) if service.spec.managed else []
+    known = any(each.type == IGNORED for each in service.status.conditions)
+    if not ignored:
+        if known:
+            note(service, IGNORED, False, "NothingIgnored", "", now)
+        return service
+    text = f"{service.spec.managed} runs what its manifest says; not taken: {', '.join(ignored)}. Leave them out"
+    note(service, IGNORED, True, "FromManifestOnly", text, now)
+    kept = {field: value for field, value in given.items() if field not in ignored}
+    return service.model_copy(update={"spec": ServiceSpec.model_validate(kept)})
 
 
 def note_placed(service: Service, decision: Decision, message: str, now: datetime) -> None:

@@ -15,7 +15,7 @@ from controller.resources.edits import Edit, merging
 from controller.resources.forming import How, dying, edited, newborn
 from controller.resources.keeping import check_place, check_preconditions, may_go
 from controller.resources.ownership import tracking
-from controller.resources.validating import Checked
+from controller.resources.validating import Checked, broken_rules
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
 from crds.catalog import Catalog
 from crds.errors import (
@@ -35,6 +35,7 @@ from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
 from crds.model import rfc3339
+from crds.rules import Write
 
 _TRIES = 8
 # AllowUnconditionalUpdate of their strategies: https://github.com/kubernetes/kubernetes, pkg/registry.
@@ -78,6 +79,7 @@ class Registry:
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
         key = kind.key(meta.get("name") or "", namespace)
         result = newborn(kind, key, {**body, "metadata": meta}, how, now=self._now())
+        self._keep_rules(kind, key, None, result.body)
         record = await self._write(kind, key, result, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
@@ -111,6 +113,7 @@ class Registry:
             result = edited(kind, key, old, new, how, subresource, owners_known=owners_known, now=self._now)
             if result is None:
                 return Written(old, record, changed=False)
+            self._keep_rules(kind, key, old, result.body)
             change = None if may_go(result.body) else result
             try:
                 written = await self._write(kind, key, change, expect=record.revision, how=how)
@@ -175,6 +178,7 @@ class Registry:
         now = self._now()
         owners = tracking.applied_new(kind, config, how.manager, now=now)
         result = newborn(kind, key, {**config, "metadata": meta}, how, owners, now=now)
+        self._keep_rules(kind, key, None, result.body)
         record = await self._write(kind, key, result, expect=0, how=how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
@@ -198,6 +202,7 @@ class Registry:
             body = dying(record.object, propagation, self._now())
             if body is record.object:
                 return Written(record.object, record, changed=False)
+            self._keep_rules(kind, key, record.object, None)
             change = None if may_go(body) else Checked(body)
             try:
                 written = await self._write(kind, key, change, expect=record.revision, how=how)
@@ -205,6 +210,14 @@ class Registry:
                 continue
             return Written(written.object if written else body, written)
         raise Conflict(f"{key} is changing too fast; try again", key=key)
+
+    def _keep_rules(
+        self, kind: Kind[Any], key: ObjectKey, old: dict[str, Any] | None, new: dict[str, Any] | None
+    ) -> None:
+        """Raises Invalid naming every rule of the kind that this write would break."""
+        write = Write(old, new, self.catalog.managed)
+        if causes := tuple(cause for rule in kind.rules for cause in rule(write)):
+            raise broken_rules(kind, key, causes)
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())

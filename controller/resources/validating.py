@@ -160,6 +160,11 @@ def _invalid(kind: Kind[Any], key: ObjectKey, faults: list[Any]) -> Invalid:
     return _refused(kind, key, causes)
 
 
+def broken_rules(kind: Kind[Any], key: ObjectKey, causes: tuple[Cause, ...]) -> Invalid:
+    """The error of a write that keeps its schema, but not its kind's rules."""
+    return _refused(kind, key, list(causes))
+
+
 def _refused(kind: Kind[Any], key: ObjectKey, causes: list[Cause]) -> Invalid:
     told = "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
     if len(causes) > 1:

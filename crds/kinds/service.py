@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
+from crds.kinds.service_rules import SERVICE_RULES
 from crds.kinds.worker import Amounts
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
@@ -218,6 +219,7 @@ SERVICE = Kind(
     scale_path="spec.replicas",
     description="What should run: one of the managed services, or any container.",
     selectable=("status.phase", "spec.managed"),
+    rules=SERVICE_RULES,
     columns=(
         Column("Name", "metadata.name"),
         Column("Ready", "status.ready"),

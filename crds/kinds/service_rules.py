@@ -1,0 +1,76 @@
+"""What holds for every Service: a managed one runs what its manifest says, under the name that is kept for it.
+
+Whoever may write Services would otherwise run their own code with the rights of a managed service: by a probe, a
+variable of the environment, a file, or by taking its name with a container of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from crds.errors import Cause
+from crds.rules import Write, forbidden
+
+# What people may say of a managed service. Everything else of the spec, also fields still to come, is its manifest's.
+MANAGED_MAY_SET = frozenset(
+    {"managed", "enabled", "replicas", "needs", "resources", "placement", "stopGraceSeconds", "mode", "update"}
+)
+MANAGED_NAMESPACE = "default"
+
+
+def service_name(managed: str) -> str:
+    """The name of the Service of that managed service: `key-manager` of `key_manager`."""
+    return managed.replace("_", "-")
+
+
+def from_manifest_only(write: Write) -> Iterator[Cause]:
+    """Fields of a managed Service that its manifest decides. What was stored before stays, and is not run."""
+    old, new = _spec(write.old), _spec(write.new)
+    if not new.get("managed"):
+        return
+    for field in foreign_fields(new):
+        if old.get(field) != new[field]:
+            text = f"what {new['managed']} runs comes from its manifest alone; leave {field} out"
+            yield forbidden(f"spec.{field}", text)
+
+
+def foreign_fields(spec: dict[str, Any]) -> list[str]:
+    """The fields a managed Service's spec may not have, and has. Empty lists and texts mean nothing was said."""
+    return sorted(field for field, value in spec.items() if field not in MANAGED_MAY_SET and value)
+
+
+def managed_is_for_life(write: Write) -> Iterator[Cause]:
+    """A Service does not become another one: the data and the rights of the first would be the second's."""
+    if write.old is None or write.new is None:
+        return
+    before, after = _spec(write.old).get("managed"), _spec(write.new).get("managed")
+    if before != after:
+        yield forbidden("spec.managed", "it cannot change; delete this Service and make another")
+
+
+def names_are_kept(write: Write) -> Iterator[Cause]:
+    """The name of a managed service is for it alone, and it has no other. What was stored before may be changed."""
+    if write.old is not None or write.new is None:
+        return
+    if text := misplaced(write.new, write.managed):
+        yield forbidden("metadata.name" if not _spec(write.new).get("managed") else "spec.managed", text)
+
+
+def misplaced(body: dict[str, Any], managed: frozenset[str]) -> str:
+    """Why that Service may not have its name, or not be what it is; empty when it may."""
+    meta, said = body.get("metadata") or {}, _spec(body).get("managed")
+    place = (str(meta.get("namespace") or MANAGED_NAMESPACE), str(meta.get("name")))
+    owner = {(MANAGED_NAMESPACE, service_name(each)): each for each in managed}.get(place)
+    if owner is not None and said != owner:
+        return f"the name {place[1]} is kept for the managed service {owner}; take another"
+    if said in managed and owner != said:
+        return f"{said} runs once, as the Service {service_name(said)} in the namespace {MANAGED_NAMESPACE}"
+    return ""
+
+
+def _spec(body: dict[str, Any] | None) -> dict[str, Any]:
+    return (body or {}).get("spec") or {}
+
+
+SERVICE_RULES = (from_manifest_only, managed_is_for_life, names_are_kept)
