@@ -21,6 +21,7 @@ from agent.errors import AgentError
 from agent.report import Agent
 from agent.settings import ANNOUNCE_PORT, API_PORT, IMAGE_DOOR, MESH_PEERS, MESH_PORT, Settings
 from controller.kit.clock import SystemClock
+from controller.kit.networks import parse_networks
 
 ENVIRONMENT = "AEREKOS_AGENT_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -66,6 +67,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     option("mesh-port", "mesh: where it answers", str(MESH_PORT))
     option("mesh-peers", "mesh: the name under which it finds the others", MESH_PEERS)
+    option("node-networks", "networks that machines of the cloud may be in: private, and CIDRs, by commas", "private")
     option("log-level", f"one of {', '.join(LOG_LEVELS)}", "info")
     made.add_argument("--when-empty", action="store_true", help="leave: not before the last task here has ended")
     return made
@@ -84,6 +86,10 @@ def _read(made: argparse.ArgumentParser, given: argparse.Namespace) -> Settings:
         _port(made, "--image-door HOST:PORT", given.image_door.rpartition(":")[2])
     if given.log_level not in LOG_LEVELS:
         made.error(f"--log-level must be one of {', '.join(LOG_LEVELS)}, not {given.log_level!r}")
+    try:
+        networks = parse_networks(given.node_networks)
+    except ValueError as odd:
+        made.error(f"--node-networks: {odd}; e.g. private,203.0.113.0/24")
     pairs = [each.partition("=") for each in given.labels.split(",") if each]
     return Settings(
         name=given.name,
@@ -101,6 +107,7 @@ def _read(made: argparse.ArgumentParser, given: argparse.Namespace) -> Settings:
         announce_port=ports["announce-port"],
         mesh_port=ports["mesh-port"],
         mesh_peers=given.mesh_peers,
+        node_networks=networks,
     )
 
 

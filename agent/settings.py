@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.kit.networks import NodeNetworks
+
 API_PORT = 7443
 IMAGE_DOOR = "127.0.0.1:7444"
 ANNOUNCE_PORT = 7446
@@ -23,6 +25,7 @@ class Settings:
     api_port: where the managers of that Swarm have the conductor's door. image_door: `host:port`, empty for none.
     announce_port: UDP, where machines tell each other that they have moved; the same one everywhere.
     mesh_port, mesh_peers: where `aerekos-agent mesh` answers, and the name under which it finds the others.
+    node_networks: where other machines of the cloud may be, besides the networks this one is in.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Settings:
     announce_port: int = ANNOUNCE_PORT
     mesh_port: int = MESH_PORT
     mesh_peers: str = MESH_PEERS
+    node_networks: NodeNetworks = field(default_factory=NodeNetworks)
 
     @property
     def join_token(self) -> str:

@@ -10,8 +10,10 @@ from pydantic import AfterValidator, ConfigDict, Field, IPvAnyAddress, Validatio
 
 from api.auth.authenticating import Authenticator
 from api.auth.principal import Principal
+from api.claims import NodeClaims
 from api.whereabouts import Tell, Whereabouts
 from api.wire.answering import Answer, Receive, Scope, json_answer, read_body
+from controller.kit.clock import SystemClock
 from controller.kit.leases import LEASE_SECONDS, Leases, Usage
 from controller.kit.peers import Peer, Peers
 from controller.resources.registry import Registry
@@ -40,13 +42,14 @@ class ServiceUsage(Model):
     memory: int = 0
 
 
-def _of_a_machine(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def machine_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Raises ValueError for an address that no machine has to itself."""
     if address.is_unspecified or address.is_multicast:
         raise ValueError(f"{address} is no address of a machine")
     return address
 
 
-MachineAddress = Annotated[IPvAnyAddress, AfterValidator(_of_a_machine)]
+MachineAddress = Annotated[IPvAnyAddress, AfterValidator(machine_address)]
 
 
 class SwarmPart(Model):
@@ -69,7 +72,7 @@ class SwarmPart(Model):
 
 class Beat(Model):
     usage: UsageTold = Field(default_factory=UsageTold)
-    addresses: list[str] = Field(default_factory=list, max_length=64)
+    addresses: list[MachineAddress] = Field(default_factory=list, max_length=64)
     services: dict[str, ServiceUsage] = Field(default_factory=dict)
     swarm: SwarmPart | None = None
     peers_version: str = ""
@@ -86,10 +89,12 @@ class Heartbeats:
         authenticator: Authenticator,
         heard: Callable[[str], None],
         tell: Tell | None = None,
+        claims: NodeClaims | None = None,
     ) -> None:
         self._registry, self._leases, self._peers = registry, leases, peers
         self._authenticator, self._heard = authenticator, heard
         self._whereabouts = Whereabouts(registry.store, leases, peers, tell)
+        self._claims = claims or NodeClaims(registry, peers, SystemClock())
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Raises Unauthorized, Forbidden, Invalid."""
@@ -100,7 +105,8 @@ class Heartbeats:
         known = self._registry.store.get(WORKER.key(name))
         if known is None:  # its token outlives it for some minutes
             raise gone(name)
-        self._take(name, beat)
+        peer = None if beat.swarm is None else await self._believed(beat.swarm.peer(name), scope)
+        self._take(name, beat, peer)
         registered = "lastRegisteredAt" in known.object.get("status", {})
         answer: dict[str, object] = {"leaseSeconds": LEASE_SECONDS, "registered": registered}
         if beat.swarm is not None:
@@ -109,14 +115,25 @@ class Heartbeats:
             answer["leave"] = bool(known.object["metadata"].get("deletionTimestamp"))
         return json_answer(200, answer)
 
-    def _take(self, name: str, beat: Beat) -> None:
+    async def _believed(self, told: Peer, scope: Scope) -> Peer | None:
+        """None for a place it cannot be at: it lives, but nobody is told where."""
+        if told == self._peers.get(told.worker):
+            return told
+        source = str((scope.get("client") or ("",))[0])
+        if why := await self._claims.why_not(told, source):
+            self._whereabouts.refuse(told, why)
+            return None
+        if not self._whereabouts.take(told):
+            return None
+        await self._claims.note(told)
+        return told
+
+    def _take(self, name: str, beat: Beat, peer: Peer | None) -> None:
         silent = self._leases.get(name) is None or self._leases.expires_in(name) <= 0
         services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
-        peer = None if beat.swarm is None else beat.swarm.peer(name)
-        if peer is not None:
-            self._whereabouts.take(peer)
         usage = Usage(**dict(beat.usage))
-        self._leases.beat(name, usage, addresses=beat.addresses, services=services, swarm=peer)
+        addresses = [str(each) for each in beat.addresses]
+        self._leases.beat(name, usage, addresses=addresses, services=services, swarm=peer)
         if silent:
             self._heard(name)
 

@@ -1,18 +1,20 @@
 """/agents: what workers tell of themselves, and who is heard (heartbeats: api/heartbeats.py)."""
 
+import re
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 import anyio
 import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
-from api.heartbeats import gone, worker_of
+from api.heartbeats import gone, machine_address, worker_of
 from controller.kit.clock import Clock
 from controller.kit.leases import BEAT_PERIOD, Lease, Leases
 from controller.resources.forming import How
@@ -21,12 +23,23 @@ from crds.kind import GROUP
 from crds.kinds.worker import WORKER, Address, Amounts, SystemInfo
 from crds.model import Model, rfc3339
 
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+
+
+def _possible(told: Address) -> Address:
+    """Raises ValueError for what no machine is called. People read it in tables, and tools call it."""
+    if told.type == "InternalIP":
+        machine_address(ip_address(told.address))
+    elif not _HOST.fullmatch(told.address):
+        raise ValueError(f"{told.address[:80]!r} is no host name")
+    return told
+
 
 class Facts(Model):
     """What an agent says of its machine when it registers."""
 
     capacity: Amounts
-    addresses: list[Address] = Field(default_factory=list, max_length=64)
+    addresses: list[Annotated[Address, AfterValidator(_possible)]] = Field(default_factory=list, max_length=64)
     system: SystemInfo = Field(default_factory=SystemInfo)
     labels: dict[str, str] = Field(default_factory=dict)
 

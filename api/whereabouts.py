@@ -19,20 +19,42 @@ class Whereabouts:
         self._store, self._leases, self._peers, self._tell = store, leases, peers, tell
         self._contested: dict[str, str] = {}
 
-    def take(self, told: Peer) -> None:
-        """Before its beat is counted: how long it was silent is part of the news.
+    def take(self, told: Peer) -> bool:
+        """Whether it is believed. Before its beat is counted: how long it was silent is part of the news.
 
-        An identity that somebody who lives is known by is not believed: all machines send there what is for that one.
+        An identity belongs to the first worker that was known by it until that one's record is deleted, also while it
+        is silent: all machines send there what is for that one.
         """
         if told == self._peers.get(told.worker):
-            return
-        holder = self._peers.holder(told.identity)
-        if holder is not None and holder.worker != told.worker and self._leases.expires_in(holder.worker) > 0:
-            self._refuse(told, holder)
-            return
+            return True
+        holder = self._holder(told)
+        if holder:
+            both = f"{told.worker} and {holder} are both known by {told.identity}"
+            self._refuse(
+                told,
+                "IdentityTaken",
+                f"{both}; only {holder} is followed when it moves: remove the worker that is gone",
+            )
+            return False
         self._contested.pop(told.worker, None)
         if before := self._peers.take(told):
             self._tell_of_move(before, told)
+        return True
+
+    def refuse(self, told: Peer, why: str) -> None:
+        """What it says of its addresses cannot be."""
+        self._refuse(told, "AddressRefused", f"{told.worker} is not followed when it moves: {why}")
+
+    def _holder(self, told: Peer) -> str:
+        """Who else is known by that identity; empty when nobody is."""
+        known = self._peers.holder(told.identity)
+        if known is not None and known.worker != told.worker:
+            return known.worker
+        for record in self._store.list(WORKER.group, WORKER.plural).records:
+            noted = record.object.get("status", {}).get("identityAddress")
+            if noted == told.identity and record.key.name != told.worker:
+                return record.key.name
+        return ""
 
     def _tell_of_move(self, before: Peer, told: Peer) -> None:
         silent = self._leases.age(told.worker)
@@ -40,14 +62,11 @@ class Whereabouts:
         text = f"{told.worker}, known by {told.identity}, moved from {before.address} to {told.address}"
         self._say(told.worker, "AddressChanged", text + again)
 
-    def _refuse(self, told: Peer, holder: Peer) -> None:
-        """Said once: it will claim so with every beat."""
-        if self._contested.get(told.worker) == holder.worker:
-            return
-        self._contested[told.worker] = holder.worker
-        both = f"{told.worker} and {holder.worker} are both known by {told.identity}"
-        text = f"{both}; only {holder.worker} is followed when it moves: remove the worker that is gone"
-        self._say(told.worker, "IdentityTaken", text, warning=True)
+    def _refuse(self, told: Peer, reason: str, text: str) -> None:
+        """Said once: it will claim so with every beat. What was believed of it before stays as it was."""
+        if self._contested.get(told.worker) != text:
+            self._contested[told.worker] = text
+            self._say(told.worker, reason, text, warning=True)
 
     def _say(self, worker: str, reason: str, text: str, *, warning: bool = False) -> None:
         record = self._store.get(WORKER.key(worker))

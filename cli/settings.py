@@ -46,6 +46,7 @@ class Settings:
     retention_hours: float = 72.0
     requests_per_second: int = 500
     watches_per_user: int = 500
+    node_networks: str = "private"
     stack: Stack | None = None
 
     @property
@@ -117,7 +118,16 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
-    for key in ("host", "port", "runtime", "admin_password", "log_level", "retention_hours", *_LIMITS):
+    for key in (
+        "host",
+        "port",
+        "runtime",
+        "admin_password",
+        "log_level",
+        "retention_hours",
+        "node_networks",
+        *_LIMITS,
+    ):
         variable = f"AEREKOS_{key.upper()}"
         if text := env.get(variable):
             settings = _with(settings, key, _number(text) if key in _NUMBERS else text, variable)
@@ -170,6 +180,17 @@ def _limit(value: object, where: str) -> int:
     return value
 
 
+def _networks(value: object, where: str) -> str:
+    from controller.kit.networks import parse_networks
+
+    text = _text(value, where)
+    try:
+        parse_networks(text)
+    except ValueError as odd:
+        raise Misuse(f"{where}: {odd}", hint='use e.g. "private,203.0.113.0/24"') from odd
+    return text
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     def check(value: object, where: str) -> str:
         if value not in choices:
@@ -211,4 +232,5 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "retention_hours": _hours,
     "requests_per_second": _limit,
     "watches_per_user": _limit,
+    "node_networks": _networks,
 }

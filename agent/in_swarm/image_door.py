@@ -1,8 +1,9 @@
 """This machine's door to the cloud's images: Docker asks 127.0.0.1 for them, which it trusts without any settings.
 
-Requests go on to the conductor as they are, and pieces of either side are passed on as they come. Who asks for a
-token without a password gets this worker's, which may pull; who has a password (`docker login`) gets their own.
-Nothing is kept here: Docker checks every digest itself.
+Only root, the daemon's own user and the agent's are answered (`agent.in_swarm.callers`). Requests go on to the
+conductor as they are, and pieces of either side are passed on as they come. Who asks for a token without a password
+gets one to pull with, made for this worker, which is good for nothing but images; who has a password (`docker login`)
+gets their own. The worker's own token goes to the conductor alone. Nothing is kept here: Docker checks every digest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import anyio
 import httpx
@@ -20,6 +22,7 @@ import uvicorn
 
 from agent.door import trusting
 from agent.errors import AgentError
+from agent.in_swarm.callers import Admits, LocalCallers
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 (a path)
 PATIENCE = httpx.Timeout(connect=3.0, read=120.0, write=120.0, pool=10.0)
@@ -39,11 +42,12 @@ class Road:
 
 
 class ImageDoor:
-    """`road` tells how to reach the conductor now; it raises AgentError while there is no way."""
+    """`road` tells how to reach the conductor now, or raises AgentError. `admits`: whose connection is answered."""
 
-    def __init__(self, address: str, road: Callable[[], Awaitable[Road]]) -> None:
+    def __init__(self, address: str, road: Callable[[], Awaitable[Road]], admits: Admits | None = None) -> None:
         self._host, _, port = address.rpartition(":")
         self._port, self._road = int(port), road
+        self._admits = admits or LocalCallers().admits
         self._client: httpx.AsyncClient | None = None
         self._ca: str | None = None
 
@@ -81,6 +85,9 @@ class ImageDoor:
             return
         if not _is_for_images(scope["path"]):
             await _answer(send, 404, "UNSUPPORTED", "this door is for container images: /v2/...")
+            return
+        if not await self._admits(tuple(scope["client"]), tuple(scope["server"])):
+            await _answer(send, 403, "DENIED", "this door is for this machine's Docker daemon, and for root")
             return
         begun = _Begun(send)
         try:
@@ -190,7 +197,7 @@ def _headers(scope: Any, token: str) -> list[tuple[bytes, bytes]]:
     """As they came, so that the conductor tells clients to come back here; with a token for who asks for one."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
     headers.append((b"x-forwarded-proto", b"http"))
-    if scope["path"] == TOKEN_PATH and not any(name == b"authorization" for name, _ in headers):
+    if scope["path"] == TOKEN_PATH and not _has_credentials(scope):
         headers.append((b"authorization", f"Bearer {token}".encode()))
     return headers
 
@@ -198,7 +205,21 @@ def _headers(scope: Any, token: str) -> list[tuple[bytes, bytes]]:
 def _target(scope: Any) -> str:
     path: str = scope["raw_path"].decode("latin-1").partition("?")[0]
     query: str = scope["query_string"].decode("latin-1")
+    if scope["path"] == TOKEN_PATH and not _has_credentials(scope):
+        query = _to_pull(query)
     return f"{path}?{query}" if query else path
+
+
+def _has_credentials(scope: Any) -> bool:
+    return any(name == b"authorization" for name, _ in scope["headers"])
+
+
+def _to_pull(query: str) -> str:
+    """`scope=repository:web:push,pull` asks for no more than pull: this worker's rights are lent for nothing else."""
+    asked = parse_qsl(query, keep_blank_values=True)
+    names = [value.rpartition(":")[0] for name, value in asked if name == "scope" and value.startswith("repository:")]
+    kept = [(name, value) for name, value in asked if name == "service"]
+    return urlencode([*kept, *(("scope", f"{each}:pull") for each in names)])
 
 
 def _has_body(scope: Any) -> bool:

@@ -27,6 +27,8 @@ FIND_SECONDS, ANSWER_SECONDS = 5.0, 2.0
 # A container that is being replaced is no broken network: only what fails twice in a row counts.
 ASK_AGAIN_SECONDS = 1.0
 LONGEST_NAME = 64
+# A peer that has just started is known by its name within that.
+STRANGER_SECONDS = 0.5
 Find = Callable[[], Awaitable[set[str]]]
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
 _log = structlog.get_logger("mesh")
@@ -130,18 +132,38 @@ async def mesh(settings: Settings) -> None:
 
     listener = await anyio.create_tcp_listener(local_port=settings.mesh_port)
     async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, answering(name))
+        found = Known(lambda: addresses_of(settings.mesh_peers), clock)
+        tasks.start_soon(listener.serve, answering(name, found.knows))
         await Mesh(settings.mesh_port, lambda: addresses_of(settings.mesh_peers), tell, clock).run()
 
 
-def answering(name: Callable[[], str]) -> Callable[[anyio.abc.SocketStream], Awaitable[None]]:
-    """Says who this is to everybody who connects."""
+class Known:
+    """The peers' addresses, as their name leads to them; asked again when somebody else calls, not too often."""
+
+    def __init__(self, find: Find, clock: Clock) -> None:
+        self._find, self._clock = find, clock
+        self._peers: set[str] = set()
+        self._asked_at = float("-inf")
+
+    async def knows(self, address: str) -> bool:
+        if address not in self._peers and self._clock.monotonic() - self._asked_at >= STRANGER_SECONDS:
+            self._asked_at = self._clock.monotonic()
+            self._peers = await self._find()
+        return address in self._peers
+
+
+def answering(
+    name: Callable[[], str], knows: Callable[[str], Awaitable[bool]]
+) -> Callable[[anyio.abc.SocketStream], Awaitable[None]]:
+    """Says who this is to every peer that connects."""
 
     async def answer(stream: anyio.abc.SocketStream) -> None:
         # Whoever hangs up before the answer has only looked whether the port is open.
-        with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.TypedAttributeLookupError):
             async with stream:
-                await stream.send(name().encode())
+                caller = stream.extra(anyio.abc.SocketAttribute.remote_address)  # noqa: S610 (anyio's)
+                if await knows(str(caller[0])):
+                    await stream.send(name().encode())
 
     return answer
 

@@ -15,12 +15,15 @@ import structlog
 from agent.door import Door
 from agent.errors import AgentError, CannotJoin
 from agent.identity import Identity, IdentityKeeper
+from agent.in_swarm.callers import LocalCallers
 from agent.in_swarm.containers import Containers
 from agent.in_swarm.gate import Gate
 from agent.in_swarm.image_door import ImageDoor, Road
 from agent.in_swarm.membership import Membership
 from agent.in_swarm.waiting_room import WaitingRoom
 from agent.moving import Moving
+from agent.moving.believing import AddressRules
+from agent.moving.looking import local_network
 from agent.settings import Settings
 from controller.kit.clock import Clock
 from controller.kit.threads import Threads
@@ -61,16 +64,17 @@ class SwarmNode:
             identity = _identity(keeper)
             return Road(door.urls, await door.token(identity), identity.ca)
 
+        callers = LocalCallers(self._settings.docker)
         jobs: dict[str, Callable[[], Awaitable[None]]] = {
             "looking": lambda: self._keep_looking(door),
             "containers": Containers(self._docker, tell).run,
             "moving": self._follow_addresses,
             "measuring": self._measure,
             "membership": lambda: self._membership.run(door),
-            "waiting": WaitingRoom(Gate(), Threads(1), self._managers_elsewhere).run,
+            "waiting": WaitingRoom(Gate(), Threads(1), self._managers_elsewhere, admits=callers.admits).run,
         }
         if self._settings.image_door:
-            jobs["images"] = ImageDoor(self._settings.image_door, road).run
+            jobs["images"] = ImageDoor(self._settings.image_door, road, callers.admits).run
         async with anyio.create_task_group() as tasks:
             for name, job in jobs.items():
                 tasks.start_soon(_kept_running, name, job)
@@ -119,7 +123,8 @@ class SwarmNode:
         """As long as this machine is known by the same address; one that joins anew may be known by another."""
         known_by = await self._known_by_another("")
         settings, port = self._settings, self._settings.announce_port
-        self._moving = Moving(settings.home, settings.name, known_by, self._clock, port=port)
+        rules = AddressRules(settings.node_networks, self._clock, local_network)
+        self._moving = Moving(settings.home, settings.name, known_by, self._clock, port=port, may_not=rules.why_not)
         # The list must come again: what is new to this Moving was no news to the one before.
         self._peers_version = ""
         async with anyio.create_task_group() as tasks:

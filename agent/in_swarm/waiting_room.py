@@ -22,6 +22,7 @@ import anyio
 import anyio.abc
 import structlog
 
+from agent.in_swarm.callers import Admits
 from agent.in_swarm.gate import MANAGER_PORT, MARK
 from agent.moving.kernel import KernelRefused
 from controller.kit.threads import ThreadDoor
@@ -84,9 +85,10 @@ class WaitingRoom:
         *,
         reach: Reach = reach,
         called: Callable[[Stream], str] = called,
+        admits: Admits | None = None,
     ) -> None:
         self._gate, self._threads, self._managers = gate, threads, managers
-        self._reach, self._called = reach, called
+        self._reach, self._called, self._admits = reach, called, admits
         self._waiting = 0
 
     async def run(self) -> None:
@@ -117,14 +119,29 @@ class WaitingRoom:
     async def _seat(self, guest: Stream) -> None:
         """One connection, from its call to its end."""
         async with guest:
-            manager = await self._wait_for(self._called(guest))
+            manager = await self._wait_for(await self._meant_for(guest))
             if manager is None:
                 return
             async with manager:
                 with anyio.move_on_after(THROUGH_US_SECONDS):
                     await _pass_on(guest, manager)
 
+    async def _meant_for(self, guest: Stream) -> str:
+        """The manager it calls; empty when it was not led here, or is not the daemon's: nobody else is carried."""
+        try:
+            address = self._called(guest)
+            caller = guest.extra(anyio.abc.SocketAttribute.remote_address)  # noqa: S610 (anyio's)
+        except (OSError, anyio.TypedAttributeLookupError):
+            return ""
+        if address not in self._managers():
+            return ""
+        if self._admits and not await self._admits((str(caller[0]), int(caller[1])), (address, MANAGER_PORT)):
+            return ""
+        return address
+
     async def _wait_for(self, address: str) -> Stream | None:
+        if not address:
+            return None
         self._waiting += 1
         try:
             with anyio.move_on_after(PATIENCE_SECONDS):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from ipaddress import ip_interface
+from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM
 from typing import Protocol
 
 import anyio
 import psutil
+
+from agent.moving.believing import LocalNetwork
+from controller.kit.networks import Network
 
 # Asked for a route only; nothing is sent (an address set aside for documentation, RFC 5737).
 _ANYWHERE = "192.0.2.1"
@@ -18,6 +23,8 @@ _LOOPBACK = "lo"
 # rtnetlink(7): links, IPv4 addresses, IPv4 routes.
 _GROUPS = 0x1 | 0x10 | 0x40
 _TOGETHER_SECONDS = 0.02
+_ROUTES, _RESOLVERS = Path("/proc/net/route"), Path("/etc/resolv.conf")
+_VIA_GATEWAY = 0x2  # RTF_GATEWAY
 
 
 class Looks(Protocol):
@@ -58,15 +65,8 @@ class Here:
         return None
 
     def broadcasts(self) -> set[str]:
-        listed = psutil.net_if_addrs().items()
         # Computed, not asked for: an address may be given without its broadcast address.
-        return {
-            str(ip_interface(f"{each.address}/{each.netmask}").network.broadcast_address)
-            for name, found in listed
-            if _named(name) and not name.startswith(("docker", "veth", "br-"))
-            for each in found
-            if each.family == AF_INET and each.netmask and each.netmask != "255.255.255.255"
-        }
+        return {str(each.broadcast_address) for each in own_networks()}
 
     async def change(self, seconds: float) -> None:
         if self._word is None:
@@ -99,6 +99,40 @@ def interface_addresses() -> set[str]:
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     listed = psutil.net_if_addrs().items()
     return {each.address for name, found in listed if _named(name) in up for each in found if each.family == AF_INET}
+
+
+def own_networks() -> set[Network]:
+    """IPv4 networks this machine has an address in, but those of Docker's bridges, which lead nowhere."""
+    return {
+        ip_interface(f"{each.address}/{each.netmask}").network
+        for name, found in psutil.net_if_addrs().items()
+        if _named(name) and not name.startswith(("docker", "veth", "br-"))
+        for each in found
+        if each.family == AF_INET and each.netmask and each.netmask != "255.255.255.255"
+    }
+
+
+def local_network() -> LocalNetwork:
+    """What cannot be read is left out."""
+    guarded: set[str] = set()
+    with suppress(OSError, ValueError):
+        guarded |= routers(_ROUTES.read_text(encoding="ascii"))
+    with suppress(OSError):
+        guarded |= resolvers(_RESOLVERS.read_text(encoding="utf-8", errors="replace"))
+    return LocalNetwork(tuple(own_networks()), frozenset(guarded))
+
+
+def routers(table: str) -> set[str]:
+    """Gateways in /proc/net/route (proc(5)): addresses as hexadecimal in the machine's own byte order."""
+    lines = (line.split() for line in table.splitlines()[1:])
+    found = {each[2] for each in lines if len(each) > 3 and int(each[3], 16) & _VIA_GATEWAY}
+    return {socket.inet_ntoa(int(each, 16).to_bytes(4, sys.byteorder)) for each in found}
+
+
+def resolvers(text: str) -> set[str]:
+    """As resolv.conf(5) names them."""
+    words = (line.split() for line in text.splitlines())
+    return {each[1] for each in words if len(each) > 1 and each[0] == "nameserver"}
 
 
 def _named(interface: str) -> str:

@@ -17,6 +17,7 @@ import structlog
 
 from agent.moving.announcing import machine_address
 from agent.moving.applying import Applying, Translates
+from agent.moving.believing import AddressRules, LocalNetwork
 from agent.moving.kernel import Kernel
 from agent.moving.looking import Here, Looks
 from agent.moving.neighbours import Neighbour, Neighbours
@@ -24,6 +25,7 @@ from agent.moving.oneself import oneself
 from agent.moving.post import Datagrams, Post
 from agent.moving.translating import Translation, translation
 from controller.kit.clock import Clock
+from controller.kit.networks import NodeNetworks
 from controller.kit.threads import ThreadDoor, Threads
 
 PORT = 7446
@@ -38,7 +40,7 @@ _log = structlog.get_logger("moving")
 
 
 class Moving:
-    """One machine's part. `identity` is the address its Swarm knows it by."""
+    """One machine's part. `identity` is the address its Swarm knows it by; `may_not`: see `translation`."""
 
     def __init__(
         self,
@@ -52,12 +54,14 @@ class Moving:
         threads: ThreadDoor | None = None,
         here: Callable[[], Looks] = Here,
         post: Callable[[int], Post] = Datagrams,
+        may_not: Callable[[str], str] | None = None,
     ) -> None:
         self._self = oneself(home / "agent" / "moving.json", worker, identity)
         self._neighbours = Neighbours(home / "agent" / "neighbours.json", worker)
         self._clock, self._port, self._open, self._look = clock, port, post, here
         self._threads = threads or Threads(2)
         self._applying = Applying(kernel or Kernel(), self._threads, self._wanted)
+        self._may_not = may_not or AddressRules(NodeNetworks(), clock, lambda: LocalNetwork()).why_not
         self._left: dict[str, float] = {}
         self._announce_now, self._save_now = anyio.Event(), anyio.Event()
 
@@ -174,4 +178,4 @@ class Moving:
 
     def _wanted(self) -> Translation:
         places = [each.place for each in self._neighbours]
-        return translation(self._self.place, places, port=self._port, left=self._left)
+        return translation(self._self.place, places, port=self._port, left=self._left, may_not=self._may_not)

@@ -8,7 +8,7 @@ Where two claims cannot both be right, the newer one is followed; where none can
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 OUT, IN, CUT = "AEREKOS-OUT", "AEREKOS-IN", "AEREKOS-CUT"
@@ -40,20 +40,45 @@ class Translation:
     refused: tuple[str, ...] = ()
 
 
-def translation(own: Place, peers: Iterable[Place], *, port: int, left: Iterable[str] = ()) -> Translation:
-    """What must stand in this machine's kernel. Announcements (UDP to `port`) are never translated: they must reach a
+def translation(
+    own: Place,
+    peers: Iterable[Place],
+    *,
+    port: int,
+    left: Iterable[str] = (),
+    may_not: Callable[[str], str] = lambda address: "",
+) -> Translation:
+    """What must stand in this machine's kernel. `may_not` says why an address is none of a peer's, whoever claims it;
+    empty when it may be one. Announcements (UDP to `port`) are never translated: they must reach a
     machine that is back at home, whatever is believed of it.
 
     `left`: addresses this machine had until a moment ago. Connections from there would wait for minutes for answers
     that cannot come; reset, their owners (Docker above all) make new ones at once.
     """
-    known = sorted(peers, key=_newest_first)
+    believed, odd = _judged(peers, may_not)
+    known = sorted(believed, key=_newest_first)
     apart, refused = _told_apart(own, known)
     gone = sorted(set(left) - {own.address} - {each.address for each in known})
     # Not what goes over lo: there the address left behind still is this machine's own.
     cuts = tuple(f"-A {CUT} -s {each}/32 ! -o lo -p tcp -j REJECT --reject-with tcp-reset" for each in gone)
     loopback = tuple(sorted({*gone, *((own.identity,) if own.has_moved else ())}))
-    return Translation(_rules(apart, port), loopback, cuts, tuple(refused))
+    return Translation(_rules(apart, port), loopback, cuts, (*refused, *odd))
+
+
+def _judged(peers: Iterable[Place], may_not: Callable[[str], str]) -> tuple[list[Place], list[str]]:
+    """Whose addresses may be those of a machine of this cloud; and in words, whose may not.
+
+    Judged last of all, here, because nobody is above it: a conductor in foreign hands could name any address.
+    """
+    believed: list[Place] = []
+    odd: list[str] = []
+    for each in peers:
+        why = next((why for one in (each.identity, each.address) if (why := may_not(one))), "")
+        if why:
+            odd.append(f"{each.worker or each.identity} is not followed: {why}")
+        else:
+            believed.append(each)
+    return believed, sorted(odd)
 
 
 def _told_apart(own: Place, known: Sequence[Place]) -> tuple[list[Place], list[str]]:

@@ -10,6 +10,7 @@ import anyio
 from api.audit import Audit
 from api.auth.authenticating import Authenticator
 from api.auth.service_accounts import AccountTokens
+from api.claims import NodeClaims
 from api.door import Door
 from api.exec import Exec
 from api.gateway.balancing import Balancer
@@ -35,6 +36,7 @@ from cli.conductor.house import House
 from cli.conductor.runtimes import Runtime
 from cli.settings import Settings
 from cli.stack import REGISTRY
+from controller.kit.networks import parse_networks
 from controller.loop.supervisor import Loop
 from controller.runtime.driver import Adopting, Executing, Hinted
 from controller.runtime.swarm.place import Place
@@ -113,13 +115,21 @@ def _door(
         authorizer=authorizer,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         images=images,
-        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.tell),
+        heartbeats=Heartbeats(
+            registry, house.leases, house.peers, authenticator, heard, loop.events.tell, _claims(house, runtime)
+        ),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store, runtime.docker_calls),
         limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
         audit=audit,
     )
+
+
+def _claims(house: House, runtime: Runtime) -> NodeClaims:
+    networks = parse_networks(house.settings.node_networks)
+    swarm = runtime.swarm.addresses_of if runtime.swarm else None
+    return NodeClaims(house.registry, house.peers, house.clock, networks, swarm)
 
 
 def _readiness(house: House, loop: Loop) -> dict[str, object]:

@@ -6,7 +6,7 @@ In memory only, like leases: every beat says it again. Agents are told the whole
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,9 @@ class Peers:
     def __init__(self) -> None:
         self._known: dict[str, Peer] = {}
         self._began, self._changes = secrets.token_hex(4), 0
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(list(self._known.values()))
 
     @property
     def version(self) -> str:

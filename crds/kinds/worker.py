@@ -53,12 +53,16 @@ class SystemInfo(Model):
 
 
 class WorkerStatus(Status):
-    """`usage` is coarse (written when it moved by a tenth); live numbers come with the heartbeat."""
+    """`usage` is coarse (written when it moved by a tenth); live numbers come with the heartbeat.
+
+    `identityAddress`: by which the Swarm knows it. As long as this record is there, nobody else is known by it.
+    """
 
     capacity: Amounts = Field(default_factory=Amounts)
     usage: Amounts = Field(default_factory=Amounts)
     addresses: list[Address] = Field(default_factory=list)
     system: SystemInfo = Field(default_factory=SystemInfo)
+    identity_address: str = ""
     last_registered_at: Timestamp | None = None
     phase: str = "Unknown"
 

@@ -39,6 +39,10 @@ class Managing:
         """Lets a daemon join as a worker."""
         return str((await self._docker.ask(lambda api: api.inspect_swarm()))["JoinTokens"]["Worker"])
 
+    async def addresses_of(self, node: str) -> frozenset[str]:
+        """By which the Swarm knows the nodes of that name: none that is no member has any."""
+        return frozenset(address for each in await self._named(node) for address in _addresses(each) if address)
+
     async def drain(self, node: str) -> None:
         """Move everything off it. Raises NotThere."""
         await self._update(node, availability="drain")
@@ -110,6 +114,12 @@ class Managing:
             raise NotThere(f"the Swarm has no node called {node}", reason="NotThere")
         id_, version, spec = named[0]["ID"], named[0]["Version"]["Index"], named[0]["Spec"]
         await self._docker.ask(lambda api: api.update_node(id_, version, {**spec, "Availability": availability}))
+
+
+def _addresses(node: dict[str, Any]) -> tuple[str, str]:
+    """Where it is connected from, and as a manager."""
+    manager = str((node.get("ManagerStatus") or {}).get("Addr", ""))
+    return str(node["Status"].get("Addr", "")), manager.rpartition(":")[0].strip("[]")
 
 
 def _is_down(node: dict[str, Any]) -> bool:

@@ -91,13 +91,18 @@ async def test_nobody_takes_the_identity_of_one_who_lives(room: Room) -> None:
     assert room.peers.get("elm") == ELM, "it is believed about its own"
 
 
-async def test_the_identity_of_one_who_is_silent_may_be_anothers(room: Room) -> None:
-    """The same machine under another name, or the next one that got its address."""
+async def test_the_identity_of_one_who_is_silent_is_still_its_own(room: Room) -> None:
+    """Until its record is deleted: everybody sends there what is for that one."""
     room.beat(OAK)
     room.house.clock.forward(LEASE_SECONDS + 0.1)
-    room.beat(replace(ELM, identity="192.0.2.1"))
-    assert room.peers.get("oak") is None and room.peers.holder("192.0.2.1") == replace(ELM, identity="192.0.2.1")
-    assert room.told == []
+    heir = replace(ELM, identity="192.0.2.1")
+    room.beat(heir)
+    assert room.peers.get("oak") == OAK and room.peers.get("elm") is None
+    assert [reason for _, reason, _, _ in room.told] == ["IdentityTaken"]
+    await room.house.registry.delete(WORKER, WORKER.key("oak"), HOW)
+    room.peers.forget("oak")
+    room.beat(heir)
+    assert room.peers.holder("192.0.2.1") == heir
 
 
 async def test_peers_are_told_when_they_are_news_and_to_nodes_only(house: House) -> None:

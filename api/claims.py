@@ -1,0 +1,95 @@
+"""What a worker may say of its machine's addresses: of itself only, and only what something else shows to be true.
+
+All agents translate by what one of them says. So an address must be in the cloud's networks, and the worker must call
+from it; the address it is known by may also be one that the Swarm itself knows that node by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+
+from controller.kit.clock import Clock
+from controller.kit.networks import NodeNetworks
+from controller.kit.peers import Peer, Peers
+from controller.resources.forming import How
+from controller.resources.registry import Registry
+from controller.runtime.driver import DriverError
+from crds.kinds.worker import WORKER
+
+# Who claims nonsense does so with every beat: the Swarm is not asked each time.
+ASKED_SECONDS = 10.0
+NodeAddresses = Callable[[str], Awaitable[frozenset[str]]]
+_HOW = How(by="system:conductor", validation="Strict")
+
+
+class NodeClaims:
+    """`swarm`: the addresses by which the Swarm knows a worker's node; None where there is no Swarm to ask."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        peers: Peers,
+        clock: Clock,
+        networks: NodeNetworks | None = None,
+        swarm: NodeAddresses | None = None,
+    ) -> None:
+        self._registry, self._peers, self._clock = registry, peers, clock
+        self._networks, self._swarm = networks or NodeNetworks(), swarm
+        self._asked: dict[str, tuple[float, frozenset[str]]] = {}
+
+    async def why_not(self, told: Peer, source: str) -> str:
+        """Empty when it is believed. `source`: the address the request came from."""
+        for each in (told.identity, told.address):
+            if not self._networks.allows(each):
+                return f"{each} is in no network of this cloud ({self._networks}); to allow it: AEREKOS_NODE_NETWORKS"
+        # Only who is on this machine calls from a loopback address.
+        here = _is_loopback(source)
+        if not here and not await self._is_known_by(told, source):
+            return (
+                f"it says that it is known by {told.identity}, but calls from {source}, and the Swarm says otherwise"
+            )
+        if here or told.address == source:
+            return ""
+        if told.address != told.identity and source != told.identity:
+            return f"it says that it is at {told.address}, but calls from {source}"
+        other = next(
+            (each for each in self._peers if each.worker != told.worker and each.address == told.address), None
+        )
+        return f"it says that it is at {told.address}, where {other.worker} is" if other else ""
+
+    async def note(self, told: Peer) -> None:
+        """The address it is known by is its own from now on, as long as its Worker is there."""
+        if self._noted(told.worker) != told.identity:
+            status = {"identityAddress": told.identity}
+            await self._registry.merge(
+                WORKER, WORKER.key(told.worker), {"status": status}, _HOW, subresource="status"
+            )
+
+    async def _is_known_by(self, told: Peer, source: str) -> bool:
+        if told.identity in (source, self._noted(told.worker)):
+            return True
+        return told.identity in await self._of_the_node(told.worker)
+
+    async def _of_the_node(self, worker: str) -> frozenset[str]:
+        now = self._clock.monotonic()
+        until, known = self._asked.get(worker, (now, frozenset()))
+        if self._swarm is None or now < until:
+            return known
+        try:
+            known = await self._swarm(worker)
+        except DriverError:
+            return frozenset()
+        self._asked[worker] = now + ASKED_SECONDS, known
+        return known
+
+    def _noted(self, worker: str) -> str:
+        record = self._registry.store.get(WORKER.key(worker))
+        return "" if record is None else str(record.object.get("status", {}).get("identityAddress", ""))
+
+
+def _is_loopback(source: str) -> bool:
+    try:
+        return ip_address(source).is_loopback
+    except ValueError:
+        return False
