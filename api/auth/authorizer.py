@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from api.auth.bindings import Bindings
-from api.auth.principal import AUTHENTICATED, MASTERS, SERVICE_PREFIX, WORKERS, Principal
+from api.auth.principal import AUTHENTICATED, CONDUCTOR, MASTERS, SERVICE_PREFIX, WORKERS, Principal
 from api.auth.rules import ALL, EVERYTHING, READ, WRITE, Action, Rule
 from controller.store.records import Store
 from crds.catalog import Catalog
@@ -80,13 +80,20 @@ class Authorizer:
     def __init__(self, catalog: Catalog, managed: Iterable[ManagedService], store: Store | None = None) -> None:
         self._catalog, self._made_for = catalog, -1
         self._internal: frozenset[tuple[str, str]] = frozenset()
+        self._reported: frozenset[tuple[str, str]] = frozenset()
         self._roles: Mapping[str, tuple[Rule, ...]] = {}
         self._bindings = Bindings(store, {}) if store is not None else None
+        managed = tuple(managed)
         self._services = {each.service_name: _service_rules(each) for each in managed}
+        self._owned = {
+            each.service_name: frozenset((kind.group, kind.plural) for kind in each.kinds) for each in managed
+        }
 
     def allows(self, who: Principal, action: Action) -> bool:
         """Whether `who` may do that."""
         self._refresh()
+        if self._writes_a_report(action) and not self._reports(who, action):
+            return False
         if MASTERS not in who.groups and (action.group, action.resource.partition("/")[0]) in self._internal:
             return self._is_granted(who, action)
         return any(rule.allows(action) for rule in self.rules(who, action.namespace))
@@ -112,6 +119,21 @@ class Authorizer:
         self._refresh()
         return self._bindings.given if self._bindings is not None else {}
 
+    def _writes_a_report(self, action: Action) -> bool:
+        """Whether it would change the status of a kind of ours. Those that people define keep their own rules."""
+        plural, _, below = action.resource.partition("/")
+        return below == "status" and action.verb not in READ and (action.group, plural) in self._reported
+
+    def _reports(self, who: Principal, action: Action) -> bool:
+        """Status is what was seen: told by the conductor and by the service whose kind it is, in their own names.
+        People, admins too, cannot write what others then believe."""
+        if who.acting:
+            return False
+        if who.name == CONDUCTOR:
+            return MASTERS in who.groups
+        owned = self._owned.get(who.service, frozenset()) if who.service else frozenset()
+        return (action.group, action.resource.partition("/")[0]) in owned
+
     def _is_granted(self, who: Principal, action: Action) -> bool:
         """Internal kinds: only by a grant in the manifest of a managed service, never by a role."""
         granted = self._services.get(who.service, ()) if who.service and not who.acting else ()
@@ -123,6 +145,9 @@ class Authorizer:
             return
         self._made_for = self._catalog.version
         self._internal = frozenset((kind.group, kind.plural) for kind in self._catalog if kind.internal)
+        self._reported = frozenset(
+            (kind.group, kind.plural) for kind in self._catalog if kind.has_status and kind.given_schema is None
+        )
         self._roles = role_rules(self._catalog)
         if self._bindings is not None:
             self._bindings.given = _cluster_roles(self._roles)

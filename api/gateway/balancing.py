@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
+from controller.runtime.endpoints import Endpoints
+from controller.store.records import Record
 from crds.errors import NotFound, Unavailable
 from crds.kinds.service import SERVICE
 
@@ -22,10 +25,16 @@ class _Circuit:
 
 
 class Balancer:
-    """Knows instances from the Service's status; remembers failures by address."""
+    """Knows instances from what the runtime driver reported; remembers failures by address.
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
-        self._registry, self._clock = registry, clock
+    `managed`: Service name -> manifest name. A Service that only took the name of a managed one gets nothing.
+    """
+
+    def __init__(
+        self, registry: Registry, endpoints: Endpoints, clock: Clock, managed: Mapping[str, str] | None = None
+    ) -> None:
+        self._registry, self._endpoints, self._clock = registry, endpoints, clock
+        self._managed = dict(managed or {})
         self._turn: dict[str, int] = {}
         self._circuits: dict[str, _Circuit] = {}
 
@@ -38,9 +47,8 @@ class Balancer:
         record = self._registry.store.get(key)
         if record is None:
             raise NotFound(f'services "{service}" not found', key=key)
-        seen = record.object.get("status", {}).get("instances", ())
-        ready = [each["address"] for each in seen if each.get("ready") and each.get("address")]
-        if not ready:
+        ready = [each.address for each in self._endpoints.ready(key, record.uid)]
+        if not ready or not self._is_genuine(service, record):
             raise Unavailable(f"no instance of {service} is ready; see: aerekos describe service {service}",
                               key=key, retry_after=1)  # fmt: skip
         turn = self._turn.get(service, 0)
@@ -48,6 +56,10 @@ class Balancer:
         start = turn % len(ready)
         ordered = ready[start:] + ready[:start]
         return sorted(ordered, key=self._is_open)
+
+    def is_managed(self, service: str) -> bool:
+        """Whether that name belongs to a managed service, which proves itself by its certificate."""
+        return service in self._managed
 
     def worked(self, address: str) -> None:
         """The instance answered."""
@@ -59,6 +71,10 @@ class Balancer:
         circuit.failures += 1
         if circuit.failures >= OPEN_AFTER_FAILURES:
             circuit.open_until = self._clock.monotonic() + OPEN_SECONDS
+
+    def _is_genuine(self, service: str, record: Record) -> bool:
+        wanted = self._managed.get(service)
+        return wanted is None or (record.object.get("spec") or {}).get("managed") == wanted
 
     def _is_open(self, address: str) -> bool:
         circuit = self._circuits.get(address)

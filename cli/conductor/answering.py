@@ -46,9 +46,9 @@ from crds.kinds.worker import WORKER
 async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     """Until cancelled."""
     authenticator = Authenticator(house.tokens, house.accounts, house.authorizer)
-    gateway = Gateway(
-        Balancer(house.registry, house.clock), house.tokens, house.authorizer, house.services, house.clock
-    )
+    managed = {each.service_name: each.name for each in house.services}
+    balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
+    gateway = Gateway(balancer, house.tokens, house.authorizer, house.services, house.clock)
     registry = REGISTRY if house.settings.stack else ""
     images = Images(registry, authenticator, house.accounts, house.authorizer, house.tokens)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))

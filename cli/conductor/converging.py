@@ -30,7 +30,9 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
         NamespaceReconciler(house.registry.catalog),
         DefinitionReconciler(house.registry.catalog),
         WorkerReconciler(house.leases, leaving),
-        ServiceReconciler(runtime.driver, managed, runtime.environment, reach=runtime.reach),
+        ServiceReconciler(
+            runtime.driver, managed, runtime.environment, reach=runtime.reach, endpoints=house.endpoints
+        ),
     ]
     loop = Loop(LocalResources(house.registry, FOUNDER), house.clock, reconcilers, house.rng, component="conductor")
 

@@ -25,6 +25,7 @@ from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
+from controller.runtime.endpoints import Endpoints
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.managed import ManagedService
@@ -46,6 +47,7 @@ class House:
     authority: Authority
     leases: Leases
     peers: Peers
+    endpoints: Endpoints
     worker: str
 
     @property
@@ -82,6 +84,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             authority=authority,
             leases=Leases(clock),
             peers=Peers(),
+            endpoints=Endpoints(),
             worker=worker,
         )
     finally:

@@ -17,6 +17,7 @@ from controller.reconcilers.service_needs import affected, dependents, missing
 from controller.reconcilers.service_placing import decide, note_data, request_of
 from controller.reconcilers.service_workload import Given, stays, workload
 from controller.runtime.driver import Driver, DriverError, InstanceSeen, Workload
+from controller.runtime.endpoints import Endpoints
 from controller.scheduler.placing import Decision, explain
 from crds.kind import Kind, key_of
 from crds.kinds.config_map import CONFIG_MAP
@@ -35,7 +36,8 @@ ROLLED_BACK, WAITING_FOR_FILES = "RolledBack", "WaitingForFiles"
 
 
 class ServiceReconciler:
-    """`reach` names the workers the driver can start that service on; None means all."""
+    """`reach` names the workers the driver can start that service on; None means all. What the driver sees is told
+    to `endpoints` at once."""
 
     kind: Kind[Service] = SERVICE
     finalizer: str | None = "aerekos.cloud/runtime"
@@ -46,8 +48,10 @@ class ServiceReconciler:
         managed: Mapping[str, ManagedService],
         environment: Environment,
         reach: Reach = lambda _: None,
+        endpoints: Endpoints | None = None,
     ) -> None:
         self._driver, self._managed = driver, managed
+        self._endpoints = endpoints or Endpoints()
         self._environment, self._reach = environment, reach
         self.also_watch: Sequence[AlsoWatch[Any]] = (
             AlsoWatch(SERVICE, lambda changed, seen: dependents(changed, seen, managed)),
@@ -75,7 +79,14 @@ class ServiceReconciler:
             gone = await self._driver.forget(key_of(SERVICE, resource))
         except DriverError as refused:
             raise _as_outcome(refused) from refused
+        self._endpoints.forget(key_of(SERVICE, resource))
         return done() if gone else again(LOOK_AGAIN_SECONDS, "instances are stopping", reason="Stopping")
+
+    async def _observe(self, service: Service) -> Sequence[InstanceSeen]:
+        key = key_of(SERVICE, service)
+        seen = await self._driver.observe(key)
+        self._endpoints.report(key, service.metadata.uid or "", seen)
+        return seen
 
     def _manifest(self, service: Service, world: World) -> ManagedService | None:
         name = service.spec.managed
@@ -101,7 +112,9 @@ class ServiceReconciler:
     async def _put_to_rest(self, service: Service, world: World) -> Outcome:
         key, now = key_of(SERVICE, service), world.clock.now()
         gone = await self._driver.forget(key)
-        seen = () if gone else await self._driver.observe(key)
+        seen = () if gone else await self._observe(service)
+        if gone:
+            self._endpoints.forget(key)
         status.note_instances(service, seen, service.status.revision, 0)
         service.status.refusals = []
         service.status.conditions = [
@@ -114,7 +127,7 @@ class ServiceReconciler:
         return done(_at_rest(service)) if gone else again(LOOK_AGAIN_SECONDS, "instances are stopping")
 
     async def _run(self, service: Service, manifest: ManagedService | None, world: World) -> Outcome:
-        seen = await self._driver.observe(key_of(SERVICE, service))
+        seen = await self._observe(service)
         lacking = missing(service, self._managed, world.seen)
         if lacking and not seen:
             return self._wait(service, ", ".join(lacking), "WaitingForNeeds", world)
@@ -132,7 +145,7 @@ class ServiceReconciler:
         rolled_back = None
         if decision.chosen or len(seen) >= wish.replicas:
             rolled_back = await self._apply(wish)
-        now = await self._driver.observe(wish.key)
+        now = await self._observe(service)
         if stays(service, manifest):
             note_data(service, now, world.seen)
         wanted = status.wanted_copies(service, now, decision)

@@ -39,6 +39,8 @@ from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.runtime.driver import InstanceSeen
+from controller.runtime.endpoints import Endpoints
 from controller.store.records import Store
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
@@ -82,6 +84,7 @@ class House:
     accounts: Accounts
     authorizer: Authorizer
     leases: Leases
+    endpoints: Endpoints
     balancer: Balancer
     gateway: Gateway
     metrics: Metrics
@@ -101,16 +104,16 @@ class House:
             await self.accounts.set_password(name, password, one_time=False, by="test")
 
     async def add_service(self, name: str, *addresses: str, unready: tuple[str, ...] = ()) -> None:
-        """A Service whose instances are where the test says."""
+        """A Service whose instances are where the test says, as if a driver had reported them."""
         key = SERVICE.key(name, "default")
         if self.store.get(key) is None:
-            body = {"metadata": {"name": name}, "spec": {"image": "x:1"}}
-            await self.registry.create(SERVICE, "default", body, HOW)
-        instances = [
-            {"name": f"{name}-{n}", "address": address, "ready": address not in unready}
+            spec = {"managed": KMS.name} if name == KMS.service_name else {"image": "x:1"}
+            await self.registry.create(SERVICE, "default", {"metadata": {"name": name}, "spec": spec}, HOW)
+        seen = [
+            InstanceSeen(f"{name}-{n}", "Ready", address not in unready, "r", address)
             for n, address in enumerate((*addresses, *unready))
         ]
-        await self.registry.merge(SERVICE, key, {"status": {"instances": instances}}, HOW, subresource="status")
+        self.endpoints.report(key, self.registry.get(SERVICE, key).uid, seen)
 
     def bearer(self, who: Principal, **more: Any) -> dict[str, str]:
         """The header of somebody with a good token."""
@@ -131,7 +134,8 @@ async def make_house(folder: Path) -> House:
     tokens = Tokens(TokenKeys(folder / "jwt"), clock)
     accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads)
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
-    authenticator, balancer = Authenticator(tokens, accounts, authorizer), Balancer(registry, clock)
+    authenticator, endpoints = Authenticator(tokens, accounts, authorizer), Endpoints()
+    balancer = Balancer(registry, endpoints, clock, {KMS.service_name: KMS.name})
     gateway, metrics = Gateway(balancer, tokens, authorizer, (KMS,), clock), Metrics(store)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []
@@ -162,6 +166,6 @@ async def make_house(folder: Path) -> House:
         audit=audit,
     )
     return House(
-        store, registry, clock, tokens, accounts, authorizer, leases, balancer, gateway, metrics, door, authenticator,
-        state, heard
+        store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
+        authenticator, state, heard
     )  # fmt: skip
