@@ -15,6 +15,7 @@ from cli import connecting, contexts
 from cli.connecting import Api
 from cli.errors import Misuse, Refused
 from cli.settings import Settings
+from cli.urls import segment
 
 _GROUP = "/apis/aerekos.cloud/v1"
 _MERGE = {"content-type": "application/merge-patch+json"}
@@ -98,7 +99,7 @@ def random_name() -> str:
 
 def revoke_token(api: Api, name: str) -> None:
     """It stays in the list, so that it can be seen who used it."""
-    api.ask("PATCH", f"{_GROUP}/jointokens/{name}", json={"spec": {"revoked": True}}, headers=_MERGE)
+    api.ask("PATCH", f"{_GROUP}/jointokens/{segment(name)}", json={"spec": {"revoked": True}}, headers=_MERGE)
 
 
 def create_user(api: Api, name: str, roles: list[str], namespace: str, password: str) -> None:
@@ -110,13 +111,13 @@ def create_user(api: Api, name: str, roles: list[str], namespace: str, password:
     try:
         set_password(api, made, password)
     except Refused:
-        api.ask("DELETE", f"{_GROUP}/users/{name}")
+        api.ask("DELETE", f"{_GROUP}/users/{segment(name)}")
         raise
 
 
 def change_password(api: Api, name: str, password: str) -> None:
     _require_good(password)
-    set_password(api, api.get(f"{_GROUP}/users/{name}"), password)
+    set_password(api, api.get(f"{_GROUP}/users/{segment(name)}"), password)
 
 
 def set_password(api: Api, user: dict[str, Any], password: str) -> None:
@@ -126,7 +127,7 @@ def set_password(api: Api, user: dict[str, Any], password: str) -> None:
     meta, path = user["metadata"], f"{_GROUP}/credentials"
     spec = {"passwordHash": hash_password(password), "oneTime": False}
     try:
-        api.ask("PATCH", f"{path}/{meta['name']}", json={"spec": spec}, headers=_MERGE)
+        api.ask("PATCH", f"{path}/{segment(meta['name'])}", json={"spec": spec}, headers=_MERGE)
     except Refused as error:
         if error.status != 404:
             raise

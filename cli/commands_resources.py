@@ -9,6 +9,7 @@ import typer
 from cli import settings
 from cli.errors import Misuse
 from cli.output import complain, say
+from cli.urls import segment
 
 if TYPE_CHECKING:
     from cli.connecting import Api
@@ -136,7 +137,7 @@ def scale(
     from cli import connecting
 
     name = service.rpartition("/")[2]
-    path = f"/apis/aerekos.cloud/v1/namespaces/{namespace or 'default'}/services/{name}"
+    path = f"/apis/aerekos.cloud/v1/namespaces/{segment(namespace or 'default')}/services/{segment(name)}"
     headers = {"content-type": "application/merge-patch+json"}
     with connecting.connect(settings.load()) as api:
         api.ask("PATCH", path, json={"spec": {"replicas": replicas}}, headers=headers)
@@ -153,7 +154,7 @@ def logs(
     """What a service wrote."""
     from cli import connecting
 
-    path = f"/logs/{namespace or 'default'}/{service.rpartition('/')[2]}"
+    path = f"/logs/{segment(namespace or 'default')}/{segment(service.rpartition('/')[2])}"
     params = {"tail": str(tail), **({"instance": instance} if instance else {})}
     with connecting.connect(settings.load()) as api:
         if not follow:

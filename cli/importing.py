@@ -8,25 +8,32 @@ from typing import Any
 from cli.connecting import Api
 from cli.errors import CliError
 from cli.output import Progress
+from cli.urls import segment
 
 _LOOK_SECONDS = 0.5
 
 
 def manifest(api: Api, name: str, to: str | None, namespace: str) -> dict[str, Any]:
     """The Service that would run the same. Raises Refused with what cannot be said in one."""
-    found: dict[str, Any] = api.get(f"/swarm/services/{name}", params={"to": to or "", "namespace": namespace})
+    found: dict[str, Any] = api.get(
+        f"/swarm/services/{segment(name)}", params={"to": to or "", "namespace": namespace}
+    )
     return found
 
 
 def adopt(api: Api, name: str, service: dict[str, Any], *, timeout: float) -> None:
     """Raises Refused, or CliError when the Service does not get ready: then its copies do not serve, either."""
     meta = service["metadata"]
-    path = f"/apis/aerekos.cloud/v1/namespaces/{meta['namespace']}/services"
+    path = f"/apis/aerekos.cloud/v1/namespaces/{segment(meta['namespace'])}/services"
     api.ask("POST", path, json=service, params={"fieldValidation": "Strict", "dryRun": "All"})
     # Marked first: a Service without a Swarm service of its own would make one.
-    api.send("POST", f"/swarm/services/{name}/adoption", params={"to": meta["name"], "namespace": meta["namespace"]})
+    api.send(
+        "POST",
+        f"/swarm/services/{segment(name)}/adoption",
+        params={"to": meta["name"], "namespace": meta["namespace"]},
+    )
     api.ask("POST", path, json=service, params={"fieldValidation": "Strict"})
-    _wait_ready(api, f"{path}/{meta['name']}", timeout)
+    _wait_ready(api, f"{path}/{segment(meta['name'])}", timeout)
 
 
 def _wait_ready(api: Api, path: str, timeout: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.connecting import Api
 from cli.errors import Misuse
+from cli.urls import segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,10 @@ class Served:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str | None = None, name: str = "") -> str:
-        """Where it is. A namespaced kind without namespace means all of them."""
-        from urllib.parse import quote
-
+        """Where it is. A namespaced kind without namespace means all of them. Raises Misuse."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        room = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
-        return f"{root}{room}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
+        room = f"/namespaces/{segment(namespace)}" if self.namespaced and namespace else ""
+        return f"{root}{room}/{self.plural}" + (f"/{segment(name)}" if name else "")
 
     def is_called(self, word: str) -> bool:
         names = {self.plural, self.singular, self.kind.lower(), self.resource, *self.short_names}

@@ -8,6 +8,7 @@ from typing import Any
 from cli.connecting import Api
 from cli.errors import CliError, Refused
 from cli.output import Progress
+from cli.urls import segment
 
 _LOOK_SECONDS = 0.5
 _WORKERS = "/apis/aerekos.cloud/v1/workers"
@@ -17,8 +18,8 @@ _MERGE = {"content-type": "application/merge-patch+json"}
 def remove(api: Api, name: str, *, timeout: float) -> None:
     """Raises Refused when there is none of that name, CliError when it takes too long."""
     # Nothing new is placed there from now on, also if the deletion were refused.
-    api.ask("PATCH", f"{_WORKERS}/{name}", json={"spec": {"unschedulable": True}}, headers=_MERGE)
-    api.ask("DELETE", f"{_WORKERS}/{name}")
+    api.ask("PATCH", f"{_WORKERS}/{segment(name)}", json={"spec": {"unschedulable": True}}, headers=_MERGE)
+    api.ask("DELETE", f"{_WORKERS}/{segment(name)}")
     deadline, because = time.monotonic() + timeout, ""
     with Progress(f"removing {name}") as progress:
         while (seen := _look(api, name)) is not None:
@@ -32,7 +33,7 @@ def remove(api: Api, name: str, *, timeout: float) -> None:
 
 def _look(api: Api, name: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = api.get(f"{_WORKERS}/{name}")
+        found: dict[str, Any] = api.get(f"{_WORKERS}/{segment(name)}")
     except Refused as refused:
         if refused.status == 404:
             return None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import AfterValidator
+
+from crds.errors import Invalid
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -45,6 +48,17 @@ def path_segment_fault(name: str) -> str | None:
     if name in (".", "..") or "/" in name or "%" in name or not name.isprintable():
         return "may not be '.' or '..' nor contain '/', '%' or characters that cannot be printed"
     return None
+
+
+def url_path(*segments: str) -> str:
+    """The segments as a path without a leading slash, each one quoted: a name never becomes two, nor another's.
+
+    Raises Invalid for one that cannot be a segment, `..` above all, which no quoting makes harmless.
+    """
+    for segment in segments:
+        if fault := path_segment_fault(segment):
+            raise Invalid(f"{segment[:80]!r} cannot be a part of a path: it {fault}")
+    return "/".join(quote(segment, safe="") for segment in segments)
 
 
 def label_key_fault(key: str) -> str | None:

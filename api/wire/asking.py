@@ -19,6 +19,7 @@ from controller.resources.validating import FieldValidation
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
 from crds.kind import Kind
 from crds.meta import ObjectKey
+from crds.names import path_segment_fault
 
 _LONGEST_MANAGER = 128
 _TRUE = frozenset({"1", "t", "true", "True", "TRUE"})
@@ -44,10 +45,9 @@ class Findable(Protocol):
 
 
 def find_target(path: str, catalog: Findable, views: Findable | None = None) -> Target:
-    """Raises NotFound for a path that serves nothing."""
-    parts = path.strip("/").split("/")
-    if "%" in path:
-        parts = [unquote(part) for part in parts]
+    """`path` as it came, undecoded. Raises NotFound for a path that serves nothing, BadRequest for one whose parts
+    would mean something else to who decodes it twice or resolves its dots."""
+    parts = [_segment(part) for part in path.strip("/").split("/")]
     if parts[0] == "api":
         group, parts = "", parts[1:]
     elif len(parts) > 1:
@@ -68,6 +68,14 @@ def find_target(path: str, catalog: Findable, views: Findable | None = None) -> 
     if kind.namespaced and name and namespace is None:
         raise not_served()
     return Target(kind, namespace, name, parts[2] if len(parts) > 2 else "")
+
+
+def _segment(raw: str) -> str:
+    """Decoded once."""
+    part = unquote(raw) if "%" in raw else raw
+    if part and (fault := path_segment_fault(part)):
+        raise BadRequest(f"a part of the path {fault}")
+    return part
 
 
 def not_served() -> NotFound:

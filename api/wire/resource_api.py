@@ -106,7 +106,7 @@ class ResourceApi:
         return self._views.instance_of(ask)
 
     def _taken_apart(self, scope: Scope, headers: Mapping[bytes, bytes], who: Principal) -> Ask:
-        target = find_target(scope["path"], self._catalog, self._views)
+        target = find_target(_raw_path(scope), self._catalog, self._views)
         ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
@@ -161,6 +161,12 @@ class ResourceApi:
             if not name:
                 raise AlreadyExists(f'{kind.resource} "{made}" already exists', key=kind.key(made))
             raise MethodNotAllowed(f"the cluster role {made} is built in; make one of another name")
+
+
+def _raw_path(scope: Scope) -> str:
+    """Undecoded, as the client sent it."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0].decode("latin-1")
 
 
 def _check_served(ask: Ask, views: Views) -> None:

@@ -13,6 +13,7 @@ from controller.resources.client import Listing, Propagation, Seen
 from crds.errors import ApiError, Unavailable, from_status
 from crds.kind import Kind, Manifest
 from crds.meta import ObjectMeta
+from crds.names import url_path
 
 M = TypeVar("M", bound=Manifest)
 
@@ -22,12 +23,12 @@ WATCH_READ_TIMEOUT = 90.0  # the server sends a bookmark at least each minute
 
 
 def path_of(kind: Kind[Any], namespace: str | None, name: str = "", subresource: str = "") -> str:
-    """Where the resource API serves it, without a leading slash."""
-    parts = ["api" if not kind.group else f"apis/{kind.group}", kind.version]
+    """Where the resource API serves it, without a leading slash. Raises Invalid for what can be no name."""
+    parts = ["apis", kind.group, kind.version] if kind.group else ["api", kind.version]
     if kind.namespaced and (namespace or name):
         parts += ["namespaces", namespace or "default"]
     parts += [kind.plural, name, subresource]
-    return "/".join(part for part in parts if part)
+    return url_path(*(part for part in parts if part))
 
 
 class RemoteResources:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from crds.errors import AlreadyExists
+from crds.names import subdomain_fault
 from services.key_manager import faults
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAliasSpec, KeySpec
@@ -55,7 +56,7 @@ class Resolver:
         if name.startswith("alias/"):
             return await self._by_alias(call, name, namespace)
         id = name.removeprefix("key/") if wanted.startswith("arn:") else name
-        key = await self._keyring.key_by_id(id, namespace)
+        key = None if subdomain_fault(id) else await self._keyring.key_by_id(id, namespace)
         if key is None:
             raise faults.no_key(key_arn(account, id, call.region))
         return self.found(call, key)

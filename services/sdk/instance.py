@@ -15,6 +15,7 @@ import httpx
 
 from controller.kit.clock import Clock, SystemClock
 from controller.resources.client import Resources
+from crds.names import url_path
 from services.sdk.authorizing import REVIEWS, Authorizer
 from services.sdk.conductor import ServiceAuth, fetch_json, open_client
 from services.sdk.identity import Caller, Identities
@@ -108,10 +109,10 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
         secrets=secrets,
         clock=clock,
     )
-    instance.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{peer}")
+    instance.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{url_path(peer)}")
     return instance
 
 
 def _peer(instance: Instance, service_name: str) -> httpx.AsyncClient:
-    base = f"{instance.api.rstrip('/')}/services/{service_name}"
+    base = f"{instance.api.rstrip('/')}/services/{url_path(service_name)}"
     return httpx.AsyncClient(base_url=base, auth=instance.client.auth, trust_env=False)

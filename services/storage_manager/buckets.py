@@ -27,7 +27,7 @@ async def list_all(house: House, request: Request) -> Answer:
 
 async def create(house: House, request: Request) -> Answer:
     """CreateBucket: makes the Bucket resource, as the caller."""
-    if not NAME.match(request.bucket):
+    if not NAME.fullmatch(request.bucket):
         raise S3Fault("InvalidBucketName", f"{request.bucket} is no bucket name")
     await house.registry.create(request.caller, request.bucket)
     return Answer(headers={"location": f"/{request.bucket}"})

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from crds.names import subdomain_fault
 from services.sdk.identity import Caller as SdkCaller
 from services.sdk.instance import Instance
 from services.sdk.mirror import Mirror
@@ -37,6 +38,8 @@ class Buckets:
 
     async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
         """Raises S3Fault NoSuchBucket, AccessDenied."""
+        if subdomain_fault(name):
+            raise S3Fault("NoSuchBucket", "there is no bucket of that name")
         async with _s3_words():
             await self._require(caller, verb, name)
             found = await self.mirror.read(name, caller.namespace)
