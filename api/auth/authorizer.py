@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from api.auth.bindings import Bindings
@@ -11,6 +12,7 @@ from api.auth.rules import ALL, EVERYTHING, READ, WRITE, Action, Rule
 from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
+from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from crds.kinds.rbac import GROUP as RBAC_GROUP
 from crds.kinds.service_account import SERVICE_ACCOUNT
@@ -40,6 +42,9 @@ _VIEWED = (
     "customresourcedefinitions",
 )
 _VIEWED_WRITABLE = ("pods", "pods/eviction", "deployments", "deployments/scale")
+_VIEWED_CLUSTER_WIDE = frozenset({"nodes", "customresourcedefinitions"})
+# What runs behind a Service, through the gateway; the verb follows from the method.
+_PROXY = "services/proxy"
 # Container images in the cloud's own store (/v2/): no kind, but somebody must be allowed to push and pull them.
 _IMAGES = "images"
 
@@ -52,7 +57,7 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
     groups = (*sorted({kind.group for kind in catalog}), *_VIEWED_GROUPS)
     # What a resource shows of itself is no more than the resource does: `scale` reads it before it writes.
     parts = (f"{plural}/{part}" for plural in shown for part in ("status", "scale"))
-    reading = Rule(READ, groups, (*shown, *parts, *_VIEWED, "services/log", "leases", _IMAGES))
+    reading = Rule(READ, groups, (*shown, *parts, *_VIEWED, "services/log", _PROXY, "leases", _IMAGES))
     # A token of a service account can do what that one may: more than an editor, perhaps.
     below = (f"{plural}/*" for plural in everyday if plural != SERVICE_ACCOUNT.plural)
     writable = (*everyday, *below, *_VIEWED_WRITABLE, _IMAGES)
@@ -67,11 +72,22 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
     }
 
 
-def _cluster_roles(roles: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
-    """The cluster roles every Kubernetes has, for role bindings that name them."""
-    edit, view = roles["aerekos:editor"], roles["aerekos:viewer"]
+def _cluster_roles(catalog: Catalog, roles: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+    """The cluster roles every Kubernetes has, for role bindings that name them. As there, `admin`, `edit` and `view`
+    are about what lives in a namespace; of the namespace itself they show that it is there.
+    """
+    wide = {kind.plural for kind in catalog if not kind.namespaced} | _VIEWED_CLUSTER_WIDE | {_IMAGES}
+    wide -= {kind.plural for kind in catalog if kind.namespaced}
+    there = Rule(READ, ("",), (NAMESPACE.plural,))
+    edit = (*(_without(rule, wide) for rule in roles["aerekos:editor"]), there)
+    view = (*(_without(rule, wide) for rule in roles["aerekos:viewer"]), there)
     binding = Rule((*READ, *WRITE), (RBAC_GROUP,), (ROLE.plural, ROLE_BINDING.plural))
     return {"cluster-admin": (EVERYTHING,), "admin": (*edit, binding), "edit": edit, "view": view}
+
+
+def _without(rule: Rule, plurals: Collection[str]) -> Rule:
+    kept = tuple(each for each in rule.resources if each.partition("/")[0] not in plurals)
+    return replace(rule, resources=kept)
 
 
 class Authorizer:
@@ -150,7 +166,7 @@ class Authorizer:
         )
         self._roles = role_rules(self._catalog)
         if self._bindings is not None:
-            self._bindings.given = _cluster_roles(self._roles)
+            self._bindings.given = _cluster_roles(self._catalog, self._roles)
             self._bindings.forget()
 
     def require(self, who: Principal, action: Action) -> None:

@@ -6,7 +6,7 @@ Without this, whoever may write role bindings could make themselves an admin. As
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -14,10 +14,11 @@ from api.auth.authorizer import Authorizer
 from api.auth.bindings import rules_of
 from api.auth.principal import Principal
 from api.auth.rules import EVERYTHING, Action, Rule
-from crds.errors import Forbidden
+from crds.errors import Cause, Forbidden, Invalid
 from crds.kind import Kind
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, GROUP, ROLE, ROLE_BINDING
 
+MOST_COMPARED = 20_000
 _ROLES = (ROLE, CLUSTER_ROLE)
 _BINDINGS = (ROLE_BINDING, CLUSTER_ROLE_BINDING)
 
@@ -39,7 +40,11 @@ def refuse_escalation(
         lifted = Action("bind", GROUP, of.plural, namespace, str(reference.get("name", "")))
     else:
         return
-    lacking = [rule for rule in wanted if not _covered(rule, list(authorizer.rules(who, namespace)), namespace)]
+    held = list(authorizer.rules(who, namespace))
+    if EVERYTHING in held:
+        return
+    _check_size(kind, name, wanted)
+    lacking = [rule for rule in wanted if not _covered(rule, held, namespace)]
     if lacking and not authorizer.allows(who, lifted):
         told = "; ".join(_told(rule) for rule in lacking)
         raise Forbidden(
@@ -48,8 +53,15 @@ def refuse_escalation(
         )
 
 
-def _covered(rule: Rule, held: Iterable[Rule], namespace: str) -> bool:
-    held = list(held)
+def _check_size(kind: Kind[Any], name: str, wanted: Iterable[Rule]) -> None:
+    """Raises Invalid for what takes long to compare: a rule means every verb on every resource of every group."""
+    size = sum(len(r.verbs) * len(r.groups) * len(r.resources) * max(1, len(r.names)) for r in wanted)
+    if size > MOST_COMPARED:
+        text = f"Too many: {size} combinations of verb, group and resource; at most {MOST_COMPARED} can be compared"
+        raise Invalid(f'{kind.resource} "{name}" is invalid: rules: {text}', causes=(Cause("rules", text),))
+
+
+def _covered(rule: Rule, held: Sequence[Rule], namespace: str) -> bool:
     places = product(rule.verbs, rule.groups, rule.resources, rule.names or ("",))
     return all(any(each.allows(Action(v, g, r, namespace, n)) for each in held) for v, g, r, n in places)
 

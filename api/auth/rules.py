@@ -40,7 +40,7 @@ class Rule:
     def _means_all_below(self, resource: str) -> bool:
         """`pods/*` means every subresource of pods, `*/scale` that subresource of everything."""
         plural, slash, sub = resource.partition("/")
-        return f"{plural}/*" in self.resources or (bool(slash) and f"*/{sub}" in self.resources)
+        return bool(slash) and (f"{plural}/*" in self.resources or f"*/{sub}" in self.resources)
 
 
 EVERYTHING = Rule((ALL,), (ALL,), (ALL,))

@@ -22,6 +22,7 @@ from crds.managed import ManagedService
 
 PREFIX = "/services/"
 IDENTITY_SECONDS = 300
+_VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 GATEWAY = Principal("system:gateway", frozenset({"system:gateway"}))
 
 
@@ -37,7 +38,9 @@ class Gateway:
         clock: Clock,
     ) -> None:
         self._proxy, self._tokens, self._authorizer, self._clock = Proxy(balancer), tokens, authorizer, clock
+        services = tuple(services)
         self._speaks, self.traffic = signing_names(services), Traffic()
+        self._managed = frozenset(each.service_name for each in services)
         self._minted: dict[tuple[Principal, str], tuple[bytes, float]] = {}
 
     async def close(self) -> None:
@@ -77,10 +80,15 @@ class Gateway:
         if not name:
             raise NotFound("write /services/<name>/...; `aerekos get services` lists the names")
         if not who.service:
-            self._authorizer.require(who, Action("get", GROUP, "services", "default", name))
+            self._authorizer.require(who, self._action(scope["method"], name))
         identity = self._identity(who, name)
         headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization")
         return await self._forward(scope, receive, send, who.service, name, target, headers)
+
+    def _action(self, method: str, service: str) -> Action:
+        """Managed services judge for themselves what their callers may; of all others nobody else does."""
+        verb = "get" if service in self._managed else _VERBS.get(method, "create")
+        return Action(verb, GROUP, "services/proxy", "default", service)
 
     async def _forward(
         self, scope: Scope, receive: Receive, send: Send, asker: str, service: str, target: bytes, headers: Headers

@@ -18,6 +18,7 @@ from controller.resources.forming import How
 from controller.resources.validating import FieldValidation
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
 from crds.kind import Kind
+from crds.kinds.namespace import NAMESPACE
 from crds.meta import ObjectKey
 from crds.names import path_segment_fault
 
@@ -120,7 +121,9 @@ class Ask:
         """What the authorizer is asked."""
         target = self.target
         resource = f"{target.kind.plural}/{target.subresource}" if target.subresource else target.kind.plural
-        return Action(self.verb, target.kind.group, resource, target.namespace or "", target.name)
+        # As in Kubernetes, a namespace counts as inside itself: a role in it may show it.
+        itself = target.name if target.kind is NAMESPACE else ""
+        return Action(self.verb, target.kind.group, resource, target.namespace or itself, target.name)
 
     @property
     def how(self) -> How:

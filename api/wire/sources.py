@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
+from api.wire.tenancy import Tenancy
 from controller.resources.registry import Registry
 from controller.store.records import Follower, Record, Snapshot
 from crds.kind import Kind
@@ -56,6 +57,7 @@ class Stored:
 
     def __init__(self, registry: Registry) -> None:
         self._registry, self._store = registry, registry.store
+        self._tenancy = Tenancy(registry.store)
 
     @property
     def revision(self) -> int:
@@ -71,7 +73,11 @@ class Stored:
         return self._store.list(kind.group, kind.plural, namespace)
 
     async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
+        await self._tenancy.refuse_before(namespace, revision)
         return await self._store.list_at(kind.group, kind.plural, namespace, revision)
 
-    def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AbstractAsyncContextManager[Follower]:
-        return self._store.follow(kind.group, kind.plural, after=after, namespace=namespace)
+    @asynccontextmanager
+    async def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AsyncIterator[Follower]:
+        await self._tenancy.refuse_before(namespace, after)
+        async with self._store.follow(kind.group, kind.plural, after=after, namespace=namespace) as follower:
+            yield follower

@@ -5,7 +5,7 @@ Credential holds what a user proves themselves with. It is internal: no listing 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,10 +18,13 @@ Role = Literal["admin", "editor", "viewer"]
 
 
 class UserSpec(Spec):
-    """`namespace` is where this user's AWS calls land; each namespace is one AWS account."""
+    """`namespace` is where this user's AWS calls land; each namespace is one AWS account.
+
+    `roles` count everywhere. Without any, somebody may do only what role bindings give them.
+    """
 
     display_name: str = ""
-    roles: Annotated[list[Role], Field(min_length=1)]
+    roles: list[Role] = Field(default_factory=list)
     namespace: DnsLabel = "default"
     disabled: bool = False
 

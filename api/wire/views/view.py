@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import orjson
 from pydantic import ConfigDict
 
+from api.wire.tenancy import Tenancy
 from api.wire.views.losing import refuse_losses
 from controller.resources.forming import How
 from controller.resources.ownership.tracking import LAST_APPLIED
@@ -85,6 +86,7 @@ class Viewed:
     def __init__(self, view: View, registry: Registry) -> None:
         self.kind, self.source = view.kind, view.source
         self._view, self._registry, self._store = view, registry, registry.store
+        self._tenancy = Tenancy(registry.store)
 
     @property
     def revision(self) -> int:
@@ -111,11 +113,13 @@ class Viewed:
 
     async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
         source = self._view.source
+        await self._tenancy.refuse_before(namespace, revision)
         return self._all(await self._store.list_at(source.group, source.plural, namespace, revision))
 
     @asynccontextmanager
     async def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AsyncIterator[Follower]:
         source = self._view.source
+        await self._tenancy.refuse_before(namespace, after)
         async with self._store.follow(source.group, source.plural, after=after, namespace=namespace) as follower:
             yield _Following(self._view, follower)
 
