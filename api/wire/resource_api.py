@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 
 from api.auth.authorizer import Authorizer
+from api.auth.networks import refuse_foreign_networks
 from api.auth.principal import Principal
 from api.auth.service_accounts import AccountTokens
 from api.wire.answering import AT_ONCE, Answer, Receive, Scope, Send, json_answer, read_body, send_answer
@@ -36,6 +37,7 @@ from crds.kinds.definition import DEFINITION
 from crds.kinds.lease import LEASE
 from crds.kinds.rbac import CLUSTER_ROLE
 from crds.kinds.review import REVIEWS
+from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
 
 BODY_LIMIT = 3 * 2**20  # as the apiserver
@@ -115,6 +117,7 @@ class ResourceApi:
 
     async def _answered(self, ask: Ask) -> Answer:
         if self._views.is_one(ask.target.kind) and (ask.target.subresource or ask.verb not in ("get", "list")):
+            self._refuse_as_stored(ask)
             return await self._views.answer(ask)
         if ask.target.subresource == "scale":
             return await self._scaling.answer(ask)
@@ -137,6 +140,14 @@ class ResourceApi:
                 return await self._writing.delete(ask)
             case _:
                 return await self._writing.delete_collection(ask)
+
+    def _refuse_as_stored(self, ask: Ask) -> None:
+        """Shown as another kind, it is a Service all the same: what runs in its networks changes with it."""
+        if ask.verb not in ("update", "patch") or ask.target.subresource:
+            return
+        if self._views.behind(ask.target.kind) is SERVICE:
+            held = self._views.stored(ask)
+            refuse_foreign_networks(self._authorizer, ask.who, held.key.namespace, held.object)
 
     def _token(self, ask: Ask) -> Answer:
         if self._account_tokens is None:

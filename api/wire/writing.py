@@ -8,6 +8,7 @@ import orjson
 
 from api.auth.authorizer import Authorizer
 from api.auth.escalating import refuse_escalation
+from api.auth.networks import refuse_foreign_networks
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type, read_config
@@ -17,6 +18,7 @@ from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
 from crds.errors import BadRequest, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
+from crds.kinds.service import SERVICE
 
 _MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 
@@ -68,15 +70,15 @@ class Writing:
         target, config = ask.target, read_config(ask)
         how = ask.how
         require_manager(how.manager if how.named else "")
-        self._guard(ask, config)
         before = self._registry.store.get(target.key)
+        self._guard(ask, config, before.object if before else {})
         written = await self._registry.apply(
             target.kind, target.key, config, how, force=ask.flag("force"), subresource=subresource
         )
         return _written(200 if before else 201, written)
 
     def _guarded(self, ask: Ask, edit: Edit) -> Edit:
-        if ask.target.kind.group != RBAC:
+        if ask.target.kind.group != RBAC and ask.target.kind is not SERVICE:
             return edit
 
         def guarded(current: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +88,13 @@ class Writing:
 
         return guarded
 
-    def _guard(self, ask: Ask, body: dict[str, Any]) -> None:
+    def _guard(self, ask: Ask, body: dict[str, Any], besides: dict[str, Any] | None = None) -> None:
+        """`besides`: what stands and stays, where `body` is only a part."""
         target = ask.target
+        if target.kind is SERVICE and not target.subresource:
+            named = (body.get("metadata") or {}).get("namespace")
+            place = target.namespace or str(named or "default")
+            refuse_foreign_networks(self._authorizer, ask.who, place, body, besides or {})
         if target.kind.group == RBAC:
             namespace = target.namespace or "" if target.kind.namespaced else ""
             refuse_escalation(self._authorizer, ask.who, target.kind, namespace, target.name, body)

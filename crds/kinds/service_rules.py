@@ -17,6 +17,8 @@ MANAGED_MAY_SET = frozenset(
     {"managed", "enabled", "replicas", "needs", "resources", "placement", "stopGraceSeconds", "mode", "update"}
 )
 MANAGED_NAMESPACE = "default"
+# Parts of the cloud itself. The conductor meets the services of that namespace in a network where names are spoken.
+PLATFORM_NAMES = frozenset({"conductor", "registry", "gateway", "agent", "mesh"})
 
 
 def service_name(managed: str) -> str:
@@ -61,6 +63,8 @@ def misplaced(body: dict[str, Any], managed: frozenset[str]) -> str:
     """Why that Service may not have its name, or not be what it is; empty when it may."""
     meta, said = body.get("metadata") or {}, _spec(body).get("managed")
     place = (str(meta.get("namespace") or MANAGED_NAMESPACE), str(meta.get("name")))
+    if place[0] == MANAGED_NAMESPACE and place[1] in PLATFORM_NAMES:
+        return f"the name {place[1]} is kept for a part of the cloud itself; take another, or another namespace"
     owner = {(MANAGED_NAMESPACE, service_name(each)): each for each in managed}.get(place)
     if owner is not None and said != owner:
         return f"the name {place[1]} is kept for the managed service {owner}; take another"

@@ -22,6 +22,7 @@ from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver, Restarting
+from controller.store.records import Record
 from crds.errors import BadRequest
 from crds.kind import Kind
 from crds.meta import ObjectKey
@@ -63,6 +64,10 @@ class Views:
         """The stored kind that is shown as `kind`, if one is."""
         viewed = self._viewed.get(_place(kind))
         return viewed.source if viewed else None
+
+    def stored(self, ask: Ask) -> Record:
+        """What is shown as that view. Raises NotFound."""
+        return self._viewed[_place(ask.target.kind)].found(ask.target.key)[1]
 
     async def answer(self, ask: Ask) -> Answer:
         """A write, or a scale. Callers have checked that the kind has that verb."""

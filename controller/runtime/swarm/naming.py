@@ -70,6 +70,11 @@ def network_name(cloud: Cloud, namespace: str) -> str:
     return _short(f"{cloud.name}_{namespace or 'default'}")
 
 
+def visitor_name(key: ObjectKey) -> str:
+    """In networks of other namespaces. `svc` is no top-level domain: no name of the world outside is taken."""
+    return f"{key.name}.{key.namespace or 'default'}.svc"
+
+
 def instance_name(key: ObjectKey, slot: int | str) -> str:
     """`web-1`, or `payments.web-1` outside `default`: Swarm counts its copies from 1, or `web-<node>` of a daemon."""
     base = key.name if key.namespace in ("", "default") else f"{key.namespace}.{key.name}"

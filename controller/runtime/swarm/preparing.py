@@ -32,12 +32,8 @@ class Preparer:
     async def surroundings(self, workload: Workload, seen: Look) -> Surroundings:
         """All of it, made where it is missing. Raises DriverError."""
         key = workload.key
-        namespaces = dict.fromkeys([key.namespace, *workload.networks])
-        networks = {await self._network(each): (key.name,) for each in namespaces}
-        if workload.control and self._cloud.control_network:
-            networks[await self._control()] = (key.name,)
         return Surroundings(
-            networks=networks,
+            networks=await self._networks_of(workload),
             secrets=[await self._file(workload, each) for each in workload.files if each.secret],
             configs=[await self._file(workload, each) for each in workload.files if not each.secret],
             avoid=avoided(workload, seen),
@@ -84,9 +80,24 @@ class Preparer:
         with suppress(DriverError):  # somebody uses it still
             await self._docker.ask(remove)
 
+    async def _networks_of(self, workload: Workload) -> dict[str, tuple[str, ...]]:
+        """Ids and the names it has there. A visitor has none of another namespace's names; parts of the cloud meet in
+        a network of their own, which nobody else joins.
+        """
+        if workload.control and self._cloud.control_network:
+            return {await self._control(): ()}
+        home, key = workload.key.namespace, workload.key
+        networks: dict[str, tuple[str, ...]] = {await self._network(home): (key.name,)}
+        for each in workload.networks:
+            networks.setdefault(await self._network(each), (naming.visitor_name(key),))
+        return networks
+
     async def _network(self, namespace: str) -> str:
-        """Id of the namespace's overlay network."""
+        """Id of the namespace's overlay network. Raises DriverError for one that would be the cloud's own."""
         name = naming.network_name(self._cloud, namespace)
+        if name == self._cloud.control_network:
+            message = f"the network {name} is the cloud's own; services of a namespace {namespace} cannot run here"
+            raise DriverError(message, reason="NameTaken", retryable=False)
         if name not in self._networks:
             marks = self._cloud.marks | {naming.NAMESPACE: namespace}
             self._networks[name] = await self._docker.ask(lambda api: self._found_or_made(api, name, marks))
