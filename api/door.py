@@ -22,6 +22,8 @@ from contextlib import nullcontext
 import structlog
 
 from api.audit import Audit
+from api.audit.log import STARTED
+from api.audit.notes import Notes, note_signed, notes_of, recording, taken
 from api.auth.authenticating import WHO, Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
@@ -101,6 +103,7 @@ class Door:
         self._authenticator, self._authorizer = authenticator, authorizer
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
         self._limits, self._audit = limits, audit
+        metrics.watch_audit(lambda: len(audit.problems()))
         self._heartbeats, self._exec, self._images = heartbeats, exec_, images
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
 
@@ -116,10 +119,17 @@ class Door:
             return
         began = time.perf_counter()
         request_id = _request_id(scope)
-        outcome = _Sent(send)
+        notes = notes_of(scope)
+        outcome = _Sent(send, notes, keeps_body=self._audit.keeps_bodies)
+        if goes_on(scope["query_string"]):
+            # What lasts for hours is noted when it begins, too.
+            outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
         try:
-            await self._answered(scope, receive, outcome, (b"x-request-id", request_id))
+            self._audit.check(scope)
+            asked = recording(receive, notes) if self._audit.keeps_bodies else receive
+            await self._answered(scope, asked, outcome, (b"x-request-id", request_id))
         except ApiError as error:
+            notes.reason = error.message if error.code in (401, 403) else ""
             await self._refuse(outcome, error, request_id)
         except Exception as error:
             log.exception("request failed", request=request_id.decode(), path=scope["path"])
@@ -130,6 +140,7 @@ class Door:
         path: str = scope["path"]
         if (signed_for := self._gateway.aws_service(scope)) is not None:
             send.door = "aws"
+            note_signed(scope, signed_for)
             await self._gateway.serve_aws(scope, receive, send, signed_for, ids, _trace(scope))
         elif path == HEARTBEAT:
             send.door = "agents"
@@ -166,16 +177,19 @@ class Door:
         if (await receive())["type"] != "websocket.connect":
             return
         scope = as_asked(scope)
+        request_id = _request_id(scope).decode()
+        noted = {**scope, "method": "POST"}
         try:
+            self._audit.check(noted)
             who = self._authenticator.who(scope)
+            self._audit.note(noted, who, 101, request_id, STARTED)
             if self._exec is None:
                 raise MethodNotAllowed("this runtime cannot run commands in its instances")
             code = await self._exec.serve(scope, receive, send, who)
         except ApiError as error:
             code = error.code
             await refuse(scope, send, error)
-        request_id = _request_id(scope).decode()
-        self._audit.note({**scope, "method": "POST"}, scope.get(WHO), code, request_id)
+        self._audit.note(noted, scope.get(WHO), code, request_id)
 
     async def _serve_resources(self, scope: Scope, receive: Receive, send: Send, ids: tuple[bytes, bytes]) -> None:
         who = self._authenticator.who(scope)
@@ -192,6 +206,9 @@ class Door:
                 return Answer(200, b"ok", b"text/plain")
             case "/ready" | "/readyz":
                 state = self._readiness()
+                if problems := self._audit.problems():
+                    # Not unready for it: an orchestrator would restart what still answers reads.
+                    state = {**state, "audit": problems}
                 return json_answer(200 if state["ready"] else 503, state)
             case "/metrics":
                 return Answer(200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8")
@@ -227,16 +244,23 @@ class Door:
 
 class _Sent:
     """Passes messages on and remembers which door answers, and the answer's code; 0 while none has begun (the client
-    left, or will hear of an error)."""
+    left, or will hear of an error). What the answer tells the audit log alone goes no further."""
 
-    __slots__ = ("_send", "code", "door")
+    __slots__ = ("_keeps_body", "_notes", "_send", "begun", "code", "door")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, notes: Notes, *, keeps_body: bool = False) -> None:
         self._send, self.code, self.door = send, 0, "rest"
+        self._notes, self._keeps_body = notes, keeps_body
+        self.begun: Callable[[int], None] | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.code = message["status"]
+            message["headers"] = taken(message.get("headers", ()), self._notes)
+            if self.begun is not None:
+                self.begun(self.code)
+        elif self._keeps_body:
+            self._notes.add_response(message.get("body", b""))
         await self._send(message)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -77,8 +77,15 @@ class Metrics:
         self.registry.register(self._requests)
         revision = Gauge("aerekos_store_revision", "Newest revision of the store.", registry=self.registry)
         revision.set_function(lambda: store.revision)
+        self._audit = Gauge(
+            "aerekos_audit_problems", "What is wrong with the audit log now; 0: nothing.", registry=self.registry
+        )
         if docker_calls is not None:
             self.registry.register(_Calls(docker_calls))
+
+    def watch_audit(self, problems: Callable[[], int]) -> None:
+        """How many problems the audit log has is asked when somebody looks."""
+        self._audit.set_function(problems)
 
     def note(self, door: str, method: str, code: int, seconds: float | None) -> None:
         """One request was answered; `seconds` None for one that goes on, like a watch."""

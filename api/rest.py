@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from api.audit.notes import notes_of
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
@@ -28,7 +29,9 @@ def rest_app(routers: Sequence[APIRouter]) -> FastAPI:
         app.include_router(router)
 
     @app.exception_handler(ApiError)
-    async def refused(_: Request, error: ApiError) -> JSONResponse:
+    async def refused(request: Request, error: ApiError) -> JSONResponse:
+        if error.code in (401, 403):
+            notes_of(request.scope).reason = error.message
         headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else None
         return JSONResponse(error.status(), error.code, headers)
 

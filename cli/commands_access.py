@@ -11,6 +11,7 @@ from cli import settings
 from cli.output import say
 
 token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
+audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command()(logout)
     app.add_typer(token, name="token")
     app.add_typer(user, name="user")
+    app.add_typer(audit, name="audit")
 
 
 def login(
@@ -112,3 +114,17 @@ def change_password(name: Name, password_stdin: FromStdin = False) -> None:
     with connecting.connect(settings.load()) as api:
         access.change_password(api, name, password)
     say(f"password of {name} changed")
+
+
+@audit.command("verify")
+def verify_audit(
+    file: Annotated[Path | None, typer.Argument(help="One file; the home's whole log when not given.")] = None,
+) -> None:
+    """Check that no line of the audit log was changed, moved or taken away."""
+    from cli import auditing
+
+    found = auditing.check(settings.load(), file)
+    for line in auditing.report(found):
+        say(line)
+    if found.faults:
+        raise typer.Exit(1)

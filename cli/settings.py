@@ -47,6 +47,17 @@ class Settings:
     requests_per_second: int = 500
     watches_per_user: int = 500
     node_networks: str = "private"
+    audit_policy: Path | None = None
+    audit_failure: str = "refuse"
+    audit_days: float = 30.0
+    audit_max_mib: int = 10_240
+    audit_data_lines_per_second: int = 50
+    audit_denied_lines_per_second: int = 10
+    audit_syslog: str = ""
+    audit_webhook: str = ""
+    audit_webhook_token_file: Path | None = None
+    audit_sink_ca: Path | None = None
+    audit_file: Path | None = None
     stack: Stack | None = None
 
     @property
@@ -118,16 +129,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
-    for key in (
-        "host",
-        "port",
-        "runtime",
-        "admin_password",
-        "log_level",
-        "retention_hours",
-        "node_networks",
-        *_LIMITS,
-    ):
+    for key in _CHECKS.keys() - _FILE_ALONE:
         variable = f"AEREKOS_{key.upper()}"
         if text := env.get(variable):
             settings = _with(settings, key, _number(text) if key in _NUMBERS else text, variable)
@@ -135,7 +137,9 @@ def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
 
 
 _LIMITS = ("requests_per_second", "watches_per_user")
-_NUMBERS = ("port", "retention_hours", *_LIMITS)
+_AUDIT_NUMBERS = ("audit_max_mib", "audit_data_lines_per_second", "audit_denied_lines_per_second", "audit_days")
+_FILE_ALONE = frozenset({"users"})
+_NUMBERS = ("port", "retention_hours", *_LIMITS, *_AUDIT_NUMBERS)
 
 
 def _number(text: str) -> object:
@@ -191,6 +195,16 @@ def _networks(value: object, where: str) -> str:
     return text
 
 
+def _days(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 36_500:
+        raise Misuse(f"{where}: must be a number of days, 1 or more, not {value!r}", hint="use e.g. 30")
+    return float(value)
+
+
+def _path(value: object, where: str) -> Path:
+    return Path(_text(value, where)).expanduser().absolute()
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     def check(value: object, where: str) -> str:
         if value not in choices:
@@ -233,4 +247,15 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "requests_per_second": _limit,
     "watches_per_user": _limit,
     "node_networks": _networks,
+    "audit_policy": _path,
+    "audit_failure": _one_of(("refuse", "continue")),
+    "audit_days": _days,
+    "audit_max_mib": _limit,
+    "audit_data_lines_per_second": _limit,
+    "audit_denied_lines_per_second": _limit,
+    "audit_syslog": _text,
+    "audit_webhook": _text,
+    "audit_webhook_token_file": _path,
+    "audit_sink_ca": _path,
+    "audit_file": _path,
 }

@@ -32,6 +32,7 @@ from api.routes_swarm import swarm_routes
 from api.serving import make_server
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
+from cli.conductor.auditing import looked_after, open_audit
 from cli.conductor.house import House
 from cli.conductor.runtimes import Runtime
 from cli.settings import Settings
@@ -52,8 +53,9 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     registry = REGISTRY if house.settings.stack else ""
     images = Images(registry, authenticator, house.accounts, house.authorizer, house.tokens)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
+    audit = open_audit(house.settings, house.clock)
     server = make_server(
-        _door(house, runtime, loop, authenticator, gateway, images),
+        _door(house, runtime, loop, authenticator, gateway, images, audit),
         host=house.settings.host,
         port=house.settings.port,
         certificate=certificate,
@@ -61,7 +63,8 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         ca=house.authority.ca_file,
     )
     try:
-        await server.serve()
+        async with looked_after(audit):
+            await server.serve()
     finally:
         with anyio.CancelScope(shield=True):
             await gateway.close()
@@ -69,11 +72,17 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
 
 
 def _door(
-    house: House, runtime: Runtime, loop: Loop, authenticator: Authenticator, gateway: Gateway, images: Images
+    house: House,
+    runtime: Runtime,
+    loop: Loop,
+    authenticator: Authenticator,
+    gateway: Gateway,
+    images: Images,
+    audit: Audit,
 ) -> Door:
     registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
     ca, stack = house.authority.ca_file.read_bytes(), house.settings.stack
-    tokens, audit = JoinTokens(registry, clock), Audit(house.home / "logs" / "audit.log", clock)
+    tokens = JoinTokens(registry, clock)
 
     def heard(worker: str) -> None:
         loop.look(WORKER.key(worker))

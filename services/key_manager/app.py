@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.key_manager.attribution import key_of
 from services.key_manager.faults import kms_words
 from services.key_manager.keyring import Keyring
 from services.key_manager.manifest import MANIFEST
@@ -21,7 +22,7 @@ def create_app(instance: Instance) -> ServiceApp:
     """The manifest's factory."""
     keyring = Keyring(instance.resources, Seal(instance.secret("root-key")))
     operations = Operations(keyring, Resolver(keyring, instance.resources), Powers(instance), instance.clock)
-    door = AwsJsonApp(load_model("kms"), operations, gate_for(instance, MANIFEST.speaks), kms_words)
+    door = AwsJsonApp(load_model("kms"), operations, gate_for(instance, MANIFEST.speaks), kms_words, key_of)
 
     return build_app(
         instance,

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
@@ -35,6 +36,7 @@ Route = tuple[str, str, Asgi]
 
 access = logging.getLogger("access")
 log = logging.getLogger(__name__)
+_LONGEST_NOTE = 1280
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -141,7 +143,8 @@ class _Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
+            told = audit_headers(self._scope["state"])
+            message["headers"] = [*message.get("headers", ()), *told, (b"x-request-id", self.id.encode())]
         await self._raw_send(message)
 
     async def _refuse(self, error: ApiError) -> None:
@@ -164,6 +167,28 @@ class _Exchange:
             "caller": self._scope["state"]["caller"].name,
         }
         access.info("answered", extra={"fields": fields})
+
+
+def note_action(
+    scope: Scope, action: str = "", resource: str = "", *, caller: str = "", forbidden: bool = False
+) -> None:
+    """Tell the conductor's audit log what this request did (`kms:Decrypt`), to what (an ARN), and for whom.
+
+    May be called again as more is known; what is empty leaves what was noted. The door takes it off the answer.
+    """
+    noted: dict[str, str] = scope.setdefault("state", {}).setdefault("audit", {})
+    decision = "forbid" if forbidden else ""
+    told = {"action": action, "resource": resource, "caller": caller, "decision": decision}
+    noted.update({name: value for name, value in told.items() if value})
+
+
+def audit_headers(state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """What was noted, as headers. Quoted, because names hold whatever people named their things."""
+    noted: dict[str, str] = state.get("audit") or {}
+    return [
+        (b"x-aerekos-audit-" + name.encode(), quote(value[:_LONGEST_NOTE], safe=":/*").encode())
+        for name, value in noted.items()
+    ]
 
 
 def header_of(scope: Scope, name: str) -> str | None:

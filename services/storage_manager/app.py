@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from crds.errors import ApiError
+from services.sdk.app import note_action
 from services.sdk.aws.rest_xml import render
 from services.storage_manager import buckets, copying, multipart, objects, uploads
 from services.storage_manager.bodies import Receive
@@ -65,6 +66,36 @@ OPERATIONS: dict[tuple[str, bool, str], Operation] = {
 }
 
 
+# What AWS calls each of them where permissions are written (IAM actions for Amazon S3).
+ACTIONS: dict[Operation, str] = {
+    buckets.list_all: "ListAllMyBuckets",
+    buckets.create: "CreateBucket",
+    buckets.head: "ListBucket",
+    buckets.delete: "DeleteBucket",
+    buckets.list_objects: "ListBucket",
+    buckets.location: "GetBucketLocation",
+    uploads.list_uploads: "ListBucketMultipartUploads",
+    uploads.list_parts: "ListMultipartUploadParts",
+    objects.get: "GetObject",
+    objects.delete: "DeleteObject",
+    objects.delete_many: "DeleteObject",
+    multipart.abort: "AbortMultipartUpload",
+}
+_DENIED = frozenset({"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"})
+
+
+def action_of(operation: Operation) -> str:
+    """`s3:GetObject`. What is not named above writes an object, whatever its way there."""
+    return f"s3:{ACTIONS.get(operation, 'PutObject')}"
+
+
+def resource_of(request: Request) -> str:
+    """The ARN of the object, or of the bucket; empty for all buckets."""
+    if not request.bucket:
+        return ""
+    return f"arn:aws:s3:::{request.bucket}/{request.key}" if request.key else f"arn:aws:s3:::{request.bucket}"
+
+
 def choose(request: Request) -> Operation:
     """The operation. Raises NotImplemented for what we do not speak."""
     if not request.bucket:
@@ -108,14 +139,18 @@ class S3:
         bucket, _, key = _path(scope).removeprefix("/").partition("/")
         query = read_query(scope["query_string"])
         request = Request(scope["method"], bucket, key, query, headers, caller, receive)
+        note_action(scope, resource=resource_of(request), caller=caller.name)
         try:
-            return await _primed(await choose(request)(self._house, request))
+            operation = choose(request)
+            note_action(scope, action_of(operation))
+            return await _primed(await operation(self._house, request))
         except ValueError as why:
             raise S3Fault("MalformedXML", str(why)) from why
 
     def _refusal(self, fault: S3Fault, id: str, scope: Scope) -> Answer:
         fields = {"Code": fault.code, "Message": fault.message, "Resource": scope["path"], "RequestId": id}
         headers = {"content-type": "application/xml"}
+        note_action(scope, forbidden=fault.code in _DENIED)
         if any(
             name in (b"transfer-encoding", b"content-length") and value != b"0" for name, value in scope["headers"]
         ):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crds.errors import ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
-from services.sdk.app import Receive, Scope, Send, header_of, read_body, send_bytes
+from services.sdk.app import Receive, Scope, Send, header_of, note_action, read_body, send_bytes
 from services.sdk.aws.errors import AwsError, SignatureFault
 from services.sdk.aws.gate import Admitted, AwsGate, raw_request
 from services.sdk.aws.json_protocol import read_json, write_json
@@ -26,6 +26,9 @@ BODY_LIMIT = 4 * 1024 * 1024
 DEFAULT_REGION = "us-east-1"
 log = logging.getLogger(__name__)
 Handler = Callable[["Call", dict[str, Any]], Awaitable[dict[str, Any] | None]]
+# What an operation is about, as an ARN: from the call, the request, and the answer ({} before there is one).
+ResourceOf = Callable[["Call", dict[str, Any], dict[str, Any]], str]
+_DENIED = frozenset({"AccessDeniedException", "NotAuthorized", "AccessDenied"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,10 @@ class AwsJsonApp:
         handlers: object,
         gate: AwsGate,
         translate: Callable[[ApiError], AwsError] = translate,
+        resource_of: ResourceOf | None = None,
     ) -> None:
         self._model, self._gate, self._translate = model, gate, translate
+        self._resource_of = resource_of or (lambda _call, _request, _answer: "")
         found = ((name, getattr(handlers, snake_case(name), None)) for name in model.operations)
         self._handlers: dict[str, Handler] = {name: each for name, each in found if each is not None}
 
@@ -84,14 +89,15 @@ class AwsJsonApp:
         try:
             body = await self._answered(scope, receive)
         except ApiError as error:
-            status, body = self._refused(self._translate(error))
+            status, body = self._refused(scope, self._translate(error))
         except AwsError as error:
-            status, body = self._refused(error)
+            status, body = self._refused(scope, error)
         except SignatureFault as fault:
-            status, body = self._refused(fault.as_error("json"))
+            note_action(scope, forbidden=True)
+            status, body = self._refused(scope, fault.as_error("json"))
         except Exception:
             log.exception("an operation failed", extra={"fields": {"requestId": scope["state"]["request_id"]}})
-            status, body = self._refused(AwsError("InternalFailure", "the request failed here", 500))
+            status, body = self._refused(scope, AwsError("InternalFailure", "the request failed here", 500))
         await self._send(scope, send, status, body)
 
     async def _answered(self, scope: Scope, receive: Receive) -> bytes:
@@ -100,8 +106,12 @@ class AwsJsonApp:
             raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
         admitted = await self._gate.admit(raw_request(scope), scope["state"]["caller"], content)
         operation = self._operation(scope)
+        call = self._call(admitted, scope, operation)
+        note_action(scope, f"{self._model.name}:{operation}", caller=call.caller.name)
         request = read_json(self._model, self._model.input_of(operation), content)
-        answer = await self._handlers[operation](self._call(admitted, scope, operation), request)
+        note_action(scope, resource=self._resource_of(call, request, {}))
+        answer = await self._handlers[operation](call, request)
+        note_action(scope, resource=self._resource_of(call, request, answer or {}))
         output = self._model.output_of(operation)
         return b"" if output is None else write_json(self._model, output, answer or {})
 
@@ -119,7 +129,8 @@ class AwsJsonApp:
         scope["state"]["caller"] = caller
         return Call(caller, region, account_of(caller.namespace), scope["state"]["request_id"], operation)
 
-    def _refused(self, error: AwsError) -> tuple[int, bytes]:
+    def _refused(self, scope: Scope, error: AwsError) -> tuple[int, bytes]:
+        note_action(scope, forbidden=error.code in _DENIED)
         return self._model.errors.get(error.code, error.status), error.json()
 
     async def _send(self, scope: Scope, send: Send, status: int, body: bytes) -> None:

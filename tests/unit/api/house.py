@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from api.audit import Audit
+from api.audit.options import AuditOptions
 from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
@@ -90,6 +91,7 @@ class House:
     metrics: Metrics
     door: Door
     authenticator: Authenticator
+    audit: Audit
     state: dict[str, object] = field(default_factory=lambda: {"ready": True})
     heard: list[str] = field(default_factory=list)
 
@@ -125,7 +127,7 @@ class House:
         return httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers)
 
 
-async def make_house(folder: Path) -> House:
+async def make_house(folder: Path, audit_options: AuditOptions | None = None) -> House:
     """A cloud with the namespace `default` and nobody in it."""
     clock, catalog, threads = Hands(), Catalog(CORE_KINDS), Threads(4)
     store = await open_store(f"sqlite:///{folder}/records.db", threads=threads, clock=clock)
@@ -139,7 +141,7 @@ async def make_house(folder: Path) -> House:
     gateway, metrics = Gateway(balancer, tokens, authorizer, (KMS,), clock), Metrics(store)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []
-    audit = Audit(folder / "audit.log", clock)
+    audit = Audit(folder / "audit.log", clock, key=b"a" * 32, options=audit_options)
     rest = rest_app(
         [
             session_routes(accounts, authenticator),
@@ -167,5 +169,5 @@ async def make_house(folder: Path) -> House:
     )
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
-        authenticator, state, heard
+        authenticator, audit, state, heard
     )  # fmt: skip

@@ -1,0 +1,71 @@
+"""What a request is about, in the words of Kubernetes: verb, group, resource, subresource, namespace, name.
+
+Read from the path alone, as the apiserver's RequestInfo is: an audit log tells of requests that were refused, too.
+An AWS call is a resource request of the group `aws`: its resource is the signing name (`kms`), its verb the action
+(`kms:Decrypt`) once the service has named it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+AWS = "aws"
+_LONGEST = 253
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_TRUE = (b"watch=1", b"watch=t", b"watch=true", b"watch=True", b"watch=TRUE")
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """`resource` empty: no resource request; then `verb` is the HTTP method in lower case."""
+
+    verb: str
+    path: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def whole_resource(self) -> str:
+        """`pods/exec`, or `pods`."""
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+
+def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:
+    """The attributes of a request to that path."""
+    parts = [unquote(each)[:_LONGEST] for each in path[:4096].strip("/").split("/")]
+    group = ""
+    if parts[0] == "api" and len(parts) > 2:
+        parts = parts[1:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, parts = parts[1], parts[2:]
+    else:
+        return Attributes(method.lower(), path)
+    version, parts = parts[0], parts[1:]
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 1:
+        namespace = parts[1]
+        if len(parts) > 2 and parts[2] not in ("status", "finalize"):
+            parts = parts[2:]
+    resource, name, subresource = [*parts, "", ""][:3]
+    verb = _verb(method, named=bool(name), query=query)
+    return Attributes(verb, path, group, version, resource, subresource, namespace, name)
+
+
+def aws_attributes(path: str, signing_name: str, action: str, namespace: str) -> Attributes:
+    """Those of an AWS call."""
+    return Attributes(action or f"{signing_name}:*", path, AWS, "", signing_name, namespace=namespace)
+
+
+def _verb(method: str, *, named: bool, query: bytes) -> str:
+    if method in ("GET", "HEAD"):
+        if any(each in _TRUE for each in query.split(b"&", 64)):
+            return "watch"
+        return "get" if named else "list"
+    if method == "DELETE" and not named:
+        return "deletecollection"
+    return _VERBS.get(method, method.lower())

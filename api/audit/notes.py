@@ -1,0 +1,104 @@
+"""What the parts that answer a request tell the audit log about it, beside what the request itself says.
+
+Left in the request's scope. A managed service tells its action and resource in headers of its answer; the door takes
+them off again (`taken`), whoever sent them. Only a service can send an answer: callers cannot forge these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from api.audit.fields import BODY_BYTES, body_of
+from api.audit.policy import Level
+from api.wire.answering import Message, Receive, Scope
+
+KEY = "aerekos.audit"
+PREFIX = b"x-aerekos-audit-"
+_LONGEST = 4096
+_LONGEST_KEY = 64
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Notes:
+    """`aws`: the signing name of an AWS call. `access_key` is what the request claims; a 2xx answer proves it."""
+
+    aws: str = ""
+    access_key: str = ""
+    action: str = ""
+    resource: str = ""
+    caller: str = ""
+    decision: str = ""
+    reason: str = ""
+    request: bytes = b""
+    request_bytes: int = 0
+    response: bytes = b""
+    response_bytes: int = 0
+
+    def bodies(self, level: Level) -> dict[str, Any]:
+        """What a line of that level holds of the bodies."""
+        told: dict[str, Any] = {}
+        if level >= Level.REQUEST and self.request_bytes:
+            told["requestObject"] = body_of(self.request, self.request_bytes)
+        if level >= Level.REQUEST_RESPONSE and self.response_bytes:
+            told["responseObject"] = body_of(self.response, self.response_bytes)
+        return told
+
+    def hear(self, name: str, value: bytes) -> None:
+        """One field a managed service tells."""
+        if name in ("action", "resource", "caller", "decision"):
+            setattr(self, name, unquote(value[:_LONGEST].decode("latin-1")))
+
+    def add_response(self, chunk: bytes) -> None:
+        self.response_bytes += len(chunk)
+        self.response += chunk[: max(0, BODY_BYTES - len(self.response))]
+
+
+def notes_of(scope: Scope) -> Notes:
+    """Those of that request."""
+    found: Notes | None = scope.get(KEY)
+    if found is None:
+        found = scope[KEY] = Notes()
+    return found
+
+
+def note_signed(scope: Scope, signing_name: str) -> None:
+    """That the request is signed for that AWS service; with the access key it claims."""
+    notes = notes_of(scope)
+    notes.aws = signing_name or "unknown"
+    notes.access_key = _claimed_key(scope)
+
+
+def taken(headers: Iterable[tuple[bytes, bytes]], notes: Notes) -> Headers:
+    """An instance's headers without those meant for the audit log, which are noted."""
+    kept: Headers = []
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered.startswith(PREFIX):
+            notes.hear(lowered.removeprefix(PREFIX).decode("latin-1"), value)
+        else:
+            kept.append((name, value))
+    return kept
+
+
+def recording(receive: Receive, notes: Notes) -> Receive:
+    """`receive`, with the beginning of the body kept."""
+
+    async def received() -> Message:
+        message = await receive()
+        if message["type"] == "http.request" and (chunk := message.get("body", b"")):
+            notes.request_bytes += len(chunk)
+            notes.request += chunk[: max(0, BODY_BYTES - len(notes.request))]
+        return message
+
+    return received
+
+
+def _claimed_key(scope: Scope) -> str:
+    """From `Credential=AKIA.../...` in the Authorization header, or X-Amz-Credential of a presigned URL."""
+    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")[:2048]
+    raw = header.partition(b"Credential=")[2] or scope["query_string"][:8192].partition(b"X-Amz-Credential=")[2]
+    return unquote(raw[: _LONGEST_KEY * 3].decode("latin-1")).partition("/")[0][:_LONGEST_KEY]
