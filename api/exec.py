@@ -17,6 +17,7 @@ import anyio
 import orjson
 
 from api.auth.principal import Principal
+from api.cookies import is_foreign
 from api.sockets import bearer_of
 from api.wire.answering import Receive, Scope, Send, error_answer
 from controller.runtime.driver import DriverError, Executing, Execution
@@ -82,22 +83,12 @@ def as_asked(scope: Scope) -> Scope:
     A browser shows its user's certificate to every page that asks: to those of another origin it does not count.
     """
     extensions = scope.get("extensions") or {}
-    if _is_foreign(scope):
+    if is_foreign(scope["headers"]):
         extensions = {**extensions, "aerekos.peer": ()}
     token = bearer_of(scope)
     said = any(name == b"authorization" for name, _ in scope["headers"])
     headers = scope["headers"] if said or not token else [*scope["headers"], (b"authorization", b"Bearer " + token)]
     return {**scope, "extensions": extensions, "headers": headers}
-
-
-def _is_foreign(scope: Scope) -> bool:
-    """Whether it comes from a page that is not ours. Clients that are no browsers name our own origin, or none.
-
-    A name that somebody points at this machine would be no help: TLS shows that it is not ours.
-    """
-    headers = dict(scope["headers"])
-    origin = headers.get(b"origin")
-    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host")
 
 
 async def refuse(scope: Scope, send: Send, error: ApiError) -> None:

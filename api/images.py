@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from typing import Any
 
 from api.auth.accounts import Accounts
-from api.auth.authenticating import Authenticator
+from api.auth.authenticating import WHO, Authenticator
 from api.auth.authorizer import Action, Authorizer
-from api.auth.tokens import Tokens
+from api.auth.principal import Principal
+from api.auth.tokens import REGISTRY_AUDIENCE, Tokens
 from api.gateway.proxying import Proxy, forwarded
 from api.wire.answering import Answer, Receive, Scope, Send, json_answer, send_answer
 from crds.errors import ApiError, Unauthorized, Unavailable
@@ -57,7 +59,7 @@ class Images:
         return answer.code
 
     async def _carried(self, scope: Scope, receive: Receive, send: Send, *extra: tuple[bytes, bytes]) -> int:
-        who = self._authenticator.who(scope)
+        who = self._who(scope)
         self._authorizer.require(who, Action(_VERBS.get(scope["method"], "create"), GROUP, "images"))
         if not self._there:
             raise Unavailable("this cloud keeps no images: it runs no Swarm", retry_after=60)
@@ -68,15 +70,37 @@ class Images:
         return await self._proxy.forward(scope, receive, send, service="registry", target=target, headers=headers)
 
     async def _token(self, scope: Scope) -> dict[str, Any]:
-        """For a password (which is all `docker login` knows) or another token: a token for registry requests."""
+        """For a password (which is all `docker login` knows) or another token: a token for registry requests.
+
+        It is bound to what that one was bound to, and ends with it: asked again and again, it is no way to stay.
+        """
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if given[:6].lower() == b"basic ":
             user, password = _pair(given[6:])
-            if user != TOKEN_USER:
-                password = (await self._accounts.log_in(user, password)).access_token
-            scope = {**scope, "headers": [(b"authorization", f"Bearer {password}".encode())]}
-        token = self._tokens.issue(self._authenticator.who(scope), seconds=TOKEN_SECONDS)
-        return {"token": token, "access_token": token, "expires_in": TOKEN_SECONDS}
+            if user == TOKEN_USER:
+                who = self._who({**scope, "headers": [(b"authorization", f"Bearer {password}".encode())]})
+            else:
+                who = scope[WHO] = await self._accounts.prove(user, password)
+        else:
+            who = self._who(scope)
+        if who.proof is None:
+            raise Unauthorized("a registry token is made of a password or of a token, not of a certificate")
+        seconds = int(min(TOKEN_SECONDS, who.proof.ends_at - self._tokens.clock.now().timestamp()))
+        if seconds < 1:
+            raise Unauthorized("the token has expired; log in again")
+        token = self._tokens.issue(who, seconds=seconds, audience=REGISTRY_AUDIENCE, **who.proof.binding)
+        return {"token": token, "access_token": token, "expires_in": seconds}
+
+    def _who(self, scope: Scope) -> Principal:
+        """By a token for the registry, or any other credential. Raises Unauthorized."""
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if given[:7].lower() == b"bearer ":
+            with suppress(Unauthorized):
+                found = scope[WHO] = self._authenticator.by_token(
+                    given[7:].decode("latin-1").strip(), REGISTRY_AUDIENCE
+                )
+                return found
+        return self._authenticator.who(scope)
 
 
 class _One:

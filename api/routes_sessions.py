@@ -1,22 +1,29 @@
-"""/auth, for people: logging in and out, passwords, who one is, and the keys for AWS tools."""
+"""/auth, for people: logging in and out, sessions, passwords, who one is, and the keys for AWS tools."""
 
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Cookie, Depends, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Header, Request, Response
 from pydantic import Field
 
-from api.auth.accounts import REFRESH_SECONDS, Accounts, LoggedIn
+from api.auth.accounts import Accounts, LoggedIn
 from api.auth.authenticating import WHO, Authenticator
 from api.auth.principal import MASTERS, Principal
-from crds.errors import Forbidden, Unauthorized
-from crds.model import Model
+from api.cookies import KEY_HEADER, REFRESH_COOKIE, keep, require_own_page, take_away
+from crds.errors import Forbidden, NotFound, Unauthorized
+from crds.kinds.session import Session
+from crds.model import Model, rfc3339
 
 REGION = "us-east-1"
-REFRESH_COOKIE = "aerekos-refresh"
+_ADMINS = frozenset({"aerekos:admin", MASTERS})
+Kept = Annotated[str | None, Cookie(alias=REFRESH_COOKIE)]
+Key = Annotated[str, Header(alias=KEY_HEADER)]
 
 
 class Login(Model):
-    """`cookie`: a browser's refresh token goes into a cookie no script can read, not into the answer."""
+    """`cookie`: a browser's refresh token goes into a cookie no script can read, not into the answer, which has a
+    `refreshKey` instead: the cookie is worth nothing without it.
+    """
 
     username: Annotated[str, Field(max_length=253)]
     password: Annotated[str, Field(max_length=1024)]
@@ -27,6 +34,12 @@ class Refresh(Model):
     """Without a token, the one in the cookie is used."""
 
     refresh_token: str | None = None
+
+
+class SignOut(Model):
+    """Without a name: oneself."""
+
+    username: str | None = None
 
 
 class NewPassword(Model):
@@ -48,30 +61,69 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
 
     @router.post("/login")
     async def login(body: Login, request: Request, response: Response) -> dict[str, object]:
-        pair = await accounts.log_in(body.username, body.password)
+        if body.cookie:
+            require_own_page(request.headers)
+        address, agent = _address(request), request.headers.get("user-agent", "")
+        pair = await accounts.log_in(body.username, body.password, browser=body.cookie, address=address, agent=agent)
         # Noted in the audit log. Not before: people type their password where their name belongs.
         request.scope[WHO] = Principal(body.username, frozenset())
         return _pair(pair, response if body.cookie else None)
 
     @router.post("/refresh")
     async def refresh(
-        body: Refresh, response: Response, kept: Annotated[str | None, Cookie(alias=REFRESH_COOKIE)] = None
+        body: Refresh, request: Request, response: Response, kept: Kept = None, key: Key = ""
     ) -> dict[str, object]:
         if body.refresh_token:
-            return _pair(accounts.refresh(body.refresh_token))
-        if not kept:
-            raise Unauthorized("nobody is logged in here; send a refreshToken")
-        return _pair(accounts.refresh(kept), response)
+            return _pair(await accounts.refresh(body.refresh_token, key))
+        require_own_page(request.headers)
+        if not kept or not key:
+            raise Unauthorized(f"nobody is logged in here; send a refreshToken, or the cookie with {KEY_HEADER}")
+        return _pair(await accounts.refresh(kept, key), response)
 
     @router.post("/logout", status_code=204)
-    async def logout(response: Response) -> None:
-        response.delete_cookie(REFRESH_COOKIE, path="/auth", secure=True, httponly=True, samesite="strict")
+    async def logout(
+        request: Request, response: Response, body: Refresh | None = None, kept: Kept = None, key: Key = ""
+    ) -> None:
+        """The session of whatever was sent; without any, only the cookie goes."""
+        take_away(response)
+        for sid, name in _sessions_of(request, body, kept if key else None):
+            await accounts.sessions.end(sid, by=name)
+
+    def _sessions_of(request: Request, body: Refresh | None, kept: str | None) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        if "authorization" in request.headers:
+            with suppress(Unauthorized, Forbidden):
+                asker = authenticator.who(request.scope)
+                found.add((asker.session, asker.name))
+        for token in (body.refresh_token if body else None, kept):
+            with suppress(Unauthorized):
+                claims = accounts.sessions.claims(token) if token else {"sid": "", "sub": ""}
+                found.add((str(claims["sid"]), str(claims["sub"])))
+        return {each for each in found if each[0]}
+
+    @router.post("/logout-all", status_code=204)
+    async def logout_all(response: Response, asker: Who, body: SignOut | None = None) -> None:
+        name = _about(asker, body.username if body else None)
+        take_away(response)
+        await accounts.sign_out(name, by=asker.name)
+
+    @router.get("/sessions")
+    async def sessions(asker: Who, user: str | None = None) -> dict[str, Any]:
+        found = accounts.sessions.of(_about(asker, user))
+        return {"sessions": [_told(session, session.metadata.name == asker.session) for _, session in found]}
+
+    @router.delete("/sessions/{sid}", status_code=204)
+    async def end_session(sid: str, asker: Who) -> None:
+        found = accounts.sessions.find(sid)
+        if found is None or (found[1].spec.user != asker.name and _ADMINS.isdisjoint(asker.groups)):
+            raise NotFound(f"there is no session {sid} of yours")
+        await accounts.sessions.end(sid, by=asker.name)
 
     @router.post("/password", status_code=204)
     async def password(body: NewPassword, asker: Who) -> None:
         if body.username == asker.name:
-            await accounts.log_in(asker.name, body.current)
-        elif not {"aerekos:admin", MASTERS} & asker.groups:
+            await accounts.prove(asker.name, body.current)
+        elif _ADMINS.isdisjoint(asker.groups):
             raise Forbidden(f'User "{asker.name}" may change only their own password')
         await accounts.set_password(body.username, body.password, one_time=False, by=asker.name)
 
@@ -92,6 +144,30 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
     return router
 
 
+def _about(asker: Principal, name: str | None) -> str:
+    """Whom the asker asks about. Raises Forbidden: only admins ask about others."""
+    if name is not None and name != asker.name and _ADMINS.isdisjoint(asker.groups):
+        raise Forbidden(f'User "{asker.name}" may ask only about themselves')
+    return name or asker.name
+
+
+def _told(session: Session, current: bool) -> dict[str, Any]:
+    spec, made = session.spec, session.metadata.creation_timestamp
+    return {
+        "id": session.metadata.name,
+        "current": current,
+        "createdAt": rfc3339(made) if made else None,
+        "refreshedAt": rfc3339(spec.refreshed_at),
+        "expiresAt": rfc3339(spec.expires_at),
+        "from": spec.address,
+        "userAgent": spec.user_agent,
+    }
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
 def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
     """The answer to a login; with `browser`, the refresh token leaves as its cookie instead."""
     told: dict[str, object] = {
@@ -101,13 +177,5 @@ def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
     }
     if browser is None:
         return {**told, "refreshToken": pair.refresh_token}
-    browser.set_cookie(
-        REFRESH_COOKIE,
-        pair.refresh_token,
-        max_age=REFRESH_SECONDS,
-        path="/auth",
-        secure=True,
-        httponly=True,
-        samesite="strict",
-    )
-    return told
+    keep(browser, pair.refresh_token)
+    return {**told, "refreshKey": pair.key} if pair.key else told

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from crds.kind import Kind
+from crds.kinds.client_credential import CLIENT_CREDENTIAL
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.definition import DEFINITION
 from crds.kinds.event import EVENT
@@ -16,6 +17,7 @@ from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDI
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE
 from crds.kinds.service_account import SERVICE_ACCOUNT
+from crds.kinds.session import SESSION
 from crds.kinds.user import CREDENTIAL, USER
 from crds.kinds.worker import WORKER
 
@@ -26,6 +28,8 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     SERVICE,
     USER,
     CREDENTIAL,
+    SESSION,
+    CLIENT_CREDENTIAL,
     JOIN_TOKEN,
     CONFIG_MAP,
     SECRET,

@@ -25,7 +25,8 @@ function packed(): Plugin {
 }
 
 const cloud = process.env.AEREKOS_URL ?? 'https://127.0.0.1:7443';
-const toCloud = { target: cloud, secure: false, changeOrigin: true, ws: true };
+// The cloud takes its cookie only from its own page, which under development this server's is.
+const toCloud = { target: cloud, secure: false, changeOrigin: true, ws: true, headers: { origin: cloud } };
 
 export default defineConfig({
   plugins: [react(), packed()],

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 import anyio
 
+from api.auth.clients import Clients
 from api.auth.derived import AccessKey, DerivedSecrets
 from api.auth.passwords import hash_password, password_fits
-from api.auth.principal import AUTHENTICATED, SERVICE_PREFIX, SERVICES, WORKER_PREFIX, WORKERS, Principal
+from api.auth.people import People, principal_of
+from api.auth.principal import AUTHENTICATED, SERVICE_PREFIX, SERVICES, WORKER_PREFIX, WORKERS, Principal, Proof
+from api.auth.sessions import ACCESS_SECONDS, REFRESH_SECONDS, LoggedIn, Sessions
+from api.auth.standing import Standing
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
 from controller.resources.forming import How
 from controller.resources.registry import Registry
 from crds.errors import NotFound, TooManyRequests, Unauthorized
-from crds.kinds.service import SERVICE
-from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.user import CREDENTIAL, USER, User
-from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
 
+__all__ = ["ACCESS_SECONDS", "REFRESH_SECONDS", "Accounts", "LoggedIn", "principal_of"]
 T = TypeVar("T")
-ACCESS_SECONDS = 900
-REFRESH_SECONDS = 12 * 3600
 IDENTITY_SECONDS = 600
-REFRESH_AUDIENCE = "refresh"
 _WRONG = "wrong user name or password"
 _FAILURES_ALLOWED = 10
 _HASHING, _WAITING = 2, 64
 _NAMES_REMEMBERED = 10_000
 _FAILURE_WINDOW = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """Two tokens: one to use, one to get the next pair with. Lifetime in seconds."""
-
-    access_token: str
-    refresh_token: str
-    expires_in: int = ACCESS_SECONDS
 
 
 class Accounts:
@@ -57,15 +47,29 @@ class Accounts:
     ) -> None:
         self._registry, self._tokens, self._derived = registry, tokens, derived
         self._clock, self._threads = clock, threads
-        self._users: dict[str, tuple[int, User]] = {}
+        self.people, self.clients = People(registry), Clients(registry, derived)
+        self.sessions = Sessions(registry, tokens, self.people, clock)
+        self.standing = Standing(registry, self.people, self.sessions, self.clients)
         self._failures: dict[str, list[float]] = {}
         self._hashing, self._waiting = anyio.Semaphore(_HASHING), 0
 
-    async def log_in(self, name: str, password: str) -> LoggedIn:
-        """Raises Unauthorized (the same words for every reason), TooManyRequests after ten failures in 5 minutes."""
+    async def log_in(
+        self, name: str, password: str, *, browser: bool = False, address: str = "", agent: str = ""
+    ) -> LoggedIn:
+        """A new session. Raises as `prove`."""
+        user = await self._proven(name, password)
+        return await self.sessions.open(user, browser=browser, address=address, agent=agent)
+
+    async def prove(self, name: str, password: str) -> Principal:
+        """Who that is, without a session. Raises Unauthorized (the same words for every reason), TooManyRequests."""
+        user = await self._proven(name, password)
+        binding = {"pwd": self.people.digest(name), "uid": user.metadata.uid or ""}
+        return replace(principal_of(user), proof=Proof(binding, float("inf")))
+
+    async def _proven(self, name: str, password: str) -> User:
         self._check_failures(name)
-        record = self._registry.store.get(CREDENTIAL.key(name))
-        kept = CREDENTIAL.parse(record.body).spec.password_hash if record else _NOBODY
+        credential = self.people.credential(name)
+        kept = credential.spec.password_hash if credential else _NOBODY
         fits = await self._hashed(lambda: password_fits(password, kept))
         self._check_failures(name)  # again: many guesses at once must not all be judged by the first look
         user = self.user(name)
@@ -73,35 +77,24 @@ class Accounts:
             self._note_failure(name)
             raise Unauthorized(_WRONG)
         self._failures.pop(name, None)
-        return self._pair(user)
+        return user
 
-    def refresh(self, token: str) -> LoggedIn:
+    async def refresh(self, token: str, key: str = "") -> LoggedIn:
         """A new pair for a refresh token. Raises Unauthorized: also when the password was changed since."""
-        claims = self._tokens.claims(token, REFRESH_AUDIENCE)
-        user = self.user(claims["sub"])
-        if user is None or user.spec.disabled:
-            raise Unauthorized("this user no longer exists or is disabled")
-        credential = self._registry.store.get(CREDENTIAL.key(user.metadata.name))
-        if credential is None or claims["iat"] < int(credential.written_at.timestamp()):
-            raise Unauthorized("the password was changed; log in again")
-        return self._pair(user)
+        return await self.sessions.refresh(token, key)
 
     def identity_token(self, client_id: str, client_secret: str, audience: str) -> str:
         """A token for `service:<name>` or `worker:<name>`. Raises Unauthorized."""
-        sort, _, name = client_id.partition(":")
-        key = {"service": SERVICE.key(name), "worker": WORKER.key(name)}.get(sort)
-        uid = self._uid(key) if key else None
-        if uid is None or not self._derived.client_secret_fits(client_id, uid, client_secret):
+        binding = self.clients.binding(client_id)
+        if binding is None or not self.clients.fits(client_id, client_secret):
             raise Unauthorized(f"{client_id} is unknown here, or its secret is wrong")
+        sort, _, name = client_id.partition(":")
         who = _service(name) if sort == "service" else _worker(name)
-        return self._tokens.issue(who, seconds=IDENTITY_SECONDS, audience=audience)
+        return self._tokens.issue(who, seconds=IDENTITY_SECONDS, audience=audience, **binding)
 
     def client_secret(self, client_id: str, key: ObjectKey) -> str:
         """What that service or worker proves itself with. Raises NotFound."""
-        uid = self._uid(key)
-        if uid is None:
-            raise NotFound(f"{client_id} has no resource", key=key)
-        return self._derived.client_secret(client_id, uid)
+        return self.clients.secret(client_id, key)
 
     async def set_password(self, name: str, password: str, *, one_time: bool, by: str) -> None:
         """Replace (or make) the credential of that user."""
@@ -121,6 +114,14 @@ class Accounts:
         meta = {"name": name, "ownerReferences": [owner]}
         await self._registry.create(CREDENTIAL, "", {"metadata": meta, "spec": spec}, how)
 
+    async def sign_out(self, name: str, *, by: str) -> None:
+        """Ends everything that user was ever let in by: sessions, and tokens that came from their password."""
+        credential = self.people.credential(name)
+        if credential is not None:
+            spec = {"tokenGeneration": credential.spec.token_generation + 1}
+            await self._registry.merge(CREDENTIAL, CREDENTIAL.key(name), {"spec": spec}, How(by=by))
+        await self.sessions.end_all(name, by=by)
+
     def access_key(self, name: str) -> AccessKey:
         """The AWS key pair of that user. Raises NotFound."""
         record = self._registry.get(USER, USER.key(name))
@@ -137,30 +138,8 @@ class Accounts:
         raise NotFound(f"the access key {access_key_id} is unknown")
 
     def user(self, name: str) -> User | None:
-        """The user of that name, or None. Asked at every request, so each version is parsed once."""
-        record = self._registry.store.get(USER.key(name))
-        if record is None:
-            return None
-        known = self._users.get(name)
-        if known is None or known[0] != record.revision:
-            known = self._users[name] = (record.revision, USER.parse(record.body))
-        return known[1]
-
-    def is_still(self, who: Principal) -> bool:
-        """Whether the service account that identity was proven for is there: the very one, not its successor."""
-        namespace, name = who.account or ("", "")
-        return bool(who.uid) and self._uid(SERVICE_ACCOUNT.key(name, namespace)) == who.uid
-
-    def _pair(self, user: User) -> LoggedIn:
-        who = principal_of(user)
-        return LoggedIn(
-            self._tokens.issue(who, seconds=ACCESS_SECONDS),
-            self._tokens.issue(who, seconds=REFRESH_SECONDS, audience=REFRESH_AUDIENCE),
-        )
-
-    def _uid(self, key: ObjectKey) -> str | None:
-        record = self._registry.store.get(key)
-        return record.uid if record else None
+        """The user of that name, or None."""
+        return self.people.user(name)
 
     async def _hashed(self, work: Callable[[], T]) -> T:
         if self._waiting >= _WAITING:
@@ -186,12 +165,6 @@ class Accounts:
             raise TooManyRequests("too many wrong passwords; wait five minutes", retry_after=300)
         if not recent:
             del self._failures[name]
-
-
-def principal_of(user: User) -> Principal:
-    """The identity of a user: one group for each role."""
-    groups = frozenset({f"aerekos:{role}" for role in user.spec.roles} | {AUTHENTICATED})
-    return Principal(user.metadata.name, groups, user.spec.namespace)
 
 
 def _service(name: str) -> Principal:

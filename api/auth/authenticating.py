@@ -1,4 +1,7 @@
-"""Finds out who asks: a bearer token, or a client certificate signed by our CA (CN = user, O = groups)."""
+"""Finds out who asks: a bearer token, or a client certificate signed by our CA (CN = user).
+
+Both only name somebody. What that one is and may is looked up at each request: nobody keeps the groups of yesterday.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.authorizer import Authorizer
+from api.auth.people import principal_of
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, account_groups
-from api.auth.tokens import Tokens
+from api.auth.tokens import API_AUDIENCE, Tokens
+from api.cookies import is_foreign
 from api.wire.answering import Scope
 from crds.errors import BadRequest, Forbidden, Unauthorized
 
@@ -28,16 +33,24 @@ class Authenticator:
 
         Leaves the answer in the scope, for the audit log.
         """
-        found = scope[WHO] = self._found(scope)
+        found = scope[WHO] = self._found(scope, API_AUDIENCE)
         return found
 
-    def _found(self, scope: Scope) -> Principal:
+    def still(self, scope: Scope, audience: str = API_AUDIENCE) -> Principal:
+        """Whom the credentials of a request that began earlier prove now. Raises as `who`.
+
+        An access token is short so that it is worth little when it is lost; what was begun with it may go on for as
+        long as its session, or the secret it came from.
+        """
+        return self._found(scope, audience, begun=True)
+
+    def _found(self, scope: Scope, audience: str, *, begun: bool = False) -> Principal:
         headers = scope["headers"]
         authorization = _header(headers, b"authorization")
         if authorization[:7].lower() == "bearer ":
-            asker = self.by_token(authorization[7:].strip())
+            asker = self.by_token(authorization[7:].strip(), audience, begun=begun)
         else:
-            asker = _certified(scope)
+            asker = self._certified(scope)
         groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
         user = _header(headers, b"impersonate-user")
         if groups and not user:
@@ -46,21 +59,27 @@ class Authenticator:
             return self._impersonated(asker, user, groups)
         return asker
 
-    def by_token(self, token: str) -> Principal:
-        """Whom that bearer token proves. Raises Unauthorized."""
-        asker = self._tokens.read(token)
-        self._check_still_there(asker)
-        return asker
+    def by_token(self, token: str, audience: str = API_AUDIENCE, *, begun: bool = False) -> Principal:
+        """Whom that bearer token proves. Raises Unauthorized. `begun`: see `still`."""
+        claims = self._tokens.claims(token, audience, expired=begun)
+        if begun and not {"sid", "gen"} & claims.keys():
+            claims = self._tokens.claims(token, audience)  # bound to nothing that ends: its own end is the end
+        return self._accounts.standing.principal(claims)
 
-    def _check_still_there(self, asker: Principal) -> None:
-        """A token outlives the deletion of its user, or service account, by nothing."""
-        if asker.account and not self._accounts.is_still(asker):
-            raise Unauthorized(f"the service account {asker.name} no longer exists")
-        if asker.name.startswith("system:"):
-            return
-        user = self._accounts.user(asker.name)
-        if user is None or user.spec.disabled:
-            raise Unauthorized(f"the user {asker.name} no longer exists or is disabled")
+    def _certified(self, scope: Scope) -> Principal:
+        """Raises Unauthorized. The local admin's certificate is believed; all others name a user."""
+        # A browser shows its user's certificate to whatever page asks: to those of other origins it does not count.
+        foreign = is_foreign(scope["headers"])
+        subject = () if foreign else (scope.get("extensions") or {}).get("aerekos.peer") or ()
+        names = [value for field in subject for name, value in field if name == "commonName"]
+        groups = [value for field in subject for name, value in field if name == "organizationName"]
+        if not names:
+            raise Unauthorized("nobody is logged in; send a bearer token or a client certificate")
+        if MASTERS in groups:
+            return Principal(names[0], frozenset(groups) | {AUTHENTICATED})
+        if names[0].startswith("system:"):
+            raise Unauthorized(f"a certificate of {names[0]} proves nobody here")
+        return principal_of(self._accounts.people.present(names[0]))
 
     def _impersonated(self, asker: Principal, user: str, groups: list[str]) -> Principal:
         if not self._authorizer.may_impersonate(asker, user, groups):
@@ -71,15 +90,6 @@ class Authenticator:
             who = replace(who, groups=who.groups | account_groups(who.account[0]))
         namespace = found.spec.namespace if found else who.account[0] if who.account else "default"
         return replace(who, namespace=namespace)
-
-
-def _certified(scope: Scope) -> Principal:
-    subject = (scope.get("extensions") or {}).get("aerekos.peer") or ()
-    names = [value for field in subject for name, value in field if name == "commonName"]
-    groups = [value for field in subject for name, value in field if name == "organizationName"]
-    if not names:
-        raise Unauthorized("nobody is logged in; send a bearer token or a client certificate")
-    return Principal(names[0], frozenset(groups) | {AUTHENTICATED})
 
 
 def is_master(who: Principal) -> bool:

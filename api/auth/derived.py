@@ -26,13 +26,13 @@ class DerivedSecrets:
     def __init__(self, master: bytes) -> None:
         self._master = master
 
-    def client_secret(self, client_id: str, uid: str) -> str:
-        """What `service:<name>` or `worker:<name>` proves itself with."""
-        return _text(self._derive("client", client_id, uid))
+    def client_secret(self, client_id: str, uid: str, generation: int = 0) -> str:
+        """What `service:<name>` or `worker:<name>` proves itself with; another one in each generation."""
+        return _text(self._derive("client", client_id, f"{uid}\x00{generation}" if generation else uid))
 
-    def client_secret_fits(self, client_id: str, uid: str, given: str) -> bool:
+    def client_secret_fits(self, client_id: str, uid: str, generation: int, given: str) -> bool:
         """Compared in constant time."""
-        return hmac.compare_digest(self.client_secret(client_id, uid).encode(), given.encode())
+        return hmac.compare_digest(self.client_secret(client_id, uid, generation).encode(), given.encode())
 
     def access_key(self, user: str, uid: str) -> AccessKey:
         """20 characters of id and 40 of secret, the shape AWS tools expect."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"
@@ -12,13 +13,26 @@ CONDUCTOR = "system:conductor"
 SERVICE_PREFIX = "system:service:"
 WORKER_PREFIX = "system:worker:"
 ACCOUNT_PREFIX, ACCOUNTS = "system:serviceaccount:", "system:serviceaccounts"
+CONDUCTOR = "system:conductor"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an identity was proven with: the claims that bind its token to something in the store, and when the proof
+    ends, in seconds since 1970. `restricted`: good for nothing but choosing a password.
+    """
+
+    binding: Mapping[str, str | int]
+    ends_at: float
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A known identity. `namespace` is where its AWS calls land; `acting` names who acts for it, if anybody.
 
-    `uid` is that of the resource the identity was proven for, where the proof names one.
+    `uid` is that of the resource the identity was proven for, where the proof names one. `proof` is None where no
+    token can be made of it: for certificates, and for those somebody else acts for.
     """
 
     name: str
@@ -26,6 +40,12 @@ class Principal:
     namespace: str = "default"
     acting: str = ""
     uid: str = ""
+    proof: Proof | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def session(self) -> str:
+        """The session this identity was proven by, or an empty string."""
+        return str(self.proof.binding.get("sid", "")) if self.proof else ""
 
     @property
     def service(self) -> str:

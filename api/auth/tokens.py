@@ -18,6 +18,7 @@ from crds.errors import Unauthorized
 
 ISSUER = "aerekos"
 API_AUDIENCE = "api"
+REGISTRY_AUDIENCE = "registry"  # good for /v2/ and nothing else
 ALGORITHM = "ES256"
 _REMEMBERED = 4096
 # The library would ask the machine's clock; ours is asked instead.
@@ -55,8 +56,8 @@ class TokenKeys:
         token: str = jwt.encode(claims, self._private[self.newest], ALGORITHM, headers={"kid": self.newest})
         return token
 
-    def verify(self, token: str, audience: str, now: float) -> dict[str, Any]:
-        """The claims. `now` is in seconds since 1970. Raises Unauthorized with the reason in words."""
+    def verify(self, token: str, audience: str) -> dict[str, Any]:
+        """The claims, whose end the caller judges. Raises Unauthorized with the reason in words."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             if not isinstance(kid, str) or kid not in self._public:
@@ -66,8 +67,6 @@ class TokenKeys:
             )
         except JOSEError as error:
             raise Unauthorized(f"the token is not valid: {error}; log in again") from error
-        if claims["exp"] <= now:
-            raise Unauthorized("the token has expired; log in again")
         return claims
 
     def jwks(self) -> dict[str, Any]:
@@ -83,12 +82,12 @@ class Tokens:
     """Issues tokens for principals and reads them back. Verified tokens are remembered until they expire."""
 
     def __init__(self, keys: TokenKeys, clock: Clock) -> None:
-        self.keys, self._clock = keys, clock
-        self._known: dict[str, tuple[Principal, float]] = {}
+        self.keys, self.clock = keys, clock
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
     def issue(self, who: Principal, *, seconds: int, audience: str = API_AUDIENCE, **extra: Any) -> str:
         """A token that says `who` to `audience` for that many seconds."""
-        now = int(self._clock.now().timestamp())
+        now = int(self.clock.now().timestamp())
         return self.keys.sign(
             {
                 "iss": ISSUER,
@@ -104,25 +103,25 @@ class Tokens:
         )
 
     def read(self, token: str, audience: str = API_AUDIENCE) -> Principal:
-        """Who the token names. Raises Unauthorized."""
-        now = self._clock.now().timestamp()
-        known = self._known.get(token)
-        if known and audience == API_AUDIENCE:
-            if known[1] > now:
-                return known[0]
-            del self._known[token]
+        """Who the token names, as it says itself. Raises Unauthorized."""
         claims = self.claims(token, audience)
         groups = frozenset(claims["groups"]) | {AUTHENTICATED}
-        who = Principal(claims["sub"], groups, claims.get("ns", "default"), uid=str(claims.get("uid", "")))
-        if audience == API_AUDIENCE:
+        return Principal(claims["sub"], groups, claims.get("ns", "default"), uid=str(claims.get("uid", "")))
+
+    def claims(self, token: str, audience: str, *, expired: bool = False) -> dict[str, Any]:
+        """Everything a good token says; shared, do not change it. Raises Unauthorized. `expired`: its end does not
+        count, for whoever judges what it is bound to.
+        """
+        known = self._known.get((token, audience))
+        if known is None:
+            known = self.keys.verify(token, audience)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[token] = (who, float(claims["exp"]))
-        return who
-
-    def claims(self, token: str, audience: str) -> dict[str, Any]:
-        """Everything a good token says. Raises Unauthorized."""
-        return self.keys.verify(token, audience, self._clock.now().timestamp())
+            self._known[token, audience] = known
+        if not expired and known["exp"] <= self.clock.now().timestamp():
+            self._known.pop((token, audience), None)
+            raise Unauthorized("the token has expired; log in again")
+        return known
 
 
 def _str(value: Any) -> str:

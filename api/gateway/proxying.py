@@ -14,6 +14,7 @@ from typing import Protocol
 import anyio
 import httpcore
 
+from api.cookies import without_ours
 from api.wire.answering import Receive, Scope, Send
 from controller.kit.backoff import Backoff
 from crds.errors import ApiError, Timeout, Unavailable
@@ -185,10 +186,13 @@ async def _until_gone(body: _Body, scope: anyio.CancelScope) -> None:
 def forwarded(headers: Sequence[tuple[bytes, bytes]], *extra: tuple[bytes, bytes], without: bytes = b"") -> Headers:
     """The request's headers less those of the connection (and `without`), and the gateway's own.
 
-    Headers only the gateway may set are dropped when a client sends them.
+    Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard.
     """
     own = {name for name, _ in extra} | {b"x-aerekos-identity", without} | _named_by_connection(headers)
     kept: Headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in own]
+    if any(name == b"cookie" for name, _ in kept):
+        kept = [(name, without_ours(value) if name == b"cookie" else value) for name, value in kept]
+        kept = [(name, value) for name, value in kept if value or name != b"cookie"]
     if any(name == b"transfer-encoding" for name, _ in headers):
         kept.append((b"transfer-encoding", b"chunked"))
     return [*kept, *extra]

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import structlog
 
-from api.auth.principal import MASTERS, Principal
+from api.auth.principal import CONDUCTOR, MASTERS, Principal
+from api.auth.tokens import REGISTRY_AUDIENCE
 from cli.conductor.house import House
 from cli.conductor.images import Images
 from cli.conductor.surroundings import AsContainer, AsProcess
@@ -27,7 +28,7 @@ from crds.kinds.service import Service
 
 log = structlog.get_logger("conductor")
 AUTO_SECONDS = 2.0
-_CONDUCTOR = Principal("system:conductor", frozenset({MASTERS}))
+_CONDUCTOR = Principal(CONDUCTOR, frozenset({MASTERS}))
 _PUSH_SECONDS = 900
 Run = Callable[..., Coroutine[Any, Any, None]]
 
@@ -111,7 +112,7 @@ def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Pl
 
 
 def _push_token(house: House) -> str:
-    return house.tokens.issue(_CONDUCTOR, seconds=_PUSH_SECONDS)
+    return house.tokens.issue(_CONDUCTOR, seconds=_PUSH_SECONDS, audience=REGISTRY_AUDIENCE)
 
 
 async def _node(swarm: Managing, wanted: str) -> Place | None:

@@ -56,10 +56,14 @@ USER = Kind(
 
 
 class CredentialSpec(Spec):
-    """`passwordHash` is `scrypt$n$r$p$salt$hash`, salt and hash in base64."""
+    """`passwordHash` is `scrypt$n$r$p$salt$hash`, salt and hash in base64. `tokenGeneration` is raised to end every
+    session of the user. `oneTime`: good for choosing another password, until `expiresAt`.
+    """
 
     password_hash: str
     one_time: bool = False
+    expires_at: Timestamp | None = None
+    token_generation: Annotated[int, Field(ge=0)] = 0
 
 
 class Credential(Resource[CredentialSpec, Status]):

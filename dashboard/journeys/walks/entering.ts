@@ -32,8 +32,10 @@ test(
         JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
       );
       assert.doesNotMatch(kept, /eyJ/, 'a token lies where scripts can read it');
-      const cookie = (await context.cookies()).find((each) => each.name === 'aerekos-refresh');
-      assert.ok(cookie?.httpOnly && cookie.secure && cookie.sameSite === 'Strict');
+      const cookie = (await context.cookies()).find((each) => each.name === '__Host-aerekos-refresh');
+      assert.ok(cookie?.httpOnly && cookie.secure && cookie.sameSite === 'Strict' && cookie.path === '/');
+      const alone = await context.request.post(`${cloud().url}/auth/refresh`, { data: {} });
+      assert.equal(alone.status(), 401, 'the cookie is worth something without its key');
       await page.getByTestId('sign-out').click();
       await page.getByTestId('username').waitFor();
       await page.reload();

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 type Answer = (path: string, body: any) => Response | Promise<Response>;
 let answer: Answer;
-const asked: { path: string; authorization: string | undefined; body: any }[] = [];
+const asked: { path: string; authorization?: string; key?: string; body: any }[] = [];
 
 /** Fresh modules: the token lives in one of them. */
 async function modules() {
@@ -25,7 +25,7 @@ beforeEach(() => {
   asked.length = 0;
   vi.stubGlobal('fetch', async (path: string, options: any = {}) => {
     const body = options.body ? JSON.parse(options.body) : undefined;
-    asked.push({ path, authorization: options.headers?.authorization, body });
+    asked.push({ path, authorization: options.headers?.authorization, key: options.headers?.['x-aerekos-refresh-key'], body });
     return answer(path, body);
   });
 });
@@ -43,6 +43,22 @@ describe('the session', () => {
     expect(session.get()).toEqual({ state: 'in', who });
     expect(asked[0]?.body).toEqual({ username: 'ann', password: 'password', cookie: true });
     expect(JSON.stringify([{ ...localStorage }, { ...sessionStorage }])).not.toContain('secret-token');
+  });
+
+  it('keeps the key of its cookie in this origin, sends it back, and forgets it on leaving', async () => {
+    const { logIn, logOut, freshToken } = await modules();
+    answer = (path) =>
+      path === '/auth/login'
+        ? Response.json({ accessToken: 'a', expiresIn: 1, refreshKey: 'half' })
+        : path === '/auth/refresh'
+          ? pair('b')
+          : Response.json(who);
+    await logIn('ann', 'password');
+    await freshToken();
+    expect(asked.find((each) => each.path === '/auth/refresh')?.key).toBe('half');
+    await logOut();
+    expect(asked.at(-1)).toMatchObject({ path: '/auth/logout', authorization: 'Bearer b', key: 'half' });
+    expect(localStorage.length).toBe(0);
   });
 
   it('renews once for many who ask at the same time', async () => {

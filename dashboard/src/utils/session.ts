@@ -1,6 +1,7 @@
 /**
  * Who is logged in. The access token lives in this module's memory only; the refresh token is a cookie no script can
- * read. One refresh at a time, shortly before the token ends, and when the API says 401.
+ * read, and the key it is worth nothing without lies in the storage of this very origin: other ports of the host get
+ * the cookie too. One refresh at a time, shortly before the token ends, and when the API says 401.
  */
 import { patience, rest } from './backoff';
 import { ApiError, fromStatus, Unreachable } from './errors';
@@ -20,6 +21,7 @@ export type Session =
 interface Pair {
   accessToken: string;
   expiresIn: number;
+  refreshKey?: string;
 }
 
 export const session = new Observable<Session>({ state: 'asking' });
@@ -29,10 +31,14 @@ let endsAt = 0;
 let refreshing: Promise<string> | null = null;
 const EARLY_MS = 60_000;
 const MARK = 'aerekos-was-here';
+const KEY = 'aerekos-refresh-key';
 
 /** Logging in, renewing and leaving may be repeated without harm. */
 function post(path: string, body: unknown): Promise<Response> {
-  const headers = { 'content-type': 'application/json' };
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  const key = localStorage.getItem(KEY);
+  if (key) headers['x-aerekos-refresh-key'] = key;
+  if (token) headers.authorization = `Bearer ${token}`;
   const init = { method: 'POST', headers, body: JSON.stringify(body), credentials: 'same-origin' } as const;
   return fetched(path, { ...init, harmless: true });
 }
@@ -43,6 +49,7 @@ async function taken(response: Response): Promise<void> {
   const pair = body as Pair;
   token = pair.accessToken;
   endsAt = Date.now() + pair.expiresIn * 1000;
+  if (pair.refreshKey) localStorage.setItem(KEY, pair.refreshKey);
 }
 
 async function whoami(): Promise<Who> {
@@ -79,11 +86,13 @@ function nobody(): void {
 }
 
 export async function logOut(because?: string): Promise<void> {
+  const leaving = post('/auth/logout', {}).catch(() => undefined);
   token = '';
   endsAt = 0;
   sessionStorage.removeItem(MARK);
+  localStorage.removeItem(KEY);
   session.set({ state: 'out', because });
-  await post('/auth/logout', {}).catch(() => undefined);
+  await leaving;
 }
 
 /** A token that is good for at least a minute. Raises Unreachable; ends the session when it cannot be renewed. */

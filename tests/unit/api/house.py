@@ -17,7 +17,7 @@ from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived import DerivedSecrets
-from api.auth.principal import AUTHENTICATED, MASTERS, Principal
+from api.auth.principal import AUTHENTICATED, CONDUCTOR, MASTERS, Principal
 from api.auth.service_accounts import AccountTokens
 from api.auth.tokens import TokenKeys, Tokens
 from api.door import Door
@@ -47,12 +47,15 @@ from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
+from crds.kinds.service_account import SERVICE_ACCOUNT
+from crds.kinds.session import SESSION, Session, SessionSpec
 from crds.kinds.user import USER
+from crds.kinds.worker import WORKER
 from crds.managed import Grant, ManagedService
 
 HOW = How(by="test")
 CA = b"-----BEGIN CERTIFICATE-----\n"
-ADMIN = Principal("system:root", frozenset({MASTERS, AUTHENTICATED}))
+ADMIN = Principal(CONDUCTOR, frozenset({MASTERS, AUTHENTICATED}))
 KMS = ManagedService(
     "key_manager", "Keys", "", "x:y", speaks=("kms",), grants=(Grant("configmaps", ("get", "list"), ""),)
 )
@@ -94,6 +97,21 @@ class House:
     audit: Audit
     state: dict[str, object] = field(default_factory=lambda: {"ready": True})
     heard: list[str] = field(default_factory=list)
+    pretended: dict[str, Session] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sessions, stored = self.accounts.sessions, self.accounts.sessions.find
+        clients, bound = self.accounts.clients, self.accounts.clients.binding
+
+        def find(sid: str) -> Any:
+            return (None, self.pretended[sid]) if sid in self.pretended else stored(sid)
+
+        def binding(client_id: str) -> Any:
+            pretended = {"uid": "pretended", "gen": 0} if client_id.startswith("service:") else None
+            return bound(client_id) or pretended
+
+        sessions.find = find  # type: ignore[method-assign]
+        clients.binding = binding  # type: ignore[method-assign]
 
     async def close(self) -> None:
         await self.gateway.close()
@@ -104,6 +122,16 @@ class House:
         await self.registry.create(USER, "", body, HOW)
         if password:
             await self.accounts.set_password(name, password, one_time=False, by="test")
+
+    async def add_worker(self, name: str) -> None:
+        await self.registry.create(WORKER, "", {"metadata": {"name": name}}, HOW)
+
+    async def robot(self) -> dict[str, str]:
+        """The header of a known identity that may do nothing: a service account without a role."""
+        made = await self.registry.create(SERVICE_ACCOUNT, "default", {"metadata": {"name": "robot"}}, HOW)
+        assert made.record is not None
+        who = Principal("system:serviceaccount:default:robot", frozenset())
+        return {"authorization": f"Bearer {self.tokens.issue(who, seconds=600, uid=made.record.uid)}"}
 
     async def add_service(self, name: str, *addresses: str, unready: tuple[str, ...] = ()) -> None:
         """A Service whose instances are where the test says, as if a driver had reported them."""
@@ -118,8 +146,31 @@ class House:
         self.endpoints.report(key, self.registry.get(SERVICE, key).uid, seen)
 
     def bearer(self, who: Principal, **more: Any) -> dict[str, str]:
-        """The header of somebody with a good token."""
-        return {"authorization": f"Bearer {self.tokens.issue(who, seconds=600, **more)}"}
+        """The header of somebody with a good token. What they may is what the store says of them."""
+        bound = self._binding(who)
+        return {"authorization": f"Bearer {self.tokens.issue(who, seconds=600, **bound, **more)}"}
+
+    def _binding(self, who: Principal) -> dict[str, Any]:
+        if who.service or who.worker:
+            return dict(self.accounts.clients.binding(who.name.removeprefix("system:")) or {})
+        if who.name.startswith("system:"):
+            return {}
+        return {"sid": self.pretended_session(who.name)}
+
+    def pretended_session(self, name: str) -> str:
+        """The id of a session as a login would have left it, without waiting for the store."""
+        user, now = self.accounts.user(name), self.clock.now()
+        uid = str(user.metadata.uid) if user else "nobody"
+        spec = SessionSpec(
+            user=name,
+            user_uid=uid,
+            credential=self.accounts.people.digest(name),
+            expires_at=now + timedelta(days=1),
+            refreshed_at=now,
+        )
+        sid = f"pretended-{name}-{len(self.pretended)}"
+        self.pretended[sid] = SESSION.new(sid, spec=spec)
+        return sid
 
     def client(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
         """Asks the door, without a network between."""

@@ -65,7 +65,7 @@ async def test_the_end_of_a_silence_is_heard_once(oak: House) -> None:
 async def test_a_deleted_worker_is_sent_away_and_leaves_no_lease(oak: House) -> None:
     await oak.registry.delete(WORKER, WORKER.key("oak"), HOW)
     for path, body in (("/agents/register", FACTS), ("/agents/heartbeat", BEAT)):
-        assert (await post(oak, path, body)).status_code == 403
+        assert (await post(oak, path, body)).status_code == 401
     assert oak.leases.get("oak") is None
     assert oak.store.get(WORKER.key("oak")) is None
 
@@ -77,8 +77,7 @@ async def test_only_workers_report_and_only_readers_look(oak: House) -> None:
     async with oak.client(oak.bearer(ADMIN)) as client:
         (lease,) = (await client.get("/agents/leases")).json()["leases"]
     assert (lease["worker"], lease["usage"]["memory"]) == ("oak", 10)
-    nobody = Principal("system:nobody", frozenset({AUTHENTICATED}))
-    async with oak.client(oak.bearer(nobody)) as client:
+    async with oak.client(await oak.robot()) as client:
         assert (await client.get("/agents/leases")).status_code == 403
     async with oak.client() as client:
         assert (await client.get("/agents/leases")).status_code == 401

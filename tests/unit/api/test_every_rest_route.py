@@ -59,6 +59,9 @@ MAY = {
     # about oneself
     "GET /auth/whoami": ALL_KNOWN,
     "GET /auth/access-key": ALL_KNOWN,
+    "GET /auth/sessions": ALL_KNOWN,
+    "DELETE /auth/sessions/{sid}": ALL_KNOWN,
+    "POST /auth/logout-all": ALL_KNOWN,
     "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
     # between the parts of the house
     "POST /auth/signing-keys": {"service"},
@@ -135,7 +138,7 @@ async def test_who_gets_in(house: House, tmp_path: Path, who: str) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers) as client:
         for route, admitted in MAY.items():
             method, path = route.split()
-            path = path.format(namespace="default", service="nowhere", name="web")
+            path = path.format(namespace="default", service="nowhere", name="web", sid="nobody")
             query = "?to=x" if path.endswith("/adoption") else ""
             code = (await client.request(method, path + query, json=BODIES.get(route, {}))).status_code
             if route in PROVED_BY_THE_BODY:

@@ -62,6 +62,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 async def test_workers_pull_and_do_not_push(house: House) -> None:
+    await house.add_worker("one")
     async with registry() as (address, asked), door(house, address) as client:
         answer = await client.get("/v2/web/manifests/1?n=2", headers=house.bearer(WORKER))
         assert (answer.status_code, answer.headers["location"]) == (202, "/v2/x/blobs/uploads/1")
@@ -97,6 +98,7 @@ async def test_docker_learns_where_to_get_a_token(house: House) -> None:
 
 
 async def test_without_a_registry_it_says_why(house: House) -> None:
+    await house.add_worker("one")
     async with door(house, "") as client:
         answer = await client.get("/v2/", headers=house.bearer(WORKER))
         assert answer.status_code == 503 and "runs no Swarm" in answer.text

@@ -126,7 +126,7 @@ async def test_other_conditions_stay(asking: Asking) -> None:
 async def test_only_a_worker_tells_and_only_of_itself(asking: Asking) -> None:
     assert (await asking.post(peers(oak=True), ADMIN)).status_code == 403
     await asking.house.registry.delete(WORKER, WORKER.key("oak"), HOW)
-    assert (await asking.post(peers(oak=True))).status_code == 403
+    assert (await asking.post(peers(oak=True))).status_code == 401
     assert asking.house.store.get(WORKER.key("oak")) is None
 
 

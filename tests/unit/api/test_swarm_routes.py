@@ -95,7 +95,7 @@ async def test_whom_a_worker_reaches_becomes_its_condition(room: Room) -> None:
 
 async def test_a_worker_that_was_deleted_is_told_so(room: Room) -> None:
     lost = Principal("system:worker:lost", OAK.groups)
-    assert (await room.ask(lost, "POST", "/agents/overlay", {"peers": {}})).status_code == 403
+    assert (await room.ask(lost, "POST", "/agents/overlay", {"peers": {}})).status_code == 401
 
 
 async def test_only_admins_see_and_import_swarm_services(room: Room) -> None:

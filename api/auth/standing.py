@@ -1,0 +1,92 @@
+"""What a verified token is worth now: it names somebody, and what it is bound to; both are looked up at each use.
+
+Nothing a token says of groups is believed. Bindings: `sid` a session, `pwd` a password (registry tokens), `uid` the
+resource of a worker, a service or a service account, `gen` how often that one's secret was replaced.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from api.auth.clients import Clients
+from api.auth.people import People, principal_of
+from api.auth.principal import (
+    ACCOUNT_PREFIX,
+    AUTHENTICATED,
+    CONDUCTOR,
+    MASTERS,
+    SERVICE_PREFIX,
+    SERVICES,
+    WORKER_PREFIX,
+    WORKERS,
+    Principal,
+    Proof,
+    account_groups,
+)
+from api.auth.sessions import Sessions
+from controller.resources.registry import Registry
+from crds.errors import Unauthorized
+from crds.kinds.service_account import SERVICE_ACCOUNT
+from crds.meta import ObjectKey
+
+Claims = Mapping[str, Any]
+
+
+class Standing:
+    """Turns the claims of a token whose signature is good into who that is today."""
+
+    def __init__(self, registry: Registry, people: People, sessions: Sessions, clients: Clients) -> None:
+        self._store, self._people = registry.store, people
+        self._sessions, self._clients = sessions, clients
+
+    def principal(self, claims: Claims) -> Principal:
+        """Raises Unauthorized when what the token was bound to is gone, or another one."""
+        name = str(claims["sub"])
+        if name.startswith((SERVICE_PREFIX, WORKER_PREFIX)):
+            found = self._client(name, claims)
+        elif name.startswith(ACCOUNT_PREFIX):
+            found = self._account(name, claims)
+        elif name == CONDUCTOR:
+            found = Principal(CONDUCTOR, frozenset({MASTERS, AUTHENTICATED}))
+        elif name.startswith("system:"):
+            raise Unauthorized(f"tokens prove no {name}")
+        elif "sid" in claims:
+            found = self._sessions.principal(claims)
+        else:
+            found = self._by_password(name, claims)
+        ends_at = float(claims["exp"])
+        before = found.proof or Proof({}, ends_at)
+        return replace(found, proof=replace(before, ends_at=min(ends_at, before.ends_at)))
+
+    def _client(self, name: str, claims: Claims) -> Principal:
+        sort, _, own = name.removeprefix("system:").partition(":")
+        binding = self._clients.binding(f"{sort}:{own}")
+        if binding is None or any(claims.get(each) != value for each, value in binding.items()):
+            raise Unauthorized(f"the {sort} {own} no longer exists, or has another secret now")
+        group = SERVICES if sort == "service" else WORKERS
+        uid = str(binding["uid"])
+        return Principal(name, frozenset({group, AUTHENTICATED}), uid=uid, proof=Proof(binding, float(claims["exp"])))
+
+    def _account(self, name: str, claims: Claims) -> Principal:
+        namespace, _, own = name.removeprefix(ACCOUNT_PREFIX).partition(":")
+        record = self._store.get(_account_key(own, namespace))
+        if record is None or record.uid != claims.get("uid"):
+            raise Unauthorized(f"the service account {name} no longer exists")
+        groups = account_groups(namespace) | {AUTHENTICATED}
+        proof = Proof({"uid": record.uid}, float(claims["exp"]))
+        return Principal(name, groups, namespace, uid=record.uid, proof=proof)
+
+    def _by_password(self, name: str, claims: Claims) -> Principal:
+        user = self._people.present(name)
+        digest, uid = self._people.digest(name), user.metadata.uid
+        given = str(claims.get("pwd") or "")
+        if not given or not hmac.compare_digest(given.encode(), digest.encode()) or claims.get("uid") != uid:
+            raise Unauthorized("this token belongs to no session; log in again")
+        return replace(principal_of(user), proof=Proof({"pwd": digest, "uid": str(uid)}, float(claims["exp"])))
+
+
+def _account_key(name: str, namespace: str) -> ObjectKey:
+    return SERVICE_ACCOUNT.key(name, namespace)
