@@ -39,6 +39,7 @@ from crds.kinds.worker import WORKER
 
 log = structlog.get_logger("conductor")
 COMPACT_EVERY_SECONDS = 300.0
+SWEEP_EVERY_SECONDS = 600.0
 STOPPING_SECONDS = 60.0
 
 
@@ -70,6 +71,7 @@ async def _serve(settings: Settings) -> int:
             group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock, loop.seen)
             group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
             group.start_soon(_compact_slowly, house)
+            group.start_soon(_sweep_sessions, house)
             if settings.stack is None:  # in a stack, agents are services of their own
                 group.start_soon(_run_agent, house)
             group.start_soon(collect_seldom)
@@ -114,6 +116,13 @@ async def _compact_slowly(house: House) -> None:
         gone = await store.compact(keep_after=await store.revision_at(since))
         if gone:
             log.info("compacted", records=gone, oldest=store.oldest)
+
+
+async def _sweep_sessions(house: House) -> None:
+    """Takes away the records of logins that have ended."""
+    while True:
+        await anyio.sleep(SWEEP_EVERY_SECONDS)
+        await house.accounts.sessions.sweep()
 
 
 async def _until_told_to_stop() -> None:

@@ -1,4 +1,4 @@
-"""ClientCredential: how often the secret of a worker was replaced. Internal; the secret itself is derived, not kept."""
+"""ClientCredential: how often the secret of a worker was replaced. Internal; the secret is derived, never kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session: one login of one user. Every token they hold names its session, and is worth what the session is. Internal.
+"""Session: one login of one user. Each token of theirs names its session, and is worth what the session is. Internal.
 
 It ends when its record goes, at its deadline, when nobody refreshed it for a while, and when what it was opened with
 is no longer what the user logs in with.

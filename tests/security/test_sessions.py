@@ -1,4 +1,4 @@
-"""Every token is worth what its session is: asked again and again it gives nothing new, and it ends with its login."""
+"""Every token is worth what its session is: asked again and again it gives nothing new, and ends with its login."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_groups_in_a_token_are_not_believed(house: House) -> None:
     token = house.tokens.issue(Principal("vic", frozenset({MASTERS, "aerekos:admin"})), seconds=600, sid=sid)
     assert (await ask(house, token, "/audit")).status_code == 403
     # Nor are tokens without a session, those of somebody else's, and those of the system's own names.
-    for sub, more in (("ann", {}), ("ann", {"sid": sid}), ("system:root", {}), ("system:service:x", {})):
+    for sub, more in (("ann", {}), ("ann", {"sid": sid}), ("system:masters", {}), ("system:service:x", {})):
         forged = house.tokens.issue(Principal(sub, frozenset({MASTERS})), seconds=600, **more)
         assert (await ask(house, forged)).status_code == 401, (sub, more)
 

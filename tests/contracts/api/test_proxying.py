@@ -50,7 +50,7 @@ async def test_the_instance_learns_who_calls_and_only_from_us(served: Served) ->
     head = web.heads[0].lower()
     (identity,) = [line for line in web.heads[0].split(b"\r\n") if line.lower().startswith(b"x-aerekos-identity:")]
     who = served.house.tokens.read(identity.partition(b":")[2].strip().decode(), "web")
-    assert who.name == "system:conductor"
+    assert who.name == "system:root"
     for gone in (b"forged", b"x-secret-hop", b"authorization", b"\r\nte:", b"upgrade", b"h2c"):
         assert gone not in head, gone
     for kept in (b"x-mine: kept", b"x-request-id: abc", b"traceparent: 00-"):

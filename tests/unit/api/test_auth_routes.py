@@ -163,6 +163,15 @@ async def test_a_machine_joins_and_proves_itself(house: House) -> None:
     assert (used["used"], used["usedBy"]) == (1, ["oak"])
 
 
+async def test_who_joins_again_gets_another_secret_and_the_one_before_is_revoked(house: House) -> None:
+    """The attack: a silent worker's name and any join token gave the secret that worker goes on using."""
+    token = await a_join_token(house, uses=2)
+    first, second = [(await post(house, "/auth/join", {"token": token, "name": "oak"})).json() for _ in range(2)]
+    assert first["clientSecret"] != second["clientSecret"]
+    proofs = [{"clientId": "worker:oak", "clientSecret": each["clientSecret"]} for each in (first, second)]
+    assert [(await post(house, "/auth/token", each)).status_code for each in proofs] == [401, 200]
+
+
 async def test_a_used_up_token_lets_nobody_in(house: House) -> None:
     token = await a_join_token(house, uses=1)
     assert (await post(house, "/auth/join", {"token": token, "name": "oak"})).status_code == 200
