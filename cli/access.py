@@ -20,6 +20,8 @@ from cli.urls import segment
 _GROUP = "/apis/aerekos.cloud/v1"
 _MERGE = {"content-type": "application/merge-patch+json"}
 _SHORTEST_PASSWORD = 8
+_RBAC = "rbac.authorization.k8s.io"
+_CLUSTER_ROLES = {"admin": "admin", "editor": "edit", "viewer": "view"}
 
 
 def read_password(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
@@ -102,17 +104,38 @@ def revoke_token(api: Api, name: str) -> None:
     api.ask("PATCH", f"{_GROUP}/jointokens/{segment(name)}", json={"spec": {"revoked": True}}, headers=_MERGE)
 
 
-def create_user(api: Api, name: str, roles: list[str], namespace: str, password: str) -> None:
-    """The user and their password. A user whose password was refused is taken away again."""
-    spec = {"roles": roles, "namespace": namespace}
+def create_user(api: Api, name: str, roles: list[str], namespace: str | None, password: str) -> None:
+    """The user and their password, and with a namespace the bindings that give the roles there alone.
+
+    A user whose password or binding was refused is taken away again.
+    """
+    spec = {"roles": [] if namespace else roles, "namespace": namespace or "default"}
     body = {"apiVersion": "aerekos.cloud/v1", "kind": "User", "metadata": {"name": name}, "spec": spec}
     _require_good(password)
     made = api.ask("POST", f"{_GROUP}/users", json=body, params={"fieldValidation": "Strict"})
     try:
+        for role in roles if namespace else ():
+            _bind(api, made, role, namespace or "")
         set_password(api, made, password)
-    except Refused:
+    except (Refused, Misuse):
         api.ask("DELETE", f"{_GROUP}/users/{segment(name)}")
         raise
+
+
+def _bind(api: Api, user: dict[str, Any], role: str, namespace: str) -> None:
+    """A role binding that goes with its user: who gets the name later does not inherit it. Raises Misuse."""
+    if role not in _CLUSTER_ROLES:
+        raise Misuse(f"there is no role {role!r}", hint=f"--role {', '.join(_CLUSTER_ROLES)}")
+    name = user["metadata"]["name"]
+    owner = {"apiVersion": "aerekos.cloud/v1", "kind": "User", "name": name, "uid": user["metadata"]["uid"]}
+    body = {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": f"user-{name}-{_CLUSTER_ROLES[role]}", "ownerReferences": [owner]},
+        "subjects": [{"kind": "User", "name": name, "apiGroup": _RBAC}],
+        "roleRef": {"kind": "ClusterRole", "name": _CLUSTER_ROLES[role], "apiGroup": _RBAC},
+    }
+    api.ask("POST", f"/apis/{_RBAC}/v1/namespaces/{namespace}/rolebindings", json=body)
 
 
 def change_password(api: Api, name: str, password: str) -> None:

@@ -93,10 +93,13 @@ def create_user(
     roles: Annotated[
         list[str] | None, typer.Option("--role", help="admin, editor or viewer; repeat for more.")
     ] = None,
-    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Where their AWS calls land.")] = "default",
+    namespace: Annotated[
+        str | None,
+        typer.Option("-n", "--namespace", help="The only one the roles count in, and where AWS calls land."),
+    ] = None,
     password_stdin: FromStdin = False,
 ) -> None:
-    """Make a user; asks for the password."""
+    """Make a user; asks for the password. Without a namespace, roles count everywhere."""
     from cli import access, connecting
 
     password = access.read_password(f"Password for {name}", from_stdin=password_stdin, twice=True)

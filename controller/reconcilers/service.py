@@ -12,6 +12,7 @@ from typing import Any
 from controller.loop.outcome import Outcome, Permanent, Temporary, again, done, waiting
 from controller.loop.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
+from controller.reconcilers.service_env import EnvMissing, env_of
 from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret
 from controller.reconcilers.service_needs import affected, dependents, missing
 from controller.reconcilers.service_placing import decide, note_data, request_of
@@ -33,6 +34,7 @@ Reach = Callable[[Service], frozenset[str] | None]
 LOOK_AGAIN_SECONDS = 1.0
 ROLLED_BACK_SECONDS = 60.0
 ROLLED_BACK, WAITING_FOR_FILES = "RolledBack", "WaitingForFiles"
+CONFIG_ERROR = "CreateContainerConfigError"  # as Kubernetes calls a reference that leads nowhere
 
 
 class ServiceReconciler:
@@ -133,14 +135,16 @@ class ServiceReconciler:
             return self._wait(service, ", ".join(lacking), "WaitingForNeeds", world)
         status.note_missing(service, lacking, world.clock.now())
         try:
-            files = files_of(service, world.seen)
+            files, env = files_of(service, world.seen), env_of(service, world.seen)
         except FileMissing as missing_file:
-            return self._wait_for_a_file(service, str(missing_file), seen, world)
+            return self._wait_for_content(service, str(missing_file), WAITING_FOR_FILES, seen, world)
+        except EnvMissing as missing_value:
+            return self._wait_for_content(service, str(missing_value), CONFIG_ERROR, seen, world)
         decision, text = self._place(service, manifest, world)
         if not decision.chosen and not seen:
             return self._wait(service, f"a worker. {text}", "Unplaceable", world)
         given = await self._environment(service, manifest)
-        wish = workload(service, manifest, given, _allowed(decision, seen), files)
+        wish = workload(service, manifest, given, _allowed(decision, seen), files, env)
         # A place is only needed for what is not there yet; without one the running copies stay as they are.
         rolled_back = None
         if decision.chosen or len(seen) >= wish.replicas:
@@ -179,13 +183,15 @@ class ServiceReconciler:
         status.note(service, "Progressing", False, reason, f"waiting for {for_}", now)
         return waiting(for_, reason=reason)
 
-    def _wait_for_a_file(self, service: Service, file: str, seen: Sequence[InstanceSeen], world: World) -> Outcome:
+    def _wait_for_content(
+        self, service: Service, what: str, reason: str, seen: Sequence[InstanceSeen], world: World
+    ) -> Outcome:
         """Nothing starts without it; what runs, runs on with what it has."""
         if not seen:
-            return self._wait(service, file, WAITING_FOR_FILES, world)
-        status.note_missing(service, [file], world.clock.now())
+            return self._wait(service, what, reason, world)
+        status.note_missing(service, [what], world.clock.now())
         status.note_instances(service, seen, service.status.revision, status.wanted_copies(service, seen))
-        return waiting(file, reason=WAITING_FOR_FILES)
+        return waiting(what, reason=reason)
 
     def _report(
         self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], wanted: int, unplaced: str, world: World

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 
 from controller.loop.reconciler import Reader
+from controller.reconcilers.service_env import sealed_digest
 from controller.runtime import driver
 from crds.kind import Manifest, key_of
 from crds.kinds.config_map import CONFIG_MAP
@@ -26,17 +27,19 @@ def files_of(service: Service, seen: Reader) -> tuple[driver.File, ...]:
 
 def _file(wanted: File, namespace: str, seen: Reader) -> driver.File:
     if wanted.secret is not None:
-        return driver.File(wanted.path, _of_secret(wanted.secret, namespace, seen), secret=True)
+        content, digest = _of_secret(wanted.secret, namespace, seen)
+        return driver.File(wanted.path, content, secret=True, digest=digest)
     if wanted.config_map is not None:
         return driver.File(wanted.path, _of_config_map(wanted.config_map, namespace, seen))
     return driver.File(wanted.path, (wanted.content or "").encode())
 
 
-def _of_secret(wanted: KeyOf, namespace: str, seen: Reader) -> bytes:
+def _of_secret(wanted: KeyOf, namespace: str, seen: Reader) -> tuple[bytes, str]:
     found = seen.get(SECRET, wanted.name, namespace)
     if found is None or wanted.key not in (found.data or {}):
         raise FileMissing(f"{wanted.key} of the secret {wanted.name}")
-    return base64.b64decode((found.data or {})[wanted.key])
+    content = base64.b64decode((found.data or {})[wanted.key])
+    return content, sealed_digest(found, content)
 
 
 def _of_config_map(wanted: KeyOf, namespace: str, seen: Reader) -> bytes:
@@ -51,19 +54,21 @@ def _of_config_map(wanted: KeyOf, namespace: str, seen: Reader) -> bytes:
 
 
 def users_of_secret(changed: Manifest, seen: Reader) -> Iterator[ObjectKey]:
-    """The services that have a file out of that Secret."""
-    return _users(changed, seen, "secret")
+    """The services that have a file or a variable out of that Secret."""
+    return _users(changed, seen, "secret", "secret_key_ref")
 
 
 def users_of_config_map(changed: Manifest, seen: Reader) -> Iterator[ObjectKey]:
-    """The services that have a file out of that ConfigMap."""
-    return _users(changed, seen, "config_map")
+    """The services that have a file or a variable out of that ConfigMap."""
+    return _users(changed, seen, "config_map", "config_map_key_ref")
 
 
-def _users(changed: Manifest, seen: Reader, field: str) -> Iterator[ObjectKey]:
+def _users(changed: Manifest, seen: Reader, of_file: str, of_variable: str) -> Iterator[ObjectKey]:
     for service in seen.list(SERVICE, changed.metadata.namespace):
-        if not service.spec.files:
+        spec = service.spec
+        if not spec.files and not spec.env:
             continue  # most have none, and this is asked at every change of a Secret or ConfigMap
-        sources = [getattr(each, field) for each in service.spec.files]
+        sources = [getattr(each, of_file) for each in spec.files]
+        sources += [getattr(each.value_from, of_variable) for each in spec.env if each.value_from is not None]
         if any(each is not None and each.name == changed.metadata.name for each in sources):
             yield key_of(SERVICE, service)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.reconcilers.service_env import Env
 from controller.runtime.driver import File, Limits, Port, Update, Volume, Workload
 from controller.scheduler.candidate import Needs
 from crds.kind import key_of
@@ -45,22 +46,24 @@ def workload(
     given: Given,
     workers: tuple[str, ...],
     files: tuple[File, ...] = (),
+    env: Env | None = None,
 ) -> Workload:
     """The whole wish of one Service. The spec's own env may not replace what the seams promise."""
     command = given.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
-    own = {each.name: each.value for each in service.spec.env}
-    merged = {**own, **given.env, **(_seams(managed) if managed else {})}
+    env = env or Env({each.name: each.value for each in service.spec.env})
+    merged = {**env.plain, **given.env, **(_seams(managed) if managed else {})}
     probes = service.spec.probes or (managed.probes if managed else Probes())
     limits, files = _limits(service), (*given.files, *files)
     return Workload(
         key=key_of(SERVICE, service),
         uid=service.metadata.uid or "",
-        revision=revision(service, given.image, command, merged, probes, limits, files),
+        revision=revision(service, given.image, command, merged, probes, limits, files, env.digests),
         replicas=service.spec.replicas,
         command=command,
         args=tuple(service.spec.args),
         image=given.image or service.spec.image,
         env=merged,
+        secret_env={name: text for name, text in env.secret.items() if name not in merged},
         probes=probes,
         limits=limits,
         stop_grace_seconds=service.spec.stop_grace_seconds,
@@ -83,6 +86,7 @@ def revision(
     probes: Probes,
     limits: Limits,
     files: tuple[File, ...],
+    secrets: Mapping[str, str] | None = None,
 ) -> str:
     """Ten hex digits of the SHA-256 of everything whose change must restart the instances."""
     content: dict[str, Any] = {
@@ -92,7 +96,7 @@ def revision(
         "env": dict(env),
         "probes": probes.wire(),
         "limits": [limits.cpu, limits.memory],
-        "files": [[each.path, hashlib.sha256(each.content).hexdigest()] for each in files],
+        "files": [[each.path, each.digest or hashlib.sha256(each.content).hexdigest()] for each in files],
         "mode": service.spec.mode,
         "ports": [each.wire() for each in service.spec.ports],
         "volumes": [each.wire() for each in service.spec.volumes],
@@ -100,6 +104,8 @@ def revision(
         "args": service.spec.args,
         "restartedAt": (service.metadata.annotations or {}).get(RESTARTED_AT),
     }
+    if secrets:
+        content["secretEnv"] = dict(secrets)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:REVISION_LENGTH]
 

@@ -45,11 +45,15 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Content put at `path` inside every copy. `secret`: kept encrypted, and in memory only where it is used."""
+    """Content put at `path` inside every copy. `secret`: kept encrypted, and in memory only where it is used.
+
+    `digest` names the content in the revision, which more people may read than the content.
+    """
 
     path: str
     content: bytes = field(repr=False)
     secret: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Workload:
 
     `revision` names the content: two workloads with the same revision run the same thing. A change of it is
     rolled out one instance at a time, the next only when the last is ready. `replicas` is not part of it.
+    `secret_env` are variables whose values nobody else may read: never written down or told, taken as they are.
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
     `command` replaces what an image starts, `args` what is said to it.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
@@ -87,6 +92,7 @@ class Workload:
     args: tuple[str, ...] = ()
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     probes: Probes = field(default_factory=Probes)
     limits: Limits = Limits()
     stop_grace_seconds: float = 10.0

@@ -6,12 +6,15 @@ one namespace, a ClusterRoleBinding gives a ClusterRole everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from crds.errors import Cause
 from crds.kind import Column, Kind, Manifest
 from crds.model import Model
+from crds.rules import Write
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -68,6 +71,12 @@ class ClusterRoleBinding(Manifest):
     role_ref: RoleRef
 
 
+def role_ref_is_for_life(write: Write) -> Iterator[Cause]:
+    """Who is bound to what is one decision: a binding does not become one to another role."""
+    if write.old is not None and write.new is not None and write.old.get("roleRef") != write.new.get("roleRef"):
+        yield Cause("roleRef", "Invalid value: cannot change roleRef; delete this binding and make another")
+
+
 _NAMED = (Column("Name", "metadata.name"), Column("Created At", "metadata.creationTimestamp"))
 _BOUND = (
     Column("Name", "metadata.name"),
@@ -103,6 +112,7 @@ ROLE_BINDING = Kind(
     singular="rolebinding",
     has_status=False,
     model=RoleBinding,
+    rules=(role_ref_is_for_life,),
     columns=_BOUND,
     description="Gives a role to somebody in one namespace.",
 )
@@ -114,6 +124,7 @@ CLUSTER_ROLE_BINDING = Kind(
     namespaced=False,
     has_status=False,
     model=ClusterRoleBinding,
+    rules=(role_ref_is_for_life,),
     columns=_BOUND,
     description="Gives a cluster role to somebody everywhere.",
 )

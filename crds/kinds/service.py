@@ -21,9 +21,44 @@ AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]$", max_length=4
 FILE_BYTES = 500_000
 
 
+class KeyOf(Model):
+    """One key of a Secret or ConfigMap (core/v1) of the same namespace."""
+
+    name: str
+    key: str
+
+
+class EnvKeyOf(KeyOf):
+    """With `optional`, the variable is left out while there is no such key; otherwise nothing starts without it."""
+
+    optional: bool = False
+
+
+class EnvVarSource(Model):
+    """Exactly one of `secretKeyRef` or `configMapKeyRef` must be given; a change of the value is rolled out."""
+
+    secret_key_ref: EnvKeyOf | None = None
+    config_map_key_ref: EnvKeyOf | None = None
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> EnvVarSource:
+        if (self.secret_key_ref is None) == (self.config_map_key_ref is None):
+            raise ValueError("give exactly one of secretKeyRef or configMapKeyRef")
+        return self
+
+
 class EnvVar(Model):
+    """`value` can be read by everybody who may read the Service; for what is secret there is `valueFrom`."""
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     value: str = ""
+    value_from: EnvVarSource | None = None
+
+    @model_validator(mode="after")
+    def _is_said_once(self) -> EnvVar:
+        if self.value and self.value_from is not None:
+            raise ValueError("valueFrom: may not be specified when value is not empty")
+        return self
 
 
 class ResourceLimits(Model):
@@ -65,13 +100,6 @@ class Volume(Model):
 
     name: DnsLabel
     path: AbsolutePath
-
-
-class KeyOf(Model):
-    """One key of a Secret or ConfigMap (core/v1) of the same namespace."""
-
-    name: str
-    key: str
 
 
 class File(Model):

@@ -41,6 +41,8 @@ CONDITIONS = items(
     ),
     "type",
 )
+_KEY_REF = thing("", name=text(), key=text(), optional={"type": "boolean"})
+ENV_SOURCE = thing("A key of a Secret or ConfigMap.", secretKeyRef=_KEY_REF, configMapKeyRef=_KEY_REF)
 CONTAINERS = items(
     thing(
         "",
@@ -48,7 +50,7 @@ CONTAINERS = items(
         image=text("The image; `managed/<name>` for a managed service."),
         command=items(text(), description="In place of what the image starts."),
         args=items(text(), description="What the command is told."),
-        env=items(thing("", name=text(), value=text()), "name", description="Plain values only."),
+        env=items(thing("", name=text(), value=text(), valueFrom=ENV_SOURCE), "name", description="Its variables."),
         resources=thing("Requests and limits of cpu, memory and ephemeral-storage."),
     ),
     "name",

@@ -30,7 +30,7 @@ def container(service: Body) -> Body:
     shown: Body = {
         "name": service["metadata"]["name"],
         "image": image_of(spec),
-        "env": [{"name": each["name"], "value": each.get("value", "")} for each in spec.get("env") or ()],
+        "env": [_shown_env(each) for each in spec.get("env") or ()],
         "resources": {
             name: amounts
             for name in ("requests", "limits")
@@ -85,10 +85,22 @@ def _with_container(spec: Body, wanted: Body) -> Body:
     return changed
 
 
+def _shown_env(variable: Body) -> Body:
+    source = variable.get("valueFrom")
+    return {"name": variable["name"], **({"valueFrom": source} if source else {"value": variable.get("value", "")})}
+
+
 def _env(variable: Any) -> Body:
-    if not isinstance(variable, dict) or "valueFrom" in variable:
-        raise _invalid("spec.template.spec.containers[0].env", "a variable has a plain value")
-    return {"name": variable.get("name"), "value": variable.get("value") or ""}
+    """Sources of a Service are those of a container; one it does not know is refused by its schema, by name."""
+    if not isinstance(variable, dict) or not isinstance(variable.get("valueFrom") or {}, dict):
+        raise _invalid("spec.template.spec.containers[0].env", "a variable is an object with a value or valueFrom")
+    kept: Body = {"name": variable.get("name"), "value": variable.get("value") or ""}
+    if source := variable.get("valueFrom"):
+        if unknown := sorted(source.keys() - {"secretKeyRef", "configMapKeyRef"}):
+            text = f"only secretKeyRef and configMapKeyRef can be used here, not {', '.join(unknown)}"
+            raise _invalid("spec.template.spec.containers[0].env.valueFrom", text)
+        kept["valueFrom"] = source
+    return kept
 
 
 def _shown_amounts(amounts: Body) -> Body:

@@ -19,7 +19,7 @@ from crds.meta import ObjectKey
 from crds.probes import Probes
 
 # The process driver has no use for these; file contents may be secret, too.
-_FOR_CONTAINERS = ("args", "ports", "volumes", "files", "networks", "control", "mode", "update")
+_FOR_CONTAINERS = ("secret_env", "args", "ports", "volumes", "files", "networks", "control", "mode", "update")
 
 
 @dataclass(frozen=True)

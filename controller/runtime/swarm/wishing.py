@@ -93,7 +93,10 @@ def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[s
         "Image": workload.image,
         "Command": list(workload.command),
         "Args": list(workload.args),
-        "Env": [f"{name}={_filled(text, workload)}" for name, text in sorted(workload.env.items())],
+        "Env": [
+            *(f"{name}={_filled(text, workload)}" for name, text in sorted(workload.env.items())),
+            *(f"{name}={_as_it_is(text)}" for name, text in sorted(workload.secret_env.items())),
+        ],
         "Labels": {
             **labels(cloud, workload.key, workload.uid),
             REVISION: workload.revision,
@@ -118,6 +121,11 @@ def _filled(text: str, workload: Workload) -> str:
     for place, value in places.items():
         text = text.replace(place, value)
     return text
+
+
+def _as_it_is(text: str) -> str:
+    """Docker reads variables as templates."""
+    return text.replace("{{", '{{"{{"}}')
 
 
 def _mounts(cloud: Cloud, workload: Workload, around: Surroundings) -> list[dict[str, Any]]:
