@@ -5,7 +5,7 @@ Credential holds what a user proves themselves with. It is internal: no listing 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
