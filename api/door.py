@@ -31,6 +31,7 @@ from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
 from api.catalog import catalog
 from api.dashboard import Dashboard
+from api.edge.cookies import with_plain_cookies
 from api.exec import Exec, as_asked, refuse
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
@@ -166,12 +167,12 @@ class Door:
             who = self._authenticator.who(scope)
             self._limits.admit(who)
             with self._limits.watching(who) if goes_on(scope["query_string"]) else nullcontext():
-                await self._rest(scope, receive, _WithHeader(send, ids))
+                await self._rest(_for_rest(scope), receive, _WithHeader(send, ids))
         elif path.startswith(IMAGES):
             send.door = "images"
             await self._images.serve(scope, receive, send, ids)
         else:
-            await self._rest(scope, receive, _WithHeader(send, ids))
+            await self._rest(_for_rest(scope), receive, _WithHeader(send, ids))
 
     async def _serve_exec(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
@@ -276,6 +277,12 @@ class _WithHeader:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], self._header]
         await self._send(message)
+
+
+def _for_rest(scope: Scope) -> Scope:
+    """The same scope, changed: what is remembered about the request is remembered in it."""
+    scope["headers"] = with_plain_cookies(scope["headers"])
+    return scope
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,9 +9,11 @@ from pydantic import AfterValidator
 
 from crds.errors import Invalid
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_DIGITS = frozenset("0123456789")
+_LOWER = frozenset("abcdefghijklmnopqrstuvwxyz") | _DIGITS
+_ALPHANUMERIC = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_IN_LABEL = _LOWER | {"-"}
+_IN_NAME = _ALPHANUMERIC | frozenset("-_.")
 LABEL_MAX = 63
 SUBDOMAIN_MAX = 253
 
@@ -21,7 +22,7 @@ def label_fault(name: str) -> str | None:
     """Why `name` is no DNS label, or None when it is one."""
     if len(name) > LABEL_MAX:
         return f"must be no more than {LABEL_MAX} characters"
-    if not _LABEL.fullmatch(name):
+    if not _is_label(name):
         return (
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
             "and must start and end with an alphanumeric character (e.g. 'my-name' or '123-abc')"
@@ -33,7 +34,7 @@ def subdomain_fault(name: str) -> str | None:
     """Why `name` is no DNS subdomain (labels joined by dots), or None when it is one."""
     if len(name) > SUBDOMAIN_MAX:
         return f"must be no more than {SUBDOMAIN_MAX} characters"
-    if not _SUBDOMAIN.fullmatch(name):
+    if not all(map(_is_label, name.split("."))):
         return (
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
             "and must start and end with an alphanumeric character (e.g. 'example.com')"
@@ -66,7 +67,7 @@ def label_key_fault(key: str) -> str | None:
     prefix, slash, name = key.rpartition("/")
     if slash and (fault := subdomain_fault(prefix)):
         return f"prefix part {fault}"
-    if len(name) > LABEL_MAX or not _LABEL_NAME.fullmatch(name):
+    if len(name) > LABEL_MAX or not _is_name(name):
         return (
             "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
             f"an alphanumeric character, at most {LABEL_MAX} characters (e.g. 'MyName' or 'my.name')"
@@ -76,12 +77,24 @@ def label_key_fault(key: str) -> str | None:
 
 def label_value_fault(value: str) -> str | None:
     """Why `value` cannot be a label's value, or None. Empty is allowed."""
-    if value and (len(value) > LABEL_MAX or not _LABEL_NAME.fullmatch(value)):
+    if value and (len(value) > LABEL_MAX or not _is_name(value)):
         return (
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
             f"at most {LABEL_MAX} characters (e.g. 'MyValue' or '12345')"
         )
     return None
+
+
+def _is_label(text: str) -> bool:
+    return _consists_of(text, _IN_LABEL, _LOWER)
+
+
+def _is_name(text: str) -> bool:
+    return _consists_of(text, _IN_NAME, _ALPHANUMERIC)
+
+
+def _consists_of(text: str, inside: frozenset[str], ends: frozenset[str]) -> bool:
+    return bool(text) and text[0] in ends and text[-1] in ends and inside.issuperset(text)
 
 
 def _checked_label(name: str) -> str:

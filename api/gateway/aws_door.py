@@ -6,15 +6,11 @@ header or in X-Amz-Credential of a presigned URL.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from crds.managed import ManagedService
-
-_HEADER = re.compile(rb"AWS4-[A-Z0-9-]+ .*?Credential=[^/,\s]+/[0-9]{8}/[^/,\s]*/([a-z0-9-]+)/aws4_request")
-_QUERY = re.compile(rb"(?:^|&)X-Amz-Credential=([^&]*)")
-_SCOPE = re.compile(rb"[^/]+/[0-9]{8}/[^/]*/([a-z0-9-]+)/aws4_request")
+from services.sdk.aws.authorization_header import LONGEST, parse_authorization, parse_credential
 
 
 def signing_names(services: Iterable[ManagedService]) -> dict[str, str]:
@@ -26,12 +22,20 @@ def signed_for(headers: Sequence[tuple[bytes, bytes]], query: bytes) -> str | No
     """The AWS signing name of a signed request (`kms`, `s3`), or None when it carries no AWS signature."""
     for name, value in headers:
         if name == b"authorization" and value.startswith(b"AWS4-"):
-            found = _HEADER.match(value)
-            return found[1].decode() if found else ""
-    if b"X-Amz-Credential=" in query and (credential := _QUERY.search(query)):
-        found = _SCOPE.fullmatch(unquote_to_bytes(credential[1]))
-        return found[1].decode() if found else ""
+            claim = parse_authorization(value.decode("latin-1")) if len(value) <= LONGEST else None
+            return _service_of(claim.credential) if claim else ""
+    if b"X-Amz-Credential=" in query:
+        for part in query.split(b"&"):
+            name, _, value = part.partition(b"=")
+            if name == b"X-Amz-Credential":
+                return _service_of(unquote_to_bytes(value[:LONGEST]).decode("latin-1"))
     return None
+
+
+def _service_of(credential: str) -> str:
+    """The service a credential is scoped to; empty when it is no credential."""
+    found = parse_credential(credential)
+    return found.service if found else ""
 
 
 def refusal(signing_name: str, known: Mapping[str, str]) -> tuple[str, str]:

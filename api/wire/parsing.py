@@ -13,6 +13,7 @@ from crds.errors import BadRequest, TooLarge
 # YAML is read a hundred times slower than JSON, and everybody else waits meanwhile.
 YAML_LIMIT = 256 * 1024
 _MOST_VALUES = 100_000  # a few lines of aliases can mean billions
+_LONGEST_NUMBER = 400
 _TOO_DEEP = f"the request body is nested more than {MOST_SENT_LEVELS} levels deep"
 
 
@@ -38,11 +39,27 @@ def parse_yaml(body: bytes) -> Any:
         raise BadRequest(f"the request body cannot be read as YAML: {error}") from error
 
 
+class _InBaseTen:
+    """One of YAML's own expressions, but for numbers in base 60 (`1:30`): those take quadratic time, and no client
+    means them. A number is short as well, for Python counts long ones in quadratic time too."""
+
+    def __init__(self, expression: Any) -> None:
+        self._expression = expression
+
+    def match(self, text: str) -> Any:
+        """As the expression's own."""
+        return None if ":" in text or len(text) > _LONGEST_NUMBER else self._expression.match(text)
+
+
 class _Loader(yaml.CSafeLoader):
     """Without times, which JSON does not have, and without `<<`, which copies before anybody can count."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, word) for tag, word in words if not tag.endswith(":timestamp")]
+        first: [
+            (tag, _InBaseTen(word) if tag.endswith((":int", ":float")) else word)
+            for tag, word in words
+            if not tag.endswith(":timestamp")
+        ]
         for first, words in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 

@@ -6,9 +6,10 @@ conductor kept.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
+from controller.kit.patterns import PatternError, Work, WorkSpent, compile_pattern
 from controller.resources.selecting import field_at
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
@@ -17,7 +18,7 @@ from crds.kind import Column, Kind
 from crds.kinds.definition import DEFINITION, CustomResource, CustomResourceDefinition, PrinterColumn, Version
 from crds.schema import Schema
 
-_FILTER = re.compile(r"""\[\?\(@\.([\w.-]+)\s*==\s*["']([^"']*)["']\)\]""")
+_STEPS_PER_PATTERN = 4096  # of `Work`: what compiling one costs
 _RESERVED = ("k8s.io", "aerekos.cloud")
 
 
@@ -45,9 +46,25 @@ class Definitions:
         there = self._catalog.find(spec.group, spec.names.plural)
         if there is not None and there is not self._known.get(name):
             raise _invalid(name, "spec.names.plural", f"{spec.names.plural} is already taken in {spec.group}")
+        self._check_patterns(definition)
         clash = self._catalog.of(f"{spec.group}/{spec.stored.name}", spec.names.kind)
         if clash is not None and clash is not self._known.get(name):
             raise _invalid(name, "spec.names.kind", f"{spec.names.kind} is already taken in {spec.group}")
+
+    def _check_patterns(self, definition: CustomResourceDefinition) -> None:
+        """Of what is new in it: a definition from before this was checked can still be changed, and then mended."""
+        name, work = definition.metadata.name, Work()
+        known = self._known.get(name)
+        kept = set(_patterns(known.schema)) if known is not None else set()
+        for version in definition.spec.versions:
+            for pattern in set(_patterns(_schema(version))) - kept:
+                try:
+                    work.spend(_STEPS_PER_PATTERN + len(pattern))
+                    compile_pattern(pattern)
+                except PatternError as wrong:
+                    raise _invalid(name, "spec.versions.schema.pattern", f"{pattern[:200]!r} {wrong}") from None
+                except WorkSpent:
+                    raise _invalid(name, "spec.versions.schema", "has too many patterns") from None
 
     def learn(self, record: Record) -> None:
         """A definition was written: its kind is known from now on, or no longer."""
@@ -92,6 +109,21 @@ def _schema(version: Version) -> Schema:
     return (version.validation.open_api_v3_schema if version.validation else None) or {}
 
 
+def _patterns(schema: Any) -> Iterator[str]:
+    """Every `pattern` of a schema, wherever it stands."""
+    if not isinstance(schema, dict):
+        return
+    if isinstance(pattern := schema.get("pattern"), str):
+        yield pattern
+    for word in ("items", "additionalProperties", "not"):
+        yield from _patterns(schema.get(word))
+    for word in ("allOf", "anyOf", "oneOf"):
+        for each in schema.get(word) or ():
+            yield from _patterns(each)
+    for each in (schema.get("properties") or {}).values():
+        yield from _patterns(each)
+
+
 def _whole(schema: Schema) -> Schema:
     """With the fields every resource has, which definitions leave out."""
     words = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
@@ -108,9 +140,16 @@ def _columns(version: Version) -> tuple[Column, ...]:
 def _column(column: PrinterColumn) -> Column:
     path = column.json_path.strip().removeprefix(".")
     read = None
-    if found := _FILTER.search(path):
-        read = _reading(path[: found.start()], found[1], found[2], path[found.end() :].removeprefix("."))
+    before, opening, rest = path.partition("[?(@.")
+    inside, closing, after = rest.partition(")]")
+    name, equals, quoted = (part.strip() for part in inside.partition("=="))
+    if opening and closing and equals and name and _is_quoted(quoted):
+        read = _reading(before, name, quoted[1:-1], after.removeprefix("."))
     return Column(column.name, path, column.type, column.priority or 0, column.description or "", read)
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] in "\"'" and text[-1] == text[0] and text[0] not in text[1:-1]
 
 
 def _reading(before: str, name: str, value: str, after: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.resources.nesting import MOST_SENT_LEVELS, deeper_than
 from crds.errors import BadRequest, Invalid, TooLarge
+from crds.numbers import whole_number
 
 MOST_OPERATIONS = 10_000  # as the apiserver
 MOST_COPIED = 3 * 2**20  # as the apiserver: some thirty copies of copies would fill any memory
@@ -165,9 +166,10 @@ def _move(document: Any, source: list[str], target: list[str]) -> Any:
 
 
 def _index(text: str, last: int) -> int:
-    if not (text.isascii() and text.isdigit()) or (len(text) > 1 and text[0] == "0") or int(text) > last:
-        raise Invalid(f"the server rejected our request: there is no list item {text!r}")
-    return int(text)
+    index = whole_number(text)
+    if index is None or (len(text) > 1 and text[0] == "0") or index > last:
+        raise Invalid(f"the server rejected our request: there is no list item {text[:100]!r}")
+    return index
 
 
 def _missing(path: list[str]) -> Invalid:

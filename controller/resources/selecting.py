@@ -5,31 +5,21 @@ Source: apimachinery `labels.Parse` and `fields.ParseSelector`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from controller.resources.selector_parsing import MOST_REQUIREMENTS, Requirement, is_number, parse_requirements
 from crds.errors import BadRequest
 from crds.names import label_key_fault
 
 Test = Callable[[Mapping[str, Any]], bool]
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_REQUIREMENT = re.compile(
-    r"""\s*(?:
-        !\s*(?P<absent>[^\s,()=!<>]+)
-      | (?P<key>[^\s,()=!<>]+)\s*(?:
-            (?P<op>==|=|!=)\s*(?P<value>[^\s,()=!<>]*)
-          | (?P<bound><|>)\s*(?P<number>-?[0-9]{1,18})
-          | (?P<set>in|notin)\s*\((?P<values>[^()]*)\)
-        )?
-    )\s*(?:,|$)""",
-    re.VERBOSE,
-)
+_DIGITS = frozenset("0123456789")
+_LONGEST_INDEX = 6
 
 
 def by_labels(text: str) -> Test | None:
     """A test on a resource for that label selector; None when it selects everything. Raises BadRequest."""
-    requirements = [_label_requirement(found) for found in _split(text, "label selector")]
+    requirements = [_label_requirement(each) for each in parse_requirements(text or "")]
     if not requirements:
         return None
 
@@ -43,7 +33,7 @@ def by_labels(text: str) -> Test | None:
 def by_fields(text: str, allowed: frozenset[str]) -> Test | None:
     """A test on a resource for that field selector; only `allowed` paths. Raises BadRequest."""
     requirements: list[Test] = []
-    for part in filter(None, (text or "").split(",")):
+    for part in filter(None, (text or "").split(",", MOST_REQUIREMENTS)):
         path, operator, value = _field_parts(part)
         if path not in allowed:
             raise BadRequest(f"field label not supported: {path}; use one of {', '.join(sorted(allowed))}")
@@ -58,8 +48,7 @@ def field_at(resource: Mapping[str, Any], path: str) -> Any:
     value: Any = resource
     for part in path.replace("[", ".[").split("."):
         if part.startswith("["):
-            index = int(part[1:-1])
-            value = value[index] if isinstance(value, list) and len(value) > index else None
+            value = _item_at(value, part[1:].removesuffix("]"))
         else:
             value = value.get(part) if isinstance(value, Mapping) else None
         if value is None:
@@ -67,44 +56,32 @@ def field_at(resource: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _split(text: str, what: str) -> list[re.Match[str]]:
-    found: list[re.Match[str]] = []
-    position = 0
-    while position < len(text or ""):
-        match = _REQUIREMENT.match(text, position)
-        if not match or match.end() == position:
-            raise BadRequest(f"unable to parse {what} {text!r} at character {position}")
-        found.append(match)
-        position = match.end()
-    return found
+def _item_at(value: Any, index: str) -> Any:
+    if not isinstance(value, list) or not index or len(index) > _LONGEST_INDEX or not _DIGITS.issuperset(index):
+        return None
+    return value[int(index)] if int(index) < len(value) else None
 
 
-def _label_requirement(found: re.Match[str]) -> Test:
-    if fault := label_key_fault(found["absent"] or found["key"]):
-        raise BadRequest(f"unable to parse label selector: key {found['absent'] or found['key']!r}: {fault}")
-    if found["absent"]:
-        absent = found["absent"]
-        return lambda labels: absent not in labels
-    key = found["key"]
-    if found["bound"]:
-        return _bound(key, found["bound"], int(found["number"]))
-    if found["set"]:
-        values = {value.strip() for value in found["values"].split(",")}
-        if found["set"] == "in":
+def _label_requirement(wanted: Requirement) -> Test:
+    key, values = wanted.key, wanted.values
+    if fault := label_key_fault(key):
+        raise BadRequest(f"unable to parse label selector: key {key!r}: {fault}")
+    match wanted.operator:
+        case "!":
+            return lambda labels: key not in labels
+        case "":
+            return lambda labels: key in labels
+        case "in" | "=" | "==":
             return lambda labels: labels.get(key) in values
-        return lambda labels: labels.get(key) not in values
-    if found["op"] is None:
-        return lambda labels: key in labels
-    value = found["value"]
-    if found["op"] == "!=":
-        return lambda labels: labels.get(key) != value
-    return lambda labels: labels.get(key) == value
+        case "notin" | "!=":
+            return lambda labels: labels.get(key) not in values
+    return _bound(key, wanted.operator, int(next(iter(values))))
 
 
 def _bound(key: str, operator: str, number: int) -> Test:
     def test(labels: Mapping[str, Any]) -> bool:
         text = labels.get(key, "")
-        if not _NUMBER.fullmatch(text):
+        if not is_number(text):
             return False
         return int(text) > number if operator == ">" else int(text) < number
 

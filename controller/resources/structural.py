@@ -6,17 +6,20 @@ and nullable. Rules in the CEL language (`x-kubernetes-validations`) are not car
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import orjson
+
+from controller.kit.patterns import PatternError, Work, WorkSpent, found_in
 from controller.resources.json_patch import same
 from crds.errors import Cause
 from crds.schema import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, Schema
 
 _EMBEDDED = "x-kubernetes-embedded-resource"
 _IMPLICIT = frozenset({"apiVersion", "kind", "metadata"})
+_STEPS_PER_VALUE = 32  # of `Work`: looking at one value costs about as much as so many steps of a search
 
 
 def pruned(value: Any, schema: Schema, path: str = "", *, root: bool = False) -> tuple[Any, list[str]]:
@@ -71,7 +74,15 @@ def with_defaults(value: Any, schema: Schema) -> Any:
 
 
 def faults(value: Any, schema: Schema, path: str = "") -> Iterator[Cause]:
-    """Everything in which `value` breaks the schema."""
+    """Everything in which `value` breaks the schema; also that it would take too long to find out."""
+    try:
+        yield from _faults(value, schema, path, Work())
+    except WorkSpent as spent:
+        yield Cause(path, f"Too long: {spent}", "FieldValueTooLong")
+
+
+def _faults(value: Any, schema: Schema, path: str, work: Work) -> Iterator[Cause]:
+    work.spend(_STEPS_PER_VALUE * (1 + len(schema.get("enum") or ())))
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
             yield Cause(path, f"Invalid value: null: must be of type {schema['type']}", "FieldValueTypeInvalid")
@@ -84,13 +95,13 @@ def faults(value: Any, schema: Schema, path: str = "") -> Iterator[Cause]:
         yield Cause(
             path, f"Unsupported value: {_shown(value)}: supported values: {supported}", "FieldValueNotSupported"
         )
-    for wrong in _value_faults(value, schema):
+    for wrong in _value_faults(value, schema, work):
         yield Cause(path, f"Invalid value: {_shown(value)}: {wrong}")
-    yield from _choice_faults(value, schema, path)
+    yield from _choice_faults(value, schema, path, work)
     if isinstance(value, dict):
-        yield from _object_faults(value, schema, path)
+        yield from _object_faults(value, schema, path, work)
     elif isinstance(value, list):
-        yield from _list_faults(value, schema, path)
+        yield from _list_faults(value, schema, path, work)
 
 
 def _type_fault(value: Any, schema: Schema) -> str:
@@ -115,10 +126,10 @@ def _is_integer(value: Any) -> bool:
     )
 
 
-def _value_faults(value: Any, schema: Schema) -> Iterator[str]:
+def _value_faults(value: Any, schema: Schema, work: Work) -> Iterator[str]:
     if isinstance(value, str):
         yield from _size_faults(len(value), schema, "minLength", "maxLength", "characters")
-        if (pattern := schema.get("pattern")) and not _matches(pattern, value):
+        if (pattern := schema.get("pattern")) and not _matches(pattern, value, work):
             yield f"should match '{pattern}'"
         if schema.get("format") == "date-time" and not _is_date_time(value):
             yield "must be an RFC 3339 date and time"
@@ -147,18 +158,18 @@ def _number_faults(value: float, schema: Schema) -> Iterator[str]:
         yield f"should be a multiple of {step}"
 
 
-def _choice_faults(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
+def _choice_faults(value: Any, schema: Schema, path: str, work: Work) -> Iterator[Cause]:
     for each in schema.get("allOf") or ():
-        yield from faults(value, each, path)
-    if (choices := schema.get("anyOf")) and all(any(faults(value, each, path)) for each in choices):
+        yield from _faults(value, each, path, work)
+    if (choices := schema.get("anyOf")) and all(any(_faults(value, each, path, work)) for each in choices):
         yield Cause(path, f"Invalid value: {_shown(value)}: must match at least one of the schemas (anyOf)")
-    if (choices := schema.get("oneOf")) and sum(not any(faults(value, each, path)) for each in choices) != 1:
+    if (choices := schema.get("oneOf")) and sum(not any(_faults(value, each, path, work)) for each in choices) != 1:
         yield Cause(path, f"Invalid value: {_shown(value)}: must match exactly one of the schemas (oneOf)")
-    if isinstance(schema.get("not"), dict) and not any(faults(value, schema["not"], path)):
+    if isinstance(schema.get("not"), dict) and not any(_faults(value, schema["not"], path, work)):
         yield Cause(path, f"Invalid value: {_shown(value)}: must not match the schema (not)")
 
 
-def _object_faults(value: dict[str, Any], schema: Schema, path: str) -> Iterator[Cause]:
+def _object_faults(value: dict[str, Any], schema: Schema, path: str, work: Work) -> Iterator[Cause]:
     properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
     for name in schema.get("required") or ():
         if name not in value:
@@ -166,18 +177,20 @@ def _object_faults(value: dict[str, Any], schema: Schema, path: str) -> Iterator
     for name, each in value.items():
         below = properties.get(name, more)
         if isinstance(below, dict):
-            yield from faults(each, below, _below(path, name))
+            yield from _faults(each, below, _below(path, name), work)
 
 
-def _list_faults(value: list[Any], schema: Schema, path: str) -> Iterator[Cause]:
-    seen: list[Any] = []
+def _list_faults(value: list[Any], schema: Schema, path: str, work: Work) -> Iterator[Cause]:
+    seen: set[bytes] = set()
     for index, item in enumerate(value):
         if isinstance(schema.get("items"), dict):
-            yield from faults(item, schema["items"], f"{path}[{index}]")
+            yield from _faults(item, schema["items"], f"{path}[{index}]", work)
         identity = _identity(item, schema)
-        if identity is not None and any(same(identity, other) for other in seen):
+        if identity is None:
+            continue
+        if (spelled := _spelled(identity)) in seen:
             yield Cause(f"{path}[{index}]", f"Duplicate value: {_shown(identity)}", "FieldValueDuplicate")
-        seen.append(identity)
+        seen.add(spelled)
 
 
 def _identity(item: Any, schema: Schema) -> Any:
@@ -187,15 +200,28 @@ def _identity(item: Any, schema: Schema) -> Any:
     return item if schema.get(LIST_TYPE) == "set" or schema.get("uniqueItems") else None
 
 
+def _spelled(value: Any) -> bytes:
+    """The same bytes for values that are the same (`json_patch.same`): a set of them is looked up, not walked."""
+    return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**63 else value
+
+
 def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _matches(pattern: str, value: str) -> bool:
+def _matches(pattern: Any, value: str, work: Work) -> bool:
     try:
-        return re.search(pattern, value) is not None
-    except re.error:
-        return True  # Go's expressions are not all Python's; a rule that cannot be read refuses nobody
+        return found_in(pattern, value, work) if isinstance(pattern, str) else True
+    except PatternError:
+        return True  # kept since before such definitions were refused: a rule that cannot be read refuses nobody
 
 
 def _is_date_time(value: str) -> bool:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from anyio import to_thread
 
+from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import render
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
@@ -62,8 +63,8 @@ async def delete(house: House, request: Request) -> Answer:
 async def list_objects(house: House, request: Request) -> Answer:
     """ListObjects and ListObjectsV2 (`list-type=2`). The continuation token is the last key, in hex."""
     place = await house.registry.find(request.caller, request.bucket, "list")
-    query, limit = request.query, request.query.get("max-keys", "1000")
-    if not limit.isdecimal():
+    query, limit = request.query, whole_number(request.query.get("max-keys", "1000"))
+    if limit is None:
         raise S3Fault("InvalidArgument", "max-keys is a number")
     prefix, delimiter, after = query.get("prefix", ""), query.get("delimiter", ""), _after(query)
 
@@ -71,7 +72,7 @@ async def list_objects(house: House, request: Request) -> Answer:
         def fetch(at: str, inclusive: bool, count: int) -> list[Any]:
             return house.book.page(place.id, at, inclusive, count)
 
-        return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(int(limit), 1000))
+        return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(limit, 1000))
 
     found = await to_thread.run_sync(look)
     return Answer(content=render("ListBucketResult", {"Name": place.name, "MaxKeys": limit} | _fields(query, found)))

@@ -19,7 +19,7 @@ from services.storage_manager.objects import check_key, find, iso, keep, kept_he
 from services.storage_manager.ports import Place
 
 LARGEST = 5 << 30
-RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 CONDITION = "x-amz-copy-source-if-"
 
 

@@ -6,6 +6,7 @@ import hashlib
 
 from anyio import to_thread
 
+from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.blobs import new_id
 from services.storage_manager.book import Object, Part, Upload
@@ -16,7 +17,7 @@ from services.storage_manager.house import Answer, House, Request
 from services.storage_manager.objects import check_key, iso, kept_headers, sealed_by, wished
 from services.storage_manager.ports import Place
 
-SMALLEST_PART = 5 << 20
+SMALLEST_PART, MOST_PARTS = 5 << 20, 10_000
 
 
 async def place_of(house: House, request: Request) -> Place:
@@ -40,10 +41,9 @@ async def create(house: House, request: Request) -> Answer:
 
 
 def _number(request: Request) -> int:
-    number = request.query.get("partNumber", "")
-    if not number.isdecimal() or not 1 <= int(number) <= 10000:
-        raise S3Fault("InvalidArgument", "part numbers are 1 to 10000")
-    return int(number)
+    if not (number := whole_number(request.query.get("partNumber", ""), MOST_PARTS)):
+        raise S3Fault("InvalidArgument", f"part numbers are 1 to {MOST_PARTS}")
+    return number
 
 
 def _summed_by(upload: Upload) -> str:
@@ -86,7 +86,7 @@ def chosen(document: bytes, parts: list[Part]) -> list[Part]:
     wanted = [{e.tag: (e.text or "").strip() for e in each} for each in parse(document).iter("Part")]
     if not wanted:
         raise S3Fault("MalformedXML", "no parts are listed")
-    numbers = [int(each.get("PartNumber", "0")) for each in wanted]
+    numbers = [whole_number(each.get("PartNumber", "0"), MOST_PARTS) or 0 for each in wanted]
     if numbers != sorted(set(numbers)):
         raise S3Fault("InvalidPartOrder")
     for number, each in zip(numbers, wanted, strict=True):

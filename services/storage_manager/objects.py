@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from anyio import to_thread
 
+from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.book import Object
 from services.storage_manager.checksums import PREFIX, TYPE
@@ -27,7 +28,7 @@ KEPT = {
 # Query of a (presigned) GET -> the header it sets.
 OVERRIDES = {f"response-{name}": name for name in sorted(KEPT)}
 LONGEST_KEY = 1024
-RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})$")
 
 
 class Wish(TypedDict):
@@ -164,14 +165,14 @@ def _overridden(query: dict[str, str]) -> dict[str, str]:
 
 def part_range(number: str, found: Object) -> tuple[int, int] | None:
     """[start, stop) of that part, None when that is everything. Raises InvalidArgument, InvalidRange."""
-    if not number.isdecimal() or int(number) < 1:
+    if not (wanted := whole_number(number)):
         raise S3Fault("InvalidArgument", "part numbers are 1 to 10000")
-    if int(number) > len(found.pieces):
+    if wanted > len(found.pieces):
         raise S3Fault("InvalidRange", f"the object has {len(found.pieces)} parts")
     if len(found.pieces) == 1:
         return None
-    start = sum(piece.size for piece in found.pieces[: int(number) - 1])
-    return start, start + found.pieces[int(number) - 1].size
+    start = sum(piece.size for piece in found.pieces[: wanted - 1])
+    return start, start + found.pieces[wanted - 1].size
 
 
 async def delete(house: House, request: Request) -> Answer:

@@ -6,6 +6,7 @@ from typing import Any
 
 from anyio import to_thread
 
+from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import render
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
@@ -16,10 +17,10 @@ LONGEST_PAGE = 1000
 
 
 def _number(request: Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isdecimal():
+    number = whole_number(request.query.get(name, str(default)))
+    if number is None:
         raise S3Fault("InvalidArgument", f"{name} is a number")
-    return int(text)
+    return number
 
 
 async def list_parts(house: House, request: Request) -> Answer:

@@ -15,8 +15,8 @@ from api.wire.asking import as_count
 from controller.kit.clock import Clock
 from crds.errors import BadRequest
 
-_TIME = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)"
-_TOLD = re.compile(rf'^\[?{_TIME}|"(?:timestamp|time|ts)"\s*:\s*"{_TIME}"')
+_TIME = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,12})?(?:Z|[+-]\d\d:?\d\d)?)"
+_TOLD = re.compile(rf'^\[?{_TIME}|"(?:timestamp|time|ts)"\s{{0,8}}:\s{{0,8}}"{_TIME}"')
 _SEARCHED = 1000
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import orjson
 
+from controller.kit.patterns import Compiled, PatternError, compile_pattern
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.model import ServiceModel, Shape
 
@@ -169,11 +169,11 @@ def _moment(raw: Any, path: str) -> datetime:
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Patterns are written for Java; the few that Python cannot read are not checked."""
+def _compiled(pattern: str) -> Compiled | None:
+    """Patterns are written for Java: RE2 writes `\\u0020` differently. What it cannot read is not checked."""
     try:
-        return re.compile(pattern)
-    except re.error:
+        return compile_pattern(pattern.replace(r"\u00", r"\x"))
+    except PatternError:
         return None
 
 

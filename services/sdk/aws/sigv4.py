@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from posixpath import normpath
 from urllib.parse import quote, unquote, unquote_to_bytes
 
+from crds.numbers import whole_number
+from services.sdk.aws.authorization_header import parse_authorization, parse_credential
 from services.sdk.aws.errors import SignatureFault
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -25,8 +26,6 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 STREAMING = "STREAMING-"
 EMPTY_HASH = hashlib.sha256(b"").hexdigest()
 _UNRESERVED = "-_.~"
-_CREDENTIAL = re.compile(r"([^/\s]+)/([0-9]{8})/([^/\s]+)/([a-z0-9-]+)/aws4_request")
-_FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 _UNSIGNED_ALLOWED = frozenset({"x-amz-content-sha256", "x-amzn-trace-id"})
 
 
@@ -163,14 +162,13 @@ def derive_key(secret: str, date: str, region: str, service: str) -> bytes:
 
 
 def _from_header(header: str, request: RawRequest) -> Signature:
-    algorithm, _, rest = header.partition(" ")
-    fields = dict(_FIELD.findall(rest))
-    if algorithm != ALGORITHM or len(fields) != 3:
+    claim = parse_authorization(header)
+    if claim is None or claim.algorithm != ALGORITHM:
         raise SignatureFault("incomplete", "Authorization header requires Credential, SignedHeaders and Signature.")
     stamp = request.header("x-amz-date")
     if stamp is None:
         raise SignatureFault("incomplete", "Authorization header requires existence of an 'X-Amz-Date' header.")
-    return _claimed(fields["Credential"], fields["SignedHeaders"], fields["Signature"], stamp, None)
+    return _claimed(claim.credential, claim.signed_headers, claim.signature, stamp, None)
 
 
 def _from_query(query: dict[str, str]) -> Signature:
@@ -179,16 +177,16 @@ def _from_query(query: dict[str, str]) -> Signature:
     if lacking or query.get("X-Amz-Algorithm") != ALGORITHM:
         raise SignatureFault("incomplete", f"Query-string authentication requires {', '.join(names)}.")
     credential, headers, value, stamp, expires = (query[name] for name in names)
-    if not expires.isascii() or not expires.isdigit() or not 1 <= int(expires) <= MAX_EXPIRES:
-        raise SignatureFault("incomplete", "X-Amz-Expires must be between 1 and 604800 seconds")
-    return _claimed(credential, headers, value, stamp, int(expires))
+    if not (seconds := whole_number(expires, MAX_EXPIRES)):
+        raise SignatureFault("incomplete", f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds")
+    return _claimed(credential, headers, value, stamp, seconds)
 
 
 def _claimed(credential: str, headers: str, value: str, stamp: str, expires: int | None) -> Signature:
-    found = _CREDENTIAL.fullmatch(credential)
-    if not found:
+    found = parse_credential(credential)
+    if found is None:
         raise SignatureFault("incomplete", "Credential must be AKID/date/region/service/aws4_request.")
-    access_key, date, region, service = found.groups()
+    access_key, date, region, service = found
     _moment(stamp)
     if not stamp.startswith(date):
         raise SignatureFault("mismatch", f"Date in Credential scope does not match YYYYMMDD of {stamp}.")

@@ -217,3 +217,37 @@ async def test_editors_use_new_kinds_and_only_admins_make_them(wire: Wire) -> No
     assert (await wire.ask("POST", CRDS, DEFINITION, who=editor)).code == 403
     await wire.ok("POST", CRDS, DEFINITION)
     assert (await wire.ask("POST", LAMPS, LAMP, who=editor)).code == 201
+
+
+def with_pattern(pattern: str) -> dict[str, Any]:
+    definition = copy.deepcopy(DEFINITION)
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"]["properties"]["colour"] = {"type": "string", "pattern": pattern}
+    return definition
+
+
+async def test_a_pattern_takes_no_more_time_than_its_text(wire: Wire) -> None:
+    await wire.ok("POST", CRDS, with_pattern("^(a+)+$"))
+    evil = {**LAMP, "spec": {"watts": 5, "colour": "a" * 100_000 + "!"}}
+    refused = await wire.ask("POST", LAMPS, evil)  # Python's engine would still be at it
+    assert refused.code == 422 and "should match" in refused.json["message"]
+    await wire.ok("POST", LAMPS, {**LAMP, "spec": {"watts": 5, "colour": "aaa"}})
+
+
+async def test_a_pattern_no_linear_engine_runs_is_refused(wire: Wire) -> None:
+    for pattern in ("(?=warm)", "(a", "(a{1000}){1000}"):
+        refused = await wire.ask("POST", CRDS, with_pattern(pattern))
+        assert refused.code == 422 and "RE2" in refused.json["message"], pattern
+
+
+async def test_a_definition_from_before_that_rule_can_be_changed_and_mended(wire: Wire) -> None:
+    await wire.ok("POST", CRDS, DEFINITION)
+    known = wire.registry.definitions._known["lamps.light.example"]
+    known.schema["properties"]["spec"]["properties"]["colour"]["pattern"] = "(?=warm)"
+    await wire.ok("POST", LAMPS, LAMP)
+    kept = await wire.ok("GET", f"{CRDS}/lamps.light.example")
+    await wire.ok("PUT", f"{CRDS}/lamps.light.example", {**with_pattern("(?=warm)"), "metadata": kept["metadata"]})
+    await wire.merge(f"{CRDS}/lamps.light.example", {"metadata": {"labels": {"a": "b"}}})
+    worse = await wire.ask("PATCH", f"{CRDS}/lamps.light.example", {"spec": with_pattern("(?=cold)")["spec"]},
+                           content_type="application/merge-patch+json")  # fmt: skip
+    assert worse.code == 422

@@ -1,0 +1,12 @@
+"""Whole numbers that somebody else wrote. `int` raises for 5,000 digits, and takes digits of every script."""
+
+from __future__ import annotations
+
+_DIGITS = frozenset("0123456789")
+
+
+def whole_number(text: str, most: int = 2**63 - 1) -> int | None:
+    """The number from 0 to `most` that `text` is; None when it is something else."""
+    if not 0 < len(text) <= len(str(most)) or not _DIGITS.issuperset(text):
+        return None
+    return number if (number := int(text)) <= most else None
