@@ -83,15 +83,42 @@ def status_(output: Output = "table", home: Home = None) -> None:
         say(status.render(seen))
 
 
+FailOn = Annotated[str, typer.Option("--fail-on", help="With --security: exit with 1 from low, medium or high on.")]
+
+
 @app.command()
-def doctor() -> None:
+def doctor(
+    security: Annotated[bool, typer.Option("--security", help="Check it against docs/hardening.md.")] = False,
+    output: Output = "table",
+    fail_on: FailOn = "high",
+) -> None:
     """Check everything a cloud needs, and say how to repair it."""
     from cli import doctor
 
+    if security:
+        _doctor_security(output, fail_on)
+        return
     found = list(doctor.examine(settings.load()))
     for line in doctor.lines(found):
         say(line)
     if any(each.level == "fail" for each in found):
+        raise typer.Exit(1)
+
+
+def _doctor_security(output: str, fail_on: str) -> None:
+    from cli.errors import Misuse
+    from cli.security.examining import examine
+    from cli.security.finding import ORDER, as_document, lines, worst
+
+    if fail_on not in ("low", "medium", "high"):
+        raise Misuse(f"--fail-on {fail_on} is not known", hint="use low, medium or high")
+    found = list(examine(settings.load()))
+    if output in ("json", "yaml"):
+        say(as_json(as_document(found)) if output == "json" else as_yaml(as_document(found)))
+    else:
+        for line in lines(found):
+            say(line)
+    if ORDER.index(worst(found)) >= ORDER.index(fail_on):
         raise typer.Exit(1)
 
 
