@@ -19,6 +19,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 
+import anyio
+import orjson
 import structlog
 
 from api.audit import Audit
@@ -32,7 +34,7 @@ from api.auth.reviews import review
 from api.catalog import catalog
 from api.dashboard import Dashboard
 from api.edge.cookies import with_plain_cookies
-from api.exec import Exec, as_asked, refuse
+from api.exec import Exec, as_asked, end_early, refuse
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
@@ -43,7 +45,9 @@ from api.images import Images
 from api.limits import Limits
 from api.metrics import Metrics
 from api.sockets import serve_socket
+from api.streams import StreamGuard
 from api.wire.answering import (
+    JSON,
     Answer,
     Message,
     Receive,
@@ -62,6 +66,7 @@ from services.sdk.discovery import managed_services
 log = structlog.get_logger("api")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LOGS = "/logs/"
+LAST_WORDS_SECONDS = 0.3
 RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -92,6 +97,7 @@ class Door:
         authenticator: Authenticator,
         authorizer: Authorizer,
         heartbeats: Heartbeats,
+        guard: StreamGuard,
         exec_: Exec | None,
         images: Images,
         rest: App,
@@ -101,7 +107,7 @@ class Door:
         audit: Audit,
     ) -> None:
         self._resources, self._gateway = resources, gateway
-        self._authenticator, self._authorizer = authenticator, authorizer
+        self._authenticator, self._authorizer, self._guard = authenticator, authorizer, guard
         self._rest, self._readiness, self._metrics = rest, readiness, metrics
         self._limits, self._audit = limits, audit
         metrics.watch_audit(lambda: len(audit.problems()))
@@ -128,7 +134,10 @@ class Door:
         try:
             self._audit.check(scope)
             asked = recording(receive, notes) if self._audit.keeps_bodies else receive
-            await self._answered(scope, asked, outcome, (b"x-request-id", request_id))
+            if goes_on(scope["query_string"]) or scope["path"].startswith(SERVICES):
+                await self._guarded(scope, asked, outcome, (b"x-request-id", request_id))
+            else:
+                await self._answered(scope, asked, outcome, (b"x-request-id", request_id))
         except ApiError as error:
             notes.reason = error.message if error.code in (401, 403) else ""
             await self._refuse(outcome, error, request_id)
@@ -136,6 +145,18 @@ class Door:
             log.exception("request failed", request=request_id.decode(), path=scope["path"])
             await self._refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
         self._note(scope, outcome.door, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: _Sent, ids: tuple[bytes, bytes]) -> None:
+        """What may last: it ends with the credential it began with. Raises why, while nothing was answered yet."""
+        with self._guard.held(scope) as stream:
+            await self._answered(scope, receive, send, ids)
+        if stream.ended is None:
+            return
+        if not send.code:
+            raise stream.ended
+        with anyio.move_on_after(LAST_WORDS_SECONDS):
+            last = orjson.dumps({"type": "ERROR", "object": stream.ended.status()}) + b"\n" if send.lines else b""
+            await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _answered(self, scope: Scope, receive: Receive, send: _Sent, ids: tuple[bytes, bytes]) -> None:
         path: str = scope["path"]
@@ -186,7 +207,11 @@ class Door:
             self._audit.note(noted, who, 101, request_id, STARTED)
             if self._exec is None:
                 raise MethodNotAllowed("this runtime cannot run commands in its instances")
-            code = await self._exec.serve(scope, receive, send, who)
+            with self._guard.held(scope) as stream:
+                code = await self._exec.serve(scope, receive, send, who)
+            if stream.ended is not None:
+                code = stream.ended.code
+                await end_early(send, stream.ended)
         except ApiError as error:
             code = error.code
             await refuse(scope, send, error)
@@ -247,16 +272,18 @@ class _Sent:
     """Passes messages on and remembers which door answers, and the answer's code; 0 while none has begun (the client
     left, or will hear of an error). What the answer tells the audit log alone goes no further."""
 
-    __slots__ = ("_keeps_body", "_notes", "_send", "begun", "code", "door")
+    __slots__ = ("_keeps_body", "_notes", "_send", "begun", "code", "door", "lines")
 
     def __init__(self, send: Send, notes: Notes, *, keeps_body: bool = False) -> None:
         self._send, self.code, self.door = send, 0, "rest"
         self._notes, self._keeps_body = notes, keeps_body
         self.begun: Callable[[int], None] | None = None
+        self.lines = False  # whether the answer is one JSON value in each line
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.code = message["status"]
+            self.lines = any(name == b"content-type" and value == JSON for name, value in message.get("headers", ()))
             message["headers"] = taken(message.get("headers", ()), self._notes)
             if self.begun is not None:
                 self.begun(self.code)

@@ -27,6 +27,7 @@ from crds.meta import ObjectKey
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 STDIN, RESULT, RESIZE, CLOSE = 0, 3, 4, 255
 NORMAL = 1000
+_LAST_WORDS_SECONDS = 0.3
 FindInstance = Callable[[Scope, Principal], tuple[ObjectKey, str]]
 
 
@@ -108,6 +109,12 @@ async def refuse(scope: Scope, send: Send, error: ApiError) -> None:
     headers = [(b"content-type", answer.content_type), (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "websocket.http.response.start", "status": answer.code, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": answer.body})
+
+
+async def end_early(send: Send, error: ApiError) -> None:
+    """Says why a session that was open ended before its command did."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WORDS_SECONDS):
+        await _end(send, error.status(), code=4000 + error.code)
 
 
 async def _converse(running: Execution, receive: Receive, send: Send) -> None:

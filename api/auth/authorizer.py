@@ -8,7 +8,7 @@ from typing import Any
 
 from api.auth.bindings import Bindings
 from api.auth.principal import AUTHENTICATED, CONDUCTOR, MASTERS, SERVICE_PREFIX, WORKERS, Principal
-from api.auth.rules import ALL, EVERYTHING, READ, WRITE, Action, Rule
+from api.auth.rules import ALL, EVERYTHING, READ, REQUIRED, WRITE, Action, Rule
 from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
@@ -172,6 +172,8 @@ class Authorizer:
     def require(self, who: Principal, action: Action) -> None:
         """Raises Forbidden in Kubernetes's own words."""
         if self.allows(who, action):
+            if (noted := REQUIRED.get()) is not None:
+                noted.append(action)
             return
         plural = action.resource.partition("/")[0]
         target = f"{plural}.{action.group}" if action.group else plural

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple
 
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
 ALL = "*"
+
+
+REQUIRED: ContextVar[list[Action] | None] = ContextVar("required", default=None)
+"""Where everything that had to be allowed for the request at hand is noted, if somebody wants to know."""
 
 
 class Action(NamedTuple):

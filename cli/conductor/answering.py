@@ -30,6 +30,7 @@ from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
 from api.serving import make_server
+from api.streams import StreamGuard
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
@@ -47,6 +48,7 @@ from crds.kinds.worker import WORKER
 async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     """Until cancelled."""
     authenticator = Authenticator(house.tokens, house.accounts, house.authorizer)
+    guard = StreamGuard(authenticator, house.authorizer)
     managed = {each.service_name: each.name for each in house.services}
     balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
     gateway = Gateway(balancer, house.tokens, house.authorizer, house.services, house.clock)
@@ -55,7 +57,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
     audit = open_audit(house.settings, house.clock)
     server = make_server(
-        _door(house, runtime, loop, authenticator, gateway, images, audit),
+        _door(house, runtime, loop, authenticator, guard, gateway, images, audit),
         host=house.settings.host,
         port=house.settings.port,
         certificate=certificate,
@@ -63,8 +65,10 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         ca=house.authority.ca_file,
     )
     try:
-        async with looked_after(audit):
+        async with looked_after(audit), anyio.create_task_group() as group:
+            group.start_soon(guard.run)
             await server.serve()
+            group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await gateway.close()
@@ -76,6 +80,7 @@ def _door(
     runtime: Runtime,
     loop: Loop,
     authenticator: Authenticator,
+    guard: StreamGuard,
     gateway: Gateway,
     images: Images,
     audit: Audit,
@@ -122,6 +127,7 @@ def _door(
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
+        guard=guard,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         images=images,
         heartbeats=Heartbeats(

@@ -33,6 +33,7 @@ from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
 from api.routes_sessions import session_routes
+from api.streams import StreamGuard
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from controller.kit.leases import Leases
@@ -94,6 +95,7 @@ class House:
     metrics: Metrics
     door: Door
     authenticator: Authenticator
+    guard: StreamGuard
     audit: Audit
     state: dict[str, object] = field(default_factory=lambda: {"ready": True})
     heard: list[str] = field(default_factory=list)
@@ -196,6 +198,7 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer), Endpoints()
     balancer = Balancer(registry, endpoints, clock, {KMS.service_name: KMS.name})
     gateway, metrics = Gateway(balancer, tokens, authorizer, (KMS,), clock), Metrics(store)
+    guard = StreamGuard(authenticator, authorizer)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []
     audit = Audit(folder / "audit.log", clock, key=b"a" * 32, options=audit_options)
@@ -215,6 +218,7 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
+        guard=guard,
         exec_=None,
         heartbeats=Heartbeats(registry, leases, Peers(), authenticator, heard.append),
         images=Images("", authenticator, accounts, authorizer, tokens),
@@ -226,5 +230,5 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     )
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
-        authenticator, audit, state, heard
+        authenticator, guard, audit, state, heard
     )  # fmt: skip
