@@ -29,7 +29,7 @@ async def join(settings: Settings, door: Door, make: MakeClient) -> Identity:
     if not token:
         raise CannotJoin(
             "this worker has no identity and no token: run `aerekos token create` on the conductor, "
-            "then start the agent with --token"
+            "then start the agent with AEREKOS_AGENT_TOKEN or --token-file"
         )
     ca = await trusted_ca(settings, door.urls, make)
     body = {"token": token, "name": settings.name}

@@ -51,7 +51,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", help=f"{text} [{variable}]", default=env.get(variable, default))
 
     option("api", "https://<conductor>:7443; several separated by commas are tried in turn", "")
-    option("token", "join token, as `aerekos token create` shows it; needed once")
+    option("token", "join token, needed once; better by its variable: everybody on a machine can read arguments")
     option("token-file", "a file with the join token, read whenever it is needed")
     option("ca", "PEM file of the conductor's CA")
     option("ca-sha256", "SHA-256 of the conductor's CA certificate (the token has it too)")

@@ -118,7 +118,7 @@ class Agent:
         if not self._settings.join_token:
             raise CannotJoin(
                 f"the conductor no longer knows this worker ({refused}): run `aerekos token create` there, "
-                "then start the agent with --token"
+                "then start the agent with AEREKOS_AGENT_TOKEN or --token-file"
             ) from refused
         self._log.warning("joining again", because=str(refused))
         self._keeper.forget()

@@ -6,7 +6,7 @@ from it; the address it is known by may also be one that the Swarm itself knows 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
 from controller.kit.clock import Clock
@@ -24,7 +24,10 @@ _HOW = How(by="system:conductor", validation="Strict")
 
 
 class NodeClaims:
-    """`swarm`: the addresses by which the Swarm knows a worker's node; None where there is no Swarm to ask."""
+    """`swarm`: the addresses by which the Swarm knows a worker's node; None where there is no Swarm to ask.
+
+    `own`: addresses from which this machine calls itself (a container's router) → the one the Swarm knows it by.
+    """
 
     def __init__(
         self,
@@ -33,9 +36,10 @@ class NodeClaims:
         clock: Clock,
         networks: NodeNetworks | None = None,
         swarm: NodeAddresses | None = None,
+        own: Mapping[str, str] | None = None,
     ) -> None:
         self._registry, self._peers, self._clock = registry, peers, clock
-        self._networks, self._swarm = networks or NodeNetworks(), swarm
+        self._networks, self._swarm, self._own = networks or NodeNetworks(), swarm, own or {}
         self._asked: dict[str, tuple[float, frozenset[str]]] = {}
 
     async def why_not(self, told: Peer, source: str) -> str:
@@ -43,6 +47,7 @@ class NodeClaims:
         for each in (told.identity, told.address):
             if not self._networks.allows(each):
                 return f"{each} is in no network of this cloud ({self._networks}); to allow it: AEREKOS_NODE_NETWORKS"
+        source = self._own.get(source, source)
         # Only who is on this machine calls from a loopback address.
         here = _is_loopback(source)
         if not here and not await self._is_known_by(told, source):
@@ -58,6 +63,13 @@ class NodeClaims:
         )
         return f"it says that it is at {told.address}, where {other.worker} is" if other else ""
 
+    async def is_member(self, worker: str, source: str) -> bool:
+        """Whether the Swarm has a node of that name, and whoever calls from `source` is that node."""
+        addresses = await self._of_the_node(worker, anew=True)
+        moved = self._peers.get(worker)
+        at = self._own.get(source, source)
+        return at in addresses or bool(addresses and moved and moved.address == at)
+
     async def note(self, told: Peer) -> None:
         """The address it is known by is its own from now on, as long as its Worker is there."""
         if self._noted(told.worker) != told.identity:
@@ -71,10 +83,10 @@ class NodeClaims:
             return True
         return told.identity in await self._of_the_node(told.worker)
 
-    async def _of_the_node(self, worker: str) -> frozenset[str]:
+    async def _of_the_node(self, worker: str, *, anew: bool = False) -> frozenset[str]:
         now = self._clock.monotonic()
         until, known = self._asked.get(worker, (now, frozenset()))
-        if self._swarm is None or now < until:
+        if self._swarm is None or (now < until and not anew):
             return known
         try:
             known = await self._swarm(worker)

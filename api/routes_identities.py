@@ -58,8 +58,8 @@ def identity_routes(
         return {"accessToken": issued, "tokenType": "Bearer", "expiresIn": 600}
 
     @router.post("/join")
-    async def join(body: Join) -> dict[str, object]:
-        await join_tokens.use(body.token, body.name)
+    async def join(body: Join, request: Request) -> dict[str, object]:
+        await join_tokens.use(body.token, body.name, request.client.host if request.client else "")
         client = f"worker:{body.name}"
         # Always a new one: whoever has the name of a silent worker and a token does not learn what that one holds.
         secret = await accounts.clients.replaced(client, by=f"system:worker:{body.name}")

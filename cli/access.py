@@ -79,14 +79,15 @@ def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> st
 def join_line(how: dict[str, Any], server: str, token: str) -> str:
     """What to run on the machine that joins. `how`: the answer of `GET /join`.
 
-    The script is fetched from somebody not proven yet, so it runs only when it is, byte for byte, the one we know.
+    The token is in the environment, which is its user's alone: arguments can be read by everybody on a machine. The
+    script is fetched from somebody not proven yet, so it runs only when it is, byte for byte, the one we know.
     """
     if not how["swarm"]:
-        return f"aerekos-agent --api {server} --token {token}"
+        return f"AEREKOS_AGENT_TOKEN={token} aerekos-agent --api {server}"
     url, digest = how["url"], how["scriptSha256"]
     return (
         f'f=$(mktemp) && curl -fsSk {url}/join.sh -o $f && echo "{digest}  $f" | sha256sum -c --quiet '
-        f"&& sh $f {url} {token}"
+        f"&& AEREKOS_JOIN_TOKEN={token} sh $f {url}"
     )
 
 

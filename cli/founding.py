@@ -30,7 +30,8 @@ from crds.model import rfc3339
 FOUNDER = "system:conductor"
 NAMESPACES = ("default", "aerekos-system")
 _HOW = How(by=FOUNDER, validation="Strict")
-_AGENT_TOKEN_DAYS = 3650
+# Renewed by every conductor when it starts and each day while it runs; no longer when there is none.
+AGENT_TOKEN_DAYS, AGENT_TOKEN_USES = 30, 1000
 _SHORTEST_SECRET = 32
 
 
@@ -53,7 +54,7 @@ async def found(
     if settings.stack is None:
         await ensure_worker(registry, worker)
     else:
-        await _let_agents_join(registry, settings.stack.agent_token_file, now)
+        await let_agents_join(registry, settings.stack.agent_token_file, now)
     for user in settings.users:
         await _seed(settings, user, registry, accounts)
     await _enable_new(marker, registry, services)
@@ -73,24 +74,28 @@ async def ensure_worker(registry: Registry, name: str) -> None:
     await _ensure(registry, WORKER, "", {"metadata": {"name": name}})
 
 
-async def _let_agents_join(registry: Registry, file: Path, now: datetime) -> None:
+async def let_agents_join(registry: Registry, file: Path, now: datetime) -> None:
     """A join token of the secret that stack.yml gives to every agent. Whoever changes the secret changes the token.
 
+    It lets in nodes of the Swarm alone, so many, for so many days from now; one that somebody revoked stays so.
     Raises CliError when the secret is no token.
     """
     name, _, secret = _read(file).partition(".")
     if not name or len(secret) < _SHORTEST_SECRET:
-        hint = 'echo "agents.$(openssl rand -hex 24)" | docker secret create aerekos_agent_token -'
+        hint = 'echo "agents.$(openssl rand -hex 24)" | docker secret create aerekos_agent_token_2 -'
         raise CliError(f"{file} must hold <name>.<secret of {_SHORTEST_SECRET} characters or more>", hint=hint)
     spec = {
         "secretSha256": hashlib.sha256(secret.encode()).hexdigest(),
-        "expiresAt": rfc3339(now + timedelta(days=_AGENT_TOKEN_DAYS)),
-        "uses": 0,
+        "expiresAt": rfc3339(now + timedelta(days=AGENT_TOKEN_DAYS)),
+        "uses": AGENT_TOKEN_USES,
+        "membersOnly": True,
     }
     await _ensure(registry, JOIN_TOKEN, "", {"metadata": {"name": name}, "spec": spec})
-    known = registry.get(JOIN_TOKEN, JOIN_TOKEN.key(name)).object["spec"]
-    if known["secretSha256"] != spec["secretSha256"]:
-        await registry.merge(JOIN_TOKEN, JOIN_TOKEN.key(name), {"spec": spec}, _HOW)
+    known = JOIN_TOKEN.parse(registry.get(JOIN_TOKEN, JOIN_TOKEN.key(name)).body)
+    if known.spec.secret_sha256 != spec["secretSha256"]:
+        spec["revoked"] = False
+    spec["uses"] = known.status.used + AGENT_TOKEN_USES
+    await registry.merge(JOIN_TOKEN, JOIN_TOKEN.key(name), {"spec": spec}, _HOW)
 
 
 def _read(file: Path) -> str:

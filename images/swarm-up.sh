@@ -32,10 +32,14 @@ fi
 [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ] || {
   echo "this node is a worker of a Swarm; run this on one of its managers" >&2; exit 1; }
 
-# Marked as a part of the stack, so that `docker stack rm` takes it along.
-if ! docker secret inspect aerekos_agent_token >/dev/null 2>&1; then
+# Marked as a part of the stack, so that `docker stack rm` takes it along. The newest one counts; AEREKOS_ROTATE=1 makes
+# another, and takes the one before away once nobody uses it.
+agent_tokens() { docker secret ls --filter name=aerekos_agent_token --format '{{.Name}}' | sort; }
+export AEREKOS_AGENT_TOKEN_SECRET="$(agent_tokens | tail -n 1)"
+if [ -z "$AEREKOS_AGENT_TOKEN_SECRET" ] || [ -n "${AEREKOS_ROTATE:-}" ]; then
+  export AEREKOS_AGENT_TOKEN_SECRET="aerekos_agent_token_$(date -u +%Y%m%d%H%M%S)"
   "${PYTHON:-python3}" -c 'import secrets; print("agents." + secrets.token_hex(24), end="")' |
-    docker secret create --label com.docker.stack.namespace=$stack aerekos_agent_token - >/dev/null
+    docker secret create --label com.docker.stack.namespace=$stack "$AEREKOS_AGENT_TOKEN_SECRET" - >/dev/null
 fi
 
 say "deploying"
@@ -53,6 +57,9 @@ for waited in $(seq 180); do
   [ "$waited" != 180 ] || { echo "not ready after 180 s:" >&2; docker stack ps --no-trunc $stack >&2; exit 1; }
   sleep 1
 done
+
+# Those that are in use by an agent that is still being replaced stay until the next time.
+for old in $(agent_tokens | grep -vx "$AEREKOS_AGENT_TOKEN_SECRET"); do docker secret rm "$old" >/dev/null 2>&1 || true; done
 
 address=$(docker info --format '{{.Swarm.NodeAddr}}')
 url="https://$address:$AEREKOS_PORT"

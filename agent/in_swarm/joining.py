@@ -131,7 +131,7 @@ class _Joining:
                 if not self._settings.join_token:
                     raise CannotJoin(
                         f"the conductor does not know this machine any more ({refused}): run `aerekos token create` "
-                        "there, then join with --token"
+                        "there, then join with AEREKOS_AGENT_TOKEN"
                     ) from refused
         identity = await join_cloud(self._settings, self._door, make_patient_client)
         self._keeper.save(identity)

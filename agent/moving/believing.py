@@ -13,10 +13,11 @@ REMEMBERED_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class LocalNetwork:
-    """`networks` this machine is in, and its routers and resolvers, `guarded`: who is them, is no worker."""
+    """`networks` this machine is in, and its `routers` and `resolvers`: who is one of them is no worker."""
 
     networks: tuple[Network, ...] = ()
-    guarded: frozenset[str] = frozenset()
+    routers: frozenset[str] = frozenset()
+    resolvers: frozenset[str] = frozenset()
 
 
 class AddressRules:
@@ -32,7 +33,7 @@ class AddressRules:
         allowed = self._networks.with_networks(here.networks)
         if not allowed.allows(address):
             return f"{address} is in no network of this cloud ({allowed}); to allow it: AEREKOS_NODE_NETWORKS"
-        if address in here.guarded:
+        if address in here.routers | here.resolvers:
             return f"{address} is this machine's router or resolver"
         return ""
 

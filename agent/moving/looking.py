@@ -114,12 +114,13 @@ def own_networks() -> set[Network]:
 
 def local_network() -> LocalNetwork:
     """What cannot be read is left out."""
-    guarded: set[str] = set()
+    via: set[str] = set()
+    asked: set[str] = set()
     with suppress(OSError, ValueError):
-        guarded |= routers(_ROUTES.read_text(encoding="ascii"))
+        via = routers(_ROUTES.read_text(encoding="ascii"))
     with suppress(OSError):
-        guarded |= resolvers(_RESOLVERS.read_text(encoding="utf-8", errors="replace"))
-    return LocalNetwork(tuple(own_networks()), frozenset(guarded))
+        asked = resolvers(_RESOLVERS.read_text(encoding="utf-8", errors="replace"))
+    return LocalNetwork(tuple(own_networks()), frozenset(via), frozenset(asked))
 
 
 def routers(table: str) -> set[str]:

@@ -1,12 +1,17 @@
 #!/bin/sh
 # Makes this machine a worker of an aerekos cloud. `aerekos token create` prints the line that fetches and checks this
-# script and runs it:  sh join.sh https://CONDUCTOR:7443 TOKEN     (needs a Docker engine, 20.10 or newer, and curl)
+# script and runs it:  AEREKOS_JOIN_TOKEN=TOKEN sh join.sh https://CONDUCTOR:7443     (needs Docker 20.10 or newer, curl)
+# The token goes by the environment, which nobody else reads, never among arguments, which everybody on a machine can.
 # AEREKOS_DOCKER_SOCKET: where the Docker daemon listens, when not at /var/run/docker.sock.
 # Nothing is changed on this machine but: one image, one volume (aerekos_agent), and its membership in the Swarm.
 set -eu
 
 main() {
-  url=${1:?usage: $0 https://CONDUCTOR:7443 TOKEN} token=${2:?usage: $0 https://CONDUCTOR:7443 TOKEN}
+  url=${1:?usage: AEREKOS_JOIN_TOKEN=TOKEN $0 https://CONDUCTOR:7443}
+  [ $# = 1 ] || refuse "arguments can be read by everybody on this machine, and a token was among them" \
+    "revoke it, and take a new line: aerekos token create"
+  token=${AEREKOS_JOIN_TOKEN:?usage: AEREKOS_JOIN_TOKEN=TOKEN $0 https://CONDUCTOR:7443}
+  umask 077
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   check_docker
@@ -14,10 +19,10 @@ main() {
   fetch_ca
   fetch_image
   say "joining (the agent checks ports, clock and the manager first)"
-  docker run --rm --network host --hostname "$(docker info --format '{{.Name}}')" \
+  AEREKOS_AGENT_TOKEN=$token docker run --rm --network host --hostname "$(docker info --format '{{.Name}}')" \
     -v "${AEREKOS_DOCKER_SOCKET:-/var/run/docker.sock}:/var/run/docker.sock" -v aerekos_agent:/data \
-    -e AEREKOS_AGENT_DOCKER=unix:///var/run/docker.sock -e AEREKOS_AGENT_HOME=/data \
-    "$image" aerekos-agent join --api "$url" --token "$token"
+    -e AEREKOS_AGENT_DOCKER=unix:///var/run/docker.sock -e AEREKOS_AGENT_HOME=/data -e AEREKOS_AGENT_TOKEN \
+    "$image" aerekos-agent join --api "$url"
   say "this machine is a worker now; on the conductor: aerekos get workers"
 }
 

@@ -38,7 +38,7 @@ def join_routes(
 
     def ours() -> Managing:
         if swarm is None or not image:
-            raise NotFound("this cloud runs no Swarm; on the machine: aerekos-agent --api URL --token TOKEN")
+            raise NotFound("this cloud runs no Swarm; there: AEREKOS_AGENT_TOKEN=TOKEN aerekos-agent --api URL")
         return swarm
 
     @router.get("/join")

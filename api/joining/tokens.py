@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from controller.kit.clock import Clock
 from controller.resources.forming import How
 from controller.resources.registry import Registry
 from controller.store.records import Record
-from crds.errors import AlreadyExists, Conflict, Unauthorized
+from crds.errors import AlreadyExists, Conflict, Forbidden, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN, JoinToken
 from crds.kinds.worker import WORKER
 from crds.meta import is_true
 
+IsMember = Callable[[str, str], Awaitable[bool]]
+
 
 class JoinTokens:
-    """Judges tokens by the records in the store."""
+    """Judges tokens by the records in the store. `is_member(worker, source)`: whether the Swarm knows such a node."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
-        self._registry, self._clock = registry, clock
+    def __init__(self, registry: Registry, clock: Clock, is_member: IsMember | None = None) -> None:
+        self._registry, self._clock, self._is_member = registry, clock, is_member
 
     def judge(self, token: str) -> tuple[Record, JoinToken]:
         """The token's record. Raises Unauthorized, in the same words whatever is wrong with it."""
@@ -33,8 +36,13 @@ class JoinTokens:
             raise _refused()
         return found
 
-    async def use(self, token: str, worker: str) -> None:
-        """Counts one use and makes the Worker if it is new. Raises Unauthorized, Conflict."""
+    async def use(self, token: str, worker: str, source: str = "") -> None:
+        """Counts one use and makes the Worker if it is new. Raises Unauthorized, Forbidden, Conflict.
+
+        `source`: the address that asks.
+        """
+        _, asked = self.judge(token)
+        await self._require_member(asked, worker, source)
         self._require_not_alive(worker)
         how = How(by=f"system:join-token:{token.partition('.')[0]}", validation="Strict")
         while True:
@@ -66,6 +74,14 @@ class JoinTokens:
     def _spent(self, token: JoinToken) -> bool:
         spec = token.spec
         return spec.revoked or spec.expires_at <= self._clock.now() or 0 < spec.uses <= token.status.used
+
+    async def _require_member(self, token: JoinToken, worker: str, source: str) -> None:
+        """The token every agent of a stack holds is no way in for anything else that got hold of it."""
+        if token.spec.members_only and not (self._is_member and await self._is_member(worker, source)):
+            raise Forbidden(
+                f"this token is for nodes of the cloud's Swarm: it lists none called {worker} at {source}; "
+                "for other machines: aerekos token create"
+            )
 
     def _require_not_alive(self, worker: str) -> None:
         """A machine that was lost may join again under its name; nobody may take over one that lives."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from agent.moving.looking import local_network
 from api.audit import Audit
 from api.auth.authenticating import Authenticator
 from api.auth.service_accounts import AccountTokens
@@ -87,7 +88,8 @@ def _door(
 ) -> Door:
     registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
     ca, stack = house.authority.ca_file.read_bytes(), house.settings.stack
-    tokens = JoinTokens(registry, clock)
+    claims = _claims(house, runtime)
+    tokens = JoinTokens(registry, clock, claims.is_member)
 
     def heard(worker: str) -> None:
         loop.look(WORKER.key(worker))
@@ -130,9 +132,7 @@ def _door(
         guard=guard,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         images=images,
-        heartbeats=Heartbeats(
-            registry, house.leases, house.peers, authenticator, heard, loop.events.tell, _claims(house, runtime)
-        ),
+        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.tell, claims),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
         metrics=Metrics(registry.store, runtime.docker_calls),
@@ -144,7 +144,11 @@ def _door(
 def _claims(house: House, runtime: Runtime) -> NodeClaims:
     networks = parse_networks(house.settings.node_networks)
     swarm = runtime.swarm.addresses_of if runtime.swarm else None
-    return NodeClaims(house.registry, house.peers, house.clock, networks, swarm)
+    # What comes from this machine into our container comes from its router.
+    own = (
+        dict.fromkeys(local_network().routers, runtime.node.address) if house.settings.stack and runtime.node else {}
+    )
+    return NodeClaims(house.registry, house.peers, house.clock, networks, swarm, own)
 
 
 def _readiness(house: House, loop: Loop) -> dict[str, object]:

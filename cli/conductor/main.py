@@ -10,6 +10,7 @@ import asyncio
 import signal
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import NoReturn
 
 import anyio
@@ -27,7 +28,8 @@ from cli.conductor.converging import make_loop
 from cli.conductor.house import House, open_house
 from cli.conductor.runtimes import choose
 from cli.conductor_process import the_only_one
-from cli.founding import FOUNDER, ensure_worker
+from cli.errors import CliError
+from cli.founding import FOUNDER, ensure_worker, let_agents_join
 from cli.settings import Settings
 from cli.starting import require_free_port
 from controller.kit.ending import end_now
@@ -35,12 +37,14 @@ from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
 from controller.store.records import Store
+from crds.errors import ApiError
 from crds.kinds.worker import WORKER
 
 log = structlog.get_logger("conductor")
 COMPACT_EVERY_SECONDS = 300.0
 SWEEP_EVERY_SECONDS = 600.0
 STOPPING_SECONDS = 60.0
+RENEW_SECONDS = 86_400.0
 
 
 def serve(settings: Settings) -> NoReturn:
@@ -74,6 +78,8 @@ async def _serve(settings: Settings) -> int:
             group.start_soon(_sweep_sessions, house)
             if settings.stack is None:  # in a stack, agents are services of their own
                 group.start_soon(_run_agent, house)
+            else:
+                group.start_soon(_renew_agent_token, house, settings.stack.agent_token_file)
             group.start_soon(collect_seldom)
             log.info("conductor is up", url=settings.url, runtime=runtime.driver.name, because=runtime.why)
             await _until_told_to_stop()
@@ -105,6 +111,15 @@ def _identity(house: House) -> Identity:
     client = f"worker:{house.worker}"
     secret = house.accounts.client_secret(client, WORKER.key(house.worker))
     return Identity(house.worker, client, secret, house.authority.ca_file.read_text())
+
+
+async def _renew_agent_token(house: House, file: Path) -> None:
+    while True:
+        await anyio.sleep(RENEW_SECONDS)
+        try:
+            await let_agents_join(house.registry, file, house.clock.now())
+        except (CliError, ApiError, OSError) as refused:
+            log.error("the token of agents is not renewed", because=str(refused))
 
 
 async def _compact_slowly(house: House) -> None:

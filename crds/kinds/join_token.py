@@ -12,12 +12,16 @@ from crds.model import Timestamp
 
 
 class JoinTokenSpec(Spec):
-    """Only the SHA-256 of the secret is kept. `uses` 0 means any number of machines."""
+    """Only the SHA-256 of the secret is kept. `uses` 0 means any number of machines.
+
+    `membersOnly`: only for machines that the cloud's Swarm lists, by their name and from their address there.
+    """
 
     secret_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     expires_at: Timestamp
     uses: Annotated[int, Field(ge=0, le=100_000)] = 1
     revoked: bool = False
+    members_only: bool = False
 
 
 class JoinTokenStatus(Status):
@@ -44,5 +48,6 @@ JOIN_TOKEN = Kind(
         Column("Uses", "spec.uses", type="integer"),
         Column("Used", "status.used", type="integer"),
         Column("Revoked", "spec.revoked", type="boolean"),
+        Column("Members Only", "spec.membersOnly", type="boolean", priority=1),
     ),
 )

@@ -37,7 +37,7 @@ def ready(cloud: Cloud, name: str) -> str:
 
 
 def a_token(cloud: Cloud) -> str:
-    words = cloud.do("token", "create").split()
+    words = [word.rpartition("=")[2] for word in cloud.do("token", "create").split()]
     return next(word for word in words if word.count(".") == 2 and len(word) > 60)
 
 

@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,17 @@ from agent.moving.translating import Place, translation
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
 from api.claims import NodeClaims
 from api.heartbeats import Heartbeats
+from api.joining.routes import SCRIPT
+from api.joining.tokens import JoinTokens
+from api.tls import Authority
+from cli.access import fingerprint, join_line
+from cli.founding import let_agents_join
 from controller.kit.clock import SystemClock
 from controller.kit.networks import NodeNetworks, parse_networks
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
+from crds.errors import Forbidden, Unauthorized
+from crds.kinds.join_token import JOIN_TOKEN
 from crds.kinds.worker import WORKER
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +73,7 @@ class Nodes:
             self.told.append((about.metadata.name, reason, message))
 
         house = self.house
-        claims = NodeClaims(house.registry, self.peers, house.clock, NodeNetworks(), known_by)
+        claims = self.claims = NodeClaims(house.registry, self.peers, house.clock, NodeNetworks(), known_by)
         house.door._heartbeats = Heartbeats(  # type: ignore[attr-defined]
             house.registry, house.leases, self.peers, house.authenticator, lambda _: None, tell, claims
         )
@@ -176,6 +185,82 @@ async def test_what_a_worker_registers_with_is_an_address_and_a_host_name(nodes:
         assert (await client.post("/agents/heartbeat", json={})).status_code == 403, "only of itself"
 
 
+# --- the token that every agent of a stack holds ---
+
+TOKEN = "agents." + "s" * 48
+
+
+async def enrolling(nodes: Nodes, tmp_path: Path) -> JoinTokens:
+    """As a conductor begins: the stack's secret is in a file."""
+    (tmp_path / "agent-token").write_text(TOKEN)
+    await let_agents_join(nodes.house.registry, tmp_path / "agent-token", nodes.house.clock.now())
+    return JoinTokens(nodes.house.registry, nodes.house.clock, nodes.claims.is_member)
+
+
+async def test_the_stacks_token_lets_in_nodes_of_the_swarm_alone(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.swarm = {"pine": {"10.0.0.7"}, "fir": {"10.0.0.8"}}
+    tokens = await enrolling(nodes, tmp_path)
+    for name, source in (("stranger", "10.0.0.7"), ("pine", "10.0.0.8"), ("pine", "127.0.0.1"), ("pine", "")):
+        with pytest.raises(Forbidden, match="nodes of the cloud's Swarm"):
+            await tokens.use(TOKEN, name, source)
+    assert nodes.house.store.get(WORKER.key("pine")) is None
+    await tokens.use(TOKEN, "pine", "10.0.0.7")
+    with pytest.raises(Forbidden):
+        await JoinTokens(nodes.house.registry, nodes.house.clock).use(TOKEN, "fir", "10.0.0.8")
+
+
+async def test_the_stacks_token_is_bounded_in_time_and_uses_and_renewed(nodes: Nodes, tmp_path: Path) -> None:
+    """Also one of a cloud of the version before: ten years, any number of machines."""
+    nodes.swarm = {"pine": {"10.0.0.7"}}
+    registry, clock = nodes.house.registry, nodes.house.clock
+    old = {"secretSha256": sha256(b"s" * 48).hexdigest(), "expiresAt": "2036-01-01T00:00:00Z", "uses": 0}
+    await registry.create(JOIN_TOKEN, "", {"metadata": {"name": "agents"}, "spec": old}, HOW)
+    tokens = await enrolling(nodes, tmp_path)
+    spec = JOIN_TOKEN.parse(registry.get(JOIN_TOKEN, JOIN_TOKEN.key("agents")).body).spec
+    assert spec.members_only and 0 < spec.uses <= 1000
+    assert spec.expires_at <= clock.now() + timedelta(days=30)
+    await tokens.use(TOKEN, "pine", "10.0.0.7")
+    clock.forward(31 * 86_400)
+    with pytest.raises(Unauthorized):
+        await tokens.use(TOKEN, "pine", "10.0.0.7")
+    await (await enrolling(nodes, tmp_path)).use(TOKEN, "pine", "10.0.0.7")
+    await registry.merge(JOIN_TOKEN, JOIN_TOKEN.key("agents"), {"spec": {"revoked": True}}, HOW)
+    with pytest.raises(Unauthorized):
+        await (await enrolling(nodes, tmp_path)).use(TOKEN, "pine", "10.0.0.7")
+
+
+FAKES = {
+    "curl": 'case "$*" in *auth/ca.pem*) cat "$CA" > "$6";; *join/agent*) echo agent:1;; esac',
+    "docker": 'case "$1" in version) echo 24.0.1;; info) echo /nowhere;; esac\n'
+    'env | grep -c "^AEREKOS_AGENT_TOKEN=t.s" >> "$LOG" || true',
+}
+
+
+async def test_the_token_of_a_machine_that_joins_is_no_argument_of_any_program(tmp_path: Path) -> None:
+    """The printed line is run as it is, with programs that note what they were started with."""
+    authority = Authority(tmp_path / "tls", now=datetime.now(UTC))
+    pem = authority.ca_file.read_text()
+    (tmp_path / "join.sh").write_text(SCRIPT)
+    for name, does in FAKES.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "$LOG"\n{does}\n')
+        (tmp_path / name).chmod(0o755)
+    token = f"t.s3cret.{fingerprint(pem)}"
+    how = {"swarm": True, "url": "https://c:7443", "scriptSha256": sha256(SCRIPT.encode()).hexdigest()}
+    line = join_line(how, "", token)
+    line = line.replace("curl -fsSk https://c:7443/join.sh -o $f", f"cp {tmp_path}/join.sh $f")
+    assert f" sh $f {how['url']}" in line and line.endswith(str(how["url"])), (
+        "nothing else is an argument of the script"
+    )
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "CA": str(authority.ca_file)}
+    done = await anyio.run_process(["sh", "-c", line], env=env, check=False)
+    log = (tmp_path / "log").read_text()
+    assert done.returncode == 0, done.stderr
+    assert "aerekos-agent join --api https://c:7443" in log and log.rstrip().endswith("1"), "it has it all the same"
+    assert "s3cret" not in log
+    refused = await anyio.run_process(["sh", str(tmp_path / "join.sh"), "https://c", token], env=env, check=False)
+    assert refused.returncode == 1 and b"arguments can be read by everybody" in refused.stderr
+
+
 # --- what agents believe, of anybody ---
 
 
@@ -184,7 +269,7 @@ def rules(**here: Any) -> AddressRules:
 
 
 def rules_of(*peers: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    here = rules(guarded=frozenset({"10.0.0.254", "10.0.0.53"}))
+    here = rules(routers=frozenset({"10.0.0.254"}), resolvers=frozenset({"10.0.0.53"}))
     made = translation(Place("10.0.0.1", "10.0.0.1"), peers, port=7446, may_not=here.why_not)
     return made.rules, made.refused
 

@@ -149,9 +149,9 @@ describe('use over time', () => {
 
 describe('joining', () => {
   it('gives the line that fits the cloud', () => {
-    expect(lineFor({ swarm: false }, 'https://h', 't.s.p')).toBe('aerekos-agent --api https://h --token t.s.p');
+    expect(lineFor({ swarm: false }, 'https://h', 't.s.p')).toBe('AEREKOS_AGENT_TOKEN=t.s.p aerekos-agent --api https://h');
     const line = lineFor({ swarm: true, url: 'https://m:7443', scriptSha256: 'abc' }, 'https://h', 't.s.p');
-    expect(line).toContain('echo "abc  $f" | sha256sum -c --quiet && sh $f https://m:7443 t.s.p');
+    expect(line).toContain('echo "abc  $f" | sha256sum -c --quiet && AEREKOS_JOIN_TOKEN=t.s.p sh $f https://m:7443');
   });
   it('follows each machine until it is ready', () => {
     const token = { metadata: { name: 't' }, status: { usedBy: ['a', 'b', 'c'] } } as Resource;

@@ -35,10 +35,10 @@ export interface How {
 
 /** The same line as `aerekos token create` prints. The script runs only when it is, byte for byte, the one we know. */
 export function lineFor(how: How, origin: string, token: string): string {
-  if (!how.swarm) return `aerekos-agent --api ${origin} --token ${token}`;
+  if (!how.swarm) return `AEREKOS_AGENT_TOKEN=${token} aerekos-agent --api ${origin}`;
   return (
     `f=$(mktemp) && curl -fsSk ${how.url}/join.sh -o $f && echo "${how.scriptSha256}  $f" | sha256sum -c --quiet ` +
-    `&& sh $f ${how.url} ${token}`
+    `&& AEREKOS_JOIN_TOKEN=${token} sh $f ${how.url}`
   );
 }
 
