@@ -33,7 +33,7 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every check, in the order in which one builds on the other."""
-    for check in (_python, _home, _disk, _conductor, _certificates, _answers):
+    for check in (_python, _home, _disk, _isolation, _conductor, _certificates, _answers):
         try:
             yield from check(settings)
         except CliError as error:
@@ -70,6 +70,19 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("fail", "disk", text, fix)
     else:
         yield Finding("warn" if free < _LITTLE_DISK else "ok", "disk", text, fix if free < _LITTLE_DISK else "")
+
+
+def _isolation(settings: Settings) -> Iterator[Finding]:
+    """What the process runtime can do for the walls between services, on this machine."""
+    from cli.conductor.sandboxes import sandbox_of
+
+    if settings.runtime == "swarm" or settings.stack is not None or not settings.home.exists():
+        return
+    able = sandbox_of(settings.home, ()).abilities
+    for each in able.lacking:
+        yield Finding("warn", "isolation", each, "docs/architecture.md says what that means")
+    if not able.lacking:
+        yield Finding("ok", "isolation", f"a user for each service, Landlock {able.landlock}, system calls filtered")
 
 
 def _conductor(settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from api.auth.principal import CONDUCTOR, MASTERS, Principal
 from api.auth.tokens import REGISTRY_AUDIENCE
 from cli.conductor.house import House
 from cli.conductor.images import Images
+from cli.conductor.sandboxes import sandbox_of
 from cli.conductor.surroundings import AsContainer, AsProcess
 from cli.errors import CliError
 from cli.stack import IMAGE_DOOR, REGISTRY, Stack
@@ -66,13 +67,18 @@ async def choose(house: House) -> Runtime:
 
 
 def _processes(house: House, why: str) -> Runtime:
-    driver = ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng)
+    driver = _process_driver(house)
     here = frozenset({house.worker})
     return Runtime(driver, AsProcess(house), (driver.run,), lambda _: here, driver.stop_all, why)
 
 
+def _process_driver(house: House) -> ProcessDriver:
+    sandbox = sandbox_of(house.home, house.services)
+    return ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng, sandbox=sandbox)
+
+
 def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime:
-    processes = ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng)
+    processes = _process_driver(house)
     containers = SwarmDriver(docker, house.clock)
     here = frozenset({house.worker})
     return Runtime(

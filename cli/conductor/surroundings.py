@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import orjson
 
 from cli.conductor.house import House
@@ -10,6 +12,8 @@ from cli.stack import Stack
 from controller.kit.files import write_private
 from controller.reconcilers.service_workload import Given
 from controller.runtime.driver import File
+from controller.runtime.process.planning import base_name
+from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.managed import ManagedService
 
@@ -17,7 +21,7 @@ _FOLDER = "/run/aerekos"
 
 
 class AsProcess:
-    """Files below the cloud's home, which every process of it can read."""
+    """Files below the cloud's home, of which each process reads its own: `reads`."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -25,7 +29,7 @@ class AsProcess:
     async def __call__(self, service: Service, manifest: ManagedService | None) -> Given:
         if manifest is None:
             return Given()
-        home, name = self._house.home, service.metadata.name
+        home, name = self._house.home, base_name(key_of(SERVICE, service))
         file, content = home / "credentials" / f"{name}.json", _credential(self._house, service)
         if not file.exists() or file.read_bytes() != content:
             write_private(file, content)
@@ -35,7 +39,9 @@ class AsProcess:
             "AEREKOS_CA": str(self._house.authority.ca_file),
             "AEREKOS_CREDENTIAL": str(file),
         }
-        return Given(env=own | secrets)
+        env = own | secrets
+        # Whatever of the home it is told of, it may read; and nothing else.
+        return Given(env=env, reads=tuple(each for each in env.values() if Path(each).is_relative_to(home)))
 
 
 class AsContainer:

@@ -17,7 +17,7 @@ from controller.reconcilers.service_files import FileMissing, files_of, users_of
 from controller.reconcilers.service_needs import affected, dependents, missing
 from controller.reconcilers.service_placing import decide, note_data, request_of
 from controller.reconcilers.service_workload import Given, stays, workload
-from controller.runtime.driver import Driver, DriverError, InstanceSeen, Workload
+from controller.runtime.driver import Driver, DriverError, InstanceSeen, Isolating, Workload
 from controller.runtime.endpoints import Endpoints
 from controller.scheduler.placing import Decision, explain
 from crds.kind import Kind, key_of
@@ -150,6 +150,8 @@ class ServiceReconciler:
         if decision.chosen or len(seen) >= wish.replicas:
             rolled_back = await self._apply(wish)
         now = await self._observe(service)
+        if manifest is not None and isinstance(self._driver, Isolating):
+            status.note_isolation(service, await self._driver.lacks(), world.clock.now())
         if stays(service, manifest):
             note_data(service, now, world.seen)
         wanted = status.wanted_copies(service, now, decision)

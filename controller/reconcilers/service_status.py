@@ -132,6 +132,11 @@ def note_ignored(service: Service, now: datetime) -> Service:
     return service.model_copy(update={"spec": ServiceSpec.model_validate(kept)})
 
 
+def note_isolation(service: Service, lacks: Sequence[str], now: datetime) -> None:
+    """Condition Isolated: whether this machine can wall its processes in, and what it cannot do."""
+    note(service, "Isolated", not lacks, "Partly" if lacks else "WalledIn", "; ".join(lacks), now)
+
+
 def note_placed(service: Service, decision: Decision, message: str, now: datetime) -> None:
     """Condition Placed, and every worker's refusal."""
     service.status.refusals = [Refusal(worker=each.worker, reason=each.reason) for each in decision.refusals]

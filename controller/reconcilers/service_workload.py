@@ -25,7 +25,8 @@ from crds.probes import Probes
 class Given:
     """What a service is given besides its spec: by the runtime, for managed services by the conductor.
 
-    `image` and `command` replace those of the spec; `control`: it must reach the conductor.
+    `image` and `command` replace those of the spec; `control`: it must reach the conductor. `reads`: the conductor's
+    files and folders that a process of it may read.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Given:
     image: str | None = None
     command: tuple[str, ...] | None = None
     control: bool = False
+    reads: tuple[str, ...] = ()
 
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
@@ -70,6 +72,7 @@ def workload(
         workers=workers,
         files=files,
         control=given.control,
+        reads=given.reads,
         mode=service.spec.mode,
         ports=tuple(Port(each.port, each.published or 0, each.protocol) for each in service.spec.ports),
         volumes=tuple(Volume(each.name, each.path) for each in service.spec.volumes),

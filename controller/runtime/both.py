@@ -37,6 +37,10 @@ class BothDrivers:
         """Raises DriverError."""
         return all([await self._processes.forget(key), await self._swarm.forget(key)])
 
+    async def lacks(self) -> Sequence[str]:
+        """What processes cannot be walled in by; containers have their engine's walls."""
+        return await self._processes.lacks()
+
     async def known(self) -> Sequence[ObjectKey]:
         """Raises DriverError."""
         return sorted({*await self._processes.known(), *await self._swarm.known()})

@@ -80,7 +80,8 @@ class Workload:
     `command` replaces what an image starts, `args` what is said to it.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
     containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to;
-    `control`: it also speaks to the conductor. `mode`: so many copies, one on each worker, or so many that run to
+    `control`: it also speaks to the conductor. `reads`: the conductor's files and folders that a process of it may
+    read, and no others. `mode`: so many copies, one on each worker, or so many that run to
     their end once.
     """
 
@@ -102,6 +103,7 @@ class Workload:
     files: tuple[File, ...] = ()
     networks: tuple[str, ...] = ()
     control: bool = False
+    reads: tuple[str, ...] = ()
     mode: Literal["replicated", "daemon", "job"] = "replicated"
     update: Update = Update()
 
@@ -202,6 +204,15 @@ class Executing(Protocol):
         self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
     ) -> AbstractAsyncContextManager[Execution]:
         """In the instance's own surroundings; ended when the context is left. Raises DriverError."""
+        ...
+
+
+@runtime_checkable
+class Isolating(Protocol):
+    """A driver that walls in what it starts."""
+
+    async def lacks(self) -> Sequence[str]:
+        """What of it this machine cannot do; nothing when it can do all."""
         ...
 
 

@@ -142,7 +142,7 @@ async def _run(question: Exec, env: Mapping[str, str]) -> str | None:
     done = await anyio.run_process(
         question.command, check=False, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    return None if done.returncode == 0 else f"{question.command[0]} exited with {done.returncode}"
+    return None if done.returncode == 0 else f"the command exited with {done.returncode}"
 
 
 def _plainly(refused: Exception) -> str:

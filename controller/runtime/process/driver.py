@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from controller.runtime.process.machine import Child, LocalMachine, Machine, dat
 from controller.runtime.process.patience import Patience
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
 from controller.runtime.process.records import Record
+from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.supervising import PATIENCE, Instance, Tools
 from crds.meta import ObjectKey
 
@@ -49,6 +51,7 @@ class ProcessDriver:
         clock: Clock,
         rng: random.Random,
         machine: Machine | None = None,
+        sandbox: Sandbox | None = None,
         prober: Prober | None = None,
         backoff: Backoff = PATIENCE,
         log_limit_bytes: int = LOG_LIMIT_BYTES,
@@ -56,7 +59,7 @@ class ProcessDriver:
         rotate_every_seconds: float = ROTATE_EVERY_SECONDS,
     ) -> None:
         self._home = home
-        self._machine = machine or LocalMachine(home)
+        self._machine = machine or LocalMachine(home, sandbox)
         self._log_limit, self._log_files, self._rotate_every = (
             log_limit_bytes,
             log_files_kept,
@@ -138,13 +141,20 @@ class ProcessDriver:
     async def execute(
         self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
     ) -> AsyncIterator[Execution]:
-        """In the instance's environment and data folder. Raises DriverError when it does not run."""
+        """As the instance: its user, walls, environment, data folder. Raises DriverError when it does not run."""
         found = self._instances.get(instance)
         if found is None or found.wish.key != key or not found.seen().pid:
             raise DriverError(f"{instance} does not run", reason="NotRunning")
         env = self._machine.env(found.wish, instance, found.port)
-        async with executing(command, env, data_folder(self._home, key), tty=tty) as running:
+        if shutil.which(command[0], path=env.get("PATH")) is None and "/" not in command[0]:
+            raise DriverError(f"{command[0]} cannot be started: no such program", retryable=False)
+        inside = await self._machine.inside(found.wish, instance, found.port, command, terminal=tty)
+        async with executing(inside, env, data_folder(self._home, key), tty=tty) as running:
             yield running
+
+    async def lacks(self) -> Sequence[str]:
+        """What this machine cannot wall in."""
+        return await self._machine.lacks()
 
     async def known(self) -> Sequence[ObjectKey]:
         """Every workload with an instance, or with a wish for one."""

@@ -1,6 +1,6 @@
 """Running a command beside an instance: in its environment and data folder, with pipes or a terminal.
 
-It is a process of the conductor's own user, like every instance of this runtime. It ends with its caller.
+The command is given with its walls around it (see `sandboxing`). It ends with its caller.
 """
 
 from __future__ import annotations

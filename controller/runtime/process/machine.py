@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.planning import base_name
 from controller.runtime.process.processes import Exit, Process, boot_id, lives
 from controller.runtime.process.records import Record
+from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn
 from crds.meta import ObjectKey
 
@@ -62,12 +63,22 @@ class Machine(Protocol):
         """The complete environment of that instance."""
         ...
 
+    async def inside(
+        self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
+    ) -> Sequence[str]:
+        """What to start so that `command` runs as that instance: its user, its walls. Raises OSError."""
+        ...
+
+    async def lacks(self) -> Sequence[str]:
+        """What this machine cannot wall in."""
+        ...
+
 
 class LocalMachine:
-    """This machine, with everything below `home`."""
+    """This machine, with everything below `home`. Without a sandbox, instances run as the conductor does."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, sandbox: Sandbox | None = None) -> None:
+        self._home, self._sandbox = home, sandbox
         self._ports = Ports()
         # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
         self._threads = Threads(_THREADS)
@@ -103,14 +114,37 @@ class LocalMachine:
     def discard(self, instance: str) -> None:
         records.remove(self._home, instance)
         leave_cgroup(instance)
+        if self._sandbox:
+            self._sandbox.discard(instance)
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
-        return environment(wish.env, instance=instance, port=port, data=data_folder(self._home, wish.key))
+        given = environment(wish.env, instance=instance, port=port, data=data_folder(self._home, wish.key))
+        return given | self._sandbox.env(wish, instance) if self._sandbox else given
+
+    async def inside(
+        self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
+    ) -> Sequence[str]:
+        sandbox = self._sandbox
+        if sandbox is None:
+            return command
+        return await self._threads.run(lambda: sandbox.command(wish, instance, command, port=port, terminal=terminal))
+
+    async def lacks(self) -> Sequence[str]:
+        sandbox = self._sandbox
+        return await self._threads.run(lambda: sandbox.abilities.lacking) if sandbox else ()
 
     def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
+        """Raises SpawnFailed."""
+        command = wish.command
+        if self._sandbox:
+            try:
+                self._sandbox.prepare(wish, instance)
+                command = self._sandbox.command(wish, instance, command, port=port)
+            except OSError as refused:
+                raise SpawnFailed(f"its sandbox cannot be made: {refused}") from refused
         return Launch(
             instance=instance,
-            command=wish.command,
+            command=command,
             env=self.env(wish, instance, port),
             log=log_path(self._home, instance),
             data=data_folder(self._home, wish.key),

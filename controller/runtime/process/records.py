@@ -89,6 +89,7 @@ def _wish(content: dict[str, Any]) -> Workload:
             "key": ObjectKey(*content["key"]),
             "command": tuple(content["command"]),
             "workers": tuple(content["workers"]),
+            "reads": tuple(content.get("reads", ())),
             "limits": Limits(**content["limits"]),
             "probes": Probes.model_validate(content["probes"]),
         }

@@ -89,7 +89,7 @@ def _fork(launch: Launch, gate: int) -> int:
         dict(launch.env),
         file_actions=[
             (os.POSIX_SPAWN_DUP2, gate, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o640),
+            (os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,

@@ -27,7 +27,7 @@ from controller.runtime.process.machine import Child, Machine
 from controller.runtime.process.patience import Patience
 from controller.runtime.process.records import Record
 from controller.runtime.process.spawning import SpawnFailed
-from crds.probes import Probe
+from crds.probes import Exec, Probe
 
 START_DEADLINE_SECONDS = 30.0
 PATIENCE = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.0)
@@ -272,6 +272,9 @@ class Instance:
     async def _ask(
         self, probe: Probe, life: Life, told: Callable[[Verdict], None], delay: float, *, passing: bool
     ) -> None:
+        if probe.exec is not None:
+            command = await self._tools.machine.inside(self.wish, self.name, self._port, probe.exec.command)
+            probe = probe.model_copy(update={"exec": Exec(command=list(command))})
         await watch(
             probe,
             self._tools.prober,

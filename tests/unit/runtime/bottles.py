@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +77,14 @@ class FakeMachine:
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
         return {}
+
+    async def inside(
+        self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
+    ) -> Sequence[str]:
+        return ("as", instance, *command)
+
+    async def lacks(self) -> Sequence[str]:
+        return ()
 
 
 class FakeProber:

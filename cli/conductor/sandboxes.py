@@ -1,0 +1,23 @@
+"""What the sandboxes of managed services are made of: which folders of our code they run, and what they import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import controller
+import crds
+import services
+from controller.runtime.process.sandboxing import Sandbox
+from crds.managed import ManagedService
+
+# What a service's process runs of ours; the API, the CLI and the agent are none of its business.
+_PACKAGES = (controller, crds, services)
+_ENTRY = "services.sdk.run"
+
+
+def sandbox_of(home: Path, managed: Iterable[ManagedService]) -> Sandbox:
+    """For all managed services of that home."""
+    named = (reference.partition(":")[0] for each in managed for reference in (each.app, *each.reconcilers))
+    folders = [Path(str(each.__file__)).parent for each in _PACKAGES]
+    return Sandbox(home, folders, (_ENTRY, *dict.fromkeys(named)))

@@ -1,0 +1,105 @@
+"""Gives each instance its walls: which Service may see what on this machine, as which user.
+
+Blocking: called through the thread door.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from controller.runtime.driver import Workload
+from controller.runtime.process.planning import base_name
+from controller.runtime.sandbox import interpreter
+from controller.runtime.sandbox.abilities import Abilities, examine, launched
+from controller.runtime.sandbox.users import ServiceUsers, give
+from controller.runtime.sandbox.walls import Walls
+
+MOST_PROCESSES = 1024
+_TRIAL = (sys.executable, "-P", "-c", "import services.sdk, orjson")
+
+
+class Sandbox:
+    """`packages`: folders of the code services run; `modules`: what they import at their start."""
+
+    def __init__(self, home: Path, packages: Sequence[Path], modules: Sequence[str]) -> None:
+        self._home, self._packages, self._modules = home, tuple(packages), tuple(modules)
+        self._users = ServiceUsers(home / "run" / "users.json")
+        self._run = interpreter.to_run(self._packages, home.resolve())
+        self._list = interpreter.to_list(self._packages)
+        self._hide = tuple(dict.fromkeys([str(home), str(home.resolve())]))
+        self._lock = threading.Lock()
+        self._abilities: Abilities | None = None
+
+    @property
+    def abilities(self) -> Abilities:
+        """What this machine can do; found out at the first call."""
+        with self._lock:
+            if self._abilities is None:
+                interpreter.warm(self._modules)
+                self._abilities = self._examined()
+            return self._abilities
+
+    def command(
+        self, wish: Workload, instance: str, command: Sequence[str], *, port: int, terminal: bool = False
+    ) -> tuple[str, ...]:
+        """`command`, within the walls of that instance. Raises OSError."""
+        return launched(self._walls(wish, instance, port, terminal=terminal), command)
+
+    def env(self, wish: Workload, instance: str) -> dict[str, str]:
+        """What must be different inside: the folders of the conductor's user are not there."""
+        return {"TMPDIR": str(self._temporary(instance)), "HOME": str(self._data(wish)), "PYTHONSAFEPATH": "1"}
+
+    def prepare(self, wish: Workload, instance: str) -> None:
+        """Its folders, given to its user; nothing temporary is left from before. Raises OSError."""
+        user = self._user(wish)
+        shutil.rmtree(self._temporary(instance), ignore_errors=True)
+        for folder in (self._data(wish), self._temporary(instance)):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            give(folder, os.getuid() if user is None else user)
+        self._stage.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def discard(self, instance: str) -> None:
+        """It is no longer wanted."""
+        shutil.rmtree(self._temporary(instance), ignore_errors=True)
+
+    @property
+    def _stage(self) -> Path:
+        return self._home / "run" / "view"
+
+    def _data(self, wish: Workload) -> Path:
+        return self._home / "data" / base_name(wish.key)
+
+    def _temporary(self, instance: str) -> Path:
+        return self._home / "run" / "tmp" / instance
+
+    def _user(self, wish: Workload) -> int | None:
+        return self._users.of(base_name(wish.key)) if self.abilities.users else None
+
+    def _walls(self, wish: Workload, instance: str, port: int, *, terminal: bool) -> Walls:
+        able, data = self.abilities, str(self._data(wish))
+        return Walls(
+            run=self._run,
+            list=self._list,
+            see=wish.reads,
+            write=(data, str(self._temporary(instance))),
+            folder=data,
+            port=port,
+            user=self._user(wish),
+            view=able.view,
+            stage=str(self._stage),
+            hide=self._hide,
+            landlock=able.landlock,
+            seccomp=able.seccomp,
+            terminal=terminal,
+            processes=MOST_PROCESSES if able.users else 0,
+        )
+
+    def _examined(self) -> Abilities:
+        self._stage.mkdir(parents=True, exist_ok=True, mode=0o700)
+        walls = Walls(run=self._run, list=self._list, stage=str(self._stage), hide=self._hide)
+        return examine(walls, self._users.trial() if os.geteuid() == 0 else None, _TRIAL)

@@ -1,0 +1,109 @@
+"""Inside the child: puts up the walls, then becomes the command. `python -I -S launcher.py <walls> <command...>`.
+
+Runs before every start, so it imports as little as it can. Whatever wall was asked for and cannot be put up ends the
+start with 126 and a line that names it: nothing runs with fewer walls than it was told.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+TYPE_CHECKING = False  # what it would cost to import typing for
+if TYPE_CHECKING:
+    from controller.runtime.sandbox.walls import Walls
+
+CANNOT_WALL, NOT_FOUND = 126, 127
+
+
+def main(arguments: list[str]) -> None:
+    """Never returns."""
+    walls, command = _walls(arguments[0]), arguments[1:]
+    try:
+        _put_up(walls)
+    except (OSError, KeyError) as error:
+        _end(CANNOT_WALL, f"its sandbox could not be made: {error}")
+    try:
+        os.execvp(command[0], command)  # noqa: S606
+    except OSError as error:
+        _end(NOT_FOUND, f"{command[0]} cannot be started: {error.strerror}")
+
+
+def _walls(text: str) -> Walls:
+    import marshal
+    from types import SimpleNamespace
+
+    return SimpleNamespace(**marshal.loads(bytes.fromhex(text)))  # type: ignore[return-value]  # noqa: S302 - our own
+
+
+def _put_up(walls: Walls) -> None:
+    from controller.runtime.sandbox import calls
+
+    os.umask(0o022)
+    if walls.view:
+        from controller.runtime.sandbox import view
+
+        view.build(walls)
+    os.umask(0o077)
+    _limit(walls)
+    calls.lower_the_bound()
+    if walls.user is not None:
+        os.setgroups([])
+        os.setresgid(walls.user, walls.user, walls.user)
+        os.setresuid(walls.user, walls.user, walls.user)
+    calls.drop_capabilities()
+    calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
+    os.chdir(walls.folder)
+    if walls.landlock:
+        _lock(walls)
+    if walls.seccomp:
+        from controller.runtime.sandbox import seccomp
+
+        seccomp.enter()
+
+
+def _limit(walls: Walls) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = walls.files if hard == resource.RLIM_INFINITY else min(hard, walls.files)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if walls.processes:
+        resource.setrlimit(resource.RLIMIT_NPROC, (walls.processes, walls.processes))
+
+
+def _lock(walls: Walls) -> None:
+    from controller.runtime.sandbox import landlock
+
+    domain = landlock.Domain(walls.landlock)
+    for paths, rights in (
+        (walls.run, landlock.RUN),
+        (walls.list, landlock.READ_DIR),
+        (walls.see, landlock.READ),
+        (walls.write, landlock.READ | landlock.CHANGE),
+        (("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"), landlock.DEVICE),
+        (("/dev/tty", "/dev/pts") if walls.terminal else (), landlock.DEVICE | landlock.READ_DIR),
+        # As root, the view's own /proc shows no others. Elsewhere: oneself, and what is nobody's.
+        (("/proc",) if walls.view == "root" else _OWN_PROC, landlock.READ),
+        (("/tmp",) if walls.view else (), landlock.READ | landlock.CHANGE),
+    ):
+        for path in paths:
+            domain.allow(path, rights)
+    if walls.port:
+        domain.allow_listening(walls.port)
+    domain.enter()
+
+
+_OWN_PROC = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/loadavg", "/proc/filesystems")
+
+
+def _end(code: int, text: str) -> None:
+    os.write(2, f"{text}\n".encode())
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    # -I leaves the way to our own folder out; it is four levels up.
+    sys.path.insert(0, os.path.abspath(__file__).rsplit("/", 4)[0])
+    main(sys.argv[1:])

@@ -1,0 +1,66 @@
+"""One OS user for each Service, the same for ever: a number of a range nobody else gives out, kept in a file.
+
+Each home has a block of its own, so two clouds of one machine do not share users. The numbers lie between those of
+containers and the end of what tools take (systemd's UIDS-GIDS page calls them unused), and need no entry anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from pathlib import Path
+from typing import Any
+
+from controller.kit.files import write_private
+
+FIRST, BLOCK, BLOCKS = 1_900_000_000, 256, 1 << 19
+TRIAL = BLOCK - 1
+"""The number of a block that no Service gets: what is tried out runs as it."""
+
+
+class ServiceUsers:
+    """Kept in `file`. Called from several threads."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._lock = file, threading.Lock()
+
+    def of(self, name: str) -> int:
+        """The user of the Service of that name. Raises OSError when none is left, or the file cannot be written."""
+        with self._lock:
+            kept = self._read()
+            numbers: dict[str, int] = kept["users"]
+            if name not in numbers:
+                if len(numbers) >= TRIAL:
+                    raise OSError(f"{self._file}: all {TRIAL} users of this cloud are given out")
+                numbers[name] = len(numbers)
+                self._write(kept)
+            return int(kept["base"]) + numbers[name]
+
+    def trial(self) -> int:
+        """Of nobody."""
+        with self._lock:
+            kept = self._read()
+            if not self._file.exists():
+                self._write(kept)
+            return int(kept["base"]) + TRIAL
+
+    def _read(self) -> dict[str, Any]:
+        if self._file.exists():
+            kept: dict[str, Any] = json.loads(self._file.read_bytes())
+            return kept
+        return {"base": FIRST + BLOCK * secrets.randbelow(BLOCKS), "users": {}}
+
+    def _write(self, kept: dict[str, Any]) -> None:
+        write_private(self._file, json.dumps(kept).encode())
+
+
+def give(folder: Path, user: int) -> None:
+    """That folder and all in it to `user`, unreadable for others. Links are not followed. Raises OSError."""
+    if folder.stat().st_uid != user:
+        for _, folders, files, here in os.fwalk(folder):
+            for name in (*folders, *files):
+                os.chown(name, user, user, dir_fd=here, follow_symlinks=False)
+        os.chown(folder, user, user)  # last: a walk that was broken off is begun again
+    folder.chmod(0o700)

@@ -1,0 +1,45 @@
+"""Which walls one process gets: plain data that is handed to the child as text."""
+
+from __future__ import annotations
+
+import marshal
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """What is left outside of these is not there, or refused.
+
+    run: folders and files it may read and execute: interpreter, libraries, code. list: folders it may list.
+    see: files and folders it may only read; files are copied into the view, owned by `user`.
+    write: its own folders; it starts in `folder`. port: the only one it may listen on.
+    user: the OS user it becomes, None to stay.
+    view: `root` mounts as root does, `user` inside a user namespace, empty not at all. `stage` is an empty folder to
+    build it on, `hide` what must not be seen through a folder of `run`.
+    landlock: the ABI to use, 0 for none. terminal: it has one. files, processes: how many at most, 0 for no limit.
+    """
+
+    run: tuple[str, ...] = ()
+    list: tuple[str, ...] = ()
+    see: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    folder: str = "/"
+    port: int = 0
+    user: int | None = None
+    view: str = ""
+    stage: str = ""
+    hide: tuple[str, ...] = ()
+    landlock: int = 0
+    seccomp: bool = True
+    terminal: bool = False
+    files: int = 65_536
+    processes: int = 0
+
+    def text(self) -> str:
+        """As an argument of the launcher. Not JSON: reading that would cost each start more than all walls do."""
+        return marshal.dumps(asdict(self)).hex()
+
+    def but(self, **changes: Any) -> Walls:
+        """The same walls but for these."""
+        return replace(self, **changes)
