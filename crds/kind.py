@@ -74,7 +74,7 @@ class Kind(Generic[M]):
 
     `internal` kinds hold sealed material: only the identity that `grants` names may touch them, and
     no listing, dashboard or export shows them to people. `given_schema` is for kinds defined at runtime; all others
-    have the schema of their model. `rules` hold for every write of it.
+    have the schema of their model. `rules` hold for every write of it. `sealed`: on disk only as ciphertext.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Kind(Generic[M]):
     scale_path: str | None = None
     scale_status_path: str = "status.replicas"
     internal: bool = False
+    sealed: bool = False
     columns: tuple[Column, ...] = ()
     description: str = ""
     verbs: tuple[str, ...] = VERBS

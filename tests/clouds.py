@@ -23,13 +23,18 @@ PATIENCE_SECONDS = 60.0
 T = TypeVar("T")
 FORGET = """
 import sys
+from pathlib import Path
+
 import anyio
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
+from controller.store.sealing import Sealing
 from controller.store.sql import open_store
 
 async def forget():
-    store = await open_store(f"sqlite:///{sys.argv[1]}", threads=Threads(2), clock=SystemClock())
+    file = Path(sys.argv[1])
+    sealing = Sealing(file.parent.parent / "secrets" / "store-key", ())
+    store = await open_store(f"sqlite:///{file}", threads=Threads(2), clock=SystemClock(), sealing=sealing)
     await store.compact(keep_after=store.revision)
     await store.close()
 

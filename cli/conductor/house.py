@@ -26,6 +26,7 @@ from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from controller.runtime.endpoints import Endpoints
+from controller.store.sealing import Sealing
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.managed import ManagedService
@@ -65,9 +66,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     derived = DerivedSecrets(keep_secret(home / "secrets" / "master-key"))
     authority = Authority(settings.tls, now=clock.now())
     authority.client("admin", "local-admin", [MASTERS])
-    store = await open_store(f"sqlite:///{home}/store/records.db", threads=threads, clock=clock)
+    catalog = _catalog(services)
+    sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))
+    store = await open_store(f"sqlite:///{home}/store/records.db", threads=threads, clock=clock, sealing=sealing)
     try:
-        registry = Registry(store, _catalog(services), clock)
+        registry = Registry(store, catalog, clock)
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
         accounts = Accounts(registry, tokens, derived, clock, threads)
         worker = socket.gethostname().split(".")[0].lower() or "worker"
@@ -90,6 +93,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     finally:
         with anyio.CancelScope(shield=True):
             await store.close()
+
+
+def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
+    """What the store keeps as ciphertext only."""
+    return {(kind.group, kind.plural) for kind in catalog if kind.sealed}
 
 
 def _catalog(services: tuple[ManagedService, ...]) -> Catalog:

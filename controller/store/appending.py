@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store import tables
 from controller.store.records import Record
+from controller.store.sealing import Sealing
 from controller.store.sqlite import BEGIN_WRITING
 from controller.store.tables import clock, heads, records
 
@@ -29,8 +30,8 @@ _MOVE_CLOCK = (
 class Appending:
     """The statements of that transaction, prepared for one database."""
 
-    def __init__(self, engine: Engine) -> None:
-        dialect = engine.dialect
+    def __init__(self, engine: Engine, sealing: Sealing | None = None) -> None:
+        dialect, self._sealing = engine.dialect, sealing
         # Other drivers begin by themselves before the first statement.
         self._begin = BEGIN_WRITING if dialect.name == "sqlite" else None
         self._move_clock, self._clock_row = _prepared(_MOVE_CLOCK, dialect, ("row", "expected", "moved_to"))
@@ -46,12 +47,27 @@ class Appending:
         if cursor.rowcount != 1:
             connection.rollback()
             return False
-        cursor.executemany(self._insert, [self._record_row(_row(r, n)) for r, n in zip(new, locks, strict=True)])
+        cursor.executemany(self._insert, [self._record_row(self._row(r, n)) for r, n in zip(new, locks, strict=True)])
         newest = {record.key: record for record in new}
         cursor.executemany(self._upsert, [self._head_row(_head(record)) for record in newest.values()])
         connection.commit()
         cursor.close()
         return True
+
+    def _row(self, record: Record, lock: int) -> Row:
+        """In the order of the columns of `records`."""
+        sealing = self._sealing
+        return (
+            record.revision,
+            *record.key,
+            record.uid,
+            record.verb,
+            record.generation,
+            lock,
+            tables.to_microseconds(record.written_at),
+            record.written_by,
+            record.body if sealing is None else sealing.seal(record.key, record.revision, record.body),
+        )
 
 
 def _prepared(statement: Any, dialect: Any, names: Sequence[str]) -> tuple[str, Callable[[Row], Any]]:
@@ -70,21 +86,6 @@ def _upsert_heads(dialect: str) -> Any:
     new = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(heads)
     values = {"revision": new.excluded.revision, "living": new.excluded.living}
     return new.on_conflict_do_update(index_elements=list(_KEY), set_=values)
-
-
-def _row(record: Record, lock: int) -> Row:
-    """In the order of the columns of `records`."""
-    return (
-        record.revision,
-        *record.key,
-        record.uid,
-        record.verb,
-        record.generation,
-        lock,
-        tables.to_microseconds(record.written_at),
-        record.written_by,
-        record.body,
-    )
 
 
 def _head(record: Record) -> Row:

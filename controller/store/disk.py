@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.store import tables
 from controller.store.appending import Appending
 from controller.store.records import Record, StoreBroken
+from controller.store.sealing import Sealing, is_sealed
 from controller.store.tables import Hands, clock, heads, records
 from crds.meta import ObjectKey
 
@@ -29,12 +30,12 @@ _GRAVES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(~hea
 class Disk:
     """One database. `name` is what people call it: the file, or the URL without its password."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, sealing: Sealing | None = None) -> None:
+        self.engine, self._sealing = engine, sealing
         self.name = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._writer: Connection | None = None
         self._closed = False
-        self._appending = Appending(engine)
+        self._appending = Appending(engine, sealing)
         dbapi: Any = engine.dialect.dbapi
         self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError)
         """What may come out of any call here."""
@@ -79,15 +80,24 @@ class Disk:
         """Every record after that revision."""
         with self.engine.connect() as connection:
             hands = read_hands(connection)
-            return [tables.to_record(row) for row in connection.execute(_NEWS, {"known": known})], hands
+            return [self.to_record(row) for row in connection.execute(_NEWS, {"known": known})], hands
 
     def heads(self) -> tuple[list[Record], dict[ObjectKey, int], Hands]:
         """Newest records of living keys, and when the dead ones died."""
         with self.engine.connect() as connection:
             hands = read_hands(connection)
-            living = [self._whole(tables.to_record(row)) for row in connection.execute(_LIVING)]
+            living = [self._whole(self.to_record(row)) for row in connection.execute(_LIVING)]
             graves = {ObjectKey(*row[:4]): row[4] for row in connection.execute(_GRAVES)}
             return living, graves, hands
+
+    def to_record(self, row: Any) -> Record:
+        """A row of `records`, all columns in order, its body opened. Raises StoreBroken when it does not open."""
+        record = tables.to_record(row)
+        if is_sealed(record.body):
+            if self._sealing is None:
+                raise StoreBroken(f"{record.key} is sealed: {self.name} opens only with its key, secrets/store-key")
+            record.body = self._sealing.open(record.key, record.revision, record.body)
+        return record
 
     def _whole(self, record: Record) -> Record:
         """Raises StoreBroken for a body that is no JSON any more: found now, not by whoever reads it first."""

@@ -32,7 +32,7 @@ class History:
         def look(connection: Connection) -> Record | None:
             _refuse_forgotten(connection, revision)
             row = connection.execute(newest).first()
-            return None if row is None or row.verb == "deleted" else tables.to_record(row)
+            return None if row is None or row.verb == "deleted" else self._disk.to_record(row)
 
         return await self._read(look)
 
@@ -44,7 +44,7 @@ class History:
 
         def look(connection: Connection) -> Sequence[Record]:
             _refuse_forgotten(connection, revision)
-            found = [tables.to_record(row) for row in connection.execute(query)]
+            found = [self._disk.to_record(row) for row in connection.execute(query)]
             # Here and not in SQL: databases disagree about the order of letters.
             return tuple(sorted(found, key=lambda record: record.key))
 
@@ -53,7 +53,7 @@ class History:
     async def of(self, key: ObjectKey) -> Sequence[Record]:
         """Every kept record of that key, oldest first."""
         query = _of_key(key).order_by(records.c.previous)
-        return await self._read(lambda connection: [tables.to_record(row) for row in connection.execute(query)])
+        return await self._read(lambda connection: [self._disk.to_record(row) for row in connection.execute(query)])
 
     async def revision_at(self, moment: datetime) -> int:
         """The newest revision written at or before that moment; 0 when its state is no longer kept."""
@@ -78,12 +78,16 @@ class History:
 
         def look(connection: Connection) -> tuple[Sequence[Happening], int]:
             _refuse_forgotten(connection, after)
-            found = [tables.to_record(row) for row in connection.execute(query)]
-            before = _by_revision(connection, [each.previous for each in found if each.previous])
+            found = [self._disk.to_record(row) for row in connection.execute(query)]
+            before = self._by_revision(connection, [each.previous for each in found if each.previous])
             happenings = [Happening(each, before.get(each.previous)) for each in found]
             return happenings, found[-1].revision if len(found) == limit else upto
 
         return await self._read(look)
+
+    def _by_revision(self, connection: Connection, revisions: Sequence[int]) -> dict[int, Record]:
+        rows = connection.execute(select(records).where(records.c.revision.in_(revisions)))
+        return {row.revision: self._disk.to_record(row) for row in rows}
 
     async def _read(self, look: Callable[[Connection], T]) -> T:
         def work() -> T:
@@ -100,11 +104,6 @@ def _refuse_forgotten(connection: Connection, revision: int) -> None:
     oldest = read_hands(connection).compacted
     if revision < oldest:
         raise Compacted(revision, oldest)
-
-
-def _by_revision(connection: Connection, revisions: Sequence[int]) -> dict[int, Record]:
-    rows = connection.execute(select(records).where(records.c.revision.in_(revisions)))
-    return {row.revision: tables.to_record(row) for row in rows}
 
 
 def _key_columns() -> list[ColumnElement[Any]]:

@@ -24,16 +24,21 @@ from controller.store.disk import Disk
 from controller.store.history import History
 from controller.store.memory import RECENT, Memory
 from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken
+from controller.store.resealing import reseal
+from controller.store.sealing import Sealing
 from controller.store.writing import Writing
 from crds.meta import ObjectKey
 
 
-async def open_store(url: str, *, threads: ThreadDoor, clock: Clock, recent: int = RECENT) -> Store:
-    """Open it, made new if it is not there. `recent`: how many happenings followers find in memory.
+async def open_store(
+    url: str, *, threads: ThreadDoor, clock: Clock, recent: int = RECENT, sealing: Sealing | None = None
+) -> Store:
+    """Open it, made new if it is not there. `recent`: how many happenings followers find in memory. `sealing`: what
+    of it is unreadable on disk.
 
     Raises StoreBroken, naming the file and the fix, when it is damaged or may not be written.
     """
-    store = SqlStore(url, threads, clock, recent)
+    store = SqlStore(url, threads, clock, recent, sealing)
     await store.start()
     return store
 
@@ -41,15 +46,17 @@ async def open_store(url: str, *, threads: ThreadDoor, clock: Clock, recent: int
 class SqlStore:
     """As `Store`."""
 
-    def __init__(self, url: str, threads: ThreadDoor, clock: Clock, recent: int) -> None:
+    def __init__(
+        self, url: str, threads: ThreadDoor, clock: Clock, recent: int, sealing: Sealing | None = None
+    ) -> None:
         if url in ("sqlite://", "sqlite:///:memory:"):
             raise StoreBroken(f"{url} forgets everything; name a file, as in sqlite:////path/records.db")
         # No limit of its own: the thread door already bounds how many read at once.
         engine = create_engine(url, max_overflow=-1)
         if engine.dialect.name == "sqlite":
             sqlite.prepare(engine)
-        self._threads = threads
-        self._disk = Disk(engine)
+        self._threads, self._sealing = threads, sealing
+        self._disk = Disk(engine, sealing)
         self._memory = Memory(recent)
         self._history = History(self._disk, threads)
         self._writing = Writing(self._disk, self._memory, threads, clock)
@@ -60,6 +67,8 @@ class SqlStore:
         """Make what is missing and fill the memory. Raises StoreBroken."""
         try:
             await self._threads.run(self._disk.create)
+            if (sealing := self._sealing) is not None:
+                await self._threads.run(lambda: reseal(self._disk, sealing))
             await self._writing.rebuild()
         except StoreBroken:
             await self._threads.run(self._disk.close)

@@ -40,6 +40,7 @@ JOIN_TOKEN = Kind(
     singular="jointoken",
     categories=("aerekos",),
     namespaced=False,
+    sealed=True,
     model=JoinToken,
     description="Lets a machine become a worker, until it expires.",
     columns=(

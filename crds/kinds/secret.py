@@ -43,6 +43,7 @@ SECRET = Kind(
     group="",
     singular="secret",
     has_status=False,
+    sealed=True,
     model=Secret,
     description="What only some may read.",
     selectable=("type",),

@@ -77,6 +77,7 @@ CREDENTIAL = Kind(
     singular="credential",
     namespaced=False,
     internal=True,
+    sealed=True,
     has_status=False,
     model=Credential,
     description="What a user logs in with. Internal.",

@@ -126,7 +126,7 @@ def test_a_cloud_without_its_records_is_not_founded_by_half(new_cloud: NewCloud)
     assert cloud.processes() == []
 
 
-@pytest.mark.parametrize("name", ["secrets/master-key", "secrets/root-key", "tls/ca.key"])
+@pytest.mark.parametrize("name", ["secrets/master-key", "secrets/root-key", "secrets/store-key", "tls/ca.key"])
 def test_a_secret_that_was_cut_off_is_named_not_used(new_cloud: NewCloud, name: str) -> None:
     cloud = new_cloud()
     (cloud.home / name).parent.mkdir(parents=True)
