@@ -29,6 +29,7 @@ CLIENT_CREDENTIAL = Kind(
     singular="clientcredential",
     namespaced=False,
     internal=True,
+    sealed=True,
     has_status=False,
     model=ClientCredential,
     description="Which secret of a worker counts. Internal.",

@@ -44,6 +44,7 @@ SESSION = Kind(
     singular="session",
     namespaced=False,
     internal=True,
+    sealed=True,
     has_status=False,
     model=Session,
     description="One login of a user. Internal.",
