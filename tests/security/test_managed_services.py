@@ -53,7 +53,7 @@ ATTEMPTS: dict[str, Any] = {
     "ports": [{"port": 22}],
     "volumes": [{"name": "host", "path": "/etc"}],
     "files": [{"path": "/app/sitecustomize.py", "content": "import os"}],
-    "networks": ["other"],
+    "networks": ["default"],
 }
 HARMLESS: dict[str, Any] = {
     "managed": "key_manager",
