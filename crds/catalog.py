@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from crds.kind import Kind
@@ -47,11 +47,15 @@ class Catalog:
     """The kinds of one cloud: the core ones, those the managed services bring, and those people define.
 
     `version` grows with every change, so that what is made from the catalog can be kept until then;
-    `changed` is called then. `managed`: the managed services this cloud ships, by the name of their folder.
+    `changed` is called then. `managed`: the managed services this cloud ships, by the name of their folder; `needs`:
+    the managed services that each of them cannot do without.
     """
 
-    def __init__(self, kinds: Iterable[Kind[Any]] = CORE_KINDS, managed: Iterable[str] = ()) -> None:
-        self.managed = frozenset(managed)
+    def __init__(
+        self, kinds: Iterable[Kind[Any]] = CORE_KINDS, managed: Mapping[str, tuple[str, ...]] | Iterable[str] = ()
+    ) -> None:
+        self.needs = dict(managed) if isinstance(managed, Mapping) else dict.fromkeys(managed, ())
+        self.managed = frozenset(self.needs)
         self._kinds: dict[tuple[str, str], Kind[Any]] = {}
         self.version = 0
         self.changed: Callable[[], None] = lambda: None

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import orjson
 from pydantic import Field
 
+from crds.invariants import Invariant, Reference
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
 from crds.model import Model
 from crds.rules import Rule
@@ -75,6 +76,10 @@ class Kind(Generic[M]):
     `internal` kinds hold sealed material: only the identity that `grants` names may touch them, and
     no listing, dashboard or export shows them to people. `given_schema` is for kinds defined at runtime; all others
     have the schema of their model. `rules` hold for every write of it. `sealed`: on disk only as ciphertext.
+
+    `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
+    without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
+    (`crds.invariants`).
     """
 
     name: str
@@ -97,6 +102,10 @@ class Kind(Generic[M]):
     selectable: tuple[str, ...] = ()
     more_subresources: tuple[Subresource, ...] = ()
     rules: tuple[Rule, ...] = ()
+    invariants: tuple[Invariant, ...] = field(default=(), compare=False, repr=False)
+    references: tuple[Reference, ...] = field(default=(), compare=False, repr=False)
+    keepers: tuple[str, ...] = ()
+    keeper: str = ""
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
 
     @cached_property

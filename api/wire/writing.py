@@ -16,7 +16,7 @@ from api.wire.reading import chosen
 from controller.resources.edits import Edit
 from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
-from crds.errors import BadRequest, MethodNotAllowed, NotFound
+from crds.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
 from crds.kinds.service import SERVICE
 
@@ -117,11 +117,15 @@ class Writing:
         return _written(200, written)
 
     async def delete_collection(self, ask: Ask) -> Answer:
-        """Asks for the deletion of everything the selectors mean; answers with what was there."""
+        """Asks for the deletion of everything the selectors mean; answers with what was there.
+
+        What may not go does not keep the others; then the answer is the first refusal.
+        """
         kind, store = ask.target.kind, self._registry.store
         options = _delete_options(ask)
         snapshot = store.list(kind.group, kind.plural, ask.target.namespace)
         records = chosen(ask, snapshot.records)
+        refused: list[Conflict | Forbidden] = []
         for record in records:
             try:
                 await self._registry.delete(
@@ -129,6 +133,10 @@ class Writing:
                 )
             except NotFound:
                 continue
+            except (Conflict, Forbidden) as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
         meta = {"resourceVersion": str(store.revision)}
         items = [record.object for record in records]
         return json_answer(

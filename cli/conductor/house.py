@@ -101,7 +101,7 @@ def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
 
 
 def _catalog(services: tuple[ManagedService, ...]) -> Catalog:
-    catalog = Catalog(CORE_KINDS, managed=(service.name for service in services))
+    catalog = Catalog(CORE_KINDS, managed={service.name: service.needs for service in services})
     for kind in (kind for service in services for kind in service.kinds):
         catalog.add(kind)
     return catalog

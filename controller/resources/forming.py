@@ -16,6 +16,7 @@ from controller.resources.keeping import (
     same_labels,
     status_only,
     with_identity,
+    with_keepers,
 )
 from controller.resources.ownership import tracking
 from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
@@ -57,6 +58,7 @@ def newborn(
     else:
         meta.pop("namespace", None)
     check_metadata(kind, meta, key)
+    meta = with_keepers(kind, meta)
     meta |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": now}
     whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
     if kind.has_status:
@@ -89,7 +91,9 @@ def edited(
     whole = status_only(old, new) if subresource == "status" else _main_only(kind, old, new)
     given = (new.get("metadata") or {}).get("managedFields")
     whole["metadata"] = with_identity(whole["metadata"], old["metadata"])
-    check_finalizers(kind, key, old, whole["metadata"])
+    if not old["metadata"].get("deletionTimestamp"):
+        whole["metadata"] = with_keepers(kind, whole["metadata"])
+    check_finalizers(kind, key, old, whole["metadata"], how.by)
     result = checked(kind, whole, how.validation)
     if owners_known or how.named or "managedFields" in old["metadata"]:
         owners = given
@@ -108,11 +112,11 @@ def edited(
     return result
 
 
-def dying(old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:
+def dying(kind: Kind[Any], old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:
     """`old` with its deletion asked for; `old` itself when it was asked for before."""
-    meta = dict(old["metadata"])
-    if meta.get("deletionTimestamp"):
+    if old["metadata"].get("deletionTimestamp"):
         return old
+    meta = dict(with_keepers(kind, old["metadata"]))
     extra = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(propagation)
     finalizers = list(meta.get("finalizers") or [])
     if extra and extra not in finalizers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller.resources.ownership.managers import same_ownership
-from crds.errors import BadRequest, Cause, Conflict, Invalid
+from crds.errors import BadRequest, Cause, Conflict, Forbidden, Invalid
 from crds.kind import Kind
 from crds.meta import SERVER_OWNED, ObjectKey
 
@@ -59,6 +59,13 @@ def same_labels(new: dict[str, Any], old: dict[str, Any]) -> bool:
     return new.get("labels") == old.get("labels") and new.get("annotations") == old.get("annotations")
 
 
+def with_keepers(kind: Kind[Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """`meta` with the finalizers that every resource of the kind has."""
+    there = meta.get("finalizers") or []
+    missing = [each for each in kind.keepers if each not in there]
+    return {**meta, "finalizers": [*there, *missing]} if missing else meta
+
+
 def may_go(body: dict[str, Any]) -> bool:
     """Whether its deletion was asked for, and nobody holds it back."""
     meta = body["metadata"]
@@ -98,10 +105,11 @@ def check_preconditions(key: ObjectKey, old: dict[str, Any], uid: str | None, ve
         )
 
 
-def check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Raises Invalid when a dying resource is given new finalizers."""
+def check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: dict[str, Any], by: str) -> None:
+    """Raises Invalid when a dying resource is given new finalizers, Forbidden when `by` may not take one away."""
     if not old["metadata"].get("deletionTimestamp"):
         return
+    _check_keepers(kind, key, old, meta, by)
     added = set(meta.get("finalizers") or []) - set(old["metadata"].get("finalizers") or [])
     if added:
         cause = Cause(
@@ -111,6 +119,14 @@ def check_finalizers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta:
         )
         raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
                       causes=(cause,))  # fmt: skip
+
+
+def _check_keepers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: dict[str, Any], by: str) -> None:
+    held = set(old["metadata"].get("finalizers") or []) & set(kind.keepers)
+    taken = sorted(held - set(meta.get("finalizers") or []))
+    if taken and by != kind.keeper:
+        text = f"only {kind.keeper} takes the finalizer {taken[0]} away, once nothing would be lost"
+        raise Forbidden(f'{kind.resource} "{key.name}" is forbidden: {text}', key=key)
 
 
 def check_immutable(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:

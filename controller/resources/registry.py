@@ -13,6 +13,7 @@ from controller.kit.clock import Clock
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
 from controller.resources.forming import How, dying, edited, newborn
+from controller.resources.guarding import Guard
 from controller.resources.keeping import check_place, check_preconditions, may_go
 from controller.resources.ownership import tracking
 from controller.resources.validating import Checked, broken_rules
@@ -29,6 +30,7 @@ from crds.errors import (
     NotFound,
     not_found,
 )
+from crds.invariants import Operation
 from crds.kind import Kind
 from crds.kinds.definition import DEFINITION
 from crds.kinds.namespace import NAMESPACE
@@ -54,6 +56,10 @@ class Written(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class _Overtaken(Conflict):
+    """Somebody else wrote between our reading and our writing."""
+
+
 class Registry:
     """Creates, changes and deletes resources of any kind in the catalog."""
 
@@ -61,6 +67,7 @@ class Registry:
         self.store, self.catalog, self._clock = store, catalog, clock
         self.definitions = Definitions(catalog, store)
         self.definitions.load()
+        self._guard = Guard(store, catalog, clock)
 
     def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
         """The newest record. Raises NotFound."""
@@ -79,8 +86,7 @@ class Registry:
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
         key = kind.key(meta.get("name") or "", namespace)
         result = newborn(kind, key, {**body, "metadata": meta}, how, now=self._now())
-        self._keep_rules(kind, key, None, result.body)
-        record = await self._write(kind, key, result, expect=0, how=how)
+        record = await self._judged(kind, key, "create", None, result, how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
     def _free_name(self, kind: Kind[Any], namespace: str, prefix: str) -> str:
@@ -113,11 +119,11 @@ class Registry:
             result = edited(kind, key, old, new, how, subresource, owners_known=owners_known, now=self._now)
             if result is None:
                 return Written(old, record, changed=False)
-            self._keep_rules(kind, key, old, result.body)
-            change = None if may_go(result.body) else result
+            goes = may_go(result.body)
             try:
-                written = await self._write(kind, key, change, expect=record.revision, how=how)
-            except Conflict:
+                change = None if goes else result
+                written = await self._judged(kind, key, "delete" if goes else "update", record, change, how)
+            except _Overtaken:
                 continue
             return Written(written.object if written else result.body, written, warnings=result.warnings)
         raise Conflict(f"{key} is changing too fast; try again", key=key)
@@ -178,8 +184,7 @@ class Registry:
         now = self._now()
         owners = tracking.applied_new(kind, config, how.manager, now=now)
         result = newborn(kind, key, {**config, "metadata": meta}, how, owners, now=now)
-        self._keep_rules(kind, key, None, result.body)
-        record = await self._write(kind, key, result, expect=0, how=how)
+        record = await self._judged(kind, key, "create", None, result, how)
         return Written(record.object if record else result.body, record, warnings=result.warnings)
 
     async def delete(
@@ -199,14 +204,13 @@ class Registry:
         for _ in range(_TRIES):
             record = self.get(kind, key)
             check_preconditions(key, record.object, uid, resource_version)
-            body = dying(record.object, propagation, self._now())
+            body = dying(kind, record.object, propagation, self._now())
             if body is record.object:
                 return Written(record.object, record, changed=False)
-            self._keep_rules(kind, key, record.object, None)
             change = None if may_go(body) else Checked(body)
             try:
-                written = await self._write(kind, key, change, expect=record.revision, how=how)
-            except Conflict:
+                written = await self._judged(kind, key, "delete", record, change, how)
+            except _Overtaken:
                 continue
             return Written(written.object if written else body, written)
         raise Conflict(f"{key} is changing too fast; try again", key=key)
@@ -234,6 +238,21 @@ class Registry:
             cause = Cause("metadata.namespace", text, "NamespaceTerminating")  # by which controllers know to give up
             raise Forbidden(text, key=NAMESPACE.key(namespace), causes=(cause,))
 
+    async def _judged(
+        self,
+        kind: Kind[Any],
+        key: ObjectKey,
+        operation: Operation,
+        old: Record | None,
+        kept: Checked | None,
+        how: How,
+    ) -> Record | None:
+        """As `_write`, if the rules and invariants of the kind allow it."""
+        before, after = old.object if old else None, kept.body if kept else None
+        self._keep_rules(kind, key, before, None if operation == "delete" else after)
+        async with self._guard.judging(kind, key, operation, before, after, how.by):
+            return await self._write(kind, key, kept, expect=old.revision if old else 0, how=how)
+
     async def _write(
         self, kind: Kind[Any], key: ObjectKey, kept: Checked | None, *, expect: int, how: How
     ) -> Record | None:
@@ -250,7 +269,7 @@ class Registry:
         except Stale as stale:
             if expect == 0:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale
-            raise Conflict(str(stale), key=key) from stale
+            raise _Overtaken(str(stale), key=key) from stale
         except StoreBroken as broken:
             raise InternalError(str(broken)) from broken
         if kind is DEFINITION:

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from crds.invariants import CONDUCTOR
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
+from crds.protecting import keeps_namespaces
 
 
 class NamespaceSpec(Spec):
@@ -34,6 +36,9 @@ NAMESPACE = Kind(
     namespaced=False,
     model=Namespace,
     description="A room for names. Deleting a namespace deletes everything in it.",
+    invariants=(keeps_namespaces,),
+    keepers=("aerekos.cloud/contents",),
+    keeper=CONDUCTOR,
     selectable=("status.phase",),
     columns=(
         Column("Name", "metadata.name"),

@@ -14,6 +14,7 @@ from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from crds.names import DnsLabel
 from crds.probes import Probes
+from crds.protecting import keeps_what_others_need
 from crds.schema import list_map, list_set
 
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]$", max_length=4096)]
@@ -246,6 +247,7 @@ SERVICE = Kind(
     model=Service,
     scale_path="spec.replicas",
     description="What should run: one of the managed services, or any container.",
+    invariants=(keeps_what_others_need,),
     selectable=("status.phase", "spec.managed"),
     rules=SERVICE_RULES,
     columns=(

@@ -13,6 +13,7 @@ from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Timestamp
 from crds.names import DnsLabel
+from crds.protecting import keeps_an_admin
 
 Role = Literal["admin", "editor", "viewer"]
 
@@ -46,6 +47,7 @@ USER = Kind(
     namespaced=False,
     model=User,
     description="Somebody who may log in.",
+    invariants=(keeps_an_admin,),
     columns=(
         Column("Name", "metadata.name"),
         Column("Roles", "spec.roles"),

@@ -9,6 +9,7 @@ from pydantic import Field
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
+from crds.protecting import keeps_a_worker
 from crds.quantity import Quantity
 
 
@@ -81,6 +82,7 @@ WORKER = Kind(
     namespaced=False,
     model=Worker,
     description="A machine that runs services. Its agent registers it and keeps a heartbeat.",
+    invariants=(keeps_a_worker,),
     selectable=("status.phase", "spec.unschedulable"),
     columns=(
         Column("Name", "metadata.name"),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from crds.errors import ApiError, NotFound
+from crds.errors import ApiError, Conflict, Forbidden, NotFound
 from services.key_manager.keyring import Keyring
-from services.key_manager.kinds import KEY, Key, KeyMaterial
+from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyMaterial
 from services.key_manager.sealing import Seal
 from services.key_manager.states import key_arn, key_id, next_rotation, state_of
 from services.sdk.aws.router import account_of
 from services.sdk.instance import Instance
-from services.sdk.loop import AlsoWatch, Outcome, Temporary, World, done
+from services.sdk.loop import AlsoWatch, Outcome, Temporary, World, again, done
 
 _LONGEST_LOOK = 86400.0
+_LOOK_AGAIN = 300.0
 
 
 class KeyReconciler:
@@ -30,8 +32,12 @@ class KeyReconciler:
 
     async def reconcile(self, resource: Key, world: World) -> Outcome:
         now = world.clock.now()
-        if await _deleted(resource, world, now):
-            return done("deleted as scheduled", reason="Deleted")
+        try:
+            if await _deleted(resource, world, now):
+                return done("deleted as scheduled", reason="Deleted")
+        except (Conflict, Forbidden) as refused:
+            # Somebody began to need it after its deletion was scheduled, or our clock is ahead of the conductor's.
+            return again(_LOOK_AGAIN, refused.message, reason="StillNeeded")
         try:
             newest = await self._material(resource, now)
         except ApiError as error:
@@ -64,7 +70,16 @@ async def _deleted(key: Key, world: World, now: datetime) -> bool:
         await world.resources.delete(KEY, meta.name, meta.namespace, uid=meta.uid)
     except NotFound:
         pass
+    await _delete_aliases(meta.name, meta.namespace, world)
     return True
+
+
+async def _delete_aliases(key: str, namespace: str | None, world: World) -> None:
+    """They go with their key, as in KMS: nobody else's key may come to stand behind them unnoticed."""
+    for each in (await world.resources.list(KEY_ALIAS, namespace)).items:
+        if each.spec.key == key:
+            with suppress(NotFound, Conflict):
+                await world.resources.delete(KEY_ALIAS, each.metadata.name, namespace, uid=each.metadata.uid)
 
 
 def _say(key: Key, newest: KeyMaterial) -> datetime | None:

@@ -9,6 +9,13 @@ from pydantic import Field
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Timestamp
+from services.key_manager.invariants import (
+    is_written_by_key_manager,
+    keeps_alias_names,
+    keeps_its_nature,
+    keeps_its_window,
+    outlives_its_data,
+)
 
 KeyState = Literal["Creating", "Enabled", "Disabled", "PendingDeletion"]
 Days = Annotated[int, Field(ge=1, le=2560)]
@@ -82,6 +89,7 @@ KEY = Kind(
     categories=("all",),
     model=Key,
     description="An encryption key that never leaves key_manager.",
+    invariants=(keeps_its_window, keeps_its_nature, outlives_its_data),
     columns=(
         Column("State", "status.keyState"),
         Column("Version", "status.currentVersion", "integer"),
@@ -98,6 +106,7 @@ KEY_ALIAS = Kind(
     short_names=("kalias",),
     model=KeyAlias,
     description="A friendly name for a Key.",
+    invariants=(keeps_alias_names,),
     columns=(
         Column("Alias", "spec.aliasName"),
         Column("Key", "spec.key"),
@@ -111,4 +120,5 @@ KEY_MATERIAL = Kind(
     model=KeyMaterial,
     internal=True,
     description="Sealed key material; only key_manager may touch it.",
+    invariants=(is_written_by_key_manager,),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from services.key_manager import faults
+from services.key_manager.invariants import RESERVED
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY_ALIAS, KeyAlias, KeyAliasSpec
 from services.key_manager.paging import page
 from services.key_manager.powers import Powers
-from services.key_manager.resolving import RESERVED, Found, Resolver
+from services.key_manager.resolving import Found, Resolver
 from services.key_manager.states import alias_arn, alias_resource_name, key_id
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.router import Call

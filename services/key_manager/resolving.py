@@ -1,6 +1,6 @@
 """From what a caller writes as KeyId to the Key it means: key id, key ARN, alias name, alias ARN, resource name.
 
-`alias/aws/<service>` belongs to the house: the managed service of that name gets its key at the first use.
+`alias/aws/<service>` belongs to the platform: the managed service of that name gets its key at the first use.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from uuid import uuid4
 from crds.errors import AlreadyExists
 from crds.names import subdomain_fault
 from services.key_manager import faults
+from services.key_manager.invariants import RESERVED
 from services.key_manager.keyring import Keyring
-from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAliasSpec, KeySpec
+from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
 from services.key_manager.states import alias_arn, alias_resource_name, key_arn, key_id
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.router import Call, account_of
 from services.sdk.resources import Resources
 
-RESERVED = "alias/aws/"
 _ARN = re.compile(r"arn:aws:kms:([a-z0-9-]*):([0-9]{12}):((?:key|alias)/.+)")
 
 
@@ -76,25 +76,31 @@ class Resolver:
 
     async def _by_alias(self, call: Call, name: str, namespace: str) -> Found:
         alias = await self._keyring.alias(name, namespace)
+        if alias is None and name.startswith(RESERVED) and call.caller.service:
+            alias = await self._platform_alias(name, namespace)
         if alias is not None:
             key = await self._keyring.key(alias.spec.key, namespace)
+            if key is None and name.startswith(RESERVED) and call.caller.service:
+                key = await self._platform_key(alias, namespace)
             if key is not None:
                 return self.found(call, key)
-        elif name.startswith(RESERVED) and call.caller.service:
-            return self.found(call, await self._house_key(name, namespace))
         raise faults.no_alias(alias_arn(account_of(namespace), name, call.region))
 
-    async def _house_key(self, alias: str, namespace: str) -> Key:
-        """The key behind `alias/aws/s3`, made once. Whoever loses a race takes the winner's and leaves no spare."""
-        spec = KeySpec(description=f"Default key of {alias.removeprefix(RESERVED)}", rotate_every=365)
-        key = await self._own.create(KEY, KEY.new(str(uuid4()), namespace=namespace, spec=spec))
-        pointer = KeyAliasSpec(key=key.metadata.name, alias_name=alias)
-        resource = KEY_ALIAS.new(alias_resource_name(alias), namespace=namespace, spec=pointer)
+    async def _platform_alias(self, name: str, namespace: str) -> KeyAlias:
+        """The alias comes first: whoever loses a race takes the winner's, and its key was never anybody else's."""
+        spec = KeyAliasSpec(key=str(uuid4()), alias_name=name)
+        resource = KEY_ALIAS.new(alias_resource_name(name), namespace=namespace, spec=spec)
         try:
-            self._keyring.aliases.put(await self._own.create(KEY_ALIAS, resource))
-            return self._keyring.keys.put(key)
+            return self._keyring.aliases.put(await self._own.create(KEY_ALIAS, resource))
         except AlreadyExists:
-            await self._own.delete(KEY, key.metadata.name, namespace, uid=key.metadata.uid)
-            winner = await self._own.get(KEY_ALIAS, resource.metadata.name, namespace)
-            self._keyring.aliases.put(winner)
-            return self._keyring.keys.put(await self._own.get(KEY, winner.spec.key, namespace))
+            return self._keyring.aliases.put(await self._own.get(KEY_ALIAS, resource.metadata.name, namespace))
+
+    async def _platform_key(self, alias: KeyAlias, namespace: str) -> Key:
+        """The key behind `alias/aws/s3`, made by the first who needs it."""
+        service = alias.spec.alias_name.removeprefix(RESERVED)
+        spec = KeySpec(description=f"Default key of {service}", rotate_every=365)
+        try:
+            made = await self._own.create(KEY, KEY.new(alias.spec.key, namespace=namespace, spec=spec))
+        except AlreadyExists:
+            made = await self._own.get(KEY, alias.spec.key, namespace)
+        return self._keyring.keys.put(made)

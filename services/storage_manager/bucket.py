@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from services.sdk.instance import Instance
 from services.sdk.loop import AlsoWatch, Outcome, World, again, done
+from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.registry import place_of
 from services.storage_manager.storing import open_data
@@ -21,7 +22,7 @@ class BucketReconciler:
     """Reads and writes the book beside the operations; each call is one transaction."""
 
     kind = BUCKET
-    finalizer: str | None = "aerekos.cloud/objects"
+    finalizer: str | None = OBJECTS
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
     def __init__(self, instance: Instance) -> None:

@@ -119,6 +119,13 @@ class House:
                         yield block
                 base += piece.size
 
+    async def tally(self, place: Place) -> None:
+        """Tell the bucket's resource at once when it got its first object, or lost its last."""
+        empty = await to_thread.run_sync(self.book.is_empty, place.id)
+        if empty != (place.objects == 0):
+            objects = await to_thread.run_sync(self.book.usage, place.id)
+            await self.registry.counted(place, objects[0])
+
     async def abandon(self, blobs: Iterable[str]) -> None:
         """Remove blobs nothing ever named. What fails here is swept later."""
         for blob in blobs:

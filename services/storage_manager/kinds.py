@@ -9,6 +9,7 @@ from pydantic import Field
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
+from services.storage_manager.invariants import KEYS, OBJECTS, STORAGE_MANAGER, keeps_objects
 
 
 class Encryption(Model):
@@ -25,12 +26,13 @@ class BucketSpec(Spec):
 
 
 class BucketStatus(Status):
-    """What was seen. `bytes` counts plaintext."""
+    """What was seen. `bytes` counts plaintext. `keys`: the KMS keys that something in it was sealed with."""
 
     phase: Literal["Pending", "Ready", "Deleting"] | None = None
     objects: int | None = None
     bytes: int | None = None
     arn: str | None = None
+    keys: list[str] = Field(default_factory=list)
 
 
 class Bucket(Resource[BucketSpec, BucketStatus]):
@@ -54,4 +56,8 @@ BUCKET = Kind(
         Column("ARN", "status.arn", priority=1),
     ),
     description="A place for objects, reached over S3.",
+    invariants=(keeps_objects,),
+    references=(KEYS,),
+    keepers=(OBJECTS,),
+    keeper=STORAGE_MANAGER,
 )

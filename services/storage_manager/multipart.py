@@ -127,6 +127,8 @@ async def complete(house: House, request: Request) -> Answer:
     sums = whole_sum(upload, parts, request.headers)
     new = _made_of(parts, upload, sums, house.clock())
     await to_thread.run_sync(lambda: house.book.complete(upload, new, **wished(request.headers)))
+    if not place.objects:
+        await house.tally(place)
     return _completed(place, new.key, new.etag, sums)
 
 

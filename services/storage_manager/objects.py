@@ -86,6 +86,8 @@ async def keep(house: House, place: Place, new: Object, headers: dict[str, str])
     except S3Fault:
         await house.abandon(p.blob for p in new.pieces)
         raise
+    if not place.objects:
+        await house.tally(place)
 
 
 async def find(house: House, place: Place, key: str) -> Object:
@@ -179,6 +181,7 @@ async def delete(house: House, request: Request) -> Answer:
     """DeleteObject. Absent is fine."""
     place = await house.registry.find(request.caller, request.bucket, "update")
     await to_thread.run_sync(house.book.remove, place.id, request.key)
+    await house.tally(place)
     return Answer(204)
 
 
@@ -191,5 +194,6 @@ async def delete_many(house: House, request: Request) -> Answer:
         raise S3Fault("MalformedXML", "more than 1000 keys")
     for key in keys:
         await to_thread.run_sync(house.book.remove, place.id, key)
+    await house.tally(place)
     quiet = root.findtext("Quiet") == "true"
     return Answer(content=render("DeleteResult", {"Deleted": [] if quiet else [{"Key": key} for key in keys]}))

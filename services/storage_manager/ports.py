@@ -29,7 +29,8 @@ class Caller:
 class Place:
     """One bucket as operations see it. `id` is unique over namespaces; `created` in seconds since 1970.
 
-    `going`: its deletion was asked for; it takes nothing new and goes once it is empty.
+    `going`: its deletion was asked for; it takes nothing new and goes once it is empty. `objects`: how many its
+    resource says it holds, which may be some seconds old.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Place:
     key: str | None = None
     namespace: str = "default"
     going: bool = False
+    objects: int | None = None
 
 
 class Gate(Protocol):
@@ -60,6 +62,10 @@ class Registry(Protocol):
     async def create(self, caller: Caller, name: str) -> None: ...
 
     async def delete(self, caller: Caller, name: str) -> None: ...
+
+    async def counted(self, place: Place, objects: int) -> None:
+        """Its resource is to say at once that it holds so many. Never raises: it is counted again soon."""
+        ...
 
 
 class Kms(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import httpx
 
 from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from crds.names import subdomain_fault
@@ -14,9 +16,11 @@ from services.sdk.instance import Instance
 from services.sdk.mirror import Mirror
 from services.sdk.resources import Resources
 from services.storage_manager.faults import S3Fault
+from services.storage_manager.invariants import NOT_EMPTY
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.ports import Caller, Place, Verb
 
+log = logging.getLogger(__name__)
 # The finalizer runs in this very process: longer than this only when the conductor is slow.
 GOING_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.05
@@ -57,12 +61,26 @@ class Buckets:
         """Returns when it is gone, so that its name is free again. Raises S3Fault NoSuchBucket, AccessDenied."""
         async with _s3_words():
             resources = await self._acting(caller, "delete", name)
+            if (here := self.mirror.get(name, caller.namespace)) is not None:
+                await self.counted(place_of(here), 0)  # it was closed, so it is empty and stays so
             await resources.delete(BUCKET, name, caller.namespace)
             if (gone := self.mirror.get(name, caller.namespace)) is not None:
                 self.mirror.drop(gone)
             with anyio.move_on_after(GOING_SECONDS):
                 while await self._is_there(name, caller.namespace):  # noqa: ASYNC110 - others delete it
                     await anyio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def counted(self, place: Place, objects: int) -> None:
+        """Kubernetes' ways to a bucket go by what its status says: it must not say "empty" of a full one for long."""
+        patch = {"status": {"objects": objects, **({} if objects else {"bytes": 0})}}
+        try:
+            found = await self._instance.resources.patch(
+                BUCKET, place.name, patch, place.namespace, subresource="status"
+            )
+        except (ApiError, OSError, httpx.HTTPError) as why:
+            log.warning("bucket %s does not say yet how many objects it holds: %s", place.name, why)
+        else:
+            self.mirror.put(found)
 
     async def _is_there(self, name: str, namespace: str) -> bool:
         try:
@@ -95,6 +113,7 @@ def place_of(bucket: Bucket) -> Place:
         key=encryption.key,
         namespace=meta.namespace or "default",
         going=meta.deletion_timestamp is not None,
+        objects=bucket.status.objects,
     )
 
 
@@ -110,6 +129,8 @@ async def _s3_words() -> AsyncIterator[None]:
     except AlreadyExists as refused:
         raise S3Fault("BucketAlreadyOwnedByYou", str(refused)) from refused
     except Conflict as refused:
+        if any(cause.reason == NOT_EMPTY for cause in refused.causes):
+            raise S3Fault("BucketNotEmpty", "The bucket you tried to delete is not empty") from refused
         raise S3Fault("OperationAborted", str(refused)) from refused
     except ApiError as refused:
         raise S3Fault("ServiceUnavailable" if refused.code >= 500 else "InvalidRequest", str(refused)) from refused

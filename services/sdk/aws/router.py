@@ -8,7 +8,6 @@ Mount it with `build_app(instance, app=AwsJsonApp(...))`. Errors of the resource
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from crds.errors import ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
 from services.sdk.app import Receive, Scope, Send, header_of, note_action, read_body, send_bytes
+from services.sdk.aws.accounts import account_of as account_of
 from services.sdk.aws.errors import AwsError, SignatureFault
 from services.sdk.aws.gate import Admitted, AwsGate, raw_request
 from services.sdk.aws.json_protocol import read_json, write_json
@@ -44,14 +44,6 @@ class Call:
     @property
     def namespace(self) -> str:
         return self.caller.namespace
-
-
-def account_of(namespace: str) -> str:
-    """A namespace's AWS account: twelve digits (docs/seams.md)."""
-    if namespace == "default":
-        return "000000000000"
-    number = int(hashlib.sha256(namespace.encode()).hexdigest(), 16)
-    return str(number)[:12]
 
 
 def translate(error: ApiError) -> AwsError:

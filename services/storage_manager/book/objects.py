@@ -61,6 +61,10 @@ class Objects(Ledger):
         sql = f"SELECT {COLUMNS} FROM objects WHERE bucket=? AND key {sign} ? ORDER BY key LIMIT ?"  # noqa: S608
         return [_object(row) for row in self._db().execute(sql, (bucket, after, limit))]
 
+    def is_empty(self, bucket: str) -> bool:
+        """Whether it holds no object. Cheap."""
+        return self._db().execute("SELECT 1 FROM objects WHERE bucket=? LIMIT 1", (bucket,)).fetchone() is None
+
     def usage(self, bucket: str) -> tuple[int, int]:
         """Objects and plaintext bytes."""
         sql = "SELECT count(*), coalesce(sum(size),0) FROM objects WHERE bucket=?"

@@ -7,6 +7,7 @@ import io
 import os
 import threading
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ class Fakes:
 
     async def delete(self, caller: Caller, name: str) -> None:
         del self.places[name]
+
+    async def counted(self, place: Place, objects: int) -> None:
+        self.places[place.name] = replace(place, objects=objects)
 
     async def generate(self, place: Place) -> tuple[bytes, bytes]:
         return b"k" * 32, b"wrapped"

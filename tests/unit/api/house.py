@@ -192,6 +192,8 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     store = await open_store(f"sqlite:///{folder}/records.db", threads=threads, clock=clock)
     registry = Registry(store, catalog, clock)
     await registry.create(NAMESPACE, "", {"metadata": {"name": "default"}}, HOW)
+    # The last admin could not be demoted or deleted.
+    await registry.create(USER, "", {"metadata": {"name": "owner"}, "spec": {"roles": ["admin"]}}, HOW)
     tokens = Tokens(TokenKeys(folder / "jwt"), clock)
     accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads)
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)

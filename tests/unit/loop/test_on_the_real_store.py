@@ -54,7 +54,7 @@ async def opened(url: str, clock: LoopClock) -> AsyncIterator[Any]:
 async def real(folder: Path, *reconcilers: Any) -> AsyncIterator[LocalResources]:
     clock, rng = LoopClock(), random.Random(3)
     async with opened(f"sqlite:///{folder}/house.db", clock) as store:
-        resources = LocalResources(Registry(store, CATALOG, clock), by="test")
+        resources = LocalResources(Registry(store, CATALOG, clock), by="system:conductor")
         await resources.create(NAMESPACE, NAMESPACE.new("home"))
         loop = Loop(resources, clock, [NamespaceReconciler(CATALOG), *reconcilers], rng, backoff=Backoff(jitter=0))
         async with anyio.create_task_group() as tasks:
@@ -121,7 +121,7 @@ async def test_what_a_writer_hands_to_watchers_is_what_is_on_disk(tmp_path: Path
     clock, how, desk = LoopClock(), How("me", manager="me", named=True), LAMP.key("desk", "home")
     async with opened(f"sqlite:///{tmp_path}/house.db", clock) as store:
         registry = Registry(store, CATALOG, clock)
-        resources = LocalResources(registry, by="test")
+        resources = LocalResources(registry, by="system:conductor")
         await resources.create(NAMESPACE, NAMESPACE.new("home"))
         began = store.revision
         body = {"metadata": {"name": "desk", "finalizers": ["test.io/off"]}, "spec": {"bright": 1}}

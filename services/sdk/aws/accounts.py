@@ -1,0 +1,13 @@
+"""Which AWS account a namespace is (docs/seams.md). Light: manifests may import it."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def account_of(namespace: str) -> str:
+    """A namespace's AWS account: twelve digits."""
+    if namespace == "default":
+        return "000000000000"
+    number = int(hashlib.sha256(namespace.encode()).hexdigest(), 16)
+    return str(number)[:12]
