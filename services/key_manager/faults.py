@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crds.errors import AlreadyExists, ApiError
+from crds.errors import AlreadyExists, ApiError, Conflict
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.router import translate
 
@@ -50,6 +50,8 @@ def kms_words(error: ApiError) -> AwsError:
     """What the resource API said, as KMS would."""
     if isinstance(error, AlreadyExists):
         return AwsError("AlreadyExistsException", error.message)
+    if isinstance(error, Conflict) and error.causes:  # an invariant of the key's
+        return wrong_state(error.message)
     if error.code in (409, 429):
         return AwsError("KMSInternalException", error.message, 500)
     return translate(error)

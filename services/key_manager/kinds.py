@@ -89,7 +89,7 @@ KEY = Kind(
     categories=("all",),
     model=Key,
     description="An encryption key that never leaves key_manager.",
-    invariants=(keeps_its_window, keeps_its_nature, outlives_its_data),
+    invariants=(keeps_its_nature, keeps_its_window, outlives_its_data),
     columns=(
         Column("State", "status.keyState"),
         Column("Version", "status.currentVersion", "integer"),

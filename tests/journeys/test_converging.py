@@ -64,10 +64,14 @@ def test_disabled_it_stops_and_says_so_enabled_it_is_back(cloud: Cloud) -> None:
 def test_deleted_it_goes_made_again_it_finds_its_data(cloud: Cloud) -> None:
     cloud.kms("create-key")
     keys = len(cloud.kms("list-keys")["Keys"])
+    refused = cloud.command("delete", "service", "key-manager")
+    assert refused.code != 0 and "storage-manager needs it" in refused.err
+    cloud.do("delete", "service", "storage-manager")
     cloud.do("delete", "service", "key-manager")
     assert cloud.command("get", "service", "key-manager").code != 0
     assert "key-manager-0" not in cloud.instances()
-    cloud.do("apply", "-f", "-", text=managed("key-manager"))
+    for name in ("key-manager", "storage-manager"):
+        cloud.do("apply", "-f", "-", text=managed(name))
     eventually(lambda: cloud.is_ready("key-manager"), "it is Ready again")
     assert len(cloud.kms("list-keys")["Keys"]) == keys
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from crds.errors import NotFound
+from crds.errors import Conflict, NotFound
 from services.key_manager.key import KeyReconciler
-from services.key_manager.kinds import KEY, KEY_MATERIAL, Key, KeySpec
+from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL, Key, KeyAliasSpec, KeySpec
 from services.sdk.loop import Outcome, World
 from services.sdk.testing import FakeConductor, MemoryResources, fake_instance
 
@@ -79,5 +79,35 @@ def test_a_key_is_deleted_at_its_date_and_not_before(tmp_path: Path) -> None:
         await room.look("old")
         with pytest.raises(NotFound):
             await room.resources.get(KEY, "old")
+
+    in_room(tmp_path, story)
+
+
+def test_its_aliases_go_with_it_and_others_stay(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        date = room.clock.now() + timedelta(days=7)
+        await room.resources.create(KEY, KEY.new("old", spec=KeySpec(deletion_date=date)))
+        for name, key in (("mine", "old"), ("theirs", "new")):
+            spec = KeyAliasSpec(key=key, alias_name=f"alias/{name}")
+            await room.resources.create(KEY_ALIAS, KEY_ALIAS.new(name, spec=spec))
+        room.clock.moment = date
+        await room.look("old")
+        assert [each.metadata.name for each in (await room.resources.list(KEY_ALIAS)).items] == ["theirs"]
+
+    in_room(tmp_path, story)
+
+
+def test_a_key_that_is_needed_when_it_is_due_stays_and_says_by_whom(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        async def refused(*_: Any, **__: Any) -> None:
+            raise Conflict("in use by Bucket photos")
+
+        date = room.clock.now() + timedelta(days=7)
+        await room.resources.create(KEY, KEY.new("old", spec=KeySpec(deletion_date=date)))
+        room.clock.moment = date
+        room.resources.delete = refused  # type: ignore[method-assign]
+        _, outcome = await room.look("old")
+        assert (outcome.reason, outcome.message) == ("StillNeeded", "in use by Bucket photos")
+        assert outcome.look_again_after
 
     in_room(tmp_path, story)
