@@ -22,12 +22,14 @@ Key = Annotated[str, Header(alias=KEY_HEADER)]
 
 class Login(Model):
     """`cookie`: a browser's refresh token goes into a cookie no script can read, not into the answer, which has a
-    `refreshKey` instead: the cookie is worth nothing without it.
+    `refreshKey` instead: the cookie is worth nothing without it. `code`: of the second factor, where there is one;
+    the reason of the refusal says so (TotpRequired, TotpInvalid, TotpEnrolmentRequired).
     """
 
     username: Annotated[str, Field(max_length=253)]
     password: Annotated[str, Field(max_length=1024)]
     cookie: bool = False
+    code: Annotated[str, Field(max_length=64)] = ""
 
 
 class Refresh(Model):
@@ -64,7 +66,9 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
         if body.cookie:
             require_own_page(request.headers)
         address, agent = _address(request), request.headers.get("user-agent", "")
-        pair = await accounts.log_in(body.username, body.password, browser=body.cookie, address=address, agent=agent)
+        pair = await accounts.log_in(
+            body.username, body.password, code=body.code, browser=body.cookie, address=address, agent=agent
+        )
         # Noted in the audit log. Not before: people type their password where their name belongs.
         request.scope[WHO] = Principal(body.username, frozenset())
         return _pair(pair, response if body.cookie else None)
@@ -122,7 +126,7 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
     @router.post("/password", status_code=204)
     async def password(body: NewPassword, asker: Who) -> None:
         if body.username == asker.name:
-            await accounts.prove(asker.name, body.current)
+            await accounts.first_factor(asker.name, body.current)
         elif _ADMINS.isdisjoint(asker.groups):
             raise Forbidden(f'User "{asker.name}" may change only their own password')
         await accounts.set_password(body.username, body.password, one_time=False, by=asker.name)

@@ -41,17 +41,30 @@ def read_password(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
     return given
 
 
-def login(settings: Settings, server: str | None, ca_file: Path | None, user: str, password: str) -> str:
-    """Keeps the login for the next commands; the server it is for."""
+def login(
+    settings: Settings, server: str | None, ca_file: Path | None, user: str, password: str, code: str = ""
+) -> str:
+    """Keeps the login for the next commands; the server it is for. Asks for a second factor where there is one."""
+    from cli import second_factor
+
+    server, ca = place(settings, server, ca_file)
+    with connecting.anonymous(server, ca) as api:
+        pair = second_factor.log_in(api, user, password, code)
+    keep_login(server, user, ca, pair)
+    return server
+
+
+def place(settings: Settings, server: str | None, ca_file: Path | None) -> tuple[str, str | None]:
+    """Address and CA (PEM) of the cloud to log in to. Raises Misuse."""
     server = (server or connecting.local_url(settings)).rstrip("/")
     if not server.startswith("https://"):
         raise Misuse(f"{server} is no https address", hint="--server https://HOST:7443")
-    ca = _ca(settings, ca_file, local=server == connecting.local_url(settings))
-    with connecting.anonymous(server, ca) as api:
-        pair = api.ask("POST", "/auth/login", json={"username": user, "password": password})
-    empty = contexts.Context(server, user, "", "", 0.0, ca)
-    contexts.keep(connecting.renewed(empty, pair))
-    return server
+    return server, _ca(settings, ca_file, local=server == connecting.local_url(settings))
+
+
+def keep_login(server: str, user: str, ca: str | None, pair: dict[str, Any]) -> None:
+    """For the next commands."""
+    contexts.keep(connecting.renewed(contexts.Context(server, user, "", "", 0.0, ca), pair))
 
 
 def _ca(settings: Settings, given: Path | None, *, local: bool) -> str | None:

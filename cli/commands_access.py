@@ -12,6 +12,7 @@ from cli.output import say
 
 token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
+totp = typer.Typer(help="Second factors: codes of an authenticator app.", no_args_is_help=True)
 user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(token, name="token")
     app.add_typer(user, name="user")
     app.add_typer(audit, name="audit")
+    user.add_typer(totp, name="totp")
 
 
 def login(
@@ -35,7 +37,7 @@ def login(
     ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
     password_stdin: FromStdin = False,
 ) -> None:
-    """Log in; the next commands act as that user."""
+    """Log in; the next commands act as that user. Asks for the code of a second factor where there is one."""
     from cli import access
 
     wanted = settings.load()
@@ -117,6 +119,42 @@ def change_password(name: Name, password_stdin: FromStdin = False) -> None:
     with connecting.connect(settings.load()) as api:
         access.change_password(api, name, password)
     say(f"password of {name} changed")
+
+
+WhoseFactor = Annotated[str, typer.Option("--user", "-u", help="Whose second factor.")]
+
+
+@totp.command("enrol")
+def enrol_totp(
+    name: WhoseFactor,
+    server: Annotated[
+        str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
+    password_stdin: FromStdin = False,
+) -> None:
+    """Add an authenticator app. From then on, logging in asks for its code."""
+    from cli import access, connecting, second_factor
+
+    password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
+    where, trust = access.place(settings.load(), server, ca)
+    with connecting.anonymous(where, trust) as api:
+        codes = second_factor.enrol(api, name, password)
+    say("Done. Recovery codes, each good once; keep them away from this machine:\n\n  " + "\n  ".join(codes))
+
+
+@totp.command("remove")
+def remove_totp(name: WhoseFactor, password_stdin: FromStdin = False) -> None:
+    """Remove a second factor: one's own with password and code, as an admin anybody's."""
+    from cli import access, connecting, second_factor
+
+    with connecting.connect(settings.load()) as api:
+        if api.get("/auth/whoami")["name"] == name:
+            password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
+            second_factor.remove(api, name, password, second_factor.ask_code())
+        else:
+            second_factor.remove(api, name)
+    say(f"{name} has no second factor any more")
 
 
 @audit.command("verify")

@@ -182,7 +182,12 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
     for cause in (status.get("details") or {}).get("causes") or ():
         line = f"{cause.get('field', '')}: {cause.get('message', '')}"
         message += "" if line in message else f"\n  {line}"
-    raise Refused(message, status=answer.status_code, hint=_HINTS.get(answer.status_code, "aerekos doctor"))
+    raise Refused(
+        message,
+        status=answer.status_code,
+        hint=_HINTS.get(answer.status_code, "aerekos doctor"),
+        reason=str(status.get("reason", "")),
+    )
 
 
 def _json(answer: httpx.Response) -> Any:

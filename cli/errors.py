@@ -34,8 +34,8 @@ class NotReachable(CliError):
 
 
 class Refused(CliError):
-    """The cloud answered, and said no. `status` is its HTTP code."""
+    """The cloud answered, and said no. `status` is its HTTP code, `reason` a word for programs."""
 
-    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+    def __init__(self, message: str, *, status: int, hint: str = "", reason: str = "") -> None:
         super().__init__(message, hint=hint, code=REFUSED)
-        self.status = status
+        self.status, self.reason = status, reason

@@ -47,6 +47,7 @@ class Settings:
     requests_per_second: int = 500
     watches_per_user: int = 500
     node_networks: str = "private"
+    second_factor: str = "none"
     audit_policy: Path | None = None
     audit_failure: str = "refuse"
     audit_days: float = 30.0
@@ -247,6 +248,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "requests_per_second": _limit,
     "watches_per_user": _limit,
     "node_networks": _networks,
+    "second_factor": _one_of(("none", "admins", "everybody")),
     "audit_policy": _path,
     "audit_failure": _one_of(("refuse", "continue")),
     "audit_days": _days,

@@ -118,7 +118,7 @@ class Audit:
             "from": bounded((scope.get("client") or ("",))[0], LIMITS["from"]),
             "userAgent": _header(scope, b"user-agent"),
             "requestId": bounded(request_id, LIMITS["requestId"]),
-            **_more(what, notes, getattr(who, "sid", "")),
+            **_more(what, notes, who.session if who else ""),
             **notes.bodies(level),
         }
         self._place(line, denied=denied, data=bool(notes.aws or notes.action))

@@ -14,6 +14,7 @@ from api.auth.derived import AccessKey, DerivedSecrets
 from api.auth.passwords import hash_password, password_fits
 from api.auth.people import People, principal_of
 from api.auth.principal import AUTHENTICATED, SERVICE_PREFIX, SERVICES, WORKER_PREFIX, WORKERS, Principal, Proof
+from api.auth.second_factor import SecondFactors
 from api.auth.sessions import ACCESS_SECONDS, REFRESH_SECONDS, LoggedIn, Sessions
 from api.auth.standing import Standing
 from api.auth.tokens import Tokens
@@ -49,22 +50,29 @@ class Accounts:
         self._clock, self._threads = clock, threads
         self.people, self.clients = People(registry), Clients(registry, derived)
         self.sessions = Sessions(registry, tokens, self.people, clock)
+        self.factors = SecondFactors(registry, self.people, derived, clock)
         self.standing = Standing(registry, self.people, self.sessions, self.clients)
         self._failures: dict[str, list[float]] = {}
         self._hashing, self._waiting = anyio.Semaphore(_HASHING), 0
 
     async def log_in(
-        self, name: str, password: str, *, browser: bool = False, address: str = "", agent: str = ""
+        self, name: str, password: str, *, code: str = "", browser: bool = False, address: str = "", agent: str = ""
     ) -> LoggedIn:
-        """A new session. Raises as `prove`."""
+        """A new session. Raises as `first_factor`, and as `SecondFactors.check` for the code."""
         user = await self._proven(name, password)
+        await self.factors.check(user, code)
         return await self.sessions.open(user, browser=browser, address=address, agent=agent)
 
     async def prove(self, name: str, password: str) -> Principal:
         """Who that is, without a session. Raises Unauthorized (the same words for every reason), TooManyRequests."""
         user = await self._proven(name, password)
+        self.factors.require_none(user)
         binding = {"pwd": self.people.digest(name), "uid": user.metadata.uid or ""}
         return replace(principal_of(user), proof=Proof(binding, float("inf")))
+
+    async def first_factor(self, name: str, password: str) -> User:
+        """Whose password that is: no login yet, for some have a second factor. Raises Unauthorized."""
+        return await self._proven(name, password)
 
     async def _proven(self, name: str, password: str) -> User:
         self._check_failures(name)

@@ -40,6 +40,10 @@ class DerivedSecrets:
         secret = base64.b64encode(self._derive("access-key", user, uid) + b"aerekos")[:40].decode()
         return AccessKey(f"AKIA{name}", secret)
 
+    def sealing_key(self, purpose: str) -> bytes:
+        """32 bytes to seal small things of that purpose with."""
+        return self._derive("seal", purpose, "")
+
     def _derive(self, purpose: str, identity: str, uid: str) -> bytes:
         message = "\x00".join((purpose, identity, uid)).encode()
         return hmac.new(self._master, message, hashlib.sha256).digest()

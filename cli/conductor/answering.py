@@ -30,6 +30,7 @@ from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
+from api.routes_totp import totp_routes
 from api.serving import make_server
 from api.streams import StreamGuard
 from api.traffic import traffic_routes
@@ -97,6 +98,7 @@ def _door(
     rest = rest_app(
         [
             session_routes(house.accounts, authenticator),
+            totp_routes(house.accounts, authenticator),
             identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),

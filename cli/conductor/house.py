@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import anyio
 
@@ -15,6 +16,7 @@ from api.auth.accounts import Accounts
 from api.auth.authorizer import Authorizer
 from api.auth.derived import DerivedSecrets
 from api.auth.principal import MASTERS
+from api.auth.second_factor import Demand
 from api.auth.tokens import TokenKeys, Tokens
 from api.tls import Authority
 from cli.founding import found
@@ -73,6 +75,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         registry = Registry(store, catalog, clock)
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
         accounts = Accounts(registry, tokens, derived, clock, threads)
+        accounts.factors.demand = cast(Demand, settings.second_factor)
         worker = socket.gethostname().split(".")[0].lower() or "worker"
         await found(settings, registry, accounts, services, worker, clock.now())
         yield House(

@@ -57,6 +57,18 @@ USER = Kind(
 )
 
 
+class Totp(Spec):
+    """A second factor. `sealed`: its secret, sealed for this user; nothing counts before it is `confirmed`.
+
+    Codes of `lastStep` and before were used; `recovery` are the SHA-256 of the recovery codes left.
+    """
+
+    sealed: str
+    confirmed: bool = False
+    last_step: Annotated[int, Field(ge=0)] = 0
+    recovery: list[str] = Field(default_factory=list)
+
+
 class CredentialSpec(Spec):
     """`passwordHash` is `scrypt$n$r$p$salt$hash`, salt and hash in base64. `tokenGeneration` is raised to end every
     session of the user. `oneTime`: good for choosing another password, until `expiresAt`.
@@ -66,6 +78,7 @@ class CredentialSpec(Spec):
     one_time: bool = False
     expires_at: Timestamp | None = None
     token_generation: Annotated[int, Field(ge=0)] = 0
+    totp: Totp | None = None
 
 
 class Credential(Resource[CredentialSpec, Status]):

@@ -66,6 +66,7 @@ async def test_whoever_is_refused_is_noted_with_the_reason(house: House, tmp_pat
         assert (await client.get("/audit", headers=mine)).status_code == 403
     _, secret, audit = read(tmp_path / "audit.log")
     assert (secret["user"], secret["decision"], secret["objectRef"]["name"]) == ("vera", "forbid", "db")
+    assert secret["sid"] == house.accounts.sessions.of("vera")[0][1].metadata.name
     assert 'User "vera" cannot get resource "secrets"' in secret["reason"]
     assert (audit["path"], audit["decision"]) == ("/audit", "forbid") and audit["reason"]
 

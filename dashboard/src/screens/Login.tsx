@@ -7,13 +7,15 @@ import { Mark } from '../components/Mark';
 import { login as styles } from '../styles/login';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
-import { inWords } from '../utils/errors';
+import { ApiError, inWords } from '../utils/errors';
 import { logIn } from '../utils/session';
 
 /** Name and password of a seeded user; nobody registers. */
 export function Login({ because }: { because?: string }) {
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
+  const [wantsCode, setWantsCode] = useState(false);
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   const enter = async () => {
@@ -25,11 +27,16 @@ export function Login({ because }: { because?: string }) {
     setBusy(true);
     setError('');
     try {
-      await logIn(name, password);
+      await logIn(name, password, code.trim());
     } catch (refused) {
+      setBusy(false);
+      setCode('');
+      if (refused instanceof ApiError && refused.reason === 'TotpRequired') {
+        setWantsCode(true);
+        return;
+      }
       const { what, next } = inWords(refused);
       setError(what === 'wrong user name or password' ? 'Wrong name or password.' : `${what}. ${next}`);
-      setBusy(false);
     }
   };
   return (
@@ -73,6 +80,17 @@ export function Login({ because }: { because?: string }) {
             error={error}
             onSubmit={() => void enter()}
           />
+          {wantsCode ? (
+            <Field
+              label="Code of your authenticator app, or a recovery code"
+              id="code"
+              value={code}
+              onChange={setCode}
+              autoComplete="one-time-code"
+              autoFocus
+              onSubmit={() => void enter()}
+            />
+          ) : null}
           <Button
             label={busy ? 'Entering…' : 'Enter'}
             look="primary"

@@ -45,6 +45,19 @@ describe('the session', () => {
     expect(JSON.stringify([{ ...localStorage }, { ...sessionStorage }])).not.toContain('secret-token');
   });
 
+  it('sends the code of a second factor when there is one, and hears by a word that it must', async () => {
+    const { logIn } = await modules();
+    answer = (path, body) =>
+      path !== '/auth/login'
+        ? Response.json(who)
+        : body.code
+          ? pair('t')
+          : Response.json({ kind: 'Status', code: 401, reason: 'TotpRequired', message: 'm' }, { status: 401 });
+    await expect(logIn('ann', 'password')).rejects.toMatchObject({ code: 401, reason: 'TotpRequired' });
+    await logIn('ann', 'password', '123456');
+    expect(asked[1]?.body).toEqual({ username: 'ann', password: 'password', cookie: true, code: '123456' });
+  });
+
   it('keeps the key of its cookie in this origin, sends it back, and forgets it on leaving', async () => {
     const { logIn, logOut, freshToken } = await modules();
     answer = (path) =>

@@ -59,8 +59,8 @@ async function whoami(): Promise<Who> {
 }
 
 /** Raises ApiError with the server's own words. */
-export async function logIn(username: string, password: string): Promise<void> {
-  await taken(await post('/auth/login', { username, password, cookie: true }));
+export async function logIn(username: string, password: string, code = ''): Promise<void> {
+  await taken(await post('/auth/login', { username, password, cookie: true, ...(code ? { code } : {}) }));
   sessionStorage.setItem(MARK, '1');
   session.set({ state: 'in', who: await whoami() });
 }

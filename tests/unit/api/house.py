@@ -33,6 +33,7 @@ from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
 from api.routes_sessions import session_routes
+from api.routes_totp import totp_routes
 from api.streams import StreamGuard
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
@@ -207,6 +208,7 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     rest = rest_app(
         [
             session_routes(accounts, authenticator),
+            totp_routes(accounts, authenticator),
             identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA),
             agent_routes(registry, leases, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),

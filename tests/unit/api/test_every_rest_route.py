@@ -30,6 +30,7 @@ from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
+from api.routes_totp import totp_routes
 from api.traffic import traffic_routes
 from crds.kinds.worker import WORKER
 
@@ -46,6 +47,8 @@ MAY = {
     # what one needs before one has a name
     "POST /auth/login": EVERYBODY,
     "POST /auth/refresh": EVERYBODY,
+    "POST /auth/totp": EVERYBODY,
+    "POST /auth/totp/confirm": EVERYBODY,
     "POST /auth/logout": EVERYBODY,
     "POST /auth/token": EVERYBODY,
     "POST /auth/join": EVERYBODY,
@@ -58,6 +61,8 @@ MAY = {
     "GET /join/agent.tar": set[str](),
     # about oneself
     "GET /auth/whoami": ALL_KNOWN,
+    "GET /auth/totp": ALL_KNOWN,
+    "POST /auth/totp/remove": ADMINS,  # somebody else's; the own one asks for password and code
     "GET /auth/access-key": ALL_KNOWN,
     "GET /auth/sessions": ALL_KNOWN,
     "DELETE /auth/sessions/{sid}": ALL_KNOWN,
@@ -82,6 +87,9 @@ BODIES: dict[str, Any] = {
     "POST /auth/refresh": {"refreshToken": "x"},
     "POST /auth/token": {"clientId": "x", "clientSecret": "x"},
     "POST /auth/join": {"token": "x", "name": "x"},
+    "POST /auth/totp": {"username": "x", "password": "x"},
+    "POST /auth/totp/confirm": {"username": "x", "password": "x", "code": "1"},
+    "POST /auth/totp/remove": {"username": "x"},
     "POST /auth/password": {"username": "other", "password": "long-enough"},
     "POST /auth/signing-keys": {"accessKeyId": "x", "date": "20260101", "region": "x", "service": "x"},
     "POST /agents/register": {"capacity": {}},
@@ -89,7 +97,10 @@ BODIES: dict[str, Any] = {
     "POST /agents/news": {"services": []},
 }
 # These judge what the body proves, not who sends it.
-PROVED_BY_THE_BODY = {"POST /auth/login", "POST /auth/refresh", "POST /auth/token", "POST /auth/join"}
+PROVED_BY_THE_BODY = {
+    *("POST /auth/login", "POST /auth/refresh", "POST /auth/token", "POST /auth/join"),
+    *("POST /auth/totp", "POST /auth/totp/confirm"),
+}
 
 
 def routers(house: House, folder: Path) -> list[APIRouter]:
@@ -98,6 +109,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     nothing: Any = None
     return [
         session_routes(house.accounts, authenticator),
+        totp_routes(house.accounts, authenticator),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer),
