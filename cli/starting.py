@@ -23,6 +23,7 @@ from cli.settings import Settings
 
 _LOOK_SECONDS = 0.1
 _LAST_LINES = 15
+_FOLDERS = ("secrets", "credentials", "store", "tls", "data", "run", "logs")
 
 
 def up(settings: Settings, *, timeout: float) -> None:
@@ -42,11 +43,10 @@ def up(settings: Settings, *, timeout: float) -> None:
 def prepare_home(settings: Settings) -> None:
     """The folders a conductor needs before it can write its log. Raises CliError when they cannot be made."""
     try:
-        for folder in (settings.home, settings.log_file.parent, settings.run):
-            folder.mkdir(parents=True, exist_ok=True)
-        for private in ("secrets", "credentials"):
-            (settings.home / private).mkdir(exist_ok=True)
-            (settings.home / private).chmod(0o700)
+        settings.home.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (settings.home, *(settings.home / name for name in _FOLDERS)):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)
         probe = settings.home / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -91,7 +91,7 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
     """A session of its own, so that closing the terminal does not end the cloud."""
     arguments = ["up", "--foreground", "--home", str(settings.home), "--port", str(settings.port)]
     command = [sys.executable, "-m", "cli.main", *arguments, "--runtime", settings.runtime]
-    with settings.log_file.open("ab") as log:
+    with open(settings.log_file, "ab", opener=_private) as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -101,6 +101,10 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _wait(

@@ -7,6 +7,8 @@ next one adopts them.
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import signal
 from contextlib import suppress
 from datetime import timedelta
@@ -26,6 +28,7 @@ from cli.conductor.answering import serve_http
 from cli.conductor.collecting import collect_seldom
 from cli.conductor.converging import make_loop
 from cli.conductor.house import House, open_house
+from cli.conductor.rotating import keep_small
 from cli.conductor.runtimes import choose
 from cli.conductor_process import the_only_one
 from cli.errors import CliError
@@ -33,6 +36,8 @@ from cli.founding import FOUNDER, ensure_worker, let_agents_join
 from cli.settings import Settings
 from cli.starting import require_free_port
 from controller.kit.ending import end_now
+from controller.kit.modes import PRIVATE_UMASK, tighten
+from controller.kit.threads import Threads
 from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
@@ -54,11 +59,21 @@ def serve(settings: Settings) -> NoReturn:
     StoreBroken or OSError for what cannot be opened.
     """
     configure_logging(settings.log_level)
+    _keep_to_oneself(settings.home)
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with the_only_one(settings):
         require_free_port(settings)
         code = runner.run(_serve(settings))
     end_now(code)
+
+
+def _keep_to_oneself(home: Path) -> None:
+    """Nobody else reads this home, now or later, nor what a crash of this process would leave. Raises OSError."""
+    os.umask(PRIVATE_UMASK)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # What is in the folders of services is theirs.
+    if wrong := tighten(home, apart=frozenset({"data", "run/tmp"})):
+        log.warning("closed what others could read", count=len(wrong), first=wrong[:10])
 
 
 async def _serve(settings: Settings) -> int:
@@ -75,6 +90,7 @@ async def _serve(settings: Settings) -> int:
             group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock, loop.seen)
             group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
             group.start_soon(_compact_slowly, house)
+            group.start_soon(keep_small, settings.log_file, Threads(1))
             group.start_soon(_sweep_sessions, house)
             if settings.stack is None:  # in a stack, agents are services of their own
                 group.start_soon(_run_agent, house)

@@ -14,7 +14,7 @@ from cli.settings import Settings
 _PRIVATE = ("secrets", "credentials", "store", "tls", "run", "logs", "data", "agent")
 # What other programs of this machine must be able to read to trust the cloud.
 _PUBLIC = frozenset({"ca.crt", "server.crt"})
-_KEYS = {"root-key": 32, "master-key": 32, "store-key": 32, "audit-key": 32}
+_KEYS = {"root-key": 32, "master-key": 32, "audit-key": 32}  # of store-key, the store itself says what is wrong
 _MOST_FILES = 20_000
 _KEY_DAYS, _CERTIFICATE_DAYS = 90, 398
 

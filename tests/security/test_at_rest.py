@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clouds import Cloud, a_port, kill
 
 from controller.kit.clock import SystemClock
+from controller.kit.modes import tighten
 from controller.kit.threads import Inline
 from controller.store.records import Change, Store, StoreBroken
 from controller.store.sealing import Sealing
@@ -207,3 +214,83 @@ def test_equal_bodies_are_not_seen_to_be_equal(tmp_path: Path) -> None:
 def test_other_kinds_are_passed_on_as_they_are(tmp_path: Path) -> None:
     body = b'{"a": 1}'
     assert Sealing(tmp_path / "k", ALL).seal(ObjectKey("", "configmaps", "default", "m"), 1, body) is body
+
+
+# --- the folder ---
+
+
+def test_everything_in_a_home_is_closed_and_what_was_open_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for name in ("tls", "store", "data/key-manager", "run/instances", "logs/services"):
+        (home / name).mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    outside.chmod(0o644)
+    files = [
+        home / name for name in ("tls/ca.crt", "store/records.db", "run/instances/a.json", "logs/services/a.log")
+    ]
+    for file in files:
+        file.write_text("x")
+        file.chmod(0o644)
+    (home / "tls" / "link").symlink_to(outside)
+    theirs = home / "data" / "key-manager" / "kept"
+    theirs.write_text("x")
+    theirs.chmod(0o640)
+    (home / "store").chmod(0o777)
+    told = tighten(home, apart=frozenset({"data"}))
+    assert f"{home / 'store'} was 0777" in told and f"{files[1]} was 0644" in told
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in files)
+    folders = [home, *(each for each in home.rglob("*") if each.is_dir())]
+    assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
+    assert outside.stat().st_mode & 0o777 == 0o644, "a link is not followed"
+    assert theirs.stat().st_mode & 0o777 == 0o640, "what a service has is its own, behind a closed folder"
+    assert tighten(home, apart=frozenset({"data"})) == []
+
+
+# --- a whole cloud ---
+
+SECRET_TEXT = "correct-horse-battery-staple"
+OPEN_FILES = """
+import os, sys
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+for path in sys.argv[1:]:
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+        print("opened", path)
+    except PermissionError:
+        pass
+"""
+
+
+def test_in_a_running_cloud_nobody_reads_and_nothing_is_plain(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path / "home", a_port())
+    try:
+        _everywhere(cloud)
+    finally:
+        cloud.command("down")
+
+
+def _everywhere(cloud: Cloud) -> None:
+    cloud.home.mkdir(mode=0o755)
+    (cloud.home / "store").mkdir(mode=0o755)
+    cloud.do("up")
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": SECRET_TEXT}}
+    cloud.do("apply", "-f", "-", text=json.dumps(manifest))
+    cloud.do("apply", "-f", "-", text=json.dumps({**manifest, "stringData": {"p": f"{SECRET_TEXT}2"}}))
+    plain = [SECRET_TEXT.encode(), base64.b64encode(SECRET_TEXT.encode())[:32], b"scrypt$"]
+    for file in (each for each in cloud.home.rglob("*") if each.is_file()):
+        content = file.read_bytes()
+        assert not any(each in content for each in plain), file
+    for each in [cloud.home, *cloud.home.rglob("*")]:
+        if not each.is_symlink() and not each.is_relative_to(cloud.home / "data" / "storage-manager"):
+            assert each.stat().st_mode & 0o077 == 0, f"{each} is {each.stat().st_mode & 0o777:04o}"
+    if os.geteuid() == 0:
+        paths = [str(each) for each in cloud.home.rglob("*") if each.is_file()]
+        said = subprocess.run([sys.executable, "-c", OPEN_FILES, *paths], capture_output=True, text=True, check=True)
+        assert said.stdout == ""
+    (cloud.home / "store" / "records.db").chmod(0o644)
+    kill(cloud.conductor_pid())
+    cloud.do("up")
+    assert (cloud.home / "store" / "records.db").stat().st_mode & 0o777 == 0o600
+    assert "closed what others could read" in (cloud.home / "logs" / "conductor.log").read_text()
+    assert cloud.get("secrets", "s")["data"]["p"] == base64.b64encode(f"{SECRET_TEXT}2".encode()).decode()
