@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import ssl
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,8 +13,10 @@ from pydantic import Field
 from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.derived import signing_key
+from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
 from api.joining.tokens import JoinTokens
+from controller.kit.clock import Clock
 from crds.errors import Forbidden
 from crds.model import Model
 from crds.names import DnsLabel
@@ -48,8 +52,11 @@ def identity_routes(
     keys: TokenKeys,
     join_tokens: JoinTokens,
     ca: bytes,
+    clock: Clock,
+    signing_names: Mapping[str, Sequence[str]],
 ) -> APIRouter:
-    """The router, with everything it needs bound in. `ca`: the certificate of the cloud's authority, PEM."""
+    """The router, with everything it needs bound in. `ca`: the certificate of the cloud's authority, PEM;
+    `signing_names`: those of AWS that each managed service answers to."""
     router = APIRouter(prefix="/auth")
 
     @router.post("/token")
@@ -77,19 +84,29 @@ def identity_routes(
 
     @router.post("/signing-keys")
     async def signing_keys(body: SigningKeyWanted, request: Request) -> dict[str, object]:
-        if not authenticator.who(request.scope).service:
-            raise Forbidden("only managed services may ask for signing keys")
-        user, pair = accounts.owner_of(body.access_key_id)
+        _check_wanted(body, authenticator.who(request.scope), signing_names, clock.now())
+        _, pair = accounts.owner_of(body.access_key_id)
         key = signing_key(pair.secret, body.date, body.region, body.service)
-        return {
-            "signingKey": base64.b64encode(key).decode(),
-            "user": user.metadata.name,
-            "groups": [f"aerekos:{role}" for role in user.spec.roles],
-            "namespace": user.spec.namespace,
-            "expiresIn": _SIGNING_KEY_SECONDS,
-        }
+        return {"signingKey": base64.b64encode(key).decode(), "expiresIn": _SIGNING_KEY_SECONDS}
 
     return router
+
+
+def _check_wanted(
+    wanted: SigningKeyWanted, caller: Principal, signing_names: Mapping[str, Sequence[str]], now: datetime
+) -> None:
+    """Only for the chunks of a request the service holds: signed with that very key, for that service, just now.
+
+    Raises Forbidden.
+    """
+    service = caller.actors[0].removeprefix(SERVICE_PREFIX) if len(caller.actors) == 1 else ""
+    if not service or caller.proof is None or caller.proof.binding.get("akid") != wanted.access_key_id:
+        raise Forbidden("a signing key is for the service that holds the identity of a request signed with it")
+    if wanted.service not in signing_names.get(service, ()):
+        raise Forbidden(f"{service} does not answer requests signed for {wanted.service!r}")
+    days = {(now + timedelta(days=each)).strftime("%Y%m%d") for each in (-1, 0, 1)}
+    if wanted.date not in days:
+        raise Forbidden("a signing key is for requests of today")
 
 
 def _digest(ca: bytes) -> bytes:

@@ -8,7 +8,7 @@ service's own process.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from crds.kind import Kind
 from crds.probes import HttpGet, Probe, Probes
@@ -24,7 +24,7 @@ def default_probes() -> Probes:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the service's own identity may do to which resources (Kubernetes RBAC verbs)."""
+    """Verbs of Kubernetes RBAC on a kind of resource: what a service may do itself, or does for its callers."""
 
     kind: str
     verbs: tuple[str, ...]
@@ -38,8 +38,10 @@ class ManagedService:
     name: folder and `spec.managed` value, `key_manager`; its Service is called `key-manager`.
     app: `module:factory` of the ASGI application, called with `services.sdk.instance.Instance`.
     reconcilers: `module:attribute` of each reconciler that runs inside the service's process.
-    speaks: AWS signing names it answers (`kms`), taken from the SigV4 credential scope.
-    needs: managed services that must be Ready before it starts.
+    speaks: AWS signing names it answers (`kms`), from the SigV4 credential scope. protocol: how it words errors.
+    needs: managed services that must be Ready before it starts; it may call these and no others.
+    grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
+    through this service they may no more than that.
     keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
     """
@@ -51,9 +53,11 @@ class ManagedService:
     kinds: tuple[Kind[Any], ...] = ()
     reconcilers: tuple[str, ...] = ()
     speaks: tuple[str, ...] = ()
+    protocol: Literal["json", "s3", "query"] = "json"
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
+    acts: tuple[Grant, ...] = ()
     starts_enabled: bool = False
     keeps_data: bool = False
     probes: Probes = field(default_factory=default_probes)

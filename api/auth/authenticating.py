@@ -11,6 +11,8 @@ from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.authorizer import Authorizer
+from api.auth.on_behalf import HEADER as ON_BEHALF_OF
+from api.auth.on_behalf import OnBehalf
 from api.auth.people import principal_of
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, account_groups
 from api.auth.tokens import API_AUDIENCE, Tokens
@@ -27,6 +29,7 @@ class Authenticator:
 
     def __init__(self, tokens: Tokens, accounts: Accounts, authorizer: Authorizer) -> None:
         self._tokens, self._accounts, self._authorizer = tokens, accounts, authorizer
+        self._on_behalf = OnBehalf(tokens, accounts)
 
     def who(self, scope: Scope) -> Principal:
         """Raises Unauthorized when nobody known asks, Forbidden and BadRequest for impersonation.
@@ -53,6 +56,12 @@ class Authenticator:
             asker = self._certified(scope)
         groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
         user = _header(headers, b"impersonate-user")
+        if not begun:
+            scope[WHO] = asker  # who is refused below is noted, too
+        if tokens := [value.decode("latin-1") for name, value in headers if name == ON_BEHALF_OF]:
+            if user or groups or len(tokens) > 1:
+                raise BadRequest("one caller is acted for, by their own identity token, and nobody is impersonated")
+            return self._on_behalf.principal(asker, tokens[0])
         if groups and not user:
             raise BadRequest("requested groups without impersonating a user; send Impersonate-User too")
         if user:

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.auth.bindings import Bindings
 from api.auth.principal import AUTHENTICATED, CONDUCTOR, MASTERS, SERVICE_PREFIX, WORKERS, Principal
-from api.auth.rules import ALL, EVERYTHING, READ, REQUIRED, WRITE, Action, Rule
+from api.auth.rules import EVERYTHING, READ, REQUIRED, WRITE, Action, Rule
 from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
@@ -16,7 +16,7 @@ from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from crds.kinds.rbac import GROUP as RBAC_GROUP
 from crds.kinds.service_account import SERVICE_ACCOUNT
-from crds.managed import ManagedService
+from crds.managed import Grant, ManagedService
 
 __all__ = ["Action", "Authorizer", "Rule", "role_rules"]
 
@@ -101,6 +101,9 @@ class Authorizer:
         self._bindings = Bindings(store, {}) if store is not None else None
         managed = tuple(managed)
         self._services = {each.service_name: _service_rules(each) for each in managed}
+        self._acts = {
+            f"{SERVICE_PREFIX}{each.service_name}": (*_granted(each.acts), *_ABOUT_ONESELF) for each in managed
+        }
         self._owned = {
             each.service_name: frozenset((kind.group, kind.plural) for kind in each.kinds) for each in managed
         }
@@ -108,6 +111,8 @@ class Authorizer:
     def allows(self, who: Principal, action: Action) -> bool:
         """Whether `who` may do that."""
         self._refresh()
+        if not all(self._acts_so(actor, action) for actor in who.actors):
+            return False
         if self._writes_a_report(action) and not self._reports(who, action):
             return False
         if MASTERS not in who.groups and (action.group, action.resource.partition("/")[0]) in self._internal:
@@ -117,7 +122,7 @@ class Authorizer:
     def rules(self, who: Principal, namespace: str) -> Iterator[Rule]:
         """All rules for `who` in that namespace (empty: at the cluster scope): by group, then by role binding."""
         self._refresh()
-        if who.service and not who.acting:
+        if who.service and (not who.acting or who.actors):
             yield from (*self._services.get(who.service, ()), *_ABOUT_ONESELF)
             return
         for group in who.groups:
@@ -134,6 +139,10 @@ class Authorizer:
         """The cluster roles that exist without being stored."""
         self._refresh()
         return self._bindings.given if self._bindings is not None else {}
+
+    def _acts_so(self, actor: str, action: Action) -> bool:
+        """Whether that service does this for its callers at all."""
+        return any(rule.allows(action) for rule in self._acts.get(actor, ()))
 
     def _writes_a_report(self, action: Action) -> bool:
         """Whether it would change the status of a kind of ours. Those that people define keep their own rules."""
@@ -185,20 +194,17 @@ class Authorizer:
         )
 
     def may_impersonate(self, who: Principal, user: str, groups: Iterable[str]) -> bool:
-        """Managed services act for people, never for `system:` identities; the conductor's masters for anybody."""
-        if MASTERS in who.groups:
-            return True
-        return who.name.startswith(SERVICE_PREFIX) and not any(
-            name.startswith("system:") and name != AUTHENTICATED for name in (user, *groups)
-        )
+        """Only the conductor's masters name anybody they like. Services bring their caller's own token instead."""
+        return MASTERS in who.groups and not who.actors
 
 
 def _service_rules(service: ManagedService) -> tuple[Rule, ...]:
-    granted = tuple(Rule(grant.verbs, (grant.group,), (grant.kind, f"{grant.kind}/*")) for grant in service.grants)
     common = (
         Rule(("create", "patch", "get", "list", "watch"), ("",), ("events",)),
         Rule(READ, ("",), ("namespaces",)),
-        Rule(("create",), ("authorization.k8s.io",), ("subjectaccessreviews",)),
-        Rule(("use",), (ALL,), (ALL,)),
     )
-    return granted + common
+    return _granted(service.grants) + common
+
+
+def _granted(grants: Iterable[Grant]) -> tuple[Rule, ...]:
+    return tuple(Rule(grant.verbs, (grant.group,), (grant.kind, f"{grant.kind}/*")) for grant in grants)

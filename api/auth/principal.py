@@ -32,7 +32,8 @@ class Principal:
     """A known identity. `namespace` is where its AWS calls land; `acting` names who acts for it, if anybody.
 
     `uid` is that of the resource the identity was proven for, where the proof names one. `proof` is None where no
-    token can be made of it: for certificates, and for those somebody else acts for.
+    token can be made of it: for certificates, and for those somebody else acts for. `actors`: the managed services
+    that act for it by its own identity token, the nearest first; it may no more than each of them does for callers.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Principal:
     acting: str = ""
     uid: str = ""
     proof: Proof | None = field(default=None, compare=False, repr=False)
+    actors: tuple[str, ...] = ()
 
     @property
     def session(self) -> str:

@@ -1,33 +1,39 @@
-"""The gateway: /services/<name>/... for bearer callers, and the AWS door for signed requests."""
+"""The gateway: /services/<name>/... for bearer callers, and the AWS door for signed requests.
+
+Signatures are verified here, and whoever called is told to the service by an identity token of their own: the service
+learns no secret, and can do nothing in anybody's name but with that token (api/auth/on_behalf.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
-import orjson
-
+from api.auth.authenticating import WHO
 from api.auth.authorizer import Action, Authorizer
-from api.auth.principal import Principal
+from api.auth.on_behalf import Identities
+from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
 from api.gateway.aws_door import refusal, signed_for, signing_names
+from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
 from api.gateway.balancing import Balancer
 from api.gateway.proxying import Headers, Proxy, forwarded
 from api.traffic import Traffic
-from api.wire.answering import Answer, Message, Receive, Scope, Send, send_answer
+from api.wire.answering import Message, Receive, Scope, Send, send_answer
 from controller.kit.clock import Clock
-from crds.errors import ApiError, NotFound
+from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
 from crds.managed import ManagedService
+from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.verifier import Owner, Verifier, payload_headers
 
 PREFIX = "/services/"
-IDENTITY_SECONDS = 300
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-GATEWAY = Principal("system:gateway", frozenset({"system:gateway"}))
+FindSigner = Callable[[str], Owner[Principal]]
 
 
 class Gateway:
-    """Adds who calls, and hands the request to a ready instance."""
+    """Adds who calls, and hands the request to a ready instance. `find_signer`: the owner of an access key."""
 
     def __init__(
         self,
@@ -36,12 +42,12 @@ class Gateway:
         authorizer: Authorizer,
         services: Iterable[ManagedService],
         clock: Clock,
+        find_signer: FindSigner,
     ) -> None:
-        self._proxy, self._tokens, self._authorizer, self._clock = Proxy(balancer), tokens, authorizer, clock
-        services = tuple(services)
-        self._speaks, self.traffic = signing_names(services), Traffic()
-        self._managed = frozenset(each.service_name for each in services)
-        self._minted: dict[tuple[Principal, str], tuple[bytes, float]] = {}
+        self._proxy, self._authorizer, self._clock = Proxy(balancer), authorizer, clock
+        self._services = {each.service_name: each for each in services}
+        self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
+        self._identities, self._verifier = Identities(tokens, clock), Verifier(find_signer, clock)
 
     async def close(self) -> None:
         await self._proxy.close()
@@ -53,24 +59,39 @@ class Gateway:
     async def serve_aws(
         self, scope: Scope, receive: Receive, send: Send, signing_name: str, *extra: tuple[bytes, bytes]
     ) -> int:
-        """Path, host and body go on untouched: the service verifies the signature over them."""
-        service = self._speaks.get(signing_name)
-        if service is None:
-            code, message = refusal(signing_name, self._speaks)
-            answer = Answer(400, orjson.dumps({"__type": code, "message": message}))
-            await send_answer(send, answer, *extra)
-            return answer.code
-        identity = self._identity(GATEWAY, service)
-        headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra)
+        """A request that was signed goes on as it came; one that was not is refused in the words of its protocol."""
+        managed = self._services.get(self._speaks.get(signing_name, ""))
+        protocol = managed.protocol if managed else protocol_of(scope)
         begun = _Begun(send)
         try:
-            return await self._forward(scope, receive, begun, "", service, _target(scope), headers)
-        except ApiError as error:
+            if managed is None:
+                raise AwsError(*refusal(signing_name, self._speaks))
+            return await self._serve_signed(scope, receive, begun, managed, extra)
+        except (AwsError, SignatureFault) as refused:
+            error = refused.as_error(protocol) if isinstance(refused, SignatureFault) else refused
+        except ApiError as lost:
             if begun.yes:  # all that is left is to break the connection off, as the door does
                 raise
-            answer = _aws_error(error)
-            await send_answer(send, answer, *extra)
-            return answer.code
+            error = unavailable(lost, protocol)
+        answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""))
+        await send_answer(send, answer, *extra)
+        return answer.code
+
+    async def _serve_signed(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        managed: ManagedService,
+        extra: tuple[tuple[bytes, bytes], ...],
+    ) -> int:
+        found = await self._verifier.verified(scope, receive, managed.speaks)
+        scope[WHO] = found.who
+        service = managed.service_name
+        identity = self._identities.token(found.who, service)
+        added = payload_headers(scope, found)
+        headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *added, *extra)
+        return await self._forward(scope, found.receive, send, "", service, _target(scope), headers)
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]
@@ -79,15 +100,26 @@ class Gateway:
         name, target = _split(_target(scope))
         if not name:
             raise NotFound("write /services/<name>/...; `aerekos get services` lists the names")
-        if not who.service:
+        peer = who.service if not who.actors else who.actors[0].removeprefix(SERVICE_PREFIX)
+        if peer:
+            self._require_needed(peer, name)
+        else:
             self._authorizer.require(who, self._action(scope["method"], name))
-        identity = self._identity(who, name)
-        headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization")
-        return await self._forward(scope, receive, send, who.service, name, target, headers)
+        identity = self._identities.token(who, name)
+        headers = forwarded(
+            scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization", peer=bool(peer)
+        )
+        return await self._forward(scope, receive, send, peer, name, target, headers)
+
+    def _require_needed(self, peer: str, service: str) -> None:
+        """A service reaches those its manifest needs. Raises Forbidden."""
+        needs = self._services[peer].needs if peer in self._services else ()
+        if service.replace("-", "_") not in needs:
+            raise Forbidden(f"{peer} does not say in its manifest that it needs {service}")
 
     def _action(self, method: str, service: str) -> Action:
         """Managed services judge for themselves what their callers may; of all others nobody else does."""
-        verb = "get" if service in self._managed else _VERBS.get(method, "create")
+        verb = "get" if service in self._services else _VERBS.get(method, "create")
         return Action(verb, GROUP, "services/proxy", "default", service)
 
     async def _forward(
@@ -104,17 +136,6 @@ class Gateway:
             raise
         self.traffic.note(asker, service, code, self._clock.monotonic() - began)
         return code
-
-    def _identity(self, who: Principal, service: str) -> bytes:
-        """A token that tells `service` who calls; minted anew before half of its life is over."""
-        now = self._clock.monotonic()
-        minted = self._minted.get((who, service))
-        if minted is None or minted[1] < now:
-            token = self._tokens.issue(who, seconds=IDENTITY_SECONDS, audience=service).encode()
-            if len(self._minted) > 10_000:
-                self._minted.clear()
-            minted = self._minted[who, service] = (token, now + IDENTITY_SECONDS / 2)
-        return minted[0]
 
 
 class _Begun:
@@ -143,13 +164,3 @@ def _split(target: bytes) -> tuple[str, bytes]:
     path, mark, query = target.partition(b"?")
     _, _, name, rest = [*path.split(b"/", 3), b"", b""][:4]
     return unquote(name.decode("latin-1")), b"/" + rest + mark + query
-
-
-def _aws_error(error: ApiError) -> Answer:
-    """A retryable error in the shape both the JSON and the XML clients read (they look at the HTTP code first)."""
-    code = 503 if error.code in (404, 503, 504) else error.code
-    body = orjson.dumps({"__type": "ServiceUnavailableException", "message": error.message})
-    again = ((b"retry-after", b"1"), (b"x-amzn-errortype", b"ServiceUnavailableException"))
-    # The body was not read to its end: what follows on this connection could not be told from it.
-    headers = (*again, (b"connection", b"close"))
-    return Answer(code, body, b"application/x-amz-json-1.1", headers)

@@ -40,6 +40,7 @@ _HOP_BY_HOP = frozenset(
 )
 # Our own server writes a Date; two of them would be one too many.
 _NOT_RELAYED = _HOP_BY_HOP | {b"date", b"server"}
+_OURS, _NAMESPACE = b"x-aerekos-", b"x-aerekos-namespace"
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 Headers = list[tuple[bytes, bytes]]
 
@@ -183,13 +184,17 @@ async def _until_gone(body: _Body, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-def forwarded(headers: Sequence[tuple[bytes, bytes]], *extra: tuple[bytes, bytes], without: bytes = b"") -> Headers:
+def forwarded(
+    headers: Sequence[tuple[bytes, bytes]], *extra: tuple[bytes, bytes], without: bytes = b"", peer: bool = False
+) -> Headers:
     """The request's headers less those of the connection (and `without`), and the gateway's own.
 
-    Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard.
+    Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard. A
+    `peer`, another managed service, says in which namespace it works.
     """
-    own = {name for name, _ in extra} | {b"x-aerekos-identity", without} | _named_by_connection(headers)
+    own = {name for name, _ in extra} | {without} | _named_by_connection(headers)
     kept: Headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in own]
+    kept = [each for each in kept if not each[0].startswith(_OURS) or (peer and each[0] == _NAMESPACE)]
     if any(name == b"cookie" for name, _ in kept):
         kept = [(name, without_ours(value) if name == b"cookie" else value) for name, value in kept]
         kept = [(name, value) for name, value in kept if value or name != b"cookie"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -10,6 +11,7 @@ import anyio
 from agent.moving.looking import local_network
 from api.audit import Audit
 from api.auth.authenticating import Authenticator
+from api.auth.on_behalf import signer
 from api.auth.service_accounts import AccountTokens
 from api.claims import NodeClaims
 from api.door import Door
@@ -53,7 +55,9 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     guard = StreamGuard(authenticator, house.authorizer)
     managed = {each.service_name: each.name for each in house.services}
     balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
-    gateway = Gateway(balancer, house.tokens, house.authorizer, house.services, house.clock)
+    gateway = Gateway(
+        balancer, house.tokens, house.authorizer, house.services, house.clock, partial(signer, house.accounts)
+    )
     registry = REGISTRY if house.settings.stack else ""
     images = Images(registry, authenticator, house.accounts, house.authorizer, house.tokens)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
@@ -99,7 +103,15 @@ def _door(
         [
             session_routes(house.accounts, authenticator),
             totp_routes(house.accounts, authenticator),
-            identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, ca),
+            identity_routes(
+                house.accounts,
+                authenticator,
+                house.tokens.keys,
+                tokens,
+                ca,
+                clock,
+                {each.service_name: each.speaks for each in house.services},
+            ),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
             traffic_routes(gateway.traffic, authenticator, authorizer),

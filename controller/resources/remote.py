@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar, cast
 
@@ -34,17 +34,13 @@ def path_of(kind: Kind[Any], namespace: str | None, name: str = "", subresource:
 class RemoteResources:
     """Give it a client whose base_url, TLS and auth are already right.
 
-    With `impersonate`, every request is made in that user's name (only managed services may).
+    With `on_behalf_of`, the identity token of somebody who called, every request is made in their name (only managed
+    services may, and only the one the token was made for).
     """
 
-    def __init__(
-        self, client: httpx.AsyncClient, *, impersonate: str = "", impersonate_groups: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, on_behalf_of: str = "") -> None:
         self._client = client
-        self._headers: list[tuple[str, str]] = []
-        if impersonate:
-            self._headers.append(("Impersonate-User", impersonate))
-            self._headers += [("Impersonate-Group", group) for group in impersonate_groups]
+        self._headers = [("X-Aerekos-On-Behalf-Of", on_behalf_of)] if on_behalf_of else []
 
     async def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M:
         return kind.parse(await self._send("GET", path_of(kind, namespace, name)))

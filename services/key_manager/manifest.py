@@ -17,5 +17,9 @@ MANIFEST = ManagedService(
     speaks=("kms",),
     secrets=("root-key",),
     grants=(Grant("keys", _ALL), Grant("keyaliases", _ALL), Grant("keymaterials", _ALL)),
+    acts=(
+        Grant("keys", ("get", "list", "create", "patch", "use")),
+        Grant("keyaliases", ("list", "create", "patch", "delete")),
+    ),
     starts_enabled=True,
 )

@@ -1,7 +1,6 @@
-"""In whose name a KMS call touches resources, and whether it may.
+"""In whose name a KMS call touches resources, and whether it may: always the caller's, and the conductor decides.
 
-People: their own name, and the conductor decides. Managed services cannot be impersonated: for them this service asks
-first (SubjectAccessReview) and then acts itself.
+A service that calls for somebody brings their name along, so the rights on a key are asked of the person.
 """
 
 from __future__ import annotations
@@ -31,11 +30,9 @@ class Powers:
         await self._require(call, "list", kind, "", call.namespace)
 
     async def acting(self, call: Call, verb: str, kind: Kind[Any], name: str, namespace: str) -> Resources:
-        """Resources to do it with. Raises Forbidden for a service that may not."""
-        if not call.caller.name.startswith("system:"):
-            return self._instance.acting_for(call.caller)
+        """Resources to do it with, in the caller's name. Raises Forbidden for who may not."""
         await self._require(call, verb, kind, name, namespace)
-        return self._instance.resources
+        return self._instance.acting_for(call.caller)
 
     async def _require(self, call: Call, verb: str, kind: Kind[Any], name: str, namespace: str) -> None:
         await self._instance.authorizer.require(call.caller, verb, kind.plural, kind.group, name, namespace)

@@ -1,4 +1,4 @@
-"""May they? Asked of the conductor (SubjectAccessReview), remembered for a few seconds.
+"""May they? Asked of the conductor in their own name (SelfSubjectAccessReview), remembered for a few seconds.
 
 A service asks this for things that are no resource write, such as encrypting with a Key. Writes are made in the
 caller's own name instead (`Instance.acting_for`), and the conductor decides there.
@@ -14,15 +14,15 @@ from crds.errors import Forbidden
 from services.sdk.identity import Caller
 
 REMEMBER_SECONDS = 10.0
-REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REMEMBERED = 8192
-Question = tuple[str, tuple[str, ...], str, str, str, str, str]
+Question = tuple[Caller, str, str, str, str, str]
 
 
 class Authorizer:
-    """`ask` posts one review and returns its answer."""
+    """`ask` posts one review with the identity token of whom it is about, and returns its answer."""
 
-    def __init__(self, ask: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], clock: Clock) -> None:
+    def __init__(self, ask: Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]], clock: Clock) -> None:
         self._ask, self._clock = ask, clock
         self._known: dict[Question, tuple[bool, float]] = {}
 
@@ -48,12 +48,12 @@ class Authorizer:
         self, caller: Caller, verb: str, resource: str, group: str, name: str = "", namespace: str = ""
     ) -> bool:
         """Whether the caller may. The answer is at most `REMEMBER_SECONDS` old."""
-        question = (caller.name, caller.groups, verb, resource, group, name, namespace)
+        question = (caller, verb, resource, group, name, namespace)
         now = self._clock.monotonic()
         known = self._known.get(question)
         if known and known[1] > now:
             return known[0]
-        answer = await self._ask(_review(caller, verb, resource, group, name, namespace))
+        answer = await self._ask(_review(verb, resource, group, name, namespace), caller.token)
         allowed = (answer.get("status") or {}).get("allowed") is True
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
@@ -61,10 +61,10 @@ class Authorizer:
         return allowed
 
 
-def _review(caller: Caller, verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, Any]:
+def _review(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, Any]:
     wanted = {"verb": verb, "group": group, "resource": resource, "name": name, "namespace": namespace}
     return {
         "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": caller.name, "groups": list(caller.groups), "resourceAttributes": wanted},
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": wanted},
     }

@@ -16,6 +16,7 @@ import httpx
 
 from controller.kit.clock import Clock
 from crds.errors import Unavailable, from_status
+from services.sdk.identity import ON_BEHALF_OF
 
 
 class ServiceAuth(httpx.Auth):
@@ -71,10 +72,16 @@ def open_client(api: str, ca: Path | None, auth: httpx.Auth | None, *, base: str
     )
 
 
-async def fetch_json(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> dict[str, Any]:
-    """The JSON answer. Raises ApiError as the conductor's Status says; Unavailable when it cannot be reached."""
+async def fetch_json(
+    client: httpx.AsyncClient, method: str, path: str, body: Any = None, *, on_behalf_of: str = ""
+) -> dict[str, Any]:
+    """The JSON answer; `on_behalf_of`: the identity token of the caller it is asked for.
+
+    Raises ApiError as the conductor's Status says; Unavailable when it cannot be reached.
+    """
     try:
-        response = await client.request(method, path, json=body)
+        headers = {ON_BEHALF_OF: on_behalf_of} if on_behalf_of else None
+        response = await client.request(method, path, json=body, headers=headers)
     except httpx.TransportError as error:
         raise Unavailable(f"the conductor cannot be reached: {error!r}") from error
     try:

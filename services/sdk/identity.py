@@ -7,34 +7,36 @@ JWKS; an unknown `kid` makes us look again, at most once in `REFRESH_SECONDS`, s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.kit.clock import Clock
 from crds.errors import Unauthorized
 
 HEADER = "x-aerekos-identity"
+ON_BEHALF_OF = "X-Aerekos-On-Behalf-Of"
 ISSUER = "aerekos"
 ALGORITHM = "ES256"
 REFRESH_SECONDS = 5.0
-GATEWAY = "system:gateway"
 SERVICE_PREFIX = "system:service:"
 _REMEMBERED = 4096
+_LONGEST_CHAIN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody verified. `namespace` is where their AWS calls land."""
+    """Somebody verified. `namespace` is where their AWS calls land; `access_key` what they signed with, if they did;
+    `through` the services that act for them, the nearest first. `token` is their identity as it came: whoever does
+    something in their name hands it back.
+    """
 
     name: str
     groups: tuple[str, ...] = ()
     namespace: str = "default"
-
-    @property
-    def gateway(self) -> bool:
-        """The gateway passes on a request that carries its own AWS signature."""
-        return self.name == GATEWAY
+    access_key: str = ""
+    through: tuple[str, ...] = ()
+    token: str = field(default="", compare=False, repr=False)
 
     @property
     def service(self) -> str:
@@ -105,4 +107,16 @@ class Identities:
         except JOSEError as error:
             raise Unauthorized(f"the identity token is not valid: {error}") from error
         groups = tuple(str(each) for each in claims.get("groups") or ())
-        return Caller(str(claims["sub"]), groups, str(claims.get("ns") or "default")), float(claims["exp"])
+        namespace, signed_with = str(claims.get("ns") or "default"), str(claims.get("akid") or "")
+        caller = Caller(str(claims["sub"]), groups, namespace, signed_with, actors_of(claims), token)
+        return caller, float(claims["exp"])
+
+
+def actors_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who acts for the subject, the nearest first (RFC 8693, `act`)."""
+    found: list[str] = []
+    act = claims.get("act")
+    while isinstance(act, dict) and len(found) < _LONGEST_CHAIN:
+        found.append(str(act.get("sub", "")))
+        act = act.get("act")
+    return tuple(found)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -54,9 +55,7 @@ class Instance:
         return self._resources(None)
 
     def acting_for(self, caller: Caller) -> Resources:
-        """Resources, touched in the caller's name. Another service's name cannot be borrowed: raises ValueError."""
-        if caller.name.startswith("system:"):
-            raise ValueError(f"nobody acts for {caller.name}")
+        """Resources, touched in the caller's name: what they may now, of what our manifest says we do for callers."""
         return self._resources(caller)
 
     def peer(self, service_name: str) -> httpx.AsyncClient:
@@ -73,7 +72,11 @@ class Instance:
     @cached_property
     def authorizer(self) -> Authorizer:
         """Asks the conductor what callers may do."""
-        return Authorizer(lambda review: fetch_json(self.client, "POST", REVIEWS, review), self.clock)
+
+        async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
+            return await fetch_json(self.client, "POST", REVIEWS, review, on_behalf_of=token)
+
+        return Authorizer(ask, self.clock)
 
     def _resources(self, caller: Caller | None) -> Resources:
         if self.make_resources:
@@ -82,7 +85,7 @@ class Instance:
 
         if caller is None:
             return RemoteResources(self.client)
-        return RemoteResources(self.client, impersonate=caller.name, impersonate_groups=caller.groups)
+        return RemoteResources(self.client, on_behalf_of=caller.token)
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Instance:

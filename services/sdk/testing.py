@@ -31,12 +31,16 @@ from jose import jwk, jwt
 from controller.kit.clock import Clock, SystemClock
 from controller.resources.client import ChangeType, Listing, Propagation, Seen
 from controller.resources.patching import merge_patch
-from crds.errors import AlreadyExists, Conflict, not_found
+from crds.errors import AlreadyExists, Conflict, NotFound, not_found
 from crds.kind import Kind, Manifest
-from services.sdk.app import Asgi, Receive, Scope, Send
+from crds.managed import ManagedService
+from services.sdk.app import Asgi, Receive, Scope, Send, header_of, send_bytes
+from services.sdk.aws.error_bodies import error_body
+from services.sdk.aws.errors import AwsError, SignatureFault
 from services.sdk.aws.sigv4 import derive_key
+from services.sdk.aws.verifier import Owner, Verifier, payload_headers
 from services.sdk.discovery import managed_service
-from services.sdk.identity import ALGORITHM, GATEWAY, ISSUER
+from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
 from services.sdk.instance import Instance
 from services.sdk.run import Server, load, server_for
 
@@ -201,9 +205,9 @@ class FakeConductor:
             return httpx.Response(200, json=self._jwks)
         if path == "/auth/signing-keys":
             return self._signing_key(body)
-        if path.endswith("/subjectaccessreviews"):
-            spec = body["spec"]
-            allowed = (spec["user"], spec["resourceAttributes"]["verb"]) not in self.refused
+        if path.endswith("/selfsubjectaccessreviews"):
+            user = jwt.get_unverified_claims(request.headers[ON_BEHALF_OF])["sub"]
+            allowed = (user, body["spec"]["resourceAttributes"]["verb"]) not in self.refused
             return httpx.Response(201, json={"status": {"allowed": allowed}})
         return httpx.Response(404, json={"kind": "Status", "reason": "NotFound", "message": path})
 
@@ -212,8 +216,14 @@ class FakeConductor:
         if user is None:
             return httpx.Response(404, json={"kind": "Status", "reason": "NotFound", "message": "unknown key"})
         key = derive_key(user.secret, wanted["date"], wanted["region"], wanted["service"])
-        answer = {"signingKey": base64.b64encode(key).decode(), "user": user.name, "groups": user.groups}
-        return httpx.Response(200, json={**answer, "namespace": user.namespace, "expiresIn": 60})
+        return httpx.Response(200, json={"signingKey": base64.b64encode(key).decode(), "expiresIn": 60})
+
+    def owner(self, access_key: str) -> Owner[User]:
+        """As the door asks. Raises NotFound."""
+        user = self.users.get(access_key)
+        if user is None:
+            raise NotFound(access_key)
+        return Owner(user, user.secret)
 
 
 def fake_instance(
@@ -223,7 +233,7 @@ def fake_instance(
     resources: MemoryResources,
     secrets: Mapping[str, bytes] | None = None,
 ) -> Instance:
-    """An instance that talks to the fakes. Impersonation is not checked here."""
+    """An instance that talks to the fakes. In whose name resources are touched is not checked here."""
     paths = {}
     for name, content in (secrets or {}).items():
         paths[name] = folder / name
@@ -302,7 +312,8 @@ def serving(
         with tempfile.TemporaryDirectory() as folder:
             instance = fake_instance(service, Path(folder), conductor, resources, secrets)
             instance.make_peer = peer
-            server = server_for(_gateway(load(manifest.app)(instance), conductor, instance), "127.0.0.1", 0)
+            door = _gateway(load(manifest.app)(instance), conductor, instance, manifest)
+            server = server_for(door, "127.0.0.1", 0)
             task = asyncio.create_task(_serve(server))
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
                 await asyncio.sleep(0.001)
@@ -337,15 +348,39 @@ async def _serve(server: Server) -> None:
     await server.serve()
 
 
-def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance) -> Asgi:
-    """Adds `X-Aerekos-Identity` of the gateway to requests that bring none, except the service's own three paths."""
+def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance, manifest: ManagedService) -> Asgi:
+    """The door: verifies signatures, and says by `X-Aerekos-Identity` who calls."""
+    verifier = Verifier(conductor.owner, conductor.clock)
+
+    def identified(scope: Scope, sub: str, **claims: Any) -> Scope:
+        jti = random_secrets.token_hex(4)
+        token = conductor.token(sub, instance.service_name, jti=jti, **claims).encode()
+        kept = [(name, value) for name, value in scope["headers"] if name != b"x-aerekos-identity"]
+        return {**scope, "headers": [*kept, (b"x-aerekos-identity", token)]}
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
-        signed = scope["type"] == "http" and scope["path"] not in ("/health", "/ready", "/metrics")
-        if signed and b"x-aerekos-identity" not in dict(scope["headers"]):
-            token = conductor.token(GATEWAY, instance.service_name, jti=random_secrets.token_hex(4))
-            scope["headers"] = [*scope["headers"], (b"x-aerekos-identity", token.encode())]
-        await app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] in ("/health", "/ready", "/metrics"):
+            await app(scope, receive, send)
+        elif for_somebody := header_of(scope, ON_BEHALF_OF.lower()):
+            claims = jwt.get_unverified_claims(for_somebody)
+            await app(identified(scope, claims["sub"], groups=claims["groups"], ns=claims["ns"]), receive, send)
+        elif header_of(scope, "x-aerekos-identity"):
+            await app(scope, receive, send)
+        else:
+            await signed(scope, receive, send)
+
+    async def signed(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            found = await verifier.verified(scope, receive, manifest.speaks)
+        except (SignatureFault, AwsError) as refused:
+            error = refused.as_error(manifest.protocol) if isinstance(refused, SignatureFault) else refused
+            told = error_body(error, manifest.protocol, request_id="test", resource=scope["path"])
+            await send_bytes(send, told.status, told.content, told.content_type.decode(), told.headers)
+            return
+        who, added = found.who, payload_headers(scope, found)
+        claims = {"groups": who.groups, "ns": who.namespace, "akid": who.access_key}
+        scope = identified({**scope, "headers": [*scope["headers"], *added]}, who.name, **claims)
+        await app(scope, found.receive, send)
 
     return door
 

@@ -1,9 +1,11 @@
-"""The Gate: who calls, proven by AWS signature or by a managed service's identity (`services.sdk.aws.gate`)."""
+"""The Gate: who calls, as the door verified it, or a managed service by its identity (`services.sdk.aws.gate`)."""
 
 from __future__ import annotations
 
 from services.sdk.aws.errors import SignatureFault
-from services.sdk.aws.gate import Admitted, AwsGate, raw_request
+from services.sdk.aws.gate import AwsGate, raw_request
+from services.sdk.aws.sigv4 import RawRequest
+from services.sdk.identity import Caller as Identity
 from services.storage_manager.chunked import Signing
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.ports import Caller, Scope
@@ -18,16 +20,19 @@ class SdkGate:
     async def admit(self, scope: Scope) -> Caller:
         """Raises S3Fault in S3's own words. The body is not read: `bodies` checks it against what was signed."""
         try:
-            admitted = await self._gate.admit(raw_request(scope), scope["state"]["caller"])
+            return await self._admitted(raw_request(scope), scope["state"]["caller"])
         except SignatureFault as fault:
             error = fault.as_error("s3")
             raise S3Fault(error.code, error.message) from fault
-        who = admitted.caller
-        return Caller(who.name, who.namespace, _signing(admitted), who.groups)
+
+    async def _admitted(self, request: RawRequest, identity: Identity) -> Caller:
+        admitted = await self._gate.admit(request, identity)
+        who, found, signing = admitted.caller, admitted.signature, None
+        if found is not None and not found.presigned and _has_signed_chunks(request):
+            key = await self._gate.signing_key(admitted)
+            signing = Signing(key, found.timestamp, found.scope, found.value)
+        return Caller(who.name, who.namespace, signing, who.groups, who)
 
 
-def _signing(admitted: Admitted) -> Signing | None:
-    found = admitted.signature
-    if found is None or found.presigned:
-        return None
-    return Signing(admitted.key, found.timestamp, found.scope, found.value)
+def _has_signed_chunks(request: RawRequest) -> bool:
+    return (request.header("x-amz-content-sha256") or "").startswith("STREAMING-AWS4-")

@@ -2,6 +2,9 @@
 
 Wrapped data keys live in the book, plaintext ones in memory for five minutes. While key-manager is away, cached
 keys keep working; after that, requests fail with ServiceUnavailable.
+
+Where a bucket has a key of its own, having the data key in memory is no right to it: each caller proves theirs by
+key-manager opening it in their name, again and again after ten seconds.
 """
 
 from __future__ import annotations
@@ -9,18 +12,32 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 import anyio
 from anyio import to_thread
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from services.sdk.identity import Caller as Identity
 from services.storage_manager.book import Metadata
+from services.storage_manager.faults import S3Fault
 from services.storage_manager.frames import Box, Gcm, Plain
 from services.storage_manager.ports import Kms, Place
 
 CACHE_SECONDS = 300.0
 ROTATE_SECONDS = 24 * 3600.0
+PROVEN_SECONDS = 10.0
+_PROVEN_REMEMBERED = 4096
+
+
+class _Held(NamedTuple):
+    """A data key in memory. `master`: the KMS key that wraps it, empty for the default."""
+
+    plain: bytes
+    master: str
+    until: float
 
 
 class Keys:
@@ -28,7 +45,8 @@ class Keys:
 
     def __init__(self, book: Metadata, kms: Kms, clock: Callable[[], float] = time.time) -> None:
         self._book, self._kms, self._clock = book, kms, clock
-        self._cache: dict[str, tuple[bytes, float]] = {}
+        self._cache: dict[str, _Held] = {}
+        self._proven: dict[tuple[Identity, str], float] = {}
         self._lock = anyio.Lock()
 
     async def current(self, place: Place) -> str:
@@ -43,7 +61,7 @@ class Keys:
             plain, wrapped = await self._kms.generate(place)
             id = secrets.token_hex(8)
             await to_thread.run_sync(self._book.add_key, id, place.id, master, wrapped, self._clock())
-            self._cache[id] = (plain, self._clock() + CACHE_SECONDS)
+            self._hold(place, id, plain)
             return id
 
     async def box(self, place: Place, key: str, blob: str) -> Box:
@@ -56,8 +74,34 @@ class Keys:
 
     async def _data_key(self, place: Place, id: str) -> bytes:
         now = self._clock()
-        self._cache = {k: v for k, v in self._cache.items() if v[1] > now}
-        if id not in self._cache:
-            wrapped = await to_thread.run_sync(self._book.wrapped_key, id)
-            self._cache[id] = (await self._kms.decrypt(place, wrapped), now + CACHE_SECONDS)
-        return self._cache[id][0]
+        self._cache = {k: v for k, v in self._cache.items() if v.until > now}
+        held = self._cache.get(id)
+        if held is not None and self._age_of_proof(replace(place, key=held.master or None), id) <= PROVEN_SECONDS:
+            return held.plain
+        wrapped, master = await to_thread.run_sync(self._book.wrapped_key, id)
+        made_for = replace(place, key=master or None)
+        try:
+            plain = await self._kms.decrypt(made_for, wrapped)
+        except S3Fault as fault:
+            if held is None or fault.status < 500 or self._age_of_proof(made_for, id) > CACHE_SECONDS:
+                raise
+            return held.plain  # key-manager is away: what was proven minutes ago goes on
+        self._hold(made_for, id, plain)
+        return plain
+
+    def _hold(self, place: Place, id: str, plain: bytes) -> None:
+        self._cache[id] = _Held(plain, place.key or "", self._clock() + CACHE_SECONDS)
+        self._note_proven(place, id)
+
+    def _age_of_proof(self, place: Place, id: str) -> float:
+        """Seconds since the asker's right to that data key was proven; 0 where nobody needs one."""
+        if not place.own_key or place.asker is None:
+            return 0.0
+        proven = self._proven.get((place.asker, id))
+        return float("inf") if proven is None else self._clock() - proven
+
+    def _note_proven(self, place: Place, id: str) -> None:
+        if place.own_key and place.asker is not None:
+            if len(self._proven) >= _PROVEN_REMEMBERED:
+                self._proven.clear()
+            self._proven[place.asker, id] = self._clock()

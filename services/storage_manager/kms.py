@@ -1,5 +1,7 @@
-"""The Kms port: data keys from key-manager, asked through the gateway in this service's own name.
+"""The Kms port: data keys from key-manager, asked through the gateway.
 
+A bucket's own key is used in the name of whoever asks for the object: their right on the key counts, not ours. The
+account's default key belongs to this service, which uses it in its own name.
 The encryption context binds every data key to its bucket (`aws:s3:arn`), as S3 does.
 """
 
@@ -12,10 +14,10 @@ from typing import Any
 import anyio
 import httpx
 
+from services.sdk.identity import ON_BEHALF_OF
 from services.storage_manager.faults import S3Fault
-from services.storage_manager.ports import Place
+from services.storage_manager.ports import DEFAULT_KEY, Place
 
-DEFAULT_KEY = "alias/aws/s3"
 ASK_EVERY_SECONDS = 15.0
 _JSON = "application/x-amz-json-1.1"
 
@@ -46,11 +48,15 @@ class PeerKms:
         return base64.b64decode(answer["Plaintext"])
 
     async def _bound(self, operation: str, place: Place, body: dict[str, Any]) -> dict[str, Any]:
-        return await self._ask(operation, place.namespace, {**body, "EncryptionContext": {"aws:s3:arn": place.arn}})
+        bound = {**body, "EncryptionContext": {"aws:s3:arn": place.arn}}
+        token = place.asker.token if place.asker is not None and place.own_key else ""
+        return await self._ask(operation, place.namespace, bound, token)
 
-    async def _ask(self, operation: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, operation: str, namespace: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
+        """`token`: the identity of the caller it is asked for."""
         target = f"TrentService.{operation}"
         headers = {"content-type": _JSON, "x-amz-target": target, "x-aerekos-namespace": namespace}
+        headers |= {ON_BEHALF_OF: token} if token else {}
         try:
             response = await self._peer.post("/", headers=headers, json=body)
             answer: dict[str, Any] = response.json()

@@ -12,12 +12,14 @@ MANIFEST = ManagedService(
     app="services.storage_manager.service:create_app",
     kinds=(BUCKET,),
     speaks=("s3",),
+    protocol="s3",
     needs=("key_manager",),
     reconcilers=("services.storage_manager.bucket:BucketReconciler",),
     grants=(
         Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
         Grant("keys", ("use",)),
     ),
+    acts=(Grant("buckets", ("get", "list", "create", "update", "delete")), Grant("keys", ("use",))),
     starts_enabled=True,
     keeps_data=True,
 )

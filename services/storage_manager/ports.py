@@ -6,23 +6,28 @@ The operations know only these protocols; `services.sdk` and the tests bring wha
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from services.sdk.identity import Caller as Identity
 from services.storage_manager.chunked import Signing
 
 Verb = Literal["get", "list", "create", "update", "delete"]
 Scope = MutableMapping[str, Any]
+DEFAULT_KEY = "alias/aws/s3"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, already verified. `signing` is set for header-signed requests."""
+    """Who asks, already verified. `signing` is set for requests whose chunks are signed; `identity` is what we prove
+    with that we act for them.
+    """
 
     name: str
     namespace: str
     signing: Signing | None = None
     groups: tuple[str, ...] = ()
+    identity: Identity = field(default=Identity(""), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Place:
     """One bucket as operations see it. `id` is unique over namespaces; `created` in seconds since 1970.
 
     `going`: its deletion was asked for; it takes nothing new and goes once it is empty. `objects`: how many its
-    resource says it holds, which may be some seconds old.
+    resource says it holds, which may be some seconds old. `asker`: for whom it was looked up, whose rights on a
+    customer's key count; None in the service's own work.
     """
 
     id: str
@@ -42,6 +48,12 @@ class Place:
     namespace: str = "default"
     going: bool = False
     objects: int | None = None
+    asker: Identity | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def own_key(self) -> bool:
+        """Whether its data keys are made with a customer's key, which not everybody may use."""
+        return self.key not in (None, "", DEFAULT_KEY)
 
 
 class Gate(Protocol):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import httpx
 
 from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from crds.names import subdomain_fault
-from services.sdk.identity import Caller as SdkCaller
 from services.sdk.instance import Instance
 from services.sdk.mirror import Mirror
 from services.sdk.resources import Resources
@@ -49,7 +49,7 @@ class Buckets:
             found = await self.mirror.read(name, caller.namespace)
             if found is None:
                 raise S3Fault("NoSuchBucket", f"there is no bucket {name}")
-            return place_of(found)
+            return replace(place_of(found), asker=caller.identity)
 
     async def create(self, caller: Caller, name: str) -> None:
         """Raises S3Fault BucketAlreadyOwnedByYou, AccessDenied."""
@@ -89,15 +89,14 @@ class Buckets:
             return False
 
     async def _require(self, caller: Caller, verb: Verb, name: str) -> None:
-        who = SdkCaller(caller.name, caller.groups, caller.namespace)
-        await self._instance.authorizer.require(who, verb, BUCKET.plural, BUCKET.group, name, caller.namespace)
+        await self._instance.authorizer.require(
+            caller.identity, verb, BUCKET.plural, BUCKET.group, name, caller.namespace
+        )
 
     async def _acting(self, caller: Caller, verb: Verb, name: str) -> Resources:
-        """People's own name. Nobody acts for a managed service: it is asked for its rights, then we act."""
-        if not caller.name.startswith("system:"):
-            return self._instance.acting_for(SdkCaller(caller.name, caller.groups, caller.namespace))
+        """In the caller's own name."""
         await self._require(caller, verb, name)
-        return self._instance.resources
+        return self._instance.acting_for(caller.identity)
 
 
 def place_of(bucket: Bucket) -> Place:

@@ -1,13 +1,15 @@
-"""Errors as AWS words them. Each protocol has its own code for the same fault; both sets are drawn here.
+"""Errors as AWS words them. Each protocol has its own code for the same fault; all sets are drawn here.
 
-    fault            json-1.0 / json-1.1                       S3 (rest-xml)
-    missing          MissingAuthenticationTokenException 400   AccessDenied 403
-    incomplete       IncompleteSignatureException 400          AuthorizationHeaderMalformed 400
-    unknown-key      UnrecognizedClientException 400           InvalidAccessKeyId 403
-    mismatch         InvalidSignatureException 400             SignatureDoesNotMatch 403
-    skewed           InvalidSignatureException 400             RequestTimeTooSkewed 403
-    expired          InvalidSignatureException 400             AccessDenied 403
-    unsigned-header  InvalidSignatureException 400             AccessDenied 403
+  fault           json-1.0 / json-1.1                 S3 (rest-xml)                    query
+  missing         MissingAuthenticationTokenException AccessDenied 403                 MissingAuthenticationToken 403
+  incomplete      IncompleteSignatureException        AuthorizationHeaderMalformed 400 IncompleteSignature 400
+  unknown-key     UnrecognizedClientException         InvalidAccessKeyId 403           InvalidClientTokenId 403
+  mismatch        InvalidSignatureException           SignatureDoesNotMatch 403        SignatureDoesNotMatch 403
+  skewed          InvalidSignatureException           RequestTimeTooSkewed 403         SignatureDoesNotMatch 403
+  expired         InvalidSignatureException           AccessDenied 403                 SignatureDoesNotMatch 403
+  unsigned-header InvalidSignatureException           AccessDenied 403                 SignatureDoesNotMatch 403
+
+All of json's are 400.
 
 Source: AWS "Common errors" of each service's API reference.
 """
@@ -18,7 +20,7 @@ import json
 from typing import Literal
 
 Fault = Literal["missing", "incomplete", "unknown-key", "mismatch", "skewed", "expired", "unsigned-header"]
-Protocol = Literal["json", "s3"]
+Protocol = Literal["json", "s3", "query"]
 
 _JSON: dict[Fault, tuple[str, int]] = {
     "missing": ("MissingAuthenticationTokenException", 400),
@@ -38,6 +40,16 @@ _S3: dict[Fault, tuple[str, int]] = {
     "expired": ("AccessDenied", 403),
     "unsigned-header": ("AccessDenied", 403),
 }
+_QUERY: dict[Fault, tuple[str, int]] = {
+    "missing": ("MissingAuthenticationToken", 403),
+    "incomplete": ("IncompleteSignature", 400),
+    "unknown-key": ("InvalidClientTokenId", 403),
+    "mismatch": ("SignatureDoesNotMatch", 403),
+    "skewed": ("SignatureDoesNotMatch", 403),
+    "expired": ("SignatureDoesNotMatch", 403),
+    "unsigned-header": ("SignatureDoesNotMatch", 403),
+}
+_WORDS = {"json": _JSON, "s3": _S3, "query": _QUERY}
 
 
 class AwsError(Exception):
@@ -61,5 +73,5 @@ class SignatureFault(Exception):
 
     def as_error(self, protocol: Protocol) -> AwsError:
         """The AwsError of that protocol."""
-        code, status = (_S3 if protocol == "s3" else _JSON)[self.fault]
+        code, status = _WORDS[protocol][self.fault]
         return AwsError(code, self.message, status)

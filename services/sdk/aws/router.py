@@ -96,7 +96,7 @@ class AwsJsonApp:
         content = await read_body(receive, BODY_LIMIT)
         if content is None:
             raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
-        admitted = await self._gate.admit(raw_request(scope), scope["state"]["caller"], content)
+        admitted = await self._gate.admit(raw_request(scope), scope["state"]["caller"])
         operation = self._operation(scope)
         call = self._call(admitted, scope, operation)
         note_action(scope, f"{self._model.name}:{operation}", caller=call.caller.name)

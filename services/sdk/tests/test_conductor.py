@@ -86,7 +86,7 @@ def test_identities_must_be_meant_for_us_and_fresh(claims: dict[str, Any]) -> No
 def test_permissions_are_remembered_for_ten_seconds() -> None:
     clock, allowed, asked = Hand(), [True], [0]
 
-    async def ask(review: dict[str, Any]) -> dict[str, Any]:
+    async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
         asked[0] += 1
         return {"status": {"allowed": allowed[0]}}
 

@@ -77,12 +77,12 @@ class Objects(Ledger):
         row: tuple[str, float] | None = self._db().execute(sql, (bucket, master)).fetchone()
         return row
 
-    def wrapped_key(self, id: str) -> bytes:
-        """Raises LookupError."""
-        row = self._db().execute("SELECT wrapped FROM data_keys WHERE id=?", (id,)).fetchone()
+    def wrapped_key(self, id: str) -> tuple[bytes, str]:
+        """The wrapped data key, and the KMS key that wrapped it (empty: the default). Raises LookupError."""
+        row = self._db().execute("SELECT wrapped, master FROM data_keys WHERE id=?", (id,)).fetchone()
         if row is None:
             raise LookupError(f"data key {id} is not in the book")
-        return bytes(row[0])
+        return bytes(row[0]), str(row[1])
 
     def add_key(self, id: str, bucket: str, master: str, wrapped: bytes, created: float) -> None:
         """Keep a wrapped data key, before anything is sealed with it."""

@@ -38,7 +38,7 @@ def test_a_day_and_a_changed_kms_key_make_a_new_data_key(tmp_path: Path) -> None
         nonlocal now
         first = await keys.current(PLACE)
         own = await keys.current(replace(PLACE, key="own"))
-        assert book.wrapped_key(own) == b"under own" and own != first
+        assert book.wrapped_key(own) == (b"under own", "own") and own != first
         assert await keys.current(PLACE) == first
         now = ROTATE_SECONDS
         assert await keys.current(PLACE) not in (first, own)

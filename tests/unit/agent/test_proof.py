@@ -142,7 +142,8 @@ async def test_the_real_conductor_answers_so(tmp_path: Path, pem: str) -> None:
     }
     await house.registry.create(JOIN_TOKEN, "", {"metadata": {"name": "t"}, "spec": spec}, HOW)
     tokens = JoinTokens(house.registry, house.clock)
-    app = rest_app([identity_routes(house.accounts, house.authenticator, house.tokens.keys, tokens, pem.encode())])
+    authority, keys = pem.encode(), house.tokens.keys
+    app = rest_app([identity_routes(house.accounts, house.authenticator, keys, tokens, authority, house.clock, {})])
 
     def client(verify: object) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(app))

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived import DerivedSecrets
+from api.auth.on_behalf import signer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
 from api.auth.service_accounts import AccountTokens
 from api.auth.tokens import TokenKeys, Tokens
@@ -56,6 +58,7 @@ from crds.kinds.worker import WORKER
 from crds.managed import Grant, ManagedService
 
 HOW = How(by="test")
+SIGNING = {"key-manager": ("kms",)}
 CA = b"-----BEGIN CERTIFICATE-----\n"
 ADMIN = Principal("system:root", frozenset({MASTERS, AUTHENTICATED}))
 KMS = ManagedService(
@@ -200,7 +203,8 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer), Endpoints()
     balancer = Balancer(registry, endpoints, clock, {KMS.service_name: KMS.name})
-    gateway, metrics = Gateway(balancer, tokens, authorizer, (KMS,), clock), Metrics(store)
+    gateway = Gateway(balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts))
+    metrics = Metrics(store)
     guard = StreamGuard(authenticator, authorizer)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []
@@ -209,7 +213,7 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
         [
             session_routes(accounts, authenticator),
             totp_routes(accounts, authenticator),
-            identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA),
+            identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA, clock, SIGNING),
             agent_routes(registry, leases, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),

@@ -65,7 +65,7 @@ def test_a_refusal_says_what_is_spoken_here() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("scope", "code"), [("sqs", 400), ("kms", 503)])
+@pytest.mark.parametrize(("scope", "code"), [("sqs", 400), ("kms", 400)])
 async def test_aws_clients_are_refused_in_their_own_words(house: House, scope: str, code: int) -> None:
     request = AWSRequest("POST", "https://cloud.test/", data=b"{}")
     SigV4Auth(KEY, scope, "us-east-1").add_auth(request)

@@ -69,7 +69,7 @@ MAY = {
     "POST /auth/logout-all": ALL_KNOWN,
     "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
     # between the parts of the house
-    "POST /auth/signing-keys": {"service"},
+    "POST /auth/signing-keys": set(),  # not even for a service, unless it holds a signed request's identity
     "POST /agents/register": AGENTS,
     "POST /agents/overlay": AGENTS,
     "POST /agents/swarm": AGENTS,
@@ -110,7 +110,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     return [
         session_routes(house.accounts, authenticator),
         totp_routes(house.accounts, authenticator),
-        identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA),
+        identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),

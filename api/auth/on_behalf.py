@@ -1,0 +1,120 @@
+"""Services that act for who called them: by handing back the identity token they were called with, and nothing else.
+
+The gateway gives each request to a service such a token: audience-bound, minutes of life, bound to what the caller
+proved themselves with. Handed back as `X-Aerekos-On-Behalf-Of` beside the service's own bearer token, it makes the
+request the caller's: the present user with the groups of now, limited to what the service's manifest says it does for
+callers. A service that passes the request on to a peer is added to the chain (`act`, RFC 8693), which only narrows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from api.auth.accounts import Accounts
+from api.auth.people import principal_of
+from api.auth.principal import AUTHENTICATED, MASTERS, Principal, Proof
+from api.auth.tokens import Tokens
+from controller.kit.clock import Clock
+from crds.errors import Forbidden, NotFound, Unauthorized
+from services.sdk.aws.verifier import Owner
+from services.sdk.identity import actors_of
+
+HEADER = b"x-aerekos-on-behalf-of"
+IDENTITY_SECONDS = 300
+# What ties an identity to something in the store, and so is carried on to the next one made of it.
+_BINDING = ("sid", "pwd", "uid", "gen", "akid", "vouched")
+Claims = Mapping[str, Any]
+
+
+class OnBehalf:
+    """Judges such a token by what the store says now: access keys and users here, all else by `accounts.standing`."""
+
+    def __init__(self, tokens: Tokens, accounts: Accounts) -> None:
+        self._tokens, self._accounts = tokens, accounts
+
+    def principal(self, actor: Principal, token: str) -> Principal:
+        """Whom `token` names, acted for by `actor`. Raises Forbidden, Unauthorized."""
+        if not actor.service or actor.acting:
+            raise Forbidden(f'"{actor.name}" acts for nobody: only managed services do, for who called them')
+        claims = self._tokens.claims(token, actor.service)
+        if claims["exp"] - claims["iat"] > IDENTITY_SECONDS:
+            raise Unauthorized("an identity lives five minutes at most")
+        chain = (actor.name, *actors_of(claims))
+        return replace(self._named(claims), acting=actor.name, actors=chain, proof=_proof(claims))
+
+    def _named(self, claims: Claims) -> Principal:
+        if "akid" in claims:
+            return self._by_access_key(claims)
+        if "vouched" in claims:
+            return self._vouched(claims)
+        return self._accounts.standing.principal(claims)
+
+    def _by_access_key(self, claims: Claims) -> Principal:
+        try:
+            user, _ = self._accounts.owner_of(str(claims["akid"]))
+        except NotFound as gone:
+            raise Unauthorized("the access key is no longer known here") from gone
+        if user.metadata.name != claims["sub"] or user.metadata.uid != claims.get("uid"):
+            raise Unauthorized("the access key belongs to somebody else now")
+        return replace(principal_of(user), uid=user.metadata.uid or "")
+
+    def _vouched(self, claims: Claims) -> Principal:
+        """Proven by a certificate, which was verified minutes ago: the token says so. The local admin is no user."""
+        if claims["vouched"] == MASTERS:
+            return Principal(str(claims["sub"]), frozenset({MASTERS, AUTHENTICATED}))
+        return principal_of(self._accounts.people.present(str(claims["sub"])))
+
+
+class Identities:
+    """Makes the tokens that tell a service who calls. One is used again for half of its life."""
+
+    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+        self._tokens, self._clock = tokens, clock
+        self._minted: dict[tuple[Principal, str, frozenset[tuple[str, Any]]], tuple[bytes, float]] = {}
+
+    def token(self, who: Principal, service: str) -> bytes:
+        """For `service` alone. It ends with what the caller proved themselves with, and never outlives that."""
+        binding = _binding(who)
+        key = (who, service, frozenset(binding.items()))
+        now = self._clock.now().timestamp()
+        minted = self._minted.get(key)
+        if minted is None or minted[1] < now:
+            if len(self._minted) > 10_000:
+                self._minted.clear()
+            minted = self._minted[key] = self._fresh(who, service, binding, now)
+        return minted[0]
+
+    def _fresh(self, who: Principal, service: str, binding: dict[str, Any], now: float) -> tuple[bytes, float]:
+        ends_at = min(now + IDENTITY_SECONDS, who.proof.ends_at if who.proof else now + IDENTITY_SECONDS)
+        seconds = int(ends_at - now)
+        if seconds < 1:
+            raise Unauthorized("the identity this was asked with has ended")
+        token = self._tokens.issue(who, seconds=seconds, audience=service, **binding, **_chain(who.actors))
+        return token.encode(), now + seconds / 2
+
+
+def _binding(who: Principal) -> dict[str, Any]:
+    if who.proof is not None:
+        return dict(who.proof.binding)
+    return {"vouched": MASTERS if MASTERS in who.groups else "user"}
+
+
+def _chain(actors: tuple[str, ...]) -> dict[str, Any]:
+    act: dict[str, Any] = {}
+    for name in reversed(actors):
+        act = {"act": {"sub": name, **act}}
+    return act
+
+
+def _proof(claims: Claims) -> Proof:
+    return Proof({name: claims[name] for name in _BINDING if name in claims}, float(claims["exp"]))
+
+
+def signer(accounts: Accounts, access_key: str) -> Owner[Principal]:
+    """Whose access key that is, as of now. Raises NotFound."""
+    user, pair = accounts.owner_of(access_key)
+    uid = user.metadata.uid or ""
+    proof = Proof({"akid": access_key, "uid": uid}, float("inf"))
+    return Owner(replace(principal_of(user), uid=uid, proof=proof), pair.secret)

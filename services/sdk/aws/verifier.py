@@ -1,0 +1,169 @@
+"""The check of a signed request at the door: head first, then, only for who passed it, a bounded body.
+
+In this order: one signature, said once; a scope this service answers; a time that counts; a known key. S3 says the
+body's hash in the head, so its signature is verified before a byte of the body is read, and the service compares the
+body with that hash. All other protocols sign the body itself: it is read up to a limit, and handed on from memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import unquote
+
+from controller.kit.clock import Clock
+from crds.errors import NotFound
+from services.sdk.app import Receive, Scope, read_body
+from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.sigv4 import (
+    UNSIGNED_PAYLOAD,
+    RawRequest,
+    Signature,
+    check_time,
+    derive_key,
+    payload_hash,
+    read_signature,
+    verify,
+)
+
+T = TypeVar("T")
+BODY_LIMIT = 4 * 1024 * 1024
+_SAYS_ITS_HASH = "s3"
+_PAYLOAD_HEADER, _PAYLOAD_QUERY = "x-amz-content-sha256", "X-Amz-Content-Sha256"
+_HEX = frozenset("0123456789abcdefABCDEF")
+_STREAMS = frozenset(
+    {
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    }
+)
+# Said twice, one reader would take the first and another the last.
+_ONCE = frozenset({"authorization", "host", "x-amz-date", "x-amz-security-token", _PAYLOAD_HEADER, "content-length"})
+
+
+class Owner(NamedTuple, Generic[T]):
+    """Whose access key it is, and its secret."""
+
+    who: T
+    secret: str
+
+
+class Verified(NamedTuple, Generic[T]):
+    """A request that its owner signed. `receive` gives its body; `payload` is the hash or marker that was signed."""
+
+    who: T
+    signature: Signature
+    payload: str
+    receive: Receive
+
+
+class Verifier(Generic[T]):
+    """`find`: the owner of an access key id, as of now. Raises NotFound."""
+
+    def __init__(self, find: Callable[[str], Owner[T]], clock: Clock) -> None:
+        self._find, self._clock = find, clock
+
+    async def verified(self, scope: Scope, receive: Receive, speaks: Sequence[str]) -> Verified[T]:
+        """Raises SignatureFault, AwsError. `speaks`: the signing names of the service it is meant for."""
+        request = raw_request(scope)
+        signature = read_head(request, speaks)
+        check_time(signature, self._clock.now())
+        owner = self._owner(signature.access_key)
+        digest, rest = None, receive
+        if signature.service == _SAYS_ITS_HASH:
+            _check_payload_is_known(request, signature)
+        else:
+            body = await read_body(receive, BODY_LIMIT)
+            if body is None:
+                raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
+            digest, rest = hashlib.sha256(body).hexdigest(), _again(body, receive)
+        payload = payload_hash(request, signature, digest)
+        key = _derived(owner.secret, signature.date, signature.region, signature.service)
+        verify(request, signature, key, payload, self._clock.now())
+        return Verified(owner.who, signature, payload, rest)
+
+    def _owner(self, access_key: str) -> Owner[T]:
+        try:
+            return self._find(access_key)
+        except NotFound:
+            raise SignatureFault("unknown-key", "The security token included in the request is invalid.") from None
+
+
+def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
+    """What a request claims, if it claims one thing only, to a service of those names. Raises SignatureFault."""
+    _refuse_doubles(request)
+    signature = read_signature(request)
+    if signature is None:
+        raise SignatureFault("missing", "Missing Authentication Token")
+    if signature.service not in speaks:
+        raise SignatureFault("mismatch", f"Credential should be scoped to correct service: {speaks[0]!r}.")
+    counts = Counter(name for name, _ in request.headers)
+    if doubled := sorted(name for name in signature.signed_headers if counts[name] > 1):
+        raise SignatureFault("incomplete", f"Signed headers must be sent once: {', '.join(doubled)}.")
+    if len(set(signature.signed_headers)) != len(signature.signed_headers):
+        raise SignatureFault("incomplete", "SignedHeaders names a header twice.")
+    return signature
+
+
+def _refuse_doubles(request: RawRequest) -> None:
+    counts = Counter(name for name, _ in request.headers if name in _ONCE)
+    if doubled := sorted(name for name, count in counts.items() if count > 1):
+        raise SignatureFault("incomplete", f"Headers must be sent once: {', '.join(doubled)}.")
+    names = [unquote(part.partition("=")[0]) for part in request.query.split("&") if part]
+    if len(set(names)) != len(names):
+        raise SignatureFault("incomplete", "Query members must be sent once.")
+    by_header = (request.header("authorization") or "").startswith("AWS4-")
+    if by_header and any(name in ("X-Amz-Signature", "X-Amz-Credential") for name in names):
+        raise SignatureFault("incomplete", "Only one auth mechanism allowed: a header or a presigned query.")
+
+
+def _check_payload_is_known(request: RawRequest, signature: Signature) -> None:
+    """What is neither a hash nor a marker would leave the body unsigned without anybody's wish."""
+    said = payload_hash(request, signature, None)
+    is_hash = len(said) == 64 and _HEX.issuperset(said)
+    if not is_hash and said != UNSIGNED_PAYLOAD and said not in _STREAMS:
+        raise AwsError(
+            "InvalidArgument",
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, one of the STREAMING- markers, or a valid sha256 value.",
+        )
+
+
+def payload_headers(request: Mapping[str, Any], verified: Verified[Any]) -> list[tuple[bytes, bytes]]:
+    """What a presigned query says of the body, as the header a service looks for."""
+    said = any(name == _PAYLOAD_HEADER.encode() for name, _ in request["headers"])
+    wanted = verified.signature.presigned and not said and verified.signature.service == _SAYS_ITS_HASH
+    return [(_PAYLOAD_HEADER.encode(), verified.payload.encode())] if wanted else []
+
+
+def raw_request(scope: Mapping[str, Any]) -> RawRequest:
+    """The parts of an ASGI http scope that are signed."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    return RawRequest(
+        scope["method"],
+        path.decode("latin-1").partition("?")[0],
+        scope["query_string"].decode("latin-1"),
+        [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
+    )
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body as one message, then whatever else the connection tells."""
+    told = False
+
+    async def once() -> Any:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once
+
+
+@lru_cache(maxsize=4096)
+def _derived(secret: str, date: str, region: str, service: str) -> bytes:
+    return derive_key(secret, date, region, service)
