@@ -21,7 +21,7 @@ from api.auth.principal import Principal
 from api.auth.tokens import REGISTRY_AUDIENCE, Tokens
 from api.gateway.proxying import Proxy, forwarded
 from api.wire.answering import Answer, Receive, Scope, Send, json_answer, send_answer
-from crds.errors import ApiError, Unauthorized, Unavailable
+from crds.errors import ApiError, Forbidden, Unauthorized, Unavailable
 from crds.kind import GROUP
 
 PREFIX = "/v2/"
@@ -80,7 +80,8 @@ class Images:
             if user == TOKEN_USER:
                 who = self._who({**scope, "headers": [(b"authorization", f"Bearer {password}".encode())]})
             else:
-                who = scope[WHO] = await self._accounts.prove(user, password)
+                address = (scope.get("client") or ("",))[0]
+                who = scope[WHO] = await self._accounts.prove(user, password, address=address)
         else:
             who = self._who(scope)
         if who.proof is None:
@@ -95,7 +96,7 @@ class Images:
         """By a token for the registry, or any other credential. Raises Unauthorized."""
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if given[:7].lower() == b"bearer ":
-            with suppress(Unauthorized):
+            with suppress(Unauthorized, Forbidden):
                 found = scope[WHO] = self._authenticator.by_token(
                     given[7:].decode("latin-1").strip(), REGISTRY_AUDIENCE
                 )

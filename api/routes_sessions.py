@@ -8,6 +8,7 @@ from pydantic import Field
 
 from api.auth.accounts import Accounts, LoggedIn
 from api.auth.authenticating import WHO, Authenticator
+from api.auth.password_policy import MOST_CHARACTERS
 from api.auth.principal import MASTERS, Principal
 from api.cookies import KEY_HEADER, REFRESH_COOKIE, keep, require_own_page, take_away
 from crds.errors import Forbidden, NotFound, Unauthorized
@@ -45,10 +46,11 @@ class SignOut(Model):
 
 
 class NewPassword(Model):
-    """`current` is asked of people who change their own."""
+    """`current` is asked of people who change their own. `oneTime`: good for choosing another one, for a week."""
 
     username: str
-    password: Annotated[str, Field(min_length=8, max_length=1024)]
+    password: Annotated[str, Field(max_length=MOST_CHARACTERS)]
+    one_time: bool = False
     current: Annotated[str, Field(max_length=1024)] = ""
 
 
@@ -124,12 +126,12 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
         await accounts.sessions.end(sid, by=asker.name)
 
     @router.post("/password", status_code=204)
-    async def password(body: NewPassword, asker: Who) -> None:
+    async def password(body: NewPassword, request: Request, asker: Who) -> None:
         if body.username == asker.name:
-            await accounts.first_factor(asker.name, body.current)
+            await accounts.first_factor(asker.name, body.current, _address(request))
         elif _ADMINS.isdisjoint(asker.groups):
             raise Forbidden(f'User "{asker.name}" may change only their own password')
-        await accounts.set_password(body.username, body.password, one_time=False, by=asker.name)
+        await accounts.set_password(body.username, body.password, one_time=body.one_time, by=asker.name)
 
     @router.get("/whoami")
     async def whoami(asker: Who) -> dict[str, object]:
@@ -179,6 +181,8 @@ def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
         "expiresIn": pair.expires_in,
         "tokenType": "Bearer",
     }
+    if pair.restricted:
+        told["passwordChangeRequired"] = True
     if browser is None:
         return {**told, "refreshToken": pair.refresh_token}
     keep(browser, pair.refresh_token)

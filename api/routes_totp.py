@@ -50,7 +50,7 @@ def totp_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
     Who = Annotated[Principal, Depends(who)]
 
     async def proven(body: Proven, request: Request) -> User:
-        user = await accounts.first_factor(body.username, body.password)
+        user = await accounts.first_factor(body.username, body.password, (request.client or ("",))[0])
         request.scope[WHO] = Principal(user.metadata.name, frozenset())
         return user
 
@@ -75,7 +75,7 @@ def totp_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
     @router.post("/remove", status_code=204)
     async def remove(body: Removal, asker: Who) -> None:
         if body.username == asker.name:
-            user = await accounts.first_factor(body.username, body.password)
+            user = await accounts.first_factor(body.username, body.password, (request.client or ("",))[0])
             if factors.enrolled(asker.name):
                 await factors.check(user, body.code)
         elif _ADMINS.isdisjoint(asker.groups):

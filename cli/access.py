@@ -7,19 +7,20 @@ import hashlib
 import secrets
 import ssl
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cli import connecting, contexts
 from cli.connecting import Api
-from cli.errors import Misuse, Refused
+from cli.errors import CliError, Misuse, Refused
 from cli.settings import Settings
 from cli.urls import segment
 
 _GROUP = "/apis/aerekos.cloud/v1"
 _MERGE = {"content-type": "application/merge-patch+json"}
-_SHORTEST_PASSWORD = 8
 _RBAC = "rbac.authorization.k8s.io"
 _CLUSTER_ROLES = {"admin": "admin", "editor": "edit", "viewer": "view"}
 
@@ -30,6 +31,8 @@ def read_password(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
 
     if from_stdin:
         given = sys.stdin.readline().rstrip("\r\n")
+        if not given:
+            raise Misuse(f"stdin has no more lines; wanted: {prompt}", hint="one password a line")
     elif not sys.stdin.isatty():
         raise Misuse("no terminal to ask for the password", hint="give it with --password-stdin")
     else:
@@ -42,14 +45,28 @@ def read_password(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
 
 
 def login(
-    settings: Settings, server: str | None, ca_file: Path | None, user: str, password: str, code: str = ""
+    settings: Settings,
+    server: str | None,
+    ca_file: Path | None,
+    user: str,
+    password: str,
+    code: str = "",
+    *,
+    choose: Callable[[], str],
 ) -> str:
-    """Keeps the login for the next commands; the server it is for. Asks for a second factor where there is one."""
+    """Keeps the login for the next commands; the server it is for. Asks for a second factor where there is one.
+
+    `choose` asks for the password that takes the place of a one-time one.
+    """
     from cli import second_factor
 
     server, ca = place(settings, server, ca_file)
     with connecting.anonymous(server, ca) as api:
         pair = second_factor.log_in(api, user, password, code)
+        if pair.get("passwordChangeRequired"):
+            chosen = choose()
+            _change_own(api, pair, user, password, chosen)
+            pair = second_factor.log_in(api, user, chosen, "")
     keep_login(server, user, ca, pair)
     return server
 
@@ -65,6 +82,32 @@ def place(settings: Settings, server: str | None, ca_file: Path | None) -> tuple
 def keep_login(server: str, user: str, ca: str | None, pair: dict[str, Any]) -> None:
     """For the next commands."""
     contexts.keep(connecting.renewed(contexts.Context(server, user, "", "", 0.0, ca), pair))
+
+
+def _change_own(api: Api, pair: dict[str, Any], user: str, old: str, new: str) -> None:
+    bearer = {"authorization": f"Bearer {pair['accessToken']}"}
+    api.send("POST", "/auth/password", json={"username": user, "current": old, "password": new}, headers=bearer)
+
+
+def logout() -> bool:
+    """Ends the session at the cloud and forgets it here. Whether there was one."""
+    context = contexts.current()
+    if context is not None:
+        # A cloud that is away ends it at its deadline; here it is forgotten at any rate.
+        with suppress(CliError), connecting.anonymous(context.server, context.ca) as api:
+            api.send("POST", "/auth/logout", json={"refreshToken": context.refresh_token})
+    return contexts.forget()
+
+
+def sessions(api: Api, user: str | None) -> list[dict[str, Any]]:
+    """What that user (or oneself) is logged in with."""
+    params = {"user": user} if user else {}
+    return list(api.get("/auth/sessions", params=params)["sessions"])
+
+
+def sign_out(api: Api, user: str | None) -> None:
+    """Every session of that user (or of oneself)."""
+    api.send("POST", "/auth/logout-all", json={"username": user} if user else {})
 
 
 def _ca(settings: Settings, given: Path | None, *, local: bool) -> str | None:
@@ -125,12 +168,11 @@ def create_user(api: Api, name: str, roles: list[str], namespace: str | None, pa
     """
     spec = {"roles": [] if namespace else roles, "namespace": namespace or "default"}
     body = {"apiVersion": "aerekos.cloud/v1", "kind": "User", "metadata": {"name": name}, "spec": spec}
-    _require_good(password)
     made = api.ask("POST", f"{_GROUP}/users", json=body, params={"fieldValidation": "Strict"})
     try:
         for role in roles if namespace else ():
             _bind(api, made, role, namespace or "")
-        set_password(api, made, password)
+        change_password(api, name, password)
     except (Refused, Misuse):
         api.ask("DELETE", f"{_GROUP}/users/{segment(name)}")
         raise
@@ -153,31 +195,5 @@ def _bind(api: Api, user: dict[str, Any], role: str, namespace: str) -> None:
 
 
 def change_password(api: Api, name: str, password: str) -> None:
-    _require_good(password)
-    set_password(api, api.get(f"{_GROUP}/users/{segment(name)}"), password)
-
-
-def set_password(api: Api, user: dict[str, Any], password: str) -> None:
-    """Only the hash leaves this machine."""
-    from api.auth.passwords import hash_password
-
-    meta, path = user["metadata"], f"{_GROUP}/credentials"
-    spec = {"passwordHash": hash_password(password), "oneTime": False}
-    try:
-        api.ask("PATCH", f"{path}/{segment(meta['name'])}", json={"spec": spec}, headers=_MERGE)
-    except Refused as error:
-        if error.status != 404:
-            raise
-        owner = {"apiVersion": "aerekos.cloud/v1", "kind": "User", "name": meta["name"], "uid": meta["uid"]}
-        body = {
-            "apiVersion": "aerekos.cloud/v1",
-            "kind": "Credential",
-            "metadata": {"name": meta["name"], "ownerReferences": [owner]},
-            "spec": spec,
-        }
-        api.ask("POST", path, json=body)
-
-
-def _require_good(password: str) -> None:
-    if len(password) < _SHORTEST_PASSWORD:
-        raise Misuse(f"the password is shorter than {_SHORTEST_PASSWORD} characters", hint="take a longer one")
+    """The cloud judges it and keeps its hash. Raises Refused for a bad one."""
+    api.send("POST", "/auth/password", json={"username": name, "password": password})

@@ -37,20 +37,28 @@ def login(
     ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
     password_stdin: FromStdin = False,
 ) -> None:
-    """Log in; the next commands act as that user. Asks for the code of a second factor where there is one."""
+    """Log in; the next commands act as that user. Asks for the code of a second factor where there is one, and after
+    a one-time password for another one (with --password-stdin: on the second line).
+    """
     from cli import access
 
     wanted = settings.load()
     password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
-    where = access.login(wanted, server, ca, name, password)
+
+    def choose() -> str:
+        if not password_stdin:
+            say("This password is good for one login. Choose another one.")
+        return access.read_password(f"New password of {name}", from_stdin=password_stdin, twice=True)
+
+    where = access.login(wanted, server, ca, name, password, choose=choose)
     say(f"logged in to {where} as {name}")
 
 
 def logout() -> None:
-    """Forget the login; on the cloud's own machine, commands act as its admin again."""
-    from cli import contexts
+    """End the session; on the cloud's own machine, commands act as its admin again."""
+    from cli import access
 
-    say("logged out" if contexts.forget() else "nobody was logged in")
+    say("logged out" if access.logout() else "nobody was logged in")
 
 
 @token.command("create")
@@ -169,3 +177,26 @@ def verify_audit(
         say(line)
     if found.faults:
         raise typer.Exit(1)
+
+
+@user.command("sessions")
+def list_sessions(name: Annotated[str | None, typer.Argument(help="Name; yourself when not given.")] = None) -> None:
+    """Show what a user is logged in with."""
+    from cli import access, connecting
+    from cli.tables import grid
+
+    with connecting.connect(settings.load()) as api:
+        found = access.sessions(api, name)
+    rows = [[each["id"] + (" *" if each["current"] else ""), each["refreshedAt"], each["expiresAt"], each["from"],
+             each["userAgent"]] for each in found]  # fmt: skip
+    say(grid(["ID", "LAST USED", "EXPIRES", "FROM", "PROGRAM"], rows))
+
+
+@user.command("sign-out")
+def sign_out(name: Annotated[str | None, typer.Argument(help="Name; yourself when not given.")] = None) -> None:
+    """End every session of a user, everywhere."""
+    from cli import access, connecting
+
+    with connecting.connect(settings.load()) as api:
+        access.sign_out(api, name)
+    say(f"{name or 'you'}: signed out everywhere")

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from api.auth.accounts import Accounts
+from api.auth.password_policy import fault
 from api.auth.passwords import one_time_password
 from cli.errors import CliError
 from cli.settings import SeededUser, Settings
@@ -126,6 +127,11 @@ async def _seed(settings: Settings, user: SeededUser, registry: Registry, accoun
         return
     given = user.password or (settings.admin_password if "admin" in user.roles else None)
     password = given or one_time_password()
+    if why := fault(password, user.name):
+        raise CliError(
+            f"the password the settings give {user.name} is not taken: {why}",
+            hint="give a better one, or none: then the first start makes one and shows it",
+        )
     if given is None:
         # Written first: a password nobody was told would lock everybody out.
         _note_first_login(settings.run / "first-login.json", user.name, password)

@@ -67,13 +67,21 @@ aerekos=$(dirname "${PYTHON:-python3}")/aerekos
 login=$(ask first-login)
 echo
 echo "Your cloud is ready:  $url"
-[ -z "$login" ] || echo "$login"
+chosen=
 if [ -x "$aerekos" ] && [ -n "$login" ]; then
   # So that the commands below work from this machine; the password goes by stdin, where nobody sees it.
   ca=$(mktemp)
   docker cp -q "$conductor:/data/tls/ca.crt" "$ca" 2>/dev/null || docker cp "$conductor:/data/tls/ca.crt" "$ca" >/dev/null
-  echo "$login" | sed 's/.* //' | "$aerekos" login --server "$url" --ca "$ca" --user admin --password-stdin
+  # The one-time password stands in the first conductor's log; one that nobody wrote down takes its place.
+  chosen=$(od -An -N18 -tx1 /dev/urandom | tr -d ' \n')
+  { echo "$login" | sed 's/.* //'; echo "$chosen"; } |
+    "$aerekos" login --server "$url" --ca "$ca" --user admin --password-stdin || chosen=
   rm -f "$ca"
+fi
+if [ -n "$chosen" ]; then
+  echo "Login (shown once):   admin / $chosen"
+elif [ -n "$login" ]; then
+  echo "$login"
 fi
 echo
 ask status

@@ -2,90 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 
 import anyio
 
 from api.auth.clients import Clients
 from api.auth.derived import AccessKey, DerivedSecrets
-from api.auth.passwords import hash_password, password_fits
+from api.auth.password_policy import check_password
 from api.auth.people import People, principal_of
-from api.auth.principal import AUTHENTICATED, SERVICE_PREFIX, SERVICES, WORKER_PREFIX, WORKERS, Principal, Proof
+from api.auth.principal import (
+    AUTHENTICATED,
+    CONDUCTOR,
+    SERVICE_PREFIX,
+    SERVICES,
+    WORKER_PREFIX,
+    WORKERS,
+    Principal,
+    Proof,
+)
+from api.auth.proving import Passwords
 from api.auth.second_factor import SecondFactors
-from api.auth.sessions import ACCESS_SECONDS, REFRESH_SECONDS, LoggedIn, Sessions
+from api.auth.sessions import ACCESS_SECONDS, MUST_CHOOSE, REFRESH_SECONDS, LoggedIn, Sessions
 from api.auth.standing import Standing
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
 from controller.resources.forming import How
 from controller.resources.registry import Registry
-from crds.errors import NotFound, TooManyRequests, Unauthorized
+from crds.errors import Forbidden, NotFound, Unauthorized
 from crds.kinds.user import CREDENTIAL, USER, User
 from crds.meta import ObjectKey
+from crds.model import rfc3339
 
 __all__ = ["ACCESS_SECONDS", "REFRESH_SECONDS", "Accounts", "LoggedIn", "principal_of"]
-T = TypeVar("T")
 IDENTITY_SECONDS = 600
-_WRONG = "wrong user name or password"
-_FAILURES_ALLOWED = 10
-_HASHING, _WAITING = 2, 64
-_NAMES_REMEMBERED = 10_000
-_FAILURE_WINDOW = timedelta(minutes=5)
+ONE_TIME_LASTS = timedelta(days=7)
 
 
 class Accounts:
-    """Proves identities against the store.
-
-    Password hashing runs behind the thread door: it is slow on purpose. Only two at once, because the same threads
-    write to the disk: a flood of logins must not hold up everybody else.
-    """
+    """Proves identities against the store. `sleep`: how who guesses passwords is made to wait."""
 
     def __init__(
-        self, registry: Registry, tokens: Tokens, derived: DerivedSecrets, clock: Clock, threads: ThreadDoor
+        self,
+        registry: Registry,
+        tokens: Tokens,
+        derived: DerivedSecrets,
+        clock: Clock,
+        threads: ThreadDoor,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        self._registry, self._tokens, self._derived = registry, tokens, derived
-        self._clock, self._threads = clock, threads
+        self._registry, self._tokens, self._derived, self._clock = registry, tokens, derived, clock
         self.people, self.clients = People(registry), Clients(registry, derived)
         self.sessions = Sessions(registry, tokens, self.people, clock)
         self.factors = SecondFactors(registry, self.people, derived, clock)
         self.standing = Standing(registry, self.people, self.sessions, self.clients)
-        self._failures: dict[str, list[float]] = {}
-        self._hashing, self._waiting = anyio.Semaphore(_HASHING), 0
+        self._passwords = Passwords(self.people, clock, threads, sleep)
 
     async def log_in(
         self, name: str, password: str, *, code: str = "", browser: bool = False, address: str = "", agent: str = ""
     ) -> LoggedIn:
-        """A new session. Raises as `first_factor`, and as `SecondFactors.check` for the code."""
-        user = await self._proven(name, password)
+        """A new session; after a one-time password, one that is good for choosing another. Raises as `first_factor`,
+        and as `SecondFactors.check` for the code.
+        """
+        user = await self.first_factor(name, password, address)
         await self.factors.check(user, code)
-        return await self.sessions.open(user, browser=browser, address=address, agent=agent)
+        restricted = self._is_one_time(name)
+        return await self.sessions.open(user, browser=browser, restricted=restricted, address=address, agent=agent)
 
-    async def prove(self, name: str, password: str) -> Principal:
-        """Who that is, without a session. Raises Unauthorized (the same words for every reason), TooManyRequests."""
-        user = await self._proven(name, password)
+    async def prove(self, name: str, password: str, *, address: str = "") -> Principal:
+        """Who that is, without a session. Raises as `first_factor`, and Forbidden for a one-time password."""
+        user = await self.first_factor(name, password, address)
         self.factors.require_none(user)
+        if self._is_one_time(name):
+            raise Forbidden(MUST_CHOOSE)
         binding = {"pwd": self.people.digest(name), "uid": user.metadata.uid or ""}
         return replace(principal_of(user), proof=Proof(binding, float("inf")))
 
-    async def first_factor(self, name: str, password: str) -> User:
-        """Whose password that is: no login yet, for some have a second factor. Raises Unauthorized."""
-        return await self._proven(name, password)
+    async def first_factor(self, name: str, password: str, address: str = "") -> User:
+        """Whose password that is: no login yet, for some have a second factor. Raises Unauthorized (in one form of
+        words for every reason), TooManyRequests.
+        """
+        return await self._passwords.proven(name, password, address, self._rehashed)
 
-    async def _proven(self, name: str, password: str) -> User:
-        self._check_failures(name)
+    def _is_one_time(self, name: str) -> bool:
         credential = self.people.credential(name)
-        kept = credential.spec.password_hash if credential else _NOBODY
-        fits = await self._hashed(lambda: password_fits(password, kept))
-        self._check_failures(name)  # again: many guesses at once must not all be judged by the first look
-        user = self.user(name)
-        if not fits or user is None or user.spec.disabled:
-            self._note_failure(name)
-            raise Unauthorized(_WRONG)
-        self._failures.pop(name, None)
-        return user
+        return credential is not None and credential.spec.one_time
+
+    async def _rehashed(self, name: str, hashed: str) -> None:
+        await self._registry.merge(
+            CREDENTIAL, CREDENTIAL.key(name), {"spec": {"passwordHash": hashed}}, How(by=CONDUCTOR)
+        )
 
     async def refresh(self, token: str, key: str = "") -> LoggedIn:
         """A new pair for a refresh token. Raises Unauthorized: also when the password was changed since."""
@@ -105,10 +113,14 @@ class Accounts:
         return self.clients.secret(client_id, key)
 
     async def set_password(self, name: str, password: str, *, one_time: bool, by: str) -> None:
-        """Replace (or make) the credential of that user."""
-        hashed = await self._hashed(lambda: hash_password(password))
+        """Replace (or make) the credential of that user, which ends all of their sessions. Raises Invalid for a bad
+        password, NotFound.
+        """
+        check_password(password, name)
         user = self._registry.get(USER, USER.key(name)).object
-        spec = {"passwordHash": hashed, "oneTime": one_time}
+        hashed = await self._passwords.hash(password)
+        until = rfc3339(self._clock.now() + ONE_TIME_LASTS) if one_time else None
+        spec = {"passwordHash": hashed, "oneTime": one_time, "expiresAt": until}
         key, how = CREDENTIAL.key(name), How(by=by, validation="Strict")
         if self._registry.store.get(key):
             await self._registry.merge(CREDENTIAL, key, {"spec": spec}, how)
@@ -149,31 +161,6 @@ class Accounts:
         """The user of that name, or None."""
         return self.people.user(name)
 
-    async def _hashed(self, work: Callable[[], T]) -> T:
-        if self._waiting >= _WAITING:
-            raise TooManyRequests("too many people are logging in at this moment", retry_after=1)
-        self._waiting += 1
-        try:
-            async with self._hashing:
-                return await self._threads.run(work)
-        finally:
-            self._waiting -= 1
-
-    def _note_failure(self, name: str) -> None:
-        if len(self._failures) >= _NAMES_REMEMBERED:
-            # Made-up names must not fill the memory; the oldest goes.
-            del self._failures[next(iter(self._failures))]
-        self._failures.setdefault(name, []).append(self._clock.monotonic())
-
-    def _check_failures(self, name: str) -> None:
-        since = self._clock.monotonic() - _FAILURE_WINDOW.total_seconds()
-        recent = [moment for moment in self._failures.get(name, ()) if moment > since]
-        self._failures[name] = recent
-        if len(recent) >= _FAILURES_ALLOWED:
-            raise TooManyRequests("too many wrong passwords; wait five minutes", retry_after=300)
-        if not recent:
-            del self._failures[name]
-
 
 def _service(name: str) -> Principal:
     return Principal(f"{SERVICE_PREFIX}{name}", frozenset({SERVICES, AUTHENTICATED}))
@@ -181,7 +168,3 @@ def _service(name: str) -> Principal:
 
 def _worker(name: str) -> Principal:
     return Principal(f"{WORKER_PREFIX}{name}", frozenset({WORKERS, AUTHENTICATED}))
-
-
-# Compared for users that do not exist, so that the answer takes as long as for those that do.
-_NOBODY = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

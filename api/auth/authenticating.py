@@ -15,12 +15,15 @@ from api.auth.on_behalf import HEADER as ON_BEHALF_OF
 from api.auth.on_behalf import OnBehalf
 from api.auth.people import principal_of
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, account_groups
+from api.auth.sessions import MUST_CHOOSE
 from api.auth.tokens import API_AUDIENCE, Tokens
 from api.cookies import is_foreign
 from api.wire.answering import Scope
 from crds.errors import BadRequest, Forbidden, Unauthorized
 
 WHO = "aerekos.who"
+# What a session that began with a one-time password may ask.
+_CHOOSING_PASSWORD = frozenset({"/auth/password", "/auth/whoami", "/auth/logout"})
 ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 
 
@@ -51,7 +54,8 @@ class Authenticator:
         headers = scope["headers"]
         authorization = _header(headers, b"authorization")
         if authorization[:7].lower() == "bearer ":
-            asker = self.by_token(authorization[7:].strip(), audience, begun=begun)
+            judged = self._named if scope["path"] in _CHOOSING_PASSWORD else self.by_token
+            asker = judged(authorization[7:].strip(), audience, begun=begun)
         else:
             asker = self._certified(scope)
         groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
@@ -70,6 +74,12 @@ class Authenticator:
 
     def by_token(self, token: str, audience: str = API_AUDIENCE, *, begun: bool = False) -> Principal:
         """Whom that bearer token proves. Raises Unauthorized. `begun`: see `still`."""
+        found = self._named(token, audience, begun=begun)
+        if found.proof is not None and found.proof.restricted:
+            raise Forbidden(MUST_CHOOSE)
+        return found
+
+    def _named(self, token: str, audience: str, *, begun: bool) -> Principal:
         claims = self._tokens.claims(token, audience, expired=begun)
         if begun and not {"sid", "gen"} & claims.keys():
             claims = self._tokens.claims(token, audience)  # bound to nothing that ends: its own end is the end

@@ -7,13 +7,21 @@ import hashlib
 import hmac
 import secrets
 
-_N, _R, _P = 2**14, 8, 1
+# OWASP Password Storage Cheat Sheet: the least for scrypt.
+COST = (2**17, 8, 1)
+_MOST_MEMORY = 160 * 2**20  # N=2^17, r=8 needs 128 MiB and a little
 
 
 def hash_password(password: str) -> str:
-    """`scrypt$n$r$p$salt$hash`. Takes about 50 ms and 16 MiB on purpose."""
-    salt = secrets.token_bytes(16)
-    return f"scrypt${_N}${_R}${_P}${_b64(salt)}${_b64(_derive(password, salt, _N, _R, _P))}"
+    """`scrypt$n$r$p$salt$hash`. Takes about half a second and 128 MiB on purpose."""
+    salt, (n, r, p) = secrets.token_bytes(16), COST
+    return f"scrypt${n}${r}${p}${_b64(salt)}${_b64(_derive(password, salt, n, r, p))}"
+
+
+def nobody() -> str:
+    """Compared for users that do not exist, so that the answer takes as long as for those that do."""
+    n, r, p = COST
+    return f"scrypt${n}${r}${p}${_b64(bytes(16))}${_b64(bytes(32))}"
 
 
 def password_fits(password: str, kept: str) -> bool:
@@ -28,6 +36,12 @@ def password_fits(password: str, kept: str) -> bool:
         return False
 
 
+def is_outdated(kept: str) -> bool:
+    """Whether that hash was made with less work than is done now."""
+    n, r, p = COST
+    return not kept.startswith(f"scrypt${n}${r}${p}$")
+
+
 def one_time_password() -> str:
     """Four groups of five letters and digits: about 98 bits."""
     alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -35,7 +49,7 @@ def one_time_password() -> str:
 
 
 def _derive(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=64 * 2**20, dklen=32)
+    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
 
 
 def _b64(data: bytes) -> str:

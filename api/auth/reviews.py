@@ -12,7 +12,7 @@ from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.rules import Rule
 from api.auth.tokens import API_AUDIENCE
-from crds.errors import BadRequest, Invalid, NotFound, Unauthorized
+from crds.errors import BadRequest, Forbidden, Invalid, NotFound, Unauthorized
 
 PREFIXES = (
     "/apis/authorization.k8s.io/v1/",
@@ -76,7 +76,7 @@ def _proven(spec: dict[str, Any], proves: Proves) -> dict[str, Any]:
         return {"authenticated": False, "error": f"tokens here are for the audience {API_AUDIENCE!r} only"}
     try:
         who = proves(token)
-    except Unauthorized as refused:
+    except (Unauthorized, Forbidden) as refused:
         return {"authenticated": False, "error": refused.message}
     return {"authenticated": True, "user": _told(who), "audiences": [API_AUDIENCE]}
 

@@ -35,6 +35,7 @@ REFRESH_SECONDS = int(IDLE.total_seconds())
 REFRESH_AUDIENCE = "refresh"
 REPEAT_SECONDS = 20.0
 MOST_SESSIONS = 32
+MUST_CHOOSE = "a one-time password is good for choosing another: POST /auth/password, or aerekos login"
 _ENDED = "this session has ended; log in again"
 
 
@@ -72,7 +73,7 @@ class Sessions:
             "keySha256": _digest(key) if key else "",
             "restricted": restricted,
             "address": address[:64],
-            "userAgent": agent[:256],
+            "userAgent": "".join(each for each in agent if each.isprintable())[:256],
         }
         owner = {"apiVersion": USER.api_version, "kind": USER.name, "name": name, "uid": user.metadata.uid}
         meta = {"name": secrets.token_hex(16), "ownerReferences": [owner]}

@@ -8,7 +8,7 @@ import { login as styles } from '../styles/login';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
 import { ApiError, inWords } from '../utils/errors';
-import { logIn } from '../utils/session';
+import { logIn, MustChoose } from '../utils/session';
 
 /** Name and password of a seeded user; nobody registers. */
 export function Login({ because }: { because?: string }) {
@@ -16,6 +16,8 @@ export function Login({ because }: { because?: string }) {
   const [password, setPassword] = useState('');
   const [code, setCode] = useState('');
   const [wantsCode, setWantsCode] = useState(false);
+  const [choosing, setChoosing] = useState(false);
+  const [chosen, setChosen] = useState('');
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
   const enter = async () => {
@@ -24,13 +26,21 @@ export function Login({ because }: { because?: string }) {
       setError('Give your name and your password.');
       return;
     }
+    if (choosing && !chosen) {
+      setError('Choose a password of your own.');
+      return;
+    }
     setBusy(true);
     setError('');
     try {
-      await logIn(name, password, code.trim());
+      await logIn(name, password, code.trim(), chosen);
     } catch (refused) {
       setBusy(false);
       setCode('');
+      if (refused instanceof MustChoose) {
+        setChoosing(true);
+        return;
+      }
       if (refused instanceof ApiError && refused.reason === 'TotpRequired') {
         setWantsCode(true);
         return;
@@ -49,7 +59,12 @@ export function Login({ because }: { because?: string }) {
           </Text>
           <View style={styles.line} />
         </View>
-        {because && !error ? (
+        {choosing ? (
+          <Text role="status" style={[text.soft, { textAlign: 'center' }]}>
+            This password was good for one login. Choose one of your own: 12 characters or more.
+          </Text>
+        ) : null}
+        {because && !error && !choosing ? (
           <Text role="status" style={[text.soft, { textAlign: 'center', color: color.warn }]}>
             {because}
           </Text>
@@ -77,9 +92,22 @@ export function Login({ because }: { because?: string }) {
             onChange={setPassword}
             secret
             autoComplete="current-password"
-            error={error}
+            error={choosing ? '' : error}
             onSubmit={() => void enter()}
           />
+          {choosing ? (
+            <Field
+              label="New password"
+              id="new-password"
+              value={chosen}
+              onChange={setChosen}
+              secret
+              autoComplete="new-password"
+              autoFocus
+              error={error}
+              onSubmit={() => void enter()}
+            />
+          ) : null}
           {wantsCode ? (
             <Field
               label="Code of your authenticator app, or a recovery code"

@@ -74,6 +74,21 @@ describe('the session', () => {
     expect(localStorage.length).toBe(0);
   });
 
+  it('comes in with a one-time password only by choosing another', async () => {
+    const { logIn, session, MustChoose } = await modules();
+    let current = 'one-time';
+    answer = (path, body) => {
+      if (path === '/auth/password') current = body.password;
+      if (path !== '/auth/login') return path === '/auth/password' ? new Response(null, { status: 204 }) : Response.json(who);
+      return Response.json({ accessToken: 'r', expiresIn: 900, passwordChangeRequired: current === 'one-time' });
+    };
+    await expect(logIn('ann', 'one-time')).rejects.toBeInstanceOf(MustChoose);
+    expect(session.get().state).not.toBe('in');
+    await logIn('ann', 'one-time', '', 'chosen by ann');
+    expect(asked.map((each) => each.path)).toContain('/auth/password');
+    expect(session.get()).toEqual({ state: 'in', who });
+  });
+
   it('renews once for many who ask at the same time', async () => {
     const { ask } = await modules();
     answer = (path) => (path === '/auth/refresh' ? pair('fresh') : Response.json({}));

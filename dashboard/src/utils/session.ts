@@ -22,7 +22,11 @@ interface Pair {
   accessToken: string;
   expiresIn: number;
   refreshKey?: string;
+  passwordChangeRequired?: boolean;
 }
+
+/** The password was a one-time one: it is good for choosing another, and nothing else. */
+export class MustChoose extends Error {}
 
 export const session = new Observable<Session>({ state: 'asking' });
 
@@ -43,13 +47,14 @@ function post(path: string, body: unknown): Promise<Response> {
   return fetched(path, { ...init, harmless: true });
 }
 
-async function taken(response: Response): Promise<void> {
+async function taken(response: Response): Promise<Pair> {
   const body = await response.json().catch(() => null);
   if (!response.ok) throw fromStatus(response.status, body);
   const pair = body as Pair;
   token = pair.accessToken;
   endsAt = Date.now() + pair.expiresIn * 1000;
   if (pair.refreshKey) localStorage.setItem(KEY, pair.refreshKey);
+  return pair;
 }
 
 async function whoami(): Promise<Who> {
@@ -58,9 +63,17 @@ async function whoami(): Promise<Who> {
   return (await response.json()) as Who;
 }
 
-/** Raises ApiError with the server's own words. */
-export async function logIn(username: string, password: string, code = ''): Promise<void> {
-  await taken(await post('/auth/login', { username, password, cookie: true, ...(code ? { code } : {}) }));
+/** Raises ApiError with the server's own words; MustChoose when it takes another password, `chosen`, to come in. */
+export async function logIn(username: string, password: string, code = '', chosen = ''): Promise<void> {
+  const pair = await taken(
+    await post('/auth/login', { username, password, cookie: true, ...(code ? { code } : {}) }),
+  );
+  if (pair.passwordChangeRequired) {
+    if (!chosen) throw new MustChoose();
+    const changed = await post('/auth/password', { username, current: password, password: chosen });
+    if (!changed.ok) throw fromStatus(changed.status, await changed.json().catch(() => null));
+    return logIn(username, chosen);
+  }
   sessionStorage.setItem(MARK, '1');
   session.set({ state: 'in', who: await whoami() });
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+import api.auth.passwords as passwords
 from api.audit import Audit
 from api.audit.options import AuditOptions
 from api.auth.accounts import Accounts
@@ -59,6 +60,7 @@ from crds.managed import Grant, ManagedService
 
 HOW = How(by="test")
 SIGNING = {"key-manager": ("kms",)}
+passwords.COST = (2**10, 8, 1)  # what hashing costs is a matter of one test, not of all
 CA = b"-----BEGIN CERTIFICATE-----\n"
 ADMIN = Principal("system:root", frozenset({MASTERS, AUTHENTICATED}))
 KMS = ManagedService(
@@ -71,9 +73,15 @@ class Hands:
 
     def __init__(self) -> None:
         self._moved, self._began = 0.0, datetime.now(UTC)
+        self.slept: list[float] = []
 
     def forward(self, seconds: float) -> None:
         self._moved += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """As `anyio.sleep`, but the test's hand moves the clock: nobody waits."""
+        self.slept.append(seconds)
+        self.forward(seconds)
 
     def now(self) -> datetime:
         return self._began + timedelta(seconds=self._moved)
@@ -199,7 +207,7 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     # The last admin could not be demoted or deleted.
     await registry.create(USER, "", {"metadata": {"name": "owner"}, "spec": {"roles": ["admin"]}}, HOW)
     tokens = Tokens(TokenKeys(folder / "jwt"), clock)
-    accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads)
+    accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads, clock.sleep)
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer), Endpoints()
     balancer = Balancer(registry, endpoints, clock, {KMS.service_name: KMS.name})

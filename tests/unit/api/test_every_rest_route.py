@@ -90,7 +90,7 @@ BODIES: dict[str, Any] = {
     "POST /auth/totp": {"username": "x", "password": "x"},
     "POST /auth/totp/confirm": {"username": "x", "password": "x", "code": "1"},
     "POST /auth/totp/remove": {"username": "x"},
-    "POST /auth/password": {"username": "other", "password": "long-enough"},
+    "POST /auth/password": {"username": "other", "password": "long-enough-to-take"},
     "POST /auth/signing-keys": {"accessKeyId": "x", "date": "20260101", "region": "x", "service": "x"},
     "POST /agents/register": {"capacity": {}},
     "POST /agents/overlay": {"peers": {}},
