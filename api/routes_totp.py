@@ -50,7 +50,7 @@ def totp_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
     Who = Annotated[Principal, Depends(who)]
 
     async def proven(body: Proven, request: Request) -> User:
-        user = await accounts.first_factor(body.username, body.password, (request.client or ("",))[0])
+        user = await accounts.first_factor(body.username, body.password, _address(request))
         request.scope[WHO] = Principal(user.metadata.name, frozenset())
         return user
 
@@ -73,9 +73,9 @@ def totp_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
         return {"recoveryCodes": await factors.confirm(await proven(body, request), body.code)}
 
     @router.post("/remove", status_code=204)
-    async def remove(body: Removal, asker: Who) -> None:
+    async def remove(body: Removal, request: Request, asker: Who) -> None:
         if body.username == asker.name:
-            user = await accounts.first_factor(body.username, body.password, (request.client or ("",))[0])
+            user = await accounts.first_factor(body.username, body.password, _address(request))
             if factors.enrolled(asker.name):
                 await factors.check(user, body.code)
         elif _ADMINS.isdisjoint(asker.groups):
@@ -83,3 +83,7 @@ def totp_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
         await factors.remove(body.username, asker.name)
 
     return router
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
