@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
+from typing import Any
 
 from controller.kit.clock import Clock
 from controller.kit.networks import NodeNetworks
@@ -16,10 +17,13 @@ from controller.resources.forming import How
 from controller.resources.registry import Registry
 from controller.runtime.driver import DriverError
 from crds.kinds.worker import WORKER
+from crds.meta import Condition, condition, set_condition
 
 # Who claims nonsense does so with every beat: the Swarm is not asked each time.
 ASKED_SECONDS = 10.0
 NodeAddresses = Callable[[str], Awaitable[frozenset[str]]]
+ENCRYPTED = "OverlayEncrypted"
+AUTO, ON, OFF = "auto", "on", "off"
 _HOW = How(by="system:conductor", validation="Strict")
 
 
@@ -37,9 +41,11 @@ class NodeClaims:
         networks: NodeNetworks | None = None,
         swarm: NodeAddresses | None = None,
         own: Mapping[str, str] | None = None,
+        encryption: str = AUTO,
     ) -> None:
         self._registry, self._peers, self._clock = registry, peers, clock
         self._networks, self._swarm, self._own = networks or NodeNetworks(), swarm, own or {}
+        self._encryption = encryption
         self._asked: dict[str, tuple[float, frozenset[str]]] = {}
 
     async def why_not(self, told: Peer, source: str) -> str:
@@ -71,12 +77,23 @@ class NodeClaims:
         return at in addresses or bool(addresses and moved and moved.address == at)
 
     async def note(self, told: Peer) -> None:
-        """The address it is known by is its own from now on, as long as its Worker is there."""
-        if self._noted(told.worker) != told.identity:
-            status = {"identityAddress": told.identity}
-            await self._registry.merge(
-                WORKER, WORKER.key(told.worker), {"status": status}, _HOW, subresource="status"
-            )
+        """The address it is known by is its own from now on, as long as its Worker is there; and whether its overlay
+        networks are encrypted.
+        """
+        found = overlay_encrypted(told, self._encryption)
+
+        def edit(body: dict[str, Any]) -> dict[str, Any]:
+            worker = WORKER.parse(body)
+            set_condition(worker.status.conditions, found, now=self._clock.now())
+            told_of = {
+                "identityAddress": told.identity,
+                "conditions": [each.wire() for each in worker.status.conditions],
+            }
+            return {**body, "status": {**body.get("status", {}), **told_of}}
+
+        record = self._registry.store.get(WORKER.key(told.worker))
+        if record is not None and (self._noted(told.worker) != told.identity or _differs(record.body, found)):
+            await self._registry.update(WORKER, record.key, edit, _HOW, subresource="status")
 
     async def _is_known_by(self, told: Peer, source: str) -> bool:
         if told.identity in (source, self._noted(told.worker)):
@@ -98,6 +115,26 @@ class NodeClaims:
     def _noted(self, worker: str) -> str:
         record = self._registry.store.get(WORKER.key(worker))
         return "" if record is None else str(record.object.get("status", {}).get("identityAddress", ""))
+
+
+def overlay_encrypted(told: Peer, setting: str) -> Condition:
+    """`setting`: auto, on or off. What was made before a change of it stays as it was made."""
+    if setting == OFF:
+        message = "AEREKOS_OVERLAY_ENCRYPTION is off: traffic between machines can be read on the way"
+        return Condition(type=ENCRYPTED, status="False", reason="SwitchedOff", message=message)
+    if told.encrypts is None:
+        return Condition(type=ENCRYPTED, status="Unknown", reason="NotTold", message="its agent has not said yet")
+    if told.encrypts:
+        message = "its kernel encrypts overlay networks"
+        return Condition(type=ENCRYPTED, status="True", reason="KernelEncrypts", message=message)
+    what = "no network with encryption works there" if setting == ON else "new networks are made without encryption"
+    message = f"the kernel of {told.worker} has no IPsec (ESP with AES-GCM): {what}"
+    return Condition(type=ENCRYPTED, status="False", reason="KernelCannot", message=message)
+
+
+def _differs(body: bytes, found: Condition) -> bool:
+    there = condition(WORKER.parse(body).status.conditions, found.type)
+    return there is None or (there.status, there.reason, there.message) != (found.status, found.reason, found.message)
 
 
 def _is_loopback(source: str) -> bool:

@@ -64,6 +64,7 @@ class SwarmPart(Model):
     leaving: bool = False
     public_key: str = Field(max_length=64)
     sequence: int = Field(ge=0, lt=2**53)
+    encrypts: bool | None = None
 
     def peer(self, worker: str) -> Peer:
         told = self.model_dump()

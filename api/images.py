@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import ssl
 from contextlib import suppress
 from typing import Any
 
@@ -34,12 +35,18 @@ _VERBS = {"GET": "get", "HEAD": "get", "DELETE": "delete"}
 
 
 class Images:
-    """The door to one registry at `address` (host:port); without one, every request is told so."""
+    """The door to one registry at `address` (host:port), known by `tls`; without one, every request is told so."""
 
     def __init__(
-        self, address: str, authenticator: Authenticator, accounts: Accounts, authorizer: Authorizer, tokens: Tokens
+        self,
+        address: str,
+        authenticator: Authenticator,
+        accounts: Accounts,
+        authorizer: Authorizer,
+        tokens: Tokens,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._there, self._proxy = bool(address), Proxy(_One(address))
+        self._there, self._proxy = bool(address), Proxy(_One(address), tls)
         self._authenticator, self._accounts = authenticator, accounts
         self._authorizer, self._tokens = authorizer, tokens
 

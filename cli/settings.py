@@ -16,6 +16,7 @@ from cli.errors import Misuse
 from cli.stack import Stack, from_environment
 
 RUNTIMES = ("auto", "process", "swarm")
+ENCRYPTION = ("auto", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ROLES = ("admin", "editor", "viewer")
 DEFAULT_PORT = 7443
@@ -48,6 +49,7 @@ class Settings:
     watches_per_user: int = 500
     node_networks: str = "private"
     second_factor: str = "none"
+    overlay_encryption: str = "auto"
     audit_policy: Path | None = None
     audit_failure: str = "refuse"
     audit_days: float = 30.0
@@ -249,6 +251,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "watches_per_user": _limit,
     "node_networks": _networks,
     "second_factor": _one_of(("none", "admins", "everybody")),
+    "overlay_encryption": _one_of(ENCRYPTION),
     "audit_policy": _path,
     "audit_failure": _one_of(("refuse", "continue")),
     "audit_days": _days,

@@ -8,19 +8,28 @@ from pathlib import Path
 
 from cli.errors import Misuse
 
-REGISTRY = "registry:5000"
+REGISTRY_PORT = 5000
 IMAGE_DOOR = "127.0.0.1:7444"
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`published_port`: the door's port on its machine. `agent_token_file`: a Swarm secret, `<name>.<secret>`."""
+    """`published_port`: the door's port on its machine. `agent_token_file`: a Swarm secret, `<name>.<secret>`.
+
+    `registry_ca_file`: vouches for the registry, and for nothing else.
+    """
 
     name: str
     published_port: int
     agent_token_file: Path
     services_image: str
     agent_image: str
+    registry_ca_file: Path
+
+    @property
+    def registry(self) -> str:
+        """Where images are kept. By its whole name, which no Service can have."""
+        return f"{self.name}_registry:{REGISTRY_PORT}"
 
     @property
     def control_network(self) -> str:
@@ -45,6 +54,7 @@ def from_environment(env: Mapping[str, str]) -> Stack | None:
         agent_token_file=Path(_of(env, "AEREKOS_AGENT_TOKEN_FILE")),
         services_image=_of(env, "AEREKOS_IMAGE_SERVICES"),
         agent_image=_of(env, "AEREKOS_IMAGE_AGENT"),
+        registry_ca_file=Path(_of(env, "AEREKOS_REGISTRY_CA_FILE")),
     )
 
 

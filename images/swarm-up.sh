@@ -42,8 +42,32 @@ if [ -z "$AEREKOS_AGENT_TOKEN_SECRET" ] || [ -n "${AEREKOS_ROTATE:-}" ]; then
     docker secret create --label com.docker.stack.namespace=$stack "$AEREKOS_AGENT_TOKEN_SECRET" - >/dev/null
 fi
 
+# The registry's certificate, for it alone; the CA that vouches for it, for the conductor. Both go by the same name.
+registry_tls() { docker secret ls --filter name=aerekos_registry_tls --format '{{.Name}}' | sort; }
+export AEREKOS_REGISTRY_TLS="$(registry_tls | tail -n 1)"
+if [ -z "$AEREKOS_REGISTRY_TLS" ] || [ -n "${AEREKOS_ROTATE:-}" ]; then
+  export AEREKOS_REGISTRY_TLS="aerekos_registry_tls_$(date -u +%Y%m%d%H%M%S)"
+  made=$(mktemp -d)
+  "${PYTHON:-python3}" images/registry/certificate.py "$made"
+  docker config create --label com.docker.stack.namespace=$stack "$AEREKOS_REGISTRY_TLS" "$made/ca.crt" >/dev/null
+  docker secret create --label com.docker.stack.namespace=$stack "$AEREKOS_REGISTRY_TLS" "$made/registry.pem" >/dev/null
+  rm -rf "$made"
+fi
+
+deployed=$(mktemp)
+trap 'rm -f "$deployed"' EXIT
+cp stack.yml "$deployed"
+export AEREKOS_OVERLAY_ENCRYPTION="${AEREKOS_OVERLAY_ENCRYPTION:-auto}"
+encrypts() { docker run --rm --network none --cap-drop ALL --cap-add NET_ADMIN "$AEREKOS_IMAGE_AGENT" python3 -m agent.in_swarm.encryption; }
+if [ "$AEREKOS_OVERLAY_ENCRYPTION" = off ] || { [ "$AEREKOS_OVERLAY_ENCRYPTION" = auto ] && ! encrypts; }; then
+  echo "==> WARNING: traffic between machines will not be encrypted: $([ "$AEREKOS_OVERLAY_ENCRYPTION" = off ] \
+    && echo "AEREKOS_OVERLAY_ENCRYPTION=off" || echo "this kernel has no IPsec (ESP with AES-GCM)")"
+  sed -i '/driver_opts: {encrypted: ""}/d' "$deployed"
+fi
+
 say "deploying"
-docker stack deploy --resolve-image never -c stack.yml $stack >/dev/null 2>&1 || docker stack deploy --resolve-image never -c stack.yml $stack
+deploy() { docker stack deploy --resolve-image never -c "$deployed" $stack; }
+deploy >/dev/null 2>&1 || deploy
 
 say "waiting until the cloud is ready"
 ask() { docker exec "$conductor" aerekos "$@"; }
@@ -60,6 +84,9 @@ done
 
 # Those that are in use by an agent that is still being replaced stay until the next time.
 for old in $(agent_tokens | grep -vx "$AEREKOS_AGENT_TOKEN_SECRET"); do docker secret rm "$old" >/dev/null 2>&1 || true; done
+for old in $(registry_tls | grep -vx "$AEREKOS_REGISTRY_TLS"); do
+  docker secret rm "$old" >/dev/null 2>&1 && docker config rm "$old" >/dev/null 2>&1 || true
+done
 
 address=$(docker info --format '{{.Swarm.NodeAddr}}')
 url="https://$address:$AEREKOS_PORT"

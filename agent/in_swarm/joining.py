@@ -16,6 +16,7 @@ import anyio
 from agent.door import Door, make_client
 from agent.errors import AgentError, CannotJoin, NotWelcome, Unreachable
 from agent.identity import Identity, IdentityFile
+from agent.in_swarm.encryption import can_encrypt
 from agent.in_swarm.fitness import INACTIVE, address_towards, first_reached, require_fit, require_same_time
 from agent.in_swarm.gate import Gate
 from agent.join import fingerprint
@@ -142,6 +143,11 @@ class _Joining:
         managers = [str(each) for each in told["managers"]]
         manager = await anyio.to_thread.run_sync(first_reached, managers)
         address = address_towards(manager)
+        if told.get("encrypted") and can_encrypt() is False:
+            raise CannotJoin(
+                "this cloud's networks are encrypted, and this machine's kernel has no IPsec (ESP with AES-GCM); "
+                "try: modprobe esp4, or another kernel"
+            )
         if place.state != INACTIVE:
             await self._docker.leave()
         await self._docker.join(str(told["token"]), managers, address)

@@ -17,6 +17,7 @@ from agent.errors import AgentError, CannotJoin
 from agent.identity import Identity, IdentityKeeper
 from agent.in_swarm.callers import LocalCallers
 from agent.in_swarm.containers import Containers
+from agent.in_swarm.encryption import can_encrypt
 from agent.in_swarm.gate import Gate
 from agent.in_swarm.image_door import ImageDoor, Road
 from agent.in_swarm.membership import Membership
@@ -51,6 +52,7 @@ class SwarmNode:
         self._place: Place | None = None
         self._moving: Moving | None = None
         self._used: dict[str, dict[str, float]] | None = None
+        self._encrypts: bool | None = None
         self._peers_version = ""
         self._looked = anyio.Event()
 
@@ -70,6 +72,7 @@ class SwarmNode:
             "containers": Containers(self._docker, tell).run,
             "moving": self._follow_addresses,
             "measuring": self._measure,
+            "encryption": self._try_encryption,
             "membership": lambda: self._membership.run(door),
             "waiting": WaitingRoom(Gate(), Threads(1), self._managers_elsewhere, admits=callers.admits).run,
         }
@@ -88,6 +91,7 @@ class SwarmNode:
             "nodeId": self._place.node_id,
             "manager": self._place.manager,
             "leaving": self._membership.is_leaving,
+            "encrypts": self._encrypts,
         }
         return {**told, "swarm": own | self._moving.part(), "peersVersion": self._peers_version}
 
@@ -137,6 +141,11 @@ class SwarmNode:
         while self._place is None or not self._place.in_swarm or self._place.address == address:
             await self._looked.wait()
         return self._place.address
+
+    async def _try_encryption(self) -> None:
+        """Once: a kernel that learns it later is started anew for that."""
+        self._encrypts = bool(await anyio.to_thread.run_sync(can_encrypt))
+        await anyio.sleep_forever()
 
     async def _measure(self) -> None:
         while True:

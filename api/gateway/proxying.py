@@ -8,6 +8,7 @@ What may be tried again: a request that never left (no connection), and one whos
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
@@ -58,10 +59,12 @@ class Addresses(Protocol):
 class Proxy:
     """One pool of connections to all instances."""
 
-    def __init__(self, balancer: Addresses) -> None:
+    def __init__(self, balancer: Addresses, tls: ssl.SSLContext | None = None) -> None:
+        """With `tls`, nothing is said in the clear."""
         self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
+        self._scheme = b"https" if tls else b"http"
         self._pool = httpcore.AsyncConnectionPool(
-            max_connections=512, max_keepalive_connections=64, keepalive_expiry=15.0
+            ssl_context=tls, max_connections=512, max_keepalive_connections=64, keepalive_expiry=15.0
         )
 
     async def close(self) -> None:
@@ -138,7 +141,7 @@ class Proxy:
         host, _, port = address.rpartition(":")
         request = httpcore.Request(
             method=scope["method"],
-            url=httpcore.URL(scheme=b"http", host=host.encode(), port=int(port), target=target),
+            url=httpcore.URL(scheme=self._scheme, host=host.encode(), port=int(port), target=target),
             headers=headers,
             content=body if body.expected else None,
             extensions={"timeout": {"connect": CONNECT_SECONDS, "read": ANSWER_SECONDS, "write": 30.0, "pool": 10.0}},

@@ -19,7 +19,8 @@ main() {
   fetch_ca
   fetch_image
   say "joining (the agent checks ports, clock and the manager first)"
-  AEREKOS_AGENT_TOKEN=$token docker run --rm --network host --hostname "$(docker info --format '{{.Name}}')" \
+  AEREKOS_AGENT_TOKEN=$token docker run --rm --network host --read-only --tmpfs /tmp \
+    --cap-drop ALL --cap-add NET_ADMIN --cap-add DAC_OVERRIDE --security-opt no-new-privileges --hostname "$(docker info --format '{{.Name}}')" \
     -v "${AEREKOS_DOCKER_SOCKET:-/var/run/docker.sock}:/var/run/docker.sock" -v aerekos_agent:/data \
     -e AEREKOS_AGENT_DOCKER=unix:///var/run/docker.sock -e AEREKOS_AGENT_HOME=/data -e AEREKOS_AGENT_TOKEN \
     "$image" aerekos-agent join --api "$url"

@@ -25,9 +25,11 @@ class Asked(Model):
 
 
 def join_routes(
-    tokens: JoinTokens, authenticator: Authenticator, swarm: Managing | None, image: str, port: int
+    tokens: JoinTokens, authenticator: Authenticator, swarm: Managing | None, image: str, port: int, control: str = ""
 ) -> APIRouter:
-    """`image`: the agent's. `port`: the door's, as other machines reach it. Without a Swarm, joining is by hand."""
+    """`image`: the agent's. `port`: the door's, as other machines reach it. `control`: the network they all share.
+    Without a Swarm, joining is by hand.
+    """
     router = APIRouter()
 
     def holder(request: Request) -> None:
@@ -75,7 +77,8 @@ def join_routes(
             if asked is not None and asked.joining:
                 await manager.dismiss_earlier(name)
             node = await manager.node()
-            return {"token": await manager.join_token(), "managers": list(node.managers)}
+            encrypted = bool(control) and await manager.is_encrypted(control)
+            return {"token": await manager.join_token(), "managers": list(node.managers), "encrypted": encrypted}
         except DriverError as refused:
             raise Unavailable(str(refused), retry_after=1) from refused
 

@@ -39,9 +39,9 @@ from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
 from cli.conductor.house import House
+from cli.conductor.images import registry_trust
 from cli.conductor.runtimes import Runtime
 from cli.settings import Settings
-from cli.stack import REGISTRY
 from controller.kit.networks import parse_networks
 from controller.loop.supervisor import Loop
 from controller.runtime.driver import Adopting, Executing, Hinted
@@ -58,8 +58,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     gateway = Gateway(
         balancer, house.tokens, house.authorizer, house.services, house.clock, partial(signer, house.accounts)
     )
-    registry = REGISTRY if house.settings.stack else ""
-    images = Images(registry, authenticator, house.accounts, house.authorizer, house.tokens)
+    images = _images(house, authenticator)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
     audit = open_audit(house.settings, house.clock)
     server = make_server(
@@ -122,6 +121,7 @@ def _door(
                 runtime.swarm if stack else None,
                 stack.agent_image if stack else "",
                 stack.published_port if stack else house.settings.port,
+                stack.control_network if stack else "",
             ),
             swarm_routes(runtime.swarm, driver if isinstance(driver, Adopting) else None, authenticator, authorizer),
             overlay_routes(registry, authenticator, clock, loop.events.tell),
@@ -155,6 +155,14 @@ def _door(
     )
 
 
+def _images(house: House, authenticator: Authenticator) -> Images:
+    """Never in the clear: without the CA that vouches for the registry, there is none."""
+    stack = house.settings.stack
+    known = stack is not None and stack.registry_ca_file.exists()
+    address, tls = (stack.registry, registry_trust(stack.registry_ca_file)) if stack and known else ("", None)
+    return Images(address, authenticator, house.accounts, house.authorizer, house.tokens, tls)
+
+
 def _claims(house: House, runtime: Runtime) -> NodeClaims:
     networks = parse_networks(house.settings.node_networks)
     swarm = runtime.swarm.addresses_of if runtime.swarm else None
@@ -162,7 +170,9 @@ def _claims(house: House, runtime: Runtime) -> NodeClaims:
     own = (
         dict.fromkeys(local_network().routers, runtime.node.address) if house.settings.stack and runtime.node else {}
     )
-    return NodeClaims(house.registry, house.peers, house.clock, networks, swarm, own)
+    return NodeClaims(
+        house.registry, house.peers, house.clock, networks, swarm, own, house.settings.overlay_encryption
+    )
 
 
 def _readiness(house: House, loop: Loop) -> dict[str, object]:

@@ -7,6 +7,7 @@ not fit it.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,16 +29,24 @@ PUSH_AGAIN_SECONDS = 1.0
 
 
 class Images:
-    """`door`: the registry's name in image names. `registry`: where it really answers, as host:port.
+    """`door`: the registry's name in image names. `registry`: where it really answers, as host:port. `trust`: the CA
+    that vouches for it, read when it is needed.
 
     What was found is kept in `file`, so that a conductor that starts before its registry knows what runs.
     `password` makes a fresh token for a push through the door.
     """
 
     def __init__(
-        self, door: str, registry: str, file: Path, swarm: Managing, clock: Clock, password: Callable[[], str]
+        self,
+        door: str,
+        registry: str,
+        trust: Path,
+        file: Path,
+        swarm: Managing,
+        clock: Clock,
+        password: Callable[[], str],
     ) -> None:
-        self._door, self._registry, self._swarm = door, registry, swarm
+        self._door, self._registry, self._trust, self._swarm = door, registry, trust, swarm
         self._file, self._clock, self._password = file, clock, password
         self._known = _kept(file)
         # What the conductor before us knew is believed as long as what we learn: the registry may start after us.
@@ -94,7 +103,7 @@ class Images:
     async def _digest(self, image: str) -> str:
         """Raises RegistryAway, or DriverError when it is not there."""
         name, _, tag = image.removeprefix(f"{self._door}/").partition(":")
-        answer = await self._asked(f"http://{self._registry}/v2/{name}/manifests/{tag or 'latest'}")
+        answer = await self._asked(f"https://{self._registry}/v2/{name}/manifests/{tag or 'latest'}")
         digest = answer.headers.get("docker-content-digest", "")
         if answer.status_code != 200 or not digest:
             message = f"{image} is not among the cloud's images ({answer.status_code}); try: docker push {image}"
@@ -105,13 +114,20 @@ class Images:
         if self._clock.monotonic() < self._away_until:
             raise RegistryAway("the registry did not answer a moment ago", reason="RegistryAway")
         try:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(verify=registry_trust(self._trust), trust_env=False) as client:
                 return await client.head(url, headers={"accept": _MANIFESTS}, timeout=ASK_SECONDS)
-        except httpx.HTTPError as lost:
+        except (httpx.HTTPError, OSError) as lost:
             # One caller waits, not each of those who ask about other images meanwhile.
             self._away_until = self._clock.monotonic() + AWAY_SECONDS
             message = f"the registry does not answer: {lost or type(lost).__name__}"
             raise RegistryAway(message, reason="RegistryAway") from lost
+
+
+def registry_trust(ca: Path) -> ssl.SSLContext:
+    """For connections to the registry. No name is asked for: that CA has signed one certificate. Raises OSError."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.check_hostname = False
+    return context
 
 
 class RegistryAway(DriverError):

@@ -16,7 +16,7 @@ from cli.conductor.images import Images
 from cli.conductor.sandboxes import sandbox_of
 from cli.conductor.surroundings import AsContainer, AsProcess
 from cli.errors import CliError
-from cli.stack import IMAGE_DOOR, REGISTRY, Stack
+from cli.stack import IMAGE_DOOR, Stack
 from controller.reconcilers.service import Environment
 from controller.runtime.both import BothDrivers
 from controller.runtime.driver import Driver, DriverError
@@ -79,7 +79,7 @@ def _process_driver(house: House) -> ProcessDriver:
 
 def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime:
     processes = _process_driver(house)
-    containers = SwarmDriver(docker, house.clock)
+    containers = SwarmDriver(docker, house.clock, encrypted=lambda: bool(_encrypted(house)))
     here = frozenset({house.worker})
     return Runtime(
         BothDrivers(processes, containers),
@@ -95,9 +95,21 @@ def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime
 
 
 def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Place) -> Runtime:
-    driver = SwarmDriver(docker, house.clock, stack=stack.name, control_network=stack.control_network)
+    driver = SwarmDriver(
+        docker,
+        house.clock,
+        stack=stack.name,
+        control_network=stack.control_network,
+        encrypted=lambda: _encrypted(house),
+    )
     images = Images(
-        IMAGE_DOOR, REGISTRY, house.home / "run" / "images.json", swarm, house.clock, lambda: _push_token(house)
+        IMAGE_DOOR,
+        stack.registry,
+        stack.registry_ca_file,
+        house.home / "run" / "images.json",
+        swarm,
+        house.clock,
+        lambda: _push_token(house),
     )
 
     async def keep_images(*, task_status: Any = anyio.TASK_STATUS_IGNORED) -> None:
@@ -115,6 +127,12 @@ def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Pl
         node,
         docker.calls,
     )
+
+
+def _encrypted(house: House) -> bool | None:
+    """Whether new networks between machines are encrypted; with `auto`, where every machine can."""
+    known = {"on": True, "off": False}.get(house.settings.overlay_encryption)
+    return house.peers.all_encrypt() if known is None else known
 
 
 def _push_token(house: House) -> str:

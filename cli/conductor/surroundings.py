@@ -69,7 +69,8 @@ class AsContainer:
             env=own | {_variable(each): f"{_FOLDER}/{each}" for each in secrets},
             files=tuple(files),
             image=await self._images.pinned(self._stack.services_image),
-            command=("python3", "-m", "services.sdk.run"),
+            # Swarm cannot say it for a service before Docker 27, so the first program does.
+            command=("setpriv", "--no-new-privs", "--", "python3", "-m", "services.sdk.run"),
             control=True,
         )
 

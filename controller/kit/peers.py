@@ -13,7 +13,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`identity`: the address Swarm knows it by. `public_key`: base64 of Ed25519, which signs its announcements."""
+    """`identity`: the address Swarm knows it by. `public_key`: base64 of Ed25519, which signs its announcements.
+
+    `encrypts`: whether its kernel can encrypt overlay networks; None while that is not known.
+    """
 
     worker: str
     node_id: str
@@ -23,6 +26,7 @@ class Peer:
     public_key: str
     sequence: int
     leaving: bool = False
+    encrypts: bool | None = None
 
     def wire(self) -> dict[str, Any]:
         """What other agents are told."""
@@ -62,7 +66,7 @@ class Peers:
         if holder is not None and holder.worker != told.worker:
             self.forget(holder.worker)
         self._known[told.worker] = told
-        if known is None or replace(known, leaving=told.leaving) != told:
+        if known is None or replace(known, leaving=told.leaving, encrypts=told.encrypts) != told:
             self._changes += 1
         has_moved = known is not None and known.identity == told.identity and known.address != told.address
         return known if has_moved else None
@@ -70,6 +74,11 @@ class Peers:
     def holder(self, identity: str) -> Peer | None:
         """Who is known by that address."""
         return next((each for each in self._known.values() if each.identity == identity), None)
+
+    def all_encrypt(self) -> bool | None:
+        """Whether every machine can encrypt overlay networks; None while one has not said, or there is none."""
+        told = {each.encrypts for each in self}
+        return False if False in told else True if told == {True} else None
 
     def get(self, worker: str) -> Peer | None:
         return self._known.get(worker)

@@ -91,6 +91,7 @@ class Conductor:
             "AEREKOS_AGENT_TOKEN_FILE": str(self.home / "agent-token"),
             "AEREKOS_IMAGE_SERVICES": "none:1",
             "AEREKOS_IMAGE_AGENT": "none:1",
+            "AEREKOS_REGISTRY_CA_FILE": "/nowhere/ca.crt",
             "DOCKER_HOST": self.node.url,
         }
         command = [sys.executable, "-m", "cli.main", "up", "--foreground"]

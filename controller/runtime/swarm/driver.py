@@ -35,18 +35,26 @@ class SwarmDriver:
     """One per cloud; several clouds may share a Swarm under different names.
 
     `stack`: the Docker stack whose part everything made becomes; `control_network`: its network with the conductor.
+    `encrypted`: see `Preparer`.
     """
 
     name = "swarm"
 
     def __init__(
-        self, docker: Docker, clock: Clock, *, cloud: str = "aerekos", stack: str = "", control_network: str = ""
+        self,
+        docker: Docker,
+        clock: Clock,
+        *,
+        cloud: str = "aerekos",
+        stack: str = "",
+        control_network: str = "",
+        encrypted: Callable[[], bool | None] = lambda: False,
     ) -> None:
         self._docker, self._clock = docker, clock
         self._cloud = naming.Cloud(cloud, stack, control_network)
         self._listeners: list[Callable[[News], None]] = []
         self._watch = Watch(docker, self._named)
-        self._keeper = Keeper(docker, self._cloud, clock, self._tell, self._watch.hint)
+        self._keeper = Keeper(docker, self._cloud, clock, self._tell, self._watch.hint, encrypted)
         self._teller = Teller()
         self._seen: Look | None = None
         self._leaving: set[ObjectKey] = set()

@@ -51,9 +51,10 @@ class Keeper:
         clock: Clock,
         tell: Callable[[News], None],
         hint: Callable[[ObjectKey], None],
+        encrypted: Callable[[], bool | None] = lambda: False,
     ) -> None:
         self._docker, self._cloud, self._clock, self._tell, self._hint = docker, cloud, clock, tell, hint
-        self._preparer, self._settler = Preparer(docker, cloud), Settler(docker, cloud)
+        self._preparer, self._settler = Preparer(docker, cloud, encrypted), Settler(docker, cloud)
         self._readiness = Readiness()
         self.wishes: dict[ObjectKey, Workload] = {}
         self.locks: defaultdict[ObjectKey, anyio.Lock] = defaultdict(anyio.Lock)

@@ -112,9 +112,10 @@ def _is_running(api: Any, name: str) -> bool:
 
 
 def _created(api: Any, name: str, like: Mapping[str, Any], command: Sequence[str]) -> str:
-    binds = [f"{each.get('Name') or each['Source']}:{each['Destination']}" for each in like["Mounts"]]
-    may = like["HostConfig"].get("CapAdd") or []
-    host = api.create_host_config(binds=binds, network_mode="host", auto_remove=True, cap_add=may)
+    kept = [each for each in like["Mounts"] if each.get("Type") in ("bind", "volume")]
+    binds = [f"{each.get('Name') or each['Source']}:{each['Destination']}" for each in kept]
+    rights = {"cap_add": like["HostConfig"].get("CapAdd") or [], "cap_drop": like["HostConfig"].get("CapDrop") or []}
+    host = api.create_host_config(binds=binds, network_mode="host", auto_remove=True, **rights)
     image, env = like["Config"]["Image"], like["Config"]["Env"]
     return str(api.create_container(image, list(command), name=name, environment=env, host_config=host)["Id"])
 

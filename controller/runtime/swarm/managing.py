@@ -43,6 +43,11 @@ class Managing:
         """By which the Swarm knows the nodes of that name: none that is no member has any."""
         return frozenset(address for each in await self._named(node) for address in _addresses(each) if address)
 
+    async def is_encrypted(self, network: str) -> bool:
+        """Whether that overlay network encrypts what goes between machines. One that is not there does not."""
+        found = await self._docker.ask(lambda api: api.networks(names=[network]))
+        return any(each["Name"] == network and "encrypted" in (each.get("Options") or {}) for each in found)
+
     async def drain(self, node: str) -> None:
         """Move everything off it. Raises NotThere."""
         await self._update(node, availability="drain")

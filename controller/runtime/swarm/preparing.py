@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+
+import structlog
 
 from controller.runtime.driver import DriverError, File, Workload
 from controller.runtime.swarm import naming
@@ -17,15 +20,18 @@ from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.naming import Cloud
 from controller.runtime.swarm.seeing import revision_of, serves, worker_name
-from controller.runtime.swarm.wishing import Surroundings
+from controller.runtime.swarm.wishing import MANAGED_USER, Surroundings
 from crds.meta import ObjectKey
+
+_log = structlog.get_logger("swarm")
 
 
 class Preparer:
     """Remembers what it made or found, so that the same question costs a call only once."""
 
-    def __init__(self, docker: Docker, cloud: Cloud) -> None:
-        self._docker, self._cloud = docker, cloud
+    def __init__(self, docker: Docker, cloud: Cloud, encrypted: Callable[[], bool | None] = lambda: False) -> None:
+        """`encrypted`: whether new networks are; None while that cannot be said."""
+        self._docker, self._cloud, self._encrypted = docker, cloud, encrypted
         self._networks: dict[str, str] = {}
         self._files: dict[str, dict[str, Any]] = {}
 
@@ -110,7 +116,16 @@ class Preparer:
             if (found["Labels"] or {}).get(naming.CLOUD) != self._cloud.name:
                 raise DriverError(f"a network {name} exists that is not ours", reason="NameTaken", retryable=False)
             return str(found["Id"])
-        made = api.create_network(name, driver="overlay", attachable=True, check_duplicate=True, labels=marks)
+        encrypted = self._encrypted()
+        if encrypted is None:
+            message = "not every machine has said yet whether it can encrypt networks"
+            raise DriverError(message, reason="EncryptionUnknown")
+        if not encrypted:
+            _log.warning("a network between machines is not encrypted", network=name)
+        options = {"encrypted": ""} if encrypted else {}
+        made = api.create_network(
+            name, driver="overlay", options=options, attachable=True, check_duplicate=True, labels=marks
+        )
         return str(made["Id"])
 
     async def _control(self) -> str:
@@ -132,8 +147,7 @@ class Preparer:
             self._files[name] = await self._docker.ask(
                 lambda api: self._file_found_or_made(api, name, workload, file)
             )
-        place = {"Name": file.path, "UID": "0", "GID": "0", "Mode": 0o444}
-        return {**self._files[name], "File": place}
+        return {**self._files[name], "File": {"Name": file.path, **_readers(workload, file)}}
 
     def _file_found_or_made(self, api: Any, name: str, workload: Workload, file: File) -> dict[str, Any]:
         kind = "Secret" if file.secret else "Config"
@@ -144,6 +158,15 @@ class Preparer:
         make = api.create_secret if file.secret else api.create_config
         mark = naming.labels(self._cloud, workload.key, workload.uid)
         return {f"{kind}ID": str(make(name, file.content, mark)["ID"]), f"{kind}Name": name}
+
+
+def _readers(workload: Workload, file: File) -> dict[str, Any]:
+    """Who reads it inside. A secret of ours is its process's alone; as which user somebody's image runs, nobody knows
+    here, and nothing but that image is in the container.
+    """
+    if workload.control and file.secret:
+        return {"UID": str(MANAGED_USER), "GID": str(MANAGED_USER), "Mode": 0o400}
+    return {"UID": "0", "GID": "0", "Mode": 0o444}
 
 
 def avoided(workload: Workload, seen: Look) -> list[str]:

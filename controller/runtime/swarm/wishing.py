@@ -24,6 +24,11 @@ RESTART_AFTER_SECONDS = 0.05
 # The way back must not fail for want of room: what was there is restored in its place.
 BACK = Update(order="stop-first", on_failure="pause")
 NODE_CONSTRAINT = "node.id!="
+# As whom our image of managed services runs (images/services).
+MANAGED_USER = 10001
+# Of what Docker gives to every container, what lets it pretend to be a neighbour, make devices, or write the host's
+# audit log; nobody's program needs that.
+DROPPED = ("CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW")
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,16 @@ def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[s
         "Mounts": _mounts(cloud, workload, around),
         "Secrets": list(around.secrets),
         "Configs": list(around.configs),
+        **_confined(workload),
     }
+
+
+def _confined(workload: Workload) -> dict[str, Any]:
+    """Ours: no rights, one user, nothing to write but data and /tmp. Docker's own seccomp profile stays for all."""
+    if not workload.control:
+        return {"CapabilityDrop": list(DROPPED)}
+    user = f"{MANAGED_USER}:{MANAGED_USER}"
+    return {"CapabilityDrop": ["ALL"], "User": user, "ReadOnly": True}
 
 
 def _filled(text: str, workload: Workload) -> str:
@@ -135,7 +149,10 @@ def _mounts(cloud: Cloud, workload: Workload, around: Surroundings) -> list[dict
         wanted.append(Volume("data", DATA))
     base = swarm_name(cloud, workload.key)
     names = {each.name: around.volumes.get(each.name, f"{base}_{each.name}") for each in wanted}
-    return [{"Type": "volume", "Source": names[each.name], "Target": each.path} for each in wanted]
+    made: list[dict[str, Any]] = [
+        {"Type": "volume", "Source": names[each.name], "Target": each.path} for each in wanted
+    ]
+    return [*made, {"Type": "tmpfs", "Target": "/tmp"}] if workload.control else made  # noqa: S108 (its own)
 
 
 def _limits(workload: Workload) -> dict[str, int]:

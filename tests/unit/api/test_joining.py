@@ -31,6 +31,9 @@ class Swarm:
     async def node(self) -> Place:
         return Place("n", "192.0.2.1", "active", True, ("192.0.2.1:2377",), "20.10.24", "/var/lib/docker", name="one")
 
+    async def is_encrypted(self, network: str) -> bool:
+        return True
+
     async def join_token(self) -> str:
         return "SWMTKN-1"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import anyio
 import pytest
 import uvicorn
 
+from api.tls import Authority
 from cli.conductor.images import Images, RegistryAway
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError
@@ -29,8 +31,8 @@ class Swarm:
 
 
 @asynccontextmanager
-async def registry(known: dict[str, str]) -> AsyncIterator[str]:
-    """Answers manifests as a registry does."""
+async def registry(known: dict[str, str], folder: Path) -> AsyncIterator[str]:
+    """Answers manifests as a registry does, with a certificate of the CA in `folder`."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         digest = known.get(scope["path"])
@@ -38,7 +40,9 @@ async def registry(known: dict[str, str]) -> AsyncIterator[str]:
         await send({"type": "http.response.start", "status": 200 if digest else 404, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    certificate, key = Authority(folder, now=datetime.now(UTC)).server(["registry"])
+    tls = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", **tls))  # type: ignore[arg-type]
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve)
         with anyio.fail_after(60):
@@ -49,11 +53,19 @@ async def registry(known: dict[str, str]) -> AsyncIterator[str]:
 
 
 def images(address: str, folder: Path) -> Images:
-    return Images("127.0.0.1:7444", address, folder / "images.json", Swarm(), SystemClock(), lambda: "t")  # type: ignore[arg-type]
+    return Images(
+        "127.0.0.1:7444",
+        address,
+        folder / "ca.crt",
+        folder / "images.json",
+        Swarm(),
+        SystemClock(),
+        lambda: "t",  # type: ignore[arg-type]
+    )
 
 
 async def test_ours_are_named_by_digest_and_others_left_alone(tmp_path: Path) -> None:
-    async with registry({"/v2/web/manifests/1": DIGEST}) as address:
+    async with registry({"/v2/web/manifests/1": DIGEST}, tmp_path) as address:
         made = images(address, tmp_path)
         assert await made.pinned(WEB) == f"{WEB}@{DIGEST}"
         assert await made.pinned("nginx:1") == "nginx:1"
@@ -63,7 +75,7 @@ async def test_ours_are_named_by_digest_and_others_left_alone(tmp_path: Path) ->
 
 
 async def test_what_was_known_stays_true_while_the_registry_is_away(tmp_path: Path) -> None:
-    async with registry({"/v2/web/manifests/1": DIGEST}) as address:
+    async with registry({"/v2/web/manifests/1": DIGEST}, tmp_path) as address:
         await images(address, tmp_path).pinned(WEB)
     later = images(address, tmp_path)
     assert await later.pinned(WEB) == f"{WEB}@{DIGEST}"
@@ -73,7 +85,7 @@ async def test_what_was_known_stays_true_while_the_registry_is_away(tmp_path: Pa
 
 async def test_what_is_missing_is_pushed(tmp_path: Path) -> None:
     known: dict[str, str] = {}
-    async with registry(known) as address:
+    async with registry(known, tmp_path) as address:
         made = images(address, tmp_path)
         assert await made._kept(WEB)
         known["/v2/web/manifests/1"] = DIGEST
