@@ -22,6 +22,7 @@ from agent.report import Agent
 from agent.settings import ANNOUNCE_PORT, API_PORT, IMAGE_DOOR, MESH_PEERS, MESH_PORT, Settings
 from controller.kit.clock import SystemClock
 from controller.kit.networks import parse_networks
+from services.sdk.edge.descriptors import raise_file_limit
 
 ENVIRONMENT = "AEREKOS_AGENT_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -119,6 +120,7 @@ def _port(made: argparse.ArgumentParser, option: str, text: str) -> int:
 
 async def serve(wanted: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    raise_file_limit()
     wanted.home.mkdir(parents=True, exist_ok=True)
     agent = Agent(wanted, SystemClock(), besides=_besides(wanted))
     async with anyio.create_task_group() as group:

@@ -76,6 +76,8 @@ class Agent:
                     raise
                 except AgentError as fault:
                     due = self._clock.monotonic() + self._outage.goes_on(fault)
+                except OSError as odd:  # no descriptor left, a disk that is full: it may pass, and the agent stays
+                    due = self._clock.monotonic() + self._outage.goes_on(AgentError(repr(odd)))
                 await anyio.sleep(max(due - self._clock.monotonic(), 0))
         finally:
             with anyio.CancelScope(shield=True):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.auth.authenticating import peer_subject
 from api.wire.answering import AT_ONCE, Receive, Scope, Send
+from services.sdk.edge.connections import EXTENSION, Connection, ConnectionLimits
+from services.sdk.edge.protocol import LimitedProtocol
+from services.sdk.edge.server import LimitedServer
 
 JOINED_BYTES = 16_384  # the most one record of TLS carries
 
@@ -29,6 +33,8 @@ class Joining:
         self._transport, self._loop = transport, loop
         self._waiting: list[bytes] = []
         self._size = 0
+        self.connection: Connection | None = None
+        """The place this connection has, for the protocol that takes over after an upgrade."""
 
     def write(self, data: bytes) -> None:
         """Sent in this turn of the loop, at its end at the latest."""
@@ -54,18 +60,20 @@ class Joining:
         return getattr(self._transport, name)
 
 
-class _WithPeer(HttpToolsProtocol):
+class _WithPeer(LimitedProtocol):
     """Puts the verified subject into the scope's extensions: uvicorn itself does not pass it on."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, Joining(transport, self.loop)))
+        joining = Joining(transport, self.loop)
+        joining.connection = self.connection
+        super().connection_made(cast(asyncio.Transport, joining))
         self.app = _told_the_peer(self.app, transport)
 
     def on_headers_complete(self) -> None:
         """What is one change to a thousand watchers should not be a thousand tasks waiting to write."""
         super().on_headers_complete()
         cycle = self.cycle
-        if cycle is not None and cycle.scope is self.scope and b"watch" in self.scope["query_string"]:
+        if cycle is not None and cycle.scope is self.scope and b"watch" in self.scope.get("query_string", b""):
             extensions: dict[str, Any] = cast(Scope, self.scope).setdefault("extensions", {})
             # Weak: the cycle holds the scope, and with it would wait for the collector, its connection's buffers too.
             extensions[AT_ONCE] = partial(_write_at_once, weakref.ref(cycle))
@@ -85,9 +93,26 @@ def _write_at_once(answering: weakref.ref[RequestResponseCycle], part: bytes) ->
 class _SocketWithPeer(WebSocketsSansIOProtocol):
     """The same for WebSockets."""
 
+    _connection: Connection | None = None
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.app = _told_the_peer(self.app, transport)
+        self._connection = getattr(transport, "connection", None)
+        self.app = _told_the_connection(_told_the_peer(self.app, transport), self._connection)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._connection is not None:
+            self._connection.release()
+
+
+def _told_the_connection(inner: Any, connection: Connection | None) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if connection is not None:
+            scope.setdefault("extensions", {})[EXTENSION] = connection
+        await inner(scope, receive, send)
+
+    return app
 
 
 def _told_the_peer(inner: Any, transport: Any) -> Any:
@@ -105,16 +130,23 @@ def _told_the_peer(inner: Any, transport: Any) -> Any:
 class QuietServer(uvicorn.Server):
     """Leaves signals to whoever runs it."""
 
-    def install_signal_handlers(self) -> None:
-        pass
-
     def capture_signals(self) -> Any:
-        from contextlib import nullcontext
-
         return nullcontext()
 
 
-def make_server(app: Any, *, host: str, port: int, certificate: Path, key: Path, ca: Path) -> QuietServer:
+LONGEST_FRAME = 2**20
+
+
+def make_server(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    certificate: Path,
+    key: Path,
+    ca: Path,
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+) -> LimitedServer:
     """A server that speaks TLS 1.2+, asks for a client certificate and accepts none."""
     config = uvicorn.Config(
         app,
@@ -122,6 +154,7 @@ def make_server(app: Any, *, host: str, port: int, certificate: Path, key: Path,
         port=port,
         http=_WithPeer,
         ws=_SocketWithPeer,
+        ws_max_size=LONGEST_FRAME,
         loop="none",
         lifespan="off",
         log_config=None,
@@ -137,4 +170,4 @@ def make_server(app: Any, *, host: str, port: int, certificate: Path, key: Path,
         date_header=True,
         proxy_headers=False,  # nobody stands before us: who says otherwise only wants another name in the audit log
     )
-    return QuietServer(config)
+    return LimitedServer(config, limits)

@@ -20,6 +20,7 @@ from api.auth.tokens import API_AUDIENCE, Tokens
 from api.cookies import is_foreign
 from api.wire.answering import Scope
 from crds.errors import BadRequest, Forbidden, Unauthorized
+from services.sdk.edge.connections import prove
 
 WHO = "aerekos.who"
 # What a session that began with a one-time password may ask.
@@ -40,6 +41,7 @@ class Authenticator:
         Leaves the answer in the scope, for the audit log.
         """
         found = scope[WHO] = self._found(scope, API_AUDIENCE)
+        prove(scope)
         return found
 
     def still(self, scope: Scope, audience: str = API_AUDIENCE) -> Principal:

@@ -47,6 +47,8 @@ from controller.loop.supervisor import Loop
 from controller.runtime.driver import Adopting, Executing, Hinted
 from controller.runtime.swarm.place import Place
 from crds.kinds.worker import WORKER
+from services.sdk.edge.connections import limits_for
+from services.sdk.edge.descriptors import divide, raise_file_limit
 
 
 async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
@@ -61,6 +63,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     images = _images(house, authenticator)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
     audit = open_audit(house.settings, house.clock)
+    budget = divide(raise_file_limit())
     server = make_server(
         _door(house, runtime, loop, authenticator, guard, gateway, images, audit),
         host=house.settings.host,
@@ -68,6 +71,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         certificate=certificate,
         key=key,
         ca=house.authority.ca_file,
+        limits=limits_for(budget.connections),
     )
     try:
         async with looked_after(audit), anyio.create_task_group() as group:

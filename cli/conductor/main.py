@@ -36,14 +36,17 @@ from cli.founding import FOUNDER, ensure_worker, let_agents_join
 from cli.settings import Settings
 from cli.starting import require_free_port
 from controller.kit.ending import end_now
+from controller.kit.lasting import Lasting
 from controller.kit.modes import PRIVATE_UMASK, tighten
 from controller.kit.threads import Threads
 from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
-from controller.store.records import Store
+from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
+from services.sdk.edge.accepting import CannotListen
+from services.sdk.edge.descriptors import raise_file_limit
 
 log = structlog.get_logger("conductor")
 COMPACT_EVERY_SECONDS = 300.0
@@ -60,6 +63,7 @@ def serve(settings: Settings) -> NoReturn:
     """
     configure_logging(settings.log_level)
     _keep_to_oneself(settings.home)
+    raise_file_limit()
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with the_only_one(settings):
         require_free_port(settings)
@@ -82,21 +86,25 @@ async def _serve(settings: Settings) -> int:
         loop = make_loop(house, runtime)
         resources = LocalResources(house.registry, FOUNDER)
         async with anyio.create_task_group() as group:
-            for task in runtime.tasks:
-                await group.start(task)
-            group.start_soon(serve_http, house, runtime, loop)
-            await group.start(loop.run)
-            group.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)))
-            group.start_soon(collect_garbage, resources, house.registry.catalog, house.clock, loop.seen)
-            group.start_soon(EventSweeper(resources, house.clock, house.rng).run)
-            group.start_soon(_compact_slowly, house)
-            group.start_soon(keep_small, settings.log_file, Threads(1))
-            group.start_soon(_sweep_sessions, house)
+            # Only a store that cannot be used, or a port that cannot be had, is worth ending everything for.
+            tasks = Lasting(group, house.rng, fatal=(StoreBroken, CannotListen))
+            for number, task in enumerate(runtime.tasks):
+                await tasks.start(task, name=f"runtime {number}")
+            tasks.start_soon(serve_http, house, runtime, loop, name="http")
+            await tasks.start(loop.run, name="loop")
+            tasks.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)), name="leases")
+            tasks.start_soon(
+                collect_garbage, resources, house.registry.catalog, house.clock, loop.seen, name="garbage"
+            )
+            tasks.start_soon(EventSweeper(resources, house.clock, house.rng).run, name="events")
+            tasks.start_soon(_compact_slowly, house, name="compaction")
+            tasks.start_soon(keep_small, settings.log_file, Threads(1), name="log")
+            tasks.start_soon(_sweep_sessions, house, name="sessions")
             if settings.stack is None:  # in a stack, agents are services of their own
-                group.start_soon(_run_agent, house)
+                tasks.start_soon(_run_agent, house, name="agent")
             else:
-                group.start_soon(_renew_agent_token, house, settings.stack.agent_token_file)
-            group.start_soon(collect_seldom)
+                tasks.start_soon(_renew_agent_token, house, settings.stack.agent_token_file, name="agent token")
+            tasks.start_soon(collect_seldom, name="collector")
             log.info("conductor is up", url=settings.url, runtime=runtime.driver.name, because=runtime.why)
             await _until_told_to_stop()
             log.info("stopping what this conductor started")

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import orjson
 
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
+from services.sdk.edge.connections import prove
 from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
 from services.sdk.measures import Measures
@@ -88,6 +89,7 @@ class ServiceApp:
             await self._own(scope, send)
             return
         scope["state"]["caller"] = await self.instance.identities.verify(token)
+        prove(scope)
         chosen = self._routes.get((scope["method"], scope["path"]), self._app)
         if chosen is None:
             raise NotFound(f"{scope['method']} {scope['path']} is not served here")

@@ -10,8 +10,6 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +19,10 @@ from controller.kit.ending import end_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.discovery import managed_service
+from services.sdk.edge.connections import limits_for
+from services.sdk.edge.descriptors import divide, raise_file_limit
+from services.sdk.edge.protocol import LimitedProtocol
+from services.sdk.edge.server import LimitedServer
 from services.sdk.instance import Instance, from_environment
 from services.sdk.logs import start_logging, start_structlog
 
@@ -34,21 +36,13 @@ def load(reference: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-class Server(uvicorn.Server):
-    """Uvicorn that leaves signals to us, so that a wanted stop exits with 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def server_for(app: Any, host: str, port: int) -> Server:
+def server_for(app: Any, host: str, port: int) -> LimitedServer:
     """Plain HTTP/1.1 with the fast parser; the application writes its own access log."""
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         loop="none",
         lifespan="on",
@@ -60,7 +54,7 @@ def server_for(app: Any, host: str, port: int) -> Server:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return Server(config)
+    return LimitedServer(config, limits_for(divide(raise_file_limit()).connections))
 
 
 async def serve(instance: Instance, manifest: ManagedService) -> None:

@@ -40,9 +40,10 @@ from services.sdk.aws.errors import AwsError, SignatureFault
 from services.sdk.aws.sigv4 import derive_key
 from services.sdk.aws.verifier import Owner, Verifier, payload_headers
 from services.sdk.discovery import managed_service
+from services.sdk.edge.server import LimitedServer
 from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
 from services.sdk.instance import Instance
-from services.sdk.run import Server, load, server_for
+from services.sdk.run import load, server_for
 
 M = TypeVar("M", bound=Manifest)
 
@@ -344,7 +345,7 @@ def serving(
         runner.join(15)
 
 
-async def _serve(server: Server) -> None:
+async def _serve(server: LimitedServer) -> None:
     await server.serve()
 
 

@@ -1,0 +1,53 @@
+"""Which request heads are taken: small ones, and only such as all hops of a request understand alike.
+
+Source: RFC 9112, sections 3.2 (Host), 5.2 (obs-fold), 6.1 and 6.3 (message body length); RFC 6585 (431).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MOST_HEAD_BYTES, MOST_HEADERS, LONGEST_URL = 65_536, 100, 16_384
+MOST_PIPELINED = 16
+HEAD_SECONDS, HANDSHAKE_SECONDS = 10.0, 10.0
+BODY_SECONDS, LEAST_BYTES_PER_SECOND = 10.0, 512
+"""An unfinished body must go on by so much in each such time; a proven client's in three times as much."""
+STALLED_SECONDS = 60.0
+"""So long may a client read nothing of an answer that waits for it."""
+_PER_HEADER = 4
+
+
+class Fault(NamedTuple):
+    """Why a head is refused."""
+
+    code: int
+    message: str
+
+
+def head_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version: str) -> Fault | None:
+    """None for a head that is taken. Header names are in lower case."""
+    if len(url) > LONGEST_URL:
+        return Fault(414, f"the request target is longer than {LONGEST_URL} bytes")
+    if len(headers) > MOST_HEADERS:
+        return Fault(431, f"the request has more than {MOST_HEADERS} headers")
+    size, hosts, lengths, codings = len(url), 0, 0, 0
+    for name, value in headers:
+        size += len(name) + len(value) + _PER_HEADER
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
+            lengths += 1
+        elif name == b"transfer-encoding":
+            codings += 1
+            if value.strip().lower() != b"chunked":
+                return Fault(400, "the only transfer coding taken is chunked")
+        if b"\n" in value or b"\r" in value or b"\0" in value:
+            return Fault(400, "a header value has no line breaks")
+    if size > MOST_HEAD_BYTES:
+        return Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
+    if hosts > 1 or (hosts == 0 and http_version == "1.1"):
+        return Fault(400, "a request has one Host header")
+    if lengths > 1 or codings > 1 or (lengths and codings):
+        return Fault(400, "a request says once how long its body is")
+    return None

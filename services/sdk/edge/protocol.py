@@ -1,0 +1,172 @@
+"""uvicorn's HTTP protocol with limits: small heads that come in time, bodies that go on, answers that are read.
+
+A request that comes whole, as nearly all do, sets no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from services.sdk.edge.connections import EXTENSION, Connection
+from services.sdk.edge.heads import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    LEAST_BYTES_PER_SECOND,
+    MOST_HEAD_BYTES,
+    MOST_PIPELINED,
+    STALLED_SECONDS,
+    Fault,
+    head_fault,
+)
+
+_REASONS = {400: "BadRequest", 408: "Timeout", 414: "RequestURITooLong", 431: "RequestHeaderFieldsTooLarge"}
+_SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")
+_SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
+_BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
+_PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without waiting for an answer")
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """`connection`: the place this connection has; None where nobody counts."""
+
+    connection: Connection | None = None
+    _in_head, _in_body = True, False
+    _head_bytes = _body_bytes = _body_seen = 0
+    _refused: Fault | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self.connection is not None:
+            self.connection.drop = transport.abort
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up, _SLOW_HEAD)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        if self._stalled is not None:
+            self._stalled.cancel()
+        super().connection_lost(exc)
+        if self.connection is not None:
+            self.connection.release()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MOST_HEAD_BYTES:
+            self.refuse(_BIG_HEAD)
+        elif self._timer is None and not self.transport.is_closing():
+            if self._in_head and self._head_bytes:
+                self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up, _SLOW_HEAD)
+            elif self._in_body:
+                self._watch_body()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, self._head_bytes or 1
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body, self._head_bytes, self._body_bytes = False, True, 0, 0
+        self._stop_timer()
+        if self._refused is not None:
+            return
+        fault = head_fault(self.url, self.headers, self.parser.get_http_version())
+        if fault is None and len(self.pipeline) >= MOST_PIPELINED:
+            fault = _PIPELINED
+        if fault is not None:
+            self.refuse(fault)
+            return
+        super().on_headers_complete()
+        if self.connection is not None:
+            extensions: dict[str, Any] = cast(dict[str, Any], self.scope).setdefault("extensions", {})
+            extensions[EXTENSION] = self.connection
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._refused is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._in_body, self._head_bytes = True, False, 0
+        self._stop_timer()
+        if self._refused is None:
+            super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser could not read; after it, nothing on this connection can be told from anything else."""
+        self.refuse(Fault(400, msg))
+
+    def refuse(self, fault: Fault) -> None:
+        """Says why, unless an answer is under way, and ends the connection."""
+        if self._refused is not None or self.transport.is_closing():
+            return
+        self._refused = fault
+        self._stop_timer()
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(_answer(fault))
+        self.transport.close()
+
+    def _give_up(self, fault: Fault) -> None:
+        self._timer = None
+        if self._head_bytes == 0 and self._in_head:
+            self.transport.close()  # nothing was asked
+        else:
+            self.refuse(fault)
+
+    def _watch_body(self) -> None:
+        self._body_seen = self._body_bytes
+        patient = 3.0 if self.connection is not None and self.connection.proven else 1.0
+        self._timer = self.loop.call_later(BODY_SECONDS * patient, self._check_body, BODY_SECONDS * patient)
+
+    def _check_body(self, seconds: float) -> None:
+        self._timer = None
+        if not self._in_body or self.transport.is_closing():
+            return
+        # Who waits for us is not slow.
+        ours = self.flow.read_paused or (self.cycle is not None and self.cycle.waiting_for_100_continue)
+        if not ours and self._body_bytes - self._body_seen < LEAST_BYTES_PER_SECOND * seconds:
+            self.refuse(_SLOW_BODY)
+        else:
+            self._watch_body()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _answer(fault: Fault) -> bytes:
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": fault.message,
+        "reason": _REASONS.get(fault.code, "BadRequest"),
+        "code": fault.code,
+    }
+    body = orjson.dumps(status)
+    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return STATUS_LINE[fault.code] + head + body
