@@ -26,6 +26,7 @@ from crds.kind import GROUP
 from crds.managed import ManagedService
 from services.sdk.aws.errors import AwsError, SignatureFault
 from services.sdk.aws.verifier import Owner, Verifier, payload_headers
+from services.sdk.edge.connections import prove
 
 PREFIX = "/services/"
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -87,6 +88,7 @@ class Gateway:
     ) -> int:
         found = await self._verifier.verified(scope, receive, managed.speaks)
         scope[WHO] = found.who
+        prove(scope)
         service = managed.service_name
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found)
