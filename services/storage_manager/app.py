@@ -14,79 +14,62 @@ from urllib.parse import unquote
 from crds.errors import ApiError
 from services.sdk.app import note_action
 from services.sdk.aws.rest_xml import render
-from services.storage_manager import buckets, copying, multipart, objects, uploads
+from services.storage_manager import buckets, copying, deleting, multipart, objects, uploads
 from services.storage_manager.bodies import Receive
 from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request, read_query
+from services.storage_manager.house import Answer, House, Request, read_headers, read_query
+from services.storage_manager.permissions import PERMISSIONS
 from services.storage_manager.ports import Gate, Scope
+from services.storage_manager.understanding import hoisted, require_understood
 
 log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Operation = Callable[[House, Request], Awaitable[Answer]]
-PLAIN_QUERY = {
-    "prefix",
-    "delimiter",
-    "marker",
-    "max-keys",
-    "encoding-type",
-    "list-type",
-    "continuation-token",
+Handler = Callable[[House, Request], Awaitable[Answer]]
+# What the query or the headers ask for, beside the method.
+_MARKS = ("location", "uploads", "delete", "uploadId")
+# (method, has a key, its marks) -> AWS's name of the operation.
+OPERATIONS: dict[tuple[str, bool, str], str] = {
+    ("PUT", False, ""): "CreateBucket",
+    ("HEAD", False, ""): "HeadBucket",
+    ("DELETE", False, ""): "DeleteBucket",
+    ("GET", False, ""): "ListObjects",
+    ("GET", False, "location"): "GetBucketLocation",
+    ("GET", False, "uploads"): "ListMultipartUploads",
+    ("POST", False, "delete"): "DeleteObjects",
+    ("PUT", True, ""): "PutObject",
+    ("PUT", True, "copy"): "CopyObject",
+    ("GET", True, ""): "GetObject",
+    ("HEAD", True, ""): "HeadObject",
+    ("DELETE", True, ""): "DeleteObject",
+    ("POST", True, "uploads"): "CreateMultipartUpload",
+    ("PUT", True, "uploadId"): "UploadPart",
+    ("PUT", True, "uploadId+copy"): "UploadPartCopy",
+    ("POST", True, "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", True, "uploadId"): "AbortMultipartUpload",
+    ("GET", True, "uploadId"): "ListParts",
 }
-PLAIN_QUERY |= {
-    "start-after",
-    "fetch-owner",
-    "uploadId",
-    "partNumber",
-    "x-id",
-    "key-marker",
-    "upload-id-marker",
-}
-PLAIN_QUERY |= {"max-uploads", "part-number-marker", "max-parts"} | set(objects.OVERRIDES)
-
-# (method, has a key, what the query or headers ask for)
-OPERATIONS: dict[tuple[str, bool, str], Operation] = {
-    ("PUT", False, ""): buckets.create,
-    ("HEAD", False, ""): buckets.head,
-    ("DELETE", False, ""): buckets.delete,
-    ("GET", False, ""): buckets.list_objects,
-    ("GET", False, "location"): buckets.location,
-    ("GET", False, "uploads"): uploads.list_uploads,
-    ("POST", False, "delete"): objects.delete_many,
-    ("PUT", True, ""): objects.put,
-    ("PUT", True, "copy"): copying.copy,
-    ("GET", True, ""): objects.get,
-    ("HEAD", True, ""): objects.get,
-    ("DELETE", True, ""): objects.delete,
-    ("POST", True, "uploads"): multipart.create,
-    ("PUT", True, "uploadId"): multipart.put_part,
-    ("PUT", True, "uploadId+copy"): multipart.copy_part,
-    ("POST", True, "uploadId"): multipart.complete,
-    ("DELETE", True, "uploadId"): multipart.abort,
-    ("GET", True, "uploadId"): uploads.list_parts,
-}
-
-
-# What AWS calls each of them where permissions are written (IAM actions for Amazon S3).
-ACTIONS: dict[Operation, str] = {
-    buckets.list_all: "ListAllMyBuckets",
-    buckets.create: "CreateBucket",
-    buckets.head: "ListBucket",
-    buckets.delete: "DeleteBucket",
-    buckets.list_objects: "ListBucket",
-    buckets.location: "GetBucketLocation",
-    uploads.list_uploads: "ListBucketMultipartUploads",
-    uploads.list_parts: "ListMultipartUploadParts",
-    objects.get: "GetObject",
-    objects.delete: "DeleteObject",
-    objects.delete_many: "DeleteObject",
-    multipart.abort: "AbortMultipartUpload",
+HANDLERS: dict[str, Handler] = {
+    "ListBuckets": buckets.list_all,
+    "CreateBucket": buckets.create,
+    "HeadBucket": buckets.head,
+    "DeleteBucket": buckets.delete,
+    "ListObjects": buckets.list_objects,
+    "GetBucketLocation": buckets.location,
+    "ListMultipartUploads": uploads.list_uploads,
+    "DeleteObjects": deleting.delete_many,
+    "PutObject": objects.put,
+    "CopyObject": copying.copy,
+    "GetObject": objects.get,
+    "HeadObject": objects.get,
+    "DeleteObject": deleting.delete,
+    "CreateMultipartUpload": multipart.create,
+    "UploadPart": multipart.put_part,
+    "UploadPartCopy": multipart.copy_part,
+    "CompleteMultipartUpload": multipart.complete,
+    "AbortMultipartUpload": multipart.abort,
+    "ListParts": uploads.list_parts,
 }
 _DENIED = frozenset({"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"})
-
-
-def action_of(operation: Operation) -> str:
-    """`s3:GetObject`. What is not named above writes an object, whatever its way there."""
-    return f"s3:{ACTIONS.get(operation, 'PutObject')}"
 
 
 def resource_of(request: Request) -> str:
@@ -96,18 +79,18 @@ def resource_of(request: Request) -> str:
     return f"arn:aws:s3:::{request.bucket}/{request.key}" if request.key else f"arn:aws:s3:::{request.bucket}"
 
 
-def choose(request: Request) -> Operation:
-    """The operation. Raises NotImplemented for what we do not speak."""
+def choose(request: Request) -> str:
+    """The operation's name. Raises NotImplemented for what we do not speak."""
     if not request.bucket:
         if request.method == "GET":
-            return buckets.list_all
+            return "ListBuckets"
         raise S3Fault("NotImplemented")
-    asked = [name for name in request.query if name not in PLAIN_QUERY and not name.lower().startswith("x-amz-")]
-    parts = ["uploadId"] if "uploadId" in request.query else []
-    copying = ["copy"] if "x-amz-copy-source" in request.headers else []
-    found = OPERATIONS.get((request.method, bool(request.key), "+".join(asked + parts + copying)))
+    marks = [name for name in _MARKS if name in request.query]
+    if "x-amz-copy-source" in request.headers:
+        marks.append("copy")
+    found = OPERATIONS.get((request.method, bool(request.key), "+".join(marks)))
     if found is None:
-        raise S3Fault("NotImplemented", f"{request.method} {' '.join(asked)} is not implemented")
+        raise S3Fault("NotImplemented", f"{request.method} {' '.join(marks)} is not implemented")
     return found
 
 
@@ -135,15 +118,16 @@ class S3:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         caller = await self._gate.admit(scope)
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         bucket, _, key = _path(scope).removeprefix("/").partition("/")
         query = read_query(scope["query_string"])
+        headers = hoisted(query, read_headers(scope["headers"]))
         request = Request(scope["method"], bucket, key, query, headers, caller, receive)
         note_action(scope, resource=resource_of(request), caller=caller.name)
         try:
-            operation = choose(request)
-            note_action(scope, action_of(operation))
-            return await _primed(await operation(self._house, request))
+            request.operation = choose(request)
+            note_action(scope, PERMISSIONS[request.operation].action)
+            require_understood(request.operation, headers, query)
+            return await _primed(await HANDLERS[request.operation](self._house, request))
         except ValueError as why:
             raise S3Fault("MalformedXML", str(why)) from why
 

@@ -4,51 +4,78 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote
 
 from anyio import to_thread
 
-from crds.numbers import whole_number
-from services.sdk.aws.rest_xml import render
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
-from services.storage_manager.listing import Page, page
+from services.storage_manager.listing import Page, encoder, number, page
 from services.storage_manager.objects import iso
 
 NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+MOST_BUCKETS = 10_000
+REGION = re.compile(r"EU|[a-z]{2}(-[a-z]{2,12}){1,2}-[0-9]{1,2}")
 
 
 async def list_all(house: House, request: Request) -> Answer:
     """ListBuckets."""
+    query = request.query
     found = await house.registry.all(request.caller)
+    limit, after = number(query, "max-buckets", MOST_BUCKETS), query.get("continuation-token", "")
+    found = [each for each in found if each.name.startswith(query.get("prefix", "")) and each.name > after]
+    more = found[limit - 1].name if limit and len(found) > limit else None
+    found = found[:limit]
     buckets = [{"Name": each.name, "CreationDate": iso(each.created)} for each in found]
     owner = {"ID": request.caller.name, "DisplayName": request.caller.name}
-    return Answer(content=render("ListAllMyBucketsResult", {"Owner": owner, "Buckets": {"Bucket": buckets}}))
+    fields = {
+        "Owner": owner,
+        "Buckets": {"Bucket": buckets},
+        "ContinuationToken": more,
+        "Prefix": query.get("prefix"),
+    }
+    return Answer(content=render("ListAllMyBucketsResult", fields))
 
 
 async def create(house: House, request: Request) -> Answer:
     """CreateBucket: makes the Bucket resource, as the caller."""
     if not NAME.fullmatch(request.bucket):
         raise S3Fault("InvalidBucketName", f"{request.bucket} is no bucket name")
+    _check_configuration(await request.document())
     await house.registry.create(request.caller, request.bucket)
     return Answer(headers={"location": f"/{request.bucket}"})
 
 
+def _check_configuration(document: bytes) -> None:
+    """A region says where in AWS: any is ours. Raises S3Fault for what else is asked for."""
+    if not document.strip():
+        return
+    root = parse(document)
+    if root.tag != "CreateBucketConfiguration":
+        raise ValueError(f"the document is a {root.tag[:80]}, not a CreateBucketConfiguration")
+    for each in root:
+        if each.tag != "LocationConstraint":
+            raise S3Fault("NotImplemented", f"CreateBucket does not understand the member {each.tag[:80]}")
+        if (each.text or "").strip() and not REGION.fullmatch((each.text or "").strip()):
+            raise S3Fault("InvalidLocationConstraint", "The specified location-constraint is not valid")
+
+
 async def head(house: House, request: Request) -> Answer:
     """HeadBucket."""
-    await house.registry.find(request.caller, request.bucket, "list")
+    await house.place(request)
     return Answer(headers={"x-amz-bucket-region": "us-east-1"})
 
 
 async def location(house: House, request: Request) -> Answer:
     """GetBucketLocation: empty means us-east-1."""
-    await house.registry.find(request.caller, request.bucket, "list")
+    await house.place(request)
     return Answer(content=render("LocationConstraint", {}))
 
 
 async def delete(house: House, request: Request) -> Answer:
     """DeleteBucket, only when empty. Closed first, so that no object slips in meanwhile."""
-    place = await house.registry.find(request.caller, request.bucket, "delete")
+    place = await house.place(request)
     objects = await to_thread.run_sync(house.book.close, place.id)
     if objects:
         raise S3Fault("BucketNotEmpty", f"{place.name} has {objects} objects")
@@ -62,10 +89,10 @@ async def delete(house: House, request: Request) -> Answer:
 
 async def list_objects(house: House, request: Request) -> Answer:
     """ListObjects and ListObjectsV2 (`list-type=2`). The continuation token is the last key, in hex."""
-    place = await house.registry.find(request.caller, request.bucket, "list")
-    query, limit = request.query, whole_number(request.query.get("max-keys", "1000"))
-    if limit is None:
-        raise S3Fault("InvalidArgument", "max-keys is a number")
+    place = await house.place(request)
+    query, limit = request.query, number(request.query, "max-keys", 1000)
+    if query.get("list-type", "2") != "2":
+        raise S3Fault("InvalidArgument", "list-type is 2")
     prefix, delimiter, after = query.get("prefix", ""), query.get("delimiter", ""), _after(query)
 
     def look() -> Page:
@@ -75,7 +102,8 @@ async def list_objects(house: House, request: Request) -> Answer:
         return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(limit, 1000))
 
     found = await to_thread.run_sync(look)
-    return Answer(content=render("ListBucketResult", {"Name": place.name, "MaxKeys": limit} | _fields(query, found)))
+    fields = {"Name": place.name, "MaxKeys": limit} | _fields(query, found, account_of(place.namespace))
+    return Answer(content=render("ListBucketResult", fields))
 
 
 def _after(query: dict[str, str]) -> str:
@@ -87,18 +115,16 @@ def _after(query: dict[str, str]) -> str:
         raise S3Fault("InvalidArgument", "the continuation token is not ours") from None
 
 
-def _fields(query: dict[str, str], found: Page) -> dict[str, Any]:
-    encoded = query.get("encoding-type") == "url"
-
-    def text(value: str) -> str:
-        return quote(value, safe="/") if encoded else value
-
+def _fields(query: dict[str, str], found: Page, account: str) -> dict[str, Any]:
+    text = encoder(query)
+    owner = {"ID": account} if query.get("list-type") != "2" or query.get("fetch-owner") == "true" else None
     contents = [
         {
             "Key": text(o.key),
             "LastModified": iso(o.modified),
             "ETag": f'"{o.etag}"',
             "Size": o.size,
+            "Owner": owner,
             "StorageClass": "STANDARD",
         }
         for o in found.objects
@@ -106,7 +132,7 @@ def _fields(query: dict[str, str], found: Page) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "Prefix": text(query.get("prefix", "")),
         "Delimiter": text(query["delimiter"]) if query.get("delimiter") else None,
-        "EncodingType": "url" if encoded else None,
+        "EncodingType": query.get("encoding-type"),
         "IsTruncated": found.truncated,
         "Contents": contents,
         "CommonPrefixes": [{"Prefix": text(each)} for each in found.prefixes],

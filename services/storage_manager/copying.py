@@ -12,11 +12,12 @@ from anyio import to_thread
 
 from services.sdk.aws.rest_xml import render
 from services.storage_manager.book import Object, Piece
-from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
+from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE
 from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request
+from services.storage_manager.house import Answer, House, Request, sealed_as
 from services.storage_manager.objects import check_key, find, iso, keep, kept_headers, not_modified, sealed_by
 from services.storage_manager.ports import Place
+from services.storage_manager.understanding import SSE, sealing_of
 
 LARGEST = 5 << 30
 RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
@@ -50,9 +51,8 @@ class Source:
 
 async def source_of(house: House, request: Request) -> Source:
     """What `x-amz-copy-source` names. Raises NoSuchKey, PreconditionFailed, InvalidRange, InvalidRequest."""
-    text = request.headers["x-amz-copy-source"]
-    bucket, _, key = unquote(text.partition("?")[0]).lstrip("/").partition("/")
-    place = await house.registry.find(request.caller, bucket, "get")
+    bucket, key = _named(request.headers["x-amz-copy-source"])
+    place = await house.source(request, bucket)
     found = await find(house, place, key)
     asked = {k.removeprefix("x-amz-copy-source-"): v for k, v in request.headers.items() if k.startswith(CONDITION)}
     if not_modified(found, asked):
@@ -61,6 +61,20 @@ async def source_of(house: House, request: Request) -> Source:
     if stop - start > LARGEST:
         raise S3Fault("InvalidRequest", f"one copy takes {LARGEST} bytes at most; use a multipart upload")
     return Source(place, found, start, stop)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Bucket and key. Raises InvalidArgument, NotImplemented for a version of it."""
+    path, _, query = text.partition("?")
+    if query:
+        raise S3Fault("NotImplemented", f"the copy source has no {query[:80]}")
+    try:
+        bucket, _, key = unquote(path, errors="strict").removeprefix("/").partition("/")
+    except UnicodeDecodeError:
+        raise S3Fault("InvalidArgument", "the copy source is not UTF-8") from None
+    if not bucket or not key:
+        raise S3Fault("InvalidArgument", "the copy source is /bucket/key")
+    return bucket, key
 
 
 def _range(text: str | None, size: int) -> tuple[int, int]:
@@ -78,20 +92,25 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
 async def copy(house: House, request: Request) -> Answer:
     """CopyObject."""
     check_key(request.key)
-    place, source = await house.target(request), await source_of(house, request)
+    sealing, sum = sealing_of(request.headers), request.headers.get(ALGORITHM, "").lower()
+    place, source = sealed_as(await house.target(request), sealing), await source_of(house, request)
     replace = request.headers.get("x-amz-metadata-directive", "COPY") == "REPLACE"
     if not replace and (source.place.id, source.found.key) == (place.id, request.key):
         raise S3Fault("InvalidRequest", "a copy onto itself must replace the metadata")
     headers = _headers(source.found, kept_headers(request.headers) if replace else None)
-    piece, md5, _ = await source.sealed_again(house, place)
-    new = Object(request.key, piece.size, md5, house.clock(), headers, (piece,))
+    piece, md5, sums = await source.sealed_again(house, place, f"{PREFIX}{sum}" if sum else "")
+    if sums:
+        headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)} | sums | {TYPE: "FULL_OBJECT"}
+    new = Object(request.key, piece.size, md5, house.clock(), headers | sealing, (piece,))
     await keep(house, place, new, request.headers)
-    body = render("CopyObjectResult", {"LastModified": iso(new.modified), "ETag": f'"{md5}"'})
-    return Answer(headers=sealed_by(place), content=body)
+    told = {f"Checksum{name.removeprefix(PREFIX).upper()}": value for name, value in sums.items()}
+    body = render("CopyObjectResult", {"LastModified": iso(new.modified), "ETag": f'"{md5}"'} | told)
+    return Answer(headers=sealed_by(place) | sealing, content=body)
 
 
 def _headers(found: Object, replaced: dict[str, str] | None) -> dict[str, str]:
-    """The copy's headers. Checksums of parts mean nothing for it: it has none."""
+    """The copy's headers. Checksums of parts mean nothing for it: it has none. How it is sealed is its own matter."""
     sums = {k: v for k, v in found.headers.items() if k.startswith(PREFIX)}
-    kept = {k: v for k, v in found.headers.items() if k not in sums} if replaced is None else replaced
+    own = {k: v for k, v in found.headers.items() if k not in sums and not k.startswith(SSE)}
+    kept = own if replaced is None else replaced
     return kept | (sums if sums.get(TYPE) != "COMPOSITE" else {})

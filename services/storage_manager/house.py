@@ -5,21 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
+from services.sdk.aws.accounts import account_of
 from services.storage_manager.blobs import Blobs, Writer, new_id
 from services.storage_manager.bodies import Body, Receive
 from services.storage_manager.book import Metadata, Object, Piece
+from services.storage_manager.checksums import CHECKSUMS
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.keys import Keys
+from services.storage_manager.permissions import PERMISSIONS, Permission
 from services.storage_manager.ports import Caller, Place, Registry
 from services.storage_manager.readers import Readers
+from services.storage_manager.understanding import OWNER, SOURCE_OWNER, SSE, SSE_KEY
 
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
+MOST_MEMBERS = 100
 
 
 @dataclass(slots=True)
@@ -33,10 +38,19 @@ class Request:
     headers: dict[str, str]
     caller: Caller
     receive: Receive
+    operation: str = ""
+
+    @property
+    def permission(self) -> Permission:
+        """What this operation asks of its caller."""
+        return PERMISSIONS[self.operation]
 
     async def document(self) -> bytes:
         """A small body, checked. Raises MalformedXML when it is not small."""
-        body, out = Body(self.headers, self.caller, self.receive), bytearray()
+        headers = self.headers
+        if self.operation == "CompleteMultipartUpload":  # its checksums are the object's, not the document's
+            headers = {name: value for name, value in headers.items() if name not in CHECKSUMS}
+        body, out = Body(headers, self.caller, self.receive), bytearray()
         async for block in body.blocks():
             body.absorb(block)
             out += block
@@ -67,9 +81,24 @@ class House:
     readers: Readers = field(default_factory=Readers)
     clock: Callable[[], float] = time.time
 
+    async def place(self, request: Request) -> Place:
+        """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""
+        place = await self.registry.find(request.caller, request.bucket, request.permission.verb)
+        _require_owner(place, request.headers.get(OWNER))
+        return place
+
+    async def source(self, request: Request, bucket: str) -> Place:
+        """The bucket that is copied from, as `place`."""
+        verb = request.permission.source
+        if verb is None:
+            raise S3Fault("InvalidRequest", f"{request.operation} has no source")
+        place = await self.registry.find(request.caller, bucket, verb)
+        _require_owner(place, request.headers.get(SOURCE_OWNER))
+        return place
+
     async def target(self, request: Request) -> Place:
         """The bucket something new goes into. Raises NoSuchBucket when it is on its way out."""
-        place = await self.registry.find(request.caller, request.bucket, "update")
+        place = await self.place(request)
         if place.going:
             raise S3Fault("NoSuchBucket", f"{place.name} is being deleted: it takes nothing new")
         return place
@@ -135,10 +164,41 @@ class House:
                 log.warning("blob %s stays until the next sweep: %s", blob, why)
 
 
+def sealed_as(place: Place, asked: dict[str, str]) -> Place:
+    """The bucket, as something is sealed in it that asks for an encryption of its own."""
+    if SSE not in asked:
+        return place
+    own = place.key if asked[SSE] == "aws:kms" else None
+    return replace(place, encrypted=True, key=asked.get(SSE_KEY) or own)
+
+
+def _require_owner(place: Place, wanted: str | None) -> None:
+    """`x-amz-expected-bucket-owner`: the guard of those who know whose bucket they mean."""
+    if wanted is not None and wanted != account_of(place.namespace):
+        raise S3Fault("AccessDenied", f"the owner of {place.name} is not the account {wanted[:20]}")
+
+
 def _next(blocks: Iterator[bytes]) -> bytes | None:
     return next(blocks, None)
 
 
 def read_query(raw: bytes) -> dict[str, str]:
-    """The query, blank values kept (`?uploads`)."""
-    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))
+    """The query, blank values kept (`?uploads`). Raises InvalidArgument for what is not UTF-8, or said twice."""
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_MEMBERS)
+    except ValueError:
+        raise S3Fault("InvalidArgument", f"the query is no UTF-8, or has more than {MOST_MEMBERS} members") from None
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise S3Fault("InvalidArgument", "a query member stands there twice")
+    return found
+
+
+def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By lower name. What stands there twice is one list (RFC 9110), but what S3 means must be said once."""
+    found: dict[str, str] = {}
+    for name, value in ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw):
+        if name in found and name.startswith(("x-amz-", "content-", "if-", "range")):
+            raise S3Fault("InvalidArgument", f"the header {name} stands there twice")
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found

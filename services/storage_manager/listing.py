@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
+from crds.numbers import whole_number
 from services.storage_manager.book import Object
+from services.storage_manager.faults import S3Fault
 
 BATCH = 1000
-HIGHEST = "\U0010ffff"
 Fetch = Callable[[str, bool, int], Sequence[Object]]
 
 
@@ -31,14 +33,23 @@ def _group(key: str, prefix: str, delimiter: str) -> str:
     return key[: end + len(delimiter)] if end >= 0 else ""
 
 
+def beyond(prefix: str) -> str | None:
+    """The least text that comes after every text beginning with `prefix`; None when there is none.
+
+    By code point, as the book orders keys. U+10FFFF has no successor, and surrogates are in no key.
+    """
+    for end in range(len(prefix), 0, -1):
+        last = ord(prefix[end - 1])
+        if last < 0x10FFFF:
+            return prefix[: end - 1] + chr(0xE000 if last == 0xD7FF else last + 1)
+    return None
+
+
 def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -> Page:
     """Keys > `after` that start with `prefix`; keys sharing a delimiter count as one entry."""
     found = Page()
-    group = _group(after, prefix, delimiter) if after.startswith(prefix) else ""
-    at, inclusive = (group + HIGHEST, False) if group and group == after else (after, False)
-    if prefix > at:
-        at, inclusive = prefix, True
-    while limit:
+    at, inclusive = _begin(prefix, delimiter, after)
+    while limit and at is not None:
         batch = fetch(at, inclusive, BATCH)
         for each in batch:
             if not each.key.startswith(prefix):
@@ -50,7 +61,7 @@ def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -
             group = _group(each.key, prefix, delimiter)
             if group:
                 found.prefixes.append(group)
-                found.last, at = group, group + HIGHEST
+                found.last, at, inclusive = group, beyond(group), True
                 break
             found.objects.append(each)
             found.last = each.key
@@ -58,3 +69,26 @@ def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -
             if len(batch) < BATCH:
                 return found
     return found
+
+
+def _begin(prefix: str, delimiter: str, after: str) -> tuple[str | None, bool]:
+    """Where to look first, and whether what stands there counts."""
+    if after.startswith(prefix) and after and _group(after, prefix, delimiter) == after:
+        return beyond(after), True
+    return (prefix, True) if prefix > after else (after, False)
+
+
+def number(query: dict[str, str], name: str, default: int) -> int:
+    """That member as a number. Raises InvalidArgument."""
+    found = whole_number(query.get(name, str(default)))
+    if found is None:
+        raise S3Fault("InvalidArgument", f"{name} is a number")
+    return found
+
+
+def encoder(query: dict[str, str]) -> Callable[[str], str]:
+    """How keys are written: `encoding-type=url`, or as they are. Raises InvalidArgument."""
+    wanted = query.get("encoding-type")
+    if wanted not in (None, "url"):
+        raise S3Fault("InvalidArgument", "Invalid Encoding Method specified in Request")
+    return (lambda key: quote(key, safe="/")) if wanted else (lambda key: key)

@@ -10,12 +10,12 @@ from typing import TypedDict
 from anyio import to_thread
 
 from crds.numbers import whole_number
-from services.sdk.aws.rest_xml import parse, render
 from services.storage_manager.book import Object
 from services.storage_manager.checksums import PREFIX, TYPE
 from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request
+from services.storage_manager.house import Answer, House, Request, sealed_as
 from services.storage_manager.ports import Place
+from services.storage_manager.understanding import META, SSE, sealing_of
 
 KEPT = {
     "content-type",
@@ -28,6 +28,7 @@ KEPT = {
 # Query of a (presigned) GET -> the header it sets.
 OVERRIDES = {f"response-{name}": name for name in sorted(KEPT)}
 LONGEST_KEY = 1024
+MOST_METADATA = 2048
 RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})$")
 
 
@@ -45,37 +46,52 @@ def iso(moment: float) -> str:
 
 def kept_headers(headers: dict[str, str]) -> dict[str, str]:
     """What is stored with an object and given back."""
-    kept = {k: v for k, v in headers.items() if k in KEPT or k.startswith("x-amz-meta-")}
+    kept = {k: v for k, v in headers.items() if k in KEPT or k.startswith(META)}
+    _require_small(kept)
     encoding = [
         e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")
     ]
     return kept | ({"content-encoding": ",".join(encoding)} if encoding else {})
 
 
+def _require_small(kept: dict[str, str]) -> None:
+    """Raises MetadataTooLarge. Names without their prefix, and values, in bytes; people's and the standard ones."""
+    for own in (True, False):
+        said = {k.removeprefix(META): v for k, v in kept.items() if k.startswith(META) is own}
+        if sum(len(k.encode()) + len(v.encode()) for k, v in said.items()) > MOST_METADATA:
+            raise S3Fault("MetadataTooLarge", f"Your metadata headers exceed the {MOST_METADATA} bytes allowed")
+
+
 def sealed_by(place: Place) -> dict[str, str]:
     """The header that says how the bucket is encrypted."""
-    return {"x-amz-server-side-encryption": "aws:kms"} if place.encrypted else {}
+    return {SSE: "aws:kms"} if place.encrypted else {}
 
 
 async def put(house: House, request: Request) -> Answer:
     """PutObject. `If-None-Match: *` keeps what is there, `If-Match` replaces that version only."""
     check_key(request.key)
-    place = await house.target(request)
+    wished(request.headers)
+    kept, sealing = kept_headers(request.headers), sealing_of(request.headers)
+    place = sealed_as(await house.target(request), sealing)
     piece, md5, sums = await house.receive(place, request)
     sums |= {TYPE: "FULL_OBJECT"} if sums else {}
-    new = Object(request.key, piece.size, md5, house.clock(), kept_headers(request.headers) | sums, (piece,))
+    new = Object(request.key, piece.size, md5, house.clock(), kept | sealing | sums, (piece,))
     await keep(house, place, new, request.headers)
-    return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place))
+    return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place) | sealing)
 
 
 def check_key(key: str) -> None:
-    """Raises KeyTooLongError."""
+    """Raises KeyTooLongError, InvalidArgument."""
+    if "\0" in key:
+        raise S3Fault("InvalidArgument", "a key has no NUL")
     if len(key.encode()) > LONGEST_KEY:
         raise S3Fault("KeyTooLongError", f"a key has {LONGEST_KEY} bytes at most")
 
 
 def wished(headers: dict[str, str]) -> Wish:
-    """On which predecessor a write insists."""
+    """On which predecessor a write insists. Raises NotImplemented for an `If-None-Match` that names one."""
+    if headers.get("if-none-match", "*") != "*":
+        raise S3Fault("NotImplemented", "A header you provided implies functionality that is not implemented")
     return {"only_new": headers.get("if-none-match") == "*", "only_over": headers.get("if-match", "").strip('"')}
 
 
@@ -138,15 +154,15 @@ def wanted_range(text: str | None, size: int) -> tuple[int, int] | None:
 
 async def get(house: House, request: Request) -> Answer:
     """GetObject and HeadObject: whole, a range (`Range`), or one part as it was uploaded (`partNumber`)."""
-    place = await house.registry.find(request.caller, request.bucket, "get")
+    place = await house.place(request)
     found = await find(house, place, request.key)
     headers = {"etag": f'"{found.etag}"', "last-modified": formatdate(found.modified, usegmt=True)}
     if not_modified(found, request.headers):
         return Answer(304, headers)
-    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | found.headers | sealed_by(place)
+    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | sealed_by(place) | found.headers
     headers |= _overridden(request.query)
     number = request.query.get("partNumber")
-    part = part_range(number, found) if number else wanted_range(request.headers.get("range"), found.size)
+    part = part_range(number, found) if number else wanted_range(_range(found, request.headers), found.size)
     start, stop = part or (0, found.size)
     if part or request.headers.get("x-amz-checksum-mode", "").upper() != "ENABLED":
         headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)}
@@ -156,6 +172,14 @@ async def get(house: House, request: Request) -> Answer:
         headers["x-amz-mp-parts-count"] = str(len(found.pieces))
     content = house.stream(place, found, start, stop) if request.method == "GET" else b""
     return Answer(206 if part else 200, headers, content, stop - start)
+
+
+def _range(found: Object, headers: dict[str, str]) -> str | None:
+    """The range, unless `If-Range` names another version: a download that goes on must go on with the same bytes."""
+    condition, wanted = headers.get("if-range"), headers.get("range")
+    if condition is None or condition.strip('"') == found.etag:
+        return wanted
+    return wanted if condition == formatdate(found.modified, usegmt=True) else None
 
 
 def _overridden(query: dict[str, str]) -> dict[str, str]:
@@ -175,25 +199,3 @@ def part_range(number: str, found: Object) -> tuple[int, int] | None:
         return None
     start = sum(piece.size for piece in found.pieces[: wanted - 1])
     return start, start + found.pieces[wanted - 1].size
-
-
-async def delete(house: House, request: Request) -> Answer:
-    """DeleteObject. Absent is fine."""
-    place = await house.registry.find(request.caller, request.bucket, "update")
-    await to_thread.run_sync(house.book.remove, place.id, request.key)
-    await house.tally(place)
-    return Answer(204)
-
-
-async def delete_many(house: House, request: Request) -> Answer:
-    """DeleteObjects: up to 1000 keys."""
-    place = await house.registry.find(request.caller, request.bucket, "update")
-    root = parse(await request.document())
-    keys = [each.findtext("Key") or "" for each in root.iter("Object")]
-    if len(keys) > 1000:
-        raise S3Fault("MalformedXML", "more than 1000 keys")
-    for key in keys:
-        await to_thread.run_sync(house.book.remove, place.id, key)
-    await house.tally(place)
-    quiet = root.findtext("Quiet") == "true"
-    return Answer(content=render("DeleteResult", {"Deleted": [] if quiet else [{"Key": key} for key in keys]}))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from services.sdk.identity import Caller as Identity
 from services.storage_manager.chunked import Signing
+from services.storage_manager.permissions import Verb as Verb
 
-Verb = Literal["get", "list", "create", "update", "delete"]
 Scope = MutableMapping[str, Any]
 DEFAULT_KEY = "alias/aws/s3"
 

@@ -6,28 +6,20 @@ from typing import Any
 
 from anyio import to_thread
 
-from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import render
-from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request
+from services.storage_manager.listing import encoder, number
 from services.storage_manager.multipart import place_of, upload_of
 from services.storage_manager.objects import iso
 
 LONGEST_PAGE = 1000
 
 
-def _number(request: Request, name: str, default: int) -> int:
-    number = whole_number(request.query.get(name, str(default)))
-    if number is None:
-        raise S3Fault("InvalidArgument", f"{name} is a number")
-    return number
-
-
 async def list_parts(house: House, request: Request) -> Answer:
     """ListParts, by number, after `part-number-marker`."""
     place = await place_of(house, request)
     upload = await upload_of(house, place, request)
-    after, limit = _number(request, "part-number-marker", 0), _number(request, "max-parts", LONGEST_PAGE)
+    after, limit = number(request.query, "part-number-marker", 0), number(request.query, "max-parts", LONGEST_PAGE)
     limit = min(limit, LONGEST_PAGE)
     left = [p for p in await to_thread.run_sync(house.book.parts, upload.id) if p.number > after]
     parts = [
@@ -35,23 +27,25 @@ async def list_parts(house: House, request: Request) -> Answer:
         for p in left[:limit]
     ]
     fields: dict[str, Any] = {"Bucket": place.name, "Key": upload.key, "UploadId": upload.id}
-    fields |= {"PartNumberMarker": after, "MaxParts": limit, "IsTruncated": len(left) > limit, "Part": parts}
-    if limit < len(left):
-        fields["NextPartNumberMarker"] = left[limit - 1].number if limit else after
+    fields |= {"PartNumberMarker": after, "MaxParts": limit, "IsTruncated": 0 < limit < len(left), "Part": parts}
+    if 0 < limit < len(left):
+        fields["NextPartNumberMarker"] = left[limit - 1].number
     return Answer(content=render("ListPartsResult", fields))
 
 
 async def list_uploads(house: House, request: Request) -> Answer:
     """ListMultipartUploads, by key and time, after `key-marker` and `upload-id-marker`."""
-    place = await house.registry.find(request.caller, request.bucket, "list")
-    limit = min(_number(request, "max-uploads", LONGEST_PAGE), LONGEST_PAGE)
+    place = await house.place(request)
+    limit, text = min(number(request.query, "max-uploads", LONGEST_PAGE), LONGEST_PAGE), encoder(request.query)
     key, id = request.query.get("key-marker", ""), request.query.get("upload-id-marker", "")
-    found = await to_thread.run_sync(house.book.uploads, place.id, request.query.get("prefix", ""))
+    prefix = request.query.get("prefix", "")
+    found = await to_thread.run_sync(house.book.uploads, place.id, prefix)
     begin = next((i + 1 for i, u in enumerate(found) if (u.key, u.id) == (key, id)), None)
     left = found[begin:] if begin is not None else [u for u in found if u.key > key]
-    uploads = [{"Key": u.key, "UploadId": u.id, "Initiated": iso(u.created)} for u in left[:limit]]
-    fields: dict[str, Any] = {"Bucket": place.name, "Prefix": request.query.get("prefix", ""), "MaxUploads": limit}
-    fields |= {"KeyMarker": key, "UploadIdMarker": id, "IsTruncated": len(left) > limit, "Upload": uploads}
-    if uploads and len(left) > limit:
+    uploads = [{"Key": text(u.key), "UploadId": u.id, "Initiated": iso(u.created)} for u in left[:limit]]
+    fields: dict[str, Any] = {"Bucket": place.name, "Prefix": text(prefix), "MaxUploads": limit}
+    fields |= {"KeyMarker": text(key), "UploadIdMarker": id, "Upload": uploads}
+    fields |= {"EncodingType": request.query.get("encoding-type"), "IsTruncated": 0 < limit < len(left)}
+    if 0 < limit < len(left):
         fields |= {"NextKeyMarker": uploads[-1]["Key"], "NextUploadIdMarker": uploads[-1]["UploadId"]}
     return Answer(content=render("ListMultipartUploadsResult", fields))

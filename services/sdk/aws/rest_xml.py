@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 from xml.sax.saxutils import escape
 
+# 10,000 parts, each with number, ETag and a checksum, and what stands around them.
+MOST_ELEMENTS, DEEPEST = 60_000, 8
 S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -31,15 +34,65 @@ def _element(name: str, value: Any) -> str:
 
 
 def parse(body: bytes) -> ElementTree.Element:
-    """The root element, without namespaces. Raises ValueError; declarations of entities are refused."""
-    # In any other encoding `<!` could hide, and expat finds UTF-16 by its zeros, whatever it is told.
-    text = body.decode("utf-8")
-    if "<!" in text or "\0" in text:
-        raise ValueError("document types are refused")
+    """The root element, without namespaces, attributes and text between elements.
+
+    Raises ValueError for what is no XML in UTF-8, has a document type (and so could have entities), or is deeper or
+    has more elements than any request.
+    """
+    builder = _Builder()
+    parser = expat.ParserCreate("utf-8", "}")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse_types
+    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
+    parser.CharacterDataHandler = builder.text
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314  # no document type gets this far
-    except ElementTree.ParseError as broken:
+        parser.Parse(body, True)
+    except expat.ExpatError as broken:
         raise ValueError(str(broken)) from None
-    for each in root.iter():
-        each.tag = each.tag.rpartition("}")[2]
-    return root
+    return builder.root()
+
+
+def members(element: ElementTree.Element, known: frozenset[str]) -> dict[str, list[ElementTree.Element]]:
+    """Its children by name. Raises ValueError for one that is not known: what is asked for is not dropped."""
+    found: dict[str, list[ElementTree.Element]] = {}
+    for each in element:
+        if each.tag not in known:
+            raise ValueError(f"{element.tag[:80]} has no member {each.tag[:80]}")
+        found.setdefault(each.tag, []).append(each)
+    return found
+
+
+def _refuse_types(*_: object) -> None:
+    raise ValueError("document types are refused")
+
+
+class _Builder:
+    """Makes the tree, within bounds."""
+
+    def __init__(self) -> None:
+        self._open: list[ElementTree.Element] = []
+        self._root: ElementTree.Element | None = None
+        self._count = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._count += 1
+        if self._count > MOST_ELEMENTS or len(self._open) >= DEEPEST:
+            raise ValueError(f"at most {MOST_ELEMENTS} elements, {DEEPEST} levels deep")
+        made = ElementTree.Element(name.rpartition("}")[2])
+        if self._open:
+            self._open[-1].append(made)
+        else:
+            self._root = made
+        self._open.append(made)
+
+    def end(self, name: str) -> None:
+        self._open.pop()
+
+    def text(self, data: str) -> None:
+        if self._open:
+            self._open[-1].text = (self._open[-1].text or "") + data
+
+    def root(self) -> ElementTree.Element:
+        if self._root is None:
+            raise ValueError("there is no element")
+        return self._root

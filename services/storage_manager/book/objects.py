@@ -48,10 +48,17 @@ class Objects(Ledger):
         if db.execute("SELECT 1 FROM closed WHERE bucket=?", (bucket,)).fetchone():
             raise S3Fault("NoSuchBucket", "the bucket is being deleted")
 
-    def remove(self, bucket: str, key: str) -> None:
-        """Forget the object. Absent is fine."""
+    def remove(self, bucket: str, key: str, *, only_over: str = "") -> None:
+        """Forget the object. Absent is fine, but where its ETag must be `only_over`, or any for `*`.
+
+        Raises PreconditionFailed, NoSuchKey.
+        """
         with self._write() as db:
             old = self.find(bucket, key)
+            if only_over and (old is None or only_over not in ("*", old.etag)):
+                raise S3Fault(
+                    "PreconditionFailed" if old else "NoSuchKey", "the object is not the one that was named"
+                )
             db.execute("DELETE FROM objects WHERE bucket=? AND key=?", (bucket, key))
             self._forget(db, [p.blob for p in old.pieces] if old else [])
 

@@ -1,0 +1,75 @@
+"""DeleteObject and DeleteObjects: nothing goes that the request did not mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio import to_thread
+
+from services.sdk.aws.rest_xml import members, parse, render
+from services.storage_manager.faults import S3Fault
+from services.storage_manager.house import Answer, House, Request
+from services.storage_manager.ports import Place
+
+MOST_KEYS = 1000
+_DONE = frozenset({"Key", "ETag"})
+_KNOWN = _DONE | {"VersionId", "LastModifiedTime", "Size"}
+
+
+async def delete(house: House, request: Request) -> Answer:
+    """DeleteObject. Absent is fine, unless `If-Match` names what should be there."""
+    place = await house.place(request)
+    only = request.headers.get("if-match", "").strip('"')
+    await to_thread.run_sync(lambda: house.book.remove(place.id, request.key, only_over=only))
+    await house.tally(place)
+    return Answer(204)
+
+
+async def delete_many(house: House, request: Request) -> Answer:
+    """DeleteObjects: up to 1000 keys, each by itself. What is not understood refuses all of them."""
+    place = await house.place(request)
+    if not _is_guarded(request.headers):
+        raise S3Fault("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-...")
+    wanted, quiet = _read(await request.document())
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for each in wanted:
+        refusal = await _delete_one(house, place, each)
+        if refusal:
+            failed.append({"Key": each["Key"], "Code": refusal.code, "Message": refusal.message})
+        elif not quiet:
+            done.append({"Key": each["Key"]})
+    await house.tally(place)
+    return Answer(content=render("DeleteResult", {"Deleted": done, "Error": failed}))
+
+
+async def _delete_one(house: House, place: Place, wanted: dict[str, str]) -> S3Fault | None:
+    only = wanted.get("ETag", "").strip('"')
+    try:
+        await to_thread.run_sync(lambda: house.book.remove(place.id, wanted["Key"], only_over=only))
+    except S3Fault as refusal:
+        return refusal
+    return None
+
+
+def _is_guarded(headers: dict[str, str]) -> bool:
+    """Whether the body's digest was sent along: a list of what to delete must not be damaged on its way."""
+    sums = (name for name in headers if name == "content-md5" or name.startswith("x-amz-checksum-"))
+    return any(sums) or "x-amz-trailer" in headers or len(headers.get("x-amz-content-sha256", "")) == 64
+
+
+def _read(document: bytes) -> tuple[list[dict[str, str]], bool]:
+    root = parse(document)
+    if root.tag != "Delete":
+        raise ValueError(f"the document is a {root.tag[:80]}, not a Delete")
+    whole = members(root, frozenset({"Object", "Quiet"}))
+    objects = (members(each, _KNOWN) for each in whole.get("Object", []))
+    wanted = [{name: values[0].text or "" for name, values in each.items()} for each in objects]
+    if not 1 <= len(wanted) <= MOST_KEYS or not all(each.get("Key") for each in wanted):
+        raise ValueError(f"1 to {MOST_KEYS} objects, each with a key")
+    for name in sorted({name for each in wanted for name in each} - _DONE):
+        raise S3Fault("NotImplemented", f"DeleteObjects does not understand the member {name}")
+    quiet = whole["Quiet"][0].text if "Quiet" in whole else "false"
+    if quiet not in ("true", "false"):
+        raise ValueError("Quiet is true or false")
+    return wanted, quiet == "true"
