@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from crds.model import Model
 
+LONGEST_PATH = 2048
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 
 
@@ -16,6 +17,19 @@ class HttpGet(Model):
 
     path: str = "/"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
+def path_fault(path: str) -> str:
+    """Why no request may be made for that path; empty when it may. Whatever is not one word would become more lines
+    of the request: other headers, or another request.
+    """
+    if not path.startswith("/"):
+        return "must begin with /"
+    if len(path) > LONGEST_PATH:
+        return f"must not be longer than {LONGEST_PATH} characters"
+    if not all("!" <= letter <= "~" for letter in path):
+        return "must be printable ASCII without spaces; escape the rest as %20"
+    return ""
 
 
 class TcpSocket(Model):

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import anyio
 
-from crds.probes import Exec, HttpGet, Probe
+from crds.probes import Exec, HttpGet, Probe, path_fault
 
 QUICK_FIRST, QUICK_GROWTH, QUICK_LIMIT = 0.05, 1.5, 0.25
 _STATUS_LINE_BYTES = 64
@@ -93,7 +93,7 @@ async def watch(
 
 
 class NetworkProber:
-    """Real questions: a plain HTTP/1.1 GET, a TCP connection, a command."""
+    """Real questions, at the instance's own port: a plain HTTP/1.1 GET, a TCP connection; and a command."""
 
     async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
         host, _, own_port = address.rpartition(":")
@@ -102,14 +102,21 @@ class NetworkProber:
                 if probe.exec is not None:
                     return await _run(probe.exec, env)
                 if probe.http_get is not None:
-                    return await _get(probe.http_get, host, probe.http_get.port or int(own_port))
+                    return await _get(probe.http_get, host, _own(probe.http_get.port, own_port))
                 port = probe.tcp_socket.port if probe.tcp_socket else None
-                await _connect(host, port or int(own_port))
+                await _connect(host, _own(port, own_port))
                 return None
         except TimeoutError:
             return f"no answer within {probe.timeout_seconds:g} s"
         except (OSError, ValueError, anyio.EndOfStream, anyio.BrokenResourceError) as refused:
             return _plainly(refused)
+
+
+def _own(asked: int | None, own: str) -> int:
+    """Raises ValueError for another: what listens there is somebody else's, and hears us from this machine."""
+    if asked not in (None, int(own)):
+        raise ValueError(f"port {asked} is not its own ({own}); it is not asked")
+    return int(own)
 
 
 async def _connect(host: str, port: int) -> None:
@@ -118,6 +125,8 @@ async def _connect(host: str, port: int) -> None:
 
 
 async def _get(question: HttpGet, host: str, port: int) -> str | None:
+    if fault := path_fault(question.path):
+        raise ValueError(f"the path {fault}")
     async with await anyio.connect_tcp(host, port) as stream:
         request = (
             f"GET {question.path} HTTP/1.1\r\nHost: {host}:{port}\r\n"

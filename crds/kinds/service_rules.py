@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crds.errors import Cause
+from crds.probes import path_fault
 from crds.rules import Write, forbidden
 
 # What people may say of a managed service. Everything else of the spec, also fields still to come, is its manifest's.
@@ -73,8 +74,27 @@ def misplaced(body: dict[str, Any], managed: frozenset[str]) -> str:
     return ""
 
 
+def probes_ask_itself(write: Write) -> Iterator[Cause]:
+    """Probes are asked by the runtime: for a path that is one, at a port of the Service. Stored ones stay."""
+    old, new = _spec(write.old).get("probes"), _spec(write.new).get("probes")
+    if not new or new == old:
+        return
+    ports = {each.get("port") for each in _spec(write.new).get("ports") or () if each.get("protocol") != "udp"}
+    for name, probe in new.items():
+        for sort in ("httpGet", "tcpSocket"):
+            asked = (probe or {}).get(sort) or {}
+            field = f"spec.probes.{name}.{sort}"
+            if fault := path_fault(asked.get("path", "/")):
+                yield Cause(f"{field}.path", f"Invalid value: {asked['path']!r}: {fault}")
+            if ports and asked.get("port") and asked["port"] not in ports:
+                known = ", ".join(map(str, sorted(ports)))
+                yield Cause(
+                    f"{field}.port", f"Invalid value: {asked['port']}: it has the ports {known}; add it there"
+                )
+
+
 def _spec(body: dict[str, Any] | None) -> dict[str, Any]:
     return (body or {}).get("spec") or {}
 
 
-SERVICE_RULES = (from_manifest_only, managed_is_for_life, names_are_kept)
+SERVICE_RULES = (from_manifest_only, managed_is_for_life, names_are_kept, probes_ask_itself)
