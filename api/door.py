@@ -133,6 +133,7 @@ class Door:
             outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
         try:
             self._audit.check(scope)
+            await self._authenticator.prepare(scope)
             asked = recording(receive, notes) if self._audit.keeps_bodies else receive
             if goes_on(scope["query_string"]) or scope["path"].startswith(SERVICES):
                 await self._guarded(scope, asked, outcome, (b"x-request-id", request_id))
@@ -203,6 +204,7 @@ class Door:
         noted = {**scope, "method": "POST"}
         try:
             self._audit.check(noted)
+            await self._authenticator.prepare(scope)
             who = self._authenticator.who(scope)
             self._audit.note(noted, who, 101, request_id, STARTED)
             if self._exec is None:

@@ -67,24 +67,24 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
     async def login(body: Login, request: Request, response: Response) -> dict[str, object]:
         if body.cookie:
             require_own_page(request.headers)
-        address, agent = _address(request), request.headers.get("user-agent", "")
+        address, agent = address_of(request), request.headers.get("user-agent", "")
         pair = await accounts.log_in(
             body.username, body.password, code=body.code, browser=body.cookie, address=address, agent=agent
         )
         # Noted in the audit log. Not before: people type their password where their name belongs.
         request.scope[WHO] = Principal(body.username, frozenset())
-        return _pair(pair, response if body.cookie else None)
+        return told_pair(pair, response if body.cookie else None)
 
     @router.post("/refresh")
     async def refresh(
         body: Refresh, request: Request, response: Response, kept: Kept = None, key: Key = ""
     ) -> dict[str, object]:
         if body.refresh_token:
-            return _pair(await accounts.refresh(body.refresh_token, key))
+            return told_pair(await accounts.refresh(body.refresh_token, key))
         require_own_page(request.headers)
         if not kept or not key:
             raise Unauthorized(f"nobody is logged in here; send a refreshToken, or the cookie with {KEY_HEADER}")
-        return _pair(await accounts.refresh(kept, key), response)
+        return told_pair(await accounts.refresh(kept, key), response)
 
     @router.post("/logout", status_code=204)
     async def logout(
@@ -170,11 +170,12 @@ def _told(session: Session, current: bool) -> dict[str, Any]:
     }
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Where the request came from."""
     return request.client.host if request.client else ""
 
 
-def _pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
+def told_pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
     """The answer to a login; with `browser`, the refresh token leaves as its cookie instead."""
     told: dict[str, object] = {
         "accessToken": pair.access_token,

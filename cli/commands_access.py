@@ -30,19 +30,32 @@ def register(app: typer.Typer) -> None:
 
 
 def login(
-    name: Annotated[str, typer.Option("--user", "-u", help="Who you are.")],
+    name: Annotated[str, typer.Option("--user", "-u", help="Who you are; with --oidc, the issuer says so.")] = "",
     server: Annotated[
         str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")
     ] = None,
     ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
     password_stdin: FromStdin = False,
+    oidc: Annotated[
+        bool, typer.Option("--oidc", help="Log in at the OpenID Connect issuer this cloud trusts.")
+    ] = False,
+    browser: Annotated[bool, typer.Option(help="With --oidc: open a browser, or only print the address.")] = True,
 ) -> None:
     """Log in; the next commands act as that user. Asks for the code of a second factor where there is one, and after
     a one-time password for another one (with --password-stdin: on the second line).
     """
     from cli import access
+    from cli.errors import Misuse
 
     wanted = settings.load()
+    if oidc:
+        from cli import oidc_login
+
+        where, name = oidc_login.login(wanted, server, ca, browser=browser)
+        say(f"logged in to {where} as {name}")
+        return
+    if not name:
+        raise Misuse("who are you?", hint="--user NAME, or --oidc")
     password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
 
     def choose() -> str:

@@ -40,10 +40,21 @@ def up(
     port: Port = None,
     runtime: Runtime = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is ready.")] = 60.0,
+    oidc_issuer: Annotated[
+        str | None, typer.Option(help="Trust ID tokens of this OpenID Connect issuer [AEREKOS_OIDC_ISSUER].")
+    ] = None,
+    oidc_client_id: Annotated[
+        str | None, typer.Option(help="The client they must be made for [AEREKOS_OIDC_CLIENT_ID].")
+    ] = None,
 ) -> None:
     """Start the cloud and wait until it is ready. Safe to repeat."""
+    import os
+
     from cli import starting
 
+    # The conductor is another process: it is told by its environment.
+    told = {"AEREKOS_OIDC_ISSUER": oidc_issuer, "AEREKOS_OIDC_CLIENT_ID": oidc_client_id}
+    os.environ.update({name: value for name, value in told.items() if value})
     wanted = settings.load(home=home, port=port, runtime=runtime)
     if not foreground:
         starting.up(wanted, timeout=timeout)

@@ -50,6 +50,16 @@ class Settings:
     node_networks: str = "private"
     second_factor: str = "none"
     overlay_encryption: str = "auto"
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str = ""
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_required_claim: str = ""
+    oidc_signing_algs: str = "RS256"
+    oidc_ca_file: Path | None = None
+    oidc_create_users: str = "no"
     audit_policy: Path | None = None
     audit_failure: str = "refuse"
     audit_days: float = 30.0
@@ -252,6 +262,16 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "node_networks": _networks,
     "second_factor": _one_of(("none", "admins", "everybody")),
     "overlay_encryption": _one_of(ENCRYPTION),
+    "oidc_issuer": _text,
+    "oidc_client_id": _text,
+    "oidc_username_claim": _text,
+    "oidc_username_prefix": _text,
+    "oidc_groups_claim": _text,
+    "oidc_groups_prefix": _text,
+    "oidc_required_claim": _text,
+    "oidc_signing_algs": _text,
+    "oidc_ca_file": _path,
+    "oidc_create_users": _one_of(("yes", "no")),
     "audit_policy": _path,
     "audit_failure": _one_of(("refuse", "continue")),
     "audit_days": _days,

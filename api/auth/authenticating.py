@@ -11,6 +11,7 @@ from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.authorizer import Authorizer
+from api.auth.oidc.login import Federation
 from api.auth.on_behalf import HEADER as ON_BEHALF_OF
 from api.auth.on_behalf import OnBehalf
 from api.auth.people import principal_of
@@ -31,9 +32,22 @@ ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 class Authenticator:
     """Reads credentials off a request; impersonation headers are honoured for those who may."""
 
-    def __init__(self, tokens: Tokens, accounts: Accounts, authorizer: Authorizer) -> None:
+    def __init__(
+        self, tokens: Tokens, accounts: Accounts, authorizer: Authorizer, federation: Federation | None = None
+    ) -> None:
         self._tokens, self._accounts, self._authorizer = tokens, accounts, authorizer
         self._on_behalf = OnBehalf(tokens, accounts)
+        self.federation = federation
+
+    async def prepare(self, scope: Scope) -> None:
+        """What reading the credentials of this request must wait for: an issuer's keys. Costs nothing for our own."""
+        if self.federation is None:
+            return
+        authorization = _header(scope["headers"], b"authorization")
+        if authorization[:7].lower() == "bearer ":
+            token = authorization[7:].strip()
+            if self.federation.is_of_issuer(token):
+                await self.federation.prepare(token)
 
     def who(self, scope: Scope) -> Principal:
         """Raises Unauthorized when nobody known asks, Forbidden and BadRequest for impersonation.
@@ -82,6 +96,8 @@ class Authenticator:
         return found
 
     def _named(self, token: str, audience: str, *, begun: bool) -> Principal:
+        if self.federation is not None and audience == API_AUDIENCE and self.federation.is_of_issuer(token):
+            return self.federation.principal(token)  # its own end is the end of what was begun with it
         claims = self._tokens.claims(token, audience, expired=begun)
         if begun and not {"sid", "gen"} & claims.keys():
             claims = self._tokens.claims(token, audience)  # bound to nothing that ends: its own end is the end

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,21 +59,33 @@ class Sessions:
         self._registry, self._tokens, self._people, self._clock = registry, tokens, people, clock
 
     async def open(
-        self, user: User, *, browser: bool = False, restricted: bool = False, address: str = "", agent: str = ""
+        self,
+        user: User,
+        *,
+        browser: bool = False,
+        restricted: bool = False,
+        address: str = "",
+        agent: str = "",
+        groups: Iterable[str] = (),
+        longest: timedelta = LONGEST,
     ) -> LoggedIn:
-        """A new session of somebody who has proven who they are. The least used one goes when there are too many."""
+        """A new session of somebody who has proven who they are. The least used one goes when there are too many.
+
+        `groups`: those an issuer of ID tokens told, besides the roles of the user.
+        """
         name, now, key = user.metadata.name, self._clock.now(), secrets.token_urlsafe(32) if browser else ""
         await self._make_room(name)
         spec = {
             "user": name,
             "userUid": user.metadata.uid,
             "credential": self._people.digest(name),
-            "expiresAt": rfc3339(now + (RESTRICTED_LONGEST if restricted else LONGEST)),
+            "expiresAt": rfc3339(now + (RESTRICTED_LONGEST if restricted else longest)),
             "refreshedAt": rfc3339(now),
             "keySha256": _digest(key) if key else "",
             "restricted": restricted,
             "address": address[:64],
             "userAgent": "".join(each for each in agent if each.isprintable())[:256],
+            "groups": sorted(groups),
         }
         owner = {"apiVersion": USER.api_version, "kind": USER.name, "name": name, "uid": user.metadata.uid}
         meta = {"name": secrets.token_hex(16), "ownerReferences": [owner]}
@@ -109,7 +121,8 @@ class Sessions:
         _, session, user = self._judged(claims)
         binding = {"sid": session.metadata.name}
         proof = Proof(binding, session.spec.expires_at.timestamp(), session.spec.restricted)
-        return replace(principal_of(user), proof=proof)
+        who = principal_of(user)
+        return replace(who, groups=who.groups | frozenset(session.spec.groups), proof=proof)
 
     def of(self, name: str) -> list[tuple[Record, Session]]:
         """The sessions of that user which are good still, the one used last first."""

@@ -29,6 +29,7 @@ from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
 from api.routes_news import news_routes
+from api.routes_oidc import oidc_routes
 from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
@@ -38,6 +39,7 @@ from api.streams import StreamGuard
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
+from cli.conductor.federating import federation, oidc_options
 from cli.conductor.house import House
 from cli.conductor.images import registry_trust
 from cli.conductor.runtimes import Runtime
@@ -53,7 +55,8 @@ from services.sdk.edge.descriptors import divide, raise_file_limit
 
 async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     """Until cancelled."""
-    authenticator = Authenticator(house.tokens, house.accounts, house.authorizer)
+    trusted = federation(oidc_options(house.settings), house.registry, house.accounts, house.clock)
+    authenticator = Authenticator(house.tokens, house.accounts, house.authorizer, trusted)
     guard = StreamGuard(authenticator, house.authorizer)
     managed = {each.service_name: each.name for each in house.services}
     balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
@@ -106,6 +109,7 @@ def _door(
         [
             session_routes(house.accounts, authenticator),
             totp_routes(house.accounts, authenticator),
+            oidc_routes(oidc_options(house.settings), authenticator),
             identity_routes(
                 house.accounts,
                 authenticator,

@@ -19,6 +19,7 @@ class SessionSpec(Spec):
     """`credential` is a digest of what the user logged in with; `keySha256` of the key a browser must send beside its
     cookie. `rotation` counts refreshes: only the newest refresh token has that number. `restricted`: good for nothing
     but choosing a password.
+    `groups`: what an issuer of ID tokens called the user's groups at the login.
     """
 
     user: str
@@ -31,6 +32,7 @@ class SessionSpec(Spec):
     restricted: bool = False
     address: Annotated[str, Field(max_length=64)] = ""
     user_agent: Annotated[str, Field(max_length=256)] = ""
+    groups: list[str] = Field(default_factory=list)
 
 
 class Session(Resource[SessionSpec, Status]):

@@ -21,13 +21,15 @@ Role = Literal["admin", "editor", "viewer"]
 class UserSpec(Spec):
     """`namespace` is where this user's AWS calls land; each namespace is one AWS account.
 
-    `roles` count everywhere. Without any, somebody may do only what role bindings give them.
+    `roles` count everywhere. Without any, somebody may do only what role bindings give them. `externalId` is what an
+    issuer of ID tokens calls this user, prefix included.
     """
 
     display_name: str = ""
     roles: list[Role] = Field(default_factory=list)
     namespace: DnsLabel = "default"
     disabled: bool = False
+    external_id: Annotated[str, Field(max_length=1024)] = ""
 
 
 class UserStatus(Status):

@@ -19,6 +19,10 @@ from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived import DerivedSecrets
+from api.auth.oidc.keys import Fetch, IssuerKeys
+from api.auth.oidc.login import Federation
+from api.auth.oidc.options import OidcOptions
+from api.auth.oidc.verifying import Verifier
 from api.auth.on_behalf import signer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
 from api.auth.service_accounts import AccountTokens
@@ -35,6 +39,7 @@ from api.rest import rest_app
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
+from api.routes_oidc import oidc_routes
 from api.routes_sessions import session_routes
 from api.routes_totp import totp_routes
 from api.streams import StreamGuard
@@ -198,7 +203,12 @@ class House:
         return httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers)
 
 
-async def make_house(folder: Path, audit_options: AuditOptions | None = None) -> House:
+async def make_house(
+    folder: Path,
+    audit_options: AuditOptions | None = None,
+    oidc: OidcOptions | None = None,
+    fetch: Fetch | None = None,
+) -> House:
     """A cloud with the namespace `default` and nobody in it."""
     clock, catalog, threads = Hands(), Catalog(CORE_KINDS), Threads(4)
     store = await open_store(f"sqlite:///{folder}/records.db", threads=threads, clock=clock)
@@ -209,7 +219,8 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
     tokens = Tokens(TokenKeys(folder / "jwt"), clock)
     accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads, clock.sleep)
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
-    authenticator, endpoints = Authenticator(tokens, accounts, authorizer), Endpoints()
+    federation = _federation(registry, accounts, clock, oidc, fetch) if oidc else None
+    authenticator, endpoints = Authenticator(tokens, accounts, authorizer, federation), Endpoints()
     balancer = Balancer(registry, endpoints, clock, {KMS.service_name: KMS.name})
     gateway = Gateway(balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts))
     metrics = Metrics(store)
@@ -221,6 +232,7 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
         [
             session_routes(accounts, authenticator),
             totp_routes(accounts, authenticator),
+            oidc_routes(oidc, authenticator),
             identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA, clock, SIGNING),
             agent_routes(registry, leases, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),
@@ -248,3 +260,11 @@ async def make_house(folder: Path, audit_options: AuditOptions | None = None) ->
         store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
         authenticator, guard, audit, state, heard
     )  # fmt: skip
+
+
+def _federation(
+    registry: Registry, accounts: Accounts, clock: Hands, options: OidcOptions, fetch: Fetch | None
+) -> Federation:
+    verifier = Verifier(options, IssuerKeys(options, clock, fetch), clock)
+    create = options.create_users
+    return Federation(verifier, registry, accounts.people, accounts.sessions, create_users=create)

@@ -27,6 +27,7 @@ from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
 from api.routes_news import news_routes
+from api.routes_oidc import oidc_routes
 from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
@@ -47,6 +48,8 @@ MAY = {
     # what one needs before one has a name
     "POST /auth/login": EVERYBODY,
     "POST /auth/refresh": EVERYBODY,
+    "GET /auth/oidc": EVERYBODY,
+    "POST /auth/oidc": EVERYBODY,
     "POST /auth/totp": EVERYBODY,
     "POST /auth/totp/confirm": EVERYBODY,
     "POST /auth/logout": EVERYBODY,
@@ -87,6 +90,7 @@ BODIES: dict[str, Any] = {
     "POST /auth/refresh": {"refreshToken": "x"},
     "POST /auth/token": {"clientId": "x", "clientSecret": "x"},
     "POST /auth/join": {"token": "x", "name": "x"},
+    "POST /auth/oidc": {"idToken": "x"},
     "POST /auth/totp": {"username": "x", "password": "x"},
     "POST /auth/totp/confirm": {"username": "x", "password": "x", "code": "1"},
     "POST /auth/totp/remove": {"username": "x"},
@@ -99,7 +103,7 @@ BODIES: dict[str, Any] = {
 # These judge what the body proves, not who sends it.
 PROVED_BY_THE_BODY = {
     *("POST /auth/login", "POST /auth/refresh", "POST /auth/token", "POST /auth/join"),
-    *("POST /auth/totp", "POST /auth/totp/confirm"),
+    *("POST /auth/oidc", "POST /auth/totp", "POST /auth/totp/confirm"),
 }
 
 
@@ -110,6 +114,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     return [
         session_routes(house.accounts, authenticator),
         totp_routes(house.accounts, authenticator),
+        oidc_routes(None, authenticator),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer),
