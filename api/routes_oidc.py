@@ -10,7 +10,7 @@ from api.auth.oidc.options import OidcOptions
 from api.auth.principal import Principal
 from api.cookies import require_own_page
 from api.routes_sessions import address_of, told_pair
-from crds.errors import NotFound
+from crds.errors import NotFound, Unauthorized
 from crds.model import Model
 
 SCOPES = ("openid", "profile", "email")
@@ -37,7 +37,7 @@ def oidc_routes(options: OidcOptions | None, authenticator: Authenticator) -> AP
     async def login(body: IdToken, request: Request, response: Response) -> dict[str, object]:
         federation = authenticator.federation
         if federation is None:
-            raise NotFound("this cloud trusts no OpenID Connect issuer")
+            raise Unauthorized("this cloud trusts no OpenID Connect issuer")
         if body.cookie:
             require_own_page(request.headers)
         agent = request.headers.get("user-agent", "")

@@ -281,7 +281,7 @@ async def test_without_an_issuer_there_is_no_such_door(tmp_path: Path) -> None:
     house = await make_house(tmp_path)
     async with house.client() as client:
         assert (await client.get("/auth/oidc")).status_code == 404
-        assert (await client.post("/auth/oidc", json={"idToken": "x"})).status_code == 404
+        assert (await client.post("/auth/oidc", json={"idToken": "x"})).status_code == 401
     await house.close()
 
 
