@@ -128,7 +128,7 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
     @router.post("/password", status_code=204)
     async def password(body: NewPassword, request: Request, asker: Who) -> None:
         if body.username == asker.name:
-            await accounts.first_factor(asker.name, body.current, _address(request))
+            await accounts.first_factor(asker.name, body.current, address_of(request))
         elif _ADMINS.isdisjoint(asker.groups):
             raise Forbidden(f'User "{asker.name}" may change only their own password')
         await accounts.set_password(body.username, body.password, one_time=body.one_time, by=asker.name)

@@ -47,6 +47,10 @@ class Notes:
             told["responseObject"] = body_of(self.response, self.response_bytes)
         return told
 
+    def deny(self, reason: str) -> None:
+        """The request was refused for who sent it, whatever HTTP code its protocol has for that."""
+        self.decision, self.reason = "forbid", reason
+
     def hear(self, name: str, value: bytes) -> None:
         """One field a managed service tells."""
         if name in ("action", "resource", "caller", "decision"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
+from api.audit.notes import notes_of
 from api.auth.authenticating import WHO
 from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities
@@ -70,6 +71,8 @@ class Gateway:
             return await self._serve_signed(scope, receive, begun, managed, extra)
         except (AwsError, SignatureFault) as refused:
             error = refused.as_error(protocol) if isinstance(refused, SignatureFault) else refused
+            if isinstance(refused, SignatureFault):
+                notes_of(scope).deny(refused.message)
         except ApiError as lost:
             if begun.yes:  # all that is left is to break the connection off, as the door does
                 raise
