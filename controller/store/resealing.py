@@ -1,8 +1,9 @@
 """At each start: what secret kinds have on disk in plain, or sealed with an older key, is sealed with the newest.
 
 Records of the version before this one are rewritten, history included. Then the database is written anew (VACUUM) and
-its log cut off, so that no page of the file holds the plain text any more. What the disk itself keeps of blocks that
-once belonged to the file is out of our reach.
+its log cut off, so that no page of the file holds the plain text any more. SQLite's `user_version` says whether that
+is done: a start that was killed in between, or found no room for it, is made good by the next one. What the disk
+itself keeps of blocks that once belonged to the file is out of our reach.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, bindparam, select, update
 
 from controller.store.disk import Disk
@@ -17,7 +19,8 @@ from controller.store.sealing import Sealing
 from controller.store.tables import records
 from crds.meta import ObjectKey
 
-_BATCH = 500
+log = structlog.get_logger("store")
+_BATCH, _CLEAN = 500, 1
 _WRITE = update(records).where(records.c.revision == bindparam("at")).values(body=bindparam("sealed"))
 
 
@@ -26,9 +29,12 @@ def reseal(disk: Disk, sealing: Sealing) -> int:
     with disk.engine.connect() as connection:
         old = [each for kind in sorted(sealing.kinds) for each in _outdated(connection, sealing, kind)]
     sealing.keep()
+    on_sqlite = disk.engine.dialect.name == "sqlite"
+    if old and on_sqlite:
+        _run(disk, "PRAGMA user_version=0")
     for start in range(0, len(old), _BATCH):
         _rewrite(disk, sealing, old[start : start + _BATCH])
-    if old and disk.engine.dialect.name == "sqlite":
+    if on_sqlite and _run(disk, "PRAGMA user_version") != [(_CLEAN,)]:
         _forget_what_was(disk)
     return len(old)
 
@@ -58,12 +64,22 @@ def _sealed(sealing: Sealing, row: Any) -> dict[str, Any]:
 
 def _forget_what_was(disk: Disk) -> None:
     disk.engine.dispose()  # a reader's connection would hold the log
+    try:
+        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", f"PRAGMA user_version={_CLEAN}"):
+            _run(disk, statement)
+    except disk.errors as error:
+        log.warning("old pages of the store may still hold secrets; the next start tries again", because=str(error))
+    _run(disk, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _run(disk: Disk, statement: str) -> list[Any]:
+    """Outside of any transaction, which none of these can be in."""
     raw = disk.engine.raw_connection()
     try:
         cursor = raw.cursor()
-        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            cursor.execute(statement)
-            cursor.fetchall()
+        cursor.execute(statement)
+        found = list(cursor.fetchall())
         cursor.close()
+        return found
     finally:
         raw.close()

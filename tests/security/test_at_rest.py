@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 from clouds import Cloud, a_port, kill
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.kit.clock import SystemClock
 from controller.kit.modes import tighten
 from controller.kit.threads import Inline
+from controller.store import resealing
 from controller.store.records import Change, Store, StoreBroken
 from controller.store.sealing import Sealing
 from controller.store.sql import open_store
@@ -129,6 +132,27 @@ async def test_what_the_version_before_left_in_plain_is_really_gone(tmp_path: Pa
         assert store.revision == revision, "sealing is no change"
 
 
+async def test_a_start_that_was_killed_in_the_middle_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are sealed, but what they were still lies in free pages: the next start must not think it is done."""
+    async with unsealed(tmp_path) as store:
+        await fill(store, versions=40)
+        await store.compact(keep_after=20)
+    monkeypatch.setattr(resealing, "_forget_what_was", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        async with opened(tmp_path):
+            pass
+    monkeypatch.undo()
+    assert PLAIN.encode() in on_disk(tmp_path)
+    async with opened(tmp_path):
+        assert PLAIN.encode() not in on_disk(tmp_path)
+
+
+def _killed(_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 async def test_a_kind_that_is_sealed_from_now_on_is_rewritten_too(tmp_path: Path) -> None:
     async with opened(tmp_path, {("", "secrets")}) as store:
         await fill(store)
@@ -202,6 +226,20 @@ async def test_a_row_that_somebody_changed_does_not_open(tmp_path: Path, change:
     with pytest.raises(StoreBroken, match="does not open: its row was damaged or changed"):
         async with opened(tmp_path):
             pass
+
+
+@given(st.binary(max_size=200), st.integers(1, 2**53), st.text(max_size=8), st.integers(0, 400))
+def test_whatever_is_sealed_opens_only_as_itself(body: bytes, revision: int, name: str, flip: int) -> None:
+    sealing = Sealing(Path("/nowhere/store-key"), ALL)
+    key = ObjectKey("", "secrets", "default", name)
+    sealed = sealing.seal(key, revision, body)
+    assert sealing.open(key, revision, sealed) == body and sealing.is_current(sealed)
+    for other, at in ((key._replace(name=f"{name}x"), revision), (key, revision + 1)):
+        with pytest.raises(StoreBroken):
+            sealing.open(other, at, sealed)
+    place = flip % (len(sealed) - 1) + 1
+    with pytest.raises(StoreBroken):
+        sealing.open(key, revision, sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :])
 
 
 def test_equal_bodies_are_not_seen_to_be_equal(tmp_path: Path) -> None:
