@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from crds.kind import Kind
+from crds.kinds.admission_policy import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING
 from crds.kinds.client_credential import CLIENT_CREDENTIAL
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.definition import DEFINITION
 from crds.kinds.event import EVENT
+from crds.kinds.image_policy import IMAGE_POLICY
 from crds.kinds.join_token import JOIN_TOKEN
 from crds.kinds.lease import LEASE
 from crds.kinds.namespace import NAMESPACE
+from crds.kinds.quota import LIMIT_RANGE, RESOURCE_QUOTA
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE
@@ -40,6 +43,11 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     ROLE_BINDING,
     CLUSTER_ROLE_BINDING,
     DEFINITION,
+    RESOURCE_QUOTA,
+    LIMIT_RANGE,
+    IMAGE_POLICY,
+    VALIDATING_ADMISSION_POLICY,
+    VALIDATING_ADMISSION_POLICY_BINDING,
 )
 
 

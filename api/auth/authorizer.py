@@ -12,7 +12,10 @@ from api.auth.rules import EVERYTHING, READ, REQUIRED, WRITE, Action, Rule
 from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
+from crds.kinds.admission_policy import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING
+from crds.kinds.image_policy import IMAGE_POLICY
 from crds.kinds.namespace import NAMESPACE
+from crds.kinds.quota import LIMIT_RANGE, RESOURCE_QUOTA
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from crds.kinds.rbac import GROUP as RBAC_GROUP
 from crds.kinds.service_account import SERVICE_ACCOUNT
@@ -28,6 +31,9 @@ _ABOUT_ONESELF = (
 _GUARDED = frozenset(
     {"users", "credentials", "jointokens", "workers", "customresourcedefinitions"}
     | {kind.plural for kind in (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)}
+    # What limits others: whoever is limited does not write it.
+    | {kind.plural for kind in (RESOURCE_QUOTA, LIMIT_RANGE, IMAGE_POLICY)}
+    | {kind.plural for kind in (VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)}
 )
 _HIDDEN_FROM_VIEWERS = frozenset({"jointokens", "secrets"})
 # What is served from other resources and not stored: pods, nodes and their like.

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import parse_qsl, unquote
 
 from api.auth.authorizer import Action
-from api.auth.principal import Principal
+from api.auth.principal import MASTERS, Principal
 from api.wire import protobuf_bodies
 from api.wire.parsing import parse_json, parse_yaml
+from controller.admission.request import May, Requester
 from controller.resources.forming import How
 from controller.resources.validating import FieldValidation
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
@@ -93,6 +94,7 @@ class Ask:
     params: dict[str, str]
     headers: Mapping[bytes, bytes]
     who: Principal
+    may: May
     body: bytes = b""
     verb: str = field(init=False)
     """The RBAC verb of this request."""
@@ -139,7 +141,14 @@ class Ask:
         if len(named) > _LONGEST_MANAGER or not named.isprintable():
             raise BadRequest(f"fieldManager: must be printable and of at most {_LONGEST_MANAGER} characters")
         manager = named or self.header(b"user-agent").partition("/")[0][:_LONGEST_MANAGER]
-        return How(by, dry_run == "All", cast(FieldValidation, validation), manager, bool(named))
+        return How(by, dry_run == "All", cast(FieldValidation, validation), manager, bool(named), self.requester)
+
+    @property
+    def requester(self) -> Requester:
+        """The asker, as admission knows somebody."""
+        who = self.who
+        ours = bool(MASTERS in who.groups or ((who.service or who.worker) and not who.acting))
+        return Requester(who.name, who.groups, self.may, who.uid, ours)
 
     def manifest(self) -> dict[str, Any]:
         """The body as a JSON object (YAML is accepted when its Content-Type says so). Raises BadRequest."""

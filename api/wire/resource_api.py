@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from urllib.parse import parse_qs
 
-from api.auth.authorizer import Authorizer
+from api.auth.authorizer import Action, Authorizer
 from api.auth.networks import refuse_foreign_networks
 from api.auth.principal import Principal
 from api.auth.service_accounts import AccountTokens
@@ -27,6 +28,7 @@ from api.wire.views.pods import NEEDS_WEBSOCKET, NOT_SERVED
 from api.wire.watching import Watching
 from api.wire.worker_leases import WORKER_LEASES, WorkerLeases
 from api.wire.writing import Writing
+from controller.admission.request import AdmissionRequest, May
 from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
@@ -105,11 +107,20 @@ class ResourceApi:
         # By GET or POST alike, running something is no reading.
         ask = self._taken_apart({**scope, "method": "POST"}, dict(scope["headers"]), who)
         self._authorizer.require(who, ask.action)
-        return self._views.instance_of(ask)
+        found = self._views.instance_of(ask)
+        options = {"kind": "PodExecOptions", "apiVersion": "v1", "command": _commands(scope["query_string"])}
+        self._registry.admission.validate(
+            AdmissionRequest("CONNECT", ask.target.kind, ask.target.key, ask.requester, None, options, "exec")
+        )
+        return found
+
+    def _may(self, who: Principal) -> May:
+        """Asked by admission: what the author of a write may besides."""
+        return lambda *action: self._authorizer.allows(who, Action(*action))
 
     def _taken_apart(self, scope: Scope, headers: Mapping[bytes, bytes], who: Principal) -> Ask:
         target = find_target(_raw_path(scope), self._catalog, self._views)
-        ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who)
+        ask = Ask(scope["method"], target, read_params(scope["query_string"]), headers, who, self._may(who))
         if ask.method not in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             raise MethodNotAllowed(f"the method {ask.method} is not served here")
         _check_served(ask, self._views)
@@ -172,6 +183,10 @@ class ResourceApi:
             if not name:
                 raise AlreadyExists(f'{kind.resource} "{made}" already exists', key=kind.key(made))
             raise MethodNotAllowed(f"the cluster role {made} is built in; make one of another name")
+
+
+def _commands(query: bytes) -> list[str]:
+    return parse_qs(query.decode("latin-1")).get("command", [])
 
 
 def _raw_path(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from controller.loop.reconciler import Reconciler
 from controller.loop.supervisor import Loop
 from controller.reconcilers.definition import DefinitionReconciler
 from controller.reconcilers.namespace import NamespaceReconciler
+from controller.reconcilers.quota import QuotaReconciler
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
 from controller.reconcilers.worker_leaving import Leaving
@@ -29,6 +30,7 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     reconcilers: list[Reconciler[Any]] = [
         NamespaceReconciler(house.registry.catalog),
         DefinitionReconciler(house.registry.catalog),
+        QuotaReconciler(house.registry.admission.quotas.used),
         WorkerReconciler(house.leases, leaving),
         ServiceReconciler(
             runtime.driver, managed, runtime.environment, reach=runtime.reach, endpoints=house.endpoints

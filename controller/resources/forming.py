@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from controller.admission.request import Requester
 from controller.resources.keeping import (
     check_finalizers,
     check_identity,
@@ -19,7 +20,7 @@ from controller.resources.keeping import (
     with_keepers,
 )
 from controller.resources.ownership import tracking
-from controller.resources.validating import Checked, FieldValidation, check_metadata, checked
+from controller.resources.validating import Checked, FieldValidation, check_bounds, check_metadata, checked
 from crds.kind import Kind
 from crds.meta import SERVER_OWNED, ObjectKey
 
@@ -30,7 +31,7 @@ class How(NamedTuple):
     """How a write is made: by whom, how strictly, and whether only as a rehearsal.
 
     `manager` is the program that owns the fields it sets; `named` says that it gave its name itself, with which
-    the record of owners begins.
+    the record of owners begins. `user` is whom admission asks about; without one it is the conductor's own write.
     """
 
     by: str
@@ -38,6 +39,7 @@ class How(NamedTuple):
     validation: FieldValidation = "Warn"
     manager: str = ""
     named: bool = False
+    user: Requester | None = None
 
 
 def newborn(
@@ -58,6 +60,7 @@ def newborn(
     else:
         meta.pop("namespace", None)
     check_metadata(kind, meta, key)
+    check_bounds(kind, meta, None, key)
     meta = with_keepers(kind, meta)
     meta |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": now}
     whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
@@ -105,6 +108,7 @@ def edited(
     if nothing_changed(result.body, old):
         return None
     check_immutable(kind, key, old, result.body)
+    check_bounds(kind, result.body["metadata"], old["metadata"], key)
     if not same_labels(result.body["metadata"], old["metadata"]):
         check_metadata(kind, result.body["metadata"], key)
     if content(result.body, kind) != content(old, kind):

@@ -7,8 +7,12 @@ does not know who may do what: callers have asked the authorizer before.
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from controller.admission.chain import Admission
+from controller.admission.request import AdmissionRequest, Body
+from controller.admission.request import Operation as Asked
 from controller.kit.clock import Clock
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
@@ -16,7 +20,7 @@ from controller.resources.forming import How, dying, edited, newborn
 from controller.resources.guarding import Guard
 from controller.resources.keeping import check_place, check_preconditions, may_go
 from controller.resources.ownership import tracking
-from controller.resources.validating import Checked, broken_rules
+from controller.resources.validating import Checked, broken_rules, checked
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
 from crds.catalog import Catalog
 from crds.errors import (
@@ -65,6 +69,7 @@ class Registry:
 
     def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
         self.store, self.catalog, self._clock = store, catalog, clock
+        self.admission = Admission(store, catalog)
         self.definitions = Definitions(catalog, store)
         self.definitions.load()
         self._guard = Guard(store, catalog, clock)
@@ -86,8 +91,15 @@ class Registry:
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
         key = kind.key(meta.get("name") or "", namespace)
         result = newborn(kind, key, {**body, "metadata": meta}, how, now=self._now())
-        record = await self._judged(kind, key, "create", None, result, how)
-        return Written(record.object if record else result.body, record, warnings=result.warnings)
+        return await self._keep_new(kind, key, result, how)
+
+    async def _keep_new(self, kind: Kind[Any], key: ObjectKey, result: Checked, how: How) -> Written:
+        asked = _asked("CREATE", kind, key, how, new=result.body)
+        if asked is not None and (filled := self.admission.mutate(asked)) != result.body:
+            result = Checked(checked(kind, filled, "Strict").body, result.warnings)
+            asked = replace(asked, new=result.body)
+        record = await self._judged(kind, key, "create", None, result, how, asked)
+        return Written(record.object if record else result.body, record, warnings=_told(result, asked))
 
     def _free_name(self, kind: Kind[Any], namespace: str, prefix: str) -> str:
         """Among a thousand events, every thousandth new one would get a name that is taken."""
@@ -120,12 +132,13 @@ class Registry:
             if result is None:
                 return Written(old, record, changed=False)
             goes = may_go(result.body)
+            asked = _asked("UPDATE", kind, key, how, old=old, new=result.body, subresource=subresource)
             try:
                 change = None if goes else result
-                written = await self._judged(kind, key, "delete" if goes else "update", record, change, how)
+                written = await self._judged(kind, key, "delete" if goes else "update", record, change, how, asked)
             except _Overtaken:
                 continue
-            return Written(written.object if written else result.body, written, warnings=result.warnings)
+            return Written(written.object if written else result.body, written, warnings=_told(result, asked))
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
     async def replace(
@@ -184,8 +197,7 @@ class Registry:
         now = self._now()
         owners = tracking.applied_new(kind, config, how.manager, now=now)
         result = newborn(kind, key, {**config, "metadata": meta}, how, owners, now=now)
-        record = await self._judged(kind, key, "create", None, result, how)
-        return Written(record.object if record else result.body, record, warnings=result.warnings)
+        return await self._keep_new(kind, key, result, how)
 
     async def delete(
         self,
@@ -208,11 +220,12 @@ class Registry:
             if body is record.object:
                 return Written(record.object, record, changed=False)
             change = None if may_go(body) else Checked(body)
+            asked = _asked("DELETE", kind, key, how, old=record.object)
             try:
-                written = await self._judged(kind, key, "delete", record, change, how)
+                written = await self._judged(kind, key, "delete", record, change, how, asked)
             except _Overtaken:
                 continue
-            return Written(written.object if written else body, written)
+            return Written(written.object if written else body, written, warnings=_told(Checked(body), asked))
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
     def _keep_rules(
@@ -246,12 +259,16 @@ class Registry:
         old: Record | None,
         kept: Checked | None,
         how: How,
+        asked: AdmissionRequest | None,
     ) -> Record | None:
-        """As `_write`, if the rules and invariants of the kind allow it."""
+        """As `_write`, if the rules and invariants of the kind allow it, and admission does."""
         before, after = old.object if old else None, kept.body if kept else None
         self._keep_rules(kind, key, before, None if operation == "delete" else after)
+        if asked is not None:
+            asked.warnings.extend(self.admission.validate(asked))
         async with self._guard.judging(kind, key, operation, before, after, how.by):
-            return await self._write(kind, key, kept, expect=old.revision if old else 0, how=how)
+            with self.admission.reserved(asked):
+                return await self._write(kind, key, kept, expect=old.revision if old else 0, how=how)
 
     async def _write(
         self, kind: Kind[Any], key: ObjectKey, kept: Checked | None, *, expect: int, how: How
@@ -275,3 +292,23 @@ class Registry:
         if kind is DEFINITION:
             self.definitions.learn(record)
         return record
+
+
+def _asked(
+    operation: Asked,
+    kind: Kind[Any],
+    key: ObjectKey,
+    how: How,
+    *,
+    old: Body | None = None,
+    new: Body | None = None,
+    subresource: str = "",
+) -> AdmissionRequest | None:
+    """What admission is asked; nothing for the conductor's own writes."""
+    if how.user is None:
+        return None
+    return AdmissionRequest(operation, kind, key, how.user, old, new, subresource, how.dry_run)
+
+
+def _told(result: Checked, asked: AdmissionRequest | None) -> tuple[str, ...]:
+    return (*result.warnings, *(asked.warnings if asked is not None else ()))

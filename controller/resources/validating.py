@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from pydantic import ValidationError
 
+from controller.resources.bounds import OBJECT_BYTES, metadata_faults
 from controller.resources.nesting import MOST_LEVELS, deeper_than, may_be_deeper_than
 from controller.resources.structural import faults, pruned, with_defaults
-from crds.errors import BadRequest, Cause, Invalid
+from crds.errors import BadRequest, Cause, Invalid, TooLarge
 from crds.kind import Kind, Manifest
 from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
@@ -77,6 +78,8 @@ def _text(kind: Kind[Any], body: dict[str, Any]) -> bytes:
         text = orjson.dumps(body)
     except TypeError as error:
         raise BadRequest(f"the resource cannot be written as JSON: {error}", key=_key(kind, body)) from error
+    if len(text) > OBJECT_BYTES:
+        raise TooLarge(f"Request entity too large: limit is {OBJECT_BYTES}", key=_key(kind, body))
     if may_be_deeper_than(text, MOST_LEVELS) and deeper_than(body, MOST_LEVELS):
         raise BadRequest(f"a resource may be nested {MOST_LEVELS} levels deep, not more", key=_key(kind, body))
     return text
@@ -109,6 +112,12 @@ def _key(kind: Kind[Any], body: dict[str, Any]) -> ObjectKey:
 
 
 _ONLY_METADATA = Kind(name="", plural="", model=Manifest)
+
+
+def check_bounds(kind: Kind[Any], meta: dict[str, Any], old: dict[str, Any] | None, key: ObjectKey) -> None:
+    """Raises Invalid for metadata that is too much, unless it was there before."""
+    if causes := list(metadata_faults(meta, old)):
+        raise _refused(kind, key, causes)
 
 
 def check_metadata(kind: Kind[Any], meta: dict[str, Any], key: ObjectKey) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from crds.invariants import CONDUCTOR
-from crds.kind import Column, Kind, Resource
+from crds.kind import VERBS, Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.protecting import keeps_namespaces
 
@@ -39,6 +39,7 @@ NAMESPACE = Kind(
     invariants=(keeps_namespaces,),
     keepers=("aerekos.cloud/contents",),
     keeper=CONDUCTOR,
+    verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),  # as in Kubernetes: one by one
     selectable=("status.phase",),
     columns=(
         Column("Name", "metadata.name"),

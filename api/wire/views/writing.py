@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
@@ -12,6 +12,7 @@ from api.wire.scaling import scale_of, with_replicas
 from api.wire.views.nodes import NODE
 from api.wire.views.templates import RESTARTED_AT
 from api.wire.views.view import Body, Viewed
+from controller.admission.request import AdmissionRequest
 from controller.kit.clock import Clock
 from controller.resources.edits import Edit
 from controller.resources.forming import How
@@ -61,6 +62,7 @@ class ViewWriting:
         shown, held = source.found(ask.target.key)
         _check(options, shown)
         how = _rehearsed(ask.how, options)
+        self._admit(ask, "DELETE", shown.object, None)
         if ask.target.kind is NODE:
             await self._registry.delete(WORKER, held.key, how, uid=held.uid)
         elif not how.dry_run:
@@ -72,6 +74,7 @@ class ViewWriting:
         options = ask.manifest().get("deleteOptions") or {}
         shown, held = source.found(ask.target.key)
         _check(options, shown)
+        self._admit(ask, "CREATE", None, shown.object)
         node = shown.object["spec"].get("nodeName")
         workers = self._registry.store.list(WORKER.group, WORKER.plural).records
         elsewhere = [each for each in workers if each.key.name != node and not _is_closed(each.object)]
@@ -83,6 +86,14 @@ class ViewWriting:
             await self._restarted(held, ask.target.name, how)
         success = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return json_answer(201, success)
+
+    def _admit(self, ask: Ask, operation: Literal["CREATE", "DELETE"], old: Body | None, new: Body | None) -> None:
+        """What is no write of a stored resource is asked about as what it is called. Raises as policies say."""
+        target, dry = ask.target, ask.how.dry_run
+        request = AdmissionRequest(
+            operation, target.kind, target.key, ask.requester, old, new, target.subresource, dry
+        )
+        self._registry.admission.validate(request)
 
     async def _restarted(self, service: Record, instance: str, how: How) -> None:
         """That one instance where the runtime can, or else all of them, one after the other."""
@@ -111,7 +122,7 @@ def _check(options: Body, shown: Record) -> None:
 
 def _rehearsed(how: How, options: Body) -> How:
     asked: Any = options.get("dryRun")
-    return How(how.by, True, how.validation, how.manager, how.named) if asked == ["All"] else how
+    return how._replace(dry_run=True) if asked == ["All"] else how
 
 
 def _is_closed(worker: Body) -> bool:

@@ -28,6 +28,8 @@ SECRET_FROM_VIEWERS = {"secrets", "jointokens"}
 FOR_ADMINS = {
     *("users", "jointokens", "workers", "customresourcedefinitions"),
     *("roles", "clusterroles", "rolebindings", "clusterrolebindings"),
+    *("resourcequotas", "limitranges", "imagepolicies"),
+    *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
 }
 READS = {"get", "list", "watch"}
 METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}

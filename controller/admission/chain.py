@@ -1,0 +1,47 @@
+"""The chain, as one visible list: what is filled in, what is asked, and last what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from controller.admission.images import Images
+from controller.admission.limits import LimitRanger
+from controller.admission.namespaces import Namespaces
+from controller.admission.pod_security import PodSecurity
+from controller.admission.policies import Policies
+from controller.admission.quotas import Quotas
+from controller.admission.request import AdmissionRequest, Body, Plugin
+from controller.admission.secrets import PlainSecrets
+from controller.store.records import Store
+from crds.catalog import Catalog
+
+
+class Admission:
+    """Asked by the registry for every write that has an author."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._limits, self.quotas = LimitRanger(store), Quotas(store, catalog)
+        self.policies = Policies(store, catalog)
+        self._plugins: tuple[Plugin, ...] = (
+            Namespaces(),
+            self._limits,
+            PodSecurity(store),
+            Images(store),
+            PlainSecrets(),
+            self.policies,
+        )
+
+    def mutate(self, request: AdmissionRequest) -> Body:
+        """What is to be written, with what a namespace fills in."""
+        return self._limits.filled(request)
+
+    def validate(self, request: AdmissionRequest) -> list[str]:
+        """Warnings for whoever asks. Raises the ApiError of the first plugin that refuses."""
+        return [warning for plugin in self._plugins for warning in plugin.validate(request)]
+
+    @contextmanager
+    def reserved(self, request: AdmissionRequest | None) -> Iterator[None]:
+        """Holds what the write will use while it is made. Raises Forbidden when there is not so much left."""
+        with self.quotas.reserved(request) if request is not None else nullcontext():
+            yield
