@@ -75,10 +75,10 @@ ready() {
   conductor=$(docker ps -q --filter "label=com.docker.swarm.service.name=${stack}_conductor" --filter health=healthy | head -n 1)
   [ -n "$conductor" ] && ask status -o json 2>/dev/null | grep -q '^  "ready": true'
 }
-for waited in $(seq 180); do
+for waited in $(seq "${AEREKOS_WAIT:-180}"); do
   ! ready || break
   [ "$((waited % 15))" != 0 ] || echo "    still waiting ($waited s): $([ -z "$conductor" ] || ask status 2>&1 | head -n 1)"
-  [ "$waited" != 180 ] || { echo "not ready after 180 s:" >&2; docker stack ps --no-trunc $stack >&2; exit 1; }
+  [ "$waited" != "${AEREKOS_WAIT:-180}" ] || { echo "not ready after $waited s:" >&2; docker stack ps --no-trunc $stack >&2; exit 1; }
   sleep 1
 done
 

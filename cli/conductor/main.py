@@ -42,6 +42,8 @@ from controller.kit.threads import Threads
 from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
+from controller.runtime.driver import DriverError
+from controller.runtime.swarm.managing import Managing
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
@@ -103,7 +105,7 @@ async def _serve(settings: Settings) -> int:
             if settings.stack is None:  # in a stack, agents are services of their own
                 tasks.start_soon(_run_agent, house, name="agent")
             else:
-                tasks.start_soon(_renew_agent_token, house, settings.stack.agent_token_file, name="agent token")
+                tasks.start_soon(_renew_tokens, house, runtime.swarm, settings.stack.agent_token_file, name="tokens")
             tasks.start_soon(collect_seldom, name="collector")
             log.info("conductor is up", url=settings.url, runtime=runtime.driver.name, because=runtime.why)
             await _until_told_to_stop()
@@ -137,13 +139,16 @@ def _identity(house: House) -> Identity:
     return Identity(house.worker, client, secret, house.authority.ca_file.read_text())
 
 
-async def _renew_agent_token(house: House, file: Path) -> None:
+async def _renew_tokens(house: House, swarm: Managing | None, file: Path) -> None:
+    """The token of agents gets its time anew, and the Swarm's own, which workers were told, becomes another."""
     while True:
         await anyio.sleep(RENEW_SECONDS)
         try:
             await let_agents_join(house.registry, file, house.clock.now())
-        except (CliError, ApiError, OSError) as refused:
-            log.error("the token of agents is not renewed", because=str(refused))
+            if swarm is not None:
+                await swarm.rotate_join_token()
+        except (CliError, ApiError, DriverError, OSError) as refused:
+            log.error("tokens are not renewed", because=str(refused))
 
 
 async def _compact_slowly(house: House) -> None:

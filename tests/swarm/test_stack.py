@@ -76,6 +76,48 @@ def test_the_aws_cli_works_against_it(cloud: Deployed, tmp_path: Path) -> None:
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
 
 
+def processes_of(cloud: Deployed, service: str) -> list[dict[str, str]]:
+    """What the kernel says of each process of that service on the first machine, but Docker's own first one."""
+    name = f"label=com.docker.swarm.service.name={service}"
+    container = cloud.manager.docker("ps", "-q", "--filter", name).split()[0]
+    first = cloud.manager.docker("inspect", "-f", "{{.State.Pid}}", container).strip()
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    lines = [(Path(f"/proc/{each}/status").read_text().splitlines()) for each in children]
+    return [dict(line.split(":\t", 1) for line in each if ":\t" in line) for each in lines]
+
+
+def test_what_runs_has_only_the_rights_it_is_for(cloud: Deployed) -> None:
+    chown, dac_override, fowner, net_admin, net_raw = (1 << bit for bit in (0, 1, 3, 12, 13))
+    allowed = {
+        "aerekos_default_key-manager": 0,
+        "aerekos_registry": 0,
+        "aerekos_mesh": 0,
+        "aerekos_conductor": chown | dac_override | fowner,
+        "aerekos_agent": net_admin | net_raw | dac_override,
+    }
+    for service, rights in allowed.items():
+        for process in processes_of(cloud, service):
+            assert int(process["CapEff"], 16) & ~rights == 0, (service, process["CapEff"])
+            assert (process["NoNewPrivs"], process["Seccomp"]) == ("1", "2"), service
+    uids = {each["Uid"].split()[0] for each in processes_of(cloud, "aerekos_default_key-manager")}
+    assert uids == {"10001"}
+
+
+def test_a_local_user_gets_nothing_at_the_agents_door(cloud: Deployed) -> None:
+    """Root does: it could ask Docker itself."""
+    ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:7444/v2/token"]
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    assert (cloud.manager.inside(*ask), cloud.manager.inside(*nobody, *ask)) == ("200", "403")
+
+
+def test_where_networks_cannot_be_encrypted_it_is_said(cloud: Deployed) -> None:
+    conditions = cloud.workers()["node-1"]["status"]["conditions"]
+    (found,) = [each for each in conditions if each["type"] == "OverlayEncrypted"]
+    said = "WARNING: traffic between machines will not be encrypted" in cloud.said
+    options = cloud.manager.docker("network", "inspect", "-f", "{{json .Options}}", "aerekos_control")
+    assert (found["status"] == "False") == said == ("encrypted" not in options)
+
+
 def test_two_machines_join_by_the_printed_line(cloud: Deployed) -> None:
     second, third = cloud.made.nodes[1:]
     cloud.join(second, cloud.join_line)

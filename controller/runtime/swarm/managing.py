@@ -40,13 +40,23 @@ class Managing:
         return str((await self._docker.ask(lambda api: api.inspect_swarm()))["JoinTokens"]["Worker"])
 
     async def addresses_of(self, node: str) -> frozenset[str]:
-        """By which the Swarm knows the nodes of that name: none that is no member has any."""
-        return frozenset(address for each in await self._named(node) for address in _addresses(each) if address)
+        """By which the Swarm knows the nodes of that name that are there: what is no member has none."""
+        there = [each for each in await self._named(node) if not _is_down(each)]
+        return frozenset(address for each in there for address in _addresses(each) if address)
 
     async def is_encrypted(self, network: str) -> bool:
         """Whether that overlay network encrypts what goes between machines. One that is not there does not."""
         found = await self._docker.ask(lambda api: api.networks(names=[network]))
         return any(each["Name"] == network and "encrypted" in (each.get("Options") or {}) for each in found)
+
+    async def rotate_join_token(self) -> None:
+        """What `join_token` told anybody before is good for nothing. Nodes that have joined are not touched."""
+
+        def rotate(api: Any) -> None:
+            swarm = api.inspect_swarm()
+            api.update_swarm(swarm["Version"]["Index"], swarm_spec=swarm["Spec"], rotate_worker_token=True)
+
+        await self._docker.ask(rotate)
 
     async def drain(self, node: str) -> None:
         """Move everything off it. Raises NotThere."""

@@ -89,3 +89,29 @@ async def test_a_machine_of_the_same_name_that_stays_is_another_machine() -> Non
     began = anyio.current_time()
     await managing_(docker).dismiss_earlier("birch")
     assert anyio.current_time() == began
+
+
+async def test_only_nodes_that_are_there_are_known_by_an_address() -> None:
+    docker = Nodes(old=("oak", "down"), new=("Oak.lan", "ready"), boss=("elm", "ready"))
+    docker.known["old"]["Status"]["Addr"] = "10.0.0.9"
+    docker.known["new"]["Status"]["Addr"] = "10.0.0.1"
+    docker.known["boss"]["Status"]["Addr"] = "127.0.0.1"
+    docker.known["boss"]["ManagerStatus"] = {"Addr": "10.0.0.2:2377"}
+    manager = managing_(docker)
+    assert await manager.addresses_of("oak") == {"10.0.0.1"}
+    assert "10.0.0.2" in await manager.addresses_of("elm")
+    assert await manager.addresses_of("stranger") == frozenset()
+
+
+async def test_the_join_token_becomes_another_and_nothing_else_of_the_swarm() -> None:
+    told: list[Any] = []
+
+    class Swarm(Nodes):
+        def inspect_swarm(self) -> dict[str, Any]:
+            return {"Version": {"Index": 7}, "Spec": {"Dispatcher": {"HeartbeatPeriod": 1}}}
+
+        def update_swarm(self, version: int, **how: Any) -> None:
+            told.append((version, how))
+
+    await managing_(Swarm()).rotate_join_token()
+    assert told == [(7, {"swarm_spec": {"Dispatcher": {"HeartbeatPeriod": 1}}, "rotate_worker_token": True})]
