@@ -20,6 +20,9 @@ MANAGED_MAY_SET = frozenset(
 MANAGED_NAMESPACE = "default"
 # Parts of the cloud itself. The conductor meets the services of that namespace in a network where names are spoken.
 PLATFORM_NAMES = frozenset({"conductor", "registry", "gateway", "agent", "mesh"})
+# Where machines listen for the cloud and for the Swarm: who published one of these would be asked for what is meant
+# for the cloud, passwords for images among it.
+PLATFORM_PORTS = frozenset({2377, 4789, 7443, 7444, 7446, 7946})
 
 
 def service_name(managed: str) -> str:
@@ -56,6 +59,10 @@ def names_are_kept(write: Write) -> Iterator[Cause]:
     """The name of a managed service is for it alone, and it has no other. What was stored before may be changed."""
     if write.old is not None or write.new is None:
         return
+    meta = write.new.get("metadata") or {}
+    if meta.get("namespace") in (None, "", MANAGED_NAMESPACE) and meta.get("name") in PLATFORM_NAMES:
+        text = f"the name {meta['name']} is kept for a part of the cloud itself; take another, or another namespace"
+        yield forbidden("metadata.name", text)
     if text := misplaced(write.new, write.managed):
         yield forbidden("metadata.name" if not _spec(write.new).get("managed") else "spec.managed", text)
 
@@ -64,14 +71,21 @@ def misplaced(body: dict[str, Any], managed: frozenset[str]) -> str:
     """Why that Service may not have its name, or not be what it is; empty when it may."""
     meta, said = body.get("metadata") or {}, _spec(body).get("managed")
     place = (str(meta.get("namespace") or MANAGED_NAMESPACE), str(meta.get("name")))
-    if place[0] == MANAGED_NAMESPACE and place[1] in PLATFORM_NAMES:
-        return f"the name {place[1]} is kept for a part of the cloud itself; take another, or another namespace"
     owner = {(MANAGED_NAMESPACE, service_name(each)): each for each in managed}.get(place)
     if owner is not None and said != owner:
         return f"the name {place[1]} is kept for the managed service {owner}; take another"
     if said in managed and owner != said:
         return f"{said} runs once, as the Service {service_name(said)} in the namespace {MANAGED_NAMESPACE}"
     return ""
+
+
+def ports_are_kept(write: Write) -> Iterator[Cause]:
+    """No machine's port of the cloud itself is published for anybody. Stored ones stay."""
+    before = [each.get("published") for each in _spec(write.old).get("ports") or ()]
+    for index, each in enumerate(_spec(write.new).get("ports") or ()):
+        port = each.get("published")
+        if port in PLATFORM_PORTS and port not in before:
+            yield forbidden(f"spec.ports[{index}].published", f"{port} is kept for the cloud itself; take another")
 
 
 def probes_ask_itself(write: Write) -> Iterator[Cause]:
@@ -97,4 +111,4 @@ def _spec(body: dict[str, Any] | None) -> dict[str, Any]:
     return (body or {}).get("spec") or {}
 
 
-SERVICE_RULES = (from_manifest_only, managed_is_for_life, names_are_kept, probes_ask_itself)
+SERVICE_RULES = (from_manifest_only, managed_is_for_life, names_are_kept, ports_are_kept, probes_ask_itself)

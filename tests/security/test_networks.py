@@ -28,7 +28,7 @@ from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
-from crds.kinds.service_rules import PLATFORM_NAMES
+from crds.kinds.service_rules import PLATFORM_NAMES, PLATFORM_PORTS
 from tests.unit.runtime.swarm_in_a_bottle import Bottle
 from tests.unit.wire.conftest import Reply, Wire
 
@@ -123,6 +123,18 @@ async def test_the_names_of_the_clouds_own_parts_are_no_services(wire: Wire, nam
     assert reply.code == 422 and "kept for a part of the cloud itself" in reply.json["message"]
     elsewhere = HERE.replace("/default/", "/shop/")
     assert (await wire.ask("POST", elsewhere, service(name, {"image": "x:1"}))).code == 201
+
+
+@pytest.mark.parametrize("port", sorted(PLATFORM_PORTS))
+async def test_the_ports_of_the_cloud_itself_are_published_for_nobody(wire: Wire, port: int) -> None:
+    """Who had 7444 on a machine would be told the passwords of `docker login` there."""
+    for protocol in ("tcp", "udp"):
+        ports = [{"port": 80, "published": port, "protocol": protocol}]
+        reply = await wire.ask("POST", HERE, service("web", {"image": "evil:1", "ports": ports}))
+        assert reply.code == 422 and "kept for the cloud itself" in reply.json["message"]
+    assert (await wire.ask("POST", HERE, service("web", {"image": "x:1", "ports": [{"port": port}]}))).code == 201
+    ports = {"spec": {"ports": [{"port": 80, "published": port}]}}
+    assert (await wire.ask("PATCH", f"{HERE}/web", ports, content_type=MERGE)).code == 422
 
 
 # --- what the driver makes of it ---
