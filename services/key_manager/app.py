@@ -7,6 +7,7 @@ from services.key_manager.faults import kms_words
 from services.key_manager.keyring import Keyring
 from services.key_manager.manifest import MANIFEST
 from services.key_manager.operations import Operations
+from services.key_manager.permissions import members
 from services.key_manager.powers import Powers
 from services.key_manager.resolving import Resolver
 from services.key_manager.sealing import Seal
@@ -22,7 +23,8 @@ def create_app(instance: Instance) -> ServiceApp:
     """The manifest's factory."""
     keyring = Keyring(instance.resources, Seal(instance.secret("root-key")))
     operations = Operations(keyring, Resolver(keyring, instance.resources), Powers(instance), instance.clock)
-    door = AwsJsonApp(load_model("kms"), operations, gate_for(instance, MANIFEST.speaks), kms_words, key_of)
+    gate = gate_for(instance, MANIFEST.speaks)
+    door = AwsJsonApp(load_model("kms"), operations, gate, kms_words, key_of, understood=members())
 
     return build_app(
         instance,

@@ -23,6 +23,13 @@ def pending_deletion(arn: str) -> AwsError:
     return AwsError("KMSInvalidStateException", f"{arn} is pending deletion.")
 
 
+def platform(arn: str) -> AwsError:
+    return AwsError(
+        "AccessDeniedException",
+        f"{arn} belongs to the platform: it serves through its service and is nobody's to change",
+    )
+
+
 def wrong_state(message: str) -> AwsError:
     return AwsError("KMSInvalidStateException", message)
 

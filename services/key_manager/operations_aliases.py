@@ -31,7 +31,7 @@ class AliasOperations:
             arn = alias_arn(call.account, alias, call.region)
             raise AwsError("AlreadyExistsException", f"An alias with the name {arn} already exists")
         name = alias_resource_name(alias)
-        acting = await self._powers.acting(call, "create", KEY_ALIAS, name, call.namespace)
+        acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
         spec = KeyAliasSpec(key=target.key.metadata.name, alias_name=alias)
         created = await acting.create(KEY_ALIAS, KEY_ALIAS.new(name, namespace=call.namespace, spec=spec))
         self._keyring.aliases.put(created)
@@ -41,7 +41,7 @@ class AliasOperations:
         alias = await self._existing(call, _proper(request["AliasName"]))
         target = await self._target(call, request)
         name = alias.metadata.name
-        acting = await self._powers.acting(call, "patch", KEY_ALIAS, name, call.namespace)
+        acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
         patch = {"spec": {"key": target.key.metadata.name}}
         self._keyring.aliases.put(await acting.patch(KEY_ALIAS, name, patch, call.namespace))
         return {}
@@ -49,7 +49,7 @@ class AliasOperations:
     async def delete_alias(self, call: Call, request: Json) -> Json:
         alias = await self._existing(call, _proper(request["AliasName"]))
         name = alias.metadata.name
-        acting = await self._powers.acting(call, "delete", KEY_ALIAS, name, call.namespace)
+        acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
         await acting.delete(KEY_ALIAS, name, call.namespace, uid=alias.metadata.uid)
         self._keyring.aliases.drop(alias)
         return {}

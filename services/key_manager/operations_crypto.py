@@ -21,6 +21,7 @@ from services.sdk.aws.router import Call
 
 Json = dict[str, Any]
 SYMMETRIC = "SYMMETRIC_DEFAULT"
+_LONGEST_CONTEXT = 8192
 _SIZES = {"AES_256": 32, "AES_128": 16}
 
 
@@ -91,6 +92,8 @@ class CryptoOperations:
         return found, plaintext, await self._encrypted(found, plaintext, request.get("EncryptionContext", {}))
 
     async def _encrypted(self, found: Found, plaintext: bytes, context: dict[str, str]) -> bytes:
+        if sum(len(name) + len(value) for name, value in context.items()) > _LONGEST_CONTEXT:
+            raise faults.invalid(f"The encryption context is over {_LONGEST_CONTEXT} characters.")
         newest = await self._keyring.ensure_material(found.key)
         label = Label(uid_of(found.key), newest.spec.version)
         return encrypt(await self._material(label, found), label, plaintext, context)
@@ -108,9 +111,15 @@ class CryptoOperations:
             raise AwsError("KeyUnavailableException", str(error), 500) from error
 
     async def _usable(self, call: Call, wanted: str) -> Found:
-        found = await self._resolver.find(call, wanted)
-        await self._powers.may(call, "use", found)
+        found = await self._permitted(call, await self._resolver.find(call, wanted))
         _working(found)
+        return found
+
+    async def _permitted(self, call: Call, found: Found) -> Found:
+        """The key, if the caller may use it. The platform's own keys serve people only through a service."""
+        await self._powers.may(call, found)
+        if self._resolver.is_platform(found) and not call.caller.service and not call.caller.through:
+            raise faults.platform(found.arn)
         return found
 
     async def _maker(self, call: Call, blob: bytes, wanted: str | None) -> Found:
@@ -120,16 +129,14 @@ class CryptoOperations:
         except BadCiphertext:
             raise faults.invalid_ciphertext() from None
         if wanted is not None:
-            found = await self._resolver.find(call, wanted)
-            await self._powers.may(call, "use", found)
+            found = await self._permitted(call, await self._resolver.find(call, wanted))
             if uid_of(found.key) != uid:
                 raise faults.incorrect_key()
         else:
             key = await self._keyring.key_by_uid(uid, call.namespace, anywhere=bool(call.caller.service))
             if key is None:
                 raise faults.invalid_ciphertext()
-            found = self._resolver.found(call, key)
-            await self._powers.may(call, "use", found)
+            found = await self._permitted(call, self._resolver.found(call, key))
         _working(found)
         return found
 

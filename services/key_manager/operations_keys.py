@@ -34,14 +34,14 @@ class KeyOperations:
     async def create_key(self, call: Call, request: Json) -> Json:
         _only_symmetric(request)
         name, namespace = str(uuid4()), call.namespace
-        acting = await self._powers.acting(call, "create", KEY, name, namespace)
+        acting = await self._powers.acting(call, KEY, name, namespace)
         wanted = KEY.new(name, namespace=namespace, spec=KeySpec(description=request.get("Description", "")))
         key = self._keyring.keys.put(await acting.create(KEY, wanted))
         await self._keyring.ensure_material(key)
         return {"KeyMetadata": self._metadata(self._resolver.found(call, key))}
 
     async def describe_key(self, call: Call, request: Json) -> Json:
-        return {"KeyMetadata": self._metadata(await self._found(call, request, "get"))}
+        return {"KeyMetadata": self._metadata(await self._found(call, request))}
 
     async def list_keys(self, call: Call, request: Json) -> Json:
         await self._powers.may_list(call, KEY)
@@ -80,7 +80,6 @@ class KeyOperations:
         found = await self._alive(call, request)
         if not found.key.spec.enabled:
             raise faults.disabled(found.arn)
-        await self._powers.may(call, "patch", found)
         newest = await self._keyring.ensure_material(found.key)
         await self._keyring.add_material(found.key, newest.spec.version + 1)
         # The reconciler tells of new material when it looks at the key, which a change makes it do.
@@ -88,7 +87,7 @@ class KeyOperations:
         return {"KeyId": found.arn}
 
     async def get_key_rotation_status(self, call: Call, request: Json) -> Json:
-        found = await self._found(call, request, "get")
+        found = await self._found(call, request)
         days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
         answer: Json = {"KeyId": found.arn, "KeyRotationEnabled": days is not None}
         if days is not None:
@@ -111,22 +110,24 @@ class KeyOperations:
         }
 
     async def cancel_key_deletion(self, call: Call, request: Json) -> Json:
-        found = await self._resolver.find(call, request["KeyId"])
+        found = await self._found(call, request)
         if found.key.spec.deletion_date is None:
             raise faults.wrong_state(f"{found.arn} is not pending deletion.")
         await self._change(call, found, {"deletionDate": None})
         return {"KeyId": found.arn}
 
-    async def _found(self, call: Call, request: Json, verb: str) -> Found:
+    async def _found(self, call: Call, request: Json) -> Found:
         found = await self._resolver.find(call, request["KeyId"])
-        await self._powers.may(call, verb, found)
+        await self._powers.may(call, found)
         return found
 
     async def _alive(self, call: Call, request: Json) -> Found:
-        """A key that may still be changed; whether this caller may is decided by the write."""
+        """A key that may still be changed, by this caller: others do not hear what state it is in."""
         if str(request["KeyId"]).startswith("alias/"):
             raise faults.invalid("KeyId must be a key id or a key ARN here")
-        found = await self._resolver.find(call, request["KeyId"])
+        found = await self._found(call, request)
+        if self._resolver.is_platform(found):
+            raise faults.platform(found.arn)
         if found.key.spec.deletion_date is not None:
             raise faults.pending_deletion(found.arn)
         return found
@@ -140,7 +141,7 @@ class KeyOperations:
 
     async def _patch(self, call: Call, found: Found, change: Json) -> Key:
         name = found.key.metadata.name
-        acting = await self._powers.acting(call, "patch", KEY, name, found.namespace)
+        acting = await self._powers.acting(call, KEY, name, found.namespace)
         return self._keyring.keys.put(await acting.patch(KEY, name, change, found.namespace))
 
     def _metadata(self, found: Found) -> Json:
@@ -156,7 +157,7 @@ class KeyOperations:
             "KeyState": state_of(key, newest.spec.version if newest else key.status.current_version),
             "DeletionDate": key.spec.deletion_date,
             "Origin": "AWS_KMS",
-            "KeyManager": "CUSTOMER",
+            "KeyManager": "AWS" if self._resolver.is_platform(found) else "CUSTOMER",
             "CustomerMasterKeySpec": SYMMETRIC,
             "KeySpec": SYMMETRIC,
             "EncryptionAlgorithms": [SYMMETRIC],

@@ -9,6 +9,7 @@ from typing import Any
 
 from crds.kind import Kind
 from services.key_manager.kinds import KEY
+from services.key_manager.permissions import PERMISSIONS
 from services.key_manager.resolving import Found
 from services.sdk.aws.router import Call
 from services.sdk.instance import Instance
@@ -21,18 +22,21 @@ class Powers:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
 
-    async def may(self, call: Call, verb: str, found: Found) -> None:
-        """Raises Forbidden unless the caller may `verb` this key; `use` is encrypting and decrypting."""
-        await self._require(call, verb, KEY, found.key.metadata.name, found.namespace)
+    async def may(self, call: Call, found: Found) -> None:
+        """Raises Forbidden unless the caller may do this operation with that key (`permissions`)."""
+        await self._require(call, KEY, found.key.metadata.name, found.namespace)
 
     async def may_list(self, call: Call, kind: Kind[Any]) -> None:
         """Raises Forbidden."""
-        await self._require(call, "list", kind, "", call.namespace)
+        await self._require(call, kind, "", call.namespace)
 
-    async def acting(self, call: Call, verb: str, kind: Kind[Any], name: str, namespace: str) -> Resources:
+    async def acting(self, call: Call, kind: Kind[Any], name: str, namespace: str) -> Resources:
         """Resources to do it with, in the caller's name. Raises Forbidden for who may not."""
-        await self._require(call, verb, kind, name, namespace)
+        await self._require(call, kind, name, namespace)
         return self._instance.acting_for(call.caller)
 
-    async def _require(self, call: Call, verb: str, kind: Kind[Any], name: str, namespace: str) -> None:
-        await self._instance.authorizer.require(call.caller, verb, kind.plural, kind.group, name, namespace)
+    async def _require(self, call: Call, kind: Kind[Any], name: str, namespace: str) -> None:
+        wanted = PERMISSIONS[call.operation]
+        if wanted.resource != kind.plural or wanted.verb is None:
+            raise LookupError(f"{call.operation} asks for no right on {kind.plural}")
+        await self._instance.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, namespace)

@@ -66,6 +66,12 @@ class Resolver:
         namespace = key.metadata.namespace or "default"
         return Found(key, namespace, key_arn(account_of(namespace), key_id(key), call.region))
 
+    def is_platform(self, found: Found) -> bool:
+        """Whether an `alias/aws/...` points to it."""
+        aliases = self._keyring.aliases.all(found.namespace)
+        name = found.key.metadata.name
+        return any(each.spec.key == name and each.spec.alias_name.startswith(RESERVED) for each in aliases)
+
     def _namespace(self, call: Call, account: str) -> str | None:
         if account == call.account:
             return call.namespace

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import example, given
@@ -13,7 +15,12 @@ from hypothesis import strategies as st
 from controller.resources.remote import path_of
 from crds.errors import Invalid
 from services.key_manager.kinds import KEY
+from services.key_manager.operations import Operations
+from services.key_manager.paging import page
+from services.key_manager.permissions import PERMISSIONS
 from services.sdk.aws.accounts import account_of
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.model import load_model, snake_case
 from services.sdk.testing import House, User, serving
 
 
@@ -81,3 +88,130 @@ def test_an_address_made_of_a_name_stays_below_its_kind(name: str) -> None:
     base = "apis/aerekos.cloud/v1/namespaces/default/keys"
     assert path == base or (path.startswith(f"{base}/") and "/" not in path[len(base) + 1 :])
     assert "?" not in path and "#" not in path and "/.." not in path
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("create_key", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
+        ("create_key", {"Policy": "garbage"}),
+        ("create_key", {"BypassPolicyLockoutSafetyCheck": True}),
+        ("create_key", {"CustomKeyStoreId": "cks-1"}),
+        ("create_key", {"XksKeyId": "x"}),
+        ("create_key", {"Origin": "EXTERNAL"}),
+        ("create_key", {"MultiRegion": True}),
+        ("create_key", {"KeySpec": "RSA_2048"}),
+        ("encrypt", {"KeyId": "x", "Plaintext": b"x", "GrantTokens": ["token"]}),
+        ("decrypt", {"CiphertextBlob": b"x", "GrantTokens": ["token"]}),
+        ("decrypt", {"CiphertextBlob": b"x", "Recipient": {"AttestationDocument": b"x"}}),
+        ("generate_data_key", {"KeyId": "x", "KeySpec": "AES_256", "GrantTokens": ["token"]}),
+        ("describe_key", {"KeyId": "x", "GrantTokens": ["token"]}),
+        ("generate_random", {"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"}),
+    ],
+)
+def test_members_that_are_asked_for_and_not_done_are_refused(kms: Any, operation: str, asked: dict[str, Any]) -> None:
+    before = len(kms.list_keys()["Keys"])
+    assert code(getattr(kms, operation), **asked) == "UnsupportedOperationException"
+    assert len(kms.list_keys()["Keys"]) == before
+
+
+def test_a_rehearsal_does_nothing(kms: Any) -> None:
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    for operation, asked in (
+        ("encrypt", {"KeyId": key, "Plaintext": b"x"}),
+        ("generate_data_key", {"KeyId": key, "KeySpec": "AES_256"}),
+        ("re_encrypt", {"CiphertextBlob": blob, "DestinationKeyId": key}),
+    ):
+        assert code(getattr(kms, operation), DryRun=True, **asked) == "DryRunOperationException"
+
+
+def test_a_context_is_bounded(kms: Any) -> None:
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    context = {"a": "x" * 8193}
+    assert code(kms.encrypt, KeyId=key, Plaintext=b"x", EncryptionContext=context) == "ValidationException"
+
+
+@given(st.text(max_size=30) | st.sampled_from(["", "=", "YQ", "YQ=="]))
+def test_a_forged_marker_is_refused_or_leads_forward(marker: str) -> None:
+    rows = [{"KeyId": f"{number}"} for number in range(5)]
+    try:
+        found = page(rows, "KeyId", {"Marker": marker, "Limit": 2}, 100)
+    except AwsError as refused:
+        assert refused.code == "InvalidMarkerException"
+        return
+    seen = 0
+    while found["Truncated"]:
+        seen += 1
+        assert seen <= len(rows)
+        found = page(rows, "KeyId", {"Marker": found["NextMarker"], "Limit": 2}, 100)
+
+
+def test_the_platforms_keys_serve_people_only_through_their_service(house: House, kms: Any) -> None:
+    identity = house.conductor.token("system:service:storage-manager", "key-manager", groups=["system:services"])
+    headers = {"X-Aerekos-Identity": identity, "X-Amz-Target": "TrentService.GenerateDataKey"}
+    made = httpx.post(house.url, json={"KeyId": "alias/aws/s3", "KeySpec": "AES_256"}, headers=headers)
+    assert made.status_code == 200, made.text
+    blob = base64.b64decode(made.json()["CiphertextBlob"])
+    key = kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]
+    assert key["KeyManager"] == "AWS"
+    id = key["KeyId"]
+    for operation, asked in (
+        ("decrypt", {"CiphertextBlob": blob}),
+        ("encrypt", {"KeyId": "alias/aws/s3", "Plaintext": b"x"}),
+        ("generate_data_key", {"KeyId": key["Arn"], "KeySpec": "AES_256"}),
+        ("rotate_key_on_demand", {"KeyId": id}),
+        ("disable_key", {"KeyId": id}),
+        ("schedule_key_deletion", {"KeyId": id}),
+        ("update_key_description", {"KeyId": id, "Description": "mine"}),
+    ):
+        assert code(getattr(kms, operation), **asked) == "AccessDeniedException", operation
+    assert code(kms.delete_alias, AliasName="alias/aws/s3") == "NotAuthorizedException"
+    assert code(kms.create_alias, AliasName="alias/aws/mine", TargetKeyId=id) == "NotAuthorizedException"
+
+
+def test_every_operation_has_its_row_and_every_member_is_judged() -> None:
+    model = load_model("kms")
+    ours = {name for name in model.operations if hasattr(Operations, snake_case(name))}
+    assert ours == set(PERMISSIONS)
+    for name in ours:
+        shape = model.input_of(name)
+        there = set(model.shapes[shape].get("members", {})) if shape else set()
+        assert PERMISSIONS[name].members <= there, name
+
+
+# What the model calls optional, though without it nothing can be done.
+NEEDED = {
+    "GenerateDataKey": {"KeySpec"},
+    "GenerateDataKeyWithoutPlaintext": {"KeySpec"},
+    "Decrypt": {"CiphertextBlob"},
+    "ReEncrypt": {"CiphertextBlob"},
+}
+
+
+@pytest.mark.parametrize("operation", sorted(set(PERMISSIONS) - {"GenerateRandom"}))
+def test_every_operation_asks_for_what_its_row_says(house: House, operation: str) -> None:
+    """Who lacks just that verb is refused."""
+    name = f"no{PERMISSIONS[operation].verb}"
+    user = house.conductor.add(User(name, access_key=f"AKIA{name.upper():X<16}"))
+    house.conductor.refuse(name, str(PERMISSIONS[operation].verb))
+    admin = house.boto3_client("kms")
+    key = admin.create_key()["KeyMetadata"]["KeyId"]
+    alias = f"alias/{operation}"
+    if operation in ("UpdateAlias", "DeleteAlias"):
+        admin.create_alias(AliasName=alias, TargetKeyId=key)
+    asked: dict[str, Any] = {
+        "KeyId": key,
+        "AliasName": alias,
+        "TargetKeyId": key,
+        "Plaintext": b"x",
+        "Description": "x",
+        "KeySpec": "AES_256",
+        "CiphertextBlob": admin.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"],
+        "DestinationKeyId": key,
+    }
+    shape = load_model("kms").shapes[str(load_model("kms").input_of(operation))]
+    needed = {*shape.get("required", ()), *NEEDED.get(operation, ())}
+    client = house.boto3_client("kms", user)
+    refused = code(getattr(client, snake_case(operation)), **{member: asked[member] for member in needed})
+    assert refused == "AccessDeniedException"

@@ -9,7 +9,7 @@ Mount it with `build_app(instance, app=AwsJsonApp(...))`. Errors of the resource
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,10 @@ def translate(error: ApiError) -> AwsError:
 
 
 class AwsJsonApp:
-    """ASGI. `handlers` has one method per operation; an operation without one answers UnknownOperationException."""
+    """ASGI. `handlers` has one method per operation; an operation without one answers UnknownOperationException.
+
+    `understood`: the members of each operation that its handler honours; None leaves that to the handlers.
+    """
 
     def __init__(
         self,
@@ -70,8 +73,10 @@ class AwsJsonApp:
         gate: AwsGate,
         translate: Callable[[ApiError], AwsError] = translate,
         resource_of: ResourceOf | None = None,
+        understood: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self._model, self._gate, self._translate = model, gate, translate
+        self._understood = understood
         self._resource_of = resource_of or (lambda _call, _request, _answer: "")
         found = ((name, getattr(handlers, snake_case(name), None)) for name in model.operations)
         self._handlers: dict[str, Handler] = {name: each for name, each in found if each is not None}
@@ -102,10 +107,20 @@ class AwsJsonApp:
         note_action(scope, f"{self._model.name}:{operation}", caller=call.caller.name)
         request = read_json(self._model, self._model.input_of(operation), content)
         note_action(scope, resource=self._resource_of(call, request, {}))
+        self._require_understood(operation, request)
         answer = await self._handlers[operation](call, request)
         note_action(scope, resource=self._resource_of(call, request, answer or {}))
         output = self._model.output_of(operation)
         return b"" if output is None else write_json(self._model, output, answer or {})
+
+    def _require_understood(self, operation: str, request: dict[str, Any]) -> None:
+        """Raises AwsError for a member of the model that is asked for and not done: never dropped in silence."""
+        if self._understood is None:
+            return
+        known = self._understood.get(operation, frozenset())
+        for name in request:
+            if name not in known and request[name] not in (False, [], {}, ""):
+                raise AwsError("UnsupportedOperationException", f"{operation} does not understand {name} here")
 
     def _operation(self, scope: Scope) -> str:
         target = header_of(scope, "x-amz-target") or ""
