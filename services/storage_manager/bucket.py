@@ -32,6 +32,7 @@ class BucketReconciler:
         """Counts again every few seconds: objects come and go without a change of the resource."""
         place, status = place_of(resource), resource.status
         status.objects, status.bytes = await to_thread.run_sync(self._book.usage, place.id)
+        status.keys = sorted(await to_thread.run_sync(self._book.sealed_by, place.id))
         status.phase, status.arn = "Ready", place.arn
         return done(look_again_after=COUNT_EVERY_SECONDS)
 

@@ -42,6 +42,7 @@ class Source:
             for each in sums.values():
                 each.update(block)
 
+        await house.require_room(target, self.stop - self.start)
         blocks = house.stream(self.place, self.found, self.start, self.stop)
         writer, blob, key = await house.store(target, blocks, absorb)
         await to_thread.run_sync(writer.commit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
+from crds.numbers import whole_number
 from services.sdk.aws.accounts import account_of
 from services.storage_manager.blobs import Blobs, Writer, new_id
 from services.storage_manager.bodies import Body, Receive
@@ -25,6 +27,8 @@ from services.storage_manager.understanding import OWNER, SOURCE_OWNER, SSE, SSE
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
 MOST_MEMBERS = 100
+# What the book needs to go on, and to remove things.
+LEAST_FREE = 64 << 20
 
 
 @dataclass(slots=True)
@@ -125,6 +129,7 @@ class House:
 
     async def receive(self, place: Place, request: Request, also: str = "") -> tuple[Piece, str, dict[str, str]]:
         """The request's body as a durable blob: (piece, md5 hex, checksums, `also` among them)."""
+        await self.require_room(place, announced(request.headers))
         body = Body(request.headers, request.caller, request.receive, also)
         writer, blob, key = await self.store(place, body.blocks(), body.absorb)
         try:
@@ -133,7 +138,32 @@ class House:
             writer.abandon()
             raise
         await to_thread.run_sync(writer.commit)
-        return Piece(blob, body.size, key), body.md5.hexdigest(), sums
+        piece = Piece(blob, body.size, key)
+        await self.keep_within(place, piece)
+        return piece, body.md5.hexdigest(), sums
+
+    async def require_room(self, place: Place, size: int) -> None:
+        """Raises QuotaExceeded where `size` bytes more are not allowed, InsufficientStorage on a full disk."""
+        free = (await to_thread.run_sync(shutil.disk_usage, self.blobs.root)).free
+        if free - size < LEAST_FREE:
+            raise S3Fault("InsufficientStorage", "the disk of this service is full")
+        most_bytes, most_objects = place.most
+        if most_bytes is None and most_objects is None:
+            return
+        objects, used = await to_thread.run_sync(self.book.usage, place.id)
+        used += await to_thread.run_sync(self.book.pending, place.id)
+        if most_bytes is not None and used + size > most_bytes:
+            raise S3Fault("QuotaExceeded", f"{place.name} holds {used} bytes; its quota is {most_bytes}")
+        if most_objects is not None and objects >= most_objects:
+            raise S3Fault("QuotaExceeded", f"{place.name} holds {objects} objects; its quota is {most_objects}")
+
+    async def keep_within(self, place: Place, piece: Piece) -> None:
+        """What arrived without a length, or beside others, is judged by what it is. Raises as `require_room`."""
+        try:
+            await self.require_room(place, piece.size)
+        except S3Fault:
+            await self.abandon([piece.blob])
+            raise
 
     async def stream(self, place: Place, found: Object, start: int, stop: int) -> AsyncIterator[bytes]:
         """Plaintext [start, stop) of the object. Raises Corrupt."""
@@ -170,6 +200,11 @@ def sealed_as(place: Place, asked: dict[str, str]) -> Place:
         return place
     own = place.key if asked[SSE] == "aws:kms" else None
     return replace(place, encrypted=True, key=asked.get(SSE_KEY) or own)
+
+
+def announced(headers: dict[str, str]) -> int:
+    """How long the body is said to be; 0 when that is not said."""
+    return whole_number(headers.get("x-amz-decoded-content-length") or headers.get("content-length", "")) or 0
 
 
 def _require_owner(place: Place, wanted: str | None) -> None:

@@ -58,9 +58,9 @@ class Keys:
             newest = await to_thread.run_sync(self._book.newest_key, place.id, master)
             if newest and self._clock() - newest[1] < ROTATE_SECONDS:
                 return newest[0]
-            plain, wrapped = await self._kms.generate(place)
+            plain, wrapped, arn = await self._kms.generate(place)
             id = secrets.token_hex(8)
-            await to_thread.run_sync(self._book.add_key, id, place.id, master, wrapped, self._clock())
+            await to_thread.run_sync(self._book.add_key, id, place.id, master, wrapped, self._clock(), arn)
             self._hold(place, id, plain)
             return id
 

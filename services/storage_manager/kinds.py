@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,10 +19,18 @@ class Encryption(Model):
     key: str | None = None
 
 
+class Quota(Model):
+    """At most so much, parts of unfinished uploads included. None: no limit."""
+
+    bytes: Annotated[int, Field(ge=0)] | None = None
+    objects: Annotated[int, Field(ge=0)] | None = None
+
+
 class BucketSpec(Spec):
     """What is wanted."""
 
     encryption: Encryption = Field(default_factory=Encryption)
+    quota: Quota = Field(default_factory=Quota)
 
 
 class BucketStatus(Status):

@@ -36,11 +36,12 @@ class PeerKms:
                 await self._ask("GenerateRandom", "default", {"NumberOfBytes": 1})
             await anyio.sleep(ASK_EVERY_SECONDS)
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes]:
-        """A new data key: (plaintext 32 bytes, wrapped). Raises S3Fault ServiceUnavailable, KMS...."""
+    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+        """A new data key: (32 bytes, wrapped, ARN of its key). Raises S3Fault ServiceUnavailable, KMS...."""
         wanted = {"KeyId": place.key or DEFAULT_KEY, "KeySpec": "AES_256"}
         answer = await self._bound("GenerateDataKey", place, wanted)
-        return base64.b64decode(answer["Plaintext"]), base64.b64decode(answer["CiphertextBlob"])
+        wrapped = base64.b64decode(answer["CiphertextBlob"])
+        return base64.b64decode(answer["Plaintext"]), wrapped, str(answer["KeyId"])
 
     async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
         """The plaintext of a wrapped data key. Raises as `generate`."""

@@ -36,7 +36,7 @@ class Place:
 
     `going`: its deletion was asked for; it takes nothing new and goes once it is empty. `objects`: how many its
     resource says it holds, which may be some seconds old. `asker`: for whom it was looked up, whose rights on a
-    customer's key count; None in the service's own work.
+    customer's key count; None in the service's own work. `most`: bytes and objects it may hold, None for any number.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Place:
     going: bool = False
     objects: int | None = None
     asker: Identity | None = field(default=None, compare=False, repr=False)
+    most: tuple[int | None, int | None] = (None, None)
 
     @property
     def own_key(self) -> bool:
@@ -83,8 +84,8 @@ class Registry(Protocol):
 class Kms(Protocol):
     """Key-manager. Raises S3Fault ServiceUnavailable when it is away."""
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes]:
-        """A new data key: (plaintext 32 bytes, wrapped)."""
+    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+        """A new data key: (plaintext 32 bytes, wrapped, ARN of the key that wraps it)."""
         ...
 
     async def decrypt(self, place: Place, wrapped: bytes) -> bytes: ...

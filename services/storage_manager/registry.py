@@ -113,6 +113,7 @@ def place_of(bucket: Bucket) -> Place:
         namespace=meta.namespace or "default",
         going=meta.deletion_timestamp is not None,
         objects=bucket.status.objects,
+        most=(bucket.spec.quota.bytes, bucket.spec.quota.objects),
     )
 
 

@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import services.storage_manager.book.uploads as uploads_module
+import services.storage_manager.house as house_module
 from services.sdk.aws.rest_xml import parse
 from services.storage_manager.app import HANDLERS, OPERATIONS, S3
 from services.storage_manager.blobs import Blobs
@@ -60,9 +62,9 @@ class Fakes:
     async def counted(self, place: Place, objects: int) -> None:
         self.places[place.name] = replace(place, objects=objects)
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes]:
+    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
         self.masters.append(place.key)
-        return b"k" * 32, b"wrapped"
+        return b"k" * 32, b"wrapped", "arn"
 
     async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
         return b"k" * 32
@@ -365,6 +367,28 @@ def test_ranges_that_are_bombs_are_the_whole_object(door: Door, wanted: str) -> 
 @pytest.mark.parametrize("key", ["a" * 1025, "a%00b", "%ff"])
 def test_keys_that_cannot_be_kept_are_refused(door: Door, key: str) -> None:
     assert door.put(key).status_code == 400
+
+
+def test_a_quota_bounds_bytes_objects_and_parts(door: Door) -> None:
+    place = Place("small", "small", "arn:aws:s3:::small", 0.0, most=(10, 2))
+    door.fakes.places["small"] = place
+    assert door.ask("PUT", "/small/a", b"12345").status_code == 200
+    assert refusal(door.ask("PUT", "/small/b", b"1234567"))[1] == "QuotaExceeded"
+    door.s3.copy_object(Bucket="small", Key="b", CopySource="small/a")
+    assert code(door.s3.copy_object, Bucket="small", Key="c", CopySource="small/a") == "QuotaExceeded"
+    door.s3.delete_object(Bucket="small", Key="b")
+    upload = door.s3.create_multipart_upload(Bucket="small", Key="m")["UploadId"]
+    part = {"Bucket": "small", "Key": "m", "UploadId": upload}
+    assert code(door.s3.upload_part, **part, PartNumber=1, Body=b"1234567") == "QuotaExceeded"
+    assert door.s3.list_parts(**part).get("Parts", []) == []
+
+
+def test_a_full_disk_refuses_and_uploads_are_counted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house_module, "LEAST_FREE", 1 << 60)
+    assert refusal(door.put()) == (507, "InsufficientStorage")
+    monkeypatch.undo()
+    monkeypatch.setattr(uploads_module, "MOST_UPLOADS", 0)
+    assert code(door.s3.create_multipart_upload, Bucket="box", Key="m") == "QuotaExceeded"
 
 
 def test_every_operation_has_its_rows() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL,
-  master TEXT NOT NULL DEFAULT '');
+  master TEXT NOT NULL DEFAULT '', arn TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS newest_key ON data_keys (bucket, created);
 CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL,
   headers TEXT, pieces TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
@@ -26,7 +26,11 @@ CREATE TABLE IF NOT EXISTS finished (upload TEXT PRIMARY KEY, bucket TEXT, key T
 CREATE TABLE IF NOT EXISTS closed (bucket TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS forgotten (blob TEXT PRIMARY KEY, since REAL);
 """
-GROWN = (("parts", "sums", "TEXT"), ("data_keys", "master", "TEXT NOT NULL DEFAULT ''"))
+GROWN = (
+    ("parts", "sums", "TEXT"),
+    ("data_keys", "master", "TEXT NOT NULL DEFAULT ''"),
+    ("data_keys", "arn", "TEXT NOT NULL DEFAULT ''"),
+)
 
 
 class Ledger:

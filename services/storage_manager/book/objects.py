@@ -10,6 +10,11 @@ from services.storage_manager.book.records import Object, pieces_text, read_piec
 from services.storage_manager.faults import S3Fault
 
 COLUMNS = "key, size, etag, modified, headers, pieces"
+USED_KEYS = """
+SELECT json_extract(piece.value, '$[2]') FROM objects, json_each(objects.pieces) AS piece WHERE objects.bucket=?
+UNION SELECT json_extract(parts.piece, '$[0][2]') FROM parts, uploads
+  WHERE parts.upload=uploads.id AND uploads.bucket=?
+"""
 Row = tuple[str, int, str, float, str, str]
 
 
@@ -91,12 +96,27 @@ class Objects(Ledger):
             raise LookupError(f"data key {id} is not in the book")
         return bytes(row[0]), str(row[1])
 
-    def add_key(self, id: str, bucket: str, master: str, wrapped: bytes, created: float) -> None:
-        """Keep a wrapped data key, before anything is sealed with it."""
+    def add_key(self, id: str, bucket: str, master: str, wrapped: bytes, created: float, arn: str = "") -> None:
+        """Keep a wrapped data key, before anything is sealed with it. `arn`: of the KMS key that wraps it."""
         with self._write() as db:
-            columns = "id, bucket, master, wrapped, created"
-            values = (id, bucket, master, wrapped, created)
-            db.execute(f"INSERT INTO data_keys ({columns}) VALUES (?,?,?,?,?)", values)  # noqa: S608
+            columns = "id, bucket, master, wrapped, created, arn"
+            values = (id, bucket, master, wrapped, created, arn)
+            db.execute(f"INSERT INTO data_keys ({columns}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
+
+    def sealed_by(self, bucket: str) -> set[str]:
+        """The KMS keys without which something in it could not be read: their ARNs, or how they were named before
+        ARNs were kept. Looks at every object only where there is more than one key.
+        """
+        db = self._db()
+        there = db.execute("SELECT id, coalesce(nullif(arn, ''), master) FROM data_keys WHERE bucket=?", (bucket,))
+        named = {id: name for id, name in there if name}
+        parts = "SELECT 1 FROM parts, uploads WHERE upload=uploads.id AND uploads.bucket=? LIMIT 1"
+        if self.is_empty(bucket) and not db.execute(parts, (bucket,)).fetchone():
+            return set()
+        if len(set(named.values())) <= 1:
+            return set(named.values())
+        used = {row[0] for row in db.execute(USED_KEYS, (bucket, bucket))}
+        return {name for id, name in named.items() if id in used}
 
 
 def _object(row: Row) -> Object:

@@ -9,14 +9,20 @@ from services.storage_manager.book.objects import Objects
 from services.storage_manager.book.records import Object, Part, Upload, pieces_text, read_pieces
 from services.storage_manager.faults import S3Fault
 
+MOST_UPLOADS = 10_000
+
 
 class Uploads(Objects):
     """An upload is a row and its parts' rows until it is completed or aborted."""
 
     def begin(self, upload: Upload) -> None:
-        """Remember a new multipart upload. Raises NoSuchBucket."""
+        """Remember a new multipart upload. Raises NoSuchBucket, QuotaExceeded."""
         with self._write() as db:
             self._require_open(db, upload.bucket)
+            (count,) = db.execute("SELECT count(*) FROM uploads WHERE bucket=?", (upload.bucket,)).fetchone()
+            if count >= MOST_UPLOADS:
+                why = f"{count} uploads of this bucket are neither completed nor aborted; more are not begun"
+                raise S3Fault("QuotaExceeded", why)
             values = (upload.id, upload.bucket, upload.key, upload.created, json.dumps(upload.headers))
             db.execute("INSERT INTO uploads VALUES (?,?,?,?,?)", values)
 
@@ -61,6 +67,11 @@ class Uploads(Objects):
             self._forget(db, there - chosen)
             finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock())
             db.execute("INSERT INTO finished VALUES (?,?,?,?,?)", finished)
+
+    def pending(self, bucket: str) -> int:
+        """Bytes of parts that are no object yet."""
+        sql = "SELECT coalesce(sum(size), 0) FROM parts, uploads WHERE upload=uploads.id AND uploads.bucket=?"
+        return int(self._db().execute(sql, (bucket,)).fetchone()[0])
 
     def finished(self, bucket: str, key: str, id: str) -> str | None:
         """The ETag that upload was completed with: a client that lost the answer asks again."""

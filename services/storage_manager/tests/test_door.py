@@ -51,8 +51,8 @@ class Fakes:
     async def counted(self, place: Place, objects: int) -> None:
         self.places[place.name] = replace(place, objects=objects)
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes]:
-        return b"k" * 32, b"wrapped"
+    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+        return b"k" * 32, b"wrapped", "arn"
 
     async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
         return b"k" * 32

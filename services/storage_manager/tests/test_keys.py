@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from services.storage_manager.book import Metadata
+from services.storage_manager.book import Metadata, Object, Part, Piece, Upload
 from services.storage_manager.keys import ROTATE_SECONDS, Keys
 from services.storage_manager.ports import Place
 
@@ -21,8 +21,8 @@ class Kms:
     def __init__(self) -> None:
         self.opened = 0
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes]:
-        return b"p" * 32, f"under {place.key}".encode()
+    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+        return b"p" * 32, f"under {place.key}".encode(), f"arn of {place.key}"
 
     async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
         self.opened += 1
@@ -69,3 +69,35 @@ def test_a_book_of_an_earlier_form_goes_on_working(tmp_path: Path) -> None:
     book.add_key("own", "id", "master", b"wrapped", 6.0)
     assert book.newest_key("id", "") == ("old", 5.0)
     assert Metadata(tmp_path / "book.db").newest_key("id", "master") == ("own", 6.0)
+
+
+def test_the_keys_under_what_lies_in_a_bucket_are_known(tmp_path: Path) -> None:
+    book = Metadata(tmp_path / "book.db")
+    keys = Keys(book, Kms())
+
+    async def story() -> None:
+        default, own = await keys.current(PLACE), await keys.current(replace(PLACE, key="own"))
+        assert book.sealed_by("id") == set()
+        book.put("id", Object("a", 1, "e", 0.0, {}, (Piece("b1", 1, own),)))
+        assert book.sealed_by("id") == {"arn of own"}
+        upload = Upload("u", "id", "m", 0.0, {})
+        book.begin(upload)
+        book.put_part(upload, Part(1, 1, "e", 0.0, Piece("b2", 1, default)))
+        assert book.sealed_by("id") == {"arn of own", "arn of None"}
+        book.remove("id", "a")
+        assert book.sealed_by("id") == {"arn of None"}
+        book.abort(upload)
+        assert book.sealed_by("id") == set()
+
+    anyio.run(story)
+
+
+def test_a_book_of_an_earlier_version_names_keys_as_it_knew_them(tmp_path: Path) -> None:
+    before = sqlite3.connect(tmp_path / "book.db")
+    before.execute("CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL)")
+    before.execute("INSERT INTO data_keys VALUES ('k', 'id', X'77', 0)")
+    before.commit()
+    before.close()
+    book = Metadata(tmp_path / "book.db")
+    book.put("id", Object("a", 1, "e", 0.0, {}, (Piece("b1", 1, "k"),)))
+    assert (book.wrapped_key("k"), book.sealed_by("id")) == ((b"w", ""), set())
