@@ -35,13 +35,14 @@ from api.catalog import catalog
 from api.dashboard import Dashboard
 from api.edge.cookies import with_plain_cookies
 from api.exec import Exec, as_asked, end_early, refuse
+from api.forgery import NO_STORE, may_be_kept, require_stated_type
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.gateway.proxying import CLIENT_LEFT
 from api.heartbeats import PATH as HEARTBEAT
 from api.heartbeats import Heartbeats
 from api.images import PREFIX as IMAGES
-from api.images import Images
+from api.images import TOKEN_PATH, Images
 from api.limits import Limits
 from api.metrics import Metrics
 from api.sockets import serve_socket
@@ -165,7 +166,23 @@ class Door:
             send.door = "aws"
             note_signed(scope, signed_for)
             await self._gateway.serve_aws(scope, receive, send, signed_for, ids, _trace(scope))
-        elif path == HEARTBEAT:
+        elif path.startswith(SERVICES):
+            send.door = "gateway"
+            who = self._authenticator.who(scope)
+            await self._gateway.serve(scope, receive, send, who, ids, _trace(scope))
+        elif path.startswith(IMAGES):
+            send.door = "images"
+            send.keeps_nothing = path == TOKEN_PATH
+            await self._images.serve(scope, receive, send, ids)
+        else:
+            send.keeps_nothing = not may_be_kept(path)
+            require_stated_type(scope)
+            await self._answered_here(scope, receive, send, ids)
+
+    async def _answered_here(self, scope: Scope, receive: Receive, send: _Sent, ids: tuple[bytes, bytes]) -> None:
+        """What goes on to nobody else."""
+        path: str = scope["path"]
+        if path == HEARTBEAT:
             send.door = "agents"
             await send_answer(send, await self._heartbeats.answer(scope, receive), ids)
         elif answer := self._own(path):
@@ -181,18 +198,11 @@ class Door:
         elif path.startswith(RESOURCE_PATHS) or path in ("/api", "/apis"):
             send.door = "resources"
             await self._serve_resources(scope, receive, send, ids)
-        elif path.startswith(SERVICES):
-            send.door = "gateway"
-            who = self._authenticator.who(scope)
-            await self._gateway.serve(scope, receive, send, who, ids, _trace(scope))
         elif path.startswith(LOGS):
             who = self._authenticator.who(scope)
             self._limits.admit(who)
             with self._limits.watching(who) if goes_on(scope["query_string"]) else nullcontext():
                 await self._rest(_for_rest(scope), receive, _WithHeader(send, ids))
-        elif path.startswith(IMAGES):
-            send.door = "images"
-            await self._images.serve(scope, receive, send, ids)
         else:
             await self._rest(_for_rest(scope), receive, _WithHeader(send, ids))
 
@@ -274,12 +284,13 @@ class _Sent:
     """Passes messages on and remembers which door answers, and the answer's code; 0 while none has begun (the client
     left, or will hear of an error). What the answer tells the audit log alone goes no further."""
 
-    __slots__ = ("_keeps_body", "_notes", "_send", "begun", "code", "door", "lines")
+    __slots__ = ("_keeps_body", "_notes", "_send", "begun", "code", "door", "keeps_nothing", "lines")
 
     def __init__(self, send: Send, notes: Notes, *, keeps_body: bool = False) -> None:
         self._send, self.code, self.door = send, 0, "rest"
         self._notes, self._keeps_body = notes, keeps_body
         self.begun: Callable[[int], None] | None = None
+        self.keeps_nothing = False  # whether nobody on the way may keep the answer
         self.lines = False  # whether the answer is one JSON value in each line
 
     async def __call__(self, message: Message) -> None:
@@ -287,6 +298,8 @@ class _Sent:
             self.code = message["status"]
             self.lines = any(name == b"content-type" and value == JSON for name, value in message.get("headers", ()))
             message["headers"] = taken(message.get("headers", ()), self._notes)
+            if self.keeps_nothing and not any(name == b"cache-control" for name, _ in message["headers"]):
+                message["headers"] = [*message["headers"], NO_STORE]
             if self.begun is not None:
                 self.begun(self.code)
         elif self._keeps_body:

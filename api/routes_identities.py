@@ -21,7 +21,7 @@ from crds.errors import Forbidden
 from crds.model import Model
 from crds.names import DnsLabel
 
-_SIGNING_KEY_SECONDS = 60
+_SIGNING_KEY_SECONDS = 1  # a key that was switched off must not open anything two seconds later
 PROOF = "x-aerekos-proof"
 Nonce = Annotated[str, Query(pattern="^([0-9a-f]{64})?$")]
 

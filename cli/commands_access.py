@@ -14,6 +14,10 @@ token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 totp = typer.Typer(help="Second factors: codes of an authenticator app.", no_args_is_help=True)
 user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
+access_key = typer.Typer(
+    help="Your AWS access keys: two, so that one can take the other's place.", no_args_is_help=True
+)
+user.add_typer(access_key, name="access-key")
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
 Name = Annotated[str, typer.Argument(help="Name.")]
@@ -213,3 +217,55 @@ def sign_out(name: Annotated[str | None, typer.Argument(help="Name; yourself whe
     with connecting.connect(settings.load()) as api:
         access.sign_out(api, name)
     say(f"{name or 'you'}: signed out everywhere")
+
+
+Of = Annotated[str | None, typer.Option("--user", help="Whose, for admins; yours when not given.")]
+KeyId = Annotated[str, typer.Argument(help="Id of the access key.")]
+
+
+@access_key.command("list")
+def list_access_keys(whose: Of = None) -> None:
+    """Show access keys and when they were used last."""
+    from cli import access_keys, connecting
+
+    with connecting.connect(settings.load()) as api:
+        say(access_keys.listed(api, whose))
+
+
+@access_key.command("create")
+def create_access_key() -> None:
+    """Make another one. Its secret is shown this once."""
+    from cli import access_keys, connecting
+
+    with connecting.connect(settings.load()) as api:
+        say(access_keys.created(api))
+
+
+@access_key.command("deactivate")
+def deactivate_access_key(key: KeyId, whose: Of = None) -> None:
+    """Switch it off, at once; it can be switched on again."""
+    _set_access_key(key, whose, "Inactive")
+
+
+@access_key.command("activate")
+def activate_access_key(key: KeyId, whose: Of = None) -> None:
+    """Switch it on again."""
+    _set_access_key(key, whose, "Active")
+
+
+@access_key.command("delete")
+def delete_access_key(key: KeyId, whose: Of = None) -> None:
+    """Delete it, for good."""
+    from cli import access_keys, connecting
+
+    with connecting.connect(settings.load()) as api:
+        access_keys.delete(api, key, whose)
+    say(f"access key {key} deleted")
+
+
+def _set_access_key(key: str, whose: str | None, state: str) -> None:
+    from cli import access_keys, connecting
+
+    with connecting.connect(settings.load()) as api:
+        access_keys.set_state(api, key, whose, state)
+    say(f"access key {key} is {state.lower()}")

@@ -76,10 +76,16 @@ class Api:
         context = self.context
         if context is None or context.expires_at - time.time() > _RENEW_SECONDS:
             return
-        with _named(self.server):
-            answer = self.client.post("/auth/refresh", json={"refreshToken": context.refresh_token})
-        self.context = renewed(context, _json(_accepted(answer)))
-        contexts.keep(self.context)
+        # A refresh token works once, and another command may have used it since this one began.
+        kept = contexts.current()
+        if kept is not None and (kept.server, kept.user) == (context.server, context.user):
+            context = kept
+        if context.expires_at - time.time() <= _RENEW_SECONDS:
+            with _named(self.server):
+                answer = self.client.post("/auth/refresh", json={"refreshToken": context.refresh_token})
+            context = renewed(context, _json(_accepted(answer)))
+            contexts.keep(context)
+        self.context = context
         self.client.headers["authorization"] = f"Bearer {self.context.access_token}"
 
 

@@ -16,7 +16,7 @@ FORMATS = ("sh", "fish", "json")
 
 def aws_variables(api: Api, ca_file: Path) -> dict[str, str]:
     """The variables the aws CLI and every AWS SDK read."""
-    key = api.get("/auth/access-key", headers=_as_somebody(api))
+    key = api.get("/auth/access-key", headers=as_somebody(api))
     return {
         "AWS_ENDPOINT_URL": api.server,
         "AWS_ACCESS_KEY_ID": key["accessKeyId"],
@@ -26,7 +26,7 @@ def aws_variables(api: Api, ca_file: Path) -> dict[str, str]:
     }
 
 
-def _as_somebody(api: Api) -> dict[str, str]:
+def as_somebody(api: Api) -> dict[str, str]:
     """Access keys belong to users. The local admin is a certificate, so it takes the first admin's keys."""
     if api.context is not None:
         return {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from crds.kind import Kind
+from crds.kinds.access_key import ACCESS_KEY
 from crds.kinds.admission_policy import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING
 from crds.kinds.client_credential import CLIENT_CREDENTIAL
 from crds.kinds.config_map import CONFIG_MAP
@@ -33,6 +34,7 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     CREDENTIAL,
     SESSION,
     CLIENT_CREDENTIAL,
+    ACCESS_KEY,
     JOIN_TOKEN,
     CONFIG_MAP,
     SECRET,

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import anyio
 
+from api.auth.access_keys import AccessKeys
 from api.auth.clients import Clients
 from api.auth.derived import AccessKey, DerivedSecrets
 from api.auth.password_policy import check_password
@@ -31,7 +32,7 @@ from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
 from controller.resources.forming import How
 from controller.resources.registry import Registry
-from crds.errors import Forbidden, NotFound, Unauthorized
+from crds.errors import Forbidden, Unauthorized
 from crds.kinds.user import CREDENTIAL, USER, User
 from crds.meta import ObjectKey
 from crds.model import rfc3339
@@ -55,6 +56,7 @@ class Accounts:
     ) -> None:
         self._registry, self._tokens, self._derived, self._clock = registry, tokens, derived, clock
         self.people, self.clients = People(registry), Clients(registry, derived)
+        self.access_keys = AccessKeys(registry, derived, self.people, clock)
         self.sessions = Sessions(registry, tokens, self.people, clock)
         self.factors = SecondFactors(registry, self.people, derived, clock)
         self.standing = Standing(registry, self.people, self.sessions, self.clients)
@@ -143,19 +145,12 @@ class Accounts:
         await self.sessions.end_all(name, by=by)
 
     def access_key(self, name: str) -> AccessKey:
-        """The AWS key pair of that user. Raises NotFound."""
-        record = self._registry.get(USER, USER.key(name))
-        return self._derived.access_key(name, record.uid)
+        """The AWS key pair of that user which counts. Raises NotFound."""
+        return self.access_keys.usable(name)
 
     def owner_of(self, access_key_id: str) -> tuple[User, AccessKey]:
-        """The user an access key belongs to. Raises NotFound for unknown keys and disabled users."""
-        for record in self._registry.store.list(USER.group, USER.plural).records:
-            pair = self._derived.access_key(record.key.name, record.uid)
-            if pair.id == access_key_id:
-                user = USER.parse(record.body)
-                if not user.spec.disabled:
-                    return user, pair
-        raise NotFound(f"the access key {access_key_id} is unknown")
+        """The user an access key belongs to. Raises NotFound for unknown keys, those switched off, disabled users."""
+        return self.access_keys.owner_of(access_key_id)
 
     def user(self, name: str) -> User | None:
         """The user of that name, or None."""

@@ -44,6 +44,11 @@ class DerivedSecrets:
         """32 bytes to seal small things of that purpose with."""
         return self._derive("seal", purpose, "")
 
+    def further_access_key(self, user: str, uid: str, key_id: str) -> AccessKey:
+        """One beside the first, of a random id."""
+        secret = base64.b64encode(self._derive("access-key", user, f"{uid}\x00{key_id}") + b"aerekos")[:40].decode()
+        return AccessKey(key_id, secret)
+
     def _derive(self, purpose: str, identity: str, uid: str) -> bytes:
         message = "\x00".join((purpose, identity, uid)).encode()
         return hmac.new(self._master, message, hashlib.sha256).digest()

@@ -35,7 +35,9 @@ FindSigner = Callable[[str], Owner[Principal]]
 
 
 class Gateway:
-    """Adds who calls, and hands the request to a ready instance. `find_signer`: the owner of an access key."""
+    """Adds who calls, and hands the request to a ready instance. `find_signer`: the owner of an access key;
+    `note_use` hears of each key that signed, and for which service.
+    """
 
     def __init__(
         self,
@@ -45,11 +47,13 @@ class Gateway:
         services: Iterable[ManagedService],
         clock: Clock,
         find_signer: FindSigner,
+        note_use: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._proxy, self._authorizer, self._clock = Proxy(balancer), authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
         self._identities, self._verifier = Identities(tokens, clock), Verifier(find_signer, clock)
+        self._note_use = note_use
 
     async def close(self) -> None:
         await self._proxy.close()
@@ -92,6 +96,8 @@ class Gateway:
         found = await self._verifier.verified(scope, receive, managed.speaks)
         scope[WHO] = found.who
         prove(scope)
+        if found.who.proof is not None:
+            self._note_use(str(found.who.proof.binding.get("akid", "")), managed.service_name)
         service = managed.service_name
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found)

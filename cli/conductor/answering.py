@@ -25,6 +25,7 @@ from api.joining.tokens import JoinTokens
 from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import log_routes, rest_app
+from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
@@ -61,7 +62,13 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     managed = {each.service_name: each.name for each in house.services}
     balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
     gateway = Gateway(
-        balancer, house.tokens, house.authorizer, house.services, house.clock, partial(signer, house.accounts)
+        balancer,
+        house.tokens,
+        house.authorizer,
+        house.services,
+        house.clock,
+        partial(signer, house.accounts),
+        house.accounts.access_keys.used,
     )
     images = _images(house, authenticator)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
@@ -108,6 +115,7 @@ def _door(
     rest = rest_app(
         [
             session_routes(house.accounts, authenticator),
+            access_key_routes(house.accounts, authenticator),
             totp_routes(house.accounts, authenticator),
             oidc_routes(oidc_options(house.settings), authenticator),
             identity_routes(

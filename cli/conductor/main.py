@@ -52,7 +52,7 @@ from services.sdk.edge.descriptors import raise_file_limit
 
 log = structlog.get_logger("conductor")
 COMPACT_EVERY_SECONDS = 300.0
-SWEEP_EVERY_SECONDS = 600.0
+SWEEP_EVERY_SECONDS = 300.0
 STOPPING_SECONDS = 60.0
 RENEW_SECONDS = 86_400.0
 
@@ -163,10 +163,11 @@ async def _compact_slowly(house: House) -> None:
 
 
 async def _sweep_sessions(house: House) -> None:
-    """Takes away the records of logins that have ended."""
+    """Takes away the records of logins that have ended, and writes down which keys are in use."""
     while True:
         await anyio.sleep(SWEEP_EVERY_SECONDS)
         await house.accounts.sessions.sweep()
+        await house.accounts.access_keys.note_uses()
 
 
 async def _until_told_to_stop() -> None:

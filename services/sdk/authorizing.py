@@ -1,4 +1,4 @@
-"""May they? Asked of the conductor in their own name (SelfSubjectAccessReview), remembered for a few seconds.
+"""May they? Asked of the conductor in their own name (SelfSubjectAccessReview), remembered for a second.
 
 A service asks this for things that are no resource write, such as encrypting with a Key. Writes are made in the
 caller's own name instead (`Instance.acting_for`), and the conductor decides there.
@@ -13,7 +13,7 @@ from controller.kit.clock import Clock
 from crds.errors import Forbidden
 from services.sdk.identity import Caller
 
-REMEMBER_SECONDS = 10.0
+REMEMBER_SECONDS = 1.0  # who lost a right must not use it two seconds later
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REMEMBERED = 8192
 Question = tuple[Caller, str, str, str, str, str]

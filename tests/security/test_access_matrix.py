@@ -37,7 +37,7 @@ METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "updat
 METHODS |= {"delete": "DELETE", "deletecollection": "DELETE"}
 
 # The policy, in words of its own. A kind that is new belongs to one of these, or the test says so.
-INTERNAL = {"credentials", "clientcredentials", "keymaterials", "sessions"}
+INTERNAL = {"credentials", "accesskeys", "clientcredentials", "keymaterials", "sessions"}
 HIDDEN_FROM_VIEWERS = {"secrets", "jointokens"}
 FOR_ADMINS = {"users", "jointokens", "workers", "customresourcedefinitions"}
 FOR_ADMINS |= {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
@@ -313,6 +313,10 @@ RIGHTS: dict[str, Any] = {
     "GET /join.sh": "everybody",
     "GET /join/agent": "nobody",
     "GET /join/agent.tar": "nobody",
+    "GET /auth/access-keys": "known",
+    "POST /auth/access-keys": "known",
+    "PATCH /auth/access-keys/{key_id}": "known",
+    "DELETE /auth/access-keys/{key_id}": "known",
     "POST /auth/totp": "everybody",
     "POST /auth/totp/confirm": "everybody",
     "GET /auth/totp": "known",
@@ -359,7 +363,7 @@ async def test_every_route(house: House, tmp_path: Path, name: str) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers) as client:
         for route in RIGHTS:
             method, path = route.split()
-            path = path.format(namespace="team-a", service="nowhere", name="web", sid="nobody")
+            path = path.format(namespace="team-a", service="nowhere", name="web", sid="nobody", key_id="nobody")
             path += "?to=x" if path.endswith("/adoption") else ""
             seen = (await client.request(method, path, json=BODIES.get(route, {}))).status_code
             if route in PROVED_BY_THE_BODY:

@@ -36,6 +36,7 @@ from api.joining.tokens import JoinTokens
 from api.limits import Limits
 from api.metrics import Metrics
 from api.rest import rest_app
+from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
@@ -222,7 +223,9 @@ async def make_house(
     federation = _federation(registry, accounts, clock, oidc, fetch) if oidc else None
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer, federation), Endpoints()
     balancer = Balancer(registry, endpoints, clock, {KMS.service_name: KMS.name})
-    gateway = Gateway(balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts))
+    gateway = Gateway(
+        balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts), accounts.access_keys.used
+    )
     metrics = Metrics(store)
     guard = StreamGuard(authenticator, authorizer)
     state: dict[str, object] = {"ready": True}
@@ -231,6 +234,7 @@ async def make_house(
     rest = rest_app(
         [
             session_routes(accounts, authenticator),
+            access_key_routes(accounts, authenticator),
             totp_routes(accounts, authenticator),
             oidc_routes(oidc, authenticator),
             identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA, clock, SIGNING),

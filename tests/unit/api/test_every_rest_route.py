@@ -23,6 +23,7 @@ from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
 from api.joining.routes import join_routes
 from api.joining.tokens import JoinTokens
 from api.rest import log_routes, rest_app
+from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_identities import identity_routes
@@ -68,6 +69,11 @@ MAY = {
     "POST /auth/totp/remove": ADMINS,  # somebody else's; the own one asks for password and code
     "GET /auth/access-key": ALL_KNOWN,
     "GET /auth/sessions": ALL_KNOWN,
+    # of people; machines and masters are told that they have none
+    "GET /auth/access-keys": ALL_KNOWN,
+    "POST /auth/access-keys": ALL_KNOWN,
+    "PATCH /auth/access-keys/{key_id}": ALL_KNOWN,
+    "DELETE /auth/access-keys/{key_id}": ALL_KNOWN,
     "DELETE /auth/sessions/{sid}": ALL_KNOWN,
     "POST /auth/logout-all": ALL_KNOWN,
     "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
@@ -86,6 +92,7 @@ MAY = {
     "POST /swarm/services/{name}/adoption": ADMINS,
 }
 BODIES: dict[str, Any] = {
+    "PATCH /auth/access-keys/{key_id}": {"state": "Inactive"},
     "POST /auth/login": {"username": "x", "password": "x"},
     "POST /auth/refresh": {"refreshToken": "x"},
     "POST /auth/token": {"clientId": "x", "clientSecret": "x"},
@@ -113,6 +120,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     nothing: Any = None
     return [
         session_routes(house.accounts, authenticator),
+        access_key_routes(house.accounts, authenticator),
         totp_routes(house.accounts, authenticator),
         oidc_routes(None, authenticator),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
@@ -155,7 +163,7 @@ async def test_who_gets_in(house: House, tmp_path: Path, who: str) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="https://cloud.test", headers=headers) as client:
         for route, admitted in MAY.items():
             method, path = route.split()
-            path = path.format(namespace="default", service="nowhere", name="web", sid="nobody")
+            path = path.format(namespace="default", service="nowhere", name="web", sid="nobody", key_id="nobody")
             query = "?to=x" if path.endswith("/adoption") else ""
             code = (await client.request(method, path + query, json=BODIES.get(route, {}))).status_code
             if route in PROVED_BY_THE_BODY:
