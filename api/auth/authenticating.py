@@ -70,7 +70,7 @@ class Authenticator:
         headers = scope["headers"]
         authorization = _header(headers, b"authorization")
         if authorization[:7].lower() == "bearer ":
-            judged = self._named if scope["path"] in _CHOOSING_PASSWORD else self.by_token
+            judged = self._named if scope.get("path") in _CHOOSING_PASSWORD else self.by_token
             asker = judged(authorization[7:].strip(), audience, begun=begun)
         else:
             asker = self._certified(scope)
