@@ -324,6 +324,8 @@ RIGHTS: dict[str, Any] = {
     "DELETE /auth/sessions/{sid}": "known",
     "POST /auth/logout-all": "known",
     "POST /auth/totp/remove": ("admin",),
+    "GET /auth/oidc": "everybody",
+    "POST /auth/oidc": "everybody",
     "GET /auth/whoami": "known",
     "GET /auth/access-key": "known",
     "POST /auth/password": ("admin",),
