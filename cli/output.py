@@ -5,13 +5,32 @@ from __future__ import annotations
 import json
 import os
 import sys
+import unicodedata
 from typing import Any
+
+# What steers a terminal (Cc), or turns the direction of what follows (bidirectional controls, Trojan Source).
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_KEPT = frozenset("\n\t")
+
+
+def plain(text: str) -> str:
+    """`text` with nothing in it that a terminal obeys: shown as `\\u001b`, which JSON reads as what it was.
+
+    Names are harmless, but messages, labels, images and logs are what somebody else wrote.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(f"\\u{ord(each):04x}" if _steers(each) else each for each in text)
+
+
+def _steers(each: str) -> bool:
+    return each not in _KEPT and (each in _TURNING or unicodedata.category(each) == "Cc")
 
 
 def say(text: str) -> None:
     """One result. A closed pipe (`| head`) is no error."""
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{plain(text)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # Python would complain again at exit, when it flushes what is left.
@@ -20,7 +39,7 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{plain(text)}\n")
 
 
 def as_json(value: Any) -> str:
@@ -62,6 +81,6 @@ class Progress:
         if self._spinner:
             from rich.markup import escape
 
-            self._spinner.update(escape(text))
+            self._spinner.update(escape(plain(text)))
         else:
             complain(f"... {text}")
