@@ -13,7 +13,7 @@ from pydantic import Field
 from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
 from api.auth.derived import signing_key
-from api.auth.principal import SERVICE_PREFIX, Principal
+from api.auth.principal import MASTERS, SERVICE_PREFIX, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
 from api.joining.tokens import JoinTokens
 from controller.kit.clock import Clock
@@ -37,6 +37,12 @@ class Join(Model):
 
     token: str
     name: DnsLabel
+
+
+class Rotation(Model):
+    """`revoke`: what older keys signed is worth nothing from now on; everybody logs in again."""
+
+    revoke: bool = False
 
 
 class SigningKeyWanted(Model):
@@ -77,6 +83,15 @@ def identity_routes(
         """With a token's name and a nonce, the answer proves itself to holders of that token."""
         proof = {PROOF: join_tokens.vouch(token, bytes.fromhex(nonce), _digest(ca))} if token else None
         return Response(ca, media_type="application/x-pem-file", headers=proof)
+
+    @router.post("/keys/rotate")
+    async def rotate(body: Rotation, request: Request) -> dict[str, object]:
+        if {"aerekos:admin", MASTERS}.isdisjoint(authenticator.who(request.scope).groups):
+            raise Forbidden("only admins may rotate the keys that sign tokens")
+        kid = keys.rotate()
+        if body.revoke:
+            keys.revoke_old()
+        return {"kid": kid, "keys": len(keys.jwks()["keys"])}
 
     @router.get("/jwks")
     async def jwks() -> dict[str, object]:

@@ -14,6 +14,7 @@ token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 totp = typer.Typer(help="Second factors: codes of an authenticator app.", no_args_is_help=True)
 user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that sign the cloud's tokens.", no_args_is_help=True)
 access_key = typer.Typer(
     help="Your AWS access keys: two, so that one can take the other's place.", no_args_is_help=True
 )
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command()(logout)
     app.add_typer(token, name="token")
     app.add_typer(user, name="user")
+    app.add_typer(keys, name="keys")
     app.add_typer(audit, name="audit")
     user.add_typer(totp, name="totp")
 
@@ -269,3 +271,17 @@ def _set_access_key(key: str, whose: str | None, state: str) -> None:
     with connecting.connect(settings.load()) as api:
         access_keys.set_state(api, key, whose, state)
     say(f"access key {key} is {state.lower()}")
+
+
+@keys.command("rotate")
+def rotate_keys(
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="End all tokens signed so far: for a key that leaked.")
+    ] = False,
+) -> None:
+    """Sign tokens with a new key. It happens by itself every 30 days; old keys go when their last token has ended."""
+    from cli import connecting
+
+    with connecting.connect(settings.load()) as api:
+        made = api.ask("POST", "/auth/keys/rotate", json={"revoke": revoke})
+    say(f"{made['kid']} signs from now on; keys that still count: {made['keys']}")

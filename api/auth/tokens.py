@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,24 @@ API_AUDIENCE = "api"
 REGISTRY_AUDIENCE = "registry"  # good for /v2/ and nothing else
 ALGORITHM = "ES256"
 _REMEMBERED = 4096
+_LONGEST_SECONDS = 367 * 86400
 # The library would ask the machine's clock; ours is asked instead.
 _CHECKED = {"verify_exp": False, "require_exp": True, "require_aud": True, "require_iss": True, "require_sub": True}
 
 
+ROTATE_EVERY = timedelta(days=30)
+# What is noted of a key's last token is rounded up to this, so that it is written seldom.
+_NOTED_SECONDS = 3600
+
+
 class TokenKeys:
-    """The signing keys under a folder, one PEM file each, named `<kid>.pem`. The newest signs; all verify."""
+    """The signing keys under a folder, one PEM file each, named `<kid>.pem`. The newest signs; all verify.
+
+    Beside each lies `<kid>.until`: when the last token it signed ends. A key that no longer signs goes then.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._ends, self.version = folder, dict[str, float](), 0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not list(folder.glob("*.pem")):
             self.rotate()
@@ -45,14 +56,57 @@ class TokenKeys:
         self._load()
         return kid
 
+    def look_after(self, now: datetime) -> bool:
+        """A new key when the newest has signed long enough, and away with those whose tokens have all ended. Whether
+        anything changed.
+        """
+        made = datetime.fromtimestamp((self._folder / f"{self.newest}.pem").stat().st_mtime, UTC)
+        old = now - made >= ROTATE_EVERY
+        if old:
+            self.rotate()
+        dead = [kid for kid in self._private if kid != self.newest and self._until(kid) <= now.timestamp()]
+        self._forget(dead)
+        return old or bool(dead)
+
+    def revoke_old(self) -> None:
+        """Away with all keys but the newest: what they signed is worth nothing from now on."""
+        self._forget([kid for kid in self._private if kid != self.newest])
+
+    def _forget(self, kids: Sequence[str]) -> None:
+        for kid in kids:
+            (self._folder / f"{kid}.pem").unlink(missing_ok=True)
+            (self._folder / f"{kid}.until").unlink(missing_ok=True)
+        if kids:
+            self._load()
+
+    def _until(self, kid: str) -> float:
+        """When the last token of that key ends. One of a version that did not note it may have signed for a year."""
+        if kid not in self._ends:
+            file = self._folder / f"{kid}.until"
+            try:
+                self._ends[kid] = float(file.read_text())
+            except (OSError, ValueError):
+                self._ends[kid] = (self._folder / f"{kid}.pem").stat().st_mtime + _LONGEST_SECONDS
+        return self._ends[kid]
+
+    def _note_end(self, exp: float) -> None:
+        file = self._folder / f"{self.newest}.until"
+        known = self._ends.get(self.newest) or (self._until(self.newest) if file.exists() else 0.0)
+        if exp > known:
+            self._ends[self.newest] = exp + _NOTED_SECONDS
+            write_private(file, str(exp + _NOTED_SECONDS).encode())
+
     def _load(self) -> None:
         files = sorted(self._folder.glob("*.pem"), key=lambda file: (file.stat().st_mtime_ns, file.name))
         self._private = {file.stem: jwk.construct(file.read_text(), ALGORITHM) for file in files}
         self.newest = files[-1].stem
         self._public = {kid: key.public_key() for kid, key in self._private.items()}
+        self.version += 1
+        self._ends = {kid: end for kid, end in self._ends.items() if kid in self._private}
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The compact form of `claims`, signed with the newest key."""
+        self._note_end(float(claims.get("exp", 0)))
         token: str = jwt.encode(claims, self._private[self.newest], ALGORITHM, headers={"kid": self.newest})
         return token
 
@@ -82,7 +136,7 @@ class Tokens:
     """Issues tokens for principals and reads them back. Verified tokens are remembered until they expire."""
 
     def __init__(self, keys: TokenKeys, clock: Clock) -> None:
-        self.keys, self.clock = keys, clock
+        self.keys, self.clock, self._version = keys, clock, keys.version
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
     def issue(self, who: Principal, *, seconds: int, audience: str = API_AUDIENCE, **extra: Any) -> str:
@@ -112,6 +166,9 @@ class Tokens:
         """Everything a good token says; shared, do not change it. Raises Unauthorized. `expired`: its end does not
         count, for whoever judges what it is bound to.
         """
+        if self._version != self.keys.version:  # what was signed with a key that is gone is worth nothing
+            self._known.clear()
+            self._version = self.keys.version
         known = self._known.get((token, audience))
         if known is None:
             known = self.keys.verify(token, audience)

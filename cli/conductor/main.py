@@ -163,11 +163,12 @@ async def _compact_slowly(house: House) -> None:
 
 
 async def _sweep_sessions(house: House) -> None:
-    """Takes away the records of logins that have ended, and writes down which keys are in use."""
+    """Takes away logins that have ended, writes down which AWS keys are in use, rotates the keys that sign tokens."""
     while True:
         await anyio.sleep(SWEEP_EVERY_SECONDS)
         await house.accounts.sessions.sweep()
         await house.accounts.access_keys.note_uses()
+        house.tokens.keys.look_after(house.clock.now())
 
 
 async def _until_told_to_stop() -> None:

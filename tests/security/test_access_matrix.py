@@ -323,6 +323,7 @@ RIGHTS: dict[str, Any] = {
     "GET /auth/sessions": "known",
     "DELETE /auth/sessions/{sid}": "known",
     "POST /auth/logout-all": "known",
+    "POST /auth/keys/rotate": ("admin",),
     "POST /auth/totp/remove": ("admin",),
     "GET /auth/oidc": "everybody",
     "POST /auth/oidc": "everybody",

@@ -76,6 +76,7 @@ MAY = {
     "DELETE /auth/access-keys/{key_id}": ALL_KNOWN,
     "DELETE /auth/sessions/{sid}": ALL_KNOWN,
     "POST /auth/logout-all": ALL_KNOWN,
+    "POST /auth/keys/rotate": ADMINS,
     "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
     # between the parts of the house
     "POST /auth/signing-keys": set(),  # not even for a service, unless it holds a signed request's identity

@@ -1,0 +1,85 @@
+"""Keys that sign tokens take turns while the cloud runs: nothing breaks, and old ones do not stay for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from unit.api.house import ADMIN, House, make_house
+
+from api.auth.principal import AUTHENTICATED, Principal
+from api.auth.tokens import ROTATE_EVERY, TokenKeys
+from crds.errors import Unauthorized
+
+pytestmark = pytest.mark.anyio
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    made = await make_house(tmp_path)
+    await made.add_user("ann", "admin", password=PASSWORD)
+    yield made
+    await made.close()
+
+
+def kids(house: House) -> set[str]:
+    return {str(key["kid"]) for key in house.tokens.keys.jwks()["keys"]}
+
+
+async def test_a_new_key_signs_and_the_old_one_goes_with_its_last_token(house: House) -> None:
+    pair = await house.accounts.log_in("ann", PASSWORD)
+    first = house.tokens.keys.newest
+    async with house.client(house.bearer(ADMIN)) as client:
+        made = (await client.post("/auth/keys/rotate", json={})).json()
+    assert house.tokens.keys.newest == made["kid"] != first and kids(house) == {first, made["kid"]}
+    assert house.authenticator.by_token(pair.access_token).name == "ann", "what was signed before goes on"
+    again = await house.accounts.refresh(pair.refresh_token)
+    for _ in range(14):
+        house.clock.forward(3600)
+        house.tokens.keys.look_after(house.clock.now())
+    assert kids(house) == {made["kid"]}, "the last token it signed has ended"
+    with pytest.raises(Unauthorized):
+        house.authenticator.by_token(pair.access_token)
+    assert again.refresh_token
+
+
+async def test_a_key_stays_as_long_as_a_robot_s_token_of_a_year(house: House, tmp_path: Path) -> None:
+    first = house.tokens.keys.newest
+    await house.robot()
+    who = Principal("system:serviceaccount:default:robot", frozenset({AUTHENTICATED}))
+    house.tokens.issue(who, seconds=300 * 86400, uid="x")
+    house.tokens.keys.rotate()
+    house.clock.forward(299 * 86400)
+    restarted = TokenKeys(tmp_path / "jwt")
+    restarted.look_after(house.clock.now() - timedelta(days=299) + timedelta(days=299))
+    assert first in {str(key["kid"]) for key in restarted.jwks()["keys"]}
+    restarted.look_after(house.clock.now() + timedelta(days=2))
+    assert first not in {str(key["kid"]) for key in restarted.jwks()["keys"]}
+
+
+async def test_it_happens_by_itself(house: House) -> None:
+    first = house.tokens.keys.newest
+    house.tokens.keys.look_after(house.clock.now() + ROTATE_EVERY - timedelta(hours=1))
+    assert house.tokens.keys.newest == first
+    house.tokens.keys.look_after(house.clock.now() + ROTATE_EVERY + timedelta(hours=1))
+    assert house.tokens.keys.newest != first
+
+
+async def test_a_key_that_leaked_is_worth_nothing_at_once(house: House) -> None:
+    pair = await house.accounts.log_in("ann", PASSWORD)
+    assert house.authenticator.by_token(pair.access_token).name == "ann"  # remembered, too
+    async with house.client(house.bearer(ADMIN)) as client:
+        assert (await client.post("/auth/keys/rotate", json={"revoke": True})).status_code == 200
+    with pytest.raises(Unauthorized, match="does not know"):
+        house.authenticator.by_token(pair.access_token)
+    with pytest.raises(Unauthorized):
+        await house.accounts.refresh(pair.refresh_token)
+
+
+async def test_only_admins_rotate(house: House) -> None:
+    await house.add_user("ed", "editor")
+    async with house.client(house.bearer(Principal("ed", frozenset()))) as client:
+        assert (await client.post("/auth/keys/rotate", json={})).status_code == 403
