@@ -33,6 +33,7 @@ from api.auth.reviews import PREFIXES as REVIEWS
 from api.auth.reviews import review
 from api.catalog import catalog
 from api.dashboard import Dashboard
+from api.edge.bodies import DEFAULT_LIMIT, body_limit, check_length, has_body
 from api.edge.cookies import with_plain_cookies
 from api.exec import Exec, as_asked, end_early, refuse
 from api.forgery import NO_STORE, may_be_kept, require_stated_type
@@ -162,7 +163,10 @@ class Door:
 
     async def _answered(self, scope: Scope, receive: Receive, send: _Sent, ids: tuple[bytes, bytes]) -> None:
         path: str = scope["path"]
-        if (signed_for := self._gateway.aws_service(scope)) is not None:
+        signed_for = self._gateway.aws_service(scope)
+        if signed_for is None:
+            check_length(path, scope["headers"])
+        if signed_for is not None:
             send.door = "aws"
             note_signed(scope, signed_for)
             await self._gateway.serve_aws(scope, receive, send, signed_for, ids, _trace(scope))
@@ -202,9 +206,17 @@ class Door:
             who = self._authenticator.who(scope)
             self._limits.admit(who)
             with self._limits.watching(who) if goes_on(scope["query_string"]) else nullcontext():
-                await self._rest(_for_rest(scope), receive, _WithHeader(send, ids))
+                await self._serve_rest(scope, receive, _WithHeader(send, ids))
         else:
-            await self._rest(_for_rest(scope), receive, _WithHeader(send, ids))
+            await self._serve_rest(scope, receive, _WithHeader(send, ids))
+
+    async def _serve_rest(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """By the framework, which would read cookies slowly and any body whole."""
+        scope["headers"] = with_plain_cookies(scope["headers"])
+        if has_body(scope["headers"]):
+            limit = body_limit(scope["path"]) or DEFAULT_LIMIT
+            receive = _replaying(await read_body(receive, limit=limit), receive)
+        await self._rest(scope, receive, send)
 
     async def _serve_exec(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
@@ -321,10 +333,14 @@ class _WithHeader:
         await self._send(message)
 
 
-def _for_rest(scope: Scope) -> Scope:
-    """The same scope, changed: what is remembered about the request is remembered in it."""
-    scope["headers"] = with_plain_cookies(scope["headers"])
-    return scope
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    """`receive` as it was before `body` was read."""
+    left = [body]
+
+    async def again() -> Message:
+        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
+
+    return again
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -20,7 +20,7 @@ def protocol_of(scope: Scope) -> Protocol:
 
 def unavailable(error: ApiError, protocol: Protocol) -> AwsError:
     """Clients look at the HTTP code first, and try again."""
-    code = 503 if error.code in (404, 503, 504) else error.code
+    code = 503 if error.code in (404, 429, 503, 504) else error.code
     return AwsError(_UNAVAILABLE[protocol], error.message, code)
 
 

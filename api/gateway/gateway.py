@@ -48,8 +48,13 @@ class Gateway:
         clock: Clock,
         find_signer: FindSigner,
         note_use: Callable[[str, str], None] = lambda *_: None,
+        most_connections: int = 512,
     ) -> None:
-        self._proxy, self._authorizer, self._clock = Proxy(balancer), authorizer, clock
+        self._proxy, self._authorizer, self._clock = (
+            Proxy(balancer, most_connections=most_connections),
+            authorizer,
+            clock,
+        )
         self._services = {each.service_name: each for each in services}
         self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
         self._identities, self._verifier = Identities(tokens, clock), Verifier(find_signer, clock)
@@ -139,7 +144,9 @@ class Gateway:
         """Carried to the service and counted, unless there is no such service."""
         began = self._clock.monotonic()
         try:
-            code = await self._proxy.forward(scope, receive, send, service=service, target=target, headers=headers)
+            code = await self._proxy.forward(
+                scope, receive, send, service=service, target=target, headers=headers, principal=_name_of(scope)
+            )
         except NotFound:
             raise
         except ApiError as error:
@@ -160,6 +167,11 @@ class _Begun:
     async def __call__(self, message: Message) -> None:
         self.yes = True
         await self._send(message)
+
+
+def _name_of(scope: Scope) -> str:
+    who = scope.get(WHO)
+    return who.name if isinstance(who, Principal) else ""
 
 
 def _target(scope: Scope) -> bytes:

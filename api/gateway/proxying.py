@@ -16,9 +16,10 @@ import anyio
 import httpcore
 
 from api.cookies import without_ours
-from api.wire.answering import Receive, Scope, Send
+from api.edge.bulkheads import Bulkheads
+from api.wire.answering import Message, Receive, Scope, Send
 from controller.kit.backoff import Backoff
-from crds.errors import ApiError, Timeout, Unavailable
+from crds.errors import ApiError, BadRequest, Timeout, Unavailable
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 120.0
@@ -59,30 +60,43 @@ class Addresses(Protocol):
 class Proxy:
     """One pool of connections to all instances."""
 
-    def __init__(self, balancer: Addresses, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, balancer: Addresses, tls: ssl.SSLContext | None = None, most_connections: int = 512) -> None:
         """With `tls`, nothing is said in the clear."""
         self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
+        self._bulkheads = Bulkheads(max(most_connections // 2, 1), max(most_connections // 4, 1))
         self._scheme = b"https" if tls else b"http"
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls, max_connections=512, max_keepalive_connections=64, keepalive_expiry=15.0
+            ssl_context=tls, max_connections=most_connections, max_keepalive_connections=64, keepalive_expiry=15.0
         )
 
     async def close(self) -> None:
         await self._pool.aclose()
 
     async def forward(
-        self, scope: Scope, receive: Receive, send: Send, *, service: str, target: bytes, headers: Headers
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        service: str,
+        target: bytes,
+        headers: Headers,
+        principal: str = "",
     ) -> int:
-        """Answers the request through `service`; returns the HTTP code. Raises Unavailable, Timeout, NotFound.
+        """Answers the request through `service`; returns the HTTP code. Raises Unavailable, Timeout, NotFound,
+        TooManyRequests, BadRequest.
 
-        A client that leaves takes its request with it: the instance's side is closed at once.
+        No connection is taken before there is something to send. A client that leaves takes its request with it: the
+        instance's side is closed at once.
         """
         body = _Body(receive, expected=_has_body(headers))
         code, failure = CLIENT_LEFT, None
         async with anyio.create_task_group() as group:
             group.start_soon(_until_gone, body, group.cancel_scope)
             try:
-                code = await self._carried(scope, body, send, service, target, headers)
+                await body.begin()
+                async with self._bulkheads.slot(service, principal):
+                    code = await self._carried(scope, body, send, service, target, headers)
             except ApiError as error:
                 failure = error  # raised below: the group would wrap it
             except ClientLeft:
@@ -105,6 +119,8 @@ class Proxy:
                 last = error
             except httpcore.PoolTimeout as error:
                 raise Unavailable(f"too many requests to {service} are under way", retry_after=1) from error
+            except httpcore.LocalProtocolError as error:  # the client's own fault: no instance was asked
+                raise BadRequest(f"this request cannot be passed on: {error}") from error
             except (httpcore.NetworkError, httpcore.ProtocolError) as error:
                 if body.started or scope["method"] not in _REPEATABLE:
                     self._balancer.failed(address)
@@ -159,15 +175,25 @@ class _Body:
     def __init__(self, receive: Receive, *, expected: bool) -> None:
         self._receive, self.expected = receive, expected
         self.started = False
+        self._first: Message | None = None
         self._ended = anyio.Event()
         if not expected:
             self._ended.set()
+
+    async def begin(self) -> None:
+        """Waits for the first part. Raises ClientLeft."""
+        while self.expected and self._first is None:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            if message.get("body") or not message.get("more_body"):
+                self._first = message
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.started = True
         more = True
         while more:
-            message = await self._receive()
+            message, self._first = self._first or await self._receive(), None
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             if chunk := message.get("body", b""):

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from crds.errors import ApiError, TooLarge
+from api.edge.bodies import too_large
+from crds.errors import ApiError, BadRequest
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -56,9 +57,14 @@ async def send_answer(send: Send, answer: Answer, *extra: tuple[bytes, bytes]) -
     await send({"type": "http.response.body", "body": answer.body})
 
 
+BROKEN_OFF = BadRequest("the request broke off before its end")
+
+
 async def read_body(receive: Receive, *, limit: int) -> bytes:
-    """The request's body. Raises TooLarge as soon as more than `limit` bytes have come."""
+    """The request's body. Raises TooLarge once more than `limit` bytes have come, BadRequest when it breaks off."""
     message = await receive()
+    if message["type"] == "http.disconnect":
+        raise BROKEN_OFF
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= limit:
         return body
@@ -66,11 +72,11 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise BROKEN_OFF  # half a document may well be a whole one
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:
             break
     if size > limit:
-        raise TooLarge(f"the request body is larger than the {limit // 2**20} MiB this API takes")
+        raise too_large(limit)
     return b"".join(chunks)

@@ -15,6 +15,7 @@ from api.auth.authorizer import Action, Authorizer
 from api.auth.networks import refuse_foreign_networks
 from api.auth.principal import Principal
 from api.auth.service_accounts import AccountTokens
+from api.edge.bodies import RESOURCE_LIMIT
 from api.wire.answering import AT_ONCE, Answer, Receive, Scope, Send, json_answer, read_body, send_answer
 from api.wire.asking import Ask, find_target, not_served, read_params
 from api.wire.definitions import Defined
@@ -42,7 +43,7 @@ from crds.kinds.review import REVIEWS
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
 
-BODY_LIMIT = 3 * 2**20  # as the apiserver
+BODY_LIMIT = RESOURCE_LIMIT
 
 
 class ResourceApi:

@@ -61,6 +61,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     guard = StreamGuard(authenticator, house.authorizer)
     managed = {each.service_name: each.name for each in house.services}
     balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
+    budget = divide(raise_file_limit())
     gateway = Gateway(
         balancer,
         house.tokens,
@@ -69,11 +70,11 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         house.clock,
         partial(signer, house.accounts),
         house.accounts.access_keys.used,
+        most_connections=budget.upstream,
     )
     images = _images(house, authenticator)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
     audit = open_audit(house.settings, house.clock)
-    budget = divide(raise_file_limit())
     server = make_server(
         _door(house, runtime, loop, authenticator, guard, gateway, images, audit),
         host=house.settings.host,

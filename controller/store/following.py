@@ -18,6 +18,8 @@ from controller.store.records import Compacted, Happening
 
 PAGE = 500
 """Happenings in one step at most: what one slow follower holds in its hands."""
+PAGE_BYTES = 2**18
+"""The same in bytes of their bodies; one that is bigger comes alone."""
 
 
 class Following:
@@ -97,9 +99,14 @@ class CursorFollower:
     async def _read(self) -> tuple[Sequence[Happening], int]:
         memory = self._shared.memory
         if not memory.recalls(self._cursor):
-            return await self._shared.history.page(self._cursor, memory.revision, self._kind, self._namespace, PAGE)
+            return await self._shared.history.page(
+                self._cursor, memory.revision, self._kind, self._namespace, PAGE, PAGE_BYTES
+            )
         upto = min(memory.revision, self._cursor + PAGE)
-        return [each for each in memory.recent(self._cursor, upto) if self._wants(each)], upto
+        happenings = memory.recent(self._cursor, upto, PAGE_BYTES)
+        if happenings and len(happenings) < upto - self._cursor:
+            upto = happenings[-1].record.revision
+        return [each for each in happenings if self._wants(each)], upto
 
     def _wants(self, happening: Happening) -> bool:
         key = happening.record.key

@@ -70,18 +70,26 @@ class History:
         return await self._read(look)
 
     async def page(
-        self, after: int, upto: int, kind: Kind, namespace: str | None, limit: int
+        self, after: int, upto: int, kind: Kind, namespace: str | None, limit: int, most_bytes: int = 2**24
     ) -> tuple[Sequence[Happening], int]:
-        """The first happenings in (after, upto], and the revision up to which they tell everything."""
+        """The first happenings in (after, upto], and the revision up to which they tell everything.
+
+        At most `limit`, and of `most_bytes` together, but for a first that is bigger.
+        """
         span = [*_of_kind(kind, namespace), records.c.revision > after, records.c.revision <= upto]
-        query = select(records).where(*span).order_by(records.c.revision).limit(limit)
+        sizes = select(records.c.revision, func.length(records.c.body)).where(*span)
+        sizes = sizes.order_by(records.c.revision).limit(limit)
 
         def look(connection: Connection) -> tuple[Sequence[Happening], int]:
             _refuse_forgotten(connection, after)
+            listed = connection.execute(sizes).all()
+            chosen = _within(listed, most_bytes)
+            query = select(records).where(records.c.revision.in_(chosen)).order_by(records.c.revision)
             found = [self._disk.to_record(row) for row in connection.execute(query)]
+            whole = len(chosen) == len(listed) < limit
             before = self._by_revision(connection, [each.previous for each in found if each.previous])
             happenings = [Happening(each, before.get(each.previous)) for each in found]
-            return happenings, found[-1].revision if len(found) == limit else upto
+            return happenings, upto if whole else found[-1].revision
 
         return await self._read(look)
 
@@ -104,6 +112,17 @@ def _refuse_forgotten(connection: Connection, revision: int) -> None:
     oldest = read_hands(connection).compacted
     if revision < oldest:
         raise Compacted(revision, oldest)
+
+
+def _within(listed: Sequence[Any], most_bytes: int) -> list[int]:
+    """The first revisions whose bodies are of so many bytes together; always one, if there is any."""
+    chosen, weight = list[int](), 0
+    for revision, size in listed:
+        weight += size
+        if chosen and weight > most_bytes:
+            break
+        chosen.append(revision)
+    return chosen
 
 
 def _key_columns() -> list[ColumnElement[Any]]:

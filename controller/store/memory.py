@@ -15,6 +15,8 @@ from crds.meta import ObjectKey
 Kind = tuple[str, str]
 EVERY_KIND: Kind = ("", "*")
 RECENT = 4096
+RECENT_BYTES = 2**24
+"""Of the bodies in the recent past: whoever changes big things again and again must not fill the memory with them."""
 
 
 class Living:
@@ -54,7 +56,8 @@ class Living:
 class Memory:
     """Newest records, graves (revision of the deletion of each dead key), and a ring of recent happenings."""
 
-    def __init__(self, recent: int = RECENT) -> None:
+    def __init__(self, recent: int = RECENT, recent_bytes: int = RECENT_BYTES) -> None:
+        self._most_bytes, self._bytes = recent_bytes, 0
         self.revision = 0
         self.oldest = 0
         self.heads: dict[ObjectKey, Record] = {}
@@ -74,7 +77,7 @@ class Memory:
         for key, died_at in graves.items():
             self._note(key[:2], died_at)
         self._ring = [None] * len(self._ring)
-        self._floor = revision
+        self._floor, self._bytes = revision, 0
         self.wake({*self._last, EVERY_KIND}, before)
 
     def apply(self, records: Sequence[Record]) -> None:
@@ -86,9 +89,9 @@ class Memory:
                 self._bury(record)
             else:
                 self._remember(record)
-            self._ring[record.revision % len(self._ring)] = Happening(record, replaced)
+            self._put(record.revision, Happening(record, replaced))
             self.revision = record.revision
-        self._floor = max(self._floor, self.revision - len(self._ring))
+        self._forget_recent()
         self.wake({record.key[:2] for record in records} | {EVERY_KIND}, before)
 
     def get(self, key: ObjectKey) -> Record | None:
@@ -108,11 +111,36 @@ class Memory:
         """Whether everything after that revision is still in the ring."""
         return after >= self._floor
 
-    def recent(self, after: int, upto: int) -> Sequence[Happening]:
-        """What happened in (after, upto]. Only if `recalls(after)`."""
-        size = len(self._ring)
-        found = (self._ring[revision % size] for revision in range(after + 1, upto + 1))
-        return [each for each in found if each is not None]
+    def recent(self, after: int, upto: int, most_bytes: int | None = None) -> Sequence[Happening]:
+        """What happened in (after, upto]; of more than `most_bytes`, only the first. Only if `recalls(after)`."""
+        size, found, weight = len(self._ring), list[Happening](), 0
+        for revision in range(after + 1, upto + 1):
+            each = self._ring[revision % size]
+            if each is None:
+                continue
+            weight += len(each.record.body)
+            if found and most_bytes is not None and weight > most_bytes:
+                break
+            found.append(each)
+        return found
+
+    def _put(self, revision: int, happening: Happening) -> None:
+        place = revision % len(self._ring)
+        if (old := self._ring[place]) is not None:
+            self._bytes -= len(old.record.body)
+        self._ring[place] = happening
+        self._bytes += len(happening.record.body)
+
+    def _forget_recent(self) -> None:
+        """The oldest go, until what is left is few enough and small enough. The newest always stays."""
+        floor = max(self._floor, self.revision - len(self._ring))
+        while self._bytes > self._most_bytes and floor + 1 < self.revision:
+            floor += 1
+            place = floor % len(self._ring)
+            if (old := self._ring[place]) is not None:
+                self._bytes -= len(old.record.body)
+                self._ring[place] = None
+        self._floor = floor
 
     def forget_graves(self, upto: int) -> None:
         """Compaction took the deletions up to that revision."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 MOST_HEAD_BYTES, MOST_HEADERS, LONGEST_URL = 65_536, 100, 16_384
 MOST_PIPELINED = 16
+MOST_IGNORED_BYTES = 2**26
+"""Of bodies that were refused, on one connection."""
 HEAD_SECONDS, HANDSHAKE_SECONDS = 10.0, 10.0
 BODY_SECONDS, LEAST_BYTES_PER_SECOND = 10.0, 512
 """An unfinished body must go on by so much in each such time; a proven client's in three times as much."""

@@ -17,6 +17,7 @@ from services.sdk.edge.heads import (
     HEAD_SECONDS,
     LEAST_BYTES_PER_SECOND,
     MOST_HEAD_BYTES,
+    MOST_IGNORED_BYTES,
     MOST_PIPELINED,
     STALLED_SECONDS,
     Fault,
@@ -35,7 +36,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     connection: Connection | None = None
     _in_head, _in_body = True, False
-    _head_bytes = _body_bytes = _body_seen = 0
+    _head_bytes = _body_bytes = _body_seen = _ignored = 0
     _refused: Fault | None = None
     _timer: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
@@ -90,8 +91,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if self._refused is None:
-            super().on_body(body)
+        if self._refused is not None:
+            return
+        super().on_body(body)
+        if self.cycle.response_complete:
+            # Answered before it was read: the rest is thrown away, so that the client reads why. Not all of it.
+            self._ignored += len(body)
+            if self._ignored > MOST_IGNORED_BYTES:
+                self.transport.abort()
 
     def on_message_complete(self) -> None:
         self._in_head, self._in_body, self._head_bytes = True, False, 0
