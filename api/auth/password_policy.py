@@ -6,7 +6,6 @@ Source: NIST SP 800-63B, 5.1.1.2: length and a list of what attackers try first,
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator
 
 from crds.errors import Invalid
@@ -27,7 +26,7 @@ passwordadmin adminadmin rootroot temporary initial startup company business off
 _STEMS = frozenset(_WORDS.split())
 _LOOKALIKES = str.maketrans("01345789@$!", "oleastbgasi")
 _ROWS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm")
-_EDGES = re.compile(r"^[^a-z]+|[^a-z]+$")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 
 
 def check_password(password: str, name: str) -> None:
@@ -54,11 +53,16 @@ def fault(password: str, name: str) -> str:
     return ""
 
 
+def _core(text: str) -> str:
+    """Without what is no letter at its ends."""
+    return text.strip("".join(set(text) - _LETTERS))
+
+
 def _stems(lowered: str) -> Iterator[str]:
     """What is left of it without digits and signs around it, with lookalikes read as letters, and halved."""
-    for text in (lowered, lowered.translate(_LOOKALIKES), _EDGES.sub("", lowered).translate(_LOOKALIKES)):
-        core = _EDGES.sub("", text)
-        letters = re.sub(r"[^a-z]", "", text)
+    for text in (lowered, lowered.translate(_LOOKALIKES), _core(lowered).translate(_LOOKALIKES)):
+        core = _core(text)
+        letters = "".join(filter(_LETTERS.__contains__, text))
         for each in (core, letters):
             half = len(each) // 2
             yield each
