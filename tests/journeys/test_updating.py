@@ -66,5 +66,5 @@ metadata: {name: key-manager}
 spec:
   managed: key_manager
   replicas: 2
-  env: [{name: COLOR, value: gold}]
+  resources: {limits: {memory: 2Gi}}
 """
