@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import orjson
@@ -41,7 +42,8 @@ class AsProcess:
         }
         env = own | secrets
         # Whatever of the home it is told of, it may read; and nothing else.
-        return Given(env=env, reads=tuple(each for each in env.values() if Path(each).is_relative_to(home)))
+        reads = tuple(each for each in env.values() if Path(each).is_relative_to(home))
+        return Given(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
 
 
 class AsContainer:
@@ -79,6 +81,10 @@ def _credential(house: House, service: Service) -> bytes:
     client = f"service:{service.metadata.name}"
     secret = house.accounts.client_secret(client, SERVICE.key(service.metadata.name, service.metadata.namespace))
     return orjson.dumps({"clientId": client, "clientSecret": secret})
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def _variable(secret: str) -> str:

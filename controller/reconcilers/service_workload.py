@@ -26,7 +26,8 @@ class Given:
     """What a service is given besides its spec: by the runtime, for managed services by the conductor.
 
     `image` and `command` replace those of the spec; `control`: it must reach the conductor. `reads`: the conductor's
-    files and folders that a process of it may read.
+    files and folders that a process of it may read. `digests`: of their content, which is handed over at the start: a
+    change of it is rolled out.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Given:
     command: tuple[str, ...] | None = None
     control: bool = False
     reads: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
@@ -59,7 +61,9 @@ def workload(
     return Workload(
         key=key_of(SERVICE, service),
         uid=service.metadata.uid or "",
-        revision=revision(service, given.image, command, merged, probes, limits, files, env.digests),
+        revision=revision(
+            service, given.image, command, merged, probes, limits, files, {**env.digests, **given.digests}
+        ),
         replicas=service.spec.replicas,
         command=command,
         args=tuple(service.spec.args),
