@@ -17,6 +17,7 @@ import structlog
 
 from api.auth.authenticating import WHO, Authenticator
 from api.auth.authorizer import Authorizer
+from api.auth.on_behalf import HEADER as ON_BEHALF_OF
 from api.auth.principal import Principal
 from api.auth.rules import REQUIRED, Action
 from api.wire.answering import Scope
@@ -24,7 +25,7 @@ from crds.errors import ApiError, Forbidden
 
 log = structlog.get_logger("api")
 LOOK_SECONDS = 1.0
-_PROOFS = (b"authorization", b"impersonate-user", b"impersonate-group")
+_PROOFS = (b"authorization", b"impersonate-user", b"impersonate-group", ON_BEHALF_OF)
 Verdicts = dict[object, ApiError | Principal]
 
 

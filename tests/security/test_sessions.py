@@ -166,6 +166,19 @@ async def test_a_deleted_worker_s_tokens_are_worth_nothing_at_once(house: House)
     assert not await pulls(house, registry)
 
 
+async def test_a_worker_s_replaced_secret_and_its_tokens_are_worth_nothing(house: House) -> None:
+    """Who has a silent worker's name and a join token gets another secret; what it held before is revoked."""
+    await house.add_worker("oak")
+    old = house.accounts.client_secret("worker:oak", WORKER.key("oak"))
+    token = house.accounts.identity_token("worker:oak", old, "api")
+    new = await house.accounts.clients.replaced("worker:oak", by="test")
+    assert new != old
+    assert (await ask(house, token, "/agents/leases")).status_code == 401
+    with pytest.raises(Unauthorized):
+        house.accounts.identity_token("worker:oak", old, "api")
+    assert house.accounts.identity_token("worker:oak", new, "api")
+
+
 async def test_groups_in_a_token_are_not_believed(house: House) -> None:
     await house.add_user("vic", "viewer")
     sid = house.pretended_session("vic")
