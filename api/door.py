@@ -62,6 +62,7 @@ from api.wire.answering import (
 )
 from api.wire.asking import goes_on, read_object
 from api.wire.resource_api import ResourceApi
+from controller.admission.request import AUDITED
 from crds.errors import ApiError, InternalError, MethodNotAllowed
 from services.sdk.discovery import managed_services
 
@@ -133,6 +134,7 @@ class Door:
         if goes_on(scope["query_string"]):
             # What lasts for hours is noted when it begins, too.
             outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
+        audited = AUDITED.set(notes.annotations)
         try:
             self._audit.check(scope)
             await self._authenticator.prepare(scope)
@@ -147,6 +149,8 @@ class Door:
         except Exception as error:
             log.exception("request failed", request=request_id.decode(), path=scope["path"])
             await self._refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
+        finally:
+            AUDITED.reset(audited)
         self._note(scope, outcome.door, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: _Sent, ids: tuple[bytes, bytes]) -> None:

@@ -15,6 +15,7 @@ import orjson
 LINE_BYTES = 16 * 1024
 BODY_BYTES = 8 * 1024
 MOST_GROUPS = 32
+MOST_ANNOTATIONS = 16
 LIMITS: Mapping[str, int] = {
     "user": 253,
     "by": 253,
@@ -56,6 +57,12 @@ def bounded_groups(groups: frozenset[str]) -> list[str]:
     return named if len(groups) <= MOST_GROUPS else [*named, f"...[+{len(groups) - MOST_GROUPS}]"]
 
 
+def bounded_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
+    """What admission wants noted: the first 16."""
+    named = sorted(annotations.items())[:MOST_ANNOTATIONS]
+    return {bounded(name, _GROUP): bounded(text, LIMITS["reason"]) for name, text in named}
+
+
 def without_secrets(query: bytes) -> str:
     """A query that nobody can use again. The cut comes first: a cut never uncovers what it ends in."""
     return _SECRETS.sub(r"\1...", decoded(query, LIMITS["query"])) if query else ""
@@ -74,7 +81,7 @@ def body_of(raw: bytes, size: int) -> Any:
 def fitted(line: dict[str, Any], limit: int = LINE_BYTES) -> bytes:
     """The line as JSON of at most `limit` bytes: bodies go first, then every text is halved until it fits."""
     text = orjson.dumps(line)
-    for name in ("responseObject", "requestObject"):
+    for name in ("responseObject", "requestObject", "annotations"):
         if len(text) > limit and name in line:
             line = {**line, name: {"omitted": "the line would be too long"}}
             text = orjson.dumps(line)

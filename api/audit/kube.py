@@ -60,7 +60,7 @@ def _annotations(line: dict[str, Any]) -> dict[str, str]:
         "aerekos.cloud/chain": line.get("chain", ""),
         "aerekos.cloud/count": line.get("count", ""),
     }
-    return {name: str(value) for name, value in told.items() if value}
+    return {**line.get("annotations", {}), **{name: str(value) for name, value in told.items() if value}}
 
 
 def _uuid(id: str) -> str:

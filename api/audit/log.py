@@ -21,7 +21,7 @@ import anyio
 from api.audit.aggregating import Aggregator
 from api.audit.attributes import AWS, Attributes, attributes_of, aws_attributes
 from api.audit.chain import Chain
-from api.audit.fields import LIMITS, bounded, bounded_groups, decoded, fitted, without_secrets
+from api.audit.fields import LIMITS, bounded, bounded_annotations, bounded_groups, decoded, fitted, without_secrets
 from api.audit.journal import Journal, end_of
 from api.audit.notes import Notes, notes_of
 from api.audit.options import AuditOptions
@@ -194,6 +194,7 @@ def _more(what: Attributes, notes: Notes, sid: str) -> dict[str, Any]:
         "accessKey": bounded(notes.access_key, LIMITS["accessKey"]),
         "sid": bounded(sid, LIMITS["sid"]),
         "reason": bounded(notes.reason, LIMITS["reason"]),
+        "annotations": bounded_annotations(notes.annotations),
         "objectRef": _object(what) if what.resource and what.group != AWS else None,
     }
     return {name: value for name, value in told.items() if value}

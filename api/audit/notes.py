@@ -7,7 +7,7 @@ them off again (`taken`), whoever sent them. Only a service can send an answer: 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -37,6 +37,7 @@ class Notes:
     request_bytes: int = 0
     response: bytes = b""
     response_bytes: int = 0
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def bodies(self, level: Level) -> dict[str, Any]:
         """What a line of that level holds of the bodies."""

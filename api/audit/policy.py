@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 from api.audit.attributes import AWS, Attributes
+from crds.catalog import CORE_KINDS
 
 STAGES = ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic")
 _RULE_FIELDS = {
@@ -27,13 +28,8 @@ _RULE_FIELDS = {
     "omitManagedFields",
 }
 _NEVER_BODIES = frozenset(
-    {
-        ("", "secrets"),
-        ("", "serviceaccounts/token"),
-        ("aerekos.cloud", "credentials"),
-        ("aerekos.cloud", "jointokens"),
-        ("authentication.k8s.io", "tokenreviews"),
-    }
+    {("", "serviceaccounts/token"), ("authentication.k8s.io", "tokenreviews")}
+    | {(kind.group, kind.plural) for kind in CORE_KINDS if kind.sealed or kind.internal}
 )
 
 

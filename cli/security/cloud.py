@@ -19,6 +19,8 @@ _LISTS = {
     "users": f"{_OURS}/users",
     "credentials": f"{_OURS}/credentials",
     "jointokens": f"{_OURS}/jointokens",
+    "accesskeys": f"{_OURS}/accesskeys",
+    "imagepolicies": f"{_OURS}/imagepolicies",
     "services": f"{_OURS}/services",
     "workers": f"{_OURS}/workers",
     "namespaces": "/api/v1/namespaces",
@@ -28,7 +30,7 @@ _LISTS = {
     "rolebindings": f"{_RBAC}/rolebindings",
     "clusterroles": f"{_RBAC}/clusterroles",
 }
-_TOKEN_DAYS = 30
+_TOKEN_DAYS, _KEY_DAYS = 30, 90
 _HOUSE = ("aerekos-system", "kube-system", "kube-public", "kube-node-lease")
 _SECRET_NAME = re.compile(r"(?i)(password|passwd|secret|token|api_?key|private_?key)")
 
@@ -65,8 +67,8 @@ def check_cloud(seen: Seen) -> Iterator[Finding]:
     """Every check of what was seen."""
     for check in (_audit, _second_factors, _passwords, _join_tokens, _bindings, _images, _quotas, _limits, _walls):
         yield from check(seen)
-    yield from _overlays(seen)
-    yield from _env(seen)
+    for check in (_overlays, _env, _profiles, _access_keys):
+        yield from check(seen)
 
 
 def _audit(seen: Seen) -> Iterator[Finding]:
@@ -284,6 +286,48 @@ def _env(seen: Seen) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "secrets-in-env", "no Service has a secret in its env")
+
+
+def _profiles(seen: Seen) -> Iterator[Finding]:
+    label = "pod-security.kubernetes.io/enforce"
+    open_ = [
+        _name(each)
+        for each in seen.of("namespaces")
+        if (each["metadata"].get("labels") or {}).get(label) == "privileged"
+    ]
+    if open_:
+        yield Finding(
+            "medium",
+            "pod-security",
+            f"namespaces where anything may run: {', '.join(sorted(open_))}",
+            "their editors may take the machine's own ports, and whatever else a profile forbids",
+            f"kubectl label namespace NAME {label}=baseline --overwrite",
+        )
+    else:
+        yield Finding("ok", "pod-security", "every namespace has the profile baseline, or a stricter one")
+
+
+def _access_keys(seen: Seen) -> Iterator[Finding]:
+    if "accesskeys" in seen.missing:
+        yield Finding("skipped", "access-keys", "only the local admin may see access keys")
+        return
+    active = [each for each in seen.of("accesskeys") if each["spec"].get("state", "Active") == "Active"]
+    old = [
+        each
+        for each in active
+        if seen.now - _moment(each["metadata"]["creationTimestamp"]) > timedelta(days=_KEY_DAYS)
+    ]
+    if old:
+        told = ", ".join(f"{each['spec']['accessKeyId']} of {each['spec']['user']}" for each in old[:10])
+        yield Finding(
+            "low",
+            "access-keys",
+            f"AWS keys older than {_KEY_DAYS} days: {told}",
+            "a key that was copied unseen signs for as long as it lives",
+            "make a second key, move your tools to it, delete the first",
+        )
+    else:
+        yield Finding("ok", "access-keys", f"{len(active)} AWS keys with a record, none older than {_KEY_DAYS} days")
 
 
 def _condition(item: Item, kind: str) -> Item | None:

@@ -11,7 +11,7 @@ from controller.admission.namespaces import Namespaces
 from controller.admission.pod_security import PodSecurity
 from controller.admission.policies import Policies
 from controller.admission.quotas import Quotas
-from controller.admission.request import AdmissionRequest, Body, Plugin
+from controller.admission.request import AUDITED, AdmissionRequest, Body, Plugin
 from controller.admission.secrets import PlainSecrets
 from controller.store.records import Store
 from crds.catalog import Catalog
@@ -38,7 +38,11 @@ class Admission:
 
     def validate(self, request: AdmissionRequest) -> list[str]:
         """Warnings for whoever asks. Raises the ApiError of the first plugin that refuses."""
-        return [warning for plugin in self._plugins for warning in plugin.validate(request)]
+        try:
+            return [warning for plugin in self._plugins for warning in plugin.validate(request)]
+        finally:
+            if (audited := AUDITED.get()) is not None:
+                audited.update(request.annotations)
 
     @contextmanager
     def reserved(self, request: AdmissionRequest | None) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -30,6 +31,10 @@ class Requester:
     def may_lift_limits(self) -> bool:
         """Whoever decides about all namespaces: `escalate` on them, which only admins have by default."""
         return self.may("escalate", "", "namespaces", "", "")
+
+
+AUDITED: ContextVar[dict[str, str] | None] = ContextVar("audited", default=None)
+"""Where whoever serves a request wants the annotations of its writes; None: nobody listens."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from unit.api.house import ADMIN, House, make_house
 from api.audit.attributes import attributes_of
 from api.audit.options import AuditOptions
 from api.audit.policy import Level, PolicyFault, read_policy
+from crds.catalog import CORE_KINDS
 
 NAMESPACES = "/api/v1/namespaces"
 CONFIGS = f"{NAMESPACES}/default/configmaps"
@@ -186,3 +187,31 @@ def test_the_first_rule_that_matches_decides() -> None:
 def test_a_policy_that_is_not_understood_is_refused(document: Any) -> None:
     with pytest.raises(PolicyFault):
         read_policy(document)
+
+
+def test_kinds_that_are_sealed_on_disk_are_not_open_in_the_log() -> None:
+    everything = policy({"level": "RequestResponse"})
+    sealed = [kind for kind in CORE_KINDS if kind.sealed or kind.internal]
+    assert len(sealed) > 4
+    for kind in sealed:
+        root = f"/apis/{kind.group}" if kind.group else "/api"
+        for path in (f"{root}/{kind.version}/{kind.plural}/x", f"{root}/{kind.version}/namespaces/n/{kind.plural}/x"):
+            assert judged(everything, "PUT", path) is Level.METADATA, kind.name
+
+
+@pytest.mark.anyio
+async def test_what_admission_wants_noted_is_noted(opened: Opened, tmp_path: Path) -> None:
+    async with opened(policy({"level": "Metadata"})) as house, house.client(house.bearer(ADMIN)) as client:
+        labels = {
+            "pod-security.kubernetes.io/audit": "restricted",
+            "pod-security.kubernetes.io/enforce": "privileged",
+        }
+        await client.post(NAMESPACES, json={"metadata": {"name": "loose", "labels": labels}})
+        service = {
+            "metadata": {"name": "web"},
+            "spec": {"image": "x:1", "ports": [{"port": 80, "published": 18080}]},
+        }
+        made = await client.post("/apis/aerekos.cloud/v1/namespaces/loose/services", json=service)
+        assert made.status_code == 201, made.text
+    told = [line for line in lines(tmp_path) if line["code"] == 201 and line["path"].endswith("/services")]
+    assert "would violate" in json.dumps(told[0]["annotations"])

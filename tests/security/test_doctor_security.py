@@ -111,6 +111,17 @@ def seen(**items: list[dict[str, Any]]) -> Seen:
     return Seen(items=items, ready={"ready": True}, now=NOW)
 
 
+def labelled(name: str, profile: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": profile}}, "spec": {}}
+
+
+def key(made: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "k", "creationTimestamp": made},
+        "spec": {"accessKeyId": "AKIA", "user": "ada", **spec},
+    }
+
+
 def condition(kind: str, status: str) -> dict[str, Any]:
     return {"conditions": [{"type": kind, "status": status, "message": "no Landlock"}]}
 
@@ -141,6 +152,11 @@ def condition(kind: str, status: str) -> dict[str, Any]:
         (seen(services=[item("k", "default", condition("Isolated", "False"), managed="k")]), "isolation", "medium"),
         (seen(services=[item("k", "default", condition("Isolated", "True"), managed="k")]), "isolation", "ok"),
         (seen(workers=[item("a", status=condition("OverlayEncrypted", "False"))]), "overlay", "high"),
+        (seen(namespaces=[labelled("loose", "privileged")]), "pod-security", "medium"),
+        (seen(namespaces=[labelled("tight", "restricted")]), "pod-security", "ok"),
+        (seen(accesskeys=[key("2026-01-01T00:00:00Z")]), "access-keys", "low"),
+        (seen(accesskeys=[key("2026-04-01T00:00:00Z")]), "access-keys", "ok"),
+        (seen(accesskeys=[key("2026-01-01T00:00:00Z", state="Deleted")]), "access-keys", "ok"),
         (Seen(ready={"ready": True, "audit": ["the audit log cannot be written"]}), "audit-health", "high"),
     ],
 )
