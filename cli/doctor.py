@@ -78,7 +78,11 @@ def _isolation(settings: Settings) -> Iterator[Finding]:
 
     if settings.runtime == "swarm" or settings.stack is not None or not settings.home.exists():
         return
-    able = sandbox_of(settings.home, ()).abilities
+    try:
+        able = sandbox_of(settings.home, ()).abilities
+    except OSError as unknown:
+        yield Finding("warn", "isolation", f"cannot be found out: {unknown}", "ask as the user who runs the cloud")
+        return
     for each in able.lacking:
         yield Finding("warn", "isolation", each, "docs/architecture.md says what that means")
     if not able.lacking:

@@ -24,7 +24,7 @@ import crds
 import services
 from controller.runtime.driver import Workload
 from controller.runtime.process.sandboxing import Sandbox
-from controller.runtime.sandbox import landlock, seccomp
+from controller.runtime.sandbox import abilities, landlock, seccomp
 from controller.runtime.sandbox.abilities import Abilities, launched
 from controller.runtime.sandbox.users import BLOCK, BLOCKS, FIRST, TRIAL, ServiceUsers, give
 from controller.runtime.sandbox.walls import Walls
@@ -190,6 +190,20 @@ def test_a_wall_that_cannot_be_put_up_ends_the_start(house: House) -> None:
         command = house._as(launched(broken, ("echo", "ran")))
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 126 and "ran" not in done.stdout and "sandbox could not be made" in done.stderr
+
+
+def test_a_busy_machine_is_asked_again_not_left_with_fewer_walls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(tmp_path, PACKAGES, ())
+    with monkeypatch.context() as busy:
+        busy.setattr(abilities, "_TRIAL_SECONDS", 0.0001)
+        with pytest.raises(TimeoutError, match="tried again"):
+            _ = sandbox.abilities
+    able = sandbox.abilities
+    assert able.view or able.lacking, "found out now, and what is missing is told"
+    if os.geteuid() != 0:
+        assert not able.users and any("only root" in each for each in able.lacking)
 
 
 def test_what_is_not_there_is_named(house: House) -> None:

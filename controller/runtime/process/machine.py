@@ -130,8 +130,12 @@ class LocalMachine:
         return await self._threads.run(lambda: sandbox.command(wish, instance, command, port=port, terminal=terminal))
 
     async def lacks(self) -> Sequence[str]:
-        sandbox = self._sandbox
-        return await self._threads.run(lambda: sandbox.abilities.lacking) if sandbox else ()
+        if (sandbox := self._sandbox) is None:
+            return ()
+        try:
+            return await self._threads.run(lambda: sandbox.abilities.lacking)
+        except OSError as busy:
+            return (str(busy),)
 
     def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
         """Raises SpawnFailed."""

@@ -37,7 +37,7 @@ class Sandbox:
 
     @property
     def abilities(self) -> Abilities:
-        """What this machine can do; found out at the first call."""
+        """What this machine can do; found out at the first call. Raises OSError when it is too busy to tell."""
         with self._lock:
             if self._abilities is None:
                 interpreter.warm(self._modules)

@@ -35,7 +35,7 @@ def launched(walls: Walls, command: Sequence[str]) -> tuple[str, ...]:
 
 
 def examine(walls: Walls, trial_user: int | None, trial: Sequence[str]) -> Abilities:
-    """What of it works here. `trial` must end with 0 inside. Blocks for the time of some starts."""
+    """What of it works here. `trial` must end with 0 inside. Blocks for the time of some starts. Raises OSError."""
     version, filters = landlock.abi(), seccomp.is_known() and Path("/proc/sys/kernel/seccomp").exists()
     lacking: list[str] = []
     if version == 0:
@@ -70,7 +70,9 @@ def _best_view(base: Walls, trial_user: int | None, trial: Sequence[str]) -> tup
 
 
 def _try(walls: Walls, trial: Sequence[str]) -> str:
-    """Why it does not start; empty when it does."""
+    """Why it does not start; empty when it does. Raises OSError when that cannot be found out now: a machine that is
+    busy for a moment must not leave its services with fewer walls until the next start.
+    """
     try:
         done = subprocess.run(
             launched(walls, trial),
@@ -80,8 +82,8 @@ def _try(walls: Walls, trial: Sequence[str]) -> str:
             check=False,
             cwd="/",
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"no sandbox started within {_TRIAL_SECONDS:g} s; it is tried again") from error
     if done.returncode == 0:
         return ""
     said = done.stderr.decode(errors="replace").strip().splitlines()
