@@ -171,3 +171,8 @@ def make_server(
         proxy_headers=False,  # nobody stands before us: who says otherwise only wants another name in the audit log
     )
     return LimitedServer(config, limits)
+
+
+def use_certificate(server: Any, certificate: Path, key: Path) -> None:
+    """What a running server of `make_server` shows from the next connection on."""
+    server.config.ssl.load_cert_chain(certificate, key)

@@ -40,6 +40,7 @@ from api.streams import StreamGuard
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
+from cli.conductor.certificates import keep_certificates_fresh
 from cli.conductor.federating import federation, oidc_options
 from cli.conductor.house import House
 from cli.conductor.images import registry_trust
@@ -87,6 +88,8 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     try:
         async with looked_after(audit), anyio.create_task_group() as group:
             group.start_soon(guard.run)
+            names = _names(house.settings, runtime.node)
+            group.start_soon(keep_certificates_fresh, house.settings.tls, names, house.clock.now, server)
             await server.serve()
             group.cancel_scope.cancel()
     finally:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from unit.api.house import ADMIN, House, make_house
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import ROTATE_EVERY, TokenKeys
+from api.serving import make_server
+from api.tls import LEAF_DAYS, RENEW_DAYS, Authority
+from cli.conductor.certificates import renew
 from crds.errors import Unauthorized
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +84,39 @@ async def test_a_key_that_leaked_is_worth_nothing_at_once(house: House) -> None:
         house.authenticator.by_token(pair.access_token)
     with pytest.raises(Unauthorized):
         await house.accounts.refresh(pair.refresh_token)
+
+
+async def test_a_certificate_about_to_end_is_replaced_without_a_restart(house: House, tmp_path: Path) -> None:
+    folder, names, began = tmp_path / "tls", ["localhost", "127.0.0.1"], datetime.now(UTC) - timedelta(days=LEAF_DAYS - RENEW_DAYS + 1)
+    authority = Authority(folder, now=began)
+    authority.client("admin", "local-admin", ["system:masters"])
+    certificate, key = authority.server(names)
+    admin = (folder / "admin.crt").read_bytes()
+    server: Any = make_server(
+        house.door, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file
+    )
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve)
+        with anyio.fail_after(60):
+            while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+                await anyio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        first = await shown(port, authority.ca_file)
+        assert not renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS - 1), server)
+        assert await shown(port, authority.ca_file) == first
+        assert renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS + 1), server)
+        second = await shown(port, authority.ca_file)
+        assert second != first and (folder / "admin.crt").read_bytes() != admin
+        server.should_exit = server.force_exit = True
+
+
+async def shown(port: int, ca: Path) -> object:
+    """The serial number of what the server at that port shows to somebody who trusts our authority."""
+    context = ssl.create_default_context(cafile=str(ca))
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+    found = writer.get_extra_info("peercert")["serialNumber"]
+    writer.close()
+    return found
 
 
 async def test_only_admins_rotate(house: House) -> None:
