@@ -87,7 +87,8 @@ async def test_a_key_that_leaked_is_worth_nothing_at_once(house: House) -> None:
 
 
 async def test_a_certificate_about_to_end_is_replaced_without_a_restart(house: House, tmp_path: Path) -> None:
-    folder, names, began = tmp_path / "tls", ["localhost", "127.0.0.1"], datetime.now(UTC) - timedelta(days=LEAF_DAYS - RENEW_DAYS + 1)
+    folder, names = tmp_path / "tls", ["localhost", "127.0.0.1"]
+    began = datetime.now(UTC) - timedelta(days=LEAF_DAYS - RENEW_DAYS + 1)
     authority = Authority(folder, now=began)
     authority.client("admin", "local-admin", ["system:masters"])
     certificate, key = authority.server(names)
