@@ -83,6 +83,8 @@ function once(path: string, hears: Hears, signal: AbortSignal): Promise<boolean>
         hears.open?.();
       },
       closed: (error) => {
+        // The session may have ended elsewhere: the token in memory would be tried until its own end.
+        if (error?.code === 401) void freshToken(true).catch(() => undefined);
         hears.closed(error);
         resolve(opened);
       },
