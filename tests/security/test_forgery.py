@@ -72,6 +72,14 @@ async def test_what_a_form_can_send_changes_nothing(
     assert not house.store.list("", "configmaps").records
 
 
+async def test_an_old_kubectl_names_no_type_and_is_no_browser(house: House) -> None:
+    agent = (b"user-agent", b"kubectl/v1.20.15 (linux/amd64) kubernetes/8f1e5bf")
+    code, _, _ = await sent(house, "POST", CONFIG_MAPS, agent, (b"origin", b"https://evil.example"), body=BODY)
+    assert code in (403, 415) and not house.store.list("", "configmaps").records
+    code, _, _ = await sent(house, "POST", CONFIG_MAPS, agent, body=BODY)
+    assert code == 201
+
+
 @pytest.mark.parametrize(
     "said",
     [
