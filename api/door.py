@@ -16,7 +16,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 
 import anyio
@@ -35,6 +35,7 @@ from api.catalog import catalog
 from api.dashboard import Dashboard
 from api.edge.bodies import DEFAULT_LIMIT, body_limit, check_length, has_body
 from api.edge.cookies import with_plain_cookies
+from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
 from api.exec import Exec, as_asked, end_early, refuse
 from api.forgery import NO_STORE, may_be_kept, require_stated_type
 from api.gateway.gateway import PREFIX as SERVICES
@@ -170,6 +171,10 @@ class Door:
         signed_for = self._gateway.aws_service(scope)
         if signed_for is None:
             check_length(path, scope["headers"])
+        send.theirs = signed_for is not None or path.startswith((SERVICES, IMAGES))
+        if send.theirs:
+            send.request = scope["headers"]
+            refuse_service_worker(send.request)
         if signed_for is not None:
             send.door = "aws"
             note_signed(scope, signed_for)
@@ -300,13 +305,26 @@ class _Sent:
     """Passes messages on and remembers which door answers, and the answer's code; 0 while none has begun (the client
     left, or will hear of an error). What the answer tells the audit log alone goes no further."""
 
-    __slots__ = ("_keeps_body", "_notes", "_send", "begun", "code", "door", "keeps_nothing", "lines")
+    __slots__ = (
+        "_keeps_body",
+        "_notes",
+        "_send",
+        "begun",
+        "code",
+        "door",
+        "keeps_nothing",
+        "lines",
+        "request",
+        "theirs",
+    )
 
     def __init__(self, send: Send, notes: Notes, *, keeps_body: bool = False) -> None:
         self._send, self.code, self.door = send, 0, "rest"
         self._notes, self._keeps_body = notes, keeps_body
         self.begun: Callable[[int], None] | None = None
         self.keeps_nothing = False  # whether nobody on the way may keep the answer
+        self.theirs = False  # whether the answer is what people keep here, and no word of ours
+        self.request: Sequence[tuple[bytes, bytes]] = ()
         self.lines = False  # whether the answer is one JSON value in each line
 
     async def __call__(self, message: Message) -> None:
@@ -314,6 +332,10 @@ class _Sent:
             self.code = message["status"]
             self.lines = any(name == b"content-type" and value == JSON for name, value in message.get("headers", ()))
             message["headers"] = taken(message.get("headers", ()), self._notes)
+            if self.theirs:
+                message["headers"] = guarded(message["headers"], self.request, shared=self.door == "aws")
+            elif not any(name == NOSNIFF[0] for name, _ in message["headers"]):
+                message["headers"] = [*message["headers"], NOSNIFF]
             if self.keeps_nothing and not any(name == b"cache-control" for name, _ in message["headers"]):
                 message["headers"] = [*message["headers"], NO_STORE]
             if self.begun is not None:
