@@ -15,7 +15,7 @@ from crds.errors import ApiError
 from services.sdk.app import note_action
 from services.sdk.aws.rest_xml import render
 from services.storage_manager import buckets, copying, deleting, multipart, objects, uploads
-from services.storage_manager.bodies import Receive
+from services.storage_manager.bodies import Incoming, Receive
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.house import Answer, House, Request, read_headers, read_query
 from services.storage_manager.permissions import PERMISSIONS
@@ -103,9 +103,9 @@ class S3:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        id = secrets.token_hex(8)
+        id, body = secrets.token_hex(8), Incoming(receive, scope["headers"])
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, body)
         except S3Fault as fault:
             answer = self._refusal(fault, id, scope)
         except ApiError as error:
@@ -113,6 +113,9 @@ class S3:
         except Exception:
             log.exception("request %s failed", id)
             answer = self._refusal(S3Fault("InternalError", "the request failed here"), id, scope)
+        await body.drain()
+        if not body.ended:
+            answer.headers["connection"] = "close"  # an unread body could not be told from the next request
         answer.headers["x-amz-request-id"] = id
         await _send(answer, scope["method"] == "HEAD", send)
 
@@ -135,10 +138,6 @@ class S3:
         fields = {"Code": fault.code, "Message": fault.message, "Resource": scope["path"], "RequestId": id}
         headers = {"content-type": "application/xml"}
         note_action(scope, forbidden=fault.code in _DENIED)
-        if any(
-            name in (b"transfer-encoding", b"content-length") and value != b"0" for name, value in scope["headers"]
-        ):
-            headers["connection"] = "close"  # an unread body could not be told from the next request
         return Answer(fault.status, headers, render("Error", fields, ""))
 
 

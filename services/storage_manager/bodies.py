@@ -6,8 +6,10 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+
+import anyio
 
 from services.storage_manager.checksums import CHECKSUMS, Hash
 from services.storage_manager.chunked import Decoder
@@ -17,7 +19,32 @@ from services.storage_manager.ports import Caller
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 BLOCK = 1 << 20
 LARGEST = 5 << 30
+MOST_DRAINED, DRAIN_SECONDS = 8 << 20, 2.0
 MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
+
+
+class Incoming:
+    """A request's body as it arrives, and whether all of it has."""
+
+    def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._receive = receive
+        said = {name.lower() for name, _ in headers}
+        self.ended = not said & {b"content-length", b"transfer-encoding"}
+        # Such a client sends nothing before it is asked to, and a refusal asks for nothing.
+        self._waits = b"expect" in said
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        self._waits = False
+        self.ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Take what is on its way, within bounds: who is still sending hears no refusal."""
+        taken = 0
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while not self.ended and not self._waits and taken < MOST_DRAINED:
+                taken += len((await self()).get("body", b""))
 
 
 class Body:

@@ -30,7 +30,7 @@ async def delete_many(house: House, request: Request) -> Answer:
     place = await house.place(request)
     if not _is_guarded(request.headers):
         raise S3Fault("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-...")
-    wanted, quiet = _read(await request.document())
+    wanted, quiet = await to_thread.run_sync(_read, await request.document())
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for each in wanted:

@@ -140,7 +140,8 @@ async def complete(house: House, request: Request) -> Answer:
     if ended is not None:
         return _completed(place, request.key, ended, {})
     upload = await upload_of(house, place, request)
-    parts = chosen(document, await to_thread.run_sync(house.book.parts, upload.id))
+    there = await to_thread.run_sync(house.book.parts, upload.id)
+    parts = await to_thread.run_sync(chosen, document, there)
     sums = whole_sum(upload, parts, request.headers)
     _check_size(parts, request.headers.get("x-amz-mp-object-size"))
     new = _made_of(parts, upload, sums, house.clock())

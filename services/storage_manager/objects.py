@@ -160,7 +160,7 @@ async def get(house: House, request: Request) -> Answer:
     if not_modified(found, request.headers):
         return Answer(304, headers)
     headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | sealed_by(place) | found.headers
-    headers |= _overridden(request.query)
+    headers |= _overridden(request)
     number = request.query.get("partNumber")
     part = part_range(number, found) if number else wanted_range(_range(found, request.headers), found.size)
     start, stop = part or (0, found.size)
@@ -182,8 +182,12 @@ def _range(found: Object, headers: dict[str, str]) -> str | None:
     return wanted if condition == formatdate(found.modified, usegmt=True) else None
 
 
-def _overridden(query: dict[str, str]) -> dict[str, str]:
-    wanted = {name: query[asked] for asked, name in OVERRIDES.items() if asked in query}
+def _overridden(request: Request) -> dict[str, str]:
+    """What `response-...` asks for. As S3: who signs a link says what its answer looks like, nobody else."""
+    wanted = {name: request.query[asked] for asked, name in OVERRIDES.items() if asked in request.query}
+    identity = request.caller.identity
+    if wanted and identity.name and not identity.access_key:
+        raise S3Fault("InvalidRequest", "Request specific response headers cannot be used for unsigned requests")
     if not all(value.isascii() and value.isprintable() for value in wanted.values()):
         raise S3Fault("InvalidArgument", "a response header is printable ASCII")
     return wanted

@@ -16,7 +16,7 @@ META = "x-amz-meta-"
 SSE, SSE_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
 OWNER, SOURCE_OWNER = "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"
 # What signs, what says who calls with which program, and what Body checks. They change nothing of what is asked.
-_ALWAYS = frozenset(
+ALWAYS = frozenset(
     {
         "x-amz-content-sha256",
         "x-amz-date",
@@ -147,7 +147,7 @@ def require_understood(operation: str, headers: dict[str, str], query: dict[str,
 
 
 def _require_header(operation: str, name: str) -> None:
-    if name in _ALWAYS or name in HEADERS[operation]:
+    if name in ALWAYS or name in HEADERS[operation]:
         return
     if name.startswith(META) and META in HEADERS[operation]:
         return

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from unit.api.house import ADMIN, HOW, House, make_house
 
+from controller.loop.reconciler import World
+from controller.reconcilers.namespace import NamespaceReconciler
 from controller.resources.forming import How
+from controller.resources.local import LocalResources
 from crds.errors import ApiError, Conflict, Forbidden, Invalid
 from crds.invariants import CONDUCTOR
 from crds.kind import Kind
@@ -285,6 +288,19 @@ async def test_even_in_a_namespace_that_is_going_the_key_waits(house: House) -> 
     for how in (HOW, US):
         with pytest.raises(Forbidden, match="system:conductor"):
             await house.registry.merge(NAMESPACE, NAMESPACE.key("team"), {"metadata": {"finalizers": None}}, how)
+
+
+async def test_a_namespace_that_is_going_says_what_keeps_it(house: House) -> None:
+    await house.registry.create(NAMESPACE, "", {"metadata": {"name": "team"}}, HOW)
+    await house.registry.delete(NAMESPACE, NAMESPACE.key("team"), HOW)
+    house.registry._check_namespace = lambda kind, namespace: None  # type: ignore[method-assign]
+    await make_key(house, "orders", "team")
+    resources = LocalResources(house.registry, CONDUCTOR)
+    world = World(resources, cast(Any, None), house.clock, cast(Any, None))
+    going = await resources.get(NAMESPACE, "team")
+    outcome = await NamespaceReconciler(house.registry.catalog).finalize(going, world)
+    assert not outcome.settled and "1 keys" in outcome.message and "schedule-key-deletion" in outcome.message
+    assert house.store.get(KEY.key("orders", "team")) is not None
 
 
 async def test_the_platforms_keys_go_with_an_empty_namespace_after_what_they_sealed(house: House) -> None:

@@ -18,7 +18,8 @@ from crds.model import rfc3339
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     running = Cloud(tmp_path_factory.mktemp("protected") / "home", a_port())
-    running.do("up")
+    said = running.command("up", "--timeout", "200", timeout=240)
+    assert said.code == 0, said
     yield running
     running.command("down")
     shutil.rmtree(running.home, ignore_errors=True)
@@ -96,6 +97,31 @@ def test_the_key_under_it_is_in_use(cloud: Cloud, kubectl: Kubectl) -> None:
     refused(kubectl.say("patch", "key", s3_key, "--type=merge", "-p", '{"spec":{"enabled":false}}'), "platform")
     refused(kubectl.say("delete", "keyaliases", "--all"), "platform")
     assert cloud.kms("describe-key", "--key-id", "alias/aws/s3")["KeyMetadata"]["KeyState"] == "Enabled"
+
+
+def test_an_object_is_sealed_with_the_key_it_names_and_that_key_stays(cloud: Cloud) -> None:
+    key = cloud.kms("create-key")["KeyMetadata"]
+    s3(cloud, "cp", "--sse", "aws:kms", "--sse-kms-key-id", key["KeyId"], str(cloud.home / "one"), "s3://photos/own")
+    s3(cloud, "cp", "s3://photos/own", str(cloud.home / "three"))
+    assert (cloud.home / "three").read_text() == "one"
+    sealed_by = lambda: cloud.get("bucket", "photos")["status"].get("keys", [])  # noqa: E731
+    eventually(lambda: key["Arn"] in sealed_by(), "the bucket says what its data was sealed with")
+    refused(cloud.aws("kms", "schedule-key-deletion", "--key-id", key["KeyId"]), "Bucket photos")
+    none = ["--sse", "aws:kms", "--sse-kms-key-id", "alias/none"]
+    refused(cloud.aws("s3", "cp", *none, str(cloud.home / "one"), "s3://photos/none"), "KMS.NotFoundException")
+
+
+def test_what_s3_does_not_do_is_refused_at_the_door_too(cloud: Cloud) -> None:
+    one, to = str(cloud.home / "one"), "s3://photos/refused"
+    for asked, words in (
+        (["--acl", "public-read"], "AccessControlListNotSupported"),
+        (["--sse-c", "AES256", "--sse-c-key", "k" * 32], "NotImplemented"),
+        (["--storage-class", "GLACIER"], "InvalidStorageClass"),
+    ):
+        refused(cloud.aws("s3", "cp", *asked, one, to), words)
+    wrong = ["--bucket", "photos", "--key", "one", "--expected-bucket-owner", "111111111111"]
+    refused(cloud.aws("s3api", "delete-object", *wrong), "AccessDenied")
+    assert "refused" not in cloud.aws("s3", "ls", "s3://photos").out
 
 
 def test_an_emptied_bucket_goes_at_once_by_kubectl(cloud: Cloud, kubectl: Kubectl) -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import services.storage_manager.book.uploads as uploads_module
 import services.storage_manager.house as house_module
 from services.sdk.aws.rest_xml import parse
+from services.sdk.identity import Caller as Identity
 from services.storage_manager.app import HANDLERS, OPERATIONS, S3
 from services.storage_manager.blobs import Blobs
 from services.storage_manager.book import Metadata, Object
@@ -30,7 +31,7 @@ from services.storage_manager.keys import Keys
 from services.storage_manager.listing import beyond, page
 from services.storage_manager.permissions import PERMISSIONS
 from services.storage_manager.ports import Caller, Place, Scope, Verb
-from services.storage_manager.understanding import HEADERS, QUERY
+from services.storage_manager.understanding import ALWAYS, HEADERS, META, QUERY, require_understood
 
 
 class Fakes:
@@ -81,7 +82,7 @@ class Door:
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> httpx.Response:
         said = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.request(method, self.url + path, content=body, headers=said)
+        return httpx.request(method, self.url + path, content=body, headers=said, timeout=60)
 
     def read(self, key: str = "k") -> bytes | None:
         answer = self.ask("GET", f"/box/{key}")
@@ -367,6 +368,52 @@ def test_ranges_that_are_bombs_are_the_whole_object(door: Door, wanted: str) -> 
 @pytest.mark.parametrize("key", ["a" * 1025, "a%00b", "%ff"])
 def test_keys_that_cannot_be_kept_are_refused(door: Door, key: str) -> None:
     assert door.put(key).status_code == 400
+
+
+def test_who_did_not_sign_does_not_choose_how_the_answer_looks(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.put()
+    link = "/box/k?response-content-type=text/html"
+    for identity, expected in ((Identity("ann"), 400), (Identity("ann", access_key="AKIA"), 200)):
+
+        async def admit(scope: Scope, identity: Identity = identity) -> Caller:
+            return Caller("ann", "default", identity=identity)
+
+        monkeypatch.setattr(door.fakes, "admit", admit)
+        assert door.ask("GET", link).status_code == expected
+    assert refusal(door.ask("GET", "/box/k?response-content-type=a%0d%0aset-cookie:x"))[1] == "InvalidArgument"
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: f"<a>{text}</a>".encode()))
+@example(b"<a>\xff</a>")
+@example(b"\xff\xfe<\0a\0/\0>\0")
+def test_whatever_comes_as_a_document_is_read_or_refused(document: bytes) -> None:
+    try:
+        assert parse(document).tag
+    except ValueError:
+        return
+
+
+NAMES = st.from_regex(r"x-amz-[a-z-]{1,30}", fullmatch=True)
+
+
+@given(NAMES, st.sampled_from(sorted(HEADERS)))
+@example("x-amz-metadata-directive", "PutObject")
+@example("x-amz-copy-source", "GetObject")
+def test_a_header_is_understood_by_its_operation_or_refused(name: str, operation: str) -> None:
+    known = name in HEADERS[operation] or name in ALWAYS or (name.startswith(META) and META in HEADERS[operation])
+    try:
+        require_understood(operation, {name: "x"}, {})
+    except S3Fault:
+        return
+    assert known, (operation, name)
+
+
+def test_a_refusal_is_heard_by_who_is_still_sending(door: Door) -> None:
+    answer = door.put(body=b"x" * (2 << 20), x_amz_acl="public-read")
+    assert refusal(answer)[1] == "AccessControlListNotSupported"
+    assert answer.headers.get("connection") != "close"
+    too_long = door.put(body=b"x" * (12 << 20), x_amz_acl="public-read")
+    assert too_long.headers.get("connection") == "close"
 
 
 def test_a_quota_bounds_bytes_objects_and_parts(door: Door) -> None:

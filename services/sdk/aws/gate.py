@@ -70,8 +70,11 @@ class AwsGate:
         self._keys, self._speaks = keys, speaks
 
     async def admit(self, request: RawRequest, identity: Caller) -> Admitted:
-        """Raises SignatureFault when the identity is not that of this signed request."""
-        if not identity.access_key:
+        """Raises SignatureFault when the identity is not that of this signed request.
+
+        A service that acts for somebody does not sign: what they signed was another request, to that service.
+        """
+        if not identity.access_key or identity.through:
             return Admitted(_stated(request, identity))
         signature = read_signature(request)
         if signature is None:
