@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/lint-imports
 
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Two minutes of nonsense; no answer may be a 5xx
-	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/wire/test_fuzz.py
+	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/wire/test_fuzz.py tests/unit/wire/test_fuzz_scanners.py
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)
 
 # Debian's kubectl (1.20) for the tests. Its package cannot be installed beside another kubectl, so it is only unpacked.
