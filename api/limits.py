@@ -1,7 +1,7 @@
 """How much one identity may ask: requests per second (with a burst), and watches at once.
 
-Protects everybody else from one client in a loop. The house itself is exempt: its masters, its services and its
-workers are bounded by what they do.
+Protects everybody else from one client in a loop. Services and workers may ask more, for they ask for many, but not
+without end; only the house's masters are exempt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from controller.kit.clock import Clock
 from crds.errors import TooManyRequests
 
 BURST_SECONDS = 2.0
-_EXEMPT = frozenset({MASTERS, SERVICES, WORKERS})
+_EXEMPT = frozenset({MASTERS})
+_GENEROUS, GENEROUSLY = frozenset({SERVICES, WORKERS}), 20
+"""How many times as much a service or a worker may ask."""
 
 
 class Limits:
@@ -31,19 +33,21 @@ class Limits:
         """Raises TooManyRequests that says in how many whole seconds to come back."""
         if not _EXEMPT.isdisjoint(who.groups):
             return
-        now, most = self._clock.monotonic(), self._rate * BURST_SECONDS
+        rate = self._rate * _times(who)
+        now, most = self._clock.monotonic(), rate * BURST_SECONDS
         left, since = self._left.get(who.name, (most, now))
-        left = min(left + (now - since) * self._rate, most) - 1
+        left = min(left + (now - since) * rate, most) - 1
         if left < 0:
-            wait = math.ceil(-left / self._rate)
-            raise TooManyRequests(f"more than {self._rate:g} requests per second", retry_after=wait)
+            wait = math.ceil(-left / rate)
+            raise TooManyRequests(f"more than {rate:g} requests per second", retry_after=wait)
         self._left[who.name] = (left, now)
 
     @contextmanager
     def watching(self, who: Principal) -> Iterator[None]:
         """Holds one of the watches that identity may have. Raises TooManyRequests."""
-        if self._watches[who.name] >= self._most_watches and _EXEMPT.isdisjoint(who.groups):
-            raise TooManyRequests(f"{who.name} has {self._most_watches} watches already", retry_after=5)
+        most = self._most_watches * _times(who)
+        if self._watches[who.name] >= most and _EXEMPT.isdisjoint(who.groups):
+            raise TooManyRequests(f"{who.name} has {most} watches already", retry_after=5)
         self._watches[who.name] += 1
         try:
             yield
@@ -51,3 +55,7 @@ class Limits:
             self._watches[who.name] -= 1
             if not self._watches[who.name]:
                 del self._watches[who.name]
+
+
+def _times(who: Principal) -> int:
+    return 1 if _GENEROUS.isdisjoint(who.groups) else GENEROUSLY

@@ -3,7 +3,7 @@
 import pytest
 from unit.api.house import Hands, House
 
-from api.auth.principal import MASTERS, Principal
+from api.auth.principal import MASTERS, SERVICES, WORKERS, Principal
 from api.limits import Limits
 from crds.errors import TooManyRequests
 
@@ -32,6 +32,15 @@ def test_the_house_itself_is_not_limited():
         limits.admit(root)
     with limits.watching(root):
         pass
+
+
+@pytest.mark.parametrize("group", [SERVICES, WORKERS])
+def test_services_and_workers_may_ask_much_but_not_without_end(group: str) -> None:
+    limits, somebody = Limits(Hands(), per_second=1, watches=1), Principal("system:x", frozenset({group}))
+    for _ in range(40):
+        limits.admit(somebody)
+    with pytest.raises(TooManyRequests):
+        limits.admit(somebody)
 
 
 def test_watches_are_given_back():
