@@ -20,6 +20,7 @@ from api.auth.authenticating import WHO, Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
 from api.auth.tokens import REGISTRY_AUDIENCE, Tokens
+from api.gateway.mutual_tls import KnownHosts
 from api.gateway.proxying import Proxy, forwarded
 from api.wire.answering import Answer, Receive, Scope, Send, json_answer, send_answer
 from crds.errors import ApiError, Forbidden, Unauthorized, Unavailable
@@ -46,7 +47,7 @@ class Images:
         tokens: Tokens,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._there, self._proxy = bool(address), Proxy(_One(address), tls)
+        self._there, self._proxy = bool(address), Proxy(_One(address), KnownHosts(tls) if tls else None)
         self._authenticator, self._accounts = authenticator, accounts
         self._authorizer, self._tokens = authorizer, tokens
 

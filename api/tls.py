@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controller.kit.files import write_private, write_whole
+from services.sdk.certificate import GATEWAY
 
 CA_DAYS, LEAF_DAYS, RENEW_DAYS = 3650, 365, 60
+INSTANCE_SECONDS = 86400
 
 
 class Authority:
@@ -44,6 +46,38 @@ class Authority:
     def client(self, file: str, user: str, groups: Sequence[str]) -> tuple[Path, Path]:
         """Certificate and key that make their holder `user` in `groups`."""
         return self._leaf(file, _name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, None)
+
+    def for_instance(self, request: bytes, service: str, namespace: str, now: datetime) -> bytes:
+        """The certificate (PEM) an instance of that Service serves with, for the key in `request` (a PEM request).
+
+        What the request says of names is not read: who asks was proven otherwise. Raises ValueError for a request
+        that is none, or that its key did not sign.
+        """
+        asked = x509.load_pem_x509_csr(request)
+        public = asked.public_key()
+        if not asked.is_signature_valid or not isinstance(public, ec.EllipticCurvePublicKey):
+            raise ValueError("the request must be signed by the elliptic curve key it names")
+        name = service_host(service, namespace)
+        builder = self._builder(_name(name, []), public, self._ca.subject, 1, now=now)
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        return self._signed(builder, ExtendedKeyUsageOID.SERVER_AUTH)
+
+    def for_gateway(self, now: datetime) -> bytes:
+        """Certificate and key (PEM) the gateway shows to instances. In memory only, and nobody at this API."""
+        private = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(_name(GATEWAY, []), private.public_key(), self._ca.subject, 1, now=now)
+        key = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return self._signed(builder, ExtendedKeyUsageOID.CLIENT_AUTH) + key
+
+    def _signed(self, builder: x509.CertificateBuilder, usage: x509.ObjectIdentifier) -> bytes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        )
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def _leaf(
         self,
@@ -91,17 +125,29 @@ class Authority:
         _write(self.ca_file, self._folder / "ca.key", certificate, private)
 
     def _builder(
-        self, subject: x509.Name, public: ec.EllipticCurvePublicKey, issuer: x509.Name, days: int
+        self,
+        subject: x509.Name,
+        public: ec.EllipticCurvePublicKey,
+        issuer: x509.Name,
+        days: int,
+        *,
+        now: datetime | None = None,
     ) -> x509.CertificateBuilder:
+        now = now or self._now
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(issuer)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - timedelta(minutes=5))
-            .not_valid_after(self._now + timedelta(days=days))
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + timedelta(days=days))
         )
+
+
+def service_host(service: str, namespace: str) -> str:
+    """What the certificate of a Service's instances is for, as Kubernetes names services."""
+    return f"{service}.{namespace}.svc"
 
 
 def _name(common: str, organizations: Sequence[str]) -> x509.Name:

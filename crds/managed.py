@@ -17,8 +17,12 @@ from crds.probes import HttpGet, Probe, Probes
 def default_probes() -> Probes:
     """Half a second to notice; three misses of liveness mean it hangs."""
     return Probes(
-        liveness=Probe(http_get=HttpGet(path="/health"), period_seconds=1, timeout_seconds=1, failure_threshold=3),
-        readiness=Probe(http_get=HttpGet(path="/ready"), period_seconds=1, timeout_seconds=1, failure_threshold=2),
+        liveness=Probe(
+            http_get=HttpGet(path="/health", scheme="HTTPS"), period_seconds=1, timeout_seconds=2, failure_threshold=3
+        ),
+        readiness=Probe(
+            http_get=HttpGet(path="/ready", scheme="HTTPS"), period_seconds=1, timeout_seconds=1, failure_threshold=2
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,9 +13,12 @@ Seconds = Annotated[float, Field(ge=0, le=86400)]
 
 
 class HttpGet(Model):
-    """GET `path`; any status from 200 to 399 is a success. `port` defaults to the instance's own."""
+    """GET `path`; any status from 200 to 399 is a success. `port` defaults to the instance's own. As in Kubernetes,
+    HTTPS does not ask whose certificate it is: a probe sends no secret, and what it hears opens nothing.
+    """
 
     path: str = "/"
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 

@@ -18,6 +18,7 @@ from api.auth.tokens import Tokens
 from api.gateway.aws_door import refusal, signed_for, signing_names
 from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
 from api.gateway.balancing import Balancer
+from api.gateway.mutual_tls import Secures
 from api.gateway.proxying import Headers, Proxy, forwarded
 from api.traffic import Traffic
 from api.wire.answering import Message, Receive, Scope, Send, send_answer
@@ -49,12 +50,10 @@ class Gateway:
         find_signer: FindSigner,
         note_use: Callable[[str, str], None] = lambda *_: None,
         most_connections: int = 512,
+        tls: Secures | None = None,
     ) -> None:
-        self._proxy, self._authorizer, self._clock = (
-            Proxy(balancer, most_connections=most_connections),
-            authorizer,
-            clock,
-        )
+        self._proxy = Proxy(balancer, tls, most_connections=most_connections)
+        self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
         self._identities, self._verifier = Identities(tokens, clock), Verifier(find_signer, clock)

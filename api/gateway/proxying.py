@@ -8,15 +8,15 @@ What may be tried again: a request that never left (no connection), and one whos
 from __future__ import annotations
 
 import random
-import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import httpcore
 
 from api.cookies import without_ours
 from api.edge.bulkheads import Bulkheads
+from api.gateway.mutual_tls import Plain, Secures
 from api.wire.answering import Message, Receive, Scope, Send
 from controller.kit.backoff import Backoff
 from crds.errors import ApiError, BadRequest, Timeout, Unavailable
@@ -57,16 +57,27 @@ class Addresses(Protocol):
     def failed(self, address: str) -> None: ...
 
 
-class Proxy:
-    """One pool of connections to all instances."""
+class _ByService(httpcore.AnyIOBackend):
+    """Connects to what stands before the bar; what follows only tells connections of different services apart."""
 
-    def __init__(self, balancer: Addresses, tls: ssl.SSLContext | None = None, most_connections: int = 512) -> None:
-        """With `tls`, nothing is said in the clear."""
+    async def connect_tcp(self, host: str, *more: Any, **others: Any) -> httpcore.AsyncNetworkStream:
+        return await super().connect_tcp(host.partition("|")[0], *more, **others)
+
+
+class Proxy:
+    """One pool of connections to all instances. A connection belongs to the service that proved itself on it: what
+    was opened for one is never used for another, even at the same address."""
+
+    def __init__(self, balancer: Addresses, tls: Secures | None = None, most_connections: int = 512) -> None:
         self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
         self._bulkheads = Bulkheads(max(most_connections // 2, 1), max(most_connections // 4, 1))
-        self._scheme = b"https" if tls else b"http"
+        self._tls: Secures = tls or Plain()
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls, max_connections=most_connections, max_keepalive_connections=64, keepalive_expiry=15.0
+            ssl_context=self._tls.context(),
+            max_connections=most_connections,
+            max_keepalive_connections=64,
+            keepalive_expiry=15.0,
+            network_backend=_ByService(),
         )
 
     async def close(self) -> None:
@@ -114,7 +125,7 @@ class Proxy:
         for attempt in range(_TRIES):
             address = self._address(service, tried)
             try:
-                response = await self._asked(scope, address, target, headers, body)
+                response = await self._asked(scope, service, address, target, headers, body)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
             except httpcore.PoolTimeout as error:
@@ -152,15 +163,23 @@ class Proxy:
         return code
 
     async def _asked(
-        self, scope: Scope, address: str, target: bytes, headers: Headers, body: _Body
+        self, scope: Scope, service: str, address: str, target: bytes, headers: Headers, body: _Body
     ) -> httpcore.Response:
         host, _, port = address.rpartition(":")
+        timeout = {"connect": CONNECT_SECONDS, "read": ANSWER_SECONDS, "write": 30.0, "pool": 10.0}
+        extensions: dict[str, Any] = {"timeout": timeout}
+        if proven := self._tls.host(service, address):
+            self._tls.context()  # which renews our own certificate in time
+            # The name the certificate is checked for: an address proves nothing.
+            extensions["sni_hostname"], host = proven, f"{host}|{proven}"
         request = httpcore.Request(
             method=scope["method"],
-            url=httpcore.URL(scheme=self._scheme, host=host.encode(), port=int(port), target=target),
+            url=httpcore.URL(
+                scheme=b"https" if proven else b"http", host=host.encode(), port=int(port), target=target
+            ),
             headers=headers,
             content=body if body.expected else None,
-            extensions={"timeout": {"connect": CONNECT_SECONDS, "read": ANSWER_SECONDS, "write": 30.0, "pool": 10.0}},
+            extensions=extensions,
         )
         return await self._pool.handle_async_request(request)
 

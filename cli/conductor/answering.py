@@ -18,6 +18,7 @@ from api.door import Door
 from api.exec import Exec
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
+from api.gateway.mutual_tls import MutualTls
 from api.heartbeats import Heartbeats
 from api.images import Images
 from api.joining.routes import join_routes
@@ -28,6 +29,7 @@ from api.rest import log_routes, rest_app
 from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
+from api.routes_certificates import certificate_routes
 from api.routes_identities import identity_routes
 from api.routes_news import news_routes
 from api.routes_oidc import oidc_routes
@@ -72,6 +74,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         partial(signer, house.accounts),
         house.accounts.access_keys.used,
         most_connections=budget.upstream,
+        tls=MutualTls(house.authority, managed, house.clock),
     )
     images = _images(house, authenticator)
     certificate, key = house.authority.server(_names(house.settings, runtime.node))
@@ -131,6 +134,7 @@ def _door(
                 clock,
                 {each.service_name: each.speaks for each in house.services},
             ),
+            certificate_routes(house.authority, authenticator, clock),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer),
             traffic_routes(gateway.traffic, authenticator, authorizer),

@@ -6,17 +6,21 @@ Callers: the process driver's supervision. A question is answered by None (yes) 
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+from anyio.abc import ByteStream
 
 from crds.probes import Exec, HttpGet, Probe, path_fault
 
 QUICK_FIRST, QUICK_GROWTH, QUICK_LIMIT = 0.05, 1.5, 0.25
 _STATUS_LINE_BYTES = 64
+_UNVERIFIED = ssl.create_default_context()
+_UNVERIFIED.check_hostname, _UNVERIFIED.verify_mode = False, ssl.CERT_NONE
 
 
 class Prober(Protocol):
@@ -127,7 +131,7 @@ async def _connect(host: str, port: int) -> None:
 async def _get(question: HttpGet, host: str, port: int) -> str | None:
     if fault := path_fault(question.path):
         raise ValueError(f"the path {fault}")
-    async with await anyio.connect_tcp(host, port) as stream:
+    async with await _opened(question, host, port) as stream:
         request = (
             f"GET {question.path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
             "User-Agent: aerekos-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
@@ -137,6 +141,12 @@ async def _get(question: HttpGet, host: str, port: int) -> str | None:
         while b"\r\n" not in head and len(head) < _STATUS_LINE_BYTES:
             head += await stream.receive(4096)
     return _judge(head, question.path)
+
+
+async def _opened(question: HttpGet, host: str, port: int) -> ByteStream:
+    if question.scheme == "HTTP":
+        return await anyio.connect_tcp(host, port)
+    return await anyio.connect_tcp(host, port, tls=True, ssl_context=_UNVERIFIED, tls_standard_compatible=False)
 
 
 def _judge(head: bytes, path: str) -> str | None:

@@ -19,10 +19,12 @@ from urllib.parse import quote
 import orjson
 
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
+from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
 from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
 from services.sdk.measures import Measures
+from services.sdk.serving import PEER
 
 if TYPE_CHECKING:
     from services.sdk.instance import Instance
@@ -88,12 +90,19 @@ class ServiceApp:
         if token is None:
             await self._own(scope, send)
             return
+        self._require_gateway(scope)
         scope["state"]["caller"] = await self.instance.identities.verify(token)
         prove(scope)
         chosen = self._routes.get((scope["method"], scope["path"]), self._app)
         if chosen is None:
             raise NotFound(f"{scope['method']} {scope['path']} is not served here")
         await chosen(scope, receive, send)
+
+    def _require_gateway(self, scope: Scope) -> None:
+        """An identity token counts only from the gateway's own hand. Raises Unauthorized."""
+        peer = (scope.get("extensions") or {}).get(PEER)
+        if self.instance.certificate is not None and peer != GATEWAY:
+            raise Unauthorized("every request must come through the gateway, which shows its certificate")
 
     async def _own(self, scope: Scope, send: Send) -> None:
         if scope["path"] == "/health":

@@ -107,8 +107,10 @@ class Identities:
         except JOSEError as error:
             raise Unauthorized(f"the identity token is not valid: {error}") from error
         groups = tuple(str(each) for each in claims.get("groups") or ())
-        namespace, signed_with = str(claims.get("ns") or "default"), str(claims.get("akid") or "")
-        caller = Caller(str(claims["sub"]), groups, namespace, signed_with, actors_of(claims), token)
+        namespace, through = str(claims.get("ns") or "default"), actors_of(claims)
+        # What a service passes on was signed for that service: this request carries no signature.
+        signed_with = "" if through else str(claims.get("akid") or "")
+        caller = Caller(str(claims["sub"]), groups, namespace, signed_with, through, token)
         return caller, float(claims["exp"])
 
 

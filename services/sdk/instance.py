@@ -18,6 +18,7 @@ from controller.kit.clock import Clock, SystemClock
 from controller.resources.client import Resources
 from crds.names import url_path
 from services.sdk.authorizing import REVIEWS, Authorizer
+from services.sdk.certificate import InstanceCertificate, signed_by_conductor
 from services.sdk.conductor import ServiceAuth, fetch_json, open_client
 from services.sdk.identity import Caller, Identities
 
@@ -39,6 +40,8 @@ class Instance:
     clock: Clock = field(default_factory=SystemClock)
     make_resources: MakeResources | None = None
     make_peer: Callable[[str], httpx.AsyncClient] | None = None
+    certificate: InstanceCertificate | None = None
+    """What it serves TLS with, and then to the gateway alone. None for tests that need no TLS."""
 
     @property
     def service_name(self) -> str:
@@ -93,7 +96,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
     env = os.environ if environ is None else environ
     host, _, port = env["AEREKOS_LISTEN"].rpartition(":")
     api, clock = env["AEREKOS_API"], SystemClock()
-    ca = Path(env["AEREKOS_CA"]) if env.get("AEREKOS_CA") else None
+    ca = Path(env["AEREKOS_CA"])
     auth = ServiceAuth(api, Path(env["AEREKOS_CREDENTIAL"]), clock)
     prefix = "AEREKOS_SECRET_"
     secrets = {
@@ -112,6 +115,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
         secrets=secrets,
         clock=clock,
     )
+    instance.certificate = InstanceCertificate(signed_by_conductor(instance.client), ca, clock)
     instance.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{url_path(peer)}")
     return instance
 

@@ -13,20 +13,14 @@ import signal
 from importlib import import_module
 from typing import Any
 
-import uvicorn
-
 from controller.kit.ending import end_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.discovery import managed_service
-from services.sdk.edge.connections import limits_for
-from services.sdk.edge.descriptors import divide, raise_file_limit
-from services.sdk.edge.protocol import LimitedProtocol
-from services.sdk.edge.server import LimitedServer
 from services.sdk.instance import Instance, from_environment
 from services.sdk.logs import start_logging, start_structlog
+from services.sdk.serving import server_for
 
-GRACE_SECONDS = 8
 log = logging.getLogger("services.sdk.run")
 
 
@@ -36,32 +30,16 @@ def load(reference: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def server_for(app: Any, host: str, port: int) -> LimitedServer:
-    """Plain HTTP/1.1 with the fast parser; the application writes its own access log."""
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=LimitedProtocol,
-        ws="none",
-        loop="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    return LimitedServer(config, limits_for(divide(raise_file_limit()).connections))
-
-
 async def serve(instance: Instance, manifest: ManagedService) -> None:
     """Serves until a signal says stop."""
     app = load(manifest.app)(instance)
-    server = server_for(app, instance.host, instance.port)
-    running = [asyncio.create_task(_reconciling(instance, manifest))] if manifest.reconcilers else []
+    tls, running = instance.certificate, []
+    if tls is not None:
+        await tls.obtain()
+        running.append(asyncio.create_task(tls.run()))
+    server = server_for(app, instance.host, instance.port, tls.context if tls else None)
+    if manifest.reconcilers:
+        running.append(asyncio.create_task(_reconciling(instance, manifest)))
 
     def stop() -> None:
         if isinstance(app, ServiceApp):

@@ -43,7 +43,8 @@ from services.sdk.discovery import managed_service
 from services.sdk.edge.server import LimitedServer
 from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
 from services.sdk.instance import Instance
-from services.sdk.run import load, server_for
+from services.sdk.run import load
+from services.sdk.serving import server_for
 
 M = TypeVar("M", bound=Manifest)
 
@@ -364,7 +365,9 @@ def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance, manifest: 
             await app(scope, receive, send)
         elif for_somebody := header_of(scope, ON_BEHALF_OF.lower()):
             claims = jwt.get_unverified_claims(for_somebody)
-            await app(identified(scope, claims["sub"], groups=claims["groups"], ns=claims["ns"]), receive, send)
+            kept = {name: claims[name] for name in ("groups", "ns", "akid") if name in claims}
+            act = {"sub": f"system:service:{claims['aud']}"}
+            await app(identified(scope, claims["sub"], **kept, act=act), receive, send)
         elif header_of(scope, "x-aerekos-identity"):
             await app(scope, receive, send)
         else:

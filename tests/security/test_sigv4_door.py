@@ -54,7 +54,7 @@ class Reached:
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[bytes, bytes], bytes]] = []
 
-    async def forward(self, scope: Any, receive: Any, send: Any, *, service: str, target: bytes, headers: Any) -> int:
+    async def forward(self, scope: Any, receive: Any, send: Any, *, service: str, headers: Any, **_: Any) -> int:
         body = b""
         while True:
             message = await receive()

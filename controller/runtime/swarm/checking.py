@@ -41,8 +41,9 @@ def _question(probe: Probe, port: int) -> list[str]:
         return ["CMD", *probe.exec.command]
     seconds = max(1, round(probe.timeout_seconds))
     if probe.http_get is not None:
-        url = shlex.quote(f"http://127.0.0.1:{probe.http_get.port or port}{probe.http_get.path}")
-        return ["CMD-SHELL", _first_tool_of(_http(url, seconds))]
+        scheme = probe.http_get.scheme.lower()
+        url = shlex.quote(f"{scheme}://127.0.0.1:{probe.http_get.port or port}{probe.http_get.path}")
+        return ["CMD-SHELL", _first_tool_of(_https(url, seconds) if scheme == "https" else _http(url, seconds))]
     asked = (probe.tcp_socket.port if probe.tcp_socket else None) or port
     return ["CMD-SHELL", _first_tool_of(_tcp(asked, seconds))]
 
@@ -53,6 +54,17 @@ def _http(url: str, seconds: int) -> dict[str, str]:
         "wget": f"wget -q -T {seconds} -O /dev/null {url}",
         "curl": f"curl -fsS -m {seconds} -o /dev/null {url}",
         "python3": f'u={url}; python3 -c "{python}"',
+    }
+
+
+def _https(url: str, seconds: int) -> dict[str, str]:
+    """Whose certificate it is does not matter to a probe. Not every wget knows TLS: it is asked last."""
+    context = "s._create_unverified_context()"
+    python = f"import ssl as s, urllib.request as r; r.urlopen('$u', timeout={seconds}, context={context})"
+    return {
+        "python3": f'u={url}; python3 -c "{python}"',
+        "curl": f"curl -kfsS -m {seconds} -o /dev/null {url}",
+        "wget": f"wget -q --no-check-certificate -T {seconds} -O /dev/null {url}",
     }
 
 

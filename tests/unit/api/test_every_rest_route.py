@@ -26,6 +26,7 @@ from api.rest import log_routes, rest_app
 from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
+from api.routes_certificates import certificate_routes
 from api.routes_identities import identity_routes
 from api.routes_news import news_routes
 from api.routes_oidc import oidc_routes
@@ -33,8 +34,10 @@ from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
 from api.routes_totp import totp_routes
+from api.tls import Authority
 from api.traffic import traffic_routes
 from crds.kinds.worker import WORKER
+from services.sdk.certificate import new_request
 
 pytestmark = pytest.mark.anyio
 ROLES = ("viewer", "editor", "admin")
@@ -79,6 +82,7 @@ MAY = {
     "POST /auth/keys/rotate": ADMINS,
     "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
     # between the parts of the house
+    "POST /auth/certificates": {"service"},
     "POST /auth/signing-keys": set(),  # not even for a service, unless it holds a signed request's identity
     "POST /agents/register": AGENTS,
     "POST /agents/overlay": AGENTS,
@@ -103,6 +107,7 @@ BODIES: dict[str, Any] = {
     "POST /auth/totp/confirm": {"username": "x", "password": "x", "code": "1"},
     "POST /auth/totp/remove": {"username": "x"},
     "POST /auth/password": {"username": "other", "password": "long-enough-to-take"},
+    "POST /auth/certificates": {"request": new_request()[1]},
     "POST /auth/signing-keys": {"accessKeyId": "x", "date": "20260101", "region": "x", "service": "x"},
     "POST /agents/register": {"capacity": {}},
     "POST /agents/overlay": {"peers": {}},
@@ -125,6 +130,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         totp_routes(house.accounts, authenticator),
         oidc_routes(None, authenticator),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
+        certificate_routes(Authority(folder / "tls", now=clock.now()), authenticator, clock),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
