@@ -122,7 +122,7 @@ def _signing_keys(home: Path, now: datetime) -> Iterator[Finding]:
             "signing-key-age",
             f"the newest token key is {age.days} days old",
             "a key that was copied unseen signs tokens for as long as it lives",
-            "rotate it (docs/hardening.md)",
+            "aerekos keys rotate",
         )
     else:
         yield Finding("ok", "signing-key-age", f"the newest token key is {age.days} days old")

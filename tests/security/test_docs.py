@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODEL, GUIDE = ROOT / "docs" / "threat-model.md", ROOT / "docs" / "hardening.md"
-NAMED = re.compile(r"`(test_\w+\.py)(?:::(\w+))?`")
+NAMED = re.compile(r"`((?:\w+/)*test_\w+\.py)(?:::(\w+))?`")
 ROWS = [f"R{number}" for number in range(1, 16)] + [f"M{number}" for number in range(1, 29)]
 
 
@@ -30,7 +30,7 @@ def test_the_model_names_many_tests() -> None:
 
 @pytest.mark.parametrize(("file", "name"), named())
 def test_what_is_named_exists(file: str, name: str) -> None:
-    path = ROOT / "tests" / "security" / file
+    path = ROOT / "tests" / (file.removeprefix("tests/") if "/" in file else f"security/{file}")
     assert path.exists(), f"{file} is promised and not there"
     assert not name or name in functions(path), f"{file} has no {name}"
 
