@@ -8,9 +8,12 @@ import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -125,7 +128,8 @@ async def test_an_unproven_aws_call_is_noted_with_the_key_it_claims(house: House
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     running = Cloud(tmp_path_factory.mktemp("audited") / "home", a_port())
-    running.do("up")
+    said = running.command("up", "--timeout", "200", timeout=240)
+    assert said.code == 0, said
     yield running
     running.command("down")
     shutil.rmtree(running.home, ignore_errors=True)
@@ -170,6 +174,20 @@ def test_a_forged_signature_is_noted_as_refused(cloud: Cloud) -> None:
         "the refusal is noted",
     )
     assert lines[-1]["accessKey"] == cloud.aws_env()["AWS_ACCESS_KEY_ID"]
+
+
+def test_huge_user_agents_over_the_wire_leave_the_log_and_the_conductor_small(cloud: Cloud) -> None:
+    """What the attacker did, as it was done: the edge ends it long before the audit log has to."""
+    log = cloud.home / "logs" / "audit.log"
+    before, conductor = log.stat().st_size, psutil.Process(cloud.conductor_pid())
+    used = conductor.memory_info().rss
+    for _ in range(24):
+        with cloud.http() as client, suppress(httpx.HTTPError):
+            answer = client.post("/api/v1/namespaces", headers={"user-agent": "x" * (4 * 2**20)}, json={})
+            assert answer.status_code == 431
+    assert log.stat().st_size - before < 24 * 16 * 1024
+    assert conductor.memory_info().rss - used < 100 * 2**20
+    assert cloud.command("get", "namespaces").code == 0
 
 
 def test_the_log_of_a_running_cloud_verifies_and_a_change_shows(cloud: Cloud) -> None:

@@ -42,6 +42,12 @@ def test_every_row_of_the_review_has_a_test_or_says_that_it_has_none(row: str) -
     assert NAMED.search(last) or "not done" in last, line
 
 
+def test_every_file_of_these_tests_is_in_the_model() -> None:
+    told = {file for file, _ in named()}
+    have = {file.name for file in (ROOT / "tests" / "security").glob("test_*.py")} - {"test_docs.py"}
+    assert have <= told, f"nobody reads of {sorted(have - told)}"
+
+
 def test_every_promise_of_a_table_names_a_test() -> None:
     """Tables of attacks have five columns; the fourth is the proof."""
     rows = [line.split(" | ") for line in MODEL.read_text().splitlines() if line.startswith("| ")]

@@ -213,7 +213,8 @@ def test_every_finding_that_is_wrong_says_why_and_what_to_do(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     started = Cloud(tmp_path_factory.mktemp("examined") / "home", a_port())
-    started.do("up")
+    said = started.command("up", "--timeout", "200", timeout=240)
+    assert said.code == 0, said
     yield started
     started.command("down")
     shutil.rmtree(started.home, ignore_errors=True)

@@ -375,7 +375,7 @@ def issuer() -> Iterator[RealIssuer]:
 def cloud(tmp_path_factory: pytest.TempPathFactory, issuer: RealIssuer) -> Iterator[Cloud]:
     started = Cloud(tmp_path_factory.mktemp("federated") / "home", a_port())
     trusting = ("--oidc-issuer", issuer.url, "--oidc-client-id", CLIENT)
-    said = started.command("up", *trusting, AEREKOS_OIDC_CREATE_USERS="yes")
+    said = started.command("up", "--timeout", "200", *trusting, timeout=240, AEREKOS_OIDC_CREATE_USERS="yes")
     assert said.code == 0, said
     yield started
     started.command("down")
