@@ -44,9 +44,10 @@ lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Two minutes of nonsense; no answer may be a 5xx
+fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/wire/test_fuzz.py tests/unit/wire/test_fuzz_scanners.py
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/heads.py
 
 # Debian's kubectl (1.20) for the tests. Its package cannot be installed beside another kubectl, so it is only unpacked.
 # Without apt, or without a network, the tests use the programs there are; an empty folder remembers that it was tried.
