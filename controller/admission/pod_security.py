@@ -22,8 +22,9 @@ LEVELS: tuple[Level, ...] = ("privileged", "baseline", "restricted")
 MODES = ("enforce", "audit", "warn")
 DEFAULT: Level = "baseline"
 LOWEST_PORT = 1024
-PLATFORM_PORTS = frozenset({2375, 2376, 2377, 4789, 5000, 7443, 7444, 7445, 7446, 7946})
-"""Docker's and this cloud's own: who answers there first is believed by others."""
+DOCKER_PORTS = frozenset({2375, 2376, 5000})
+"""Where tools look for a Docker engine or a registry and believe whoever answers. This cloud's own ports are kept by the
+kind itself (`crds.kinds.service_rules`), whatever the profile."""
 _CAPABILITIES = frozenset(
     {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP"}
     | {"SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
@@ -82,7 +83,7 @@ def violations(spec: Mapping[str, Any], level: Level) -> Iterator[str]:
 def _ports(spec: Mapping[str, Any], level: Level) -> Iterator[str]:
     for port in spec.get("ports") or ():
         number = port.get("published")
-        if number and (level == "restricted" or number < LOWEST_PORT or number in PLATFORM_PORTS):
+        if number and (level == "restricted" or number < LOWEST_PORT or number in DOCKER_PORTS):
             yield f"hostPort (published port {number})"
 
 

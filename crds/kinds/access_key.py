@@ -35,6 +35,7 @@ ACCESS_KEY = Kind(
     singular="accesskey",
     namespaced=False,
     internal=True,
+    sealed=True,
     has_status=False,
     model=AccessKey,
     description="An AWS key pair of a user. Internal.",

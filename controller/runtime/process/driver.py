@@ -89,6 +89,8 @@ class ProcessDriver:
                 for record, child in self._machine.adopt():
                     self._start(record.instance, record.wish, (record, child))
                 task_status.started()
+                # What the machine can wall in takes some starts to find out: meanwhile the loop gathers its kinds.
+                self._tasks.start_soon(self._machine.lacks)
                 await self._keep_logs_small()
         finally:
             self._tasks = None

@@ -43,9 +43,9 @@ def _holds(folder: Path, home: Path) -> bool:
 
 def warm(modules: Sequence[str]) -> None:
     """Have those modules compiled, readable by all: a service cannot write into its code, and would compile it anew
-    at every start. Does nothing when they are; never fails.
+    at every start. Does nothing when they are, or when this Python keeps nothing compiled; never fails.
     """
-    if all(map(_is_warm, modules)):
+    if sys.dont_write_bytecode or all(map(_is_warm, modules)):
         return
     # In a process of its own: the conductor has no use for them, and its umask lets nobody read.
     script = "import os, sys\nos.umask(0o022)\n" + "\n".join(f"import {each}" for each in modules) + _OPEN

@@ -60,7 +60,7 @@ export function lookingWalks(): void {
     journey(async (page) => {
       await visit(page, '/ui/services/default/key-manager/logs');
       await page.getByText('Following').waitFor();
-      await page.getByTestId('log').getByText('Uvicorn running').first().waitFor();
+      await page.getByTestId('log').getByText('Application startup complete').first().waitFor();
       await page.getByTestId('search').fill('no such line anywhere');
       await page.getByText(/No line holds/).waitFor();
     }),

@@ -14,7 +14,7 @@ test('the conductor dies and returns: the page tells the age of its data, then h
     await banner.getByText(/What you see is \d+ s old/).waitFor();
     await cloud().up();
     // Made while the page was still waiting: it must not be missed.
-    await cloud().apply({ kind: 'Service', name: 'late', spec: { managed: 'key_manager', enabled: false } });
+    await cloud().apply({ kind: 'Service', name: 'late', spec: { image: 'nginx', enabled: false } });
     await banner.waitFor({ state: 'detached' });
     await page.getByText('Live', { exact: true }).waitFor();
     const rows = page.getByRole('table', { name: 'Services' }).getByRole('link');

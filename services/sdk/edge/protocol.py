@@ -24,6 +24,7 @@ from services.sdk.edge.heads import (
     head_fault,
 )
 
+GOODBYE_SECONDS = 0.2
 _REASONS = {400: "BadRequest", 408: "Timeout", 414: "RequestURITooLong", 431: "RequestHeaderFieldsTooLarge"}
 _SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")
 _SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
@@ -134,6 +135,18 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
         self.transport.write(_answer(fault))
         self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops: what is under way is finished first."""
+        super().shutdown()
+        self.loop.call_later(GOODBYE_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        """Closing TLS waits until the other side has closed too, and a client that pools this connection is not
+        listening: without this, every stop took as long as it may.
+        """
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
 
     def _give_up(self, fault: Fault) -> None:
         self._timer = None
