@@ -36,6 +36,7 @@ def reseal(disk: Disk, sealing: Sealing) -> int:
         _rewrite(disk, sealing, old[start : start + _BATCH])
     if on_sqlite and _run(disk, "PRAGMA user_version") != [(_CLEAN,)]:
         _forget_what_was(disk)
+    sealing.settled = True
     return len(old)
 
 

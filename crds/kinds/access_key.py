@@ -14,6 +14,7 @@ State = Literal["Active", "Inactive", "Deleted"]
 class AccessKeySpec(Spec):
     """`accessKeyId` as AWS tools write it; the resource's name is the same in small letters. The first key a user has
     is derived from the user alone and needs no record; `Deleted` stays as a mark that this one is gone.
+    `masterGeneration`: which master key derived it; when that one is dropped, the key is gone as well.
     """
 
     access_key_id: str
@@ -22,6 +23,7 @@ class AccessKeySpec(Spec):
     state: State = "Active"
     last_used_at: Timestamp | None = None
     last_used_service: str = ""
+    master_generation: int = 0
 
 
 class AccessKey(Resource[AccessKeySpec, Status]):
