@@ -9,6 +9,7 @@ from services.key_manager.manifest import MANIFEST
 from services.key_manager.operations import Operations
 from services.key_manager.permissions import members
 from services.key_manager.powers import Powers
+from services.key_manager.resealing import Resealing
 from services.key_manager.resolving import Resolver
 from services.key_manager.sealing import Seal
 from services.sdk.app import ServiceApp, build_app
@@ -33,5 +34,5 @@ def create_app(instance: Instance) -> ServiceApp:
             Check("conductor", lambda: keyring.fault, essential=False),
             Check("keys", lambda: keyring.unread),
         ],
-        tasks=[keyring.keys.run, keyring.aliases.run, keyring.materials.run],
+        tasks=[keyring.keys.run, keyring.aliases.run, keyring.materials.run, Resealing(keyring).run],
     )

@@ -4,7 +4,8 @@
   key-manager deletes it, if nothing needs it any more. DELETE is refused: a marked resource cannot be unmarked, so a
   deletion that began could not be undone, and `kubectl delete` would wait for weeks.
 - A Key that a resource names is refused by that name. `alias/aws/*` and the keys behind it belong to the platform.
-- Material is written and removed by key-manager alone, and stays as long as its Key.
+- Material is written and removed by key-manager alone, and stays as long as its Key. It changes in one way: the same
+  is sealed under a newer generation of the root key; never under an older one, by an instance that is about to go.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from crds.invariants import CONDUCTOR, Body, Transition, changed, on, spec_of
+from services.key_manager.sealing import Unsealable, generation_told
 from services.sdk.aws.accounts import account_of
 
 KEY_MANAGER = "system:service:key-manager"
@@ -82,12 +84,14 @@ def keeps_alias_names(transition: Transition) -> None:
 
 @on("create", "update", "delete")
 def is_written_by_key_manager(transition: Transition) -> None:
-    """Material is made once, never changed, and goes when its Key has gone."""
+    """Material is made once, re-sealed under newer root keys, and goes when its Key has gone."""
     by_us = transition.by in (KEY_MANAGER, CONDUCTOR)
     if not by_us or (transition.operation == "create" and transition.by != KEY_MANAGER):
         raise transition.forbidden("key material is written by key-manager alone")
     if transition.operation == "update" and spec_of(transition.before) != spec_of(transition.after):
-        raise transition.invalid("spec", "key material cannot be changed")
+        _refuse_all_but_resealing(transition)
+    if transition.operation == "create":
+        _refuse_old_root_keys(transition)
     if transition.operation == "delete" and not transition.together:
         uid = spec_of(transition.before).get("keyUid")
         keys = transition.view.list("keys", transition.key.namespace)
@@ -108,6 +112,27 @@ def plain_name(name: str, namespace: str) -> str:
     if parts is None:
         return name
     return parts[2] if parts[1] == account_of(namespace) else ""
+
+
+def _refuse_all_but_resealing(transition: Transition) -> None:
+    before, after = dict(spec_of(transition.before)), dict(spec_of(transition.after))
+    old, new = before.pop("sealed", ""), after.pop("sealed", "")
+    if before != after or _generation(new) <= _generation(old):
+        raise transition.invalid("spec", "key material cannot be changed, only sealed under a newer root key")
+
+
+def _refuse_old_root_keys(transition: Transition) -> None:
+    """An older generation may be forgotten at any moment: nothing new may come to need it."""
+    known = (_generation(spec_of(each)["sealed"]) for each in transition.view.list("keymaterials"))
+    if _generation(spec_of(transition.after).get("sealed", "")) < max(known, default=-1):
+        raise transition.conflict("OldRootKey", "the root key has a newer generation; this instance does not know it")
+
+
+def _generation(sealed: str) -> int:
+    try:
+        return generation_told(sealed)
+    except Unsealable:
+        return -1
 
 
 def _refuse_in_use(transition: Transition, key: Body) -> None:

@@ -117,6 +117,20 @@ class Keyring:
         except AlreadyExists:
             return self.materials.put(await self._resources.get(KEY_MATERIAL, name, namespace))
 
+    async def reseal(self, material: KeyMaterial) -> bool:
+        """Seal it under the newest root key; False when it is already. Raises ApiError, Unsealable."""
+        uid, version = material.spec.key_uid, material.spec.version
+        before = base64.b64decode(material.spec.sealed)
+        if self._seal.is_current(before):
+            return False
+        plain = self._seal.open(before, uid, version)
+        sealed = base64.b64encode(self._seal.close(plain, uid, version)).decode()
+        meta = {"resourceVersion": material.metadata.resource_version}
+        change = {"metadata": meta, "spec": {"sealed": sealed}}
+        namespace = material.metadata.namespace or "default"
+        self.materials.put(await self._resources.patch(KEY_MATERIAL, material.metadata.name, change, namespace))
+        return True
+
     async def open(self, label: Label, namespace: str) -> bytes:
         """The 32 bytes behind a label. Raises NotFound, Unsealable."""
         material = self._opened.get(label)
