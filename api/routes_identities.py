@@ -5,7 +5,7 @@ import hashlib
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -15,9 +15,10 @@ from api.auth.authenticating import Authenticator
 from api.auth.derived import signing_key
 from api.auth.principal import MASTERS, SERVICE_PREFIX, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
+from api.auth.turning import Turning
 from api.joining.tokens import JoinTokens
 from controller.kit.clock import Clock
-from crds.errors import Forbidden
+from crds.errors import BadRequest, Forbidden
 from crds.model import Model
 from crds.names import DnsLabel
 
@@ -40,9 +41,13 @@ class Join(Model):
 
 
 class Rotation(Model):
-    """`revoke`: what older keys signed is worth nothing from now on; everybody logs in again."""
+    """`what`: which key; `token` signs tokens. `revoke`: what older ones signed or derived is worth nothing from now
+    on. `dropOld`: make none, forget the older ones.
+    """
 
+    what: Literal["token", "master", "root", "store"] = "token"
     revoke: bool = False
+    drop_old: bool = False
 
 
 class SigningKeyWanted(Model):
@@ -60,9 +65,10 @@ def identity_routes(
     ca: bytes,
     clock: Clock,
     signing_names: Mapping[str, Sequence[str]],
+    turning: Mapping[str, Turning] | None = None,
 ) -> APIRouter:
     """The router, with everything it needs bound in. `ca`: the certificate of the cloud's authority, PEM;
-    `signing_names`: those of AWS that each managed service answers to."""
+    `signing_names`: those of AWS that each managed service answers to; `turning`: keys besides those of tokens."""
     router = APIRouter(prefix="/auth")
 
     @router.post("/token")
@@ -87,7 +93,11 @@ def identity_routes(
     @router.post("/keys/rotate")
     async def rotate(body: Rotation, request: Request) -> dict[str, object]:
         if {"aerekos:admin", MASTERS}.isdisjoint(authenticator.who(request.scope).groups):
-            raise Forbidden("only admins may rotate the keys that sign tokens")
+            raise Forbidden("only admins may rotate the keys of the cloud")
+        if body.what != "token":
+            return await _turned(body, turning or {})
+        if body.drop_old:
+            raise BadRequest("keys that signed tokens go by themselves with their last token, or at once: --revoke")
         kid = keys.rotate()
         if body.revoke:
             keys.revoke_old()
@@ -122,6 +132,17 @@ def _check_wanted(
     days = {(now + timedelta(days=each)).strftime("%Y%m%d") for each in (-1, 0, 1)}
     if wanted.date not in days:
         raise Forbidden("a signing key is for requests of today")
+
+
+async def _turned(body: Rotation, turning: Mapping[str, Turning]) -> dict[str, object]:
+    """Raises BadRequest, Conflict."""
+    key = turning.get(body.what)
+    if key is None:
+        raise BadRequest(f"this conductor keeps no {body.what} key")
+    if body.drop_old and body.revoke:
+        raise BadRequest("revoke makes another key and forgets the older ones; dropOld only forgets: say one of them")
+    done = await (key.drop_old() if body.drop_old else key.rotate(revoke=body.revoke))
+    return done.wire(body.what)
 
 
 def _digest(ca: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 totp = typer.Typer(help="Second factors: codes of an authenticator app.", no_args_is_help=True)
 user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
-keys = typer.Typer(help="The keys that sign the cloud's tokens.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that the cloud signs, derives and seals with.", no_args_is_help=True)
 access_key = typer.Typer(
     help="Your AWS access keys: two, so that one can take the other's place.", no_args_is_help=True
 )
@@ -273,15 +274,56 @@ def _set_access_key(key: str, whose: str | None, state: str) -> None:
     say(f"access key {key} is {state.lower()}")
 
 
+class What(StrEnum):
+    """The keys of a cloud."""
+
+    token = "token"  # noqa: S105 (a word)
+    master = "master"
+    root = "root"
+    store = "store"
+
+
 @keys.command("rotate")
 def rotate_keys(
+    what: Annotated[
+        What,
+        typer.Option(
+            help="token signs tokens; master derives secrets of services and workers, and AWS keys; root seals the "
+            "keys of KMS; store seals secrets in the database."
+        ),
+    ] = What.token,
     revoke: Annotated[
-        bool, typer.Option("--revoke", help="End all tokens signed so far: for a key that leaked.")
+        bool,
+        typer.Option(
+            "--revoke",
+            help="For a token or master key that leaked: all that older ones signed or derived ends. With master, "
+            "machines join again, and AWS keys made before are gone.",
+        ),
+    ] = False,
+    drop_old: Annotated[
+        bool,
+        typer.Option(
+            "--drop-old",
+            help="Make no key; forget the older ones, once nothing is sealed with them (root, store), or to end what "
+            "they derived (master).",
+        ),
     ] = False,
 ) -> None:
-    """Sign tokens with a new key. It happens by itself every 30 days; old keys go when their last token has ended."""
+    """Take another key into use. Token keys rotate by themselves every 30 days; old ones go with their last token.
+
+    Master, root and store keys rotate in two steps: this, and --drop-old when the answer says that it can be. Until
+    then older ones open what they sealed. Keep the secrets/ of before as long as you keep backups of before.
+    """
     from cli import connecting
 
+    body = {"what": what.value, "revoke": revoke, "dropOld": drop_old}
     with connecting.connect(settings.load()) as api:
-        made = api.ask("POST", "/auth/keys/rotate", json={"revoke": revoke})
-    say(f"{made['kid']} signs from now on; keys that still count: {made['keys']}")
+        made = api.ask("POST", "/auth/keys/rotate", json=body)
+    if what is What.token:
+        say(f"{made['kid']} signs from now on; keys that still count: {made['keys']}")
+        return
+    say(f"{what.value} key: {made['newest']} is in use; older ones kept: {made['older']}")
+    if made["waiting"]:
+        say(f"still under older ones: {made['waiting']}")
+    if made["then"]:
+        say(f"next: {made['then']}")

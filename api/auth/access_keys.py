@@ -1,7 +1,7 @@
 """The AWS key pairs of users: two at most, so that one can take the other's place; each can be switched off.
 
-Every user has a first key without asking, derived from what the user is. Whatever is said of a key is looked up at
-each use.
+Every user has a first key without asking, derived from what the user is by the oldest master key we hold. Each key
+goes with the master key that derived it, when that is dropped. Whatever is said of a key is looked up at each use.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class AccessKeys:
 
     def __init__(self, registry: Registry, derived: DerivedSecrets, people: People, clock: Clock) -> None:
         self._registry, self._derived, self._people, self._clock = registry, derived, people, clock
-        self._first_keys: tuple[Sequence[Record], dict[str, str]] = ((), {})
-        self._first_ids: dict[tuple[str, str], str] = {}
+        self._first_keys: tuple[Sequence[Record], int, dict[str, str]] = ((), -1, {})
+        self._first_ids: dict[tuple[str, str, int], str] = {}
         self._used: dict[str, tuple[datetime, str]] = {}
 
     def of(self, name: str) -> list[KeyInfo]:
@@ -53,9 +53,20 @@ class AccessKeys:
         user = self._user(name)
         first = self._derived.access_key(name, user.metadata.uid or "")
         record = self._registry.store.get(ACCESS_KEY.key(first.id.lower()))
-        found = [] if record and _spec(record).state == "Deleted" else [self._told(first, record)]
+        gone = _spec(record).state == "Deleted" if record else self._lost_its_first(user.metadata.uid or "")
+        found = [] if gone else [self._told(first, record)]
         others = (each for each in self._records(user) if _spec(each).access_key_id != first.id)
         return found + [self._told(self._pair(_spec(each)), each) for each in others]
+
+    def _lost_its_first(self, uid: str) -> bool:
+        """Whoever had another first key, of a master key that was dropped, gets none unasked: it may have been
+        deleted. Where it was in use, its owner makes the next one.
+        """
+        if self._derived.oldest == 0:
+            return False  # nothing was ever dropped: no signed request looks through all keys for that
+        records = self._registry.store.list(ACCESS_KEY.group, ACCESS_KEY.plural).records
+        theirs = (spec for spec in map(_spec, records) if spec.user_uid == uid)
+        return any(not self._derived.holds(each.master_generation) for each in theirs)
 
     def usable(self, name: str) -> AccessKey:
         """The first key of that user which is not switched off. Raises NotFound."""
@@ -69,13 +80,17 @@ class AccessKeys:
         record = self._registry.store.get(ACCESS_KEY.key(access_key_id.lower()))
         if record is not None:
             spec = _spec(record)
-            pair, name, uid = self._pair(spec), spec.user, spec.user_uid
+            name, uid = spec.user, spec.user_uid
             good = spec.state == "Active" and spec.access_key_id == access_key_id
+            good = good and self._derived.holds(spec.master_generation)
+            pair = self._pair(spec) if good else AccessKey("", "")
         else:
             name = self._owners_of_first_keys().get(access_key_id, "")
             pair, uid, good = AccessKey("", ""), "", bool(name)
         user = self._people.user(name) if good else None
         if user is None or user.spec.disabled or (uid and user.metadata.uid != uid):
+            raise NotFound(f"the access key {access_key_id} is unknown")
+        if record is None and self._lost_its_first(user.metadata.uid or ""):
             raise NotFound(f"the access key {access_key_id} is unknown")
         return user, pair if record else self._derived.access_key(name, user.metadata.uid or "")
 
@@ -103,7 +118,7 @@ class AccessKeys:
         if len(self.of(name)) >= MOST_KEYS:
             raise Conflict(f"{name} has {MOST_KEYS} access keys already; delete one first")
         key_id = f"AKIA{base64.b32encode(secrets.token_bytes(10)).decode()}"
-        await self._write(user, key_id, {"state": "Active"}, by=by)
+        await self._write(user, key_id, {"state": "Active"}, by=by, master=self._derived.newest)
         return self._one(name, key_id)
 
     async def set_state(self, name: str, key_id: str, state: State, *, by: str) -> KeyInfo | None:
@@ -127,23 +142,25 @@ class AccessKeys:
     def _records(self, user: User) -> Iterator[Record]:
         for record in self._registry.store.list(ACCESS_KEY.group, ACCESS_KEY.plural).records:
             spec = _spec(record)
-            if spec.user_uid == user.metadata.uid and spec.state != "Deleted":
+            counts = spec.state != "Deleted" and self._derived.holds(spec.master_generation)
+            if spec.user_uid == user.metadata.uid and counts:
                 yield record
 
     def _pair(self, spec: AccessKeySpec) -> AccessKey:
-        first = self._derived.access_key(spec.user, spec.user_uid)
+        first = self._derived.access_key(spec.user, spec.user_uid, spec.master_generation)
         if first.id == spec.access_key_id:
             return first
-        return self._derived.further_access_key(spec.user, spec.user_uid, spec.access_key_id)
+        return self._derived.further_access_key(spec.user, spec.user_uid, spec.access_key_id, spec.master_generation)
 
     def _owners_of_first_keys(self) -> dict[str, str]:
         users = self._registry.store.list(USER.group, USER.plural).records
-        if users is not self._first_keys[0]:
-            self._first_keys = (users, {self._first_id(each): each.key.name for each in users})
-        return self._first_keys[1]
+        oldest = self._derived.oldest
+        if users is not self._first_keys[0] or oldest != self._first_keys[1]:
+            self._first_keys = (users, oldest, {self._first_id(each): each.key.name for each in users})
+        return self._first_keys[2]
 
     def _first_id(self, user: Record) -> str:
-        who = (user.key.name, user.uid)
+        who = (user.key.name, user.uid, self._derived.oldest)
         if who not in self._first_ids:
             if len(self._first_ids) > 10_000:
                 self._first_ids.clear()
@@ -156,7 +173,10 @@ class AccessKeys:
         spec, made = _spec(record), ACCESS_KEY.parse(record.body).metadata.creation_timestamp
         return KeyInfo(pair, spec.state, made, spec.last_used_at, spec.last_used_service)
 
-    async def _write(self, user: User, key_id: str, change: dict[str, Any], *, by: str) -> None:
+    async def _write(
+        self, user: User, key_id: str, change: dict[str, Any], *, by: str, master: int | None = None
+    ) -> None:
+        """`master`: what derived it; without it the record is of a first key."""
         key, how = ACCESS_KEY.key(key_id.lower()), How(by=by)
         if self._registry.store.get(key) is not None:
             await self._registry.merge(ACCESS_KEY, key, {"spec": change}, how)
@@ -164,7 +184,8 @@ class AccessKeys:
         name, uid = user.metadata.name, user.metadata.uid
         owner = {"apiVersion": USER.api_version, "kind": USER.name, "name": name, "uid": uid}
         meta = {"name": key.name, "ownerReferences": [owner]}
-        spec = {"accessKeyId": key_id, "user": name, "userUid": uid, **change}
+        derived_by = self._derived.oldest if master is None else master
+        spec = {"accessKeyId": key_id, "user": name, "userUid": uid, "masterGeneration": derived_by, **change}
         await self._registry.create(ACCESS_KEY, "", {"metadata": meta, "spec": spec}, how)
 
 

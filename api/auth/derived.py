@@ -1,7 +1,8 @@
-"""Secrets of services, workers and AWS users, derived from one master key instead of kept in many places.
+"""Secrets of services, workers and AWS users, derived from a master key instead of kept in many places.
 
 secret = HMAC-SHA256(master key, purpose ":" identity ":" uid). Deleting and making the resource again gives it
-a new uid, and so revokes every secret it had.
+a new uid, and so revokes every secret it had. The master key has generations: the newest derives, what older ones
+derived is good as long as they are held.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
+
+from controller.kit.generations import Generation, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +24,54 @@ class AccessKey:
 
 
 class DerivedSecrets:
-    """`master` is 32 random bytes from a file that is not in the store."""
+    """`master`: what is in a key file that is not in the store, or its generations."""
 
-    def __init__(self, master: bytes) -> None:
-        self._master = master
+    def __init__(self, master: bytes | tuple[Generation, ...]) -> None:
+        self.use(parse(master) if isinstance(master, bytes) else master)
+
+    def use(self, held: tuple[Generation, ...]) -> None:
+        """Derive with these from now on, the newest first."""
+        self._masters = {each.number: each.key for each in held}
+        self.newest, self.oldest = held[0].number, held[-1].number
+
+    def holds(self, master: int) -> bool:
+        """Whether what that generation derived still counts."""
+        return master in self._masters
 
     def client_secret(self, client_id: str, uid: str, generation: int = 0) -> str:
         """What `service:<name>` or `worker:<name>` proves itself with; another one in each generation."""
-        return _text(self._derive("client", client_id, f"{uid}\x00{generation}" if generation else uid))
+        return self._client_secret(client_id, uid, generation, self.newest)
 
     def client_secret_fits(self, client_id: str, uid: str, generation: int, given: str) -> bool:
-        """Compared in constant time."""
-        return hmac.compare_digest(self.client_secret(client_id, uid, generation).encode(), given.encode())
+        """Whether any generation we hold derived it. Compared in constant time."""
+        right = (self._client_secret(client_id, uid, generation, each) for each in self._masters)
+        return any(hmac.compare_digest(each.encode(), given.encode()) for each in right)
 
-    def access_key(self, user: str, uid: str) -> AccessKey:
-        """20 characters of id and 40 of secret, the shape AWS tools expect."""
-        name = base64.b32encode(self._derive("access-key-id", user, uid)).decode()[:16]
-        secret = base64.b64encode(self._derive("access-key", user, uid) + b"aerekos")[:40].decode()
+    def access_key(self, user: str, uid: str, master: int | None = None) -> AccessKey:
+        """20 characters of id and 40 of secret, the shape AWS tools expect.
+
+        Without `master`, of the oldest generation we hold: a user's first key stays what it is until that is dropped.
+        """
+        master = self.oldest if master is None else master
+        name = base64.b32encode(self._derive("access-key-id", user, uid, master)).decode()[:16]
+        secret = base64.b64encode(self._derive("access-key", user, uid, master) + b"aerekos")[:40].decode()
         return AccessKey(f"AKIA{name}", secret)
 
-    def sealing_key(self, purpose: str) -> bytes:
-        """32 bytes to seal small things of that purpose with."""
-        return self._derive("seal", purpose, "")
+    def sealing_keys(self, purpose: str) -> list[bytes]:
+        """32 bytes to seal small things of that purpose with, the newest first; the others open what is older."""
+        return [self._derive("seal", purpose, "", each) for each in sorted(self._masters, reverse=True)]
 
-    def further_access_key(self, user: str, uid: str, key_id: str) -> AccessKey:
+    def further_access_key(self, user: str, uid: str, key_id: str, master: int) -> AccessKey:
         """One beside the first, of a random id."""
-        secret = base64.b64encode(self._derive("access-key", user, f"{uid}\x00{key_id}") + b"aerekos")[:40].decode()
-        return AccessKey(key_id, secret)
+        derived = self._derive("access-key", user, f"{uid}\x00{key_id}", master)
+        return AccessKey(key_id, base64.b64encode(derived + b"aerekos")[:40].decode())
 
-    def _derive(self, purpose: str, identity: str, uid: str) -> bytes:
+    def _client_secret(self, client_id: str, uid: str, generation: int, master: int) -> str:
+        return _text(self._derive("client", client_id, f"{uid}\x00{generation}" if generation else uid, master))
+
+    def _derive(self, purpose: str, identity: str, uid: str, master: int) -> bytes:
         message = "\x00".join((purpose, identity, uid)).encode()
-        return hmac.new(self._master, message, hashlib.sha256).digest()
+        return hmac.new(self._masters[master], message, hashlib.sha256).digest()
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:

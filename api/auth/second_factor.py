@@ -69,7 +69,7 @@ class SecondFactors:
         issuer: str = "aerekos",
     ) -> None:
         self._registry, self._people, self._clock, self._issuer = registry, people, clock, issuer
-        self._seal = AESGCM(derived.sealing_key("totp"))
+        self._derived = derived
         self.demand: Demand = demand
         self._failures: dict[str, list[float]] = {}
 
@@ -165,15 +165,44 @@ class SecondFactors:
 
     def _sealed(self, user: User, secret: bytes) -> str:
         nonce = secrets.token_bytes(_NONCE)
-        return base64.b64encode(nonce + self._seal.encrypt(nonce, secret, _bound_to(user))).decode()
+        return base64.b64encode(nonce + self._seals()[0].encrypt(nonce, secret, _bound_to(user))).decode()
+
+    def _seals(self) -> list[AESGCM]:
+        return [AESGCM(each) for each in self._derived.sealing_keys("totp")]
+
+    async def seal_again(self) -> int:
+        """Every second factor under the newest master key; how many are not, because somebody used them just now.
+
+        What opens with no key we hold is lost already, and not counted.
+        """
+        left = 0
+        for record in self._registry.store.list(CREDENTIAL.group, CREDENTIAL.plural).records:
+            kept, user = CREDENTIAL.parse(record.body).spec.totp, self._people.user(record.key.name)
+            if kept is None or user is None or (plain := self._plain(user, kept, older_only=True)) is None:
+                continue
+            try:
+                change = {"sealed": self._sealed(user, plain)}
+                await self._write(record.key.name, change, by="system:conductor", version=str(record.revision))
+            except (Conflict, NotFound):
+                left += 1
+        return left
+
+    def _plain(self, user: User, kept: Totp, *, older_only: bool = False) -> bytes | None:
+        raw = base64.b64decode(kept.sealed)
+        for number, seal in enumerate(self._seals()):
+            try:
+                plain = seal.decrypt(raw[:_NONCE], raw[_NONCE:], _bound_to(user))
+            except (InvalidTag, ValueError):
+                continue
+            return None if older_only and number == 0 else plain
+        return None
 
     def _opened(self, user: User, kept: Totp) -> bytes:
         """Raises Unauthorized for a seal that is not this user's."""
-        raw = base64.b64decode(kept.sealed)
-        try:
-            return self._seal.decrypt(raw[:_NONCE], raw[_NONCE:], _bound_to(user))
-        except (InvalidTag, ValueError) as error:
-            raise Unauthorized("the second factor of this user cannot be read; an admin must remove it") from error
+        plain = self._plain(user, kept)
+        if plain is None:
+            raise Unauthorized("the second factor of this user cannot be read; an admin must remove it")
+        return plain
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

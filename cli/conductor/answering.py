@@ -47,6 +47,7 @@ from cli.conductor.federating import federation, oidc_options
 from cli.conductor.house import House
 from cli.conductor.images import registry_trust
 from cli.conductor.runtimes import Runtime
+from cli.conductor.turning import turning
 from cli.settings import Settings
 from controller.kit.networks import parse_networks
 from controller.loop.supervisor import Loop
@@ -133,6 +134,7 @@ def _door(
                 ca,
                 clock,
                 {each.service_name: each.speaks for each in house.services},
+                turning(house, loop),
             ),
             certificate_routes(house.authority, authenticator, clock),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),

@@ -21,8 +21,8 @@ from api.auth.tokens import TokenKeys, Tokens
 from api.tls import Authority
 from cli.founding import found
 from cli.settings import Settings
+from controller.kit import generations
 from controller.kit.clock import SystemClock
-from controller.kit.files import keep_secret
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
@@ -52,6 +52,8 @@ class House:
     peers: Peers
     endpoints: Endpoints
     worker: str
+    derived: DerivedSecrets
+    sealing: Sealing
 
     @property
     def home(self) -> Path:
@@ -64,8 +66,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     home, clock, threads = settings.home, SystemClock(), Threads(8)
     (home / "store").mkdir(parents=True, exist_ok=True)
     services = managed_services()
-    keep_secret(home / "secrets" / "root-key")
-    derived = DerivedSecrets(keep_secret(home / "secrets" / "master-key"))
+    generations.keep(home / "secrets" / "root-key", clock.now())
+    derived = DerivedSecrets(generations.keep(home / "secrets" / "master-key", clock.now()))
     authority = Authority(settings.tls, now=clock.now())
     authority.client("admin", "local-admin", [MASTERS])
     catalog = _catalog(services)
@@ -92,6 +94,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             peers=Peers(),
             endpoints=Endpoints(),
             worker=worker,
+            derived=derived,
+            sealing=sealing,
         )
     finally:
         with anyio.CancelScope(shield=True):

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from cli.security.finding import Finding
 from cli.settings import Settings
+from controller.kit import generations
+from controller.store.sealing import newest_made
 
 _PRIVATE = ("secrets", "credentials", "store", "tls", "run", "logs", "data", "agent")
 # What other programs of this machine must be able to read to trust the cloud.
 _PUBLIC = frozenset({"ca.crt", "server.crt"})
-_KEYS = {"root-key": 32, "master-key": 32, "audit-key": 32}  # of store-key, the store itself says what is wrong
+_KEYS = ("root-key", "master-key", "audit-key")  # of store-key, the store itself says what is wrong
+_BY_HAND = {"master-key": "master", "root-key": "root", "store-key": "store"}
 _MOST_FILES = 20_000
-_KEY_DAYS, _CERTIFICATE_DAYS = 90, 398
+_KEY_DAYS, _BY_HAND_DAYS, _CERTIFICATE_DAYS = 90, 365, 398
 
 
 def check_files(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
@@ -29,6 +32,7 @@ def check_files(settings: Settings, now: datetime | None = None) -> Iterator[Fin
     yield from _owner(home)
     yield from _keys(home)
     yield from _signing_keys(home, now)
+    yield from _ages(home, now)
     yield from _certificates(settings, now)
     yield from _first_login(settings)
     yield from _settings_file(settings)
@@ -92,22 +96,55 @@ def _foreign(path: Path) -> bool:
 
 
 def _keys(home: Path) -> Iterator[Finding]:
-    folder = home / "secrets"
-    wrong = []
-    for name, size in _KEYS.items():
-        file = folder / name
-        if file.is_file() and (file.stat().st_size != size or file.is_symlink()):
-            wrong.append(file)
+    files = [home / "secrets" / name for name in _KEYS]
+    wrong = [file for file in files if file.is_file() and (file.is_symlink() or not _whole(file))]
     if wrong:
         yield Finding(
             "high",
             "key-files",
-            f"{wrong[0]} is no file of {_KEYS[wrong[0].name]} bytes",
+            f"{wrong[0]} is no whole key",
             "a short key can be guessed; a link can be turned elsewhere",
             "put the backup of it in its place",
         )
     else:
         yield Finding("ok", "key-files", "the keys have their full length")
+
+
+def _whole(file: Path) -> bool:
+    try:
+        held = generations.read(file)
+    except OSError:
+        return False
+    return file.name != "audit-key" or held[0].made is None
+
+
+def _ages(home: Path, now: datetime) -> Iterator[Finding]:
+    """Of the keys that rotate when somebody asks for it."""
+    for name, what in _BY_HAND.items():
+        file = home / "secrets" / name
+        made = _made(file)
+        if made is None:
+            continue
+        days = (now - made).days
+        if days > _BY_HAND_DAYS:
+            yield Finding(
+                "low",
+                "key-age",
+                f"{name} is {days} days old",
+                "who copied it once, unseen, opens what it seals or derives for as long as it is in use",
+                f"aerekos keys rotate --what {what}",
+            )
+        else:
+            yield Finding("ok", "key-age", f"{name} is {days} days old")
+
+
+def _made(file: Path) -> datetime | None:
+    """Of the newest key in it; where the file does not say, its own time. None: `key-files` tells of it."""
+    try:
+        made = newest_made(file) if file.name == "store-key" else generations.read(file)[0].made
+        return made or datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    except OSError:
+        return None
 
 
 def _signing_keys(home: Path, now: datetime) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import threading
@@ -21,6 +22,8 @@ from cli.security.finding import Finding, as_document, lines, worst
 from cli.security.host import check_host
 from cli.security.listening import _plain, _speaks_tls
 from cli.settings import Settings
+from controller.kit import generations
+from controller.store.sealing import Sealing
 
 DOCS = Path(__file__).parents[2] / "docs" / "hardening.md"
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -77,6 +80,23 @@ def test_an_old_token_key_is_found(tmp_path: Path) -> None:
     pem.touch()
     assert of(list(check_files(settings)), "signing-key-age") == ["ok"]
     assert of(list(check_files(settings, datetime.now(UTC) + timedelta(days=91))), "signing-key-age") == ["low"]
+
+
+@pytest.mark.parametrize(("name", "what"), [("root-key", "root"), ("master-key", "master"), ("store-key", "store")])
+def test_an_old_key_is_found_whatever_the_time_of_its_file(tmp_path: Path, name: str, what: str) -> None:
+    settings = home(tmp_path)
+    (tmp_path / "secrets" / "root-key").unlink()
+    file = tmp_path / "secrets" / name
+    if name == "store-key":
+        Sealing(file, ()).keep()
+    else:
+        generations.keep(file, datetime.now(UTC))
+    later = datetime.now(UTC) + timedelta(days=366)
+    assert of(list(check_files(settings)), "key-age") == ["ok"]
+    os.utime(file, (later.timestamp(), later.timestamp()))
+    (finding,) = [each for each in check_files(settings, later) if each.check == "key-age"]
+    assert finding.severity == "low" and finding.fix == f"aerekos keys rotate --what {what}"
+    assert of(list(check_files(settings, later)), "key-files") == ["ok"], "a file of generations is a whole key"
 
 
 def test_a_settings_file_with_a_password_must_be_closed(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""The keys of this home that are rotated by hand, and who has to hear of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from api.auth.turning import MasterKey, RootKey, StoreKey, Turning
+from cli.conductor.house import House
+from controller.loop.supervisor import Loop
+from crds.kinds.service import SERVICE
+from crds.meta import ObjectKey
+from services.key_manager.kinds import KEY_MATERIAL
+from services.key_manager.sealing import Unsealable, generation_told
+
+
+def turning(house: House, loop: Loop) -> dict[str, Turning]:
+    """By the word of `aerekos keys rotate --what`. What they hand to services is rolled out at once."""
+    secrets, clock = house.home / "secrets", house.clock
+
+    def roll_out() -> None:
+        for each in managed(house):
+            loop.look(each)
+
+    return {
+        "root": RootKey(secrets / "root-key", clock, lambda: under(house), roll_out),
+        "store": StoreKey(house.sealing, clock),
+        "master": MasterKey(
+            secrets / "master-key", clock, house.derived.use, house.accounts.factors.seal_again, roll_out
+        ),
+    }
+
+
+def managed(house: House) -> list[ObjectKey]:
+    """Every Service that is ours."""
+    records = house.registry.store.list(SERVICE.group, SERVICE.plural).records
+    return [each.key for each in records if each.object["spec"].get("managed")]
+
+
+def under(house: House) -> Mapping[int, int]:
+    """How many key materials are sealed under which generation of the root key; -1: in no form we know."""
+    records = house.registry.store.list(KEY_MATERIAL.group, KEY_MATERIAL.plural).records
+    return Counter(_generation(each.object["spec"]["sealed"]) for each in records)
+
+
+def _generation(sealed: str) -> int:
+    try:
+        return generation_told(sealed)
+    except Unsealable:
+        return -1
