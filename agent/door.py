@@ -35,6 +35,8 @@ class Door:
         self._client: httpx.AsyncClient | None = None
         self._ca: str | None = None
         self._token, self._renew_at = "", 0.0
+        self.renewed = ""
+        """The secret to keep in place of the one we gave, when the conductor told one."""
 
     @property
     def urls(self) -> Sequence[str]:
@@ -72,6 +74,7 @@ class Door:
         try:
             self._token = str(answer["accessToken"])
             self._renew_at = self._clock.monotonic() + float(answer["expiresIn"]) / 2
+            self.renewed = str(answer.get("clientSecret") or "")
         except (KeyError, TypeError, ValueError) as broken:
             self._token = ""
             raise AgentError("the API's token answer has no accessToken or expiresIn") from broken

@@ -7,6 +7,7 @@ class with an identity in memory.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any, Protocol
 
 import anyio
@@ -94,6 +95,7 @@ class Agent:
         except NotWelcome as refused:
             await self._not_welcome(refused)
             raise
+        self._keep_renewed(identity)
         if self._besides is not None:
             await self._besides.heard(answer)
         if not answer.get("registered", True):
@@ -105,6 +107,13 @@ class Agent:
         self._keeper.save(identity)
         self._log.info("joined", name=identity.worker)
         return identity
+
+    def _keep_renewed(self, identity: Identity) -> None:
+        """The conductor's key changed: the secret we have is good for a while only."""
+        renewed, self._door.renewed = self._door.renewed, ""
+        if renewed and renewed != identity.client_secret:
+            self._keeper.save(replace(identity, client_secret=renewed))
+            self._log.info("the secret of this worker is renewed")
 
     async def _register(self, identity: Identity, beat: Beat) -> None:
         if self._registered is not None and self._registered != beat.addresses:

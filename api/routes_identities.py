@@ -74,7 +74,9 @@ def identity_routes(
     @router.post("/token")
     async def token(body: ClientCredentials) -> dict[str, object]:
         issued = accounts.identity_token(body.client_id, body.client_secret, body.audience)
-        return {"accessToken": issued, "tokenType": "Bearer", "expiresIn": 600}
+        renewed = accounts.clients.renewed(body.client_id, body.client_secret)
+        more = {"clientSecret": renewed} if renewed else {}
+        return {"accessToken": issued, "tokenType": "Bearer", "expiresIn": 600, **more}
 
     @router.post("/join")
     async def join(body: Join, request: Request) -> dict[str, object]:

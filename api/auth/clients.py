@@ -6,6 +6,7 @@ worth nothing from then on, tokens that came from it included.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,16 @@ class Clients:
         if client is None:
             raise NotFound(f"{client_id} has no resource", key=key)
         return self._derived.client_secret(client_id, client.uid, self._generation(client))
+
+    def renewed(self, client_id: str, given: str) -> str | None:
+        """What a worker takes in place of the secret it gave, which an older master key derived; None: nothing new.
+
+        Services get theirs in a file.
+        """
+        if not client_id.startswith("worker:") or not self.fits(client_id, given):
+            return None
+        newest = self.secret(client_id)
+        return None if hmac.compare_digest(newest.encode(), given.encode()) else newest
 
     async def replaced(self, client_id: str, *, by: str) -> str:
         """A new secret; the one before it is revoked. Raises NotFound."""

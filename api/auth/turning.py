@@ -173,8 +173,8 @@ class MasterKey:
     async def _turned(self) -> Turned:
         held, left = generations.read(self._file), await self._seal_again()
         then = (
-            "services get their new secrets by themselves; machines that joined and AWS keys made before go on "
-            "until: aerekos keys rotate --what master --drop-old"
+            "services get their new secrets by themselves; machines within five minutes; AWS keys made before "
+            "go on until: aerekos keys rotate --what master --drop-old"
         )
         return Turned(f"generation {held[0].number}", len(held) - 1, left, then if len(held) > 1 else "")
 

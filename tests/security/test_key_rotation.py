@@ -449,6 +449,31 @@ async def test_services_are_told_a_new_secret_and_the_old_one_is_good_until_it_i
             house.accounts.identity_token(each, old[each], "api")
 
 
+async def test_a_machine_gets_its_new_secret_with_its_next_token(house: House, tmp_path: Path) -> None:
+    turn, _ = master(house, tmp_path)
+    await house.add_worker("oak")
+    await house.add_service("key-manager")
+    ids = {"worker:oak": WORKER.key("oak"), "service:key-manager": SERVICE.key("key-manager")}
+    old = {each: house.accounts.client_secret(each, key) for each, key in ids.items()}
+
+    async def told(client_id: str, secret: str) -> Any:
+        async with house.client() as client:
+            body = {"clientId": client_id, "clientSecret": secret}
+            return (await client.post("/auth/token", json=body)).json().get("clientSecret")
+
+    assert [await told(*each) for each in old.items()] == [None, None]
+    await turn.rotate(revoke=False)
+    new = await told("worker:oak", old["worker:oak"])
+    assert new == house.accounts.client_secret("worker:oak", WORKER.key("oak")) != old["worker:oak"]
+    assert await told("worker:oak", new) is None and await told("worker:oak", "guessed") is None
+    assert await told("service:key-manager", old["service:key-manager"]) is None, "services have a file"
+    await turn.drop_old()
+    assert (
+        house.accounts.identity_token("worker:oak", new, "api")
+        and await told("worker:oak", old["worker:oak"]) is None
+    )
+
+
 async def test_an_aws_key_goes_with_the_master_key_that_derived_it(house: House, tmp_path: Path) -> None:
     turn, _ = master(house, tmp_path)
     await house.add_user("bob")

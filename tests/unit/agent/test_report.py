@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import ssl
 
@@ -127,6 +128,20 @@ async def test_the_token_is_renewed_at_half_its_life(conductor):
     conductor.answers["/auth/token"] = httpx.Response(200, json={"accessToken": "t", "expiresIn": 10})
     await run(agent(conductor), 12)
     assert conductor.at("/auth/token") == [0, 5, 10]
+
+
+async def test_a_secret_that_is_renewed_is_kept_and_proves_the_next_time(conductor):
+    given = []
+
+    async def token(request):
+        given.append(json.loads(request.content)["clientSecret"])
+        more = {"clientSecret": "newer"} if given[-1] == ME.client_secret else {}
+        return httpx.Response(200, json={"accessToken": "t", "expiresIn": 10, **more})
+
+    conductor.answers["/auth/token"] = token
+    keeper = IdentityInMemory(ME)
+    await run(agent(conductor, keeper), 12)
+    assert given == ["secret", "newer", "newer"] and keeper.load().client_secret == "newer"
 
 
 async def test_a_deleted_worker_without_a_token_says_what_to_do(conductor):
