@@ -23,8 +23,8 @@ MODES = ("enforce", "audit", "warn")
 DEFAULT: Level = "baseline"
 LOWEST_PORT = 1024
 DOCKER_PORTS = frozenset({2375, 2376, 5000})
-"""Where tools look for a Docker engine or a registry and believe whoever answers. This cloud's own ports are kept by the
-kind itself (`crds.kinds.service_rules`), whatever the profile."""
+"""Where tools look for a Docker engine or a registry and believe whoever answers. This cloud's own ports are kept by
+the kind itself (`crds.kinds.service_rules`), whatever the profile."""
 _CAPABILITIES = frozenset(
     {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP"}
     | {"SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
