@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 import yaml
 
+from api.gateway.mutual_tls import KnownHosts
 from api.gateway.proxying import Proxy
 from api.serving import QuietServer
 from api.tls import Authority
@@ -185,7 +186,7 @@ async def carried(address: str, ca: Path) -> int:
 
         def failed(self, address: str) -> None: ...
 
-    proxy = Proxy(One(), registry_trust(ca))
+    proxy = Proxy(One(), KnownHosts(registry_trust(ca)))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await proxy.forward(scope, receive, send, service="registry", target=b"/v2/", headers=[(b"host", b"x")])
