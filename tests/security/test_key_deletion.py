@@ -99,6 +99,17 @@ async def test_delete_says_how_to_schedule_it_instead(house: House, how: str) ->
     assert is_there(house, "payments")
 
 
+@pytest.mark.parametrize("finalizers", [[], ["example.org/x"]])
+async def test_no_other_spelling_marks_it_as_dying(house: House, finalizers: list[str]) -> None:
+    meta = {"deletion_timestamp": "2020-01-01T00:00:00Z", "finalizers": finalizers}
+    headers = {"content-type": "application/merge-patch+json"}
+    async with house.client(house.bearer(ADMIN)) as client:
+        await client.patch(f"{KEYS}/payments", json={"metadata": meta}, headers=headers)
+        made = await client.post(KEYS, json={"metadata": {**meta, "name": "born-dying"}})
+    assert is_there(house, "payments")
+    assert "deletionTimestamp" not in made.json()["metadata"]
+
+
 SPECS = ({"deletionDate": "2020-01-01T00:00:00Z"}, {"deletionDate": "2999-01-01T00:00:00Z"})
 
 

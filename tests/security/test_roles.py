@@ -106,6 +106,18 @@ async def test_an_admin_of_one_namespace_gives_no_more_than_that(wire: Wire) -> 
     assert await code(wire, "POST", other, binding("x", "view")) == 403
 
 
+async def test_a_rule_has_one_spelling(wire: Wire) -> None:
+    """What is compared with one's own rights is what is kept."""
+    await bound(wire, "admin")
+    roles = f"{RBAC}/namespaces/default/roles"
+    rules = [{"api_groups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+    await code(wire, "POST", roles, {"metadata": {"name": "r"}, "rules": rules})
+    kept = (await wire.ask("GET", f"{roles}/r")).json
+    assert "apiGroups" not in kept["rules"][0]
+    strict = f"{roles}?fieldValidation=Strict"
+    assert await code(wire, "POST", strict, {"metadata": {"name": "s"}, "rules": rules}) == 400
+
+
 async def test_a_binding_does_not_change_its_role(wire: Wire) -> None:
     await bound(wire, "view")
     path = f"{RBAC}/namespaces/default/rolebindings/ann-view"
