@@ -26,6 +26,10 @@ from services.sdk.edge.connections import prove
 WHO = "aerekos.who"
 # What a session that began with a one-time password may ask.
 _CHOOSING_PASSWORD = frozenset({"/auth/password", "/auth/whoami", "/auth/logout"})
+# Where a service acts for its caller: where the authorizer is asked, which knows what its manifest allows. All else
+# believes the name or the groups alone.
+_ACTED_FOR = ("/api/", "/apis/", "/services/")
+_ACTED_FOR_BESIDES = frozenset({"/auth/signing-keys", "/auth/whoami"})
 ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 
 
@@ -81,6 +85,9 @@ class Authenticator:
         if tokens := [value.decode("latin-1") for name, value in headers if name == ON_BEHALF_OF]:
             if user or groups or len(tokens) > 1:
                 raise BadRequest("one caller is acted for, by their own identity token, and nobody is impersonated")
+            path = str(scope.get("path", ""))
+            if not path.startswith(_ACTED_FOR) and path not in _ACTED_FOR_BESIDES:
+                raise Forbidden(f"services do not act for others at {path}")
             return self._on_behalf.principal(asker, tokens[0])
         if groups and not user:
             raise BadRequest("requested groups without impersonating a user; send Impersonate-User too")

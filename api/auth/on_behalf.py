@@ -15,7 +15,8 @@ from typing import Any
 from api.auth.accounts import Accounts
 from api.auth.people import principal_of
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, Proof
-from api.auth.tokens import Tokens
+from api.auth.sessions import REFRESH_AUDIENCE
+from api.auth.tokens import API_AUDIENCE, REGISTRY_AUDIENCE, Tokens
 from controller.kit.clock import Clock
 from crds.errors import Forbidden, NotFound, Unauthorized
 from services.sdk.aws.verifier import Owner
@@ -23,6 +24,8 @@ from services.sdk.identity import actors_of
 
 HEADER = b"x-aerekos-on-behalf-of"
 IDENTITY_SECONDS = 300
+# Tokens for these open the conductor's own doors: no Service gets one, whatever it is called.
+_OUR_AUDIENCES = frozenset({API_AUDIENCE, REGISTRY_AUDIENCE, REFRESH_AUDIENCE})
 # What ties an identity to something in the store, and so is carried on to the next one made of it.
 _BINDING = ("sid", "pwd", "uid", "gen", "akid", "vouched")
 Claims = Mapping[str, Any]
@@ -75,7 +78,11 @@ class Identities:
         self._minted: dict[tuple[Principal, str, frozenset[tuple[str, Any]]], tuple[bytes, float]] = {}
 
     def token(self, who: Principal, service: str) -> bytes:
-        """For `service` alone. It ends with what the caller proved themselves with, and never outlives that."""
+        """For `service` alone. It ends with what the caller proved themselves with, and never outlives that. Raises
+        Forbidden for a name that stands in tokens for a door of our own.
+        """
+        if service in _OUR_AUDIENCES:
+            raise Forbidden(f"no Service called {service} is told who calls: that name stands for the cloud itself")
         binding = _binding(who)
         key = (who, service, frozenset(binding.items()))
         now = self._clock.now().timestamp()

@@ -18,8 +18,9 @@ MANAGED_MAY_SET = frozenset(
     {"managed", "enabled", "replicas", "needs", "resources", "placement", "stopGraceSeconds", "mode", "update"}
 )
 MANAGED_NAMESPACE = "default"
-# Parts of the cloud itself. The conductor meets the services of that namespace in a network where names are spoken.
-PLATFORM_NAMES = frozenset({"conductor", "registry", "gateway", "agent", "mesh"})
+# Parts of the cloud itself: the conductor meets the services of that namespace in a network where names are spoken,
+# and tokens say by such a name whom they are for.
+PLATFORM_NAMES = frozenset({"conductor", "registry", "gateway", "agent", "mesh", "api", "refresh"})
 # Where machines listen for the cloud and for the Swarm: who published one of these would be asked for what is meant
 # for the cloud, passwords for images among it.
 PLATFORM_PORTS = frozenset({2377, 4789, 7443, 7444, 7446, 7946})

@@ -76,6 +76,32 @@ async def test_a_service_does_no_more_for_a_caller_than_its_manifest_says(house:
             assert (await client.get(f"{MAPS}/settings")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/auth/access-key", None),
+        ("POST", "/auth/access-keys", {}),
+        ("GET", "/auth/access-keys?user=ann", None),
+        ("GET", "/auth/sessions?user=ann", None),
+        ("POST", "/auth/password", {"username": "ann", "password": "a-password-of-the-service"}),
+        ("POST", "/auth/logout-all", {"username": "ann"}),
+        ("POST", "/auth/totp/remove", {"username": "ann"}),
+        ("POST", "/auth/keys/rotate", {"revoke": True}),
+        ("GET", "/v2/token", None),
+        ("GET", "/audit", None),
+        ("GET", "/logs/default/key-manager", None),
+    ],
+)
+async def test_what_asks_for_no_right_is_not_done_for_others(house: House, method: str, path: str, body: Any) -> None:
+    """These believe the name or the groups of who asks: through a service, everything would be open there."""
+    session = {"sid": house.pretended_session("root")}
+    signed_in = house.tokens.issue(Principal("root", frozenset()), seconds=300, audience="key-manager", **session)
+    for token in (token_of(house, "root"), signed_in):
+        async with client_for(house, token) as client:
+            answer = await client.request(method, path, json=body)
+        assert answer.status_code == 403, answer.text
+
+
 async def test_a_caller_may_no_more_through_a_service_than_alone(house: House) -> None:
     async with client_for(house, token_of(house, "vic")) as client:
         assert (await client.post(MAPS, json={"metadata": {"name": "x"}})).status_code == 403
@@ -214,7 +240,7 @@ async def test_each_service_of_a_chain_narrows_and_none_prolongs(house: House) -
         b"authorization": house.bearer(OTHER)["authorization"].encode(),
         b"x-aerekos-on-behalf-of": first.encode(),
     }
-    who = house.authenticator.who({"headers": list(asked.items())})
+    who = house.authenticator.who({"path": "/services/key-manager/", "headers": list(asked.items())})
     assert (who.name, who.actors) == ("ann", (OTHER.name,))
     second = Identities(house.tokens, house.clock).token(who, "key-manager").decode()
     claims = house.tokens.claims(second, "key-manager")
@@ -230,6 +256,14 @@ async def test_each_service_of_a_chain_narrows_and_none_prolongs(house: House) -
 async def test_services_reach_only_those_they_need(house: House) -> None:
     async with house.client(house.bearer(OTHER)) as client:
         assert (await client.get("/services/key-manager/")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["api", "registry", "refresh"])
+async def test_no_service_is_told_a_token_that_opens_a_door_of_our_own(house: House, name: str) -> None:
+    """Whoever visits a Service of such a name, made before it was kept, would leave their API token there."""
+    async with house.client(house.bearer(Principal("root", frozenset()))) as client:
+        answer = await client.get(f"/services/{name}/")
+    assert answer.status_code == 403 and "stands for the cloud itself" in answer.json()["message"]
 
 
 # What the manifests we ship say.
