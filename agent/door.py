@@ -17,6 +17,8 @@ from controller.kit.clock import Clock
 
 # Shorter than a lease, so that one hanging API does not cost us ours before the next one is tried.
 CALL_SECONDS = 1.5
+# A name every certificate of the conductor has, wherever it is, and none of a service's, which are of the same CA.
+CONDUCTOR = "localhost"
 MakeClient = Callable[[ssl.SSLContext | bool], httpx.AsyncClient]
 
 
@@ -85,9 +87,10 @@ class Door:
         if not self._urls:
             raise Unreachable("no API address yet: give --api https://<conductor>:7443, or join a Swarm that has one")
         client, faults = await self._open(ca), []
+        told = proven_as(ca)
         for url in tuple(self._urls):
             try:
-                response = await client.post(url + path, json=body, headers=headers)
+                response = await client.post(url + path, json=body, headers=headers, extensions=told)
             except httpx.HTTPError as fault:
                 faults.append(f"{url}: {fault or type(fault).__name__}")
                 continue
@@ -120,13 +123,15 @@ class Door:
 
 
 def trusting(ca: str) -> ssl.SSLContext:
-    """For connections to whoever holds a server's certificate of that CA.
-
-    Its name is not asked for: this CA signs one server, the conductor, and addresses change.
+    """For connections to whoever holds a server's certificate of that CA, for the name that is asked for: see
+    `proven_as`.
     """
-    context = ssl.create_default_context(cadata=ca)
-    context.check_hostname = False
-    return context
+    return ssl.create_default_context(cadata=ca)
+
+
+def proven_as(ca: str) -> dict[str, Any]:
+    """What a request says besides: not the address is proven, which changes, but that it is the conductor's."""
+    return {"sni_hostname": CONDUCTOR} if ca else {}
 
 
 def _read(response: httpx.Response) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import httpx
 import structlog
 import uvicorn
 
-from agent.door import trusting
+from agent.door import proven_as, trusting
 from agent.errors import AgentError
 from agent.in_swarm.callers import Admits, LocalCallers
 
@@ -102,7 +102,7 @@ class ImageDoor:
         client = await self._client_for(road.ca)
         body = _sent(receive) if _has_body(scope) else None
         for url in road.urls:
-            asked = _request(scope, url, road.token, body)
+            asked = _request(scope, url, road, body)
             try:
                 answer = await client.send(asked, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -186,10 +186,10 @@ def _is_for_images(path: str) -> bool:
     return first == "v2" and not {".", ".."} & set(rest)
 
 
-def _request(scope: Any, url: str, token: str, body: AsyncIterator[bytes] | None) -> httpx.Request:
+def _request(scope: Any, url: str, road: Road, body: AsyncIterator[bytes] | None) -> httpx.Request:
     """Made here and not by the client, which would add headers of its own."""
-    told = {"timeout": PATIENCE.as_dict()}
-    return httpx.Request(scope["method"], url + _target(scope), headers=_headers(scope, token), content=body,
+    told = {"timeout": PATIENCE.as_dict(), **proven_as(road.ca)}
+    return httpx.Request(scope["method"], url + _target(scope), headers=_headers(scope, road.token), content=body,
                          extensions=told)  # fmt: skip
 
 

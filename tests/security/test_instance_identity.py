@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from unit.api.house import ADMIN, House, make_house
 
+from agent.door import Door
+from agent.errors import Unreachable
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from api.gateway.mutual_tls import MutualTls
 from api.gateway.proxying import Proxy
@@ -213,6 +215,18 @@ async def test_a_foreign_process_on_the_port_gets_nothing(authority: Authority, 
     told = b"".join(heard)
     assert SECRET not in told and b"POST" not in told and b"a.token" not in told
     assert which == "no TLS at all" or not heard
+
+
+async def test_an_agent_takes_no_service_for_the_conductor(authority: Authority, tmp_path: Path) -> None:
+    """Certificates of services are of the conductor's CA: who took one over would be told a worker's secret."""
+    chain = await foreign(authority, "another service's certificate")
+    assert chain is not None
+    async with impostor(chain) as (address, heard):
+        door = Door([f"https://{address}"], SystemClock())
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            await door.post("/auth/token", {"clientSecret": SECRET.decode()}, ca=authority.ca_file.read_text())
+        await door.close()
+        assert heard == []
 
 
 async def ask(address: str, path: str, context: ssl.SSLContext, **headers: str) -> httpx.Response:

@@ -92,9 +92,9 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A conductor that speaks TLS with a certificate for another name: its address has changed since."""
+    """A conductor that speaks TLS with a certificate for another address: its own has changed since."""
     authority = Authority(tmp_path / "tls", now=datetime.now(UTC))
-    certificate, key = authority.server(["conductor.example"])
+    certificate, key = authority.server(["localhost", "conductor.example"])
     conductor = Conductor()
     async with served(conductor, ssl_certfile=str(certificate), ssl_keyfile=str(key)) as address:
         made: House
@@ -312,5 +312,5 @@ def test_the_ca_is_all_that_is_trusted(tmp_path: Path) -> None:
     from agent.door import trusting
 
     context = trusting(Authority(tmp_path / "tls", now=datetime.now(UTC)).ca_file.read_text())
-    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert len(context.get_ca_certs()) == 1
