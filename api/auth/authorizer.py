@@ -56,23 +56,36 @@ _IMAGES = "images"
 
 
 def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
-    """What each group of people may do. Editors change everything but users, workers and tokens."""
-    public = [kind.plural for kind in catalog if not kind.internal]
+    """What each group of people may do. Editors change everything but users, workers and tokens.
+
+    Kinds that people define are named with their own group alone: a `nodes.longhorn.io` is not our `nodes`.
+    """
+    ours = [kind for kind in catalog if kind.given_schema is None]
+    theirs = [kind for kind in catalog if kind.given_schema is not None and not kind.internal]
+    public = [kind.plural for kind in ours if not kind.internal]
     everyday = sorted(set(public) - _GUARDED)
     shown = sorted(set(public) - _HIDDEN_FROM_VIEWERS)
-    groups = (*sorted({kind.group for kind in catalog}), *_VIEWED_GROUPS)
+    groups = (*sorted({kind.group for kind in ours}), *_VIEWED_GROUPS)
     # What a resource shows of itself is no more than the resource does: `scale` reads it before it writes.
     parts = (f"{plural}/{part}" for plural in shown for part in ("status", "scale"))
-    reading = Rule(READ, groups, (*shown, *parts, *_VIEWED, "services/log", _PROXY, "leases", _IMAGES))
+    reading = (
+        Rule(READ, groups, (*shown, *parts, *_VIEWED, "services/log", _PROXY, "leases", _IMAGES)),
+        *(Rule(READ, (k.group,), (k.plural, f"{k.plural}/status", f"{k.plural}/scale")) for k in theirs),
+    )
     # A token of a service account can do what that one may: more than an editor, perhaps.
     below = (f"{plural}/*" for plural in everyday if plural != SERVICE_ACCOUNT.plural)
     writable = (*everyday, *below, *_VIEWED_WRITABLE, _IMAGES)
-    editing = (reading, Rule(READ, ("",), ("secrets",)), Rule((*WRITE, "use"), groups, writable))
+    editing = (
+        *reading,
+        Rule(READ, ("",), ("secrets",)),
+        Rule((*WRITE, "use"), groups, writable),
+        *(Rule((*WRITE, "use"), (k.group,), (k.plural, f"{k.plural}/*")) for k in theirs),
+    )
     return {
         MASTERS: (EVERYTHING,),
         "aerekos:admin": (EVERYTHING,),
         "aerekos:editor": editing,
-        "aerekos:viewer": (reading,),
+        "aerekos:viewer": reading,
         WORKERS: (Rule(READ, groups, ("workers", _IMAGES)),),
         AUTHENTICATED: _ABOUT_ONESELF,
     }
@@ -82,8 +95,9 @@ def _cluster_roles(catalog: Catalog, roles: Mapping[str, tuple[Rule, ...]]) -> d
     """The cluster roles every Kubernetes has, for role bindings that name them. As there, `admin`, `edit` and `view`
     are about what lives in a namespace; of the namespace itself they show that it is there.
     """
-    wide = {kind.plural for kind in catalog if not kind.namespaced} | _VIEWED_CLUSTER_WIDE | {_IMAGES}
-    wide -= {kind.plural for kind in catalog if kind.namespaced}
+    ours = [kind for kind in catalog if kind.given_schema is None]
+    wide = {kind.plural for kind in ours if not kind.namespaced} | _VIEWED_CLUSTER_WIDE | {_IMAGES}
+    wide -= {kind.plural for kind in ours if kind.namespaced}
     there = Rule(READ, ("",), (NAMESPACE.plural,))
     edit = (*(_without(rule, wide) for rule in roles["aerekos:editor"]), there)
     view = (*(_without(rule, wide) for rule in roles["aerekos:viewer"]), there)

@@ -9,6 +9,7 @@ from unit.wire.conftest import ADMIN, Wire
 from unit.wire.conftest import wire as wire
 
 from api.auth.accounts import principal_of
+from api.auth.authorizer import Action
 from api.auth.principal import AUTHENTICATED, Principal
 from cli.access import create_user
 from cli.errors import Misuse
@@ -116,6 +117,26 @@ async def test_a_rule_has_one_spelling(wire: Wire) -> None:
     assert "apiGroups" not in kept["rules"][0]
     strict = f"{roles}?fieldValidation=Strict"
     assert await code(wire, "POST", strict, {"metadata": {"name": "s"}, "rules": rules}) == 400
+
+
+async def test_a_kind_of_others_opens_none_of_ours(wire: Wire) -> None:
+    """Longhorn's `nodes` and its like: whoever may write those does not write what only has the same name here."""
+    editor = Principal("ed", frozenset({"aerekos:editor", AUTHENTICATED}))
+    for plural in ("nodes", "pods", "networks", "auditlog"):
+        names = {"plural": plural, "kind": plural.capitalize()}
+        schema = {"openAPIV3Schema": {"type": "object"}}
+        version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+        spec = {"group": "longhorn.io", "names": names, "scope": "Namespaced", "versions": [version]}
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        await wire.ok("POST", crds, {"metadata": {"name": f"{plural}.longhorn.io"}, "spec": spec})
+    for group, resource, verb in (
+        ("", "nodes", "delete"),
+        ("", "pods/exec", "create"),
+        ("aerekos.cloud", "networks", "use"),
+        ("aerekos.cloud", "auditlog", "list"),
+    ):
+        assert not wire.api._authorizer.allows(editor, Action(verb, group, resource, "default"))
+    assert wire.api._authorizer.allows(editor, Action("delete", "longhorn.io", "nodes", "default", "a"))
 
 
 async def test_a_binding_does_not_change_its_role(wire: Wire) -> None:
