@@ -1,4 +1,5 @@
-"""Slows down who guesses, and nobody else: wrong passwords are counted by address and name together.
+"""Slows down who guesses, and nobody else: wrong passwords are counted by address and name together (of IPv6, the
+network of 64 bits counts as one address: one machine has all of it).
 
 Nobody can lock a name for others: guesses make the guesser wait, longer each time, and the right password is always
 taken. Guesses from the same place at the same name wait for each other, so that many at once gain nothing.
@@ -15,6 +16,7 @@ import anyio
 
 from controller.kit.clock import Clock
 from crds.errors import TooManyRequests
+from services.sdk.edge.connections import source_of
 
 FREE_FAILURES, FIRST_SECONDS, LONGEST_SECONDS = 3, 0.5, 8.0
 ADDRESS_FREE_FAILURES = 30
@@ -44,6 +46,7 @@ class Attempts:
 
         Raises TooManyRequests when too many of one address wait already.
         """
+        address = source_of(address)
         pair, place = self._count((address, name)), self._count((address, ""))
         if address and place.waiting >= MOST_WAITING_AT_ONE_ADDRESS:
             raise TooManyRequests("too many logins from your address are under way", retry_after=2)
@@ -60,6 +63,7 @@ class Attempts:
 
     def delay(self, address: str, name: str) -> float:
         """How long the next guess from there at that name waits, in seconds."""
+        address = source_of(address)
         pair, place = self._count((address, name)), self._count((address, ""))
         over = max(pair.failures - FREE_FAILURES, (place.failures - ADDRESS_FREE_FAILURES) // 10)
         return min(FIRST_SECONDS * 2 ** min(over, 10), LONGEST_SECONDS) if over >= 0 else 0.0

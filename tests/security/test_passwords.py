@@ -66,6 +66,15 @@ async def test_who_guesses_waits_longer_each_time(house: House) -> None:
     assert house.clock.slept == []
 
 
+async def test_all_ipv6_addresses_of_one_machine_wait_for_each_other(house: House) -> None:
+    for number in range(12):
+        await guess(house, f"2001:db8:0:1::{number:x}", 1)
+    assert len(house.clock.slept) == 9 and house.clock.slept[-1] == LONGEST_SECONDS
+    house.clock.slept.clear()
+    await guess(house, "2001:db8:0:2::1", 1)
+    assert house.clock.slept == []
+
+
 async def test_guessing_at_many_names_is_slowed_by_address(house: House) -> None:
     for number in range(100):
         await guess(house, "203.0.113.9", 1, name=f"name-{number}")
