@@ -116,10 +116,16 @@ class CryptoOperations:
         return found
 
     async def _permitted(self, call: Call, found: Found) -> Found:
-        """The key, if the caller may use it. The platform's own keys serve people only through a service."""
+        """The key, if the caller may use it. The platform's own keys serve people only through a service; a service
+        in its own name uses no others.
+        """
         await self._powers.may(call, found)
-        if self._resolver.is_platform(found) and not call.caller.service and not call.caller.through:
+        platform = self._resolver.is_platform(found)
+        if platform and not call.caller.service and not call.caller.through:
             raise faults.platform(found.arn)
+        if call.caller.service and not platform:
+            text = f"{call.caller.service} uses keys of people only in the name of who asks it"
+            raise AwsError("AccessDeniedException", text)
         return found
 
     async def _maker(self, call: Call, blob: bytes, wanted: str | None) -> Found:

@@ -72,9 +72,8 @@ def test_a_bucket_that_changed_its_key_keeps_asking_for_the_old_one(house: House
 
 
 def test_a_service_in_its_own_name_has_its_own_rights_only(keys: House) -> None:
-    """Background work: what the manifest grants the service is all there is."""
+    """It opens and seals with the platform's keys. Whoever took it over holds no oracle for everybody else's."""
     keys.run(keys.resources.create(KEY, KEY.new("payments", namespace="default")))
-    keys.conductor.refuse("system:service:storage-manager", "use")
 
     async def ask() -> httpx.Response:
         async with keys.peer_client("storage-manager") as client:
@@ -85,3 +84,4 @@ def test_a_service_in_its_own_name_has_its_own_rights_only(keys: House) -> None:
 
     answer = keys.run(ask())
     assert answer.status_code == 400 and "AccessDenied" in answer.text
+    assert "only in the name of who asks" in answer.text
