@@ -10,6 +10,7 @@ from api.auth.accounts import Accounts, LoggedIn
 from api.auth.authenticating import WHO, Authenticator
 from api.auth.password_policy import MOST_CHARACTERS
 from api.auth.principal import MASTERS, Principal
+from api.auth.sessions import MUST_CHOOSE
 from api.cookies import KEY_HEADER, REFRESH_COOKIE, keep, require_own_page, take_away
 from crds.errors import Forbidden, NotFound, Unauthorized
 from crds.kinds.session import Session
@@ -129,6 +130,8 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
     async def password(body: NewPassword, request: Request, asker: Who) -> None:
         if body.username == asker.name:
             await accounts.first_factor(asker.name, body.current, address_of(request))
+        elif asker.proof is not None and asker.proof.restricted:
+            raise Forbidden(MUST_CHOOSE)  # also an admin, who may set those of others afterwards
         elif _ADMINS.isdisjoint(asker.groups):
             raise Forbidden(f'User "{asker.name}" may change only their own password')
         await accounts.set_password(body.username, body.password, one_time=body.one_time, by=asker.name)

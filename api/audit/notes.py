@@ -24,9 +24,12 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class Notes:
-    """`aws`: the signing name of an AWS call. `access_key` is what the request claims; a 2xx answer proves it."""
+    """`aws`: the signing name of an AWS call. `access_key` is what the request claims; a 2xx answer proves it.
+    `service_tells`: a managed service answers, whose word counts; of people's own containers it does not.
+    """
 
     aws: str = ""
+    service_tells: bool = False
     access_key: str = ""
     action: str = ""
     resource: str = ""
@@ -78,12 +81,13 @@ def note_signed(scope: Scope, signing_name: str) -> None:
 
 
 def taken(headers: Iterable[tuple[bytes, bytes]], notes: Notes) -> Headers:
-    """An instance's headers without those meant for the audit log, which are noted."""
+    """An instance's headers without those for the audit log, which are noted where a managed service answers."""
     kept: Headers = []
     for name, value in headers:
         lowered = name.lower()
         if lowered.startswith(PREFIX):
-            notes.hear(lowered.removeprefix(PREFIX).decode("latin-1"), value)
+            if notes.service_tells:
+                notes.hear(lowered.removeprefix(PREFIX).decode("latin-1"), value)
         else:
             kept.append((name, value))
     return kept

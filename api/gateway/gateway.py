@@ -142,6 +142,7 @@ class Gateway:
     ) -> int:
         """Carried to the service and counted, unless there is no such service."""
         began = self._clock.monotonic()
+        notes_of(scope).service_tells = service in self._services
         try:
             code = await self._proxy.forward(
                 scope, receive, send, service=service, target=target, headers=headers, principal=_name_of(scope)

@@ -26,6 +26,7 @@ from api.audit.chain import Chain, verify
 from api.audit.fields import LINE_BYTES, fitted
 from api.audit.journal import Journal, end_of, lines_of, read_head, rotated_files
 from api.audit.log import KEPT_BYTES
+from api.audit.notes import Notes, taken
 from api.audit.options import AuditOptions
 from api.audit.sinks import FileSink, Follower, SyslogSink, WebhookSink
 from api.auth.principal import Principal
@@ -398,3 +399,10 @@ def test_a_sink_that_fails_is_told_and_a_second_file_has_every_line(tmp_path: Pa
 def test_a_webhook_without_tls_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="https"):
         WebhookSink(url)
+
+
+def test_what_people_s_own_containers_say_for_the_log_is_not_believed() -> None:
+    told = [(b"x-aerekos-audit-action", b"kms:Decrypt"), (b"content-type", b"text/plain")]
+    theirs, ours = Notes(), Notes(service_tells=True)
+    assert taken(told, theirs) == taken(told, ours) == [told[1]]
+    assert (theirs.action, ours.action) == ("", "kms:Decrypt")

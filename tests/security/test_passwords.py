@@ -20,7 +20,7 @@ from api.auth.attempts import FORGOTTEN_SECONDS, LONGEST_SECONDS, MOST_WAITING_A
 from api.auth.password_policy import fault
 from api.auth.passwords import hash_password, is_outdated, one_time_password, password_fits
 from crds.errors import TooManyRequests, Unauthorized
-from crds.kinds.user import CREDENTIAL
+from crds.kinds.user import CREDENTIAL, USER
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
@@ -209,6 +209,14 @@ async def test_a_one_time_password_is_good_for_choosing_another_and_nothing_else
     assert "passwordChangeRequired" not in fresh
     async with house.client({"authorization": f"Bearer {fresh['accessToken']}"}) as client:
         assert (await client.get("/api/v1/namespaces")).status_code == 200
+
+
+async def test_an_admin_with_a_one_time_password_cannot_choose_those_of_others(house: House) -> None:
+    await house.registry.merge(USER, USER.key("ann"), {"spec": {"roles": ["admin"]}}, HOW)
+    _, pair = await one_time(house)
+    async with house.client({"authorization": f"Bearer {pair['accessToken']}"}) as client:
+        change = {"username": "bob", "password": "chosen by somebody"}
+        assert (await client.post("/auth/password", json=change)).status_code == 403
 
 
 async def test_refreshing_a_restricted_session_does_not_widen_it(house: House) -> None:
