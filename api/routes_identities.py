@@ -12,7 +12,6 @@ from pydantic import Field
 
 from api.auth.accounts import Accounts
 from api.auth.authenticating import Authenticator
-from api.auth.derived import signing_key
 from api.auth.principal import MASTERS, SERVICE_PREFIX, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys
 from api.auth.turning import Turning
@@ -21,6 +20,7 @@ from controller.kit.clock import Clock
 from crds.errors import BadRequest, Forbidden
 from crds.model import Model
 from crds.names import DnsLabel
+from services.sdk.aws.sigv4 import derive_key
 
 _SIGNING_KEY_SECONDS = 1  # a key that was switched off must not open anything two seconds later
 PROOF = "x-aerekos-proof"
@@ -113,7 +113,7 @@ def identity_routes(
     async def signing_keys(body: SigningKeyWanted, request: Request) -> dict[str, object]:
         _check_wanted(body, authenticator.who(request.scope), signing_names, clock.now())
         _, pair = accounts.owner_of(body.access_key_id)
-        key = signing_key(pair.secret, body.date, body.region, body.service)
+        key = derive_key(pair.secret, body.date, body.region, body.service)
         return {"signingKey": base64.b64encode(key).decode(), "expiresIn": _SIGNING_KEY_SECONDS}
 
     return router

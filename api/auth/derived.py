@@ -74,13 +74,5 @@ class DerivedSecrets:
         return hmac.new(self._masters[master], message, hashlib.sha256).digest()
 
 
-def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The AWS Signature Version 4 key of one day, region and service (AWS docs, "Calculate the signature")."""
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return key
-
-
 def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -154,7 +154,7 @@ def canonical_request(request: RawRequest, signature: Signature, body_hash: str)
 
 
 def derive_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The signing key of one day, region and service. The conductor derives it; here for tests."""
+    """The signing key of one day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
