@@ -4,33 +4,52 @@
 everything a page there makes it ask, so it is worth nothing alone: `/auth/refresh` takes it only together with a key
 that the dashboard keeps in the storage of its own origin and sends as a header, which no form, no image and no page
 of another port can do.
+
+Each cloud has a name of its own for it: two clouds on one host would otherwise overwrite each other's, and log people
+out of the one they looked at first.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from api.auth.sessions import REFRESH_SECONDS
 from crds.errors import Forbidden
 
-REFRESH_COOKIE = "__Host-aerekos-refresh"
+FAMILY = "__Host-aerekos-refresh"
 KEY_HEADER = "x-aerekos-refresh-key"
 _OURS = ("same-origin", "none")
 
 
-def keep(response: Response, token: str) -> None:
-    """Put that refresh token into the browser."""
-    response.set_cookie(
-        REFRESH_COOKIE, token, max_age=REFRESH_SECONDS, path="/", secure=True, httponly=True, samesite="strict"
-    )
+@dataclass(frozen=True, slots=True)
+class RefreshCookie:
+    """The refresh cookie of one cloud."""
 
+    name: str
 
-def take_away(response: Response) -> None:
-    """Of the browser's cookies, ours."""
-    response.delete_cookie(REFRESH_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    @classmethod
+    def of(cls, ca: bytes) -> RefreshCookie:
+        """The one of the cloud with that CA certificate (PEM)."""
+        return cls(f"{FAMILY}-{hashlib.sha256(ca).hexdigest()[:12]}")
+
+    def read(self, request: Request) -> str:
+        """The token that a browser sent; empty without one."""
+        return request.cookies.get(self.name, "")
+
+    def keep(self, response: Response, token: str) -> None:
+        """Put that refresh token into the browser."""
+        response.set_cookie(
+            self.name, token, max_age=REFRESH_SECONDS, path="/", secure=True, httponly=True, samesite="strict"
+        )
+
+    def take_away(self, response: Response) -> None:
+        """Remove it from the browser; cookies of other clouds stay."""
+        response.delete_cookie(self.name, path="/", secure=True, httponly=True, samesite="strict")
 
 
 def require_own_page(headers: Mapping[str, str]) -> None:
@@ -54,10 +73,11 @@ def is_foreign(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def without_ours(cookies: bytes) -> bytes:
-    """A Cookie header less our own: nobody behind the gateway has use for it."""
-    mark = REFRESH_COOKIE.encode() + b"="
+    """A Cookie header less the refresh cookies, also of other clouds on this host: nobody behind the gateway has use
+    for one."""
+    marks = (f"{FAMILY}=".encode(), f"{FAMILY}-".encode())
     kept = [each.strip() for each in cookies.split(b";")]
-    return b"; ".join(each for each in kept if each and not each.startswith(mark))
+    return b"; ".join(each for each in kept if each and not each.startswith(marks))
 
 
 def _host(origin: bytes) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.auth.authenticating import WHO, Authenticator
 from api.auth.oidc.options import OidcOptions
 from api.auth.principal import Principal
-from api.cookies import require_own_page
+from api.cookies import RefreshCookie, require_own_page
 from api.routes_sessions import address_of, told_pair
 from crds.errors import NotFound, Unauthorized
 from crds.model import Model
@@ -23,7 +23,7 @@ class IdToken(Model):
     cookie: bool = False
 
 
-def oidc_routes(options: OidcOptions | None, authenticator: Authenticator) -> APIRouter:
+def oidc_routes(options: OidcOptions | None, authenticator: Authenticator, cookie: RefreshCookie) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/auth/oidc")
 
@@ -45,6 +45,6 @@ def oidc_routes(options: OidcOptions | None, authenticator: Authenticator) -> AP
             body.id_token, browser=body.cookie, address=address_of(request), agent=agent
         )
         request.scope[WHO] = Principal(name, frozenset())
-        return {**told_pair(pair, response if body.cookie else None), "username": name}
+        return {**told_pair(pair, cookie, response if body.cookie else None), "username": name}
 
     return router

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Cookie, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import Field
 
 from api.auth.accounts import Accounts, LoggedIn
@@ -11,14 +11,13 @@ from api.auth.authenticating import WHO, Authenticator
 from api.auth.password_policy import MOST_CHARACTERS
 from api.auth.principal import MASTERS, Principal
 from api.auth.sessions import MUST_CHOOSE
-from api.cookies import KEY_HEADER, REFRESH_COOKIE, keep, require_own_page, take_away
+from api.cookies import KEY_HEADER, RefreshCookie, require_own_page
 from crds.errors import Forbidden, NotFound, Unauthorized
 from crds.kinds.session import Session
 from crds.model import Model, rfc3339
 
 REGION = "us-east-1"
 _ADMINS = frozenset({"aerekos:admin", MASTERS})
-Kept = Annotated[str | None, Cookie(alias=REFRESH_COOKIE)]
 Key = Annotated[str, Header(alias=KEY_HEADER)]
 
 
@@ -55,7 +54,7 @@ class NewPassword(Model):
     current: Annotated[str, Field(max_length=1024)] = ""
 
 
-def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
+def session_routes(accounts: Accounts, authenticator: Authenticator, cookie: RefreshCookie) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/auth")
 
@@ -74,26 +73,26 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
         )
         # Noted in the audit log. Not before: people type their password where their name belongs.
         request.scope[WHO] = Principal(body.username, frozenset())
-        return told_pair(pair, response if body.cookie else None)
+        return told_pair(pair, cookie, response if body.cookie else None)
 
-    @router.post("/refresh")
-    async def refresh(
-        body: Refresh, request: Request, response: Response, kept: Kept = None, key: Key = ""
-    ) -> dict[str, object]:
+    @router.post("/refresh", response_model=None)
+    async def refresh(body: Refresh, request: Request, response: Response, key: Key = "") -> dict[str, object] | Response:
+        """A browser that was never logged in asks too, at each first visit: that is no fault, but 204."""
         if body.refresh_token:
-            return told_pair(await accounts.refresh(body.refresh_token, key))
+            return told_pair(await accounts.refresh(body.refresh_token, key), cookie)
         require_own_page(request.headers)
+        kept = cookie.read(request)
+        if not kept and not key:
+            return Response(status_code=204)
         if not kept or not key:
             raise Unauthorized(f"nobody is logged in here; send a refreshToken, or the cookie with {KEY_HEADER}")
-        return told_pair(await accounts.refresh(kept, key), response)
+        return told_pair(await accounts.refresh(kept, key), cookie, response)
 
     @router.post("/logout", status_code=204)
-    async def logout(
-        request: Request, response: Response, body: Refresh | None = None, kept: Kept = None, key: Key = ""
-    ) -> None:
+    async def logout(request: Request, response: Response, body: Refresh | None = None, key: Key = "") -> None:
         """The session of whatever was sent; without any, only the cookie goes."""
-        take_away(response)
-        for sid, name in _sessions_of(request, body, kept if key else None):
+        cookie.take_away(response)
+        for sid, name in _sessions_of(request, body, cookie.read(request) if key else None):
             await accounts.sessions.end(sid, by=name)
 
     def _sessions_of(request: Request, body: Refresh | None, kept: str | None) -> set[tuple[str, str]]:
@@ -111,7 +110,7 @@ def session_routes(accounts: Accounts, authenticator: Authenticator) -> APIRoute
     @router.post("/logout-all", status_code=204)
     async def logout_all(response: Response, asker: Who, body: SignOut | None = None) -> None:
         name = _about(asker, body.username if body else None)
-        take_away(response)
+        cookie.take_away(response)
         await accounts.sign_out(name, by=asker.name)
 
     @router.get("/sessions")
@@ -178,7 +177,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def told_pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, object]:
+def told_pair(pair: LoggedIn, cookie: RefreshCookie, browser: Response | None = None) -> dict[str, object]:
     """The answer to a login; with `browser`, the refresh token leaves as its cookie instead."""
     told: dict[str, object] = {
         "accessToken": pair.access_token,
@@ -189,5 +188,5 @@ def told_pair(pair: LoggedIn, browser: Response | None = None) -> dict[str, obje
         told["passwordChangeRequired"] = True
     if browser is None:
         return {**told, "refreshToken": pair.refresh_token}
-    keep(browser, pair.refresh_token)
+    cookie.keep(browser, pair.refresh_token)
     return {**told, "refreshKey": pair.key} if pair.key else told

@@ -14,6 +14,7 @@ from api.auth.authenticating import Authenticator
 from api.auth.on_behalf import signer
 from api.auth.service_accounts import AccountTokens
 from api.claims import NodeClaims
+from api.cookies import RefreshCookie
 from api.door import Door
 from api.exec import Exec
 from api.gateway.balancing import Balancer
@@ -114,7 +115,7 @@ def _door(
 ) -> Door:
     registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
     ca, stack = house.authority.ca_file.read_bytes(), house.settings.stack
-    claims = _claims(house, runtime)
+    claims, cookie = _claims(house, runtime), RefreshCookie.of(ca)
     tokens = JoinTokens(registry, clock, claims.is_member)
 
     def heard(worker: str) -> None:
@@ -122,10 +123,10 @@ def _door(
 
     rest = rest_app(
         [
-            session_routes(house.accounts, authenticator),
+            session_routes(house.accounts, authenticator, cookie),
             access_key_routes(house.accounts, authenticator),
             totp_routes(house.accounts, authenticator),
-            oidc_routes(oidc_options(house.settings), authenticator),
+            oidc_routes(oidc_options(house.settings), authenticator, cookie),
             identity_routes(
                 house.accounts,
                 authenticator,

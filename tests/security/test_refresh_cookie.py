@@ -10,9 +10,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import House, make_house
+from unit.api.house import COOKIE, House, make_house
 
-from api.cookies import KEY_HEADER, REFRESH_COOKIE, without_ours
+from api.cookies import FAMILY, KEY_HEADER, RefreshCookie, without_ours
 from api.gateway.proxying import forwarded
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ async def test_the_cookie_is_of_this_host_alone_and_no_script_reads_it(house: Ho
     async with house.client() as client:
         answer = await login(client)
     name, _, rest = answer.headers["set-cookie"].partition("=")
-    assert name == REFRESH_COOKIE and name.startswith("__Host-")
+    assert name == COOKIE.name and name.startswith("__Host-")
     for word in ("HttpOnly", "Secure", "SameSite=strict", "Path=/;"):
         assert word in rest
     assert "Domain" not in rest
@@ -71,7 +71,7 @@ async def test_the_cookie_alone_is_worth_nothing(house: House, headers: dict[str
 async def test_the_token_out_of_the_cookie_is_worth_nothing_either(house: House) -> None:
     async with house.client() as client:
         await login(client)
-        stolen = client.cookies[REFRESH_COOKIE]
+        stolen = client.cookies[COOKIE.name]
     async with house.client() as thief:
         assert (await thief.post("/auth/refresh", json={"refreshToken": stolen})).status_code == 401
 
@@ -85,20 +85,41 @@ async def test_another_page_cannot_log_this_browser_in_as_somebody_else(house: H
 async def test_logging_out_ends_the_session_not_only_the_cookie(house: House) -> None:
     async with house.client() as client:
         key = (await login(client)).json()["refreshKey"]
-        kept = client.cookies[REFRESH_COOKIE]
+        kept = client.cookies[COOKIE.name]
         assert (await client.post("/auth/logout", json={}, headers={KEY_HEADER: key})).status_code == 204
-        cookie = {"cookie": f"{REFRESH_COOKIE}={kept}", KEY_HEADER: key}
+        cookie = {"cookie": f"{COOKIE.name}={kept}", KEY_HEADER: key}
         assert (await client.post("/auth/refresh", json={}, headers=cookie)).status_code == 401
 
 
+async def test_two_clouds_on_one_host_do_not_log_each_other_out(house: House) -> None:
+    other = RefreshCookie.of(b"the CA of another cloud").name
+    async with house.client() as client:
+        key = (await login(client)).json()["refreshKey"]
+        kept = client.cookies[COOKIE.name]
+        both = {"cookie": f"{other}=theirs; {COOKIE.name}={kept}", KEY_HEADER: key}
+        client.cookies.clear()
+        assert (await client.post("/auth/refresh", json={}, headers=both)).status_code == 200
+        left = await client.post("/auth/logout", json={}, headers=both)
+        assert other not in left.headers["set-cookie"]
+
+
+async def test_who_was_never_here_is_told_so_without_a_fault(house: House) -> None:
+    async with house.client() as client:
+        first = await client.post("/auth/refresh", json={})
+        assert (first.status_code, first.content) == (204, b"")
+        foreign = {"origin": "https://evil.example"}
+        assert (await client.post("/auth/refresh", json={}, headers=foreign)).status_code == 403
+
+
 def test_the_gateway_hands_the_cookie_to_nobody() -> None:
-    sent = [(b"cookie", f"a=1; {REFRESH_COOKIE}=secret; b=2".encode()), (b"x", b"y")]
+    theirs = RefreshCookie.of(b"another cloud").name
+    sent = [(b"cookie", f"a=1; {COOKIE.name}=secret; {theirs}=1; b=2".encode()), (b"x", b"y")]
     assert forwarded(sent) == [(b"cookie", b"a=1; b=2"), (b"x", b"y")]
-    assert forwarded([(b"cookie", f"{REFRESH_COOKIE}=secret".encode())]) == []
+    assert forwarded([(b"cookie", f"{COOKIE.name}=secret".encode())]) == []
 
 
-@given(st.lists(st.tuples(st.sampled_from(["a", "b", REFRESH_COOKIE]), st.text("abc=", max_size=5)), max_size=6))
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", FAMILY, COOKIE.name]), st.text("abc=", max_size=5)), max_size=6))
 def test_other_cookies_pass_as_they_are(pairs: list[tuple[str, Any]]) -> None:
     given = "; ".join(f"{name}={value}" for name, value in pairs).encode()
-    kept = "; ".join(f"{name}={value}" for name, value in pairs if name != REFRESH_COOKIE).encode()
+    kept = "; ".join(f"{name}={value}" for name, value in pairs if not name.startswith(FAMILY)).encode()
     assert without_ours(given) == kept

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import websockets
 from contracts.api.conftest import Served, served  # noqa: F401 (a fixture)
-from unit.api.house import HOW, House, make_house
+from unit.api.house import COOKIE, HOW, House, make_house
 
 from api.exec import Exec
 from api.rest import log_routes, rest_app
@@ -84,7 +84,7 @@ class Room:
     def prepare(self) -> None:
         house, driver = self.house, self.driver
         routes = [
-            session_routes(house.accounts, house.authenticator),
+            session_routes(house.accounts, house.authenticator, COOKIE),
             log_routes(house.registry, driver, house.authenticator, house.authorizer),  # type: ignore[arg-type]
             agent_routes(house.registry, house.leases, house.authenticator, house.authorizer, house.clock),
             audit_routes(house.audit, house.authenticator, house.authorizer),

@@ -27,6 +27,7 @@ from api.auth.on_behalf import signer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
 from api.auth.service_accounts import AccountTokens
 from api.auth.tokens import TokenKeys, Tokens
+from api.cookies import RefreshCookie
 from api.door import Door
 from api.gateway.balancing import Balancer
 from api.gateway.gateway import Gateway
@@ -68,6 +69,7 @@ HOW = How(by="test")
 SIGNING = {"key-manager": ("kms",)}
 passwords.COST = (2**10, 8, 1)  # what hashing costs is a matter of one test, not of all
 CA = b"-----BEGIN CERTIFICATE-----\n"
+COOKIE = RefreshCookie.of(CA)
 ADMIN = Principal("system:root", frozenset({MASTERS, AUTHENTICATED}))
 KMS = ManagedService(
     "key_manager", "Keys", "", "x:y", speaks=("kms",), grants=(Grant("configmaps", ("get", "list"), ""),)
@@ -233,10 +235,10 @@ async def make_house(
     audit = Audit(folder / "audit.log", clock, key=b"a" * 32, options=audit_options)
     rest = rest_app(
         [
-            session_routes(accounts, authenticator),
+            session_routes(accounts, authenticator, COOKIE),
             access_key_routes(accounts, authenticator),
             totp_routes(accounts, authenticator),
-            oidc_routes(oidc, authenticator),
+            oidc_routes(oidc, authenticator, COOKIE),
             identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA, clock, SIGNING),
             agent_routes(registry, leases, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from unit.api.house import ADMIN, CA, HOW, House
+from unit.api.house import ADMIN, CA, COOKIE, HOW, House
 
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from crds.kinds.join_token import JOIN_TOKEN
@@ -50,7 +50,7 @@ async def test_a_browser_gets_its_refresh_token_where_no_script_reads_it(house: 
         first = await client.post("/auth/login", json={"username": "ann", "password": PASSWORD, "cookie": True})
         assert "refreshToken" not in first.json()
         cookie = first.headers["set-cookie"]
-        for word in ("__Host-aerekos-refresh=", "HttpOnly", "Secure", "SameSite=strict", "Path=/;"):
+        for word in (f"{COOKIE.name}=", "HttpOnly", "Secure", "SameSite=strict", "Path=/;"):
             assert word in cookie
         key = {"x-aerekos-refresh-key": first.json()["refreshKey"]}
         assert (await client.post("/auth/refresh", json={}, headers=key)).json()["accessToken"]

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from unit.api.house import CA, HOW, House
+from unit.api.house import CA, COOKIE, HOW, House
 
 import api
 from api.audit import Audit
@@ -125,10 +125,10 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     tokens = JoinTokens(registry, clock)
     nothing: Any = None
     return [
-        session_routes(house.accounts, authenticator),
+        session_routes(house.accounts, authenticator, COOKIE),
         access_key_routes(house.accounts, authenticator),
         totp_routes(house.accounts, authenticator),
-        oidc_routes(None, authenticator),
+        oidc_routes(None, authenticator, COOKIE),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
         certificate_routes(Authority(folder / "tls", now=clock.now()), authenticator, clock),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
