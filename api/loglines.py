@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 
 import anyio
 
 from controller.runtime.driver import Driver
+from controller.runtime.log_order import in_order, moment_of
 from crds.meta import ObjectKey
+from crds.model import rfc3339
 
 _FOLLOW_SECONDS = 0.5
 _WINDOW = 1000
+_NOW = float("inf")
+MOST_LINES = 100_000
 """Lines looked at in each turn of following: who writes more in half a second loses the oldest of them."""
 
 
@@ -19,13 +24,14 @@ async def log_lines(
 ) -> AsyncIterator[str]:
     """The last lines, then (when following) what is new each half second."""
     known = await _windows(driver, key, instance) if follow else {}
-    yield _text(await driver.logs(key, instance, tail=tail))
+    yield text_of(await driver.logs(key, instance, tail=tail))
     while follow:
         await anyio.sleep(_FOLLOW_SECONDS)
         now = await _windows(driver, key, instance)
-        fresh = [line for name, lines in now.items() for line in after(known.get(name, ()), lines)]
+        # Lines that say no time were written in this half second: after those that say one.
+        fresh = in_order([(after(known.get(name, ()), lines), _NOW) for name, lines in now.items()])
         if fresh:
-            yield _text(fresh)
+            yield text_of(fresh)
         known |= now
 
 
@@ -33,6 +39,20 @@ async def _windows(driver: Driver, key: ObjectKey, instance: str | None) -> dict
     """The last lines of each instance for itself: put together, one that writes would move all the others."""
     names = [instance] if instance else [each.name for each in await driver.observe(key)]
     return {name: list(await driver.logs(key, name, tail=_WINDOW)) for name in names}
+
+
+async def search(
+    driver: Driver, key: ObjectKey, instance: str | None, contains: str
+) -> tuple[list[str], dict[str, str]]:
+    """The lines that hold `contains`, whatever their case, oldest first, and headers that say how far it reached: the
+    number of lines searched, and the time of the oldest one where it says one."""
+    lines = await driver.logs(key, instance, tail=MOST_LINES)
+    wanted = contains.casefold()
+    reach = {"x-aerekos-searched-lines": str(len(lines))}
+    oldest = next((moment for moment in map(moment_of, lines) if moment is not None), None)
+    if oldest is not None:
+        reach["x-aerekos-searched-since"] = rfc3339(datetime.fromtimestamp(oldest, UTC))
+    return [line for line in lines if wanted in line.casefold()], reach
 
 
 def after(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
@@ -48,5 +68,6 @@ def after(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
     return now
 
 
-def _text(lines: Sequence[str]) -> str:
+def text_of(lines: Sequence[str]) -> str:
+    """Each line with its end."""
     return "".join(f"{line}\n" for line in lines)

@@ -5,21 +5,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from api.audit.notes import notes_of
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
-from api.loglines import log_lines
+from api.loglines import MOST_LINES, log_lines, search, text_of
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
 from crds.errors import ApiError, Cause, Invalid, from_status
 from crds.kind import GROUP
 from crds.kinds.service import SERVICE
 
-_MOST_LINES = 100_000
+_LONGEST_SEARCH = 1000
 
 
 def rest_app(routers: Sequence[APIRouter]) -> FastAPI:
@@ -50,7 +50,11 @@ def rest_app(routers: Sequence[APIRouter]) -> FastAPI:
 
 
 def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
-    """GET /logs/{namespace}/{service}: what the instances wrote."""
+    """GET /logs/{namespace}/{service}: what the instances wrote, by time over all of them.
+
+    With `contains`, the last `tail` of the lines that hold it, out of the newest 100,000; headers of the answer say
+    how far that reached.
+    """
     router = APIRouter(prefix="/logs")
 
     async def who(request: Request) -> Principal:
@@ -62,11 +66,17 @@ def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator,
         service: str,
         asker: Annotated[Principal, Depends(who)],
         instance: str | None = None,
-        tail: Annotated[int, Query(ge=0, le=_MOST_LINES)] = 200,
+        tail: Annotated[int, Query(ge=0, le=MOST_LINES)] = 200,
         follow: bool = False,
-    ) -> StreamingResponse:
+        contains: Annotated[str, Query(max_length=_LONGEST_SEARCH)] = "",
+    ) -> Response:
         authorizer.require(asker, Action("get", GROUP, "services/log", namespace, service))
         registry.get(SERVICE, SERVICE.key(service, namespace))
+        if contains and follow:
+            raise Invalid("contains: searches what was written; ask without follow")
+        if contains:
+            found, reach = await search(driver, SERVICE.key(service, namespace), instance, contains)
+            return PlainTextResponse(text_of(found[-tail:] if tail else []), headers=reach)
         lines = log_lines(driver, SERVICE.key(service, namespace), instance, tail, follow=follow)
         return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
 

@@ -76,7 +76,9 @@ def session_routes(accounts: Accounts, authenticator: Authenticator, cookie: Ref
         return told_pair(pair, cookie, response if body.cookie else None)
 
     @router.post("/refresh", response_model=None)
-    async def refresh(body: Refresh, request: Request, response: Response, key: Key = "") -> dict[str, object] | Response:
+    async def refresh(
+        body: Refresh, request: Request, response: Response, key: Key = ""
+    ) -> dict[str, object] | Response:
         """A browser that was never logged in asks too, at each first visit: that is no fault, but 204."""
         if body.refresh_token:
             return told_pair(await accounts.refresh(body.refresh_token, key), cookie)

@@ -1,5 +1,9 @@
 """Watches: one JSON line per change, from a revision on, every change once and in order.
 
+With `writtenAt=true` each event also tells when its version was written, as the store remembers it: beside `type` and
+`object`, where clients that do not ask for it see nothing. An object itself does not know that time: its conditions
+know only when they changed, and a deletion changes no field.
+
 Source: Kubernetes API concepts, "Efficient detection of changes"; selector transitions as the apiserver's cacher
 makes them (entering is ADDED, leaving is DELETED with the previous object at the new revision).
 """
@@ -26,6 +30,7 @@ from controller.resources.selecting import Test, by_fields, by_labels
 from controller.store.records import Compacted, Follower, Happening, Movable, Record
 from crds.errors import Expired
 from crds.kind import Kind
+from crds.model import rfc3339
 
 # Bursts leave as one network write: with many watchers this is what keeps the loop free. The pause after each write
 # is about twice what one round of writes to all watchers takes, so a few watchers hear of everything almost at once.
@@ -43,12 +48,13 @@ class _View:
     tests: tuple[Test, ...]
     form: Form
     include: str
+    dated: bool
     clock: Clock
 
     @property
     def alike(self) -> Hashable:
         """Those who select nothing and want the same form see the same lines."""
-        return (self.form, self.include) if not self.tests else None
+        return (self.form, self.include, self.dated) if not self.tests else None
 
     def lines(self, batch: Sequence[Happening]) -> bytes:
         """The events of a batch."""
@@ -58,29 +64,32 @@ class _View:
         """The event as this watcher sees it; empty when it is none of its business."""
         record, before = happening.record, happening.before
         if not self.tests:
-            return self._line(_TYPES[record.verb], record.body, None if self.form == "object" else record.object)
+            return self._line(
+                _TYPES[record.verb], record, record.body, None if self.form == "object" else record.object
+            )
         was = before is not None and before.verb != "deleted" and self._means(before.object)
         now = record.verb != "deleted" and self._means(record.object)
         if now:
-            return self._line("MODIFIED" if was else "ADDED", record.body, record.object)
+            return self._line("MODIFIED" if was else "ADDED", record, record.body, record.object)
         if not was or before is None:
             return b""
         last = {**before.object, "metadata": {**before.object["metadata"], "resourceVersion": str(record.revision)}}
-        return self._line("DELETED", orjson.dumps(last), last)
+        return self._line("DELETED", record, orjson.dumps(last), last)
 
     def first_line(self, record: Record) -> bytes:
         """What a watcher that has seen nothing yet is told of `record`."""
         if not self._means(record.object):
             return b""
-        return self._line("ADDED", record.body, record.object)
+        return self._line("ADDED", record, record.body, record.object)
 
     def _means(self, resource: dict[str, Any]) -> bool:
         return all(test(resource) for test in self.tests)
 
-    def _line(self, type_: str, body: bytes, resource: dict[str, Any] | None) -> bytes:
+    def _line(self, type_: str, record: Record, body: bytes, resource: dict[str, Any] | None) -> bytes:
         if resource is not None and self.form != "object":
             body = orjson.dumps(self._shown(resource))
-        return b'{"type":"%s","object":%s}\n' % (type_.encode(), body)
+        written = b',"writtenAt":"%s"' % rfc3339(record.written_at).encode() if self.dated else b""
+        return b'{"type":"%s"%s,"object":%s}\n' % (type_.encode(), written, body)
 
     def _shown(self, resource: dict[str, Any]) -> dict[str, Any]:
         if self.form == "metadata":
@@ -138,7 +147,8 @@ class Watching:
             by_fields(ask.params.get("fieldSelector", ""), ask.target.kind.selectable_fields),
         )
         form, include = form_of(ask.header(b"accept")), ask.params.get("includeObject", "")
-        return _View(ask.target.kind, tuple(test for test in tests if test), form, include, self._clock)
+        chosen = tuple(test for test in tests if test)
+        return _View(ask.target.kind, chosen, form, include, ask.flag("writtenAt"), self._clock)
 
     def _start(self, ask: Ask, view: _View) -> tuple[int, bytes]:
         """The revision to follow from, and what the watcher must be told before. Raises Invalid, Timeout."""

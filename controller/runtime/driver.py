@@ -169,7 +169,7 @@ class Driver(Protocol):
         ...
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
-        """The last `tail` lines of each instance (or of one), oldest first. Following is the caller's loop."""
+        """The last `tail` lines of all instances (or of one) together, oldest first. Callers follow."""
         ...
 
 

@@ -20,9 +20,10 @@ from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.kit.threads import Threads
 from controller.runtime.driver import DriverError, Execution, InstanceSeen, News, Workload
+from controller.runtime.log_order import in_order
 from controller.runtime.probing import NetworkProber, Prober
 from controller.runtime.process.executing import executing
-from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of
+from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
 from controller.runtime.process.machine import Child, LocalMachine, Machine, data_folder
 from controller.runtime.process.patience import Patience
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
@@ -170,8 +171,11 @@ class ProcessDriver:
         """From the files, so an instance that is gone can still be read."""
         ours = await self._threads.run(lambda: logged_instances(self._home, base_name(key)))
         chosen = [name for name in ours if instance in (None, name)]
-        read = await self._threads.run(lambda: [tail_of(log_path(self._home, each), tail) for each in chosen])
-        return [line for lines in read for line in lines]
+        paths = [log_path(self._home, each) for each in chosen]
+        lines = await self._threads.run(
+            lambda: in_order([(tail_of(path, tail), written_last(path)) for path in paths])
+        )
+        return lines[-tail:] if tail else []
 
     def _of(self, key: ObjectKey) -> list[Instance]:
         ours = [each for each in self._instances.values() if each.wish.key == key]

@@ -38,6 +38,14 @@ def tail_of(path: Path, lines: int) -> list[str]:
     return found
 
 
+def written_last(path: Path) -> float:
+    """When that file was written to last, in seconds since 1970; 0 when there is none."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _last_lines(path: Path, lines: int) -> list[str]:
     if lines <= 0:
         return []

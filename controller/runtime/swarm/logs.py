@@ -17,7 +17,7 @@ TASK = "com.docker.swarm.task.id="
 async def read_logs(
     docker: Docker, service: str, key: ObjectKey, seen: Look, instance: str | None, tail: int
 ) -> Sequence[str]:
-    """The last `tail` lines of each instance (or of one), oldest first; nothing when there is no such service."""
+    """The last `tail` lines of all instances (or of one), oldest first; nothing when there is no such service."""
 
     def ask(api: Any) -> tuple[bytes, list[Any]]:
         raw = api.service_logs(
@@ -32,8 +32,8 @@ async def read_logs(
     numbered = seen.is_numbered(key)
     names = {task["ID"]: copy_name(key, task, seen.nodes, numbered=numbered) for task in tasks}
     lines = _by_instance(raw.decode(errors="replace"), names)
-    chosen = [name for name in sorted(lines) if instance in (None, name)]
-    return [text for name in chosen for _, text in sorted(lines[name], key=lambda each: each[0])[-tail:]]
+    chosen = [line for name in sorted(lines) if instance in (None, name) for line in lines[name]]
+    return [text for _, text in sorted(chosen, key=lambda each: each[0])[-tail:]] if tail else []
 
 
 def _by_instance(text: str, names: dict[str, str]) -> dict[str, list[tuple[str, str]]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.loglines import after, log_lines
+from api.loglines import MOST_LINES, after, log_lines, search
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Driver, InstanceSeen
 from crds.kinds.service import SERVICE
@@ -102,3 +102,18 @@ def test_a_half_written_line_comes_again_whole() -> None:
 @given(st.lists(st.sampled_from("ab"), max_size=8), st.lists(st.sampled_from("ab"), max_size=8))
 def test_while_the_window_does_not_move_exactly_the_new_lines_come(old: list[str], new: list[str]) -> None:
     assert after(old, old + new) == new
+
+
+@pytest.mark.anyio
+async def test_a_search_tells_the_lines_and_how_far_it_reached() -> None:
+    lines = ["no time", '{"event": "Boom", "timestamp": "2026-11-28T10:00:01Z"}', "a BOOM", "else"]
+    found, reach = await search(cast(Driver, Written(a=lines)), KEY, None, "boom")
+    assert found == lines[1:3]
+    assert reach == {"x-aerekos-searched-lines": "4", "x-aerekos-searched-since": "2026-11-28T10:00:01Z"}
+
+
+@pytest.mark.anyio
+async def test_a_search_of_nothing_reaches_nowhere_and_never_past_its_limit() -> None:
+    assert await search(cast(Driver, Written()), KEY, None, "x") == ([], {"x-aerekos-searched-lines": "0"})
+    many = Written(a=["x"] * (MOST_LINES + 5))
+    assert len((await search(cast(Driver, many), KEY, "a", "X"))[0]) == MOST_LINES

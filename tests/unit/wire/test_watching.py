@@ -38,6 +38,20 @@ async def test_from_a_revision_exactly_what_came_after(wire: Wire) -> None:
         assert await watched.silent()
 
 
+async def test_who_asks_is_told_when_each_version_was_written(wire: Wire) -> None:
+    start = await revision(wire)
+    await wire.ok("POST", MAPS, body("a"))
+    await wire.merge(f"{MAPS}/a", {"data": {"x": "1"}})
+    await wire.ok("DELETE", f"{MAPS}/a")
+    async with wire.watch(f"{MAPS}?watch=1&writtenAt=true&resourceVersion={start}") as watched:
+        events = [await watched.next() for _ in range(3)]
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion={start}") as watched:
+        assert "writtenAt" not in await watched.next()
+    made = events[0]["object"]["metadata"]["creationTimestamp"]
+    assert [each["type"] for each in events] == ["ADDED", "MODIFIED", "DELETED"]
+    assert events[0]["writtenAt"] == made <= events[1]["writtenAt"] <= events[2]["writtenAt"]
+
+
 async def test_a_deletion_is_told_when_the_last_finalizer_goes(wire: Wire) -> None:
     made = await wire.ok(
         "POST", MAPS, {"metadata": {"name": "held", "finalizers": ["a.example/b"]}, "data": {"x": "1"}}
