@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from crds.model import Model, Timestamp
+from crds.model import Model, NothingAsAbsent, Timestamp
 from crds.schema import list_map, list_set
 
 
@@ -62,10 +62,12 @@ class ObjectMeta(Model):
     creation_timestamp: Timestamp | None = None
     deletion_timestamp: Timestamp | None = None
     deletion_grace_period_seconds: int | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    finalizers: Annotated[list[str] | None, Field(json_schema_extra=list_set())] = None
-    owner_references: Annotated[list[OwnerReference] | None, Field(json_schema_extra=list_map("uid"))] = None
+    labels: Annotated[dict[str, str] | None, NothingAsAbsent] = None
+    annotations: Annotated[dict[str, str] | None, NothingAsAbsent] = None
+    finalizers: Annotated[list[str] | None, NothingAsAbsent, Field(json_schema_extra=list_set())] = None
+    owner_references: Annotated[
+        list[OwnerReference] | None, NothingAsAbsent, Field(json_schema_extra=list_map("uid"))
+    ] = None
     managed_fields: list[dict[str, Any]] | None = None
     self_link: str | None = None
 

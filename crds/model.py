@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 
@@ -22,6 +22,10 @@ class Model(BaseModel):
     def wire(self) -> dict[str, Any]:
         """The JSON form: camelCase keys, absent instead of null."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+NothingAsAbsent = AfterValidator(lambda value: value or None)
+"""An empty map or list is kept as no field at all, as Kubernetes keeps it: `annotations: {}` changes nothing."""
 
 
 def rfc3339(moment: datetime) -> str:

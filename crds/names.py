@@ -75,6 +75,18 @@ def label_key_fault(key: str) -> str | None:
     return None
 
 
+def config_key_fault(key: str) -> str | None:
+    """Why `key` cannot name an entry of a ConfigMap or Secret, which may become a file, or None."""
+    if not key or len(key) > SUBDOMAIN_MAX or not _IN_NAME.issuperset(key):
+        return (
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.', at most "
+            f"{SUBDOMAIN_MAX} characters (e.g. 'key.name' or 'KEY_NAME')"
+        )
+    if key == "." or key.startswith(".."):
+        return "must not be '.' nor start with '..'"
+    return None
+
+
 def label_value_fault(value: str) -> str | None:
     """Why `value` cannot be a label's value, or None. Empty is allowed."""
     if value and (len(value) > LABEL_MAX or not _is_name(value)):

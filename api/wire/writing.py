@@ -16,7 +16,7 @@ from api.wire.reading import chosen
 from controller.resources.edits import Edit
 from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
-from crds.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
+from crds.errors import BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
 from crds.kinds.service import SERVICE
 
@@ -62,6 +62,9 @@ class Writing:
         sort = patch_type(ask)
         if sort == "apply":
             return await self._apply(ask, sub)
+        if "force" in ask.params:
+            forbidden = "Forbidden: may not be specified for non-apply patch"
+            raise _option_refused("PatchOptions", Cause("force", forbidden, "FieldValueForbidden"))
         edit = self._guarded(ask, edit_of(ask, sort))
         written = await self._registry.update(target.kind, target.key, edit, ask.how, subresource=sub)
         return _written(200, written)
@@ -150,10 +153,15 @@ def _delete_options(ask: Ask) -> dict[str, Any]:
     if policy is None and options.get("orphanDependents") is not None:  # what clients sent before there were policies
         policy = "Orphan" if options["orphanDependents"] else "Background"
     if policy not in (None, "Background", "Foreground", "Orphan"):
-        raise BadRequest(f"propagationPolicy: {policy!r}; use Background, Foreground or Orphan")
+        raise _option_refused("DeleteOptions", Cause("propagationPolicy", f"Unsupported value: {policy!r}: supported "
+                              'values: "Background", "Foreground", "Orphan"', "FieldValueNotSupported"))  # fmt: skip
     if dry := options.get("dryRun"):
         ask.params["dryRun"] = dry[0] if isinstance(dry, list) else str(dry)
     return {**options, "propagationPolicy": policy}
+
+
+def _option_refused(options: str, cause: Cause) -> Invalid:
+    return Invalid(f'{options}.meta.k8s.io "" is invalid: {cause.field}: {cause.message}', causes=(cause,))
 
 
 def _gone(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:

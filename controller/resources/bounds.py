@@ -10,13 +10,19 @@ from crds.names import label_key_fault, path_segment_fault
 
 OBJECT_BYTES = 1_572_864  # what etcd takes at most, and so Kubernetes
 ANNOTATION_BYTES = 256 * 1024  # TotalAnnotationSizeLimitB of apimachinery
+_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 LABELS, FINALIZERS, OWNERS, MANAGERS = 256, 64, 64, 128
 _LONGEST_PREFIX = 253 - 6
 _FIELDS = {"labels": LABELS, "finalizers": FINALIZERS, "ownerReferences": OWNERS, "managedFields": MANAGERS}
 
 
-def metadata_faults(meta: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[Cause]:
-    """What of it is too much. What was there before may stay as it is: records of an earlier version still change."""
+def metadata_faults(
+    meta: Mapping[str, Any], old: Mapping[str, Any] | None, *, domains: bool = False
+) -> Iterator[Cause]:
+    """What of it is too much. What was there before may stay as it is: records of an earlier version still change.
+
+    `domains`: finalizers must say whose they are, as those of Kubernetes's own kinds.
+    """
     before = old or {}
     for name, most in _FIELDS.items():
         given = meta.get(name)
@@ -31,7 +37,7 @@ def metadata_faults(meta: Mapping[str, Any], old: Mapping[str, Any] | None) -> I
     if len(meta.get("generateName") or "") > _LONGEST_PREFIX:
         yield Cause("metadata.generateName", f"Too long: may not be more than {_LONGEST_PREFIX} characters",
                     "FieldValueTooLong")  # fmt: skip
-    yield from _finalizer_faults(meta.get("finalizers") or (), before.get("finalizers") or ())
+    yield from _finalizer_faults(meta.get("finalizers") or (), before.get("finalizers") or (), domains=domains)
     if meta.get("ownerReferences") != before.get("ownerReferences"):
         yield from _owner_faults(meta.get("ownerReferences") or ())
 
@@ -40,10 +46,16 @@ def _size(annotations: Mapping[str, Any]) -> int:
     return sum(len(str(name).encode()) + len(str(value).encode()) for name, value in annotations.items())
 
 
-def _finalizer_faults(finalizers: Any, before: Any) -> Iterator[Cause]:
-    for each in finalizers:
-        if each not in before and (fault := label_key_fault(str(each))):
-            yield Cause("metadata.finalizers", f"Invalid value: {str(each)[:100]!r}: {fault}")
+def _finalizer_faults(finalizers: Any, before: Any, *, domains: bool) -> Iterator[Cause]:
+    new = [str(each) for each in finalizers if each not in before]
+    for each in new:
+        fault = label_key_fault(each)
+        if domains and not fault and "/" not in each and each not in _STANDARD_FINALIZERS:
+            fault = "name is neither a standard finalizer name nor is it fully qualified"
+        if fault:
+            yield Cause("metadata.finalizers", f"Invalid value: {each[:100]!r}: {fault}")
+    if new and {"orphan", "foregroundDeletion"} <= set(finalizers):
+        yield Cause("metadata.finalizers", "Invalid value: orphan and foregroundDeletion cannot be both set")
 
 
 def _owner_faults(owners: Any) -> Iterator[Cause]:

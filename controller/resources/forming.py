@@ -16,6 +16,7 @@ from controller.resources.keeping import (
     nothing_changed,
     same_labels,
     status_only,
+    with_each_owner_once,
     with_identity,
     with_keepers,
 )
@@ -59,6 +60,7 @@ def newborn(
         meta["namespace"] = key.namespace
     else:
         meta.pop("namespace", None)
+    meta, doubled = with_each_owner_once(meta)
     check_metadata(kind, meta, key)
     check_bounds(kind, meta, None, key)
     meta = with_keepers(kind, meta)
@@ -72,7 +74,7 @@ def newborn(
         owners = tracking.newborn(kind, result.body, how.manager, now=now)
     if owners:
         result.body["metadata"]["managedFields"] = owners
-    return result
+    return result._replace(warnings=(*doubled, *result.warnings))
 
 
 def edited(
@@ -93,7 +95,8 @@ def edited(
     check_identity(kind, key, old, new)
     whole = status_only(old, new) if subresource == "status" else _main_only(kind, old, new)
     given = (new.get("metadata") or {}).get("managedFields")
-    whole["metadata"] = with_identity(whole["metadata"], old["metadata"])
+    identified = with_identity(whole["metadata"], old["metadata"])
+    whole["metadata"], doubled = with_each_owner_once(identified)
     if not old["metadata"].get("deletionTimestamp"):
         whole["metadata"] = with_keepers(kind, whole["metadata"])
     check_finalizers(kind, key, old, whole["metadata"], how.by)
@@ -113,7 +116,7 @@ def edited(
         check_metadata(kind, result.body["metadata"], key)
     if content(result.body, kind) != content(old, kind):
         result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-    return result
+    return result._replace(warnings=(*doubled, *result.warnings))
 
 
 def dying(kind: Kind[Any], old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:

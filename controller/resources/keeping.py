@@ -54,6 +54,18 @@ def with_identity(meta: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     return wanted | {name: value for name, value in old.items() if name in _IDENTITY}
 
 
+def with_each_owner_once(meta: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """`meta` without owner references that stand twice, and what to tell whoever sent them."""
+    owners = meta.get("ownerReferences")
+    if not isinstance(owners, list) or len(owners) < 2:
+        return meta, ()
+    once = [each for n, each in enumerate(owners) if each not in owners[:n]]
+    if len(once) == len(owners):
+        return meta, ()
+    told = ".metadata.ownerReferences contains duplicate entries; each is kept once"
+    return {**meta, "ownerReferences": once}, (told,)
+
+
 def same_labels(new: dict[str, Any], old: dict[str, Any]) -> bool:
     """Whether `check_metadata` would find what it found in `old`: a name stays what it is."""
     return new.get("labels") == old.get("labels") and new.get("annotations") == old.get("annotations")

@@ -41,9 +41,13 @@ from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
 from crds.model import rfc3339
+from crds.names import LABEL_MAX
 from crds.rules import Write
 
 _TRIES = 8
+# Names that are made here fit into labels and host names (apiserver `names.SimpleNameGenerator`).
+_RANDOM_LETTERS = 5
+_LONGEST_PREFIX = LABEL_MAX - _RANDOM_LETTERS
 # AllowUnconditionalUpdate of their strategies: https://github.com/kubernetes/kubernetes, pkg/registry.
 _ANY_VERSION = frozenset(
     {("", each) for each in ("configmaps", "secrets", "namespaces", "events")}
@@ -104,7 +108,7 @@ class Registry:
     def _free_name(self, kind: Kind[Any], namespace: str, prefix: str) -> str:
         """Among a thousand events, every thousandth new one would get a name that is taken."""
         for _ in range(_TRIES):
-            name = f"{prefix}{secrets.token_hex(3)[:5]}"
+            name = f"{prefix[:_LONGEST_PREFIX]}{secrets.token_hex(3)[:_RANDOM_LETTERS]}"
             if self.store.get(kind.key(name, namespace)) is None:
                 break
         return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from controller.resources.bounds import OBJECT_BYTES, metadata_faults
 from controller.resources.nesting import MOST_LEVELS, deeper_than, may_be_deeper_than
 from controller.resources.structural import faults, pruned, with_defaults
 from crds.errors import BadRequest, Cause, Invalid, TooLarge
-from crds.kind import Kind, Manifest
+from crds.kind import GROUP, Kind, Manifest
 from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
 from crds.names import label_fault, label_key_fault, label_value_fault, path_segment_fault, subdomain_fault
@@ -21,6 +22,7 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
 _MISSING = "missing"
 _UNKNOWN = "extra_forbidden"
+_UNDECODABLE = re.compile(r".*_type|.*_from_float|datetime_.*|base64")  # of pydantic, and our own
 _CAUSES = {
     "missing": "FieldValueRequired",
     "literal_error": "FieldValueNotSupported",
@@ -64,7 +66,7 @@ def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn
     unknown = [fault for fault in faults if fault["type"] == _UNKNOWN]
     wrong = [fault for fault in faults if fault["type"] != _UNKNOWN]
     if wrong:
-        raise _invalid(kind, key, wrong)
+        raise _undecodable(kind, key, wrong) or _invalid(kind, key, wrong)
     names = [f'unknown field "{_path(fault["loc"])}"' for fault in unknown]
     if mode == "Strict":
         raise BadRequest("strict decoding error: " + ", ".join(names), key=key)
@@ -116,7 +118,8 @@ _ONLY_METADATA = Kind(name="", plural="", model=Manifest)
 
 def check_bounds(kind: Kind[Any], meta: dict[str, Any], old: dict[str, Any] | None, key: ObjectKey) -> None:
     """Raises Invalid for metadata that is too much, unless it was there before."""
-    if causes := list(metadata_faults(meta, old)):
+    domains = kind.given_schema is None and kind.group != GROUP
+    if causes := list(metadata_faults(meta, old, domains=domains)):
         raise _refused(kind, key, causes)
 
 
@@ -157,6 +160,15 @@ def _faults(field: str, text: Any, rule: Callable[[str], str | None]) -> list[Ca
         return [Cause(field, f"Invalid value: {text!r}: must be a string", "FieldValueTypeInvalid")]
     fault = rule(text)
     return [Cause(field, f"Invalid value: {text!r}: {fault}")] if fault else []
+
+
+def _undecodable(kind: Kind[Any], key: ObjectKey, faults: list[Any]) -> BadRequest | None:
+    """Kubernetes's own kinds have types that are compiled in: what does not fit them is no such thing at all."""
+    first = next((each for each in faults if _UNDECODABLE.fullmatch(each["type"])), None)
+    if first is None or kind.group == GROUP:
+        return None
+    told = f"{_path(first['loc'])}: {_words(first)}"
+    return BadRequest(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {told}', key=key)
 
 
 def _invalid(kind: Kind[Any], key: ObjectKey, faults: list[Any]) -> Invalid:

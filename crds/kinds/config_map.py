@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from crds.kind import Column, Kind, Manifest
+from crds.kinds.data_rules import keeps_data
+from crds.model import NothingAsAbsent
 
 
 class ConfigMap(Manifest):
     """`data` is text, `binaryData` is base64."""
 
-    data: dict[str, str] | None = None
-    binary_data: dict[str, str] | None = None
+    data: Annotated[dict[str, str] | None, NothingAsAbsent] = None
+    binary_data: Annotated[dict[str, str] | None, NothingAsAbsent] = None
     immutable: bool | None = None
 
 
@@ -21,6 +25,7 @@ CONFIG_MAP = Kind(
     short_names=("cm",),
     has_status=False,
     model=ConfigMap,
+    rules=(keeps_data,),
     description="Settings for whoever reads them. Not for secrets.",
     columns=(
         Column("Name", "metadata.name"),

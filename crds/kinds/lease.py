@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from crds.kind import Column, Kind, Manifest
+from crds.kinds.data_rules import keeps_lease_numbers
 from crds.meta import Spec
 from crds.model import MicroTimestamp
 
@@ -32,6 +33,7 @@ LEASE = Kind(
     singular="lease",
     has_status=False,
     model=Lease,
+    rules=(keeps_lease_numbers,),
     description="Who leads for now.",
     columns=(
         Column("Name", "metadata.name"),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Annotated
 
 from pydantic import field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from crds.kind import Column, Kind, Manifest
+from crds.kinds.data_rules import keeps_data, keeps_secret_type
+from crds.model import NothingAsAbsent
 
 
 class Secret(Manifest):
     """`data` is base64. `stringData` is plain text that is only ever sent: it is kept as `data`."""
 
-    data: dict[str, str] | None = None
+    data: Annotated[dict[str, str] | None, NothingAsAbsent] = None
     string_data: dict[str, str] | None = None
     type: str = "Opaque"
     immutable: bool | None = None
@@ -25,7 +29,8 @@ class Secret(Manifest):
             try:
                 base64.b64decode(value, validate=True)
             except (binascii.Error, ValueError) as error:
-                raise ValueError(f"{name} is not base64 ({error}); use stringData for plain text") from error
+                told = f"{name} is not base64 ({error}); use stringData for plain text"
+                raise PydanticCustomError("base64", "{told}", {"told": told}) from error
         return data
 
     @model_validator(mode="after")
@@ -45,6 +50,7 @@ SECRET = Kind(
     has_status=False,
     sealed=True,
     model=Secret,
+    rules=(keeps_data, keeps_secret_type),
     description="What only some may read.",
     selectable=("type",),
     columns=(
