@@ -96,6 +96,8 @@ class Ask:
     who: Principal
     may: May
     body: bytes = b""
+    doubled: list[str] = field(default_factory=list)
+    """Fields that stood twice in the body that was read last, and are warned of."""
     verb: str = field(init=False)
     """The RBAC verb of this request."""
 
@@ -152,7 +154,28 @@ class Ask:
 
     def manifest(self) -> dict[str, Any]:
         """The body as a JSON object (YAML is accepted when its Content-Type says so). Raises BadRequest."""
-        return read_object(self.body, self.content_type)
+        return self.object(self.content_type)
+
+    def object(self, content_type: str) -> dict[str, Any]:
+        """The body as a JSON object of that content type. Raises BadRequest, UnsupportedMedia, TooLarge."""
+        self.doubled.clear()
+        found = read_object(self.body, content_type, self.doubled)
+        self._judge_doubled()
+        return found
+
+    def json(self) -> Any:
+        """The body as any JSON value. Raises BadRequest."""
+        self.doubled.clear()
+        found = parse_json(self.body, self.doubled)
+        self._judge_doubled()
+        return found
+
+    def _judge_doubled(self) -> None:
+        match self.how.validation if self.doubled else "Ignore":
+            case "Strict":
+                raise BadRequest("strict decoding error: " + ", ".join(map(duplicate, self.doubled)))
+            case "Ignore":
+                self.doubled.clear()
 
     def flag(self, name: str) -> bool:
         """Whether that query parameter says true."""
@@ -167,14 +190,22 @@ class Ask:
         return self.header(b"content-type").partition(";")[0].strip().lower()
 
 
-def read_object(body: bytes, content_type: str) -> dict[str, Any]:
-    """Raises BadRequest when `body` is not one JSON (YAML, protobuf) object, TooLarge for much YAML."""
+def duplicate(path: str) -> str:
+    """What somebody is told whose body has that field twice."""
+    return f'duplicate field "{path}"'
+
+
+def read_object(body: bytes, content_type: str, doubled: list[str] | None = None) -> dict[str, Any]:
+    """`doubled` is told the fields that stand twice.
+
+    Raises BadRequest when `body` is not one JSON (YAML, protobuf) object, TooLarge for much YAML.
+    """
     if content_type == protobuf_bodies.CONTENT_TYPE or body.startswith(protobuf_bodies.MAGIC):
         return protobuf_bodies.read_protobuf(body)
     # No content type at all is taken for JSON, as the real API server does.
     if content_type and not content_type.endswith(("json", "yaml")):
         raise UnsupportedMedia(f"cannot read {content_type}; send application/json or application/yaml")
-    parsed = parse_yaml(body) if "yaml" in content_type else parse_json(body)
+    parsed = (parse_yaml if "yaml" in content_type else parse_json)(body, doubled)
     if not isinstance(parsed, dict):
         raise BadRequest("the request body must be one JSON object")
     meta = parsed.get("metadata")

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import yaml
 
+from api.wire.doubled import doubled_in_json, doubled_in_yaml
 from controller.resources.nesting import MOST_SENT_LEVELS, deeper_than, may_be_deeper_than
 from crds.errors import BadRequest, TooLarge
 
@@ -17,24 +18,26 @@ _LONGEST_NUMBER = 400
 _TOO_DEEP = f"the request body is nested more than {MOST_SENT_LEVELS} levels deep"
 
 
-def parse_json(body: bytes) -> Any:
-    """Raises BadRequest."""
+def parse_json(body: bytes, doubled: list[str] | None = None) -> Any:
+    """Raises BadRequest. `doubled` is told the paths of keys that stand twice, of which the last counts."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the request body cannot be read as JSON: {error}") from error
     if may_be_deeper_than(body, MOST_SENT_LEVELS) and deeper_than(value, MOST_SENT_LEVELS):
         raise BadRequest(_TOO_DEEP)
+    if doubled is not None:
+        doubled += doubled_in_json(body, value)
     return value
 
 
-def parse_yaml(body: bytes) -> Any:
-    """Keys become text, as in JSON. Raises BadRequest for what JSON cannot say, TooLarge."""
+def parse_yaml(body: bytes, doubled: list[str] | None = None) -> Any:
+    """Keys become text, as in JSON; `doubled` as there. Raises BadRequest for what JSON cannot say, TooLarge."""
     if len(body) > YAML_LIMIT:
         raise TooLarge(f"as YAML this API takes {YAML_LIMIT // 1024} KiB; send JSON")
     try:
         _check_levels(body)
-        return _Plain().value(yaml.load(body, _Loader), MOST_SENT_LEVELS)  # noqa: S506 - a safe loader
+        return _Plain().value(_load(body, doubled), MOST_SENT_LEVELS)
     except (yaml.YAMLError, ValueError) as error:
         raise BadRequest(f"the request body cannot be read as YAML: {error}") from error
 
@@ -65,6 +68,17 @@ class _Loader(yaml.CSafeLoader):
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Leaves `<<` where it is: there is no way to read it, and the client hears so."""
+
+
+def _load(body: bytes, doubled: list[str] | None) -> Any:
+    loader = _Loader(body)
+    try:
+        root = loader.get_single_node()
+        if doubled is not None:
+            doubled += doubled_in_yaml(root)
+        return loader.construct_document(root) if root is not None else None
+    finally:
+        loader.dispose()
 
 
 def _check_levels(body: bytes) -> None:

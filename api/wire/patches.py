@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from api.wire.asking import Ask, read_object
-from api.wire.parsing import parse_json
+from api.wire.asking import Ask
 from controller.resources.edits import Edit, merging, merging_strategically, patching_json
 from crds.errors import BadRequest, UnsupportedMedia
 from crds.kind import Kind
@@ -40,14 +39,14 @@ def is_kubernetes_own(kind: Kind[Any]) -> bool:
 def edit_of(ask: Ask, sort: PatchType) -> Edit:
     """The edit a merge, JSON or strategic merge patch asks for. Raises BadRequest."""
     if sort == "json":
-        return patching_json(parse_json(ask.body))
-    patch = read_object(ask.body, "application/json")
+        return patching_json(ask.json())
+    patch = ask.object("application/json")
     return merging(patch) if sort == "merge" else merging_strategically(patch, ask.target.kind.schema)
 
 
 def read_config(ask: Ask) -> dict[str, Any]:
     """The applied configuration: YAML or JSON, without nulls. Raises BadRequest."""
-    config = read_object(ask.body, "application/json" if ask.body.lstrip().startswith(b"{") else "application/yaml")
+    config = ask.object("application/json" if ask.body.lstrip().startswith(b"{") else "application/yaml")
     if (config.get("metadata") or {}).get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
     for field, value in (("apiVersion", ask.target.kind.api_version), ("kind", ask.target.kind.name)):

@@ -10,7 +10,7 @@ from api.auth.authorizer import Authorizer
 from api.auth.escalating import refuse_escalation
 from api.auth.networks import refuse_foreign_networks
 from api.wire.answering import Answer, json_answer
-from api.wire.asking import Ask
+from api.wire.asking import Ask, duplicate
 from api.wire.patches import edit_of, patch_type, read_config
 from api.wire.reading import chosen
 from controller.resources.edits import Edit
@@ -47,14 +47,14 @@ class Writing:
                 raise BadRequest(f"{field} in the body ({body[field]}) is not the one of the URL ({value})")
         self._guard(ask, body)
         written = await self._registry.create(kind, namespace or "", body, ask.how)
-        return _written(201, written)
+        return _written(ask, 201, written)
 
     async def replace(self, ask: Ask) -> Answer:
         """200 and the resource as it is now."""
         target, body = ask.target, ask.manifest()
         self._guard(ask, body)
         written = await self._registry.replace(target.kind, target.key, body, ask.how, subresource=target.subresource)
-        return _written(200, written)
+        return _written(ask, 200, written)
 
     async def patch(self, ask: Ask) -> Answer:
         """200 and the resource as it is now; 201 when an apply made it."""
@@ -67,7 +67,7 @@ class Writing:
             raise _option_refused("PatchOptions", Cause("force", forbidden, "FieldValueForbidden"))
         edit = self._guarded(ask, edit_of(ask, sort))
         written = await self._registry.update(target.kind, target.key, edit, ask.how, subresource=sub)
-        return _written(200, written)
+        return _written(ask, 200, written)
 
     async def _apply(self, ask: Ask, subresource: str) -> Answer:
         target, config = ask.target, read_config(ask)
@@ -78,7 +78,7 @@ class Writing:
         written = await self._registry.apply(
             target.kind, target.key, config, how, force=ask.flag("force"), subresource=subresource
         )
-        return _written(200 if before else 201, written)
+        return _written(ask, 200 if before else 201, written)
 
     def _guarded(self, ask: Ask, edit: Edit) -> Edit:
         if ask.target.kind.group != RBAC and ask.target.kind is not SERVICE:
@@ -117,7 +117,7 @@ class Writing:
         )
         if written.record is not None and written.record.verb == "deleted":
             return json_answer(200, _gone(ask, written.body))
-        return _written(200, written)
+        return _written(ask, 200, written)
 
     async def delete_collection(self, ask: Ask) -> Answer:
         """Asks for the deletion of everything the selectors mean; answers with what was there.
@@ -175,9 +175,10 @@ def _gone(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-def _written(code: int, written: Written) -> Answer:
+def _written(ask: Ask, code: int, written: Written) -> Answer:
     body = written.record.body if written.record is not None else orjson.dumps(written.body)
-    warnings = tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in _few(written.warnings))
+    told = (*map(duplicate, ask.doubled), *written.warnings)
+    warnings = tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in _few(told))
     return Answer(code, body, headers=warnings)
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from api.edge.cookies import LONGEST_COOKIES, with_plain_cookies
 from api.gateway.aws_door import signed_for
 from api.wire.asking import find_target, read_params
-from api.wire.parsing import parse_yaml
+from api.wire.parsing import parse_json, parse_yaml
 from controller.kit.patterns import MOST_WORK, PatternError, Work, WorkSpent, compile_pattern, found_in
 from controller.resources.selecting import by_fields, by_labels, field_at
 from controller.resources.selector_parsing import parse_requirements
@@ -77,6 +77,11 @@ ATTACKS: dict[str, Callable[[int], Any]] = {
     "equals in a field selector": lambda n: by_fields("metadata.name" + "=" * n, frozenset({"metadata.name"})),
     "numbers in base 60": lambda n: parse_yaml(b"a: " + b"1:" * (n // 2) + b"1"),
     "long numbers": lambda n: parse_yaml(b"a: " + b"1" * n),
+    "a key that stands twice, over much": lambda n: parse_json(
+        b'{"' + b"k" * (n // 2) + b'":[' + b"{}," * (n // 6) + b'{"a":1,"a":2}], "b": 1}', []
+    ),
+    "the same key": lambda n: parse_json(b'{"a": 1' + b',"a":1' * (n // 6) + b"}", []),
+    "the same key in YAML": lambda n: parse_yaml(b"{a: 1" + b",a: 1" * (n // 6) + b"}", []),
     "dashes in a name": lambda n: (subdomain_fault("a" + "-" * n), label_key_fault("a/" + "-" * n)),
     "dots in a name": lambda n: subdomain_fault("a." * (n // 2)),
     "slashes in a path": lambda n: find_target("/api" + "/" * n, CATALOG),

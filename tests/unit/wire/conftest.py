@@ -30,6 +30,7 @@ from crds.kinds.namespace import NAMESPACE
 ADMIN = Principal("admin", frozenset({MASTERS, AUTHENTICATED}))
 # Who tells what was seen: nobody else may write a status.
 SEER = Principal("system:conductor", frozenset({MASTERS, AUTHENTICATED}))
+MAPS = "/api/v1/namespaces/default/configmaps"
 SERVICES = "/apis/aerekos.cloud/v1/namespaces/default/services"
 WEB = {"metadata": {"name": "web", "labels": {"app": "web"}}, "spec": {"image": "nginx:1"}}
 
