@@ -82,6 +82,7 @@ def workload(
         volumes=tuple(Volume(each.name, each.path) for each in service.spec.volumes),
         networks=tuple(service.spec.networks),
         update=_update(service, managed),
+        program=service.spec.is_program,
     )
 
 

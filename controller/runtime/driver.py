@@ -78,6 +78,7 @@ class Workload:
     `secret_env` are variables whose values nobody else may read: never written down or told, taken as they are.
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
     `command` replaces what an image starts, `args` what is said to it.
+    `program`: somebody's own command, without an image: it runs behind walls or not at all.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
     containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to;
     `control`: it also speaks to the conductor. `reads`: the conductor's files and folders that a process of it may
@@ -106,6 +107,7 @@ class Workload:
     reads: tuple[str, ...] = ()
     mode: Literal["replicated", "daemon", "job"] = "replicated"
     update: Update = Update()
+    program: bool = False
 
 
 @dataclass(frozen=True, slots=True)

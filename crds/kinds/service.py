@@ -1,4 +1,4 @@
-"""Service: what should run. One of our managed services, or any container."""
+"""Service: what should run. One of our managed services, any container, or a program of the machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
+from crds.kinds.service_programs import program_fault
 from crds.kinds.service_rules import SERVICE_RULES
 from crds.kinds.worker import Amounts
 from crds.meta import Spec, Status
@@ -87,7 +88,7 @@ class Placement(Model):
 
 class Port(Model):
     """`port`: where a copy listens. `published`: also reachable there on the machine a copy runs on; so at most one
-    copy runs on each.
+    copy runs on each. A program shares its machine's ports: it listens where `PORT` (and `AEREKOS_PORT_<NAME>`) says.
     """
 
     port: Annotated[int, Field(ge=1, le=65535)]
@@ -133,9 +134,11 @@ class UpdateStrategy(Model):
 
 
 class ServiceSpec(Spec):
-    """Exactly one of `managed` (a folder under services/) or `image` (any container) must be given.
+    """`managed` (a folder under services/), `image` (any container), or neither and a `command`: a program of the
+    machine, in the process runtime, behind walls.
 
-    `command` replaces what the image starts, `args` what is said to it. `mode`: `replicas` copies, a `daemon` on
+    `command` replaces what the image starts, `args` what is said to it; a program's may contain `$(NAME)`, the value
+    of a variable. `mode`: `replicas` copies, a `daemon` on
     every worker, or a `job`: `replicas` copies that run to their end once. `networks`: other namespaces whose
     services it may speak to.
     """
@@ -159,10 +162,17 @@ class ServiceSpec(Spec):
     networks: list[DnsLabel] = Field(default_factory=list)
     update: UpdateStrategy = Field(default_factory=UpdateStrategy)
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program of the machine: neither a managed service nor a container."""
+        return self.managed is None and self.image is None
+
     @model_validator(mode="after")
     def _runs_one_thing(self) -> ServiceSpec:
-        if (self.managed is None) == (self.image is None):
+        if self.managed is not None and self.image is not None:
             raise ValueError("give exactly one of managed (one of our services) or image (a container)")
+        if self.is_program and (fault := program_fault(self)):
+            raise ValueError(fault)
         if self.managed is not None and (self.mode != "replicated" or self.args):
             raise ValueError("a managed service is always replicated, and has no args")
         if self.mode == "daemon" and self.replicas > 1:
@@ -246,7 +256,7 @@ SERVICE = Kind(
     categories=("all", "aerekos"),
     model=Service,
     scale_path="spec.replicas",
-    description="What should run: one of the managed services, or any container.",
+    description="What should run: one of the managed services, any container, or a program of the machine.",
     invariants=(keeps_what_others_need,),
     selectable=("status.phase", "spec.managed"),
     rules=SERVICE_RULES,

@@ -239,8 +239,8 @@ def _needs_a_container(workload: Workload) -> str:
     # Never the command of an image as a plain process: people who ask for a container count on its walls.
     if workload.image:
         what = f"is a container ({workload.image})"
-    elif not workload.command:
-        what = "has no command"
+    elif workload.program or not workload.command:
+        what = "has no image"
     elif asked:
         what = f"asks for {', '.join(asked)}, which only containers have"
     else:

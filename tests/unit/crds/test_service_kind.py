@@ -54,3 +54,61 @@ def test_the_first_versions_record_of_where_data_is_can_be_read() -> None:
     assert ServiceStatus.model_validate({"dataOn": "oak"}).data_on == ["oak"]
     assert ServiceStatus.model_validate({"dataOn": ""}).data_on == []
     assert SERVICE.schema["properties"]["status"]["properties"]["dataOn"]["type"] == "array"
+
+
+def program(**said: Any) -> ServiceSpec:
+    return ServiceSpec.model_validate({"command": ["python3", "/app/main.py"], **said})
+
+
+def test_a_command_without_an_image_is_a_program() -> None:
+    made = program(
+        ports=[{"name": "http", "port": 80}, {"name": "admin-ui", "port": 81, "published": 8081}],
+        files=[{"path": "/app/main.py", "configMap": {"name": "code", "key": "main.py"}}],
+        volumes=[{"name": "data", "path": "/data"}],
+        env=[{"name": "MOTTO", "value": "x"}],
+    )
+    assert made.is_program and not spec().is_program
+    assert not ServiceSpec.model_validate({"managed": "key_manager"}).is_program
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"command": []}, r"or a command \(a program of the machine\)"),
+        ({"command": [""]}, "or a command"),
+        ({"mode": "job"}, "mode: a program runs on"),
+        ({"networks": ["payments"]}, "networks: a program is in its machine's network"),
+        ({"update": {"order": "start-first"}}, "update.order: a program's copies"),
+        ({"ports": [{"port": 53, "protocol": "udp"}]}, "ports: 53/udp"),
+        ({"ports": [{"port": 80, "published": 80}]}, "ports: published 80: a program cannot listen below 1024"),
+        ({"ports": [{"port": 80, "published": 8080}], "replicas": 2}, "ports: published 8080: one machine has it"),
+        ({"probes": {"liveness": {"httpGet": {"path": "/"}}}}, "probes.liveness: a program without ports"),
+        ({"env": [{"name": "PORT", "value": "80"}]}, "env: PORT is set by the cloud"),
+        (
+            {"ports": [{"port": 80, "name": "a-b"}], "env": [{"name": "AEREKOS_PORT_A_B"}]},
+            "env: AEREKOS_PORT_A_B is set",
+        ),
+        *(
+            ({"files": [{"path": path, "content": ""}]}, "this is the machine's; put it elsewhere, e.g. /srv/x")
+            for path in ("/usr/x", "/etc/x", "/proc/self/x", "/work/x", "/dev/x", "/lib64/x")
+        ),
+        ({"volumes": [{"name": "a", "path": "/tmp"}]}, "this is the machine's"),
+        ({"files": [{"path": "/srv/../etc/x", "content": ""}]}, "without ., .. and //"),
+        ({"files": [{"path": "/srv//x", "content": ""}]}, "without ., .. and //"),
+        (
+            {"volumes": [{"name": "a", "path": "/data"}], "files": [{"path": "/data/x", "content": ""}]},
+            "path: /data/x: it lies inside a volume",
+        ),
+        (
+            {"volumes": [{"name": "a", "path": "/data"}, {"name": "b", "path": "/data/b"}]},
+            "path: /data/b: it lies inside a volume",
+        ),
+        (
+            {"files": [{"path": "/srv/x", "content": ""}, {"path": "/srv/x/y", "content": ""}]},
+            "path: /srv/x/y: it lies inside a file",
+        ),
+    ],
+)
+def test_what_no_program_can_have_is_refused_in_words(said: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        program(**said)
