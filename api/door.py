@@ -5,7 +5,7 @@
 3. /health /ready /metrics /version /catalog, the dashboard's files -> answered here
 4. /api, /apis, /openapi         -> who asks? -> the resource API
 5. /services/<name>/...          -> who asks? -> the gateway
-6. everything else               -> the FastAPI application (/auth, /agents, /logs, /traffic, /audit)
+6. everything else               -> the FastAPI application (/auth, /agents, /logs, /traffic, /audit, /templates)
 7. WebSockets                    -> the same road as a GET (api/sockets.py)
 8. errors become a Kubernetes Status; one log line and one count per request
 """

@@ -22,6 +22,7 @@ BODY_LIMITS: tuple[tuple[str, int | None], ...] = (
     ("/v2/", None),
     ("/auth/", 64 * KIBIBYTE),
     ("/agents/", MEBIBYTE),
+    ("/templates/", RESOURCE_LIMIT),
 )
 Headers = Any
 

@@ -40,6 +40,7 @@ from api.routes_swarm import swarm_routes
 from api.routes_totp import totp_routes
 from api.serving import make_server
 from api.streams import StreamGuard
+from api.templates.routes import template_routes
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
@@ -142,6 +143,7 @@ def _door(
             log_routes(registry, driver, authenticator, authorizer),
             traffic_routes(gateway.traffic, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),
+            template_routes(frozenset(driver.name.split(" and ")), authenticator),
             join_routes(
                 tokens,
                 authenticator,

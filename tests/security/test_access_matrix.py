@@ -338,6 +338,8 @@ RIGHTS: dict[str, Any] = {
     "POST /agents/news": ("worker",),
     "GET /agents/leases": ("list", "workers", ""),
     "GET /traffic": ("list", "services", ""),
+    "GET /templates": "known",
+    "POST /templates/{name}": "known",
     "GET /logs/{namespace}/{service}": ("get", "services", "team-a"),
     "GET /audit": ("admin",),
     "GET /swarm/services/{name}": ("admin",),

@@ -34,6 +34,7 @@ from api.routes_overlay import overlay_routes
 from api.routes_sessions import session_routes
 from api.routes_swarm import swarm_routes
 from api.routes_totp import totp_routes
+from api.templates.routes import template_routes
 from api.tls import Authority
 from api.traffic import traffic_routes
 from crds.kinds.worker import WORKER
@@ -91,6 +92,8 @@ MAY = {
     # what is to be seen
     "GET /agents/leases": {*READERS, "worker"},
     "GET /traffic": READERS,
+    "GET /templates": ALL_KNOWN,
+    "POST /templates/{name}": ALL_KNOWN,
     "GET /logs/{namespace}/{service}": READERS,
     "GET /audit": ADMINS,
     "GET /swarm/services/{name}": ADMINS,
@@ -112,6 +115,7 @@ BODIES: dict[str, Any] = {
     "POST /agents/register": {"capacity": {}},
     "POST /agents/overlay": {"peers": {}},
     "POST /agents/news": {"services": []},
+    "POST /templates/{name}": {"name": "x"},
 }
 # These judge what the body proves, not who sends it.
 PROVED_BY_THE_BODY = {
@@ -135,6 +139,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         log_routes(registry, nothing, authenticator, authorizer),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
         audit_routes(Audit(folder / "audit.log", clock), authenticator, authorizer),
+        template_routes(frozenset({"process"}), authenticator),
         join_routes(tokens, authenticator, None, "", 443),
         swarm_routes(None, None, authenticator, authorizer),
         overlay_routes(registry, authenticator, clock),
