@@ -39,7 +39,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """Base of all answers that are not a success."""
+    """Base of all answers that are not a success. `go_on`: the token with which a broken list can still go on."""
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = "InternalError"
@@ -51,12 +51,14 @@ class ApiError(Exception):
         key: ObjectKey | None = None,
         causes: tuple[Cause, ...] = (),
         retry_after: int | None = None,
+        go_on: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.key = key
         self.causes = causes
         self.retry_after = retry_after
+        self.go_on = go_on
 
     def status(self) -> dict[str, Any]:
         """The `Status` object clients print."""
@@ -70,7 +72,7 @@ class ApiError(Exception):
         body: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.go_on} if self.go_on else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
@@ -77,6 +77,9 @@ class Kind(Generic[M]):
     no listing, dashboard or export shows them to people. `given_schema` is for kinds defined at runtime; all others
     have the schema of their model. `rules` hold for every write of it. `sealed`: on disk only as ciphertext.
 
+    `selectable_absent`: what field selectors read where a selectable field is not there, if not the empty text.
+    `scale_selector` says which pods belong to a resource that can be scaled, as the text of a label selector.
+
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
     (`crds.invariants`).
@@ -94,12 +97,14 @@ class Kind(Generic[M]):
     has_status: bool = True
     scale_path: str | None = None
     scale_status_path: str = "status.replicas"
+    scale_selector: Callable[[dict[str, Any]], str] | None = field(default=None, compare=False, repr=False)
     internal: bool = False
     sealed: bool = False
     columns: tuple[Column, ...] = ()
     description: str = ""
     verbs: tuple[str, ...] = VERBS
     selectable: tuple[str, ...] = ()
+    selectable_absent: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     more_subresources: tuple[Subresource, ...] = ()
     rules: tuple[Rule, ...] = ()
     invariants: tuple[Invariant, ...] = field(default=(), compare=False, repr=False)

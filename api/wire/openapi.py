@@ -29,6 +29,7 @@ _LISTING = (
     ("resourceVersion", _TEXT),
     ("resourceVersionMatch", _TEXT),
 )
+_HEAD = {name: schema_of(Manifest)["properties"][name] for name in ("apiVersion", "kind")}
 _OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "force")
 _METHODS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
 _META_SCHEMA = schema_of(Manifest)["properties"]["metadata"]
@@ -81,7 +82,7 @@ def _definitions(kinds: Kinds, prefix: str) -> dict[str, Schema]:
         schema = {**kind.schema, "x-kubernetes-group-version-kind": [_gvk(kind)]}
         if kind.description:
             schema["description"] = kind.description
-        properties = dict(schema.get("properties", {}))
+        properties = {**_HEAD, **schema.get("properties", {})}  # clients refuse what has neither, as Helm does
         properties["metadata"] = {"$ref": prefix + META}
         schema["properties"] = properties
         found[definition_name(kind)] = schema

@@ -44,12 +44,13 @@ def edit_of(ask: Ask, sort: PatchType) -> Edit:
     return merging(patch) if sort == "merge" else merging_strategically(patch, ask.target.kind.schema)
 
 
-def read_config(ask: Ask) -> dict[str, Any]:
-    """The applied configuration: YAML or JSON, without nulls. Raises BadRequest."""
+def read_config(ask: Ask, api_version: str = "", kind: str = "") -> dict[str, Any]:
+    """The applied configuration: YAML or JSON, without nulls, of that kind or the request's. Raises BadRequest."""
     config = ask.object("application/json" if ask.body.lstrip().startswith(b"{") else "application/yaml")
     if (config.get("metadata") or {}).get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
-    for field, value in (("apiVersion", ask.target.kind.api_version), ("kind", ask.target.kind.name)):
+    target = ask.target.kind
+    for field, value in (("apiVersion", api_version or target.api_version), ("kind", kind or target.name)):
         if config.get(field) != value:
             raise BadRequest(f"{field} in the applied configuration must be {value!r}, not {config.get(field)!r}")
     cleaned: dict[str, Any] = _without_nulls(config)

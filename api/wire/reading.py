@@ -10,13 +10,19 @@ import orjson
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask, as_count
 from api.wire.forms import Form, form_of
-from api.wire.revisions import Place, list_place, write_token
+from api.wire.revisions import Place, list_place, newest_token, write_token
 from api.wire.sources import Source, Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
 from controller.resources.selecting import by_fields, by_labels
 from controller.store.records import Compacted, Record, Snapshot
 from crds.errors import Expired
+
+_TOO_OLD = (
+    "The provided continue parameter is too old to go on with the list as it was. You can start a new list without "
+    "it, or use the continue token in this response for the rest as it is now: what changed in between may be "
+    "missing, or come twice."
+)
 
 
 class Reading:
@@ -75,15 +81,17 @@ async def _snapshot(source: Source, ask: Ask, place: Place) -> Snapshot:
     try:
         return await source.list_at(kind, namespace, place.revision)
     except Compacted as gone:
-        what = "continue parameter" if place.after else "resource version"
-        raise Expired(f"The provided {what} is too old; start the list again") from gone
+        if place.after is None:
+            raise Expired("The provided resource version is too old; start the list again") from gone
+        raise Expired(_TOO_OLD, go_on=newest_token(place.after)) from gone
 
 
 def chosen(ask: Ask, records: Sequence[Record]) -> Sequence[Record]:
     """Those the request's selectors mean."""
+    kind = ask.target.kind
     tests = [
         by_labels(ask.params.get("labelSelector", "")),
-        by_fields(ask.params.get("fieldSelector", ""), ask.target.kind.selectable_fields),
+        by_fields(ask.params.get("fieldSelector", ""), kind.selectable_fields, kind.selectable_absent),
     ]
     for test in tests:
         if test is not None:

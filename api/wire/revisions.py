@@ -69,8 +69,16 @@ def wants_initial_events(ask: Ask) -> bool:
 
 def write_token(revision: int, last: Record) -> str:
     """What a client sends to get the page behind `last`."""
-    text = orjson.dumps([revision, last.key.namespace, last.key.name])
-    return base64.urlsafe_b64encode(text).decode()
+    return _token(revision, last.key.namespace, last.key.name)
+
+
+def newest_token(after: tuple[str, str]) -> str:
+    """What a client may send to go on behind `after` with what is there now."""
+    return _token(0, *after)
+
+
+def _token(revision: int, namespace: str, name: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([revision, namespace, name])).decode()
 
 
 def _read_token(token: str) -> Place:

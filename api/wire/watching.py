@@ -10,6 +10,7 @@ makes them (entering is ADDED, leaving is DELETED with the previous object at th
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from crds.model import rfc3339
 GATHER_SECONDS_EACH, LONGEST_GATHER_SECONDS = 0.00005, 0.03
 _TYPES = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
 Place = tuple[str, str, str | None]
+LAST_MARK_SECONDS = 2.0  # before the end of a watch, as the apiserver's cacher has it
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -110,6 +112,22 @@ class _View:
         return b'{"type":"BOOKMARK","object":%s}\n' % orjson.dumps(body)
 
 
+@dataclass(slots=True)
+class Marks:
+    """Whether a watcher wants bookmarks, and when it gets the last one: then it knows where to go on from."""
+
+    wanted: bool
+    last_at: float
+
+    def __post_init__(self) -> None:
+        if not self.wanted or self.last_at <= anyio.current_time():
+            self.last_at = math.inf
+
+    @property
+    def last_is_due(self) -> bool:
+        return anyio.current_time() >= self.last_at
+
+
 class Watching:
     """Serves watches. Each watcher has its own cursor into the store: a dead one costs writers nothing."""
 
@@ -131,20 +149,22 @@ class Watching:
         # Untimed watches end after 30 to 60 minutes, as the apiserver's do, so that load spreads.
         seconds = as_seconds(ask.params, "timeoutSeconds") or self._rng.uniform(1800, 3600)
         start, initial = self._start(ask, view)
+        marks = Marks(ask.flag("allowWatchBookmarks"), anyio.current_time() + seconds - LAST_MARK_SECONDS)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON), *headers]})
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as group:
                 group.start_soon(_until_gone, receive, group.cancel_scope)
                 await _push(send, initial)
-                await self._stream(ask, view, start, send, at_once)
+                await self._stream(ask, view, start, send, at_once, marks)
                 group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _view(self, ask: Ask) -> _View:
+        kind = ask.target.kind
         tests = (
             by_labels(ask.params.get("labelSelector", "")),
-            by_fields(ask.params.get("fieldSelector", ""), ask.target.kind.selectable_fields),
+            by_fields(ask.params.get("fieldSelector", ""), kind.selectable_fields, kind.selectable_absent),
         )
         form, include = form_of(ask.header(b"accept")), ask.params.get("includeObject", "")
         chosen = tuple(test for test in tests if test)
@@ -164,8 +184,10 @@ class Watching:
             initial += view.bookmark(snapshot.revision, initial_end=True)
         return snapshot.revision, initial
 
-    async def _stream(self, ask: Ask, view: _View, after: int, send: Send, at_once: AtOnce | None) -> None:
-        target, bookmarks = ask.target, ask.flag("allowWatchBookmarks")
+    async def _stream(
+        self, ask: Ask, view: _View, after: int, send: Send, at_once: AtOnce | None, marks: Marks
+    ) -> None:
+        target = ask.target
         self._watchers += 1
         try:
             async with self._sources.of(target.kind).follow(
@@ -173,9 +195,9 @@ class Watching:
             ) as follower:
                 if at_once is not None and isinstance(follower, Movable):
                     place = (target.kind.group, target.kind.plural, target.namespace)
-                    await self._together(place, view, follower, send, at_once, bookmarks=bookmarks)
+                    await self._together(place, view, follower, send, at_once, marks)
                 else:
-                    await self._deliver(view, follower, send, bookmarks=bookmarks)
+                    await self._deliver(view, follower, send, marks)
         except Compacted as gone:
             error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")
             await _push(send, b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status()))
@@ -183,12 +205,13 @@ class Watching:
             self._watchers -= 1
 
     async def _together(
-        self, place: Place, view: _View, follower: Movable, send: Send, at_once: AtOnce, *, bookmarks: bool
+        self, place: Place, view: _View, follower: Movable, send: Send, at_once: AtOnce, marks: Marks
     ) -> NoReturn:
         """In the crowd whenever it keeps up, by itself until it has caught up."""
         while True:
-            await self._deliver(view, follower, send, bookmarks=bookmarks, until=lambda: follower.level)
-            await self._stay(place, Member(view, at_once, bookmarks, follower.position), follower)
+            await self._deliver(view, follower, send, marks, until=lambda: follower.level and not marks.last_is_due)
+            with anyio.move_on_at(marks.last_at):
+                await self._stay(place, Member(view, at_once, marks.wanted, follower.position), follower)
 
     async def _stay(self, place: Place, member: Member, follower: Movable) -> None:
         """Until it is too slow for the others."""
@@ -208,20 +231,22 @@ class Watching:
         view: _View,
         follower: Follower,
         send: Send,
+        marks: Marks,
         *,
-        bookmarks: bool,
         until: Callable[[], bool] = lambda: False,
     ) -> None:
         batches = follower.__aiter__()
         mark_at = anyio.current_time() + BOOKMARK_SECONDS
         while not until():
             batch: Sequence[Happening] = ()
-            with anyio.move_on_at(mark_at):
+            with anyio.move_on_at(min(mark_at, marks.last_at)):
                 batch = await batches.__anext__()
-            lines, due = view.lines(batch), anyio.current_time() >= mark_at
+            lines, due = view.lines(batch), marks.last_is_due or anyio.current_time() >= mark_at
             # What a selector hides moves a watcher on too: without marks it would come back to a place long gone.
-            if due and bookmarks and not lines:
-                lines = view.bookmark(follower.position)
+            if due and marks.wanted and (not lines or marks.last_is_due):
+                lines += view.bookmark(follower.position)
+            if marks.last_is_due:
+                marks.last_at = math.inf
             if due or lines:
                 mark_at = anyio.current_time() + BOOKMARK_SECONDS
             await _push(send, lines)

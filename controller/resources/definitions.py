@@ -6,7 +6,7 @@ conductor kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from controller.kit.patterns import PatternError, Work, WorkSpent, compile_pattern
@@ -98,11 +98,19 @@ def kind_of(definition: CustomResourceDefinition) -> Kind[Any]:
         has_status=subresources is not None and subresources.status is not None,
         scale_path=scale.spec_replicas_path.removeprefix(".") if scale else None,
         scale_status_path=scale.status_replicas_path.removeprefix(".") if scale else "",
+        scale_selector=_scale_selector(scale.label_selector_path) if scale else None,
         columns=_columns(version),
         description=str(_schema(version).get("description", "")),
         selectable=tuple(each.json_path.removeprefix(".") for each in version.selectable_fields or ()),
         given_schema=_whole(_schema(version)),
     )
+
+
+def _scale_selector(path: str | None) -> Callable[[dict[str, Any]], str] | None:
+    if not path:
+        return None
+    place = path.removeprefix(".")
+    return lambda resource: str(field_at(resource, place) or "")
 
 
 def _schema(version: Version) -> Schema:

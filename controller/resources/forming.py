@@ -93,7 +93,7 @@ def edited(
     With `owners_known`, `new` says itself who owns its fields. Raises BadRequest, Conflict, Invalid.
     """
     check_identity(kind, key, old, new)
-    whole = status_only(old, new) if subresource == "status" else _main_only(kind, old, new)
+    whole = status_only(kind, old, new) if subresource == "status" else _main_only(kind, old, new)
     given = (new.get("metadata") or {}).get("managedFields")
     identified = with_identity(whole["metadata"], old["metadata"])
     whole["metadata"], doubled = with_each_owner_once(identified)

@@ -23,9 +23,14 @@ def fill(kind: Kind[Any], whole: dict[str, Any]) -> None:
                 whole[name] = {}
 
 
-def status_only(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """`old` with the status of `new`."""
-    return {**old, "metadata": dict(old["metadata"]), "status": new.get("status") or {}}
+def status_only(kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with the status of `new`, or without one."""
+    whole = {**old, "metadata": dict(old["metadata"])}
+    if new.get("status") is None:
+        whole.pop("status", None)
+        fill(kind, whole)
+        return whole
+    return {**whole, "status": new["status"]}
 
 
 def content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:

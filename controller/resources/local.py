@@ -33,7 +33,11 @@ class LocalResources:
         self, kind: Kind[M], namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Listing[M]:
         snapshot = self._registry.store.list(kind.group, kind.plural, namespace)
-        tests = [test for test in (by_labels(labels), by_fields(fields, kind.selectable_fields)) if test]
+        tests = [
+            test
+            for test in (by_labels(labels), by_fields(fields, kind.selectable_fields, kind.selectable_absent))
+            if test
+        ]
         chosen = [r for r in snapshot.records if all(test(r.object) for test in tests)]
         return Listing([kind.parse(record.body) for record in chosen], snapshot.revision)
 

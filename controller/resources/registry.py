@@ -311,7 +311,9 @@ def _asked(
     """What admission is asked; nothing for the conductor's own writes."""
     if how.user is None:
         return None
-    return AdmissionRequest(operation, kind, key, how.user, old, new, subresource, how.dry_run)
+    # How many copies there are is the resource's own: whoever judges that must not be passed by another path.
+    below = "" if subresource == "scale" else subresource
+    return AdmissionRequest(operation, kind, key, how.user, old, new, below, how.dry_run)
 
 
 def _told(result: Checked, asked: AdmissionRequest | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Source: apimachinery `labels.Parse` and `fields.ParseSelector`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from controller.resources.selector_parsing import MOST_REQUIREMENTS, Requirement, is_number, parse_requirements
@@ -15,6 +16,7 @@ from crds.names import label_key_fault
 Test = Callable[[Mapping[str, Any]], bool]
 _DIGITS = frozenset("0123456789")
 _LONGEST_INDEX = 6
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def by_labels(text: str) -> Test | None:
@@ -30,14 +32,17 @@ def by_labels(text: str) -> Test | None:
     return test
 
 
-def by_fields(text: str, allowed: frozenset[str]) -> Test | None:
-    """A test on a resource for that field selector; only `allowed` paths. Raises BadRequest."""
+def by_fields(text: str, allowed: frozenset[str], absent: Mapping[str, str] = NOTHING) -> Test | None:
+    """A test on a resource for that field selector; only `allowed` paths. Raises BadRequest.
+
+    `absent`: what the absence of a field at those paths means, where that is not the empty text.
+    """
     requirements: list[Test] = []
     for part in filter(None, (text or "").split(",", MOST_REQUIREMENTS)):
         path, operator, value = _field_parts(part)
         if path not in allowed:
             raise BadRequest(f"field label not supported: {path}; use one of {', '.join(sorted(allowed))}")
-        requirements.append(_field_requirement(path, operator, value))
+        requirements.append(_field_requirement(path, operator, value, absent.get(path, "")))
     if not requirements:
         return None
     return lambda resource: all(each(resource) for each in requirements)
@@ -96,10 +101,10 @@ def _field_parts(part: str) -> tuple[str, str, str]:
     raise BadRequest(f"invalid field selector {part!r}; write path=value or path!=value")
 
 
-def _field_requirement(path: str, operator: str, value: str) -> Test:
+def _field_requirement(path: str, operator: str, value: str, absent: str) -> Test:
     def test(resource: Mapping[str, Any]) -> bool:
         found = field_at(resource, path)
-        text = "" if found is None else str(found).lower() if isinstance(found, bool) else str(found)
+        text = absent if found is None else str(found).lower() if isinstance(found, bool) else str(found)
         return (text != value) if operator == "!=" else (text == value)
 
     return test

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -248,6 +248,15 @@ class Service(Resource[ServiceSpec, ServiceStatus]):
     status: ServiceStatus = Field(default_factory=ServiceStatus)
 
 
+SERVICE_LABEL = "aerekos.cloud/service"
+"""What every instance carries, shown as a pod, and nothing else does."""
+
+
+def instances_of(service: dict[str, Any]) -> str:
+    """The label selector that means the pods of a Service."""
+    return f"{SERVICE_LABEL}={service['metadata']['name']}"
+
+
 SERVICE = Kind(
     name="Service",
     plural="services",
@@ -256,6 +265,7 @@ SERVICE = Kind(
     categories=("all", "aerekos"),
     model=Service,
     scale_path="spec.replicas",
+    scale_selector=instances_of,
     description="What should run: one of the managed services, any container, or a program of the machine.",
     invariants=(keeps_what_others_need,),
     selectable=("status.phase", "spec.managed"),

@@ -10,7 +10,6 @@ from api.wire.views.schemas import DEPLOYMENT_SPEC, DEPLOYMENT_STATUS, thing
 from api.wire.views.templates import (
     KUBECTL_RESTARTED_AT,
     RESTARTED_AT,
-    SERVICE_LABEL,
     selector_labels,
     template,
     with_template,
@@ -18,7 +17,7 @@ from api.wire.views.templates import (
 from api.wire.views.view import Body, Shown, given_annotations, own_annotations, shown_uid
 from crds.errors import Cause, Invalid
 from crds.kind import Column, Kind
-from crds.kinds.service import SERVICE
+from crds.kinds.service import SERVICE, SERVICE_LABEL, instances_of
 from crds.meta import ObjectKey
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -42,6 +41,7 @@ DEPLOYMENT: Kind[Any] = Kind(
     verbs=("get", "list", "patch", "update", "watch"),
     has_status=False,
     scale_path="spec.replicas",
+    scale_selector=instances_of,
     description="A service, as Kubernetes tools know it.",
     given_schema=thing(spec=DEPLOYMENT_SPEC, status=DEPLOYMENT_STATUS),
     columns=(

@@ -37,6 +37,7 @@ NODE: Kind[Any] = Kind(
     verbs=("delete", "get", "list", "patch", "update", "watch"),
     has_status=False,
     selectable=("spec.unschedulable",),
+    selectable_absent={"spec.unschedulable": "false"},
     description="A machine that runs services: a worker, as Kubernetes tools know it.",
     given_schema=thing(spec=NODE_SPEC, status=NODE_STATUS),
     columns=(

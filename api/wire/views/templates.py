@@ -6,8 +6,8 @@ from typing import Any
 
 from api.wire.views.view import Body
 from crds.errors import Cause, Invalid
+from crds.kinds.service import SERVICE_LABEL
 
-SERVICE_LABEL = "aerekos.cloud/service"
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 KUBECTL_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _MANAGED = "managed/"

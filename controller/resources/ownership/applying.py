@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -72,8 +73,29 @@ def merged_config(live: Any, config: Any, schema: Schema) -> Any:
     if theirs is None or mine is None:
         return config
     items = schema.get("items") or {}
-    kept = [merged_config(each, mine[name], items) if name in mine else each for name, each in theirs.items()]
-    return [*kept, *(each for name, each in mine.items() if name not in theirs)]
+    merged = {**theirs, **mine}
+    for name in theirs.keys() & mine.keys():
+        merged[name] = merged_config(theirs[name], mine[name], items)
+    return [merged[name] for name in merged_order(list(theirs), list(mine))]
+
+
+def merged_order(live: Sequence[str], applied: Sequence[str]) -> list[str]:
+    """All of both, once: what is applied in its own order, what only is there already behind what it stood behind.
+
+    As structured-merge-diff merges lists: what both have moves to where the applied order wants it.
+    """
+    merged, wanted = list[str](), deque(applied)
+    mine, theirs = set(applied), set(live)
+    shared = deque(name for name in applied if name in theirs)
+    for name in live:
+        if name not in mine:
+            merged.append(name)
+        elif shared and name == shared[0]:
+            shared.popleft()
+            while (taken := wanted.popleft()) != name:
+                merged.append(taken)
+            merged.append(name)
+    return [*merged, *wanted]
 
 
 def _pruned(resource: dict[str, Any], unwanted: Fields, kept: Fields, schema: Schema) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def applied(
         raise conflict_error(conflicts, key)
     version = (config.get("metadata") or {}).get("resourceVersion") or ""
     meta = {**merged["metadata"], "managedFields": write_managers(owners), "resourceVersion": version}
-    return _noted({**merged, "metadata": meta}, config, manager)
+    whole = {**merged, "metadata": meta}
+    return whole if subresource else _noted(whole, config, manager)
 
 
 def require_manager(manager: str) -> None:
@@ -154,7 +155,9 @@ def _main_fields(kind: Kind[Any], body: Body) -> Fields:
 
 
 def _part(kind: Kind[Any], body: Body, subresource: str) -> Body:
-    """What of `body` counts at that path: status alone at `/status`, everything else at the main one."""
+    """What of `body` counts at that path: status alone at `/status`, no metadata at `/scale`, else all but status."""
+    if subresource == "scale":
+        return {name: value for name, value in body.items() if name != "metadata"}
     if subresource == "status":
         return {name: value for name, value in body.items() if name == "status"}
     if kind.has_status:

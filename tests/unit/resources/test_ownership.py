@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.resources.ownership.applying import apply
+from controller.resources.ownership.applying import apply, merged_config, merged_order
 from controller.resources.ownership.fields import differences, fields_of, from_fields_v1, shown, to_fields_v1
 from controller.resources.ownership.managers import (
     Manager,
@@ -189,3 +189,30 @@ def test_programs_that_come_and_go_do_not_grow_a_resource_for_ever() -> None:
         managers = updated(managers, me, frozenset({path}), frozenset(), now=f"2026-01-01T00:00:{number:02}Z")
     assert len(managers) == 10
     assert len({path for entry in managers.values() for path in entry.fields}) == 40
+
+
+NAMES = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)
+
+
+@given(NAMES, NAMES)
+def test_lists_keep_the_order_in_which_they_were_applied(live: list[str], applied: list[str]) -> None:
+    merged = merged_order(live, applied)
+    assert sorted(merged) == sorted({*live, *applied})
+    assert [each for each in merged if each in applied] == applied
+    alone = [each for each in live if each not in applied]
+    assert [each for each in merged if each in alone] == alone
+    if applied == [each for each in live if each in applied]:
+        assert merged == live  # nothing was moved, so nothing moves
+
+
+def test_items_of_somebody_else_stay_behind_what_they_stood_behind() -> None:
+    assert merged_order(["a", "x", "b"], ["a", "n", "b"]) == ["a", "x", "n", "b"]
+    assert merged_order(["a", "x", "b"], ["b", "a"]) == ["x", "b", "a"]
+
+
+def test_keyed_lists_and_sets_are_applied_in_order() -> None:
+    old = {"spec": {"items": [{"name": "a", "v": 1}, {"name": "b"}], "tags": ["x", "y"]}}
+    new = {"spec": {"items": [{"name": "b"}, {"name": "a", "w": 2}], "tags": ["y", "x"]}}
+    assert merged_config(old, new, SCHEMA) == {
+        "spec": {"items": [{"name": "b"}, {"name": "a", "v": 1, "w": 2}], "tags": ["y", "x"]}
+    }

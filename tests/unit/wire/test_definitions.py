@@ -121,11 +121,23 @@ async def test_status_scale_and_columns_as_defined(wire: Wire) -> None:
     told = await wire.merge(f"{LAMPS}/desk/status", lit)
     assert told["metadata"]["generation"] == 1
     scale = await wire.merge(f"{LAMPS}/desk/scale", {"spec": {"replicas": 4}})
-    assert (scale["spec"]["replicas"], scale["status"]["replicas"]) == (4, 2)
+    assert (scale["spec"]["replicas"], scale["status"]) == (4, {"replicas": 2})
     assert (await wire.ok("GET", f"{LAMPS}/desk"))["spec"]["count"] == 4
+    read = await wire.ok("GET", f"{LAMPS}/desk")
+    bare = await wire.ok("PUT", f"{LAMPS}/desk/status", {n: each for n, each in read.items() if n != "status"})
+    assert "status" not in bare
     table = await wire.ok("GET", LAMPS, accept=TABLE)
     assert [each["name"] for each in table["columnDefinitions"]] == ["Name", "Watts", "Lit"]
     assert table["rows"][0]["cells"] == ["desk", 5, "True"]
+
+
+async def test_a_scale_names_its_pods_for_who_scales_by_itself(wire: Wire) -> None:
+    path = "spec.versions.0.subresources.scale.labelSelectorPath"
+    await wire.ok("POST", CRDS, changed(path, ".status.selector"))
+    await wire.ok("POST", LAMPS, LAMP)
+    assert "selector" not in (await wire.ok("GET", f"{LAMPS}/desk/scale"))["status"]
+    await wire.merge(f"{LAMPS}/desk/status", {"status": {"selector": "lamp=desk"}})
+    assert (await wire.ok("GET", f"{LAMPS}/desk/scale"))["status"] == {"replicas": 0, "selector": "lamp=desk"}
 
 
 async def test_without_a_status_of_its_own_all_of_it_is_one(wire: Wire) -> None:

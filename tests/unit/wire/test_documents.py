@@ -136,3 +136,12 @@ async def test_what_a_view_shows_is_in_its_schema(wire: Wire) -> None:
     ):
         shown = await wire.ok("GET", path)
         assert pruned(shown, kind.schema, root=True)[1] == [], kind.name
+
+
+async def test_every_kind_says_what_it_is_in_openapi(wire: Wire) -> None:
+    """Or Helm refuses a chart by `unknown field "apiVersion"`, and nobody hears what to make instead."""
+    schemas = (await wire.ok("GET", "/openapi/v2"))["definitions"]
+    kinds = {name: each for name, each in schemas.items() if "x-kubernetes-group-version-kind" in each}
+    assert {"io.k8s.api.core.v1.Service", "apps.v1.Deployment", "io.k8s.api.core.v1.Pod"} <= kinds.keys()
+    for name, schema in kinds.items():
+        assert {"apiVersion", "kind", "metadata"} <= schema["properties"].keys(), name

@@ -204,6 +204,53 @@ async def test_scale_reads_and_writes_the_number_of_copies(wire: Wire) -> None:
     assert minus.json["details"]["causes"][0]["field"] == "spec.replicas"
 
 
+async def test_a_scale_is_applied_and_owned_as_a_scale(wire: Wire) -> None:
+    await wire.ok("POST", f"{SERVICES}?fieldManager=maker", {**WEB, "spec": {"image": "nginx:1", "replicas": 2}})
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": {"replicas": 3}}
+    refused = await apply(wire, "scaler", scale, sub="/scale")
+    assert (refused.code, refused.json["details"]["causes"][0]["field"]) == (409, ".spec.replicas")
+    assert (await apply(wire, "scaler", {**scale, "kind": "Service"}, sub="/scale")).code == 400
+    stale = {**scale, "metadata": {"name": "web", "resourceVersion": "1"}}
+    assert (await apply(wire, "scaler", stale, sub="/scale", force=True)).code == 409
+    applied = await apply(wire, "scaler", scale, sub="/scale", force=True)
+    assert applied.json["spec"] == {"replicas": 3}
+    assert applied.json["status"] == {"replicas": 0, "selector": "aerekos.cloud/service=web"}
+    entries = (await wire.ok("GET", PATH))["metadata"]["managedFields"]
+    (mine,) = [each for each in entries if each["manager"] == "scaler"]
+    assert (mine["operation"], mine["subresource"]) == ("Apply", "scale")
+    assert mine["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+    (makers,) = [each for each in entries if each["manager"] == "maker"]
+    assert "f:replicas" not in makers["fieldsV1"]["f:spec"]
+
+
+async def test_whoever_writes_a_scale_owns_it_by_that_path(wire: Wire) -> None:
+    await wire.ok("POST", f"{SERVICES}?fieldManager=maker", WEB)
+    await wire.merge(f"{PATH}/scale?fieldManager=hpa", {"spec": {"replicas": 4}})
+    entries = (await wire.ok("GET", PATH))["metadata"]["managedFields"]
+    (mine,) = [each for each in entries if each["manager"] == "hpa"]
+    assert (mine["operation"], mine["subresource"]) == ("Update", "scale")
+
+
+async def test_a_quota_counts_what_is_scaled_too(wire: Wire) -> None:
+    """Scaling is another path to the same number of copies, and none around what is judged."""
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": "3"}}}
+    await wire.ok("POST", "/api/v1/namespaces/default/resourcequotas", quota)
+    await wire.ok("POST", SERVICES, WEB)
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": 9}}
+    merged = await wire.ask("PATCH", f"{PATH}/scale", scale, content_type="application/merge-patch+json")
+    applied = await apply(wire, "scaler", {**scale, "metadata": {"name": "web"}}, sub="/scale", force=True)
+    assert {merged.code, applied.code} == {403} and "exceeded quota" in applied.json["message"]
+
+
+async def test_keyed_lists_stand_in_the_order_they_were_applied_in(wire: Wire) -> None:
+    env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    await apply(wire, "one", config(image="nginx:1", env=env))
+    turned = await apply(wire, "one", config(image="nginx:1", env=env[::-1]))
+    assert [each["name"] for each in turned.json["spec"]["env"]] == ["B", "A"]
+    again = await apply(wire, "one", config(image="nginx:1", env=env[::-1]))
+    assert again.json["metadata"]["resourceVersion"] == turned.json["metadata"]["resourceVersion"]
+
+
 async def test_unknown_subresources_are_not_found(wire: Wire) -> None:
     await wire.ok("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "c"}})
     for path in (f"{PATH}/nothing", "/api/v1/namespaces/default/configmaps/c/scale"):

@@ -74,6 +74,10 @@ async def test_a_page_of_a_compacted_revision_is_expired(wire: Wire) -> None:
     await wire.registry.store.compact(keep_after=wire.registry.store.revision)
     reply = await wire.ask("GET", f"{MAPS}?limit=1&continue={first['metadata']['continue']}")
     assert (reply.code, reply.json["reason"]) == (410, "Expired")
+    again = await wire.ok("GET", f"{MAPS}?continue={reply.json['metadata']['continue']}")
+    assert [item["metadata"]["name"] for item in again["items"]] == ["b", "c", "d"]
+    exactly = await wire.ask("GET", f"{MAPS}?resourceVersionMatch=Exact&resourceVersion=1")
+    assert (exactly.code, exactly.json["metadata"]) == (410, {})
 
 
 @pytest.mark.parametrize("token", ["nonsense", "e30", "WzEsMl0=", "Wzk5OTk5OTksIiIsIiJd"])

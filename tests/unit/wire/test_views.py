@@ -146,6 +146,10 @@ async def test_cordoning_a_node_closes_its_worker(wire: Wire) -> None:
     worker = await wire.ok("GET", f"{WORKERS}/w1")
     assert worker["spec"] == {"unschedulable": True, "taints": [taint]}
     assert worker["metadata"]["labels"] == {"disk": "fast", "zone": "a"}
+    await wire.ok("POST", "/apis/aerekos.cloud/v1/workers", {"metadata": {"name": "w2"}})
+    for selector, found in (("=true", ["w1"]), ("=false", ["w2"]), ("!=true", ["w2"])):
+        listed = await wire.ok("GET", f"/api/v1/nodes?fieldSelector=spec.unschedulable{selector}")
+        assert [each["metadata"]["name"] for each in listed["items"]] == found, selector
     stale = {"metadata": {"resourceVersion": "1"}, "spec": {"unschedulable": False}}
     reply = await wire.ask("PATCH", "/api/v1/nodes/w1", stale, content_type=STRATEGIC)
     assert reply.json["reason"] == "Conflict"

@@ -115,6 +115,31 @@ async def test_bookmarks_move_idle_watchers_on(wire: Wire) -> None:
         assert await watched.silent(seconds=120)
 
 
+async def test_the_last_bookmark_comes_shortly_before_the_end(wire: Wire) -> None:
+    """Whoever comes back then has missed nothing, and need not list again."""
+    query = "watch=1&allowWatchBookmarks=true&resourceVersion=1&timeoutSeconds"
+    async with wire.watch(f"{MAPS}?{query}=10") as watched, wire.watch(f"{MAPS}?{query}=20") as other:
+        began = anyio.current_time()
+        await wire.ok("POST", MAPS, body("a"))
+        assert await watched.told(1) == await other.told(1) == [("ADDED", "a")]
+        mark = await watched.next(seconds=9)
+        assert anyio.current_time() - began == pytest.approx(8, abs=0.1)
+        assert (mark["type"], mark["object"]["metadata"]["resourceVersion"]) == ("BOOKMARK", await revision(wire))
+        await wire.ok("DELETE", f"{MAPS}/a")
+        assert await watched.told(1) == await other.told(1) == [("DELETED", "a")]
+        await watched.ended.wait()
+        assert anyio.current_time() - began == pytest.approx(10, abs=0.1)
+        assert await watched.silent()
+        assert (await other.next(seconds=9))["type"] == "BOOKMARK"
+        assert anyio.current_time() - began == pytest.approx(18, abs=0.1)
+
+
+async def test_a_watch_too_short_for_a_bookmark_has_none(wire: Wire) -> None:
+    async with wire.watch(f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion=1&timeoutSeconds=2") as watched:
+        await watched.ended.wait()
+        assert await watched.silent()
+
+
 async def test_who_selects_little_of_a_busy_kind_is_moved_on_too(wire: Wire) -> None:
     """Or it would come back to a compacted place, and look dead to clients that count silence (kopf: 70 s)."""
     query = "watch=1&allowWatchBookmarks=true&labelSelector=tier=front&resourceVersion=1"
