@@ -13,11 +13,14 @@ from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
 from api.loglines import MOST_LINES, log_lines, search, text_of
+from api.wire.views.log_choice import Choice
+from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
-from crds.errors import ApiError, Cause, Invalid, from_status
+from crds.errors import ApiError, Cause, Invalid, NotFound, from_status
 from crds.kind import GROUP
 from crds.kinds.service import SERVICE
+from crds.meta import ObjectKey
 
 _LONGEST_SEARCH = 1000
 
@@ -49,7 +52,9 @@ def rest_app(routers: Sequence[APIRouter]) -> FastAPI:
     return app
 
 
-def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
+def log_routes(
+    registry: Registry, driver: Driver, authenticator: Authenticator, authorizer: Authorizer, clock: Clock
+) -> APIRouter:
     """GET /logs/{namespace}/{service}: what the instances wrote, by time over all of them.
 
     With `contains`, the last `tail` of the lines that hold it, out of the newest 100,000; headers of the answer say
@@ -69,18 +74,33 @@ def log_routes(registry: Registry, driver: Driver, authenticator: Authenticator,
         tail: Annotated[int, Query(ge=0, le=MOST_LINES)] = 200,
         follow: bool = False,
         contains: Annotated[str, Query(max_length=_LONGEST_SEARCH)] = "",
+        since: Annotated[str | None, Query(alias="sinceSeconds")] = None,
+        timestamps: bool = False,
     ) -> Response:
         authorizer.require(asker, Action("get", GROUP, "services/log", namespace, service))
-        registry.get(SERVICE, SERVICE.key(service, namespace))
+        key = SERVICE.key(service, namespace)
+        registry.get(SERVICE, key)
+        if instance is not None:
+            await _require_instance(driver, key, instance)
         if contains and follow:
             raise Invalid("contains: searches what was written; ask without follow")
+        asked = {"timestamps": str(timestamps).lower(), **({"sinceSeconds": since} if since is not None else {})}
+        choice = Choice(asked, clock)
         if contains:
-            found, reach = await search(driver, SERVICE.key(service, namespace), instance, contains)
-            return PlainTextResponse(text_of(found[-tail:] if tail else []), headers=reach)
-        lines = log_lines(driver, SERVICE.key(service, namespace), instance, tail, follow=follow)
-        return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
+            found, reach = await search(driver, key, instance, contains)
+            return PlainTextResponse(choice.of(text_of(found[-tail:] if tail else [])), headers=reach)
+        lines = log_lines(driver, key, instance, tail, follow=follow)
+        chosen = (choice.of(text) async for text in lines)
+        return StreamingResponse(chosen, media_type="text/plain; charset=utf-8")
 
     return router
+
+
+async def _require_instance(driver: Driver, key: ObjectKey, instance: str) -> None:
+    """Raises NotFound for a name that never was one's. Those that are gone can be read while their log is kept."""
+    there = [each.name for each in await driver.observe(key)]
+    if instance not in there and not await driver.logs(key, instance, tail=1):
+        raise NotFound(f'the service {key.name} has no instance "{instance}"; it has {", ".join(there) or "none"}')
 
 
 def _field(location: Sequence[Any]) -> str:

@@ -140,7 +140,7 @@ def _door(
             ),
             certificate_routes(house.authority, authenticator, clock),
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
-            log_routes(registry, driver, authenticator, authorizer),
+            log_routes(registry, driver, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),
             template_routes(frozenset(driver.name.split(" and ")), authenticator),

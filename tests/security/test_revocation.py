@@ -85,7 +85,7 @@ class Room:
         house, driver = self.house, self.driver
         routes = [
             session_routes(house.accounts, house.authenticator, COOKIE),
-            log_routes(house.registry, driver, house.authenticator, house.authorizer),  # type: ignore[arg-type]
+            log_routes(house.registry, driver, house.authenticator, house.authorizer, house.clock),  # type: ignore[arg-type]
             agent_routes(house.registry, house.leases, house.authenticator, house.authorizer, house.clock),
             audit_routes(house.audit, house.authenticator, house.authorizer),
             traffic_routes(house.gateway.traffic, house.authenticator, house.authorizer),

@@ -136,7 +136,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
         certificate_routes(Authority(folder / "tls", now=clock.now()), authenticator, clock),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
-        log_routes(registry, nothing, authenticator, authorizer),
+        log_routes(registry, nothing, authenticator, authorizer, clock),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
         audit_routes(Audit(folder / "audit.log", clock), authenticator, authorizer),
         template_routes(frozenset({"process"}), authenticator),
