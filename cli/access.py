@@ -194,6 +194,11 @@ def _bind(api: Api, user: dict[str, Any], role: str, namespace: str) -> None:
     api.ask("POST", f"/apis/{_RBAC}/v1/namespaces/{namespace}/rolebindings", json=body)
 
 
+def set_disabled(api: Api, name: str, *, disabled: bool) -> None:
+    """A disabled user is let in nowhere. Raises Refused, also for the last admin."""
+    api.ask("PATCH", f"{_GROUP}/users/{segment(name)}", json={"spec": {"disabled": disabled}}, headers=_MERGE)
+
+
 def change_password(api: Api, name: str, password: str) -> None:
     """The cloud judges it and keeps its hash. Raises Refused for a bad one."""
     api.send("POST", "/auth/password", json={"username": name, "password": password})

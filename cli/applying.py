@@ -1,4 +1,4 @@
-"""`aerekos apply` and `delete -f`: each document is created, changed, or left alone.
+"""`aerekos apply`: each document is created, changed, or left alone.
 
 Everything is checked before the first write where that can be known; afterwards every document is tried, so one
 refusal does not hide the next.
@@ -6,9 +6,9 @@ refusal does not hide the next.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cli.connecting import Api
 from cli.documents import Document
@@ -19,7 +19,6 @@ from cli.output import complain, say
 
 _STRICT = {"fieldValidation": "Strict"}
 _MERGE = {"content-type": "application/merge-patch+json"}
-_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,21 @@ def place(documents: Sequence[Document], kinds: Kinds, namespace: str | None) ->
     return placed
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`outcome`: created, configured or unchanged. `resource`: as it is now, or would be."""
+
+    outcome: str
+    resource: dict[str, Any]
+
+
 def apply_all(api: Api, placed: Sequence[Placed], *, dry_run: bool = False) -> None:
     """Says what became of each. Raises CliError when any was refused."""
     failed = 0
     # Namespaces first: what lives in them may come in the same folder.
     for each in sorted(placed, key=lambda p: p.kind.kind != "Namespace"):
         try:
-            outcome = apply_one(api, each, dry_run=dry_run)
+            outcome = apply_one(api, each, dry_run=dry_run).outcome
         except Refused as error:
             failed += 1
             complain(f"{each.document.where}: {each.title}: {error}")
@@ -73,8 +80,8 @@ def apply_all(api: Api, placed: Sequence[Placed], *, dry_run: bool = False) -> N
         raise CliError(f"{failed} of {len(placed)} refused", hint="correct what is named above, apply again")
 
 
-def apply_one(api: Api, placed: Placed, *, dry_run: bool = False) -> str:
-    """`created`, `configured` or `unchanged`; unchanged writes nothing."""
+def apply_one(api: Api, placed: Placed, *, dry_run: bool = False) -> Applied:
+    """Unchanged writes nothing. Raises Refused."""
     params = {**_STRICT, **({"dryRun": "All"} if dry_run else {})}
     body = placed.document.body
     try:
@@ -82,66 +89,15 @@ def apply_one(api: Api, placed: Placed, *, dry_run: bool = False) -> str:
     except Refused as error:
         if error.status != 404:
             raise
-        api.ask("POST", placed.kind.path(placed.namespace), json=with_last_applied(body), params=params)
-        return "created"
+        collection = placed.kind.path(placed.namespace)
+        return Applied("created", api.ask("POST", collection, json=with_last_applied(body), params=params))
     patch = apply_patch(body, live)
     if not patch:
-        return "unchanged"
+        return Applied("unchanged", live)
     written = api.ask("PATCH", placed.path, json=patch, params=params, headers=_MERGE)
-    return "unchanged" if _version(written) == _version(live) else "configured"
+    return Applied("unchanged" if _version(written) == _version(live) else "configured", written)
 
 
-def _version(resource: dict[str, dict[str, str]]) -> str | None:
-    return resource["metadata"].get("resourceVersion")
-
-
-def delete_all(
-    api: Api,
-    targets: Sequence[tuple[Served, str | None, str]],
-    *,
-    wait: bool,
-    timeout: float,
-    ignore_missing: bool,
-) -> None:
-    """Asks for every deletion first, then waits for all. Raises CliError when any was refused."""
-    failed, asked = 0, []
-    for kind, namespace, name in targets:
-        try:
-            uid = _uid(api.get(kind.path(namespace, name)))
-            api.ask("DELETE", kind.path(namespace, name))
-        except Refused as error:
-            if error.status == 404 and ignore_missing:
-                continue
-            failed += 1
-            complain(str(error))
-            continue
-        say(f"{kind.singular}/{name} deleted")
-        asked.append((kind.path(namespace, name), uid))
-    if wait:
-        _wait_until_gone(api, asked, timeout)
-    if failed:
-        raise CliError(f"{failed} of {len(targets)} could not be deleted", hint="see them: aerekos get KIND -A")
-
-
-def _uid(resource: dict[str, dict[str, str]]) -> str | None:
-    return (resource.get("metadata") or {}).get("uid")
-
-
-def _wait_until_gone(api: Api, asked: Sequence[tuple[str, str | None]], timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    for path, uid in asked:
-        while _is_there(api, path, uid):
-            if time.monotonic() > deadline:
-                hint = "see its finalizers and conditions: aerekos describe KIND NAME"
-                raise CliError(f"{path} is not gone after {timeout:g} s", hint=hint)
-            time.sleep(_LOOK_SECONDS)
-
-
-def _is_there(api: Api, path: str, uid: str | None) -> bool:
-    """The same one: a new resource of that name does not count."""
-    try:
-        return uid is None or _uid(api.get(path)) == uid
-    except Refused as error:
-        if error.status == 404:
-            return False
-        raise
+def _version(resource: dict[str, Any]) -> str | None:
+    version: str | None = resource["metadata"].get("resourceVersion")
+    return version

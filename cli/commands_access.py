@@ -1,4 +1,4 @@
-"""The commands about who may come in: login, logout, token, user."""
+"""The commands about who may come in: login, logout, token, audit, keys."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ from cli.output import say
 
 token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
-totp = typer.Typer(help="Second factors: codes of an authenticator app.", no_args_is_help=True)
-user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that the cloud signs, derives and seals with.", no_args_is_help=True)
-access_key = typer.Typer(
-    help="Your AWS access keys: two, so that one can take the other's place.", no_args_is_help=True
-)
-user.add_typer(access_key, name="access-key")
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
 Name = Annotated[str, typer.Argument(help="Name.")]
@@ -30,10 +24,8 @@ def register(app: typer.Typer) -> None:
     app.command()(login)
     app.command()(logout)
     app.add_typer(token, name="token")
-    app.add_typer(user, name="user")
     app.add_typer(keys, name="keys")
     app.add_typer(audit, name="audit")
-    user.add_typer(totp, name="totp")
 
 
 def login(
@@ -102,7 +94,7 @@ def create_token(
 @token.command("list")
 def list_tokens() -> None:
     """Show join tokens, without their secrets."""
-    from cli.commands_resources import get
+    from cli.commands.resources import get
 
     get("jointokens")
 
@@ -117,74 +109,6 @@ def revoke_token(name: Name) -> None:
     say(f"join token {name} revoked")
 
 
-@user.command("create")
-def create_user(
-    name: Name,
-    roles: Annotated[
-        list[str] | None, typer.Option("--role", help="admin, editor or viewer; repeat for more.")
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option("-n", "--namespace", help="The only one the roles count in, and where AWS calls land."),
-    ] = None,
-    password_stdin: FromStdin = False,
-) -> None:
-    """Make a user; asks for the password. Without a namespace, roles count everywhere."""
-    from cli import access, connecting
-
-    password = access.read_password(f"Password for {name}", from_stdin=password_stdin, twice=True)
-    with connecting.connect(settings.load()) as api:
-        access.create_user(api, name, roles or ["viewer"], namespace, password)
-    say(f"user {name} created; log in: aerekos login --user {name}")
-
-
-@user.command("passwd")
-def change_password(name: Name, password_stdin: FromStdin = False) -> None:
-    """Give a user a new password."""
-    from cli import access, connecting
-
-    password = access.read_password(f"New password for {name}", from_stdin=password_stdin, twice=True)
-    with connecting.connect(settings.load()) as api:
-        access.change_password(api, name, password)
-    say(f"password of {name} changed")
-
-
-WhoseFactor = Annotated[str, typer.Option("--user", "-u", help="Whose second factor.")]
-
-
-@totp.command("enrol")
-def enrol_totp(
-    name: WhoseFactor,
-    server: Annotated[
-        str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")
-    ] = None,
-    ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
-    password_stdin: FromStdin = False,
-) -> None:
-    """Add an authenticator app. From then on, logging in asks for its code."""
-    from cli import access, connecting, second_factor
-
-    password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
-    where, trust = access.place(settings.load(), server, ca)
-    with connecting.anonymous(where, trust) as api:
-        codes = second_factor.enrol(api, name, password)
-    say("Done. Recovery codes, each good once; keep them away from this machine:\n\n  " + "\n  ".join(codes))
-
-
-@totp.command("remove")
-def remove_totp(name: WhoseFactor, password_stdin: FromStdin = False) -> None:
-    """Remove a second factor: one's own with password and code, as an admin anybody's."""
-    from cli import access, connecting, second_factor
-
-    with connecting.connect(settings.load()) as api:
-        if api.get("/auth/whoami")["name"] == name:
-            password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
-            second_factor.remove(api, name, password, second_factor.ask_code())
-        else:
-            second_factor.remove(api, name)
-    say(f"{name} has no second factor any more")
-
-
 @audit.command("verify")
 def verify_audit(
     file: Annotated[Path | None, typer.Argument(help="One file; the home's whole log when not given.")] = None,
@@ -197,81 +121,6 @@ def verify_audit(
         say(line)
     if found.faults:
         raise typer.Exit(1)
-
-
-@user.command("sessions")
-def list_sessions(name: Annotated[str | None, typer.Argument(help="Name; yourself when not given.")] = None) -> None:
-    """Show what a user is logged in with."""
-    from cli import access, connecting
-    from cli.tables import grid
-
-    with connecting.connect(settings.load()) as api:
-        found = access.sessions(api, name)
-    rows = [[each["id"] + (" *" if each["current"] else ""), each["refreshedAt"], each["expiresAt"], each["from"],
-             each["userAgent"]] for each in found]  # fmt: skip
-    say(grid(["ID", "LAST USED", "EXPIRES", "FROM", "PROGRAM"], rows))
-
-
-@user.command("sign-out")
-def sign_out(name: Annotated[str | None, typer.Argument(help="Name; yourself when not given.")] = None) -> None:
-    """End every session of a user, everywhere."""
-    from cli import access, connecting
-
-    with connecting.connect(settings.load()) as api:
-        access.sign_out(api, name)
-    say(f"{name or 'you'}: signed out everywhere")
-
-
-Of = Annotated[str | None, typer.Option("--user", help="Whose, for admins; yours when not given.")]
-KeyId = Annotated[str, typer.Argument(help="Id of the access key.")]
-
-
-@access_key.command("list")
-def list_access_keys(whose: Of = None) -> None:
-    """Show access keys and when they were used last."""
-    from cli import access_keys, connecting
-
-    with connecting.connect(settings.load()) as api:
-        say(access_keys.listed(api, whose))
-
-
-@access_key.command("create")
-def create_access_key() -> None:
-    """Make another one. Its secret is shown this once."""
-    from cli import access_keys, connecting
-
-    with connecting.connect(settings.load()) as api:
-        say(access_keys.created(api))
-
-
-@access_key.command("deactivate")
-def deactivate_access_key(key: KeyId, whose: Of = None) -> None:
-    """Switch it off, at once; it can be switched on again."""
-    _set_access_key(key, whose, "Inactive")
-
-
-@access_key.command("activate")
-def activate_access_key(key: KeyId, whose: Of = None) -> None:
-    """Switch it on again."""
-    _set_access_key(key, whose, "Active")
-
-
-@access_key.command("delete")
-def delete_access_key(key: KeyId, whose: Of = None) -> None:
-    """Delete it, for good."""
-    from cli import access_keys, connecting
-
-    with connecting.connect(settings.load()) as api:
-        access_keys.delete(api, key, whose)
-    say(f"access key {key} deleted")
-
-
-def _set_access_key(key: str, whose: str | None, state: str) -> None:
-    from cli import access_keys, connecting
-
-    with connecting.connect(settings.load()) as api:
-        access_keys.set_state(api, key, whose, state)
-    say(f"access key {key} is {state.lower()}")
 
 
 class What(StrEnum):

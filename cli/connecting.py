@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cli import contexts
+from cli import contexts, hints
 from cli.errors import CliError, NotReachable, Refused
 from cli.settings import Settings
 
@@ -22,28 +22,24 @@ if TYPE_CHECKING:
     import httpx
 
 _RENEW_SECONDS = 30.0
-_HINTS = {
-    401: "log in again: aerekos login --user NAME",
-    403: "ask an admin for a role that may, or use another login",
-    404: "look what there is: aerekos get KIND -A",
-    409: "look at it again, then repeat: aerekos get KIND NAME -o yaml",
-    422: "correct the field named above",
-    503: "see why: aerekos status; aerekos doctor",
-}
 
 
 @dataclass
 class Api:
-    """The API as one identity sees it. Close it, or use it as a context manager."""
+    """The API as one identity sees it. Close it, or use it as a context manager. `trust`: for WebSockets to it."""
 
     client: httpx.Client
     server: str
     context: contexts.Context | None = None
+    trust: ssl.SSLContext | None = None
 
     def __enter__(self) -> Api:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        # While the cloud can still be asked: for a name that was not found, which are near it?
+        if isinstance(error, Refused):
+            hints.suggest(self, error)
         self.client.close()
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
@@ -103,9 +99,10 @@ def connect(settings: Settings) -> Api:
     """As whoever is logged in, else as the local admin. Raises NotReachable when there is no cloud here."""
     context = contexts.current()
     if context:
-        client = http_client(context.server, _trusting(context.ca))
+        trust = _trusting(context.ca)
+        client = http_client(context.server, trust)
         client.headers["authorization"] = f"Bearer {context.access_token}"
-        return Api(client, context.server, context)
+        return Api(client, context.server, context, trust)
     return local(settings)
 
 
@@ -124,7 +121,7 @@ def local(settings: Settings) -> Api:
     except OSError as error:
         message = f"the certificates in {settings.tls} cannot be used: {error}"
         raise CliError(message, hint="aerekos down, move that folder away, aerekos up") from error
-    return Api(http_client(server, trust), server)
+    return Api(http_client(server, trust), server, trust=trust)
 
 
 def local_url(settings: Settings) -> str:
@@ -185,15 +182,19 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
     body = _maybe_json(answer)
     status = body if isinstance(body, dict) else {}
     message = status.get("message") or f"the server answered {answer.status_code}"
-    for cause in (status.get("details") or {}).get("causes") or ():
-        line = f"{cause.get('field', '')}: {cause.get('message', '')}"
-        message += "" if line in message else f"\n  {line}"
-    raise Refused(
+    details = status.get("details") or {}
+    for cause in details.get("causes") or ():
+        told = str(cause.get("message", ""))
+        message += "" if told in message else f"\n  {cause.get('field', '')}: {told}"
+    refused = Refused(
         message,
         status=answer.status_code,
-        hint=_HINTS.get(answer.status_code, "aerekos doctor"),
         reason=str(status.get("reason", "")),
+        details=details,
+        path=answer.request.url.path,
     )
+    refused.hint = hints.hint_for(refused)
+    raise refused
 
 
 def _json(answer: httpx.Response) -> Any:

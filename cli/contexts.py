@@ -1,17 +1,22 @@
 """Who is logged in where: `~/.config/aerekos/context.json`, readable by its owner only.
 
-One context per AEREKOS_HOME, so that a login to one cloud never answers for another on the same machine.
+One context per AEREKOS_HOME, so that a login to one cloud never answers for another on the same machine. A command
+can name another of them, or `local`: the admin of this machine's own cloud, whoever is logged in.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cli.errors import Misuse
+
+LOCAL = "local"
+_chosen: ContextVar[str | None] = ContextVar("chosen", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,24 @@ class Context:
     expires_at: float
     ca: str | None = None
 
+    @property
+    def name(self) -> str:
+        """`user@host:port`, by which `--context` chooses it."""
+        return f"{self.user}@{self.server.partition('://')[2]}"
+
+
+def choose(name: str | None) -> None:
+    """What follows acts as that login; None: as the one of this place. Raises Misuse for an unknown one."""
+    _chosen.set(name)
+    if name not in (None, LOCAL) and name not in known():
+        _chosen.set(None)
+        raise Misuse(f'no login is called "{name}"', hint=f"one of {', '.join(known())}")
+
+
+def known() -> list[str]:
+    """What `choose` takes."""
+    return [LOCAL, *sorted(set(_names().values()))]
+
 
 def context_file() -> Path:
     base = os.environ.get("XDG_CONFIG_HOME")
@@ -33,9 +56,15 @@ def context_file() -> Path:
 
 def current() -> Context | None:
     """The login that counts here, or None: then the local admin's certificate does."""
+    if _chosen.get() == LOCAL:
+        return None
     kept = _read().get(_place())
+    return _context(kept) if kept else None
+
+
+def _context(kept: dict[str, Any]) -> Context:
     try:
-        return Context(**kept) if kept else None
+        return Context(**kept)
     except TypeError as error:
         raise Misuse(f"{context_file()}: {error}", hint="aerekos logout, then log in again") from error
 
@@ -55,7 +84,16 @@ def forget() -> bool:
 
 
 def _place() -> str:
-    return os.environ.get("AEREKOS_HOME", "")
+    """Where the login that counts is kept: under the home it was made in."""
+    chosen = _chosen.get()
+    here = os.environ.get("AEREKOS_HOME", "")
+    return next((place for place, name in _names().items() if name == chosen), here) if chosen else here
+
+
+def _names() -> dict[str, str]:
+    """Each place, and the name of the login that is kept there."""
+    kept = _read()
+    return {place: _context(each).name for place, each in kept.items() if each}
 
 
 def _read() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.connecting import Api
 from cli.errors import Refused
+from cli.happening import by_time, event_grid
 from cli.kinds import Served
 from cli.merging import LAST_APPLIED
 from cli.tables import grid
@@ -100,25 +101,3 @@ def _events(api: Api, resource: dict[str, Any]) -> list[dict[str, Any]]:
     except Refused:
         return []  # who may not list events still sees the resource
     return by_time(found)
-
-
-def by_time(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(events, key=happened_at)
-
-
-def happened_at(event: dict[str, Any]) -> str:
-    """When it last happened, as text that sorts."""
-    moments = (event.get("lastTimestamp"), event.get("eventTime"), event["metadata"].get("creationTimestamp"))
-    return str(next(filter(None, moments), ""))
-
-
-def event_grid(events: list[dict[str, Any]], *, about: bool = False) -> str:
-    """Events as a table; `about` adds which resource each is about."""
-    header = ["LAST SEEN", "COUNT", "TYPE", "REASON", *(["ABOUT"] if about else []), "MESSAGE"]
-    rows = []
-    for each in events:
-        of = each.get("involvedObject") or {}
-        place = [f"{str(of.get('kind', '')).lower()}/{of.get('name', '')}"] if about else []
-        first = [happened_at(each), each.get("count", 1), each.get("type", ""), each.get("reason", "")]
-        rows.append([*first, *place, each.get("message", "")])
-    return grid(header, rows) if rows else "<none>"

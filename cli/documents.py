@@ -69,12 +69,12 @@ def _is_text(value: Any) -> bool:
 
 def _read_source(source: str) -> Iterator[Document]:
     if source == "-":
-        yield from _parse(sys.stdin.read(), "stdin")
+        yield from parse(sys.stdin.read(), "stdin")
         return
     path = Path(source)
     for file in _files(path):
         try:
-            yield from _parse(file.read_text(encoding="utf-8"), str(file))
+            yield from parse(file.read_text(encoding="utf-8"), str(file))
         except OSError as error:
             raise Misuse(f"{file}: {error.strerror}", hint="give an existing file or folder") from error
         except UnicodeDecodeError as error:
@@ -87,7 +87,8 @@ def _files(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir() if each.suffix in _ENDINGS and each.is_file())
 
 
-def _parse(text: str, file: str) -> Iterator[Document]:
+def parse(text: str, file: str) -> Iterator[Document]:
+    """Each document of a YAML or JSON text; items of a List one by one. Raises Misuse."""
     import yaml
 
     try:

@@ -12,18 +12,27 @@ from cli.errors import CliError, Misuse
 from cli.settings import Settings
 
 FORMATS = ("sh", "fish", "json")
+NAMES = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+)
+# Of another account: with it, no request of ours would have a right signature.
+FOREIGN = "AWS_SESSION_TOKEN"
 
 
 def aws_variables(api: Api, ca_file: Path) -> dict[str, str]:
-    """The variables the aws CLI and every AWS SDK read."""
+    """The variables the aws CLI and every AWS SDK read. Both names of the region: some read one, some the other.
+
+    Node trusts no bundle it is given for AWS alone, so its own variable names the CA too.
+    """
     key = api.get("/auth/access-key", headers=as_somebody(api))
-    return {
-        "AWS_ENDPOINT_URL": api.server,
-        "AWS_ACCESS_KEY_ID": key["accessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": key["secretAccessKey"],
-        "AWS_DEFAULT_REGION": key["region"],
-        "AWS_CA_BUNDLE": str(ca_file),
-    }
+    values = (api.server, key["accessKeyId"], key["secretAccessKey"], key["region"], key["region"], ca_file, ca_file)
+    return {name: str(value) for name, value in zip(NAMES, values, strict=True)}
 
 
 def as_somebody(api: Api) -> dict[str, str]:
@@ -53,12 +62,35 @@ def ca_file(settings: Settings, context: Context | None) -> Path:
     return file
 
 
-def as_lines(variables: dict[str, str], form: str) -> str:
-    """Ready for `eval`, for fish's `source`, or for a program. Raises Misuse."""
+def as_lines(variables: dict[str, str], form: str, *, wraps_aws: bool = False) -> str:
+    """Ready for `eval`, for fish's `source`, or for a program. Raises Misuse.
+
+    Each line ends with a semicolon: in `eval $(aerekos env)` the shell makes one line of all. `wraps_aws`: with a
+    function that gives an old aws CLI the address as an argument, for it does not read the variable.
+    """
+    check_format(form)
     if form == "json":
         return json.dumps(variables, indent=2)
     if form == "sh":
-        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+        lines = [f"export {name}={shlex.quote(value)};" for name, value in variables.items()]
+        wrapper = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; };'
+        return "\n".join([*lines, f"unset {FOREIGN};", *([wrapper] if wraps_aws else [])])
+    lines = [f"set -gx {name} {shlex.quote(value)};" for name, value in variables.items()]
+    wrapper = "function aws; command aws --endpoint-url $AWS_ENDPOINT_URL $argv; end;"
+    return "\n".join([*lines, f"set -e {FOREIGN};", *([wrapper] if wraps_aws else [])])
+
+
+def unset_lines(form: str) -> str:
+    """The way back: what `as_lines` set is gone. Raises Misuse."""
+    check_format(form)
     if form == "fish":
-        return "\n".join(f"set -gx {name} {shlex.quote(value)};" for name, value in variables.items())
-    raise Misuse(f'--format: "{form}" is not known', hint=f"one of {', '.join(FORMATS)}")
+        return f"set -e {' '.join(NAMES)};\nfunctions -e aws;"
+    if form == "json":
+        raise Misuse("--unset has no JSON", hint="--format sh or fish")
+    return f"unset {' '.join(NAMES)};\nunset -f aws 2>/dev/null || :;"
+
+
+def check_format(form: str) -> None:
+    """Raises Misuse for one we cannot print."""
+    if form not in FORMATS:
+        raise Misuse(f'--format: "{form}" is not known', hint=f"one of {', '.join(FORMATS)}")

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 REFUSED, MISUSE, NOT_REACHABLE, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -34,8 +37,18 @@ class NotReachable(CliError):
 
 
 class Refused(CliError):
-    """The cloud answered, and said no. `status` is its HTTP code, `reason` a word for programs."""
+    """The cloud answered, and said no. `status` is its HTTP code, `reason` a word for programs, `details` those of
+    Kubernetes's Status, `path` what was asked."""
 
-    def __init__(self, message: str, *, status: int, hint: str = "", reason: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        hint: str = "",
+        reason: str = "",
+        details: Mapping[str, Any] | None = None,
+        path: str = "",
+    ) -> None:
         super().__init__(message, hint=hint, code=REFUSED)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.details, self.path = status, reason, details or {}, path

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from cli.connecting import Api
 from cli.errors import Misuse, NotReachable, Refused
-from cli.kinds import Served
+from cli.kinds import Kinds, Served
 from cli.output import as_json, as_yaml, complain, say
+from cli.references import references
 from cli.tables import TableView, grid
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 OUTPUTS = ("table", "wide", "json", "yaml", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How it is shown: the form, and for tables whether labels and headers are."""
+
+    output: str = "table"
+    labels: bool = False
+    headers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,11 @@ class Wanted:
     names: tuple[str, ...] = ()
     labels: str = ""
     fields: str = ""
-    output: str = "table"
+    look: Look = Look()
+
+    @property
+    def output(self) -> str:
+        return self.look.output
 
     @property
     def params(self) -> dict[str, str]:
@@ -54,13 +68,29 @@ def check_output(output: str) -> str:
     return output
 
 
+def meant(kinds: Kinds, words: str, names: Sequence[str]) -> list[tuple[Served, tuple[str, ...]]]:
+    """What `get WORDS NAMES` asks for: `keys`, `keys,buckets`, `key example` or `key/example service/x`.
+
+    Raises Misuse.
+    """
+    if "/" not in words:
+        if slashed := next((each for each in names if "/" in each), None):
+            raise Misuse(f'"{slashed}" names a kind again', hint=f"aerekos get {words} NAME   or   KIND/NAME")
+        return [(kind, tuple(names)) for kind in kinds.meant(words)]
+    found: dict[Served, tuple[str, ...]] = {}
+    for each in references((words, *names), "aerekos get KIND/NAME"):
+        kind = kinds.called(each.word)
+        found[kind] = (*found.get(kind, ()), each.name)
+    return list(found.items())
+
+
 def show(api: Api, wanted: Wanted) -> None:
     """Prints it once."""
     if wanted.as_table:
         _show_table(api, wanted)
     elif wanted.output == "name":
         for each in items(api, wanted):
-            say(f"{wanted.kind.singular}/{each['metadata']['name']}")
+            say(wanted.kind.title(each["metadata"]["name"]))
     else:
         show_objects(items(api, wanted), wanted.output, single=len(wanted.names) == 1)
 
@@ -91,7 +121,7 @@ def _show_table(api: Api, wanted: Wanted) -> None:
     if not rows:
         complain(f"no {wanted.kind.plural} {'here' if wanted.namespace is None else f'in {wanted.namespace}'}")
         return
-    say(_view(answers[0], wanted).draw(rows))
+    say(_view(answers[0], wanted).draw(rows, headers=wanted.look.headers))
 
 
 def _tables(api: Api, wanted: Wanted) -> Iterator[dict[str, Any]]:
@@ -105,7 +135,8 @@ def _tables(api: Api, wanted: Wanted) -> Iterator[dict[str, Any]]:
 
 def _view(table: dict[str, Any], wanted: Wanted) -> TableView:
     definitions = table.get("columnDefinitions") or []
-    return TableView(definitions, wide=wanted.output == "wide", namespaces=wanted.shows_namespaces)
+    wide, namespaces = wanted.output == "wide", wanted.shows_namespaces
+    return TableView(definitions, wide=wide, namespaces=namespaces, labels=wanted.look.labels)
 
 
 def follow(api: Api, wanted: Wanted) -> None:
@@ -170,7 +201,7 @@ class Printer:
         if self._wanted.as_table:
             self._rows(event["object"])
         elif self._wanted.output == "name":
-            say(f"{self._wanted.kind.singular}/{event['object']['metadata']['name']}")
+            say(self._wanted.kind.title(event["object"]["metadata"]["name"]))
         elif self._wanted.output == "json":
             say(json.dumps(event["object"], ensure_ascii=False))
         else:
@@ -190,7 +221,7 @@ class Printer:
         lines = text.splitlines()
         if first:
             self._widths = _widths([self._view.header, *cells])
-        for line in lines if first else lines[1:]:
+        for line in lines if first and self._wanted.look.headers else lines[1:]:
             say(line)
 
     def _is_news(self, row: dict[str, Any]) -> bool:

@@ -8,12 +8,20 @@ from typing import Any
 
 from cli.connecting import Api
 from cli.errors import Misuse
+from cli.hints import closest
 from cli.urls import segment
+
+# Kinds that are shown from a stored one, under the same names. Pods are not here: deleting one restarts it.
+SHOWN_FROM = {
+    ("", "nodes"): ("aerekos.cloud", "workers"),
+    ("", "services"): ("aerekos.cloud", "services"),
+    ("apps", "deployments"): ("aerekos.cloud", "services"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One kind as discovery tells of it."""
+    """One kind as discovery tells of it. `verbs`: what the API does with it."""
 
     group: str
     version: str
@@ -23,6 +31,7 @@ class Served:
     namespaced: bool
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -38,9 +47,17 @@ class Served:
         room = f"/namespaces/{segment(namespace)}" if self.namespaced and namespace else ""
         return f"{root}{room}/{self.plural}" + (f"/{segment(name)}" if name else "")
 
+    def title(self, name: str) -> str:
+        """`key/example`, as `-o name` prints it and every command takes it."""
+        return f"{self.singular}/{name}"
+
+    @property
+    def names(self) -> set[str]:
+        """Every word for it, in lower case."""
+        return {self.plural, self.singular, self.kind.lower(), self.resource, *self.short_names}
+
     def is_called(self, word: str) -> bool:
-        names = {self.plural, self.singular, self.kind.lower(), self.resource, *self.short_names}
-        return word.lower() in names
+        return word.lower() in self.names
 
 
 class Kinds:
@@ -56,8 +73,18 @@ class Kinds:
         """The kind a person means by `services`, `asvc`, `Service` or `services.aerekos.cloud`. Raises Misuse."""
         found = next((each for each in self if each.is_called(word)), None)
         if found is None:
-            raise Misuse(f'no kind is called "{word}"', hint=f"one of: {', '.join(each.plural for each in self)}")
+            raise Misuse(f'no kind is called "{word}"', hint=self._instead_of(word))
         return found
+
+    def for_verb(self, word: str, verb: str) -> Served:
+        """The kind to do `verb` with: of one that only shows another and cannot do it, the other. Raises Misuse."""
+        found = self.called(word)
+        return found if verb in found.verbs else self.stored(found)
+
+    def stored(self, kind: Served) -> Served:
+        """The kind that `kind` is shown from; itself when it is stored."""
+        place = SHOWN_FROM.get((kind.group, kind.plural))
+        return next((each for each in self if (each.group, each.plural) == place), kind)
 
     def meant(self, words: str) -> list[Served]:
         """Several kinds, comma separated; a category such as `all` stands for its kinds."""
@@ -72,6 +99,16 @@ class Kinds:
     def of(self, api_version: str, kind: str) -> Served | None:
         """The kind a manifest names, or None."""
         return next((each for each in self if (each.api_version, each.kind) == (api_version, kind)), None)
+
+    def listed(self) -> list[str]:
+        """The plurals of the kinds that can be listed, each once: ours first."""
+        return list(dict.fromkeys(each.plural for each in self if "list" in each.verbs))
+
+    def _instead_of(self, word: str) -> str:
+        known = {name: each.plural for each in reversed(self._served) if "list" in each.verbs for name in each.names}
+        near = closest(word, known)
+        listed = f"one of: {', '.join(self.listed())}"
+        return f"did you mean {known[near]}?" if near else listed
 
 
 def discover(api: Api) -> Kinds:
@@ -94,4 +131,5 @@ def _read(answer: dict[str, Any]) -> Iterator[Served]:
                 bool(each["namespaced"]),
                 tuple(each.get("shortNames") or ()),
                 tuple(each.get("categories") or ()),
+                tuple(each.get("verbs") or ()),
             )

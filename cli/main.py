@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from cli import commands_access, commands_resources, commands_workers, settings
+from cli import commands_access, commands_workers, completion, settings
+from cli.commands import about, aws, resources, services, users
 from cli.errors import INTERRUPTED, CliError, NotReachable
 from cli.output import as_json, as_yaml, complain, say
 
@@ -24,9 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-completion = typer.Typer(help="Completion of commands in your shell.", no_args_is_help=True)
-app.add_typer(completion, name="completion")
-
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the cloud [AEREKOS_HOME].")]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on [AEREKOS_PORT].")]
 Runtime = Annotated[str | None, typer.Option("--runtime", help="auto, process or swarm [AEREKOS_RUNTIME].")]
@@ -79,6 +77,7 @@ def status_(output: Output = "table", home: Home = None) -> None:
     """Workers and services at one glance. Exits with 3 when no cloud runs."""
     from cli import connecting, status
 
+    _check_output(output)
     try:
         with connecting.connect(settings.load(home=home)) as api:
             seen = status.look(api)
@@ -94,6 +93,13 @@ def status_(output: Output = "table", home: Home = None) -> None:
         say(status.render(seen))
 
 
+def _check_output(output: str) -> None:
+    from cli.errors import Misuse
+
+    if output not in ("table", "json", "yaml"):
+        raise Misuse(f'-o: "{output}" is not known', hint="one of table, json, yaml")
+
+
 FailOn = Annotated[str, typer.Option("--fail-on", help="With --security: exit with 1 from low, medium or high on.")]
 
 
@@ -106,6 +112,7 @@ def doctor(
     """Check everything a cloud needs, and say how to repair it."""
     from cli import doctor
 
+    _check_output(output)
     if security:
         _doctor_security(output, fail_on)
         return
@@ -138,7 +145,11 @@ def first_login(home: Home = None) -> None:
     """Print the one-time login, once, when nobody has seen it yet."""
     from cli import starting
 
-    starting.tell_first_login(settings.load(home=home))
+    wanted = settings.load(home=home)
+    if not (wanted.tls / "admin.crt").exists():
+        raise CliError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
+    if not starting.tell_first_login(wanted):
+        say("the first login was shown already; forgotten: aerekos user passwd admin")
 
 
 ByCommand = Annotated[
@@ -177,52 +188,8 @@ def credential(
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-@app.command("env")
-def env_(form: Annotated[str, typer.Option("--format", help="sh, fish or json.")] = "sh") -> None:
-    """Print what AWS tools need: eval $(aerekos env)"""
-    from cli import connecting, environment
-
-    wanted = settings.load()
-    with connecting.connect(wanted) as api:
-        variables = environment.aws_variables(api, environment.ca_file(wanted, api.context))
-    say(environment.as_lines(variables, form))
-
-
-Shell = Annotated[str | None, typer.Argument(help="bash, zsh or fish; found out when not given.")]
-
-
-@completion.command("show")
-def completion_show(shell: Shell = None) -> None:
-    """Print the completion script."""
-    from typer._completion_shared import get_completion_script
-
-    name = _shell(shell)
-    say(get_completion_script(prog_name="aerekos", complete_var="_AEREKOS_COMPLETE", shell=name))
-
-
-@completion.command("install")
-def completion_install(shell: Shell = None) -> None:
-    """Add completion to your shell's own settings."""
-    from typer._completion_shared import install
-
-    name, path = install(shell=_shell(shell), prog_name="aerekos", complete_var="_AEREKOS_COMPLETE")
-    say(f"completion for {name} is in {path}; open a new shell to use it")
-
-
-def _shell(given: str | None) -> str:
-    import os
-
-    from cli.errors import Misuse
-
-    name = given or Path(os.environ.get("SHELL", "")).name
-    if name not in ("bash", "zsh", "fish"):
-        raise Misuse(f'the shell "{name}" is not known', hint="give bash, zsh or fish")
-    return name
-
-
-commands_resources.register(app)
-commands_access.register(app)
-commands_workers.register(app)
+for each in (about, resources, services, aws, commands_access, users, commands_workers):
+    each.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -232,6 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """One command, from its arguments to its exit code."""
+    completion.prepare()
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="aerekos", standalone_mode=False)
     except CliError as error:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import unicodedata
-from typing import Any
+from typing import Any, TextIO
 
 # What steers a terminal (Cc), or turns the direction of what follows (bidirectional controls, Trojan Source).
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -29,8 +29,18 @@ def _steers(each: str) -> bool:
 
 def say(text: str) -> None:
     """One result. A closed pipe (`| head`) is no error."""
+    write(plain(text))
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Whether it is a terminal whose user did not say otherwise (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write(text: str) -> None:
+    """`text` as it is: what it holds of others' words must have gone through `plain`."""
     try:
-        sys.stdout.write(f"{plain(text)}\n")
+        sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # Python would complain again at exit, when it flushes what is left.

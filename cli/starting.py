@@ -161,13 +161,15 @@ def _tell(settings: Settings) -> None:
     say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")
 
 
-def tell_first_login(settings: Settings) -> None:
-    """Said once: the file goes before anything else can read it again."""
+def tell_first_login(settings: Settings) -> bool:
+    """Said once: the file goes before anything else can read it again. Whether there was one to tell."""
     file = settings.run / "first-login.json"
     with suppress(FileNotFoundError, ValueError, KeyError):
         kept: dict[str, Any] = json.loads(file.read_text())
         say(f"Login (shown once):   {kept['username']} / {kept['password']}")
         file.unlink()
+        return True
+    return False
 
 
 def _ending(log: Path, code: int, said_before: int) -> CliError:

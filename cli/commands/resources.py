@@ -1,4 +1,4 @@
-"""The commands about resources: get, describe, apply, delete, scale, logs, events."""
+"""The commands about resources of any kind: get, describe, apply, diff, edit, delete, wait, events."""
 
 from __future__ import annotations
 
@@ -7,51 +7,48 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import settings
+from cli.commands.options import Everywhere, Files, Kinds, Labels, Names, Namespace, Resources, Timeout, Yes
+from cli.completion import complete_names
 from cli.errors import Misuse
-from cli.output import complain, say
-from cli.urls import segment
+from cli.output import say
 
 if TYPE_CHECKING:
     from cli.connecting import Api
     from cli.getting import Wanted
 
-Namespace = Annotated[str | None, typer.Option("-n", "--namespace", help="Namespace; default when not given.")]
-Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="In all namespaces.")]
-Kind = Annotated[str, typer.Argument(help="e.g. services, keys, buckets, workers; several with commas; all.")]
-Names = Annotated[list[str] | None, typer.Argument(help="Names; all of the kind when not given.")]
-Files = Annotated[list[str] | None, typer.Option("-f", "--filename", help="File, folder, or - for stdin.")]
-Labels = Annotated[str, typer.Option("-l", "--selector", help="Labels, e.g. team=blue,tier!=db.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait.")]
+Watch = Annotated[bool, typer.Option("-w", "--watch", help="Go on with a line per change.")]
 
 
 def register(app: typer.Typer) -> None:
     """Make these commands part of `app`."""
-    for command in (get, describe, apply, delete, scale, logs, events):
+    for command in (get, describe, apply, diff, edit, delete, wait, events):
         app.command()(command)
-    app.command("import")(import_)
 
 
 def get(
-    kinds: Kind,
+    kinds: Kinds,
     names: Names = None,
     namespace: Namespace = None,
     everywhere: Everywhere = False,
     labels: Labels = "",
     fields: Annotated[str, typer.Option("--field-selector", help="Fields, e.g. metadata.name=x.")] = "",
     output: Annotated[str, typer.Option("-o", "--output", help="table, wide, json, yaml or name.")] = "table",
-    watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on with a line per change.")] = False,
+    watch: Watch = False,
+    show_labels: Annotated[bool, typer.Option("--show-labels", help="With labels as the last column.")] = False,
+    no_headers: Annotated[bool, typer.Option("--no-headers", help="Rows alone.")] = False,
 ) -> None:
     """List resources of any kind, or show some of them."""
     from cli import connecting, getting
     from cli import kinds as discovery
 
     form = getting.check_output(output)
+    look = getting.Look(form, labels=show_labels, headers=not no_headers)
     room = None if everywhere else namespace or "default"
     with connecting.connect(settings.load()) as api:
-        meant = discovery.discover(api).meant(kinds)
-        chosen = [getting.Wanted(each, room, tuple(names or ()), labels, fields, form) for each in meant]
+        meant = getting.meant(discovery.discover(api), kinds, names or [])
+        chosen = [getting.Wanted(kind, room, named, labels, fields, look) for kind, named in meant]
         if watch and len(chosen) > 1:
-            raise Misuse("--watch follows one kind", hint=f"e.g. aerekos get {meant[0].plural} --watch")
+            raise Misuse("--watch follows one kind", hint=f"e.g. aerekos get {chosen[0].kind.plural} --watch")
         if watch:
             getting.follow(api, chosen[0])
         elif len(chosen) > 1 and form in ("json", "yaml"):
@@ -70,16 +67,17 @@ def _show_each(api: Api, chosen: list[Wanted]) -> None:
         getting.show(api, each)
 
 
-def describe(
-    kind: Kind, names: Annotated[list[str], typer.Argument(help="Names.")], namespace: Namespace = None
-) -> None:
+def describe(resources: Resources, namespace: Namespace = None) -> None:
     """Everything about a resource, its conditions and what happened to it."""
-    from cli import connecting, describing
+    from cli import connecting, describing, references
     from cli import kinds as discovery
 
     with connecting.connect(settings.load()) as api:
-        served = discovery.discover(api).called(kind)
-        pages = [describing.describe(api, served, namespace or "default", name) for name in names]
+        kinds = discovery.discover(api)
+        named = references.resolve(kinds, resources, "get", "aerekos describe service NAME")
+        # Of what is only shown, the resource behind it: events are about that.
+        stored = [(kinds.stored(kind), name) for kind, name in named]
+        pages = [describing.describe(api, kind, namespace or "default", name) for kind, name in stored]
     say("\n\n".join(pages))
 
 
@@ -100,20 +98,54 @@ def apply(
         applying.apply_all(api, placed, dry_run=dry_run)
 
 
+def diff(files: Files = None, namespace: Namespace = None) -> None:
+    """Show what `apply` would change, as the cloud sees it. Exits with 1 when something would."""
+    from cli import applying, comparing, connecting, documents
+    from cli import kinds as discovery
+
+    if not files:
+        raise Misuse("nothing to compare", hint="aerekos diff -f FILE")
+    found = documents.read_all(files)
+    with connecting.connect(settings.load()) as api:
+        placed = applying.place(found, discovery.discover(api), namespace)
+        differs = comparing.show_all(api, placed)
+    if differs:
+        raise typer.Exit(1)
+
+
+def edit(resources: Resources, namespace: Namespace = None) -> None:
+    """Change a resource in your editor ($VISUAL, $EDITOR); saved, it is applied. What is refused can be mended."""
+    from cli import connecting, editing, references
+    from cli import kinds as discovery
+
+    with connecting.connect(settings.load()) as api:
+        named = references.resolve(discovery.discover(api), resources, "update", "aerekos edit service NAME")
+        for kind, name in named:
+            say(editing.edit(api, kind, namespace or "default", name))
+
+
 def delete(
-    kind: Annotated[str, typer.Argument(help="e.g. key, bucket, service.")] = "",
-    names: Names = None,
+    resources: Annotated[
+        list[str] | None, typer.Argument(help="KIND NAME..., or KIND/NAME...", autocompletion=complete_names)
+    ] = None,
     files: Files = None,
     namespace: Namespace = None,
+    yes: Yes = False,
+    after: Annotated[
+        int | None, typer.Option(min=7, max=30, help="Keys only: days until they are gone, 7 to 30.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Come back when it is gone.")] = True,
     ignore_missing: Annotated[bool, typer.Option("--ignore-not-found", help="What is gone is no error.")] = False,
     timeout: Timeout = 60.0,
 ) -> None:
-    """Delete resources by name, or those that files name."""
-    from cli import applying, connecting, documents
+    """Delete the resources you name, or those that files name.
+
+    On a terminal it asks before it deletes keys, workers, users or namespaces.
+    """
+    from cli import applying, connecting, deleting, documents, references
     from cli import kinds as discovery
 
-    if bool(files) == bool(kind) or (kind and not names):
+    if bool(files) == bool(resources):
         raise Misuse("say what to delete", hint="aerekos delete KIND NAME...   or   aerekos delete -f FILE")
     found = documents.read_all(files) if files else []
     with connecting.connect(settings.load()) as api:
@@ -121,49 +153,31 @@ def delete(
         if found:
             # Backwards: what came last stands on what came first.
             placed = reversed(applying.place(found, kinds, namespace))
-            targets = [(each.kind, each.namespace, each.document.name) for each in placed]
+            targets = [deleting.Target(each.kind, each.namespace, each.document.name) for each in placed]
         else:
-            served = kinds.called(kind)
-            targets = [(served, namespace or "default", name) for name in names or ()]
-        applying.delete_all(api, targets, wait=wait, timeout=timeout, ignore_missing=ignore_missing)
+            named = references.resolve(kinds, resources or [], "delete", "aerekos delete bucket NAME")
+            targets = [deleting.Target(kind, namespace or "default", name) for kind, name in named]
+        manner = deleting.Manner(asks=not yes, days=after, wait=wait, timeout=timeout, ignore_missing=ignore_missing)
+        deleting.delete_all(api, targets, manner)
 
 
-def scale(
-    service: Annotated[str, typer.Argument(help="Service.")],
-    replicas: Annotated[int, typer.Option("--replicas", min=0, max=1000, help="How many copies.")],
+def wait(
+    resources: Resources,
+    until: Annotated[
+        str, typer.Option("--for", help="delete, or condition=NAME[=VALUE], e.g. condition=Ready.")
+    ] = "condition=Ready",
     namespace: Namespace = None,
+    timeout: Timeout = 60.0,
 ) -> None:
-    """Run more or fewer copies of a service."""
-    from cli import connecting
+    """Come back when a resource is as you want it, or say why it is not."""
+    from cli import connecting, references, waiting
+    from cli import kinds as discovery
 
-    name = service.rpartition("/")[2]
-    path = f"/apis/aerekos.cloud/v1/namespaces/{segment(namespace or 'default')}/services/{segment(name)}"
-    headers = {"content-type": "application/merge-patch+json"}
+    goal = waiting.read_goal(until)
     with connecting.connect(settings.load()) as api:
-        api.ask("PATCH", path, json={"spec": {"replicas": replicas}}, headers=headers)
-    say(f"service/{name} scaled to {replicas}")
-
-
-def logs(
-    service: Annotated[str, typer.Argument(help="Service.")],
-    namespace: Namespace = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
-    tail: Annotated[int, typer.Option(min=0, max=100_000, help="How many lines to begin with.")] = 200,
-    instance: Annotated[str | None, typer.Option(help="Only this copy, e.g. key-manager-0.")] = None,
-) -> None:
-    """What a service wrote."""
-    from cli import connecting
-
-    path = f"/logs/{segment(namespace or 'default')}/{segment(service.rpartition('/')[2])}"
-    params = {"tail": str(tail), **({"instance": instance} if instance else {})}
-    with connecting.connect(settings.load()) as api:
-        if not follow:
-            text = api.send("GET", path, params=params).text
-            say(text.rstrip("\n")) if text else complain("no lines yet")
-            return
-        with api.stream(path, params={**params, "follow": "true"}) as answer:
-            for line in answer.iter_lines():
-                say(line)
+        named = references.resolve(discovery.discover(api), resources, "get", "aerekos wait service NAME")
+        for kind, name in named:
+            say(waiting.wait(api, kind, namespace or "default", name, goal, timeout=timeout))
 
 
 def events(
@@ -174,40 +188,10 @@ def events(
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on with a line per event.")] = False,
 ) -> None:
     """What happened, oldest first."""
-    from cli import connecting, describing, getting
-    from cli import kinds as discovery
+    from cli import connecting, happening
 
-    name = about.rpartition("/")[2]
-    fields = f"involvedObject.name={name}" if name else ""
+    if output not in ("table", "json", "yaml"):
+        raise Misuse(f'-o: "{output}" is not known', hint="one of table, json, yaml")
+    room = None if everywhere else namespace or "default"
     with connecting.connect(settings.load()) as api:
-        kind = discovery.discover(api).called("events")
-        form = getting.check_output(output)
-        wanted = getting.Wanted(kind, None if everywhere else namespace or "default", (), "", fields, form)
-        if watch:
-            getting.follow(api, wanted)
-            return
-        found = describing.by_time(getting.items(api, wanted))
-    if wanted.as_table:
-        say(describing.event_grid(found, about=True)) if found else complain("no events")
-    else:
-        getting.show_objects(found, output, single=False)
-
-
-def import_(
-    name: Annotated[str, typer.Argument(help="A Swarm service that is not ours yet.")],
-    to: Annotated[str | None, typer.Option("--as", help="Its name as a Service.")] = None,
-    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Where it shall be.")] = "default",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the Service.")] = False,
-    timeout: Timeout = 120.0,
-) -> None:
-    """Make a Service of a Swarm service. Its copies run on."""
-    from cli import connecting, importing
-    from cli.output import as_yaml
-
-    with connecting.connect(settings.load()) as api:
-        service = importing.manifest(api, name, to, namespace)
-        if dry_run:
-            say(as_yaml(service))
-            return
-        importing.adopt(api, name, service, timeout=timeout)
-    say(f"{name} is the Service {service['metadata']['name']} now")
+        happening.show(api, room, about, output, watch=watch)

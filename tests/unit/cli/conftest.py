@@ -12,9 +12,35 @@ import pytest
 from cli import connecting
 from cli.connecting import Api
 
+VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 Handler = Callable[[httpx.Request], httpx.Response]
 DISCOVERY = {
-    "/apis": {"groups": [{"name": "aerekos.cloud", "preferredVersion": {"groupVersion": "aerekos.cloud/v1"}}]},
+    "/apis": {
+        "groups": [
+            {"name": "aerekos.cloud", "preferredVersion": {"groupVersion": "aerekos.cloud/v1"}},
+            {"name": "apps", "preferredVersion": {"groupVersion": "apps/v1"}},
+        ]
+    },
+    "/apis/apps/v1": {
+        "groupVersion": "apps/v1",
+        "resources": [
+            {
+                "name": "deployments",
+                "singularName": "deployment",
+                "namespaced": True,
+                "kind": "Deployment",
+                "shortNames": ["deploy"],
+                "verbs": ["get", "list", "patch", "update", "watch"],
+            },
+            {
+                "name": "selfsubjectreviews",
+                "singularName": "selfsubjectreview",
+                "namespaced": False,
+                "kind": "SelfSubjectReview",
+                "verbs": ["create"],
+            },
+        ],
+    },
     "/api/v1": {
         "groupVersion": "v1",
         "resources": [
@@ -37,10 +63,11 @@ DISCOVERY = {
                 "namespaced": True,
                 "kind": "Service",
                 "shortNames": ["asvc"],
+                "verbs": VERBS,
                 "categories": ["all"],
             },
             {"name": "services/status", "singularName": "", "namespaced": True, "kind": "Service"},
-            {"name": "buckets", "singularName": "bucket", "namespaced": True, "kind": "Bucket"},
+            {"name": "buckets", "singularName": "bucket", "namespaced": True, "kind": "Bucket", "verbs": VERBS},
         ],
     },
 }
@@ -66,7 +93,7 @@ class Cloud:
             return self._write(request, path)
         found = DISCOVERY.get(path) or self.resources.get(path)
         if found is None:
-            return status(404, f"{path} not found")
+            return missing(path)
         return httpx.Response(200, json=found)
 
     def _write(self, request: httpx.Request, path: str) -> httpx.Response:
@@ -85,6 +112,13 @@ class Cloud:
         body["metadata"] |= {"resourceVersion": str(len(self.writes)), "uid": path}
         self.resources[path] = body
         return httpx.Response(200, json=body)
+
+
+def missing(path: str) -> httpx.Response:
+    """As the cloud says that one resource is not there."""
+    plural, name = path.split("/")[-2:]
+    body = {"kind": "Status", "message": f'{plural} "{name}" not found', "reason": "NotFound"}
+    return httpx.Response(404, json={**body, "details": {"name": name, "kind": plural, "group": ""}})
 
 
 def status(code: int, message: str, *causes: dict[str, str]) -> httpx.Response:

@@ -1,0 +1,49 @@
+"""The commands for AWS tools: env, aws."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import settings
+from cli.output import complain, say
+
+
+def register(app: typer.Typer) -> None:
+    """Make these commands part of `app`."""
+    app.command("env")(env_)
+    # Everything behind it is for the aws CLI, --help too.
+    passed_on = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+    app.command("aws", context_settings=passed_on)(aws)
+
+
+def env_(
+    form: Annotated[str, typer.Option("--format", help="sh, fish or json.")] = "sh",
+    unset: Annotated[bool, typer.Option("--unset", help="Take it back: eval $(aerekos env --unset)")] = False,
+) -> None:
+    """Print what AWS tools need: eval $(aerekos env)"""
+    from cli import aws_cli, connecting, environment
+
+    environment.check_format(form)
+    if unset:
+        say(environment.unset_lines(form))
+        return
+    wanted = settings.load()
+    with connecting.connect(wanted) as api:
+        variables = environment.aws_variables(api, environment.ca_file(wanted, api.context))
+    version = None if form == "json" else aws_cli.installed_version()
+    too_old = version if aws_cli.is_too_old(version) else None
+    if too_old:
+        complain(aws_cli.warning(too_old))
+    say(environment.as_lines(variables, form, wraps_aws=too_old is not None))
+
+
+def aws(arguments: Annotated[list[str] | None, typer.Argument(help="What `aws` is to do.")] = None) -> None:
+    """Run your aws CLI against this cloud: aerekos aws s3 ls"""
+    from cli import aws_cli, connecting, environment
+
+    wanted = settings.load()
+    with connecting.connect(wanted) as api:
+        variables = environment.aws_variables(api, environment.ca_file(wanted, api.context))
+    aws_cli.run(variables, arguments or [])

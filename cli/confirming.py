@@ -1,0 +1,23 @@
+"""Questions before what cannot be taken back; only where somebody sits at a terminal: no script is ever stopped."""
+
+from __future__ import annotations
+
+import sys
+
+from cli.errors import CliError
+from cli.output import plain
+
+
+def is_somebody_there() -> bool:
+    """Whether a question would be read and answered by a person."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str) -> None:
+    """Asks, where somebody is there. Raises CliError unless the answer is yes."""
+    if not is_somebody_there():
+        return
+    sys.stderr.write(f"{plain(question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CliError("nothing was changed", hint="answer y, or give --yes")
