@@ -60,7 +60,7 @@ def _fields(found: dict[str, Any]) -> list[str]:
 
 def before(line: str, moment: datetime) -> bool:
     """Whether the line says that it was written before `moment`; one that tells no time does not."""
-    from controller.runtime.log_times import time_of
+    from controller.runtime.log_order import moment_of
 
-    told = time_of(line)
-    return told is not None and told < moment
+    told = moment_of(line)
+    return told is not None and told < moment.timestamp()

@@ -200,8 +200,9 @@ def _how_to_delete(transition: Transition) -> str:
         return f"it is deleted on {date} by key-manager, and cannot be sooner; to keep it: {undo}"
     patch: Any = f'{{"spec":{{"deletionDate":"{_day(transition.now + SHORTEST + TOLERANCE)}"}}}}'
     return (
-        f"it may protect data, so it is deleted by a date 7 to 30 days ahead: "
-        f"aerekos delete key {name} -n {namespace} --after 7 or: {where}'{patch}' or: aws kms schedule-key-deletion --pending-window-in-days 7 --key-id {_key_id(transition)}"
+        "it may protect data, so it is deleted by a date 7 to 30 days ahead: "
+        f"aerekos delete key {name} -n {namespace} --after 7 or: {where}'{patch}' "
+        f"or: aws kms schedule-key-deletion --pending-window-in-days 7 --key-id {_key_id(transition)}"
     )
 
 
