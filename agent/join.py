@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import ssl
 from collections.abc import Mapping, Sequence
 
 import httpx
@@ -19,6 +18,7 @@ from agent.door import Door, MakeClient
 from agent.errors import AgentError, CannotJoin, NotWelcome, Unreachable
 from agent.identity import Identity
 from agent.settings import Settings
+from controller.kit import authorities
 
 PROOF = "x-aerekos-proof"
 
@@ -68,9 +68,17 @@ async def trusted_ca(settings: Settings, urls: Sequence[str], make: MakeClient) 
 def fingerprint(pem: str) -> str:
     """Hex SHA-256 of the certificate's DER form. Raises CannotJoin when it is no certificate."""
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.strip() + "\n")).hexdigest()
+        return authorities.fingerprint(pem)
     except ValueError as broken:
-        raise CannotJoin("what the API shows as its CA is no PEM certificate") from broken
+        raise CannotJoin("what the API shows as its CA is not one PEM certificate") from broken
+
+
+def _alone(pem: str) -> str:
+    """Who sits in between could show the CA we know and, in the same text, one more to be trusted."""
+    try:
+        return authorities.only_certificate(pem)
+    except ValueError as broken:
+        raise CannotJoin("what the API shows as its CA is not one PEM certificate") from broken
 
 
 async def _proven_ca(settings: Settings, urls: Sequence[str], make: MakeClient) -> str:
@@ -87,7 +95,7 @@ async def _proven_ca(settings: Settings, urls: Sequence[str], make: MakeClient) 
 
 
 async def _shown_ca(urls: Sequence[str], make: MakeClient, asked: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """The CA and the proof that came with it, empty when none was asked for."""
+    """The CA, alone, and the proof that came with it, empty when none was asked for."""
     faults = []
     async with make(False) as client:  # nothing secret is sent, and the answer is checked by its hash
         for url in urls:
@@ -99,5 +107,5 @@ async def _shown_ca(urls: Sequence[str], make: MakeClient, asked: Mapping[str, s
             except httpx.HTTPError as fault:
                 faults.append(f"{url}: {fault or type(fault).__name__}")
                 continue
-            return response.text, response.headers.get(PROOF, "")
+            return _alone(response.text), response.headers.get(PROOF, "")
     raise Unreachable("; ".join(faults))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from cli.connecting import Api
 from cli.errors import CliError, Misuse, Refused
 from cli.settings import Settings
 from cli.urls import segment
+from controller.kit.authorities import fingerprint
 
 _GROUP = "/apis/aerekos.cloud/v1"
 _MERGE = {"content-type": "application/merge-patch+json"}
@@ -121,6 +121,10 @@ def _ca(settings: Settings, given: Path | None, *, local: bool) -> str | None:
 def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> str:
     """A join token, told this once: the cloud keeps only its hash."""
     secret = secrets.token_urlsafe(24).replace(".", "")
+    try:
+        pin = fingerprint(ca)
+    except ValueError as odd:
+        raise CliError(f"the cloud's CA cannot be pinned: {odd}", hint="log in again with --ca FILE") from odd
     expires = datetime.now(UTC) + timedelta(hours=hours)
     spec = {
         "secretSha256": hashlib.sha256(secret.encode()).hexdigest(),
@@ -129,7 +133,7 @@ def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> st
     }
     body = {"apiVersion": "aerekos.cloud/v1", "kind": "JoinToken", "metadata": {"name": name}, "spec": spec}
     api.ask("POST", f"{_GROUP}/jointokens", json=body, params={"fieldValidation": "Strict"})
-    return f"{name}.{secret}.{fingerprint(ca)}"
+    return f"{name}.{secret}.{pin}"
 
 
 def join_line(how: dict[str, Any], server: str, token: str) -> str:
@@ -145,11 +149,6 @@ def join_line(how: dict[str, Any], server: str, token: str) -> str:
         f'f=$(mktemp) && curl -fsSk {url}/join.sh -o $f && echo "{digest}  $f" | sha256sum -c --quiet '
         f"&& AEREKOS_JOIN_TOKEN={token} sh $f {url}"
     )
-
-
-def fingerprint(pem: str) -> str:
-    """SHA-256 of the certificate's DER form: what a worker pins."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
 def random_name() -> str:

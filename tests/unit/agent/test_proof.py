@@ -104,8 +104,32 @@ async def test_a_ca_that_is_none_is_refused(tmp_path: Path) -> None:
     conductor = Conductor("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     conductor.pem = "<html>a login page of some hotel</html>"
     conductor.answer = lambda _: httpx.Response(200, text=conductor.pem)  # type: ignore[method-assign]
-    with pytest.raises(CannotJoin, match="no PEM certificate"):
+    with pytest.raises(CannotJoin, match="not one PEM certificate"):
         await joined(conductor, settings(tmp_path))
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("ours_first", [True, False])
+async def test_a_second_ca_beside_ours_is_not_trusted(
+    tmp_path: Path, pem: str, pinned: bool, ours_first: bool
+) -> None:
+    """Somebody in between knows our CA as everybody does, can pass our proof on, and adds a CA of their own."""
+    other = Authority(tmp_path / "other", now=datetime.now(UTC)).ca_file.read_text()
+    pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    between = Conductor(pem)
+    honest = between.answer
+
+    def both(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/join":
+            return honest(request)
+        proof = {} if pinned else {"X-Aerekos-Proof": honest(request).headers["X-Aerekos-Proof"]}
+        return httpx.Response(200, text=pem + other if ours_first else other + pem, headers=proof)
+
+    between.answer = both  # type: ignore[method-assign]
+    given = settings(tmp_path, token=f"t.{SECRET}.{pin}" if pinned else f"t.{SECRET}")
+    with pytest.raises(CannotJoin, match="not one PEM certificate"):
+        await joined(between, given)
+    assert not between.tokens
 
 
 async def test_a_token_file_is_read_each_time(tmp_path: Path, pem: str) -> None:
