@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cli.errors import CliError
-from cli.settings import Settings
+from cli.settings import Settings, as_told
 from controller.kit.files import write_private
 
 _LOOK_SECONDS = 0.05
@@ -25,11 +26,15 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What `run/conductor.json` says. `start_time` is in clock ticks since boot (proc(5), stat field 22)."""
+    """What `run/conductor.json` says. `start_time` is in clock ticks since boot (proc(5), stat field 22).
+
+    `told`: the settings it was started with, less secrets; empty for one that did not write them.
+    """
 
     pid: int
     start_time: int
     port: int
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
@@ -41,7 +46,7 @@ def recorded(settings: Settings) -> Running | None:
     """The conductor this home last had, dead or alive."""
     try:
         kept = json.loads((settings.run / "conductor.json").read_text())
-        return Running(int(kept["pid"]), int(kept["startTime"]), int(kept["port"]))
+        return Running(int(kept["pid"]), int(kept["startTime"]), int(kept["port"]), dict(kept.get("told") or {}))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -64,7 +69,8 @@ def the_only_one(settings: Settings) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise _taken(settings) from None
-        me = {"pid": os.getpid(), "startTime": start_time(os.getpid()), "port": settings.port}
+        me: dict[str, Any] = {"pid": os.getpid(), "startTime": start_time(os.getpid()), "port": settings.port}
+        me["told"] = as_told(settings)
         write_private(settings.run / "conductor.json", json.dumps(me).encode())
         try:
             yield

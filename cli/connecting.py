@@ -6,7 +6,6 @@ that renews itself.
 
 from __future__ import annotations
 
-import json
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cli import contexts, hints
+from cli import conductor_process, contexts, hints
 from cli.errors import CliError, NotReachable, Refused
 from cli.settings import Settings
 
@@ -126,11 +125,10 @@ def local(settings: Settings) -> Api:
 
 def local_url(settings: Settings) -> str:
     """Where the conductor of this home listens: what it wrote down, else what the settings say."""
-    try:
-        port = int(json.loads((settings.run / "conductor.json").read_text())["port"])
-    except (OSError, ValueError, KeyError, TypeError):
+    found = conductor_process.recorded(settings)
+    if found is None:
         return settings.url
-    return replace(settings, port=port).url
+    return replace(settings, port=found.port, host=str(found.told.get("host") or settings.host)).url
 
 
 def anonymous(server: str, ca: str | None) -> Api:

@@ -13,8 +13,8 @@ from typing import Literal
 
 from cli import conductor_process, connecting, status
 from cli.errors import CliError
+from cli.ports import require_free_port
 from cli.settings import Settings
-from cli.starting import require_free_port
 
 _LEAST_DISK, _LITTLE_DISK = 200 * 2**20, 2 * 2**30
 _CLOCK_SECONDS = 60

@@ -38,6 +38,12 @@ def up(
     port: Port = None,
     runtime: Runtime = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is ready.")] = 60.0,
+    host: Annotated[
+        str | None, typer.Option(help="Where to listen: localhost, an address, or :: for all [AEREKOS_HOST].")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Where it runs with other settings, start it anew with these.")
+    ] = False,
     oidc_issuer: Annotated[
         str | None, typer.Option(help="Trust ID tokens of this OpenID Connect issuer [AEREKOS_OIDC_ISSUER].")
     ] = None,
@@ -53,9 +59,9 @@ def up(
     # The conductor is another process: it is told by its environment.
     told = {"AEREKOS_OIDC_ISSUER": oidc_issuer, "AEREKOS_OIDC_CLIENT_ID": oidc_client_id}
     os.environ.update({name: value for name, value in told.items() if value})
-    wanted = settings.load(home=home, port=port, runtime=runtime)
+    wanted = settings.load(home=home, port=port, runtime=runtime, host=host)
     if not foreground:
-        starting.up(wanted, timeout=timeout)
+        starting.up(wanted, timeout=timeout, restart=restart)
         return
     starting.prepare_home(wanted)
     starting.serve(wanted)

@@ -1,18 +1,22 @@
 """What a cloud is told at its start: `settings.toml` in its home, and `AEREKOS_*` variables, which win.
 
+Where it is reached (REMEMBERED) is written back by the start that was told: see cli/remembering.py.
+
 Plain dataclasses, because every command loads them and must start quickly.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from cli.errors import Misuse
+from cli.hosts import read_cloud_name, read_host, read_names
 from cli.stack import Stack, from_environment
 
 RUNTIMES = ("auto", "process", "swarm")
@@ -20,6 +24,10 @@ ENCRYPTION = ("auto", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ROLES = ("admin", "editor", "viewer")
 DEFAULT_PORT = 7443
+FILE_VERSION = 1
+REMEMBERED = ("host", "port", "runtime", "names", "cloud_name")
+# Where this machine itself reaches a cloud that listens at more than one address.
+_DIALLED = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104 (not a bind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,17 @@ class SeededUser:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One cloud. Everything it keeps lies under `home`."""
+    """One cloud. Everything it keeps lies under `home`. `told`: the keys this very command was told, by a flag or a
+    variable. `names`: what else it is reached by, besides its own addresses
+    and host name. `cloud_name`: what people call it; empty means as the machine.
+    """
 
     home: Path
-    host: str = "127.0.0.1"
+    host: str = "localhost"
     port: int = DEFAULT_PORT
     runtime: str = "auto"
+    names: tuple[str, ...] = ()
+    cloud_name: str = ""
     users: tuple[SeededUser, ...] = (SeededUser("admin", ("admin",)),)
     admin_password: str | None = field(default=None, repr=False)
     log_level: str = "info"
@@ -72,12 +85,22 @@ class Settings:
     audit_sink_ca: Path | None = None
     audit_file: Path | None = None
     stack: Stack | None = None
+    told: frozenset[str] = frozenset()
 
     @property
     def url(self) -> str:
         """Where this machine reaches it."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104  (not a bind)
+        host = _DIALLED.get(self.host, self.host)
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def file(self) -> Path:
+        return self.home / "settings.toml"
+
+    @property
+    def name(self) -> str:
+        """What people call this cloud."""
+        return self.cloud_name or socket.gethostname()
 
     @property
     def tls(self) -> Path:
@@ -90,6 +113,28 @@ class Settings:
     @property
     def log_file(self) -> Path:
         return self.home / "logs" / "conductor.log"
+
+
+_UNTOLD = frozenset({"home", "users", "admin_password", "stack", "told"})
+
+
+def as_told(settings: Settings) -> dict[str, Any]:
+    """The settings a running cloud can be compared by, as JSON has them: all but secrets."""
+    kept = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in _UNTOLD}
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in kept.items()}
+    return {**plain, "names": list(settings.names), "cloud_name": settings.name}
+
+
+def as_variables(settings: Settings) -> dict[str, str]:
+    """The environment that tells another process where the cloud is reached, and nothing else."""
+    told = as_told(settings)
+    written = {key: ",".join(told[key]) if key == "names" else str(told[key]) for key in REMEMBERED}
+    return {variable(key): value for key, value in written.items()}
+
+
+def variable(key: str) -> str:
+    """The environment variable of a setting."""
+    return f"AEREKOS_{key.upper()}"
 
 
 def default_home(env: Mapping[str, str] = os.environ) -> Path:
@@ -107,21 +152,26 @@ def load(
     home: Path | None = None,
     port: int | None = None,
     runtime: str | None = None,
+    host: str | None = None,
 ) -> Settings:
     """Arguments win over the environment, that over the file. Raises Misuse naming file, key and fix."""
     given_home = home or (Path(env["AEREKOS_HOME"]) if env.get("AEREKOS_HOME") else default_home(env))
     settings = _from_file(Settings(given_home.expanduser().absolute()))
     settings = _from_environment(settings, env)
-    arguments = {"port": port, "runtime": runtime}
+    arguments = {"port": port, "runtime": runtime, "host": host}
     for key, value in arguments.items():
         if value is not None:
-            settings = _with(settings, key, value, f"--{key}")
+            settings = _told(settings, key, value, f"--{key}")
     return replace(settings, stack=from_environment(env))
 
 
 def _from_file(settings: Settings) -> Settings:
-    file = settings.home / "settings.toml"
-    for key, value in _read(file).items():
+    file, kept = settings.file, _read(settings.file)
+    version = kept.pop("version", FILE_VERSION)
+    if version != FILE_VERSION:
+        newer = "start it with the newer aerekos that wrote it, or put a backup of the file in its place"
+        raise Misuse(f"{file}: version {version!r} is not known; this is version {FILE_VERSION}", hint=newer)
+    for key, value in kept.items():
         settings = _with(settings, key, value, f"{file}: {key}")
     return settings
 
@@ -143,9 +193,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
     for key in _CHECKS.keys() - _FILE_ALONE:
-        variable = f"AEREKOS_{key.upper()}"
-        if text := env.get(variable):
-            settings = _with(settings, key, _number(text) if key in _NUMBERS else text, variable)
+        if text := env.get(variable(key)):
+            settings = _told(settings, key, _number(text) if key in _NUMBERS else text, variable(key))
     return settings
 
 
@@ -163,6 +212,10 @@ def _number(text: str) -> object:
         except ValueError:
             continue
     return text
+
+
+def _told(settings: Settings, key: str, value: object, where: str) -> Settings:
+    return replace(_with(settings, key, value, where), told=settings.told | {key})
 
 
 def _with(settings: Settings, key: str, value: object, where: str) -> Settings:
@@ -250,9 +303,11 @@ def _user(value: dict[str, Any], where: str) -> SeededUser:
 
 
 _CHECKS: dict[str, Callable[[object, str], Any]] = {
-    "host": _text,
+    "host": read_host,
     "port": _port,
     "runtime": _one_of(RUNTIMES),
+    "names": read_names,
+    "cloud_name": read_cloud_name,
     "users": _users,
     "admin_password": _text,
     "log_level": _one_of(LOG_LEVELS),

@@ -1,43 +1,53 @@
 """`aerekos up`: starts a conductor in the background and comes back when the cloud is ready.
 
-Safe to repeat: a conductor that runs is left alone.
+Safe to repeat: a conductor that runs is left alone, unless it is told something else (cli/restarting.py).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cli import conductor_process, connecting, status
+from cli import conductor_process, connecting, restarting, status
 from cli.errors import CliError, NotReachable
 from cli.output import Progress, say
-from cli.settings import Settings
+from cli.ports import require_free_port
+from cli.settings import Settings, as_variables
 
 _LOOK_SECONDS = 0.1
 _LAST_LINES = 15
 _FOLDERS = ("secrets", "credentials", "store", "tls", "data", "run", "logs")
 
 
-def up(settings: Settings, *, timeout: float) -> None:
-    """Returns when everything that should run is ready. Raises CliError with the reason when it is not."""
-    if conductor_process.running(settings):
+def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
+    """Returns when everything that should run is ready. Raises CliError with the reason when it is not. `restart`: a
+    cloud that runs with other settings is started anew with these, without asking.
+    """
+    found = conductor_process.running(settings)
+    if found is None:
+        prepare_home(settings)
+        require_free_port(settings)
+        begin(settings, timeout)
+    elif changed := restarting.differences(found, settings):
+        restarting.restart(settings, found, changed, timeout=timeout, agreed=restart)
+    else:
         _already_running(settings, timeout)
-        return
-    prepare_home(settings)
-    require_free_port(settings)
+    _tell(settings)
+
+
+def begin(settings: Settings, timeout: float) -> None:
+    """Start a conductor and wait for what it starts. Raises CliError with its own words when it ends."""
     said_before = _size(settings.log_file)
     child = _start(settings)
     with Progress("starting the conductor") as progress:
         _wait(settings, child.poll, timeout, progress, said_before)
-    _tell(settings)
 
 
 def prepare_home(settings: Settings) -> None:
@@ -69,28 +79,9 @@ def serve(settings: Settings) -> NoReturn:
         raise CliError(f"{about}{error.strerror or error}", hint="aerekos doctor") from error
 
 
-def require_free_port(settings: Settings) -> None:
-    """Raises CliError when another program listens there."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with closing(socket.socket(family)) as probe:
-        # As the conductor does it: a port in TIME_WAIT is no reason to refuse.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            hint = f"take another: AEREKOS_PORT={_next_port(settings.port)} aerekos up"
-            where = f"port {settings.port} of {settings.host}"
-            raise CliError(f"{where} cannot be used: {error.strerror or error}", hint=hint) from error
-
-
-def _next_port(port: int) -> int:
-    return port + 1000 if port + 1000 < 65536 else port - 1000
-
-
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
     """A session of its own, so that closing the terminal does not end the cloud."""
-    arguments = ["up", "--foreground", "--home", str(settings.home), "--port", str(settings.port)]
-    command = [sys.executable, "-m", "cli.main", *arguments, "--runtime", settings.runtime]
+    command = [sys.executable, "-m", "cli.main", "up", "--foreground", "--home", str(settings.home)]
     with open(settings.log_file, "ab", opener=_private) as log:
         return subprocess.Popen(
             command,
@@ -98,7 +89,7 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd=settings.home,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **as_variables(settings), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
 
@@ -147,7 +138,6 @@ def _already_running(settings: Settings, timeout: float) -> None:
     with Progress("waiting until it is ready") as progress:
         said_before = _size(settings.log_file)
         _wait(settings, lambda: None if conductor_process.running(settings) else 1, timeout, progress, said_before)
-    _tell(settings)
 
 
 def _tell(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from api.auth.derived import DerivedSecrets
 from api.auth.principal import MASTERS
 from api.auth.second_factor import Demand
 from api.auth.tokens import TokenKeys, Tokens
+from api.cloud import CloudIdentity, identity_of
 from api.tls import Authority
 from cli.founding import found
 from cli.settings import Settings
@@ -48,6 +49,7 @@ class House:
     tokens: Tokens
     authorizer: Authorizer
     authority: Authority
+    cloud: CloudIdentity
     leases: Leases
     peers: Peers
     endpoints: Endpoints
@@ -90,6 +92,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             tokens=tokens,
             authorizer=Authorizer(registry.catalog, services, store),
             authority=authority,
+            cloud=identity_of(settings.name, authority.ca_file.read_bytes()),
             leases=Leases(clock),
             peers=Peers(),
             endpoints=Endpoints(),

@@ -33,10 +33,12 @@ from cli.conductor.runtimes import choose
 from cli.conductor_process import the_only_one
 from cli.errors import CliError
 from cli.founding import FOUNDER, ensure_worker, let_agents_join
+from cli.ports import require_free_port
+from cli.remembering import remember
 from cli.settings import Settings
-from cli.starting import require_free_port
 from controller.kit.ending import end_now
 from controller.kit.lasting import Lasting
+from controller.kit.listening import CannotListen
 from controller.kit.modes import PRIVATE_UMASK, tighten
 from controller.kit.threads import Threads
 from controller.loop.events import EventSweeper
@@ -47,7 +49,6 @@ from controller.runtime.swarm.managing import Managing
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
-from services.sdk.edge.accepting import CannotListen
 from services.sdk.edge.descriptors import raise_file_limit
 
 log = structlog.get_logger("conductor")
@@ -73,6 +74,19 @@ def serve(settings: Settings) -> NoReturn:
     end_now(code)
 
 
+def _remember(settings: Settings) -> None:
+    """The next start is told nothing and does the same. Only what could be done is remembered. A stack is told by
+    stack.yml each time.
+    """
+    if settings.stack is not None:
+        return
+    try:
+        if changed := remember(settings):
+            log.info("remembered in settings.toml", keys=changed)
+    except CliError as odd:
+        log.warning("not remembered: the next start must be told again", because=odd.message)
+
+
 def _keep_to_oneself(home: Path) -> None:
     """Nobody else reads this home, now or later, nor what a crash of this process would leave. Raises OSError."""
     os.umask(PRIVATE_UMASK)
@@ -85,6 +99,7 @@ def _keep_to_oneself(home: Path) -> None:
 async def _serve(settings: Settings) -> int:
     async with open_house(settings) as house:
         runtime = await choose(house)
+        _remember(settings)
         loop = make_loop(house, runtime)
         resources = LocalResources(house.registry, FOUNDER)
         async with anyio.create_task_group() as group:

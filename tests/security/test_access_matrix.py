@@ -308,6 +308,7 @@ RIGHTS: dict[str, Any] = {
     "POST /auth/token": "everybody",
     "POST /auth/join": "everybody",
     "GET /auth/ca.pem": "everybody",
+    "GET /cloud": "everybody",
     "GET /auth/jwks": "everybody",
     "GET /join": "everybody",
     "GET /join.sh": "everybody",

@@ -18,8 +18,9 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.kit.listening import CannotListen
 from services.sdk.edge import accepting, protocol
-from services.sdk.edge.accepting import Acceptor, CannotListen, listen
+from services.sdk.edge.accepting import Acceptor, listen
 from services.sdk.edge.connections import EXTENSION, ConnectionLimits, Connections, limits_for, prove, source_of
 from services.sdk.edge.descriptors import MOST_CONNECTIONS, divide
 from services.sdk.edge.heads import LONGEST_URL, MOST_HEAD_BYTES, MOST_HEADERS, head_fault

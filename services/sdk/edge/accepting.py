@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from controller.kit.listening import open_listeners
 from services.sdk.edge.connections import Connection, Connections
 from services.sdk.edge.heads import HANDSHAKE_SECONDS
 
@@ -24,30 +25,10 @@ MakeProtocol = Callable[[Connection], asyncio.Protocol]
 log = logging.getLogger(__name__)
 
 
-class CannotListen(Exception):
-    """The address cannot be listened on. The message says which, and why."""
-
-
 async def listen(host: str, port: int, backlog: int) -> list[socket.socket]:
     """Sockets for every address that `host` means. Raises CannotListen."""
-    loop = asyncio.get_running_loop()
-    listeners: list[socket.socket] = []
-    try:
-        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.setblocking(False)
-            listener.bind(address)
-            listener.listen(backlog)
-    except OSError as refused:
-        for listener in listeners:
-            listener.close()
-        raise CannotListen(f"cannot listen on {host}:{port}: {refused}") from refused
-    return listeners
+    # In a thread: a name may be asked of a resolver.
+    return await asyncio.to_thread(open_listeners, host, port, backlog)
 
 
 class Acceptor:

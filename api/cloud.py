@@ -1,0 +1,40 @@
+"""Which cloud this is: its name for people, and the fingerprint of its CA, by which two of one name are told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from controller.kit.authorities import fingerprint, spelled
+
+_ID_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class CloudIdentity:
+    """`ca_fingerprint`: SHA-256 of the CA's DER form, lower case hex."""
+
+    name: str
+    ca_fingerprint: str
+
+    @property
+    def id(self) -> str:
+        """Enough of the fingerprint to keep clouds on one host apart; it proves nothing."""
+        return self.ca_fingerprint[:_ID_DIGITS]
+
+
+def identity_of(name: str, ca: bytes) -> CloudIdentity:
+    """`ca`: PEM. Raises ValueError when it is no certificate."""
+    return CloudIdentity(name, fingerprint(ca.decode()))
+
+
+def cloud_routes(cloud: CloudIdentity) -> APIRouter:
+    """GET /cloud. For everybody: people choose by it where to type their password, and TLS tells them the CA anyway."""
+    router = APIRouter()
+
+    @router.get("/cloud")
+    async def which() -> dict[str, str]:
+        return {"name": cloud.name, "id": cloud.id, "caFingerprint": spelled(cloud.ca_fingerprint)}
+
+    return router

@@ -1,0 +1,86 @@
+"""A cloud that runs, and is told something else: started anew with agreement, or left alone with the lines to do it.
+What one is told is never ignored.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cli import conductor_process, stopping
+from cli.conductor_process import Running
+from cli.errors import CliError
+from cli.output import complain, say
+from cli.ports import require_free_port
+from cli.settings import REMEMBERED, Settings, as_told, variable
+
+_STOPPING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting: what the cloud runs with, and what it is told now."""
+
+    key: str
+    runs_with: Any
+    told: Any
+
+    def __str__(self) -> str:
+        return f"{_shown(self.runs_with)} as {self.key}, not {_shown(self.told)}"
+
+
+def differences(found: Running, settings: Settings) -> list[Difference]:
+    """What this command, or a line of settings.toml about where the cloud is reached, wants otherwise."""
+    asked = as_told(settings)
+    keys = [each for each in asked if each in REMEMBERED or each in settings.told]
+    runs_with: Mapping[str, Any] = found.told or {"port": found.port}
+    return [
+        Difference(key, runs_with[key], asked[key]) for key in keys if runs_with.get(key, asked[key]) != asked[key]
+    ]
+
+
+def restart(settings: Settings, found: Running, changed: list[Difference], *, timeout: float, agreed: bool) -> None:
+    """Stops it and starts it as it was told now. When that fails it runs again as before, and CliError says why."""
+    from cli import starting
+
+    require_free_port(settings, besides=found.port)
+    text = f"the cloud runs with {'; with '.join(map(str, changed))}"
+    if not agreed and not _agrees(text):
+        raise CliError(text, hint=f"restart it so: {_line(settings, changed)}   or leave it: aerekos up without that")
+    stopping.down(settings, timeout=_STOPPING_SECONDS)
+    try:
+        starting.begin(settings, timeout)
+    except CliError as failed:
+        if conductor_process.running(settings) is not None:  # it is only slow
+            raise
+        starting.begin(_as_before(settings, found, changed), timeout)
+        raise CliError(f"{failed.message}\nIt runs again as before.", hint=failed.hint, code=failed.code) from failed
+    say(f"restarted: {', '.join(f'{each.key} is {_shown(each.told)}' for each in changed)}")
+
+
+def _agrees(text: str) -> bool:
+    """Asked on a terminal only: nobody answers a script's question."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    complain(text)
+    sys.stderr.write("Restart it? Its services are away for some seconds. [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _as_before(settings: Settings, found: Running, changed: list[Difference]) -> Settings:
+    """Of what is another process told: the others stand in the environment, and did no harm before."""
+    kept = {each.key: each.runs_with for each in changed if each.key in REMEMBERED}
+    return replace(settings, **{key: tuple(value) if key == "names" else value for key, value in kept.items()})
+
+
+def _line(settings: Settings, changed: list[Difference]) -> str:
+    told = " ".join(f"{variable(each.key)}={shlex.quote(_shown(each.told))}" for each in changed)
+    return f"{told} aerekos up --home {shlex.quote(str(settings.home))} --restart"
+
+
+def _shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
