@@ -88,10 +88,13 @@ class Agent:
         identity = self._keeper.load() or await self._join()
         beat = self._measures.beat()
         try:
-            if self._registered is None or self._registered != beat.addresses:
+            if self._registered is None:
                 await self._register(identity, beat)
             body = {**beat.wire(), **(self._besides.part() if self._besides else {})}
             answer = await self._door.call(identity, "/agents/heartbeat", body)
+            # After the heartbeat, by which the conductor judges where this worker is.
+            if self._registered != beat.addresses:
+                await self._register(identity, beat)
         except NotWelcome as refused:
             await self._not_welcome(refused)
             raise

@@ -1,4 +1,4 @@
-"""Which cloud this is: its name for people, and the fingerprint of its CA, by which two of one name are told apart."""
+"""Which cloud this is: its name for people, and the fingerprint of its CA, which no other has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from fastapi import APIRouter
 
 from controller.kit.authorities import fingerprint, spelled
 
-_ID_DIGITS = 16
-
 
 @dataclass(frozen=True)
 class CloudIdentity:
@@ -18,11 +16,6 @@ class CloudIdentity:
     name: str
     ca_fingerprint: str
 
-    @property
-    def id(self) -> str:
-        """Enough of the fingerprint to keep clouds on one host apart; it proves nothing."""
-        return self.ca_fingerprint[:_ID_DIGITS]
-
 
 def identity_of(name: str, ca: bytes) -> CloudIdentity:
     """`ca`: PEM. Raises ValueError when it is no certificate."""
@@ -30,11 +23,11 @@ def identity_of(name: str, ca: bytes) -> CloudIdentity:
 
 
 def cloud_routes(cloud: CloudIdentity) -> APIRouter:
-    """GET /cloud. For everybody: people choose by it where to type their password, and TLS tells them the CA anyway."""
+    """GET /cloud. For everybody: people choose by it where to type their password, and TLS shows the CA anyway."""
     router = APIRouter()
 
     @router.get("/cloud")
     async def which() -> dict[str, str]:
-        return {"name": cloud.name, "id": cloud.id, "caFingerprint": spelled(cloud.ca_fingerprint)}
+        return {"name": cloud.name, "caFingerprint": spelled(cloud.ca_fingerprint)}
 
     return router

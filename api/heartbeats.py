@@ -130,12 +130,13 @@ class Heartbeats:
         return told
 
     def _take(self, name: str, beat: Beat, peer: Peer | None) -> None:
-        silent = self._leases.get(name) is None or self._leases.expires_in(name) <= 0
+        before = self._leases.get(name)
+        silent = before is None or self._leases.expires_in(name) <= 0
         services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
         usage = Usage(**dict(beat.usage))
         addresses = [str(each) for each in beat.addresses]
         self._leases.beat(name, usage, addresses=addresses, services=services, swarm=peer)
-        if silent:
+        if silent or (before is not None and list(before.addresses) != addresses):
             self._heard(name)
 
 

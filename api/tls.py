@@ -87,29 +87,36 @@ class Authority:
         alternatives: x509.SubjectAlternativeName | None,
     ) -> tuple[Path, Path]:
         certificate, key = self._folder / f"{file}.crt", self._folder / f"{file}.key"
-        if not (certificate.exists() and key.exists() and self._still_good(certificate, subject, alternatives)):
-            private = ec.generate_private_key(ec.SECP256R1())
-            builder = self._builder(subject, private.public_key(), self._ca.subject, LEAF_DAYS)
-            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            builder = builder.add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
-            if alternatives:
-                builder = builder.add_extension(alternatives, critical=False)
-            _write(certificate, key, builder.sign(self._key, hashes.SHA256()), private)
+        kept = self._still_good(certificate, key, subject)
+        if kept is not None and _names_of(kept[0]) == alternatives:
+            return certificate, key
+        private = kept[1] if kept else ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(subject, private.public_key(), self._ca.subject, LEAF_DAYS)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        )
+        if alternatives:
+            builder = builder.add_extension(alternatives, critical=False)
+        signed = builder.sign(self._key, hashes.SHA256())
+        if kept:  # other names alone: its key stays where it is, and no moment has one that does not fit
+            write_whole(certificate, signed.public_bytes(serialization.Encoding.PEM))
+        else:
+            _write(certificate, key, signed, private)
         return certificate, key
 
-    def _still_good(self, file: Path, subject: x509.Name, alternatives: x509.SubjectAlternativeName | None) -> bool:
+    def _still_good(
+        self, certificate: Path, key: Path, subject: x509.Name
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
+        """What is there, if it is of this CA, lasts for a while, and fits together; whatever names it has."""
         try:
-            old = x509.load_pem_x509_certificate(file.read_bytes())
+            old, private = _load_certificate(certificate), _load_key(key)
             old.verify_directly_issued_by(self._ca)
-        except (ValueError, InvalidSignature):
-            return False  # broken, or of a CA that was here before
+        except (OSError, ValueError, InvalidSignature):
+            return None  # missing, broken, or of a CA that was here before
         if old.subject != subject or old.not_valid_after_utc - self._now < timedelta(days=RENEW_DAYS):
-            return False
-        if alternatives is None:
-            return True
-        return old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == alternatives
+            return None
+        return (old, private) if old.public_key() == private.public_key() else None
 
     def _make_ca(self) -> None:
         private = ec.generate_private_key(ec.SECP256R1())
@@ -143,6 +150,13 @@ class Authority:
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + timedelta(days=days))
         )
+
+
+def _names_of(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def service_host(service: str, namespace: str) -> str:

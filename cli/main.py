@@ -90,12 +90,13 @@ def status_(output: Output = "table", home: Home = None) -> None:
     except NotReachable:
         # Programs that ask for JSON get JSON, whatever the answer.
         if output == "json":
-            say(as_json({"ready": False, "url": "", "version": "", "workers": [], "services": []}))
+            say(as_json({"ready": False, "name": "", "url": "", "version": "", "workers": [], "services": []}))
         raise
     if output in ("json", "yaml"):
         say(as_json(seen) if output == "json" else as_yaml(seen))
     else:
-        say(f"{seen['url']}   {'ready' if seen['ready'] else 'not ready: ' + status.missing(seen)}\n")
+        named = f"{seen['name']}   " if seen["name"] else ""
+        say(f"{named}{seen['url']}   {'ready' if seen['ready'] else 'not ready: ' + status.missing(seen)}\n")
         say(status.render(seen))
 
 

@@ -8,7 +8,6 @@ written: it says what was meant, or nothing is changed.
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +20,6 @@ _HEADER = """\
 # What this cloud was told. `aerekos up` writes here what it is told by a flag or an AEREKOS_* variable; without one,
 # what stands here counts (docs/networking.md).
 """
-_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
 
 
 def remembered(settings: Settings) -> dict[str, Any]:
@@ -48,17 +46,20 @@ def remember(settings: Settings) -> list[str]:
 
 def edited(text: str, values: Mapping[str, Any]) -> str:
     """That TOML text with top-level `values` set. Raises ValueError when lines of somebody else would be harmed."""
-    table = _TABLE.search(text)
-    end = table.start() if table else len(text)
-    head, rest = text[:end], text[end:]
+    lines = [f"{each}\n" for each in text.split("\n")]
+    if lines[-1] == "\n":
+        lines.pop()
+    # Of what stands below the first table, top-level keys are no part.
+    end = next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
     for key, value in values.items():
-        line = f"{key} = {_toml(value)}"
-        head, found = re.subn(
-            rf"^[ \t]*{key}[ \t]*=.*$", line.replace("\\", r"\\"), head, count=1, flags=re.MULTILINE
-        )
-        if not found:
-            head += ("" if not head or head.endswith("\n") else "\n") + line + "\n"
-    whole = head + rest
+        line = f"{key} = {_toml(value)}\n"
+        there = next((at for at in range(end) if lines[at].partition("=")[0].strip() == key), None)
+        if there is None:
+            lines.insert(end, line)
+            end += 1
+        else:
+            lines[there] = line
+    whole = "".join(lines)
     if _read(whole) != {**tomllib.loads(text), **values}:
         raise ValueError(f"{', '.join(values)} cannot be set without harm to the other lines")
     return whole

@@ -37,9 +37,8 @@ def differences(found: Running, settings: Settings) -> list[Difference]:
     asked = as_told(settings)
     keys = [each for each in asked if each in REMEMBERED or each in settings.told]
     runs_with: Mapping[str, Any] = found.told or {"port": found.port}
-    return [
-        Difference(key, runs_with[key], asked[key]) for key in keys if runs_with.get(key, asked[key]) != asked[key]
-    ]
+    known = [Difference(key, runs_with[key], asked[key]) for key in keys if key in runs_with]
+    return [each for each in known if each.runs_with != each.told]
 
 
 def restart(settings: Settings, found: Running, changed: list[Difference], *, timeout: float, agreed: bool) -> None:
@@ -73,8 +72,10 @@ def _agrees(text: str) -> bool:
 
 def _as_before(settings: Settings, found: Running, changed: list[Difference]) -> Settings:
     """Of what is another process told: the others stand in the environment, and did no harm before."""
-    kept = {each.key: each.runs_with for each in changed if each.key in REMEMBERED}
-    return replace(settings, **{key: tuple(value) if key == "names" else value for key, value in kept.items()})
+    kept: dict[str, Any] = {each.key: each.runs_with for each in changed if each.key in REMEMBERED}
+    if "names" in kept:
+        kept["names"] = tuple(kept["names"])
+    return replace(settings, **kept)
 
 
 def _line(settings: Settings, changed: list[Difference]) -> str:

@@ -21,6 +21,7 @@ def look(api: Api) -> dict[str, Any]:
     services = [_service(each) for each in api.get(f"{_GROUP}/services")["items"]]
     seen: dict[str, Any] = {
         "ready": False,
+        "name": _name(api),
         "url": api.server,
         "version": _version(api),
         "workers": workers,
@@ -158,6 +159,14 @@ def _conductor_ready(api: Api) -> bool:
     except Refused:
         return False
     return True
+
+
+def _name(api: Api) -> str:
+    """What people call this cloud; empty for one that does not say."""
+    try:
+        return str(api.get("/cloud").get("name", ""))
+    except CliError:
+        return ""
 
 
 def _version(api: Api) -> str:

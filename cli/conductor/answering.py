@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -14,6 +12,7 @@ from api.auth.authenticating import Authenticator
 from api.auth.on_behalf import signer
 from api.auth.service_accounts import AccountTokens
 from api.claims import NodeClaims
+from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
 from api.door import Door
 from api.exec import Exec
@@ -44,17 +43,16 @@ from api.templates.routes import template_routes
 from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
-from cli.conductor.certificates import keep_certificates_fresh
+from cli.conductor.certificates import keep_certificates_fresh, server_certificate
 from cli.conductor.federating import federation, oidc_options
 from cli.conductor.house import House
 from cli.conductor.images import registry_trust
+from cli.conductor.names import ServerNames
 from cli.conductor.runtimes import Runtime
 from cli.conductor.turning import turning
-from cli.settings import Settings
 from controller.kit.networks import parse_networks
 from controller.loop.supervisor import Loop
 from controller.runtime.driver import Adopting, Executing, Hinted
-from controller.runtime.swarm.place import Place
 from crds.kinds.worker import WORKER
 from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
@@ -80,7 +78,8 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         tls=MutualTls(house.authority, managed, house.clock),
     )
     images = _images(house, authenticator)
-    certificate, key = house.authority.server(_names(house.settings, runtime.node))
+    names = ServerNames(house.settings, runtime.swarm, runtime.node)
+    certificate, key = server_certificate(house.authority, await names.look())
     audit = open_audit(house.settings, house.clock)
     server = make_server(
         _door(house, runtime, loop, authenticator, guard, gateway, images, audit),
@@ -94,7 +93,6 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     try:
         async with looked_after(audit), anyio.create_task_group() as group:
             group.start_soon(guard.run)
-            names = _names(house.settings, runtime.node)
             group.start_soon(keep_certificates_fresh, house.settings.tls, names, house.clock.now, server)
             await server.serve()
             group.cancel_scope.cancel()
@@ -124,6 +122,7 @@ def _door(
 
     rest = rest_app(
         [
+            cloud_routes(house.cloud),
             session_routes(house.accounts, authenticator, cookie),
             access_key_routes(house.accounts, authenticator),
             totp_routes(house.accounts, authenticator),
@@ -208,13 +207,3 @@ def _readiness(house: House, loop: Loop) -> dict[str, object]:
     """Not before everything was looked at once: until then, statuses tell of the time before this start."""
     state: dict[str, object] = {"ready": loop.caught_up, "revision": house.registry.store.revision}
     return state if loop.caught_up else {**state, "because": "not everything was looked at yet"}
-
-
-def _names(settings: Settings, node: Place | None) -> list[str]:
-    """What the certificate is for. Addresses that mean "all" are no name."""
-    names = ["localhost", "127.0.0.1", "::1", socket.gethostname(), settings.host]
-    if settings.stack is not None:
-        names.append(urlsplit(settings.stack.url).hostname or "")
-    if node is not None:
-        names += [node.name, node.address, *(each.rpartition(":")[0] for each in node.managers)]
-    return [name for name in dict.fromkeys(names) if name not in ("", "0.0.0.0", "::")]  # noqa: S104

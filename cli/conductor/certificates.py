@@ -1,4 +1,6 @@
-"""Certificates that end take the next one's place while the conductor runs: the server's, and the local admin's."""
+"""Certificates that end, or name what is no longer true, take the next one's place while the conductor runs: the
+server's, and the local admin's. Connections that are open stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -12,32 +14,46 @@ import structlog
 from api.auth.principal import MASTERS
 from api.serving import use_certificate
 from api.tls import Authority
+from cli.conductor.names import ServerNames, below
 
 log = structlog.get_logger("conductor")
-LOOK_SECONDS = 6 * 3600.0
+# An interface that comes and goes makes no more than one certificate in this time.
+LOOK_SECONDS = 10.0
+RENEW_LOOKS = 2160  # six hours
 
 
 async def keep_certificates_fresh(
-    folder: Path, names: Sequence[str], now: Callable[[], datetime], server: object
+    folder: Path, names: ServerNames, now: Callable[[], datetime], server: object
 ) -> None:
-    """Until cancelled. What is about to end is made anew, by the rules of a start."""
+    """Until cancelled. By the rules of a start: what is about to end, and what names other names."""
+    shown, looks = names.current, 0
     while True:
         await anyio.sleep(LOOK_SECONDS)
+        looks += 1
         try:
-            if renew(folder, names, now(), server):
-                log.info("the server's certificate was renewed")
-        except OSError as broken:
-            log.warning("a certificate could not be renewed", because=str(broken))
+            found = await names.look()
+            if found == shown and looks % RENEW_LOOKS:
+                continue
+            if renew(folder, found, now(), server):
+                log.info("the server shows a new certificate", names=found)
+            shown = found
+        except (OSError, ValueError) as broken:
+            log.warning("a certificate could not be made", because=str(broken))
 
 
 def renew(folder: Path, names: Sequence[str], now: datetime, server: object) -> bool:
-    """Whether the server shows another certificate from now on. Connections that are open stay as they are."""
+    """Whether the server shows another certificate from now on."""
     authority = Authority(folder, now=now)
     authority.client("admin", "local-admin", [MASTERS])
     file = folder / "server.crt"
     before = file.read_bytes() if file.exists() else b""
-    certificate, key = authority.server(names)
+    certificate, key = server_certificate(authority, names)
     if certificate.read_bytes() == before:
         return False
     use_certificate(server, certificate, key)
     return True
+
+
+def server_certificate(authority: Authority, names: Sequence[str]) -> tuple[Path, Path]:
+    """Certificate and key for those names, and for what is below them."""
+    return authority.server([*names, *below(names)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -56,6 +57,38 @@ def test_up_twice_is_the_same_cloud_and_a_second_conductor_is_refused(new_cloud:
     assert cloud.conductor_pid() == pid
 
 
+def test_what_it_is_told_is_remembered_and_never_ignored(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    cloud.do("up")
+    pid, other = cloud.conductor_pid(), new_cloud()
+    refused = cloud.command("up", AEREKOS_PORT=str(other.port))
+    assert refused.code == 1 and f"{cloud.port} as port, not {other.port}" in refused.err
+    assert "--restart" in refused.err and cloud.conductor_pid() == pid
+    neighbour = other.command("up", AEREKOS_PORT=str(cloud.port))
+    assert neighbour.code == 1 and f"another aerekos cloud of yours: {cloud.home} (pid {pid})" in neighbour.err
+    moved = cloud.command("up", "--port", str(other.port), "--restart", AEREKOS_HOST="::", AEREKOS_CLOUD_NAME="attic")
+    assert moved.code == 0 and f"https://127.0.0.1:{other.port}" in moved.out, moved
+    cloud.do("down")
+    told_nothing = {"AEREKOS_PORT": "", "AEREKOS_HOST": ""}
+    away = cloud.command("status", **told_nothing)
+    assert away.code == 3 and f":{other.port}" in away.err, "also while it is down"
+    assert cloud.command("up", **told_nothing).code == 0
+    seen = json.loads(cloud.command("status", "-o", "json", **told_nothing).out)
+    assert (seen["name"], seen["url"], seen["ready"]) == ("attic", f"https://127.0.0.1:{other.port}", True)
+    trust = ssl.create_default_context(cafile=str(cloud.home / "tls" / "ca.crt"))
+    for address in ("127.0.0.1", "::1"):
+        with socket.create_connection((address, other.port)) as plain:
+            trust.wrap_socket(plain, server_hostname=address).close()
+
+
+def test_a_wrong_host_is_said_to_be_wrong(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    for host, words in {"192.0.2.77": "is no address of this machine", "https://x": "is a URL"}.items():
+        refused = cloud.command("up", AEREKOS_HOST=host)
+        assert refused.code != 0 and words in refused.err and "take another" not in refused.err
+    assert cloud.processes() == []
+
+
 def test_a_taken_port_is_named_with_another_to_take(new_cloud: NewCloud) -> None:
     cloud = new_cloud()
     with socket.socket() as taken:
@@ -64,6 +97,7 @@ def test_a_taken_port_is_named_with_another_to_take(new_cloud: NewCloud) -> None
         refused = cloud.command("up")
     assert refused.code == 1
     assert f"port {cloud.port}" in refused.err and "AEREKOS_PORT=" in refused.err
+    assert f"pid {os.getpid()}" in refused.err
     assert cloud.processes() == []
 
 

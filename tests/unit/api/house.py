@@ -27,6 +27,7 @@ from api.auth.on_behalf import signer
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal
 from api.auth.service_accounts import AccountTokens
 from api.auth.tokens import TokenKeys, Tokens
+from api.cloud import CloudIdentity, cloud_routes
 from api.cookies import RefreshCookie
 from api.door import Door
 from api.gateway.balancing import Balancer
@@ -235,6 +236,7 @@ async def make_house(
     audit = Audit(folder / "audit.log", clock, key=b"a" * 32, options=audit_options)
     rest = rest_app(
         [
+            cloud_routes(CloudIdentity("attic", "ab" * 32)),
             session_routes(accounts, authenticator, COOKIE),
             access_key_routes(accounts, authenticator),
             totp_routes(accounts, authenticator),

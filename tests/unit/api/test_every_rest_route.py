@@ -20,6 +20,7 @@ from unit.api.house import CA, COOKIE, HOW, House
 import api
 from api.audit import Audit
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
+from api.cloud import CloudIdentity, cloud_routes
 from api.joining.routes import join_routes
 from api.joining.tokens import JoinTokens
 from api.rest import log_routes, rest_app
@@ -61,6 +62,7 @@ MAY = {
     "POST /auth/token": EVERYBODY,
     "POST /auth/join": EVERYBODY,
     "GET /auth/ca.pem": EVERYBODY,
+    "GET /cloud": EVERYBODY,
     "GET /auth/jwks": EVERYBODY,
     "GET /join": EVERYBODY,
     "GET /join.sh": EVERYBODY,
@@ -129,6 +131,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
     tokens = JoinTokens(registry, clock)
     nothing: Any = None
     return [
+        cloud_routes(CloudIdentity("attic", "ab" * 32)),
         session_routes(house.accounts, authenticator, COOKIE),
         access_key_routes(house.accounts, authenticator),
         totp_routes(house.accounts, authenticator),

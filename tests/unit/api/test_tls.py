@@ -92,7 +92,22 @@ def test_certificates_are_made_anew_before_they_expire(tmp_path: Path) -> None:
 def test_another_name_means_another_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path, now=NOW)
     first = authority.server(HOSTS)[0].read_bytes()
-    assert authority.server((*HOSTS, "cloud.example"))[0].read_bytes() != first
+    key = authority.server(HOSTS)[1].read_bytes()
+    other = authority.server((*HOSTS, "cloud.example"))
+    assert other[0].read_bytes() != first
+    assert other[1].read_bytes() == key, "no moment in which a power cut leaves a key that does not fit"
+    assert other[1].stat().st_mode & 0o777 == 0o600
+    shake_hands(other, authority.ca_file, authority.ca_file, None)
+    assert authority.server(HOSTS)[1].read_bytes() == key
+
+
+def test_a_key_that_does_not_fit_is_replaced_with_its_certificate(tmp_path: Path) -> None:
+    """What a power cut between the two files would leave."""
+    authority = Authority(tmp_path, now=NOW)
+    _, key = authority.server(HOSTS)
+    _, other = authority.client("other", "ann", [])
+    key.write_bytes(other.read_bytes())
+    shake_hands(authority.server(HOSTS), authority.ca_file, authority.ca_file, None)
 
 
 def test_a_new_ca_signs_everything_anew(tmp_path: Path) -> None:

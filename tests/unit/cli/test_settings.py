@@ -12,7 +12,8 @@ from cli.settings import default_home, load
 
 def test_defaults_need_no_file(tmp_path: Path) -> None:
     settings = load({}, home=tmp_path)
-    assert (settings.host, settings.port, settings.runtime) == ("127.0.0.1", 7443, "auto")
+    assert (settings.host, settings.port, settings.runtime) == ("localhost", 7443, "auto")
+    assert settings.url == "https://127.0.0.1:7443"
     assert [user.name for user in settings.users] == ["admin"]
 
 
@@ -32,6 +33,12 @@ def test_arguments_win_over_environment_over_file(tmp_path: Path) -> None:
         ("port = 70000", "port: must be a port"),
         ("port = true", "port: must be a port"),
         ('runtime = "podman"', "runtime: 'podman'"),
+        ("version = 2", "version 2 is not known"),
+        ('host = "https://x"', "host: https://x is a URL"),
+        ('host = "0.0.0.0:80"', "host: 0.0.0.0:80 holds a port"),
+        ('host = "*"', "host: * is no host"),
+        ('names = ["*.lan"]', "names: '*.lan'"),
+        ('cloud_name = "a\\u0007b"', "cloud_name: cannot be"),
         ("retention_hours = -1", "retention_hours: must be"),
         ("users = []", "users: must be a list"),
         ('[[users]]\nname = "a"\nroles = ["king"]', "users[0].roles"),
