@@ -55,7 +55,8 @@ class AsContainer:
     async def __call__(self, service: Service, manifest: ManagedService | None) -> Given:
         """Raises DriverError while the image is not in the cloud's registry."""
         if manifest is None:
-            return Given(image=await self._images.pinned(service.spec.image or ""))
+            image = service.spec.image
+            return Given(image=await self._images.pinned(image)) if image else Given()
         secrets = {each: (self._house.home / "secrets" / each).read_bytes() for each in manifest.secrets}
         files = [
             File(f"{_FOLDER}/ca.crt", self._house.authority.ca_file.read_bytes()),

@@ -150,7 +150,7 @@ class ServiceReconciler:
         if decision.chosen or len(seen) >= wish.replicas:
             rolled_back = await self._apply(wish)
         now = await self._observe(service)
-        if manifest is not None and isinstance(self._driver, Isolating):
+        if service.spec.image is None and isinstance(self._driver, Isolating):
             status.note_isolation(service, await self._driver.lacks(), world.clock.now())
         if stays(service, manifest):
             note_data(service, now, world.seen)

@@ -18,7 +18,7 @@ from controller.scheduler.candidate import Needs
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.managed import ManagedService
-from crds.probes import Probes
+from crds.probes import Probe, Probes, TcpSocket
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def workload(
     command = given.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
     env = env or Env({each.name: each.value for each in service.spec.env})
     merged = {**env.plain, **given.env, **(_seams(managed) if managed else {})}
-    probes = service.spec.probes or (managed.probes if managed else Probes())
+    probes = _probes(service, managed)
     limits, files = _limits(service), (*given.files, *files)
     return Workload(
         key=key_of(SERVICE, service),
@@ -78,7 +78,9 @@ def workload(
         control=given.control,
         reads=given.reads,
         mode=service.spec.mode,
-        ports=tuple(Port(each.port, each.published or 0, each.protocol) for each in service.spec.ports),
+        ports=tuple(
+            Port(each.port, each.published or 0, each.protocol, each.name or "") for each in service.spec.ports
+        ),
         volumes=tuple(Volume(each.name, each.path) for each in service.spec.volumes),
         networks=tuple(service.spec.networks),
         update=_update(service, managed),
@@ -131,6 +133,14 @@ def _seams(managed: ManagedService) -> dict[str, str]:
 def stays(service: Service, managed: ManagedService | None) -> bool:
     """Whether its data binds it to the worker it first ran on."""
     return bool(service.spec.volumes) or (managed is not None and managed.keeps_data)
+
+
+def _probes(service: Service, managed: ManagedService | None) -> Probes:
+    """A program is ready when it answers at its port, unless it says how else to tell."""
+    given = service.spec.probes or (managed.probes if managed else Probes())
+    if service.spec.is_program and service.spec.ports and given.readiness is None:
+        return given.model_copy(update={"readiness": Probe(tcp_socket=TcpSocket(), period_seconds=2)})
+    return given
 
 
 def _update(service: Service, managed: ManagedService | None) -> Update:

@@ -33,6 +33,7 @@ class Port:
     port: int
     published: int = 0
     protocol: Literal["tcp", "udp"] = "tcp"
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

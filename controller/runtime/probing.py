@@ -6,6 +6,9 @@ Callers: the process driver's supervision. A question is answered by None (yes) 
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Mapping
@@ -158,10 +161,19 @@ def _judge(head: bytes, path: str) -> str | None:
 
 
 async def _run(question: Exec, env: Mapping[str, str]) -> str | None:
-    done = await anyio.run_process(
-        question.command, check=False, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    none = subprocess.DEVNULL
+    process = await anyio.open_process(
+        question.command, env=env, stdin=none, stdout=none, stderr=none, start_new_session=True
     )
-    return None if done.returncode == 0 else f"the command exited with {done.returncode}"
+    try:
+        code = await process.wait()
+    finally:
+        # With all it started: a probe is asked for ever, and must leave nothing behind.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+    return None if code == 0 else f"the command exited with {code}"
 
 
 def _plainly(refused: Exception) -> str:

@@ -71,7 +71,7 @@ class House:
 
     def run(self, *command: str, wish: Workload | None = None) -> subprocess.CompletedProcess[str]:
         wish = wish or self.wish
-        inside = self.sandbox.command(wish, "key-manager-0", command, port=PORT)
+        inside = self.sandbox.command(wish, "key-manager-0", command, ports=(PORT,))
         own = {"PATH": os.environ["PATH"], **self.sandbox.env(wish, "key-manager-0")}
         return subprocess.run(
             self._as(inside), env=own, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd="/"
@@ -185,7 +185,7 @@ def test_a_secret_the_manifest_does_not_ask_for_is_not_there(house: House) -> No
 
 def test_a_wall_that_cannot_be_put_up_ends_the_start(house: House) -> None:
     """Nothing runs with fewer walls than it was told."""
-    walls = house.sandbox._walls(house.wish, "key-manager-0", PORT, terminal=False)
+    walls = house.sandbox._walls(house.wish, "key-manager-0", (PORT,), terminal=False)
     for broken in (walls.but(view="root", stage="/nowhere", user=None), walls.but(folder="/nowhere")):
         command = house._as(launched(broken, ("echo", "ran")))
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)

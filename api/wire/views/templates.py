@@ -10,7 +10,7 @@ from crds.kinds.service import SERVICE_LABEL
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 KUBECTL_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-_MANAGED = "managed/"
+_MANAGED, _PROGRAM = "managed/", "program/"
 _AMOUNTS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "disk"}
 
 
@@ -20,8 +20,10 @@ def selector_labels(service: str) -> dict[str, str]:
 
 
 def image_of(spec: Body) -> str:
-    """The image; managed services have none, so theirs is called `managed/<name>`."""
-    return spec.get("image") or f"{_MANAGED}{str(spec.get('managed', '')).replace('_', '-')}"
+    """The image; what has none is called `managed/<name>`, or `program/<name of the command>`."""
+    if spec.get("image") or spec.get("managed"):
+        return spec.get("image") or f"{_MANAGED}{str(spec['managed']).replace('_', '-')}"
+    return f"{_PROGRAM}{str((spec.get('command') or [''])[0]).rpartition('/')[2]}"
 
 
 def container(service: Body) -> Body:
@@ -72,6 +74,9 @@ def _with_container(spec: Body, wanted: Body) -> Body:
     if image != image_of(spec):
         if spec.get("managed"):
             raise _invalid("spec.template.spec.containers[0].image", "a managed service has no image to set")
+        if not spec.get("image"):
+            text = "a program has no image to set; set spec.image of the Service to make it a container"
+            raise _invalid("spec.template.spec.containers[0].image", text)
         changed["image"] = image
     changed["env"] = [_env(each) for each in wanted.get("env") or ()]
     for name in ("command", "args"):

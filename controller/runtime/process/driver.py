@@ -114,15 +114,19 @@ class ProcessDriver:
         return self._seen(key)
 
     async def apply(self, workload: Workload) -> None:
-        """Raises DriverError: NeedsContainerRuntime for an image, NotRunning while `run` does not run."""
+        """Raises DriverError: NeedsContainerRuntime for an image, SandboxUnavailable for a program that this machine
+        cannot wall in, NotRunning while `run` does not run.
+        """
         if impossible := _needs_a_container(workload):
             raise DriverError(impossible, reason="NeedsContainerRuntime", retryable=False)
+        if workload.program:
+            await self._require_walls(workload.key.name)
         if self._tasks is None or self._closing:
             raise DriverError("the process runtime is not running", reason="NotRunning")
         self._wishes[workload.key] = workload
         for instance in self._of(workload.key):
             if instance.wish.revision == workload.revision:
-                instance.wish = workload
+                instance.take(workload)
         self._advance(workload.key)
 
     async def forget(self, key: ObjectKey) -> bool:
@@ -152,7 +156,8 @@ class ProcessDriver:
         if shutil.which(command[0], path=env.get("PATH")) is None and "/" not in command[0]:
             raise DriverError(f"{command[0]} cannot be started: no such program", retryable=False)
         inside = await self._machine.inside(found.wish, instance, found.port, command, terminal=tty)
-        async with executing(inside, env, data_folder(self._home, key), tty=tty) as running:
+        folder = Path("/") if found.wish.program else data_folder(self._home, key)
+        async with executing(inside, env, folder, tty=tty) as running:
             yield running
 
     async def lacks(self) -> Sequence[str]:
@@ -176,6 +181,16 @@ class ProcessDriver:
             lambda: in_order([(tail_of(path, tail), written_last(path)) for path in paths])
         )
         return lines[-tail:] if tail else []
+
+    async def _require_walls(self, name: str) -> None:
+        """Raises DriverError."""
+        try:
+            lacking = await self._machine.refuses_programs()
+        except OSError as busy:
+            raise DriverError(str(busy), reason="SandboxUnavailable") from busy
+        if lacking:
+            text = f"{name} is a program, and this machine cannot wall it in: it lacks {lacking}"
+            raise DriverError(text, reason="SandboxUnavailable", retryable=False)
 
     def _of(self, key: ObjectKey) -> list[Instance]:
         ours = [each for each in self._instances.values() if each.wish.key == key]
@@ -232,20 +247,17 @@ class ProcessDriver:
 
 def _needs_a_container(workload: Workload) -> str:
     """What of it no process can have, and what to do; empty when there is nothing."""
+    name = workload.key.name
+    fix = "start Docker on this machine, then `aerekos down` and `aerekos up --runtime swarm`"
+    # Never the command of an image as a plain process: people who ask for a container count on its walls.
+    if workload.image:
+        return f"{name} is a container ({workload.image}), and this cloud runs without Docker: {fix}"
+    if not workload.command:
+        return f"{name} has no command"
+    if workload.program:
+        return ""
     published = any(each.published for each in workload.ports)
     parts = {"published ports": published, "volumes": workload.volumes, "files": workload.files,
              "networks": workload.networks}  # fmt: skip
-    asked = [name for name, wanted in parts.items() if wanted]
-    # Never the command of an image as a plain process: people who ask for a container count on its walls.
-    if workload.image:
-        what = f"is a container ({workload.image})"
-    elif workload.program or not workload.command:
-        what = "has no image"
-    elif asked:
-        what = f"asks for {', '.join(asked)}, which only containers have"
-    else:
-        return ""
-    return (
-        f"{workload.key.name} {what}: the process runtime runs managed services only; "
-        "start the cloud with `aerekos up --runtime swarm` for containers"
-    )
+    asked = [each for each, wanted in parts.items() if wanted]
+    return f"{name} asks for {', '.join(asked)}, which no managed service has: {fix}" if asked else ""

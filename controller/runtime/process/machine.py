@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from controller.kit.threads import Threads
 from controller.runtime.driver import Workload
-from controller.runtime.process import records
+from controller.runtime.process import programs, records
 from controller.runtime.process.limiting import leave_cgroup
 from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.planning import base_name
@@ -69,8 +69,16 @@ class Machine(Protocol):
         """What to start so that `command` runs as that instance: its user, its walls. Raises OSError."""
         ...
 
+    def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
+        """Where that instance listens, by the ports its Service names."""
+        ...
+
     async def lacks(self) -> Sequence[str]:
         """What this machine cannot wall in."""
+        ...
+
+    async def refuses_programs(self) -> str:
+        """Why no program of people can run here; empty when it can. Raises OSError when that cannot be told now."""
         ...
 
 
@@ -80,14 +88,13 @@ class LocalMachine:
     def __init__(self, home: Path, sandbox: Sandbox | None = None) -> None:
         self._home, self._sandbox = home, sandbox
         self._ports = Ports()
+        # Ports of an instance besides its first: kept until nobody wants it any more.
+        self._more: dict[str, dict[int, int]] = {}
         # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
         self._threads = Threads(_THREADS)
 
     async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
-        try:
-            port = self._ports.take(port)
-        except OSError as refused:
-            raise SpawnFailed(f"no free port: {refused}") from refused
+        port = self._take_ports(wish, instance, port)
         try:
             process, lacking = await self._threads.run(
                 lambda: spawn(self._launch(wish, instance, port), self._remember(wish, instance, port, now))
@@ -105,6 +112,9 @@ class LocalMachine:
                 records.remove(self._home, record.instance)
             else:
                 self._ports.note(record.port)
+                self._more[record.instance] = dict(record.more_ports)
+                for port in record.more_ports.values():
+                    self._ports.note(port)
                 adopted.append((record, process))
         return adopted
 
@@ -114,10 +124,14 @@ class LocalMachine:
     def discard(self, instance: str) -> None:
         records.remove(self._home, instance)
         leave_cgroup(instance)
+        for port in self._more.pop(instance, {}).values():
+            self._ports.give_back(port)
         if self._sandbox:
             self._sandbox.discard(instance)
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
+        if wish.program:
+            return programs.environment(wish, instance, self.ports(wish, instance, port))
         given = environment(wish.env, instance=instance, port=port, data=data_folder(self._home, wish.key))
         return given | self._sandbox.env(wish, instance) if self._sandbox else given
 
@@ -127,7 +141,14 @@ class LocalMachine:
         sandbox = self._sandbox
         if sandbox is None:
             return command
-        return await self._threads.run(lambda: sandbox.command(wish, instance, command, port=port, terminal=terminal))
+        ports = self._listens(wish, instance, port)
+        return await self._threads.run(
+            lambda: sandbox.command(wish, instance, command, ports=ports, terminal=terminal)
+        )
+
+    def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
+        first = {wish.ports[0].port: port} if wish.ports else {}
+        return {**self._more.get(instance, {}), **first}
 
     async def lacks(self) -> Sequence[str]:
         if (sandbox := self._sandbox) is None:
@@ -137,27 +158,64 @@ class LocalMachine:
         except OSError as busy:
             return (str(busy),)
 
+    async def refuses_programs(self) -> str:
+        sandbox = self._sandbox
+        return await self._threads.run(sandbox.refuses_programs) if sandbox else "a sandbox"
+
+    def _listens(self, wish: Workload, instance: str, port: int) -> tuple[int, ...]:
+        """Managed services have their one port; programs those they name, and none when they name none."""
+        return tuple(self.ports(wish, instance, port).values()) if wish.program else (port,)
+
+    def _take_ports(self, wish: Workload, instance: str, port: int) -> int:
+        """The first one; the others are noted. Raises SpawnFailed."""
+        fixed = _fixed(wish)
+        try:
+            port = self._ports.take(fixed or port, fixed=bool(fixed))
+        except OSError as refused:
+            raise SpawnFailed(f"no free port: {refused}") from refused
+        try:
+            self._take_more(wish, instance)
+        except OSError as refused:
+            self._ports.give_back(port)
+            raise SpawnFailed(f"no free port: {refused}") from refused
+        return port
+
+    def _take_more(self, wish: Workload, instance: str) -> None:
+        """Raises OSError."""
+        had = self._more.pop(instance, {})
+        for port in had.values():
+            self._ports.give_back(port)
+        for each in wish.ports[1:] if wish.program else ():
+            taken = self._ports.take(each.published or had.get(each.port, 0), fixed=bool(each.published))
+            self._more.setdefault(instance, {})[each.port] = taken
+
     def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
         """Raises SpawnFailed."""
-        command = wish.command
+        command, env = wish.command, self.env(wish, instance, port)
+        if wish.program:
+            command = programs.expanded((*wish.command, *wish.args), env)
+            if self._sandbox is None:
+                raise SpawnFailed("a program of people needs a sandbox")
         if self._sandbox:
             try:
                 self._sandbox.prepare(wish, instance)
-                command = self._sandbox.command(wish, instance, command, port=port)
+                ports = self._listens(wish, instance, port)
+                command = self._sandbox.command(wish, instance, command, ports=ports)
             except OSError as refused:
                 raise SpawnFailed(f"its sandbox cannot be made: {refused}") from refused
         return Launch(
             instance=instance,
             command=command,
-            env=self.env(wish, instance, port),
+            env=env,
             log=log_path(self._home, instance),
-            data=data_folder(self._home, wish.key),
+            data=None if wish.program else data_folder(self._home, wish.key),
             limits=wish.limits,
         )
 
     def _remember(self, wish: Workload, instance: str, port: int, now: datetime) -> Callable[[int, int], None]:
         def remember(pid: int, ticks: int) -> None:
-            records.write(self._home, Record(instance, pid, ticks, boot_id(), port, now, wish))
+            more = dict(self._more.get(instance, {}))
+            records.write(self._home, Record(instance, pid, ticks, boot_id(), port, now, wish, more))
 
         return remember
 
@@ -165,6 +223,11 @@ class LocalMachine:
 def data_folder(home: Path, key: ObjectKey) -> Path:
     """Where that workload's instances keep what is theirs."""
     return home / "data" / base_name(key)
+
+
+def _fixed(wish: Workload) -> int:
+    """The port of this machine that the first one must be; 0 for any."""
+    return wish.ports[0].published if wish.program and wish.ports else 0
 
 
 def _held(record: Record) -> Process | None:

@@ -1,30 +1,33 @@
 """One file per running instance: how a later conductor finds what an earlier one started.
 
-A record is on disk before the process may do anything (see spawning). It holds the whole wish, so that an
-adopted instance can be probed and restarted before the store was read. Readable by its owner only.
+A record is on disk before the process may do anything (see spawning). It holds the wish, so that an adopted instance
+can be probed before the store was read; a managed service can be restarted from it, too. Readable by its owner only.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from controller.kit.files import write_private
-from controller.runtime.driver import Limits, Workload
+from controller.runtime.driver import Limits, Port, Workload
 from controller.runtime.process.processes import boot_id
 from crds.meta import ObjectKey
 from crds.probes import Probes
 
-# The process driver has no use for these; file contents may be secret, too.
-_FOR_CONTAINERS = ("secret_env", "args", "ports", "volumes", "files", "networks", "control", "mode", "update")
+# Values and files may be secret; the rest is known again before anything is started anew. (`Instance.take`)
+_LEFT_OUT = ("secret_env", "args", "volumes", "files", "networks", "control", "mode", "update")
 
 
 @dataclass(frozen=True)
 class Record:
-    """`ticks`: when the process started, in clock ticks since boot; with `boot` it makes a pid unique."""
+    """`ticks`: when the process started, in clock ticks since boot; with `boot` it makes a pid unique. `more_ports`:
+    where it listens besides `port`, by the ports its Service names.
+    """
 
     instance: str
     pid: int
@@ -33,6 +36,7 @@ class Record:
     port: int
     started_at: datetime
     wish: Workload
+    more_ports: Mapping[int, int] = field(default_factory=dict)
 
 
 def folder(home: Path) -> Path:
@@ -44,8 +48,8 @@ def write(home: Path, record: Record) -> None:
     """Durably. Raises OSError."""
     wish = asdict(record.wish) | {"key": list(record.wish.key), "probes": record.wish.probes.wire()}
     wish["env"] = dict(record.wish.env)
-    for field in _FOR_CONTAINERS:
-        del wish[field]
+    for name in _LEFT_OUT:
+        del wish[name]
     content = asdict(record) | {"wish": wish, "started_at": record.started_at.isoformat()}
     write_private(_path(home, record.instance), json.dumps(content, indent=1).encode())
 
@@ -75,14 +79,19 @@ def _read(path: Path) -> Record | None:
     try:
         content = json.loads(path.read_bytes())
         return Record(
-            **content | {"started_at": datetime.fromisoformat(content["started_at"]), "wish": _wish(content["wish"])}
+            **content
+            | {
+                "started_at": datetime.fromisoformat(content["started_at"]),
+                "wish": _wish(content["wish"]),
+                "more_ports": {int(name): port for name, port in content.get("more_ports", {}).items()},
+            }
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _wish(content: dict[str, Any]) -> Workload:
-    content = {name: value for name, value in content.items() if name not in _FOR_CONTAINERS}
+    content = {name: value for name, value in content.items() if name not in _LEFT_OUT}
     return Workload(
         **content
         | {
@@ -90,6 +99,7 @@ def _wish(content: dict[str, Any]) -> Workload:
             "command": tuple(content["command"]),
             "workers": tuple(content["workers"]),
             "reads": tuple(content.get("reads", ())),
+            "ports": tuple(Port(**each) for each in content.get("ports", ())),
             "limits": Limits(**content["limits"]),
             "probes": Probes.model_validate(content["probes"]),
         }

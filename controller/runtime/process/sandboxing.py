@@ -1,5 +1,7 @@
 """Gives each instance its walls: which Service may see what on this machine, as which user.
 
+Managed services see our code and their own folders of the home. People's programs see the system, an empty working
+folder, their volumes and their files, under names of their own choice, and nothing of the home.
 Blocking: called through the thread door.
 """
 
@@ -13,13 +15,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controller.runtime.driver import Workload
+from controller.runtime.process.contents import Contents
 from controller.runtime.process.planning import base_name
+from controller.runtime.process.programs import missing_walls
 from controller.runtime.sandbox import interpreter
 from controller.runtime.sandbox.abilities import Abilities, examine, launched
 from controller.runtime.sandbox.users import ServiceUsers, give
 from controller.runtime.sandbox.walls import Walls
+from crds.kinds.service_programs import WORKING_FOLDER
 
 MOST_PROCESSES = 1024
+
+
+class Unwalled(OSError):
+    """This machine cannot wall in what would have to be."""
+
+
 _TRIAL = (sys.executable, "-P", "-c", "import services.sdk, orjson")
 
 
@@ -30,6 +41,8 @@ class Sandbox:
         self._home, self._packages, self._modules = home, tuple(packages), tuple(modules)
         self._users = ServiceUsers(home / "run" / "users.json")
         self._run = interpreter.to_run(self._packages, home.resolve())
+        self._programs_run = interpreter.for_programs(home.resolve())
+        self._contents = Contents()
         self._list = interpreter.to_list(self._packages)
         self._hide = tuple(dict.fromkeys([str(home), str(home.resolve())]))
         self._lock = threading.Lock()
@@ -45,10 +58,15 @@ class Sandbox:
             return self._abilities
 
     def command(
-        self, wish: Workload, instance: str, command: Sequence[str], *, port: int, terminal: bool = False
+        self, wish: Workload, instance: str, command: Sequence[str], *, ports: Sequence[int], terminal: bool = False
     ) -> tuple[str, ...]:
-        """`command`, within the walls of that instance. Raises OSError."""
-        return launched(self._walls(wish, instance, port, terminal=terminal), command)
+        """`command`, within the walls of that instance. Raises OSError, Unwalled for a program."""
+        walled = self._program_walls if wish.program else self._walls
+        return launched(walled(wish, instance, tuple(ports), terminal=terminal), command)
+
+    def refuses_programs(self) -> str:
+        """Why no program of people can run on this machine; empty when it can. Raises OSError."""
+        return missing_walls(self.abilities, root=os.geteuid() == 0)
 
     def env(self, wish: Workload, instance: str) -> dict[str, str]:
         """What must be different inside: the folders of the conductor's user are not there."""
@@ -58,7 +76,8 @@ class Sandbox:
         """Its folders, given to its user; nothing temporary is left from before. Raises OSError."""
         user = self._user(wish)
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
-        for folder in (self._data(wish), self._temporary(instance)):
+        lasting = [self._volume(wish, each.name) for each in wish.volumes] if wish.program else [self._data(wish)]
+        for folder in (*lasting, self._temporary(instance)):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             give(folder, os.getuid() if user is None else user)
         self._stage.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -66,6 +85,7 @@ class Sandbox:
     def discard(self, instance: str) -> None:
         """It is no longer wanted."""
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
+        self._contents.drop(instance)
 
     @property
     def _stage(self) -> Path:
@@ -74,13 +94,16 @@ class Sandbox:
     def _data(self, wish: Workload) -> Path:
         return self._home / "data" / base_name(wish.key)
 
+    def _volume(self, wish: Workload, name: str) -> Path:
+        return self._data(wish) / name
+
     def _temporary(self, instance: str) -> Path:
         return self._home / "run" / "tmp" / instance
 
     def _user(self, wish: Workload) -> int | None:
         return self._users.of(base_name(wish.key)) if self.abilities.users else None
 
-    def _walls(self, wish: Workload, instance: str, port: int, *, terminal: bool) -> Walls:
+    def _walls(self, wish: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
         able, data = self.abilities, str(self._data(wish))
         return Walls(
             run=self._run,
@@ -88,7 +111,7 @@ class Sandbox:
             see=wish.reads,
             write=(data, str(self._temporary(instance))),
             folder=data,
-            port=port,
+            ports=ports,
             user=self._user(wish),
             view=able.view,
             stage=str(self._stage),
@@ -98,6 +121,35 @@ class Sandbox:
             terminal=terminal,
             processes=MOST_PROCESSES if able.users else 0,
         )
+
+    def _program_walls(self, wish: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
+        if lacking := self.refuses_programs():
+            raise Unwalled(f"this machine lacks {lacking}")
+        able, volumes = self.abilities, [(str(self._volume(wish, each.name)), each.path) for each in wish.volumes]
+        self._refuse_paths_of_the_home(wish)
+        return Walls(
+            run=self._programs_run,
+            binds=((str(self._temporary(instance)), WORKING_FOLDER), *volumes),
+            contents=self._contents.keep(instance, {each.path: each.content for each in wish.files}),
+            folder=WORKING_FOLDER,
+            ports=ports,
+            user=self._user(wish),
+            view=able.view,
+            stage=str(self._stage),
+            hide=self._hide,
+            landlock=able.landlock,
+            seccomp=able.seccomp,
+            terminal=terminal,
+            group=not terminal,
+            processes=MOST_PROCESSES,
+        )
+
+    def _refuse_paths_of_the_home(self, wish: Workload) -> None:
+        """What it names is made as root, before it is locked in: never where it, or another, can lay a link."""
+        homes = [Path(each) for each in self._hide]
+        for path in (*(each.path for each in wish.volumes), *(each.path for each in wish.files)):
+            if any(Path(path).is_relative_to(home) or home.is_relative_to(path) for home in homes):
+                raise Unwalled(f"{path} is a path of the cloud itself; choose another")
 
     def _examined(self) -> Abilities:
         self._stage.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -43,7 +43,7 @@ class Launch:
     command: tuple[str, ...]
     env: Mapping[str, str]
     log: Path
-    data: Path
+    data: Path | None
     limits: Limits
 
 
@@ -62,7 +62,8 @@ def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
     if shutil.which(launch.command[0], path=launch.env.get("PATH")) is None:
         raise SpawnFailed(f"no such command: {launch.command[0]}")
     try:
-        launch.data.mkdir(parents=True, exist_ok=True)
+        if launch.data is not None:
+            launch.data.mkdir(parents=True, exist_ok=True)
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         return _through_the_gate(launch, remember)
     except (OSError, ValueError) as refused:  # ValueError: a NUL in the command or the environment
@@ -118,11 +119,15 @@ class Ports:
     def __init__(self) -> None:
         self._taken: set[int] = set()
 
-    def take(self, preferred: int = 0) -> int:
-        """`preferred` if it is free, otherwise any. Raises OSError when the machine has none left."""
+    def take(self, preferred: int = 0, *, fixed: bool = False) -> int:
+        """`preferred` if it is free, otherwise any. Raises OSError when the machine has none left, or when it is
+        `fixed` and taken.
+        """
         if preferred and preferred not in self._taken and _is_free(preferred):
             self._taken.add(preferred)
             return preferred
+        if fixed:
+            raise OSError(f"{preferred} of this machine is taken by somebody else")
         while (port := _any_free()) in self._taken:
             pass
         self._taken.add(port)

@@ -25,6 +25,7 @@ from controller.runtime.driver import InstanceSeen, News, Phase, Workload
 from controller.runtime.probing import Prober, Verdict, watch
 from controller.runtime.process.machine import Child, Machine
 from controller.runtime.process.patience import Patience
+from controller.runtime.process.programs import where_it_is
 from controller.runtime.process.records import Record
 from controller.runtime.process.spawning import SpawnFailed
 from crds.probes import Exec, Probe
@@ -64,7 +65,9 @@ class Instance:
     def __init__(self, name: str, wish: Workload, tools: Tools, adopted: tuple[Record, Child] | None = None):
         self.name, self.wish, self._tools = name, wish, tools
         self._adopted = adopted
-        self._stopping = anyio.Event()
+        self._stopping, self._complete = anyio.Event(), anyio.Event()
+        if adopted is None or not wish.program:  # what a record holds of a program is not all of it
+            self._complete.set()
         self._patience = tools.patience()
         # Decided here, not when the task first runs: a plan made in between must see it as serving.
         self._settled = adopted is not None and self._age(adopted[0]) >= self._start_deadline()
@@ -85,7 +88,7 @@ class Instance:
             phase=self._phase,
             ready=self._phase == "Ready",
             revision=self.wish.revision,
-            address=self._address if self._port else "",
+            address=self._address if self._port and self._answers else "",
             worker=self._tools.worker,
             pid=self._pid,
             restarts=self._restarts,
@@ -98,6 +101,11 @@ class Instance:
         """Where it listens; 0 before its first start."""
         return self._port
 
+    def take(self, wish: Workload) -> None:
+        """The same revision, as it is known now: its number of copies and all that no record holds."""
+        self.wish = wish
+        self._complete.set()
+
     def stop(self, because: str, *, drain_seconds: float = 0.0) -> None:
         """Ask it to end; its task ends when the process group is gone.
 
@@ -107,6 +115,7 @@ class Instance:
         if not self._stopping.is_set():
             self._drain = drain_seconds
             self._stopping.set()
+            self._complete.set()
             self._become("Stopping", because)
 
     async def run(self) -> None:
@@ -115,8 +124,14 @@ class Instance:
             ended = await self._one_life()
             if not self._stopping.is_set():
                 await self._pause(ended)
+            await self._complete.wait()
         self._tools.machine.discard(self.name)
         self._news("Stopped", self._message or "stopped")
+
+    @property
+    def _answers(self) -> bool:
+        """Whether it listens anywhere: a program without ports does not."""
+        return bool(self.wish.ports) or not self.wish.program
 
     @property
     def _address(self) -> str:
@@ -272,13 +287,17 @@ class Instance:
     async def _ask(
         self, probe: Probe, life: Life, told: Callable[[Verdict], None], delay: float, *, passing: bool
     ) -> None:
+        address = self._address
+        if self.wish.program:
+            probe, port = where_it_is(probe, self._tools.machine.ports(self.wish, self.name, self._port), self._port)
+            address = f"127.0.0.1:{port}"
         if probe.exec is not None:
             command = await self._tools.machine.inside(self.wish, self.name, self._port, probe.exec.command)
             probe = probe.model_copy(update={"exec": Exec(command=list(command))})
         await watch(
             probe,
             self._tools.prober,
-            self._address,
+            address,
             life.env,
             told,
             passing=passing,

@@ -19,6 +19,7 @@ ETC = tuple(
         "alternatives", "services", "protocols", "os-release", "terminfo",
     )
 )  # fmt: skip
+_SEARCHED = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _WARM_SECONDS = 120.0
 
 
@@ -29,6 +30,21 @@ def to_run(packages: Sequence[Path], home: Path) -> tuple[str, ...]:
     roots = [Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent]
     found = [str(each) for each in (*roots, *installed) if each not in code and not _holds(each, home)]
     return tuple(dict.fromkeys([*SYSTEM, *ETC, *sorted(found), *map(str, packages)]))
+
+
+def for_programs(home: Path) -> tuple[str, ...]:
+    """The system and a Python: what people's own programs may run. Nothing of ours, and never what holds `home`."""
+    roots = [Path(sys.base_prefix), _folder_of_base()]
+    return tuple(dict.fromkeys([*SYSTEM, *ETC, *(str(each) for each in roots if not _holds(each, home))]))
+
+
+def search_path() -> str:
+    """PATH of people's own programs: the system's folders, then that of the Python that is surely there."""
+    return ":".join(dict.fromkeys([*_SEARCHED, str(_folder_of_base())]))
+
+
+def _folder_of_base() -> Path:
+    return Path(os.path.realpath(sys.executable)).parent
 
 
 def to_list(packages: Sequence[Path]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ import sys
 
 TYPE_CHECKING = False  # what it would cost to import typing for
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from controller.runtime.sandbox.walls import Walls
 
 CANNOT_WALL, NOT_FOUND = 126, 127
@@ -38,13 +40,13 @@ def _walls(text: str) -> Walls:
 
 
 def _put_up(walls: Walls) -> None:
-    from controller.runtime.sandbox import calls
+    # All at once and first: what is imported need not be there any more once the walls stand.
+    from controller.runtime.sandbox import calls, landlock, seccomp, view  # noqa: F401
 
+    contents = _contents(walls)
     os.umask(0o022)
     if walls.view:
-        from controller.runtime.sandbox import view
-
-        view.build(walls)
+        view.build(walls, contents)
     os.umask(0o077)
     _limit(walls)
     calls.lower_the_bound()
@@ -55,12 +57,24 @@ def _put_up(walls: Walls) -> None:
     calls.drop_capabilities()
     calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
     os.chdir(walls.folder)
+    os.environ["PWD"] = walls.folder  # where it was before is nothing to it
     if walls.landlock:
-        _lock(walls)
+        _lock(walls, contents)
     if walls.seccomp:
-        from controller.runtime.sandbox import seccomp
+        seccomp.enter(group=walls.group)
 
-        seccomp.enter()
+
+def _contents(walls: Walls) -> dict[str, bytes]:
+    """What is to be put into the view, by path."""
+    path, inode = walls.contents
+    if not path:
+        return {}
+    import marshal
+
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_ino != inode:
+            raise OSError("its files were changed meanwhile")
+        return dict(marshal.load(file))  # noqa: S302 - our own
 
 
 def _limit(walls: Walls) -> None:
@@ -73,25 +87,26 @@ def _limit(walls: Walls) -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (walls.processes, walls.processes))
 
 
-def _lock(walls: Walls) -> None:
-    from controller.runtime.sandbox import landlock
+def _lock(walls: Walls, contents: Iterable[str]) -> None:
+    from controller.runtime.sandbox import landlock, view
 
     domain = landlock.Domain(walls.landlock)
     for paths, rights in (
         (walls.run, landlock.RUN),
         (walls.list, landlock.READ_DIR),
-        (walls.see, landlock.READ),
+        ((*walls.see, *contents), landlock.READ),
         (walls.write, landlock.READ | landlock.CHANGE),
+        ([name for _, name in walls.binds], landlock.RUN | landlock.CHANGE),
         (("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"), landlock.DEVICE),
         (("/dev/tty", "/dev/pts") if walls.terminal else (), landlock.DEVICE | landlock.READ_DIR),
         # As root, the view's own /proc shows no others. Elsewhere: oneself, and what is nobody's.
         (("/proc",) if walls.view == "root" else _OWN_PROC, landlock.READ),
-        (("/tmp",) if walls.view else (), landlock.READ | landlock.CHANGE),
+        (view.in_memory(walls) if walls.view else (), landlock.READ | landlock.CHANGE),
     ):
         for path in paths:
             domain.allow(path, rights)
-    if walls.port:
-        domain.allow_listening(walls.port)
+    for port in walls.ports:
+        domain.allow_listening(port)
     domain.enter()
 
 

@@ -56,6 +56,7 @@ DENIED = {
     },
 }  # fmt: skip
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_LEAVES = {"x86_64": (109, 112), "aarch64": (154, 157)}  # setpgid, setsid
 _CLONE, _CLONE3 = {"x86_64": 56, "aarch64": 220}, 435
 _SOCKET, _IOCTL = {"x86_64": 41, "aarch64": 198}, {"x86_64": 16, "aarch64": 29}
 
@@ -69,14 +70,19 @@ def is_known(machine: str | None = None) -> bool:
     return (machine or os.uname().machine) in DENIED
 
 
-def program(machine: str) -> bytes:
-    """The filter. Raises KeyError for an unknown architecture."""
+def program(machine: str, *, group: bool = False) -> bytes:
+    """The filter. With `group`, a process that asks for a session or a process group of its own hears that it has one
+    (some give up on a refusal), and stays in the group that is ended as a whole. Raises KeyError for an unknown
+    architecture.
+    """
     refuse = _refuse(errno.EPERM)
     steps = [_step(_LOAD, _ARCH), _step(_EQUAL, _ARCHITECTURE[machine], 1, 0), refuse, _step(_LOAD, _NUMBER)]
     if machine == "x86_64":  # the same calls by their second numbers
         steps += [_step(_AT_LEAST, _X32, 0, 1), refuse]
     for number in sorted(DENIED[machine].values()):
         steps += [_step(_EQUAL, number, 0, 1), refuse]
+    for number in _LEAVES[machine] if group else ():
+        steps += [_step(_EQUAL, number, 0, 1), _refuse(0)]
     # Its flags lie in memory, where no filter can look. Libraries go back to clone when it "does not exist".
     steps += [_step(_EQUAL, _CLONE3, 0, 1), _refuse(errno.ENOSYS)]
     steps += _when(_CLONE[machine], [_step(_LOAD, _FIRST), _step(_ANY_BIT, _NAMESPACES, 0, 1), refuse])
@@ -85,9 +91,9 @@ def program(machine: str) -> bytes:
     return b"".join([*steps, _step(_RETURN, _ALLOW)])
 
 
-def enter() -> None:
+def enter(*, group: bool = False) -> None:
     """From here on, for this thread and all it starts. Needs no_new_privs. Raises OSError, KeyError."""
-    code = program(os.uname().machine)
+    code = program(os.uname().machine, group=group)
     buffer = ctypes.create_string_buffer(code, len(code))
     filter_ = _Program(len(code) // 8, ctypes.addressof(buffer))
     prctl("seccomp", PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filter_))

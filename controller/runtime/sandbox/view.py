@@ -32,14 +32,14 @@ from controller.runtime.sandbox.calls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from controller.runtime.sandbox.walls import Walls
 
     Put = Callable[[], None]
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
-_SIZE = "mode=0755,size=4m,nr_inodes=4096"
+_SIZE, _FOLDERS = "mode=0755,size={},nr_inodes=4096", 4 * 2**20
 _TEMPORARY = "mode=1777,size=64m,nr_inodes=4096"
 _FLAGS = (
     (os.ST_RDONLY, MS_RDONLY),
@@ -52,29 +52,36 @@ _FLAGS = (
 _FIXED = MS_REMOUNT | MS_BIND | MS_NOSUID
 
 
-def build(walls: Walls) -> None:
-    """Afterwards this process sees the view, and stands at its root. Raises OSError."""
-    files = {path: _content(path) for path in walls.see if os.path.isfile(path)}
+def build(walls: Walls, contents: Mapping[str, bytes]) -> None:
+    """Afterwards this process sees the view, `contents` in it, and stands at its root. Raises OSError."""
+    files = {**{path: _content(path) for path in walls.see if os.path.isfile(path)}, **contents}
     _new_namespaces(walls)
     mount("", "/", "", MS_REC | MS_PRIVATE)
-    _tmpfs(walls.stage, _SIZE)
+    _tmpfs(walls.stage, _SIZE.format(_FOLDERS + 2 * sum(map(len, contents.values()))))
     puts: list[tuple[str, Put]] = [(path, _masking(walls, path)) for path in walls.hide]
     puts += [(path, _binding(walls, path, MS_RDONLY | MS_NODEV)) for path in _existing(walls.run)]
     puts += [(path, _binding(walls, path, MS_RDONLY | MS_NODEV | MS_NOEXEC)) for path in walls.see
              if os.path.isdir(path)]  # fmt: skip
     puts += [(path, _binding(walls, path, MS_NODEV | MS_NOEXEC)) for path in walls.write]
+    puts += [(name, _naming(walls, source, name)) for source, name in walls.binds]
     puts += [(path, _writing(walls, path, content)) for path, content in files.items()]
     puts += [(path, _binding(walls, path, MS_NOEXEC)) for path in _existing(DEVICES)]
     if walls.terminal:
         puts.append(("/dev/pts", _binding(walls, "/dev/pts", MS_NOEXEC)))
     puts.append(("/proc", lambda: _processes(walls)))
-    puts.append(("/tmp", lambda: _tmpfs(_inside(walls, "/tmp"), _TEMPORARY)))
+    puts += [(path, _emptying(walls, path)) for path in in_memory(walls)]
     # Parents first: what lies deeper is put on top of what lies above it.
     for _, put in sorted(puts, key=lambda each: each[0].count("/")):
         put()
     _links(walls)
     _turn(walls.stage)
     mount("", "/", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def in_memory(walls: Walls) -> tuple[str, ...]:
+    """Folders for everybody's short-lived files, which are in memory and its own. Somebody's own program may well use
+    shared memory."""
+    return ("/tmp", "/dev/shm") if walls.binds else ("/tmp",)
 
 
 def _new_namespaces(walls: Walls) -> None:
@@ -116,6 +123,14 @@ def _binding(walls: Walls, path: str, flags: int) -> Put:
     return lambda: _bind(path, _inside(walls, path, folder=os.path.isdir(path)), flags)
 
 
+def _naming(walls: Walls, source: str, name: str) -> Put:
+    return lambda: _bind(source, _inside(walls, name), MS_NODEV)
+
+
+def _emptying(walls: Walls, path: str) -> Put:
+    return lambda: _tmpfs(_inside(walls, path), _TEMPORARY)
+
+
 def _bind(source: str, target: str, flags: int) -> None:
     mount(source, target, "", MS_BIND | MS_REC)
     mount("", target, "", _FIXED | flags | _kept(target))
@@ -130,7 +145,7 @@ def _kept(target: str) -> int:
 def _masking(walls: Walls, path: str) -> Put:
     def put() -> None:
         if os.path.isdir(walls.stage + path):  # seen through a folder that holds it
-            _tmpfs(walls.stage + path, _SIZE)
+            _tmpfs(walls.stage + path, _SIZE.format(_FOLDERS))
 
     return put
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,19 +14,24 @@ class Walls:
 
     run: folders and files it may read and execute: interpreter, libraries, code. list: folders it may list.
     see: files and folders it may only read; files are copied into the view, owned by `user`.
-    write: its own folders; it starts in `folder`. port: the only one it may listen on.
-    user: the OS user it becomes, None to stay.
+    write: its own folders; it starts in `folder`. binds: folders of its own under another name (`source`, `name`),
+    which it may write to and run from. contents: a file (and its inode) with the files to put into the view, as
+    `packed` makes it; readable by `user` alone.
+    ports: the only ones it may listen on. user: the OS user it becomes, None to stay.
     view: `root` mounts as root does, `user` inside a user namespace, empty not at all. `stage` is an empty folder to
     build it on, `hide` what must not be seen through a folder of `run`.
-    landlock: the ABI to use, 0 for none. terminal: it has one. files, processes: how many at most, 0 for no limit.
+    landlock: the ABI to use, 0 for none. terminal: it has one. group: neither it nor what it starts can leave its
+    process group. files, processes: how many at most, 0 for no limit.
     """
 
     run: tuple[str, ...] = ()
     list: tuple[str, ...] = ()
     see: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    binds: tuple[tuple[str, str], ...] = ()
+    contents: tuple[str, int] = ("", 0)
     folder: str = "/"
-    port: int = 0
+    ports: tuple[int, ...] = ()
     user: int | None = None
     view: str = ""
     stage: str = ""
@@ -33,6 +39,7 @@ class Walls:
     landlock: int = 0
     seccomp: bool = True
     terminal: bool = False
+    group: bool = False
     files: int = 65_536
     processes: int = 0
 
@@ -43,3 +50,8 @@ class Walls:
     def but(self, **changes: Any) -> Walls:
         """The same walls but for these."""
         return replace(self, **changes)
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Content by path, as the launcher reads it from `contents`."""
+    return marshal.dumps(dict(files))

@@ -57,6 +57,7 @@ class FakeMachine:
         self.left: list[tuple[Record, Child]] = []
         self.discarded: list[str] = []
         self.stubborn = self.fails = False
+        self.lacks_walls = ""
 
     async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
         self.started_at.append(self.clock.elapsed)
@@ -82,6 +83,12 @@ class FakeMachine:
         self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
     ) -> Sequence[str]:
         return ("as", instance, *command)
+
+    def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
+        return {each.port: port + number for number, each in enumerate(wish.ports)}
+
+    async def refuses_programs(self) -> str:
+        return self.lacks_walls
 
     async def lacks(self) -> Sequence[str]:
         return ()

@@ -236,7 +236,7 @@ async def test_what_only_containers_have_is_refused_by_name(factory: Factory, tm
         wanted = replace(
             workload(), ports=(Port(80, published=8080),), files=(File("/run/x", b"secret", secret=True),)
         )
-        with pytest.raises(DriverError, match="web asks for published ports, files, which only containers have"):
+        with pytest.raises(DriverError, match="web asks for published ports, files, which no managed service has"):
             await house.driver.apply(wanted)
 
 
