@@ -45,6 +45,11 @@ class Joining:
         if self._size > JOINED_BYTES:  # or who sends without pause would never hear that the client is slow
             self._flush()
 
+    def parted(self) -> Any:
+        """The transport itself, on which each write goes out alone. Nothing may be waiting."""
+        self._flush()
+        return self._transport
+
     def close(self) -> None:
         """After everything that was written."""
         self._flush()
@@ -91,12 +96,16 @@ def _write_at_once(answering: weakref.ref[RequestResponseCycle], part: bytes) ->
 
 
 class _SocketWithPeer(WebSocketsSansIOProtocol):
-    """The same for WebSockets."""
+    """The same for WebSockets, each frame in a record of its own.
+
+    A client that polls its socket (Python's for Kubernetes does) does not see what came in the record of the frame it
+    has read: it would hear of the end of a command when it gives up waiting.
+    """
 
     _connection: Connection | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(transport.parted() if isinstance(transport, Joining) else transport)
         self._connection = getattr(transport, "connection", None)
         self.app = _told_the_connection(_told_the_peer(self.app, transport), self._connection)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,9 @@ def test_a_command_runs_with_input_output_and_exit_code(config: Path) -> None:
         _preload_content=False,
     )
     running.write_stdin("hello\n")
+    began = time.monotonic()
     running.run_forever(timeout=60)
+    assert time.monotonic() - began < 30, "the end of the command is heard when the client gives up waiting"
     assert (running.read_stdout(), running.read_stderr(), running.returncode) == ("hello\n", "oh\n", 3)
 
 

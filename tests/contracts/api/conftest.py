@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,20 +102,26 @@ async def read_all(
     return int(head.split()[1]) if head else 0, head.lower(), body
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    house = await make_house(tmp_path)
-    authority = Authority(tmp_path / "tls", now=house.clock.now())
+@asynccontextmanager
+async def serving(app: Any, tmp_path: Path, now: datetime | None = None) -> AsyncIterator[tuple[int, Authority]]:
+    """`app` behind our server and real TLS: its port, and who vouches for it."""
+    authority = Authority(tmp_path / "tls", now=now or datetime.now(UTC))
     certificate, key = authority.server(["localhost", "127.0.0.1"])
-    server: Any = make_server(
-        house.door, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file
-    )
+    server: Any = make_server(app, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file)
     running = asyncio.create_task(server.serve())
     with anyio.fail_after(60):
         while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
             await anyio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(house, port, ssl.create_default_context(cafile=str(authority.ca_file)))
-    server.should_exit = server.force_exit = True
-    await running
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1], authority
+    finally:
+        server.should_exit = server.force_exit = True
+        await running
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    house = await make_house(tmp_path)
+    async with serving(house.door, tmp_path, house.clock.now()) as (port, authority):
+        yield Served(house, port, ssl.create_default_context(cafile=str(authority.ca_file)))
     await house.close()

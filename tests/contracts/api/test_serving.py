@@ -8,13 +8,15 @@ import gc
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import websocket
 import websockets
-from contracts.api.conftest import Served, read_all
+from contracts.api.conftest import Served, read_all, serving
 from unit.api.house import ADMIN, HOW
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -71,6 +73,26 @@ async def test_a_watch_over_a_socket(served: Served) -> None:
             await served.house.registry.create(NAMESPACE, "", {"metadata": {"name": "new"}}, HOW)
             event = json.loads(await socket.recv())
     assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "new")
+
+
+async def test_each_frame_of_a_socket_is_a_record_of_its_own(tmp_path: Path) -> None:
+    """A client that polls its socket cannot see what waits decrypted behind the frame it has read."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        for word in (b"one", b"two", b"three"):
+            await send({"type": "websocket.send", "bytes": word})
+        await send({"type": "websocket.close", "code": 1000})
+
+    async with serving(app, tmp_path) as (port, authority):
+
+        def behind_each_frame() -> list[tuple[bytes, int]]:
+            options = {"ca_certs": str(authority.ca_file)}
+            with closing(websocket.create_connection(f"wss://localhost:{port}/", sslopt=options, timeout=60)) as told:
+                return [(bytes(told.recv_frame().data), told.sock.pending()) for _ in range(4)]
+
+        words = await anyio.to_thread.run_sync(behind_each_frame)
+    assert words == [(b"one", 0), (b"two", 0), (b"three", 0), ((1000).to_bytes(2), 0)]
 
 
 async def test_a_refused_socket_says_why(served: Served) -> None:
