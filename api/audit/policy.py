@@ -214,6 +214,7 @@ def _highest(what: Attributes) -> Level:
     return Level.METADATA if not what.resource else Level.REQUEST_RESPONSE
 
 
+_EVENTS = [{"group": group, "resources": ["events"]} for group in ("", "events.k8s.io")]
 _QUIET = ["/agents/heartbeat", "/agents/register", "/auth/token", "/auth/signing-keys", "/auth/refresh"]
 DEFAULT: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
@@ -222,7 +223,7 @@ DEFAULT: dict[str, Any] = {
     "rules": [
         # What identities of the house do all day, changing nothing people keep.
         {"level": "None", "nonResourceURLs": _QUIET},
-        {"level": "None", "userGroups": ["system:services"], "resources": [{"group": "", "resources": ["events"]}]},
+        {"level": "None", "userGroups": ["system:services"], "resources": _EVENTS},
         # Asked by POST, but questions: they change nothing.
         {
             "level": "None",

@@ -37,7 +37,7 @@ _GUARDED = frozenset(
 )
 _HIDDEN_FROM_VIEWERS = frozenset({"jointokens", "secrets"})
 # What is served from other resources and not stored: pods, nodes and their like.
-_VIEWED_GROUPS = ("apps", "policy", "metrics.k8s.io", "apiextensions.k8s.io")
+_VIEWED_GROUPS = ("apps", "events.k8s.io", "policy", "metrics.k8s.io", "apiextensions.k8s.io")
 _VIEWED = (
     "pods",
     "pods/log",
@@ -220,7 +220,7 @@ class Authorizer:
 
 def _service_rules(service: ManagedService) -> tuple[Rule, ...]:
     common = (
-        Rule(("create", "patch", "get", "list", "watch"), ("",), ("events",)),
+        Rule(("create", "patch", "get", "list", "watch"), ("", "events.k8s.io"), ("events",)),
         Rule(READ, ("",), ("namespaces",)),
     )
     return _granted(service.grants) + common

@@ -62,7 +62,8 @@ class ResourceApi:
     ) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
         self._registry, self._account_tokens = registry, account_tokens
-        self._views = Views(registry, clock, driver, leases)
+        self._writing = Writing(registry, authorizer)
+        self._views = Views(registry, clock, self._writing, driver, leases)
         self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS))
         self._given_roles = GivenRoles(registry, authorizer, clock.now())
         others: dict[tuple[str, str], Source] = {
@@ -73,7 +74,7 @@ class ResourceApi:
         if leases is not None:
             others[(LEASE.group, LEASE.plural)] = WorkerLeases(registry, leases, clock)
         sources = Sources(Stored(registry), others)
-        self._reading, self._writing = Reading(sources, clock), Writing(registry, authorizer)
+        self._reading = Reading(sources, clock)
         self._scaling = Scaling(registry)
         self._watching = Watching(sources, clock, rng)
 

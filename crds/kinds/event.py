@@ -54,6 +54,21 @@ def _about(event: dict[str, Any]) -> str:
     return f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}"
 
 
+def _last_seen(event: dict[str, Any]) -> str | None:
+    """Newer recorders tell of a series, and leave the older times out."""
+    seen = (event.get("series") or {}).get("lastObservedTime")
+    found: str | None = seen or event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
+    return found
+
+
+def _count(event: dict[str, Any]) -> int:
+    return (event.get("series") or {}).get("count") or event.get("count") or 1
+
+
+def _told_by(event: dict[str, Any]) -> str | None:
+    return (event.get("source") or {}).get("component") or event.get("reportingComponent")
+
+
 EVENT = Kind(
     name="Event",
     plural="events",
@@ -71,12 +86,12 @@ EVENT = Kind(
     ),
     description="Something that happened to a resource. Kept for an hour.",
     columns=(
-        Column("Last Seen", "lastTimestamp", type="date"),
+        Column("Last Seen", "", type="date", read=_last_seen),
         Column("Type", "type"),
         Column("Reason", "reason"),
         Column("Object", "", read=_about),
         Column("Message", "message"),
-        Column("Count", "count", type="integer", priority=1),
-        Column("Source", "source.component", priority=1),
+        Column("Count", "", type="integer", priority=1, read=_count),
+        Column("Source", "", priority=1, read=_told_by),
     ),
 )

@@ -11,13 +11,16 @@ from api.wire.sources import Source
 from api.wire.views.computed import Computed
 from api.wire.views.core_services import CoreServices
 from api.wire.views.deployments import Deployments
+from api.wire.views.events import EVENT_V1, Events
 from api.wire.views.logs import Logs
 from api.wire.views.metrics import NODE_METRICS, POD_METRICS, Metrics
 from api.wire.views.nodes import Nodes
 from api.wire.views.pods import Pods
 from api.wire.views.replica_sets import ReplicaSets
+from api.wire.views.respelling import Respelling
 from api.wire.views.view import Viewed
 from api.wire.views.writing import ViewWriting
+from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
@@ -34,11 +37,17 @@ class Views:
     """Without a driver there are no logs and no restarts of single instances, without leases no metrics."""
 
     def __init__(
-        self, registry: Registry, clock: Clock, driver: Driver | None = None, leases: Leases | None = None
+        self,
+        registry: Registry,
+        clock: Clock,
+        writing: Writing,
+        driver: Driver | None = None,
+        leases: Leases | None = None,
     ) -> None:
-        pods = Pods(registry)
-        shown = [Viewed(each, registry) for each in (pods, Nodes(), Deployments(), CoreServices())]
+        pods, events = Pods(registry), Events()
+        shown = [Viewed(each, registry) for each in (pods, Nodes(), Deployments(), CoreServices(), events)]
         self._viewed = {_place(each.kind): each for each in shown}
+        self._spelled = {_place(EVENT_V1): Respelling(events, shown[-1], writing)}
         store = registry.store
         computing: list[Any] = [ReplicaSets(store)]
         if leases is not None:
@@ -71,7 +80,10 @@ class Views:
 
     async def answer(self, ask: Ask) -> Answer:
         """A write, or a scale. Callers have checked that the kind has that verb."""
-        return await self._writing.answer(ask, self._viewed[_place(ask.target.kind)])
+        place = _place(ask.target.kind)
+        if spelled := self._spelled.get(place):
+            return await spelled.answer(ask)
+        return await self._writing.answer(ask, self._viewed[place])
 
     def instance_of(self, ask: Ask) -> tuple[ObjectKey, str]:
         """The service and instance that `ask` names as a pod. Raises NotFound, BadRequest."""
