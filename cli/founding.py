@@ -52,6 +52,9 @@ async def found(
     _refuse_lost_records(settings, marker, registry)
     for name in NAMESPACES:
         await _ensure(registry, NAMESPACE, "", {"metadata": {"name": name}})
+    for record in registry.store.list(NAMESPACE.group, NAMESPACE.plural).records:
+        # Those of earlier versions get the label of their name.
+        await registry.merge(NAMESPACE, record.key, {}, _HOW)
     if settings.stack is None:
         await ensure_worker(registry, worker)
     else:

@@ -82,7 +82,7 @@ class Kind(Generic[M]):
 
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
-    (`crds.invariants`).
+    (`crds.invariants`). `name_label`: a label that always says the resource's own name.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Kind(Generic[M]):
     references: tuple[Reference, ...] = field(default=(), compare=False, repr=False)
     keepers: tuple[str, ...] = ()
     keeper: str = ""
+    name_label: str = ""
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
 
     @cached_property

@@ -72,8 +72,9 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
         Rule(READ, groups, (*shown, *parts, *_VIEWED, "services/log", _PROXY, "leases", _IMAGES)),
         *(Rule(READ, (k.group,), (k.plural, f"{k.plural}/status", f"{k.plural}/scale")) for k in theirs),
     )
-    # A token of a service account can do what that one may: more than an editor, perhaps.
-    below = (f"{plural}/*" for plural in everyday if plural != SERVICE_ACCOUNT.plural)
+    # A token of a service account can do what that one may: more than an editor, perhaps. Finalizers of a namespace
+    # are whoever's put them there.
+    below = (f"{plural}/*" for plural in everyday if plural not in (SERVICE_ACCOUNT.plural, NAMESPACE.plural))
     writable = (*everyday, *below, *_VIEWED_WRITABLE, _IMAGES)
     editing = (
         *reading,

@@ -20,6 +20,7 @@ from api.wire.answering import AT_ONCE, Answer, Receive, Scope, Send, json_answe
 from api.wire.asking import Ask, find_target, not_served, read_params
 from api.wire.definitions import Defined
 from api.wire.documents import Documents
+from api.wire.finalizing import finalized
 from api.wire.given_roles import GivenRoles
 from api.wire.reading import Reading
 from api.wire.scaling import Scaling
@@ -134,6 +135,8 @@ class ResourceApi:
             return await self._views.answer(ask)
         if ask.target.subresource == "scale":
             return await self._scaling.answer(ask)
+        if ask.target.subresource == "finalize":
+            return await finalized(ask, self._registry)
         if ask.target.subresource == "token":
             return self._token(ask)
         if ask.method not in ("GET", "HEAD"):

@@ -110,9 +110,9 @@ async def _serve(settings: Settings) -> int:
             tasks.start_soon(serve_http, house, runtime, loop, name="http")
             await tasks.start(loop.run, name="loop")
             tasks.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)), name="leases")
-            tasks.start_soon(
-                collect_garbage, resources, house.registry.catalog, house.clock, loop.seen, name="garbage"
-            )
+            catalog = house.registry.catalog
+            shared = (resources, catalog, house.clock, loop.seen, loop.events)
+            tasks.start_soon(collect_garbage, *shared, name="garbage")
             tasks.start_soon(EventSweeper(resources, house.clock, house.rng).run, name="events")
             tasks.start_soon(_compact_slowly, house, name="compaction")
             tasks.start_soon(keep_small, settings.log_file, Threads(1), name="log")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from controller.admission.request import AdmissionRequest
 from crds.kinds.namespace import NAMESPACE
+from crds.protecting import OURS
 
-FOR_EVER = ("default", "aerekos-system")
 GUARDED = ("pod-security.kubernetes.io/",)
 
 
@@ -15,7 +15,7 @@ class Namespaces:
     def validate(self, request: AdmissionRequest) -> list[str]:
         if request.kind is not NAMESPACE:
             return []
-        if request.operation == "DELETE" and request.key.name in FOR_EVER:
+        if request.operation == "DELETE" and request.key.name in OURS:
             raise request.refused("this namespace may not be deleted")
         changed = _guarded(request.old) != _guarded(request.new)
         if request.new is not None and changed and not request.user.may_lift_limits:

@@ -43,9 +43,15 @@ class Owners:
         self._refer(key, ())
         return tuple(self._dependents.get(uid, ()))
 
-    def lives(self, uid: str) -> bool:
-        """Whether our copies hold it."""
-        return uid in self._keys
+    def lives(self, uid: str, dependent: Manifest) -> bool:
+        """Whether our copies hold it where `dependent` may name it: in its namespace, or in none."""
+        key = self._keys.get(uid)
+        return key is not None and key.namespace in ("", dependent.metadata.namespace or key.namespace)
+
+    def elsewhere(self, uid: str, dependent: Manifest) -> str | None:
+        """The namespace in which that owner lives, when it is none that `dependent` may name."""
+        key = self._keys.get(uid)
+        return key.namespace if key is not None and not self.lives(uid, dependent) else None
 
     def waiting_for(self, dependent: Manifest) -> Sequence[ObjectKey]:
         """Owners of `dependent` that are being deleted, and may wait for it."""

@@ -19,6 +19,7 @@ import structlog
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.loop.cache import Caches
+from controller.loop.events import EventTeller
 from controller.loop.owners import Owned, Owners
 from controller.loop.queue import WorkQueue
 from controller.resources.client import Resources
@@ -27,25 +28,30 @@ from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import Kind, Manifest, key_of
 from crds.kinds.event import EVENT
-from crds.meta import ObjectKey
+from crds.meta import ObjectKey, OwnerReference
 
 _log = structlog.get_logger(__name__)
 RETRY = Backoff(first=0.5, factor=2.0, limit=60.0, jitter=0.1)
 
 
-async def collect_garbage(resources: Resources, catalog: Catalog, clock: Clock, shared: Caches) -> None:
+async def collect_garbage(
+    resources: Resources, catalog: Catalog, clock: Clock, shared: Caches, events: EventTeller | None = None
+) -> None:
     """Until cancelled. Begins again whenever kinds come or go: a collector watches the kinds it began with."""
     while True:
         changed = anyio.Event()
         catalog.changed = changed.set
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(GarbageCollector(resources, catalog, clock, shared=shared).run)
+            tasks.start_soon(GarbageCollector(resources, catalog, clock, shared=shared, events=events).run)
             await changed.wait()
             tasks.cancel_scope.cancel()
 
 
 class GarbageCollector:
-    """Watches every kind of the catalog but events, which nobody owns. `shared`: what is followed already."""
+    """Watches every kind of the catalog but events, which nobody owns. `shared`: what is followed already.
+
+    `events`: who hears of owners that are named in vain.
+    """
 
     def __init__(
         self,
@@ -56,8 +62,9 @@ class GarbageCollector:
         *,
         workers: int = 2,
         shared: Caches | None = None,
+        events: EventTeller | None = None,
     ) -> None:
-        self._resources, self._clock, self._workers = resources, clock, workers
+        self._resources, self._clock, self._workers, self._events = resources, clock, workers, events
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._kinds = {(kind.group, kind.plural): kind for kind in catalog if kind is not EVENT}
         self._seen = Caches(self._kinds.values(), resources, self._rng, shared)
@@ -127,14 +134,23 @@ class GarbageCollector:
 
     async def _delete_if_abandoned(self, kind: Kind[Any], resource: Manifest) -> None:
         references = resource.metadata.owner_references or []
-        if not references or any(self._owners.lives(each.uid) for each in references):
+        if not references or any(self._owners.lives(each.uid, resource) for each in references):
             return
         # Our copy may be behind: only the truth may condemn.
         if any([await self._live.exists(each, resource) for each in references]):
             return
         meta = resource.metadata
+        self._tell_of_strangers(resource, references)
         _log.info("owners are gone, deleting", kind=kind.name, key=str(key_of(kind, resource)))
         await self._resources.delete(kind, meta.name, meta.namespace or None, uid=meta.uid)
+
+    def _tell_of_strangers(self, resource: Manifest, references: Sequence[OwnerReference]) -> None:
+        """Nobody in another namespace owns anything here: whoever thought so hears why it went."""
+        here = resource.metadata.namespace
+        for each in references:
+            if self._events is not None and (there := self._owners.elsewhere(each.uid, resource)):
+                text = f"the owner {each.kind} {each.name} does not exist in namespace {here}, but in {there}"
+                self._events.tell(resource, "OwnerRefInvalidNamespace", text, warning=True)
 
     async def _orphan(self, kind: Kind[Any], owner: Manifest) -> None:
         for dependent_kind, dependent in await self._live.dependents(owner):
@@ -174,7 +190,7 @@ class GarbageCollector:
 
     def _has_other_owner(self, dependent: Manifest, owner: Manifest) -> bool:
         others = [each.uid for each in dependent.metadata.owner_references or [] if each.uid != owner.metadata.uid]
-        return any(self._owners.lives(uid) for uid in others)
+        return any(self._owners.lives(uid, dependent) for uid in others)
 
     async def _release(self, kind: Kind[Any], owner: Manifest, finalizer: str) -> None:
         meta = owner.metadata

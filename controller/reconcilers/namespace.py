@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from controller.loop.outcome import Outcome, again, done
 from controller.loop.reconciler import AlsoWatch, World
 from crds.catalog import Catalog
 from crds.errors import Conflict, Forbidden, NotFound
-from crds.kind import Kind
+from crds.kind import Kind, Manifest
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE, Namespace
+from crds.meta import Condition, set_condition
 
 LOOK_AGAIN_SECONDS = 1.0
+_MOST_REFUSED = 3
 
 
 class NamespaceReconciler:
@@ -34,13 +37,17 @@ class NamespaceReconciler:
     async def finalize(self, resource: Namespace, world: World) -> Outcome:
         """Asks everything inside to go, and looks again until it is empty. Raises ApiError from the writes."""
         resource.status.phase = "Terminating"
-        left: dict[str, int] = {}
+        left: Counter[str] = Counter()
+        held: Counter[str] = Counter()
         refused: list[str] = []
         for kind in self._inside():
-            if count := await _empty(kind, resource.metadata.name, world, refused):
-                left[kind.plural] = count
+            for item in await _empty(kind, resource.metadata.name, world, refused):
+                left[kind.resource] += 1
+                held.update(item.metadata.finalizers or ())
+        for each in _remaining(left, held, refused):
+            set_condition(resource.status.conditions, each, now=world.clock.now())
         if left:
-            told = ", ".join(f"{count} {plural}" for plural, count in sorted(left.items()))
+            told = ", ".join(f"{count} {resource.partition('.')[0]}" for resource, count in sorted(left.items()))
             why = f"; {refused[0]}" if refused else ""
             return again(LOOK_AGAIN_SECONDS, f"still inside: {told}{why}", reason="ContentsRemain")
         # Last, because leaving makes news; nobody waits for them, the sweeper takes what is told later.
@@ -51,9 +58,30 @@ class NamespaceReconciler:
         return [kind for kind in self._catalog if kind.namespaced and kind is not EVENT]
 
 
-async def _empty(kind: Kind[Any], namespace: str, world: World, refused: list[str]) -> int:
-    """Ask all of a kind to go. How many there were, counting those that wait for finalizers or may not go yet."""
-    items = (await world.resources.list(kind, namespace)).items
+def _remaining(left: Counter[str], held: Counter[str], refused: Sequence[str]) -> Iterable[Condition]:
+    """What still stands in the way, by the conditions that people look for in Kubernetes."""
+    kinds = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(left.items()))
+    names = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(held.items()))
+    told = (
+        ("ContentRemaining", kinds and f"Some resources are remaining: {kinds}", "SomeResourcesRemain",
+         "ContentRemoved", "All content successfully removed"),
+        ("FinalizersRemaining", names and f"Some content in the namespace has finalizers remaining: {names}",
+         "SomeFinalizersRemain", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+        ("DeletionContentFailure", "; ".join(refused[:_MOST_REFUSED]), "ContentDeletionFailed",
+         "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+    )  # fmt: skip
+    for name, fault, reason, good_reason, good in told:
+        yield Condition(
+            type=f"Namespace{name}",
+            status="True" if fault else "False",
+            reason=reason if fault else good_reason,
+            message=fault or good,
+        )
+
+
+async def _empty(kind: Kind[Any], namespace: str, world: World, refused: list[str]) -> Sequence[Manifest]:
+    """Ask all of a kind to go. What was there, with those that wait for finalizers or may not go yet."""
+    items: Sequence[Manifest] = (await world.resources.list(kind, namespace)).items
     for item in items:
         if item.metadata.deletion_timestamp is not None:
             continue
@@ -63,4 +91,4 @@ async def _empty(kind: Kind[Any], namespace: str, world: World, refused: list[st
             continue
         except (Conflict, Forbidden) as error:
             refused.append(error.message)
-    return len(items)
+    return items

@@ -19,6 +19,7 @@ from controller.resources.keeping import (
     with_each_owner_once,
     with_identity,
     with_keepers,
+    with_name_label,
 )
 from controller.resources.ownership import tracking
 from controller.resources.validating import Checked, FieldValidation, check_bounds, check_metadata, checked
@@ -63,7 +64,7 @@ def newborn(
     meta, doubled = with_each_owner_once(meta)
     check_metadata(kind, meta, key)
     check_bounds(kind, meta, None, key)
-    meta = with_keepers(kind, meta)
+    meta = with_name_label(kind, with_keepers(kind, meta), key.name)
     meta |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": now}
     whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
     if kind.has_status:
@@ -97,6 +98,7 @@ def edited(
     given = (new.get("metadata") or {}).get("managedFields")
     identified = with_identity(whole["metadata"], old["metadata"])
     whole["metadata"], doubled = with_each_owner_once(identified)
+    whole["metadata"] = with_name_label(kind, whole["metadata"], key.name)
     if not old["metadata"].get("deletionTimestamp"):
         whole["metadata"] = with_keepers(kind, whole["metadata"])
     check_finalizers(kind, key, old, whole["metadata"], how.by)

@@ -83,6 +83,14 @@ def with_keepers(kind: Kind[Any], meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "finalizers": [*there, *missing]} if missing else meta
 
 
+def with_name_label(kind: Kind[Any], meta: dict[str, Any], name: str) -> dict[str, Any]:
+    """`meta` with the label by which selectors know it, whatever a client made of that label."""
+    labels = meta.get("labels")
+    if not kind.name_label or (labels is not None and not isinstance(labels, dict)):
+        return meta
+    return {**meta, "labels": {**(labels or {}), kind.name_label: name}}
+
+
 def may_go(body: dict[str, Any]) -> bool:
     """Whether its deletion was asked for, and nobody holds it back."""
     meta = body["metadata"]

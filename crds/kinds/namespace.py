@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from crds.invariants import CONDUCTOR
-from crds.kind import VERBS, Column, Kind, Resource
+from crds.kind import VERBS, Column, Kind, Resource, Subresource
 from crds.meta import Spec, Status
 from crds.protecting import keeps_namespaces
 
@@ -38,7 +38,9 @@ NAMESPACE = Kind(
     description="A room for names. Deleting a namespace deletes everything in it.",
     invariants=(keeps_namespaces,),
     keepers=("aerekos.cloud/contents",),
+    more_subresources=(Subresource("finalize", ("update",), "Namespace"),),
     keeper=CONDUCTOR,
+    name_label="kubernetes.io/metadata.name",
     verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),  # as in Kubernetes: one by one
     selectable=("status.phase",),
     columns=(

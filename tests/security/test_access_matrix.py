@@ -57,7 +57,7 @@ CLUSTER_WIDE |= {"clusterroles", "clusterrolebindings", "imagepolicies"}
 CLUSTER_WIDE |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
 EDITORS_WRITE = EVERYDAY | {"pods", "pods/eviction", "deployments", "deployments/scale"}
 EDITORS_WRITE |= {f"{each}/scale" for each in EVERYDAY}
-ADMINS_ONLY = {"pods/exec", "serviceaccounts/token"}
+ADMINS_ONLY = {"pods/exec", "serviceaccounts/token", "namespaces/finalize"}
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,24 @@ async def test_an_owner_we_cannot_look_for_is_spared(house: House) -> None:
     assert left(house) == ["bulb"]
 
 
+async def test_nobody_in_another_namespace_owns_anything(house: House) -> None:
+    """It goes, as in Kubernetes, and an event says why; what also has an owner of its own namespace stays."""
+    stranger = await house.resources.create(LAMP, LAMP.new("far", namespace="away"))
+    await bulb_of(house, stranger, name="lost")
+    await bulb_of(house, stranger, await house.lamp(), name="kept")
+    teller = EventTeller(house.resources, house.clock, "test")
+    collector = GarbageCollector(house.resources, CATALOG, house.clock, random.Random(1), events=teller)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(teller.run)
+        await tasks.start(_run, collector)
+        await anyio.sleep(5)
+        tasks.cancel_scope.cancel()
+    events = (await house.resources.list(EVENT)).items
+    assert [(each.reason, each.involved_object.name) for each in events] == [("OwnerRefInvalidNamespace", "lost")]
+    assert "does not exist in namespace home, but in away" in events[0].message
+    assert {"far", "kept", "desk"} <= set(left(house)) and "lost" not in left(house)
+
+
 async def test_a_copy_that_is_behind_condemns_nobody(house: House) -> None:
     async with collecting(house):
         house.resources.watching = False
@@ -167,7 +185,14 @@ async def test_a_namespace_goes_when_it_is_empty(house: House) -> None:
         await anyio.sleep(1.5)
         going = await house.resources.get(NAMESPACE, "home")
         assert going.status.phase == "Terminating"
-        assert going.status.conditions[0].message == "still inside: 1 lamps"
+        told = {each.type: each for each in going.status.conditions}
+        assert "still inside: 1 lamps" in [each.message for each in told.values()]
+        remaining = told["NamespaceContentRemaining"]
+        assert (remaining.status, remaining.reason) == ("True", "SomeResourcesRemain")
+        assert remaining.message == "Some resources are remaining: lamps.test has 1 resource instances"
+        held = told["NamespaceFinalizersRemaining"]
+        assert (held.status, "test/off in 1 resource instances" in held.message) == ("True", True)
+        assert told["NamespaceDeletionContentFailure"].status == "False"
         await anyio.sleep(20)
     assert left(house) == []
 

@@ -29,7 +29,7 @@ from tests.unit.wire.test_every_route import METHODS, PEOPLE, READS, path_of, pr
 pytestmark = pytest.mark.anyio
 VIEWS = (POD, NODE, DEPLOYMENT, REPLICA_SET, CORE_SERVICE, EVENT_V1)
 # Running commands is for admins: a process runs as the conductor's own user. Tokens may do more than an editor.
-FOR_ADMINS = {"exec", "token"}
+FOR_ADMINS = {"exec", "token", "finalize"}
 PEOPLE_WHO_READ = ("viewer", "editor", "admin", "master")
 PARTS = [(kind, part.name) for kind in (*CORE_KINDS, *VIEWS) for part in kind.subresources]
 
