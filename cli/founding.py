@@ -61,7 +61,7 @@ async def found(
         await let_agents_join(registry, settings.stack.agent_token_file, now)
     for user in settings.users:
         await _seed(settings, user, registry, accounts)
-    await _enable_new(marker, registry, services)
+    await make_missing(marker, registry, services)
 
 
 def _refuse_lost_records(settings: Settings, marker: Path, registry: Registry) -> None:
@@ -106,15 +106,18 @@ def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-async def _enable_new(marker: Path, registry: Registry, services: Iterable[ManagedService]) -> None:
-    """Each managed service is enabled once, when this cloud first knows it: what somebody deleted stays deleted."""
-    known = _enabled_before(marker)
-    new = [each for each in services if each.starts_enabled and each.name not in known]
-    for service in new:
+async def make_missing(marker: Path, registry: Registry, services: Iterable[ManagedService]) -> None:
+    """Each managed service that starts by itself is there: whatever took it away, its data is found again by it.
+
+    Whoever does not want it says `enabled: false`. `marker` remembers that this cloud has been at work.
+    """
+    wanted = [each for each in services if each.starts_enabled]
+    for service in wanted:
         body = {"metadata": {"name": service.service_name}, "spec": {"managed": service.name}}
         await _ensure(registry, SERVICE, "default", body)
-    if new:
-        write_private(marker, orjson.dumps([*known, *(each.name for each in new)]))
+    known = _enabled_before(marker)
+    if new := [each.name for each in wanted if each.name not in known]:
+        write_private(marker, orjson.dumps([*known, *new]))
 
 
 def _enabled_before(marker: Path) -> list[str]:
