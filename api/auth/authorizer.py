@@ -37,7 +37,15 @@ _GUARDED = frozenset(
 )
 _HIDDEN_FROM_VIEWERS = frozenset({"jointokens", "secrets"})
 # What is served from other resources and not stored: pods, nodes and their like.
-_VIEWED_GROUPS = ("apps", "events.k8s.io", "policy", "metrics.k8s.io", "apiextensions.k8s.io")
+_VIEWED_GROUPS = (
+    "apps",
+    "batch",
+    "events.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "metrics.k8s.io",
+    "apiextensions.k8s.io",
+)
 _VIEWED = (
     "pods",
     "pods/log",
@@ -46,9 +54,13 @@ _VIEWED = (
     "deployments/scale",
     "replicasets",
     "customresourcedefinitions",
+    "endpoints",
+    # Of which there never is one.
+    *("persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"),
+    *("jobs", "cronjobs", "ingresses"),
 )
 _VIEWED_WRITABLE = ("pods", "pods/eviction", "deployments", "deployments/scale")
-_VIEWED_CLUSTER_WIDE = frozenset({"nodes", "customresourcedefinitions"})
+_VIEWED_CLUSTER_WIDE = frozenset({"nodes", "customresourcedefinitions", "persistentvolumes"})
 # What runs behind a Service, through the gateway; the verb follows from the method.
 _PROXY = "services/proxy"
 # Container images in the cloud's own store (/v2/): no kind, but somebody must be allowed to push and pull them.

@@ -212,8 +212,7 @@ def _check_served(ask: Ask, views: Views) -> None:
             raise MethodNotAllowed(f"{kind.resource}/{below} does not support {ask.verb}")
         return
     if ask.verb not in kind.verbs:
-        behind = views.behind(kind)
-        instead = f"; it is a view of {behind.resource}, which does" if behind and ask.verb in behind.verbs else ""
-        raise MethodNotAllowed(f"{kind.resource} does not support {ask.verb}{instead}")
+        advice = views.advice(kind, ask.verb)
+        raise MethodNotAllowed(f"{kind.resource} does not support {ask.verb}" + (f"; {advice}" if advice else ""))
     if not ask.target.name and ask.method in ("PUT", "PATCH"):
         raise MethodNotAllowed(f"{ask.method} needs the name of a resource in its path")

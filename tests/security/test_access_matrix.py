@@ -45,8 +45,10 @@ FOR_ADMINS |= {"resourcequotas", "limitranges", "imagepolicies"}
 FOR_ADMINS |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
 EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "serviceaccounts", "leases"}
 EVERYDAY |= {"keys", "keyaliases", "buckets"}
-VIEWS = {"pods", "nodes", "deployments", "replicasets"}
-CLUSTER_WIDE = {"nodes", "namespaces"} | {
+VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
+VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
+VIEWS |= {"jobs", "cronjobs", "ingresses"}
+CLUSTER_WIDE = {"nodes", "namespaces", "persistentvolumes"} | {
     "users",
     "credentials",
     "jointokens",

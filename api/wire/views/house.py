@@ -8,9 +8,11 @@ from typing import Any
 from api.wire.answering import Answer, Receive, Send
 from api.wire.asking import Ask
 from api.wire.sources import Source
+from api.wire.views.absent import ABSENT, ADVICE
 from api.wire.views.computed import Computed
 from api.wire.views.core_services import CoreServices
 from api.wire.views.deployments import Deployments
+from api.wire.views.endpoints import Endpoints
 from api.wire.views.events import EVENT_V1, Events
 from api.wire.views.logs import Logs
 from api.wire.views.metrics import NODE_METRICS, POD_METRICS, Metrics
@@ -45,7 +47,9 @@ class Views:
         leases: Leases | None = None,
     ) -> None:
         pods, events = Pods(registry), Events()
-        shown = [Viewed(each, registry) for each in (pods, Nodes(), Deployments(), CoreServices(), events)]
+        shown = [
+            Viewed(each, registry) for each in (pods, Nodes(), Deployments(), CoreServices(), Endpoints(), events)
+        ]
         self._viewed = {_place(each.kind): each for each in shown}
         self._spelled = {_place(EVENT_V1): Respelling(events, shown[-1], writing)}
         store = registry.store
@@ -56,7 +60,7 @@ class Views:
             **self._viewed,
             **{_place(each.kind): Computed(each, store) for each in computing},
         }
-        kinds = [*(each.kind for each in shown), *(each.kind for each in computing)]
+        kinds = [*(each.kind for each in shown), *(each.kind for each in computing), *ABSENT]
         self.kinds: Sequence[Kind[Any]] = tuple(kinds)
         self._by_place = {_place(kind): kind for kind in kinds}
         self._writing = ViewWriting(registry, clock, driver.restart if isinstance(driver, Restarting) else None)
@@ -73,6 +77,13 @@ class Views:
         """The stored kind that is shown as `kind`, if one is."""
         viewed = self._viewed.get(_place(kind))
         return viewed.source if viewed else None
+
+    def advice(self, kind: Kind[Any], verb: str) -> str:
+        """What to do where `verb` is not served; empty when nothing better is known."""
+        behind = self.behind(kind)
+        if behind is not None and verb in behind.verbs:
+            return f"it is a view of {behind.resource}, which does"
+        return ADVICE.get(_place(kind), "")
 
     def stored(self, ask: Ask) -> Record:
         """What is shown as that view. Raises NotFound."""

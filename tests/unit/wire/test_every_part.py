@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from api.auth.authorizer import Action, Authorizer
+from api.wire.views.absent import ABSENT
 from api.wire.views.core_services import CORE_SERVICE
 from api.wire.views.deployments import DEPLOYMENT
+from api.wire.views.endpoints import ENDPOINTS
 from api.wire.views.events import EVENT_V1
 from api.wire.views.metrics import NODE_METRICS, POD_METRICS
 from api.wire.views.nodes import NODE
@@ -27,7 +29,7 @@ from tests.unit.wire.test_definitions import CRDS, DEFINITION, LAMP, LAMPS
 from tests.unit.wire.test_every_route import METHODS, PEOPLE, READS, path_of, promised
 
 pytestmark = pytest.mark.anyio
-VIEWS = (POD, NODE, DEPLOYMENT, REPLICA_SET, CORE_SERVICE, EVENT_V1)
+VIEWS = (POD, NODE, DEPLOYMENT, REPLICA_SET, CORE_SERVICE, EVENT_V1, ENDPOINTS, *ABSENT)
 # Running commands is for admins: a process runs as the conductor's own user. Tokens may do more than an editor.
 FOR_ADMINS = {"exec", "token", "finalize"}
 PEOPLE_WHO_READ = ("viewer", "editor", "admin", "master")
