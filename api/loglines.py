@@ -9,6 +9,7 @@ import anyio
 
 from controller.runtime.driver import Driver
 from controller.runtime.log_order import in_order, moment_of
+from crds.errors import BadRequest, NotFound
 from crds.meta import ObjectKey
 from crds.model import rfc3339
 
@@ -53,6 +54,24 @@ async def search(
     if oldest is not None:
         reach["x-aerekos-searched-since"] = rfc3339(datetime.fromtimestamp(oldest, UTC))
     return [line for line in lines if wanted in line.casefold()], reach
+
+
+async def previous_lines(driver: Driver, key: ObjectKey, instance: str | None) -> Sequence[str]:
+    """What an instance wrote before it was started last: it goes on in the log of the one before it.
+
+    Raises BadRequest unless that is one instance, NotFound when nothing of then is kept.
+    """
+    there = await driver.observe(key)
+    seen = [each for each in there if instance in (None, each.name)]
+    if len(seen) != 1:
+        names = ", ".join(each.name for each in there) or "none"
+        raise BadRequest(f"previous: say of which instance; {key.name} has {names}")
+    lines = await driver.logs(key, seen[0].name, tail=MOST_LINES)
+    started = seen[0].started_at.timestamp() if seen[0].started_at else _NOW
+    begin = next((at for at, line in enumerate(lines) if (moment_of(line) or 0.0) >= started), len(lines))
+    if not begin:
+        raise NotFound(f"nothing is kept of before {seen[0].name} was started")
+    return lines[:begin]
 
 
 def after(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:

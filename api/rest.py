@@ -12,7 +12,7 @@ from api.audit.notes import notes_of
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
-from api.loglines import MOST_LINES, log_lines, search, text_of
+from api.loglines import MOST_LINES, log_lines, previous_lines, search, text_of
 from api.wire.views.log_choice import Choice
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
@@ -58,7 +58,7 @@ def log_routes(
     """GET /logs/{namespace}/{service}: what the instances wrote, by time over all of them.
 
     With `contains`, the last `tail` of the lines that hold it, out of the newest 100,000; headers of the answer say
-    how far that reached.
+    how far that reached. With `previous`, what the one instance wrote before it was started last.
     """
     router = APIRouter(prefix="/logs")
 
@@ -76,16 +76,22 @@ def log_routes(
         contains: Annotated[str, Query(max_length=_LONGEST_SEARCH)] = "",
         since: Annotated[str | None, Query(alias="sinceSeconds")] = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> Response:
         authorizer.require(asker, Action("get", GROUP, "services/log", namespace, service))
         key = SERVICE.key(service, namespace)
         registry.get(SERVICE, key)
         if instance is not None:
             await _require_instance(driver, key, instance)
-        if contains and follow:
-            raise Invalid("contains: searches what was written; ask without follow")
+        if follow and (contains or previous):
+            raise Invalid("contains and previous are about what was written; ask without follow")
+        if contains and previous:
+            raise Invalid("contains: searches all that is kept; ask without previous")
         asked = {"timestamps": str(timestamps).lower(), **({"sinceSeconds": since} if since is not None else {})}
         choice = Choice(asked, clock)
+        if previous:
+            before = await previous_lines(driver, key, instance)
+            return PlainTextResponse(choice.of(text_of(before[-tail:] if tail else [])))
         if contains:
             found, reach = await search(driver, key, instance, contains)
             return PlainTextResponse(choice.of(text_of(found[-tail:] if tail else [])), headers=reach)

@@ -56,11 +56,3 @@ def _fields(found: dict[str, Any]) -> list[str]:
     return [
         f"{key}={value if isinstance(value, (str, int, float)) else json.dumps(value)}" for key, value in kept.items()
     ]
-
-
-def before(line: str, moment: datetime) -> bool:
-    """Whether the line says that it was written before `moment`; one that tells no time does not."""
-    from controller.runtime.log_order import moment_of
-
-    told = moment_of(line)
-    return told is not None and told < moment.timestamp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import anyio
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.loglines import MOST_LINES, after, log_lines, search
+from api.loglines import after, log_lines, previous_lines, search
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Driver, InstanceSeen
+from crds.errors import BadRequest, NotFound
 from crds.kinds.service import SERVICE
 
 KEY = SERVICE.key("web", "default")
@@ -117,3 +119,25 @@ async def test_a_search_of_nothing_reaches_nowhere_and_never_past_its_limit() ->
     assert await search(cast(Driver, Written()), KEY, None, "x") == ([], {"x-aerekos-searched-lines": "0"})
     many = Written(a=["x"] * (MOST_LINES + 5))
     assert len((await search(cast(Driver, many), KEY, "a", "X"))[0]) == MOST_LINES
+
+
+class Restarted(Written):
+    """Its instances were started at noon."""
+
+    async def observe(self, key: Any) -> Sequence[InstanceSeen]:
+        noon = datetime(2026, 1, 1, 12, 0, 0, 500_000, UTC)
+        return [InstanceSeen(name, "Running", True, "1", started_at=noon) for name in self.lines]
+
+
+@pytest.mark.anyio
+async def test_what_an_instance_wrote_before_its_last_start() -> None:
+    old = ["2026-01-01T12:00:00.4Z broke", "  in a line without a time"]
+    driver = Restarted(web=[*old, "2026-01-01T12:00:00.6Z begins", "2026-01-01T11:00:00Z has a wrong clock"])
+    assert await previous_lines(cast(Driver, driver), KEY, None) == old
+    assert await previous_lines(cast(Driver, driver), KEY, "web") == old
+    with pytest.raises(BadRequest, match="web has web"):
+        await previous_lines(cast(Driver, driver), KEY, "other")
+    with pytest.raises(BadRequest, match="say of which"):
+        await previous_lines(cast(Driver, Restarted(a=[], b=[])), KEY, None)
+    with pytest.raises(NotFound):
+        await previous_lines(cast(Driver, Restarted(web=["2026-01-01T12:00:01Z begins"])), KEY, None)
