@@ -71,6 +71,7 @@ log = structlog.get_logger("api")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LOGS = "/logs/"
 LAST_WORDS_SECONDS = 0.3
+_CONTENT_IS_JSON = (b"content-type", JSON)
 RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -330,14 +331,15 @@ class _Sent:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.code = message["status"]
-            self.lines = any(name == b"content-type" and value == JSON for name, value in message.get("headers", ()))
-            message["headers"] = taken(message.get("headers", ()), self._notes)
+            headers = taken(message.get("headers", ()), self._notes)
+            self.lines = _CONTENT_IS_JSON in headers
             if self.theirs:
-                message["headers"] = guarded(message["headers"], self.request, shared=self.door == "aws")
-            elif not any(name == NOSNIFF[0] for name, _ in message["headers"]):
-                message["headers"] = [*message["headers"], NOSNIFF]
-            if self.keeps_nothing and not any(name == b"cache-control" for name, _ in message["headers"]):
-                message["headers"] = [*message["headers"], NO_STORE]
+                headers = guarded(headers, self.request, shared=self.door == "aws")
+            elif NOSNIFF not in headers:
+                headers.append(NOSNIFF)
+            if self.keeps_nothing and not any(name == b"cache-control" for name, _ in headers):
+                headers.append(NO_STORE)
+            message["headers"] = headers
             if self.begun is not None:
                 self.begun(self.code)
         elif self._keeps_body:

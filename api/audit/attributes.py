@@ -37,7 +37,7 @@ class Attributes:
 
 def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:
     """The attributes of a request to that path."""
-    parts = [unquote(each)[:_LONGEST] for each in path[:4096].strip("/").split("/")]
+    parts = [(unquote(each) if "%" in each else each)[:_LONGEST] for each in path[:4096].strip("/").split("/")]
     group = ""
     if parts[0] == "api" and len(parts) > 2:
         parts = parts[1:]

@@ -121,10 +121,10 @@ class Policy:
 
     def judge(self, user: str, groups: frozenset[str], what: Attributes) -> Verdict:
         """What is noted of that request."""
-        rule = next((each for each in self._rules if each.matches(user, groups, what)), None)
-        if rule is None:
-            return Verdict(Level.NONE, self._omitted)
-        return Verdict(min(rule.level, _highest(what)), self._omitted | rule.omit_stages)
+        for rule in self._rules:
+            if rule.matches(user, groups, what):
+                return Verdict(min(rule.level, _highest(what)), self._omitted | rule.omit_stages)
+        return Verdict(Level.NONE, self._omitted)
 
 
 def read_policy(document: Any) -> Policy:

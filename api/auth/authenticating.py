@@ -71,18 +71,15 @@ class Authenticator:
         return self._found(scope, audience, begun=True)
 
     def _found(self, scope: Scope, audience: str, *, begun: bool = False) -> Principal:
-        headers = scope["headers"]
-        authorization = _header(headers, b"authorization")
+        authorization, user, groups, tokens = _credentials(scope["headers"])
         if authorization[:7].lower() == "bearer ":
             judged = self._named if scope.get("path") in _CHOOSING_PASSWORD else self.by_token
             asker = judged(authorization[7:].strip(), audience, begun=begun)
         else:
             asker = self._certified(scope)
-        groups = [value.decode("latin-1") for name, value in headers if name == b"impersonate-group"]
-        user = _header(headers, b"impersonate-user")
         if not begun:
             scope[WHO] = asker  # who is refused below is noted, too
-        if tokens := [value.decode("latin-1") for name, value in headers if name == ON_BEHALF_OF]:
+        if tokens:
             if user or groups or len(tokens) > 1:
                 raise BadRequest("one caller is acted for, by their own identity token, and nobody is impersonated")
             path = str(scope.get("path", ""))
@@ -139,6 +136,23 @@ class Authenticator:
 def is_master(who: Principal) -> bool:
     """Whether this is the conductor itself, or the local admin's certificate."""
     return MASTERS in who.groups
+
+
+def _credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str, list[str], list[str]]:
+    """The Authorization header, the user and the groups to impersonate, and the tokens of callers acted for."""
+    authorization = user = ""
+    groups: list[str] = []
+    tokens: list[str] = []
+    for name, value in headers:
+        if name == b"authorization":
+            authorization = authorization or value.decode("latin-1")
+        elif name == b"impersonate-user":
+            user = user or value.decode("latin-1")
+        elif name == b"impersonate-group":
+            groups.append(value.decode("latin-1"))
+        elif name == ON_BEHALF_OF:
+            tokens.append(value.decode("latin-1"))
+    return authorization, user, groups, tokens
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:

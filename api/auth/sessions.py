@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.auth.people import People, principal_of
 from api.auth.principal import Principal, Proof
@@ -24,7 +24,7 @@ from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.errors import Conflict, NotFound, Unauthorized
 from crds.kinds.session import SESSION, Session
-from crds.kinds.user import USER, User
+from crds.kinds.user import CREDENTIAL, USER, User
 from crds.model import rfc3339
 
 ACCESS_SECONDS = 900
@@ -35,8 +35,19 @@ REFRESH_SECONDS = int(IDLE.total_seconds())
 REFRESH_AUDIENCE = "refresh"
 REPEAT_SECONDS = 20.0
 MOST_SESSIONS = 32
+_REMEMBERED = 4096
 MUST_CHOOSE = "a one-time password is good for choosing another: POST /auth/password, or aerekos login"
 _ENDED = "this session has ended; log in again"
+
+
+class _Proven(NamedTuple):
+    """A session found good, and the records that said so: it stays good while these are the newest, until it ends."""
+
+    session: Record | None
+    user: Record | None
+    credential: Record | None
+    ends_at: float
+    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class Sessions:
 
     def __init__(self, registry: Registry, tokens: Tokens, people: People, clock: Clock) -> None:
         self._registry, self._tokens, self._people, self._clock = registry, tokens, people, clock
+        self._proven: dict[tuple[str, str, float], _Proven] = {}
 
     async def open(
         self,
@@ -117,12 +129,43 @@ class Sessions:
         return self._tokens.claims(token, REFRESH_AUDIENCE)
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
-        """Who holds a token of a session, as that user is now. Raises Unauthorized when the session has ended."""
+        """Who holds a token of a session, as that user is now. Raises Unauthorized when the session has ended.
+
+        Asked at every request: what the same three records said a moment ago is not worked out again.
+        """
+        token = (str(claims.get("sid") or ""), str(claims["sub"]), float(claims["exp"]))
+        known = self._proven.get(token)
+        if known is None or not self._holds(known):
+            known = self._prove(claims)
+            if len(self._proven) >= _REMEMBERED:
+                self._proven.clear()
+            self._proven[token] = known
+        return known.principal
+
+    def _holds(self, known: _Proven) -> bool:
+        get, name = self._registry.store.get, known.principal.name
+        return (
+            get(SESSION.key(known.principal.session)) is known.session
+            and get(USER.key(name)) is known.user
+            and get(CREDENTIAL.key(name)) is known.credential
+            and self._clock.now().timestamp() < known.ends_at
+        )
+
+    def _prove(self, claims: Mapping[str, Any]) -> _Proven:
         _, session, user = self._judged(claims)
-        binding = {"sid": session.metadata.name}
-        proof = Proof(binding, session.spec.expires_at.timestamp(), session.spec.restricted)
+        get, spec = self._registry.store.get, session.spec
+        proven_until = min(spec.expires_at.timestamp(), float(claims["exp"]))
+        proof = Proof({"sid": session.metadata.name}, proven_until, spec.restricted)
         who = principal_of(user)
-        return replace(who, groups=who.groups | frozenset(session.spec.groups), proof=proof)
+        who = replace(who, groups=who.groups | frozenset(spec.groups), proof=proof)
+        ends_at = min(spec.expires_at, spec.refreshed_at + IDLE).timestamp()
+        return _Proven(
+            get(SESSION.key(session.metadata.name)),
+            get(USER.key(who.name)),
+            get(CREDENTIAL.key(who.name)),
+            ends_at,
+            who,
+        )
 
     def of(self, name: str) -> list[tuple[Record, Session]]:
         """The sessions of that user which are good still, the one used last first."""

@@ -58,8 +58,10 @@ class Standing:
         else:
             found = self._by_password(name, claims)
         ends_at = float(claims["exp"])
+        if found.proof is not None and found.proof.ends_at <= ends_at:
+            return found
         before = found.proof or Proof({}, ends_at)
-        return replace(found, proof=replace(before, ends_at=min(ends_at, before.ends_at)))
+        return replace(found, proof=Proof(before.binding, min(ends_at, before.ends_at), before.restricted))
 
     def _client(self, name: str, claims: Claims) -> Principal:
         sort, _, own = name.removeprefix("system:").partition(":")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -21,16 +22,23 @@ from anyio.abc import ByteStream
 from crds.probes import Exec, HttpGet, Probe, path_fault
 
 QUICK_FIRST, QUICK_GROWTH, QUICK_LIMIT = 0.05, 1.5, 0.25
-_STATUS_LINE_BYTES = 64
+_ANSWER_BYTES = 16_384
+_ASKED_ON_ONE = 10
+_LENGTH = re.compile(rb"\r\ncontent-length: ?(\d{1,9})(?=\r|$)", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection: ?close", re.IGNORECASE)
 _UNVERIFIED = ssl.create_default_context()
 _UNVERIFIED.check_hostname, _UNVERIFIED.verify_mode = False, ssl.CERT_NONE
 
 
 class Prober(Protocol):
-    """Asks one question once."""
+    """Asks one question once, and again."""
 
     async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
         """None when the answer is yes, otherwise why not. Takes no longer than the probe's timeout."""
+        ...
+
+    async def forget(self, probe: Probe, address: str) -> None:
+        """This question is not asked again."""
         ...
 
 
@@ -86,21 +94,31 @@ async def watch(
     await anyio.sleep(delay)
     thresholds = Thresholds(probe, passing=passing)
     pause = min(QUICK_FIRST, probe.period_seconds) if quickly else probe.period_seconds
-    while True:
-        asked_at = anyio.current_time()
-        because = await prober.ask(probe, address, env)
-        if thresholds.note(because):
-            told(Verdict(thresholds.passing, thresholds.in_a_row, thresholds.because))
-            thresholds.in_a_row = 0
-        if because is None:
-            quickly, pause = False, probe.period_seconds
-        await anyio.sleep(max(asked_at + pause - anyio.current_time(), 0))
-        if quickly:
-            pause = min(pause * QUICK_GROWTH, QUICK_LIMIT, probe.period_seconds)
+    try:
+        while True:
+            asked_at = anyio.current_time()
+            because = await prober.ask(probe, address, env)
+            if thresholds.note(because):
+                told(Verdict(thresholds.passing, thresholds.in_a_row, thresholds.because))
+                thresholds.in_a_row = 0
+            if because is None:
+                quickly, pause = False, probe.period_seconds
+            await anyio.sleep(max(asked_at + pause - anyio.current_time(), 0))
+            if quickly:
+                pause = min(pause * QUICK_GROWTH, QUICK_LIMIT, probe.period_seconds)
+    finally:
+        await prober.forget(probe, address)
 
 
 class NetworkProber:
-    """Real questions, at the instance's own port: a plain HTTP/1.1 GET, a TCP connection; and a command."""
+    """Real questions, at the instance's own port: an HTTP/1.1 GET, a TCP connection; and a command.
+
+    A connection that was answered on is asked on again, for a TLS handshake costs more than all else of a question;
+    but every tenth question comes on a new one: what takes no new connections is no healthy server.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, str, str], _Idle] = {}
 
     async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
         host, _, own_port = address.rpartition(":")
@@ -109,7 +127,7 @@ class NetworkProber:
                 if probe.exec is not None:
                     return await _run(probe.exec, env)
                 if probe.http_get is not None:
-                    return await _get(probe.http_get, host, _own(probe.http_get.port, own_port))
+                    return await self._get(probe.http_get, address, host, _own(probe.http_get.port, own_port))
                 port = probe.tcp_socket.port if probe.tcp_socket else None
                 await _connect(host, _own(port, own_port))
                 return None
@@ -117,6 +135,50 @@ class NetworkProber:
             return f"no answer within {probe.timeout_seconds:g} s"
         except (OSError, ValueError, anyio.EndOfStream, anyio.BrokenResourceError) as refused:
             return _plainly(refused)
+
+    async def forget(self, probe: Probe, address: str) -> None:
+        if probe.http_get is not None and (idle := self._idle.pop(_name(address, probe.http_get), None)):
+            await anyio.aclose_forcefully(idle.stream)
+
+    async def _get(self, question: HttpGet, address: str, host: str, port: int) -> str | None:
+        if fault := path_fault(question.path):
+            raise ValueError(f"the path {fault}")
+        request = (
+            f"GET {question.path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: aerekos-probe\r\nAccept: */*\r\n\r\n"
+        ).encode()
+        idle = self._idle.pop(_name(address, question), None)
+        if idle is not None:
+            try:
+                return await self._asked(idle, request, address, question)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, OSError):
+                pass  # closed meanwhile, as servers may: a new connection tells
+        return await self._asked(_Idle(await _opened(question, host, port)), request, address, question)
+
+    async def _asked(self, idle: _Idle, request: bytes, address: str, question: HttpGet) -> str | None:
+        """The verdict on the answer. Keeps the connection when the answer was whole and another may follow."""
+        answered = False
+        try:
+            await idle.stream.send(request)
+            verdict, answered = await _answer(idle.stream, question.path)
+            return verdict
+        finally:
+            idle.asked += 1
+            if answered and idle.asked < _ASKED_ON_ONE:
+                self._idle[_name(address, question)] = idle
+            else:
+                await anyio.aclose_forcefully(idle.stream)
+
+
+@dataclass(slots=True)
+class _Idle:
+    """A connection nobody asks on now, and how often it was asked on."""
+
+    stream: ByteStream
+    asked: int = 0
+
+
+def _name(address: str, question: HttpGet) -> tuple[str, str, str]:
+    return address, question.scheme, question.path
 
 
 def _own(asked: int | None, own: str) -> int:
@@ -131,19 +193,24 @@ async def _connect(host: str, port: int) -> None:
     await stream.aclose()
 
 
-async def _get(question: HttpGet, host: str, port: int) -> str | None:
-    if fault := path_fault(question.path):
-        raise ValueError(f"the path {fault}")
-    async with await _opened(question, host, port) as stream:
-        request = (
-            f"GET {question.path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-            "User-Agent: aerekos-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-        )
-        await stream.send(request.encode())
-        head = b""
-        while b"\r\n" not in head and len(head) < _STATUS_LINE_BYTES:
-            head += await stream.receive(4096)
-    return _judge(head, question.path)
+async def _answer(stream: ByteStream, path: str) -> tuple[str | None, bool]:
+    """The verdict, and whether the whole answer was read and the server goes on listening."""
+    text = b""
+    while b"\r\n\r\n" not in text and len(text) < _ANSWER_BYTES:
+        try:
+            text += await stream.receive(_ANSWER_BYTES)
+        except anyio.EndOfStream:
+            if not text:
+                raise
+            break
+    head, _, body = text.partition(b"\r\n\r\n")
+    verdict = _judge(head, path)
+    length = _LENGTH.search(head)
+    if length is None or _CLOSES.search(head) or int(length[1]) > _ANSWER_BYTES:
+        return verdict, False
+    while len(body) < int(length[1]):
+        body += await stream.receive(_ANSWER_BYTES)
+    return verdict, len(body) == int(length[1])
 
 
 async def _opened(question: HttpGet, host: str, port: int) -> ByteStream:

@@ -120,6 +120,9 @@ async def test_exec_probes_run_as_the_instance(tmp_path: Path) -> None:
                 asked.append(probe.exec.command)
             return None
 
+        async def forget(self, probe: Probe, address: str) -> None:
+            pass
+
     bottle.driver._tools = type(bottle.driver._tools)(
         **{name: getattr(bottle.driver._tools, name) for name in bottle.driver._tools.__dataclass_fields__}
         | {"prober": Prober()}

@@ -107,6 +107,9 @@ class FakeProber:
         self.asked_at.setdefault(path, []).append(round(self.clock.elapsed, 6))
         return self.answers.get(path)
 
+    async def forget(self, probe: Probe, address: str) -> None:
+        pass
+
 
 class Bottle:
     """What a test holds in its hands."""
