@@ -47,10 +47,12 @@ class Decoder:
 
     def feed(self, data: bytes) -> bytes:
         """Payload that became available."""
+        self._expect(not (self.done and data))  # what follows the end is nobody's, and must not be kept
         self._buffer += data
         out = bytearray()
         while not self.done and self._step(out):
             pass
+        self._expect(not (self.done and self._buffer))
         return bytes(out)
 
     def finish(self) -> None:
@@ -86,6 +88,7 @@ class Decoder:
         size, _, extension = line.partition(b";")
         self._expect(0 < len(size) <= 16 and all(c in b"0123456789abcdefABCDEF" for c in size))
         name, _, signature = extension.strip().partition(b"=")
+        self._expect(name in (b"", b"chunk-signature"))
         self._claimed = signature.decode("latin-1") if name == b"chunk-signature" else ""
         self._left = int(size, 16)
         self._hash = hashlib.sha256()

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ from services.sdk.aws.errors import SignatureFault
 from services.sdk.aws.rest_xml import parse
 from services.sdk.aws.sigv4 import RawRequest, read_signature
 from services.sdk.edge.heads import head_fault
+from services.storage_manager.chunked import LINE_LIMIT, Decoder, Signing
+from services.storage_manager.faults import S3Fault
 
 fuzzed = settings(max_examples=int(os.environ.get("AEREKOS_FUZZ_EXAMPLES", "100")))
 HEADERS = st.lists(
@@ -107,3 +110,47 @@ def test_schemas(value: Any, pattern: str) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}},
               "additionalProperties": {"pattern": pattern, "x-kubernetes-list-type": "set"}}  # fmt: skip
     list(faults(value, schema))
+
+
+PAYLOADS = st.lists(st.binary(min_size=1, max_size=40), max_size=5)
+SIGNING = Signing(b"k" * 32, "20260102T030405Z", "20260102/us-east-1/s3/aws4_request", "0" * 64)
+
+
+def as_chunks(payloads: list[bytes], trailers: bytes = b"") -> bytes:
+    """An unsigned aws-chunked body."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in payloads) + b"0\r\n" + trailers + b"\r\n"
+
+
+@fuzzed
+@given(PAYLOADS, st.binary(max_size=8), st.integers(0, 200), st.integers(0, 8), st.integers(1, 64), st.booleans())
+def test_chunks(payloads: list[bytes], bent: bytes, at: int, gone: int, step: int, signed: bool) -> None:
+    """A body bent in one place is understood or refused, the same however it is cut; and holds back no more than a
+    line, whatever follows its end.
+    """
+    whole = as_chunks(payloads, b"x-amz-checksum-crc32:AA==\r\n")
+    body = whole[:at] + bent + whole[at + gone :] if at < len(whole) else whole + bent
+    outcomes = set()
+    for size in (step, len(body) or 1):
+        decoder, payload = Decoder(SIGNING if signed else None, trailing=True), b""
+        try:
+            for place in range(0, len(body), size):
+                payload += decoder.feed(body[place : place + size])
+                assert len(decoder._buffer) <= LINE_LIMIT + 2
+            decoder.finish()
+        except S3Fault as refused:
+            outcomes.add(refused.code)
+        else:
+            outcomes.add(payload.hex() + repr(sorted(decoder.trailers.items())))
+            if body == whole:
+                assert payload == b"".join(payloads)
+    assert len(outcomes) == 1
+
+
+@pytest.mark.parametrize("after", [b"x", b"0\r\n\r\n", b"y" * 100_000])
+def test_nothing_follows_the_last_chunk(after: bytes) -> None:
+    for cut in (0, len(as_chunks([b"abc"]))):
+        decoder = Decoder(None, trailing=False)
+        with pytest.raises(S3Fault):
+            body = as_chunks([b"abc"]) + after
+            decoder.feed(body[:cut]) if cut else None
+            decoder.feed(body[cut:])
