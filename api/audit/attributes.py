@@ -8,10 +8,12 @@ An AWS call is a resource request of the group `aws`: its resource is the signin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 AWS = "aws"
 _LONGEST = 253
+_REMEMBERED_BYTES = 512
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _TRUE = (b"watch=1", b"watch=t", b"watch=true", b"watch=True", b"watch=TRUE")
 
@@ -37,6 +39,12 @@ class Attributes:
 
 def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:
     """The attributes of a request to that path."""
+    if len(path) + len(query) <= _REMEMBERED_BYTES:  # programs ask the same again and again
+        return _remembered(method, path, query)
+    return _read(method, path, query)
+
+
+def _read(method: str, path: str, query: bytes) -> Attributes:
     parts = [(unquote(each) if "%" in each else each)[:_LONGEST] for each in path[:4096].strip("/").split("/")]
     group = ""
     if parts[0] == "api" and len(parts) > 2:
@@ -54,6 +62,9 @@ def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:
     resource, name, subresource = [*parts, "", ""][:3]
     verb = _verb(method, named=bool(name), query=query)
     return Attributes(verb, path, group, version, resource, subresource, namespace, name)
+
+
+_remembered = lru_cache(2048)(_read)
 
 
 def aws_attributes(path: str, signing_name: str, action: str, namespace: str) -> Attributes:

@@ -7,7 +7,7 @@ Source: k8s.io/apiserver `audit/v1` types and `policy/checker.go` (semantics).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from api.audit.attributes import AWS, Attributes
 from crds.catalog import CORE_KINDS
 
+_REMEMBERED, _LONGEST_REMEMBERED = 4096, 256
 STAGES = ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic")
 _RULE_FIELDS = {
     "level",
@@ -118,9 +119,26 @@ class Policy:
     def __init__(self, rules: Sequence[Rule], omit_stages: frozenset[str] = frozenset()) -> None:
         self._rules, self._omitted = tuple(rules), omit_stages
         self.keeps_bodies = any(rule.level > Level.METADATA for rule in rules)
+        self._by_user = any(rule.users for rule in rules)
+        self._by_name = any(each.names for rule in rules for each in rule.resources)
+        self._verdicts: dict[Hashable, Verdict] = {}
 
     def judge(self, user: str, groups: frozenset[str], what: Attributes) -> Verdict:
-        """What is noted of that request."""
+        """What is noted of that request. Remembered by what the rules look at: most requests are of few sorts."""
+        where = what.namespace if what.resource else what.path
+        if len(where) > _LONGEST_REMEMBERED:
+            return self._judge(user, groups, what)
+        who, name = user if self._by_user else "", what.name if self._by_name else ""
+        asked = (who, groups, what.verb, what.group, what.resource, what.subresource, where, name)
+        known = self._verdicts.get(asked)
+        if known is None:
+            known = self._judge(user, groups, what)
+            if len(self._verdicts) >= _REMEMBERED:
+                self._verdicts.clear()
+            self._verdicts[asked] = known
+        return known
+
+    def _judge(self, user: str, groups: frozenset[str], what: Attributes) -> Verdict:
         for rule in self._rules:
             if rule.matches(user, groups, what):
                 return Verdict(min(rule.level, _highest(what)), self._omitted | rule.omit_stages)

@@ -25,6 +25,7 @@ from controller.store.records import Record
 from crds.errors import Conflict, NotFound, Unauthorized
 from crds.kinds.session import SESSION, Session
 from crds.kinds.user import CREDENTIAL, USER, User
+from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 ACCESS_SECONDS = 900
@@ -43,9 +44,7 @@ _ENDED = "this session has ended; log in again"
 class _Proven(NamedTuple):
     """A session found good, and the records that said so: it stays good while these are the newest, until it ends."""
 
-    session: Record | None
-    user: Record | None
-    credential: Record | None
+    records: tuple[tuple[ObjectKey, Record | None], ...]
     ends_at: float
     principal: Principal
 
@@ -143,29 +142,22 @@ class Sessions:
         return known.principal
 
     def _holds(self, known: _Proven) -> bool:
-        get, name = self._registry.store.get, known.principal.name
-        return (
-            get(SESSION.key(known.principal.session)) is known.session
-            and get(USER.key(name)) is known.user
-            and get(CREDENTIAL.key(name)) is known.credential
-            and self._clock.now().timestamp() < known.ends_at
-        )
+        get = self._registry.store.get
+        for key, record in known.records:
+            if get(key) is not record:
+                return False
+        return self._clock.now().timestamp() < known.ends_at
 
     def _prove(self, claims: Mapping[str, Any]) -> _Proven:
         _, session, user = self._judged(claims)
-        get, spec = self._registry.store.get, session.spec
+        spec, name = session.spec, user.metadata.name
         proven_until = min(spec.expires_at.timestamp(), float(claims["exp"]))
         proof = Proof({"sid": session.metadata.name}, proven_until, spec.restricted)
         who = principal_of(user)
         who = replace(who, groups=who.groups | frozenset(spec.groups), proof=proof)
         ends_at = min(spec.expires_at, spec.refreshed_at + IDLE).timestamp()
-        return _Proven(
-            get(SESSION.key(session.metadata.name)),
-            get(USER.key(who.name)),
-            get(CREDENTIAL.key(who.name)),
-            ends_at,
-            who,
-        )
+        keys = SESSION.key(session.metadata.name), USER.key(name), CREDENTIAL.key(name)
+        return _Proven(tuple((key, self._registry.store.get(key)) for key in keys), ends_at, who)
 
     def of(self, name: str) -> list[tuple[Record, Session]]:
         """The sessions of that user which are good still, the one used last first."""
