@@ -62,6 +62,8 @@ class Quotas:
             return None
         kind, key = request.kind, request.key
         quotas = self._quotas(key.namespace) if kind.namespaced else []
+        if not quotas and request.operation == "UPDATE":
+            return None
         now = usage_of(kind, request.new, self._workers())
         before = usage_of(kind, request.old, self._workers()) if request.old is not None else {}
         more = {name for name, value in now.items() if value > before.get(name, NOTHING)}
