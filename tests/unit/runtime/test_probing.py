@@ -108,4 +108,4 @@ async def test_bad_answers_and_none_are_told() -> None:
     async with serving(lambda _: b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n") as server:
         assert await prober.ask(PROBE, server.address, {}) == "GET / answered 503"
         gone = server.address
-    assert "refused" in str(await prober.ask(PROBE, gone, {}))
+    assert "onnect" in str(await prober.ask(PROBE, gone, {}))
