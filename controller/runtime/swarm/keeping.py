@@ -31,7 +31,7 @@ from controller.runtime.swarm.rebalancing import (
 )
 from controller.runtime.swarm.seeing import Task, serves, worker_name
 from controller.runtime.swarm.settling import MISSING, Settler
-from controller.runtime.swarm.stack import stands
+from controller.runtime.swarm.stack import StackRemoval
 from controller.runtime.swarm.wedging import AGAIN_SECONDS, wedged
 from controller.runtime.swarm.wishing import wish
 from crds.meta import ObjectKey
@@ -60,17 +60,19 @@ class Keeper:
         self.locks: defaultdict[ObjectKey, anyio.Lock] = defaultdict(anyio.Lock)
         self._settled: dict[ObjectKey, tuple[Workload, Decision]] = {}
         self._written_at: dict[ObjectKey, float] = {}
-        self._missing: set[ObjectKey] = set()
+        self._stack_removal = StackRemoval(docker, cloud, clock)
         self._unwedged_at: dict[ObjectKey, float] = {}
         self._closed = False
 
     async def want(self, workload: Workload, seen: Look) -> None:
-        """No call when it is so already. Raises DriverError; RolledBack when that revision was tried in vain."""
+        """No call when it is so already. What was made and is missing from a stack is put right by looking again, for
+        the stack may be on its way out. Raises DriverError; RolledBack when that revision was tried in vain."""
         if self._closed:
             raise DriverError("the conductor is ending", reason="NotRunning")
         self.wishes[workload.key] = workload
         known = self._settled.get(workload.key)
-        if known is None or known[0] != workload or workload.key not in seen.services:
+        missing = workload.key not in seen.services
+        if known is None or known[0] != workload or (missing and not self._stack_removal.is_possible):
             known = workload, await self._settle(workload, seen)
         if known[1].failed:
             raise DriverError(_rolled_back(known[1]), reason="RolledBack", retryable=False)
@@ -141,14 +143,10 @@ class Keeper:
         await self._unwedge(workload, seen)
 
     async def _leaves_with_its_stack(self, key: ObjectKey, seen: Look) -> bool:
-        """Whether it was taken away together with our stack; asked one look later, when that can be seen."""
-        if key in seen.services or not self._cloud.stack:
-            self._missing.discard(key)
+        if key in seen.services:
+            self._stack_removal.found(key)
             return False
-        if key not in self._missing:
-            self._missing.add(key)
-            return True
-        return not await stands(self._docker, self._cloud)
+        return await self._stack_removal.takes(key)
 
     async def _settle(self, workload: Workload, seen: Look, move: Move | None = _UNCHANGED) -> Decision:
         """Make or correct the Swarm service. Raises DriverError."""

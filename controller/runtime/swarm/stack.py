@@ -11,21 +11,61 @@ from typing import Any
 import anyio
 import structlog
 
+from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.docker_door import Docker, NotThere
 from controller.runtime.swarm.naming import Cloud
+from crds.meta import ObjectKey
 
 STOPPING_SECONDS = 30.0
+REMOVAL_SECONDS = 3.0
 _log = structlog.get_logger("swarm")
+
+
+class StackRemoval:
+    """Tells a Swarm service that somebody removed from those that `docker stack rm` takes away.
+
+    It removes one by one, in the order of their names, and then the secrets, which no service may use any more: one
+    made anew meanwhile would keep them. So nothing is made anew before the stack has stayed as it is for a while.
+    """
+
+    def __init__(self, docker: Docker, cloud: Cloud, clock: Clock) -> None:
+        self._docker, self._cloud, self._clock = docker, cloud, clock
+        self._missing: set[ObjectKey] = set()
+        self._parts: frozenset[str] = frozenset()
+        self._quiet_since = clock.monotonic()
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is a stack that can be taken away."""
+        return bool(self._cloud.stack)
+
+    def found(self, key: ObjectKey) -> None:
+        """That service is there."""
+        self._missing.discard(key)
+
+    async def takes(self, key: ObjectKey) -> bool:
+        """Whether the missing service of `key` may be going with its stack. Raises DriverError."""
+        if not self.is_possible:
+            return False
+        parts = await parts_of(self._docker, self._cloud)
+        if key not in self._missing or not self._parts <= parts:
+            self._quiet_since = self._clock.monotonic()
+        self._missing.add(key)
+        self._parts = parts
+        return not parts or self._clock.monotonic() - self._quiet_since < REMOVAL_SECONDS
+
+
+async def parts_of(docker: Docker, cloud: Cloud) -> frozenset[str]:
+    """Ids of the stack's Swarm services that are not made by us. Raises DriverError."""
+    services = await docker.ask(lambda api: api.services({"label": [f"{naming.STACK}={cloud.stack}"]}))
+    return frozenset(str(each["ID"]) for each in services if naming.CLOUD not in each["Spec"]["Labels"])
 
 
 async def stands(docker: Docker, cloud: Cloud) -> bool:
     """Whether something of the stack is there that is not made by us. Without a stack, always. Raises DriverError."""
-    if not cloud.stack:
-        return True
-    parts = await docker.ask(lambda api: api.services({"label": [f"{naming.STACK}={cloud.stack}"]}))
-    return any(naming.CLOUD not in each["Spec"]["Labels"] for each in parts)
+    return not cloud.stack or bool(await parts_of(docker, cloud))
 
 
 async def sweep(docker: Docker, cloud: Cloud) -> int:

@@ -120,20 +120,28 @@ async def test_what_is_forgotten_is_gone_and_asked_about_no_more() -> None:
         assert house.docker.calls.total() <= 12
 
 
-async def test_what_goes_with_its_stack_is_not_put_back() -> None:
+@pytest.mark.parametrize("pause", [0.1, 2.5])
+@pytest.mark.parametrize("parts", [["conductor", "registry"], ["zulu", "zulu2"]], ids=["first", "last"])
+async def test_what_goes_with_its_stack_is_not_put_back(pause: float, parts: list[str]) -> None:
+    """Also when it goes slowly, in whatever order, and while reconcilers want everything back."""
     async with bottled(stack="aerekos") as house:
         api = house.docker.api
         own = {"task_template": {"ContainerSpec": {"Labels": {}}}, "labels": {naming.STACK: "aerekos"}}
-        conductor = api.create_service(name="aerekos_conductor", mode={"Replicated": {"Replicas": 1}}, **own)["ID"]
+        for name in parts:
+            api.create_service(name=f"aerekos_{name}", mode={"Replicated": {"Replicas": 1}}, **own)
         await all_applied(house, 2)
         api.remove_service(next(each for each, it in api.by_id.items() if it["Spec"]["Name"].endswith("web-0")))
-        await anyio.sleep(1.2)
-        assert len(await house.driver.observe(one(0).key)) == 1  # by hand: the stack stands
-        for each in list(api.by_id):
-            api.remove_service(each)
-            await anyio.sleep(0.1)
         await anyio.sleep(5)
-        assert api.by_id == {} and conductor not in api.by_id
+        assert len(await house.driver.observe(one(0).key)) == 1  # by hand: the stack stands
+        listed = sorted(api.by_id, key=lambda each: api.by_id[each]["Spec"]["Name"])
+        for each in listed:
+            api.remove_service(each)
+            for number in range(2):
+                await house.driver.apply(one(number))
+            await anyio.sleep(pause)
+            assert set(api.by_id) <= set(listed), "nothing is made anew"
+        await anyio.sleep(5)
+        assert api.by_id == {}
         await house.driver.leave()
         with pytest.raises(DriverError, match="ending"):
             await house.driver.apply(one(0))
