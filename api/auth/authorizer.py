@@ -235,6 +235,7 @@ def _service_rules(service: ManagedService) -> tuple[Rule, ...]:
     common = (
         Rule(("create", "patch", "get", "list", "watch"), ("", "events.k8s.io"), ("events",)),
         Rule(READ, ("",), ("namespaces",)),
+        Rule(("patch",), ("",), ("pods",)),  # its own alone: `views/pod_notes.py`
     )
     return _granted(service.grants) + common
 

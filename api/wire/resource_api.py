@@ -26,7 +26,7 @@ from api.wire.reading import Reading
 from api.wire.scaling import Scaling
 from api.wire.sources import Source, Sources, Stored
 from api.wire.views.house import Views
-from api.wire.views.pods import NEEDS_WEBSOCKET, NOT_SERVED
+from api.wire.views.pods import NEEDS_WEBSOCKET, NOT_SERVED, POD
 from api.wire.watching import Watching
 from api.wire.worker_leases import WORKER_LEASES, WorkerLeases
 from api.wire.writing import Writing
@@ -159,8 +159,8 @@ class ResourceApi:
 
     def _refuse_as_stored(self, ask: Ask) -> None:
         """Shown as another kind, it is a Service all the same: what runs in its networks changes with it."""
-        if ask.verb not in ("update", "patch") or ask.target.subresource:
-            return
+        if ask.verb not in ("update", "patch") or ask.target.subresource or ask.target.kind is POD:
+            return  # what an instance says of itself changes nothing of what runs
         if self._views.behind(ask.target.kind) is SERVICE:
             held = self._views.stored(ask)
             refuse_foreign_networks(self._authorizer, ask.who, held.key.namespace, held.object)

@@ -3,17 +3,21 @@
 Left alone, the collector walks over all that was kept lately again and again, and finds nothing: requests leave
 hardly a cycle. With a busy store that stopped the loop for 90 ms, and under load for a tenth of all time. So it looks
 once at what is new, a few times a second, and freezes what lives: no later look goes there. What becomes a cycle
-after that waits for the whole collection, every few minutes.
+after that waits for the whole collection, every few minutes, or as soon as memory has grown by much: a definition of
+a kind is megabytes of small objects, and whoever follows its resources begins anew with each change of it.
 """
 
 from __future__ import annotations
 
 import gc
+import os
+from pathlib import Path
 
 import anyio
 
 YOUNG_SECONDS = 0.25
 WHOLE_SECONDS = 300.0
+GROWN_BYTES = 2**27
 
 
 async def collect_seldom() -> None:
@@ -30,7 +34,17 @@ async def collect_seldom() -> None:
 
 
 async def _collect_young() -> None:
-    while True:
+    """Until memory has grown by much."""
+    began = resident_bytes()
+    while resident_bytes() - began < GROWN_BYTES:
         gc.freeze()
         await anyio.sleep(YOUNG_SECONDS)
         gc.collect(1)  # everything since; a whole one would also empty the lists of objects kept for reuse
+
+
+def resident_bytes() -> int:
+    """How much memory this process has; 0 where the machine does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -47,6 +47,11 @@ def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str
     """Instances and the counts people read: ready `n/m`, updated."""
     status = service.status
     status.instances = [_instance(each) for each in seen]
+    starts = {each.name: (each.started_at, each.restarts) for each in status.instances}
+    notes = status.instance_notes.items()
+    status.instance_notes = {
+        name: each for name, each in notes if starts.get(name) == (each.started_at, each.restarts)
+    }
     status.replicas = len(seen)
     status.ready_replicas = sum(_is_well(each) for each in seen)
     status.updated_replicas = sum(each.revision == revision for each in seen)

@@ -16,7 +16,7 @@ Kind = tuple[str, str]
 EVERY_KIND: Kind = ("", "*")
 RECENT = 4096
 RECENT_BYTES = 2**24
-"""Of the bodies in the recent past: whoever changes big things again and again must not fill the memory with them."""
+"""Of the bodies in the recent past, old and new: who changes big things again and again must not fill the memory."""
 
 
 class Living:
@@ -127,9 +127,9 @@ class Memory:
     def _put(self, revision: int, happening: Happening) -> None:
         place = revision % len(self._ring)
         if (old := self._ring[place]) is not None:
-            self._bytes -= len(old.record.body)
+            self._bytes -= _weight(old)
         self._ring[place] = happening
-        self._bytes += len(happening.record.body)
+        self._bytes += _weight(happening)
 
     def _forget_recent(self) -> None:
         """The oldest go, until what is left is few enough and small enough. The newest always stays."""
@@ -138,7 +138,7 @@ class Memory:
             floor += 1
             place = floor % len(self._ring)
             if (old := self._ring[place]) is not None:
-                self._bytes -= len(old.record.body)
+                self._bytes -= _weight(old)
                 self._ring[place] = None
         self._floor = floor
 
@@ -162,3 +162,8 @@ class Memory:
     def _note(self, kind: Kind, revision: int) -> None:
         if revision > self._last.get(kind, 0):
             self._last[kind] = revision
+
+
+def _weight(happening: Happening) -> int:
+    """With what was replaced, which lives on here alone: many large things that become small are large still."""
+    return len(happening.record.body) + (len(happening.before.body) if happening.before else 0)

@@ -216,6 +216,15 @@ class Instance(Model):
     message: str = ""
 
 
+class InstanceNotes(Model):
+    """What one running copy says of itself: gone with the start it was said after. Shown on its pod."""
+
+    started_at: Timestamp | None = None
+    restarts: int = 0
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
 class Refusal(Model):
     """Why placement did not choose a worker."""
 
@@ -224,7 +233,7 @@ class Refusal(Model):
 
 
 class ServiceStatus(Status):
-    """`dataOn`: the workers that keep its volumes; later copies run there."""
+    """`dataOn`: the workers that keep its volumes; later copies run there. `instanceNotes`: by name of the copy."""
 
     phase: str = "Pending"
     replicas: int = 0
@@ -234,6 +243,7 @@ class ServiceStatus(Status):
     revision: str = ""
     instances: list[Instance] = Field(default_factory=list, json_schema_extra=list_map("name"))
     refusals: list[Refusal] = Field(default_factory=list)
+    instance_notes: dict[str, InstanceNotes] = Field(default_factory=dict)
     data_on: Annotated[list[str], Field(json_schema_extra=list_set())] = Field(default_factory=list)
 
     @field_validator("data_on", mode="before")

@@ -112,6 +112,15 @@ def test_three_hundred_updates_of_a_mebibyte_are_not_all_kept() -> None:
     assert [each.record.revision for each in memory.recent(299, 300)] == [300]
 
 
+def test_large_things_that_became_small_are_not_all_kept() -> None:
+    memory = Memory()
+    for number in range(200):
+        memory.apply([record(2 * number + 1, MEBIBYTE, f"n{number}")])
+        memory.apply([record(2 * number + 2, 2, f"n{number}")])
+    kept = [each for each in memory._ring if each is not None and each.before is not None]
+    assert sum(len(each.before.body) for each in kept if each.before) <= 16 * MEBIBYTE
+
+
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 20), st.integers(1, 200))
 def test_the_recent_past_is_whole_and_bounded(sizes: list[int], count: int, most: int) -> None:
     memory = Memory(recent=count, recent_bytes=most)

@@ -58,7 +58,7 @@ DEPLOYMENT: Kind[Any] = Kind(
 class Deployments:
     """Labels, annotations, the number of copies and the template of one container can be written."""
 
-    kind, source = DEPLOYMENT, SERVICE
+    kind, source, part = DEPLOYMENT, SERVICE, ""
 
     def show(self, resource: Body) -> Iterable[Body]:
         meta, spec = resource["metadata"], resource["spec"]

@@ -82,7 +82,7 @@ EVENT_V1: Kind[Any] = Kind(
 class Events:
     """Everything that is stored as a core/v1 Event, whoever wrote it by which name."""
 
-    kind, source = EVENT_V1, EVENT
+    kind, source, part = EVENT_V1, EVENT, ""
 
     def show(self, resource: Body) -> Iterable[Body]:
         shown = {_SHOWN.get(name, name): value for name, value in resource.items()}

@@ -56,7 +56,7 @@ NODE: Kind[Any] = Kind(
 class Nodes:
     """Labels, annotations, `spec.unschedulable` and `spec.taints` can be written."""
 
-    kind, source = NODE, WORKER
+    kind, source, part = NODE, WORKER, ""
 
     def show(self, resource: Body) -> Iterable[Body]:
         meta, spec, status = resource["metadata"], resource.get("spec") or {}, resource.get("status") or {}

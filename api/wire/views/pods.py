@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from api.wire.views.pod_notes import given, with_notes
 from api.wire.views.schemas import POD_SPEC, POD_STATUS, thing
 from api.wire.views.templates import container, selector_labels
 from api.wire.views.view import Body, Shown, shown_uid
@@ -43,7 +44,7 @@ POD: Kind[Any] = Kind(
     short_names=("po",),
     categories=("all",),
     model=Shown,
-    verbs=("delete", "get", "list", "watch"),
+    verbs=("delete", "get", "list", "patch", "watch"),
     has_status=False,
     more_subresources=(
         Subresource("log", ("get",), "Pod"),
@@ -66,9 +67,9 @@ POD: Kind[Any] = Kind(
 
 
 class Pods:
-    """Read only, but for deletion: an instance that is stopped is started again."""
+    """Deletion restarts an instance; labels and annotations are what it says of itself (`pod_notes`)."""
 
-    kind, source = POD, SERVICE
+    kind, source, part = POD, SERVICE, "status"
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -76,6 +77,10 @@ class Pods:
     def show(self, resource: Body) -> Iterable[Body]:
         for instance in (resource.get("status") or {}).get("instances") or ():
             yield _pod(resource, instance)
+
+    def back(self, resource: Body, shown: Body, wanted: Body) -> Body:
+        instance = instance_of(resource, shown["metadata"]["name"])
+        return with_notes(resource, instance, shown, wanted) if instance else resource
 
     def holder(self, key: ObjectKey) -> Iterable[ObjectKey]:
         # An instance is called after its service: api-0, and with what the runtime adds, api.1.x4f.
@@ -90,7 +95,7 @@ def instance_of(service: Body, name: str) -> Body | None:
 
 
 def _pod(service: Body, instance: Body) -> Body:
-    meta, started = service["metadata"], instance.get("startedAt")
+    meta, started, notes = service["metadata"], instance.get("startedAt"), given(service, instance)
     revision = instance.get("revision", "")
     return {
         "metadata": {
@@ -100,10 +105,12 @@ def _pod(service: Body, instance: Body) -> Body:
             "uid": shown_uid(meta["uid"], instance["name"], started or "", str(instance.get("restarts", 0))),
             "creationTimestamp": started or meta["creationTimestamp"],
             "labels": {
+                **notes["labels"],
                 **(meta.get("labels") or {}),
                 **selector_labels(meta["name"]),
                 **({"pod-template-hash": revision} if revision else {}),
             },
+            **({"annotations": notes["annotations"]} if notes["annotations"] else {}),
             "ownerReferences": [
                 {
                     "apiVersion": "apps/v1",

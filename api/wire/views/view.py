@@ -47,7 +47,9 @@ class View(Protocol):
 
 
 class WritableView(View, Protocol):
-    """A view whose writes become writes of the stored resource."""
+    """A view whose writes become writes of the stored resource, or of a part of it (`status`)."""
+
+    part: str
 
     def back(self, resource: Body, shown: Body, wanted: Body) -> Body:
         """The stored resource after `shown` was edited to `wanted`. Raises Invalid for what cannot be translated."""
@@ -123,7 +125,7 @@ class Viewed:
         async with self._store.follow(source.group, source.plural, after=after, namespace=namespace) as follower:
             yield _Following(self._view, follower)
 
-    async def update(self, key: ObjectKey, edit: Any, how: How, *, subresource: str = "") -> Written:
+    async def update(self, key: ObjectKey, edit: Any, how: How) -> Written:
         """The edit, made on what is shown, carried out on what is stored.
 
         Raises MethodNotAllowed for a view that is read only, NotFound, Conflict, Invalid.
@@ -137,11 +139,12 @@ class Viewed:
             shown = next(body for body in self._bodies(current) if body["metadata"]["name"] == key.name)
             wanted = edit(shown)
             stored: Body = view.back(current, shown, wanted)
-            refuse_losses(view.kind, shown, wanted, next(iter(view.show(stored))))
+            after = next(body for body in view.show(stored) if body["metadata"]["name"] == key.name)
+            refuse_losses(view.kind, shown, wanted, after)
             identity = {"resourceVersion": (wanted.get("metadata") or {}).get("resourceVersion", "")}
             return {**stored, "metadata": {**stored["metadata"], **identity}}
 
-        written = await self._registry.update(view.source, held.key, translated, how)
+        written = await self._registry.update(view.source, held.key, translated, how, subresource=view.part)
         body = next(each for each in self._bodies(written.body) if each["metadata"]["name"] == key.name)
         return Written(body, None, written.changed, written.warnings)
 

@@ -10,6 +10,8 @@ from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type
 from api.wire.scaling import scale_of, with_replicas
 from api.wire.views.nodes import NODE
+from api.wire.views.pod_notes import refuse_others
+from api.wire.views.pods import POD
 from api.wire.views.templates import RESTARTED_AT
 from api.wire.views.view import Body, Viewed
 from controller.admission.request import AdmissionRequest
@@ -18,7 +20,7 @@ from controller.resources.edits import Edit
 from controller.resources.forming import How
 from controller.resources.registry import Registry
 from controller.store.records import Record
-from crds.errors import BadRequest, Conflict, MethodNotAllowed, TooManyRequests
+from crds.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, TooManyRequests
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
@@ -42,6 +44,8 @@ class ViewWriting:
             return await self._evict(ask, source)
         if target.subresource:
             raise MethodNotAllowed(f"{target.kind.plural}/{target.subresource} can only be read")
+        if target.kind is POD:
+            refuse_others(ask.who, target.key, _held(source, target.key))
         if ask.verb in ("update", "patch"):
             written = await source.update(target.key, _edit(ask), ask.how)
             return json_answer(200, written.body)
@@ -101,6 +105,13 @@ class ViewWriting:
             return
         annotations = {RESTARTED_AT: rfc3339(self._clock.now())}
         await self._registry.merge(SERVICE, service.key, {"metadata": {"annotations": annotations}}, how)
+
+
+def _held(source: Viewed, key: ObjectKey) -> ObjectKey | None:
+    try:
+        return source.found(key)[1].key
+    except NotFound:
+        return None
 
 
 def _edit(ask: Ask) -> Edit:

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cli.conductor.collecting import WHOLE_SECONDS, YOUNG_SECONDS, collect_seldom
+from cli.conductor.collecting import GROWN_BYTES, WHOLE_SECONDS, YOUNG_SECONDS, collect_seldom, resident_bytes
 from controller.kit.virtual import VirtualLoop
 
 pytestmark = pytest.mark.anyio
@@ -60,3 +60,27 @@ async def test_a_young_cycle_goes_at_the_next_look() -> None:
         assert gone() is None
         tasks.cancel_scope.cancel()
     assert gc.isenabled()
+
+
+async def test_a_cycle_goes_soon_where_memory_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the past of one large definition, changed again and again, would fill the memory for minutes."""
+    resident = 0
+    monkeypatch.setattr("cli.conductor.collecting.resident_bytes", lambda: resident)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(collect_seldom)
+        knot = Knot()
+        gone = weakref.ref(knot)
+        await anyio.sleep(3 * YOUNG_SECONDS)
+        del knot
+        await anyio.sleep(3 * YOUNG_SECONDS)
+        assert gone() is not None
+        resident = GROWN_BYTES
+        await anyio.sleep(2 * YOUNG_SECONDS)
+        assert gone() is None
+        resident += GROWN_BYTES - 1
+        await anyio.sleep(2 * YOUNG_SECONDS)
+        tasks.cancel_scope.cancel()
+
+
+def test_the_machine_tells_how_much_memory_there_is() -> None:
+    assert resident_bytes() > 2**20
