@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from unit.wire.conftest import ADMIN, SERVICES, Reply, Wire
+from unit.wire.conftest import wire as wire
 from unit.wire.test_views import PODS, STRATEGIC, instance, running
 
 from api.auth.authorizer import Authorizer
@@ -15,11 +16,17 @@ from api.auth.principal import SERVICES as OF_SERVICES
 from api.wire.resource_api import ResourceApi
 from api.wire.views.pod_notes import MOST_BYTES, MOST_BYTES_OF_ALL, MOST_LABELS
 from controller.kit.clock import LoopClock
+from controller.kit.virtual import VirtualLoop
 from crds.managed import ManagedService
 
 pytestmark = pytest.mark.anyio
 WEB = Principal("system:service:web", frozenset({OF_SERVICES, AUTHENTICATED}))
 MERGE = "application/merge-patch+json"
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return ("asyncio", {"loop_factory": VirtualLoop})
 
 
 @pytest.fixture
