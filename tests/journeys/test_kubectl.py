@@ -66,6 +66,12 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: one, labels: {set: NS}}
 """
+PLAIN = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: plain, namespace: NS}
+data: {a: b}
+"""
 BOTH = f"{ONE}---{ONE.replace('name: one', 'name: two')}"
 READER = """
 apiVersion: rbac.authorization.k8s.io/v1
@@ -152,7 +158,14 @@ STEPS = [
     Step("replace -f -", "replaced", CONF),
     Step("apply -n {ns} -f -", r"(?s)one created.*two created", BOTH),
     Step("apply --prune -l set=NS --prune-whitelist=core/v1/ConfigMap -n {ns} -f -", "two pruned", ONE, until=25),
-    Step("apply --prune -l set=NS --prune-allowlist=core/v1/ConfigMap -n {ns} -f -", "two pruned", ONE, since=26),
+    Step("apply --prune -l set=NS -n {ns} -f -", "two pruned", ONE, since=26),
+    Step("create -f -", "plain created", PLAIN),
+    Step("diff -f -", "^$", PLAIN),
+    Step("create job later -n {ns} --image=nginx:1", "make a Service of aerekos.cloud/v1", code=1),
+    Step("get jobs,sts,pvc -n {ns}", "No resources found"),
+    Step("get endpoints", "key-manager"),
+    Step("get events.events.k8s.io", "key-manager"),
+    Step("delete namespace default", "may not be deleted", code=1),
     Step("create secret generic pass -n {ns} --from-literal=p=q", "created"),
     Step("describe secret pass -n {ns}", "p: +1 byte"),
     Step("create configmap more -n {ns} --from-literal=p=q", "created"),
