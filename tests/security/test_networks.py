@@ -79,7 +79,8 @@ async def test_nobody_joins_the_network_of_another_namespace_uninvited(wire: Wir
         (APPLY, service("spy", SPY)),
         (APPLY, service("spy", {"networks": ["shop"]})),
     ):
-        reply = await wire.ask("PATCH", f"{whole}&force=true", body, content_type=content_type, who=EDITOR)
+        forced = f"{whole}&force=true" if content_type == APPLY else whole
+        reply = await wire.ask("PATCH", forced, body, content_type=content_type, who=EDITOR)
         assert is_refused(reply), content_type
     assert is_refused(await wire.ask("PUT", f"{HERE}/spy", service("spy", SPY), who=EDITOR))
     assert wire.registry.get(SERVICE, SERVICE.key("spy", "default")).object["spec"]["networks"] == []
@@ -92,7 +93,7 @@ async def test_nobody_changes_what_speaks_in_a_network_that_another_may_use(wire
         (MERGE, {"spec": {"image": "spy:1"}}),
         (APPLY, service("web", {"image": "spy:1"})),
     ):
-        path = f"{HERE}/web?fieldManager=x&force=true"
+        path = f"{HERE}/web?fieldManager=x" + ("&force=true" if content_type == APPLY else "")
         assert is_refused(await wire.ask("PATCH", path, body, content_type=content_type, who=EDITOR)), content_type
     containers = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "spy:1"}]}}}}
     shown = "/apis/apps/v1/namespaces/default/deployments/web"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.loglines import after, log_lines, previous_lines, search
+from api.loglines import MOST_LINES, after, log_lines, previous_lines, search
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Driver, InstanceSeen
 from crds.errors import BadRequest, NotFound
