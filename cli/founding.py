@@ -75,7 +75,14 @@ def _refuse_lost_records(settings: Settings, marker: Path, registry: Registry) -
 
 async def ensure_worker(registry: Registry, name: str) -> None:
     """The record of the conductor's own machine."""
-    await _ensure(registry, WORKER, "", {"metadata": {"name": name}})
+    labels = {CONDUCTOR_LABEL: "true"}
+    await _ensure(registry, WORKER, "", {"metadata": {"name": name, "labels": labels}})
+    await registry.update(WORKER, WORKER.key(name), lambda worker: _labelled(worker, labels), _HOW)
+
+
+def _labelled(resource: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    meta = resource["metadata"]
+    return {**resource, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), **labels}}}
 
 
 async def let_agents_join(registry: Registry, file: Path, now: datetime) -> None:

@@ -17,7 +17,9 @@ _MERGE = {"content-type": "application/merge-patch+json"}
 
 def remove(api: Api, name: str, *, timeout: float) -> None:
     """Raises Refused when there is none of that name, CliError when it takes too long."""
-    # Nothing new is placed there from now on, also if the deletion were refused.
+    # Asked before anything is changed: what may not go must not be left without work either.
+    api.ask("DELETE", f"{_WORKERS}/{segment(name)}", params={"dryRun": "All"})
+    # Nothing new is placed there from now on.
     api.ask("PATCH", f"{_WORKERS}/{segment(name)}", json={"spec": {"unschedulable": True}}, headers=_MERGE)
     api.ask("DELETE", f"{_WORKERS}/{segment(name)}")
     deadline, because = time.monotonic() + timeout, ""

@@ -9,6 +9,8 @@ from crds.invariants import Body, Transition, is_dying, on, spec_of
 
 # The last two are Kubernetes' own: clients expect them, and the workers' leases are shown in one.
 OURS = frozenset({"default", "aerekos-system", "kube-system", "kube-node-lease"})
+# On the Worker of the conductor's own machine, which would be made again at once.
+CONDUCTOR_LABEL = "aerekos.cloud/conductor"
 _NAMED = 5
 
 
@@ -44,7 +46,11 @@ def keeps_an_admin(transition: Transition) -> None:
 
 @on("delete", exclusive=True)
 def keeps_a_worker(transition: Transition) -> None:
-    """Where services are wanted, one worker is left to run them."""
+    """Where services are wanted, one worker is left to run them; and the conductor's own machine is one of them."""
+    if CONDUCTOR_LABEL in (transition.before["metadata"].get("labels") or {}):
+        raise transition.conflict(
+            "ConductorMachine", "this machine is the cloud: its conductor runs here; stop it with: aerekos down"
+        )
     if is_dying(transition.before) or not any(transition.view.list("services")):
         return
     others = (each for each in _all(transition) if not _is(each, transition))

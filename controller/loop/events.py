@@ -19,8 +19,8 @@ from controller.kit.clock import Clock
 from controller.resources.client import Resources
 from crds.errors import ApiError, NotFound
 from crds.kind import Manifest
-from crds.kinds.event import EVENT, Event, EventSource, ObjectReference
-from crds.model import rfc3339
+from crds.kinds.event import EVENT, Event, EventSeries, EventSource, ObjectReference
+from crds.model import rfc3339, rfc3339_micro
 
 _log = structlog.get_logger(__name__)
 EVENT_LIFE_SECONDS = 3600.0
@@ -110,7 +110,8 @@ class EventTeller:
             return False
         count = told.count + waiting.count
         try:
-            patch = {"count": count, "lastTimestamp": rfc3339(waiting.last)}
+            series = {"count": count, "lastObservedTime": rfc3339_micro(waiting.last)}
+            patch = {"count": count, "lastTimestamp": rfc3339(waiting.last), "series": series}
             await self._resources.patch(EVENT, told.name, patch, told.namespace)
         except NotFound:
             del self._told[news]
@@ -133,6 +134,9 @@ class EventTeller:
             first_timestamp=waiting.first,
             last_timestamp=waiting.last,
             count=waiting.count,
+            # What happens within one second keeps its order by these two.
+            event_time=waiting.first,
+            series=_series(waiting),
         )
         await self._resources.create(EVENT, event)
         self._told[news] = _Told(namespace, event.metadata.name, waiting.count, waiting.last)
@@ -178,6 +182,12 @@ class EventSweeper:
             except NotFound:
                 continue
         return swept
+
+
+def _series(waiting: _Waiting) -> EventSeries | None:
+    if waiting.count < 2:
+        return None
+    return EventSeries(count=waiting.count, last_observed_time=waiting.last)
 
 
 def _reference(about: Manifest) -> ObjectReference:

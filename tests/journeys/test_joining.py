@@ -108,6 +108,14 @@ def test_the_conductors_own_worker_cannot_be_lost(cloud: Cloud) -> None:
     uid = worker(cloud, own)["metadata"]["uid"]
     another = {"apiVersion": "aerekos.cloud/v1", "kind": "Worker", "metadata": {"name": "another"}}
     cloud.do("apply", "-f", "-", text=json.dumps(another))  # the last worker may not be deleted at all
-    cloud.do("delete", "worker", own)
+    for words in (("worker", "remove", own), ("delete", "worker", own)):
+        said = cloud.command(*words)
+        assert said.code == 1 and "this machine is the cloud" in said.err
+    assert not worker(cloud, own)["spec"].get("unschedulable")
+    labels = {"metadata": {"labels": {"aerekos.cloud/conductor": None}}}
+    with cloud.http() as client:
+        path = f"/apis/aerekos.cloud/v1/workers/{own}"
+        client.patch(path, json=labels, headers={"content-type": "application/merge-patch+json"}).raise_for_status()
+    cloud.do("delete", "worker", own)  # whoever insists gets it anew
     eventually(lambda: worker(cloud, own).get("metadata", {}).get("uid") not in (None, uid), "it is made again")
     eventually(lambda: ready(cloud, own) == "True", "and Ready")

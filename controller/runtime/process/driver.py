@@ -121,7 +121,9 @@ class ProcessDriver:
             raise DriverError(impossible, reason="NeedsContainerRuntime", retryable=False)
         if workload.program:
             await self._require_walls(workload.key.name)
-        if self._tasks is None or self._closing:
+        if self._closing:
+            return  # told to stop: that nothing is started any more is no trouble to warn of
+        if self._tasks is None:
             raise DriverError("the process runtime is not running", reason="NotRunning")
         self._wishes[workload.key] = workload
         for instance in self._of(workload.key):

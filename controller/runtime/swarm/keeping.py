@@ -68,7 +68,7 @@ class Keeper:
         """No call when it is so already. What was made and is missing from a stack is put right by looking again, for
         the stack may be on its way out. Raises DriverError; RolledBack when that revision was tried in vain."""
         if self._closed:
-            raise DriverError("the conductor is ending", reason="NotRunning")
+            return  # told to stop: that nothing is written any more is no trouble to warn of
         self.wishes[workload.key] = workload
         known = self._settled.get(workload.key)
         missing = workload.key not in seen.services

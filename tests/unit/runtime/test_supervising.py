@@ -129,6 +129,16 @@ async def test_stopping_asks_then_kills_and_does_not_wait_for_patience(bottle):
         assert signals == [signal.SIGTERM, signal.SIGCONT, signal.SIGKILL]
 
 
+async def test_what_is_wanted_while_it_is_told_to_stop_is_neither_started_nor_a_trouble(bottle):
+    async with bottle.running():
+        await bottle.driver.apply(workload())
+        await anyio.sleep(1)
+        await bottle.driver.stop_all()
+        await bottle.driver.apply(workload(replicas=2))
+        assert await bottle.driver.observe(workload().key) == []
+        assert bottle.machine.started_at == [0]
+
+
 async def test_a_new_conductor_does_not_take_the_unasked_for_broken(bottle):
     wish = workload(probe("/ready"), replicas=3)
     for number in range(3):
