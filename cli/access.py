@@ -1,14 +1,10 @@
-"""Who may come in: logging in and out, join tokens for workers, users and their passwords."""
+"""Who may come in: logging in and out, users and their passwords."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,6 @@ from cli.connecting import Api
 from cli.errors import CliError, Misuse, Refused
 from cli.settings import Settings
 from cli.urls import segment
-from controller.kit.authorities import fingerprint
 
 _GROUP = "/apis/aerekos.cloud/v1"
 _MERGE = {"content-type": "application/merge-patch+json"}
@@ -116,48 +111,6 @@ def _ca(settings: Settings, given: Path | None, *, local: bool) -> str | None:
         return file.read_text() if file else None
     except OSError as error:
         raise Misuse(f"{file} cannot be read: {error.strerror}", hint="--ca FILE") from error
-
-
-def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> str:
-    """A join token, told this once: the cloud keeps only its hash."""
-    secret = secrets.token_urlsafe(24).replace(".", "")
-    try:
-        pin = fingerprint(ca)
-    except ValueError as odd:
-        raise CliError(f"the cloud's CA cannot be pinned: {odd}", hint="log in again with --ca FILE") from odd
-    expires = datetime.now(UTC) + timedelta(hours=hours)
-    spec = {
-        "secretSha256": hashlib.sha256(secret.encode()).hexdigest(),
-        "expiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "uses": uses,
-    }
-    body = {"apiVersion": "aerekos.cloud/v1", "kind": "JoinToken", "metadata": {"name": name}, "spec": spec}
-    api.ask("POST", f"{_GROUP}/jointokens", json=body, params={"fieldValidation": "Strict"})
-    return f"{name}.{secret}.{pin}"
-
-
-def join_line(how: dict[str, Any], server: str, token: str) -> str:
-    """What to run on the machine that joins. `how`: the answer of `GET /join`.
-
-    The token is in the environment, which is its user's alone: arguments can be read by everybody on a machine. The
-    script is fetched from somebody not proven yet, so it runs only when it is, byte for byte, the one we know.
-    """
-    if not how["swarm"]:
-        return f"AEREKOS_AGENT_TOKEN={token} aerekos-agent --api {server}"
-    url, digest = how["url"], how["scriptSha256"]
-    return (
-        f'f=$(mktemp) && curl -fsSk {url}/join.sh -o $f && echo "{digest}  $f" | sha256sum -c --quiet '
-        f"&& AEREKOS_JOIN_TOKEN={token} sh $f {url}"
-    )
-
-
-def random_name() -> str:
-    return f"join-{base64.b32encode(secrets.token_bytes(5)).decode().lower()}"
-
-
-def revoke_token(api: Api, name: str) -> None:
-    """It stays in the list, so that it can be seen who used it."""
-    api.ask("PATCH", f"{_GROUP}/jointokens/{segment(name)}", json={"spec": {"revoked": True}}, headers=_MERGE)
 
 
 def create_user(api: Api, name: str, roles: list[str], namespace: str | None, password: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import settings
-from cli.output import say
+from cli.output import complain, say
 
 token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
@@ -80,15 +80,17 @@ def create_token(
     uses: Annotated[int, typer.Option(min=0, help="How many machines; 0: any number.")] = 1,
 ) -> None:
     """Make a join token. It is shown this once."""
-    from cli import access, connecting, environment
+    from cli import connecting, environment, join_tokens
 
     wanted = settings.load()
     with connecting.connect(wanted) as api:
         ca = environment.ca_file(wanted, api.context).read_text()
         how = api.get("/join")
-        made = access.create_token(api, name or access.random_name(), hours=hours, uses=uses, ca=ca)
-        server = api.server
-    say(f"{made}\n\nOn the machine that joins:\n  {access.join_line(how, server, made)}")
+        made = join_tokens.create_token(api, name or join_tokens.random_name(), hours=hours, uses=uses, ca=ca)
+        server, warning = ("", "") if how["swarm"] else join_tokens.reached_at(api, wanted)
+    if warning:
+        complain(warning)
+    say(f"{made}\n\nOn the machine that joins:\n  {join_tokens.join_line(how, server, made)}")
 
 
 @token.command("list")
@@ -102,10 +104,10 @@ def list_tokens() -> None:
 @token.command("revoke")
 def revoke_token(name: Name) -> None:
     """No machine can join with it any more. Those that did stay."""
-    from cli import access, connecting
+    from cli import connecting, join_tokens
 
     with connecting.connect(settings.load()) as api:
-        access.revoke_token(api, name)
+        join_tokens.revoke_token(api, name)
     say(f"join token {name} revoked")
 
 

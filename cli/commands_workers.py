@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from cli import settings
+from cli.commands.options import Yes
+from cli.completion import complete_workers
 from cli.output import say
 
 worker = typer.Typer(help="Machines that run services.", no_args_is_help=True)
@@ -19,12 +21,15 @@ def register(app: typer.Typer) -> None:
 
 @worker.command("remove")
 def remove(
-    name: Annotated[str, typer.Argument(help="The worker's name.")],
+    name: Annotated[str, typer.Argument(help="The worker's name.", autocompletion=complete_workers)],
+    yes: Yes = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is gone.")] = 120.0,
 ) -> None:
     """Move everything off a worker, let it leave, and forget it. Safe to repeat, and to interrupt: it goes on."""
-    from cli import connecting, leaving
+    from cli import confirming, connecting, leaving
 
+    if not yes:
+        confirming.confirm(f"Remove the worker {name}? What runs there moves to other machines.")
     with connecting.connect(settings.load()) as api:
         leaving.remove(api, name, timeout=timeout)
     say(f"worker {name} removed")

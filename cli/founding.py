@@ -27,6 +27,7 @@ from crds.kinds.user import CREDENTIAL, USER
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
 from crds.model import rfc3339
+from crds.protecting import CONDUCTOR_LABEL
 
 FOUNDER = "system:conductor"
 NAMESPACES = ("default", "aerekos-system")
@@ -78,11 +79,21 @@ async def ensure_worker(registry: Registry, name: str) -> None:
     labels = {CONDUCTOR_LABEL: "true"}
     await _ensure(registry, WORKER, "", {"metadata": {"name": name, "labels": labels}})
     await registry.update(WORKER, WORKER.key(name), lambda worker: _labelled(worker, labels), _HOW)
+    # A home that was moved to another machine leaves the one before.
+    for record in registry.store.list(WORKER.group, WORKER.plural, None).records:
+        if record.key.name != name and CONDUCTOR_LABEL in (record.object["metadata"].get("labels") or {}):
+            await registry.update(WORKER, record.key, _unlabelled, _HOW)
 
 
 def _labelled(resource: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
     meta = resource["metadata"]
     return {**resource, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), **labels}}}
+
+
+def _unlabelled(resource: dict[str, Any]) -> dict[str, Any]:
+    meta = resource["metadata"]
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != CONDUCTOR_LABEL}
+    return {**resource, "metadata": {**meta, "labels": labels}}
 
 
 async def let_agents_join(registry: Registry, file: Path, now: datetime) -> None:

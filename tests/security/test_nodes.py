@@ -38,8 +38,9 @@ from api.heartbeats import Heartbeats
 from api.joining.routes import SCRIPT
 from api.joining.tokens import JoinTokens
 from api.tls import Authority
-from cli.access import fingerprint, join_line
 from cli.founding import let_agents_join
+from cli.join_tokens import join_line
+from controller.kit.authorities import fingerprint
 from controller.kit.clock import SystemClock
 from controller.kit.networks import NodeNetworks, parse_networks
 from controller.kit.peers import Peers
