@@ -44,7 +44,13 @@ DISCOVERY = {
     "/api/v1": {
         "groupVersion": "v1",
         "resources": [
-            {"name": "namespaces", "singularName": "namespace", "namespaced": False, "kind": "Namespace"},
+            {
+                "name": "namespaces",
+                "singularName": "namespace",
+                "namespaced": False,
+                "kind": "Namespace",
+                "verbs": VERBS,
+            },
             {
                 "name": "events",
                 "singularName": "event",
@@ -67,6 +73,7 @@ DISCOVERY = {
                 "categories": ["all"],
             },
             {"name": "services/status", "singularName": "", "namespaced": True, "kind": "Service"},
+            {"name": "keys", "singularName": "key", "namespaced": True, "kind": "Key", "verbs": VERBS},
             {"name": "buckets", "singularName": "bucket", "namespaced": True, "kind": "Bucket", "verbs": VERBS},
         ],
     },
