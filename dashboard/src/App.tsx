@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, type ReactNode } from 'react';
+import { Suspense, useEffect, type ReactNode } from 'react';
 import { View } from 'react-native';
 
 import { Boundary } from './components/Boundary';
@@ -13,23 +13,22 @@ import { Services } from './screens/Services';
 import { layout } from './styles/layout';
 import { readCatalog } from './utils/catalog';
 import { readKinds } from './utils/discovery';
+import { lazily } from './utils/lazily';
 import { forgetMirrors } from './utils/mirror';
 import { forgetPermissions } from './utils/permissions';
 import { go, path, read, type Route } from './utils/routes';
 import { restore, session } from './utils/session';
 
-const Workers = lazy(() => import('./screens/Workers').then((module) => ({ default: module.Workers })));
-const Buckets = lazy(() => import('./screens/Buckets').then((module) => ({ default: module.Buckets })));
-const Keys = lazy(() => import('./screens/Keys').then((module) => ({ default: module.Keys })));
-const Kinds = lazy(() => import('./screens/Kinds').then((module) => ({ default: module.Kinds })));
-const ResourceList = lazy(() => import('./screens/ResourceList').then((module) => ({ default: module.ResourceList })));
-const ResourceDetail = lazy(() =>
-  import('./screens/ResourceDetail').then((module) => ({ default: module.ResourceDetail })),
-);
-const Users = lazy(() => import('./screens/Users').then((module) => ({ default: module.Users })));
-const Audit = lazy(() => import('./screens/Audit').then((module) => ({ default: module.Audit })));
-const Explorer = lazy(() => import('./screens/Explorer').then((module) => ({ default: module.Explorer })));
-const Settings = lazy(() => import('./screens/Settings').then((module) => ({ default: module.Settings })));
+const Workers = lazily(() => import('./screens/Workers'), 'Workers');
+const Buckets = lazily(() => import('./screens/Buckets'), 'Buckets');
+const Keys = lazily(() => import('./screens/Keys'), 'Keys');
+const Kinds = lazily(() => import('./screens/Kinds'), 'Kinds');
+const ResourceList = lazily(() => import('./screens/ResourceList'), 'ResourceList');
+const ResourceDetail = lazily(() => import('./screens/ResourceDetail'), 'ResourceDetail');
+const Users = lazily(() => import('./screens/Users'), 'Users');
+const Audit = lazily(() => import('./screens/Audit'), 'Audit');
+const Explorer = lazily(() => import('./screens/Explorer'), 'Explorer');
+const Settings = lazily(() => import('./screens/Settings'), 'Settings');
 
 /** Who is there? Then the screen the path names. */
 export function App() {

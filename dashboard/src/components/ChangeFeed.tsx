@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { useMay } from '../hooks/useMay';
@@ -7,6 +7,7 @@ import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import type { Step } from '../utils/changes';
+import { lazily } from '../utils/lazily';
 import { pageOf } from '../utils/routes';
 import { ago } from '../utils/time';
 import { isUndoable, undo } from '../utils/undo';
@@ -15,7 +16,7 @@ import { Dialog } from './Dialog';
 import { Empty } from './Empty';
 import { TextLink } from './TextLink';
 
-const StepDiff = lazy(() => import('./StepDiff').then((module) => ({ default: module.StepDiff })));
+const StepDiff = lazily(() => import('./StepDiff'), 'StepDiff');
 
 /** What people and services wished differently, newest first, from the store's own history. */
 export function ChangeFeed({ steps, most }: { steps: readonly Step[]; most: number }) {

@@ -1,11 +1,14 @@
 import { memo, useState, type ReactNode } from 'react';
 import { Pressable, Text, View } from 'react-native';
 
+import { useCalmRows } from '../hooks/useCalmRows';
 import { useInSteps } from '../hooks/useInSteps';
 import { useLayout } from '../hooks/useLayout';
+import { useQuery } from '../hooks/useQuery';
 import { table } from '../styles/table';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import type { Placed } from '../utils/calm';
 import { Button } from './Button';
 import { Icon } from './Icon';
 import { layout } from '../styles/layout';
@@ -31,35 +34,66 @@ interface Props<T> {
   columns: readonly Column<T>[];
   rows: readonly T[];
   keyOf: (row: T) => string;
+  /** What somebody searches and filters by: when that changes, rows may change places at once. */
+  question?: string;
+  /** The one table of its screen: how it is sorted belongs into the address. */
+  main?: boolean;
 }
 
-/** Rows and columns; on a phone every row becomes a card. Columns are declared once by whoever uses it. */
-export function DataTable<T>({ label, columns, rows, keyOf }: Props<T>) {
+/**
+ * Rows and columns; on a phone every row becomes a card. Columns are declared once by whoever uses it. Rows do not
+ * change places while somebody points at them.
+ */
+export function DataTable<T>({ label, columns, rows, keyOf, question = '', main = false }: Props<T>) {
   const { phone } = useLayout();
-  const [sort, setSort] = useState<{ name: string; down: boolean } | null>(null);
+  const [sort, setSort] = useSort(main);
   const [most, setMost] = useState(PAGE);
-  const wanted = inOrder(rows, columns, sort).slice(0, most);
-  const drawn = useInSteps(wanted, keyOf);
-  const more = rows.length - wanted.length;
+  const asked = `${question} ${sort?.down ? '-' : ''}${sort?.name ?? ''} ${most}`;
+  const { shown, frame } = useCalmRows(inOrder(rows, columns, sort).slice(0, most), keyOf, asked);
+  const drawn = useInSteps(shown, keyOfPlaced);
+  const more = rows.length - Math.min(most, rows.length);
   return (
-    <View>
+    <View ref={frame}>
       {phone ? (
         <View role="list" aria-label={label}>
-          {drawn.map((row) => (
-            <Card key={keyOf(row)} row={row} columns={columns} />
+          {drawn.map((each) => (
+            <Card key={each.key} row={each.row} columns={columns} gone={each.goneAt > 0} />
           ))}
         </View>
       ) : (
-        <Grid label={label} columns={columns} rows={drawn} keyOf={keyOf} sort={sort} onSort={setSort} />
+        <Grid label={label} columns={columns} rows={drawn} sort={sort} onSort={setSort} />
       )}
       {more > 0 && <Button look="bare" label={`Show more (${more})`} onPress={() => setMost(most + PAGE)} />}
     </View>
   );
 }
 
-type GridProps<T> = Props<T> & Omit<HeadProps<T>, 'column'>;
+function keyOfPlaced(placed: Placed<unknown>): string {
+  return placed.key;
+}
 
-function Grid<T>({ label, columns, rows, keyOf, sort, onSort }: GridProps<T>) {
+interface Sort {
+  name: string;
+  down: boolean;
+}
+
+/** `-Age` in the address means by age, downwards. */
+function useSort(inAddress: boolean): [Sort | null, (sort: Sort | null) => void] {
+  const [address, setAddress] = useQuery('sort');
+  const [own, setOwn] = useState('');
+  const text = inAddress ? address : own;
+  const set = inAddress ? setAddress : setOwn;
+  const sort = text ? { name: text.replace(/^-/, ''), down: text.startsWith('-') } : null;
+  return [sort, (now) => set(now ? (now.down ? '-' : '') + now.name : '')];
+}
+
+interface GridProps<T> extends Omit<HeadProps<T>, 'column'> {
+  label: string;
+  columns: readonly Column<T>[];
+  rows: readonly Placed<T>[];
+}
+
+function Grid<T>({ label, columns, rows, sort, onSort }: GridProps<T>) {
   return (
     <View role="table" aria-label={label}>
       <View role="row" style={table.head}>
@@ -67,8 +101,8 @@ function Grid<T>({ label, columns, rows, keyOf, sort, onSort }: GridProps<T>) {
           <Head key={column.name} column={column} sort={sort} onSort={onSort} />
         ))}
       </View>
-      {rows.map((row) => (
-        <Row key={keyOf(row)} row={row} columns={columns} />
+      {rows.map((each) => (
+        <Row key={each.key} row={each.row} columns={columns} gone={each.goneAt > 0} />
       ))}
     </View>
   );
@@ -77,7 +111,7 @@ function Grid<T>({ label, columns, rows, keyOf, sort, onSort }: GridProps<T>) {
 function inOrder<T>(
   rows: readonly T[],
   columns: readonly Column<T>[],
-  sort: { name: string; down: boolean } | null,
+  sort: Sort | null,
 ): readonly T[] {
   const by = columns.find((column) => column.name === sort?.name)?.by;
   if (!by || !sort) return rows;
@@ -91,8 +125,8 @@ function shape<T>(column: Column<T>) {
 
 interface HeadProps<T> {
   column: Column<T>;
-  sort: { name: string; down: boolean } | null;
-  onSort: (sort: { name: string; down: boolean } | null) => void;
+  sort: Sort | null;
+  onSort: (sort: Sort | null) => void;
 }
 
 function Head<T>({ column, sort, onSort }: HeadProps<T>) {
@@ -125,12 +159,18 @@ function Head<T>({ column, sort, onSort }: HeadProps<T>) {
 const Row = memo(PlainRow) as typeof PlainRow;
 const Card = memo(PlainCard) as typeof PlainCard;
 
-function PlainRow<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
+interface RowProps<T> {
+  row: T;
+  columns: readonly Column<T>[];
+  gone: boolean;
+}
+
+function PlainRow<T>({ row, columns, gone }: RowProps<T>) {
   const [hovered, setHovered] = useState(false);
   return (
     <View
       role="row"
-      style={[table.row, hovered && table.rowHover]}
+      style={[table.row, hovered && table.rowHover, gone && table.gone]}
       onMouseEnter={() => setHovered(true)}
       onMouseLeave={() => setHovered(false)}
     >
@@ -143,10 +183,10 @@ function PlainRow<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }
   );
 }
 
-function PlainCard<T>({ row, columns }: { row: T; columns: readonly Column<T>[] }) {
+function PlainCard<T>({ row, columns, gone }: RowProps<T>) {
   const at = (place: string) => columns.filter((column) => (column.phone ?? 'line') === place);
   return (
-    <View role="listitem" style={table.card}>
+    <View role="listitem" style={[table.card, gone && table.gone]}>
       <View style={table.cardHead}>
         <View style={layout.shrink}>
           {at('name').map((column) => (

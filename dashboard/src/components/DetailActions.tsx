@@ -1,8 +1,9 @@
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 
 import { useMay } from '../hooks/useMay';
 import { useWish } from '../hooks/useWish';
 import { remove, removeWorker, restart, rotateKey, setCordoned, setEnabled, setSpec } from '../utils/actions';
+import { lazily } from '../utils/lazily';
 import { go, listPage } from '../utils/routes';
 import {
   isSame,
@@ -21,7 +22,7 @@ import { DrainDialog } from './DrainDialog';
 import { Stepper } from './Stepper';
 import { UpdateDialog } from './UpdateDialog';
 
-const RollbackDialog = lazy(() => import('./RollbackDialog').then((module) => ({ default: module.RollbackDialog })));
+const RollbackDialog = lazily(() => import('./RollbackDialog'), 'RollbackDialog');
 
 /** What can be done with one resource, for those who may. */
 export function DetailActions({ kind, resource }: { kind: Kind; resource: Resource }) {

@@ -4,13 +4,14 @@ import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import type { Event } from '../utils/resources';
+import { momentOf, newestFirst } from '../utils/events';
 import { clockTime } from '../utils/time';
 import { Empty } from './Empty';
 import { Sign } from './Sign';
 
 /** What the cloud told, newest first. */
 export function EventFeed({ events, most }: { events: readonly Event[]; most: number }) {
-  const shown = [...events].sort((a, b) => (momentOf(a) < momentOf(b) ? 1 : -1)).slice(0, most);
+  const shown = newestFirst(events).slice(0, most);
   if (shown.length === 0)
     return <Empty title="Nothing happened in the last hour" next="Events appear here by themselves." />;
   return (
@@ -36,8 +37,4 @@ export function EventFeed({ events, most }: { events: readonly Event[]; most: nu
       ))}
     </View>
   );
-}
-
-function momentOf(event: Event): string {
-  return event.lastTimestamp ?? event.metadata.creationTimestamp ?? '';
 }

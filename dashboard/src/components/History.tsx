@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { Pressable, Text, View } from 'react-native';
 
 import { useHistory } from '../hooks/useChanges';
@@ -9,6 +9,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { setMeta } from '../utils/actions';
 import type { Step } from '../utils/changes';
+import { lazily } from '../utils/lazily';
 import type { Kind, Resource } from '../utils/resources';
 import { ago } from '../utils/time';
 import { restored } from '../utils/undo';
@@ -18,7 +19,7 @@ import { Empty } from './Empty';
 import { Choice } from './Field';
 import { Panel } from './Panel';
 
-const StepDiff = lazy(() => import('./StepDiff').then((module) => ({ default: module.StepDiff })));
+const StepDiff = lazily(() => import('./StepDiff'), 'StepDiff');
 
 const VIEWS = [
   { value: 'step', name: 'What it changed' },

@@ -3,10 +3,12 @@ import { View } from 'react-native';
 
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useQuery } from '../hooks/useQuery';
 import { useWish } from '../hooks/useWish';
 import { layout } from '../styles/layout';
 import { asList } from '../utils/copyas';
-import type { Kind, Resource } from '../utils/resources';
+import { newestFirst } from '../utils/events';
+import { EVENTS, isSame, type Kind, type Resource } from '../utils/resources';
 import { Button } from './Button';
 import { CopyAs } from './CopyAs';
 import type { Column } from './DataTable';
@@ -34,12 +36,13 @@ interface Props {
 export function KindScreen({ kind, title, about, next, extra, onNew, above }: Props) {
   const { items, state, error } = useResources(kind);
   const may = useMay(kind, 'create') && kind.plural !== 'events' && (kind.verbs ?? ['create']).includes('create');
-  const [wanted, setWanted] = useState('');
+  const [wanted, setWanted] = useQuery('q');
   const [making, setMaking] = useState(false);
   useWish('new', onNew ?? (() => setMaking(true)), may);
   if (state === 'loading') return <Loading what={kind.plural} />;
   if (state === 'refused') return <Failed error={error} />;
-  const shown = items.filter((each) =>
+  const ordered = isSame(kind, EVENTS) ? newestFirst(items) : items;
+  const shown = ordered.filter((each) =>
     JSON.stringify([each.metadata.name, each.metadata.labels, each.spec]).toLowerCase().includes(wanted.toLowerCase()),
   );
   return (
@@ -62,7 +65,7 @@ export function KindScreen({ kind, title, about, next, extra, onNew, above }: Pr
       </View>
       <Panel flush>
         {shown.length ? (
-          <KindTable kind={kind} rows={shown} extra={extra} />
+          <KindTable kind={kind} rows={shown} extra={extra} question={wanted} />
         ) : (
           <Empty
             title={items.length ? `None of the ${items.length} matches` : `There is no ${kind.kind.toLowerCase()} yet`}

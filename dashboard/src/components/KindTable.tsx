@@ -20,14 +20,16 @@ export function KindTable({
   kind,
   rows,
   extra = NONE,
+  question,
 }: {
   kind: Kind;
   rows: readonly Resource[];
   extra?: readonly Column<Resource>[];
+  question: string;
 }) {
   const table = useTable(kind);
   const columns = useMemo(() => [...columnsOf(kind, table), ...extra], [kind, table, extra]);
-  return <DataTable label={kind.plural} columns={columns} rows={rows} keyOf={keyOf} />;
+  return <DataTable label={kind.plural} columns={columns} rows={rows} keyOf={keyOf} question={question} main />;
 }
 
 function columnsOf(kind: Kind, table: Table | null): Column<Resource>[] {

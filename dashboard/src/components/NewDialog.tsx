@@ -1,13 +1,14 @@
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 
 import { useSchema } from '../hooks/useSchema';
 import { fieldsOf, skeleton } from '../utils/discovery';
+import { lazily } from '../utils/lazily';
 import { go, pageOf } from '../utils/routes';
 import type { Kind, Resource } from '../utils/resources';
 import { Dialog } from './Dialog';
 import { Loading } from './Loading';
 
-const YamlEditor = lazy(() => import('./YamlEditor').then((module) => ({ default: module.YamlEditor })));
+const YamlEditor = lazily(() => import('./YamlEditor'), 'YamlEditor');
 
 /** A new resource of any kind, begun from what its schema asks for. */
 export function NewDialog({ kind, begin, onClose }: { kind: Kind; begin?: object; onClose: () => void }) {

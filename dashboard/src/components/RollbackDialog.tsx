@@ -1,17 +1,18 @@
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import { Text, View } from 'react-native';
 
 import { useHistory } from '../hooks/useChanges';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { useNow } from '../hooks/useNow';
+import { lazily } from '../utils/lazily';
 import { SERVICES, type Resource } from '../utils/resources';
 import { ago } from '../utils/time';
 import { Button } from './Button';
 import { Dialog } from './Dialog';
 import { goBack } from './History';
 
-const StepDiff = lazy(() => import('./StepDiff').then((module) => ({ default: module.StepDiff })));
+const StepDiff = lazily(() => import('./StepDiff'), 'StepDiff');
 
 /** Back to the newest version that wanted something else. */
 export function RollbackDialog({ service, onClose }: { service: Resource; onClose: () => void }) {

@@ -7,16 +7,7 @@ const MOST = 200;
 
 function merged(before: readonly Step[], steps: readonly Step[]): Step[] {
   const all = new Map([...before, ...steps].map((each) => [each.id, each]));
-  return inTime([...all.values()].sort((a, b) => b.revision - a.revision).slice(0, MOST));
-}
-
-/** Revisions are certain, moments are guessed from what objects say: none may be later than the one after it. */
-function inTime(newestFirst: Step[]): Step[] {
-  let latest = Infinity;
-  return newestFirst.map((step) => {
-    latest = Math.min(latest, step.at);
-    return step.at === latest ? step : { ...step, at: latest };
-  });
+  return [...all.values()].sort((a, b) => b.revision - a.revision).slice(0, MOST);
 }
 
 /** The newest changes of these kinds, newest first. `from`: the revision to begin at; 0 waits for one. */

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { Text, View } from 'react-native';
 
 import { CopyAs } from '../components/CopyAs';
@@ -11,9 +11,10 @@ import { ScreenHead } from '../components/ScreenHead';
 import { StatusMark } from '../components/StatusMark';
 import { TextLink } from '../components/TextLink';
 import { useAudit } from '../hooks/useAudit';
+import { useQuery, useQueryChoice } from '../hooks/useQuery';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { isRefused, matching, toldOf, type AuditLine, type Filter } from '../utils/audit';
+import { isRefused, matching, toldOf, type AuditLine } from '../utils/audit';
 import { curl } from '../utils/copyas';
 import { momentTold } from '../utils/time';
 
@@ -22,19 +23,20 @@ const FILTERS = [
   { value: 'all', name: 'All' },
   { value: 'refused', name: 'Refused' },
 ] as const;
+const SHOWN = FILTERS.map(({ value }) => value);
 const COPIES = { kubectl: "kubectl get --raw '/audit?tail=200'", curl: curl('/audit?tail=200') };
 
 /** Who changed what, when, from where, and how it ended. */
 export function Audit() {
   const { lines, state, error } = useAudit();
-  const [wanted, setWanted] = useState('');
-  const [filter, setFilter] = useState<Filter>('people');
+  const [wanted, setWanted] = useQuery('q');
+  const [filter, setFilter] = useQueryChoice('show', SHOWN);
   const shown = useMemo(() => matching(lines, wanted, filter), [lines, wanted, filter]);
   if (state === 'loading') return <Loading what="the audit log" />;
   if (state === 'refused') return <Failed error={error} />;
   return (
     <>
-      <ScreenHead title="Audit log" about="Every change anybody asked for, and every login. Reading leaves no line.">
+      <ScreenHead title="Audit log" about="Every change anybody asked for, and every login. Reads are not logged.">
         <CopyAs copies={COPIES} />
       </ScreenHead>
       <View style={[layout.between, { flexWrap: 'wrap' }]}>
@@ -43,7 +45,7 @@ export function Audit() {
       </View>
       <Panel flush>
         {shown.length ? (
-          <DataTable label="Audit log" columns={COLUMNS} rows={shown} keyOf={(each) => each.requestId} />
+          <DataTable label="Audit log" columns={COLUMNS} rows={shown} keyOf={idOf} question={`${wanted} ${filter}`} main />
         ) : (
           <Empty
             title={lines.length ? 'No line matches' : 'Nothing was changed yet'}
@@ -54,6 +56,10 @@ export function Audit() {
       <Text style={text.faint}>Older lines are in logs/audit.log on the conductor’s machine.</Text>
     </>
   );
+}
+
+function idOf(line: AuditLine): string {
+  return line.requestId;
 }
 
 const COLUMNS: Column<AuditLine>[] = [

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { Suspense, useEffect, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
@@ -29,6 +29,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { asTab } from '../utils/copyas';
 import { healthOf, phaseOf } from '../utils/health';
+import { lazily } from '../utils/lazily';
 import { listPage, pageOf } from '../utils/routes';
 import { wish } from '../utils/wishes';
 import {
@@ -49,10 +50,8 @@ import {
 import { useKind } from '../hooks/useKind';
 import { TextLink } from '../components/TextLink';
 
-const TerminalView = lazy(() =>
-  import('../components/TerminalView').then((module) => ({ default: module.TerminalView })),
-);
-const YamlEditor = lazy(() => import('../components/YamlEditor').then((module) => ({ default: module.YamlEditor })));
+const TerminalView = lazily(() => import('../components/TerminalView'), 'TerminalView');
+const YamlEditor = lazily(() => import('../components/YamlEditor'), 'YamlEditor');
 
 interface Props {
   group: string;

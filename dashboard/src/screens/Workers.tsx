@@ -16,6 +16,7 @@ import { TextLink } from '../components/TextLink';
 import { LeaseAge, Usage } from '../components/WorkerTile';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useQuery } from '../hooks/useQuery';
 import { useWish } from '../hooks/useWish';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
@@ -31,7 +32,7 @@ export function Workers() {
   const services = useResources<Service>(SERVICES).items;
   const may = useMay(WORKERS);
   const mayJoin = useMay(JOIN_TOKENS, 'create');
-  const [wanted, setWanted] = useState('');
+  const [wanted, setWanted] = useQuery('q');
   const [joining, setJoining] = useState(false);
   const drawn = useMemo(() => columns(services, may), [services, may]);
   useWish('join', () => setJoining(true), mayJoin);
@@ -49,7 +50,7 @@ export function Workers() {
       <Search value={wanted} onChange={setWanted} what="workers" />
       <Panel flush>
         {shown.length ? (
-          <DataTable label="Workers" columns={drawn} rows={shown} keyOf={keyOf} />
+          <DataTable label="Workers" columns={drawn} rows={shown} keyOf={keyOf} question={wanted} main />
         ) : (
           <Empty
             title="No worker matches"

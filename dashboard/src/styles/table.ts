@@ -25,6 +25,8 @@ export const table = StyleSheet.create({
     containIntrinsicSize: 'auto 58px',
   },
   rowHover: { backgroundColor: 'rgba(27, 32, 43, 0.55)' },
+  /** It went a moment ago; nothing in it can be pressed. */
+  gone: { opacity: 0.35, pointerEvents: 'none' },
   cell: { minWidth: 0, justifyContent: 'center' },
   end: { alignItems: 'flex-end' },
   sort: { flexDirection: 'row', alignItems: 'center', gap: 5, cursor: 'pointer' },

@@ -15,6 +15,7 @@ export interface Step {
   verb: 'created' | 'changed' | 'deleted';
   /** What differs, one short text for each field. */
   what: string[];
+  /** When the store wrote it, in ms since 1970. */
   at: number;
   /** As it was after this step; of a deleted one, as it was last. */
   resource: Resource;
@@ -87,15 +88,6 @@ export function stepOf(
   return what.length ? { ...base, verb: 'changed', what, before } : null;
 }
 
-/** When a version was written, as well as the object itself says; `fallback` for live ones. */
-export function writtenAt(resource: Resource, type: string, fallback: number): number {
-  if (type === 'ADDED') return Date.parse(resource.metadata.creationTimestamp ?? '') || fallback;
-  const moments = ((resource.status?.conditions ?? []) as { lastTransitionTime?: string }[])
-    .map((each) => Date.parse(each.lastTransitionTime ?? ''))
-    .filter((each) => !Number.isNaN(each));
-  return moments.length ? Math.max(...moments) : fallback;
-}
-
 export interface Following {
   kind: Kind;
   /** Only this resource. */
@@ -110,7 +102,6 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
   const stopping = new AbortController();
   const versions = new Map<string, Resource>();
   const field = name ? `&fieldSelector=metadata.name=${encodeURIComponent(name)}` : '';
-  const began = Date.now();
   let revision = Math.max(1, from);
   let gathered: Step[] = [];
   const tell = () => {
@@ -118,13 +109,11 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
     gathered = [];
   };
   const take = (line: string) => {
-    const { type, object } = JSON.parse(line) as { type: string; object: Resource };
+    const { type, object, writtenAt } = JSON.parse(line) as { type: string; object: Resource; writtenAt?: string };
     if (type === 'ERROR') return;
     revision = Number(object.metadata.resourceVersion ?? revision);
     if (type === 'BOOKMARK') return;
-    const now = Date.now();
-    const at = now - began > 3000 ? now : writtenAt(object, type, began);
-    const step = stepOf(kind, type, versions.get(keyOf(object)), object, at);
+    const step = stepOf(kind, type, versions.get(keyOf(object)), object, Date.parse(writtenAt ?? ''));
     versions.set(keyOf(object), object);
     if (step) gathered.push(step);
   };
@@ -139,7 +128,7 @@ export function followChanges({ kind, name, namespace, from, heard }: Following)
     },
   };
   const path = () =>
-    `${collection(kind, namespace)}?watch=true&allowWatchBookmarks=true&resourceVersion=${revision}${field}`;
+    `${collection(kind, namespace)}?watch=true&allowWatchBookmarks=true&writtenAt=true&resourceVersion=${revision}${field}`;
   void followStream(path, hears, stopping.signal);
   return () => stopping.abort();
 }

@@ -30,6 +30,12 @@ export function fromStatus(code: number, body: unknown): ApiError {
   return new ApiError(code, status.reason || 'Unknown', message, causes);
 }
 
+/** Most conflicts say themselves what stands in the way; that of two writers needs a second look. */
+function conflictWords({ reason, causes }: ApiError): string {
+  if (reason === 'AlreadyExists') return 'Choose another name.';
+  return causes.length ? '' : 'It changed meanwhile: look at the newest version, then try again.';
+}
+
 /** What went wrong, and what to do, in one sentence each. */
 export function inWords(error: unknown): { what: string; next: string } {
   if (!(error instanceof ApiError)) return { what: error instanceof Error ? error.message : String(error), next: '' };
@@ -38,12 +44,12 @@ export function inWords(error: unknown): { what: string; next: string } {
     401: 'Log in again.',
     403: 'Ask an admin for the role this needs.',
     404: 'It may have been deleted, or its service is not enabled.',
-    409: 'It changed meanwhile: look at the newest version, then try again.',
+    409: conflictWords(error),
     410: 'The page reads everything again by itself.',
-    422: 'Correct the named field.',
+    422: error.causes.length ? 'Correct the named field.' : '',
     429: 'Wait a little.',
     503: 'The service behind it is not ready; it is tried again by itself.',
     504: 'The service behind it is slow; try again.',
   };
-  return { what: error.message, next: next[error.code] ?? 'The conductor log says more: aerekos logs.' };
+  return { what: error.message, next: next[error.code] ?? '' };
 }

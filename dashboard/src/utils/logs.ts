@@ -1,4 +1,5 @@
 /** Lines of logs, read as far as they can be: our services write one JSON object each line. Pure. */
+import { momentTold } from './time';
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
 
@@ -13,9 +14,17 @@ export interface LogLine {
 /** Told elsewhere on the screen, or only of use to machines; the search finds them still. */
 const KNOWN = new Set(['service', 'traceparent', 'event', 'message', 'level', 'timestamp', 'time', 'ts', 'logger']);
 
-export function readLine(raw: string, number: number): LogLine {
+/** A moment with its zone at the beginning of a line that is no JSON. */
+const STAMP = /^\s*\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d))\]?\s*/;
+
+/** Times are told in the zone of whoever looks, as everywhere on the page; `raw` keeps them as they were written. */
+export function readLine(raw: string, number: number, now = Date.now()): LogLine {
   const fields = raw.startsWith('{') ? parsed(raw) : null;
-  if (!fields) return { number, raw, time: '', level: guessed(raw), text: raw };
+  if (!fields) {
+    const stamp = STAMP.exec(raw);
+    const text = stamp ? raw.slice(stamp[0].length) : raw;
+    return { number, raw, time: told(stamp?.[1] ?? '', now), level: guessed(raw), text };
+  }
   const more = Object.entries(fields)
     .filter(([name]) => !KNOWN.has(name))
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
@@ -24,10 +33,15 @@ export function readLine(raw: string, number: number): LogLine {
   return {
     number,
     raw,
-    time: /T(\d\d:\d\d:\d\d)/.exec(moment)?.[1] ?? '',
+    time: told(moment, now),
     level: levelOf(String(fields.level ?? 'info')),
     text,
   };
+}
+
+function told(moment: string, now: number): string {
+  const at = Date.parse(moment.replace(',', '.'));
+  return Number.isNaN(at) ? '' : momentTold(at, now);
 }
 
 function parsed(raw: string): Record<string, unknown> | null {

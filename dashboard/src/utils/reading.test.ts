@@ -9,7 +9,7 @@ import { KEYS, SERVICES } from './resources';
 import { listPage, pageOf, read } from './routes';
 import { readPage } from './s3';
 import { cellText } from './tables';
-import { ago, span } from './time';
+import { ago, clockTime, momentTold, span } from './time';
 import { fromYaml, lineOf, toYaml } from './yaml';
 
 describe('quantities', () => {
@@ -128,7 +128,22 @@ describe('logs', () => {
       '{"event":"reconciled","level":"warning","timestamp":"2026-01-02T03:04:05Z","kind":"Key"}',
       1,
     );
-    expect(line).toMatchObject({ time: '03:04:05', level: 'warning', text: 'reconciled  kind=Key' });
+    expect(line).toMatchObject({ level: 'warning', text: 'reconciled  kind=Key' });
+  });
+  it('tells times in the zone of the page, with the day when that is another', () => {
+    const moment = '2026-01-02T23:30:00Z';
+    const at = Date.parse(moment);
+    const local = clockTime(at);
+    for (const raw of [
+      `{"event":"e","timestamp":"${moment}"}`,
+      `[${moment}] e`,
+      '2026-01-03 00:30:00,000+01:00 e',
+      `{"message":"e","ts":"2026-01-02T23:30:00.000Z"}`,
+    ]) {
+      expect(readLine(raw, 1, at + 1000)).toMatchObject({ time: local, text: 'e', raw });
+      expect(readLine(raw, 1, at + 200_000_000).time).toBe(momentTold(at, at + 200_000_000));
+    }
+    expect(readLine('no time at all', 1).time).toBe('');
   });
   it('guesses at others', () => {
     expect(readLine('Traceback (most recent call last):', 1).level).toBe('error');

@@ -85,6 +85,8 @@ export interface Event extends Resource {
   count?: number;
   firstTimestamp?: string;
   lastTimestamp?: string;
+  eventTime?: string;
+  series?: { lastObservedTime?: string };
   source?: { component?: string };
 }
 

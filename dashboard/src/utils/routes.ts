@@ -1,4 +1,5 @@
 /** Where one is: the path of the page. Everything but `/` lives under /ui, away from the API's own paths. */
+import { isHeld, leaveThen } from './leaving';
 import { Observable } from './observable';
 import type { Kind, Resource } from './resources';
 
@@ -60,14 +61,46 @@ export function listPage(kind: Kind): string {
   return `/ui/k/${kind.group || NO_GROUP}/${kind.version}/${kind.plural}`;
 }
 
-export const path = new Observable<string>(typeof window === 'undefined' ? '/' : window.location.pathname);
+const HERE = typeof window === 'undefined' ? { pathname: '/', search: '' } : window.location;
+export const path = new Observable<string>(HERE.pathname);
+/** What a screen was asked to show: its filters, search and sorting, as `?q=web&sort=-Name`. */
+export const query = new Observable<string>(HERE.search);
 
-if (typeof window !== 'undefined') {
-  window.addEventListener('popstate', () => path.set(window.location.pathname));
+function arrived(): void {
+  query.set(window.location.search);
+  path.set(window.location.pathname);
 }
 
-export function go(to: string): void {
-  if (to === path.get()) return;
+if (typeof window !== 'undefined') {
+  window.addEventListener('popstate', () => {
+    if (!isHeld() || window.location.pathname === path.get()) {
+      arrived();
+      return;
+    }
+    // The browser went already: it comes back, and goes once more after a yes.
+    const wanted = window.location.pathname + window.location.search;
+    window.history.pushState(null, '', path.get() + query.get());
+    leaveThen(() => moved(wanted));
+  });
+}
+
+function moved(to: string): void {
   window.history.pushState(null, '', to);
-  path.set(to);
+  arrived();
+}
+
+/** To another screen; asks first when something would be lost. */
+export function go(to: string): void {
+  if (to === path.get() + query.get()) return;
+  leaveThen(() => moved(to));
+}
+
+/** Sets one parameter of this screen's address; the empty value takes it away. Back leads to the screen before. */
+export function setQuery(name: string, value: string): void {
+  const now = new URLSearchParams(query.get());
+  if (value) now.set(name, value);
+  else now.delete(name);
+  const text = now.toString();
+  window.history.replaceState(window.history.state, '', path.get() + (text ? `?${text}` : ''));
+  query.set(text ? `?${text}` : '');
 }
