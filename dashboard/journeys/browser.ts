@@ -66,9 +66,9 @@ function listening(page: Page): string[] {
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
   page.on('console', (message) => {
-    // A 401 to the first refresh only says that nobody is logged in yet; lost connections are part of the journeys.
+    // Refusals and lost connections are part of the journeys.
     const expected =
-      /status of 40[139]|status of 422|status of 501|ERR_CONNECTION|WebSocket|ERR_NETWORK|ERR_INTERNET/.test(
+      /status of 40[139]|status of 422|ERR_FAILED|ERR_CONNECTION|WebSocket|ERR_NETWORK|ERR_INTERNET/.test(
         message.text(),
       );
     if (message.type() === 'error' && !expected) complaints.push(message.text());

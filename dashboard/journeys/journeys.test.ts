@@ -19,6 +19,7 @@ after(async () => {
 
 await import('./walks/entering.ts');
 await import('./walks/services.ts');
+await import('./walks/careful.ts');
 await import('./walks/machines.ts');
 const { lookingWalks } = await import('./walks/looking.ts');
 describe('side by side', { concurrency: 3 }, lookingWalks);

@@ -12,6 +12,7 @@ import { Login } from './screens/Login';
 import { Services } from './screens/Services';
 import { layout } from './styles/layout';
 import { readCatalog } from './utils/catalog';
+import { cloudName, readCloudName } from './utils/cloudName';
 import { readKinds } from './utils/discovery';
 import { lazily } from './utils/lazily';
 import { forgetMirrors } from './utils/mirror';
@@ -42,6 +43,7 @@ export function App() {
   useEffect(() => {
     if (now.state === 'in') {
       void readCatalog();
+      void readCloudName();
       void readKinds().catch(() => undefined);
     } else {
       forgetMirrors();
@@ -69,9 +71,10 @@ export function App() {
 
 function Screen(): ReactNode {
   const route = read(useObservable(path));
+  const cloud = useObservable(cloudName);
   useEffect(() => {
-    document.title = `${titleOf(route)} · aerekos`;
-  }, [route]);
+    document.title = `${titleOf(route)} · ${cloud} · aerekos`;
+  }, [route, cloud]);
   switch (route.screen) {
     case 'home':
       return <Home />;

@@ -143,7 +143,7 @@ class ProcessDriver:
         found = self._instances.get(instance)
         if found is None or found.wish.key != key:
             return False
-        found.stop("it is to be restarted")
+        found.stop("a restart was requested")
         return True
 
     @asynccontextmanager

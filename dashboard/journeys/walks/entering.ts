@@ -32,12 +32,17 @@ test(
         JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
       );
       assert.doesNotMatch(kept, /eyJ/, 'a token lies where scripts can read it');
-      const cookie = (await context.cookies()).find((each) => each.name === '__Host-aerekos-refresh');
+      const cookie = (await context.cookies()).find((each) => /^__Host-aerekos-refresh-[0-9a-f]{12}$/.test(each.name));
       assert.ok(cookie?.httpOnly && cookie.secure && cookie.sameSite === 'Strict' && cookie.path === '/');
       const alone = await context.request.post(`${cloud().url}/auth/refresh`, { data: {} });
       assert.equal(alone.status(), 401, 'the cookie is worth something without its key');
+      const other = await context.newPage();
+      await other.goto(cloud().url);
+      await other.getByText('All is well').waitFor();
       await page.getByTestId('sign-out').click();
       await page.getByTestId('username').waitFor();
+      await other.getByText('You signed out in another tab.').waitFor();
+      await other.close();
       await page.reload();
       await page.getByTestId('username').waitFor();
       const elsewhere = asked.filter(
@@ -66,7 +71,7 @@ test('a viewer is shown no forbidden action, and the server refuses it anyway', 
       await places.getByRole('link', { name: 'Users' }).waitFor();
       await visit(page, '/ui/services');
       await page.getByRole('row').filter({ hasText: 'key-manager' }).waitFor();
-      assert.equal(await page.getByRole('button', { name: /Disable|Enable|copy of/ }).count(), 0);
+      assert.equal(await page.getByRole('button', { name: /Disable|Enable|instance of|New service/ }).count(), 0);
       await visit(page, '/ui/workers');
       await page.getByRole('table').waitFor();
       assert.equal(await page.getByRole('button', { name: /Cordon|Join/ }).count(), 0);

@@ -63,6 +63,17 @@ export function lookingWalks(): void {
       await page.getByTestId('log').getByText('Application startup complete').first().waitFor();
       await page.getByTestId('search').fill('no such line anywhere');
       await page.getByText(/No line holds/).waitFor();
+      await page.getByTestId('search').fill('startup complete');
+      await page.getByTestId('search-log').click();
+      await page
+        .getByTestId('log-reach')
+        .getByText(/[1-9]\d* lines match, of \d+ kept, back to/)
+        .waitFor();
+      const [saved] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: 'Download' }).click(),
+      ]);
+      assert.match(readFileSync(await saved.path(), 'utf8'), /startup complete/);
     }),
   );
 
@@ -95,6 +106,87 @@ export function lookingWalks(): void {
       const line = page.getByRole('row').filter({ hasText: 'ran a command in' }).first();
       await line.getByText('key-manager-0').waitFor();
     }, STILL),
+  );
+
+  test('a screen that cannot be fetched is fetched again, without loading the page anew', { skip }, () =>
+    journey(async (page) => {
+      await page.route('**/assets/Keys-*.js', (route) => route.abort());
+      const failed = page.waitForEvent('requestfailed');
+      await visit(page, '/ui/keys');
+      await failed;
+      await page.unroute('**/assets/Keys-*.js');
+      await page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
+    }),
+  );
+
+  test('names are shown as they are written, and a dialog begins with its first field', { skip }, () =>
+    journey(async (page) => {
+      for (const path of ['', '/yaml', '/history', '/logs']) {
+        await visit(page, `/ui/services/default/key-manager${path}`);
+        await settled(page);
+        assert.deepEqual(await changedNames(page, 'key-manager'), [], path);
+      }
+      await page.getByTestId('delete').click();
+      assert.deepEqual(await changedNames(page, 'key-manager'), []);
+      await page.keyboard.type('key-manager');
+      assert.ok(await page.getByRole('button', { name: 'Delete it' }).isEnabled());
+      await page.keyboard.press('Escape');
+    }),
+  );
+
+  test('edits that are not applied are asked for, and wait as a draft', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/services/default/storage-manager/yaml');
+      const editor = page.getByTestId('yaml');
+      await editor.waitFor();
+      await editor.fill(`${await editor.inputValue()}# mine`);
+      const places = page.getByRole('navigation', { name: 'Main' });
+      await places.getByRole('link', { name: 'Keys' }).click();
+      await page.getByRole('dialog').getByText('Your edits of storage-manager are not applied').waitFor();
+      await page.getByRole('button', { name: 'Stay' }).click();
+      await places.getByRole('link', { name: 'Keys' }).click();
+      await page.getByRole('button', { name: 'Leave', exact: true }).click();
+      await page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
+      await page.goBack();
+      await page.getByTestId('draft').waitFor();
+      assert.match(await editor.inputValue(), /# mine/);
+      await page.getByRole('button', { name: 'Start over' }).click();
+      await places.getByRole('link', { name: 'Keys' }).click();
+      await page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
+    }),
+  );
+
+  test('what is searched for and sorted by is in the address', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/services');
+      await page.getByTestId('search').fill('key');
+      await page.getByRole('radio', { name: 'Ready' }).click();
+      await page.getByRole('columnheader', { name: 'Age' }).getByRole('button').click();
+      await page.waitForURL('**/ui/services?q=key&show=well&sort=Age');
+      await page.getByRole('link', { name: 'key-manager' }).click();
+      await page.goBack();
+      await page.getByRole('columnheader', { name: 'Age' }).waitFor();
+      assert.equal(await page.getByTestId('search').inputValue(), 'key');
+      assert.equal(await page.getByRole('table').getByRole('link').count(), 1);
+    }),
+  );
+
+  test('a new secret begins as plain text without a fault; the palette leads there', { skip }, () =>
+    journey(async (page) => {
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('new secret');
+      await page.keyboard.press('Enter');
+      const editor = page.getByTestId('yaml');
+      await editor.waitFor();
+      assert.match(await editor.inputValue(), /stringData:\n  password: change-me/);
+      assert.equal(await page.getByTestId('yaml-hint').count(), 0);
+      await page.getByTestId('apply').click();
+      await page.getByRole('heading', { name: 'my-secret', level: 1 }).waitFor();
+      await page.getByTestId('delete').click();
+      await page.keyboard.type('my-secret');
+      await page.getByRole('button', { name: 'Delete it' }).click();
+      await page.getByRole('heading', { name: 'secrets', level: 1 }).waitFor();
+    }),
   );
 
   test('the API explorer asks what this page asks', { skip }, () =>
@@ -227,6 +319,18 @@ const SCREENS = [
   '/ui/services/default/key-manager/terminal',
   '/ui/services/default/key-manager/history',
 ];
+
+/** Where that name is drawn in other letters than its own. */
+function changedNames(page: import('playwright-core').Page, name: string): Promise<string[]> {
+  return page.evaluate(
+    (wanted) =>
+      [...document.querySelectorAll('body *')]
+        .filter((each) => [...each.childNodes].some((child) => child.nodeType === 3 && child.textContent?.includes(wanted)))
+        .filter((each) => getComputedStyle(each).textTransform !== 'none')
+        .map((each) => each.outerHTML.slice(0, 160)),
+    name,
+  );
+}
 
 /** Whether the page scrolls sideways, and what sticks out of it. */
 function tooWide(page: import('playwright-core').Page): Promise<[boolean, string[]]> {

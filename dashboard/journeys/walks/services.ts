@@ -79,7 +79,7 @@ test('the time machine shows any version; a change is undone from the home scree
     await visit(page, '/ui/services/default/key-manager/history');
     await page.getByRole('radio', { name: /replicas 1 → 2/ }).click();
     await page.getByTestId('yaml-diff').getByText('- replicas: 1').waitFor();
-    await page.getByRole('radio', { name: 'Whole manifest' }).click();
+    await page.getByRole('radio', { name: 'Full manifest' }).click();
     await page.getByTestId('yaml-diff').getByText('kind: Service').waitFor();
     await visit(page, '/ui');
     await page
@@ -105,10 +105,10 @@ test('what the server refuses is taken back, and says why', { skip }, () =>
         ? route.fulfill({ status: 403, json: { kind: 'Status', code: 403, message: 'not today' } })
         : route.continue(),
     );
-    const copies = page.getByRole('group', { name: 'Copies of key-manager' });
-    await copies.getByText('1', { exact: true }).waitFor();
-    await copies.getByRole('button', { name: /more/ }).click();
-    await page.getByText('Taken back: not today').waitFor();
-    await copies.getByText('1', { exact: true }).waitFor();
+    const instances = page.getByRole('group', { name: 'Instances of key-manager' });
+    await instances.getByText('1', { exact: true }).waitFor();
+    await instances.getByRole('button', { name: /more/ }).click();
+    await page.getByText('Reverted: not today').waitFor();
+    await instances.getByText('1', { exact: true }).waitFor();
   }),
 );

@@ -7,8 +7,9 @@ import { useMay } from '../hooks/useMay';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { enableManaged, keepKey, restart, setCordoned, setEnabled } from '../utils/actions';
+import { enableManaged, keepKey, setCordoned } from '../utils/actions';
 import type { Fix, Item } from '../utils/attention';
+import { enableOrDisable, restartIt } from '../utils/careful';
 import { go, pageOf } from '../utils/routes';
 import { KEYS, SERVICES, WORKERS, type Kind } from '../utils/resources';
 import { secondsSince, span } from '../utils/time';
@@ -86,11 +87,11 @@ function FixButton({ fix, first }: { fix: Fix; first: boolean }) {
 function run(fix: Fix): unknown {
   switch (fix.do) {
     case 'enable':
-      return setEnabled(fix.service, true);
+      return enableOrDisable(fix.service, true);
     case 'disable':
-      return setEnabled(fix.service, false);
+      return enableOrDisable(fix.service, false);
     case 'restart':
-      return restart(fix.service);
+      return restartIt(fix.service);
     case 'create':
       return enableManaged(fix.managed, undefined);
     case 'uncordon':

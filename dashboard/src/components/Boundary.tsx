@@ -1,7 +1,8 @@
 import { Component, type ReactNode } from 'react';
 
+import { NewerDashboard } from '../utils/lazily';
 import { Button } from './Button';
-import { Failed } from './Empty';
+import { Empty, Failed } from './Empty';
 
 interface State {
   error: Error | null;
@@ -21,6 +22,13 @@ export class Boundary extends Component<{ children: ReactNode }, State> {
   override render() {
     const { error } = this.state;
     if (!error) return this.props.children;
+    if (error instanceof NewerDashboard) {
+      return (
+        <Empty title={error.message} next="This screen is of a build that is not served any more.">
+          <Button label="Load it" look="primary" onPress={() => window.location.reload()} id="load-newer" />
+        </Empty>
+      );
+    }
     return (
       <Failed error={error}>
         <Button label="Load the page again" look="primary" onPress={() => window.location.reload()} />

@@ -20,11 +20,16 @@ function healthOf(condition: Condition): Health {
   return yes !== BAD_WHEN_TRUE.has(condition.type) ? 'well' : 'warn';
 }
 
+/** That its controller has no trouble with it is what everybody expects: said only when it is not so. */
+function isWorthTelling({ type, status }: Condition): boolean {
+  return !(type === 'Reconciled' && status === 'True');
+}
+
 /** Conditions in words. */
 export function Conditions({ conditions }: { conditions: readonly Condition[] }) {
   return (
     <View role="list">
-      {conditions.map((condition, index) => (
+      {conditions.filter(isWorthTelling).map((condition, index) => (
         <View key={condition.type} role="listitem" style={[detail.condition, index === 0 && home.itemFirst]}>
           <View style={layout.besideText}>
             <Sign health={healthOf(condition)} />

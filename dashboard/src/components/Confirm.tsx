@@ -13,19 +13,21 @@ interface Props {
   /** What has to be typed first, for things that cannot be taken back. */
   typed?: string;
   action: string;
+  /** The word on the button that changes nothing. */
+  no?: string;
   onYes: () => void;
   onClose: () => void;
 }
 
 /** Asks before something that cannot be taken back. */
-export function Confirm({ title, what, typed, action, onYes, onClose }: Props) {
+export function Confirm({ title, what, typed, action, no = 'Cancel', onYes, onClose }: Props) {
   const [word, setWord] = useState('');
   return (
     <Dialog title={title} onClose={onClose}>
       <Text style={text.body}>{what}</Text>
-      {typed && <Field label={`Type ${typed} to go on`} value={word} onChange={setWord} autoFocus />}
+      {typed && <Field label={`Type ${typed} to go on`} named value={word} onChange={setWord} autoFocus />}
       <View style={[layout.row, { justifyContent: 'flex-end' }]}>
-        <Button label="Cancel" onPress={onClose} />
+        <Button label={no} onPress={onClose} />
         <Button
           label={action}
           look="danger"

@@ -1,11 +1,15 @@
+import { useEffect, useRef } from 'react';
 import { Text, View } from 'react-native';
 
 import { useConnection } from '../hooks/useConnection';
 import { useNow } from '../hooks/useNow';
+import { useObservable } from '../hooks/useObservable';
 import { shell } from '../styles/shell';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { lookForNewer, newerBuild } from '../utils/newer';
 import { secondsSince, span } from '../utils/time';
+import { Button } from './Button';
 import { Sign } from './Sign';
 import { StatusMark } from './StatusMark';
 
@@ -17,11 +21,19 @@ export function ConnectionMark() {
   return <StatusMark health="warn" word={state === 'offline' ? 'Offline' : 'Reconnecting'} />;
 }
 
-/** Tells the age of the data while the cloud is away. */
+/** Tells the age of the data while the cloud is away, and of a newer dashboard once it is back. */
 export function ConnectionBanner() {
   const { state, heardAt } = useConnection();
+  const newer = useObservable(newerBuild);
+  const wasLost = useRef(false);
   const now = useNow(1000);
-  if (state === 'live' || state === 'loading') return null;
+  const lost = state !== 'live' && state !== 'loading';
+  useEffect(() => {
+    // An update restarts the cloud: after an outage there may be another dashboard.
+    if (wasLost.current && !lost) void lookForNewer().catch(() => undefined);
+    wasLost.current = lost;
+  }, [lost]);
+  if (!lost) return newer ? <Newer /> : null;
   const why = state === 'offline' ? 'This device is offline.' : 'The cloud does not answer; trying again.';
   return (
     <View style={shell.banner} role="alert" testID="connection-lost">
@@ -29,6 +41,15 @@ export function ConnectionBanner() {
       <Text style={[text.body, { color: color.text }]}>
         {why} What you see is {span(secondsSince(heardAt, now))} old.
       </Text>
+    </View>
+  );
+}
+
+function Newer() {
+  return (
+    <View style={[shell.banner, shell.bannerCalm]} role="status" testID="newer">
+      <Text style={text.body}>A newer dashboard is there.</Text>
+      <Button label="Load it" look="golden" onPress={() => window.location.reload()} />
     </View>
   );
 }

@@ -4,13 +4,13 @@ import { Text, View } from 'react-native';
 import { forms } from '../styles/forms';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { copy, type Copies } from '../utils/copyas';
+import { copy, CURL_NEEDS, type Copies } from '../utils/copyas';
 import type { Resource } from '../utils/resources';
 import { say } from '../utils/toasts';
 import { Button } from './Button';
 import { Dialog } from './Dialog';
 
-/** The same thing for another tool: kubectl, curl, and YAML where there is something to write down. */
+/** The same thing for another tool: aerekos, kubectl, curl, and YAML where there is something to write down. */
 export function CopyAs({ copies, resources }: { copies: Copies; resources?: readonly Resource[] }) {
   const [open, setOpen] = useState(false);
   return (
@@ -32,13 +32,15 @@ function Sheet({
 }) {
   const yaml = async () => {
     const { toYaml } = await import('../utils/yaml');
-    await taken((resources ?? []).map(toYaml).join('---\n'), 'YAML');
+    await taken((resources ?? []).map((each) => toYaml(each)).join('---\n'), 'YAML');
   };
   return (
     <Dialog title="Copy as" onClose={onClose}>
+      {copies.aerekos && <Snippet name="aerekos" code={copies.aerekos} />}
       <Snippet name={copies.kubectl.split(' ')[0]!} code={copies.kubectl} />
       <Snippet name="curl" code={copies.curl} />
-      <Text style={text.faint}>$TOKEN: aerekos login, then aerekos kubeconfig. ca.crt: /auth/ca.pem.</Text>
+      <Snippet name="ca.crt and $TOKEN for curl, once" code={CURL_NEEDS} />
+      <Text style={text.faint}>The token is yours: run aerekos login before, and again when it has expired.</Text>
       {resources && resources.length > 0 && (
         <Button label={`Copy as YAML (${resources.length})`} icon="copy" onPress={() => void yaml()} />
       )}
@@ -59,7 +61,7 @@ export function Snippet({ name, code }: { name: string; code: string }) {
   return (
     <View style={forms.field}>
       <View style={layout.between}>
-        <Text style={text.label}>{name}</Text>
+        <Text style={text.namedLabel}>{name}</Text>
         <Button label={`Copy ${name}`} small look="bare" icon="copy" onPress={() => void taken(code, name)} />
       </View>
       <View style={forms.code}>

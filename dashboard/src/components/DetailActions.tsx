@@ -2,7 +2,8 @@ import { Suspense, useState } from 'react';
 
 import { useMay } from '../hooks/useMay';
 import { useWish } from '../hooks/useWish';
-import { remove, removeWorker, restart, rotateKey, setCordoned, setEnabled, setSpec } from '../utils/actions';
+import { remove, removeWorker, rotateKey, setCordoned, setSpec } from '../utils/actions';
+import { enableOrDisable, restartIt } from '../utils/careful';
 import { lazily } from '../utils/lazily';
 import { go, listPage } from '../utils/routes';
 import {
@@ -72,9 +73,9 @@ function Delete({ kind, resource }: { kind: Kind; resource: Resource }) {
 
 function warning(kind: Kind, name: string): string {
   const more: Record<string, string> = {
-    services: 'Its copies stop. Its data folder stays on the machine.',
-    workers: 'Everything moves off it, it leaves, and the cloud forgets it. To come back it needs a new line.',
-    keys: 'Everything encrypted with it is lost for good.',
+    services: 'Its instances stop. Its data folder stays on the machine.',
+    workers: 'Everything moves off it, it leaves, and its record is deleted. To come back it needs a new join command.',
+    keys: 'Everything encrypted with it is lost for good, at the end of its waiting time.',
     buckets: 'Only an empty bucket can go.',
     users: 'They can log in no more; tokens they hold end at once.',
     namespaces: 'Everything in it is deleted too.',
@@ -92,11 +93,11 @@ function ServiceActions({ service }: { service: Service }) {
       {enabled && <Stepper service={service} />}
       {service.spec.image && <Button label="Update" onPress={() => setOpen('update')} />}
       <Button label="Roll back" onPress={() => setOpen('rollback')} />
-      {enabled && <Button label="Restart" onPress={() => void restart(service)} />}
+      {enabled && <Button label="Restart" onPress={() => restartIt(service)} />}
       <Button
         label={enabled ? 'Disable' : 'Enable'}
         look={enabled ? 'quiet' : 'primary'}
-        onPress={() => void setEnabled(service, !enabled)}
+        onPress={() => enableOrDisable(service, !enabled)}
       />
       {open === 'update' && <UpdateDialog service={service} onClose={() => setOpen(null)} />}
       {open === 'rollback' && (

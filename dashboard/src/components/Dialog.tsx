@@ -5,6 +5,15 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { Button } from './Button';
 
+/** What to type or choose first; otherwise the first button of the content, which is the harmless one. */
+function first(dialog: HTMLElement): HTMLElement | null {
+  const content = dialog.querySelector<HTMLElement>('[data-testid="dialog-content"]') ?? dialog;
+  return (
+    content.querySelector<HTMLElement>('input:not([hidden]), textarea, [role="radio"][aria-checked="true"]') ??
+    content.querySelector<HTMLElement>('button, [role="button"]')
+  );
+}
+
 interface Props {
   title: string;
   onClose: () => void;
@@ -18,7 +27,9 @@ export function Dialog({ title, onClose, shape = '', bare = false, children }: P
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const element = dialog.current;
-    if (element && !element.open) element.showModal();
+    if (!element || element.open) return;
+    element.showModal();
+    first(element)?.focus();
   }, []);
   return (
     <dialog
@@ -33,12 +44,14 @@ export function Dialog({ title, onClose, shape = '', bare = false, children }: P
       ) : (
         <View style={layout.dialog}>
           <View style={layout.between}>
-            <Text role="heading" aria-level={2} style={[text.title, { fontSize: 16 }]}>
+            <Text role="heading" aria-level={2} style={[text.named, { fontSize: 17 }]}>
               {title}
             </Text>
             <Button label="Close" icon="close" small look="bare" onPress={onClose} />
           </View>
-          {children}
+          <View style={layout.dialogContent} testID="dialog-content">
+            {children}
+          </View>
         </View>
       )}
     </dialog>

@@ -18,7 +18,7 @@ const SIGNS: Record<Move['state'], [Health, string]> = {
   stays: ['bad', 'Stays'],
 };
 
-/** Moves everything off a machine, one copy after the other, and shows how far it is. */
+/** Moves everything off a machine, one instance after the other, and shows how far it is. */
 export function DrainDialog({ worker, onClose }: { worker: Worker; onClose: () => void }) {
   const services = useResources<Service>(SERVICES).items;
   const [moves, setMoves] = useState<Move[] | null>(null);
@@ -60,7 +60,7 @@ export function DrainDialog({ worker, onClose }: { worker: Worker; onClose: () =
 
 function Moves({ moves }: { moves: readonly Move[] }) {
   return (
-    <View role="list" aria-label="Copies that move" style={layout.stack}>
+    <View role="list" aria-label="Instances that move" style={layout.stack}>
       {moves.map(({ copy, state, because }) => (
         <View key={`${copy.namespace}/${copy.name}`} role="listitem" style={layout.tight}>
           <View style={layout.between}>

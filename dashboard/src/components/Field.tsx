@@ -8,6 +8,8 @@ import { color } from '../styles/tokens';
 
 interface Props {
   label: string;
+  /** The label holds a name: shown as it is written. */
+  named?: boolean;
   value: string;
   onChange: (value: string) => void;
   secret?: boolean;
@@ -17,12 +19,15 @@ interface Props {
   autoFocus?: boolean;
   onSubmit?: () => void;
   numeric?: boolean;
+  /** Several lines; how many are shown. */
+  lines?: number;
   id?: string;
 }
 
 /** A labelled input with its hint and its fault. */
 export function Field({
   label,
+  named,
   value,
   onChange,
   secret,
@@ -32,13 +37,14 @@ export function Field({
   autoFocus,
   onSubmit,
   numeric,
+  lines,
   id,
 }: Props) {
   const { phone } = useLayout();
   const name = useId();
   return (
     <View style={forms.field}>
-      <Text id={name} style={text.label}>
+      <Text id={name} style={named ? text.namedLabel : text.label}>
         {label}
       </Text>
       <TextInput
@@ -56,7 +62,14 @@ export function Field({
         spellCheck={false}
         autoFocus={autoFocus}
         inputMode={numeric ? 'numeric' : undefined}
-        style={[forms.input, phone && forms.inputPhone, error ? forms.wrong : null]}
+        multiline={lines !== undefined}
+        rows={lines}
+        style={[
+          forms.input,
+          phone && forms.inputPhone,
+          lines !== undefined && forms.inputLines,
+          error ? forms.wrong : null,
+        ]}
       />
       {(error || hint) && (
         <Text id={`${name}-more`} role={error ? 'alert' : undefined} style={error ? forms.error : text.faint}>

@@ -23,7 +23,7 @@ const GENERAL: [string, string][] = [
 export function Help({ onClose }: { onClose: () => void }) {
   const places = Object.entries(PLACES).map(([key, place]) => [`g  ${key}`, place.name] as [string, string]);
   return (
-    <Dialog title="Keys" onClose={onClose}>
+    <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <View style={layout.stack}>
         {[...GENERAL, ...places].map(([keys, what]) => (
           <View key={keys} style={layout.between}>

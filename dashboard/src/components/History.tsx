@@ -23,8 +23,8 @@ const StepDiff = lazily(() => import('./StepDiff'), 'StepDiff');
 
 const VIEWS = [
   { value: 'step', name: 'What it changed' },
-  { value: 'now', name: 'Against now' },
-  { value: 'whole', name: 'Whole manifest' },
+  { value: 'now', name: 'Compare with current' },
+  { value: 'whole', name: 'Full manifest' },
 ] as const;
 type View_ = (typeof VIEWS)[number]['value'];
 
@@ -34,7 +34,7 @@ interface Props {
   may: boolean;
 }
 
-/** The time machine: every version of what was wanted, newest first; look at any, compare it, go back to it. */
+/** The time machine: every version of the spec, newest first; look at any, compare it, go back to it. */
 export function History({ kind, resource, may }: Props) {
   const { name, namespace = '' } = resource.metadata;
   const steps = useHistory(kind, name, namespace);
@@ -48,7 +48,7 @@ export function History({ kind, resource, may }: Props) {
   if (!step) {
     return (
       <Panel title="History">
-        <Empty title="No change in the kept history" next="Changes of what is wanted appear here." />
+        <Empty title="No change in the kept history" next="Changes of its spec appear here." />
       </Panel>
     );
   }
@@ -109,7 +109,7 @@ function Seen({ step, newest, kind, resource, may }: Props & { step: Step; newes
       title={`Version ${step.revision}`}
       right={
         may && !newest && step.verb !== 'deleted' ? (
-          <Button label="Back to this" look="primary" onPress={() => setAsking(true)} />
+          <Button label="Restore this version" look="primary" onPress={() => setAsking(true)} />
         ) : null
       }
     >
@@ -121,9 +121,9 @@ function Seen({ step, newest, kind, resource, may }: Props & { step: Step; newes
       </View>
       {asking && (
         <Confirm
-          title="Back to an older version"
-          what={`What is wanted of ${name} becomes what it was at version ${step.revision}.`}
-          action="Go back"
+          title="Restore version"
+          what={`The spec of ${name} becomes what it was at version ${step.revision}.`}
+          action="Restore"
           onClose={() => setAsking(false)}
           onYes={() => void goBack(kind, resource, step)}
         />
@@ -132,7 +132,7 @@ function Seen({ step, newest, kind, resource, may }: Props & { step: Step; newes
   );
 }
 
-/** Makes what is wanted now what it was then. */
+/** Makes the spec what it was then. */
 export function goBack(kind: Kind, resource: Resource, step: Step): Promise<boolean> {
   const patch = { spec: restored(resource.spec, step.resource.spec) };
   return setMeta(kind, resource, patch, `${resource.metadata.name} is as it was at version ${step.revision}`);

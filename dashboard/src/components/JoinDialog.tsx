@@ -25,7 +25,7 @@ const HOURS = [
   { value: '168', name: '1 week' },
 ] as const;
 
-/** Makes a join token, shows the line to run, once, and then who comes. */
+/** Makes a join token, shows the command to run, once, and then who comes. */
 export function JoinDialog({ onClose }: { onClose: () => void }) {
   const [invitation, setInvitation] = useState<Invitation | null>(null);
   return (
@@ -51,8 +51,8 @@ function Form({ onMade }: { onMade: (made: Invitation) => void }) {
   return (
     <>
       <View style={layout.stack}>
-        <Text style={text.label}>Good for</Text>
-        <Choice label="Good for" options={HOURS} chosen={hours} onChoose={setHours} />
+        <Text style={text.label}>Expires in</Text>
+        <Choice label="Expires in" options={HOURS} chosen={hours} onChoose={setHours} />
       </View>
       <Field
         label="Machines"
@@ -62,7 +62,7 @@ function Form({ onMade }: { onMade: (made: Invitation) => void }) {
         hint="How many machines may join with it; 0: any number."
         error={sound ? error : 'A whole number, please.'}
       />
-      <Button label="Make the line" look="primary" disabled={!sound} onPress={() => void make()} id="make-line" />
+      <Button label="Create join command" look="primary" disabled={!sound} onPress={() => void make()} id="make-line" />
     </>
   );
 }
@@ -75,8 +75,8 @@ function Waiting({ invitation, onClose }: { invitation: Invitation; onClose: () 
   const come = arrivals(token, workers, (name) => beats.has(name));
   return (
     <>
-      <Text style={text.body}>Run this on the machine that joins. The line is shown this once.</Text>
-      <Snippet name="Line" code={invitation.line} />
+      <Text style={text.body}>Run this on the machine that joins. The command is shown this once.</Text>
+      <Snippet name="Join command" code={invitation.line} />
       {local && !invitation.swarm && (
         <Text style={[text.small, { color: color.warn }]}>
           You reached the cloud at {window.location.hostname}. From another machine, replace that by this machine’s
@@ -106,9 +106,9 @@ function Nobody() {
 }
 
 const STEPS: [Arrival['step'], string][] = [
-  ['named', 'has used the line'],
-  ['heard', 'its heartbeat arrives'],
-  ['ready', 'is ready and takes work'],
+  ['named', 'token used'],
+  ['heard', 'heartbeat received'],
+  ['ready', 'ready, takes work'],
 ];
 
 function Come({ arrival }: { arrival: Arrival }) {

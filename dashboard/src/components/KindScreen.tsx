@@ -23,6 +23,8 @@ import { ScreenHead } from './ScreenHead';
 interface Props {
   kind: Kind;
   title: string;
+  /** The title is the name of a kind, as the API has it. */
+  named?: boolean;
   about: string;
   /** What to do when there is none. */
   next: string;
@@ -33,7 +35,7 @@ interface Props {
 }
 
 /** The screen of any kind: find, look, make. */
-export function KindScreen({ kind, title, about, next, extra, onNew, above }: Props) {
+export function KindScreen({ kind, title, named, about, next, extra, onNew, above }: Props) {
   const { items, state, error } = useResources(kind);
   const may = useMay(kind, 'create') && kind.plural !== 'events' && (kind.verbs ?? ['create']).includes('create');
   const [wanted, setWanted] = useQuery('q');
@@ -47,7 +49,7 @@ export function KindScreen({ kind, title, about, next, extra, onNew, above }: Pr
   );
   return (
     <>
-      <ScreenHead title={title} about={about}>
+      <ScreenHead title={title} named={named} about={about}>
         <CopyAs copies={asList(kind)} resources={items} />
         {may && (
           <Button

@@ -15,16 +15,19 @@ export function Notices() {
   const { phone } = useLayout();
   const shown = useObservable(toasts);
   return (
-    <View style={[shell.toasts, phone && shell.toastsPhone]} role="status" aria-live="polite">
+    <View
+      style={[shell.toasts, shown.length > 0 && shell.toastsShown, phone && shown.length > 0 && shell.toastsPhone]}
+      role="status"
+      aria-live="polite"
+      testID="notices"
+    >
       {shown.map((toast) => (
         <View key={toast.id} style={[shell.toast, { borderLeftColor: color[toast.health] }, layout.arrive]}>
-          <View style={layout.besideText}>
-            <Sign health={toast.health} />
-          </View>
-          <View style={layout.grow}>
-            <Text style={text.body}>{toast.text}</Text>
-            {toast.more ? <Text style={text.small}>{toast.more}</Text> : null}
-          </View>
+          <Sign health={toast.health} />
+          <Text style={[text.body, layout.grow]}>
+            {toast.text}
+            {toast.more ? <Text style={text.small}> {toast.more}</Text> : null}
+          </Text>
           <Button label="Dismiss" icon="close" small look="bare" onPress={() => dismiss(toast.id)} />
         </View>
       ))}

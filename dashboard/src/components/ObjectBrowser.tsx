@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { Text, View } from 'react-native';
 
+import { useObservable } from '../hooks/useObservable';
 import { detail } from '../styles/detail';
 import { layout } from '../styles/layout';
 import { status } from '../styles/status';
@@ -8,8 +9,9 @@ import { text } from '../styles/text';
 import { color } from '../styles/tokens';
 import { inWords } from '../utils/errors';
 import { bytes } from '../utils/quantities';
-import { download, list, removeObject, upload, type ObjectSeen, type Page } from '../utils/s3';
+import { download, list, removeObject, type ObjectSeen, type Page } from '../utils/s3';
 import { say } from '../utils/toasts';
+import { send, uploads } from '../utils/uploads';
 import { Age } from './Age';
 import { Button } from './Button';
 import { Confirm } from './Confirm';
@@ -68,7 +70,7 @@ export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean })
     <View style={layout.stackWide}>
       <View style={[layout.between, { flexWrap: 'wrap' }]}>
         <Crumbs bucket={bucket} prefix={prefix} onGo={setPrefix} />
-        <Button label="Look again" onPress={() => void read()} />
+        <Button label="Refresh" onPress={() => void read()} />
       </View>
       {may && <Upload bucket={bucket} prefix={prefix} onDone={() => void read()} />}
       <Panel flush>
@@ -191,35 +193,16 @@ function columns(bucket: string, prefix: string, may: boolean, press: Presses): 
   ];
 }
 
-interface Going {
-  name: string;
-  share: number;
-}
-
 function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; onDone: () => void }) {
   const input = useRef<HTMLInputElement>(null);
-  const [going, setGoing] = useState<readonly Going[]>([]);
-  const send = async (files: readonly File[]) => {
-    for (const file of files) {
-      const told = (share: number) =>
-        setGoing((before) => [...before.filter((each) => each.name !== file.name), { name: file.name, share }]);
-      told(0);
-      try {
-        await upload(bucket, prefix + file.name, file, told);
-        say('well', `${file.name} is stored`);
-      } catch (error) {
-        say('bad', `${file.name} is not stored: ${inWords(error).what}`, inWords(error).next);
-      }
-      setGoing((before) => before.filter((each) => each.name !== file.name));
-    }
-    onDone();
-  };
+  const going = useObservable(uploads).filter((each) => each.bucket === bucket);
+  const take = (files: readonly File[]) => void send(bucket, prefix, files).then(onDone);
   return (
     <div
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();
-        void send([...event.dataTransfer.files]);
+        take([...event.dataTransfer.files]);
       }}
     >
       <View style={detail.drop}>
@@ -233,18 +216,18 @@ function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; on
           multiple
           hidden
           aria-label="Files to upload"
-          onChange={(event) => void send([...(event.target.files ?? [])])}
+          onChange={(event) => take([...(event.target.files ?? [])])}
         />
         {going.map((each) => (
           <View
-            key={each.name}
+            key={each.id}
             style={[status.meterRow, { width: '100%', maxWidth: 520 }]}
             role="progressbar"
-            aria-label={each.name}
+            aria-label={each.key}
             aria-valuenow={Math.round(each.share * 100)}
           >
             <Text style={[text.small, { width: 180 }]} numberOfLines={1}>
-              {each.name}
+              {each.key}
             </Text>
             <View style={status.meter}>
               <View style={[status.meterFill, { width: `${each.share * 100}%`, backgroundColor: color.busy }]} />

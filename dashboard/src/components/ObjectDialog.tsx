@@ -6,7 +6,7 @@ import { text } from '../styles/text';
 import { inWords } from '../utils/errors';
 import { linkTo } from '../utils/presign';
 import { bytes } from '../utils/quantities';
-import { download, factsOf, versionsOf, type Facts as ObjectFacts, type Version } from '../utils/s3';
+import { factsOf, type Facts as ObjectFacts } from '../utils/s3';
 import { say } from '../utils/toasts';
 import { Age } from './Age';
 import { Button } from './Button';
@@ -21,7 +21,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** One object: what it is, its versions, and links to it that others can open. */
+/** One object: what it is, and links to it that others can open. */
 export function ObjectDialog({ bucket, name, onClose }: Props) {
   const [facts, setFacts] = useState<ObjectFacts | null>(null);
   const [error, setError] = useState('');
@@ -42,7 +42,7 @@ export function ObjectDialog({ bucket, name, onClose }: Props) {
         <Fact name="Changed">{facts ? <Age of={Date.parse(facts.modified)} suffix=" ago" /> : '–'}</Fact>
       </Facts>
       <Share bucket={bucket} name={name} />
-      <Versions bucket={bucket} name={name} />
+      <Text style={text.faint}>Only the newest version of an object is kept.</Text>
     </Dialog>
   );
 }
@@ -81,33 +81,6 @@ function Share({ bucket, name }: { bucket: string; name: string }) {
           <Text style={text.faint}>Whoever has it can read this object until it expires, without logging in.</Text>
         </>
       ) : null}
-    </View>
-  );
-}
-
-function Versions({ bucket, name }: { bucket: string; name: string }) {
-  const [versions, setVersions] = useState<Version[] | null | undefined>();
-  useEffect(() => {
-    versionsOf(bucket, name).then(setVersions, () => setVersions(undefined));
-  }, [bucket, name]);
-  if (versions === undefined) return null;
-  if (versions === null) {
-    return <Text style={text.faint}>This storage keeps only the newest version of an object.</Text>;
-  }
-  return (
-    <View style={layout.stack} role="list" aria-label="Versions">
-      <Text style={text.label}>Versions</Text>
-      {versions.map((each) => (
-        <View key={each.id} role="listitem" style={layout.between}>
-          <Text style={text.body}>
-            {each.newest ? 'Newest' : each.marker ? 'Deleted' : bytes(each.size)}{' '}
-            <Text style={text.faint}>{new Date(each.modified).toLocaleString()}</Text>
-          </Text>
-          {!each.marker && (
-            <Button label="Download" onPress={() => void download(bucket, name, each.id).catch(notDownloaded)} />
-          )}
-        </View>
-      ))}
     </View>
   );
 }

@@ -46,7 +46,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
           aria-label="Command"
           aria-controls="palette-list"
           aria-activedescendant={found[chosen] ? `command-${chosen}` : undefined}
-          placeholder="Go to, enable, restart, scale web 3…"
+          placeholder="A name, a screen, or a command such as: scale web 3"
           placeholderTextColor={color.faint}
           value={typed}
           onChangeText={(now) => {
@@ -70,7 +70,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
           ))}
         </View>
         {found.length === 0 && (
-          <Text style={[text.soft, { padding: 18 }]}>Nothing is called that. Try a service, a worker or a verb.</Text>
+          <Text style={[text.soft, { padding: 18 }]}>Nothing is called that. Try the name of a service, bucket or key, or a verb such as restart.</Text>
         )}
       </ScrollView>
     </Dialog>

@@ -7,6 +7,8 @@ import { layout } from '../styles/layout';
 
 interface Props {
   title?: string;
+  /** The title is a name: shown as it is written. */
+  named?: boolean;
   note?: string;
   right?: ReactNode;
   flush?: boolean;
@@ -14,7 +16,7 @@ interface Props {
 }
 
 /** A titled surface with a thin gold corner. `flush` lets its content reach the edges. */
-export function Panel({ title, note, right, flush = false, children }: Props) {
+export function Panel({ title, named = false, note, right, flush = false, children }: Props) {
   return (
     <View style={panel.panel} role={title ? 'region' : undefined} aria-label={title}>
       <View style={panel.thread} />
@@ -22,7 +24,7 @@ export function Panel({ title, note, right, flush = false, children }: Props) {
       {title && (
         <View style={panel.head}>
           <View style={[layout.row, layout.shrink, { flexWrap: 'wrap', rowGap: 0 }]}>
-            <Text role="heading" aria-level={2} style={text.label}>
+            <Text role="heading" aria-level={2} style={named ? text.namedLabel : text.label}>
               {title}
             </Text>
             {note && <Text style={text.faint}>{note}</Text>}

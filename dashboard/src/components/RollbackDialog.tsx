@@ -14,7 +14,7 @@ import { goBack } from './History';
 
 const StepDiff = lazily(() => import('./StepDiff'), 'StepDiff');
 
-/** Back to the newest version that wanted something else. */
+/** Back to the newest version with another spec. */
 export function RollbackDialog({ service, onClose }: { service: Resource; onClose: () => void }) {
   const { name, namespace = '' } = service.metadata;
   const steps = useHistory(SERVICES, name, namespace);
@@ -30,7 +30,7 @@ export function RollbackDialog({ service, onClose }: { service: Resource; onClos
       {older ? (
         <>
           <Text style={text.body}>
-            Back to version {older.revision}, of {ago(older.at, now)}. Copies are replaced one after the other.
+            Back to version {older.revision}, of {ago(older.at, now)}. Instances are replaced one after the other.
           </Text>
           <Suspense fallback={null}>
             <StepDiff before={service} after={{ ...service, spec: older.resource.spec }} label="What would change" />

@@ -11,7 +11,7 @@ import { text } from '../styles/text';
 import { color } from '../styles/tokens';
 import { usedBy, type Beat } from '../utils/beats';
 import { catalog as catalogSeen } from '../utils/catalog';
-import { healthOfWord, serviceHealth } from '../utils/health';
+import { healthOfWord, serviceHealth, serviceWord } from '../utils/health';
 import { bytes } from '../utils/quantities';
 import { SERVICES, WORKERS, type Instance, type Service } from '../utils/resources';
 import { pageOf } from '../utils/routes';
@@ -26,7 +26,7 @@ import { Metric, Spark } from './Spark';
 import { StatusMark } from './StatusMark';
 import { TextLink } from './TextLink';
 
-/** A service: its last minute, its copies, what it needs, and who refused to run it. */
+/** A service: its last minute, its instances, what it needs, and which workers placement rejected. */
 export function ServicePanels({ service }: { service: Service }) {
   const catalog = useObservable(catalogSeen);
   const all = useResources<Service>(SERVICES).items;
@@ -34,16 +34,16 @@ export function ServicePanels({ service }: { service: Service }) {
   const needs = needsOf(service, catalog);
   const refusals = instances.length === 0 ? (service.status?.refusals ?? []) : [];
   const beats = useBeats();
-  const columns = useMemo(() => columnsOf(usesByCopy(beats)), [beats]);
+  const columns = useMemo(() => columnsOf(usesByInstance(beats)), [beats]);
   return (
     <>
       {instances.length > 0 && <Numbers service={service} beats={beats} />}
-      <Panel title="Copies" note={service.status?.ready ? `${service.status.ready} ready` : undefined} flush>
+      <Panel title="Instances" note={service.status?.ready ? `${service.status.ready} ready` : undefined} flush>
         {instances.length ? (
-          <DataTable label="Copies" columns={columns} rows={instances} keyOf={(each) => each.name} />
+          <DataTable label="Instances" columns={columns} rows={instances} keyOf={(each) => each.name} />
         ) : (
           <Empty
-            title="No copy runs"
+            title="No running instances"
             next={service.spec.enabled === false ? 'Enable it to start one.' : 'The conditions below say why.'}
           />
         )}
@@ -58,7 +58,7 @@ export function ServicePanels({ service }: { service: Service }) {
         </Panel>
       )}
       {refusals.length > 0 && (
-        <Panel title="Who refused, and why">
+        <Panel title="Workers rejected by placement">
           {refusals.map((each, index) => (
             <View key={each.worker} style={[home.feedRow, index === 0 && home.itemFirst]}>
               <Text style={[text.strong, { width: 150 }]}>{each.worker}</Text>
@@ -75,7 +75,7 @@ function Need({ name, found }: { name: string; found: Service | undefined }) {
   return (
     <View style={layout.between}>
       {found ? <TextLink to={pageOf(SERVICES, found)}>{name}</TextLink> : <Text style={text.strong}>{name}</Text>}
-      <StatusMark health={found ? serviceHealth(found) : 'bad'} word={found?.status?.phase ?? 'Not created'} />
+      <StatusMark health={found ? serviceHealth(found) : 'bad'} word={found ? serviceWord(found) : 'Not created'} />
     </View>
   );
 }
@@ -89,7 +89,7 @@ function Numbers({ service, beats }: { service: Service; beats: ReadonlyMap<stri
   );
   const errors = flow ? errorShare(flow) : '';
   return (
-    <Panel title="The last minute">
+    <Panel title="Last minute">
       <View style={detail.metrics} testID="metrics">
         <Metric name="CPU" told={cpu.length ? `${cpu.at(-1)!.toFixed(2)} cores` : '–'} values={cpu} />
         <Metric name="Memory" told={memory.length ? bytes(memory.at(-1)!) : '–'} values={memory} />
@@ -101,7 +101,7 @@ function Numbers({ service, beats }: { service: Service; beats: ReadonlyMap<stri
           tint={errors ? color.bad : color.soft}
         />
         <Metric
-          name="Answers take"
+          name="Latency"
           told={flow?.tookMs ? `${flow.tookMs.toFixed(flow.tookMs < 10 ? 1 : 0)} ms` : '–'}
           values={[]}
         />
@@ -110,13 +110,13 @@ function Numbers({ service, beats }: { service: Service; beats: ReadonlyMap<stri
   );
 }
 
-function usesByCopy(beats: ReadonlyMap<string, Beat>): Map<string, { cpu: number[]; memory: number[] }> {
+function usesByInstance(beats: ReadonlyMap<string, Beat>): Map<string, { cpu: number[]; memory: number[] }> {
   return new Map([...beats.values()].flatMap((beat) => Object.entries(beat.trails)));
 }
 
 function columnsOf(uses: Map<string, { cpu: number[]; memory: number[] }>): Column<Instance>[] {
   return [
-    { name: 'Copy', width: 1.2, phone: 'name', cell: (each) => <Text style={text.strong}>{each.name}</Text> },
+    { name: 'Instance', width: 1.2, phone: 'name', cell: (each) => <Text style={text.strong}>{each.name}</Text> },
     {
       name: 'State',
       width: 84,
@@ -129,7 +129,7 @@ function columnsOf(uses: Map<string, { cpu: number[]; memory: number[] }>): Colu
         />
       ),
     },
-    { name: 'Where', width: 1.2, cell: (each) => <Where instance={each} /> },
+    { name: 'Worker', width: 1.2, cell: (each) => <Where instance={each} /> },
     {
       name: 'CPU',
       width: 76,

@@ -7,10 +7,13 @@ import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
 import { useWho } from '../hooks/useSession';
+import { useWish } from '../hooks/useWish';
 import { layout as common } from '../styles/layout';
 import { shell } from '../styles/shell';
 import { text } from '../styles/text';
 import { attention } from '../utils/attention';
+import { cloudName } from '../utils/cloudName';
+import { leaveThen } from '../utils/leaving';
 import { path as pathNow } from '../utils/routes';
 import { AUDIT_LOG, KEYS, SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
 import { logOut, roleOf } from '../utils/session';
@@ -23,6 +26,7 @@ import { Mark } from './Mark';
 import { Rail, Tabs, type Place, type PlaceGroup } from './Navigation';
 import { Notices } from './Notices';
 import { Palette } from './Palette';
+import { QuestionDialog } from './QuestionDialog';
 
 /** The frame around every screen: where one is, where one can go, how true it is. */
 export function Shell({ children }: { children: ReactNode }) {
@@ -32,6 +36,7 @@ export function Shell({ children }: { children: ReactNode }) {
   useKeyboard(useCallback((what) => setOpen(what), []));
   const { groups, tabs } = usePlaces();
   const close = () => setOpen(null);
+  useWish('help', () => setOpen('help'));
   return (
     <View style={[shell.app, phone && shell.appPhone]}>
       {!phone && <Rail groups={groups} path={path} narrow={layout === 'tablet'} />}
@@ -43,9 +48,10 @@ export function Shell({ children }: { children: ReactNode }) {
             {children}
           </View>
         </ScrollView>
+        <Notices />
       </View>
       {phone && <Tabs places={tabs} path={path} onMore={() => setOpen('palette')} />}
-      <Notices />
+      <QuestionDialog />
       {open === 'palette' && <Palette onClose={close} />}
       {open === 'help' && <Help onClose={close} />}
     </View>
@@ -54,6 +60,7 @@ export function Shell({ children }: { children: ReactNode }) {
 
 function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
   const who = useWho();
+  const cloud = useObservable(cloudName);
   return (
     <View role="banner" style={[shell.top, phone && shell.topPhone]}>
       {phone ? (
@@ -64,20 +71,23 @@ function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
       ) : (
         <Pressable role="button" style={shell.paletteButton} onPress={onPalette}>
           <Icon name="search" size={14} />
-          <Text style={[text.faint, { flex: 1 }]}>Go to or do…</Text>
+          <Text style={[text.faint, { flex: 1 }]}>Search or run a command</Text>
           <View style={shell.keycap}>
             <Text style={[text.faint, { fontSize: 11 }]}>Ctrl K</Text>
           </View>
         </Pressable>
       )}
-      <View style={common.rowWide}>
+      <View style={[common.rowWide, common.fit]}>
+        <Text style={[text.strong, common.shrink]} numberOfLines={1} testID="cloud-name">
+          {cloud}
+        </Text>
         <ConnectionMark />
         {!phone && who && (
           <Text style={text.small}>
             {who.name} <Text style={text.quiet}>· {roleOf(who)}</Text>
           </Text>
         )}
-        <Button label="Sign out" icon="out" small look="bare" onPress={() => void logOut()} id="sign-out" />
+        <Button label="Sign out" icon="out" small look="bare" onPress={() => leaveThen(() => void logOut(), 'tab')} id="sign-out" />
       </View>
     </View>
   );
@@ -97,11 +107,11 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { to: '/ui/services', name: 'Services', icon: 'services' },
       { to: '/ui/workers', name: 'Workers', icon: 'workers' },
     ];
-    const keep: Place[] = [
+    const data: Place[] = [
       { to: '/ui/keys', name: 'Keys', icon: 'keys' },
       { to: '/ui/buckets', name: 'Buckets', icon: 'buckets' },
     ];
-    const know: Place[] = [
+    const insight: Place[] = [
       { to: '/ui/kinds', name: 'All kinds', icon: 'kinds' },
       { to: '/ui/api', name: 'API explorer', icon: 'api' },
       ...(mayAudit ? [{ to: '/ui/audit', name: 'Audit log', icon: 'audit' } as const] : []),
@@ -113,10 +123,10 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
     const groups = [
       { name: 'Overview', places: [home] },
       { name: 'Run', places: run },
-      { name: 'Keep', places: keep },
-      { name: 'Know', places: know },
+      { name: 'Data', places: data },
+      { name: 'Insight', places: insight },
       { name: 'People', places: people },
     ];
-    return { groups, tabs: [home, ...run, keep[1]!] };
+    return { groups, tabs: [home, ...run, data[1]!] };
   }, [services, workers, keys, mayAudit]);
 }

@@ -16,7 +16,7 @@ import { StatusMark } from './StatusMark';
 
 type State = 'connecting' | 'open' | Ended;
 
-/** A shell, or one command, in a copy of a service. For admins: it may do whatever the copy may. */
+/** A shell, or one command, in an instance of a service. For admins: it may do whatever the instance may. */
 export function TerminalView({ namespace, instances }: { namespace: string; instances: readonly string[] }) {
   const [chosen, setChosen] = useState('');
   const [command, setCommand] = useState('');
@@ -29,7 +29,7 @@ export function TerminalView({ namespace, instances }: { namespace: string; inst
     setSession({ number: (session?.number ?? 0) + 1, target: { namespace, instance, command: words } });
   };
   if (!instance)
-    return <Empty title="No copy runs" next="A terminal needs a running copy: enable the service first." />;
+    return <Empty title="No running instances" next="A terminal needs one: enable the service first." />;
   return (
     <View style={layout.stack}>
       {instances.length > 1 && (
@@ -47,7 +47,7 @@ export function TerminalView({ namespace, instances }: { namespace: string; inst
             value={command}
             onChange={setCommand}
             onSubmit={open}
-            hint="Empty: a shell."
+            hint="Leave empty for a shell."
             id="command"
           />
         </View>
@@ -66,7 +66,7 @@ export function TerminalView({ namespace, instances }: { namespace: string; inst
         <Screen key={session.number} target={session.target} onState={setState} />
       ) : (
         <Text style={text.soft}>
-          It runs inside the copy and may do whatever the copy may. Every session is written to the audit log.
+          It runs inside the instance and may do whatever that may. Every session is written to the audit log.
         </Text>
       )}
     </View>

@@ -20,7 +20,7 @@ import { StatusMark } from './StatusMark';
 import { TextLink } from './TextLink';
 import { LeaseAge, Usage } from './WorkerTile';
 
-/** A machine: its use now, what runs there, and how to bring it back when it is silent. */
+/** A machine: its use now, what runs there, and how to get it back when its heartbeat is missing. */
 export function WorkerPanels({ worker }: { worker: Worker }) {
   const beat = useBeat(worker.metadata.name);
   const services = useResources<Service>(SERVICES).items;
@@ -28,8 +28,8 @@ export function WorkerPanels({ worker }: { worker: Worker }) {
   const system = worker.status?.system ?? {};
   return (
     <>
-      {silent && <BringBack />}
-      <Panel title="Use now" right={<LeaseAge worker={worker} />}>
+      {silent && <Troubleshoot />}
+      <Panel title="Usage" right={<LeaseAge worker={worker} />}>
         <View style={layout.stackWide}>
           <Usage worker={worker} />
           <Facts>
@@ -53,9 +53,9 @@ export function WorkerPanels({ worker }: { worker: Worker }) {
   );
 }
 
-function BringBack() {
+function Troubleshoot() {
   return (
-    <Panel title="Bring it back">
+    <Panel title="Troubleshoot">
       <View style={layout.stack}>
         <Text style={text.body}>
           No heartbeat arrives. Look whether the machine is on and reaches this cloud, then start its agent there:
@@ -80,7 +80,7 @@ function Runs({ worker, services, beat }: { worker: string; services: readonly S
   );
   const columns: Column<Running>[] = [
     {
-      name: 'Copy',
+      name: 'Instance',
       width: 1.4,
       phone: 'name',
       cell: (row) => <TextLink to={pageOf(SERVICES, row.service)}>{row.instance.name}</TextLink>,
@@ -108,9 +108,9 @@ function Runs({ worker, services, beat }: { worker: string; services: readonly S
     },
   ];
   return (
-    <Panel title="Runs here" flush>
+    <Panel title="Instances on this worker" flush>
       {rows.length ? (
-        <DataTable label="Copies on this worker" columns={columns} rows={rows} keyOf={(row) => row.instance.name} />
+        <DataTable label="Instances on this worker" columns={columns} rows={rows} keyOf={(row) => row.instance.name} />
       ) : (
         <Empty title="Nothing runs here" next="Services are placed here when there is room, unless it is cordoned." />
       )}

@@ -7,7 +7,7 @@ import { useNow } from '../hooks/useNow';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { WORKER_WORDS, workerHealth } from '../utils/health';
+import { workerHealth, workerWord } from '../utils/health';
 import { amount, bytes, cores, share } from '../utils/quantities';
 import { pageOf } from '../utils/routes';
 import { WORKERS, type Worker } from '../utils/resources';
@@ -32,7 +32,7 @@ function PlainTile({ worker }: { worker: Worker }) {
       </Text>
       <Usage worker={worker} brief />
       <View style={layout.between}>
-        <StatusMark health={health} word={WORKER_WORDS[health]} />
+        <StatusMark health={health} word={workerWord(worker)} />
         <LeaseAge worker={worker} brief />
       </View>
     </Link>
@@ -92,11 +92,11 @@ export function LeaseAge({ worker, brief = false }: { worker: Worker; brief?: bo
   const now = useNow(1000);
   if (!beat && brief) return null;
   const silent = workerHealth(worker) === 'bad';
-  if (!beat) return <Text style={text.faint}>{silent ? 'no heartbeat' : 'waiting for a heartbeat'}</Text>;
+  if (!beat) return <Text style={text.faint}>{silent ? 'none' : 'waiting'}</Text>;
   const age = span(secondsSince(beat.heardAt, now));
   return (
     <Text style={[text.faint, { fontVariant: ['tabular-nums'] }]} numberOfLines={1}>
-      {brief ? age : `heard ${age} ago`}
+      {brief ? age : `${age} ago`}
     </Text>
   );
 }

@@ -6,9 +6,12 @@ import { forms } from '../styles/forms';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { dropDraft, draftKey, keepDraft, readDraft } from '../utils/drafts';
 import { apply, check, hintsFor, type Checked, type Fault } from '../utils/editing';
 import { fieldsOf, type KindSchema } from '../utils/discovery';
+import { hold } from '../utils/leaving';
 import type { Kind, Resource } from '../utils/resources';
+import { momentTold } from '../utils/time';
 import { say } from '../utils/toasts';
 import { toYaml } from '../utils/yaml';
 import { Button } from './Button';
@@ -30,24 +33,43 @@ interface Props {
 /** A manifest as text. The server checks it (dry run) and tells what would change before anything does. */
 export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, onDone }: Props) {
   const fields = useMemo(() => fieldsOf(schema), [schema]);
-  const [started, setStarted] = useState(resource);
-  const [code, setCode] = useState(() => toYaml(resource));
+  const manifestOf = (of: Resource) => toYaml(of, isNew ? of : undefined);
+  const { name, namespace } = resource.metadata;
+  const key = draftKey(kind.plural, namespace, isNew ? '' : name);
+  const [draft, setDraft] = useState(() => readDraft(key));
+  const [started, setStarted] = useState(draft?.started ?? resource);
+  const [code, setCode] = useState(() => draft?.code ?? manifestOf(resource));
   const [checked, setChecked] = useState<Checked | null>(null);
   const [busy, setBusy] = useState(false);
   const wide = useLayout().layout === 'desktop';
-  const moved = toYaml(started) !== toYaml(resource);
+  const moved = manifestOf(started) !== manifestOf(resource);
   // A status that moved is no other wish: the newest version is what is written over.
   const basis = moved ? started : resource;
-  const untouched = code === toYaml(started);
+  const untouched = code === manifestOf(started);
   useEffect(() => {
     // Nobody has typed: show the newest version.
     if (!moved || !untouched) return;
     setStarted(resource);
-    setCode(toYaml(resource));
+    setCode(manifestOf(resource));
   }, [moved, untouched, resource]);
+  useEffect(() => {
+    if (untouched) dropDraft(key);
+    else keepDraft(key, { code, started, at: Date.now() });
+  }, [key, untouched, code, started]);
+  useEffect(() => {
+    // A dialog closes over its draft without a question: opening it again shows the draft.
+    const scope = isNew ? 'tab' : 'page';
+    const what = `Your edits of ${name} are not applied. They stay here as a draft until you sign out or close this tab.`;
+    return untouched ? undefined : hold({ title: 'Leave without applying?', what, scope });
+  }, [untouched, isNew, name]);
   const change = (now: string) => {
     setCode(now);
     setChecked(null);
+  };
+  const startOver = () => {
+    setDraft(null);
+    setStarted(resource);
+    change(manifestOf(resource));
   };
   const ask = async () => {
     setBusy(true);
@@ -62,11 +84,14 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, on
       setChecked(done);
       return;
     }
-    say('well', `${done.written.metadata.name} is written`);
+    say('well', `${done.written.metadata.name} is ${isNew ? 'created' : 'applied'}`);
     setStarted(done.written);
-    setCode(toYaml(done.written));
+    setCode(manifestOf(done.written));
     setChecked(null);
-    onDone(done.written);
+    setDraft(null);
+    dropDraft(key);
+    // What is held is let go with the next drawing; only then is it left.
+    setTimeout(() => onDone(done.written));
   };
   const fault = checked && 'fault' in checked ? checked.fault : null;
   const typed = useDeferredValue(code);
@@ -84,10 +109,15 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, on
               disabled={busy || (untouched && !isNew)}
               id="apply"
             />
-            {!untouched && <Button label="Start over" look="bare" onPress={() => change(toYaml(started))} />}
+            {!untouched && <Button label="Start over" look="bare" onPress={startOver} />}
             {moved && !untouched && (
               <Text style={[text.small, { color: color.warn }]}>
                 It changed meanwhile; applying will be refused. Start over to see the newest.
+              </Text>
+            )}
+            {draft && !untouched && (
+              <Text style={text.small} testID="draft">
+                This is your draft of {momentTold(draft.at, Date.now())}. It is not applied.
               </Text>
             )}
           </View>
@@ -97,11 +127,17 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, on
         {checked && 'diff' in checked && (
           <Diff lines={checked.diff} none="The server accepts it; nothing would change." />
         )}
-        <Frame code={code} onChange={change} wrong={(fault ?? hint)?.lines ?? []} readOnly={!mayWrite} />
+        <Frame
+          code={code}
+          onChange={change}
+          wrong={(fault ?? hint)?.lines ?? []}
+          readOnly={!mayWrite}
+          autoFocus={isNew}
+        />
       </View>
       {fields.length > 0 && (
         <View style={wide ? layout.side : null}>
-          <Panel title="Fields it knows">
+          <Panel title="Schema">
             <FieldList fields={fields} />
           </Panel>
         </View>
@@ -115,9 +151,10 @@ interface FrameProps {
   onChange: (code: string) => void;
   wrong: readonly number[];
   readOnly: boolean;
+  autoFocus: boolean;
 }
 
-function Frame({ code, onChange, wrong, readOnly }: FrameProps) {
+function Frame({ code, onChange, wrong, readOnly, autoFocus }: FrameProps) {
   const count = code.split('\n').length;
   return (
     <View style={forms.editorFrame}>
@@ -133,6 +170,7 @@ function Frame({ code, onChange, wrong, readOnly }: FrameProps) {
         testID="yaml"
         aria-label="Manifest as YAML"
         editable={!readOnly}
+        autoFocus={autoFocus}
         value={code}
         onChangeText={onChange}
         spellCheck={false}

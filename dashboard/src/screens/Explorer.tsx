@@ -93,6 +93,7 @@ function Operations({ kind }: { kind: Kind }) {
     <>
       <Panel
         title={kind.kind}
+        named
         note={apiVersion(kind)}
         right={
           <TextLink to={listPage(kind)} strong={false}>

@@ -7,6 +7,7 @@ import { CopyAs } from '../components/CopyAs';
 import { Empty, Failed } from '../components/Empty';
 import { ChangeFeed } from '../components/ChangeFeed';
 import { EventFeed } from '../components/EventFeed';
+import { FirstSteps } from '../components/FirstSteps';
 import { Loading } from '../components/Loading';
 import { Panel } from '../components/Panel';
 import { Sign } from '../components/Sign';
@@ -59,6 +60,7 @@ export function Home() {
           <AttentionList items={items} />
         </Panel>
       )}
+      <FirstSteps services={services.items} workers={workers.items} />
       <Workers workers={workers.items} most={phone ? TILES_PHONE : TILES} />
       <Topology services={services.items} phone={phone} />
       <View style={side ? layout.columnsPhone : layout.columns}>
@@ -84,7 +86,7 @@ interface VerdictProps {
 
 function Verdict({ items, services, workers, phone }: VerdictProps) {
   const { health, line, detail } = verdict(items, services, workers);
-  const copies = { kubectl: 'kubectl get workers,services.aerekos.cloud -A', curl: curl(collection(SERVICES)) };
+  const copies = { aerekos: 'aerekos status', kubectl: 'kubectl get workers,services.aerekos.cloud -A', curl: curl(collection(SERVICES)) };
   return (
     <View style={[layout.between, { flexWrap: 'wrap' }]}>
       <View
@@ -161,7 +163,7 @@ function Changes({ services }: { services: readonly Service[] }) {
   const newest = Math.max(0, ...services.map((each) => Number(each.metadata.resourceVersion ?? 0)));
   const steps = useChanges(CHANGING, newest ? Math.max(1, newest - LOOK_BACK) : 0);
   return (
-    <Panel title="Recent changes" note="what was wished differently">
+    <Panel title="Recent changes" note="spec changes">
       <ChangeFeed steps={steps} most={8} />
     </Panel>
   );

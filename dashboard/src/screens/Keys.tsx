@@ -13,7 +13,7 @@ export function Keys() {
       <KindScreen
         kind={KEYS}
         title="Keys"
-        about="Encryption keys that never leave the house. AWS KMS tools use the same ones."
+        about="Encryption keys that never leave this cloud. AWS KMS tools use the same ones."
         next="Make one here, or: aws kms create-key"
         onNew={() => setMaking(true)}
         above={<ServiceOff managed="key_manager" what="Keys cannot be used" />}
@@ -25,7 +25,7 @@ export function Keys() {
           about="Its material is made inside key-manager and never leaves it."
           more={{
             label: 'Rotate every (days)',
-            hint: 'Empty: only by hand.',
+            hint: 'Leave empty to rotate only by hand.',
             spec: (days) => (/^\d+$/.test(days) ? { rotateEvery: Number(days) } : {}),
           }}
           onClose={() => setMaking(false)}

@@ -21,12 +21,12 @@ export function Kinds() {
   const groups = [...new Set(kinds.map(apiVersion))].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   return (
     <>
-      <ScreenHead title="All kinds" about="Everything that can exist here, as the API itself tells it.">
+      <ScreenHead title="All kinds" about="All API resources of this cloud, also those a new service brings.">
         <CopyAs copies={{ kubectl: 'kubectl api-resources', curl: curl('/apis') }} />
       </ScreenHead>
       {groups.map((group) => (
         <View key={group} style={layout.stack}>
-          <Text role="heading" aria-level={2} style={text.label}>
+          <Text role="heading" aria-level={2} style={text.namedLabel}>
             {group}
           </Text>
           <View style={home.strip}>

@@ -120,7 +120,7 @@ export function Login({ because }: { because?: string }) {
             />
           ) : null}
           <Button
-            label={busy ? 'Entering…' : 'Enter'}
+            label={busy ? 'Logging in…' : 'Log in'}
             look="primary"
             onPress={() => void enter()}
             disabled={busy}

@@ -28,7 +28,7 @@ import { useSchema } from '../hooks/useSchema';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { asTab } from '../utils/copyas';
-import { healthOf, phaseOf } from '../utils/health';
+import { stateOf } from '../utils/health';
 import { lazily } from '../utils/lazily';
 import { listPage, pageOf } from '../utils/routes';
 import { wish } from '../utils/wishes';
@@ -72,28 +72,28 @@ export function ResourceDetail({ group, version, plural, namespace, name, tab }:
   if (!resource && state === 'refused') return <Failed error={error} />;
   if (!resource) {
     return (
-      <Empty title={`${kind.kind} ${name} does not exist`} next="It was deleted, or never was.">
+      <Empty title={`${kind.kind} ${name} does not exist`} next="It may have been deleted, or its name is another one.">
         <TextLink to={listPage(kind)}>{`All ${plural}`}</TextLink>
       </Empty>
     );
   }
   const tabs = tabsOf(kind, mayRun);
   const here = tabs.some((each) => each.id === tab) ? tab : '';
-  const phase = phaseOf(resource);
+  const now = stateOf(kind, resource);
   const about = (
     <View style={[layout.rowWide, { flexWrap: 'wrap', rowGap: 2 }]}>
       <Text style={text.soft}>
         {kind.kind}
         {namespace ? ` in ${namespace}` : ''}
       </Text>
-      {phase ? <StatusMark health={healthOf(resource)} word={phase} /> : null}
+      {now.word ? <StatusMark {...now} /> : null}
     </View>
   );
   return (
     <>
       <View style={layout.stack}>
         <TextLink to={listPage(kind)} strong={false}>{`← ${title(plural)}`}</TextLink>
-        <ScreenHead title={name} about={about}>
+        <ScreenHead title={name} named about={about}>
           <Actions kind={kind} resource={resource} />
           <CopyAs copies={asTab(kind, resource, here)} resources={[resource]} />
         </ScreenHead>
@@ -188,12 +188,12 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
         {isSame(kind, SERVICES) && <ServicePanels service={resource as Service} />}
         {isSame(kind, WORKERS) && <WorkerPanels worker={resource as Worker} />}
         {conditions.length > 0 && (
-          <Panel title="In words">
+          <Panel title="Conditions">
             <Conditions conditions={conditions} />
           </Panel>
         )}
-        <Panel title="What is wanted" note="spec">
-          <SpecTable value={wishOf(resource)} none="Nothing special: the defaults." />
+        <Panel title="Spec">
+          <SpecTable value={wishOf(resource)} none="Nothing is set: the defaults." />
         </Panel>
       </View>
       <View style={wide ? layout.side : layout.stackWide}>

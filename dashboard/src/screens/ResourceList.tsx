@@ -8,8 +8,9 @@ export function ResourceList({ group, version, plural }: { group: string; versio
     <KindScreen
       kind={kind}
       title={plural}
+      named
       about={`${kind.kind} · ${group || 'core'}/${version}`}
-      next="Make the first one; its schema fills in the form."
+      next="Create the first one; its schema fills in the form."
     />
   );
 }

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react';
+import { Suspense, useMemo, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
@@ -16,31 +16,43 @@ import { TextLink } from '../components/TextLink';
 import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useQuery, useQueryChoice } from '../hooks/useQuery';
+import { useWish } from '../hooks/useWish';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { enableManaged, setEnabled } from '../utils/actions';
+import { enableManaged } from '../utils/actions';
 import { count } from '../utils/attention';
+import { enableOrDisable } from '../utils/careful';
 import { catalog as catalogSeen, type CatalogEntry } from '../utils/catalog';
 import { asList } from '../utils/copyas';
-import { serviceHealth, type Health } from '../utils/health';
+import { serviceHealth, serviceWord, type Health } from '../utils/health';
+import { lazily } from '../utils/lazily';
 import { pageOf } from '../utils/routes';
 import { conditionOf, keyOf, SERVICES, type Service } from '../utils/resources';
 
+const NewServiceDialog = lazily(() => import('../components/NewServiceDialog'), 'NewServiceDialog');
+const NewDialog = lazily(() => import('../components/NewDialog'), 'NewDialog');
+/** Any container, for those who write YAML. */
+const BEGIN = { image: 'nginx:1.27-alpine', replicas: 1, ports: [{ name: 'http', port: 8080 }], env: [] };
 const FILTERS = [
   { value: 'all', name: 'All' },
-  { value: 'trouble', name: 'Not well' },
+  { value: 'trouble', name: 'Unhealthy' },
   { value: 'well', name: 'Ready' },
-  { value: 'idle', name: 'Off' },
+  { value: 'idle', name: 'Disabled' },
 ] as const;
 type Filter = (typeof FILTERS)[number]['value'];
+const SHOWN = FILTERS.map(({ value }) => value);
 
 /** What runs, and what could. */
 export function Services() {
   const { items, state, error } = useResources<Service>(SERVICES);
   const may = useMay(SERVICES);
-  const [wanted, setWanted] = useState('');
-  const [filter, setFilter] = useState<Filter>('all');
+  const mayCreate = useMay(SERVICES, 'create');
+  const [making, setMaking] = useState<'template' | 'yaml' | null>(null);
+  useWish('new', () => setMaking('template'), mayCreate);
+  const [wanted, setWanted] = useQuery('q');
+  const [filter, setFilter] = useQueryChoice('show', SHOWN);
   const shown = useMemo(
     () => worstFirst(items.filter((each) => matches(each, wanted, filter))),
     [items, wanted, filter],
@@ -50,8 +62,11 @@ export function Services() {
   if (state === 'refused') return <Failed error={error} />;
   return (
     <>
-      <ScreenHead title="Services" about="What should run. Say it; the cloud keeps it so.">
+      <ScreenHead title="Services" about="Desired workloads and their state.">
         <CopyAs copies={asList(SERVICES)} resources={items} />
+        {mayCreate && (
+          <Button label="New service" icon="plus" look="primary" onPress={() => setMaking('template')} id="new" />
+        )}
       </ScreenHead>
       <View style={[layout.between, { flexWrap: 'wrap' }]}>
         <Search value={wanted} onChange={setWanted} what="services" />
@@ -59,15 +74,28 @@ export function Services() {
       </View>
       <Panel flush>
         {shown.length ? (
-          <DataTable label="Services" columns={drawn} rows={shown} keyOf={keyOf} />
+          <DataTable
+            label="Services"
+            columns={drawn}
+            rows={shown}
+            keyOf={keyOf}
+            question={`${wanted} ${filter}`}
+            main
+          />
         ) : (
           <Empty
             title="No service matches"
-            next={items.length ? 'Search for something else, or show all.' : 'Enable one from the catalog below.'}
+            next={items.length ? 'Search for something else, or show all.' : 'Create one, or enable one from the catalog below.'}
           />
         )}
       </Panel>
       <Catalog services={items} may={may} />
+      <Suspense fallback={null}>
+        {making === 'template' && (
+          <NewServiceDialog onClose={() => setMaking(null)} onYaml={() => setMaking('yaml')} />
+        )}
+        {making === 'yaml' && <NewDialog kind={SERVICES} begin={BEGIN} onClose={() => setMaking(null)} />}
+      </Suspense>
     </>
   );
 }
@@ -103,7 +131,7 @@ function columns(may: boolean): Column<Service>[] {
         <View style={layout.tight}>
           <TextLink to={pageOf(SERVICES, each)}>{each.metadata.name}</TextLink>
           <Text style={text.faint} numberOfLines={1}>
-            {each.spec.managed ?? each.spec.image}
+            {each.spec.managed ?? each.spec.image ?? each.spec.command?.join(' ')}
             {each.metadata.namespace === 'default' ? '' : ` · ${each.metadata.namespace}`}
           </Text>
         </View>
@@ -114,8 +142,8 @@ function columns(may: boolean): Column<Service>[] {
       width: 132,
       fixed: true,
       phone: 'beside',
-      by: (each) => each.status?.phase ?? '',
-      cell: (each) => <StatusMark health={serviceHealth(each)} word={each.status?.phase ?? 'Pending'} />,
+      by: serviceWord,
+      cell: (each) => <StatusMark health={serviceHealth(each)} word={serviceWord(each)} />,
     },
     {
       name: 'Ready',
@@ -130,7 +158,7 @@ function columns(may: boolean): Column<Service>[] {
       width: 1.9,
       cell: (each) => (
         <Text style={text.small} numberOfLines={2}>
-          {conditionOf(each, 'Ready')?.message ?? 'not looked at yet'}
+          {conditionOf(each, 'Ready')?.message ?? 'Pending'}
         </Text>
       ),
     },
@@ -147,7 +175,7 @@ function columns(may: boolean): Column<Service>[] {
 }
 
 const changing: Column<Service>[] = [
-  { name: 'Copies', width: 106, fixed: true, cell: (each) => <Stepper service={each} /> },
+  { name: 'Instances', width: 106, fixed: true, cell: (each) => <Stepper service={each} /> },
   {
     name: '',
     width: 92,
@@ -158,8 +186,8 @@ const changing: Column<Service>[] = [
       return (
         <Button
           label={enabled ? 'Disable' : 'Enable'}
-          look={enabled ? 'quiet' : 'primary'}
-          onPress={() => void setEnabled(each, !enabled)}
+          look={enabled ? 'quiet' : 'golden'}
+          onPress={() => enableOrDisable(each, !enabled)}
         />
       );
     },
@@ -208,7 +236,7 @@ function Offer({ entry, services, may }: { entry: CatalogEntry; services: readon
         <Text style={text.strong}>{entry.title}</Text>
         <StatusMark
           health={service && on ? serviceHealth(service) : 'idle'}
-          word={service && on ? (service.status?.phase ?? 'Pending') : 'Off'}
+          word={service && on ? serviceWord(service) : 'Disabled'}
         />
       </View>
       <Text style={[text.small, { flex: 1 }]}>{entry.summary}</Text>
@@ -219,11 +247,11 @@ function Offer({ entry, services, may }: { entry: CatalogEntry; services: readon
       {may && (
         <View style={layout.row}>
           {on && service ? (
-            <Button label={`Disable ${entry.title}`} onPress={() => void setEnabled(service, false)} />
+            <Button label={`Disable ${entry.title}`} onPress={() => enableOrDisable(service, false)} />
           ) : (
             <Button
               label={`Enable ${entry.title}`}
-              look="primary"
+              look="golden"
               onPress={() => void enableManaged(entry.managed, service)}
             />
           )}

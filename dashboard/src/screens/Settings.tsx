@@ -14,6 +14,7 @@ import { text } from '../styles/text';
 import { ask } from '../utils/api';
 import { curl } from '../utils/copyas';
 import { inWords } from '../utils/errors';
+import { leaveThen } from '../utils/leaving';
 import { logOut, roleOf, type Who } from '../utils/session';
 import { say } from '../utils/toasts';
 
@@ -23,12 +24,12 @@ export function Settings() {
   if (!who) return null;
   return (
     <>
-      <ScreenHead title="Settings" about="You, and the other doors to this cloud.">
+      <ScreenHead title="Settings" about="Your account, and how other tools connect.">
         <CopyAs copies={{ kubectl: 'kubectl auth whoami', curl: curl('/auth/whoami') }} />
       </ScreenHead>
       <You who={who} />
       <Password name={who.name} />
-      <Doors />
+      <Clients />
     </>
   );
 }
@@ -43,7 +44,7 @@ function You({ who }: { who: Who }) {
     );
   }, []);
   return (
-    <Panel title="You" right={<Button label="Sign out" icon="out" onPress={() => void logOut()} />}>
+    <Panel title="You" right={<Button label="Sign out" icon="out" onPress={() => leaveThen(() => void logOut(), 'tab')} />}>
       <Facts>
         <Fact name="Name">{who.name}</Fact>
         <Fact name="Role">{roleOf(who)}</Fact>
@@ -87,7 +88,7 @@ function Password({ name }: { name: string }) {
         />
         <View style={layout.row}>
           <Button
-            label="Change it"
+            label="Change password"
             look="primary"
             disabled={!current || password.length < 8}
             onPress={() => void change()}
@@ -104,7 +105,7 @@ interface AccessKey {
   region: string;
 }
 
-function Doors() {
+function Clients() {
   const [pair, setPair] = useState<AccessKey | null>(null);
   const show = async () => {
     try {
@@ -115,7 +116,7 @@ function Doors() {
   };
   const origin = window.location.origin;
   return (
-    <Panel title="Other doors">
+    <Panel title="Clients and endpoints">
       <View style={layout.stackWide}>
         <Snippet
           name="kubectl"

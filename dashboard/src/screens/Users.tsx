@@ -11,6 +11,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { create, remove, setSpec } from '../utils/actions';
 import { ask } from '../utils/api';
+import { letInOrNot } from '../utils/careful';
 import { inWords } from '../utils/errors';
 import { USERS, type Resource } from '../utils/resources';
 import { say } from '../utils/toasts';
@@ -33,8 +34,8 @@ export function Users() {
       <KindScreen
         kind={USERS}
         title="Users"
-        about="Who may log in. Nobody registers: an admin makes them."
-        next="Make the first one."
+        about="Who may log in. Users are created by admins."
+        next="Create the first one."
         onNew={() => setMaking(true)}
         extra={extra}
       />
@@ -54,14 +55,13 @@ function columns(onReset: (name: string) => void, onRole: (user: Resource) => vo
       end: true,
       cell: (each) => {
         const disabled = each.spec.disabled ?? false;
-        const told = `${each.metadata.name} ${disabled ? 'may log in again' : 'can log in no more'}`;
         return (
           <View style={[layout.wrap, { justifyContent: 'flex-end' }]}>
             <Button label="Role" onPress={() => onRole(each)} />
             <Button label="New password" onPress={() => onReset(each.metadata.name)} />
             <Button
-              label={disabled ? 'Allow' : 'Lock out'}
-              onPress={() => void setSpec(USERS, each, { disabled: !disabled }, told)}
+              label={disabled ? 'Enable' : 'Disable'}
+              onPress={() => letInOrNot(each, !disabled)}
             />
           </View>
         );
@@ -130,7 +130,7 @@ function NewRole({ user, onClose }: { user: Resource; onClose: () => void }) {
   return (
     <Dialog title={`Role of ${name}`} onClose={onClose}>
       <Choice label="Role" options={ROLES} chosen={role} onChoose={setRole} />
-      <Button label="Set it" look="primary" disabled={role === before} onPress={set} />
+      <Button label="Save" look="primary" disabled={role === before} onPress={set} />
     </Dialog>
   );
 }
@@ -163,7 +163,7 @@ function NewPassword({ name, onClose }: { name: string; onClose: () => void }) {
         error={error}
         hint="At least 8 characters."
       />
-      <Button label="Set it" look="primary" disabled={password.length < 8} onPress={() => void set()} />
+      <Button label="Save" look="primary" disabled={password.length < 8} onPress={() => void set()} />
     </Dialog>
   );
 }

@@ -22,7 +22,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { setCordoned, setSpec } from '../utils/actions';
 import { asList } from '../utils/copyas';
-import { WORKER_WORDS, workerHealth } from '../utils/health';
+import { workerHealth, workerWord } from '../utils/health';
 import { pageOf } from '../utils/routes';
 import { JOIN_TOKENS, keyOf, SERVICES, WORKERS, type Resource, type Service, type Worker } from '../utils/resources';
 
@@ -54,7 +54,7 @@ export function Workers() {
         ) : (
           <Empty
             title="No worker matches"
-            next={items.length ? 'Search for something else.' : 'Join a machine: it takes one line.'}
+            next={items.length ? 'Search for something else.' : 'Join a machine: it takes one command.'}
           />
         )}
       </Panel>
@@ -65,10 +65,10 @@ export function Workers() {
 }
 
 function columns(services: readonly Service[], may: boolean): Column<Worker>[] {
-  const copies = new Map<string, number>();
+  const instances = new Map<string, number>();
   for (const each of services.flatMap((service) => service.status?.instances ?? []))
-    copies.set(each.worker ?? '', (copies.get(each.worker ?? '') ?? 0) + 1);
-  const runs = (worker: Worker) => copies.get(worker.metadata.name) ?? 0;
+    instances.set(each.worker ?? '', (instances.get(each.worker ?? '') ?? 0) + 1);
+  const runs = (worker: Worker) => instances.get(worker.metadata.name) ?? 0;
   const address = (worker: Worker) =>
     worker.status?.addresses?.find((each) => each.type === 'InternalIP')?.address ?? '–';
   const all: Column<Worker>[] = [
@@ -90,21 +90,21 @@ function columns(services: readonly Service[], may: boolean): Column<Worker>[] {
       fixed: true,
       phone: 'beside',
       by: workerHealth,
-      cell: (each) => <StatusMark health={workerHealth(each)} word={WORKER_WORDS[workerHealth(each)]} />,
+      cell: (each) => <StatusMark health={workerHealth(each)} word={workerWord(each)} />,
     },
     {
-      name: 'Use',
+      name: 'Usage',
       width: 1.7,
       phone: 'whole',
       cell: (each) => <Usage worker={each} />,
     },
     {
-      name: 'Lease',
+      name: 'Heartbeat',
       width: 110,
       fixed: true,
       cell: (each) => <LeaseAge worker={each} />,
     },
-    { name: 'Copies', width: 70, fixed: true, by: runs, cell: (each) => <Text style={text.number}>{runs(each)}</Text> },
+    { name: 'Instances', width: 82, fixed: true, by: runs, cell: (each) => <Text style={text.number}>{runs(each)}</Text> },
     {
       name: 'Age',
       width: 60,
@@ -132,7 +132,7 @@ function Tokens() {
   const { items } = useResources(JOIN_TOKENS);
   if (items.length === 0) return null;
   return (
-    <Panel title="Join tokens" note="only their hashes are kept" flush>
+    <Panel title="Join tokens" note="only hashes are stored" flush>
       <DataTable label="Join tokens" columns={TOKEN_COLUMNS} rows={items} keyOf={keyOf} />
     </Panel>
   );

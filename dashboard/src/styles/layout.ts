@@ -19,6 +19,7 @@ export const layout = StyleSheet.create({
   link: { alignSelf: 'flex-start', maxWidth: '100%' },
   empty: { alignItems: 'center', gap: 10, paddingVertical: 40, paddingHorizontal: 20 },
   dialog: { padding: space.xl, gap: 20 },
+  dialogContent: { gap: 20 },
   fit: { flexShrink: 1, maxWidth: '100%' },
   grow: { flex: 1, minWidth: 0 },
   shrink: { flexShrink: 1, minWidth: 0 },

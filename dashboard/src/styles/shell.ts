@@ -89,6 +89,7 @@ export const shell = StyleSheet.create({
     borderBottomWidth: 1,
     borderBottomColor: 'rgba(255, 159, 90, 0.4)',
   },
+  bannerCalm: { backgroundColor: color.goldWash, borderBottomColor: color.goldLine },
   tabs: {
     position: 'fixed',
     left: 0,
@@ -115,16 +116,17 @@ export const shell = StyleSheet.create({
   tabText: { color: color.soft, fontFamily: font.body, fontSize: size.tiny },
   scroll: { flex: 1 },
   skip: { position: 'absolute', left: -9999 },
-  toasts: { position: 'fixed', right: 20, bottom: 20, gap: 10, width: 400, maxWidth: 'calc(100vw - 32px)', zIndex: 60 },
-  toastsPhone: { right: 16, bottom: 78 },
+  /** Below the screen, not over it: nothing that could be pressed is ever covered. */
+  toasts: { borderTopColor: color.line, backgroundColor: color.lifted },
+  toastsShown: { borderTopWidth: 1 },
+  toastsPhone: { marginBottom: 59 },
   toast: {
     flexDirection: 'row',
+    alignItems: 'center',
     gap: 12,
-    padding: space.m,
-    backgroundColor: color.lifted,
-    borderWidth: 1,
-    borderColor: color.line,
+    minHeight: 44,
+    paddingVertical: 6,
+    paddingHorizontal: space.l,
     borderLeftWidth: 2,
-    boxShadow: '0 14px 44px rgba(0,0,0,0.55)',
   },
 });

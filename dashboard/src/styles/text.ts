@@ -10,7 +10,7 @@ export const text = StyleSheet.create({
   quiet: { color: color.faint },
   said: { textAlign: 'center', maxWidth: 520 },
   strong: { color: color.text, fontFamily: font.body, fontSize: size.body, lineHeight: 21, fontWeight: '600' },
-  /** Small capitals over things. */
+  /** Small capitals over things: for words of ours, never for names. */
   label: {
     color: color.soft,
     fontFamily: font.body,
@@ -28,6 +28,15 @@ export const text = StyleSheet.create({
     letterSpacing: track.title,
     textTransform: 'uppercase',
   },
+  /** A title that holds a name: shown as it is written, for names are case-sensitive and typed by people. */
+  named: {
+    color: color.text,
+    fontFamily: font.display,
+    fontSize: size.title,
+    lineHeight: 28,
+    letterSpacing: 0.8,
+  },
+  namedLabel: { color: color.soft, fontFamily: font.body, fontSize: size.small, lineHeight: 18, fontWeight: '500' },
   hero: { color: color.text, fontFamily: font.display, fontSize: size.hero, lineHeight: 38, letterSpacing: 1.2 },
   mono: { color: color.text, fontFamily: font.mono, fontSize: size.small, lineHeight: 19 },
   /** A number one looks at from afar. */

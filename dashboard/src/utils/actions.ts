@@ -42,7 +42,7 @@ async function change<T extends Resource>({ kind, resource, patch, done, shown }
     return true;
   } catch (error) {
     const { what, next } = inWords(error);
-    say('bad', `Taken back: ${what}`, next);
+    say('bad', `Reverted: ${what}`, next);
     return false;
   } finally {
     takeBack();
@@ -78,7 +78,7 @@ export function restart(service: Service): Promise<boolean> {
     kind: SERVICES,
     resource: service,
     patch: { metadata: { annotations: { [RESTARTED_AT]: new Date().toISOString() } } },
-    done: `${service.metadata.name} restarts, one copy after the other`,
+    done: `${service.metadata.name} restarts, one instance after the other`,
     shown: (real) => ({ ...real, status: { ...real.status, phase: 'Updating' } }),
   });
 }

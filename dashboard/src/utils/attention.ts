@@ -54,7 +54,7 @@ function silentOnes(workers: readonly Worker[]): Item[] {
     {
       id: 'silent workers',
       health: 'bad',
-      what: `${silent.length} of ${workers.length} workers are silent`,
+      what: `${silent.length} of ${workers.length} workers have no heartbeat`,
       why: `${names.slice(0, 6).join(', ')}${more}. So many at once: look at their network or power first.`,
       since: times.sort()[0],
       fix: { do: 'goto', to: '/ui/workers', label: 'See them' },
@@ -65,8 +65,8 @@ function silentOnes(workers: readonly Worker[]): Item[] {
 function ofSilent(worker: Worker): Item[] {
   const ready = conditionOf(worker, 'Ready');
   const name = worker.metadata.name;
-  const fix: Fix = { do: 'look', kind: 'workers', resource: worker, tab: '', label: 'Bring it back' };
-  const what = `Worker ${name} is silent`;
+  const fix: Fix = { do: 'look', kind: 'workers', resource: worker, tab: '', label: 'Troubleshoot' };
+  const what = `Worker ${name}: no heartbeat`;
   return [
     { id: `worker/${name}`, health: 'bad', what, why: ready?.message ?? '', since: ready?.lastTransitionTime, fix },
   ];
@@ -105,11 +105,11 @@ function headline(service: Service): string {
     case 'Failed':
       return `${name} does not run`;
     case 'Degraded':
-      return `${name} runs with fewer copies than wanted`;
+      return `${name} runs with fewer instances than desired`;
     case 'Ready':
       return `${name} runs, but misses something it needs`;
     default:
-      return `${name} is ${(service.status?.phase ?? 'not looked at yet').toLowerCase()}`;
+      return `${name} is ${(service.status?.phase ?? 'pending').toLowerCase()}`;
   }
 }
 
@@ -127,7 +127,7 @@ function fixFor(service: Service, reason: string, message: string, all: readonly
     return { do: 'look', kind: 'services', resource: service, tab: 'yaml', label: 'Correct it' };
   }
   if (reason === 'Unplaceable') {
-    return { do: 'look', kind: 'services', resource: service, tab: '', label: 'See who refused' };
+    return { do: 'look', kind: 'services', resource: service, tab: '', label: 'See why' };
   }
   return { do: 'restart', service, label: 'Restart' };
 }
@@ -158,12 +158,12 @@ export function verdict(items: readonly Item[], services: readonly Service[], wo
   if (worst === 'bad' || worst === 'warn' || worst === 'unknown') {
     return {
       health: worst,
-      line: items.length === 1 ? 'One thing needs you' : `${items.length} things need you`,
+      line: items.length === 1 ? '1 issue needs attention' : `${items.length} issues need attention`,
       detail: counts,
     };
   }
   if (busy > 0)
-    return { health: 'busy', line: 'Work is under way', detail: `${count(busy, 'service')} changing · ${counts}` };
+    return { health: 'busy', line: 'Changes in progress', detail: `${count(busy, 'service')} changing · ${counts}` };
   if (wanted === 0) return { health: 'idle', line: 'Nothing runs yet', detail: 'Enable a service to begin' };
   return { health: 'well', line: 'All is well', detail: counts };
 }

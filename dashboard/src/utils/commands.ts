@@ -1,10 +1,12 @@
 /** Everything the command palette can do, for what exists now and what this person may. Verbs are the CLI's. */
-import { enableManaged, restart, scale, setCordoned, setEnabled } from './actions';
+import { enableManaged, setCordoned } from './actions';
+import { enableOrDisable, restartIt, scaleTo } from './careful';
 import type { CatalogEntry } from './catalog';
+import { leaveThen } from './leaving';
 import { go, listPage, pageOf } from './routes';
-import { SERVICES, WORKERS, type Kind, type Service, type Worker } from './resources';
+import { SERVICES, WORKERS, type Kind, type Resource, type Service, type Worker } from './resources';
 import { logOut } from './session';
-import { goAndOpen } from './wishes';
+import { goAndOpen, wish } from './wishes';
 
 export interface Command {
   id: string;
@@ -20,8 +22,9 @@ export interface Powers {
   workers: boolean;
   exec: boolean;
   join: boolean;
-  users: boolean;
   audit: boolean;
+  /** The kinds of which this person may create one. */
+  create: readonly Kind[];
 }
 
 export interface Known {
@@ -29,30 +32,34 @@ export interface Known {
   workers: readonly Worker[];
   kinds: readonly Kind[];
   catalog: readonly CatalogEntry[];
+  /** Everything else that has a name people know, with its kind. */
+  others: readonly { kind: Kind; resource: Resource }[];
   may: Powers;
 }
 
 const PLACES: [string, string, string][] = [
-  ['Home', '/ui', 'status doctor events'],
-  ['Services', '/ui/services', 'get services apply'],
-  ['Workers', '/ui/workers', 'get workers nodes'],
-  ['Keys', '/ui/keys', 'get keys kms'],
-  ['Buckets', '/ui/buckets', 'get buckets s3'],
-  ['All kinds', '/ui/kinds', 'api-resources apply create'],
-  ['API explorer', '/ui/api', 'explain openapi curl'],
-  ['Users', '/ui/users', 'get users roles'],
-  ['Settings', '/ui/settings', 'env kubeconfig whoami passwd access keys'],
+  ['Home', '/ui', 'status doctor events overview'],
+  ['Services', '/ui/services', 'get services apply workloads'],
+  ['Workers', '/ui/workers', 'get workers nodes machines servers hosts'],
+  ['Keys', '/ui/keys', 'get keys kms encrypt encryption'],
+  ['Buckets', '/ui/buckets', 'get buckets s3 upload download files objects storage'],
+  ['All kinds', '/ui/kinds', 'api-resources apply create resources'],
+  ['API explorer', '/ui/api', 'explain openapi curl swagger'],
+  ['Users', '/ui/users', 'get users roles people accounts permissions'],
+  ['Settings', '/ui/settings', 'env kubeconfig whoami passwd change password access keys aws cli profile'],
 ];
 
 export function commandsFor(known: Known): Command[] {
-  const { services, workers, kinds, catalog, may } = known;
+  const { services, workers, kinds, catalog, others, may } = known;
   return [
     ...PLACES.map(([name, to, also]) => ({ id: to, name: `Go to ${name}`, sort: 'place', also, run: () => go(to) })),
     ...(may.audit ? [{ id: '/ui/audit', name: 'Go to Audit log', sort: 'place', run: () => go('/ui/audit') }] : []),
-    ...ofHouse(may),
+    ...(may.join ? [JOIN] : []),
+    ...may.create.map(creating),
     ...services.flatMap((service) => ofService(service, may)),
     ...(may.services ? catalog.flatMap((entry) => ofCatalog(entry, services)) : []),
     ...workers.flatMap((worker) => ofWorker(worker, may.workers)),
+    ...others.map(({ kind, resource }) => opening(kind, resource)),
     ...kinds.map((kind) => ({
       id: `list ${kind.group}/${kind.plural}`,
       name: `List ${kind.plural}`,
@@ -60,26 +67,56 @@ export function commandsFor(known: Known): Command[] {
       also: `get ${kind.plural}`,
       run: () => go(listPage(kind)),
     })),
-    { id: 'out', name: 'Sign out', sort: 'session', also: 'logout', run: () => void logOut() },
+    {
+      id: 'help',
+      name: 'Keyboard shortcuts',
+      sort: 'help',
+      also: 'help keys shortcuts hotkeys ?',
+      run: () => wish.set('help'),
+    },
+    { id: 'out', name: 'Sign out', sort: 'session', also: 'logout', run: () => leaveThen(() => void logOut(), 'tab') },
   ];
 }
 
-function ofHouse(may: Powers): Command[] {
-  const join: Command = {
-    id: 'join',
-    name: 'Join a machine',
-    sort: 'action',
-    also: 'token create worker add',
-    run: () => goAndOpen('/ui/workers', 'join'),
+const JOIN: Command = {
+  id: 'join',
+  name: 'Join a machine',
+  sort: 'action',
+  also: 'token create worker add node new worker server',
+  run: () => goAndOpen('/ui/workers', 'join'),
+};
+
+/** Other words people have for making one. */
+const CREATING: Record<string, string> = {
+  services: 'deploy run app program container site',
+  buckets: 'storage folder upload s3 mb',
+  keys: 'encrypt kms create-key',
+  users: 'user create invite account person login',
+  secrets: 'password credential',
+  configmaps: 'settings file',
+};
+
+function creating(kind: Kind): Command {
+  const also = `create add make ${CREATING[kind.plural] ?? ''}`;
+  const run = () => goAndOpen(listPage(kind), 'new');
+  return { id: `new ${kind.group}/${kind.plural}`, name: `New ${spaced(kind.kind)}`, sort: 'action', also, run };
+}
+
+/** `JoinToken` as people say it. */
+function spaced(name: string): string {
+  return name.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
+}
+
+function opening(kind: Kind, resource: Resource): Command {
+  const { name, namespace = '' } = resource.metadata;
+  const sort = spaced(kind.kind);
+  return {
+    id: `open ${kind.plural} ${namespace}/${name}`,
+    name: `Open ${sort} ${name}`,
+    sort: namespace && namespace !== 'default' ? `${sort} · ${namespace}` : sort,
+    also: 'describe get',
+    run: () => go(pageOf(kind, resource)),
   };
-  const user: Command = {
-    id: 'user',
-    name: 'New user',
-    sort: 'action',
-    also: 'user create',
-    run: () => goAndOpen('/ui/users', 'new'),
-  };
-  return [...(may.join ? [join] : []), ...(may.users ? [user] : [])];
 }
 
 function ofService(service: Service, may: Powers): Command[] {
@@ -102,11 +139,11 @@ function ofService(service: Service, may: Powers): Command[] {
   ];
   const terminal = one('exec', 'Terminal in', 'service', () => go(page('terminal')), 'exec shell');
   const changes = [
-    one('toggle', enabled ? 'Disable' : 'Enable', 'action', () => void setEnabled(service, !enabled)),
+    one('toggle', enabled ? 'Disable' : 'Enable', 'action', () => enableOrDisable(service, !enabled)),
     one('rollback', 'Roll back', 'action', () => goAndOpen(page(), 'rollback'), 'rollout undo'),
     one('delete', 'Delete', 'action', () => goAndOpen(page(), 'delete')),
     ...(service.spec.image ? [one('update', 'Update', 'action', () => goAndOpen(page(), 'update'), 'set image')] : []),
-    ...(enabled ? [one('restart', 'Restart', 'action', () => void restart(service), 'rollout restart')] : []),
+    ...(enabled ? [one('restart', 'Restart', 'action', () => restartIt(service), 'rollout restart')] : []),
   ];
   return [...looks, ...(may.exec ? [terminal] : []), ...(may.services ? changes : [])];
 }
@@ -153,7 +190,7 @@ export function scaling(typed: string, services: readonly Service[]): Command[] 
         id: `scale ${service.metadata.namespace}/${name}`,
         name: copies === null ? `Scale ${name} to …` : `Scale ${name} to ${copies}`,
         sort: copies === null ? `runs ${service.spec.replicas ?? 1}; type a number` : 'action',
-        run: () => (copies === null ? go(pageOf(SERVICES, service)) : void scale(service, copies)),
+        run: () => (copies === null ? go(pageOf(SERVICES, service)) : scaleTo(service, copies)),
       };
     });
 }

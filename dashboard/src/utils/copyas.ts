@@ -2,6 +2,8 @@
 import { collection, place, type Kind, type Resource } from './resources';
 
 export interface Copies {
+  /** Where our own CLI has a word for it. */
+  aerekos?: string;
   kubectl: string;
   curl: string;
 }
@@ -16,27 +18,34 @@ export function curl(path: string, more = ''): string {
   return `curl --cacert ca.crt -H "Authorization: Bearer $TOKEN" ${more}"${ORIGIN}${path}"`;
 }
 
+/** Fetches what the curl lines need, after `aerekos login`. */
+export const CURL_NEEDS =
+  `curl -sko ca.crt ${ORIGIN}/auth/ca.pem; ` +
+  `TOKEN=$(aerekos credential | sed -n 's/.*"token": *"\\([^"]*\\)".*/\\1/p')`;
+
 export function asList(kind: Kind): Copies {
   const everywhere = kind.namespaced ? ' -A' : '';
-  return { kubectl: `kubectl get ${resourceName(kind)}${everywhere}`, curl: curl(collection(kind)) };
+  return { aerekos: `aerekos get ${resourceName(kind)}${everywhere}`, kubectl: `kubectl get ${resourceName(kind)}${everywhere}`, curl: curl(collection(kind)) };
 }
 
 export function asOne(kind: Kind, resource: Resource): Copies {
   const { name, namespace } = resource.metadata;
   const where = kind.namespaced && namespace ? ` -n ${namespace}` : '';
   return {
+    aerekos: `aerekos get ${resourceName(kind)} ${name}${where} -o yaml`,
     kubectl: `kubectl get ${resourceName(kind)} ${name}${where} -o yaml`,
     curl: curl(place(kind, name, namespace)),
   };
 }
 
-/** What one face of a resource shows, in other words. */
+/** What one section of a resource shows, in other words. */
 export function asTab(kind: Kind, resource: Resource, tab: string): Copies {
   const { name, namespace = 'default' } = resource.metadata;
   const first = resource.status?.instances?.[0]?.name ?? `${name}-0`;
   switch (tab) {
     case 'logs':
       return {
+        aerekos: `aerekos logs -f -n ${namespace} ${name}`,
         kubectl: `kubectl logs -f -n ${namespace} ${first}`,
         curl: curl(`/logs/${namespace}/${name}?follow=true`, '-N '),
       };
@@ -46,6 +55,7 @@ export function asTab(kind: Kind, resource: Resource, tab: string): Copies {
       return { kubectl: `aws s3 ls s3://${name}`, curl: curl(`/services/storage-manager/${name}?list-type=2`) };
     case 'history':
       return {
+        aerekos: asOne(kind, resource).aerekos?.replace(' -o yaml', ' --watch'),
         kubectl: `${asOne(kind, resource).kubectl.replace(' -o yaml', '')} --watch -o yaml`,
         curl: curl(
           `${collection(kind, kind.namespaced ? namespace : undefined)}?watch=true&resourceVersion=1&fieldSelector=metadata.name=${name}`,

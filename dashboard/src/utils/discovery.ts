@@ -71,11 +71,13 @@ export async function schemaOf(kind: Kind): Promise<KindSchema | null> {
   return schema ? { schema, all } : null;
 }
 
-/** The fields of a kind's spec. */
+/** What a person writes of a kind: the fields of its spec, or, where it has none (Secret, ConfigMap, Role), its own. */
 export function fieldsOf(found: KindSchema | null): Field[] {
   if (!found) return [];
-  const spec = resolved(found.schema.properties?.spec ?? found.schema, found.all);
-  return walked(spec, found.all, 'spec', 0);
+  const { spec, ...rest } = found.schema.properties ?? {};
+  if (spec) return walked(resolved(spec, found.all), found.all, 'spec', 0);
+  const { apiVersion: _version, kind: _kind, metadata: _metadata, status: _status, ...own } = rest;
+  return walked({ ...found.schema, properties: own }, found.all, '', 0);
 }
 
 function walked(schema: Schema, all: Record<string, Schema>, path: string, depth: number): Field[] {
@@ -83,7 +85,7 @@ function walked(schema: Schema, all: Record<string, Schema>, path: string, depth
   return Object.entries((schema.properties ?? {}) as Record<string, Schema>).flatMap(([name, raw]) => {
     const field = resolved(raw, all);
     const here = {
-      path: `${path}.${name}`,
+      path: path ? `${path}.${name}` : name,
       type: typeOf(field),
       required: required.has(name),
       description: field.description ?? '',
@@ -98,17 +100,31 @@ function typeOf(field: Schema): string {
   return field.type ?? 'any';
 }
 
+/** What people put into a kind without a spec, to be overwritten. */
+const EXAMPLES: Record<string, object> = {
+  Secret: { type: 'Opaque', stringData: { password: 'change-me' } },
+  ConfigMap: { data: { 'settings.ini': 'key = value\n' } },
+};
+
 /** A first manifest of that kind for somebody to fill in. */
 export function skeleton(kind: Kind, fields: readonly Field[]): Record<string, any> {
+  const own: Record<string, any> = {};
   const spec: Record<string, any> = {};
   for (const { path, type, required } of fields) {
-    const [, name, deeper] = path.split('.');
-    if (required && name && !deeper)
-      spec[name] =
-        { string: '', integer: 0, number: 0, boolean: false }[type] ??
-        (type.startsWith('list') ? [] : type.startsWith('"') ? JSON.parse(type.split(' | ')[0]!) : {});
+    const parts = path.split('.');
+    const inSpec = parts[0] === 'spec';
+    if (required && parts.length === (inSpec ? 2 : 1)) (inSpec ? spec : own)[parts.at(-1)!] = begun(type);
   }
   const metadata: Record<string, string> = { name: `my-${kind.kind.toLowerCase()}` };
   if (kind.namespaced) metadata.namespace = 'default';
-  return { apiVersion: apiVersion(kind), kind: kind.kind, metadata, spec };
+  const hasSpec = fields.length === 0 || fields.some(({ path }) => path.startsWith('spec.'));
+  const body = (kind.group === '' && EXAMPLES[kind.kind]) || (hasSpec ? { spec } : own);
+  return { apiVersion: apiVersion(kind), kind: kind.kind, metadata, ...body };
+}
+
+function begun(type: string): unknown {
+  const plain = { string: '', integer: 0, number: 0, boolean: false }[type];
+  if (plain !== undefined) return plain;
+  if (type.startsWith('list')) return [];
+  return type.startsWith('"') ? JSON.parse(type.split(' | ')[0]!) : {};
 }

@@ -9,8 +9,7 @@ import { framed, pathOf, resultOf } from './exec';
 import { arrivals, lineFor } from './joining';
 import { tabPage } from './keyboard';
 import { signed } from './presign';
-import { KEYS, SERVICES, type Resource, type Service, type Worker } from './resources';
-import { readVersions } from './s3';
+import { BUCKETS, KEYS, SECRETS, SERVICES, USERS, type Resource, type Service, type Worker } from './resources';
 import { faultsOf } from './schema';
 import { errorShare, flowTo, Pair, perSecond } from './traffic';
 import { isUndoable, restored, untouched } from './undo';
@@ -43,22 +42,6 @@ describe('a link to an object', () => {
     expect(link).toBe(
       'https://h:7443/b/a/it%27s%20%281%29.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAEXAMPLE%2F20260102%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260102T030405Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=8b9ef194055e7b42d10d3f0670ba2ecd8a3db894ab03ac10024eb3f05bcad228',
     );
-  });
-});
-
-describe('versions of an object', () => {
-  it('are told newest first, deletions too, and only of that key', () => {
-    const one = (tag: string, key: string, id: string, day: number) =>
-      `<${tag}><Key>${key}</Key><VersionId>${id}</VersionId><IsLatest>${id === 'c'}</IsLatest>` +
-      `<LastModified>2026-01-0${day}T00:00:00Z</LastModified><Size>1</Size></${tag}>`;
-    const parts = [one('Version', 'a', 'a', 1), one('DeleteMarker', 'a', 'b', 2), one('Version', 'a', 'c', 3)];
-    const xml = `<ListVersionsResult>${parts.join('')}${one('Version', 'ab', 'x', 4)}</ListVersionsResult>`;
-    const found = readVersions(xml, 'a').map(({ id, marker, newest }) => [id, marker, newest]);
-    expect(found).toEqual([
-      ['c', false, true],
-      ['b', true, false],
-      ['a', false, false],
-    ]);
   });
 });
 
@@ -212,9 +195,13 @@ describe('single keys', () => {
 describe('the palette', () => {
   const web = { metadata: { name: 'web', namespace: 'default' }, spec: { image: 'x' } } as Service;
   const oak = { metadata: { name: 'oak' }, spec: {} } as Worker;
-  const all: Powers = { services: true, workers: true, exec: true, join: true, users: true, audit: true };
-  const none: Powers = { services: false, workers: false, exec: false, join: false, users: false, audit: false };
-  const commands = (may: Powers) => commandsFor({ services: [web], workers: [oak], kinds: [], catalog: [], may });
+  const others = [
+    { kind: BUCKETS, resource: { metadata: { name: 'holiday', namespace: 'default' } } },
+    { kind: KEYS, resource: { metadata: { name: 'payments', namespace: 'acme' } } },
+  ];
+  const all: Powers = { services: true, workers: true, exec: true, join: true, audit: true, create: [SERVICES, BUCKETS, SECRETS, USERS] };
+  const none: Powers = { services: false, workers: false, exec: false, join: false, audit: false, create: [] };
+  const commands = (may: Powers) => commandsFor({ services: [web], workers: [oak], kinds: [], catalog: [], others, may });
   const names = (may: Powers, typed: string) => ranked(commands(may), typed).map((each) => each.name);
   it('knows the verbs of the CLI and of kubectl', () => {
     for (const [typed, name] of [
@@ -226,8 +213,20 @@ describe('the palette', () => {
       ['drain oak', 'Drain oak'],
       ['kubeconfig', 'Go to Settings'],
       ['status', 'Go to Home'],
+      ['holiday', 'Open bucket holiday'],
+      ['payments', 'Open key payments'],
+      ['deploy', 'New service'],
+      ['upload', 'Go to Buckets'],
+      ['invite', 'New user'],
+      ['password', 'Go to Settings'],
+      ['help', 'Keyboard shortcuts'],
     ] as const)
       expect(names(all, typed)[0], typed).toBe(name);
+  });
+  it('offers to make one of each kind that is allowed', () => {
+    const made = names(all, 'new').filter((name) => name.startsWith('New '));
+    expect(made.sort()).toEqual(['New bucket', 'New secret', 'New service', 'New user']);
+    expect(names(none, 'new').filter((name) => name.startsWith('New '))).toEqual([]);
   });
   it('scales by typing a number', () => {
     expect(scaling('scale we 3', [web]).map((each) => each.name)).toEqual(['Scale web to 3']);

@@ -9,6 +9,7 @@ export interface Draft {
 }
 
 const PREFIX = 'aerekos-draft ';
+const OWNER = 'aerekos-drafts-of';
 /** Of kinds whose text may hold secrets: never written down. */
 const inMemory = new Map<string, Draft>();
 
@@ -38,8 +39,14 @@ export function dropDraft(key: string): void {
   sessionStorage.removeItem(key);
 }
 
-/** Somebody else may log in. */
+/** Keeps what that user left behind when a session ended by itself; forgets what anybody else left. */
+export function keepDraftsOf(user: string): void {
+  if (sessionStorage.getItem(OWNER) !== user) forgetDrafts();
+  sessionStorage.setItem(OWNER, user);
+}
+
 export function forgetDrafts(): void {
   inMemory.clear();
+  sessionStorage.removeItem(OWNER);
   for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
 }

@@ -39,7 +39,7 @@ describe('what needs a person', () => {
     const workers = ['a', 'b', 'c', 'd', 'e'].map((name) => worker(name, name === 'e'));
     const items = attention([], workers);
     expect(items).toHaveLength(1);
-    expect(items[0]).toMatchObject({ what: '4 of 5 workers are silent', fix: { do: 'goto', to: '/ui/workers' } });
+    expect(items[0]).toMatchObject({ what: '4 of 5 workers have no heartbeat', fix: { do: 'goto', to: '/ui/workers' } });
   });
 
   it('offers to enable what somebody waits for', () => {
@@ -87,8 +87,8 @@ describe('the verdict', () => {
     });
   });
   it('counts what needs one', () => {
-    expect(told([service('a', 'Failed')], [worker('w', true)]).line).toBe('One thing needs you');
-    expect(told([service('a', 'Failed'), service('b', 'Waiting')], []).line).toBe('2 things need you');
+    expect(told([service('a', 'Failed')], [worker('w', true)]).line).toBe('1 issue needs attention');
+    expect(told([service('a', 'Failed'), service('b', 'Waiting')], []).line).toBe('2 issues need attention');
   });
   it('tells work from trouble', () => {
     expect(told([service('a', 'Starting')], [worker('w', true)]).health).toBe('busy');

@@ -1,5 +1,14 @@
 /** How each thing is, in one of six words. Pure. */
-import { conditionOf, type Resource, type Service, type Worker } from './resources';
+import {
+  conditionOf,
+  isSame,
+  SERVICES,
+  WORKERS,
+  type Kind,
+  type Resource,
+  type Service,
+  type Worker,
+} from './resources';
 
 export type Health = 'well' | 'busy' | 'warn' | 'bad' | 'idle' | 'unknown';
 
@@ -27,6 +36,9 @@ const PHASES: Record<string, Health> = {
   Lost: 'bad',
   Disabled: 'idle',
   'Scaled to zero': 'idle',
+  ScaledToZero: 'idle',
+  Expired: 'idle',
+  Suspended: 'idle',
   Revoked: 'idle',
 };
 
@@ -41,15 +53,26 @@ export function serviceHealth(service: Service): Health {
   return healthOfWord(phase);
 }
 
-/** What a worker's health is called. */
-export const WORKER_WORDS: Record<Health, string> = {
+/** The word for a service, which agrees with its sign: one that runs while something it needs is gone is no Ready one. */
+export function serviceWord(service: Service): string {
+  if (service.metadata.deletionTimestamp) return 'Deleting';
+  const phase = service.status?.phase || 'Pending';
+  return phase === 'Ready' && serviceHealth(service) === 'warn' ? 'Degraded' : phase;
+}
+
+/** What a worker's health is called, wherever it is told. */
+const WORKER_WORDS: Record<Health, string> = {
   well: 'Ready',
   warn: 'Cordoned',
-  bad: 'Silent',
+  bad: 'No heartbeat',
   unknown: 'Not seen yet',
-  busy: 'Leaving',
-  idle: 'Off',
+  busy: 'Deleting',
+  idle: 'Disabled',
 };
+
+export function workerWord(worker: Worker): string {
+  return WORKER_WORDS[workerHealth(worker)];
+}
 
 export function workerHealth(worker: Worker): Health {
   if (worker.metadata.deletionTimestamp) return 'busy';
@@ -57,7 +80,15 @@ export function workerHealth(worker: Worker): Health {
   return worker.spec?.unschedulable ? 'warn' : 'well';
 }
 
-/** The word a resource shows, whatever its kind. */
+/** The sign and the word of a resource, whatever its kind: the same on its page as in lists. */
+export function stateOf(kind: Kind, resource: Resource): { health: Health; word: string } {
+  if (isSame(kind, SERVICES)) {
+    return { health: serviceHealth(resource as Service), word: serviceWord(resource as Service) };
+  }
+  if (isSame(kind, WORKERS)) return { health: workerHealth(resource as Worker), word: workerWord(resource as Worker) };
+  return { health: healthOf(resource), word: phaseOf(resource) };
+}
+
 export function phaseOf(resource: Resource): string {
   const status = resource.status ?? {};
   if (resource.metadata.deletionTimestamp) return 'Deleting';
@@ -82,7 +113,7 @@ export function sentence(type: string, status: string, message = ''): string {
     Placed: ['It has a place to run', 'No worker can take it'],
     Degraded: ['Something it needs is missing', 'Everything it needs is there'],
   };
-  const [yes, no] = words[type] ?? [`${type} holds`, `${type} does not hold`];
+  const [yes, no] = words[type] ?? [`${type}: yes`, `${type}: no`];
   const head = status === 'True' ? yes : status === 'False' ? no : `${type} is not known`;
   return message ? `${head}: ${message}` : head;
 }

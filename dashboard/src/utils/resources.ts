@@ -43,6 +43,7 @@ export interface Service extends Resource {
   spec: {
     managed?: string;
     image?: string;
+    command?: string[];
     enabled?: boolean;
     replicas?: number;
     needs?: string[];
@@ -125,7 +126,9 @@ export const NAMESPACES: Kind = {
 };
 
 const core = (plural: string, kind: string): Kind => ({ group: '', version: 'v1', plural, kind, namespaced: true });
-/** Only to be asked about: who may run commands, and who may move copies away. */
+export const SECRETS = core('secrets', 'Secret');
+export const CONFIG_MAPS = core('configmaps', 'ConfigMap');
+/** Only to be asked about: who may run commands, and who may move instances away. */
 export const POD_EXEC = core('pods/exec', 'Pod');
 export const POD_EVICTION = core('pods/eviction', 'Pod');
 /** No kind, but somebody must be allowed to read it. */

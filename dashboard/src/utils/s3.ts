@@ -1,6 +1,7 @@
 /** Objects in buckets, over the gateway: S3 in path style, the person's own token instead of a signature. */
 import { raw, refusal } from './api';
-import { ApiError, Unreachable } from './errors';
+import { Unreachable } from './errors';
+import { saveAs } from './saving';
 import { freshToken } from './session';
 
 export const STORAGE = '/services/storage-manager';
@@ -67,51 +68,9 @@ export async function factsOf(bucket: string, key: string): Promise<Facts> {
   };
 }
 
-export interface Version {
-  id: string;
-  size: number;
-  modified: string;
-  newest: boolean;
-  /** Only says that it was deleted then. */
-  marker: boolean;
-}
-
-export function readVersions(xml: string, key: string): Version[] {
-  const document = new DOMParser().parseFromString(xml, 'application/xml');
-  const text = (parent: Element, name: string) => parent.getElementsByTagName(name)[0]?.textContent ?? '';
-  return ['Version', 'DeleteMarker']
-    .flatMap((name) => [...document.getElementsByTagName(name)])
-    .filter((each) => text(each, 'Key') === key)
-    .map((each) => ({
-      id: text(each, 'VersionId'),
-      size: Number(text(each, 'Size')),
-      modified: text(each, 'LastModified'),
-      newest: text(each, 'IsLatest') === 'true',
-      marker: each.tagName === 'DeleteMarker',
-    }))
-    .sort((a, b) => (a.modified < b.modified ? 1 : -1));
-}
-
-/** Every version that is kept; null where the storage keeps only the newest. Raises ApiError. */
-export async function versionsOf(bucket: string, key: string): Promise<Version[] | null> {
-  try {
-    const query = new URLSearchParams({ versions: '', prefix: key });
-    return readVersions(await (await raw(`${pathOf(bucket)}?${query}`)).text(), key);
-  } catch (error) {
-    if (error instanceof ApiError && error.reason === 'NotImplemented') return null;
-    throw error;
-  }
-}
-
 /** Hands the object to the browser as a file. */
-export async function download(bucket: string, key: string, version = ''): Promise<void> {
-  const which = version ? `?versionId=${encodeURIComponent(version)}` : '';
-  const blob = await (await raw(pathOf(bucket, key) + which)).blob();
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = key.split('/').pop() || key;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+export async function download(bucket: string, key: string): Promise<void> {
+  saveAs(await (await raw(pathOf(bucket, key))).blob(), key.split('/').pop() || key);
 }
 
 /** Tells how much has left, from 0 to 1. XMLHttpRequest, because fetch does not say. */

@@ -23,6 +23,8 @@ const who = { name: 'ann', groups: ['aerekos:editor'], namespace: 'default' };
 
 beforeEach(() => {
   asked.length = 0;
+  // Modules of earlier tests are tabs of this browser, too.
+  vi.stubGlobal('BroadcastChannel', undefined);
   vi.stubGlobal('fetch', async (path: string, options: any = {}) => {
     const body = options.body ? JSON.parse(options.body) : undefined;
     asked.push({ path, authorization: options.headers?.authorization, key: options.headers?.['x-aerekos-refresh-key'], body });
@@ -72,6 +74,29 @@ describe('the session', () => {
     await logOut();
     expect(asked.at(-1)).toMatchObject({ path: '/auth/logout', authorization: 'Bearer b', key: 'half' });
     expect(localStorage.length).toBe(0);
+  });
+
+  it('takes an answer without a token for nobody, without a fault', async () => {
+    const { restore, session } = await modules();
+    answer = () => new Response(null, { status: 204 });
+    await restore(new AbortController().signal);
+    expect(session.get()).toEqual({ state: 'out', because: undefined });
+    expect(asked.map(({ path }) => path)).toEqual(['/auth/refresh']);
+  });
+
+  it('ends in every tab when one signs out, and begins in every tab', async () => {
+    vi.unstubAllGlobals();
+    vi.stubGlobal('fetch', async (path: string) =>
+      path === '/auth/logout' ? new Response(null, { status: 204 }) : path === '/auth/whoami' ? Response.json(who) : pair('t'),
+    );
+    const [one, other] = [await modules(), await modules()];
+    await one.logIn('ann', 'password');
+    await other.logIn('ann', 'password');
+    await one.logOut();
+    await vi.waitFor(() => expect(other.session.get()).toMatchObject({ state: 'out', because: expect.stringContaining('another tab') }));
+    await expect(other.freshToken()).resolves.toBe('t'); // it has none left in memory, so it asks
+    await one.logIn('ann', 'password');
+    await vi.waitFor(() => expect(other.session.get().state).toBe('in'));
   });
 
   it('comes in with a one-time password only by choosing another', async () => {
@@ -183,7 +208,7 @@ describe('an action', () => {
     let_go();
     expect(await going).toBe(false);
     await vi.waitFor(() => expect(mirror.view.get().items[0]?.spec.enabled).toBe(true));
-    expect(toasts.get().at(-1)?.text).toBe('Taken back: services "a" is forbidden');
+    expect(toasts.get().at(-1)?.text).toBe('Reverted: services "a" is forbidden');
   });
 
   it('keeps what the server answered', async () => {

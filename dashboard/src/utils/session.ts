@@ -6,6 +6,7 @@
 import { patience, rest } from './backoff';
 import { ApiError, fromStatus, Unreachable } from './errors';
 import { fetched } from './fetching';
+import { forgetDrafts, keepDraftsOf } from './drafts';
 import { Observable } from './observable';
 
 export interface Who {
@@ -36,6 +37,8 @@ let refreshing: Promise<string> | null = null;
 const EARLY_MS = 60_000;
 const MARK = 'aerekos-was-here';
 const KEY = 'aerekos-refresh-key';
+/** The other tabs of this cloud; another cloud has another origin. */
+const TABS = 'aerekos-session';
 
 /** Logging in, renewing and leaving may be repeated without harm. */
 function post(path: string, body: unknown): Promise<Response> {
@@ -75,16 +78,18 @@ export async function logIn(username: string, password: string, code = '', chose
     return logIn(username, chosen);
   }
   sessionStorage.setItem(MARK, '1');
-  session.set({ state: 'in', who: await whoami() });
+  entered(await whoami());
+  tabs?.postMessage('in');
 }
 
 /** Goes on with the cookie of an earlier visit, if there is a good one; waits for a cloud that does not answer. */
 export async function restore(signal: AbortSignal): Promise<void> {
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
-      await taken(await post('/auth/refresh', {}));
-      session.set({ state: 'in', who: await whoami() });
-      return;
+      const answer = await post('/auth/refresh', {});
+      if (answer.status === 204) return nobody();
+      await taken(answer);
+      return entered(await whoami());
     } catch (error) {
       if (!(error instanceof Unreachable)) return nobody();
       session.set({ state: 'asking', trouble: 'The cloud does not answer; trying again. On its machine: aerekos up' });
@@ -93,20 +98,42 @@ export async function restore(signal: AbortSignal): Promise<void> {
   }
 }
 
+function entered(who: Who): void {
+  keepDraftsOf(who.name);
+  session.set({ state: 'in', who });
+}
+
 function nobody(): void {
   const before = sessionStorage.getItem(MARK);
   session.set({ state: 'out', because: before ? 'Your session ended. Log in again.' : undefined });
 }
 
+/** Leaves, in every tab of this browser. `because`: it ended by itself, so unapplied edits wait for their author. */
 export async function logOut(because?: string): Promise<void> {
   const leaving = post('/auth/logout', {}).catch(() => undefined);
+  localStorage.removeItem(KEY);
+  if (!because) forgetDrafts();
+  forget(because);
+  tabs?.postMessage('out');
+  await leaving;
+}
+
+function forget(because?: string): void {
   token = '';
   endsAt = 0;
   sessionStorage.removeItem(MARK);
-  localStorage.removeItem(KEY);
   session.set({ state: 'out', because });
-  await leaving;
 }
+
+const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(TABS);
+tabs?.addEventListener('message', ({ data }) => {
+  if (data === 'out' && session.get().state === 'in') {
+    forgetDrafts();
+    forget('You signed out in another tab.');
+  }
+  // Who logged in elsewhere is in here too: the cookie is the same.
+  if (data === 'in' && session.get().state === 'out') void restore(new AbortController().signal);
+});
 
 /** A token that is good for at least a minute. Raises Unreachable; ends the session when it cannot be renewed. */
 export async function freshToken(force = false): Promise<string> {
@@ -119,7 +146,9 @@ export async function freshToken(force = false): Promise<string> {
 
 async function renew(): Promise<string> {
   try {
-    await taken(await post('/auth/refresh', {}));
+    const answer = await post('/auth/refresh', {});
+    if (answer.status === 204) throw new ApiError(401, 'Unauthorized', 'nobody is logged in here any more');
+    await taken(answer);
   } catch (error) {
     if (error instanceof ApiError && error.code === 401) await logOut('Your session ended. Log in again.');
     throw error;

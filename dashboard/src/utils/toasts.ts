@@ -15,7 +15,7 @@ const SHOWN_MS = { good: 4500, bad: 12_000 };
 
 export function say(health: Health, text: string, more = ''): void {
   const id = next++;
-  toasts.set([...toasts.get().slice(-3), { id, health, text, more }]);
+  toasts.set([...toasts.get().slice(-2), { id, health, text, more }]);
   setTimeout(() => dismiss(id), health === 'bad' ? SHOWN_MS.bad : SHOWN_MS.good);
 }
 

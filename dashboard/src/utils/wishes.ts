@@ -2,7 +2,7 @@
 import { Observable } from './observable';
 import { go } from './routes';
 
-export type Wish = 'join' | 'drain' | 'delete' | 'update' | 'rollback' | 'new';
+export type Wish = 'join' | 'drain' | 'delete' | 'update' | 'rollback' | 'new' | 'help';
 
 export const wish = new Observable<Wish | null>(null);
 

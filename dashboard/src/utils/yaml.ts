@@ -13,9 +13,12 @@ const OWNED = new Set([
   'selfLink',
 ]);
 
-/** Without what the server owns: two versions that differ in nothing a person wished read the same. */
-export function toYaml(resource: Resource): string {
-  const { status: _status, metadata, ...rest } = masked(resource) as Resource & Record<string, unknown>;
+/**
+ * Without what the server owns: two versions that differ in nothing a person wished read the same. `shown`: the
+ * resource as it may be shown; a template of ours has nothing to hide.
+ */
+export function toYaml(resource: Resource, shown: Resource = masked(resource)): string {
+  const { status: _status, metadata, ...rest } = shown as Resource & Record<string, unknown>;
   const meta = Object.fromEntries(Object.entries(metadata).filter(([name]) => !OWNED.has(name)));
   return stringify({ apiVersion: rest.apiVersion, kind: rest.kind, metadata: meta, ...rest }, { lineWidth: 0 });
 }
