@@ -15,9 +15,9 @@ from crds.model import rfc3339
 
 _FOLLOW_SECONDS = 0.5
 _WINDOW = 1000
-_NOW = float("inf")
-MOST_LINES = 100_000
 """Lines looked at in each turn of following: who writes more in half a second loses the oldest of them."""
+MOST_LINES = 100_000
+_NOW = float("inf")
 
 
 async def log_lines(

@@ -36,7 +36,7 @@ export default defineConfig({
   build: { assetsInlineLimit: 0, target: 'es2022', modulePreload: { polyfill: false } },
   server: {
     proxy: Object.fromEntries(
-      ['/api', '/apis', '/auth', '/agents', '/logs', '/traffic', '/audit', '/join', '/services', '/catalog', '/version', '/openapi'].map((path) => [
+      ['/api', '/apis', '/auth', '/agents', '/logs', '/traffic', '/audit', '/join', '/services', '/catalog', '/cloud', '/templates', '/version', '/openapi'].map((path) => [
         path,
         toCloud,
       ]),

@@ -104,8 +104,9 @@ def _silent(age: float | None, before: Condition | None) -> Condition:
     if age is None and (before is None or before.reason == "NeverHeard"):
         message = "no heartbeat yet: is aerekos-agent running there?"
         return Condition(type="Ready", status="False", reason="NeverHeard", message=message)
-    seconds, missed = ("", "3") if age is None else (f" for {age:.0f} s", str(int(age / BEAT_PERIOD)))
-    message = f"no heartbeat{seconds} ({missed} missed)"
+    # Since when, the condition's own time says; a number of seconds would be wrong a second later.
+    missed = 3 if age is None else int(age / BEAT_PERIOD)
+    message = f"no heartbeat: {missed} in a row were missed"
     return Condition(type="Ready", status="False", reason="HeartbeatMissed", message=message)
 
 

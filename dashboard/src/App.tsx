@@ -38,12 +38,12 @@ export function App() {
   useEffect(() => {
     const leaving = new AbortController();
     void restore(leaving.signal);
+    void readCloudName();
     return () => leaving.abort();
   }, []);
   useEffect(() => {
     if (now.state === 'in') {
       void readCatalog();
-      void readCloudName();
       void readKinds().catch(() => undefined);
     } else {
       forgetMirrors();

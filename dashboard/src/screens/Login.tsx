@@ -1,17 +1,23 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Text, View } from 'react-native';
 
 import { Button } from '../components/Button';
 import { Field } from '../components/Field';
 import { Mark } from '../components/Mark';
+import { useObservable } from '../hooks/useObservable';
 import { login as styles } from '../styles/login';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { cloudName } from '../utils/cloudName';
 import { ApiError, inWords } from '../utils/errors';
 import { logIn, MustChoose } from '../utils/session';
 
 /** Name and password of a seeded user; nobody registers. */
 export function Login({ because }: { because?: string }) {
+  const cloud = useObservable(cloudName);
+  useEffect(() => {
+    document.title = `${cloud} · aerekos`;
+  }, [cloud]);
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const [code, setCode] = useState('');
@@ -58,6 +64,9 @@ export function Login({ because }: { because?: string }) {
             aerekos
           </Text>
           <View style={styles.line} />
+          <Text style={text.soft} testID="cloud-name">
+            {cloud}
+          </Text>
         </View>
         {choosing ? (
           <Text role="status" style={[text.soft, { textAlign: 'center' }]}>
@@ -128,7 +137,7 @@ export function Login({ because }: { because?: string }) {
           />
         </form>
         <Text style={[text.faint, { textAlign: 'center' }]}>
-          The first start shows the admin’s one-time password. Others: aerekos user create.
+          The first start shows the admin’s one-time password. Forgotten: aerekos user passwd admin, on the cloud’s machine.
         </Text>
       </View>
     </View>

@@ -1,14 +1,16 @@
-/** What this cloud is called, for the title of the tab and the header: people have more than one. */
-import { ask } from './api';
+/** What this cloud is called, for the title of the tab, the header and the login page: people have more than one. */
+import { fetched } from './fetching';
 import { Observable } from './observable';
 
 const HOST = typeof window === 'undefined' ? '' : window.location.host;
 
-/** The host until the cloud has said its name, and for one that has none. */
+/** The host until the cloud has said its name. */
 export const cloudName = new Observable(HOST);
 
-/** Safe to repeat. */
+/** `GET /cloud`, which is for everybody: people choose by it where to type their password. Safe to repeat. */
 export async function readCloudName(): Promise<void> {
-  const told = await ask<{ cloud?: string }>('/version').catch(() => null);
-  if (told?.cloud) cloudName.set(told.cloud);
+  const response = await fetched('/cloud', { harmless: true }).catch(() => null);
+  if (!response?.ok) return;
+  const { name } = (await response.json()) as { name?: string };
+  if (name) cloudName.set(name);
 }
