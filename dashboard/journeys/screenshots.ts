@@ -18,7 +18,7 @@ const PASSWORD = 'demo-password-only-for-pictures';
 const PORT = 17557;
 const SIZES = [
   { name: 'desktop', width: 1440, height: 900, more: {} },
-  { name: 'phone', width: 375, height: 812, more: { hasTouch: true, isMobile: true } },
+  { name: 'phone', width: 390, height: 844, more: { hasTouch: true, isMobile: true } },
 ];
 
 /** Name, path, and what is done there before the picture. */
@@ -26,6 +26,9 @@ const SCREENS: [string, string, ((page: Page) => Promise<unknown>)?][] = [
   ['home', '/ui'],
   ['topology', '/ui', (page) => page.getByRole('region', { name: 'Topology' }).scrollIntoViewIfNeeded()],
   ['services', '/ui/services'],
+  ['new-service', '/ui/services', (page) => page.getByTestId('new').click()],
+  ['template', '/ui/services', fillTemplate],
+  ['question', '/ui/services/default/key-manager', (page) => act(page, 'Disable')],
   ['service', '/ui/services/default/crawler-manager'],
   ['metrics', '/ui/services/default/shop-api', (page) => page.waitForTimeout(40_000)], // sparklines grow
   ['logs', '/ui/services/default/key-manager/logs'],
@@ -67,6 +70,12 @@ async function act(page: Page, name: string): Promise<void> {
   const behind = page.getByRole('button', { name: 'Actions', exact: true });
   if (await behind.isVisible()) await behind.click();
   await page.getByRole('button', { name, exact: true }).click();
+}
+
+async function fillTemplate(page: Page): Promise<void> {
+  await page.getByTestId('new').click();
+  await page.getByTestId('template-static-site').click();
+  await page.getByTestId('service-name').fill('hello');
 }
 
 async function editYaml(page: Page): Promise<void> {

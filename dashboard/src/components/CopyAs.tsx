@@ -4,7 +4,8 @@ import { Text, View } from 'react-native';
 import { forms } from '../styles/forms';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { copy, CURL_NEEDS, type Copies } from '../utils/copyas';
+import { downloadCa } from '../utils/authority';
+import { copy, TOKEN_LINE, type Copies } from '../utils/copyas';
 import type { Resource } from '../utils/resources';
 import { say } from '../utils/toasts';
 import { Button } from './Button';
@@ -39,11 +40,13 @@ function Sheet({
       {copies.aerekos && <Snippet name="aerekos" code={copies.aerekos} />}
       <Snippet name={copies.kubectl.split(' ')[0]!} code={copies.kubectl} />
       <Snippet name="curl" code={copies.curl} />
-      <Snippet name="ca.crt and $TOKEN for curl, once" code={CURL_NEEDS} />
-      <Text style={text.faint}>The token is yours: run aerekos login before, and again when it has expired.</Text>
-      {resources && resources.length > 0 && (
-        <Button label={`Copy as YAML (${resources.length})`} icon="copy" onPress={() => void yaml()} />
-      )}
+      <Snippet name="$TOKEN for curl, after aerekos login" code={TOKEN_LINE} />
+      <View style={layout.wrap}>
+        <Button label="Download ca.crt" icon="down" onPress={() => void downloadCa()} />
+        {resources && resources.length > 0 && (
+          <Button label={`Copy as YAML (${resources.length})`} icon="copy" onPress={() => void yaml()} />
+        )}
+      </View>
     </Dialog>
   );
 }

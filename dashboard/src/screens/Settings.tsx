@@ -8,10 +8,13 @@ import { Field } from '../components/Field';
 import { Panel } from '../components/Panel';
 import { ScreenHead } from '../components/ScreenHead';
 import { useConnection } from '../hooks/useConnection';
+import { useObservable } from '../hooks/useObservable';
 import { useWho } from '../hooks/useSession';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { ask } from '../utils/api';
+import { downloadCa } from '../utils/authority';
+import { cloudName } from '../utils/cloudName';
 import { curl } from '../utils/copyas';
 import { inWords } from '../utils/errors';
 import { leaveThen } from '../utils/leaving';
@@ -36,6 +39,7 @@ export function Settings() {
 
 function You({ who }: { who: Who }) {
   const { state } = useConnection();
+  const cloud = useObservable(cloudName);
   const [version, setVersion] = useState('');
   useEffect(() => {
     ask<{ gitVersion: string }>('/version').then(
@@ -49,7 +53,8 @@ function You({ who }: { who: Who }) {
         <Fact name="Name">{who.name}</Fact>
         <Fact name="Role">{roleOf(who)}</Fact>
         <Fact name="Namespace">{who.namespace}</Fact>
-        <Fact name="Cloud">{window.location.origin}</Fact>
+        <Fact name="Cloud">{cloud}</Fact>
+        <Fact name="Address">{window.location.origin}</Fact>
         <Fact name="API">{version || '–'}</Fact>
         <Fact name="Connection">{state}</Fact>
       </Facts>
@@ -105,6 +110,15 @@ interface AccessKey {
   region: string;
 }
 
+/** What `aerekos env` prints: without the CA and a region, the tools refuse. */
+function awsLines(origin: string, { region, accessKeyId, secretAccessKey }: AccessKey): string {
+  return [
+    `export AWS_ENDPOINT_URL=${origin} AWS_CA_BUNDLE=$PWD/ca.crt NODE_EXTRA_CA_CERTS=$PWD/ca.crt`,
+    `export AWS_REGION=${region} AWS_DEFAULT_REGION=${region}`,
+    `export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey}`,
+  ].join('\n');
+}
+
 function Clients() {
   const [pair, setPair] = useState<AccessKey | null>(null);
   const show = async () => {
@@ -122,10 +136,14 @@ function Clients() {
           name="kubectl"
           code="aerekos kubeconfig > aerekos.yaml && kubectl --kubeconfig aerekos.yaml get services.aerekos.cloud"
         />
+        <View style={layout.row}>
+          <Button label="Download ca.crt" icon="down" onPress={() => void downloadCa()} />
+          <Text style={[text.small, layout.shrink]}>Proves this cloud to other tools; the lines below expect it here.</Text>
+        </View>
         {pair ? (
           <Snippet
             name="AWS tools"
-            code={`export AWS_ENDPOINT_URL=${origin} AWS_REGION=${pair.region} AWS_ACCESS_KEY_ID=${pair.accessKeyId} AWS_SECRET_ACCESS_KEY=${pair.secretAccessKey}`}
+            code={awsLines(origin, pair)}
           />
         ) : (
           <View style={layout.stack}>

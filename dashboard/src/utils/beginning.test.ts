@@ -58,7 +58,7 @@ describe('first steps', () => {
   const fresh = {
     buckets: [],
     keys: [named('s3-default', { spec: { description: 'Default key of s3' } })],
-    services: [named('key-manager', { spec: { managed: 'key_manager' } })],
+    services: [named('key-manager', { spec: { managed: 'key_manager' } }), named('example-web', { spec: { image: 'x' } })],
     users: [named('admin')],
     workers: [named('vm')],
   };

@@ -18,10 +18,8 @@ export function curl(path: string, more = ''): string {
   return `curl --cacert ca.crt -H "Authorization: Bearer $TOKEN" ${more}"${ORIGIN}${path}"`;
 }
 
-/** Fetches what the curl lines need, after `aerekos login`. */
-export const CURL_NEEDS =
-  `curl -sko ca.crt ${ORIGIN}/auth/ca.pem; ` +
-  `TOKEN=$(aerekos credential | sed -n 's/.*"token": *"\\([^"]*\\)".*/\\1/p')`;
+/** What the curl lines need, after `aerekos login`. */
+export const TOKEN_LINE = `TOKEN=$(aerekos credential | sed -n 's/.*"token": *"\\([^"]*\\)".*/\\1/p')`;
 
 export function asList(kind: Kind): Copies {
   const everywhere = kind.namespaced ? ' -A' : '';

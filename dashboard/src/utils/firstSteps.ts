@@ -20,13 +20,13 @@ export interface Present {
   workers: readonly Worker[];
 }
 
-/** Made by the cloud itself. */
-function isOurs({ metadata }: Resource): boolean {
-  return metadata.namespace === 'aerekos-system' || /^s3-default|^aws-s3/.test(metadata.name);
+/** Made by the cloud itself, or an example that came with it: nobody has tried anything by that. */
+function isOurs({ metadata, spec }: Resource): boolean {
+  const { namespace, name } = metadata;
+  return namespace === 'aerekos-system' || /^example\b/.test(name) || /^Default key/.test(spec?.description ?? '');
 }
 
 export function firstSteps({ buckets, keys, services, users, workers }: Present): FirstStep[] {
-  const own = keys.filter((each) => !isOurs(each) && !/^Default key/.test(each.spec?.description ?? ''));
   return [
     {
       id: 'file',
@@ -41,7 +41,7 @@ export function firstSteps({ buckets, keys, services, users, workers }: Present)
       id: 'key',
       what: 'Create a key',
       why: 'Encrypt with it from any AWS KMS tool.',
-      done: own.length > 0,
+      done: keys.some((each) => !isOurs(each)),
       action: 'New key',
       to: '/ui/keys',
       wish: 'new',
@@ -50,7 +50,7 @@ export function firstSteps({ buckets, keys, services, users, workers }: Present)
       id: 'service',
       what: 'Deploy a service',
       why: 'A site or a program out of a template, kept running.',
-      done: services.some((each) => !each.spec.managed),
+      done: services.some((each) => !each.spec.managed && !isOurs(each)),
       action: 'New service',
       to: '/ui/services',
       wish: 'new',
