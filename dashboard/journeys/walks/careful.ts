@@ -51,9 +51,15 @@ test('the last admin is asked before disabling themselves, and is refused', { sk
     await visit(page, '/ui/users');
     const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'admin', exact: true }) });
     await row.getByRole('button', { name: 'Disable' }).click();
-    await page.getByRole('dialog').getByText(/only another admin can let you in again/).waitFor();
+    await page
+      .getByRole('dialog')
+      .getByText(/only another admin can let you in again/)
+      .waitFor();
     await page.getByRole('button', { name: 'Disable my account' }).click();
-    await page.getByTestId('notices').getByText(/Reverted: .*the last user with the role admin/).waitFor();
+    await page
+      .getByTestId('notices')
+      .getByText(/Reverted: .*the last user with the role admin/)
+      .waitFor();
     await row.getByRole('button', { name: 'Disable' }).waitFor();
   }),
 );
@@ -61,7 +67,10 @@ test('the last admin is asked before disabling themselves, and is refused', { sk
 test('a service is made from a template, and what does not run here says why', { skip }, () =>
   journey(async (page) => {
     await page.getByTestId('step-service').click();
-    await page.getByTestId('not-here').getByText(/nginx.*container/).waitFor();
+    await page
+      .getByTestId('not-here')
+      .getByText(/nginx.*container/)
+      .waitFor();
     await page.getByTestId('template-static-site').click();
     await page.keyboard.type('Hello');
     await page.getByTestId('create-service').click();

@@ -325,7 +325,9 @@ function changedNames(page: import('playwright-core').Page, name: string): Promi
   return page.evaluate(
     (wanted) =>
       [...document.querySelectorAll('body *')]
-        .filter((each) => [...each.childNodes].some((child) => child.nodeType === 3 && child.textContent?.includes(wanted)))
+        .filter((each) =>
+          [...each.childNodes].some((child) => child.nodeType === 3 && child.textContent?.includes(wanted)),
+        )
         .filter((each) => getComputedStyle(each).textTransform !== 'none')
         .map((each) => each.outerHTML.slice(0, 160)),
     name,

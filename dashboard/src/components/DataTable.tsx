@@ -108,11 +108,7 @@ function Grid<T>({ label, columns, rows, sort, onSort }: GridProps<T>) {
   );
 }
 
-function inOrder<T>(
-  rows: readonly T[],
-  columns: readonly Column<T>[],
-  sort: Sort | null,
-): readonly T[] {
+function inOrder<T>(rows: readonly T[], columns: readonly Column<T>[], sort: Sort | null): readonly T[] {
   const by = columns.find((column) => column.name === sort?.name)?.by;
   if (!by || !sort) return rows;
   const sign = sort.down ? -1 : 1;

@@ -102,7 +102,9 @@ function Form({ template, onBack, onClose }: { template: Template; onBack: () =>
       const found = faultsByField(refused);
       setFaults(found);
       const told = inWords(refused);
-      setError(Object.keys(found).some((field) => field === 'name' || field in values) ? '' : `${told.what} ${told.next}`);
+      setError(
+        Object.keys(found).some((field) => field === 'name' || field in values) ? '' : `${told.what} ${told.next}`,
+      );
       setBusy(false);
     }
   };

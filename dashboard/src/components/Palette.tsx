@@ -70,7 +70,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
           ))}
         </View>
         {found.length === 0 && (
-          <Text style={[text.soft, { padding: 18 }]}>Nothing is called that. Try the name of a service, bucket or key, or a verb such as restart.</Text>
+          <Text style={[text.soft, { padding: 18 }]}>
+            Nothing is called that. Try the name of a service, bucket or key, or a verb such as restart.
+          </Text>
         )}
       </ScrollView>
     </Dialog>

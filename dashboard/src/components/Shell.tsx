@@ -87,7 +87,14 @@ function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
             {who.name} <Text style={text.quiet}>· {roleOf(who)}</Text>
           </Text>
         )}
-        <Button label="Sign out" icon="out" small look="bare" onPress={() => leaveThen(() => void logOut(), 'tab')} id="sign-out" />
+        <Button
+          label="Sign out"
+          icon="out"
+          small
+          look="bare"
+          onPress={() => leaveThen(() => void logOut(), 'tab')}
+          id="sign-out"
+        />
       </View>
     </View>
   );

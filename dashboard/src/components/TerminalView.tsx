@@ -28,8 +28,7 @@ export function TerminalView({ namespace, instances }: { namespace: string; inst
     setState('connecting');
     setSession({ number: (session?.number ?? 0) + 1, target: { namespace, instance, command: words } });
   };
-  if (!instance)
-    return <Empty title="No running instances" next="A terminal needs one: enable the service first." />;
+  if (!instance) return <Empty title="No running instances" next="A terminal needs one: enable the service first." />;
   return (
     <View style={layout.stack}>
       {instances.length > 1 && (

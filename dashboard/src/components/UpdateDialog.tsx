@@ -22,8 +22,8 @@ export function UpdateDialog({ service, onClose }: { service: Service; onClose: 
   return (
     <Dialog title={`Update ${name}`} onClose={onClose}>
       <Text style={text.body}>
-        Instances are replaced one after the other. A version that does not get ready is rolled back by itself, unless the
-        service says otherwise.
+        Instances are replaced one after the other. A version that does not get ready is rolled back by itself, unless
+        the service says otherwise.
       </Text>
       <Field
         label="Image"

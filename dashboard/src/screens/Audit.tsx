@@ -45,7 +45,14 @@ export function Audit() {
       </View>
       <Panel flush>
         {shown.length ? (
-          <DataTable label="Audit log" columns={COLUMNS} rows={shown} keyOf={idOf} question={`${wanted} ${filter}`} main />
+          <DataTable
+            label="Audit log"
+            columns={COLUMNS}
+            rows={shown}
+            keyOf={idOf}
+            question={`${wanted} ${filter}`}
+            main
+          />
         ) : (
           <Empty
             title={lines.length ? 'No line matches' : 'Nothing was changed yet'}

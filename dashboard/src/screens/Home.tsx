@@ -86,7 +86,11 @@ interface VerdictProps {
 
 function Verdict({ items, services, workers, phone }: VerdictProps) {
   const { health, line, detail } = verdict(items, services, workers);
-  const copies = { aerekos: 'aerekos status', kubectl: 'kubectl get workers,services.aerekos.cloud -A', curl: curl(collection(SERVICES)) };
+  const copies = {
+    aerekos: 'aerekos status',
+    kubectl: 'kubectl get workers,services.aerekos.cloud -A',
+    curl: curl(collection(SERVICES)),
+  };
   return (
     <View style={[layout.between, { flexWrap: 'wrap' }]}>
       <View

@@ -137,7 +137,8 @@ export function Login({ because }: { because?: string }) {
           />
         </form>
         <Text style={[text.faint, { textAlign: 'center' }]}>
-          The first start shows the admin’s one-time password. Forgotten: aerekos user passwd admin, on the cloud’s machine.
+          The first start shows the admin’s one-time password. Forgotten: aerekos user passwd admin, on the cloud’s
+          machine.
         </Text>
       </View>
     </View>

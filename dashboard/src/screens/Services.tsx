@@ -85,15 +85,17 @@ export function Services() {
         ) : (
           <Empty
             title="No service matches"
-            next={items.length ? 'Search for something else, or show all.' : 'Create one, or enable one from the catalog below.'}
+            next={
+              items.length
+                ? 'Search for something else, or show all.'
+                : 'Create one, or enable one from the catalog below.'
+            }
           />
         )}
       </Panel>
       <Catalog services={items} may={may} />
       <Suspense fallback={null}>
-        {making === 'template' && (
-          <NewServiceDialog onClose={() => setMaking(null)} onYaml={() => setMaking('yaml')} />
-        )}
+        {making === 'template' && <NewServiceDialog onClose={() => setMaking(null)} onYaml={() => setMaking('yaml')} />}
         {making === 'yaml' && <NewDialog kind={SERVICES} begin={BEGIN} onClose={() => setMaking(null)} />}
       </Suspense>
     </>

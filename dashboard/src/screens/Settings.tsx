@@ -48,7 +48,10 @@ function You({ who }: { who: Who }) {
     );
   }, []);
   return (
-    <Panel title="You" right={<Button label="Sign out" icon="out" onPress={() => leaveThen(() => void logOut(), 'tab')} />}>
+    <Panel
+      title="You"
+      right={<Button label="Sign out" icon="out" onPress={() => leaveThen(() => void logOut(), 'tab')} />}
+    >
       <Facts>
         <Fact name="Name">{who.name}</Fact>
         <Fact name="Role">{roleOf(who)}</Fact>
@@ -138,13 +141,12 @@ function Clients() {
         />
         <View style={layout.row}>
           <Button label="Download ca.crt" icon="down" onPress={() => void downloadCa()} />
-          <Text style={[text.small, layout.shrink]}>Proves this cloud to other tools; the lines below expect it here.</Text>
+          <Text style={[text.small, layout.shrink]}>
+            Proves this cloud to other tools; the lines below expect it here.
+          </Text>
         </View>
         {pair ? (
-          <Snippet
-            name="AWS tools"
-            code={awsLines(origin, pair)}
-          />
+          <Snippet name="AWS tools" code={awsLines(origin, pair)} />
         ) : (
           <View style={layout.stack}>
             <Text style={text.soft}>

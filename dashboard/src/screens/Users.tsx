@@ -59,10 +59,7 @@ function columns(onReset: (name: string) => void, onRole: (user: Resource) => vo
           <View style={[layout.wrap, { justifyContent: 'flex-end' }]}>
             <Button label="Role" onPress={() => onRole(each)} />
             <Button label="New password" onPress={() => onReset(each.metadata.name)} />
-            <Button
-              label={disabled ? 'Enable' : 'Disable'}
-              onPress={() => letInOrNot(each, !disabled)}
-            />
+            <Button label={disabled ? 'Enable' : 'Disable'} onPress={() => letInOrNot(each, !disabled)} />
           </View>
         );
       },

@@ -104,7 +104,13 @@ function columns(services: readonly Service[], may: boolean): Column<Worker>[] {
       fixed: true,
       cell: (each) => <LeaseAge worker={each} />,
     },
-    { name: 'Instances', width: 82, fixed: true, by: runs, cell: (each) => <Text style={text.number}>{runs(each)}</Text> },
+    {
+      name: 'Instances',
+      width: 82,
+      fixed: true,
+      by: runs,
+      cell: (each) => <Text style={text.number}>{runs(each)}</Text>,
+    },
     {
       name: 'Age',
       width: 60,

@@ -32,10 +32,16 @@ describe('a new secret', () => {
 });
 
 it('begins other kinds with what their schema asks for', () => {
-  const key = { schema: { properties: { spec: { properties: { usage: text, days: { type: 'integer' } }, required: ['days'] } } }, all: {} };
+  const key = {
+    schema: { properties: { spec: { properties: { usage: text, days: { type: 'integer' } }, required: ['days'] } } },
+    all: {},
+  };
   expect(skeleton(KEYS, fieldsOf(key)).spec).toEqual({ days: 0 });
   expect(skeleton(CONFIG_MAPS, fieldsOf(secret))).not.toHaveProperty('spec');
-  const binding = { schema: { properties: { roleRef: { type: 'object' }, subjects: { type: 'array' } }, required: ['roleRef'] }, all: {} };
+  const binding = {
+    schema: { properties: { roleRef: { type: 'object' }, subjects: { type: 'array' } }, required: ['roleRef'] },
+    all: {},
+  };
   const made = skeleton({ ...KEYS, kind: 'RoleBinding' }, fieldsOf(binding));
   expect([made.roleRef, 'spec' in made, 'subjects' in made]).toEqual([{}, false, false]);
 });
@@ -58,11 +64,17 @@ describe('first steps', () => {
   const fresh = {
     buckets: [],
     keys: [named('s3-default', { spec: { description: 'Default key of s3' } })],
-    services: [named('key-manager', { spec: { managed: 'key_manager' } }), named('example-web', { spec: { image: 'x' } })],
+    services: [
+      named('key-manager', { spec: { managed: 'key_manager' } }),
+      named('example-web', { spec: { image: 'x' } }),
+    ],
     users: [named('admin')],
     workers: [named('vm')],
   };
-  const done = (present: typeof fresh) => firstSteps(present).filter((each) => each.done).map((each) => each.id);
+  const done = (present: typeof fresh) =>
+    firstSteps(present)
+      .filter((each) => each.done)
+      .map((each) => each.id);
   it('are all left in a cloud that has only what it made itself', () => {
     expect(done(fresh)).toEqual([]);
     expect(firstSteps(fresh)).toHaveLength(5);
@@ -97,7 +109,10 @@ describe('a service out of a template', () => {
         return Response.json({ items: [item('ConfigMap', 'web-files'), item('Service', 'web')] });
       }
       if (method === 'POST' && sent.kind === refuse)
-        return Response.json({ kind: 'Status', code: 409, reason: 'AlreadyExists', message: 'exists' }, { status: 409 });
+        return Response.json(
+          { kind: 'Status', code: 409, reason: 'AlreadyExists', message: 'exists' },
+          { status: 409 },
+        );
       return Response.json({ ...sent, metadata: { ...sent.metadata, uid: `uid of ${sent.kind}` } });
     });
   });

@@ -4,7 +4,8 @@ import { GONE_MS, placed } from './calm';
 
 const keyOf = (row: { key: string }) => row.key;
 const rows = (keys: string) => [...keys].map((key) => ({ key }));
-const seen = (list: { key: string; goneAt: number }[]) => list.map((each) => each.key + (each.goneAt ? '†' : '')).join('');
+const seen = (list: { key: string; goneAt: number }[]) =>
+  list.map((each) => each.key + (each.goneAt ? '†' : '')).join('');
 
 it('keeps every row in its place while somebody points at one, also a row that went', () => {
   const first = placed([], rows('abc'), keyOf, false, 0);

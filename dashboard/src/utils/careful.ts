@@ -16,7 +16,7 @@ export function dependentsOf(
     (each) => each.metadata.namespace === service.metadata.namespace && (each.spec.enabled ?? true),
   );
   const found = new Set<string>();
-  for (const waiting = [service.metadata.name]; waiting.length; ) {
+  for (const waiting = [service.metadata.name]; waiting.length;) {
     const name = waiting.pop()!;
     for (const each of near) {
       const other = each.metadata.name;

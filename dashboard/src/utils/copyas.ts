@@ -23,7 +23,11 @@ export const TOKEN_LINE = `TOKEN=$(aerekos credential | sed -n 's/.*"token": *"\
 
 export function asList(kind: Kind): Copies {
   const everywhere = kind.namespaced ? ' -A' : '';
-  return { aerekos: `aerekos get ${resourceName(kind)}${everywhere}`, kubectl: `kubectl get ${resourceName(kind)}${everywhere}`, curl: curl(collection(kind)) };
+  return {
+    aerekos: `aerekos get ${resourceName(kind)}${everywhere}`,
+    kubectl: `kubectl get ${resourceName(kind)}${everywhere}`,
+    curl: curl(collection(kind)),
+  };
 }
 
 export function asOne(kind: Kind, resource: Resource): Copies {

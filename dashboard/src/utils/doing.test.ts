@@ -132,7 +132,9 @@ describe('use over time', () => {
 
 describe('joining', () => {
   it('gives the line that fits the cloud', () => {
-    expect(lineFor({ swarm: false }, 'https://h', 't.s.p')).toBe('AEREKOS_AGENT_TOKEN=t.s.p aerekos-agent --api https://h');
+    expect(lineFor({ swarm: false }, 'https://h', 't.s.p')).toBe(
+      'AEREKOS_AGENT_TOKEN=t.s.p aerekos-agent --api https://h',
+    );
     const line = lineFor({ swarm: true, url: 'https://m:7443', scriptSha256: 'abc' }, 'https://h', 't.s.p');
     expect(line).toContain('echo "abc  $f" | sha256sum -c --quiet && AEREKOS_JOIN_TOKEN=t.s.p sh $f https://m:7443');
   });
@@ -199,9 +201,17 @@ describe('the palette', () => {
     { kind: BUCKETS, resource: { metadata: { name: 'holiday', namespace: 'default' } } },
     { kind: KEYS, resource: { metadata: { name: 'payments', namespace: 'acme' } } },
   ];
-  const all: Powers = { services: true, workers: true, exec: true, join: true, audit: true, create: [SERVICES, BUCKETS, SECRETS, USERS] };
+  const all: Powers = {
+    services: true,
+    workers: true,
+    exec: true,
+    join: true,
+    audit: true,
+    create: [SERVICES, BUCKETS, SECRETS, USERS],
+  };
   const none: Powers = { services: false, workers: false, exec: false, join: false, audit: false, create: [] };
-  const commands = (may: Powers) => commandsFor({ services: [web], workers: [oak], kinds: [], catalog: [], others, may });
+  const commands = (may: Powers) =>
+    commandsFor({ services: [web], workers: [oak], kinds: [], catalog: [], others, may });
   const names = (may: Powers, typed: string) => ranked(commands(may), typed).map((each) => each.name);
   it('knows the verbs of the CLI and of kubectl', () => {
     for (const [typed, name] of [

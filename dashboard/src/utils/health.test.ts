@@ -39,7 +39,10 @@ describe('what needs a person', () => {
     const workers = ['a', 'b', 'c', 'd', 'e'].map((name) => worker(name, name === 'e'));
     const items = attention([], workers);
     expect(items).toHaveLength(1);
-    expect(items[0]).toMatchObject({ what: '4 of 5 workers have no heartbeat', fix: { do: 'goto', to: '/ui/workers' } });
+    expect(items[0]).toMatchObject({
+      what: '4 of 5 workers have no heartbeat',
+      fix: { do: 'goto', to: '/ui/workers' },
+    });
   });
 
   it('offers to enable what somebody waits for', () => {

@@ -94,7 +94,8 @@ describe('the address', () => {
 });
 
 describe('a screen that could not be fetched', () => {
-  const served = (script: string) => vi.stubGlobal('fetch', async () => new Response(`<script src="${script}"></script>`));
+  const served = (script: string) =>
+    vi.stubGlobal('fetch', async () => new Response(`<script src="${script}"></script>`));
   const failing = () => Promise.reject(new TypeError('Importing a module script failed.'));
   beforeEach(() => {
     newerBuild.set(false);

@@ -27,7 +27,12 @@ beforeEach(() => {
   vi.stubGlobal('BroadcastChannel', undefined);
   vi.stubGlobal('fetch', async (path: string, options: any = {}) => {
     const body = options.body ? JSON.parse(options.body) : undefined;
-    asked.push({ path, authorization: options.headers?.authorization, key: options.headers?.['x-aerekos-refresh-key'], body });
+    asked.push({
+      path,
+      authorization: options.headers?.authorization,
+      key: options.headers?.['x-aerekos-refresh-key'],
+      body,
+    });
     return answer(path, body);
   });
 });
@@ -87,13 +92,19 @@ describe('the session', () => {
   it('ends in every tab when one signs out, and begins in every tab', async () => {
     vi.unstubAllGlobals();
     vi.stubGlobal('fetch', async (path: string) =>
-      path === '/auth/logout' ? new Response(null, { status: 204 }) : path === '/auth/whoami' ? Response.json(who) : pair('t'),
+      path === '/auth/logout'
+        ? new Response(null, { status: 204 })
+        : path === '/auth/whoami'
+          ? Response.json(who)
+          : pair('t'),
     );
     const [one, other] = [await modules(), await modules()];
     await one.logIn('ann', 'password');
     await other.logIn('ann', 'password');
     await one.logOut();
-    await vi.waitFor(() => expect(other.session.get()).toMatchObject({ state: 'out', because: expect.stringContaining('another tab') }));
+    await vi.waitFor(() =>
+      expect(other.session.get()).toMatchObject({ state: 'out', because: expect.stringContaining('another tab') }),
+    );
     await expect(other.freshToken()).resolves.toBe('t'); // it has none left in memory, so it asks
     await one.logIn('ann', 'password');
     await vi.waitFor(() => expect(other.session.get().state).toBe('in'));
@@ -104,7 +115,8 @@ describe('the session', () => {
     let current = 'one-time';
     answer = (path, body) => {
       if (path === '/auth/password') current = body.password;
-      if (path !== '/auth/login') return path === '/auth/password' ? new Response(null, { status: 204 }) : Response.json(who);
+      if (path !== '/auth/login')
+        return path === '/auth/password' ? new Response(null, { status: 204 }) : Response.json(who);
       return Response.json({ accessToken: 'r', expiresIn: 900, passwordChangeRequired: current === 'one-time' });
     };
     await expect(logIn('ann', 'one-time')).rejects.toBeInstanceOf(MustChoose);

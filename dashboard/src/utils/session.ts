@@ -68,9 +68,7 @@ async function whoami(): Promise<Who> {
 
 /** Raises ApiError with the server's own words; MustChoose when it takes another password, `chosen`, to come in. */
 export async function logIn(username: string, password: string, code = '', chosen = ''): Promise<void> {
-  const pair = await taken(
-    await post('/auth/login', { username, password, cookie: true, ...(code ? { code } : {}) }),
-  );
+  const pair = await taken(await post('/auth/login', { username, password, cookie: true, ...(code ? { code } : {}) }));
   if (pair.passwordChangeRequired) {
     if (!chosen) throw new MustChoose();
     const changed = await post('/auth/password', { username, current: password, password: chosen });

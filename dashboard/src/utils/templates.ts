@@ -43,7 +43,11 @@ const KINDS: Record<string, Kind> = { Service: SERVICES, ConfigMap: CONFIG_MAPS,
 export async function makeFrom(template: string, name: string, namespace: string, values: Values): Promise<Resource> {
   const parameters = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
   const body = { name, namespace, parameters };
-  const { items } = await ask<{ items: Resource[] }>(`/templates/${template}`, { method: 'POST', body, harmless: true });
+  const { items } = await ask<{ items: Resource[] }>(`/templates/${template}`, {
+    method: 'POST',
+    body,
+    harmless: true,
+  });
   return makeAll(items, namespace);
 }
 
