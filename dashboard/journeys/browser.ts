@@ -78,7 +78,7 @@ function listening(page: Page): string[] {
 
 /** Opens the page and waits for that part of it. Networks that come and go on this machine make Chromium drop what is
  * under way; then it is opened again. */
-export async function arrive(page: Page, url: string, testId: string): Promise<void> {
+export async function arrive(page: Page, url: string, testId: string | RegExp): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     let cut = false;
     const note = (request: Request) => {
@@ -87,7 +87,7 @@ export async function arrive(page: Page, url: string, testId: string): Promise<v
     page.on('requestfailed', note);
     try {
       await page.goto(url);
-      return await page.getByTestId(testId).waitFor({ timeout: 15_000 });
+      return await page.getByTestId(testId).first().waitFor({ timeout: 30_000 });
     } catch (error) {
       if (attempt === 2 || !(cut || String(error).includes('ERR_NETWORK_CHANGED'))) throw error;
     } finally {

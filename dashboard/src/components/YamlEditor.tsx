@@ -60,8 +60,9 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, on
     // A dialog closes over its draft without a question: opening it again shows the draft.
     const scope = isNew ? 'tab' : 'page';
     const what = `Your edits of ${name} are not applied. They stay here as a draft until you sign out or close this tab.`;
-    return untouched ? undefined : hold({ title: 'Leave without applying?', what, scope });
-  }, [untouched, isNew, name]);
+    // What is on its way is not unapplied; when it is refused, the draft is there.
+    return untouched || busy ? undefined : hold({ title: 'Leave without applying?', what, scope });
+  }, [untouched, busy, isNew, name]);
   const change = (now: string) => {
     setCode(now);
     setChecked(null);

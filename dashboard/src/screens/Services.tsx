@@ -3,6 +3,7 @@ import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
 import { Button } from '../components/Button';
+import { Catalog } from '../components/Catalog';
 import { CopyAs } from '../components/CopyAs';
 import { DataTable, type Column } from '../components/DataTable';
 import { Empty, Failed } from '../components/Empty';
@@ -13,18 +14,13 @@ import { ScreenHead } from '../components/ScreenHead';
 import { StatusMark } from '../components/StatusMark';
 import { Stepper } from '../components/Stepper';
 import { TextLink } from '../components/TextLink';
-import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
 import { useQuery, useQueryChoice } from '../hooks/useQuery';
 import { useWish } from '../hooks/useWish';
-import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
-import { enableManaged } from '../utils/actions';
-import { count } from '../utils/attention';
 import { enableOrDisable } from '../utils/careful';
-import { catalog as catalogSeen, type CatalogEntry } from '../utils/catalog';
 import { asList } from '../utils/copyas';
 import { serviceHealth, serviceWord, type Health } from '../utils/health';
 import { lazily } from '../utils/lazily';
@@ -195,70 +191,3 @@ const changing: Column<Service>[] = [
     },
   },
 ];
-
-function Catalog({ services, may }: { services: readonly Service[]; may: boolean }) {
-  const entries = useObservable(catalogSeen);
-  if (entries.length === 0) return null;
-  const on = entries.filter((entry) => running(entry, services)).length;
-  return (
-    <View style={layout.stack}>
-      <View style={layout.between}>
-        <Text role="heading" aria-level={2} style={text.label}>
-          Catalog
-        </Text>
-        <Text style={text.faint}>{`${on} of ${count(entries.length, 'managed service')} enabled`}</Text>
-      </View>
-      <View style={[home.strip, home.stripWide]}>
-        {entries.map((entry) => (
-          <Offer key={entry.managed} entry={entry} services={services} may={may} />
-        ))}
-      </View>
-    </View>
-  );
-}
-
-function existing(entry: CatalogEntry, services: readonly Service[]): Service | undefined {
-  return (
-    services.find((each) => each.spec.managed === entry.managed && each.metadata.name === entry.service) ??
-    services.find((each) => each.spec.managed === entry.managed)
-  );
-}
-
-function running(entry: CatalogEntry, services: readonly Service[]): boolean {
-  const service = existing(entry, services);
-  return service !== undefined && (service.spec.enabled ?? true);
-}
-
-function Offer({ entry, services, may }: { entry: CatalogEntry; services: readonly Service[]; may: boolean }) {
-  const service = existing(entry, services);
-  const on = running(entry, services);
-  return (
-    <View style={home.tile}>
-      <View style={layout.between}>
-        <Text style={text.strong}>{entry.title}</Text>
-        <StatusMark
-          health={service && on ? serviceHealth(service) : 'idle'}
-          word={service && on ? serviceWord(service) : 'Disabled'}
-        />
-      </View>
-      <Text style={[text.small, { flex: 1 }]}>{entry.summary}</Text>
-      <Text style={text.faint}>
-        {entry.speaks.length ? `speaks AWS ${entry.speaks.join(', ')}` : entry.kinds.join(', ')}
-        {entry.needs.length ? ` · needs ${entry.needs.join(', ')}` : ''}
-      </Text>
-      {may && (
-        <View style={layout.row}>
-          {on && service ? (
-            <Button label={`Disable ${entry.title}`} onPress={() => enableOrDisable(service, false)} />
-          ) : (
-            <Button
-              label={`Enable ${entry.title}`}
-              look="golden"
-              onPress={() => void enableManaged(entry.managed, service)}
-            />
-          )}
-        </View>
-      )}
-    </View>
-  );
-}
