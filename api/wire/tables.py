@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from controller.resources.selecting import field_at
 from crds.kind import Column, Kind
 from crds.quantity import format_bytes, parse_quantity
@@ -38,7 +40,8 @@ def definition(column: Column) -> dict[str, Any]:
 
 def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime, include: str = "") -> dict[str, Any]:
     """One object as TableRow."""
-    cells = [cell(column, resource, now=now) for column in kind.columns]
+    shown = cell if kind.given_schema is None else given_cell
+    cells = [shown(column, resource, now=now) for column in kind.columns]
     if include == "None":
         return {"cells": cells}
     return {"cells": cells, "object": resource if include == "Object" else partial(resource)}
@@ -65,6 +68,41 @@ def cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:
     if column.type == "string" and not isinstance(value, str):
         return str(value).lower() if isinstance(value, bool) else str(value)
     return value
+
+
+def given_cell(column: Column, resource: dict[str, Any], *, now: datetime) -> Any:
+    """The value of a column that somebody defined, whatever the resource holds there: null where there is none of the
+    column's type. Source: the table convertor of Kubernetes custom resources.
+    """
+    value = column.read(resource) if column.read else field_at(resource, column.path)
+    match column.type:
+        case "date":
+            return _given_age(value, now)
+        case "string":
+            return _text(value)
+        case "boolean":
+            return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if column.type == "integer" else value
+
+
+def _text(value: Any) -> str | None:
+    """Text as it is, everything else as JSON."""
+    return (
+        value
+        if value is None or isinstance(value, str)
+        else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    )
+
+
+def _given_age(value: Any, now: datetime) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return age(value, now) if datetime.fromisoformat(value).tzinfo is not None else "<invalid>"
+    except (ValueError, OverflowError):
+        return "<invalid>"
 
 
 def age(since: str, now: datetime) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from controller.kit.patterns import PatternError, Work, WorkSpent, compile_pattern
-from controller.resources.selecting import field_at
+from controller.resources.json_path import JsonPathError, compile_path
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
 from crds.errors import Cause, Invalid
@@ -141,34 +141,21 @@ def _whole(schema: Schema) -> Schema:
 def _columns(version: Version) -> tuple[Column, ...]:
     given = version.additional_printer_columns
     if given is None:
-        return (Column("Name", "metadata.name"), Column("Age", "metadata.creationTimestamp", type="date"))
+        age = "metadata.creationTimestamp"
+        return (Column("Name", "metadata.name"), Column("Age", age, type="date", read=_reading(age)))
     return (Column("Name", "metadata.name"), *(_column(each) for each in given))
 
 
 def _column(column: PrinterColumn) -> Column:
     path = column.json_path.strip().removeprefix(".")
-    read = None
-    before, opening, rest = path.partition("[?(@.")
-    inside, closing, after = rest.partition(")]")
-    name, equals, quoted = (part.strip() for part in inside.partition("=="))
-    if opening and closing and equals and name and _is_quoted(quoted):
-        read = _reading(before, name, quoted[1:-1], after.removeprefix("."))
-    return Column(column.name, path, column.type, column.priority or 0, column.description or "", read)
+    return Column(column.name, path, column.type, column.priority or 0, column.description or "", _reading(path))
 
 
-def _is_quoted(text: str) -> bool:
-    return len(text) > 1 and text[0] in "\"'" and text[-1] == text[0] and text[0] not in text[1:-1]
-
-
-def _reading(before: str, name: str, value: str, after: str) -> Any:
-    """`conditions[?(@.type=="Ready")].status`: of the first item whose field has that value."""
-
-    def read(resource: dict[str, Any]) -> Any:
-        items = field_at(resource, before)
-        chosen = [each for each in items or () if isinstance(each, dict) and str(field_at(each, name)) == value]
-        return field_at(chosen[0], after) if chosen else None
-
-    return read
+def _reading(path: str) -> Callable[[dict[str, Any]], Any]:
+    try:
+        return compile_path(path).first
+    except JsonPathError:  # kept since before such definitions were refused
+        return lambda resource: None
 
 
 def _invalid(name: str, field: str, message: str) -> Invalid:

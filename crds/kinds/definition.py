@@ -35,7 +35,7 @@ class Subresources(Model):
 
 
 class PrinterColumn(Model):
-    """`jsonPath` is a dotted path, with `[0]` or `[?(@.type=="Ready")]` for items of lists."""
+    """`jsonPath`: any path `controller.resources.json_path` reads; its first result is shown."""
 
     name: str
     type: Literal["string", "integer", "number", "boolean", "date"]
