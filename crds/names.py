@@ -30,6 +30,16 @@ def label_fault(name: str) -> str | None:
     return None
 
 
+def host_label_fault(name: str) -> str | None:
+    """Why `name` is no DNS label that begins with a letter (RFC 1035), or None when it is one."""
+    if label_fault(name) or name[0] in _DIGITS:
+        return (
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with a letter and end "
+            f"with a letter or digit, at most {LABEL_MAX} characters (e.g. 'my-name' or 'abc-123')"
+        )
+    return None
+
+
 def subdomain_fault(name: str) -> str | None:
     """Why `name` is no DNS subdomain (labels joined by dots), or None when it is one."""
     if len(name) > SUBDOMAIN_MAX:

@@ -33,7 +33,7 @@ def patch_type(ask: Ask) -> PatchType:
 
 def is_kubernetes_own(kind: Kind[Any]) -> bool:
     """Whether clients have this kind compiled in."""
-    return kind.group in ("", "apps") or kind.group.endswith(".k8s.io")
+    return kind.given_schema is None and (kind.group in ("", "apps") or kind.group.endswith(".k8s.io"))
 
 
 def edit_of(ask: Ask, sort: PatchType) -> Edit:

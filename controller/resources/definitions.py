@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from controller.kit.patterns import PatternError, Work, WorkSpent, compile_pattern
+from controller.resources.definition_rules import changed_faults, definition_faults
 from controller.resources.json_path import JsonPathError, compile_path
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
 from crds.errors import Cause, Invalid
-from crds.kind import Column, Kind
+from crds.kind import Column, Kind, Manifest
 from crds.kinds.definition import DEFINITION, CustomResource, CustomResourceDefinition, PrinterColumn, Version
-from crds.schema import Schema
+from crds.schema import Schema, schema_of
 
-_STEPS_PER_PATTERN = 4096  # of `Work`: what compiling one costs
-_RESERVED = ("k8s.io", "aerekos.cloud")
+MOST_TOLD = 10
+_METADATA = schema_of(Manifest)["properties"]["metadata"]
 
 
 class Definitions:
@@ -35,36 +35,32 @@ class Definitions:
         for record in self._store.list(DEFINITION.group, DEFINITION.plural).records:
             self.learn(record)
 
-    def admit(self, body: dict[str, Any]) -> None:
-        """Raises Invalid for a definition whose name is wrong or whose place is taken."""
-        definition = DEFINITION.parse(body)
-        spec, name = definition.spec, definition.metadata.name
-        if name != f"{spec.names.plural}.{spec.group}":
-            raise _invalid(name, "metadata.name", f"must be {spec.names.plural}.{spec.group}")
-        if any(spec.group == each or spec.group.endswith(f".{each}") for each in _RESERVED):
-            raise _invalid(name, "spec.group", f"{spec.group} is reserved")
-        there = self._catalog.find(spec.group, spec.names.plural)
-        if there is not None and there is not self._known.get(name):
-            raise _invalid(name, "spec.names.plural", f"{spec.names.plural} is already taken in {spec.group}")
-        self._check_patterns(definition)
-        clash = self._catalog.of(f"{spec.group}/{spec.stored.name}", spec.names.kind)
-        if clash is not None and clash is not self._known.get(name):
-            raise _invalid(name, "spec.names.kind", f"{spec.names.kind} is already taken in {spec.group}")
+    def admit(self, body: dict[str, Any], old: dict[str, Any] | None) -> None:
+        """Raises Invalid naming every fault of a definition, `old` being what it replaces.
 
-    def _check_patterns(self, definition: CustomResourceDefinition) -> None:
-        """Of what is new in it: a definition from before this was checked can still be changed, and then mended."""
-        name, work = definition.metadata.name, Work()
-        known = self._known.get(name)
-        kept = set(_patterns(known.schema)) if known is not None else set()
-        for version in definition.spec.versions:
-            for pattern in set(_patterns(_schema(version))) - kept:
-                try:
-                    work.spend(_STEPS_PER_PATTERN + len(pattern))
-                    compile_pattern(pattern)
-                except PatternError as wrong:
-                    raise _invalid(name, "spec.versions.schema.pattern", f"{pattern[:200]!r} {wrong}") from None
-                except WorkSpent:
-                    raise _invalid(name, "spec.versions.schema", "has too many patterns") from None
+        A definition from before a rule was made can still be changed: of what it holds, only what is new is judged.
+        """
+        if old is not None and body["spec"] == old["spec"]:
+            return
+        if causes := [*self._taken(body), *definition_faults(body)]:
+            known = set(definition_faults(old)) if old is not None else set()
+            causes = [each for each in causes if each not in known]
+        if old is not None:
+            causes += changed_faults(old, body)
+        if causes:
+            raise _invalid(body["metadata"]["name"], tuple(causes))
+
+    def _taken(self, body: dict[str, Any]) -> Iterator[Cause]:
+        spec, known = body["spec"], self._known.get(body["metadata"]["name"])
+        group, names = spec["group"], spec["names"]
+        there = self._catalog.find(group, names["plural"])
+        if there is not None and there is not known:
+            yield _is_taken("spec.names.plural", names["plural"], group)
+        for version in spec["versions"]:
+            clash = self._catalog.of(f"{group}/{version['name']}", names["kind"])
+            if clash is not None and clash is not known:
+                yield _is_taken("spec.names.kind", names["kind"], group)
+                return
 
     def learn(self, record: Record) -> None:
         """A definition was written: its kind is known from now on, or no longer."""
@@ -117,24 +113,9 @@ def _schema(version: Version) -> Schema:
     return (version.validation.open_api_v3_schema if version.validation else None) or {}
 
 
-def _patterns(schema: Any) -> Iterator[str]:
-    """Every `pattern` of a schema, wherever it stands."""
-    if not isinstance(schema, dict):
-        return
-    if isinstance(pattern := schema.get("pattern"), str):
-        yield pattern
-    for word in ("items", "additionalProperties", "not"):
-        yield from _patterns(schema.get(word))
-    for word in ("allOf", "anyOf", "oneOf"):
-        for each in schema.get(word) or ():
-            yield from _patterns(each)
-    for each in (schema.get("properties") or {}).values():
-        yield from _patterns(each)
-
-
 def _whole(schema: Schema) -> Schema:
-    """With the fields every resource has, which definitions leave out."""
-    words = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    """With the fields every resource has, which definitions leave out: server-side apply merges them as anywhere."""
+    words = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _METADATA}
     return {**schema, "properties": {**(schema.get("properties") or {}), **words}}
 
 
@@ -158,6 +139,12 @@ def _reading(path: str) -> Callable[[dict[str, Any]], Any]:
         return lambda resource: None
 
 
-def _invalid(name: str, field: str, message: str) -> Invalid:
-    text = f'CustomResourceDefinition.apiextensions.k8s.io "{name}" is invalid: {field}: Invalid value: {message}'
-    return Invalid(text, key=DEFINITION.key(name), causes=(Cause(field, message),))
+def _is_taken(field: str, name: str, group: str) -> Cause:
+    return Cause(field, f"Invalid value: {name!r}: is already taken in {group}")
+
+
+def _invalid(name: str, causes: tuple[Cause, ...]) -> Invalid:
+    told = "; ".join(f"{cause.field}: {cause.message}" for cause in causes[:MOST_TOLD])
+    told = f"[{told}]" if len(causes) > 1 else told
+    text = f'CustomResourceDefinition.apiextensions.k8s.io "{name}" is invalid: {told}'
+    return Invalid(text, key=DEFINITION.key(name), causes=causes)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
@@ -52,7 +52,12 @@ class JsonPath:
 @lru_cache(1024)
 def compile_path(text: str) -> JsonPath:
     """A path with or without the dot it begins with. Raises JsonPathError."""
-    return JsonPath(parse(text if text.lstrip()[:1] in (".", "[", "$") else f".{text.lstrip()}"))
+    return JsonPath(parse(text if is_path(text) else f".{text.lstrip()}"))
+
+
+def is_path(text: str) -> bool:
+    """Whether it begins as a path does. Without its first dot it is understood, but nobody may define it so."""
+    return text.lstrip()[:1] in (".", "[", "$")
 
 
 def parse(text: str, root: str = "$") -> tuple[Step, ...]:
@@ -232,7 +237,7 @@ def _inside(text: str) -> tuple[str, str]:
 
 def _split(text: str) -> list[str]:
     cuts = [-1, *(at for at, letter in _unquoted(text) if letter == ","), len(text)]
-    return [text[start + 1 : end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [text[start + 1 : end] for start, end in pairwise(cuts)]
 
 
 def _compared(text: str) -> tuple[str, str, str]:

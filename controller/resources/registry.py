@@ -279,7 +279,8 @@ class Registry:
     ) -> Record | None:
         """`kept` None deletes. None when it was only a rehearsal."""
         if kind is DEFINITION and kept is not None:
-            self.definitions.admit(kept.body)
+            before = self.store.get(key) if expect else None
+            self.definitions.admit(kept.body, before.object if before else None)
         if how.dry_run:
             if expect == 0 and self.store.get(key):
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)

@@ -73,10 +73,10 @@ def with_defaults(value: Any, schema: Schema) -> Any:
     return value
 
 
-def faults(value: Any, schema: Schema, path: str = "") -> Iterator[Cause]:
+def faults(value: Any, schema: Schema, path: str = "", work: Work | None = None) -> Iterator[Cause]:
     """Everything in which `value` breaks the schema; also that it would take too long to find out."""
     try:
-        yield from _faults(value, schema, path, Work())
+        yield from _faults(value, schema, path, work or Work())
     except WorkSpent as spent:
         yield Cause(path, f"Too long: {spent}", "FieldValueTooLong")
 

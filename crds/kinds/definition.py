@@ -54,9 +54,7 @@ class Validation(Model):
 
 
 class Version(Model):
-    """Only the storage version is served: there is no conversion between versions."""
-
-    name: Annotated[str, Field(pattern=r"^v[1-9][0-9]*((alpha|beta)[1-9][0-9]*)?$")]
+    name: str
     served: bool
     storage: bool
     deprecated: bool | None = None
@@ -73,7 +71,7 @@ class Conversion(Model):
 
 
 class DefinitionSpec(Spec):
-    """Exactly one version is the storage version. Its schema must be structural, with an object at its root."""
+    """Exactly one version is the storage version. The rest of its rules: `controller.resources.definition_rules`."""
 
     group: str
     names: Names
@@ -86,9 +84,6 @@ class DefinitionSpec(Spec):
     def _stores_one_version(self) -> DefinitionSpec:
         if sum(each.storage for each in self.versions) != 1:
             raise ValueError("versions: exactly one must have storage: true")
-        schema = self.stored.validation.open_api_v3_schema if self.stored.validation else None
-        if not schema or schema.get("type") != "object":
-            raise ValueError("versions: the storage version needs schema.openAPIV3Schema with type: object")
         if "." not in self.group:
             raise ValueError("group: must be a domain name with at least one dot")
         return self

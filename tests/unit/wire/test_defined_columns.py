@@ -57,7 +57,8 @@ async def test_a_column_shows_the_first_result_of_its_path(wire: Wire) -> None:
 
 async def test_a_value_of_another_type_leaves_its_cell_empty_and_the_list_whole(wire: Wire) -> None:
     columns = [("date", ".spec.since"), ("date", ".spec.flag"), ("date", ".metadata.creationTimestamp"),
-               ("integer", ".spec.text"), ("integer", ".spec.map"), ("integer", ".spec.ratio"), ("integer", ".spec.flag"),
+               ("integer", ".spec.text"), ("integer", ".spec.map"), ("integer", ".spec.ratio"),
+               ("integer", ".spec.flag"),
                ("number", ".spec.ratio"), ("number", ".spec.text"), ("boolean", ".spec.flag"),
                ("boolean", ".spec.text")]  # fmt: skip
     assert await cells(wire, *columns) == ["<invalid>", None, "0s", None, None, 1, None, 1.5, None, True, None]

@@ -14,7 +14,9 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.reconcilers.definition import DefinitionReconciler
 from controller.resources.registry import Registry
+from controller.store.records import Change
 from crds.catalog import CORE_KINDS, Catalog
+from crds.kinds.definition import DEFINITION as KIND
 from tests.unit.wire.conftest import Wire
 
 pytestmark = pytest.mark.anyio
@@ -162,13 +164,25 @@ async def test_it_can_be_applied_and_patched(wire: Wire) -> None:
     assert patched.json["spec"]["watts"] == 7
 
 
+async def test_appliers_share_finalizers_and_owners(wire: Wire) -> None:
+    await wire.ok("POST", CRDS, DEFINITION)
+    owners = [{"apiVersion": "v1", "kind": "ConfigMap", "name": each, "uid": f"uid-{each}"} for each in "pq"]
+    for manager, owner in zip("pq", owners, strict=True):
+        meta = {"finalizers": [f"x.io/{manager}"], "ownerReferences": [owner], "name": "desk"}
+        body = {**LAMP, "metadata": meta}
+        url = f"{LAMPS}/desk?fieldManager={manager}"
+        made = await wire.ask("PATCH", url, body, content_type="application/apply-patch+yaml")
+        assert made.code < 300, made.json
+    assert made.json["metadata"]["finalizers"] == ["x.io/p", "x.io/q"]
+    assert made.json["metadata"]["ownerReferences"] == owners
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
         ("metadata.name", "lamps.other.example", "metadata.name"),
         ("spec.group", "light", "spec"),
         ("spec.versions.0.storage", False, "spec"),
-        ("spec.versions.0.schema", {"openAPIV3Schema": {"type": "string"}}, "spec"),
         ("spec.scope", "Everywhere", "spec.scope"),
         ("spec.names", {"plural": "lamps"}, "spec.names.kind"),
     ],
@@ -254,11 +268,16 @@ async def test_a_pattern_no_linear_engine_runs_is_refused(wire: Wire) -> None:
 
 async def test_a_definition_from_before_that_rule_can_be_changed_and_mended(wire: Wire) -> None:
     await wire.ok("POST", CRDS, DEFINITION)
-    known = wire.registry.definitions._known["lamps.light.example"]
-    known.schema["properties"]["spec"]["properties"]["colour"]["pattern"] = "(?=warm)"
+    kept = wire.registry.store.get(KIND.key("lamps.light.example"))
+    assert kept is not None
+    before = {**kept.object, "spec": with_pattern("(?=warm)")["spec"]}
+    before["metadata"] = {**before["metadata"], "generation": 2}
+    (record,) = await wire.registry.store.write([Change(kept.key, before, kept.revision)], by="an earlier version")
+    wire.registry.definitions.learn(record)
     await wire.ok("POST", LAMPS, LAMP)
-    kept = await wire.ok("GET", f"{CRDS}/lamps.light.example")
-    await wire.ok("PUT", f"{CRDS}/lamps.light.example", {**with_pattern("(?=warm)"), "metadata": kept["metadata"]})
+    dimmed = copy.deepcopy(before["spec"])
+    dimmed["names"]["shortNames"] = ["lp"]
+    await wire.merge(f"{CRDS}/lamps.light.example", {"spec": dimmed})
     await wire.merge(f"{CRDS}/lamps.light.example", {"metadata": {"labels": {"a": "b"}}})
     worse = await wire.ask("PATCH", f"{CRDS}/lamps.light.example", {"spec": with_pattern("(?=cold)")["spec"]},
                            content_type="application/merge-patch+json")  # fmt: skip
