@@ -74,8 +74,9 @@ class Kind(Generic[M]):
     """One kind of resource.
 
     `internal` kinds hold sealed material: only the identity that `grants` names may touch them, and
-    no listing, dashboard or export shows them to people. `given_schema` is for kinds defined at runtime; all others
-    have the schema of their model. `rules` hold for every write of it. `sealed`: on disk only as ciphertext.
+    no listing, dashboard or export shows them to people. `given_schema` is for kinds without a model, those `defined`
+    by people among them; all others have the schema of their model. `rules` hold for every write of it. `sealed`: on
+    disk only as ciphertext.
 
     `selectable_absent`: what field selectors read where a selectable field is not there, if not the empty text.
     `scale_selector` says which pods belong to a resource that can be scaled, as the text of a label selector.
@@ -113,6 +114,7 @@ class Kind(Generic[M]):
     keeper: str = ""
     name_label: str = ""
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
+    defined: bool = False
 
     @cached_property
     def api_version(self) -> str:

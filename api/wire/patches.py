@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from api.wire.asking import Ask
 from controller.resources.edits import Edit, merging, merging_strategically, patching_json
+from controller.resources.ownership.fields import child_schema
 from crds.errors import BadRequest, UnsupportedMedia
 from crds.kind import Kind
+from crds.schema import Schema
 
 PatchType = Literal["merge", "json", "apply", "strategic"]
 _TYPES: dict[str, PatchType] = {
@@ -33,7 +35,7 @@ def patch_type(ask: Ask) -> PatchType:
 
 def is_kubernetes_own(kind: Kind[Any]) -> bool:
     """Whether clients have this kind compiled in."""
-    return kind.given_schema is None and (kind.group in ("", "apps") or kind.group.endswith(".k8s.io"))
+    return not kind.defined and (kind.group in ("", "apps") or kind.group.endswith(".k8s.io"))
 
 
 def edit_of(ask: Ask, sort: PatchType) -> Edit:
@@ -45,7 +47,9 @@ def edit_of(ask: Ask, sort: PatchType) -> Edit:
 
 
 def read_config(ask: Ask, api_version: str = "", kind: str = "") -> dict[str, Any]:
-    """The applied configuration: YAML or JSON, without nulls, of that kind or the request's. Raises BadRequest."""
+    """The applied configuration: YAML or JSON, of that kind or the request's. Without nulls, but where the schema of a
+    defined kind has them. Raises BadRequest.
+    """
     config = ask.object("application/json" if ask.body.lstrip().startswith(b"{") else "application/yaml")
     if (config.get("metadata") or {}).get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
@@ -53,11 +57,26 @@ def read_config(ask: Ask, api_version: str = "", kind: str = "") -> dict[str, An
     for field, value in (("apiVersion", api_version or target.api_version), ("kind", kind or target.name)):
         if config.get(field) != value:
             raise BadRequest(f"{field} in the applied configuration must be {value!r}, not {config.get(field)!r}")
-    cleaned: dict[str, Any] = _without_nulls(config)
+    own = target.defined and not kind
+    cleaned: dict[str, Any] = _with_known_nulls(config, target.schema) if own else _without_nulls(config)
     return cleaned
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
+
+
+def _with_known_nulls(value: Any, schema: Schema) -> Any:
+    """Without the nulls that are no values there: a default would come in their place, or nothing."""
+    if isinstance(value, dict):
+        below = {name: child_schema(schema, name) for name in value}
+        return {
+            name: _with_known_nulls(each, below[name])
+            for name, each in value.items()
+            if each is not None or below[name].get("nullable") or not below[name]
+        }
+    if isinstance(value, list):
+        return [_with_known_nulls(each, schema.get("items") or {}) for each in value]
     return value

@@ -40,7 +40,7 @@ def definition(column: Column) -> dict[str, Any]:
 
 def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime, include: str = "") -> dict[str, Any]:
     """One object as TableRow."""
-    shown = cell if kind.given_schema is None else given_cell
+    shown = given_cell if kind.defined else cell
     cells = [shown(column, resource, now=now) for column in kind.columns]
     if include == "None":
         return {"cells": cells}

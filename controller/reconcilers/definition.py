@@ -41,6 +41,9 @@ class DefinitionReconciler:
 
     async def finalize(self, resource: CustomResourceDefinition, world: World) -> Outcome:
         """Asks every resource of the kind to go, and looks again until none is left."""
+        going = Condition(type="Terminating", status="True", reason="InstanceDeletionInProgress",
+                          message="its resources are being deleted; none can be created")  # fmt: skip
+        set_condition(resource.status.conditions, going, now=world.clock.now())
         kind = self._catalog.find(resource.spec.group, resource.spec.names.plural)
         if left := await _empty(kind, world) if kind else 0:
             return again(LOOK_AGAIN_SECONDS, f"{left} resources of this kind remain", reason="InstancesRemain")

@@ -13,7 +13,7 @@ from controller.resources.definition_rules import changed_faults, definition_fau
 from controller.resources.json_path import JsonPathError, compile_path
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
-from crds.errors import Cause, Invalid
+from crds.errors import Cause, Invalid, MethodNotAllowed
 from crds.kind import Column, Kind, Manifest
 from crds.kinds.definition import DEFINITION, CustomResource, CustomResourceDefinition, PrinterColumn, Version
 from crds.schema import Schema, schema_of
@@ -29,6 +29,7 @@ class Definitions:
         self._catalog, self._store = catalog, store
         self._known: dict[str, Kind[Any]] = {}
         self._generations: dict[str, tuple[str, int]] = {}
+        self._going: set[tuple[str, str]] = set()
 
     def load(self) -> None:
         """Make every stored definition known."""
@@ -49,6 +50,11 @@ class Definitions:
             causes += changed_faults(old, body)
         if causes:
             raise _invalid(body["metadata"]["name"], tuple(causes))
+
+    def check_open(self, kind: Kind[Any]) -> None:
+        """Raises MethodNotAllowed for a kind whose definition is going: what came now would vanish with it."""
+        if (kind.group, kind.plural) in self._going:
+            raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
 
     def _taken(self, body: dict[str, Any]) -> Iterator[Cause]:
         spec, known = body["spec"], self._known.get(body["metadata"]["name"])
@@ -71,9 +77,15 @@ class Definitions:
         old = self._known.pop(name, None)
         if old is not None:
             self._catalog.remove(old)
+            self._going.discard((old.group, old.plural))
         if record.verb != "deleted":
-            self._known[name] = kind_of(DEFINITION.parse(record.body))
-            self._catalog.add(self._known[name])
+            self._know(name, DEFINITION.parse(record.body))
+
+    def _know(self, name: str, definition: CustomResourceDefinition) -> None:
+        kind = self._known[name] = kind_of(definition)
+        self._catalog.add(kind)
+        if definition.metadata.deletion_timestamp is not None:
+            self._going.add((kind.group, kind.plural))
 
 
 def kind_of(definition: CustomResourceDefinition) -> Kind[Any]:
@@ -99,6 +111,7 @@ def kind_of(definition: CustomResourceDefinition) -> Kind[Any]:
         description=str(_schema(version).get("description", "")),
         selectable=tuple(each.json_path.removeprefix(".") for each in version.selectable_fields or ()),
         given_schema=_whole(_schema(version)),
+        defined=True,
     )
 
 
@@ -115,8 +128,11 @@ def _schema(version: Version) -> Schema:
 
 def _whole(schema: Schema) -> Schema:
     """With the fields every resource has, which definitions leave out: server-side apply merges them as anywhere."""
-    words = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _METADATA}
-    return {**schema, "properties": {**(schema.get("properties") or {}), **words}}
+    given = schema.get("properties") or {}
+    names = (given.get("metadata") or {}).get("properties") or {}
+    metadata = {**_METADATA, "properties": {**_METADATA["properties"], **names}}
+    words = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata}
+    return {**schema, "properties": {**given, **words}}
 
 
 def _columns(version: Version) -> tuple[Column, ...]:

@@ -102,7 +102,7 @@ def edited(
     if not old["metadata"].get("deletionTimestamp"):
         whole["metadata"] = with_keepers(kind, whole["metadata"])
     check_finalizers(kind, key, old, whole["metadata"], how.by)
-    result = checked(kind, whole, how.validation)
+    result = checked(kind, whole, how.validation, old)
     if owners_known or how.named or "managedFields" in old["metadata"]:
         owners = given
         if not owners_known:

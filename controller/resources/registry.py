@@ -90,6 +90,7 @@ class Registry:
         meta = dict(body.get("metadata") or {})
         if meta.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
+        self.definitions.check_open(kind)
         self._check_namespace(kind, namespace)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
@@ -194,6 +195,7 @@ class Registry:
 
     async def _apply_new(self, kind: Kind[Any], key: ObjectKey, config: dict[str, Any], how: How) -> Written:
         check_place(kind, key, config)
+        self.definitions.check_open(kind)
         self._check_namespace(kind, key.namespace)
         meta = {**(config.get("metadata") or {}), "name": key.name}
         if meta.get("uid") or meta.get("resourceVersion"):

@@ -7,18 +7,20 @@ and nullable. Rules in the CEL language (`x-kubernetes-validations`) are not car
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import orjson
 
 from controller.kit.patterns import PatternError, Work, WorkSpent, found_in
+from controller.resources.formats import format_fault
 from controller.resources.json_patch import same
 from crds.errors import Cause
 from crds.schema import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, Schema
 
 _EMBEDDED = "x-kubernetes-embedded-resource"
 _IMPLICIT = frozenset({"apiVersion", "kind", "metadata"})
+NEW: Any = object()
+"""What stood before where nothing stood."""
 _STEPS_PER_VALUE = 32  # of `Work`: looking at one value costs about as much as so many steps of a search
 
 
@@ -61,8 +63,9 @@ def with_defaults(value: Any, schema: Schema) -> Any:
         properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
         filled: dict[str, Any] = {}
         for name, each in value.items():
-            below = properties.get(name, more if isinstance(more, dict) else {})
-            if each is not None or below.get("nullable") or name not in properties:
+            known = properties.get(name, more if isinstance(more, dict) else None)
+            below = known or {}
+            if each is not None or known is None or below.get("nullable"):
                 filled[name] = with_defaults(each, below)
         for name, below in properties.items():
             if name not in filled and "default" in below:
@@ -73,16 +76,24 @@ def with_defaults(value: Any, schema: Schema) -> Any:
     return value
 
 
-def faults(value: Any, schema: Schema, path: str = "", work: Work | None = None) -> Iterator[Cause]:
-    """Everything in which `value` breaks the schema; also that it would take too long to find out."""
+def faults(
+    value: Any, schema: Schema, path: str = "", work: Work | None = None, *, old: Any = NEW
+) -> Iterator[Cause]:
+    """Everything in which `value` breaks the schema; also that it would take too long to find out.
+
+    With `old`, what stood there before, what is the same as before breaks nothing: a schema may have become tighter
+    since. Source: Kubernetes "Validation ratcheting".
+    """
     try:
-        yield from _faults(value, schema, path, work or Work())
+        yield from _faults(value, schema, path, work or Work(), old)
     except WorkSpent as spent:
         yield Cause(path, f"Too long: {spent}", "FieldValueTooLong")
 
 
-def _faults(value: Any, schema: Schema, path: str, work: Work) -> Iterator[Cause]:
+def _faults(value: Any, schema: Schema, path: str, work: Work, old: Any = NEW) -> Iterator[Cause]:
     work.spend(_STEPS_PER_VALUE * (1 + len(schema.get("enum") or ())))
+    if old is not NEW and same(value, old):
+        return
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
             yield Cause(path, f"Invalid value: null: must be of type {schema['type']}", "FieldValueTypeInvalid")
@@ -97,11 +108,11 @@ def _faults(value: Any, schema: Schema, path: str, work: Work) -> Iterator[Cause
         )
     for wrong in _value_faults(value, schema, work):
         yield Cause(path, f"Invalid value: {_shown(value)}: {wrong}")
-    yield from _choice_faults(value, schema, path, work)
+    yield from _choice_faults(value, schema, path, work, old)
     if isinstance(value, dict):
-        yield from _object_faults(value, schema, path, work)
+        yield from _object_faults(value, schema, path, work, old if isinstance(old, dict) else {})
     elif isinstance(value, list):
-        yield from _list_faults(value, schema, path, work)
+        yield from _list_faults(value, schema, path, work, _by_key(old, schema))
 
 
 def _type_fault(value: Any, schema: Schema) -> str:
@@ -131,8 +142,8 @@ def _value_faults(value: Any, schema: Schema, work: Work) -> Iterator[str]:
         yield from _size_faults(len(value), schema, "minLength", "maxLength", "characters")
         if (pattern := schema.get("pattern")) and not _matches(pattern, value, work):
             yield f"should match '{pattern}'"
-        if schema.get("format") == "date-time" and not _is_date_time(value):
-            yield "must be an RFC 3339 date and time"
+        if wrong := format_fault(schema.get("format"), value):
+            yield wrong
     elif isinstance(value, dict):
         yield from _size_faults(len(value), schema, "minProperties", "maxProperties", "properties")
     elif isinstance(value, list):
@@ -158,9 +169,9 @@ def _number_faults(value: float, schema: Schema) -> Iterator[str]:
         yield f"should be a multiple of {step}"
 
 
-def _choice_faults(value: Any, schema: Schema, path: str, work: Work) -> Iterator[Cause]:
+def _choice_faults(value: Any, schema: Schema, path: str, work: Work, old: Any) -> Iterator[Cause]:
     for each in schema.get("allOf") or ():
-        yield from _faults(value, each, path, work)
+        yield from _faults(value, each, path, work, old)
     if (choices := schema.get("anyOf")) and all(any(_faults(value, each, path, work)) for each in choices):
         yield Cause(path, f"Invalid value: {_shown(value)}: must match at least one of the schemas (anyOf)")
     if (choices := schema.get("oneOf")) and sum(not any(_faults(value, each, path, work)) for each in choices) != 1:
@@ -169,28 +180,53 @@ def _choice_faults(value: Any, schema: Schema, path: str, work: Work) -> Iterato
         yield Cause(path, f"Invalid value: {_shown(value)}: must not match the schema (not)")
 
 
-def _object_faults(value: dict[str, Any], schema: Schema, path: str, work: Work) -> Iterator[Cause]:
+def _object_faults(
+    value: dict[str, Any], schema: Schema, path: str, work: Work, old: dict[str, Any]
+) -> Iterator[Cause]:
     properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
+    if schema.get(_EMBEDDED):
+        yield from _embedded_faults(value, path)
     for name in schema.get("required") or ():
         if name not in value:
             yield Cause(_below(path, name), "Required value", "FieldValueRequired")
     for name, each in value.items():
         below = properties.get(name, more)
         if isinstance(below, dict):
-            yield from _faults(each, below, _below(path, name), work)
+            yield from _faults(each, below, _below(path, name), work, old.get(name, NEW))
 
 
-def _list_faults(value: list[Any], schema: Schema, path: str, work: Work) -> Iterator[Cause]:
+def _embedded_faults(value: dict[str, Any], path: str) -> Iterator[Cause]:
+    """A resource in a resource is one: it says of what kind it is."""
+    for name in ("apiVersion", "kind"):
+        if name not in value:
+            yield Cause(_below(path, name), "Required value: must not be empty", "FieldValueRequired")
+        elif not isinstance(value[name], str) or not value[name]:
+            yield Cause(
+                _below(path, name), f"Invalid value: {_shown(value[name])}: must be a string and not be empty"
+            )
+
+
+def _list_faults(
+    value: list[Any], schema: Schema, path: str, work: Work, before: dict[bytes, Any]
+) -> Iterator[Cause]:
     seen: set[bytes] = set()
     for index, item in enumerate(value):
-        if isinstance(schema.get("items"), dict):
-            yield from _faults(item, schema["items"], f"{path}[{index}]", work)
         identity = _identity(item, schema)
+        if isinstance(schema.get("items"), dict):
+            old = before.get(_spelled(identity), NEW) if before else NEW
+            yield from _faults(item, schema["items"], f"{path}[{index}]", work, old)
         if identity is None:
             continue
         if (spelled := _spelled(identity)) in seen:
             yield Cause(f"{path}[{index}]", f"Duplicate value: {_shown(identity)}", "FieldValueDuplicate")
         seen.add(spelled)
+
+
+def _by_key(old: Any, schema: Schema) -> dict[bytes, Any]:
+    """The items that stood there, where keys tell which is which."""
+    if schema.get(LIST_TYPE) != "map" or not isinstance(old, list):
+        return {}
+    return {_spelled(_identity(each, schema)): each for each in old if isinstance(each, dict)}
 
 
 def _identity(item: Any, schema: Schema) -> Any:
@@ -222,13 +258,6 @@ def _matches(pattern: Any, value: str, work: Work) -> bool:
         return found_in(pattern, value, work) if isinstance(pattern, str) else True
     except PatternError:
         return True  # kept since before such definitions were refused: a rule that cannot be read refuses nobody
-
-
-def _is_date_time(value: str) -> bool:
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
 
 
 def _shown(value: Any) -> str:

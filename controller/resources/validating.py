@@ -20,6 +20,7 @@ from crds.names import label_fault, label_key_fault, label_value_fault, path_seg
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
+_WORDS = ("apiVersion", "kind", "metadata")
 _MISSING = "missing"
 _UNKNOWN = "extra_forbidden"
 _UNDECODABLE = re.compile(r".*_type|.*_from_float|datetime_.*|base64")  # of pydantic, and our own
@@ -46,15 +47,17 @@ class Checked(NamedTuple):
         return self.model
 
 
-def checked(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn") -> Checked:
-    """The resource in its kept form.
+def checked(
+    kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn", old: dict[str, Any] | None = None
+) -> Checked:
+    """The resource in its kept form, `old` being what it replaces.
 
     Unknown fields are an error (Strict), dropped with a warning (Warn) or dropped silently (Ignore).
     Raises Invalid with one cause per faulty field; BadRequest for unknown fields under Strict, or too deep nesting.
     """
     text = _text(kind, body)
     if kind.given_schema is not None:
-        return _checked_by_schema(kind, body, mode)
+        return _checked_by_schema(kind, body, mode, old)
     try:
         model = kind.parse(text)
     except ValidationError as error:
@@ -87,25 +90,47 @@ def _text(kind: Kind[Any], body: dict[str, Any]) -> bytes:
     return text
 
 
-def _checked_by_schema(kind: Kind[Any], body: dict[str, Any], mode: FieldValidation) -> Checked:
-    """As `checked`, for kinds without a model: their metadata by the common one, the rest by their schema."""
-    words = ("apiVersion", "kind", "metadata")
-    meta = checked(_ONLY_METADATA, {name: body[name] for name in words if name in body}, mode)
+def _checked_by_schema(
+    kind: Kind[Any], body: dict[str, Any], mode: FieldValidation, old: dict[str, Any] | None
+) -> Checked:
+    """As `checked`, for kinds without a model: their metadata by the common one, the rest by their schema.
+
+    A schema that became tighter holds for what changes: a label can be set on what it would refuse today.
+    """
+    meta = checked(_ONLY_METADATA, {name: body[name] for name in _WORDS if name in body}, mode)
     clean, unknown = pruned({**body, **meta.body}, kind.schema, root=True)
+    if unknown and old is not None:
+        known = set(pruned(old, kind.schema, root=True)[1])
+        unknown = [path for path in unknown if path not in known]
     named = [f'unknown field "{path}"' for path in unknown]
     if named and mode == "Strict":
         raise BadRequest("strict decoding error: " + ", ".join(named), key=_key(kind, body))
     whole = with_defaults(clean, kind.schema)
-    causes = list(faults({name: value for name, value in whole.items() if name not in words}, _inner(kind)))
+    causes = list(faults(_content(whole), _inner(kind)))
+    if causes and old is not None:
+        before = with_defaults(pruned(old, kind.schema, root=True)[0], kind.schema)
+        causes = list(faults(_content(whole), _inner(kind), old=_content(before)))
+    if old is None:
+        causes += _name_faults(kind, whole["metadata"])
     if causes:
         raise _refused(kind, _key(kind, body), causes)
     return Checked(whole, (*meta.warnings, *(named if mode == "Warn" else ())))
 
 
+def _content(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in _WORDS}
+
+
 def _inner(kind: Kind[Any]) -> dict[str, Any]:
-    words = ("apiVersion", "kind", "metadata")
-    required = [name for name in kind.schema.get("required") or () if name not in words]
+    required = [name for name in kind.schema.get("required") or () if name not in _WORDS]
     return {**kind.schema, "required": required}
+
+
+def _name_faults(kind: Kind[Any], meta: dict[str, Any]) -> list[Cause]:
+    """What a schema asks of the names its resources are given."""
+    named = kind.schema["properties"]["metadata"].get("properties") or {}
+    fields = [name for name in ("name", "generateName") if meta.get(name) and name in named]
+    return [cause for name in fields for cause in faults(meta[name], named[name], f"metadata.{name}")]
 
 
 def _key(kind: Kind[Any], body: dict[str, Any]) -> ObjectKey:
