@@ -61,10 +61,18 @@ class Served:
 
 
 class Kinds:
-    """All kinds one cloud serves. Ours come before those of Kubernetes's own groups."""
+    """All kinds one cloud serves, each in the version that comes first; only a manifest may name another. Ours come
+    before those of Kubernetes's own groups.
+    """
 
     def __init__(self, served: Iterable[Served]) -> None:
-        self._served = sorted(served, key=lambda each: (each.group != "aerekos.cloud", each.group, each.plural))
+        self._all = tuple(served)
+        first: dict[tuple[str, str], Served] = {}
+        for each in self._all:
+            first.setdefault((each.group, each.plural), each)
+        self._served = sorted(
+            first.values(), key=lambda each: (each.group != "aerekos.cloud", each.group, each.plural)
+        )
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served)
@@ -98,7 +106,7 @@ class Kinds:
 
     def of(self, api_version: str, kind: str) -> Served | None:
         """The kind a manifest names, or None."""
-        return next((each for each in self if (each.api_version, each.kind) == (api_version, kind)), None)
+        return next((each for each in self._all if (each.api_version, each.kind) == (api_version, kind)), None)
 
     def listed(self) -> list[str]:
         """The plurals of the kinds that can be listed, each once: ours first."""
@@ -112,10 +120,15 @@ class Kinds:
 
 
 def discover(api: Api) -> Kinds:
-    """Asks for the core kinds and for every group."""
-    versions = [each["preferredVersion"]["groupVersion"] for each in api.get("/apis").get("groups", [])]
+    """Asks for the core kinds and for every version of every group, the preferred one first."""
+    versions = [version for group in api.get("/apis").get("groups", []) for version in _versions(group)]
     paths = ["/api/v1", *(f"/apis/{each}" for each in versions)]
     return Kinds(kind for path in paths for kind in _read(api.get(path)))
+
+
+def _versions(group: dict[str, Any]) -> list[str]:
+    preferred = group["preferredVersion"]["groupVersion"]
+    return [preferred, *(each["groupVersion"] for each in group["versions"] if each["groupVersion"] != preferred)]
 
 
 def _read(answer: dict[str, Any]) -> Iterator[Served]:

@@ -96,8 +96,9 @@ class Catalog:
         return self._kinds.get((group, plural))
 
     def of(self, api_version: str, kind: str) -> Kind[Any] | None:
-        """The kind a manifest names, or None."""
-        return next((k for k in self if k.api_version == api_version and k.name == kind), None)
+        """The kind a manifest names, whichever of its versions it is written in; or None."""
+        group, _, version = api_version.rpartition("/")
+        return next((k for k in self if k.name == kind and k.group == group and k.is_version(version)), None)
 
     def called(self, word: str) -> Kind[Any] | None:
         """The kind a person means by `workers`, `worker`, `wk`, `Worker` or `workers.aerekos.cloud`."""

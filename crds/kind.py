@@ -81,6 +81,9 @@ class Kind(Generic[M]):
     `selectable_absent`: what field selectors read where a selectable field is not there, if not the empty text.
     `scale_selector` says which pods belong to a resource that can be scaled, as the text of a label selector.
 
+    A defined kind can be served in several versions: the catalog knows the one it is kept in, which need not be
+    `served`, and `further` are the others. `converted`: its resources may be kept in another version than this one.
+
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
     (`crds.invariants`). `name_label`: a label that always says the resource's own name.
@@ -115,11 +118,28 @@ class Kind(Generic[M]):
     name_label: str = ""
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
     defined: bool = False
+    served: bool = True
+    converted: bool = False
+    further: tuple[Kind[Any], ...] = field(default=(), compare=False, repr=False)
+    all_versions: tuple[str, ...] = ()
 
     @cached_property
     def api_version(self) -> str:
         """`group/version`, or just the version for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def served_versions(self) -> tuple[Kind[Any], ...]:
+        """This kind in every version that is served."""
+        return (self, *self.further) if self.served else self.further
+
+    def at(self, version: str) -> Kind[Any] | None:
+        """This kind in that version; None when it is not served in it."""
+        return next((each for each in self.served_versions if each.version == version), None)
+
+    def is_version(self, version: str) -> bool:
+        """Whether that is this version, or another one of the same kind."""
+        return version == self.version or version in self.all_versions
 
     @cached_property
     def resource(self) -> str:

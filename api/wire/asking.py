@@ -62,7 +62,8 @@ def find_target(path: str, catalog: Findable, views: Findable | None = None) -> 
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
         namespace, parts = parts[1], parts[2:]
     kind = catalog.find(group, parts[0]) or (views.find(group, parts[0]) if views else None)
-    if kind is None or kind.version != version or len(parts) > 3:
+    kind = kind.at(version) if kind else None
+    if kind is None or len(parts) > 3:
         raise not_served()
     if (namespace is not None) and not kind.namespaced:
         raise not_served()

@@ -5,6 +5,7 @@ Source: Kubernetes API discovery, `meta/v1` APIResourceList and `apidiscovery.k8
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,8 @@ from crds.kind import Kind, Subresource
 Kinds = Iterable[Kind[Any]]
 # A group without resources: by it, kubectl up to 1.20 knows that pods can be evicted and need not be deleted.
 _BARE = {"policy": "v1"}
+_VERSION = re.compile(r"v([1-9][0-9]{0,8})(?:(alpha|beta)([1-9][0-9]{0,8}))?")
+_STABILITIES = ("", "beta", "alpha")
 AGGREGATED = "APIGroupDiscoveryList"
 
 
@@ -81,13 +84,17 @@ def _by_plural(kind: Kind[Any]) -> str:
 
 
 def _versions(kinds: Kinds, group: str) -> list[str]:
-    """The newest first: v2, v1, v1beta1."""
+    """The most stable first, and of those the newest: v10, v2, v1beta2, v1alpha1, other."""
     found = {kind.version for kind in kinds if kind.group == group}
-    return sorted(found or {_BARE[group]}, key=_age_of_version)
+    return sorted(found or {_BARE[group]}, key=_priority)
 
 
-def _age_of_version(version: str) -> tuple[bool, str]:
-    return ("alpha" in version or "beta" in version, version)
+def _priority(version: str) -> tuple[int, int, int, str]:
+    """What sorts before is preferred (Kubernetes "Version priority")."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return (3, 0, 0, version)
+    return (_STABILITIES.index(found[2] or ""), -int(found[1]), -int(found[3] or 0), "")
 
 
 def _group(kinds: Kinds, group: str) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Documents:
 
     def kinds(self) -> list[Kind[Any]]:
         """Everything people may know about."""
-        return [kind for kind in (*self._catalog, *self._more) if not kind.internal]
+        known = (kind for kind in (*self._catalog, *self._more) if not kind.internal)
+        return [each for kind in known for each in kind.served_versions]
 
     def _make(self, parts: list[str], form: str) -> Answer:
         kinds = self.kinds()

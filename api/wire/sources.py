@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from api.wire.tenancy import Tenancy
 from controller.resources.registry import Registry
+from controller.resources.versions import ShownFollower, all_shown_as
 from controller.store.records import Follower, Record, Snapshot
 from crds.kind import Kind
 from crds.meta import ObjectKey
@@ -67,17 +68,17 @@ class Stored:
         return self._registry.get(kind, key)
 
     async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
-        return self._store.list(kind.group, kind.plural, namespace)
+        return self.list(kind, namespace)
 
     def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
-        return self._store.list(kind.group, kind.plural, namespace)
+        return all_shown_as(kind, self._store.list(kind.group, kind.plural, namespace))
 
     async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
         await self._tenancy.refuse_before(namespace, revision)
-        return await self._store.list_at(kind.group, kind.plural, namespace, revision)
+        return all_shown_as(kind, await self._store.list_at(kind.group, kind.plural, namespace, revision))
 
     @asynccontextmanager
     async def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AsyncIterator[Follower]:
         await self._tenancy.refuse_before(namespace, after)
         async with self._store.follow(kind.group, kind.plural, after=after, namespace=namespace) as follower:
-            yield follower
+            yield ShownFollower(kind, follower) if kind.converted else follower

@@ -16,6 +16,7 @@ from api.wire.reading import chosen
 from controller.resources.edits import Edit
 from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
+from controller.resources.versions import all_shown_as
 from crds.errors import BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
 from crds.kinds.service import SERVICE
@@ -127,7 +128,7 @@ class Writing:
         kind, store = ask.target.kind, self._registry.store
         options = _delete_options(ask)
         snapshot = store.list(kind.group, kind.plural, ask.target.namespace)
-        records = chosen(ask, snapshot.records)
+        records = chosen(ask, all_shown_as(kind, snapshot).records)
         refused: list[Conflict | Forbidden] = []
         for record in records:
             try:

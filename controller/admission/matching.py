@@ -45,7 +45,7 @@ def _means(rule: Mapping[str, Any], request: AdmissionRequest) -> bool:
     return (
         _among(request.operation, rule["operations"])
         and _among(kind.group, rule["apiGroups"])
-        and _among(kind.version, rule["apiVersions"])
+        and any(_among(each, rule["apiVersions"]) for each in (kind.version, *kind.all_versions))
         and (scope == "*" or (scope == "Namespaced") == kind.namespaced)
         and (not names or request.key.name in names)
         and any(_resource(each, kind.plural, request.subresource) for each in rule["resources"])

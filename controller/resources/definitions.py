@@ -7,6 +7,7 @@ conductor kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from controller.resources.definition_rules import changed_faults, definition_faults
@@ -15,7 +16,14 @@ from controller.store.records import Record, Store
 from crds.catalog import Catalog
 from crds.errors import Cause, Invalid, MethodNotAllowed
 from crds.kind import Column, Kind, Manifest
-from crds.kinds.definition import DEFINITION, CustomResource, CustomResourceDefinition, PrinterColumn, Version
+from crds.kinds.definition import (
+    DEFINITION,
+    CustomResource,
+    CustomResourceDefinition,
+    DefinitionSpec,
+    PrinterColumn,
+    Version,
+)
 from crds.schema import Schema, schema_of
 
 MOST_TOLD = 10
@@ -89,8 +97,24 @@ class Definitions:
 
 
 def kind_of(definition: CustomResourceDefinition) -> Kind[Any]:
-    """The kind a definition describes, in its storage version."""
-    spec, version = definition.spec, definition.spec.stored
+    """The kind a definition describes in its storage version, and with it the others that are served.
+
+    Only where another version is no more than another apiVersion: programs that convert are not asked.
+    """
+    spec, stored = definition.spec, definition.spec.stored
+    alike = spec.conversion is None or spec.conversion.strategy == "None"
+    others = [each for each in spec.versions if each.served and not each.storage] if alike else []
+    kept = {*definition.status.stored_versions, *(each.name for each in spec.versions)}
+    names, converted = tuple(each.name for each in (stored, *others)), kept != {stored.name}
+
+    def version(which: Version, *further: Kind[Any]) -> Kind[Any]:
+        kind = _in_version(spec, which)
+        return replace(kind, served=which.served, converted=converted, all_versions=names, further=further)
+
+    return version(stored, *map(version, others))
+
+
+def _in_version(spec: DefinitionSpec, version: Version) -> Kind[Any]:
     subresources = version.subresources
     scale = subresources.scale if subresources else None
     return Kind(

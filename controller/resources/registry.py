@@ -21,6 +21,7 @@ from controller.resources.guarding import Guard
 from controller.resources.keeping import check_place, check_preconditions, may_go
 from controller.resources.ownership import tracking
 from controller.resources.validating import Checked, broken_rules, checked
+from controller.resources.versions import kept_as, shown_as
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
 from crds.catalog import Catalog
 from crds.errors import (
@@ -83,7 +84,7 @@ class Registry:
         record = self.store.get(key)
         if record is None:
             raise not_found(key)
-        return record
+        return shown_as(kind, record)
 
     async def create(self, kind: Kind[Any], namespace: str, body: dict[str, Any], how: How) -> Written:
         """A new resource. Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is going)."""
@@ -288,6 +289,8 @@ class Registry:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)
             return None
         try:
+            if kept is not None and kind.converted:
+                kept = kept_as(self.catalog.find(kind.group, kind.plural), kind, kept)
             change = Change(key, kept.body, expect, kept.typed()) if kept else Change(key, None, expect)
             record = (await self.store.write([change], by=how.by))[0]
         except Stale as stale:
@@ -298,7 +301,7 @@ class Registry:
             raise InternalError(str(broken)) from broken
         if kind is DEFINITION:
             self.definitions.learn(record)
-        return record
+        return shown_as(kind, record)
 
 
 def _asked(

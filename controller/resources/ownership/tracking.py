@@ -78,13 +78,20 @@ def applied(
     """`live` after the apply, managedFields included. Raises Conflict unless forced, Invalid without a manager."""
     me = Manager(manager, "Apply", kind.api_version, subresource)
     wanted = _part(kind, config, subresource)
-    merged, owners, conflicts = apply(live, wanted, kind.schema, owners_of(kind, live, now=lambda: now), me, now=now)
+    before = _in_one_version(owners_of(kind, live, now=lambda: now), me)
+    merged, owners, conflicts = apply(live, wanted, kind.schema, before, me, now=now)
     if conflicts and not force and not _given_up(kind, live, manager, conflicts.values()):
         raise conflict_error(conflicts, key)
     version = (config.get("metadata") or {}).get("resourceVersion") or ""
     meta = {**merged["metadata"], "managedFields": write_managers(owners), "resourceVersion": version}
     whole = {**merged, "metadata": meta}
     return whole if subresource else _noted(whole, config, manager)
+
+
+def _in_one_version(managers: Managers, me: Manager) -> Managers:
+    """Who applies is the same applier in whichever version of the kind it did so before."""
+    version = me.api_version
+    return {me if each._replace(api_version=version) == me else each: entry for each, entry in managers.items()}
 
 
 def require_manager(manager: str) -> None:

@@ -5,7 +5,7 @@ import { apiVersion, type Kind } from './resources';
 import { resolved, type Schema, type Schemas } from './schema';
 
 interface GroupList {
-  groups: { name: string; preferredVersion: { version: string } }[];
+  groups: { name: string; versions: { version: string }[]; preferredVersion: { version: string } }[];
 }
 
 interface ResourceList {
@@ -19,14 +19,20 @@ export async function readKinds(): Promise<void> {
   const { groups } = await ask<GroupList>('/apis');
   const places = [
     { group: '', version: 'v1', path: '/api/v1' },
-    ...groups.map(({ name, preferredVersion: { version } }) => ({
-      group: name,
-      version,
-      path: `/apis/${name}/${version}`,
-    })),
+    ...groups.flatMap(({ name, versions, preferredVersion }) =>
+      [preferredVersion, ...versions.filter((each) => each.version !== preferredVersion.version)].map(
+        ({ version }) => ({ group: name, version, path: `/apis/${name}/${version}` }),
+      ),
+    ),
   ];
-  const found = await Promise.all(places.map(kindsAt));
-  kinds.set(found.flat().sort((a, b) => (a.plural < b.plural ? -1 : 1)));
+  const found = (await Promise.all(places.map(kindsAt))).flat();
+  // A kind of several versions is shown once, in the one that its group prefers.
+  const first = new Map<string, Kind>();
+  for (const each of found) {
+    const place = `${each.group}/${each.plural}`;
+    if (!first.has(place)) first.set(place, each);
+  }
+  kinds.set([...first.values()].sort((a, b) => (a.plural < b.plural ? -1 : 1)));
 }
 
 async function kindsAt({ group, version, path }: { group: string; version: string; path: string }): Promise<Kind[]> {
