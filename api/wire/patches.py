@@ -47,8 +47,8 @@ def edit_of(ask: Ask, sort: PatchType) -> Edit:
 
 
 def read_config(ask: Ask, api_version: str = "", kind: str = "") -> dict[str, Any]:
-    """The applied configuration: YAML or JSON, of that kind or the request's. Without nulls, but where the schema of a
-    defined kind has them. Raises BadRequest.
+    """The applied configuration: YAML or JSON, of that kind or the request's. Without nulls, but where the schema of
+    a defined kind has them. Raises BadRequest.
     """
     config = ask.object("application/json" if ask.body.lstrip().startswith(b"{") else "application/yaml")
     if (config.get("metadata") or {}).get("managedFields"):

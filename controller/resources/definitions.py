@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.resources.definition_rules import changed_faults, definition_faults
 from controller.resources.json_path import JsonPathError, compile_path
+from controller.resources.selecting import field_at
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
 from crds.errors import Cause, Invalid, MethodNotAllowed

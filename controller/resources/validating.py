@@ -14,6 +14,7 @@ from controller.resources.nesting import MOST_LEVELS, deeper_than, may_be_deeper
 from controller.resources.structural import faults, pruned, with_defaults
 from crds.errors import BadRequest, Cause, Invalid, TooLarge
 from crds.kind import GROUP, Kind, Manifest
+from crds.kinds.definition import GROUP as EXTENSIONS
 from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
 from crds.names import label_fault, label_key_fault, label_value_fault, path_segment_fault, subdomain_fault
@@ -143,7 +144,7 @@ _ONLY_METADATA = Kind(name="", plural="", model=Manifest)
 
 def check_bounds(kind: Kind[Any], meta: dict[str, Any], old: dict[str, Any] | None, key: ObjectKey) -> None:
     """Raises Invalid for metadata that is too much, unless it was there before."""
-    domains = kind.given_schema is None and kind.group != GROUP
+    domains = kind.given_schema is None and kind.group not in (GROUP, EXTENSIONS)
     if causes := list(metadata_faults(meta, old, domains=domains)):
         raise _refused(kind, key, causes)
 
