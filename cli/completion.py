@@ -103,6 +103,12 @@ def complete_workers(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[
     return _names(api, "/apis/aerekos.cloud/v1/workers")
 
 
+@_quietly
+def complete_templates(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+    """Every template of a Service."""
+    return [each["name"] for each in api.get("/templates")["templates"]]
+
+
 def complete_contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """Logins that are kept on this machine."""
     from cli import contexts
