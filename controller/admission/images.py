@@ -1,7 +1,11 @@
-"""ImagePolicy: where the images that run come from. Without a policy, anywhere."""
+"""ImagePolicy: where the images that run come from. Without a policy, anywhere.
+
+A program of the machine comes from no image, and may be anybody's code: where a policy says what runs, none does.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from controller.admission.request import AdmissionRequest
@@ -31,20 +35,31 @@ class Images:
     def validate(self, request: AdmissionRequest) -> list[str]:
         if request.kind is not SERVICE or not request.changes_spec or request.new is None:
             return []
-        image = (request.new.get("spec") or {}).get("image")
+        what, before = _what_runs(request.new), _what_runs(request.old)
         policies = self._store.list(IMAGE_POLICY.group, IMAGE_POLICY.plural).records
-        if not image or not policies or image == ((request.old or {}).get("spec") or {}).get("image"):
+        if not policies or what in (None, before):
             return []
         room = self._store.get(NAMESPACE.key(request.key.namespace))
         labels = (room.object["metadata"].get("labels") or {}) if room else {}
         for policy in policies:
             spec = policy.object["spec"]
-            if selects(spec.get("namespaceSelector"), labels) and (why := _fault(image, spec)):
-                raise request.refused(f"the image policy {policy.key.name} does not let {image} run: {why}")
+            if selects(spec.get("namespaceSelector"), labels) and (why := _fault(str(what), spec)):
+                named = what or "a program of the machine"
+                raise request.refused(f"the image policy {policy.key.name} does not let {named} run: {why}")
         return []
 
 
+def _what_runs(body: Mapping[str, Any] | None) -> str | None:
+    """The image; empty for a program; None for a managed service, or when there is nothing."""
+    spec = (body or {}).get("spec")
+    if not spec or spec.get("managed"):
+        return None
+    return str(spec.get("image") or "")
+
+
 def _fault(image: str, spec: dict[str, Any]) -> str:
+    if not image:
+        return "only images it names do; give an image, or ask an admin for a namespace it does not select"
     reference = read_reference(image)
     if reference is None:
         return "this is no name of an image"

@@ -92,6 +92,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "leave its group": leave_the_group,
     "become root by a program": become_a_setuid_program,
     "change its file": change_a_file,
+    "list the folder of its file": lambda: os.listdir(os.path.dirname(FACTS["file"])),
     "read its file": lambda: Path(FACTS["file"]).read_bytes(),
     "keep something": lambda: Path(FACTS["volume"], "kept").write_text("x"),
     "keep something for now": lambda: Path("kept").write_text("x"),

@@ -154,6 +154,10 @@ async def test_only_images_of_the_policy_run(wire: Wire) -> None:
         assert reply.code == code, (image, reply.json)
     merged = await wire.ask("PATCH", f"{SERVICES}/s2", {"spec": {"image": "redis"}}, content_type=MERGE, who=EDITOR)
     assert merged.code == 403 and "ask an admin" in merged.json["message"]
+    program = await wire.ask("POST", SERVICES, service("code", image=None, command=["python3"]), who=EDITOR)
+    assert program.code == 403 and "does not let a program of the machine run" in program.json["message"]
+    turned = {"spec": {"image": None, "command": ["python3"]}}
+    assert (await wire.ask("PATCH", f"{SERVICES}/s2", turned, content_type=MERGE, who=EDITOR)).code == 403
     view = {"spec": {"template": {"spec": {"containers": [{"name": "s2", "image": "redis"}]}}}}
     strategic = "application/strategic-merge-patch+json"
     deployments = "/apis/apps/v1/namespaces/default/deployments"

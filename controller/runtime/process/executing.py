@@ -87,9 +87,9 @@ class _Piped:
         """Pipes have no size."""
 
     def end(self) -> None:
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """With all it left in its group, which nobody would end any more."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class _InTerminal:

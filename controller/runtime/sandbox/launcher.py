@@ -95,6 +95,7 @@ def _lock(walls: Walls, contents: Iterable[str]) -> None:
         (walls.run, landlock.RUN),
         (walls.list, landlock.READ_DIR),
         ((*walls.see, *contents), landlock.READ),
+        (_tops(contents), landlock.READ_DIR),
         (walls.write, landlock.READ | landlock.CHANGE),
         ([name for _, name in walls.binds], landlock.RUN | landlock.CHANGE),
         (("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"), landlock.DEVICE),
@@ -108,6 +109,11 @@ def _lock(walls: Walls, contents: Iterable[str]) -> None:
     for port in walls.ports:
         domain.allow_listening(port)
     domain.enter()
+
+
+def _tops(contents: Iterable[str]) -> set[str]:
+    """`/site` of `/site/css/main.css`: folders that were made for its files, so it may list them."""
+    return {"/" + path.split("/")[1] for path in contents if path.count("/") > 1}
 
 
 _OWN_PROC = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/loadavg", "/proc/filesystems")
