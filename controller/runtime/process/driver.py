@@ -28,6 +28,7 @@ from controller.runtime.process.machine import Child, LocalMachine, Machine, dat
 from controller.runtime.process.patience import Patience
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
 from controller.runtime.process.records import Record
+from controller.runtime.process.rollbacks import Rollbacks
 from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.supervising import PATIENCE, Instance, Tools
 from crds.meta import ObjectKey
@@ -79,6 +80,7 @@ class ProcessDriver:
         self._listeners: list[Callable[[News], None]] = []
         self._wishes: dict[ObjectKey, Workload] = {}
         self._instances: dict[str, Instance] = {}
+        self._rollbacks = Rollbacks()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._all_gone = anyio.Event()
         self._closing = False
@@ -115,7 +117,7 @@ class ProcessDriver:
 
     async def apply(self, workload: Workload) -> None:
         """Raises DriverError: NeedsContainerRuntime for an image, SandboxUnavailable for a program that this machine
-        cannot wall in, NotRunning while `run` does not run.
+        cannot wall in, RolledBack for a revision of one that was tried in vain, NotRunning while `run` does not run.
         """
         if impossible := _needs_a_container(workload):
             raise DriverError(impossible, reason="NeedsContainerRuntime", retryable=False)
@@ -125,15 +127,18 @@ class ProcessDriver:
             return  # told to stop: that nothing is started any more is no trouble to warn of
         if self._tasks is None:
             raise DriverError("the process runtime is not running", reason="NotRunning")
-        self._wishes[workload.key] = workload
+        self._wishes[workload.key] = wanted = self._rollbacks.instead_of(workload)
         for instance in self._of(workload.key):
-            if instance.wish.revision == workload.revision:
-                instance.take(workload)
+            if instance.wish.revision == wanted.revision:
+                instance.take(wanted)
         self._advance(workload.key)
+        if because := self._rollbacks.refusal(workload):
+            raise DriverError(because, reason="RolledBack", retryable=False)
 
     async def forget(self, key: ObjectKey) -> bool:
         """Ask all its instances to stop. True when there is none."""
         self._wishes.pop(key, None)
+        self._rollbacks.forget(key)
         for instance in self._of(key):
             instance.stop("no longer wanted")
         return not self._of(key)
@@ -205,6 +210,9 @@ class ProcessDriver:
         wanted = self._wishes.get(key)
         if wanted is None or self._closing:
             return
+        if because := self._rollbacks.note(wanted, self._seen(key)):
+            self._wishes[key] = wanted = self._rollbacks.instead_of(wanted)
+            self._tell(News(key, wanted.uid, "RolledBack", because, warning=True))
         for step in plan(wanted, self._seen(key)):
             self._do(step, wanted)
 

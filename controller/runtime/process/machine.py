@@ -10,6 +10,7 @@ from typing import Protocol
 from controller.kit.threads import Threads
 from controller.runtime.driver import Workload
 from controller.runtime.process import programs, records
+from controller.runtime.process.exposure import exposed
 from controller.runtime.process.limiting import leave_cgroup
 from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.planning import base_name
@@ -71,6 +72,10 @@ class Machine(Protocol):
 
     def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
         """Where that instance listens, by the ports its Service names."""
+        ...
+
+    async def exposed(self, wish: Workload, instance: str, port: int) -> str:
+        """Where that program lets in others than it was told, in words; empty when it does not."""
         ...
 
     async def lacks(self) -> Sequence[str]:
@@ -157,6 +162,11 @@ class LocalMachine:
             return await self._threads.run(lambda: sandbox.abilities.lacking)
         except OSError as busy:
             return (str(busy),)
+
+    async def exposed(self, wish: Workload, instance: str, port: int) -> str:
+        published = {each.port for each in wish.ports if each.published}
+        closed = {real for named, real in self.ports(wish, instance, port).items() if named not in published}
+        return await self._threads.run(lambda: exposed(closed)) if closed else ""
 
     async def refuses_programs(self) -> str:
         sandbox = self._sandbox

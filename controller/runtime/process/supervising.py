@@ -13,7 +13,7 @@ Its task is cancelled when the conductor goes; the process then stays and is ado
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -212,7 +212,22 @@ class Instance:
                 self._note_readiness(life, Verdict(True, 1, ""))
             return
         delay = self._left(probe.initial_delay_seconds, life)
-        await self._ask(probe, life, lambda verdict: self._note_readiness(life, verdict), delay, passing=life.settled)
+        prober = _Checked(self._tools.prober, lambda: self._let_in(life)) if self.wish.program else None
+        await self._ask(
+            probe,
+            life,
+            lambda verdict: self._note_readiness(life, verdict),
+            delay,
+            passing=life.settled,
+            prober=prober,
+        )
+
+    async def _let_in(self, life: Life) -> str:
+        """Why it must not go on although it answers; empty when it may."""
+        because = await self._tools.machine.exposed(self.wish, self.name, self._port)
+        if because and not self._stopping.is_set():
+            self._kill(life, "Exposed", because)
+        return because
 
     def _note_readiness(self, life: Life, verdict: Verdict) -> None:
         if self._stopping.is_set() or life.killed_because:
@@ -285,7 +300,14 @@ class Instance:
         life.child.signal(signal.SIGKILL)
 
     async def _ask(
-        self, probe: Probe, life: Life, told: Callable[[Verdict], None], delay: float, *, passing: bool
+        self,
+        probe: Probe,
+        life: Life,
+        told: Callable[[Verdict], None],
+        delay: float,
+        *,
+        passing: bool,
+        prober: Prober | None = None,
     ) -> None:
         address = self._address
         if self.wish.program:
@@ -296,7 +318,7 @@ class Instance:
             probe = probe.model_copy(update={"exec": Exec(command=list(command))})
         await watch(
             probe,
-            self._tools.prober,
+            prober or self._tools.prober,
             address,
             life.env,
             told,
@@ -311,3 +333,19 @@ class Instance:
 
     def _news(self, reason: str, message: str, *, warning: bool = False) -> None:
         self._tools.tell(News(self.wish.key, self.wish.uid, reason, message, warning))
+
+
+class _Checked:
+    """A prober that, once the answer is yes for the first time, asks for one more condition."""
+
+    def __init__(self, prober: Prober, condition: Callable[[], Awaitable[str]]) -> None:
+        self._prober, self._condition = prober, condition
+        self._fulfilled = False
+
+    async def ask(self, probe: Probe, address: str, env: Mapping[str, str]) -> str | None:
+        because = await self._prober.ask(probe, address, env)
+        if because is not None or self._fulfilled:
+            return because
+        because = await self._condition() or None
+        self._fulfilled = because is None
+        return because

@@ -57,7 +57,7 @@ class FakeMachine:
         self.left: list[tuple[Record, Child]] = []
         self.discarded: list[str] = []
         self.stubborn = self.fails = False
-        self.lacks_walls = ""
+        self.lacks_walls = self.lets_in = ""
 
     async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
         self.started_at.append(self.clock.elapsed)
@@ -86,6 +86,9 @@ class FakeMachine:
 
     def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
         return {each.port: port + number for number, each in enumerate(wish.ports)}
+
+    async def exposed(self, wish: Workload, instance: str, port: int) -> str:
+        return self.lets_in
 
     async def refuses_programs(self) -> str:
         return self.lacks_walls
