@@ -223,6 +223,31 @@ def test_each_service_keeps_its_user_and_no_two_share_one(tmp_path: Path) -> Non
     assert set(first.values()).isdisjoint({other.of("key-manager")}), "another cloud, other users"
 
 
+def test_a_user_that_was_given_back_is_nobodys_and_may_be_anothers(tmp_path: Path) -> None:
+    """Services come and go for years: their numbers must not run out."""
+    users = ServiceUsers(tmp_path / "users.json")
+    kept = users.of("kept")
+    for number in range(2 * BLOCK):
+        gone = users.of(f"s{number}")
+        assert gone != kept
+        users.give_back(f"s{number}")
+    users.give_back("nobody-knows-it")
+    assert users.of("kept") == kept
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_who_has_data_keeps_its_user_and_nothing_runs_under_one_that_was_given_back(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, PACKAGES, ())
+    user = sandbox._users.of("key-manager")
+    (tmp_path / "data" / "key-manager").mkdir(parents=True)
+    sandbox.forget(KEY)
+    assert sandbox._users.of("key-manager") == user
+    (tmp_path / "data" / "key-manager").rmdir()
+    left = subprocess.Popen(["sleep", "60"], user=user, group=user, extra_groups=[])
+    sandbox.forget(KEY)
+    assert left.wait(10) == -9
+
+
 def test_users_are_not_given_twice_when_none_is_left(tmp_path: Path) -> None:
     users = ServiceUsers(tmp_path / "users.json")
     for number in range(TRIAL):

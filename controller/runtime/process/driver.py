@@ -141,7 +141,10 @@ class ProcessDriver:
         self._rollbacks.forget(key)
         for instance in self._of(key):
             instance.stop("no longer wanted")
-        return not self._of(key)
+        if self._of(key):
+            return False
+        await self._machine.forget(key)
+        return True
 
     async def restart(self, key: ObjectKey, instance: str) -> bool:
         """Stop it; the plan that is made when it is gone starts it again."""

@@ -60,6 +60,10 @@ class Machine(Protocol):
         """Nobody wants that instance any more: its record goes."""
         ...
 
+    async def forget(self, key: ObjectKey) -> None:
+        """Nothing of that workload runs, or is wanted, any more."""
+        ...
+
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
         """The complete environment of that instance."""
         ...
@@ -133,6 +137,10 @@ class LocalMachine:
             self._ports.give_back(port)
         if self._sandbox:
             self._sandbox.discard(instance)
+
+    async def forget(self, key: ObjectKey) -> None:
+        if sandbox := self._sandbox:
+            await self._threads.run(lambda: sandbox.forget(key))
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
         if wish.program:

@@ -23,6 +23,7 @@ from controller.runtime.sandbox.abilities import Abilities, examine, launched
 from controller.runtime.sandbox.users import ServiceUsers, give
 from controller.runtime.sandbox.walls import Walls
 from crds.kinds.service_programs import WORKING_FOLDER
+from crds.meta import ObjectKey
 
 MOST_PROCESSES = 1024
 
@@ -86,6 +87,11 @@ class Sandbox:
         """It is no longer wanted."""
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
         self._contents.drop(instance)
+
+    def forget(self, key: ObjectKey) -> None:
+        """Nothing of that Service runs any more. Its user stays its own as long as it has data. Raises OSError."""
+        if not (self._home / "data" / base_name(key)).exists():
+            self._users.give_back(base_name(key))
 
     @property
     def _stage(self) -> Path:

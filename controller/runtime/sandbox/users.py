@@ -1,4 +1,4 @@
-"""One OS user for each Service, the same for ever: a number of a range nobody else gives out, kept in a file.
+"""One OS user for each Service, the same as long as it has data: a number of a range nobody else gives out.
 
 Each home has a block of its own, so two clouds of one machine do not share users. The numbers lie between those of
 containers and the end of what tools take (systemd's UIDS-GIDS page calls them unused), and need no entry anywhere.
@@ -6,9 +6,11 @@ containers and the end of what tools take (systemd's UIDS-GIDS page calls them u
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,20 @@ class ServiceUsers:
             if name not in numbers:
                 if len(numbers) >= TRIAL:
                     raise OSError(f"{self._file}: all {TRIAL} users of this cloud are given out")
-                numbers[name] = len(numbers)
+                given = set(numbers.values())
+                numbers[name] = next(each for each in range(TRIAL) if each not in given)
                 self._write(kept)
             return int(kept["base"]) + numbers[name]
+
+    def give_back(self, name: str) -> None:
+        """Nothing is there any more that belongs to it: its number may be another's. Whatever process still runs
+        under it is ended first. Raises OSError.
+        """
+        with self._lock:
+            kept = self._read()
+            if name in kept["users"]:
+                end_all_of(int(kept["base"]) + kept["users"].pop(name))
+                self._write(kept)
 
     def trial(self) -> int:
         """Of nobody."""
@@ -54,6 +67,14 @@ class ServiceUsers:
 
     def _write(self, kept: dict[str, Any]) -> None:
         write_private(self._file, json.dumps(kept).encode())
+
+
+def end_all_of(user: int) -> None:
+    """SIGKILL to each process of that user, if we may."""
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if each.name.isdigit() and each.stat().st_uid == user:
+                os.kill(int(each.name), signal.SIGKILL)
 
 
 def give(folder: Path, user: int) -> None:

@@ -76,6 +76,9 @@ class FakeMachine:
     def discard(self, instance: str) -> None:
         self.discarded.append(instance)
 
+    async def forget(self, key: ObjectKey) -> None:
+        pass
+
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
         return {}
 

@@ -1,7 +1,6 @@
 """Programs in the process runtime: what they are told, what they may not do, and the way back from a bad revision."""
 
 import re
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -127,9 +126,8 @@ async def test_who_lets_in_other_machines_is_killed_and_told(bottle):
     bottle.machine.lets_in = "it listens for every machine"
     async with bottle.running():
         await bottle.driver.apply(WEB)
-        first = bottle.machine.children
         await anyio.sleep(0.2)
-        assert signal.SIGKILL in first["web-0"].signals or bottle.machine.started_at
+        assert len(bottle.machine.started_at) > 1, "the first one was ended"
         assert bottle.when("Exposed") and not bottle.when("Ready")
         bottle.machine.lets_in = ""
         await anyio.sleep(5)
