@@ -349,3 +349,6 @@ class _Checked:
         because = await self._condition() or None
         self._fulfilled = because is None
         return because
+
+    async def forget(self, probe: Probe, address: str) -> None:
+        await self._prober.forget(probe, address)
