@@ -70,13 +70,22 @@ class _Requests(Collector):
 class Metrics:
     """One registry per conductor, so that tests and two clouds in one process never mix."""
 
-    def __init__(self, store: Store, docker_calls: Mapping[str, int] | None = None) -> None:
-        """`docker_calls`: what the runtime has asked Docker, by kind; read when somebody asks."""
+    def __init__(
+        self,
+        store: Store,
+        docker_calls: Mapping[str, int] | None = None,
+        unreadable: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`docker_calls`: what the runtime has asked Docker, by kind; `unreadable`: how many stored records this
+        version cannot read. Both are read when somebody asks.
+        """
         self.registry = CollectorRegistry()
         self._requests = _Requests()
         self.registry.register(self._requests)
         revision = Gauge("aerekos_store_revision", "Newest revision of the store.", registry=self.registry)
         revision.set_function(lambda: store.revision)
+        text = "Stored records that this version cannot read, and leaves alone."
+        Gauge("aerekos_unreadable_records", text, registry=self.registry).set_function(unreadable)
         self._audit = Gauge(
             "aerekos_audit_problems", "What is wrong with the audit log now; 0: nothing.", registry=self.registry
         )

@@ -59,7 +59,7 @@ def overlay_routes(
         except NotFound as deleted:
             raise gone(name) from deleted
         if tell is not None and _is_news(before[0], found):
-            tell(WORKER.parse(written.body), found.reason, found.message, warning=found.status == "False")
+            tell(WORKER.decode(written.body), found.reason, found.message, warning=found.status == "False")
 
     return router
 

@@ -71,4 +71,4 @@ class Whereabouts:
     def _say(self, worker: str, reason: str, text: str, *, warning: bool = False) -> None:
         record = self._store.get(WORKER.key(worker))
         if self._tell is not None and record is not None:
-            self._tell(WORKER.parse(record.body), reason, text, warning=warning)
+            self._tell(WORKER.decode(record.body), reason, text, warning=warning)

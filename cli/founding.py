@@ -113,7 +113,7 @@ async def let_agents_join(registry: Registry, file: Path, now: datetime) -> None
         "membersOnly": True,
     }
     await _ensure(registry, JOIN_TOKEN, "", {"metadata": {"name": name}, "spec": spec})
-    known = JOIN_TOKEN.parse(registry.get(JOIN_TOKEN, JOIN_TOKEN.key(name)).body)
+    known = JOIN_TOKEN.decode(registry.get(JOIN_TOKEN, JOIN_TOKEN.key(name)).body)
     if known.spec.secret_sha256 != spec["secretSha256"]:
         spec["revoked"] = False
     spec["uses"] = known.status.used + AGENT_TOKEN_USES

@@ -157,6 +157,13 @@ class Kind(Generic[M]):
         text = body if isinstance(body, bytes) else orjson.dumps(body)
         return self.model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
 
+    def decode(self, body: bytes | dict[str, Any]) -> M:
+        """The typed form of what was stored, or sent by a conductor, perhaps of a newer version: fields that this one
+        does not know are left out. Requests are judged by `parse`. Raises pydantic.ValidationError.
+        """
+        text = body if isinstance(body, bytes) else orjson.dumps(body)
+        return self.model.model_validate_json(text, strict=True, extra="ignore", by_alias=True, by_name=False)
+
     def new(self, name: str, *, namespace: str | None = None, **fields: Any) -> M:
         """A resource ready to be created."""
         meta = ObjectMeta(name=name, namespace=namespace if self.namespaced else None)

@@ -170,7 +170,7 @@ class AccessKeys:
     def _told(self, pair: AccessKey, record: Record | None) -> KeyInfo:
         if record is None:
             return KeyInfo(pair, "Active", None, None, "")
-        spec, made = _spec(record), ACCESS_KEY.parse(record.body).metadata.creation_timestamp
+        spec, made = _spec(record), ACCESS_KEY.decode(record.body).metadata.creation_timestamp
         return KeyInfo(pair, spec.state, made, spec.last_used_at, spec.last_used_service)
 
     async def _write(
@@ -190,5 +190,5 @@ class AccessKeys:
 
 
 def _spec(record: Record) -> AccessKeySpec:
-    spec: AccessKeySpec = ACCESS_KEY.parse(record.body).spec if record.typed is None else record.typed.spec
+    spec: AccessKeySpec = ACCESS_KEY.decode(record.body).spec if record.typed is None else record.typed.spec
     return spec

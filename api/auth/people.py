@@ -35,7 +35,7 @@ class People:
         if record is None:
             return None
         if not isinstance(record.typed, Credential):
-            record.typed = CREDENTIAL.parse(record.body)
+            record.typed = CREDENTIAL.decode(record.body)
         return record.typed
 
     def digest(self, name: str) -> str:
@@ -55,6 +55,6 @@ def principal_of(user: User) -> Principal:
 
 def _typed_user(record: Record) -> User:
     if not isinstance(record.typed, User):
-        record.typed = USER.parse(record.body)
+        record.typed = USER.decode(record.body)
     found: User = record.typed
     return found

@@ -177,7 +177,7 @@ class SecondFactors:
         """
         left = 0
         for record in self._registry.store.list(CREDENTIAL.group, CREDENTIAL.plural).records:
-            kept, user = CREDENTIAL.parse(record.body).spec.totp, self._people.user(record.key.name)
+            kept, user = CREDENTIAL.decode(record.body).spec.totp, self._people.user(record.key.name)
             if kept is None or user is None or (plain := self._plain(user, kept, older_only=True)) is None:
                 continue
             try:

@@ -101,7 +101,7 @@ class Sessions:
         owner = {"apiVersion": USER.api_version, "kind": USER.name, "name": name, "uid": user.metadata.uid}
         meta = {"name": secrets.token_hex(16), "ownerReferences": [owner]}
         written = await self._registry.create(SESSION, "", {"metadata": meta, "spec": spec}, How(by=name))
-        return replace(self._pair(SESSION.parse(written.body), user), key=key)
+        return replace(self._pair(SESSION.decode(written.body), user), key=key)
 
     async def refresh(self, token: str, key: str = "") -> LoggedIn:
         """The next pair. Raises Unauthorized; for a token that was used already, after ending its session."""
@@ -219,7 +219,7 @@ class Sessions:
         spec = {"rotation": session.spec.rotation + 1, "refreshedAt": rfc3339(now)}
         patch = {"metadata": {"resourceVersion": str(record.revision)}, "spec": spec}
         written = await self._registry.merge(SESSION, record.key, patch, How(by=session.spec.user))
-        return SESSION.parse(written.body)
+        return SESSION.decode(written.body)
 
     async def _make_room(self, name: str) -> None:
         for record, _ in self.of(name)[MOST_SESSIONS - 1 :]:
@@ -241,7 +241,7 @@ class Sessions:
 
 def _typed(record: Record) -> Session:
     if not isinstance(record.typed, Session):
-        record.typed = SESSION.parse(record.body)
+        record.typed = SESSION.decode(record.body)
     found: Session = record.typed
     return found
 

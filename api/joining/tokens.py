@@ -69,7 +69,7 @@ class JoinTokens:
 
     def _find(self, name: str) -> tuple[Record, JoinToken] | None:
         record = self._registry.store.get(JOIN_TOKEN.key(name))
-        return (record, JOIN_TOKEN.parse(record.body)) if record is not None else None
+        return (record, JOIN_TOKEN.decode(record.body)) if record is not None else None
 
     def _spent(self, token: JoinToken) -> bool:
         spec = token.spec
@@ -86,7 +86,7 @@ class JoinTokens:
     def _require_not_alive(self, worker: str) -> None:
         """A machine that was lost may join again under its name; nobody may take over one that lives."""
         record = self._registry.store.get(WORKER.key(worker))
-        if record is not None and is_true(WORKER.parse(record.body).status.conditions, "Ready"):
+        if record is not None and is_true(WORKER.decode(record.body).status.conditions, "Ready"):
             raise Conflict(f"a worker called {worker} is Ready already; give this machine another --name")
 
 

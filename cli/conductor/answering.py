@@ -177,7 +177,7 @@ def _door(
         heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.tell, claims),
         rest=rest,
         readiness=lambda: _readiness(house, loop),
-        metrics=Metrics(registry.store, runtime.docker_calls),
+        metrics=Metrics(registry.store, runtime.docker_calls, lambda: len(registry.quarantine)),
         limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
         audit=audit,
     )

@@ -41,8 +41,8 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     def hear(news: News) -> None:
         loop.look(news.key)
         record = house.registry.store.get(news.key)
-        if record is not None:
-            about: Manifest = SERVICE.parse(record.body)
+        about = house.registry.quarantine.read(SERVICE, record) if record is not None else None
+        if about is not None:
             loop.events.tell(about, news.reason, news.message, warning=news.warning)
 
     def forget(change: str, worker: Manifest, before: Manifest | None) -> None:
@@ -50,6 +50,10 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
             house.leases.forget(worker.metadata.name)
             house.peers.forget(worker.metadata.name)
 
+    def report(about: Manifest, reason: str, message: str) -> None:
+        loop.events.tell(about, reason, message, warning=True)
+
+    house.registry.quarantine.report_to(report)
     runtime.driver.on_news(hear)
     loop.seen.of(WORKER).listen(forget)
     return loop

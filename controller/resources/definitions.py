@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.resources.definition_rules import changed_faults, definition_faults
 from controller.resources.json_path import JsonPathError, compile_path
+from controller.resources.quarantine import Quarantine
 from controller.resources.selecting import field_at
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
@@ -34,8 +35,8 @@ _METADATA = schema_of(Manifest)["properties"]["metadata"]
 class Definitions:
     """What the stored definitions say can exist, kept in the catalog."""
 
-    def __init__(self, catalog: Catalog, store: Store) -> None:
-        self._catalog, self._store = catalog, store
+    def __init__(self, catalog: Catalog, store: Store, quarantine: Quarantine) -> None:
+        self._catalog, self._store, self._quarantine = catalog, store, quarantine
         self._known: dict[str, Kind[Any]] = {}
         self._generations: dict[str, tuple[str, int]] = {}
         self._going: set[tuple[str, str]] = set()
@@ -88,7 +89,9 @@ class Definitions:
             self._catalog.remove(old)
             self._going.discard((old.group, old.plural))
         if record.verb != "deleted":
-            self._know(name, DEFINITION.parse(record.body))
+            definition = self._quarantine.read(DEFINITION, record)
+            if definition is not None:
+                self._know(name, definition)
 
     def _know(self, name: str, definition: CustomResourceDefinition) -> None:
         kind = self._known[name] = kind_of(definition)

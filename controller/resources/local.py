@@ -8,8 +8,11 @@ from typing import Any, Literal, TypeVar
 
 from controller.resources.client import ChangeType, Listing, Propagation, Seen
 from controller.resources.forming import How
+from controller.resources.quarantine import Quarantine
 from controller.resources.registry import Registry
 from controller.resources.selecting import by_fields, by_labels
+from controller.resources.unknown_fields import lost, restored
+from controller.resources.validating import unknown_fields
 from controller.store.records import Compacted, Follower, Record
 from crds.errors import Expired
 from crds.kind import Kind, Manifest
@@ -27,7 +30,7 @@ class LocalResources:
         self._how = How(by=by, validation="Strict")
 
     async def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M:
-        return kind.parse(self._registry.get(kind, kind.key(name, namespace)).body)
+        return kind.decode(self._registry.get(kind, kind.key(name, namespace)).body)
 
     async def list(
         self, kind: Kind[M], namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -39,7 +42,10 @@ class LocalResources:
             if test
         ]
         chosen = [r for r in snapshot.records if all(test(r.object) for test in tests)]
-        return Listing([kind.parse(record.body) for record in chosen], snapshot.revision)
+        read = (self._registry.quarantine.read(kind, record) for record in chosen)
+        return Listing(
+            [_numbered(item, record) for item, record in zip(read, chosen, strict=True) if item], snapshot.revision
+        )
 
     @asynccontextmanager
     async def watch(
@@ -48,18 +54,20 @@ class LocalResources:
         store = self._registry.store
         try:
             async with store.follow(kind.group, kind.plural, after=after, namespace=namespace) as follower:
-                yield _seen(kind, follower)
+                yield _seen(kind, follower, self._registry.quarantine)
         except Compacted as gone:
             raise Expired(str(gone)) from gone
 
     async def create(self, kind: Kind[M], resource: M) -> M:
         namespace = resource.metadata.namespace or "default"
         written = await self._registry.create(kind, namespace, resource.wire(), self._how)
-        return kind.parse(written.body)
+        return kind.decode(written.body)
 
     async def replace(self, kind: Kind[M], resource: M) -> M:
         key = kind.key(resource.metadata.name, resource.metadata.namespace)
-        return kind.parse((await self._registry.replace(kind, key, resource.wire(), self._how)).body)
+        stored, body = self._registry.get(kind, key).object, resource.wire()
+        body = restored(body, lost(stored, body, unknown_fields(kind, stored)))
+        return kind.decode((await self._registry.replace(kind, key, body, self._how)).body)
 
     async def patch(
         self,
@@ -72,7 +80,7 @@ class LocalResources:
     ) -> M:
         key = kind.key(name, namespace)
         written = await self._registry.merge(kind, key, patch, self._how, subresource=subresource)
-        return kind.parse(written.body)
+        return kind.decode(written.body)
 
     async def delete(
         self,
@@ -87,17 +95,20 @@ class LocalResources:
         await self._registry.delete(kind, key, self._how, uid=uid, propagation=propagation)
 
 
-async def _seen(kind: Kind[M], follower: Follower) -> AsyncIterator[Seen[M]]:
+async def _seen(kind: Kind[M], follower: Follower, quarantine: Quarantine) -> AsyncIterator[Seen[M]]:
     async for batch in follower:
         for happening in batch:
             record = happening.record
-            yield Seen(_CHANGE[record.verb], _typed(kind, record), record.revision)
+            item = quarantine.read(kind, record)
+            if record.verb == "deleted":
+                quarantine.release(record.key)
+            if item is not None:
+                yield Seen(_CHANGE[record.verb], _numbered(item, record), record.revision)
 
 
-def _typed(kind: Kind[M], record: Record) -> M:
-    """Shared by all who watch: the loop and the garbage collector follow the same kinds."""
-    if not isinstance(record.typed, kind.model):
-        record.typed = kind.parse(record.body)
-    found: M = record.typed
-    found.metadata.resource_version = str(record.revision)  # which who wrote it could not know
-    return found
+def _numbered(item: M, record: Record) -> M:
+    """With the version, which who wrote it could not know. Shared by all who read: the loop and the garbage collector
+    follow the same kinds.
+    """
+    item.metadata.resource_version = str(record.revision)
+    return item

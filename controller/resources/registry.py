@@ -20,6 +20,7 @@ from controller.resources.forming import How, dying, edited, newborn
 from controller.resources.guarding import Guard
 from controller.resources.keeping import check_place, check_preconditions, may_go
 from controller.resources.ownership import tracking
+from controller.resources.quarantine import Quarantine
 from controller.resources.validating import Checked, broken_rules, checked
 from controller.resources.versions import kept_as, shown_as
 from controller.store.records import Change, Record, Stale, Store, StoreBroken
@@ -74,8 +75,9 @@ class Registry:
 
     def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
         self.store, self.catalog, self._clock = store, catalog, clock
+        self.quarantine = Quarantine()
         self.admission = Admission(store, catalog)
-        self.definitions = Definitions(catalog, store)
+        self.definitions = Definitions(catalog, store, self.quarantine)
         self.definitions.load()
         self._guard = Guard(store, catalog, clock)
 

@@ -43,7 +43,7 @@ class RemoteResources:
         self._headers = [("X-Aerekos-On-Behalf-Of", on_behalf_of)] if on_behalf_of else []
 
     async def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M:
-        return kind.parse(await self._send("GET", path_of(kind, namespace, name)))
+        return kind.decode(await self._send("GET", path_of(kind, namespace, name)))
 
     async def list(
         self, kind: Kind[M], namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -52,7 +52,7 @@ class RemoteResources:
         params = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
         while True:
             page = orjson.loads(await self._send("GET", path_of(kind, namespace), params=params))
-            items += [kind.parse(item) for item in page["items"]]
+            items += [kind.decode(item) for item in page["items"]]
             params["continue"] = page["metadata"].get("continue", "")
             if not params["continue"]:
                 return Listing(items, int(page["metadata"]["resourceVersion"]))
@@ -87,11 +87,11 @@ class RemoteResources:
 
     async def create(self, kind: Kind[M], resource: M) -> M:
         path = path_of(kind, resource.metadata.namespace or "default")
-        return kind.parse(await self._send("POST", path, body=_complete(kind, resource)))
+        return kind.decode(await self._send("POST", path, body=_complete(kind, resource)))
 
     async def replace(self, kind: Kind[M], resource: M) -> M:
         path = path_of(kind, resource.metadata.namespace, resource.metadata.name)
-        return kind.parse(await self._send("PUT", path, body=_complete(kind, resource)))
+        return kind.decode(await self._send("PUT", path, body=_complete(kind, resource)))
 
     async def patch(
         self,
@@ -104,7 +104,7 @@ class RemoteResources:
     ) -> M:
         path = path_of(kind, namespace, name, subresource)
         body = await self._send("PATCH", path, body=patch, content_type="application/merge-patch+json")
-        return kind.parse(body)
+        return kind.decode(body)
 
     async def delete(
         self,
@@ -162,7 +162,7 @@ async def _events(kind: Kind[M], response: httpx.Response) -> AsyncIterator[Seen
             if event["type"] == "ERROR":
                 raise from_status(event["object"].get("code", 500), event["object"])
             meta = event["object"]["metadata"]
-            thing = _bookmark(kind, meta) if event["type"] == "BOOKMARK" else kind.parse(event["object"])
+            thing = _bookmark(kind, meta) if event["type"] == "BOOKMARK" else kind.decode(event["object"])
             yield Seen(event["type"], thing, int(meta["resourceVersion"]))
     except httpx.TransportError as error:
         raise Unavailable(f"the watch of {kind.plural} broke: {error!r}") from error

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from controller.resources.bounds import OBJECT_BYTES, metadata_faults
 from controller.resources.nesting import MOST_LEVELS, deeper_than, may_be_deeper_than
 from controller.resources.structural import faults, pruned, with_defaults
+from controller.resources.unknown_fields import Location, inherited, restored
 from crds.errors import BadRequest, Cause, Invalid, TooLarge
 from crds.kind import GROUP, Kind, Manifest
 from crds.kinds.definition import GROUP as EXTENSIONS
@@ -51,9 +52,10 @@ class Checked(NamedTuple):
 def checked(
     kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn", old: dict[str, Any] | None = None
 ) -> Checked:
-    """The resource in its kept form, `old` being what it replaces.
+    """The resource in its kept form, `old` being what it replaces: unknown fields that stand in there already are a
+    newer version's, and stay.
 
-    Unknown fields are an error (Strict), dropped with a warning (Warn) or dropped silently (Ignore).
+    Other unknown fields are an error (Strict), dropped with a warning (Warn) or dropped silently (Ignore).
     Raises Invalid with one cause per faulty field; BadRequest for unknown fields under Strict, or too deep nesting.
     """
     text = _text(kind, body)
@@ -71,11 +73,24 @@ def checked(
     wrong = [fault for fault in faults if fault["type"] != _UNKNOWN]
     if wrong:
         raise _undecodable(kind, key, wrong) or _invalid(kind, key, wrong)
-    names = [f'unknown field "{_path(fault["loc"])}"' for fault in unknown]
-    if mode == "Strict":
+    kept_fields = inherited(body, old, [fault["loc"] for fault in unknown]) if old is not None else []
+    kept_places = {each.location for each in kept_fields}
+    names = [f'unknown field "{_path(fault["loc"])}"' for fault in unknown if fault["loc"] not in kept_places]
+    if names and mode == "Strict":
         raise BadRequest("strict decoding error: " + ", ".join(names), key=key)
-    pruned = _without(body, [fault["loc"] for fault in unknown])
-    return Checked(checked(kind, pruned, "Strict").body, tuple(names) if mode == "Warn" else ())
+    known = checked(kind, _without(body, [fault["loc"] for fault in unknown]), "Strict").body
+    return Checked(restored(known, kept_fields), tuple(names) if mode == "Warn" else ())
+
+
+def unknown_fields(kind: Kind[Any], body: dict[str, Any]) -> list[Location]:
+    """Where in a stored resource fields are that its kind does not know."""
+    if kind.given_schema is not None:
+        return []
+    try:
+        kind.parse(body)
+    except ValidationError as error:
+        return [fault["loc"] for fault in error.errors(include_url=False) if fault["type"] == _UNKNOWN]
+    return []
 
 
 def _text(kind: Kind[Any], body: dict[str, Any]) -> bytes:
