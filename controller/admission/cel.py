@@ -15,6 +15,16 @@ from collections.abc import Iterator
 from typing import Any
 
 VARIABLES = ("object", "oldObject", "request", "namespaceObject", "variables")
+# https://kubernetes.io "Common Expression Language in Kubernetes": functions, by their names.
+KUBERNETES_LIBRARIES = frozenset(
+    ("isSorted", "sum", "min", "max", "indexOf", "lastIndexOf", "find", "findAll", "url", "isURL", "getScheme",
+     "getHost", "getHostname", "getPort", "getEscapedPath", "getQuery", "quantity", "isQuantity", "isInteger",
+     "asInteger", "asApproximateFloat", "sign", "add", "sub", "isLessThan", "isGreaterThan", "compareTo", "ip",
+     "isIP", "family", "isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast",
+     "isGlobalUnicast", "cidr", "isCIDR", "containsIP", "containsCIDR", "prefixLength", "masked", "format",
+     "validate", "semver", "isSemver", "major", "minor", "patch", "sets", "transformList", "transformMap",
+     "transformMapEntry", "existsOne")
+)  # fmt: skip
 MEMORY_BYTES = 768 * 2**20
 Json = dict[str, Any]
 
@@ -50,6 +60,16 @@ class Language:
             return f"must evaluate to {wanted.lower()}, not {found.name().lower()}"
         return ""
 
+    def rule_fault(self, expression: str, wanted: str) -> str:
+        """As `fault`, of a rule about `self` and `oldSelf`. What only a Kubernetes server has is no fault."""
+        variables = dict.fromkeys(("self", "oldSelf"), self._cel.Type.DYN)
+        try:
+            environment = self._cel.NewEnv(variables=variables, extensions=self._extensions)
+            found = environment.compile(expression).return_type()
+        except RuntimeError as error:
+            return "" if _is_foreign(str(error)) else _plain(error)
+        return "" if found.name() in (wanted, "DYN") else f"must evaluate to {wanted.lower()}"
+
     def value(self, expression: str, data: Json, *, params: bool) -> tuple[Any, str]:
         """The value, or why there is none."""
         try:
@@ -73,6 +93,11 @@ def faults_of(language: Language, spec: Json) -> list[list[str]]:
     params = spec.get("paramKind") is not None
     found = ((field, language.fault(text, wanted, params=params)) for field, text, wanted in expressions(spec))
     return [[field, fault] for field, fault in found if fault]
+
+
+def rule_faults(language: Language, rules: list[list[str]]) -> list[str]:
+    """Why each rule of a custom kind (its text, and the type it must have) is none; empty where it is one."""
+    return [language.rule_fault(text, wanted) for text, wanted in rules]
 
 
 def expressions(spec: Json) -> Iterator[tuple[str, str, str]]:
@@ -141,14 +166,23 @@ def _annotations(language: Language, spec: Json, data: Json, params: bool) -> di
     return found
 
 
+def _is_foreign(error: str) -> bool:
+    """Whether all that is wrong are names out of the libraries that Kubernetes adds to CEL."""
+    causes = [each.partition(": ")[2] for each in error.split("ERROR: ")[1:]]
+    named = [cause.split("'")[1] if cause.startswith("undeclared reference to '") else "" for cause in causes]
+    return bool(named) and all(name and name.partition(".")[0] in KUBERNETES_LIBRARIES for name in named)
+
+
 def _plain(error: object) -> str:
     return " ".join(str(error).split())[:500]
 
 
 def answered(language: Language, asked: Json) -> Any:
-    """`{"check": spec}` or `{"judge": spec, "data": ...}`."""
+    """`{"check": spec}`, `{"rules": [[text, type], ...]}` or `{"judge": spec, "data": ...}`."""
     if "check" in asked:
         return faults_of(language, asked["check"])
+    if "rules" in asked:
+        return rule_faults(language, asked["rules"])
     return judged(language, asked["judge"], asked["data"])
 
 

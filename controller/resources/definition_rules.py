@@ -11,6 +11,7 @@ from typing import Any
 from controller.kit.patterns import Work
 from controller.resources.json_path import JsonPathError, compile_path, is_path
 from controller.resources.schema_rules import schema_faults
+from controller.resources.schema_words import rules_in
 from crds.errors import Cause
 from crds.names import host_label_fault, subdomain_fault
 from crds.schema import INT_OR_STRING
@@ -38,6 +39,25 @@ def definition_faults(body: Body) -> list[Cause]:
     found = [*_name_faults(body), *_group_faults(body), *_version_faults(spec)]
     for n, version in enumerate(spec["versions"]):
         found += _served_faults(version, f"spec.versions[{n}]", work)
+    return found
+
+
+def expressions_of(body: Body) -> list[tuple[str, str, str]]:
+    """Place, text and type of every expression in CEL. Only of a definition without `definition_faults`."""
+    found: list[tuple[str, str, str]] = []
+    for n, version in enumerate(body["spec"]["versions"]):
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        found += rules_in(schema, f"spec.versions[{n}].schema.openAPIV3Schema")
+    return found
+
+
+def definition_warnings(body: Body) -> list[str]:
+    """What of it is kept, but has no effect here."""
+    found = []
+    if count := sum(wanted == "BOOL" for _, _, wanted in expressions_of(body)):
+        found.append(f"{count} x-kubernetes-validations of its schemas are kept, but not carried out here")
+    if (body["spec"].get("conversion") or {}).get("strategy") == "Webhook":
+        found.append("spec.conversion: webhooks are not asked here; only the storage version is served")
     return found
 
 

@@ -6,11 +6,11 @@ conductor kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from controller.resources.definition_rules import changed_faults, definition_faults
+from controller.resources.definition_rules import changed_faults, definition_faults, expressions_of
 from controller.resources.json_path import JsonPathError, compile_path
 from controller.resources.quarantine import Quarantine
 from controller.resources.selecting import field_at
@@ -32,11 +32,15 @@ MOST_TOLD = 10
 _METADATA = schema_of(Manifest)["properties"]["metadata"]
 
 
+RuleFaults = Callable[[Sequence[tuple[str, str]]], list[str]]
+"""Why each expression (its text, and the type it must have) is none; empty where it is one."""
+
+
 class Definitions:
     """What the stored definitions say can exist, kept in the catalog."""
 
-    def __init__(self, catalog: Catalog, store: Store, quarantine: Quarantine) -> None:
-        self._catalog, self._store, self._quarantine = catalog, store, quarantine
+    def __init__(self, catalog: Catalog, store: Store, quarantine: Quarantine, rule_faults: RuleFaults) -> None:
+        self._catalog, self._store, self._quarantine, self._rule_faults = catalog, store, quarantine, rule_faults
         self._known: dict[str, Kind[Any]] = {}
         self._generations: dict[str, tuple[str, int]] = {}
         self._going: set[tuple[str, str]] = set()
@@ -58,8 +62,17 @@ class Definitions:
             causes = [each for each in causes if each not in known]
         if old is not None:
             causes += changed_faults(old, body)
+        causes = causes or list(self._broken_rules(body, old))
         if causes:
             raise _invalid(body["metadata"]["name"], tuple(causes))
+
+    def _broken_rules(self, body: dict[str, Any], old: dict[str, Any] | None) -> Iterator[Cause]:
+        """Expressions that are none; those that stood there before were judged then."""
+        before = {text for _, text, _ in expressions_of(old)} if old is not None else set()
+        new = [each for each in expressions_of(body) if each[1] not in before]
+        for (place, text, _), fault in zip(new, self._rule_faults([each[1:] for each in new]), strict=True):
+            if fault:
+                yield Cause(place, f"Invalid value: {text[:200]!r}: compilation failed: {fault}")
 
     def check_open(self, kind: Kind[Any]) -> None:
         """Raises MethodNotAllowed for a kind whose definition is going: what came now would vanish with it."""

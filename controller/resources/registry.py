@@ -14,6 +14,7 @@ from controller.admission.chain import Admission
 from controller.admission.request import AdmissionRequest, Body
 from controller.admission.request import Operation as Asked
 from controller.kit.clock import Clock
+from controller.resources.definition_rules import definition_warnings
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
 from controller.resources.forming import How, dying, edited, newborn
@@ -77,7 +78,7 @@ class Registry:
         self.store, self.catalog, self._clock = store, catalog, clock
         self.quarantine = Quarantine()
         self.admission = Admission(store, catalog)
-        self.definitions = Definitions(catalog, store, self.quarantine)
+        self.definitions = Definitions(catalog, store, self.quarantine, self.admission.policies.rule_faults)
         self.definitions.load()
         self._guard = Guard(store, catalog, clock)
 
@@ -275,6 +276,8 @@ class Registry:
         self._keep_rules(kind, key, before, None if operation == "delete" else after)
         if asked is not None:
             asked.warnings.extend(self.admission.validate(asked))
+            if kind is DEFINITION and kept is not None:
+                asked.warnings.extend(definition_warnings(kept.body))
         async with self._guard.judging(kind, key, operation, before, after, how.by):
             with self.admission.reserved(asked):
                 return await self._write(kind, key, kept, expect=old.revision if old else 0, how=how)

@@ -89,6 +89,16 @@ def _pattern_faults(pattern: str, path: str, work: Work) -> Iterator[Cause]:
         yield Cause(path, f"Invalid value: {pattern[:200]!r}: {wrong}")
 
 
+def rules_in(schema: Schema, path: str) -> Iterator[tuple[str, str, str]]:
+    """Place, text and type of every expression in CEL."""
+    for n, each in enumerate(schema.get(RULES) or ()):
+        for word, wanted in (("rule", "BOOL"), ("messageExpression", "STRING")):
+            if isinstance(text := each.get(word), str) and text:
+                yield f"{path}.{RULES}[{n}].{word}", text, wanted
+    for below, place in inner_schemas(schema, path):
+        yield from rules_in(below, place)
+
+
 def inner_schemas(schema: Schema, path: str) -> Iterator[tuple[Schema, str]]:
     """The schemas directly in one, with their places; what is none is left out."""
     for word in ("items", "additionalProperties", "not"):

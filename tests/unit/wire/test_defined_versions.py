@@ -161,7 +161,8 @@ async def test_another_version_may_become_the_kept_one(wire: Wire) -> None:
 
 
 async def test_programs_that_convert_are_not_asked(wire: Wire) -> None:
-    await wire.ok("POST", CRDS, defined(V1, BETA, strategy="Webhook"))
+    told = await wire.ask("POST", CRDS, defined(V1, BETA, strategy="Webhook"))
+    assert "only the storage version is served" in told.headers["warning"]
     await wire.ok("POST", lamps("v1"), lamp("v1"))
     assert (await wire.ask("GET", lamps("v1beta1"))).code == 404
 

@@ -245,3 +245,27 @@ async def test_every_fault_is_told_at_once(wire: Wire) -> None:
     definition["spec"]["names"]["listKind"] = "Lamp"
     reply = await wire.ask("POST", CRDS, definition)
     assert {each["field"] for each in reply.json["details"]["causes"]} == {"spec.names.listKind", f"{X}.items"}
+
+
+async def test_a_rule_that_is_no_cel_is_refused_and_one_that_is_kept_is_warned_of(wire: Wire) -> None:
+    def ruled(*rules: dict[str, str]) -> dict[str, Any]:
+        return with_field({"type": "object", RULES: list(rules), PRESERVE: True})
+
+    broken = [
+        ({"rule": "self.a =="}, "[0].rule"),
+        ({"rule": "foo.bar == 1"}, "[0].rule"),
+        ({"rule": "1"}, "[0].rule"),
+        ({"rule": "true", "messageExpression": "self.a +"}, "[0].messageExpression"),
+    ]
+    for rule, field in broken:
+        reply = await wire.ask("POST", CRDS, ruled(rule))
+        assert (reply.code, reply.json["details"]["causes"][0]["field"]) == (422, f"{X}.{RULES}{field}"), rule
+    good = [
+        "self.a == oldSelf.a",
+        "self.b.all(x, x in self.c) && !has(self.d)",
+        "isURL(self.u) && quantity(self.q).isGreaterThan(quantity('1')) && self.l.isSorted()",
+        "oldSelf.orValue('') == self",
+    ]
+    made = await wire.ask("POST", CRDS, ruled(*({"rule": each} for each in good)))
+    assert made.code == 201, made.json
+    assert "4 x-kubernetes-validations of its schemas are kept, but not carried out here" in made.headers["warning"]
