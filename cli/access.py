@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from cli import connecting, contexts
 from cli.connecting import Api
 from cli.errors import CliError, Misuse, Refused
-from cli.settings import Settings
 from cli.urls import segment
 
 _GROUP = "/apis/aerekos.cloud/v1"
@@ -40,22 +38,20 @@ def read_password(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
 
 
 def login(
-    settings: Settings,
-    server: str | None,
-    ca_file: Path | None,
+    server: str,
+    ca: str | None,
     user: str,
     password: str,
     code: str = "",
     *,
     choose: Callable[[], str],
-) -> str:
-    """Keeps the login for the next commands; the server it is for. Asks for a second factor where there is one.
+) -> None:
+    """Keeps the login for the next commands. Asks for a second factor where there is one.
 
     `choose` asks for the password that takes the place of a one-time one.
     """
     from cli import second_factor
 
-    server, ca = place(settings, server, ca_file)
     with connecting.anonymous(server, ca) as api:
         pair = second_factor.log_in(api, user, password, code)
         if pair.get("passwordChangeRequired"):
@@ -63,15 +59,6 @@ def login(
             _change_own(api, pair, user, password, chosen)
             pair = second_factor.log_in(api, user, chosen, "")
     keep_login(server, user, ca, pair)
-    return server
-
-
-def place(settings: Settings, server: str | None, ca_file: Path | None) -> tuple[str, str | None]:
-    """Address and CA (PEM) of the cloud to log in to. Raises Misuse."""
-    server = (server or connecting.local_url(settings)).rstrip("/")
-    if not server.startswith("https://"):
-        raise Misuse(f"{server} is no https address", hint="--server https://HOST:7443")
-    return server, _ca(settings, ca_file, local=server == connecting.local_url(settings))
 
 
 def keep_login(server: str, user: str, ca: str | None, pair: dict[str, Any]) -> None:
@@ -103,14 +90,6 @@ def sessions(api: Api, user: str | None) -> list[dict[str, Any]]:
 def sign_out(api: Api, user: str | None) -> None:
     """Every session of that user (or of oneself)."""
     api.send("POST", "/auth/logout-all", json={"username": user} if user else {})
-
-
-def _ca(settings: Settings, given: Path | None, *, local: bool) -> str | None:
-    file = given or (settings.tls / "ca.crt" if local else None)
-    try:
-        return file.read_text() if file else None
-    except OSError as error:
-        raise Misuse(f"{file} cannot be read: {error.strerror}", hint="--ca FILE") from error
 
 
 def create_user(api: Api, name: str, roles: list[str], namespace: str | None, password: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import settings
+from cli.commands.authority import Ca, Fingerprint, Server, find_cloud
 from cli.output import complain, say
 
 token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
@@ -29,11 +30,13 @@ def register(app: typer.Typer) -> None:
 
 
 def login(
-    name: Annotated[str, typer.Option("--user", "-u", help="Who you are; with --oidc, the issuer says so.")] = "",
-    server: Annotated[
-        str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")
+    address: Annotated[
+        str | None, typer.Argument(help="https://HOST:PORT of the cloud; this machine's own when not given.")
     ] = None,
-    ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
+    name: Annotated[str, typer.Option("--user", "-u", help="Who you are; with --oidc, the issuer says so.")] = "",
+    server: Server = None,
+    ca: Ca = None,
+    known_by: Fingerprint = None,
     password_stdin: FromStdin = False,
     oidc: Annotated[
         bool, typer.Option("--oidc", help="Log in at the OpenID Connect issuer this cloud trusts.")
@@ -42,19 +45,23 @@ def login(
 ) -> None:
     """Log in; the next commands act as that user. Asks for the code of a second factor where there is one, and after
     a one-time password for another one (with --password-stdin: on the second line).
+
+    A cloud that this machine does not know shows the fingerprint of its CA, to be compared with what
+    `aerekos ca fingerprint` prints on its machine, or given with --fingerprint. From then on it alone is trusted.
     """
     from cli import access
     from cli.errors import Misuse
 
-    wanted = settings.load()
+    if not name and not oidc:
+        raise Misuse("who are you?", hint="--user NAME, or --oidc")
+    if address and server:
+        raise Misuse("two addresses are given", hint="aerekos login https://HOST:PORT --user NAME")
+    where, trusted = find_cloud(address or server, ca, known_by)
     if oidc:
         from cli import oidc_login
 
-        where, name = oidc_login.login(wanted, server, ca, browser=browser)
-        say(f"logged in to {where} as {name}")
+        say(f"logged in to {where} as {oidc_login.login(where, trusted, browser=browser)}")
         return
-    if not name:
-        raise Misuse("who are you?", hint="--user NAME, or --oidc")
     password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
 
     def choose() -> str:
@@ -62,7 +69,7 @@ def login(
             say("This password is good for one login. Choose another one.")
         return access.read_password(f"New password of {name}", from_stdin=password_stdin, twice=True)
 
-    where = access.login(wanted, server, ca, name, password, choose=choose)
+    access.login(where, trusted, name, password, choose=choose)
     say(f"logged in to {where} as {name}")
 
 

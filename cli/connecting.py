@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cli import conductor_process, contexts, hints
 from cli.errors import CliError, NotReachable, Refused
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import httpx
 
 _RENEW_SECONDS = 30.0
+# X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH; CERT_NOT_YET_VALID, CERT_HAS_EXPIRED.
+_OTHER_NAME, _OTHER_TIME = (62, 64), (9, 10)
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Api:
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A successful answer, whatever it holds. Raises Refused, NotReachable."""
         self._renew()
-        with _named(self.server):
+        with named_errors(self.server):
             answer = self.client.request(method, path, **options)
         return _accepted(answer)
 
@@ -62,7 +65,7 @@ class Api:
 
         self._renew()
         patience = httpx.Timeout(10.0, read=None)
-        with _named(self.server), self.client.stream("GET", path, timeout=patience, **options) as answer:
+        with named_errors(self.server), self.client.stream("GET", path, timeout=patience, **options) as answer:
             if answer.is_error:
                 answer.read()
             yield _accepted(answer)
@@ -76,7 +79,7 @@ class Api:
         if kept is not None and (kept.server, kept.user) == (context.server, context.user):
             context = kept
         if context.expires_at - time.time() <= _RENEW_SECONDS:
-            with _named(self.server):
+            with named_errors(self.server):
                 answer = self.client.post("/auth/refresh", json={"refreshToken": context.refresh_token})
             context = renewed(context, _json(_accepted(answer)))
             contexts.keep(context)
@@ -152,20 +155,40 @@ def _trusting(ca: str | None) -> ssl.SSLContext:
         ) from error
 
 
+class NotProven(NotReachable):
+    """Somebody answers there who does not prove to be the cloud. Nothing was sent."""
+
+
+def _refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _not_proven(server: str, refused: ssl.SSLCertVerificationError) -> NotProven:
+    """What OpenSSL found (x509(1), X509_V_ERR_*), in words that say what to do."""
+    host = urlsplit(server).hostname
+    if refused.verify_code in _OTHER_NAME:
+        message = f"the certificate of {server} does not name {host}"
+        return NotProven(message, hint=f"on its machine: AEREKOS_NAMES={host} aerekos up --restart")
+    if refused.verify_code in _OTHER_TIME:
+        message = f"the certificate of {server} is not valid at the time this machine has: {time.ctime()}"
+        return NotProven(message, hint="set the clocks of both machines (NTP); on its machine: aerekos doctor")
+    message = f"{server} is not who it should be: {refused.verify_message}"
+    hint = "founded anew, or somebody in between: compare it: `aerekos ca fingerprint`, there; then aerekos logout"
+    return NotProven(message, hint=f"{hint}, aerekos login {server} --fingerprint ...")
+
+
 @contextmanager
-def _named(server: str) -> Iterator[None]:
+def named_errors(server: str) -> Iterator[None]:
     """Network errors become errors that say what to do."""
     import httpx
 
     try:
         yield
     except httpx.ConnectError as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            message, hint = (
-                f"{server} is not who it should be: {error}",
-                "give its CA: aerekos login --ca FILE",
-            )
-            raise NotReachable(message, hint=hint) from error
+        if (refused := _refused_certificate(error)) is not None:
+            raise _not_proven(server, refused) from error
         hint = "start it: aerekos up   (it may be starting still: aerekos status)"
         raise NotReachable(f"nobody answers at {server}", hint=hint) from error
     except httpx.TimeoutException as error:

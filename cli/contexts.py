@@ -69,6 +69,12 @@ def _context(kept: dict[str, Any]) -> Context:
         raise Misuse(f"{context_file()}: {error}", hint="aerekos logout, then log in again") from error
 
 
+def pinned(server: str) -> str | None:
+    """The CA (PEM) by which a login of this user, in whatever place, knows that cloud."""
+    there = (kept for kept in _read().values() if kept.get("server") == server and kept.get("ca"))
+    return next((str(kept["ca"]) for kept in there), None)
+
+
 def keep(context: Context) -> None:
     """Make `context` the login of this place."""
     _write({**_read(), _place(): asdict(context)})

@@ -14,28 +14,25 @@ import secrets
 import webbrowser
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from cli import access, connecting
 from cli.errors import CliError, Misuse, NotReachable
 from cli.output import complain
-from cli.settings import Settings
 
 _WAIT_SECONDS = 300.0
 _PAGE = b"<!doctype html><title>aerekos</title><p>You are logged in. Close this page and go back to the terminal."
 
 
-def login(settings: Settings, server: str | None, ca_file: Path | None, *, browser: bool) -> tuple[str, str]:
-    """Keeps the login for the next commands; the server and the user's name there."""
-    where, ca = access.place(settings, server, ca_file)
-    with connecting.anonymous(where, ca) as api:
+def login(server: str, ca: str | None, *, browser: bool) -> str:
+    """Keeps the login for the next commands; the user's name there."""
+    with connecting.anonymous(server, ca) as api:
         told = api.get("/auth/oidc")
         token = id_token(told, _show(browser=browser))
         pair = api.ask("POST", "/auth/oidc", json={"idToken": token})
-    access.keep_login(where, pair["username"], ca, pair)
-    return where, str(pair["username"])
+    access.keep_login(server, pair["username"], ca, pair)
+    return str(pair["username"])
 
 
 def id_token(told: dict[str, Any], show: Callable[[str], None]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import settings
+from cli.commands.authority import Ca, Fingerprint, Server, find_cloud
 from cli.commands.options import Yes
 from cli.completion import complete_namespaces, complete_users
 from cli.output import say
@@ -191,18 +191,17 @@ WhoseFactor = Annotated[str, typer.Option("--user", "-u", help="Whose second fac
 @totp.command("enrol")
 def enrol_totp(
     name: WhoseFactor,
-    server: Annotated[
-        str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")
-    ] = None,
-    ca: Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")] = None,
+    server: Server = None,
+    ca: Ca = None,
+    known_by: Fingerprint = None,
     password_stdin: FromStdin = False,
 ) -> None:
     """Add an authenticator app. From then on, logging in asks for its code."""
     from cli import access, connecting, second_factor
 
+    where, trusted = find_cloud(server, ca, known_by)
     password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
-    where, trust = access.place(settings.load(), server, ca)
-    with connecting.anonymous(where, trust) as api:
+    with connecting.anonymous(where, trusted) as api:
         codes = second_factor.enrol(api, name, password)
     say("Done. Recovery codes, each good once; keep them away from this machine:\n\n  " + "\n  ".join(codes))
 

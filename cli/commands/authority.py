@@ -1,0 +1,68 @@
+"""The commands about the cloud's CA, and the options by which other commands know it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import settings
+from cli.output import plain, say
+
+ca = typer.Typer(help="The cloud's own certificate authority, which vouches for its address.", no_args_is_help=True)
+
+Server = Annotated[str | None, typer.Option(help="https://HOST:PORT; this machine's cloud when not given.")]
+Ca = Annotated[Path | None, typer.Option(help="The cloud's CA certificate (PEM).")]
+Fingerprint = Annotated[
+    str | None,
+    typer.Option("--fingerprint", help="SHA-256 of the cloud's CA: `aerekos ca fingerprint`, there."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Make these commands part of `app`."""
+    app.add_typer(ca, name="ca")
+
+
+def find_cloud(server: str | None, ca_file: Path | None, fingerprint: str | None) -> tuple[str, str | None]:
+    """Address and CA (PEM) of the cloud to log in to. Raises CliError."""
+    from cli.confirming import is_somebody_there
+    from cli.trusting import Trust, cloud_to_log_in_to
+
+    trust = Trust(ca_file, fingerprint, _ask if is_somebody_there() else None)
+    return cloud_to_log_in_to(settings.load(), server, trust)
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(plain(question))
+    sys.stderr.flush()
+    return sys.stdin.readline()
+
+
+@ca.command("fingerprint")
+def show_fingerprint() -> None:
+    """Print the SHA-256 fingerprint of the CA: what another machine compares before it trusts this cloud."""
+    from controller.kit.authorities import fingerprint, spelled
+
+    say(spelled(fingerprint(_pem())))
+
+
+@ca.command("show")
+def show() -> None:
+    """Print the CA certificate (PEM), for browsers and other tools: aerekos ca show > ca.crt"""
+    say(_pem().rstrip())
+
+
+def _pem() -> str:
+    from cli import contexts, environment
+    from cli.errors import CliError
+
+    wanted, context = settings.load(), contexts.current()
+    if context is not None and not context.ca:
+        raise CliError(f"{context.server} is trusted by the system's authorities", hint="ask its admin for its CA")
+    file = environment.ca_file(wanted, context)
+    if not file.exists():
+        raise CliError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
+    return file.read_text()
