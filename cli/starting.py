@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cli import conductor_process, connecting, restarting, status
+from cli import conductor_process, connecting, restarting, status, trusting
 from cli.errors import CliError, NotReachable
 from cli.output import Progress, say
 from cli.ports import require_free_port
@@ -146,6 +146,8 @@ def _tell(settings: Settings) -> None:
         seen = status.look(api)
         say(f"\nYour cloud is ready:  {api.server}")
     tell_first_login(settings)
+    for line in trusting.how_to_meet(settings):
+        say(line)
     say("")
     say(status.render(seen))
     say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")

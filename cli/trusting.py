@@ -11,13 +11,17 @@ import hmac
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli import connecting, contexts
 from cli.errors import CliError, Misuse, NotReachable
+from cli.hosts import is_address
+from cli.ports import own_addresses
 from cli.settings import DEFAULT_PORT, Settings
 from controller.kit.authorities import fingerprint, only_certificate, read_fingerprint, spelled
+from controller.kit.listening import EVERYWHERE, LOOPBACK
 
 _LONGEST_PEM = 65_536
 _HOW_TO_COMPARE = "on its machine: aerekos ca fingerprint; in its dashboard: Settings"
@@ -158,3 +162,25 @@ def _system_vouches(server: str) -> bool:
             return False
         raise
     return True
+
+
+def how_to_meet(settings: Settings) -> list[str]:
+    """Lines for people on other machines: the fingerprint, and where the cloud listens beyond its loopback."""
+    pem = _read_file(settings.tls / "ca.crt")
+    lines = [f"CA fingerprint:       {spelled(fingerprint(pem))}"]
+    if address := _address_for_others(settings):
+        lines.append(f"From elsewhere:       aerekos login https://{address}:{settings.port} --user NAME")
+    return lines
+
+
+def _address_for_others(settings: Settings) -> str:
+    """Empty when other machines cannot reach it."""
+    if settings.host not in EVERYWHERE:
+        found = settings.host if not _is_loopback(settings.host) else ""
+    else:
+        found = next(iter((*settings.names, *own_addresses())), "")
+    return f"[{found}]" if ":" in found else found
+
+
+def _is_loopback(host: str) -> bool:
+    return host == LOOPBACK or (is_address(host) and ip_address(host).is_loopback)

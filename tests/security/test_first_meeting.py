@@ -20,7 +20,7 @@ from cli import access, contexts
 from cli.connecting import NotProven
 from cli.errors import CliError, Misuse
 from cli.settings import Settings
-from cli.trusting import Trust, cloud_to_log_in_to, read_server
+from cli.trusting import Trust, cloud_to_log_in_to, how_to_meet, read_server
 from controller.kit.authorities import fingerprint, spelled
 
 NOW = datetime.now(UTC)
@@ -259,3 +259,26 @@ def test_addresses_are_read_as_they_are_meant(typed: str, meant: str) -> None:
 def test_what_could_lead_elsewhere_is_no_address(typed: str) -> None:
     with pytest.raises(Misuse):
         read_server(typed)
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "address"),
+    [
+        ("localhost", (), ""),
+        ("::1", ("cloud.lan",), ""),
+        ("127.0.0.2", (), ""),
+        ("10.0.0.5", (), "https://10.0.0.5:7443"),
+        ("fd00::5", (), "https://[fd00::5]:7443"),
+        ("::", ("cloud.lan",), "https://cloud.lan:7443"),
+        ("0.0.0.0", (), "https://10.9.9.9:7443"),
+    ],
+)
+def test_the_start_says_how_others_get_in(
+    cloud: Authority, monkeypatch: pytest.MonkeyPatch, host: str, names: tuple[str, ...], address: str
+) -> None:
+    monkeypatch.setattr("cli.trusting.own_addresses", lambda: ["10.9.9.9", "fd00::9"])
+    home = cloud.ca_file.parent.parent
+    cloud.ca_file.parent.rename(home / "tls")
+    first, *rest = how_to_meet(Settings(home, host=host, names=names))
+    assert first.endswith(spelled(fingerprint((home / "tls" / "ca.crt").read_text())))
+    assert [each.split()[-3] for each in rest] == ([address] if address else [])
