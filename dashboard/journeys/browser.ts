@@ -16,7 +16,7 @@ const KNOWN = [
   '/usr/bin/google-chrome',
   '/usr/bin/google-chrome-stable',
 ];
-const FLAGS = [
+export const FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
