@@ -18,6 +18,7 @@ from api.auth.tokens import Tokens
 from api.gateway.aws_door import refusal, signed_for, signing_names
 from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
 from api.gateway.balancing import Balancer
+from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
 from api.gateway.mutual_tls import Secures
 from api.gateway.proxying import Headers, Proxy, forwarded
 from api.traffic import Traffic
@@ -37,7 +38,7 @@ FindSigner = Callable[[str], Owner[Principal]]
 
 class Gateway:
     """Adds who calls, and hands the request to a ready instance. `find_signer`: the owner of an access key;
-    `note_use` hears of each key that signed, and for which service.
+    `note_use` hears of each key that signed, and for which service; `own_names`: by which this cloud is reached.
     """
 
     def __init__(
@@ -51,13 +52,14 @@ class Gateway:
         note_use: Callable[[str, str], None] = lambda *_: None,
         most_connections: int = 512,
         tls: Secures | None = None,
+        own_names: OwnNames = tuple,
     ) -> None:
         self._proxy = Proxy(balancer, tls, most_connections=most_connections)
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
         self._identities, self._verifier = Identities(tokens, clock), Verifier(find_signer, clock)
-        self._note_use = note_use
+        self._note_use, self._own_names = note_use, own_names
 
     async def close(self) -> None:
         await self._proxy.close()
@@ -106,7 +108,10 @@ class Gateway:
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found)
         headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *added, *extra)
-        return await self._forward(scope, found.receive, send, "", service, _target(scope), headers)
+        target = _target(scope)
+        if S3 in managed.speaks:
+            target = with_bucket(scope, target, self._own_names())
+        return await self._forward(scope, found.receive, send, "", service, target, headers)
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]

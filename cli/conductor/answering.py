@@ -65,7 +65,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     guard = StreamGuard(authenticator, house.authorizer)
     managed = {each.service_name: each.name for each in house.services}
     balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
-    budget = divide(raise_file_limit())
+    budget, names = divide(raise_file_limit()), ServerNames(house.settings, runtime.swarm, runtime.node)
     gateway = Gateway(
         balancer,
         house.tokens,
@@ -76,9 +76,9 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
         house.accounts.access_keys.used,
         most_connections=budget.upstream,
         tls=MutualTls(house.authority, managed, house.clock),
+        own_names=lambda: names.hosts,
     )
     images = _images(house, authenticator)
-    names = ServerNames(house.settings, runtime.swarm, runtime.node)
     certificate, key = server_certificate(house.authority, await names.look())
     audit = open_audit(house.settings, house.clock)
     server = make_server(

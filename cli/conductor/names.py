@@ -38,6 +38,11 @@ class ServerNames:
         self._own_addresses, self._host_name = own_addresses, host_name
         self.current: tuple[str, ...] = ()
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Of what was found, the names that are no addresses."""
+        return tuple(each for each in self.current if not is_address(each))
+
     async def look(self) -> tuple[str, ...]:
         """In a stable order. What cannot be found out now stays as it was."""
         if self._swarm is not None and self._settings.stack is not None:

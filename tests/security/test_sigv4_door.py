@@ -21,6 +21,7 @@ from unit.api.house import HOW, House, make_house
 
 from api.auth.authenticating import WHO
 from api.auth.principal import Principal
+from api.gateway.bucket_hosts import bucket_of
 from crds.errors import ApiError
 from crds.kinds.user import USER
 from crds.managed import ManagedService
@@ -53,8 +54,12 @@ class Reached:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[bytes, bytes], bytes]] = []
+        self.targets: list[bytes] = []
 
-    async def forward(self, scope: Any, receive: Any, send: Any, *, service: str, headers: Any, **_: Any) -> int:
+    async def forward(
+        self, scope: Any, receive: Any, send: Any, *, service: str, target: bytes, headers: Any, **_: Any
+    ) -> int:
+        self.targets.append(target)
         body = b""
         while True:
             message = await receive()
@@ -99,21 +104,22 @@ class Door:
         return told[0]["status"], headers.get(b"content-type", b""), b"".join(each["body"] for each in told[1:])
 
     def signed(self, service: str = "kms", body: bytes = b"{}", path: str = "/", **more: Any) -> Asked:
-        request = AWSRequest(more.pop("method", "POST"), f"https://{HOST}{path}", data=body, headers=more)
+        host = more.pop("host", HOST)
+        request = AWSRequest(more.pop("method", "POST"), f"https://{host}{path}", data=body, headers=more)
         kind = S3SigV4Auth if service == "s3" else SigV4Auth
         kind(self.key, service, "us-east-1").add_auth(request)
-        return as_asked(request, body)
+        return as_asked(request, body, host)
 
-    def presigned(self, path: str, expires: int = 60, method: str = "GET") -> Asked:
-        request = AWSRequest(method, f"https://{HOST}{path}")
+    def presigned(self, path: str, expires: int = 60, method: str = "GET", host: str = HOST) -> Asked:
+        request = AWSRequest(method, f"https://{host}{path}")
         S3SigV4QueryAuth(self.key, "s3", "us-east-1", expires=expires).add_auth(request)
-        return as_asked(request, b"")
+        return as_asked(request, b"", host)
 
 
-def as_asked(request: AWSRequest, body: bytes) -> Asked:
+def as_asked(request: AWSRequest, body: bytes, host: str = HOST) -> Asked:
     headers = [(name.lower().encode(), str(value).encode()) for name, value in request.headers.items()]
-    target = request.url.removeprefix(f"https://{HOST}")
-    return Asked(request.method, target, [*headers, (b"host", HOST.encode())], body)
+    target = request.url.removeprefix(f"https://{host}")
+    return Asked(request.method, target, [*headers, (b"host", host.encode())], body)
 
 
 @pytest.fixture
@@ -368,3 +374,72 @@ def test_presigned_by_other_protocols_signs_the_empty_body() -> None:
 
     found = asyncio.run(verifier.verified(as_asked(request, b"").scope(), receive, ("kms",)))
     assert found.who == "ann" and found.signature.presigned
+
+
+OWN = ("localhost", "cloud.lan", "s3.cloud.lan", "vm")
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "arrives"),
+    [
+        ("first.cloud.lan:7443", "/a%20b?x=1", b"/first/a%20b?x=1"),
+        ("first.cloud.lan", "/?list-type=2", b"/first?list-type=2"),
+        ("my.old.bucket.cloud.lan:7443", "/k", b"/my.old.bucket/k"),
+        ("cloud.lan:7443", "/first/k", b"/first/k"),
+        ("s3.cloud.lan", "/first/k", b"/first/k"),
+        ("first.s3.cloud.lan", "/k", b"/first/k"),
+        ("first.localhost:7443", "/k", b"/first/k"),
+        ("elsewhere.lan", "/first/k", b"/first/k"),
+        ("notcloud.lan", "/first/k", b"/first/k"),
+        ("127.0.0.1:7443", "/first/k", b"/first/k"),
+        ("[::1]:7443", "/first/k", b"/first/k"),
+    ],
+)
+async def test_a_bucket_as_host_name_is_the_bucket_of_the_path(
+    door: Door, host: str, path: str, arrives: bytes
+) -> None:
+    await door.house.add_service("storage-manager", "127.0.0.1:8")
+    door.house.gateway._own_names = lambda: OWN
+    for asked in (door.signed("s3", b"", path, method="GET", host=host), door.presigned(path, host=host)):
+        assert (await door.ask(asked))[0] == 200
+        target = door.reached.targets[-1]
+        assert target.partition(b"&X-Amz-")[0].partition(b"?X-Amz-")[0] == arrives
+
+
+async def test_nobody_sends_a_signed_request_to_another_bucket(door: Door) -> None:
+    """Whoever passes it on changes the host, or the bucket from the host to the path or back."""
+    await door.house.add_service("storage-manager", "127.0.0.1:8")
+    door.house.gateway._own_names = lambda: OWN
+    for asked in (
+        header(b"host", b"second.cloud.lan")(door.signed("s3", b"", "/k", method="GET", host="first.cloud.lan")),
+        header(b"host", b"cloud.lan")(door.signed("s3", b"", "/second/k", method="GET", host="first.cloud.lan")),
+        header(b"host", b"second.cloud.lan")(door.signed("s3", b"", "/first/k", method="GET", host="cloud.lan")),
+        header(b"host", b"second.cloud.lan")(door.presigned("/k", host="first.cloud.lan")),
+    ):
+        code, _, told = await door.ask(asked)
+        assert code == 403 and b"SignatureDoesNotMatch" in told
+    assert door.reached.seen == []
+
+
+@pytest.mark.parametrize("bucket", ["a", "..", "x/y", "x%2fy", "-x", "a" * 64, "a?b", "x_y"])
+async def test_what_can_be_no_bucket_is_none_as_a_host_name_either(door: Door, bucket: str) -> None:
+    await door.house.add_service("storage-manager", "127.0.0.1:8")
+    with pytest.raises(AwsError) as refused:
+        bucket_of(f"{bucket}.cloud.lan", OWN)
+    assert refused.value.code == "InvalidBucketName"
+    assert bucket_of("First.Cloud.LAN.:7443", OWN) == "first", "hosts are compared as DNS does"
+
+
+async def test_kms_has_no_buckets(door: Door) -> None:
+    door.house.gateway._own_names = lambda: OWN
+    assert (await door.ask(door.signed(host="first.cloud.lan")))[0] == 200
+    assert door.reached.targets == [b"/"]
+
+
+@given(st.text(max_size=80), st.lists(st.sampled_from(OWN), unique=True))
+def test_whatever_the_host_says_the_bucket_is_one_part_of_a_path(host: str, own: list[str]) -> None:
+    try:
+        bucket = bucket_of(host, own)
+    except AwsError:
+        return
+    assert bucket == "" or (host.lower().startswith(bucket) and not set(bucket) & set("/?#%\\ "))

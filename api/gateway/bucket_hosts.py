@@ -1,0 +1,49 @@
+"""Buckets as host names: `first.cloud.lan` is the bucket `first` where `cloud.lan` is a name of this cloud.
+
+The signature covers the Host header as it came and is verified before; only then the bucket moves to the front of the
+path, which is all that storage-manager knows. Source: Amazon S3, "Virtual hosting of general purpose buckets".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from api.wire.answering import Scope
+from services.sdk.aws.errors import AwsError
+
+S3 = "s3"
+OwnNames = Callable[[], Sequence[str]]
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def bucket_of(host: str, own_names: Sequence[str]) -> str:
+    """The bucket a Host header names before the longest own name; empty when it is an own name, or none of ours.
+
+    Raises AwsError when what stands there can be no bucket.
+    """
+    name = _without_port(host.lower()).removesuffix(".")
+    if name in own_names:
+        return ""
+    before = [name.removesuffix(f".{own}") for own in own_names if name.endswith(f".{own}")]
+    if not before:
+        return ""
+    bucket = min(before, key=len)
+    if not _BUCKET.fullmatch(bucket):
+        raise AwsError("InvalidBucketName", f"The host {name} names no bucket that could be.")
+    return bucket
+
+
+def with_bucket(scope: Scope, target: bytes, own_names: Sequence[str]) -> bytes:
+    """Path and query as they are asked of storage-manager."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    bucket = bucket_of(hosts[0].decode("latin-1"), own_names) if len(hosts) == 1 else ""
+    if not bucket:
+        return target
+    path, mark, query = target.partition(b"?")
+    return b"/" + bucket.encode() + (b"" if path == b"/" else path) + mark + query
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
