@@ -99,8 +99,9 @@ dashboard/node_modules/.installed: dashboard/package-lock.json dashboard/require
 	  || { echo "==> no dashboard: its packages cannot be had from the npm registry" >&2; exit 1; }
 	@touch $@
 
-browser: ## Install Chromium for the browser tests (Debian or Ubuntu, as root)
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+browser: ## Install Chromium and certutil for the browser tests (Debian or Ubuntu, as root)
+	@command -v chromium >/dev/null && command -v certutil >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium libnss3-tools; }
 
 screenshots: dashboard $(VENV)/.installed ## Take pictures of every screen into docs/images
 	@$(NODE_PATH) node dashboard/journeys/screenshots.ts $(abspath $(BIN))/python docs/images
