@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests but those that dep
 test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and break them (root, about ten minutes)
 	@$(TRY_DASHBOARD)
 	@$(APART) $(BIN)/python -m pytest -m product tests/swarm $(ARGS)
+
+test-fresh: ## Follow the README in a fresh clone as a new user, with each Python there is, and reboot (root: as a user of its own)
+	@$(PYTHON) tests/fresh/follow_readme.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/ruff check .

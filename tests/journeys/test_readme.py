@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from clouds import PATIENCE_SECONDS, REPOSITORY, Cloud
-
-# Sections whose blocks are not for a shell, or would install, build and deploy the whole project.
-NOT_RUN = {
-    "Two commands": "the cloud of this test is what `make up` starts, and this is what `make test` runs",
-    "On several machines": "`make swarm-up` builds images: make test-swarm does all of that section",
-    "Layout": "no commands",
-}
-# A number people read off the line above, as the README says.
-READ_OFF = {"12345": "$(aerekos events | sed -n 's/.*key-manager-0 started (pid \\([0-9]*\\),.*/\\1/p' | tail -n 1)"}
-
-
-def blocks(markdown: str) -> dict[str, str]:
-    """Section → its indented blocks, as one script."""
-    found: dict[str, str] = {}
-    for section in re.split(r"^## ", markdown, flags=re.M)[1:]:
-        title, _, text = section.partition("\n")
-        lines = [line.removeprefix("    ") for line in text.splitlines() if line.startswith("    ")]
-        if lines:
-            found[title.strip()] = "\n".join(lines) + "\n"
-    return found
+from readme import NOT_RUN, blocks, typed
 
 
 def scripts(file: str) -> list[tuple[str, str]]:
-    return [(title, text) for title, text in blocks((REPOSITORY / file).read_text()).items() if title not in NOT_RUN]
+    return typed((REPOSITORY / file).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +30,6 @@ def test_nothing_is_left_out_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(("title", "script"), [*scripts("README.md"), *scripts("docs/cli.md")])
 def test_every_line_works(cloud: Cloud, checkout: Path, title: str, script: str) -> None:
-    for shown, real in READ_OFF.items():
-        script = script.replace(shown, real)
     said = subprocess.run(
         ["bash", "-o", "pipefail", "-ec", script],
         env=cloud.env,
