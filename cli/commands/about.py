@@ -63,9 +63,16 @@ def _give_namespace(ctx: typer.Context, namespace: str) -> None:
     group: Any = ctx.command
     verb = ctx.invoked_subcommand or ""
     command = group.commands.get(verb)
-    if command is None or not any(each.name == "namespace" for each in command.params):
+    given: dict[str, Any] = {"namespace": namespace}
+    below = getattr(command, "commands", {})  # of a verb that is a group, like create
+    taking = {name: given for name, each in below.items() if _takes_namespace(each)}
+    if not taking and (command is None or not _takes_namespace(command)):
         raise Misuse(f"{verb} is not about one namespace", hint="leave out -n")
-    ctx.default_map = {verb: {"namespace": namespace}}
+    ctx.default_map = {verb: taking or given}
+
+
+def _takes_namespace(command: Any) -> bool:
+    return any(each.name == "namespace" for each in command.params)
 
 
 def version(

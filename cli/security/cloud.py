@@ -220,12 +220,12 @@ def _quotas(seen: Seen) -> Iterator[Finding]:
 
 
 def _limits(seen: Seen) -> Iterator[Finding]:
-    bare = [_place(each) for each in seen.of("services") if _image(each) and not _memory(each)]
+    bare = [_place(each) for each in seen.of("services") if not each["spec"].get("managed") and not _memory(each)]
     if bare:
         yield Finding(
             "low",
             "memory-limits",
-            f"containers without a memory limit: {', '.join(sorted(bare)[:20])}",
+            f"containers and programs without a memory limit: {', '.join(sorted(bare)[:20])}",
             "one of them can take the machine's memory from all others",
             "set spec.resources.limits.memory, or a LimitRange for the namespace",
         )
@@ -236,8 +236,8 @@ def _memory(service: Item) -> Any:
 
 
 def _walls(seen: Seen) -> Iterator[Finding]:
-    managed = [each for each in seen.of("services") if each["spec"].get("managed")]
-    known = [(each, _condition(each, "Isolated")) for each in managed]
+    processes = [each for each in seen.of("services") if not _image(each)]
+    known = [(each, _condition(each, "Isolated")) for each in processes]
     told = [(each, found) for each, found in known if found]
     for service, found in told:
         if found.get("status") != "True":
@@ -249,9 +249,9 @@ def _walls(seen: Seen) -> Iterator[Finding]:
                 "run the conductor as root on Linux 6.2 or newer, or on a Swarm (docs/hardening.md)",
             )
     if told and all(found.get("status") == "True" for _, found in told):
-        yield Finding("ok", "isolation", f"{len(told)} managed services are walled in")
+        yield Finding("ok", "isolation", f"{len(told)} services are walled in")
     if not told:
-        yield Finding("skipped", "isolation", "no managed service says whether it is walled in (containers are)")
+        yield Finding("skipped", "isolation", "no service says whether it is walled in (containers are)")
 
 
 def _overlays(seen: Seen) -> Iterator[Finding]:

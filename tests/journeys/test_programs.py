@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from clouds import Cloud, eventually, kill
 
+from controller.runtime.sandbox import landlock, seccomp
+
+# A machine with fewer walls runs no programs, which tests/security/test_programs.py is about.
+pytestmark = pytest.mark.skipif(landlock.abi() < 6 or not seccomp.is_known(), reason="this machine has too few walls")
 PROGRAM = """
 import json, os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,6 +123,28 @@ def test_a_conductor_that_was_killed_finds_it_again_and_heals_it_with_its_secret
     kill(before["mine-0"])
     eventually(lambda: cloud.instances().get("mine-0") not in (None, before["mine-0"]), "another process")
     assert eventually(lambda: asked(cloud), "it answers")["secret"] == "hunter2"
+
+
+def test_a_mistake_is_rolled_back_and_told(cloud: Cloud, mine: dict[str, Any], tmp_path: Path) -> None:
+    cloud.do("apply", "-f", manifest(tmp_path, 3, code="raise SystemExit('a mistake')"))
+    told = eventually(lambda: is_rolled_back(cloud), "it says so")
+    assert "did not get ready (exit code 1)" in told["message"] and "aerekos rollback mine" in told["message"]
+    assert eventually(lambda: asked(cloud), "what was there before answers")["version"] == mine["version"]
+    assert "a mistake" in cloud.do("logs", "mine")
+
+
+def is_rolled_back(cloud: Cloud) -> dict[str, Any]:
+    told = cloud.condition("mine", "Progressing")
+    return told if told.get("reason") == "RolledBack" else {}
+
+
+def test_who_listens_for_other_machines_is_ended_and_told_how_not_to(cloud: Cloud) -> None:
+    wide = "python3 -m http.server $(PORT) --bind 0.0.0.0 --directory /work"
+    cloud.do("create", "service", "wide", "--command", wide, "--port", "80")
+    told = eventually(lambda: cloud.events("Exposed"), "it is told")[0]
+    assert "listen at the address HOST says (127.0.0.1), or publish the port" in told
+    assert not cloud.is_ready("wide")
+    cloud.do("delete", "service", "wide")
 
 
 def test_an_image_says_in_one_sentence_what_is_missing(cloud: Cloud) -> None:

@@ -17,8 +17,12 @@ Handler = Callable[[httpx.Request], httpx.Response]
 DISCOVERY = {
     "/apis": {
         "groups": [
-            {"name": "aerekos.cloud", "preferredVersion": {"groupVersion": "aerekos.cloud/v1"}},
-            {"name": "apps", "preferredVersion": {"groupVersion": "apps/v1"}},
+            {
+                "name": name,
+                "versions": [{"groupVersion": f"{name}/v1"}],
+                "preferredVersion": {"groupVersion": f"{name}/v1"},
+            }
+            for name in ("aerekos.cloud", "apps")
         ]
     },
     "/apis/apps/v1": {

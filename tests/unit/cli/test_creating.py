@@ -180,3 +180,8 @@ def test_templates_are_listed_and_shown(served: Cloud, capsys: pytest.CaptureFix
     assert run(["templates", "postgres"]) == 0
     shown = capsys.readouterr().out
     assert "runs here: no: it is a container" in shown and "(made up)" in shown
+
+
+def test_a_namespace_may_come_before_the_verb(served: Cloud) -> None:
+    assert run(["-n", "acme", "create", "service", "web", "--image", "nginx:1"]) == 0
+    assert "/apis/aerekos.cloud/v1/namespaces/acme/services/web" in served.resources

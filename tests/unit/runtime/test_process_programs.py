@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -173,8 +174,6 @@ async def test_a_program_that_is_not_wanted_any_more_does_not_wait_for_that(bott
 def test_a_record_keeps_ports_and_no_secrets(
     tmp_path,
 ):
-    from datetime import UTC, datetime
-
     wish = replace(WEB, secret_env={"PASSWORD": "hunter2"}, volumes=(Volume("data", "/data"),),
                    files=(File("/app/x", b"hunter2", secret=True),))  # fmt: skip
     written = Record("web-0", 7, 1, boot_id(), 4001, datetime.now(UTC), wish, {81: 4002})
