@@ -231,7 +231,8 @@ def _refused(kind: Kind[Any], key: ObjectKey, causes: list[Cause]) -> Invalid:
     told = "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
     if len(causes) > 1:
         told = f"[{told}]"
-    return Invalid(f'{kind.name}.{kind.group} "{key.name}" is invalid: {told}', key=key, causes=tuple(causes))
+    named = f"{kind.name}.{kind.group}" if kind.group else kind.name
+    return Invalid(f'{named} "{key.name}" is invalid: {told}', key=key, causes=tuple(causes))
 
 
 def _words(fault: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,30 @@ def test_typed_kinds_are_read_and_written(client: Any) -> None:
     assert core.read_namespaced_pod_log("key-manager-0", "default", tail_lines=1)
     deployment = kubernetes.client.AppsV1Api(client).read_namespaced_deployment("key-manager", "default")
     assert deployment.status.ready_replicas == 1
+
+
+def test_an_instance_is_given_a_label_by_which_others_find_it(client: Any) -> None:
+    """As Patroni tells who leads."""
+    core = kubernetes.client.CoreV1Api(client)
+    meta = kubernetes.client.V1ObjectMeta(name="key-manager-0", namespace="default", labels={"role": "primary"})
+    core.patch_namespaced_pod("key-manager-0", "default", kubernetes.client.V1Pod(metadata=meta))
+    found = core.list_namespaced_pod("default", label_selector="role=primary").items
+    assert [pod.metadata.name for pod in found] == ["key-manager-0"]
+    core.patch_namespaced_pod("key-manager-0", "default", {"metadata": {"labels": {"role": None}}})
+    assert core.list_namespaced_pod("default", label_selector="role=primary").items == []
+
+
+def test_events_are_written_and_read_by_their_newer_name(client: Any) -> None:
+    events, core = kubernetes.client.EventsV1Api(client), kubernetes.client.CoreV1Api(client)
+    about = kubernetes.client.V1ObjectReference(kind="ConfigMap", namespace="default", name="c", api_version="v1")
+    made = kubernetes.client.EventsV1Event(
+        metadata=kubernetes.client.V1ObjectMeta(name="newer"), event_time=datetime.now(UTC), type="Normal", reason="R",
+        action="A", reporting_controller="x.io/y", reporting_instance="y-1", regarding=about, note="so it is",
+    )  # fmt: skip
+    events.create_namespaced_event("default", made)
+    assert core.read_namespaced_event("newer", "default").message == "so it is"
+    assert {"newer"} < {each.metadata.name for each in events.list_namespaced_event("default").items}
+    events.delete_namespaced_event("newer", "default")
 
 
 def test_a_command_runs_with_input_output_and_exit_code(config: Path) -> None:

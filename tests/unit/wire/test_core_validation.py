@@ -67,6 +67,11 @@ async def test_what_fits_is_kept(wire: Wire) -> None:
     assert (await wire.ask("POST", LEASES, named(spec={"leaseDurationSeconds": 1}))).code == 201
 
 
+async def test_the_refusal_names_kind_and_name(wire: Wire) -> None:
+    refused = await wire.ask("POST", MAPS, named(data={"a b": "1"}))
+    assert refused.json["message"].startswith('ConfigMap "a" is invalid: data[a b]: Invalid value')
+
+
 async def test_the_type_of_a_secret_stays(wire: Wire) -> None:
     await wire.ok("POST", SECRETS, named())
     patch = {"content_type": "application/merge-patch+json"}
