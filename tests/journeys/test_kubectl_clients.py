@@ -134,7 +134,8 @@ def test_events_are_written_and_read_by_their_newer_name(client: Any) -> None:
     about = kubernetes.client.V1ObjectReference(kind="ConfigMap", namespace="default", name="c", api_version="v1")
     made = kubernetes.client.EventsV1Event(
         metadata=kubernetes.client.V1ObjectMeta(name="newer"), event_time=datetime.now(UTC), type="Normal",
-        reason="R", action="A", reporting_controller="x.io/y", reporting_instance="y-1", regarding=about, note="so it is",
+        reason="R", action="A", reporting_controller="x.io/y", reporting_instance="y-1", regarding=about,
+        note="so it is",
     )  # fmt: skip
     events.create_namespaced_event("default", made)
     assert core.read_namespaced_event("newer", "default").message == "so it is"
