@@ -165,5 +165,5 @@ class Memory:
 
 
 def _weight(happening: Happening) -> int:
-    """With what was replaced, which lives on here alone: many large things that become small are large still."""
-    return len(happening.record.body) + (len(happening.before.body) if happening.before else 0)
+    """The larger of both: what was replaced lives on here alone, and things that became small are large still."""
+    return max(len(happening.record.body), len(happening.before.body) if happening.before else 0)
