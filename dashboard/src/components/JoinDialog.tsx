@@ -80,7 +80,7 @@ function Waiting({ invitation, onClose }: { invitation: Invitation; onClose: () 
       {local && !invitation.swarm && (
         <Text style={[text.small, { color: color.warn }]}>
           You reached the cloud at {window.location.hostname}. From another machine, replace that by this machine’s
-          address, and let it listen there: aerekos down, then AEREKOS_HOST=0.0.0.0 aerekos up
+          address, and let it listen there: AEREKOS_HOST=:: aerekos up --restart
         </Text>
       )}
       <View role="status" aria-live="polite" style={layout.stack} testID="arrivals">

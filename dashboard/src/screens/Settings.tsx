@@ -32,7 +32,7 @@ export function Settings() {
       </ScreenHead>
       <You who={who} />
       <Password name={who.name} />
-      <Clients />
+      <Clients name={who.name} />
     </>
   );
 }
@@ -122,8 +122,15 @@ function awsLines(origin: string, { region, accessKeyId, secretAccessKey }: Acce
   ].join('\n');
 }
 
-function Clients() {
+function Clients({ name }: { name: string }) {
   const [pair, setPair] = useState<AccessKey | null>(null);
+  const [fingerprint, setFingerprint] = useState('');
+  useEffect(() => {
+    ask<{ caFingerprint: string }>('/cloud').then(
+      (found) => setFingerprint(found.caFingerprint),
+      () => undefined,
+    );
+  }, []);
   const show = async () => {
     try {
       setPair(await ask<AccessKey>('/auth/access-key'));
@@ -139,6 +146,17 @@ function Clients() {
           name="kubectl"
           code="aerekos kubeconfig > aerekos.yaml && kubectl --kubeconfig aerekos.yaml get services.aerekos.cloud"
         />
+        <View style={layout.row}>
+          <Text style={[text.small, layout.shrink]} selectable>
+            SHA-256 fingerprint of the CA: {fingerprint || '–'}
+          </Text>
+        </View>
+        {fingerprint ? (
+          <Snippet
+            name="aerekos on another machine"
+            code={`aerekos login ${origin} --user ${name} --fingerprint ${fingerprint.replaceAll(':', '').toLowerCase()}`}
+          />
+        ) : null}
         <View style={layout.row}>
           <Button label="Download ca.crt" icon="down" onPress={() => void downloadCa()} />
           <Text style={[text.small, layout.shrink]}>
