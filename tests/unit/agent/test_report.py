@@ -122,6 +122,8 @@ async def test_it_registers_again_when_asked_and_when_its_address_changes(conduc
     conductor.answers["/agents/heartbeat"] = forgot
     await run(made, 4.5)
     assert conductor.at("/agents/register") == [0, 1, 3]
+    moved = [path for at, _, path in conductor.calls if at == 3]
+    assert moved == ["/agents/heartbeat", "/agents/register"], "a heartbeat says where it is; facts come after"
 
 
 async def test_the_token_is_renewed_at_half_its_life(conductor):

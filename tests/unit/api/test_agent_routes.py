@@ -62,6 +62,12 @@ async def test_the_end_of_a_silence_is_heard_once(oak: House) -> None:
     assert oak.heard == ["oak", "oak"]
 
 
+async def test_another_address_is_looked_at_at_once(oak: House) -> None:
+    for address in ("10.0.0.1", "10.0.0.1", "10.0.0.9", "10.0.0.9"):
+        await post(oak, "/agents/heartbeat", {**BEAT, "addresses": [address]})
+    assert oak.heard == ["oak", "oak"]
+
+
 async def test_a_deleted_worker_is_sent_away_and_leaves_no_lease(oak: House) -> None:
     await oak.registry.delete(WORKER, WORKER.key("oak"), HOW)
     for path, body in (("/agents/register", FACTS), ("/agents/heartbeat", BEAT)):
