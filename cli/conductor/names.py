@@ -21,6 +21,8 @@ log = structlog.get_logger("conductor")
 # A certificate is sent with every handshake: a machine with a thousand addresses does not get one of 20 kB.
 MOST_ADDRESSES = 64
 _ASK_SECONDS = 5.0
+# A daemon at rest is asked little. Who moves the machine of a stack starts its conductor anew, which asks at once.
+ASK_EVERY_LOOKS = 6
 
 
 class ServerNames:
@@ -37,6 +39,7 @@ class ServerNames:
         self._settings, self._swarm, self._node = settings, swarm, node
         self._own_addresses, self._host_name = own_addresses, host_name
         self.current: tuple[str, ...] = ()
+        self._looks = 0
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -45,15 +48,19 @@ class ServerNames:
 
     async def look(self) -> tuple[str, ...]:
         """In a stable order. What cannot be found out now stays as it was."""
-        if self._swarm is not None and self._settings.stack is not None:
-            # From inside a container, only Docker sees the addresses of the machine.
-            with anyio.move_on_after(_ASK_SECONDS):
-                try:
-                    self._node = await self._swarm.node()
-                except DriverError as lost:
-                    log.debug("the Swarm does not say where this node is", because=str(lost))
+        if self._swarm is not None and self._settings.stack is not None and self._looks % ASK_EVERY_LOOKS == 0:
+            await self._ask(self._swarm)
+        self._looks += 1
         self.current = tuple(_usable(self._all()))
         return self.current
+
+    async def _ask(self, swarm: Managing) -> None:
+        """From inside a container, only Docker sees the addresses of the machine."""
+        with anyio.move_on_after(_ASK_SECONDS):
+            try:
+                self._node = await swarm.node()
+            except DriverError as lost:
+                log.debug("the Swarm does not say where this node is", because=str(lost))
 
     def _all(self) -> Iterable[str]:
         host = self._host_name().lower()

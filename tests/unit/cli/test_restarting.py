@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from cli import restarting
 from cli.conductor_process import Running
+from cli.connecting import local_url
 from cli.errors import CliError
 from cli.restarting import differences
 from cli.settings import Settings, as_told, load
@@ -55,6 +57,23 @@ def test_a_line_somebody_changed_in_the_file_is_noticed(tmp_path: Path) -> None:
 def test_one_that_wrote_only_its_port_is_compared_by_that(tmp_path: Path) -> None:
     settings = load({"AEREKOS_HOST": "::", "AEREKOS_PORT": "9000"}, home=tmp_path)
     assert [each.key for each in differences(Running(1, 1, 7443), settings)] == ["port"]
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("::1", "https://[::1]:9000"),
+        ("::", "https://127.0.0.1:9000"),
+        ("localhost", "https://127.0.0.1:9000"),
+        ("10.0.0.5", "https://10.0.0.5:9000"),
+    ],
+)
+def test_the_command_line_goes_where_it_listens(tmp_path: Path, host: str, url: str) -> None:
+    """Not where this shell's variables say: those may be of another cloud, or of none."""
+    (tmp_path / "run").mkdir()
+    record = {"pid": 1, "startTime": 1, "port": 9000, "told": {"host": host}}
+    (tmp_path / "run" / "conductor.json").write_text(json.dumps(record))
+    assert local_url(load({"AEREKOS_HOST": "192.0.2.1", "AEREKOS_PORT": "1"}, home=tmp_path)) == url
 
 
 def test_without_agreement_nothing_is_stopped_and_the_line_does_it(
