@@ -10,6 +10,7 @@ from typing import Any
 
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
+from api.wire.warnings import warning_headers
 from controller.resources.keeping import check_place
 from controller.resources.registry import Registry
 from crds.errors import BadRequest, Conflict
@@ -34,7 +35,7 @@ async def finalized(ask: Ask, registry: Registry) -> Answer:
         return {**current, "metadata": kept, "spec": {**(current.get("spec") or {}), "finalizers": wanted}}
 
     written = await registry.update(kind, key, edit, ask.how, subresource=ask.target.subresource)
-    return json_answer(200, written.body)
+    return json_answer(200, written.body, headers=warning_headers(ask, written.warnings))
 
 
 def _left(namespace: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type, read_config
+from api.wire.warnings import warning_headers
 from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry
 from controller.resources.selecting import field_at
@@ -39,7 +40,7 @@ class Scaling:
             return with_replicas(kind, current, wanted)
 
         written = await self._registry.update(kind, key, scaled, ask.how, subresource="scale")
-        return json_answer(200, scale_of(kind, written.body))
+        return json_answer(200, scale_of(kind, written.body), headers=warning_headers(ask, written.warnings))
 
     async def _apply(self, ask: Ask) -> Answer:
         """Whoever applies a scale owns the number of copies from then on, as of the scale and not of the resource."""
@@ -49,7 +50,7 @@ class Scaling:
         wanted["metadata"] = {"resourceVersion": (config.get("metadata") or {}).get("resourceVersion")}
         force = ask.flag("force")
         written = await self._registry.apply(kind, key, wanted, ask.how, force=force, subresource="scale")
-        return json_answer(200, scale_of(kind, written.body))
+        return json_answer(200, scale_of(kind, written.body), headers=warning_headers(ask, written.warnings))
 
 
 def scale_of(kind: Kind[Any], resource: dict[str, Any]) -> dict[str, Any]:

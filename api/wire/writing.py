@@ -10,9 +10,10 @@ from api.auth.authorizer import Authorizer
 from api.auth.escalating import refuse_escalation
 from api.auth.networks import refuse_foreign_networks
 from api.wire.answering import Answer, json_answer
-from api.wire.asking import Ask, duplicate
+from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type, read_config
 from api.wire.reading import chosen
+from api.wire.warnings import warning_headers
 from controller.resources.edits import Edit
 from controller.resources.ownership.tracking import require_manager
 from controller.resources.registry import Registry, Written
@@ -20,8 +21,6 @@ from controller.resources.versions import all_shown_as
 from crds.errors import BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
 from crds.kinds.service import SERVICE
-
-_MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 
 
 class Writing:
@@ -178,18 +177,4 @@ def _gone(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
 
 def _written(ask: Ask, code: int, written: Written) -> Answer:
     body = written.record.body if written.record is not None else orjson.dumps(written.body)
-    told = (*map(duplicate, ask.doubled), *written.warnings)
-    warnings = tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in _few(told))
-    return Answer(code, body, headers=warnings)
-
-
-def _few(warnings: tuple[str, ...]) -> list[str]:
-    """Clients take no answer with many headers (Python: 100) or long ones, though what was written is written."""
-    told = [text if len(text) <= _LONGEST_WARNING else f"{text[:_LONGEST_WARNING]}..." for text in warnings]
-    more = len(told) - _MOST_WARNINGS
-    return told if more <= 0 else [*told[:_MOST_WARNINGS], f"{more} more warnings"]
-
-
-def _quoted(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return printable.replace("\\", "\\\\").replace('"', '\\"')
+    return Answer(code, body, headers=warning_headers(ask, written.warnings))

@@ -11,6 +11,7 @@ from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type
 from api.wire.views.view import Body, View, Viewed
+from api.wire.warnings import warning_headers
 from api.wire.writing import Writing
 from crds.errors import BadRequest
 
@@ -62,7 +63,8 @@ class Respelling:
             raise BadRequest(f"{target.kind.resource} cannot be applied; apply the same as {stored.api_version}")
         wanted = ask.manifest() if ask.verb == "update" else {}
         edit = (lambda _: wanted) if ask.verb == "update" else edit_of(ask, sort)
-        return json_answer(200, (await self._viewed.update(target.key, edit, ask.how)).body)
+        written = await self._viewed.update(target.key, edit, ask.how)
+        return json_answer(200, written.body, headers=warning_headers(ask, written.warnings))
 
     def _stored(self, ask: Ask) -> Ask:
         return replace(ask, target=ask.target._replace(kind=self._view.source))

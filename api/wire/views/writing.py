@@ -14,6 +14,7 @@ from api.wire.views.pod_notes import refuse_others
 from api.wire.views.pods import POD
 from api.wire.views.templates import RESTARTED_AT
 from api.wire.views.view import Body, Viewed
+from api.wire.warnings import warning_headers
 from controller.admission.request import AdmissionRequest
 from controller.kit.clock import Clock
 from controller.resources.edits import Edit
@@ -48,7 +49,7 @@ class ViewWriting:
             refuse_others(ask.who, target.key, _held(source, target.key))
         if ask.verb in ("update", "patch"):
             written = await source.update(target.key, _edit(ask), ask.how)
-            return json_answer(200, written.body)
+            return json_answer(200, written.body, headers=warning_headers(ask, written.warnings))
         return await self._delete(ask, source)
 
     async def _scale(self, ask: Ask, source: Viewed) -> Answer:
@@ -58,7 +59,7 @@ class ViewWriting:
         edit = _edit(ask)
         scaled: Edit = lambda shown: with_replicas(kind, shown, edit(scale_of(kind, shown)))  # noqa: E731
         written = await source.update(ask.target.key, scaled, ask.how)
-        return json_answer(200, scale_of(kind, written.body))
+        return json_answer(200, scale_of(kind, written.body), headers=warning_headers(ask, written.warnings))
 
     async def _delete(self, ask: Ask, source: Viewed) -> Answer:
         """The answer is what was deleted: typed clients insist on it."""

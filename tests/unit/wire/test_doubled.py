@@ -61,6 +61,14 @@ async def test_json_patches_and_lists_are_looked_into(wire: Wire) -> None:
     assert listed.json["message"] == 'strict decoding error: duplicate field "spec.env[1].name"'
 
 
+async def test_parts_and_views_warn_as_well(wire: Wire) -> None:
+    await wire.ok("POST", SERVICES, {"metadata": {"name": "web"}, "spec": {"image": "i:1"}})
+    twice = b'{"spec":{"replicas":1,"replicas":2}}'
+    for path in (f"{SERVICES}/web/scale", "/apis/apps/v1/namespaces/default/deployments/web"):
+        warned = await wire.ask("PATCH", path, twice, content_type=MERGE)
+        assert (warned.code, warned.headers["warning"]) == (200, '299 - "duplicate field \\"spec.replicas\\""')
+
+
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(-1e9, 1e9) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
