@@ -71,7 +71,7 @@ class House:
 
     def run(self, *command: str, wish: Workload | None = None) -> subprocess.CompletedProcess[str]:
         wish = wish or self.wish
-        inside = self.sandbox.command(wish, "key-manager-0", command, ports=(PORT,))
+        inside = self.sandbox.command(wish, "key-manager-0", command, ports=(PORT,), env={})
         own = {"PATH": os.environ["PATH"], **self.sandbox.env(wish, "key-manager-0")}
         return subprocess.run(
             self._as(inside), env=own, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd="/"

@@ -23,6 +23,7 @@ from clouds import a_port
 from security.test_isolation import NOBODY, PACKAGES, SECRET, _able, _user_namespaces
 
 from controller.runtime.driver import File, Volume, Workload
+from controller.runtime.process.machine import LocalMachine
 from controller.runtime.process.programs import missing_walls
 from controller.runtime.process.sandboxing import Sandbox, Unwalled
 from controller.runtime.sandbox import landlock, seccomp
@@ -51,9 +52,10 @@ sandbox._abilities = Abilities(*told["able"])
 wish = Workload(ObjectKey(*told["key"]), "uid", "one", 1, program=True, secret_env={"PASSWORD": "hunter2"},
                 volumes=(Volume("data", "/data"),), files=(File("/app/note.txt", b"kept in memory", secret=True),))
 sandbox.prepare(wish, told["instance"])
-env = programs.environment(wish, told["instance"], {})
-inside = sandbox.command(wish, told["instance"], told["command"], ports=(told["port"],))
-sys.exit(subprocess.run(inside, env=env, cwd="/", stdin=subprocess.DEVNULL).returncode)
+env = {**programs.environment(wish, told["instance"], {}), **told["env"]}
+inside = sandbox.command(wish, told["instance"], told["command"], ports=(told["port"],), env=env)
+outer = programs.outer_environment()
+sys.exit(subprocess.run(inside, env=outer, cwd="/", stdin=subprocess.DEVNULL).returncode)
 """
 
 
@@ -65,10 +67,12 @@ class Cloud:
     able: Abilities
     become: bool
 
-    def start(self, *command: str, key: ObjectKey = KEY, instance: str = "acme.web-0") -> subprocess.Popen[str]:
+    def start(
+        self, *command: str, key: ObjectKey = KEY, instance: str = "acme.web-0", **env: str
+    ) -> subprocess.Popen[str]:
         able = [self.able.view, self.able.users, self.able.landlock, self.able.seccomp]
         told = {"home": str(self.home), "packages": [str(each) for each in PACKAGES], "able": able, "key": list(key),
-                "instance": instance, "command": command, "port": PORT}  # fmt: skip
+                "instance": instance, "command": command, "port": PORT, "env": env}  # fmt: skip
         outside = (sys.executable, "-P", "-c", START, json.dumps(told))
         pipe = subprocess.PIPE
         return subprocess.Popen(self._as(outside), stdout=pipe, stderr=pipe, text=True, cwd=PACKAGES[0].parent)
@@ -181,6 +185,21 @@ def test_what_may_be_secret_is_never_on_the_disk(cloud: Cloud) -> None:
     assert kept == []
 
 
+def test_no_variable_of_its_own_reaches_what_builds_the_walls(cloud: Cloud) -> None:
+    """LD_PRELOAD would be loaded by the launcher, which is still the conductor's user and has no walls yet."""
+    running = cloud.start("true", LD_PRELOAD="/data/evil.so", LD_LIBRARY_PATH="/data", PYTHONHOME="/data")
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0 and errors.count("evil.so") == 1, (
+        "the program itself looks for it, and nobody else"
+    )
+
+
+def test_what_a_program_says_of_its_environment_is_not_what_it_is_started_in(tmp_path: Path) -> None:
+    machine = LocalMachine(tmp_path, Sandbox(tmp_path, PACKAGES, ()))
+    wish = Workload(KEY, "uid", "one", 1, program=True, env={"LD_PRELOAD": "x"}, secret_env={"BASH_ENV": "x"})
+    assert set(machine.env(wish, "acme.web-0", 1)) == {"PATH"}
+
+
 def test_what_it_keeps_is_there_at_the_next_start_and_the_rest_is_not(cloud: Cloud) -> None:
     first = cloud.start("sh", "-c", "echo lasts > /data/a; echo goes > /work/b; echo goes > /tmp/c")
     assert first.wait(60) == 0
@@ -193,7 +212,7 @@ def walls_of(home: Path, able: Abilities, **parts: Any) -> Walls:
     sandbox = Sandbox(home, PACKAGES, ())
     sandbox._abilities = able
     wish = Workload(KEY, "uid", "one", 1, program=True, **parts)
-    return sandbox._program_walls(wish, "acme.web-0", (), terminal=False)
+    return sandbox._program_walls(wish, "acme.web-0", (), {}, terminal=False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

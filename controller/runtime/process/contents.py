@@ -1,4 +1,4 @@
-"""Files for programs, in memory only: what may be secret never lies on the disk.
+"""Files and variables of programs, in memory only: what may be secret never lies on the disk.
 
 Each instance's are kept in an anonymous file of the conductor, which the launcher opens by its place in /proc while
 it is still what the conductor is: its user, its machine's view.
@@ -21,17 +21,14 @@ class Contents:
         self._kept: dict[str, tuple[bytes, int]] = {}
         self._lock = threading.Lock()
 
-    def keep(self, instance: str, files: Mapping[str, bytes]) -> tuple[str, int]:
-        """Where that instance's files can be read, and the inode that must be there: a number that was given back may
-        be another's by the time it is opened. An empty path when it has none. Raises OSError.
+    def keep(self, instance: str, files: Mapping[str, bytes], env: Mapping[str, str]) -> tuple[str, int]:
+        """Where they can be read, and the inode that must be there: a number that was given back may be another's by
+        the time it is opened. Raises OSError.
         """
         size = sum(map(len, files.values()))
         if size > MOST_FILE_BYTES:
             raise OSError(f"its files have {size} bytes, and {MOST_FILE_BYTES} at most are kept in memory")
-        if not files:
-            self.drop(instance)
-            return "", 0
-        content = packed(files)
+        content = packed(files, env)
         with self._lock:
             known = self._kept.get(instance)
             if known is None or known[0] != content:

@@ -163,7 +163,8 @@ class ProcessDriver:
         if found is None or found.wish.key != key or not found.seen().pid:
             raise DriverError(f"{instance} does not run", reason="NotRunning")
         env = self._machine.env(found.wish, instance, found.port)
-        if shutil.which(command[0], path=env.get("PATH")) is None and "/" not in command[0]:
+        ours = not found.wish.program  # which has a PATH of its own, and says so itself
+        if ours and shutil.which(command[0], path=env.get("PATH")) is None and "/" not in command[0]:
             raise DriverError(f"{command[0]} cannot be started: no such program", retryable=False)
         inside = await self._machine.inside(found.wish, instance, found.port, command, terminal=tty)
         folder = Path("/") if found.wish.program else data_folder(self._home, key)

@@ -65,7 +65,7 @@ class Machine(Protocol):
         ...
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
-        """The complete environment of that instance."""
+        """The environment to start that instance in: complete, but for a program, which is given its own inside."""
         ...
 
     async def inside(
@@ -144,7 +144,7 @@ class LocalMachine:
 
     def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
         if wish.program:
-            return programs.environment(wish, instance, self.ports(wish, instance, port))
+            return programs.outer_environment()
         given = environment(wish.env, instance=instance, port=port, data=data_folder(self._home, wish.key))
         return given | self._sandbox.env(wish, instance) if self._sandbox else given
 
@@ -156,8 +156,15 @@ class LocalMachine:
             return command
         ports = self._listens(wish, instance, port)
         return await self._threads.run(
-            lambda: sandbox.command(wish, instance, command, ports=ports, terminal=terminal)
+            lambda: sandbox.command(
+                wish, instance, command, ports=ports, env=self._inner_env(wish, instance, port), terminal=terminal
+            )
         )
+
+    def _inner_env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
+        if not wish.program:
+            return {}
+        return programs.environment(wish, instance, self.ports(wish, instance, port))
 
     def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
         first = {wish.ports[0].port: port} if wish.ports else {}
@@ -209,22 +216,22 @@ class LocalMachine:
 
     def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
         """Raises SpawnFailed."""
-        command, env = wish.command, self.env(wish, instance, port)
+        command, inner = wish.command, self._inner_env(wish, instance, port)
         if wish.program:
-            command = programs.expanded((*wish.command, *wish.args), env)
+            command = programs.expanded((*wish.command, *wish.args), inner)
             if self._sandbox is None:
                 raise SpawnFailed("a program of people needs a sandbox")
         if self._sandbox:
             try:
                 self._sandbox.prepare(wish, instance)
                 ports = self._listens(wish, instance, port)
-                command = self._sandbox.command(wish, instance, command, ports=ports)
+                command = self._sandbox.command(wish, instance, command, ports=ports, env=inner)
             except OSError as refused:
                 raise SpawnFailed(f"its sandbox cannot be made: {refused}") from refused
         return Launch(
             instance=instance,
             command=command,
-            env=env,
+            env=self.env(wish, instance, port),
             log=log_path(self._home, instance),
             data=None if wish.program else data_folder(self._home, wish.key),
             limits=wish.limits,

@@ -43,6 +43,11 @@ def missing_walls(able: Abilities, *, root: bool) -> str:
     return f"Landlock {needed} (Linux {linux}, and lsm= must name it; here it is {able.landlock or 'absent'})"
 
 
+def outer_environment() -> dict[str, str]:
+    """Of what starts a program before its walls stand, as the conductor's user: nothing that anybody chose."""
+    return {"PATH": interpreter.search_path()}
+
+
 def environment(wish: Workload, instance: str, ports: Ports) -> dict[str, str]:
     """All of it: what is given, what its Service says, and last what we promise."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}

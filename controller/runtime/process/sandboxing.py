@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from controller.runtime.driver import Workload
@@ -59,11 +59,24 @@ class Sandbox:
             return self._abilities
 
     def command(
-        self, wish: Workload, instance: str, command: Sequence[str], *, ports: Sequence[int], terminal: bool = False
+        self,
+        wish: Workload,
+        instance: str,
+        command: Sequence[str],
+        *,
+        ports: Sequence[int],
+        env: Mapping[str, str],
+        terminal: bool = False,
     ) -> tuple[str, ...]:
-        """`command`, within the walls of that instance. Raises OSError, Unwalled for a program."""
-        walled = self._program_walls if wish.program else self._walls
-        return launched(walled(wish, instance, tuple(ports), terminal=terminal), command)
+        """`command`, within the walls of that instance; `env` is what a program shall find in its environment.
+
+        Raises OSError, Unwalled for a program.
+        """
+        if wish.program:
+            walls = self._program_walls(wish, instance, tuple(ports), env, terminal=terminal)
+        else:
+            walls = self._walls(wish, instance, tuple(ports), terminal=terminal)
+        return launched(walls, command)
 
     def refuses_programs(self) -> str:
         """Why no program of people can run on this machine; empty when it can. Raises OSError."""
@@ -128,7 +141,9 @@ class Sandbox:
             processes=MOST_PROCESSES if able.users else 0,
         )
 
-    def _program_walls(self, wish: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
+    def _program_walls(
+        self, wish: Workload, instance: str, ports: tuple[int, ...], env: Mapping[str, str], *, terminal: bool
+    ) -> Walls:
         if lacking := self.refuses_programs():
             raise Unwalled(f"this machine lacks {lacking}")
         able, volumes = self.abilities, [(str(self._volume(wish, each.name)), each.path) for each in wish.volumes]
@@ -136,7 +151,7 @@ class Sandbox:
         return Walls(
             run=self._programs_run,
             binds=((str(self._temporary(instance)), WORKING_FOLDER), *volumes),
-            contents=self._contents.keep(instance, {each.path: each.content for each in wish.files}),
+            contents=self._contents.keep(instance, {each.path: each.content for each in wish.files}, env),
             folder=WORKING_FOLDER,
             ports=ports,
             user=self._user(wish),

@@ -23,11 +23,12 @@ def main(arguments: list[str]) -> None:
     """Never returns."""
     walls, command = _walls(arguments[0]), arguments[1:]
     try:
-        _put_up(walls)
+        contents, env = _contents(walls)
+        _put_up(walls, contents)
     except (OSError, KeyError) as error:
         _end(CANNOT_WALL, f"its sandbox could not be made: {error}")
     try:
-        os.execvp(command[0], command)  # noqa: S606
+        os.execvpe(command[0], command, env)  # noqa: S606
     except OSError as error:
         _end(NOT_FOUND, f"{command[0]} cannot be started: {error.strerror}")
 
@@ -39,11 +40,10 @@ def _walls(text: str) -> Walls:
     return SimpleNamespace(**marshal.loads(bytes.fromhex(text)))  # type: ignore[return-value]  # noqa: S302 - our own
 
 
-def _put_up(walls: Walls) -> None:
+def _put_up(walls: Walls, contents: dict[str, bytes]) -> None:
     # All at once and first: what is imported need not be there any more once the walls stand.
     from controller.runtime.sandbox import calls, landlock, seccomp, view  # noqa: F401
 
-    contents = _contents(walls)
     os.umask(0o022)
     if walls.view:
         view.build(walls, contents)
@@ -57,24 +57,27 @@ def _put_up(walls: Walls) -> None:
     calls.drop_capabilities()
     calls.prctl("no_new_privs", calls.PR_SET_NO_NEW_PRIVS, 1)
     os.chdir(walls.folder)
-    os.environ["PWD"] = walls.folder  # where it was before is nothing to it
     if walls.landlock:
         _lock(walls, contents)
     if walls.seccomp:
         seccomp.enter(group=walls.group)
 
 
-def _contents(walls: Walls) -> dict[str, bytes]:
-    """What is to be put into the view, by path."""
+def _contents(walls: Walls) -> tuple[dict[str, bytes], dict[str, str]]:
+    """What is to be put into the view, by path; and the environment of the command."""
     path, inode = walls.contents
+    # Where the launcher was started is nothing to the command.
+    own = {**os.environ, "PWD": walls.folder}
     if not path:
-        return {}
+        return {}, own
     import marshal
 
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_ino != inode:
             raise OSError("its files were changed meanwhile")
-        return dict(marshal.load(file))  # noqa: S302 - our own
+        files, env = marshal.load(file)  # noqa: S302 - our own
+    terminal = {"TERM": own["TERM"]} if walls.terminal and "TERM" in own else {}
+    return files, {"PWD": walls.folder, **terminal, **env}
 
 
 def _limit(walls: Walls) -> None:

@@ -15,8 +15,8 @@ class Walls:
     run: folders and files it may read and execute: interpreter, libraries, code. list: folders it may list.
     see: files and folders it may only read; files are copied into the view, owned by `user`.
     write: its own folders; it starts in `folder`. binds: folders of its own under another name (`source`, `name`),
-    which it may write to and run from. contents: a file (and its inode) with the files to put into the view, as
-    `packed` makes it; readable by `user` alone.
+    which it may write to and run from. contents: a file (and its inode) with files for the view, readable by `user`
+    alone, and the command's environment, as `packed` makes it; without, the command has the launcher's.
     ports: the only ones it may listen on. user: the OS user it becomes, None to stay.
     view: `root` mounts as root does, `user` inside a user namespace, empty not at all. `stage` is an empty folder to
     build it on, `hide` what must not be seen through a folder of `run`.
@@ -52,6 +52,10 @@ class Walls:
         return replace(self, **changes)
 
 
-def packed(files: Mapping[str, bytes]) -> bytes:
-    """Content by path, as the launcher reads it from `contents`."""
-    return marshal.dumps(dict(files))
+def packed(files: Mapping[str, bytes], env: Mapping[str, str]) -> bytes:
+    """Content by path, and the environment of the command, as the launcher reads them from `contents`.
+
+    What people may choose of an environment comes this way alone: as variables of the launcher, LD_PRELOAD and its
+    like would run their code before any wall stands.
+    """
+    return marshal.dumps((dict(files), dict(env)))

@@ -87,13 +87,12 @@ def test_a_probe_asks_the_port_the_copy_really_has():
 
 def test_files_are_in_memory_and_each_change_has_a_place_of_its_own():
     kept = Contents()
-    first = kept.keep("web-0", {"/a": b"x"})
-    assert kept.keep("web-0", {"/a": b"x"}) == first and kept.keep("web-1", {"/a": b"x"})[1] != first[1]
-    second = kept.keep("web-0", {"/a": b"y"})
-    assert second[1] != first[1], "who still reads the first is told that it is gone"
-    assert kept.keep("web-0", {}) == ("", 0)
+    first = kept.keep("web-0", {"/a": b"x"}, {})
+    assert kept.keep("web-0", {"/a": b"x"}, {}) == first and kept.keep("web-1", {"/a": b"x"}, {})[1] != first[1]
+    second, third = kept.keep("web-0", {"/a": b"y"}, {}), kept.keep("web-0", {"/a": b"y"}, {"A": "b"})
+    assert len({first[1], second[1], third[1]}) == 3, "who still reads the first is told that it is gone"
     with pytest.raises(OSError, match="are kept in memory"):
-        kept.keep("web-0", {"/a": b"x" * (programs.MOST_FILE_BYTES + 1)})
+        kept.keep("web-0", {"/a": b"x" * (programs.MOST_FILE_BYTES + 1)}, {})
     kept.drop("web-1")
 
 
