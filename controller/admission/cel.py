@@ -23,7 +23,9 @@ KUBERNETES_LIBRARIES = frozenset(
      "isIP", "family", "isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast",
      "isGlobalUnicast", "cidr", "isCIDR", "containsIP", "containsCIDR", "prefixLength", "masked", "format",
      "validate", "semver", "isSemver", "major", "minor", "patch", "sets", "transformList", "transformMap",
-     "transformMapEntry", "existsOne")
+     "transformMapEntry", "existsOne", "named", "dns1123Label", "dns1123Subdomain", "dns1035Label", "qualifiedName",
+     "dns1123LabelPrefix", "dns1123SubdomainPrefix", "dns1035LabelPrefix", "labelValue", "uri", "uuid", "byte", "date",
+     "datetime")
 )  # fmt: skip
 MEMORY_BYTES = 768 * 2**20
 Json = dict[str, Any]
