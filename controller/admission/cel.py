@@ -24,8 +24,8 @@ KUBERNETES_LIBRARIES = frozenset(
      "isGlobalUnicast", "cidr", "isCIDR", "containsIP", "containsCIDR", "prefixLength", "masked", "format",
      "validate", "semver", "isSemver", "major", "minor", "patch", "sets", "transformList", "transformMap",
      "transformMapEntry", "existsOne", "named", "dns1123Label", "dns1123Subdomain", "dns1035Label", "qualifiedName",
-     "dns1123LabelPrefix", "dns1123SubdomainPrefix", "dns1035LabelPrefix", "labelValue", "uri", "uuid", "byte", "date",
-     "datetime")
+     "dns1123LabelPrefix", "dns1123SubdomainPrefix", "dns1035LabelPrefix", "labelValue", "uri", "uuid", "byte",
+     "date", "datetime")
 )  # fmt: skip
 MEMORY_BYTES = 768 * 2**20
 Json = dict[str, Any]
