@@ -89,7 +89,8 @@ def open_listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
 def _open(place: Place, backlog: int) -> socket.socket | None:
     listener = None
     try:
-        listener = socket.socket(place.family, socket.SOCK_STREAM)
+        # The protocol is named, for asyncio turns Nagle's delay off only where it is.
+        listener = socket.socket(place.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
         if place.family == socket.AF_INET6:
             # Each family has a socket of its own: IPv4 clients keep their address, by which they are judged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -91,3 +92,20 @@ def test_a_wrong_host_is_told_from_a_taken_port(host: str, why: Why, port: int) 
 def test_an_address_means_itself_alone() -> None:
     assert [str(each) for each in places("127.0.0.1", 7443)] == ["127.0.0.1:7443"]
     assert [str(each) for each in places("::1", 7443)] == ["[::1]:7443"]
+
+
+@pytest.mark.anyio
+async def test_small_answers_are_not_held_back(port: int) -> None:
+    """asyncio turns Nagle's delay off for sockets whose protocol is named."""
+    (listener,) = open_listeners("127.0.0.1", port, 8)
+    seen: list[int] = []
+
+    def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(served, sock=listener):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await reader.read()
+        writer.close()
+    assert seen == [1]
