@@ -16,7 +16,7 @@ from services.sdk.app import note_action
 from services.sdk.aws.rest_xml import render
 from services.storage_manager import buckets, copying, deleting, multipart, objects, uploads
 from services.storage_manager.bodies import Incoming, Receive
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.faults import S3Fault, disk_full, is_disk_full
 from services.storage_manager.house import Answer, House, Request, read_headers, read_query
 from services.storage_manager.permissions import PERMISSIONS
 from services.storage_manager.ports import Gate, Scope
@@ -110,9 +110,10 @@ class S3:
             answer = self._refusal(fault, id, scope)
         except ApiError as error:
             answer = self._refusal(S3Fault("ServiceUnavailable", error.message), id, scope)
-        except Exception:
+        except Exception as error:
             log.exception("request %s failed", id)
-            answer = self._refusal(S3Fault("InternalError", "the request failed here"), id, scope)
+            failed = disk_full() if is_disk_full(error) else S3Fault("InternalError", "the request failed here")
+            answer = self._refusal(failed, id, scope)
         await body.drain()
         if not body.ended:
             answer.headers["connection"] = "close"  # an unread body could not be told from the next request

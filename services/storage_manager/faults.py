@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 STATUS = {
     "AccessControlListNotSupported": 400,
     "AccessDenied": 403,
@@ -50,6 +52,22 @@ class S3Fault(Exception):
         self.code = code
         self.message = message or code
         self.status = 400 if code.startswith("KMS.") else STATUS[code]
+
+
+def disk_full() -> S3Fault:
+    """507: clients try 500 and 503 again, which makes no room."""
+    return S3Fault("InsufficientStorage", "the disk of this service is full")
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether it says that there is no room: a file system's errors do, and SQLite's in words, wrapped or not."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "database or disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Corrupt(Exception):

@@ -17,7 +17,7 @@ from services.storage_manager.blobs import Blobs, Writer, new_id
 from services.storage_manager.bodies import Body, Receive
 from services.storage_manager.book import Metadata, Object, Piece
 from services.storage_manager.checksums import CHECKSUMS
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.faults import S3Fault, disk_full
 from services.storage_manager.keys import Keys
 from services.storage_manager.permissions import PERMISSIONS, Permission
 from services.storage_manager.ports import Caller, Place, Registry
@@ -146,7 +146,7 @@ class House:
         """Raises QuotaExceeded where `size` bytes more are not allowed, InsufficientStorage on a full disk."""
         free = (await to_thread.run_sync(shutil.disk_usage, self.blobs.root)).free
         if free - size < LEAST_FREE:
-            raise S3Fault("InsufficientStorage", "the disk of this service is full")
+            raise disk_full()
         most_bytes, most_objects = place.most
         if most_bytes is None and most_objects is None:
             return

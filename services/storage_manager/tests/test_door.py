@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import sqlite3
 import threading
 import zlib
 from dataclasses import replace
@@ -19,9 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from services.storage_manager.app import S3
-from services.storage_manager.blobs import Blobs
+from services.storage_manager.blobs import Blobs, Writer
 from services.storage_manager.book import Metadata
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.faults import S3Fault, is_disk_full
 from services.storage_manager.house import House
 from services.storage_manager.keys import Keys
 from services.storage_manager.ports import Caller, Place, Scope, Verb
@@ -246,3 +247,29 @@ def test_who_reads_an_object_while_it_is_replaced_reads_the_old_one(s3: Any) -> 
     s3.put_object(Bucket="box", Key="k", Body=b"new")
     s3.delete_object(Bucket="box", Key="k")
     assert begun + reading.read() == old
+
+
+def test_a_full_disk_is_called_so_and_not_tried_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's own error, from a device that never has room."""
+
+    def put(_: Writer, data: bytes) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(data)
+
+    s3.create_bucket(Bucket="full")
+    monkeypatch.setattr(Writer, "_put", put)
+    with pytest.raises(ClientError, match="the disk of this service is full") as refused:
+        s3.put_object(Bucket="full", Key="k", Body=b"x")
+    assert refused.value.response["Error"]["Code"] == "InsufficientStorage"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507  # 500 and 503 are tried again
+
+
+def test_a_full_database_is_a_full_disk_too() -> None:
+    with sqlite3.connect(":memory:") as base, pytest.raises(sqlite3.OperationalError) as told:
+        base.execute("PRAGMA max_page_count = 2")
+        base.execute("CREATE TABLE t (x)")
+        base.execute("INSERT INTO t VALUES (zeroblob(1000000))")
+    assert is_disk_full(told.value)
+    wrapped = RuntimeError("not written")
+    wrapped.__cause__ = told.value
+    assert is_disk_full(wrapped) and not is_disk_full(OSError(5, "I/O error"))
