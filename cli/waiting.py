@@ -10,56 +10,82 @@ from cli.connecting import Api
 from cli.errors import CliError, Misuse, Refused
 from cli.kinds import Served
 from cli.output import Progress
-from cli.status import because
 
 _LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`condition` empty: until it is gone."""
+    """A condition and the value it shall have. The first of `conditions` that the resource has counts; without any it
+    shall be gone.
+    """
 
-    condition: str = ""
+    conditions: tuple[str, ...] = ()
     value: str = "True"
 
     def __str__(self) -> str:
-        return f"{self.condition}={self.value}" if self.condition else "deleted"
+        return f"{self.conditions[0]}={self.value}" if self.conditions else "deleted"
 
     def is_met(self, resource: dict[str, Any]) -> bool:
         """Whether it holds for what is wanted now: what was said about an older generation does not count."""
+        found = self._counting(resource)
         status, generation = resource.get("status") or {}, resource["metadata"].get("generation", 0)
-        found: dict[str, Any] = next(
-            (each for each in status.get("conditions") or () if each.get("type") == self.condition), {}
-        )
         seen = found.get("observedGeneration", status.get("observedGeneration", generation))
         return bool(found) and seen >= generation and str(found.get("status")).lower() == self.value.lower()
 
+    def missing(self, resource: dict[str, Any]) -> str:
+        """Why it does not hold, in the words of the condition."""
+        found = self._counting(resource)
+        told = found.get("message") or found.get("reason")
+        if found:
+            return str(told or f"it is {found['type']}={found.get('status')}")
+        there = ", ".join(sorted(each["type"] for each in _conditions(resource))) or "none"
+        return f"it has no condition {self.conditions[0]}; it has {there}"
+
+    def _counting(self, resource: dict[str, Any]) -> dict[str, Any]:
+        known = {each.get("type"): each for each in _conditions(resource)}
+        return next((known[name] for name in self.conditions if name in known), {})
+
+
+# Not every kind has a condition Ready; that its reconciler is done with it is what there is for the others.
+READY = Goal(("Ready", "Reconciled"))
+
+
+def _conditions(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    return list((resource.get("status") or {}).get("conditions") or ())
+
 
 def read_goal(text: str) -> Goal:
-    """`delete`, `condition=Ready` or `condition=Ready=False`. Raises Misuse."""
+    """`delete`, `condition=Ready` or `condition=Ready=False`; empty: ready, as far as the kind says it. Raises Misuse."""
+    if not text:
+        return READY
     if text == "delete":
         return Goal()
     word, _, rest = text.partition("=")
     condition, _, value = rest.partition("=")
     if word != "condition" or not condition:
         raise Misuse(f'--for: "{text}" is not known', hint="--for condition=Ready, condition=Ready=False, or delete")
-    return Goal(condition, value or "True")
+    return Goal((condition,), value or "True")
 
 
 def wait(api: Api, kind: Served, namespace: str, name: str, goal: Goal, *, timeout: float) -> str:
     """What came true. Raises Refused when it is not there, CliError when it takes too long."""
     deadline, title = time.monotonic() + timeout, kind.title(name)
-    with Progress(f"waiting for {title}: {goal}") as progress:
+    with Progress(f"waiting until {title} is {_said(goal)}") as progress:
         while True:
             resource = _look(api, kind.path(namespace, name), goal)
-            if resource is None or (goal.condition and goal.is_met(resource)):
-                return f"{title} {goal}"
-            why = because(resource.get("status") or {}) or "not yet"
+            if resource is None or (goal.conditions and goal.is_met(resource)):
+                return f"{title} is {_said(goal)}"
+            why = goal.missing(resource) if goal.conditions else "it is still there"
             if time.monotonic() > deadline:
-                message = f"{title} is not {goal} after {timeout:g} s: {why}"
+                message = f"{title} is not {_said(goal)} after {timeout:g} s: {why}"
                 raise CliError(message, hint=f"see: aerekos describe {title}")
             progress.now(why)
             time.sleep(_LOOK_SECONDS)
+
+
+def _said(goal: Goal) -> str:
+    return "ready" if goal is READY else str(goal)
 
 
 def _look(api: Api, path: str, goal: Goal) -> dict[str, Any] | None:
@@ -67,7 +93,7 @@ def _look(api: Api, path: str, goal: Goal) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = api.get(path)
     except Refused as refused:
-        if refused.status == 404 and not goal.condition:
+        if refused.status == 404 and not goal.conditions:
             return None
         raise
     return found

@@ -164,8 +164,8 @@ def delete(
 def wait(
     resources: Resources,
     until: Annotated[
-        str, typer.Option("--for", help="delete, or condition=NAME[=VALUE], e.g. condition=Ready.")
-    ] = "condition=Ready",
+        str, typer.Option("--for", help="delete, or condition=NAME[=VALUE]; ready when not given.")
+    ] = "",
     namespace: Namespace = None,
     timeout: Timeout = 60.0,
 ) -> None:

@@ -211,7 +211,7 @@ def test_a_service_is_restarted_switched_off_and_on(cloud: Cloud, aerekos: Type)
     before = cloud.instances()["storage-manager-0"]
     assert aerekos("restart", "storage-manager")[0] == 0
     eventually(lambda: cloud.instances().get("storage-manager-0", before) != before, "another process")
-    assert aerekos("wait", "service/storage-manager")[1] == "service/storage-manager Ready=True\n"
+    assert aerekos("wait", "service/storage-manager")[1] == "service/storage-manager is ready\n"
     code, out, _ = aerekos("logs", "storage-manager-0", "-p", "--tail", "1")
     assert code == 0 and "Finished server process" in out
     assert aerekos("disable", "service/storage-manager")[0] == 0
