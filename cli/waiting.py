@@ -56,7 +56,7 @@ def _conditions(resource: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_goal(text: str) -> Goal:
-    """`delete`, `condition=Ready` or `condition=Ready=False`; empty: ready, as far as the kind says it. Raises Misuse."""
+    """`delete`, `condition=Ready` or `condition=Ready=False`; empty: ready, as its kind says it. Raises Misuse."""
     if not text:
         return READY
     if text == "delete":
