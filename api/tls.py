@@ -38,6 +38,11 @@ class Authority:
     def ca_file(self) -> Path:
         return self._folder / "ca.crt"
 
+    @property
+    def pem(self) -> bytes:
+        """The certificate alone, as it is shown to everybody: the file may hold words beside it."""
+        return self._ca.public_bytes(serialization.Encoding.PEM)
+
     def server(self, hosts: Sequence[str]) -> tuple[Path, Path]:
         """Certificate and key for a server reachable at those names and addresses."""
         alternatives = x509.SubjectAlternativeName([_general(host) for host in hosts])

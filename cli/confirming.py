@@ -13,11 +13,11 @@ def is_somebody_there() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def confirm(question: str) -> None:
+def confirm(question: str, *, hint: str = "answer y, or give --yes") -> None:
     """Asks, where somebody is there. Raises CliError unless the answer is yes."""
     if not is_somebody_there():
         return
     sys.stderr.write(f"{plain(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CliError("nothing was changed", hint="answer y, or give --yes")
+        raise CliError("nothing was changed", hint=hint)

@@ -15,7 +15,7 @@ from cli.errors import CliError
 from cli.ports import own_addresses
 from cli.settings import Settings
 from cli.urls import segment
-from controller.kit.authorities import fingerprint
+from controller.kit.authorities import fingerprint, first_certificate
 
 _GROUP = "/apis/aerekos.cloud/v1"
 _MERGE = {"content-type": "application/merge-patch+json"}
@@ -29,7 +29,7 @@ def create_token(api: Api, name: str, *, hours: float, uses: int, ca: str) -> st
     """A join token, told this once: the cloud keeps only its hash."""
     secret = secrets.token_urlsafe(24).replace(".", "")
     try:
-        pin = fingerprint(ca)
+        pin = fingerprint(first_certificate(ca))
     except ValueError as odd:
         raise CliError(f"the cloud's CA cannot be pinned: {odd}", hint="log in again with --ca FILE") from odd
     expires = datetime.now(UTC) + timedelta(hours=hours)

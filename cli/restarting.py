@@ -5,15 +5,15 @@ What one is told is never ignored.
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cli import conductor_process, stopping
 from cli.conductor_process import Running
+from cli.confirming import confirm, is_somebody_there
 from cli.errors import CliError
-from cli.output import complain, say
+from cli.output import say
 from cli.ports import require_free_port
 from cli.settings import REMEMBERED, Settings, as_told, variable
 
@@ -47,8 +47,11 @@ def restart(settings: Settings, found: Running, changed: list[Difference], *, ti
 
     require_free_port(settings, besides=found.port)
     text = f"the cloud runs with {'; with '.join(map(str, changed))}"
-    if not agreed and not _agrees(text):
-        raise CliError(text, hint=f"restart it so: {_line(settings, changed)}   or leave it: aerekos up without that")
+    if not agreed:
+        hint = f"restart it so: {_line(settings, changed)}   or leave it: aerekos up without that"
+        if not is_somebody_there():
+            raise CliError(text, hint=hint)
+        confirm(f"{text}\nRestart it? Its services are away for some seconds.", hint=hint)
     stopping.down(settings, timeout=_STOPPING_SECONDS)
     try:
         starting.begin(settings, timeout)
@@ -58,16 +61,6 @@ def restart(settings: Settings, found: Running, changed: list[Difference], *, ti
         starting.begin(_as_before(settings, found, changed), timeout)
         raise CliError(f"{failed.message}\nIt runs again as before.", hint=failed.hint, code=failed.code) from failed
     say(f"restarted: {', '.join(f'{each.key} is {_shown(each.told)}' for each in changed)}")
-
-
-def _agrees(text: str) -> bool:
-    """Asked on a terminal only: nobody answers a script's question."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    complain(text)
-    sys.stderr.write("Restart it? Its services are away for some seconds. [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _as_before(settings: Settings, found: Running, changed: list[Difference]) -> Settings:

@@ -20,7 +20,7 @@ from cli.errors import CliError, Misuse, NotReachable
 from cli.hosts import is_address
 from cli.ports import own_addresses
 from cli.settings import DEFAULT_PORT, Settings
-from controller.kit.authorities import fingerprint, only_certificate, read_fingerprint, spelled
+from controller.kit.authorities import fingerprint, first_certificate, only_certificate, read_fingerprint, spelled
 from controller.kit.listening import EVERYWHERE, LOOPBACK
 
 _LONGEST_PEM = 65_536
@@ -166,7 +166,7 @@ def _system_vouches(server: str) -> bool:
 
 def how_to_meet(settings: Settings) -> list[str]:
     """Lines for people on other machines: the fingerprint, and where the cloud listens beyond its loopback."""
-    pem = _read_file(settings.tls / "ca.crt")
+    pem = first_certificate(_read_file(settings.tls / "ca.crt"))
     lines = [f"CA fingerprint:       {spelled(fingerprint(pem))}"]
     if address := _address_for_others(settings):
         lines.append(f"From elsewhere:       aerekos login https://{address}:{settings.port} --user NAME")

@@ -58,6 +58,7 @@ def show() -> None:
 def _pem() -> str:
     from cli import contexts, environment
     from cli.errors import CliError
+    from controller.kit.authorities import first_certificate
 
     wanted, context = settings.load(), contexts.current()
     if context is not None and not context.ca:
@@ -65,4 +66,7 @@ def _pem() -> str:
     file = environment.ca_file(wanted, context)
     if not file.exists():
         raise CliError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
-    return file.read_text()
+    try:
+        return first_certificate(file.read_text())
+    except (OSError, ValueError) as odd:
+        raise CliError(f"{file}: {odd}", hint="put a backup in its place; aerekos doctor") from odd

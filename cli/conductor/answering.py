@@ -113,7 +113,7 @@ def _door(
     audit: Audit,
 ) -> Door:
     registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
-    ca, stack = house.authority.ca_file.read_bytes(), house.settings.stack
+    ca, stack = house.authority.pem, house.settings.stack
     claims, cookie = _claims(house, runtime), RefreshCookie.of(ca)
     tokens = JoinTokens(registry, clock, claims.is_member)
 

@@ -92,7 +92,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             tokens=tokens,
             authorizer=Authorizer(registry.catalog, services, store),
             authority=authority,
-            cloud=identity_of(settings.name, authority.ca_file.read_bytes()),
+            cloud=identity_of(settings.name, authority.pem),
             leases=Leases(clock),
             peers=Peers(),
             endpoints=Endpoints(),

@@ -6,6 +6,7 @@ import hashlib
 import ssl
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
+_END = "-----END CERTIFICATE-----"
 _HEX = frozenset("0123456789abcdef")
 _DIGITS = 64
 
@@ -20,6 +21,17 @@ def only_certificate(pem: str) -> str:
     if text.count(_BEGIN) != 1 or not text.startswith(_BEGIN):
         raise ValueError("this is not one certificate in PEM form")
     return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(text + "\n"))
+
+
+def first_certificate(text: str) -> str:
+    """Of a file that is trusted as it is: its first certificate (PEM), without what tools write around it. Raises
+    ValueError when there is none.
+    """
+    _, begin, rest = text.partition(_BEGIN)
+    body, end, _ = rest.partition(_END)
+    if not end:
+        raise ValueError("there is no certificate in PEM form")
+    return only_certificate(f"{begin}{body}{end}")
 
 
 def fingerprint(pem: str) -> str:

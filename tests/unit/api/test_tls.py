@@ -101,6 +101,13 @@ def test_another_name_means_another_certificate(tmp_path: Path) -> None:
     assert authority.server(HOSTS)[1].read_bytes() == key
 
 
+def test_words_around_the_ca_are_shown_to_nobody(tmp_path: Path) -> None:
+    made = Authority(tmp_path, now=NOW)
+    alone = made.pem
+    made.ca_file.write_bytes(b"Bag Attributes\n" + made.ca_file.read_bytes())
+    assert Authority(tmp_path, now=NOW).pem == alone and alone.startswith(b"-----BEGIN")
+
+
 def test_a_key_that_does_not_fit_is_replaced_with_its_certificate(tmp_path: Path) -> None:
     """What a power cut between the two files would leave."""
     authority = Authority(tmp_path, now=NOW)

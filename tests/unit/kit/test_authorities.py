@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.tls import Authority
-from controller.kit.authorities import fingerprint, only_certificate, read_fingerprint, spelled
+from controller.kit.authorities import fingerprint, first_certificate, only_certificate, read_fingerprint, spelled
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,16 @@ def test_two_in_one_text_are_never_one(pems: list[str]) -> None:
         for second in pems:
             with pytest.raises(ValueError, match="not one certificate"):
                 only_certificate(first + second)
+
+
+def test_a_file_of_ones_own_may_hold_words_and_more(pems: list[str]) -> None:
+    written = f"Bag Attributes\n    friendlyName: aerekos\n{pems[0]}{pems[1]}"
+    assert first_certificate(written) == pems[0]
+    with pytest.raises(ValueError, match="not one certificate"):
+        only_certificate(written)
+    for none in ("", "words", "-----BEGIN CERTIFICATE-----\nAAAA"):
+        with pytest.raises(ValueError):
+            first_certificate(none)
 
 
 def test_only_what_the_fingerprint_covers_is_trusted_from_then_on(pems: list[str]) -> None:
