@@ -84,7 +84,10 @@ class SwarmDriver:
         RolledBack, NotASwarmManager, RuntimeUnreachable.
         """
         if not workload.image:
-            message = f"{workload.key.name} names no image: a Swarm runs containers only"
+            message = (
+                f"{workload.key.name} is a program, and a Swarm runs containers only: give it an image, or run it "
+                "in a cloud with the process runtime (`aerekos up --runtime process`)"
+            )
             raise DriverError(message, reason="NeedsImage", retryable=False)
         self._names[naming.swarm_name(self._cloud, workload.key)] = workload.key
         await self._keeper.want(workload, await self._known_look())

@@ -152,3 +152,14 @@ async def test_what_was_made_while_the_stack_went_goes_with_the_conductor() -> N
         await all_applied(house, 2)  # a stack of which nothing but ours is left
         await house.driver.leave()
         assert house.docker.api.by_id == {}
+
+
+async def test_a_program_is_told_in_one_sentence_where_it_could_run() -> None:
+    async with bottled() as house:
+        program = replace(one(1), image=None, command=("python3", "/app/main.py"), program=True)
+        with pytest.raises(
+            DriverError, match=r"web-1 is a program, .* give it an image, or .* --runtime process"
+        ) as no:
+            await house.driver.apply(program)
+        assert (no.value.reason, no.value.retryable) == ("NeedsImage", False)
+        assert house.docker.api.by_id == {}

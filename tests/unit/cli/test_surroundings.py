@@ -1,0 +1,25 @@
+"""What the conductor gives a Service besides its spec: to a program, nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.conductor.surroundings import AsContainer, AsProcess
+from controller.reconcilers.service_workload import Given, workload
+from crds.kinds.service import Service
+
+PROGRAM = Service.model_validate({"metadata": {"name": "web", "namespace": "acme"}, "spec": {"command": ["x"]}})
+
+
+@pytest.mark.anyio
+async def test_a_program_gets_no_credential_no_secret_and_no_file_of_the_home() -> None:
+    nothing: Any = None
+    for given in (
+        await AsProcess(nothing)(PROGRAM, None),
+        await AsContainer(nothing, nothing, nothing)(PROGRAM, None),
+    ):
+        assert given == Given()
+    wish = workload(PROGRAM, None, Given(), ())
+    assert wish.program and not wish.reads and not wish.control
