@@ -122,7 +122,7 @@ def kind_of(definition: CustomResourceDefinition) -> Kind[Any]:
     alike = spec.conversion is None or spec.conversion.strategy == "None"
     others = [each for each in spec.versions if each.served and not each.storage] if alike else []
     kept = {*definition.status.stored_versions, *(each.name for each in spec.versions)}
-    names, converted = tuple(each.name for each in (stored, *others)), kept != {stored.name}
+    names, converted = tuple(each.name for each in (stored, *others)), alike and kept != {stored.name}
 
     def version(which: Version, *further: Kind[Any]) -> Kind[Any]:
         kind = _in_version(spec, which)

@@ -154,10 +154,18 @@ async def test_another_version_may_become_the_kept_one(wire: Wire) -> None:
         assert (await wire.ok("GET", f"{lamps(name)}/desk"))["apiVersion"] == f"light.example/{name}"
     await wire.merge(f"{lamps('v1beta1')}/desk", {"spec": {"watts": 9}})
     assert wire.registry.store.list("light.example", "lamps").records[0].object["apiVersion"] == "light.example/v1"
-    await wire.merge(f"{CRD}/status", {"status": {"storedVersions": ["v1"]}})
+
+
+async def test_what_is_kept_in_a_version_that_is_gone_is_shown_in_the_others(wire: Wire) -> None:
+    await wire.ok("POST", CRDS, defined(version("v1beta1", storage=True)))
+    await wire.ok("POST", lamps("v1beta1"), lamp("v1beta1"))
+    await wire.merge(f"{CRD}/status", {"status": {"storedVersions": ["v1beta1"]}})
     await wire.merge(CRD, {"spec": defined(V1)["spec"]})
-    assert (await wire.ok("GET", f"{lamps('v1')}/desk"))["spec"]["watts"] == 9
+    (seen,) = (await wire.ok("GET", lamps("v1")))["items"]
+    assert (seen["apiVersion"], seen["metadata"]["name"]) == ("light.example/v1", "desk")
     assert (await wire.ask("GET", lamps("v1beta1"))).code == 404
+    assert (await wire.merge(f"{lamps('v1')}/desk", {"spec": {"watts": 9}}))["spec"]["watts"] == 9
+    await wire.ok("DELETE", f"{lamps('v1')}/desk")
 
 
 async def test_programs_that_convert_are_not_asked(wire: Wire) -> None:

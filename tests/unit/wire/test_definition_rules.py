@@ -193,8 +193,8 @@ async def test_what_resources_are_found_by_stays(wire: Wire) -> None:
     assert (await wire.ok("GET", f"{LAMPS}/desk"))["spec"]["watts"] == 5
 
 
-async def test_a_version_that_resources_are_kept_in_stays(wire: Wire) -> None:
-    await wire.ok("POST", CRDS, DEFINITION)
+async def test_a_version_that_nobody_converts_stays_while_resources_are_kept_in_it(wire: Wire) -> None:
+    await wire.ok("POST", CRDS, changed("spec.conversion", {"strategy": "Webhook"}))
     crd = f"{CRDS}/lamps.light.example"
     await wire.merge(f"{crd}/status", {"status": {"storedVersions": ["v1"]}})
     (version,) = DEFINITION["spec"]["versions"]
