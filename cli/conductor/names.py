@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import anyio
+import psutil
 import structlog
 
 from agent.collect import addresses
@@ -39,6 +41,7 @@ class ServerNames:
         self._settings, self._swarm, self._node = settings, swarm, node
         self._own_addresses, self._host_name = own_addresses, host_name
         self.current: tuple[str, ...] = ()
+        self._addresses: list[str] = []
         self._looks = 0
 
     @property
@@ -72,7 +75,9 @@ class ServerNames:
         if self._node is not None:
             yield from (self._node.name.lower(), self._node.address)
             yield from (each.rpartition(":")[0] for each in self._node.managers)
-        yield from self._own_addresses()[:MOST_ADDRESSES]
+        with suppress(psutil.Error, OSError):
+            self._addresses = self._own_addresses()[:MOST_ADDRESSES]
+        yield from self._addresses
 
 
 def below(names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 from cryptography import x509
 
@@ -58,6 +59,19 @@ async def test_names_no_certificate_can_hold_are_left_out_and_there_is_an_end(tm
     machine.addresses = [str(ipaddress.ip_address(f"10.1.{each // 250}.{each % 250 + 1}")) for each in range(500)]
     names = await machine.names(Settings(tmp_path)).look()
     assert "bad name" not in names and len(names) == 3 + MOST_ADDRESSES
+
+
+async def test_addresses_that_cannot_be_read_now_stay_as_they_were(tmp_path: Path) -> None:
+    answers = iter([["10.0.0.5"], psutil.AccessDenied(), OSError(24, "Too many open files"), ["10.0.0.6"]])
+
+    def own() -> list[str]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    names = ServerNames(Settings(tmp_path), own_addresses=own)
+    assert ["10.0.0.5" in await names.look() for _ in range(4)] == [True, True, True, False]
 
 
 class FakeServer:
