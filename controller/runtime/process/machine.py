@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from controller.kit.threads import Threads
 from controller.runtime.driver import Workload
 from controller.runtime.process import programs, records
@@ -18,8 +20,10 @@ from controller.runtime.process.processes import Exit, Process, boot_id, lives
 from controller.runtime.process.records import Record
 from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn
+from controller.runtime.process.sweeping import end_unreadable
 from crds.meta import ObjectKey
 
+_log = structlog.get_logger(__name__)
 _THREADS = 4
 
 
@@ -114,6 +118,8 @@ class LocalMachine:
         return process, port, lacking
 
     def adopt(self) -> list[tuple[Record, Child]]:
+        for instance in end_unreadable(self._home):
+            _log.warning("an instance was stopped, for its record cannot be read; it is started again", name=instance)
         adopted: list[tuple[Record, Child]] = []
         for record in records.read_all(self._home):
             process = _held(record)

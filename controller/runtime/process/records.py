@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from crds.probes import Probes
 
 # Values and files may be secret; the rest is known again before anything is started anew. (`Instance.take`)
 _LEFT_OUT = ("secret_env", "args", "volumes", "files", "networks", "control", "mode", "update")
+
+
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,16 @@ class Record:
     more_ports: Mapping[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Which process a record is of that says nothing else this version understands."""
+
+    instance: str
+    pid: int
+    ticks: int
+    boot: str
+
+
 def folder(home: Path) -> Path:
     """Where the records live."""
     return home / "run" / "instances"
@@ -50,7 +63,7 @@ def write(home: Path, record: Record) -> None:
     wish["env"] = dict(record.wish.env)
     for name in _LEFT_OUT:
         del wish[name]
-    content = asdict(record) | {"wish": wish, "started_at": record.started_at.isoformat()}
+    content = asdict(record) | {"version": VERSION, "wish": wish, "started_at": record.started_at.isoformat()}
     write_private(_path(home, record.instance), json.dumps(content, indent=1).encode())
 
 
@@ -60,38 +73,51 @@ def remove(home: Path, instance: str) -> None:
 
 
 def read_all(home: Path) -> list[Record]:
-    """Every record of this boot, by instance. Unreadable files and those of another boot are removed."""
-    found: dict[str, Record] = {}
+    """Every record of this boot, by instance. Files of another boot are removed, and those that name no process."""
+    return [each for each in _files(home).values() if isinstance(each, Record)]
+
+
+def read_unreadable(home: Path) -> list[Unreadable]:
+    """Processes of this boot whose records this version can read only so far that it knows which they are."""
+    return [each for each in _files(home).values() if isinstance(each, Unreadable)]
+
+
+def _files(home: Path) -> dict[str, Record | Unreadable]:
+    found: dict[str, Record | Unreadable] = {}
     for path in sorted(folder(home).glob("*.json")):
         record = _read(path)
         if record is None or record.boot != boot_id() or path != _path(home, record.instance):
             path.unlink(missing_ok=True)
         else:
             found[record.instance] = record
-    return list(found.values())
+    return found
 
 
 def _path(home: Path, instance: str) -> Path:
     return folder(home) / f"{instance}.json"
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: Path) -> Record | Unreadable | None:
     try:
         content = json.loads(path.read_bytes())
+        identity = Unreadable(str(content["instance"]), int(content["pid"]), int(content["ticks"]), content["boot"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
         return Record(
-            **content
+            **_known(Record, content)
             | {
                 "started_at": datetime.fromisoformat(content["started_at"]),
                 "wish": _wish(content["wish"]),
                 "more_ports": {int(name): port for name, port in content.get("more_ports", {}).items()},
             }
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return identity
 
 
 def _wish(content: dict[str, Any]) -> Workload:
-    content = {name: value for name, value in content.items() if name not in _LEFT_OUT}
+    content = {name: value for name, value in _known(Workload, content).items() if name not in _LEFT_OUT}
     return Workload(
         **content
         | {
@@ -99,8 +125,14 @@ def _wish(content: dict[str, Any]) -> Workload:
             "command": tuple(content["command"]),
             "workers": tuple(content["workers"]),
             "reads": tuple(content.get("reads", ())),
-            "ports": tuple(Port(**each) for each in content.get("ports", ())),
-            "limits": Limits(**content["limits"]),
-            "probes": Probes.model_validate(content["probes"]),
+            "ports": tuple(Port(**_known(Port, each)) for each in content.get("ports", ())),
+            "limits": Limits(**_known(Limits, content["limits"])),
+            "probes": Probes.model_validate(content["probes"], extra="ignore"),
         }
     )
+
+
+def _known(sort: type[Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """What this version knows of it: a newer one may have written more, before a rollback."""
+    names = {each.name for each in fields(sort)}
+    return {name: value for name, value in content.items() if name in names}

@@ -1,9 +1,13 @@
-"""Stopping what a dead conductor left running. For `aerekos down`; never while a conductor lives."""
+"""Stopping what a dead conductor left running: all of it for `aerekos down`, or what the next one cannot go on with.
+
+Never while a conductor lives.
+"""
 
 from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.runtime.process import records
@@ -11,6 +15,8 @@ from controller.runtime.process.processes import lives, reap, signal_group
 
 _LOOK_EVERY_SECONDS = 0.02
 _KILL_TAKES_SECONDS = 2.0
+_UNKNOWN_GRACE_SECONDS = 10.0
+AnyRecord = records.Record | records.Unreadable
 
 
 def sweep(home: Path) -> list[int]:
@@ -18,19 +24,34 @@ def sweep(home: Path) -> list[int]:
 
     Blocks at most as long as the longest grace period (and 2 s): SIGTERM to all at once, SIGKILL for those that stay.
     """
-    running = [each for each in records.read_all(home) if lives(each.pid, each.ticks)]
+    known: list[AnyRecord] = [*records.read_all(home), *records.read_unreadable(home)]
+    return _end(home, known)
+
+
+def end_unreadable(home: Path) -> list[str]:
+    """Stop the instances whose records this version cannot read, so that it can start them again. Their names; blocks
+    as `sweep` does.
+    """
+    found = records.read_unreadable(home)
+    _end(home, found)
+    return [each.instance for each in found]
+
+
+def _end(home: Path, known: Sequence[AnyRecord]) -> list[int]:
+    running = [each for each in known if lives(each.pid, each.ticks)]
     for each in running:
         signal_group(each.pid, signal.SIGTERM)
         signal_group(each.pid, signal.SIGCONT)  # a stopped process hears nothing else
     began = time.monotonic()
     for each in running:
-        _await_end(each, began + each.wish.stop_grace_seconds)
-    for each in records.read_all(home):
+        grace = each.wish.stop_grace_seconds if isinstance(each, records.Record) else _UNKNOWN_GRACE_SECONDS
+        _await_end(each, began + grace)
+    for each in known:
         records.remove(home, each.instance)
     return [each.pid for each in running]
 
 
-def _await_end(record: records.Record, deadline: float) -> None:
+def _await_end(record: AnyRecord, deadline: float) -> None:
     while lives(record.pid, record.ticks) and time.monotonic() < deadline:
         time.sleep(_LOOK_EVERY_SECONDS)
     signal_group(record.pid, signal.SIGKILL)
