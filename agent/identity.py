@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.kit.files import write_private
+from crds.model import known_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,10 @@ class IdentityFile:
     def load(self) -> Identity | None:
         """None when there is none. Raises ValueError when the file is damaged, naming it."""
         try:
-            return Identity(**json.loads(self._path.read_text()))
+            return Identity(**known_fields(Identity, json.loads(self._path.read_text())))
         except FileNotFoundError:
             return None
-        except (TypeError, ValueError) as broken:
+        except (AttributeError, TypeError, ValueError) as broken:
             raise ValueError(f"{self._path} is damaged: remove it and join again with a new token") from broken
 
     def save(self, identity: Identity) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -26,6 +28,14 @@ class Model(BaseModel):
 
 NothingAsAbsent = AfterValidator(lambda value: value or None)
 """An empty map or list is kept as no field at all, as Kubernetes keeps it: `annotations: {}` changes nothing."""
+
+
+def known_fields(sort: type[Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What this version's dataclass `sort` knows of a stored object: a newer one may have stored more, before a
+    rollback.
+    """
+    names = {each.name for each in fields(sort)}
+    return {name: value for name, value in stored.items() if name in names}
 
 
 def rfc3339(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from agent.moving.announcing import Announcement, is_by, machine_address, read
 from agent.moving.translating import Place
 from controller.kit.files import write_private
+from crds.model import known_fields
 
 # A conductor that has just begun lists only those it has heard already; the others are no strangers.
 FORGET_SECONDS = 600.0
@@ -124,9 +125,9 @@ def _neighbour(told: Mapping[str, Any]) -> Neighbour | None:
 
 def _kept(file: Path) -> list[Neighbour]:
     try:
-        kept = [Neighbour(**each) for each in json.loads(file.read_text(encoding="utf-8"))]
+        kept = [Neighbour(**known_fields(Neighbour, each)) for each in json.loads(file.read_text(encoding="utf-8"))]
         return [each for each in kept if _neighbour(_as_told(each))]
-    except (OSError, TypeError, ValueError):
+    except (AttributeError, OSError, TypeError, ValueError):
         return []  # the conductor tells all of it again
 
 

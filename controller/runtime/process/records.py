@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from controller.kit.files import write_private
 from controller.runtime.driver import Limits, Port, Workload
 from controller.runtime.process.processes import boot_id
 from crds.meta import ObjectKey
+from crds.model import known_fields
 from crds.probes import Probes
 
 # Values and files may be secret; the rest is known again before anything is started anew. (`Instance.take`)
@@ -105,7 +106,7 @@ def _read(path: Path) -> Record | Unreadable | None:
         return None
     try:
         return Record(
-            **_known(Record, content)
+            **known_fields(Record, content)
             | {
                 "started_at": datetime.fromisoformat(content["started_at"]),
                 "wish": _wish(content["wish"]),
@@ -117,7 +118,7 @@ def _read(path: Path) -> Record | Unreadable | None:
 
 
 def _wish(content: dict[str, Any]) -> Workload:
-    content = {name: value for name, value in _known(Workload, content).items() if name not in _LEFT_OUT}
+    content = {name: value for name, value in known_fields(Workload, content).items() if name not in _LEFT_OUT}
     return Workload(
         **content
         | {
@@ -125,14 +126,8 @@ def _wish(content: dict[str, Any]) -> Workload:
             "command": tuple(content["command"]),
             "workers": tuple(content["workers"]),
             "reads": tuple(content.get("reads", ())),
-            "ports": tuple(Port(**_known(Port, each)) for each in content.get("ports", ())),
-            "limits": Limits(**_known(Limits, content["limits"])),
+            "ports": tuple(Port(**known_fields(Port, each)) for each in content.get("ports", ())),
+            "limits": Limits(**known_fields(Limits, content["limits"])),
             "probes": Probes.model_validate(content["probes"], extra="ignore"),
         }
     )
-
-
-def _known(sort: type[Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    """What this version knows of it: a newer one may have written more, before a rollback."""
-    names = {each.name for each in fields(sort)}
-    return {name: value for name, value in content.items() if name in names}

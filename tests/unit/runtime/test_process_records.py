@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from agent.identity import IdentityFile
 from controller.runtime.driver import Workload
 from controller.runtime.process import records
 from controller.runtime.process.machine import LocalMachine
@@ -77,3 +78,15 @@ def test_a_pid_that_is_another_process_now_is_left_alone(tmp_path: Path, process
     LocalMachine(tmp_path).adopt()
     assert process.poll() is None
     assert not list(records.folder(tmp_path).iterdir())
+
+
+def test_what_an_agent_keeps_is_read_after_a_rollback(tmp_path: Path) -> None:
+    file = tmp_path / "identity.json"
+    kept = {"worker": "a", "client_id": "worker:a", "client_secret": "s", "ca": "", "rotated_at": "2027"}
+    file.write_text(json.dumps(kept))
+    found = IdentityFile(file).load()
+    assert found is not None and found.client_secret == "s"
+    for damaged in ("[]", '{"worker": "a"}', "{"):
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match="is damaged"):
+            IdentityFile(file).load()
