@@ -83,6 +83,7 @@ class Kind(Generic[M]):
 
     A defined kind can be served in several versions: the catalog knows the one it is kept in, which need not be
     `served`, and `further` are the others. `converted`: its resources may be kept in another version than this one.
+    `deprecated`: what whoever uses this version is warned of.
 
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
@@ -122,6 +123,7 @@ class Kind(Generic[M]):
     converted: bool = False
     further: tuple[Kind[Any], ...] = field(default=(), compare=False, repr=False)
     all_versions: tuple[str, ...] = ()
+    deprecated: str = ""
 
     @cached_property
     def api_version(self) -> str:

@@ -27,6 +27,7 @@ from api.wire.scaling import Scaling
 from api.wire.sources import Source, Sources, Stored
 from api.wire.views.house import Views
 from api.wire.views.pods import NEEDS_WEBSOCKET, NOT_SERVED, POD
+from api.wire.warnings import warning_headers
 from api.wire.watching import Watching
 from api.wire.worker_leases import WORKER_LEASES, WorkerLeases
 from api.wire.writing import Writing
@@ -89,6 +90,8 @@ class ResourceApi:
             return answer.code
         ask = self._taken_apart(scope, asked, who)
         self._authorizer.require(who, ask.action)
+        if deprecated := ask.target.kind.deprecated:
+            headers = (*headers, *warning_headers(ask, (deprecated,)))
         if ask.target.subresource == "exec":
             self._views.instance_of(ask)  # who fell back to an older protocol still hears what is really wrong
             raise BadRequest(NEEDS_WEBSOCKET)

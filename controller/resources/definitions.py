@@ -153,7 +153,14 @@ def _in_version(spec: DefinitionSpec, version: Version) -> Kind[Any]:
         selectable=tuple(each.json_path.removeprefix(".") for each in version.selectable_fields or ()),
         given_schema=_whole(_schema(version)),
         defined=True,
+        deprecated=_deprecation(spec, version),
     )
+
+
+def _deprecation(spec: DefinitionSpec, version: Version) -> str:
+    if not version.deprecated:
+        return ""
+    return version.deprecation_warning or f"{spec.group}/{version.name} {spec.names.kind} is deprecated"
 
 
 def _scale_selector(path: str | None) -> Callable[[dict[str, Any]], str] | None:

@@ -168,6 +168,17 @@ async def test_what_is_kept_in_a_version_that_is_gone_is_shown_in_the_others(wir
     await wire.ok("DELETE", f"{lamps('v1')}/desk")
 
 
+async def test_who_uses_a_deprecated_version_is_warned(wire: Wire) -> None:
+    old, older = version("v1beta1"), version("v1alpha1")
+    old["deprecated"] = older["deprecated"] = True
+    older["deprecationWarning"] = 'use "v1"'
+    await wire.ok("POST", CRDS, defined(V1, old, older))
+    assert "warning" not in (await wire.ask("POST", lamps("v1"), lamp("v1"))).headers
+    for name, text in (("v1beta1", "light.example/v1beta1 Lamp is deprecated"), ("v1alpha1", 'use \\"v1\\"')):
+        for path in (lamps(name), f"{lamps(name)}/desk"):
+            assert text in (await wire.ask("GET", path)).headers["warning"]
+
+
 async def test_programs_that_convert_are_not_asked(wire: Wire) -> None:
     told = await wire.ask("POST", CRDS, defined(V1, BETA, strategy="Webhook"))
     assert "only the storage version is served" in told.headers["warning"]
