@@ -28,6 +28,7 @@ API = "/apis/aerekos.cloud/v1"
 MERGE = {"content-type": "application/merge-patch+json"}
 PASSWORD = "demo-password-only-for-pictures"
 GIB = 2**30
+_BEGAN = datetime.now(UTC)
 
 WORKERS = {  # name: (cores, memory GiB, disk GiB, share of use)
     "atlas-01": (32, 128, 3840, 0.44),
@@ -106,6 +107,71 @@ EVENTS = [
 
 def now(seconds_ago: float = 0) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def before(seconds: float) -> str:
+    """Before this program began: the same at each look."""
+    return (_BEGAN - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def home_of(name: str, number: int) -> str:
+    homes = [each for each in WORKERS if each not in (SILENT, CORDONED)]
+    return homes[(len(name) * 3 + number * 5) % len(homes)]
+
+
+def status_of(name: str) -> dict[str, Any]:
+    """What the conductor of the pictures says of that service; the same at each look."""
+    copies = SERVICES[name][1]
+    phase, ready, message = TROUBLE.get(name, ("Ready", copies, f"{copies} of {copies} instances ready"))
+    running = copies if phase in ("Ready", "Updating", "Degraded") else 0
+    instances = [instance_of(name, number, number < ready) for number in range(running)]
+    conditions = [
+        {
+            "type": "Ready",
+            "status": "True" if phase in ("Ready", "Updating") else "False",
+            "reason": phase,
+            "message": message,
+            "lastTransitionTime": before(847),
+        },
+        {
+            "type": "Progressing",
+            "status": "True" if phase == "Updating" else "False",
+            "reason": "AsWanted",
+            "message": "",
+            "lastTransitionTime": before(900),
+        },
+    ]
+    if running:
+        conditions.append(
+            {
+                "type": "Placed",
+                "status": "True",
+                "reason": "WorkersChosen",
+                "message": "spread over the emptiest workers",
+                "lastTransitionTime": before(5000),
+            }
+        )
+    return {
+        "phase": phase,
+        "ready": f"{ready}/{0 if phase == 'Disabled' else copies}",
+        "replicas": running,
+        "readyReplicas": ready,
+        "instances": instances,
+        "conditions": conditions,
+    }
+
+
+def instance_of(name: str, number: int, ready: bool) -> dict[str, Any]:
+    worker = home_of(name, number)
+    return {
+        "name": f"{name}-{number}",
+        "worker": worker,
+        "address": f"10.20.0.{11 + list(WORKERS).index(worker)}:{41000 + (len(name) * 37 + number * 11) % 900}",
+        "ready": ready,
+        "phase": "Running" if ready else "Starting",
+        "restarts": 0 if ready else 3,
+        "startedAt": before(86400 * 3 + number * 4000),
+    }
 
 
 class Demo:
@@ -224,61 +290,8 @@ class Demo:
                 "enabled": TROUBLE.get(name, ("",))[0] != "Disabled",
             }
             self.make("services", name, spec, labels={"demo": "true"})
-            self.tell_status(name, copies)
-
-    def tell_status(self, name: str, copies: int) -> None:
-        phase, ready, message = TROUBLE.get(name, ("Ready", copies, f"{copies} of {copies} instances ready"))
-        running = copies if phase in ("Ready", "Updating", "Degraded") else 0
-        instances = [self.instance(name, number, number < ready) for number in range(running)]
-        conditions = [
-            {
-                "type": "Ready",
-                "status": "True" if phase in ("Ready", "Updating") else "False",
-                "reason": phase,
-                "message": message,
-                "lastTransitionTime": now(847),
-            },
-            {
-                "type": "Progressing",
-                "status": "True" if phase == "Updating" else "False",
-                "reason": "AsWanted",
-                "message": "",
-                "lastTransitionTime": now(900),
-            },
-        ]
-        if running:
-            conditions.append(
-                {
-                    "type": "Placed",
-                    "status": "True",
-                    "reason": "WorkersChosen",
-                    "message": "spread over the emptiest workers",
-                    "lastTransitionTime": now(5000),
-                }
-            )
-        status = {
-            "phase": phase,
-            "ready": f"{ready}/{0 if phase == 'Disabled' else copies}",
-            "replicas": running,
-            "readyReplicas": ready,
-            "instances": instances,
-            "conditions": conditions,
-        }
-        self.call("PATCH", f"{API}/namespaces/default/services/{name}/status", json={"status": status}, headers=MERGE)
-
-    def instance(self, name: str, number: int, ready: bool) -> dict[str, Any]:
-        homes = [each for each in WORKERS if each not in (SILENT, CORDONED)]
-        worker = homes[(len(name) * 3 + number * 5) % len(homes)]
-        self.placed[f"{name}-{number}"] = worker
-        return {
-            "name": f"{name}-{number}",
-            "worker": worker,
-            "address": f"10.20.0.{11 + list(WORKERS).index(worker)}:{41000 + (len(name) * 37 + number * 11) % 900}",
-            "ready": ready,
-            "phase": "Running" if ready else "Starting",
-            "restarts": 0 if ready else 3,
-            "startedAt": now(86400 * 3 + number * 4000),
-        }
+            for each in status_of(name)["instances"]:
+                self.placed[each["name"]] = each["worker"]
 
     def the_rest(self) -> None:
         for name, roles in (("nora", ["editor"]), ("elias", ["viewer"]), ("wiktor", ["editor"]), ("ci", ["viewer"])):

@@ -15,11 +15,14 @@ test(
     const asked: string[] = [];
     page.on('request', (request) => asked.push(request.url()));
     try {
+      const said: string[] = [];
+      page.on('console', (message) => message.type() === 'error' && said.push(message.text()));
       const answer = await page.goto(cloud().url);
       const policy = answer!.headers()['content-security-policy']!;
       assert.match(policy, /default-src 'none'/);
       assert.doesNotMatch(policy, /unsafe/);
       await page.getByTestId('username').fill(ADMIN.name);
+      assert.deepEqual(said, [], 'a first visit is no fault');
       await page.getByTestId('password').fill('not this one');
       await page.getByTestId('enter').click();
       await page.getByText('Wrong name or password.').waitFor();

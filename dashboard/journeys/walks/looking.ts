@@ -26,6 +26,7 @@ export function lookingWalks(): void {
         row.getByRole('button', { name: 'Download' }).click(),
       ]);
       assert.deepEqual(readFileSync(await saved.path()), content);
+      assert.ok(await page.getByTestId('notices').evaluate(coversNothing), 'a notice lies over the screen');
       await row.getByRole('button', { name: 'my diary.txt', exact: true }).click();
       await page.getByTestId('presign').click();
       const link = (await page.getByText(/X-Amz-Signature/).textContent())!;
@@ -319,6 +320,11 @@ const SCREENS = [
   '/ui/services/default/key-manager/terminal',
   '/ui/services/default/key-manager/history',
 ];
+
+/** Whether what is pressed lies above that element, wherever it is. */
+function coversNothing(notices: Element): boolean {
+  return notices.previousElementSibling!.getBoundingClientRect().bottom <= notices.getBoundingClientRect().top + 1;
+}
 
 /** Where that name is drawn in other letters than its own. */
 function changedNames(page: import('playwright-core').Page, name: string): Promise<string[]> {

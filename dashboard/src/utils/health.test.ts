@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { attention, verdict } from './attention';
-import { sentence } from './health';
-import type { Service, Worker } from './resources';
+import { sentence, serviceHealth, serviceWord, stateOf, workerWord } from './health';
+import { SERVICES, WORKERS, type Service, type Worker } from './resources';
 
 function service(name: string, phase: string, message = '', reason = phase): Service {
   const ready = { type: 'Ready', status: phase === 'Ready' ? ('True' as const) : ('False' as const), reason, message };
@@ -21,6 +21,21 @@ function worker(name: string, alive: boolean, unschedulable = false): Worker {
   };
   return { metadata: { name }, spec: { unschedulable }, status: { conditions: [ready] } };
 }
+
+describe('the sign and the word', () => {
+  it('agree: a service that runs while something it needs is gone is not called Ready', () => {
+    const running = service('web', 'Ready');
+    running.status.conditions!.push({ type: 'Degraded', status: 'True' });
+    expect([serviceHealth(running), serviceWord(running)]).toEqual(['warn', 'Degraded']);
+    expect(stateOf(SERVICES, running)).toEqual({ health: 'warn', word: 'Degraded' });
+    expect(stateOf(SERVICES, service('a', 'Ready'))).toEqual({ health: 'well', word: 'Ready' });
+  });
+  it('are the same in lists and on the page of a worker', () => {
+    for (const each of [worker('a', true), worker('b', false), worker('c', true, true)])
+      expect(stateOf(WORKERS, each).word).toBe(workerWord(each));
+    expect(workerWord(worker('b', false))).toBe('No heartbeat');
+  });
+});
 
 describe('what needs a person', () => {
   it('is nothing when all is well', () => {

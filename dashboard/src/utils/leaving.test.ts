@@ -6,6 +6,7 @@ import { lookForNewer, newerBuild } from './newer';
 import { NewerDashboard, persistently } from './lazily';
 import { answer, question } from './questions';
 import { go, path, query, setQuery } from './routes';
+import { send, uploads } from './uploads';
 
 const held = { title: 'Leave?', what: 'w', scope: 'page' as const };
 let release = () => {};
@@ -51,6 +52,40 @@ describe('leaving a page with unsaved edits', () => {
     const again = new Event('beforeunload', { cancelable: true });
     dispatchEvent(again);
     expect(again.defaultPrevented).toBe(false);
+  });
+});
+
+describe('an upload', () => {
+  it('goes on while one looks at other screens; only closing the tab asks', async () => {
+    let finish = () => {};
+    vi.stubGlobal(
+      'XMLHttpRequest',
+      class {
+        upload = {};
+        status = 200;
+        onload = () => {};
+        open() {}
+        setRequestHeader() {}
+        send() {
+          finish = () => this.onload();
+        }
+      },
+    );
+    vi.stubGlobal('fetch', async () => Response.json({ accessToken: 't', expiresIn: 900 }));
+    const closing = () => {
+      const event = new Event('beforeunload', { cancelable: true });
+      dispatchEvent(event);
+      return event.defaultPrevented;
+    };
+    const sent = send('holiday', 'a/', [new File(['x'], 'b.txt')]);
+    await vi.waitFor(() => expect(finish.toString()).toContain('onload'));
+    expect(uploads.get()).toMatchObject([{ bucket: 'holiday', key: 'a/b.txt' }]);
+    expect(closing()).toBe(true);
+    go('/ui/keys');
+    expect(path.get()).toBe('/ui/keys');
+    finish();
+    await sent;
+    expect([uploads.get(), closing()]).toEqual([[], false]);
   });
 });
 

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 
 import { differences, stepOf } from './changes';
 import { ranked, type Command } from './commands';
+import { asList, asTab } from './copyas';
 import { diffLines, hunks } from './diff';
+import { ApiError, inWords } from './errors';
 import { readLine } from './logs';
 import { amount, bytes, share } from './quantities';
 import { KEYS, SERVICES } from './resources';
@@ -120,6 +122,28 @@ describe('YAML', () => {
       value: { apiVersion: 'v1', kind: 'A', metadata: { name: 'a' }, spec: { b: 1 } },
     });
   });
+});
+
+describe('what a refusal leads to', () => {
+  const next = (code: number, reason = 'R', causes: { field: string; message: string }[] = []) =>
+    inWords(new ApiError(code, reason, 'm', causes)).next;
+  it('is said only where it helps', () => {
+    expect([next(400), next(500), next(418)]).toEqual(['', '', '']);
+    expect([next(422), next(422, 'Invalid', [{ field: 'f', message: 'm' }])]).toEqual(['', 'Correct the named field.']);
+  });
+  it('tells two writers from a rule, and both from a name that is taken', () => {
+    expect(next(409)).toMatch(/changed meanwhile/);
+    expect(next(409, 'Conflict', [{ field: 'metadata.name', message: 'the last admin' }])).toBe('');
+    expect(next(409, 'AlreadyExists')).toBe('Choose another name.');
+  });
+});
+
+it('says the same in the words of our own command, too', () => {
+  expect(asList(SERVICES).aerekos).toBe('aerekos get services.aerekos.cloud -A');
+  const web = { metadata: { name: 'web', namespace: 'acme' } };
+  expect(asTab(SERVICES, web, '').aerekos).toBe('aerekos get services.aerekos.cloud web -n acme -o yaml');
+  expect(asTab(SERVICES, web, 'logs').aerekos).toBe('aerekos logs -f -n acme web');
+  expect(asTab(SERVICES, web, 'history').aerekos).toBe('aerekos get services.aerekos.cloud web -n acme --watch');
 });
 
 describe('logs', () => {
