@@ -176,6 +176,7 @@ export function lookingWalks(): void {
     journey(async (page) => {
       await page.keyboard.press('Control+k');
       await page.keyboard.type('new secret');
+      await page.getByRole('option', { name: /^New secret/ }).waitFor();
       await page.keyboard.press('Enter');
       const editor = page.getByTestId('yaml');
       await editor.waitFor();

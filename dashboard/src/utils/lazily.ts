@@ -12,7 +12,7 @@ export class NewerDashboard extends Error {
 }
 
 /** While the cloud answers otherwise; during an outage there is no end. */
-const MOST_TRIES = 4;
+const MOST_TRIES = 6;
 const NEVER = new AbortController().signal;
 
 /** A browser remembers a script it could not get by its address; another query makes another address. */
