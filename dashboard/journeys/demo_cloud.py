@@ -28,7 +28,7 @@ _RUNNING = {name for name in SERVICES if TROUBLE.get(name, ("Ready",))[0] in ("R
 async def _told(self: ServiceReconciler, resource: Any, world: Any) -> Outcome:
     if "demo" in (resource.metadata.labels or {}):
         # In the conductor's own name: nobody else may write what was seen.
-        resource.status = ServiceStatus.model_validate(status_of(resource.metadata.name))
+        resource.status = ServiceStatus.model_validate(status_of(resource.metadata.name, resource.spec.replicas))
         return done()
     return await _really(self, resource, world)
 
