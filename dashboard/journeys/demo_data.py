@@ -315,7 +315,6 @@ class Demo:
             ("reports", {"image": "registry.example/reports:3.3.2"}),
         ):
             self.call("PATCH", f"{API}/namespaces/default/services/{name}", json={"spec": spec}, headers=MERGE)
-        self.tell_status("imaging", 3)
         self.others()
         for number, event in enumerate(EVENTS):
             self.event(number, *event)
@@ -330,7 +329,6 @@ class Demo:
         env = [{"name": "CURRENCY", "value": "EUR"}, {"name": "FEATURE_WISHLIST", "value": "on"}]
         self.call("PATCH", shop, json={"spec": {"env": env}}, headers=MERGE, bearer=nora)
         self.call("PATCH", mail, json={"spec": {"replicas": 2}}, headers=MERGE, bearer=self.log_in("wiktor"))
-        self.tell_status("mailroom", 2)
         with contextlib.suppress(RuntimeError):
             self.call("DELETE", shop, bearer=self.log_in("ci"))
 
