@@ -28,7 +28,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from readme import typed  # noqa: E402
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-STEP_SECONDS = 1500
+STEP_SECONDS, GRACE_SECONDS = 1500, 10.0
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 # How this machine reaches the package registries is no part of what is tried.
 REGISTRIES = {
@@ -84,7 +84,16 @@ class Newcomer:
     def processes(self) -> list[int]:
         """Everything of this person that runs: by user, or by the home it was told of."""
         mine = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and self._owns(each)]
-        return [pid for pid in mine if pid not in (os.getpid(), os.getppid())]
+        return [pid for pid in mine if pid not in (os.getpid(), os.getppid()) and _command(pid)]
+
+    def left_running(self) -> list[str]:
+        """Command lines of what has not ended some seconds after it should."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        while left := self.processes():
+            if time.monotonic() > deadline:
+                return [f"{pid}: {_command(pid)}" for pid in left]
+            time.sleep(0.2)
+        return []
 
     def _owns(self, process: Path) -> bool:
         try:
@@ -105,6 +114,14 @@ class Newcomer:
             time.sleep(0.1)
 
 
+def _command(pid: int) -> str:
+    """Empty for what has ended, also while nobody has taken notice of it."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def follow(newcomer: Newcomer) -> None:
     """Raises Failed."""
     up = newcomer.does("make up", f"make up PYTHON={newcomer.python}", first=True)
@@ -123,8 +140,8 @@ def follow(newcomer: Newcomer) -> None:
     if before != after:
         raise Failed(f"after the reboot something else is there. Before:\n{before}\nAfter:\n{after}")
     newcomer.does("make down", "make down")
-    if left := newcomer.processes():
-        raise Failed(f"make down left processes: {left}")
+    if left := newcomer.left_running():
+        raise Failed(f"make down left running: {left}")
 
 
 def start_of(newcomer: Newcomer) -> str:
