@@ -44,6 +44,12 @@ def choose(name: str | None) -> None:
         raise Misuse(f'no login is called "{name}"', hint=f"one of {', '.join(known())}")
 
 
+def as_arguments() -> list[str]:
+    """What makes another call of this program choose the same; nothing when nothing was chosen."""
+    chosen = _chosen.get()
+    return ["--context", chosen] if chosen else []
+
+
 def known() -> list[str]:
     """What `choose` takes."""
     return [LOCAL, *sorted(set(_names().values()))]

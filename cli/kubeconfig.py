@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cli import contexts
 from cli.connecting import Api
 from cli.contexts import Context
 from cli.errors import CliError
@@ -77,7 +78,7 @@ def _command(server: str) -> dict[str, Any]:
         "exec": {
             "apiVersion": OLDER,
             "command": program[0],
-            "args": [*program[1:], "credential", "--server", server],
+            "args": [*program[1:], *contexts.as_arguments(), "credential", "--server", server],
             "env": [{"name": name, "value": os.environ.get(name, "")} for name in _PLACE],
             "interactiveMode": "Never",
             "provideClusterInfo": False,
