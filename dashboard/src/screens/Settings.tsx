@@ -91,14 +91,14 @@ function Password({ name }: { name: string }) {
           onChange={setPassword}
           secret
           autoComplete="new-password"
-          hint="At least 8 characters."
+          hint="At least 12 characters."
           error={error}
         />
         <View style={layout.row}>
           <Button
             label="Change password"
             look="primary"
-            disabled={!current || password.length < 8}
+            disabled={!current || password.length < 12}
             onPress={() => void change()}
           />
         </View>

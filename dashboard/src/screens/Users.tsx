@@ -73,8 +73,8 @@ function NewUser({ onClose }: { onClose: () => void }) {
   const [role, setRole] = useState<(typeof ROLES)[number]['value']>('viewer');
   const [error, setError] = useState('');
   const make = async () => {
-    if (password.length < 8) {
-      setError('The password needs at least 8 characters.');
+    if (password.length < 12) {
+      setError('The password needs at least 12 characters.');
       return;
     }
     const user: Resource = {
@@ -105,7 +105,7 @@ function NewUser({ onClose }: { onClose: () => void }) {
         secret
         autoComplete="new-password"
         error={error}
-        hint="At least 8 characters."
+        hint="At least 12 characters."
       />
       <View style={layout.stack}>
         <Text style={text.label}>Role</Text>
@@ -158,9 +158,9 @@ function NewPassword({ name, onClose }: { name: string; onClose: () => void }) {
         autoComplete="new-password"
         autoFocus
         error={error}
-        hint="At least 8 characters."
+        hint="At least 12 characters."
       />
-      <Button label="Save" look="primary" disabled={password.length < 8} onPress={() => void set()} />
+      <Button label="Save" look="primary" disabled={password.length < 12} onPress={() => void set()} />
     </Dialog>
   );
 }
