@@ -9,6 +9,9 @@ import pytest
 from clouds import PATIENCE_SECONDS, REPOSITORY, Cloud
 from readme import NOT_RUN, blocks, typed
 
+# The README says it once, for all that follows.
+ON_PATH = "export PATH=$PWD/.venv/bin:$PATH\n"
+
 
 def scripts(file: str) -> list[tuple[str, str]]:
     return typed((REPOSITORY / file).read_text())
@@ -28,7 +31,10 @@ def test_nothing_is_left_out_that_is_not_there() -> None:
     assert len(scripts("README.md")) >= 1
 
 
-@pytest.mark.parametrize(("title", "script"), [*scripts("README.md"), *scripts("docs/cli.md")])
+@pytest.mark.parametrize(
+    ("title", "script"),
+    [*scripts("README.md"), *((title, ON_PATH + text) for title, text in scripts("docs/cli.md"))],
+)
 def test_every_line_works(cloud: Cloud, checkout: Path, title: str, script: str) -> None:
     said = subprocess.run(
         ["bash", "-o", "pipefail", "-ec", script],
