@@ -38,7 +38,8 @@ def installed_version() -> tuple[int, ...] | None:
 
 def read_version(text: str) -> tuple[int, ...] | None:
     """`(2, 9, 19)` of `aws-cli/2.9.19 Python/3.11.2 ...`."""
-    found = re.search(r"\baws-cli/(\d+)\.(\d+)\.(\d+)", text)
+    _, _, rest = text.partition("aws-cli/")
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", rest)
     return tuple(int(each) for each in found.groups()) if found else None
 
 

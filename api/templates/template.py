@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
+from controller.kit.patterns import compile_pattern
 from crds.errors import Cause, Invalid, NotFound
 from crds.model import Model
 from crds.names import label_fault
@@ -73,7 +74,7 @@ class Parameter(Model):
             raise ValueError(f"must not be longer than {LONGEST_TEXT} characters")
         if "\n" in given and not self.multiline:
             raise ValueError("must be one line")
-        if self.pattern and not re.fullmatch(self.pattern, given):
+        if self.pattern and not compile_pattern(rf"\A(?:{self.pattern})\z").search(given):
             raise ValueError(f"{given!r} must look like {self.pattern}")
         return given
 

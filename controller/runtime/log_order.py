@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from controller.kit.patterns import compile_pattern
+
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
-_FIELD = re.compile(rf'"(?:timestamp|time|ts)"\s*:\s*"({_ISO})"')
+_FIELD = compile_pattern(rf'"(?:timestamp|time|ts)"\s*:\s*"({_ISO})"')
 _START = re.compile(rf"\s*\[?({_ISO})")
 _NEEDED = 300
 """Characters looked at: a time stands near the beginning or end of a line, and lines may have megabytes."""
@@ -21,9 +23,7 @@ _NEEDED = 300
 
 def moment_of(line: str) -> float | None:
     """Seconds since 1970; None when the line says no time. One without a zone is meant in this machine's."""
-    found = (
-        _FIELD.search(line, 0, _NEEDED) or _FIELD.search(line[-_NEEDED:]) if line[:1] == "{" else _START.match(line)
-    )
+    found = _FIELD.search(line[:_NEEDED]) or _FIELD.search(line[-_NEEDED:]) if line[:1] == "{" else _START.match(line)
     if found is None:
         return None
     try:
