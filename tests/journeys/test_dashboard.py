@@ -61,7 +61,7 @@ def test_units() -> None:
 @needs_chromium
 def test_journeys() -> None:
     env = {"AEREKOS": str(BIN / "aerekos"), "AEREKOS_CHROMIUM": CHROMIUM}
-    run("--test", "--test-reporter=spec", "journeys/journeys.test.ts", seconds=600, env=env)
+    run("--test", "--test-reporter=spec", "journeys/journeys.test.ts", seconds=1200, env=env)
 
 
 @needs_build
