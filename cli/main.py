@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import commands_access, commands_workers, completion, settings
-from cli.commands import about, authority, aws, creating, resources, services, users
+from cli.commands import about, authority, autostarting, aws, creating, resources, services, users
 from cli.errors import INTERRUPTED, CliError, NotReachable
 from cli.output import as_json, as_yaml, complain, say
 
@@ -195,7 +195,18 @@ def credential(
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-for each in (about, resources, creating, services, aws, commands_access, authority, users, commands_workers):
+for each in (
+    about,
+    resources,
+    creating,
+    services,
+    aws,
+    autostarting,
+    commands_access,
+    authority,
+    users,
+    commands_workers,
+):
     each.register(app)
 
 

@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cli import conductor_process, connecting, restarting, status, trusting
+from cli import autostart, conductor_process, connecting, restarting, status, trusting
 from cli.errors import CliError, NotReachable
 from cli.output import Progress, say
 from cli.ports import require_free_port
+from cli.remembering import remember
 from cli.settings import Settings, as_variables
 
 _LOOK_SECONDS = 0.1
@@ -45,9 +46,9 @@ def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
 def begin(settings: Settings, timeout: float) -> None:
     """Start a conductor and wait for what it starts. Raises CliError with its own words when it ends."""
     said_before = _size(settings.log_file)
-    child = _start(settings)
+    ended = _start_by_systemd(settings) or _start(settings).poll
     with Progress("starting the conductor") as progress:
-        _wait(settings, child.poll, timeout, progress, said_before)
+        _wait(settings, ended, timeout, progress, said_before)
 
 
 def prepare_home(settings: Settings) -> None:
@@ -77,6 +78,16 @@ def serve(settings: Settings) -> NoReturn:
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
         raise CliError(f"{about}{error.strerror or error}", hint="aerekos doctor") from error
+
+
+def _start_by_systemd(settings: Settings) -> Callable[[], int | None] | None:
+    """Tells when it has given up; None where no unit is installed for this home, or no cloud was there before."""
+    if not (settings.home / "store" / "records.db").exists() or not autostart.is_installed(settings.home):
+        return None
+    remember(settings)  # a unit is told nothing of this shell's variables
+    if not autostart.begin(settings.home):
+        return None
+    return lambda: 1 if autostart.has_failed(settings.home) else None
 
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
@@ -148,6 +159,8 @@ def _tell(settings: Settings) -> None:
     tell_first_login(settings)
     for line in trusting.how_to_meet(settings):
         say(line)
+    if autostart.is_there() and not autostart.is_installed(settings.home):
+        say("Starts at boot:       no (aerekos service install)")
     say("")
     say(status.render(seen))
     say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")

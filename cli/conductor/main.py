@@ -40,6 +40,7 @@ from controller.kit.ending import end_now
 from controller.kit.lasting import Lasting
 from controller.kit.listening import CannotListen
 from controller.kit.modes import PRIVATE_UMASK, tighten
+from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
 from controller.loop.events import EventSweeper
 from controller.reconcilers.garbage import collect_garbage
@@ -70,7 +71,7 @@ def serve(settings: Settings) -> NoReturn:
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with the_only_one(settings):
         require_free_port(settings)
-        code = runner.run(_serve(settings))
+        code = runner.run(_serve(settings, Notifier()))
     end_now(code)
 
 
@@ -96,7 +97,7 @@ def _keep_to_oneself(home: Path) -> None:
         log.warning("closed what others could read", count=len(wrong), first=wrong[:10])
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, notifier: Notifier) -> int:
     async with open_house(settings) as house:
         runtime = await choose(house)
         _remember(settings)
@@ -122,8 +123,11 @@ async def _serve(settings: Settings) -> int:
             else:
                 tasks.start_soon(_renew_tokens, house, runtime.swarm, settings.stack.agent_token_file, name="tokens")
             tasks.start_soon(collect_seldom, name="collector")
+            tasks.start_soon(notifier.keep_alive, name="watchdog")
+            notifier.ready()
             log.info("conductor is up", url=settings.url, runtime=runtime.driver.name, because=runtime.why)
             await _until_told_to_stop()
+            notifier.stopping()
             log.info("stopping what this conductor started")
             with anyio.CancelScope(shield=True), anyio.move_on_after(STOPPING_SECONDS):
                 await runtime.stop()
