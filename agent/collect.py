@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,14 +29,16 @@ _BRIDGES = ("docker", "br-", "veth")
 
 @dataclass(frozen=True)
 class Beat:
-    """One heartbeat's body. CPU in used cores; memory, disk and network totals in bytes."""
+    """One heartbeat's body. CPU in cores; memory, disk and network totals in bytes; `clock`: seconds since 1970."""
 
     usage: dict[str, float]
     addresses: list[str]
     services: dict[str, dict[str, float]] = field(default_factory=dict)
+    clock: float | None = None
 
     def wire(self) -> dict[str, Any]:
-        return {"usage": self.usage, "addresses": self.addresses, "services": self.services}
+        told = {"usage": self.usage, "addresses": self.addresses, "services": self.services}
+        return told if self.clock is None else {**told, "clock": self.clock}
 
 
 class Collector:
@@ -72,7 +75,8 @@ class Collector:
         self._beats += 1
         if self._beats % ADDRESSES_EVERY_BEATS == 0:
             self._look_for_addresses()
-        return Beat(self._usage(), list(self._addresses), self._meter.measure() if self._meter else {})
+        services = self._meter.measure() if self._meter else {}
+        return Beat(self._usage(), list(self._addresses), services, time.time())
 
     def _look_for_addresses(self) -> None:
         with suppress(psutil.Error, OSError):

@@ -77,6 +77,8 @@ class Beat(Model):
     services: dict[str, ServiceUsage] = Field(default_factory=dict)
     swarm: SwarmPart | None = None
     peers_version: str = ""
+    clock: Annotated[float, Field(ge=0, le=1e11)] | None = None
+    """Seconds since 1970, as the worker's clock has it."""
 
 
 class Heartbeats:
@@ -135,7 +137,7 @@ class Heartbeats:
         services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
         usage = Usage(**dict(beat.usage))
         addresses = [str(each) for each in beat.addresses]
-        self._leases.beat(name, usage, addresses=addresses, services=services, swarm=peer)
+        self._leases.beat(name, usage, addresses=addresses, services=services, swarm=peer, clock=beat.clock)
         if silent or (before is not None and list(before.addresses) != addresses):
             self._heard(name)
 

@@ -1,22 +1,34 @@
-"""`aerekos doctor`: everything that must hold for a cloud to work, each with its fix when it does not."""
+"""`aerekos doctor`: everything that must hold for a cloud to work, each with its fix when it does not.
+
+What a running cloud says of itself is its conductor's report, the one of `aerekos status` and the dashboard.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Any, Literal
 
 from cli import conductor_process, connecting, status
 from cli.errors import CliError
 from cli.ports import require_free_port
 from cli.settings import Settings
+from controller.health import finding as health
+from controller.health.machine import certificate_findings, disk_finding, human, room_on
 
-_LEAST_DISK, _LITTLE_DISK = 200 * 2**20, 2 * 2**30
+Level = Literal["ok", "note", "warn", "fail"]
+_LEVELS: dict[str, Level] = {"critical": "fail", "warning": "warn", "info": "note"}
+_LOOKED_AT_HERE = frozenset(
+    {
+        *(health.Code.DISK_FULL, health.Code.DISK_NEARLY_FULL),
+        *(health.Code.CERTIFICATE_UNUSABLE, health.Code.CERTIFICATE_NOT_YET_VALID),
+        *(health.Code.CERTIFICATE_EXPIRING, health.Code.CERTIFICATE_EXPIRED),
+    }
+)
 _CLOCK_SECONDS = 60
 _LEAST_PYTHON = (3, 11)
 
@@ -25,7 +37,7 @@ _LEAST_PYTHON = (3, 11)
 class Finding:
     """One line. `fix` is what to do about it."""
 
-    level: Literal["ok", "warn", "fail"]
+    level: Level
     about: str
     text: str
     fix: str = ""
@@ -64,12 +76,8 @@ def _home(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = next(each for each in (settings.home, *settings.home.parents) if each.exists())
-    free = shutil.disk_usage(folder).free
-    text, fix = f"{status.human(free)} free", "make room, or move AEREKOS_HOME"
-    if free < _LEAST_DISK:
-        yield Finding("fail", "disk", text, fix)
-    else:
-        yield Finding("warn" if free < _LITTLE_DISK else "ok", "disk", text, fix if free < _LITTLE_DISK else "")
+    room = room_on(folder)
+    yield from _told("disk", disk_finding("this cloud", room), f"{human(room.free)} free")
 
 
 def _isolation(settings: Settings) -> Iterator[Finding]:
@@ -100,30 +108,14 @@ def _conductor(settings: Settings) -> Iterator[Finding]:
 
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
-    from cryptography import x509
-
-    for name in ("ca", "server", "admin"):
-        file = settings.tls / f"{name}.crt"
-        if not file.exists():
-            continue
-        try:
-            certificate = x509.load_pem_x509_certificate(file.read_bytes())
-        except (OSError, ValueError) as error:
-            yield Finding("fail", f"{name}.crt", str(error), f"move {file} away, aerekos down, aerekos up")
-            continue
-        yield _dated(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.now(UTC))
+    found = certificate_findings(settings.tls, datetime.now(UTC))
+    yield from _told("certificates", found, str(settings.tls))
 
 
-def _dated(name: str, begin: datetime, end: datetime, now: datetime) -> Finding:
-    text = f"valid until {end:%Y-%m-%d}"
-    if now < begin:
-        return Finding(
-            "fail", f"{name}.crt", f"valid only from {begin:%Y-%m-%d %H:%M} UTC", "set this machine's clock"
-        )
-    if now > end:
-        return Finding("fail", f"{name}.crt", f"expired {end:%Y-%m-%d}", "aerekos down, aerekos up makes a new one")
-    soon = end - now < timedelta(days=30)
-    return Finding("warn" if soon else "ok", f"{name}.crt", text, "restart renews it" if soon else "")
+def _told(what: str, found: Iterable[health.Finding], fine: str) -> Iterator[Finding]:
+    """What was found, or one line that says that nothing was."""
+    lines = [Finding(_LEVELS[each.severity], what, each.message, each.fix) for each in found]
+    yield from lines or [Finding("ok", what, fine)]
 
 
 def _answers(settings: Settings) -> Iterator[Finding]:
@@ -132,8 +124,18 @@ def _answers(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "api", f"answers at {api.server}")
         yield from _clock(answer.headers.get("date"))
         seen = status.look(api)
-    yield from map(_worker, seen["workers"])
-    yield from map(_service, seen["services"])
+    yield from _report(seen)
+
+
+def _report(seen: dict[str, Any]) -> Iterator[Finding]:
+    """The conductor's own findings; of its disk and certificates, the lines above have told."""
+    for each in seen["findings"]:
+        if each["object"]["kind"] != "Conductor" or each["code"] not in _LOOKED_AT_HERE:
+            about = " ".join(part for part in (each["object"]["kind"].lower(), each["object"]["name"]) if part)
+            yield Finding(_LEVELS[each["severity"]], about, each["message"], each["fix"])
+    yield Finding(
+        "ok", "report", f"{seen['verdict']}; {len(seen['workers'])} workers, {len(seen['services'])} services"
+    )
 
 
 def _clock(date: str | None) -> Iterator[Finding]:
@@ -144,21 +146,6 @@ def _clock(date: str | None) -> Iterator[Finding]:
         yield Finding("fail", "clock", f"{apart:.0f} s apart from the conductor's", "set both by NTP")
     else:
         yield Finding("ok", "clock", "agrees with the conductor's")
-
-
-def _worker(seen: dict[str, object]) -> Finding:
-    about = f"worker {seen['name']}"
-    if seen["ready"]:
-        return Finding("ok", about, str(seen["phase"]))
-    return Finding("fail", about, str(seen["phase"]), "is its agent running? is the network up?")
-
-
-def _service(seen: dict[str, object]) -> Finding:
-    about = f"service {seen['name']}"
-    if seen["isReady"] or not seen["wanted"]:
-        return Finding("ok", about, str(seen["phase"]))
-    why = str(seen["because"] or seen["phase"])
-    return Finding("fail", about, why, f"aerekos logs {seen['name']}; aerekos describe service {seen['name']}")
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:

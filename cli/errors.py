@@ -1,6 +1,6 @@
 """How a command fails: a message, the next thing to try, and an exit code with meaning.
 
-0 done · 1 refused · 2 misuse · 3 not reachable · 130 interrupted.
+0 done · 1 refused · 2 misuse · 3 not reachable · 4 the cloud is not well (`status`) · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-REFUSED, MISUSE, NOT_REACHABLE, INTERRUPTED = 1, 2, 3, 130
+REFUSED, MISUSE, NOT_REACHABLE, NOT_WELL, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 class CliError(Exception):

@@ -79,25 +79,36 @@ def down(
 
 
 @app.command("status")
-def status_(output: Output = "table", home: Home = None) -> None:
-    """Workers and services at one glance. Exits with 3 when no cloud runs."""
+def status_(
+    output: Output = "table",
+    home: Home = None,
+    fail_on: Annotated[
+        str, typer.Option("--fail-on", help="Exit with 4 from critical, warning or info on.")
+    ] = "critical",
+) -> None:
+    """Whether the cloud is well: findings with their fixes, workers and services.
+
+    Exits with 0 when it is, 4 when something critical was found (or less: --fail-on), 3 when no cloud answers.
+    """
     from cli import connecting, status
+    from cli.errors import NOT_WELL
 
     _check_output(output)
+    status.require_severity(fail_on)
     try:
         with connecting.connect(settings.load(home=home)) as api:
             seen = status.look(api)
     except NotReachable:
         # Programs that ask for JSON get JSON, whatever the answer.
         if output == "json":
-            say(as_json({"ready": False, "name": "", "url": "", "version": "", "workers": [], "services": []}))
+            say(as_json(status.UNREACHABLE))
         raise
     if output in ("json", "yaml"):
         say(as_json(seen) if output == "json" else as_yaml(seen))
     else:
-        named = f"{seen['name']}   " if seen["name"] else ""
-        say(f"{named}{seen['url']}   {'ready' if seen['ready'] else 'not ready: ' + status.missing(seen)}\n")
-        say(status.render(seen))
+        say(status.render_all(seen))
+    if status.fails(seen, fail_on):
+        raise typer.Exit(NOT_WELL)
 
 
 def _check_output(output: str) -> None:
@@ -211,7 +222,7 @@ for each in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The console script: 0 done, 1 refused, 2 misuse, 3 not reachable, 130 interrupted."""
+    """The console script: 0 done, 1 refused, 2 misuse, 3 not reachable, 4 not well, 130 interrupted."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

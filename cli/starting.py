@@ -132,15 +132,11 @@ def _not_ready_because(settings: Settings) -> str:
         return "starting the conductor"
     try:
         with connecting.local(settings) as api:
-            return _because(status.look(api))
+            return status.waiting_for(status.look(api))
     except NotReachable:
         return "starting the conductor"
     except CliError as error:
         return error.message.splitlines()[0]
-
-
-def _because(seen: dict[str, Any]) -> str:
-    return "" if seen["ready"] else status.missing(seen) or "the conductor looks at everything once"
 
 
 def _already_running(settings: Settings, timeout: float) -> None:
@@ -162,6 +158,8 @@ def _tell(settings: Settings) -> None:
     if autostart.is_there() and not autostart.is_installed(settings.home):
         say("Starts at boot:       no (aerekos service install)")
     say("")
+    if found := status.render_findings(seen):
+        say(f"{found}\n")
     say(status.render(seen))
     say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")
 

@@ -1,45 +1,86 @@
-"""`aerekos status`: the whole cloud at one glance. Looking is separate from showing."""
+"""`aerekos status`: the whole cloud at one glance. Looking is separate from showing.
+
+Whether it is well is the conductor's own report (`controller.health`), which the dashboard and `/ready` go by too.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from cli.connecting import Api
-from cli.errors import CliError, Refused
+from cli.errors import CliError, Misuse, Refused
 from cli.tables import grid
+from controller.health.machine import human
 
 _GROUP = "/apis/aerekos.cloud/v1"
+NOT_WELL = "NotWell"
+FAIL_ON = ("critical", "warning", "info")
+UNREACHABLE: dict[str, Any] = {
+    **{"ready": False, "verdict": "Unreachable", "name": "", "url": "", "version": ""},
+    **{"workers": [], "services": [], "findings": []},
+}
+# What passes by itself after a start; everything else stays until somebody mends it.
+_STARTING = frozenset({"ConductorStarting", "NoWorkerReady", "BuiltInServiceNotReady"})
 
 
 def look(api: Api) -> dict[str, Any]:
-    """What `-o json` prints. `ready`: a worker and every managed service that is switched on are.
-
-    Containers of people do not count: one that cannot start must not make the whole cloud look broken.
-    """
+    """What `-o json` prints. `ready`: nothing of what was found is critical."""
     leases = {each["worker"]: each for each in _leases(api)}
     workers = [_worker(each, leases) for each in api.get(f"{_GROUP}/workers")["items"]]
     services = [_service(each) for each in api.get(f"{_GROUP}/services")["items"]]
-    seen: dict[str, Any] = {
-        "ready": False,
+    report = api.get("/health/report")
+    return {
+        "ready": report["verdict"] != NOT_WELL,
+        "verdict": report["verdict"],
         "name": _name(api),
         "url": api.server,
         "version": _version(api),
         "workers": workers,
         "services": services,
+        "findings": report["findings"],
     }
-    seen["ready"] = not missing(seen) and _conductor_ready(api)
-    return seen
 
 
-def missing(seen: dict[str, Any]) -> str:
-    """The first thing that is not as it should be; empty when all is."""
-    if not any(worker["ready"] for worker in seen["workers"]):
-        return "no worker is ready yet"
-    for service in seen["services"]:
-        if service["managed"] and service["wanted"] and not service["isReady"]:
-            why = service["because"] or service["phase"] or "not seen yet"
-            return f"{service['name']} is not ready: {why}"
-    return ""
+def waiting_for(seen: dict[str, Any]) -> str:
+    """What a cloud that is starting still waits for; empty when it has started, whatever else is wrong."""
+    return next((each["message"] for each in seen["findings"] if each["code"] in _STARTING), "")
+
+
+def fails(seen: dict[str, Any], from_on: str) -> bool:
+    """Whether something was found that is as bad as `from_on`."""
+    wanted = FAIL_ON[: FAIL_ON.index(from_on) + 1]
+    return any(each["severity"] in wanted for each in seen["findings"])
+
+
+def require_severity(name: str) -> None:
+    """Raises Misuse for a word that is none."""
+    if name not in FAIL_ON:
+        raise Misuse(f"--fail-on {name} is not known", hint=f"one of {', '.join(FAIL_ON)}")
+
+
+def headline(seen: dict[str, Any]) -> str:
+    """The cloud's name where it has one, the URL, and the verdict in words."""
+    count = sum(each["severity"] != "info" for each in seen["findings"])
+    words = {
+        "Well": "ready",
+        "NeedsAttention": f"ready; {count} {'thing needs' if count == 1 else 'things need'} attention",
+    }
+    named = f"{seen['name']}   " if seen["name"] else ""
+    return f"{named}{seen['url']}   {words.get(seen['verdict'], 'not well')}"
+
+
+def render_findings(seen: dict[str, Any]) -> str:
+    """One line each, and the fix below it; empty when there is none."""
+    lines: list[str] = []
+    for each in seen["findings"]:
+        lines.append(f"{each['severity']:<9} {each['code']}: {each['message']}")
+        lines += [f"{'':<9} try: {each['fix']}"] if each["fix"] else []
+    return "\n".join(lines)
+
+
+def render_all(seen: dict[str, Any]) -> str:
+    """The verdict, what was found, and the tables."""
+    return "\n\n".join(part for part in (headline(seen), render_findings(seen), render(seen)) if part)
 
 
 def render(seen: dict[str, Any]) -> str:
@@ -137,28 +178,11 @@ def _share(part: dict[str, Any], *, cores: bool = False) -> str:
     return f"{used} / {total}"
 
 
-def human(number: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(number) < 1024:
-            return f"{number:.3g} {unit}" if number < 1000 else f"{number:.0f} {unit}"
-        number /= 1024
-    return f"{number:.3g} PiB"
-
-
 def _leases(api: Api) -> list[dict[str, Any]]:
     try:
         return list(api.get("/agents/leases").get("leases", []))
     except Refused:
         return []  # who may not list workers sees the coarse numbers of the resources
-
-
-def _conductor_ready(api: Api) -> bool:
-    try:
-        api.send("GET", "/ready")
-    except Refused:
-        return False
-    return True
 
 
 def _name(api: Api) -> str:

@@ -30,6 +30,7 @@ from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_certificates import certificate_routes
+from api.routes_health import health_routes
 from api.routes_identities import identity_routes
 from api.routes_news import news_routes
 from api.routes_oidc import oidc_routes
@@ -44,6 +45,7 @@ from api.traffic import traffic_routes
 from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
 from cli.conductor.certificates import keep_certificates_fresh, server_certificate
+from cli.conductor.examining import health_of
 from cli.conductor.federating import federation, oidc_options
 from cli.conductor.house import House
 from cli.conductor.images import registry_trust
@@ -116,6 +118,7 @@ def _door(
     ca, stack = house.authority.pem, house.settings.stack
     claims, cookie = _claims(house, runtime), RefreshCookie.of(ca)
     tokens = JoinTokens(registry, clock, claims.is_member)
+    health = health_of(house, loop, audit)
 
     def heard(worker: str) -> None:
         loop.look(WORKER.key(worker))
@@ -141,6 +144,7 @@ def _door(
             agent_routes(registry, house.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),
+            health_routes(health, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),
             template_routes(frozenset(driver.name.split(" and ")), authenticator),
             join_routes(
@@ -176,7 +180,7 @@ def _door(
         images=images,
         heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.tell, claims),
         rest=rest,
-        readiness=lambda: _readiness(house, loop),
+        readiness=health.readiness,
         metrics=Metrics(registry.store, runtime.docker_calls, lambda: len(registry.quarantine)),
         limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
         audit=audit,
@@ -201,9 +205,3 @@ def _claims(house: House, runtime: Runtime) -> NodeClaims:
     return NodeClaims(
         house.registry, house.peers, house.clock, networks, swarm, own, house.settings.overlay_encryption
     )
-
-
-def _readiness(house: House, loop: Loop) -> dict[str, object]:
-    """Not before everything was looked at once: until then, statuses tell of the time before this start."""
-    state: dict[str, object] = {"ready": loop.caught_up, "revision": house.registry.store.revision}
-    return state if loop.caught_up else {**state, "because": "not everything was looked at yet"}

@@ -36,7 +36,8 @@ class Usage:
 class Lease:
     """The last beat of one worker. `heard_at` is monotonic seconds; `services`: instance → {cpu, memory}.
 
-    `swarm`: what it says of itself as a node of a Swarm.
+    `swarm`: what it says of itself as a node of a Swarm. `clock_skew`: seconds its clock is ahead of ours (the way
+    of the message included), None when it does not say.
     """
 
     worker: str
@@ -45,6 +46,7 @@ class Lease:
     addresses: tuple[str, ...] = ()
     services: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     swarm: Peer | None = None
+    clock_skew: float | None = None
 
 
 class Leases:
@@ -64,10 +66,13 @@ class Leases:
         addresses: Sequence[str] = (),
         services: Mapping[str, Mapping[str, float]] | None = None,
         swarm: Peer | None = None,
+        clock: float | None = None,
     ) -> None:
-        """It lives. The newest beat replaces the one before."""
+        """It lives. The newest beat replaces the one before. `clock`: what its clock said, in seconds since 1970."""
         now = self._clock.monotonic()
-        self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), dict(services or {}), swarm)
+        skew = None if clock is None else clock - self._clock.now().timestamp()
+        told = dict(services or {})
+        self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), told, swarm, skew)
         self._lost.discard(worker)
         self._first_beat.set()
 

@@ -341,6 +341,7 @@ RIGHTS: dict[str, Any] = {
     "POST /agents/news": ("worker",),
     "GET /agents/leases": ("list", "workers", ""),
     "GET /traffic": ("list", "services", ""),
+    "GET /health/report": "known",  # each hears of what they may read: tests/unit/health
     "GET /templates": "known",
     "POST /templates/{name}": "known",
     "GET /logs/{namespace}/{service}": ("get", "services", "team-a"),

@@ -28,6 +28,7 @@ from api.routes_access_keys import access_key_routes
 from api.routes_agents import agent_routes
 from api.routes_audit import audit_routes
 from api.routes_certificates import certificate_routes
+from api.routes_health import health_routes
 from api.routes_identities import identity_routes
 from api.routes_news import news_routes
 from api.routes_oidc import oidc_routes
@@ -38,6 +39,7 @@ from api.routes_totp import totp_routes
 from api.templates.routes import template_routes
 from api.tls import Authority
 from api.traffic import traffic_routes
+from controller.health.report import Health
 from crds.kinds.worker import WORKER
 from services.sdk.certificate import new_request
 
@@ -94,6 +96,7 @@ MAY = {
     # what is to be seen
     "GET /agents/leases": {*READERS, "worker"},
     "GET /traffic": READERS,
+    "GET /health/report": ALL_KNOWN,  # of the objects they may read: tests/unit/health/test_report.py
     "GET /templates": ALL_KNOWN,
     "POST /templates/{name}": ALL_KNOWN,
     "GET /logs/{namespace}/{service}": READERS,
@@ -141,6 +144,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer, clock),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
+        health_routes(Health(registry, house.leases, clock, ()), authenticator, authorizer),
         audit_routes(Audit(folder / "audit.log", clock), authenticator, authorizer),
         template_routes(frozenset({"process"}), authenticator),
         join_routes(tokens, authenticator, None, "", 443),

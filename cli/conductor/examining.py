@@ -1,0 +1,46 @@
+"""What the conductor's report looks at on its own machine, beside what is stored and heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import psutil
+
+from api.audit import Audit
+from cli.conductor.house import House
+from controller.health.finding import Code, Finding
+from controller.health.machine import Room, certificate_findings, disk_finding, memory_finding, room_on
+from controller.health.report import Health
+from controller.loop.supervisor import Loop
+
+
+def health_of(house: House, loop: Loop, audit: Audit) -> Health:
+    """The one report of this conductor."""
+    # In a stack, agents measure their machines; here the conductor's machine is a worker, on the same disk.
+    own = house.worker if house.settings.stack is None else ""
+
+    def disk() -> Iterator[Finding]:
+        yield from disk_finding("the conductor", room_on(house.home))
+
+    def memory() -> Iterator[Finding]:
+        if own:
+            return
+        seen = psutil.virtual_memory()
+        yield from memory_finding("the conductor", Room(seen.total - seen.available, seen.total))
+
+    def certificates() -> Iterable[Finding]:
+        return certificate_findings(house.settings.tls, house.clock.now())
+
+    def audit_log() -> Iterator[Finding]:
+        for problem in audit.problems():
+            yield Finding("critical", Code.AUDIT_LOG_FAILING, problem, "docs/hardening.md, 6. The audit log")
+
+    return Health(
+        house.registry,
+        house.leases,
+        house.clock,
+        house.services,
+        is_caught_up=lambda: loop.caught_up,
+        own_worker=own,
+        sources=(disk, memory, certificates, audit_log),
+    )

@@ -1,0 +1,169 @@
+"""What is found in bodies as they are stored: each finding where it belongs, and none where all is well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.health import machine, resources, workers
+from controller.health.finding import Code, Finding
+from controller.health.machine import Room
+from controller.kit.clock import SystemClock
+from controller.kit.leases import Leases, Usage
+from crds.managed import ManagedService
+from services.key_manager.kinds import KEY
+from services.storage_manager.kinds import BUCKET
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+KEYS = ManagedService("key_manager", "Keys", "", "x:y", starts_enabled=True)
+STORAGE = ManagedService("storage_manager", "Storage", "", "x:y", starts_enabled=True, needs=("key_manager",))
+
+
+def condition(kind: str, status: str, reason: str = "", message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+def service(name: str, *conditions: dict[str, str], seen: int = 1, **spec: Any) -> dict[str, Any]:
+    status = {"observedGeneration": seen, "conditions": list(conditions or [condition("Ready", "True")])}
+    return {"metadata": {"name": name, "namespace": "default", "generation": 1}, "spec": spec, "status": status}
+
+
+def told(found: Any) -> list[tuple[str, str]]:
+    return [(each.severity, str(each.code)) for each in found]
+
+
+BOTH = (service("key-manager", managed="key_manager"), service("storage-manager", managed="storage_manager"))
+
+
+@pytest.mark.parametrize(
+    ("services", "findings"),
+    [
+        (BOTH, []),
+        (BOTH[:1], [("critical", "BuiltInServiceMissing")]),
+        ((), [("critical", "BuiltInServiceMissing")] * 2),
+        (
+            (service("key-manager", managed="key_manager", enabled=False), BOTH[1]),
+            [("critical", "BuiltInServiceDisabled")],
+        ),
+        (
+            (BOTH[0], service("storage-manager", managed="storage_manager", enabled=False)),
+            [("warning", "BuiltInServiceDisabled")],
+        ),
+        (
+            (BOTH[0], service("storage-manager", managed="storage_manager", replicas=0)),
+            [("warning", "BuiltInServiceDisabled")],
+        ),
+        (
+            (BOTH[0], service("storage-manager", condition("Ready", "False"), managed="storage_manager")),
+            [("critical", "BuiltInServiceNotReady")],
+        ),
+        # What was seen of an older generation says nothing.
+        (
+            (BOTH[0], service("storage-manager", seen=0, managed="storage_manager")),
+            [("critical", "BuiltInServiceNotReady")],
+        ),
+        ((*BOTH, service("web", condition("Ready", "False"), image="x")), [("warning", "ServiceNotReady")]),
+        ((*BOTH, service("web", image="x", enabled=False)), []),
+        (
+            (*BOTH, service("web", condition("Ready", "True"), condition("Degraded", "True"), image="x")),
+            [("warning", "ServiceDegraded")],
+        ),
+    ],
+)
+def test_services(services: Any, findings: list[tuple[str, str]]) -> None:
+    assert told(resources.of_services(services, (KEYS, STORAGE))) == findings
+
+
+def test_a_missing_service_comes_with_the_document_that_makes_it() -> None:
+    import yaml
+
+    (finding,) = resources.of_services(BOTH[:1], (KEYS, STORAGE))
+    document = yaml.safe_load(finding.fix.partition("'")[2].rstrip("'"))
+    assert (document["kind"], document["metadata"]["name"]) == ("Service", "storage-manager")
+    assert document["spec"] == {"managed": "storage_manager"}
+
+
+def test_namespaces_that_stay_are_told_with_what_holds_them() -> None:
+    def going(minutes: int) -> dict[str, Any]:
+        marked = (NOW - timedelta(minutes=minutes)).isoformat()
+        status = {"conditions": [condition("Reconciled", "False", "ContentsRemain", "still inside: 1 buckets")]}
+        return {"metadata": {"name": "old", "deletionTimestamp": marked}, "status": status}
+
+    assert told(resources.of_namespaces([going(1), {"metadata": {"name": "default"}}], NOW)) == []
+    (finding,) = resources.of_namespaces([going(6)], NOW)
+    assert finding.code == Code.NAMESPACE_TERMINATING and "1 buckets" in finding.message
+
+
+@pytest.mark.parametrize("reason", ["KeyMissing", "KeyDisabled", "KeyPendingDeletion"])
+def test_buckets_whose_key_is_not_there(reason: str) -> None:
+    def bucket(status: str) -> dict[str, Any]:
+        conditions = [condition("KeyUsable", status, reason, "key k is away")]
+        return {"metadata": {"name": "b", "namespace": "team"}, "status": {"conditions": conditions}}
+
+    assert told(resources.of_buckets(BUCKET, [bucket("True"), bucket("Unknown")])) == []
+    (finding,) = resources.of_buckets(BUCKET, [bucket("False")])
+    assert (finding.severity, str(finding.code)) == ("critical", reason)
+    assert finding.wire()["object"] == {"kind": "Bucket", "namespace": "team", "name": "b"}
+
+
+def test_keys_on_their_way_out() -> None:
+    key = {"metadata": {"name": "k", "namespace": "default"}, "status": {"keyState": "PendingDeletion"}}
+    assert told(resources.of_keys(KEY, [key])) == [("warning", "KeyPendingDeletion")]
+    assert told(resources.of_keys(KEY, [{**key, "status": {"keyState": "Enabled"}}])) == []
+
+
+def worker(name: str, ready: str = "True", **spec: Any) -> dict[str, Any]:
+    status = {"conditions": [condition("Ready", ready)], "capacity": {"memory": "1000", "disk": "1000"}}
+    return {"metadata": {"name": name}, "spec": spec, "status": status}
+
+
+def of_one(usage: Usage, *, own: str = "", skew: float | None = None) -> list[tuple[str, str]]:
+    leases, clock = Leases(SystemClock()), SystemClock()
+    leases.beat("oak", usage, clock=None if skew is None else clock.now().timestamp() + skew)
+    return told(workers.of_workers([worker("oak")], leases, own))
+
+
+def test_workers_that_do_not_beat() -> None:
+    leases = Leases(SystemClock())
+    assert told(workers.of_workers([], leases)) == [("critical", "NoWorkerReady")]
+    silent = [("critical", "NoWorkerReady"), ("critical", "WorkerNotReady")]
+    assert told(workers.of_workers([worker("oak", "False")], leases)) == silent
+    assert told(workers.of_workers([worker("oak"), worker("elm", "False")], leases)) == silent[1:]
+    assert told(workers.of_workers([worker("oak", unschedulable=True)], leases)) == [("warning", "WorkerCordoned")]
+
+
+@pytest.mark.parametrize(
+    ("disk", "findings"),
+    [
+        (849, []),
+        (850, [("warning", "DiskNearlyFull")]),
+        (949, [("warning", "DiskNearlyFull")]),
+        (950, [("critical", "DiskFull")]),
+    ],
+)
+def test_disks_of_workers(disk: int, findings: list[tuple[str, str]]) -> None:
+    assert of_one(Usage(disk=disk)) == findings
+    assert of_one(Usage(disk=disk), own="oak") == [], "the conductor looks at its own disk itself"
+
+
+def test_memory_and_clocks_of_workers() -> None:
+    assert of_one(Usage(memory=949)) == [] and of_one(Usage(memory=950)) == [("warning", "MemoryNearlyFull")]
+    assert of_one(Usage(), skew=20) == []
+    assert of_one(Usage(), skew=-90) == [("warning", "ClockSkewed")]
+
+
+def test_a_capacity_nobody_told_is_not_full() -> None:
+    assert list(machine.disk_finding("x", Room(10.0, 0.0))) == []
+
+
+def test_what_is_told_is_plain_json() -> None:
+    told = Finding("info", Code.AUTOSTART_MISSING, "m", "f").wire()
+    assert told == {
+        "severity": "info",
+        "code": "AutostartMissing",
+        "object": {"kind": "Conductor", "namespace": "", "name": ""},
+        "message": "m",
+        "fix": "f",
+    }
