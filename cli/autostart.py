@@ -13,12 +13,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import CliError
 from cli.settings import default_home
+from controller.health.finding import Code, Finding
 
 WATCHDOG_SECONDS, START_SECONDS, STOP_SECONDS = 30, 120, 60
 _UNIT_SECONDS = 60.0
@@ -111,6 +112,13 @@ def is_there() -> bool:
 def is_installed(home: Path) -> bool:
     """Whether the cloud of that home starts with the machine, by a unit of this user or of the machine."""
     return any(unit_of(home, root=root).file.exists() for root in (True, False))
+
+
+def findings(home: Path) -> Iterator[Finding]:
+    """That nothing starts the cloud of that home with the machine, where systemd could."""
+    if is_there() and not is_installed(home):
+        text = "the cloud does not start with this machine"
+        yield Finding("info", Code.AUTOSTART_MISSING, text, "aerekos service install")
 
 
 def install(home: Path, run: Run | None = None) -> Unit:

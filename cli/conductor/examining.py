@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import psutil
 
 from api.audit import Audit
+from cli import autostart
 from cli.conductor.house import House
 from controller.health.finding import Code, Finding
 from controller.health.machine import Room, certificate_findings, disk_finding, memory_finding, room_on
@@ -35,6 +36,10 @@ def health_of(house: House, loop: Loop, audit: Audit) -> Health:
         for problem in audit.problems():
             yield Finding("critical", Code.AUDIT_LOG_FAILING, problem, "docs/hardening.md, 6. The audit log")
 
+    def boot() -> Iterator[Finding]:
+        if house.settings.stack is None:
+            yield from autostart.findings(house.home)
+
     return Health(
         house.registry,
         house.leases,
@@ -42,5 +47,5 @@ def health_of(house: House, loop: Loop, audit: Audit) -> Health:
         house.services,
         is_caught_up=lambda: loop.caught_up,
         own_worker=own,
-        sources=(disk, memory, certificates, audit_log),
+        sources=(disk, memory, certificates, audit_log, boot),
     )

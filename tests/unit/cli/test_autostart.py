@@ -56,9 +56,10 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_a_user_gets_a_unit_that_needs_no_login(there: Path, tmp_path: Path) -> None:
     systemd, home = Systemd(), tmp_path / "mine"
+    assert [each.code for each in autostart.findings(home)] == ["AutostartMissing"]
     unit = autostart.install(home, systemd)
     assert autostart.install(home, Systemd()) == unit, "it may be repeated"
-    assert unit.file.parent == there and autostart.is_installed(home)
+    assert unit.file.parent == there and autostart.is_installed(home) and not list(autostart.findings(home))
     enabled = f"systemctl --user enable {unit.name}"
     assert systemd.asked == ["loginctl enable-linger ada", "systemctl --user daemon-reload", enabled]
     assert f'"--home" "{home}"' in unit.file.read_text() and "WantedBy=default.target" in unit.file.read_text()
