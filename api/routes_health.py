@@ -1,5 +1,5 @@
-"""`GET /health/report`: whether the cloud is well, and what to do where it is not. `aerekos status` and the dashboard
-read it; `/ready` is the same verdict in a word, for everybody.
+"""`GET /health/report`: whether the cloud is well, and what to do where it is not. `aerekos status`
+reads it; `/ready` is the same verdict in a word, for everybody.
 """
 
 from typing import Annotated, Any

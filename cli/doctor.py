@@ -1,6 +1,6 @@
 """`aerekos doctor`: everything that must hold for a cloud to work, each with its fix when it does not.
 
-What a running cloud says of itself is its conductor's report, the one of `aerekos status` and the dashboard.
+What a running cloud says of itself is its conductor's report, the one of `aerekos status`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`aerekos status`: the whole cloud at one glance. Looking is separate from showing.
 
-Whether it is well is the conductor's own report (`controller.health`), which the dashboard and `/ready` go by too.
+Whether it is well is the conductor's own report (`controller.health`), which `/ready` goes by too.
 """
 
 from __future__ import annotations

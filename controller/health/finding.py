@@ -27,8 +27,6 @@ class Code(StrEnum):
     NO_WORKER_READY = "NoWorkerReady"
     WORKER_NOT_READY = "WorkerNotReady"
     WORKER_CORDONED = "WorkerCordoned"
-    KEY_MISSING = "KeyMissing"
-    KEY_DISABLED = "KeyDisabled"
     KEY_PENDING_DELETION = "KeyPendingDeletion"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     DISK_NEARLY_FULL = "DiskNearlyFull"
@@ -39,9 +37,7 @@ class Code(StrEnum):
     CERTIFICATE_NOT_YET_VALID = "CertificateNotYetValid"
     CERTIFICATE_EXPIRING = "CertificateExpiring"
     CERTIFICATE_EXPIRED = "CertificateExpired"
-    STORE_NOT_WRITABLE = "StoreNotWritable"
     AUDIT_LOG_FAILING = "AuditLogFailing"
-    AUTOSTART_MISSING = "AutostartMissing"
 
 
 @dataclass(frozen=True, slots=True)

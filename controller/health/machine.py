@@ -45,7 +45,7 @@ def disk_finding(
     if room.share < WARN_SHARE:
         return
     text = f"the disk of {whose} is {room.share:.0%} full: {human(room.free)} free"
-    fix = "make room there (docs/operations.md: A full disk)"
+    fix = "make room there, or move what takes most to another disk"
     if room.share >= CRITICAL_SHARE:
         yield Finding("critical", Code.DISK_FULL, text, fix, about, kind)
     else:
@@ -94,13 +94,14 @@ def not_yet_valid(file: Path, begin: datetime, now: datetime) -> Finding:
         f"{file} is valid only from {begin:%Y-%m-%d %H:%M} UTC, and here it is {now:%Y-%m-%d %H:%M} UTC: "
         "this machine's clock is wrong, or it was ahead when the certificate was made"
     )
-    fix = "set the clock; if it is right now: aerekos down; aerekos certificates renew; aerekos up"
+    anew = f"aerekos down, move {file.parent} away, aerekos up; clients must trust the new CA"
+    fix = f"set the clock; if it is right now: {anew}"
     return Finding("critical", Code.CERTIFICATE_NOT_YET_VALID, text, fix)
 
 
 def _renewal(file: Path) -> str:
     if file.stem == "ca":
-        return "aerekos down; aerekos certificates renew; aerekos up (docs/operations.md: A wrong clock)"
+        return f"aerekos down, move {file.parent} away, aerekos up; clients must trust the new CA"
     return "aerekos down; aerekos up"
 
 

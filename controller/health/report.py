@@ -95,8 +95,6 @@ class Health:
         yield from resources.of_services(self._bodies(SERVICE), self._managed)
         yield from workers.of_workers(self._bodies(WORKER), self._leases, self._own)
         yield from resources.of_namespaces(self._bodies(NAMESPACE), self._clock.now())
-        if (buckets := self._kind("buckets")) is not None:
-            yield from resources.of_buckets(buckets, self._bodies(buckets))
         if (keys := self._kind("keys")) is not None:
             yield from resources.of_keys(keys, self._bodies(keys))
         for source in self._sources:

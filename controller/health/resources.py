@@ -1,4 +1,4 @@
-"""Findings in what is stored: services, namespaces, buckets and keys. Pure; bodies are as on the wire."""
+"""Findings in what is stored: services, namespaces and keys. Pure; bodies are as on the wire."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ Body = Mapping[str, Any]
 HOME = "default"
 """The namespace of the built-in services."""
 STUCK_AFTER = timedelta(minutes=5)
-# What storage-manager says of a bucket's keys, as reason of its condition.
-KEY_USABLE = "KeyUsable"
-_KEY_CODES = {each.value: each for each in (Code.KEY_MISSING, Code.KEY_DISABLED, Code.KEY_PENDING_DELETION)}
 
 
 def of_services(services: Sequence[Body], managed: Sequence[ManagedService]) -> Iterator[Finding]:
@@ -103,23 +100,6 @@ def of_namespaces(namespaces: Iterable[Body], now: datetime) -> Iterator[Finding
         text = f"namespace {name} has been terminating since {marked}: {why}"
         fix = f"remove what is named there, or see what is inside: aerekos get all -n {name}"
         yield about("warning", Code.NAMESPACE_TERMINATING, NAMESPACE, _key(NAMESPACE, each), text, fix)
-
-
-def of_buckets(kind: Kind[Any], buckets: Iterable[Body]) -> Iterator[Finding]:
-    """Those whose objects cannot be read, or soon not any more, for want of their key."""
-    for each in buckets:
-        known = _condition(each.get("status", {}), KEY_USABLE)
-        code = _KEY_CODES.get(str(known.get("reason"))) if known.get("status") == "False" else None
-        if code is not None:
-            text = f"bucket {each['metadata']['name']}: {known.get('message', '')}"
-            yield about("critical", code, kind, _key(kind, each), text, _KEY_FIXES[code])
-
-
-_KEY_FIXES = {
-    Code.KEY_MISSING: "put a backup of this cloud's home in its place: what the key sealed opens with it alone",
-    Code.KEY_DISABLED: "aws kms enable-key --key-id KEY",
-    Code.KEY_PENDING_DELETION: "aws kms cancel-key-deletion --key-id KEY; aws kms enable-key --key-id KEY",
-}
 
 
 def of_keys(kind: Kind[Any], keys: Iterable[Body]) -> Iterator[Finding]:

@@ -14,7 +14,6 @@ from controller.kit.clock import SystemClock
 from controller.kit.leases import Leases, Usage
 from crds.managed import ManagedService
 from services.key_manager.kinds import KEY
-from services.storage_manager.kinds import BUCKET
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KEYS = ManagedService("key_manager", "Keys", "", "x:y", starts_enabled=True)
@@ -96,18 +95,6 @@ def test_namespaces_that_stay_are_told_with_what_holds_them() -> None:
     assert finding.code == Code.NAMESPACE_TERMINATING and "1 buckets" in finding.message
 
 
-@pytest.mark.parametrize("reason", ["KeyMissing", "KeyDisabled", "KeyPendingDeletion"])
-def test_buckets_whose_key_is_not_there(reason: str) -> None:
-    def bucket(status: str) -> dict[str, Any]:
-        conditions = [condition("KeyUsable", status, reason, "key k is away")]
-        return {"metadata": {"name": "b", "namespace": "team"}, "status": {"conditions": conditions}}
-
-    assert told(resources.of_buckets(BUCKET, [bucket("True"), bucket("Unknown")])) == []
-    (finding,) = resources.of_buckets(BUCKET, [bucket("False")])
-    assert (finding.severity, str(finding.code)) == ("critical", reason)
-    assert finding.wire()["object"] == {"kind": "Bucket", "namespace": "team", "name": "b"}
-
-
 def test_keys_on_their_way_out() -> None:
     key = {"metadata": {"name": "k", "namespace": "default"}, "status": {"keyState": "PendingDeletion"}}
     assert told(resources.of_keys(KEY, [key])) == [("warning", "KeyPendingDeletion")]
@@ -159,10 +146,10 @@ def test_a_capacity_nobody_told_is_not_full() -> None:
 
 
 def test_what_is_told_is_plain_json() -> None:
-    told = Finding("info", Code.AUTOSTART_MISSING, "m", "f").wire()
+    told = Finding("info", Code.MEMORY_NEARLY_FULL, "m", "f").wire()
     assert told == {
         "severity": "info",
-        "code": "AutostartMissing",
+        "code": "MemoryNearlyFull",
         "object": {"kind": "Conductor", "namespace": "", "name": ""},
         "message": "m",
         "fix": "f",

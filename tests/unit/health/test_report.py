@@ -34,7 +34,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def failing() -> Iterator[Finding]:
-    yield Finding("info", Code.AUTOSTART_MISSING, "told before it failed")
+    yield Finding("info", Code.MEMORY_NEARLY_FULL, "told before it failed")
     raise OSError(5, "the disk does not answer")
 
 
@@ -70,7 +70,7 @@ async def test_each_hears_of_what_they_may_read(house: House) -> None:
     assert await codes(house, "eve") == []
     await house.registry.create(ROLE_BINDING, "team-a", body, HOW)
     assert await codes(house, "eve") == ["ServiceNotReady web-team-a"]
-    whole = ["NoWorkerReady", "ServiceNotReady web-team-a", "ServiceNotReady web-team-b", "AutostartMissing"]
+    whole = ["NoWorkerReady", "ServiceNotReady web-team-a", "ServiceNotReady web-team-b", "MemoryNearlyFull"]
     assert await codes(house, "admin") == whole, "worst first"
 
 
