@@ -37,6 +37,8 @@ class Code(StrEnum):
     CERTIFICATE_NOT_YET_VALID = "CertificateNotYetValid"
     CERTIFICATE_EXPIRING = "CertificateExpiring"
     CERTIFICATE_EXPIRED = "CertificateExpired"
+    AUTOSTART_MISSING = "AutostartMissing"
+    UNREADABLE_RECORDS = "UnreadableRecords"
     AUDIT_LOG_FAILING = "AuditLogFailing"
 
 

@@ -97,6 +97,13 @@ class Health:
         yield from resources.of_namespaces(self._bodies(NAMESPACE), self._clock.now())
         if (keys := self._kind("keys")) is not None:
             yield from resources.of_keys(keys, self._bodies(keys))
+        if count := len(self._registry.quarantine):
+            text = (
+                f"{count} stored {'record' if count == 1 else 'records'} cannot be read by this version: left alone"
+            )
+            yield Finding(
+                "warning", Code.UNREADABLE_RECORDS, text, "aerekos events; go back to the version that wrote them"
+            )
         for source in self._sources:
             with suppress(OSError):
                 yield from source()

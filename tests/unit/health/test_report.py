@@ -14,6 +14,7 @@ from api.rest import rest_app
 from api.routes_health import health_routes
 from controller.health.finding import Code, Finding
 from controller.health.report import Health, Report
+from controller.store.records import Change
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import ROLE_BINDING
 from crds.kinds.service import SERVICE
@@ -104,3 +105,12 @@ async def test_the_verdict_is_the_worst_there_is(house: House) -> None:
     assert (of(), of("info"), of("info", "warning"), of("warning", "critical")) == (
         *("Well", "Well", "NeedsAttention", "NotWell"),
     )
+
+
+async def test_what_is_set_aside_is_told(house: House) -> None:
+    record = house.registry.get(SERVICE, SERVICE.key("web-team-a", "team-a"))
+    odd = {**record.object, "spec": {**record.object["spec"], "replicas": "many"}}
+    (written,) = await house.store.write([Change(record.key, odd, record.revision)], by="newer")
+    assert house.registry.quarantine.read(SERVICE, written) is None
+    told = [each.message for each in health(house).look().findings if each.code == Code.UNREADABLE_RECORDS]
+    assert told == ["1 stored record cannot be read by this version: left alone"]
