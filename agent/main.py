@@ -22,6 +22,7 @@ from agent.report import Agent
 from agent.settings import ANNOUNCE_PORT, API_PORT, IMAGE_DOOR, MESH_PEERS, MESH_PORT, Settings
 from controller.kit.clock import SystemClock
 from controller.kit.networks import parse_networks
+from controller.kit.unfailing import unfailing
 from services.sdk.edge.descriptors import raise_file_limit
 
 ENVIRONMENT = "AEREKOS_AGENT_"
@@ -164,19 +165,25 @@ def _chosen(command: str, wanted: Settings, *, when_empty: bool) -> Callable[[],
     return partial(joining.leave, wanted, when_empty=when_empty, say=say)
 
 
-def main() -> None:
-    """The console script."""
-    made = parser(os.environ)
-    given = made.parse_args(sys.argv[1:])
-    wanted = _read(made, given)
+def start_logging(level: str) -> None:
+    """JSON lines on standard output, from that level on."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, given.log_level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=unfailing(sys.stdout)),
     )
+
+
+def main() -> None:
+    """The console script."""
+    made = parser(os.environ)
+    given = made.parse_args(sys.argv[1:])
+    wanted = _read(made, given)
+    start_logging(given.log_level)
     try:
         anyio.run(_chosen(given.command, wanted, when_empty=given.when_empty))
     except BaseExceptionGroup as faults:

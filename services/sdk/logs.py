@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from controller.kit.unfailing import unfailing
+
 
 class JsonLines(logging.Formatter):
     """`bound` fields (service, instance) are on every line."""
@@ -37,7 +39,7 @@ class JsonLines(logging.Formatter):
 
 def start_logging(level: str = "INFO", **bound: str) -> None:
     """Send everything to standard output. Chatty libraries speak from WARNING on."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(unfailing(sys.stdout))
     handler.setFormatter(JsonLines(**bound))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -60,5 +62,5 @@ def start_structlog(**bound: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(file=unfailing(sys.stdout)),
     )
