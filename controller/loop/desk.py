@@ -26,6 +26,8 @@ from crds.meta import ObjectKey
 
 _log = structlog.get_logger("loop")
 OVERTAKEN = Backoff(first=0.05, factor=2.0, limit=5.0, jitter=0.1)
+# A store that takes nothing (a full disk) is left in peace, but news is not minutes late once there is room again.
+UNWRITTEN = Backoff(first=0.5, factor=2.0, limit=15.0, jitter=0.1)
 # Losing a race this often in a row is no race any more: people should know.
 _RACES = 5
 
@@ -36,6 +38,7 @@ class Patience:
 
     failures: int = 0
     races: int = 0
+    unwritten: int = 0
     refused: tuple[object, ...] | None = None
 
 
@@ -157,21 +160,27 @@ class Desk:
         if verdict.failed and is_new:
             self._world.events.tell(look.resource, verdict.reason, verdict.message, warning=True)
         patch = verdicts.status_patch(look.before, look.resource.wire()) if self.kind.has_status else None
+        patience = self._patience.setdefault(look.key, Patience())
         if patch is None:
+            patience.unwritten = 0
             return False
         try:
             await self._patch(look, patch, "status")
         except (Conflict, NotFound):
             return None
         except (ApiError, OSError) as error:
+            patience.unwritten += 1
             _log.warning("status not written", kind=self.kind.name, key=_short(look.key), because=str(error))
             return None
+        patience.unwritten = 0
         return True
 
     def _schedule(self, key: ObjectKey, look: _Look, verdict: Verdict | None) -> None:
         """None: the status could not be written, so people do not know yet."""
         patience = self._patience.setdefault(key, Patience())
-        if verdict is None:
+        if verdict is None and patience.unwritten:
+            self.queue.add_after(key, UNWRITTEN.delay(patience.unwritten, self._rng))
+        elif verdict is None:
             patience.races += 1
             self.queue.add_after(key, OVERTAKEN.delay(patience.races, self._rng))
         elif verdict.how == "overtaken":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import anyio
 import pytest
 
 from controller.loop.outcome import Permanent, Temporary, again, done, waiting
-from crds.errors import Conflict
+from crds.errors import Conflict, InternalError
 from crds.kinds.event import EVENT
 from tests.unit.loop.conftest import LAMP, House, Scripted
 
@@ -147,6 +149,33 @@ async def test_a_status_that_could_not_be_written_is_tried_again(house: House, b
         await house.lamp()
         await anyio.sleep(10)
     assert (await house.reconciled()).status == "True"
+
+
+async def test_a_store_that_takes_nothing_is_asked_less_and_less(house: House) -> None:
+    full = InternalError("cannot write records.db: database or disk is full. Free some disk space, then try again.")
+    house.resources.fail_next("status", *[full] * 10)
+    scripted = Scripted(done())
+    async with house.running(scripted):
+        await house.lamp()
+        await anyio.sleep(300)
+    waited = [later - sooner for sooner, later in pairwise(scripted.at)]
+    assert len(waited) == 10
+    assert waited[:5] == pytest.approx([0.5, 1, 2, 4, 8], rel=0.1)
+    assert waited[5:] == pytest.approx([15] * 5, rel=0.1)
+    assert (await house.reconciled()).status == "True"
+
+
+async def test_patience_with_the_store_starts_again_once_it_took_something(house: House) -> None:
+    full = InternalError("database or disk is full")
+    house.resources.fail_next("status", full, full, full)
+    scripted = Scripted(done())
+    async with house.running(scripted):
+        await house.lamp()
+        await anyio.sleep(50)
+        house.resources.fail_next("status", full)
+        await house.resources.patch(LAMP, "desk", {"spec": {"bright": 3}}, "home")
+        await anyio.sleep(50)
+    assert scripted.at[-1] - scripted.at[-2] == pytest.approx(0.5, rel=0.1)
 
 
 async def test_the_finalizer_comes_before_the_first_reconcile(house: House) -> None:
