@@ -128,6 +128,7 @@ _RULES = (
     _Rule(415, (), _said("have this aerekos and the cloud the same version? aerekos version")),
     _Rule(422, ("FieldValue", "/auth/"), _said("correct the field named above")),
     _Rule(429, (), _wait),
+    _Rule(500, ("no space left",), _said("how much there is, and where: aerekos doctor")),
     _Rule(500, (), _said("the reason is in the cloud's log, logs/conductor.log of its home; aerekos doctor")),
     _Rule(502, (), _said("see which service is not ready: aerekos status")),
     _Rule(503, (), _said("see why: aerekos status")),

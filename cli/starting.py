@@ -69,10 +69,12 @@ def prepare_home(settings: Settings) -> None:
 def serve(settings: Settings) -> NoReturn:
     """The conductor itself, until it is told to stop. Raises CliError for what it cannot open."""
     from cli.conductor.main import serve as run
-    from controller.store.records import StoreBroken
+    from controller.store.records import StoreBroken, StoreFull
 
     try:
         run(settings)
+    except StoreFull as error:
+        raise CliError(str(error), hint="then again: aerekos up") from error
     except StoreBroken as error:
         raise CliError(str(error), hint=f"nothing was changed; look at {settings.home / 'store'}") from error
     except OSError as error:

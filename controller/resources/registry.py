@@ -24,7 +24,7 @@ from controller.resources.ownership import tracking
 from controller.resources.quarantine import Quarantine
 from controller.resources.validating import Checked, broken_rules, checked
 from controller.resources.versions import kept_as, shown_as
-from controller.store.records import Change, Record, Stale, Store, StoreBroken
+from controller.store.records import Change, Record, Stale, Store, StoreBroken, StoreFull
 from crds.catalog import Catalog
 from crds.errors import (
     AlreadyExists,
@@ -302,7 +302,7 @@ class Registry:
             if expect == 0:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale
             raise _Overtaken(str(stale), key=key) from stale
-        except StoreBroken as broken:
+        except (StoreBroken, StoreFull) as broken:
             raise InternalError(str(broken)) from broken
         if kind is DEFINITION:
             self.definitions.learn(record)

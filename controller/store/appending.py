@@ -7,6 +7,7 @@ statement would cost as much as the disk does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Engine, bindparam, insert, update
@@ -40,7 +41,12 @@ class Appending:
 
     def append(self, connection: Any, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
         """Whether it is on disk; False when the clock does not stand at `base`. Raises the driver's errors."""
-        cursor = connection.cursor()
+        # SQLite keeps the files of a closed connection open as long as one of its cursors lives, and the error that
+        # is on its way to the writer holds this one.
+        with closing(connection.cursor()) as cursor:
+            return self._append(connection, cursor, base, new, locks)
+
+    def _append(self, connection: Any, cursor: Any, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
         if self._begin is not None:
             cursor.execute(self._begin)
         cursor.execute(self._move_clock, self._clock_row((1, base, base + len(new))))
@@ -51,7 +57,6 @@ class Appending:
         newest = {record.key: record for record in new}
         cursor.executemany(self._upsert, [self._head_row(_head(record)) for record in newest.values()])
         connection.commit()
-        cursor.close()
         return True
 
     def _row(self, record: Record, lock: int) -> Row:

@@ -7,6 +7,9 @@ between two batches leaves no key with its middle missing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, delete, exists, select, update
 
 from controller.kit.threads import ThreadDoor
@@ -26,7 +29,7 @@ class Compacting:
         self._disk, self._memory, self._writing, self._threads = disk, memory, writing, threads
 
     async def run(self, keep_after: int) -> int:
-        """How many records went. Raises StoreBroken; what went before stays gone, and it may be run again."""
+        """How many records went. Raises StoreFull or StoreBroken; what went before stays gone; it may be run again."""
         keep_after = min(keep_after, self._memory.revision)
         if keep_after <= 0:
             return 0
@@ -48,7 +51,7 @@ class Compacting:
         return gone
 
     def _announce(self, keep_after: int) -> int:
-        with self._writer().begin():
+        with self._transaction():
             hands = read_hands(self._writer())
             if hands.compacted >= keep_after:
                 return hands.compacted
@@ -70,10 +73,15 @@ class Compacting:
             return list(connection.execute(query).scalars())
 
     def _forget(self, revisions: list[int]) -> None:
+        with self._transaction():
+            self._writer().execute(delete(records).where(records.c.revision.in_(revisions)))
+            self._writer().execute(delete(heads).where(~heads.c.living, heads.c.revision.in_(revisions)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         try:
             with self._writer().begin():
-                self._writer().execute(delete(records).where(records.c.revision.in_(revisions)))
-                self._writer().execute(delete(heads).where(~heads.c.living, heads.c.revision.in_(revisions)))
+                yield
         except BaseException:
             self._disk.drop_writer()
             raise

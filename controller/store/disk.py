@@ -6,7 +6,9 @@ write throws it away and the next write opens a fresh one.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,11 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store import tables
 from controller.store.appending import Appending
-from controller.store.records import Record, StoreBroken
+from controller.store.records import Record, StoreBroken, StoreError, StoreFull
 from controller.store.sealing import Sealing, is_sealed
 from controller.store.tables import Hands, clock, heads, records
 from crds.meta import ObjectKey
 
+_ROOM = "Free some space there; nothing was changed, and what waits goes on by itself."
+_NO_ROOM_BYTES = 64 * 1024
 _KEY = ("api_group", "plural", "namespace", "name")
 _READ_HANDS = select(clock.c.revision, clock.c.compacted, clock.c.compacted_at)
 _NEWS = select(records).where(records.c.revision > bindparam("known")).order_by(records.c.revision)
@@ -108,10 +112,19 @@ class Disk:
             raise StoreBroken(f"cannot open {self.name}: {what}. {_fix(what)}") from error
         return record
 
-    def broken(self, doing: str, error: Exception) -> StoreBroken:
-        """The same trouble in words: which file, why, what to do."""
+    def broken(self, doing: str, error: Exception) -> StoreError:
+        """The same trouble in words: which file, why, what to do. StoreFull when it passes with more room."""
         cause = str(getattr(error, "orig", None) or error)
+        if "is full" in cause or ("I/O error" in cause and self._has_no_room()):
+            return StoreFull(f"cannot {doing} {self.name}: no space left on its disk ({cause}). {_ROOM}")
         return StoreBroken(f"cannot {doing} {self.name}: {cause}. {_fix(cause)}")
+
+    def _has_no_room(self) -> bool:
+        """SQLite calls some of it an I/O error: a quota, the index of its journal."""
+        try:
+            return shutil.disk_usage(Path(self.name).parent).free < _NO_ROOM_BYTES
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Let go of every connection and file."""
@@ -132,8 +145,6 @@ def read_hands(connection: Connection) -> Hands:
 
 def _fix(cause: str) -> str:
     words = cause.lower()
-    if "full" in words:
-        return "Free some disk space, then try again."
     if "malformed" in words or "not a database" in words:
         return "The file is damaged: move it away and put a backup in its place."
     if "readonly" in words or "unable to open" in words or "permission" in words:

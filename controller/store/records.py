@@ -88,7 +88,13 @@ class Compacted(StoreError):
 
 
 class StoreBroken(StoreError):
-    """The backend cannot write or read (disk full, file corrupt). The message names the file and the fix."""
+    """The backend cannot write or read (file corrupt, no permission). The message names the file and the fix."""
+
+
+class StoreFull(StoreError):
+    """There is no room on the disk: nothing was written, and the same may be tried again when there is. Reads go on.
+    The message names the file and the fix.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ class Store(Protocol):
     async def write(self, changes: Sequence[Change], *, by: str) -> Sequence[Record]:
         """All changes or none, durable when it returns. Each gets its own revision, consecutive.
 
-        Raises Stale when any expectation fails, StoreBroken when the disk does.
+        Raises Stale when any expectation fails, StoreFull or StoreBroken when the disk does.
         """
         ...
 

@@ -36,7 +36,8 @@ async def open_store(
     """Open it, made new if it is not there. `recent`: how many happenings followers find in memory. `sealing`: what
     of it is unreadable on disk.
 
-    Raises StoreBroken, naming the file and the fix, when it is damaged or may not be written.
+    Raises StoreBroken, naming the file and the fix, when it is damaged or may not be written, StoreFull when there is
+    no room for it.
     """
     store = SqlStore(url, threads, clock, recent, sealing)
     await store.start()
@@ -64,7 +65,7 @@ class SqlStore:
         self._following = following.Following(self._memory, self._history)
 
     async def start(self) -> None:
-        """Make what is missing and fill the memory. Raises StoreBroken."""
+        """Make what is missing and fill the memory. Raises StoreBroken or StoreFull."""
         try:
             await self._threads.run(self._disk.create)
             if (sealing := self._sealing) is not None:

@@ -43,6 +43,7 @@ CASES: list[tuple[int, str, str, str, dict[str, Any], str]] = [
     (429, "TooManyRequests", "too many logins", "/auth/login", {"retryAfterSeconds": 2}, "wait 2 s"),
     (429, "TooManyRequests", "too many", "/x", {}, "wait a little"),
     (500, "InternalError", "the request failed here", "/x", {}, "conductor.log"),
+    (500, "InternalError", "cannot write records.db: no space left on its disk", "/x", {}, "how much there is"),
     (503, "ServiceUnavailable", "no instance of s3 is ready", "/s3", {}, "aerekos status"),
 ]
 
