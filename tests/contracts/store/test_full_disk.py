@@ -31,9 +31,8 @@ def small(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root mounts a disk")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
-    )
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]
+    done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
     yield folder
@@ -70,11 +69,11 @@ async def test_writes_are_refused_by_name_reads_go_on_and_it_ends_with_room(smal
     filling = fill(small)
     told = await until_refused(store)
     assert str(small / "records.db") in str(told) and "no space left" in str(told) and "Free some space" in str(told)
-    open_files = len(os.listdir("/proc/self/fd"))
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
         with pytest.raises(StoreFull):
             await put(store, key("b"), text="x" * 200_000)
-    assert len(os.listdir("/proc/self/fd")) <= open_files, "each refusal took a descriptor with it"
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_files, "each refusal took a descriptor with it"
     assert store.get(key("a")) is not None and len(await store.history(key("a"))) == 1
     before = store.revision
     filling.unlink()
