@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from cli.errors import CliError
-from cli.output import plain
+from cli.output import ask
 
 
 def is_somebody_there() -> bool:
@@ -17,7 +17,5 @@ def confirm(question: str, *, hint: str = "answer y, or give --yes") -> None:
     """Asks, where somebody is there. Raises CliError unless the answer is yes."""
     if not is_somebody_there():
         return
-    sys.stderr.write(f"{plain(question)} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if ask(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise CliError("nothing was changed", hint=hint)

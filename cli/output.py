@@ -48,6 +48,13 @@ def write(text: str) -> None:
         raise SystemExit(0) from None
 
 
+def ask(question: str) -> str:
+    """The line somebody types in answer, on a terminal. The question is no part of the output."""
+    sys.stderr.write(plain(question))
+    sys.stderr.flush()
+    return sys.stdin.readline()
+
+
 def complain(text: str) -> None:
     sys.stderr.write(f"{plain(text)}\n")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import settings
-from cli.output import plain, say
+from cli.output import ask, say
 
 ca = typer.Typer(help="The cloud's own certificate authority, which vouches for its address.", no_args_is_help=True)
 
@@ -31,14 +30,8 @@ def find_cloud(server: str | None, ca_file: Path | None, fingerprint: str | None
     from cli.confirming import is_somebody_there
     from cli.trusting import Trust, cloud_to_log_in_to
 
-    trust = Trust(ca_file, fingerprint, _ask if is_somebody_there() else None)
+    trust = Trust(ca_file, fingerprint, ask if is_somebody_there() else None)
     return cloud_to_log_in_to(settings.load(), server, trust)
-
-
-def _ask(question: str) -> str:
-    sys.stderr.write(plain(question))
-    sys.stderr.flush()
-    return sys.stdin.readline()
 
 
 @ca.command("fingerprint")
