@@ -29,7 +29,7 @@ class Compacting:
         self._disk, self._memory, self._writing, self._threads = disk, memory, writing, threads
 
     async def run(self, keep_after: int) -> int:
-        """How many records went. Raises StoreFull or StoreBroken; what went before stays gone; it may be run again."""
+        """How many records went. Raises StoreFull or StoreBroken; what went before stays gone, to be run again."""
         keep_after = min(keep_after, self._memory.revision)
         if keep_after <= 0:
             return 0

@@ -39,6 +39,10 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def fill(folder: Path) -> Path:
     """A file that takes all that is left."""
     file = folder / "fill"
@@ -69,11 +73,11 @@ async def test_writes_are_refused_by_name_reads_go_on_and_it_ends_with_room(smal
     filling = fill(small)
     told = await until_refused(store)
     assert str(small / "records.db") in str(told) and "no space left" in str(told) and "Free some space" in str(told)
-    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    before_refusals = open_descriptors()
     for _ in range(50):
         with pytest.raises(StoreFull):
             await put(store, key("b"), text="x" * 200_000)
-    assert len(list(Path("/proc/self/fd").iterdir())) <= open_files, "each refusal took a descriptor with it"
+    assert open_descriptors() <= before_refusals, "each refusal took a descriptor with it"
     assert store.get(key("a")) is not None and len(await store.history(key("a"))) == 1
     before = store.revision
     filling.unlink()
