@@ -27,7 +27,7 @@ from crds.meta import ObjectKey
 _log = structlog.get_logger("loop")
 OVERTAKEN = Backoff(first=0.05, factor=2.0, limit=5.0, jitter=0.1)
 # A store that takes nothing (a full disk) is left in peace, but news is not minutes late once there is room again.
-UNWRITTEN = Backoff(first=0.5, factor=2.0, limit=15.0, jitter=0.1)
+UNWRITTEN = Backoff(first=0.5, factor=2.0, limit=5.0, jitter=0.1)
 # Losing a race this often in a row is no race any more: people should know.
 _RACES = 5
 
