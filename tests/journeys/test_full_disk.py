@@ -1,0 +1,71 @@
+"""The home's disk fills up, a service dies meanwhile, and there is room again: nobody starts anything by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clouds import Cloud, Said, a_port, eventually, kill
+
+
+@pytest.fixture
+def cramped(tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud whose home has 40 MiB."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    if os.geteuid() != 0:
+        pytest.skip("only root mounts a disk")
+    command = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", home]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
+    cloud = Cloud(home, a_port())
+    yield cloud
+    cloud.command("down")
+    subprocess.run(["umount", "-l", home], check=True)
+
+
+def fill(home: Path) -> None:
+    """Takes all the room there is, the last block too."""
+    with (home / "fill").open("ab", buffering=0) as filling:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while filling.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+
+
+def make(cloud: Cloud, name: str) -> Said:
+    """A ConfigMap of 100 kB."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"large": "x" * 100_000}}
+    return cloud.command("apply", "-f", "-", text=json.dumps(body))
+
+
+def test_a_full_disk_is_survived_and_explained(cramped: Cloud) -> None:
+    cramped.do("up")
+    conductor, instances = cramped.conductor_pid(), cramped.instances()
+    name = next(each for each in instances if "key-manager" in each)
+    fill(cramped.home)
+    kill(instances[name])
+    eventually(lambda: instances[name] not in cramped.processes(), "the killed instance is gone")
+
+    def refused() -> str:
+        fill(cramped.home)  # what ended gave some room back
+        return make(cramped, f"n{os.urandom(4).hex()}").err
+
+    said = eventually(refused, "a write is refused")
+    assert "no space left on" in said.lower(), said
+    answered = cramped.command("status")
+    assert "key-manager" in answered.out, answered
+    assert cramped.get("namespaces", "default")["metadata"]["name"] == "default"
+
+    (cramped.home / "fill").unlink()
+    eventually(lambda: cramped.instances().get(name, instances[name]) != instances[name], "it is started anew")
+    eventually(lambda: cramped.is_ready("key-manager"), "the service is ready again")
+    assert make(cramped, "there-is-room").code == 0
+    assert cramped.conductor_pid() == conductor, "the same conductor all the time"
