@@ -6,13 +6,13 @@ Everything heavy is imported inside the commands, so that `--help` and completio
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import commands_access, commands_workers, completion, settings
 from cli.commands import about, authority, autostarting, aws, creating, resources, services, users
+from cli.commands.options import Home
 from cli.errors import INTERRUPTED, CliError, NotReachable
 from cli.output import as_json, as_yaml, complain, say
 
@@ -25,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Home = Annotated[Path | None, typer.Option("--home", help="Folder of the cloud [AEREKOS_HOME].")]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on [AEREKOS_PORT].")]
 Runtime = Annotated[str | None, typer.Option("--runtime", help="auto, process or swarm [AEREKOS_RUNTIME].")]
 Output = Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import settings
+from cli.commands.options import Home
 from cli.output import say
 
 service = typer.Typer(help="Start the cloud with this machine, and again when it dies.", no_args_is_help=True)
-Home = Annotated[Path | None, typer.Option("--home", help="Folder of the cloud [AEREKOS_HOME].")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the unit, and change nothing.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ Namespace = Annotated[
     str | None,
     typer.Option("-n", "--namespace", help="Namespace; default when not given.", autocompletion=complete_namespaces),
 ]
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of the cloud [AEREKOS_HOME].")]
 Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="In all namespaces.")]
 Kinds = Annotated[
     str,
