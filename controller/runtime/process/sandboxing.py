@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from controller.runtime.driver import Workload
@@ -123,22 +124,15 @@ class Sandbox:
         return self._users.of(base_name(wish.key)) if self.abilities.users else None
 
     def _walls(self, wish: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
-        able, data = self.abilities, str(self._data(wish))
-        return Walls(
+        data = str(self._data(wish))
+        return replace(
+            self._around(wish, ports, terminal=terminal),
             run=self._run,
             list=self._list,
             see=wish.reads,
             write=(data, str(self._temporary(instance))),
             folder=data,
-            ports=ports,
-            user=self._user(wish),
-            view=able.view,
-            stage=str(self._stage),
-            hide=self._hide,
-            landlock=able.landlock,
-            seccomp=able.seccomp,
-            terminal=terminal,
-            processes=MOST_PROCESSES if able.users else 0,
+            processes=MOST_PROCESSES if self.abilities.users else 0,
         )
 
     def _program_walls(
@@ -146,13 +140,22 @@ class Sandbox:
     ) -> Walls:
         if lacking := self.refuses_programs():
             raise Unwalled(f"this machine lacks {lacking}")
-        able, volumes = self.abilities, [(str(self._volume(wish, each.name)), each.path) for each in wish.volumes]
+        volumes = [(str(self._volume(wish, each.name)), each.path) for each in wish.volumes]
         self._refuse_paths_of_the_home(wish)
-        return Walls(
+        return replace(
+            self._around(wish, ports, terminal=terminal),
             run=self._programs_run,
             binds=((str(self._temporary(instance)), WORKING_FOLDER), *volumes),
             contents=self._contents.keep(instance, {each.path: each.content for each in wish.files}, env),
             folder=WORKING_FOLDER,
+            group=not terminal,
+            processes=MOST_PROCESSES,
+        )
+
+    def _around(self, wish: Workload, ports: tuple[int, ...], *, terminal: bool) -> Walls:
+        """What is the same for whoever is walled in."""
+        able = self.abilities
+        return Walls(
             ports=ports,
             user=self._user(wish),
             view=able.view,
@@ -161,8 +164,6 @@ class Sandbox:
             landlock=able.landlock,
             seccomp=able.seccomp,
             terminal=terminal,
-            group=not terminal,
-            processes=MOST_PROCESSES,
         )
 
     def _refuse_paths_of_the_home(self, wish: Workload) -> None:
