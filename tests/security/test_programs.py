@@ -30,6 +30,7 @@ from controller.runtime.sandbox import landlock, seccomp
 from controller.runtime.sandbox.abilities import Abilities, launched
 from controller.runtime.sandbox.users import FIRST, give
 from controller.runtime.sandbox.walls import Walls
+from crds.kinds.service_programs import WORKING_FOLDER
 from crds.meta import ObjectKey
 
 ATTEMPTS = Path(__file__).parent / "program_attempts.py"
@@ -201,9 +202,9 @@ def test_what_a_program_says_of_its_environment_is_not_what_it_is_started_in(tmp
 
 
 def test_what_it_keeps_is_there_at_the_next_start_and_the_rest_is_not(cloud: Cloud) -> None:
-    first = cloud.start("sh", "-c", "echo lasts > /data/a; echo goes > /work/b; echo goes > /tmp/c")
+    first = cloud.start("sh", "-c", f"echo lasts > /data/a; echo goes > {WORKING_FOLDER}/b; echo goes > /tmp/c")
     assert first.wait(60) == 0
-    second = cloud.start("sh", "-c", "cat /data/a; cat /work/b; cat /tmp/c")
+    second = cloud.start("sh", "-c", f"cat /data/a; cat {WORKING_FOLDER}/b; cat /tmp/c")
     said, _ = second.communicate(timeout=60)
     assert said == "lasts\n"
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from crds.kinds.service import SERVICE, ServiceSpec, ServiceStatus
+from crds.kinds.service_programs import WORKING_FOLDER
 
 
 def spec(**said: Any) -> ServiceSpec:
@@ -90,7 +91,7 @@ def test_a_command_without_an_image_is_a_program() -> None:
         ),
         *(
             ({"files": [{"path": path, "content": ""}]}, "this is the machine's; put it elsewhere, e.g. /srv/x")
-            for path in ("/usr/x", "/etc/x", "/proc/self/x", "/work/x", "/dev/x", "/lib64/x")
+            for path in ("/usr/x", "/etc/x", "/proc/self/x", f"{WORKING_FOLDER}/x", "/dev/x", "/lib64/x")
         ),
         ({"volumes": [{"name": "a", "path": "/tmp"}]}, "this is the machine's"),
         ({"files": [{"path": "/srv/../etc/x", "content": ""}]}, "without ., .. and //"),
