@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from api.wire.tenancy import Tenancy
 from controller.resources.registry import Registry
-from controller.resources.versions import ShownFollower, all_shown_as
+from controller.resources.versions import all_shown_as, happened_as
+from controller.store.following import ConvertedFollower
 from controller.store.records import Follower, Record, Snapshot
 from crds.kind import Kind
 from crds.meta import ObjectKey
@@ -81,4 +82,5 @@ class Stored:
     async def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AsyncIterator[Follower]:
         await self._tenancy.refuse_before(namespace, after)
         async with self._store.follow(kind.group, kind.plural, after=after, namespace=namespace) as follower:
-            yield ShownFollower(kind, follower) if kind.converted else follower
+            shown = ConvertedFollower(follower, lambda happening: [happened_as(kind, happening)])
+            yield shown if kind.converted else follower

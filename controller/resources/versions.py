@@ -5,7 +5,6 @@ As with the conversion strategy `None` of Kubernetes, another version is another
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ import orjson
 
 from controller.resources.structural import pruned, with_defaults
 from controller.resources.validating import Checked
-from controller.store.records import Follower, Happening, Record, Snapshot
+from controller.store.records import Happening, Record, Snapshot
 from crds.kind import Kind
 
 
@@ -41,23 +40,7 @@ def kept_as(stored: Kind[Any] | None, kind: Kind[Any], checked: Checked) -> Chec
     return Checked(body, checked.warnings)
 
 
-class ShownFollower:
-    """A follower whose happenings are in the version of `kind`. Its own iterator, as those of the store are."""
-
-    def __init__(self, kind: Kind[Any], follower: Follower) -> None:
-        self._kind, self._follower = kind, follower
-        self._batches = follower.__aiter__()
-
-    @property
-    def position(self) -> int:
-        return self._follower.position
-
-    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
-        return self
-
-    async def __anext__(self) -> Sequence[Happening]:
-        batch = await self._batches.__anext__()
-        return [Happening(self._shown(each.record), each.before and self._shown(each.before)) for each in batch]
-
-    def _shown(self, record: Record) -> Record:
-        return shown_as(self._kind, record)
+def happened_as(kind: Kind[Any], happening: Happening) -> Happening:
+    """`happening` in the version of `kind`."""
+    before = happening.before and shown_as(kind, happening.before)
+    return Happening(shown_as(kind, happening.record), before)

@@ -8,13 +8,13 @@ cancelled.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import anyio
 
 from controller.store.history import History
 from controller.store.memory import EVERY_KIND, Kind, Memory
-from controller.store.records import Compacted, Happening
+from controller.store.records import Compacted, Follower, Happening
 
 PAGE = 500
 """Happenings in one step at most: what one slow follower holds in its hands."""
@@ -135,3 +135,27 @@ def end(shared: Following, follower: CursorFollower) -> None:
     """It will not be asked again."""
     follower.leave()
     shared.followers.discard(follower)
+
+
+class ConvertedFollower:
+    """`follower`, each of its happenings told as those that `convert` makes of it; batches of none are passed over.
+    Its own iterator, as `CursorFollower` is.
+    """
+
+    def __init__(self, follower: Follower, convert: Callable[[Happening], Iterable[Happening]]) -> None:
+        self._follower, self._convert = follower, convert
+        self._batches = follower.__aiter__()
+
+    @property
+    def position(self) -> int:
+        """As `Follower`."""
+        return self._follower.position
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
+        return self
+
+    async def __anext__(self) -> Sequence[Happening]:
+        while True:
+            batch = await self._batches.__anext__()
+            if told := [each for happening in batch for each in self._convert(happening)]:
+                return told

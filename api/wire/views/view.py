@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -16,6 +17,7 @@ from api.wire.views.losing import refuse_losses
 from controller.resources.forming import How
 from controller.resources.ownership.tracking import LAST_APPLIED
 from controller.resources.registry import Registry, Written
+from controller.store.following import ConvertedFollower
 from controller.store.records import Follower, Happening, Record, Snapshot, Verb
 from crds.errors import MethodNotAllowed, not_found
 from crds.kind import Kind, Manifest
@@ -123,7 +125,7 @@ class Viewed:
         source = self._view.source
         await self._tenancy.refuse_before(namespace, after)
         async with self._store.follow(source.group, source.plural, after=after, namespace=namespace) as follower:
-            yield _Following(self._view, follower)
+            yield ConvertedFollower(follower, partial(shown_happenings, self._view))
 
     async def update(self, key: ObjectKey, edit: Any, how: How) -> Written:
         """The edit, made on what is shown, carried out on what is stored.
@@ -157,27 +159,6 @@ class Viewed:
     def _all(self, snapshot: Snapshot) -> Snapshot:
         shown = [each for record in snapshot.records for each in show_record(self._view, record)]
         return Snapshot(snapshot.revision, sorted(shown, key=lambda record: record.key))
-
-
-class _Following:
-    """A follower of the source, told as what happened to what is shown of it."""
-
-    def __init__(self, view: View, follower: Follower) -> None:
-        self._view, self._follower = view, follower
-        self._batches = follower.__aiter__()
-
-    @property
-    def position(self) -> int:
-        return self._follower.position
-
-    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
-        return self
-
-    async def __anext__(self) -> Sequence[Happening]:
-        while True:
-            batch = await self._batches.__anext__()
-            if told := [each for happening in batch for each in shown_happenings(self._view, happening)]:
-                return told
 
 
 def shown_happenings(view: View, happening: Happening) -> Iterator[Happening]:
