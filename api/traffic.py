@@ -69,12 +69,23 @@ def traffic_routes(traffic: Traffic, authenticator: Authenticator, authorizer: A
 
 
 async def _moving(traffic: Traffic) -> AsyncIterator[bytes]:
-    """One JSON line for each pair that asked since the last look; the first ones tell all."""
+    """One JSON line for each pair that asked since the last look; the first ones tell all.
+
+    A pair whose first request comes later is ADDED with counters of zero: its requests are traffic of now.
+    """
     seen: dict[tuple[str, str], int] = {}
+    yield b"".join(_line("ADDED", each) for each in traffic.told(seen))
     while True:
-        lines = (orjson.dumps({"type": "MODIFIED", "object": each}) + b"\n" for each in traffic.told(seen))
-        yield b"".join(lines)
         await anyio.sleep(PERIOD)
+        known = set(seen)
+        for each in traffic.told(seen):
+            if (each["from"], each["to"]) not in known:
+                yield _line("ADDED", _one(each["from"], each["to"], Count()))
+            yield _line("MODIFIED", each)
+
+
+def _line(change: str, told: dict[str, Any]) -> bytes:
+    return orjson.dumps({"type": change, "object": told}) + b"\n"
 
 
 def _one(asker: str, service: str, count: Count) -> dict[str, Any]:

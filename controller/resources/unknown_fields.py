@@ -64,7 +64,7 @@ def _with(body: Any, location: Location, value: Any) -> Any:
     if isinstance(part, int):
         if not isinstance(body, list) or part >= len(body):
             return body
-        return [*body[:part], _with(body[part], rest, value), *body[part + 1 :]]
+        return [*body[:part], _with(body[part], rest, value) if rest else value, *body[part + 1 :]]
     if not isinstance(body, dict) or (rest and part not in body):
         return body
     return {**body, part: _with(body[part], rest, value) if rest else value}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clouds import a_port
 
 import controller
 import crds
@@ -33,7 +34,7 @@ from crds.meta import ObjectKey
 ATTEMPTS = Path(__file__).parent / "attempts.py"
 PACKAGES = [Path(str(each.__file__)).parent for each in (controller, crds, services)]
 KEY = ObjectKey("aerekos.cloud", "services", "default", "key-manager")
-NOBODY, PORT, OTHER_PORT = 65_534, 41_734, 41_735
+NOBODY, PORT, OTHER_PORT = 65_534, a_port(), a_port()
 REFUSED = {"EACCES", "EPERM", "ENOENT", "EROFS"}
 SECRET = (
     "secrets/master-key",

@@ -209,12 +209,14 @@ export function lookingWalks(): void {
         data: { username: ADMIN.name, password: ADMIN.password },
       });
       const headers = { authorization: `Bearer ${(await login.json()).accessToken}` };
-      for (let time = 0; time < 20; time += 1)
-        await context.request.get(`${cloud().url}/services/storage-manager/`, { headers });
-      await storage
+      let over = false;
+      const shown = storage
         .getByTestId('rate')
         .getByText(/[1-9].*\/s/)
-        .waitFor();
+        .waitFor()
+        .finally(() => (over = true));
+      while (!over) await context.request.get(`${cloud().url}/services/storage-manager/`, { headers });
+      await shown;
     }),
   );
 

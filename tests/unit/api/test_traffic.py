@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from unit.api.house import ADMIN, House
 
+import api.traffic
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from api.traffic import Traffic
 
@@ -24,6 +26,20 @@ def test_only_pairs_that_moved_are_told_again() -> None:
     assert traffic.told(seen) == []
     traffic.note("", "kms", 200, 0.0)
     assert [each["requests"] for each in traffic.told(seen)] == [3]
+
+
+async def test_a_pair_that_comes_later_begins_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.traffic, "PERIOD", 0)
+    traffic, told = Traffic(), []
+    traffic.note("", "kms", 200, 0.5)
+    moving = api.traffic._moving(traffic)
+    told += (await anext(moving)).splitlines()
+    traffic.note("", "s3", 200, 0.5)
+    told += [await anext(moving), await anext(moving)]
+    seen = [orjson.loads(line) for line in told]
+    assert [(each["type"], each["object"]["to"], each["object"]["requests"]) for each in seen] == [
+        ("ADDED", "kms", 1), ("ADDED", "s3", 0), ("MODIFIED", "s3", 1)
+    ]  # fmt: skip
 
 
 async def test_a_request_nobody_can_take_is_an_error_and_names_nobody_knows_are_not_kept(house: House) -> None:

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controller.kit.clock import SystemClock
@@ -130,6 +130,7 @@ PLACES = st.lists(
 
 
 @given(JSON, JSON, PLACES)
+@example([False], [False], [("a", 0)])
 def test_what_is_put_back_stands_where_it_stood(stored: Any, written: Any, places: list[Any]) -> None:
     stored, written = {"a": stored}, {"a": written}
     missing = lost(stored, written, places)
