@@ -63,12 +63,12 @@ async def _measured(cloud: Cloud, join: str, seconds: float) -> tuple[float, flo
     process = psutil.Process(cloud.pid)
     (busy,) = await asyncio.to_thread(percent_of_a_core, [process], seconds)
     memory = process.memory_info().rss / MIB
+    await asyncio.to_thread(_require_all_ready, cloud)  # they go on beating meanwhile
     broken = [each for each in beating if each.done()]
     for each in beating:
         each.cancel()
     await asyncio.gather(*beating, return_exceptions=True)
     assert not broken, broken[0].exception()
-    _require_all_ready(cloud)
     for each in connections:
         each.close()
     return busy, memory
