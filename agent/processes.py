@@ -58,11 +58,11 @@ class ServiceMeter:
         if not due and pids == self._looked_for:
             return
         self._found_at, self._looked_for = self._now(), pids
+        children = _children() if pids else {}
         self._families = {}
         for pid in pids:
             with suppress(psutil.Error, OSError):
-                head = psutil.Process(pid)
-                self._families[pid] = [head, *head.children(recursive=True)]
+                self._families[pid] = _with_descendants(psutil.Process(pid), children)
 
     def _family(
         self, family: list[psutil.Process], before: dict[psutil.Process, float], elapsed: float
@@ -76,3 +76,22 @@ class ServiceMeter:
                 self._spent[each] = times.user + times.system
                 seconds += max(self._spent[each] - before.get(each, self._spent[each]), 0.0)
         return {"cpu": round(seconds / elapsed, 3) if elapsed > 0 else 0.0, "memory": memory}
+
+
+def _children() -> dict[int, list[psutil.Process]]:
+    """The children of each process on this machine, found in one pass: with many services that is what counts."""
+    found: dict[int, list[psutil.Process]] = {}
+    for each in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            found.setdefault(each.ppid(), []).append(each)
+    return found
+
+
+def _with_descendants(head: psutil.Process, children: dict[int, list[psutil.Process]]) -> list[psutil.Process]:
+    family, seen = [head], {head.pid}
+    for each in family:  # grows as it goes
+        for child in children.get(each.pid, ()):
+            if child.pid not in seen and child.create_time() >= each.create_time():  # or the parent's pid was reused
+                seen.add(child.pid)
+                family.append(child)
+    return family

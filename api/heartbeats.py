@@ -135,7 +135,8 @@ class Heartbeats:
         before = self._leases.get(name)
         silent = before is None or self._leases.expires_in(name) <= 0
         services = {instance: {"cpu": each.cpu, "memory": each.memory} for instance, each in beat.services.items()}
-        usage = Usage(**dict(beat.usage))
+        told = beat.usage
+        usage = Usage(told.cpu, told.memory, told.disk, told.network_received, told.network_sent)
         addresses = [str(each) for each in beat.addresses]
         self._leases.beat(name, usage, addresses=addresses, services=services, swarm=peer, clock=beat.clock)
         if silent or (before is not None and list(before.addresses) != addresses):

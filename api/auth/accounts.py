@@ -23,6 +23,7 @@ from api.auth.principal import (
     Principal,
     Proof,
 )
+from api.auth.proven import ProvenIdentities
 from api.auth.proving import Passwords
 from api.auth.second_factor import SecondFactors
 from api.auth.sessions import ACCESS_SECONDS, MUST_CHOOSE, REFRESH_SECONDS, LoggedIn, Sessions
@@ -57,9 +58,10 @@ class Accounts:
         self._registry, self._tokens, self._derived, self._clock = registry, tokens, derived, clock
         self.people, self.clients = People(registry), Clients(registry, derived)
         self.access_keys = AccessKeys(registry, derived, self.people, clock)
-        self.sessions = Sessions(registry, tokens, self.people, clock)
+        proven = ProvenIdentities(registry.store, clock)
+        self.sessions = Sessions(registry, tokens, self.people, clock, proven)
         self.factors = SecondFactors(registry, self.people, derived, clock)
-        self.standing = Standing(registry, self.people, self.sessions, self.clients)
+        self.standing = Standing(self.people, self.sessions, self.clients, proven)
         self._passwords = Passwords(self.people, clock, threads, sleep)
 
     async def log_in(

@@ -20,6 +20,8 @@ from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
 
+_KINDS: dict[str, Kind[Any]] = {"service": SERVICE, "worker": WORKER}
+
 
 @dataclass(frozen=True, slots=True)
 class _Client:
@@ -34,6 +36,11 @@ class Clients:
 
     def __init__(self, registry: Registry, derived: DerivedSecrets) -> None:
         self._registry, self._derived = registry, derived
+
+    def keys(self, client_id: str) -> tuple[ObjectKey, ...]:
+        """Of the records `binding` goes by."""
+        sort, _, name = client_id.partition(":")
+        return _KINDS[sort].key(name), CLIENT_CREDENTIAL.key(_record_name(client_id))
 
     def binding(self, client_id: str) -> dict[str, str | int] | None:
         """What a token of that client must say to be believed; None when there is no such client."""
@@ -96,8 +103,7 @@ class Clients:
 
     def _find(self, client_id: str, key: ObjectKey | None = None) -> _Client | None:
         sort, _, name = client_id.partition(":")
-        kinds: dict[str, Kind[Any]] = {"service": SERVICE, "worker": WORKER}
-        kind = kinds.get(sort)
+        kind = _KINDS.get(sort)
         if kind is None or not name:
             return None
         where = key or kind.key(name)

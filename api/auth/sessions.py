@@ -13,10 +13,11 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from api.auth.people import People, principal_of
 from api.auth.principal import Principal, Proof
+from api.auth.proven import Proven, ProvenIdentities
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
 from controller.resources.forming import How
@@ -25,7 +26,6 @@ from controller.store.records import Record
 from crds.errors import Conflict, NotFound, Unauthorized
 from crds.kinds.session import SESSION, Session
 from crds.kinds.user import CREDENTIAL, USER, User
-from crds.meta import ObjectKey
 from crds.model import rfc3339
 
 ACCESS_SECONDS = 900
@@ -36,17 +36,8 @@ REFRESH_SECONDS = int(IDLE.total_seconds())
 REFRESH_AUDIENCE = "refresh"
 REPEAT_SECONDS = 20.0
 MOST_SESSIONS = 32
-_REMEMBERED = 4096
 MUST_CHOOSE = "a one-time password is good for choosing another: POST /auth/password, or aerekos login"
 _ENDED = "this session has ended; log in again"
-
-
-class _Proven(NamedTuple):
-    """A session found good, and the records that said so: it stays good while these are the newest, until it ends."""
-
-    records: tuple[tuple[ObjectKey, Record | None], ...]
-    ends_at: float
-    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +56,11 @@ class LoggedIn:
 class Sessions:
     """The sessions in the store. Every question is answered from its memory."""
 
-    def __init__(self, registry: Registry, tokens: Tokens, people: People, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, tokens: Tokens, people: People, clock: Clock, proven: ProvenIdentities
+    ) -> None:
         self._registry, self._tokens, self._people, self._clock = registry, tokens, people, clock
-        self._proven: dict[tuple[str, str, float], _Proven] = {}
+        self._proven = proven
 
     async def open(
         self,
@@ -128,27 +121,11 @@ class Sessions:
         return self._tokens.claims(token, REFRESH_AUDIENCE)
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
-        """Who holds a token of a session, as that user is now. Raises Unauthorized when the session has ended.
-
-        Asked at every request: what the same three records said a moment ago is not worked out again.
-        """
+        """Who holds a token of a session, as that user is now. Raises Unauthorized when the session has ended."""
         token = (str(claims.get("sid") or ""), str(claims["sub"]), float(claims["exp"]))
-        known = self._proven.get(token)
-        if known is None or not self._holds(known):
-            known = self._prove(claims)
-            if len(self._proven) >= _REMEMBERED:
-                self._proven.clear()
-            self._proven[token] = known
-        return known.principal
+        return self._proven.principal(token, lambda: self._prove(claims))
 
-    def _holds(self, known: _Proven) -> bool:
-        get = self._registry.store.get
-        for key, record in known.records:
-            if get(key) is not record:
-                return False
-        return self._clock.now().timestamp() < known.ends_at
-
-    def _prove(self, claims: Mapping[str, Any]) -> _Proven:
+    def _prove(self, claims: Mapping[str, Any]) -> Proven:
         _, session, user = self._judged(claims)
         spec, name = session.spec, user.metadata.name
         proven_until = min(spec.expires_at.timestamp(), float(claims["exp"]))
@@ -157,7 +134,7 @@ class Sessions:
         who = replace(who, groups=who.groups | frozenset(spec.groups), proof=proof)
         ends_at = min(spec.expires_at, spec.refreshed_at + IDLE).timestamp()
         keys = SESSION.key(session.metadata.name), USER.key(name), CREDENTIAL.key(name)
-        return _Proven(tuple((key, self._registry.store.get(key)) for key in keys), ends_at, who)
+        return Proven(who, self._proven.records(*keys), ends_at)
 
     def of(self, name: str) -> list[tuple[Record, Session]]:
         """The sessions of that user which are good still, the one used last first."""

@@ -26,11 +26,10 @@ from api.auth.principal import (
     Proof,
     account_groups,
 )
+from api.auth.proven import Proven, ProvenIdentities
 from api.auth.sessions import Sessions
-from controller.resources.registry import Registry
 from crds.errors import Unauthorized
 from crds.kinds.service_account import SERVICE_ACCOUNT
-from crds.meta import ObjectKey
 
 Claims = Mapping[str, Any]
 
@@ -38,17 +37,18 @@ Claims = Mapping[str, Any]
 class Standing:
     """Turns the claims of a token whose signature is good into who that is today."""
 
-    def __init__(self, registry: Registry, people: People, sessions: Sessions, clients: Clients) -> None:
-        self._store, self._people = registry.store, people
-        self._sessions, self._clients = sessions, clients
+    def __init__(self, people: People, sessions: Sessions, clients: Clients, proven: ProvenIdentities) -> None:
+        self._people, self._sessions, self._clients, self._proven = people, sessions, clients, proven
 
     def principal(self, claims: Claims) -> Principal:
         """Raises Unauthorized when what the token was bound to is gone, or another one."""
         name = str(claims["sub"])
         if name.startswith((SERVICE_PREFIX, WORKER_PREFIX)):
-            found = self._client(name, claims)
+            bound = (name, claims.get("uid"), claims.get("gen"), claims["exp"])
+            found = self._proven.principal(bound, lambda: self._client(name, claims))
         elif name.startswith(ACCOUNT_PREFIX):
-            found = self._account(name, claims)
+            bound = (name, claims.get("uid"), None, claims["exp"])
+            found = self._proven.principal(bound, lambda: self._account(name, claims))
         elif name == CONDUCTOR:
             found = Principal(CONDUCTOR, frozenset({MASTERS, AUTHENTICATED}))
         elif name.startswith("system:"):
@@ -63,23 +63,23 @@ class Standing:
         before = found.proof or Proof({}, ends_at)
         return replace(found, proof=Proof(before.binding, min(ends_at, before.ends_at), before.restricted))
 
-    def _client(self, name: str, claims: Claims) -> Principal:
+    def _client(self, name: str, claims: Claims) -> Proven:
         sort, _, own = name.removeprefix("system:").partition(":")
         binding = self._clients.binding(f"{sort}:{own}")
         if binding is None or any(claims.get(each) != value for each, value in binding.items()):
             raise Unauthorized(f"the {sort} {own} no longer exists, or has another secret now")
-        group = SERVICES if sort == "service" else WORKERS
-        uid = str(binding["uid"])
-        return Principal(name, frozenset({group, AUTHENTICATED}), uid=uid, proof=Proof(binding, float(claims["exp"])))
+        group, uid, ends_at = SERVICES if sort == "service" else WORKERS, str(binding["uid"]), float(claims["exp"])
+        who = Principal(name, frozenset({group, AUTHENTICATED}), uid=uid, proof=Proof(binding, ends_at))
+        return Proven(who, self._proven.records(*self._clients.keys(f"{sort}:{own}")), ends_at)
 
-    def _account(self, name: str, claims: Claims) -> Principal:
+    def _account(self, name: str, claims: Claims) -> Proven:
         namespace, _, own = name.removeprefix(ACCOUNT_PREFIX).partition(":")
-        record = self._store.get(_account_key(own, namespace))
+        ((key, record),) = self._proven.records(SERVICE_ACCOUNT.key(own, namespace))
         if record is None or record.uid != claims.get("uid"):
             raise Unauthorized(f"the service account {name} no longer exists")
-        groups = account_groups(namespace) | {AUTHENTICATED}
-        proof = Proof({"uid": record.uid}, float(claims["exp"]))
-        return Principal(name, groups, namespace, uid=record.uid, proof=proof)
+        groups, ends_at = account_groups(namespace) | {AUTHENTICATED}, float(claims["exp"])
+        proof = Proof({"uid": record.uid}, ends_at)
+        return Proven(Principal(name, groups, namespace, uid=record.uid, proof=proof), ((key, record),), ends_at)
 
     def _by_password(self, name: str, claims: Claims) -> Principal:
         user = self._people.present(name)
@@ -88,7 +88,3 @@ class Standing:
         if not given or not hmac.compare_digest(given.encode(), digest.encode()) or claims.get("uid") != uid:
             raise Unauthorized("this token belongs to no session; log in again")
         return replace(principal_of(user), proof=Proof({"pwd": digest, "uid": str(uid)}, float(claims["exp"])))
-
-
-def _account_key(name: str, namespace: str) -> ObjectKey:
-    return SERVICE_ACCOUNT.key(name, namespace)

@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 
 YOUNG_SECONDS = 0.25
+FEW_OBJECTS = 2_000
 WHOLE_SECONDS = 300.0
 GROWN_BYTES = 2**27
 
@@ -36,10 +37,15 @@ async def collect_seldom() -> None:
 async def _collect_young() -> None:
     """Until memory has grown by much."""
     began = resident_bytes()
-    while resident_bytes() - began < GROWN_BYTES:
-        gc.freeze()
+    gc.freeze()
+    while True:
         await anyio.sleep(YOUNG_SECONDS)
+        if gc.get_count()[0] < FEW_OBJECTS:
+            continue  # hardly more came than went: what an idle conductor leaves can wait
         gc.collect(1)  # everything since; a whole one would also empty the lists of objects kept for reuse
+        if resident_bytes() - began >= GROWN_BYTES:
+            return
+        gc.freeze()
 
 
 def resident_bytes() -> int:

@@ -9,7 +9,8 @@ reconciler reads this and writes one when the truth changes. Callers: the API (b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 import anyio
 
@@ -21,8 +22,7 @@ MISSED_BEATS = 3
 LEASE_SECONDS = 3.5
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """CPU in cores; memory, disk and network totals in bytes."""
 
     cpu: float = 0.0
@@ -32,8 +32,7 @@ class Usage:
     network_sent: float = 0.0
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """The last beat of one worker. `heard_at` is monotonic seconds; `services`: instance → {cpu, memory}.
 
     `swarm`: what it says of itself as a node of a Swarm. `clock_skew`: seconds its clock is ahead of ours (the way
@@ -44,7 +43,7 @@ class Lease:
     heard_at: float
     usage: Usage = Usage()
     addresses: tuple[str, ...] = ()
-    services: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    services: Mapping[str, Mapping[str, float]] = MappingProxyType({})
     swarm: Peer | None = None
     clock_skew: float | None = None
 

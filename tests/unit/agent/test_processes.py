@@ -124,7 +124,7 @@ def test_a_folder_that_is_not_there_has_no_services(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [OSError("gone"), psutil.AccessDenied(1)], ids=repr)
-@pytest.mark.parametrize("name", ["children", "cpu_times", "memory_info"])
+@pytest.mark.parametrize("name", ["ppid", "cpu_times", "memory_info"])
 def test_a_system_that_refuses_breaks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: Exception
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_system_that_refuses_breaks_nothing(
     def refuse(*_: Any, **__: Any) -> Any:
         raise fault
 
-    refusing = psutil.Process if name == "children" else type(psutil.Process()._proc)  # the system's own side
+    refusing = psutil.Process if name == "ppid" else type(psutil.Process()._proc)  # the system's own side
     monkeypatch.setattr(refusing, name, refuse)
     for _ in range(2):
         measured = ServiceMeter(tmp_path).measure()
@@ -143,8 +143,8 @@ def test_a_system_that_refuses_breaks_nothing(
 def test_children_are_looked_for_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when a record names a process that is gone."""
     clock, looked = Tick(), []
-    real = psutil.Process.children
-    monkeypatch.setattr(psutil.Process, "children", lambda self, **how: looked.append(1) or real(self, **how))
+    real = psutil.process_iter
+    monkeypatch.setattr(psutil, "process_iter", lambda: looked.append(1) or real())
     record(tmp_path, "me-0", {"pid": os.getpid()})
     record(tmp_path, "gone-0", {"pid": 4194304})
     meter = ServiceMeter(tmp_path, clock)

@@ -11,7 +11,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cli.conductor.collecting import GROWN_BYTES, WHOLE_SECONDS, YOUNG_SECONDS, collect_seldom, resident_bytes
+from cli.conductor.collecting import (
+    FEW_OBJECTS,
+    GROWN_BYTES,
+    WHOLE_SECONDS,
+    YOUNG_SECONDS,
+    collect_seldom,
+    resident_bytes,
+)
 from controller.kit.virtual import VirtualLoop
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +42,13 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-async def test_a_cycle_that_had_lived_goes_with_the_whole_collection() -> None:
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each look there is enough to look for."""
+    monkeypatch.setattr("cli.conductor.collecting.FEW_OBJECTS", 0)
+
+
+async def test_a_cycle_that_had_lived_goes_with_the_whole_collection(busy: None) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(collect_seldom)
         await anyio.lowlevel.checkpoint()
@@ -50,7 +63,7 @@ async def test_a_cycle_that_had_lived_goes_with_the_whole_collection() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_young_cycle_goes_at_the_next_look() -> None:
+async def test_a_young_cycle_goes_at_the_next_look(busy: None) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(collect_seldom)
         await anyio.sleep(YOUNG_SECONDS / 2)
@@ -62,7 +75,22 @@ async def test_a_young_cycle_goes_at_the_next_look() -> None:
     assert gc.isenabled()
 
 
-async def test_a_cycle_goes_soon_where_memory_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_rests_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(collect_seldom)
+        await anyio.lowlevel.checkpoint()
+        gc.collect()
+        monkeypatch.setattr(gc, "collect", lambda generation=2: looked.append(generation))
+        await anyio.sleep(10 * YOUNG_SECONDS)
+        assert looked == []
+        kept = [[] for _ in range(2 * FEW_OBJECTS)]  # type: ignore[var-annotated]
+        await anyio.sleep(2 * YOUNG_SECONDS)
+        assert looked and kept
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_cycle_goes_soon_where_memory_grows(busy: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the past of one large definition, changed again and again, would fill the memory for minutes."""
     resident = 0
     monkeypatch.setattr("cli.conductor.collecting.resident_bytes", lambda: resident)
