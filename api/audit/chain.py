@@ -7,7 +7,6 @@ and in every sink. Who reads the key (root of this machine) can write a new chai
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -48,7 +47,7 @@ class Chain:
 
     def _code(self, numbered: bytes, before: str) -> str:
         message = before.encode() + b"\n" + numbered
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_CODE_CHARACTERS]
+        return hmac.digest(self._key, message, "sha256").hex()[:_CODE_CHARACTERS]
 
 
 def split(line: bytes) -> tuple[bytes, Link | None]:
