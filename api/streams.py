@@ -31,12 +31,17 @@ Verdicts = dict[object, ApiError | Principal]
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """One open stream. `ended` says why it was ended, when it was."""
+    """One open stream. `ended` says why it was ended, when it was. `shown`: everything in it that proves somebody."""
 
     scope: Scope
     cancel: anyio.CancelScope
     required: list[Action] = field(default_factory=list)
     ended: ApiError | None = None
+    shown: object = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = tuple(each for each in self.scope["headers"] if each[0] in _PROOFS)
+        self.shown = headers, (self.scope.get("extensions") or {}).get("aerekos.peer") or ()
 
 
 class StreamGuard:
@@ -80,7 +85,7 @@ class StreamGuard:
                 stream.cancel.cancel()
 
     def _fault(self, stream: Held, known: Verdicts) -> ApiError | None:
-        found = self._proven(stream.scope, known)
+        found = self._proven(stream, known)
         if isinstance(found, ApiError):
             return found
         for action in stream.required:
@@ -91,16 +96,13 @@ class StreamGuard:
                 return refused
         return None
 
-    def _proven(self, scope: Scope, known: Verdicts) -> ApiError | Principal:
-        headers = tuple(each for each in scope["headers"] if each[0] in _PROOFS)
-        peer = (scope.get("extensions") or {}).get("aerekos.peer") or ()
-        shown = (headers, peer)
-        if shown not in known:
+    def _proven(self, stream: Held, known: Verdicts) -> ApiError | Principal:
+        if stream.shown not in known:
             try:
-                known[shown] = self._authenticator.still(scope)
+                known[stream.shown] = self._authenticator.still(stream.scope)
             except ApiError as refused:
-                known[shown] = refused
-        return known[shown]
+                known[stream.shown] = refused
+        return known[stream.shown]
 
 
 def _lost(who: Principal, action: Action) -> Forbidden:
