@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from cli import commands_access, commands_workers, completion, settings
-from cli.commands import about, authority, autostarting, aws, creating, resources, services, users
+from cli import completion, settings
+from cli.commands import about, access, authority, autostarting, aws, creating, resources, services, users, workers
 from cli.commands.options import Home
 from cli.errors import INTERRUPTED, CliError, NotReachable
 from cli.output import as_json, as_yaml, complain, say
@@ -205,18 +205,7 @@ def credential(
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-for each in (
-    about,
-    resources,
-    creating,
-    services,
-    aws,
-    autostarting,
-    commands_access,
-    authority,
-    users,
-    commands_workers,
-):
+for each in (about, resources, creating, services, aws, autostarting, access, authority, users, workers):
     each.register(app)
 
 
