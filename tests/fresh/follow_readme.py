@@ -5,7 +5,8 @@ README, then a reboot.
 
 Takes the interpreters on PATH and those of pyenv when none is given. As root it makes a user for the run, who may
 read nothing of ours; else it is run as oneself, in a home of its own. A reboot is the end of every process of that
-user, and the next start as the machine does it. Needs the package registries, and minutes for each Python; not in CI.
+user, and the next start by the unit that `aerekos service install` writes, as systemd does it. Needs the package
+registries, and minutes for each Python; not in CI.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
+import re
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,7 +32,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from readme import typed  # noqa: E402
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-STEP_SECONDS, GRACE_SECONDS = 1500, 10.0
+STEP_SECONDS, START_SECONDS, GRACE_SECONDS = 1500, 120, 10.0
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 # How this machine reaches the package registries is no part of what is tried.
 REGISTRIES = {
@@ -70,9 +74,7 @@ class Newcomer:
         env = {"HOME": str(self.home), "PATH": SYSTEM_PATH, "USER": self._name, "LANG": "C.UTF-8", **REGISTRIES}
         if first:
             env["AEREKOS_PORT"] = str(self._port)
-        command = ["bash", "-o", "pipefail", "-ec", script]
-        if self.user:
-            command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", *command]
+        command = self.as_them(["bash", "-o", "pipefail", "-ec", script])
         said = subprocess.run(
             command, env=env, cwd=self.clone, capture_output=True, text=True, timeout=STEP_SECONDS, check=False
         )
@@ -80,6 +82,11 @@ class Newcomer:
         if said.returncode or "Traceback" in said.stderr:
             raise Failed(f"{what}\n{script}\n→ {said.returncode}\n{said.stdout}\n{said.stderr}")
         return said.stdout
+
+    def as_them(self, command: list[str]) -> list[str]:
+        """That command, with the rights of this person."""
+        who = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"] if self.user else []
+        return [*who, *command]
 
     def processes(self) -> list[int]:
         """Everything of this person that runs: by user, or by the home it was told of."""
@@ -133,9 +140,13 @@ def follow(newcomer: Newcomer) -> None:
         newcomer.does(f"README: {title}", path + script)
     newcomer.does("make up again", "make up")
     before = newcomer.does("what is there", KEPT)
+    unit = newcomer.does("the unit", ".venv/bin/aerekos service install --dry-run")
     print("           reboot", flush=True)
     newcomer.reboot()
-    newcomer.does("the start after it", start_of(newcomer))
+    start(newcomer, unit)
+    again = newcomer.does("make up after it", "make up")
+    if "already running" not in again:
+        raise Failed(f"the unit started no cloud that runs:\n{again}")
     after = newcomer.does("what is there", KEPT)
     if before != after:
         raise Failed(f"after the reboot something else is there. Before:\n{before}\nAfter:\n{after}")
@@ -144,9 +155,36 @@ def follow(newcomer: Newcomer) -> None:
         raise Failed(f"make down left running: {left}")
 
 
-def start_of(newcomer: Newcomer) -> str:
-    """What the machine does when it starts: told nothing, not even a PATH."""
-    return f"cd / && {newcomer.clone}/.venv/bin/aerekos up --timeout 300"
+def start(newcomer: Newcomer, unit: str) -> None:
+    """What systemd does with that unit when the machine starts: its own command, folder and variables, nothing of any
+    shell; over when the service says that it is ready. Raises Failed.
+    """
+    began, folder = time.monotonic(), said_in(unit, "WorkingDirectory")[0]
+    own = dict(each.split("=", 1) for each in said_in(unit, "Environment"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, tempfile.TemporaryDirectory() as place:
+        address = Path(place) / "notify"
+        told.bind(str(address))
+        told.settimeout(START_SECONDS)
+        for each in (address.parent, address):
+            each.chmod(0o777)
+        env = {"HOME": str(newcomer.home), "USER": newcomer._name, "NOTIFY_SOCKET": str(address), **own}
+        log = Path(said_in(unit, "StandardOutput")[0].removeprefix("append:"))
+        with log.open("ab") as output:
+            command = newcomer.as_them(said_in(unit, "ExecStart"))
+            subprocess.Popen(command, env=env, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+        try:
+            said = told.recv(100)
+        except TimeoutError:
+            said = b"nothing"
+    print(f"  {time.monotonic() - began:7.1f} s  the start of the unit", flush=True)
+    if said != b"READY=1":
+        raise Failed(f"the unit said {said!r}, not that it is ready:\n{unit}\n{log.read_text()[-3000:]}")
+
+
+def said_in(unit: str, key: str) -> list[str]:
+    """The words of that line of a unit file. Source: systemd.syntax(7)."""
+    (line,) = re.findall(rf"^{key}=(.*)$", unit, flags=re.M)
+    return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line)]
 
 
 def interpreters(given: Iterable[str]) -> list[Path]:
