@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(BIN)/python -m cli.installing $(VENV)/install.log
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test test-swarm test-fresh lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
@@ -18,8 +18,14 @@ up: $(VENV)/.installed ## Install what is missing, start the cloud, come back wh
 	@$(TRY_DASHBOARD)
 	@$(BIN)/aerekos up
 
-down: $(VENV)/.installed ## Stop the cloud; its data stays
-	@$(BIN)/aerekos down
+# Nothing is installed only to find that nothing runs; a cloud that outlived its virtualenv is worth installing for.
+down: ## Stop the cloud; its data stays
+	@if test ! -x $(BIN)/aerekos; then found=; \
+	  for data in "$${XDG_DATA_HOME:-$$HOME/.local/share}" "$$HOME/Library/Application Support"; do \
+	    test -f "$${AEREKOS_HOME:-$$data/aerekos}/run/conductor.json" && found=yes; done; \
+	  test -n "$$found" || { echo "nothing runs: no cloud was started here"; exit 0; }; \
+	  $(MAKE) --no-print-directory $(VENV)/.installed || exit 1; fi; \
+	$(BIN)/aerekos down
 
 # Tests make their own homes and ports. Should one forget, it meets an empty folder, never the user's cloud.
 APART = home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
@@ -96,7 +102,7 @@ dashboard/dist/.built: $(DASHBOARD_SOURCES) dashboard/node_modules/.installed
 
 dashboard/node_modules/.installed: dashboard/package-lock.json dashboard/requirements.lock | $(VENV)/bin/python
 	@echo "==> installing the dashboard's tools"
-	@$(PIP) install --quiet --retries 1 --require-hashes -r dashboard/requirements.lock \
+	@$(INSTALL) --retries 1 --require-hashes -r dashboard/requirements.lock \
 	  || { echo "==> no Node: its wheel cannot be installed here" >&2; exit 1; }
 	@cd dashboard && $(NODE_PATH) npm ci --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000 \
 	  || { echo "==> no dashboard: its packages cannot be had from the npm registry" >&2; exit 1; }
@@ -118,13 +124,13 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "  try: install Python's venv module (Debian: apt install python3-venv)" >&2; rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "==> installing dependencies"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@echo "==> installing dependencies (a minute)"
+	@$(INSTALL) --require-hashes -r requirements.lock
 	@echo "==> installing aerekos"
-	@$(PIP) install --quiet --no-deps -e .
+	@$(INSTALL) --no-deps -e .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "==> installing development dependencies"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
