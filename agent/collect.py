@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from agent.errors import CannotMeasure
-from agent.processes import ServiceMeter
+from agent.service_usage import ServiceMeter
 
 # Interfaces seldom change and listing them costs as much as the rest of a beat.
 ADDRESSES_EVERY_BEATS = 5
@@ -28,7 +28,7 @@ _BRIDGES = ("docker", "br-", "veth")
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """One heartbeat's body. CPU in cores; memory, disk and network totals in bytes; `clock`: seconds since 1970."""
 
     usage: dict[str, float]
@@ -67,7 +67,7 @@ class Collector:
         listed.append({"type": "Hostname", "address": socket.gethostname()})
         return {"capacity": self._capacity(), "addresses": listed, "system": system(), "labels": labels}
 
-    def beat(self) -> Beat:
+    def beat(self) -> Heartbeat:
         """What is used now. CPU is the mean since the last beat.
 
         What cannot be read this time keeps its last value: a heartbeat says above all that this machine lives.
@@ -76,7 +76,7 @@ class Collector:
         if self._beats % ADDRESSES_EVERY_BEATS == 0:
             self._look_for_addresses()
         services = self._meter.measure() if self._meter else {}
-        return Beat(self._usage(), list(self._addresses), services, time.time())
+        return Heartbeat(self._usage(), list(self._addresses), services, time.time())
 
     def _look_for_addresses(self) -> None:
         with suppress(psutil.Error, OSError):

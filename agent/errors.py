@@ -2,7 +2,7 @@
 
 AgentError
 ├── Unreachable     no API answered, or with 5xx or 429: try again with patience
-├── NotWelcome      401 or 403: the identity is not (or no longer) known
+├── AccessRevoked   401 or 403: the identity is not (or no longer) known
 ├── CannotJoin      a person must act: the token is bad, missing, or the CA is another one
 └── CannotMeasure   the operating system does not tell what this machine is: try again with patience
 """
@@ -18,7 +18,7 @@ class Unreachable(AgentError):
     """Trying again may help."""
 
 
-class NotWelcome(AgentError):
+class AccessRevoked(AgentError):
     """Joining again may help."""
 
 

@@ -24,7 +24,7 @@ class Identity:
         return f"Identity(worker={self.worker!r})"  # the secret never reaches a log
 
 
-class IdentityKeeper(Protocol):
+class IdentityStore(Protocol):
     """Where the identity is kept."""
 
     def load(self) -> Identity | None: ...

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from agent.door import Door, MakeClient
-from agent.errors import AgentError, CannotJoin, NotWelcome, Unreachable
+from agent.conductor_client import ConductorClient, MakeClient
+from agent.errors import AccessRevoked, AgentError, CannotJoin, Unreachable
 from agent.identity import Identity
 from agent.settings import Settings
 from controller.kit import authorities
@@ -23,7 +23,7 @@ from controller.kit import authorities
 PROOF = "x-aerekos-proof"
 
 
-async def join(settings: Settings, door: Door, make: MakeClient) -> Identity:
+async def join(settings: Settings, conductor: ConductorClient, make: MakeClient) -> Identity:
     """A new identity. Raises CannotJoin when a person must act, Unreachable when trying again may help."""
     token = settings.join_token
     if not token:
@@ -31,10 +31,10 @@ async def join(settings: Settings, door: Door, make: MakeClient) -> Identity:
             "this worker has no identity and no token: run `aerekos token create` on the conductor, "
             "then start the agent with AEREKOS_AGENT_TOKEN or --token-file"
         )
-    ca = await trusted_ca(settings, door.urls, make)
+    ca = await trusted_ca(settings, conductor.urls, make)
     body = {"token": token, "name": settings.name}
     try:
-        answer = await door.post("/auth/join", body, ca=ca)
+        answer = await conductor.post("/auth/join", body, ca=ca)
         return Identity(
             str(answer["worker"]),
             str(answer["clientId"]),
@@ -43,7 +43,7 @@ async def join(settings: Settings, door: Door, make: MakeClient) -> Identity:
         )
     except Unreachable:
         raise
-    except NotWelcome as refused:
+    except AccessRevoked as refused:
         raise CannotJoin(f"the join token was refused ({refused}): ask for a new one") from refused
     except (AgentError, KeyError) as refused:
         raise CannotJoin(f"joining failed: {refused}") from refused
@@ -73,7 +73,7 @@ def fingerprint(pem: str) -> str:
         raise CannotJoin("what the API shows as its CA is not one PEM certificate") from broken
 
 
-def _alone(pem: str) -> str:
+def _single_certificate(pem: str) -> str:
     """Who sits in between could show the CA we know and, in the same text, one more to be trusted."""
     try:
         return authorities.only_certificate(pem)
@@ -107,5 +107,5 @@ async def _shown_ca(urls: Sequence[str], make: MakeClient, asked: Mapping[str, s
             except httpx.HTTPError as fault:
                 faults.append(f"{url}: {fault or type(fault).__name__}")
                 continue
-            return _alone(response.text), response.headers.get(PROOF, "")
+            return _single_certificate(response.text), response.headers.get(PROOF, "")
     raise Unreachable("; ".join(faults))

@@ -1,4 +1,4 @@
-"""Front door of `aerekos-agent`. Exit codes: 0 stopped or done, 1 refused (a person must act), 2 misuse."""
+"""Entry point of `aerekos-agent`. Exit codes: 0 stopped or done, 1 refused (a person must act), 2 misuse."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 import anyio
 import structlog
 
-from agent.besides import Besides
 from agent.collect import default_name
 from agent.errors import AgentError
-from agent.report import Agent
+from agent.extension import AgentExtension
+from agent.heartbeat import Agent
 from agent.settings import ANNOUNCE_PORT, API_PORT, IMAGE_DOOR, MESH_PEERS, MESH_PORT, Settings
 from controller.kit.clock import SystemClock
 from controller.kit.networks import parse_networks
@@ -62,7 +62,7 @@ def parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     option("labels", "labels of the worker, k=v,k=v", "")
     option("services-dir", "the process runtime's run/instances, to measure each service")
     option("docker", "URL of this machine's Docker, when it is a node of a Swarm: unix:///var/run/docker.sock")
-    option("api-port", "port of the conductor's door on the Swarm's managers", str(API_PORT))
+    option("api-port", "port of the conductor on the Swarm's managers", str(API_PORT))
     option("image-door", "host:port where this machine's Docker finds the cloud's images; empty: nowhere", IMAGE_DOOR)
     option(
         "announce-port", "UDP port of announcements that a machine has moved; the same everywhere", str(ANNOUNCE_PORT)
@@ -123,7 +123,7 @@ async def serve(wanted: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     raise_file_limit()
     wanted.home.mkdir(parents=True, exist_ok=True)
-    agent = Agent(wanted, SystemClock(), besides=_besides(wanted))
+    agent = Agent(wanted, SystemClock(), extension=_extension(wanted))
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
         try:
@@ -132,11 +132,11 @@ async def serve(wanted: Settings) -> None:
             group.cancel_scope.cancel()
 
 
-def _besides(wanted: Settings) -> Besides | None:
+def _extension(wanted: Settings) -> AgentExtension | None:
     """Imported only where it is used: outside a Swarm the agent stays small."""
     if wanted.docker is None:
         return None
-    from agent.in_swarm import SwarmNode
+    from agent.swarm import SwarmNode
 
     return SwarmNode(wanted, SystemClock())
 
@@ -152,17 +152,17 @@ def _chosen(command: str, wanted: Settings, *, when_empty: bool) -> Callable[[],
     if command == "run":
         return partial(serve, wanted)
     if command == "mesh":
-        from agent.in_swarm.mesh import mesh
+        from agent.swarm.overlay_probe import run_overlay_probe
 
-        return partial(mesh, wanted)
-    from agent.in_swarm import joining
+        return partial(run_overlay_probe, wanted)
+    from agent.swarm import join
 
     def say(text: str) -> None:
         sys.stdout.write(f"    {text}\n")
 
     if command == "join":
-        return partial(joining.join, wanted, say)
-    return partial(joining.leave, wanted, when_empty=when_empty, say=say)
+        return partial(join.join, wanted, say)
+    return partial(join.leave, wanted, when_empty=when_empty, say=say)
 
 
 def start_logging(level: str) -> None:

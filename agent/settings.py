@@ -22,10 +22,10 @@ class Settings:
     token_file: where the token is read when it is needed.
     services_dir: the process runtime's `run/instances`; None means this node's services are not measured.
     docker: URL of this machine's Docker daemon; None means this machine is in no Swarm.
-    api_port: where the managers of that Swarm have the conductor's door. image_door: `host:port`, empty for none.
+    api_port: where the managers of that Swarm have the conductor. image_door: `host:port`, empty for none.
     announce_port: UDP, where machines tell each other that they have moved; the same one everywhere.
     mesh_port, mesh_peers: where `aerekos-agent mesh` answers, and the name under which it finds the others.
-    node_networks: where other machines of the cloud may be, besides the networks this one is in.
+    node_networks: where other machines of the cloud may be, besides the networks this machine is in.
     """
 
     name: str

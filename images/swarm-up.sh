@@ -58,7 +58,7 @@ deployed=$(mktemp)
 trap 'rm -f "$deployed"' EXIT
 cp stack.yml "$deployed"
 export AEREKOS_OVERLAY_ENCRYPTION="${AEREKOS_OVERLAY_ENCRYPTION:-auto}"
-encrypts() { docker run --rm --network none --cap-drop ALL --cap-add NET_ADMIN "$AEREKOS_IMAGE_AGENT" python3 -m agent.in_swarm.encryption; }
+encrypts() { docker run --rm --network none --cap-drop ALL --cap-add NET_ADMIN "$AEREKOS_IMAGE_AGENT" python3 -m agent.swarm.encryption; }
 if [ "$AEREKOS_OVERLAY_ENCRYPTION" = off ] || { [ "$AEREKOS_OVERLAY_ENCRYPTION" = auto ] && ! encrypts; }; then
   echo "==> WARNING: traffic between machines will not be encrypted: $([ "$AEREKOS_OVERLAY_ENCRYPTION" = off ] \
     && echo "AEREKOS_OVERLAY_ENCRYPTION=off" || echo "this kernel has no IPsec (ESP with AES-GCM)")"

@@ -6,7 +6,7 @@ from functools import partial
 
 import anyio
 
-from agent.moving.looking import local_network
+from agent.addressing.interfaces import local_network
 from api.audit import Audit
 from api.auth.authenticating import Authenticator
 from api.auth.on_behalf import signer

@@ -20,8 +20,8 @@ import structlog
 import uvloop
 
 from agent.errors import CannotJoin
+from agent.heartbeat import Agent
 from agent.identity import Identity, IdentityInMemory
-from agent.report import Agent
 from agent.settings import Settings as AgentSettings
 from api.logging import configure_logging
 from cli.conductor.answering import serve_http

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from unit.api.house import ADMIN, House, make_house
 
-from agent.door import Door
+from agent.conductor_client import ConductorClient
 from agent.errors import Unreachable
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from api.gateway.mutual_tls import MutualTls
@@ -222,7 +222,7 @@ async def test_an_agent_takes_no_service_for_the_conductor(authority: Authority,
     chain = await foreign(authority, "another service's certificate")
     assert chain is not None
     async with impostor(chain) as (address, heard):
-        door = Door([f"https://{address}"], SystemClock())
+        door = ConductorClient([f"https://{address}"], SystemClock())
         with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
             await door.post("/auth/token", {"clientSecret": SECRET.decode()}, ca=authority.ca_file.read_text())
         await door.close()

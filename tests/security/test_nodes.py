@@ -21,17 +21,17 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.agent.test_image_door import House as AgentHouse
-from unit.agent.test_image_door import house as agent_house
+from unit.agent.test_registry_proxy import House as AgentHouse
+from unit.agent.test_registry_proxy import house as agent_house
 from unit.api.house import ADMIN, HOW, House, make_house
 
-from agent.in_swarm.callers import LocalCallers, owner_in
-from agent.in_swarm.mesh import Known, answering
-from agent.in_swarm.waiting_room import WaitingRoom
-from agent.moving.believing import AddressRules, LocalNetwork
-from agent.moving.looking import resolvers, routers
-from agent.moving.neighbours import Neighbours
-from agent.moving.translating import Place, translation
+from agent.addressing.address_rules import AddressRules, LocalNetwork
+from agent.addressing.interfaces import resolvers, routers
+from agent.addressing.nat_rules import PeerAddress, nat_rules
+from agent.addressing.peer_table import PeerTable
+from agent.swarm.callers import LocalCallers, owner_in
+from agent.swarm.connection_hold import ConnectionHold
+from agent.swarm.overlay_probe import PeerAddresses, name_responder
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
 from api.claims import NodeClaims
 from api.heartbeats import Heartbeats
@@ -269,9 +269,9 @@ def rules(**here: Any) -> AddressRules:
     return AddressRules(NodeNetworks(), SystemClock(), lambda: LocalNetwork(**here))
 
 
-def rules_of(*peers: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def rules_of(*peers: PeerAddress) -> tuple[tuple[str, ...], tuple[str, ...]]:
     here = rules(routers=frozenset({"10.0.0.254"}), resolvers=frozenset({"10.0.0.53"}))
-    made = translation(Place("10.0.0.1", "10.0.0.1"), peers, port=7446, may_not=here.why_not)
+    made = nat_rules(PeerAddress("10.0.0.1", "10.0.0.1"), peers, port=7446, refuses=here.why_not)
     return made.rules, made.refused
 
 
@@ -280,14 +280,16 @@ def test_an_agent_translates_no_such_address_whoever_says_so(odd: str, tmp_path:
     """Also when the conductor's list says it, and when it was kept by an agent of the version before."""
     entry = {"worker": "elm", "publicKey": KEY, "sequence": 5}
     for claimed in ({"identity": odd, "address": "10.0.0.66"}, {"identity": "10.0.0.2", "address": odd}):
-        known = Neighbours(tmp_path / "n.json", "oak")
-        known.take_list([{**entry, **claimed}], 0.0)
-        made, refused = rules_of(*(each.place for each in known))
+        known = PeerTable(tmp_path / "n.json", "oak")
+        known.replace_list([{**entry, **claimed}], 0.0)
+        made, refused = rules_of(*(each.peer_address for each in known))
         assert made == () and (refused or not list(known))
 
 
 def test_an_agent_goes_on_following_the_others() -> None:
-    made, refused = rules_of(Place("8.8.8.8", "10.0.0.66", "elm", 9), Place("10.0.0.3", "10.0.0.93", "fir", 5))
+    made, refused = rules_of(
+        PeerAddress("8.8.8.8", "10.0.0.66", "elm", 9), PeerAddress("10.0.0.3", "10.0.0.93", "fir", 5)
+    )
     assert [line for line in made if "DNAT" in line] == [
         "-A AEREKOS-OUT -d 10.0.0.3/32 -j DNAT --to-destination 10.0.0.93"
     ]
@@ -381,12 +383,12 @@ async def test_who_cannot_be_found_is_not_admitted() -> None:
 class OpenGate:
     port = 0
 
-    def stand(self, port: int) -> None:
+    def install(self, port: int) -> None:
         self.port = port
 
-    def lead(self, addresses: Any) -> None: ...
+    def redirect(self, addresses: Any) -> None: ...
 
-    def let_pass(self) -> None: ...
+    def stop_redirecting(self) -> None: ...
 
     def is_connected(self) -> bool:
         return True
@@ -401,7 +403,7 @@ async def test_the_waiting_room_carries_nobody_who_was_not_led_there() -> None:
         reached.append(address)
         raise OSError
 
-    room = WaitingRoom(gate, Threads(1), lambda: ["192.0.2.1"], reach=reach)
+    room = ConnectionHold(gate, Threads(1), lambda: ["192.0.2.1"], connect=reach)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(room.run)
         with anyio.fail_after(30):
@@ -420,12 +422,12 @@ async def test_the_mesh_says_its_name_to_peers_alone() -> None:
     async def find() -> set[str]:
         return found
 
-    async def said(known: Known) -> bytes:
+    async def said(known: PeerAddresses) -> bytes:
         async with (
             await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
             anyio.create_task_group() as go,
         ):
-            go.start_soon(listener.serve, answering(lambda: "oak", known.knows))
+            go.start_soon(listener.serve, name_responder(lambda: "oak", known.is_peer))
             port = listener.extra(anyio.abc.SocketAttribute.local_port)
             try:
                 async with await anyio.connect_tcp("127.0.0.1", port) as stream:
@@ -435,6 +437,6 @@ async def test_the_mesh_says_its_name_to_peers_alone() -> None:
             finally:
                 go.cancel_scope.cancel()
 
-    assert await said(Known(find, SystemClock())) == b""
+    assert await said(PeerAddresses(find, SystemClock())) == b""
     found.add("127.0.0.1")
-    assert await said(Known(find, SystemClock())) == b"oak"
+    assert await said(PeerAddresses(find, SystemClock())) == b"oak"

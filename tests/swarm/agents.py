@@ -31,8 +31,8 @@ PORT = 7443
 PATIENCE = 3.0
 # The agent's own main, less patient than people need it.
 RUN = f"""
-import agent.in_swarm.membership as membership, agent.in_swarm.node as node
-membership.PATIENCE_SECONDS, node.LOOK_SECONDS, node.MEASURE_SECONDS = {PATIENCE}, 0.5, 1.0
+import agent.swarm.membership as membership, agent.swarm.node as node
+membership.REJOIN_AFTER_SECONDS, node.POLL_SECONDS, node.MEASURE_SECONDS = {PATIENCE}, 0.5, 1.0
 from agent.main import main
 main()
 """

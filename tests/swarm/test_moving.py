@@ -32,17 +32,17 @@ AGENT = """
 import json, sys
 from pathlib import Path
 import anyio
-from agent.moving import Moving
+from agent.addressing import AddressTracker
 from controller.kit.clock import SystemClock
 
 async def main(home, worker, identity):
-    moving = Moving(home, worker, identity, SystemClock())
-    (home / "part.json").write_text(json.dumps({"worker": worker, **moving.part()}))
+    moving = AddressTracker(home, worker, identity, SystemClock())
+    (home / "part.json").write_text(json.dumps({"worker": worker, **moving.heartbeat_fields()}))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(moving.run)
         while not (home / "peers.json").exists():
             await anyio.sleep(0.05)
-        moving.take_peers(json.loads((home / "peers.json").read_text()))
+        moving.update_peers(json.loads((home / "peers.json").read_text()))
 
 anyio.run(main, Path(sys.argv[1]), sys.argv[2], sys.argv[3])
 """
@@ -235,33 +235,34 @@ def test_an_agent_that_starts_again_disturbs_nothing_and_knows_everybody(world: 
     until(world.all_pairs_reach, "all pairs reach each other again")
     until(lambda: "addresses are translated" in world.agents[third.name].text(), "it says so")
     said = world.agents[third.name].text()
-    assert said.index("a neighbour has moved") < said.index("addresses are translated"), "all stood as it should"
+    assert said.index("a peer has moved") < said.index("addresses are translated"), "all stood as it should"
     assert world.rules(third) == [each.replace(there, second.address) for each in before]
 
 
 KERNEL = """
 import subprocess
-from agent.moving.kernel import Kernel
-from agent.moving.translating import Place, translation
+from agent.addressing.netfilter import Netfilter
+from agent.addressing.nat_rules import PeerAddress, nat_rules
 
 def run(text): return subprocess.run(text.split(), check=True, capture_output=True, text=True).stdout
 def foreign(): return [line for line in run("iptables -t nat -S").splitlines() if "AEREKOS" not in line]
-def moved(address, *left): return translation(
-    Place("192.0.2.1", address, "oak", 1), [Place("192.0.2.2", "192.0.2.92", "elm", 1)], port=7446, left=left)
+def moved(address, *left): return nat_rules(
+    PeerAddress("192.0.2.1", address, "oak", 1), [PeerAddress("192.0.2.2", "192.0.2.92", "elm", 1)],
+    port=7446, left=left)
 
 run("ip link set lo up")
 run("ip addr add 198.51.100.7/32 dev lo")
 run("iptables -t nat -N DOCKER")
 run("iptables -t nat -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER")
-before, kernel, away = foreign(), Kernel(), moved("192.0.2.91")
-def steps(wanted, look=False): return kernel.apply(wanted, look=look), Kernel().apply(wanted, look=True)
+before, kernel, away = foreign(), Netfilter(), moved("192.0.2.91")
+def steps(wanted, look=False): return kernel.apply(wanted, look=look), Netfilter().apply(wanted, look=True)
 
 print("moved:", steps(moved("192.0.2.91", "192.0.2.81")))
 print("label:", "lo:aerekos" in run("ip addr show dev lo"), "others:", foreign() == before)
 print("after a while:", steps(away))
 run("iptables -t nat -F OUTPUT")
 print("flushed, looked:", steps(away, look=True))
-print("at home:", steps(translation(Place("192.0.2.1", "192.0.2.1"), [], port=7446)))
+print("at home:", steps(nat_rules(PeerAddress("192.0.2.1", "192.0.2.1"), [], port=7446)))
 print("left:", "AEREKOS" in run("iptables-save"), "lo:aerekos" in run("ip addr show dev lo"))
 print("others:", "198.51.100.7" in run("ip addr show dev lo"))
 """

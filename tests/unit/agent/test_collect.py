@@ -19,8 +19,8 @@ import pytest
 from agent import collect
 from agent.collect import Collector, addresses, default_name
 from agent.errors import CannotMeasure
+from agent.heartbeat import Agent
 from agent.identity import Identity, IdentityInMemory
-from agent.report import Agent
 from agent.settings import Settings
 from controller.kit.clock import LoopClock
 from crds.kinds.worker import WORKER

@@ -9,11 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent.door import Door
+from agent.conductor_client import ConductorClient
 from agent.errors import AgentError, CannotJoin
-from agent.in_swarm import joining
-from agent.in_swarm.membership import AGENT_SERVICE, LEAVER, PATIENCE_SECONDS, Membership
 from agent.settings import Settings
+from agent.swarm import join
+from agent.swarm.membership import AGENT_SERVICE, LEAVER, REJOIN_AFTER_SECONDS, Membership
 from controller.kit.clock import LoopClock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.place import Place
@@ -63,12 +63,12 @@ class House:
     async def run(self, *steps: tuple[float, Place]) -> None:
         """From then on, the place is that one; the last step's seconds are the rest of the time."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.membership.run, Door(["https://a"], self.clock))
+            tasks.start_soon(self.membership.run, ConductorClient(["https://a"], self.clock))
             for seconds, place in steps:
                 self.place = place
                 until = self.clock.elapsed + seconds
                 while self.clock.elapsed < until:
-                    self.membership.seen(self.place)
+                    self.membership.observe(self.place)
                     await anyio.sleep(LOOK)
             tasks.cancel_scope.cancel()
 
@@ -80,7 +80,7 @@ async def house(tmp_path: Path) -> House:
 
 async def test_who_lost_its_swarm_joins_again_after_some_patience(house: House) -> None:
     await house.run((60, IN), (100, OUT))
-    assert house.joined == [60 + PATIENCE_SECONDS]
+    assert house.joined == [60 + REJOIN_AFTER_SECONDS]
 
 
 @pytest.mark.parametrize("state", ["error", "pending", "locked", "inactive"])
@@ -92,7 +92,7 @@ async def test_every_state_but_active_is_a_loss(house: House, state: str) -> Non
 async def test_a_daemon_that_only_restarts_is_left_alone(house: House) -> None:
     restarting = replace(IN, state="pending")
     await house.run(
-        (10, IN), (PATIENCE_SECONDS - 5, restarting), (20, IN), (PATIENCE_SECONDS - 5, restarting), (60, IN)
+        (10, IN), (REJOIN_AFTER_SECONDS - 5, restarting), (20, IN), (REJOIN_AFTER_SECONDS - 5, restarting), (60, IN)
     )
     assert not house.joined
 
@@ -124,12 +124,12 @@ async def test_a_manager_is_never_made_to_leave(house: House) -> None:
 
 async def test_word_to_leave_starts_something_that_outlives_the_agent(house: House) -> None:
     house.docker.refuses = True
-    house.membership.told_to_leave()
+    house.membership.request_leave()
     await house.run((5, IN))
     assert not house.membership.is_leaving, "it is said only when it is true"
     house.docker.refuses = False
     for _ in range(3):  # the conductor says it with every beat
-        house.membership.told_to_leave()
+        house.membership.request_leave()
     await house.run((5, IN))
     assert house.membership.is_leaving
     assert house.docker.started == [(LEAVER, AGENT_SERVICE, ["aerekos-agent", "leave", "--when-empty"])]
@@ -146,8 +146,8 @@ async def test_an_agent_outside_the_swarm_leaves_by_itself_and_ends(
     async def leave(settings: Settings, *, when_empty: bool, say: object) -> None:
         left.append(when_empty)
 
-    monkeypatch.setattr(joining, "leave", leave)
-    house.membership.told_to_leave()
+    monkeypatch.setattr(join, "leave", leave)
+    house.membership.request_leave()
     with pytest.raises(ExceptionGroup) as ended:
         await house.run((5, IN))
     assert ended.group_contains(CannotJoin, match="has left the cloud") and left == [True]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from unit.api.house import HOW, make_house
 
-from agent.door import Door
+from agent.conductor_client import ConductorClient
 from agent.errors import CannotJoin
 from agent.join import join
 from agent.settings import Settings
@@ -66,7 +66,7 @@ class Conductor:
 
 
 async def joined(conductor: Conductor, settings: Settings) -> str:
-    door = Door(settings.api, SystemClock(), conductor.client)
+    door = ConductorClient(settings.api, SystemClock(), conductor.client)
     try:
         return (await join(settings, door, conductor.client)).ca
     finally:
@@ -173,7 +173,7 @@ async def test_the_real_conductor_answers_so(tmp_path: Path, pem: str) -> None:
         return httpx.AsyncClient(transport=httpx.ASGITransport(app))
 
     given = settings(tmp_path)
-    door = Door(given.api, SystemClock(), client)
+    door = ConductorClient(given.api, SystemClock(), client)
     identity = await join(given, door, client)
     assert identity.worker == "oak" and identity.ca == pem
     who = Principal(f"system:worker:{identity.worker}", frozenset())

@@ -1,0 +1,25 @@
+"""What an agent may do besides its heartbeat: jobs of its own, fields in each heartbeat, a look at the responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from agent.conductor_client import ConductorClient
+from agent.identity import IdentityStore
+
+
+class AgentExtension(Protocol):
+    """`agent.swarm.SwarmNode` is one."""
+
+    async def run(self, conductor: ConductorClient, identity_store: IdentityStore) -> None:
+        """Until cancelled. Whatever fails in it must not end the heartbeat."""
+        ...
+
+    def heartbeat_fields(self) -> Mapping[str, Any]:
+        """For the body of a heartbeat."""
+        ...
+
+    async def on_heartbeat_response(self, answer: Mapping[str, Any]) -> None:
+        """The answer to a heartbeat."""
+        ...

@@ -1,5 +1,0 @@
-"""What an agent does besides on a machine that is a node of a Docker Swarm."""
-
-from agent.in_swarm.node import SwarmNode
-
-__all__ = ["SwarmNode"]
