@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from keeper import ends_with_pytest
 
 REPOSITORY = Path(__file__).parents[1]
 # How long something may take before a test calls it never. No test says how fast: `make bench` does.
@@ -57,6 +58,9 @@ class Cloud:
 
     home: Path
     port: int
+
+    def __post_init__(self) -> None:
+        ends_with_pytest(self.home)
 
     @property
     def env(self) -> dict[str, str]:

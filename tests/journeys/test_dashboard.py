@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from keeper import ends_with_pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "dashboard"
 BIN = Path(sys.executable).parent
@@ -59,8 +60,9 @@ def test_units() -> None:
 @needs_node
 @needs_build
 @needs_chromium
-def test_journeys() -> None:
-    env = {"AEREKOS": str(BIN / "aerekos"), "AEREKOS_CHROMIUM": CHROMIUM}
+def test_journeys(tmp_path: Path) -> None:
+    ends_with_pytest(tmp_path)
+    env = {"AEREKOS": str(BIN / "aerekos"), "AEREKOS_CHROMIUM": CHROMIUM, "TMPDIR": str(tmp_path)}
     run("--test", "--test-reporter=spec", "journeys/journeys.test.ts", seconds=1200, env=env)
 
 

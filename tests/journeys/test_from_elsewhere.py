@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from clouds import REPOSITORY, Said, eventually
+from keeper import ends_with_pytest
 from namespaces import Machine, two_machines, why_not
 
 WHY_NOT = why_not()
@@ -84,6 +85,8 @@ def _env(home: Path) -> dict[str, str]:
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[There]:
     home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("elsewhere")
     told = {"AEREKOS_HOST": "::", "AEREKOS_NAMES": "cloud.lan", "AEREKOS_ADMIN_PASSWORD": PASSWORD}
+    for each in (home, elsewhere):
+        ends_with_pytest(each)
     with two_machines(*NAMES) as (cloud, laptop):
         command = [sys.executable, "-m", "cli.main", "up", "--runtime", "process", "--timeout", "240"]
         said = cloud.run(command, {**_env(home), **told}, timeout=300)
