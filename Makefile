@@ -28,8 +28,9 @@ down: ## Stop the cloud; its data stays
 	$(BIN)/aerekos down
 
 # Tests make their own homes and ports. Should one forget, it meets an empty folder, never the user's cloud.
+# They start hundreds of processes of ours: where bytecode is not kept, each compiles all it imports.
 APART = home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
-	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD \
+	env -u AEREKOS_PORT -u AEREKOS_RUNTIME -u AEREKOS_ADMIN_PASSWORD -u PYTHONDONTWRITEBYTECODE \
 	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data"
 
 # Real Swarms come after the rest: three machines that start beside a test with a deadline would take its time.
