@@ -134,7 +134,7 @@ def _report(seen: dict[str, Any]) -> Iterator[Finding]:
             about = " ".join(part for part in (each["object"]["kind"].lower(), each["object"]["name"]) if part)
             yield Finding(_LEVELS[each["severity"]], about, each["message"], each["fix"])
     yield Finding(
-        "ok", "report", f"{seen['verdict']}; {len(seen['workers'])} workers, {len(seen['services'])} services"
+        "ok", "report", f"{seen['summary']}; {len(seen['workers'])} workers, {len(seen['services'])} services"
     )
 
 

@@ -16,7 +16,7 @@ _GROUP = "/apis/aerekos.cloud/v1"
 NOT_WELL = "NotWell"
 FAIL_ON = ("critical", "warning", "info")
 UNREACHABLE: dict[str, Any] = {
-    **{"ready": False, "verdict": "Unreachable", "name": "", "url": "", "version": ""},
+    **{"ready": False, "verdict": "Unreachable", "summary": "", "name": "", "url": "", "version": ""},
     **{"workers": [], "services": [], "findings": []},
 }
 # What passes by itself after a start; everything else stays until somebody mends it.
@@ -32,6 +32,7 @@ def look(api: Api) -> dict[str, Any]:
     return {
         "ready": report["verdict"] != NOT_WELL,
         "verdict": report["verdict"],
+        "summary": report["summary"],
         "name": _name(api),
         "url": api.server,
         "version": _version(api),
@@ -59,14 +60,9 @@ def require_severity(name: str) -> None:
 
 
 def headline(seen: dict[str, Any]) -> str:
-    """The cloud's name where it has one, the URL, and the verdict in words."""
-    count = sum(each["severity"] != "info" for each in seen["findings"])
-    words = {
-        "Well": "ready",
-        "NeedsAttention": f"ready; {count} {'thing needs' if count == 1 else 'things need'} attention",
-    }
+    """The cloud's name where it has one, the URL, and the verdict in the report's words."""
     named = f"{seen['name']}   " if seen["name"] else ""
-    return f"{named}{seen['url']}   {words.get(seen['verdict'], 'not well')}"
+    return f"{named}{seen['url']}   {'ready; ' if seen['ready'] else ''}{seen['summary']}"
 
 
 def render_findings(seen: dict[str, Any]) -> str:

@@ -36,6 +36,15 @@ class Report:
         severities = {each.severity for each in self.findings}
         return "NotWell" if "critical" in severities else "NeedsAttention" if "warning" in severities else "Well"
 
+    @property
+    def summary(self) -> str:
+        """The verdict in words, as every door tells it. What is only good to know does not count."""
+        count = sum(each.severity != "info" for each in self.findings)
+        if not count:
+            return "all is well"
+        text = f"{count} {'thing needs' if count == 1 else 'things need'} attention"
+        return f"not well: {text}" if self.verdict == "NotWell" else text
+
     def seen_by(self, may_see: Callable[[Finding], bool]) -> Report:
         """What somebody may know of it."""
         return Report(tuple(filter(may_see, self.findings)), self.at)
@@ -43,7 +52,8 @@ class Report:
     def wire(self) -> dict[str, Any]:
         """As the API tells it."""
         told = [each.wire() for each in self.findings]
-        return {"kind": "HealthReport", "verdict": self.verdict, "observedAt": rfc3339(self.at), "findings": told}
+        said = {"verdict": self.verdict, "summary": self.summary, "observedAt": rfc3339(self.at)}
+        return {"kind": "HealthReport", **said, "findings": told}
 
 
 class Health:
@@ -92,7 +102,7 @@ class Health:
         if not self._is_caught_up():
             text = "the conductor has just started, and has not looked at everything yet"
             yield Finding("critical", Code.CONDUCTOR_STARTING, text, "wait some seconds")
-        yield from resources.of_services(self._bodies(SERVICE), self._managed)
+        yield from resources.of_services(self._bodies(SERVICE), self._managed, self._clock.now())
         yield from workers.of_workers(self._bodies(WORKER), self._leases, self._own)
         yield from resources.of_namespaces(self._bodies(NAMESPACE), self._clock.now())
         if (keys := self._kind("keys")) is not None:

@@ -17,14 +17,16 @@ Body = Mapping[str, Any]
 HOME = "default"
 """The namespace of the built-in services."""
 STUCK_AFTER = timedelta(minutes=5)
+STARTING_FOR = timedelta(minutes=2)
+"""So long a service that starts or is updated needs nobody."""
 
 
-def of_services(services: Sequence[Body], managed: Sequence[ManagedService]) -> Iterator[Finding]:
+def of_services(services: Sequence[Body], managed: Sequence[ManagedService], now: datetime) -> Iterator[Finding]:
     """Built-in services that are missing or off, and every service that is not as its spec wants it."""
     yield from _missing(services, managed)
     wanted = {need for each in services if _wants(each) for need in _needs(each, managed)}
     for each in services:
-        yield from _of_service(each, wanted)
+        yield from _of_service(each, wanted, now)
 
 
 def _missing(services: Sequence[Body], managed: Sequence[ManagedService]) -> Iterator[Finding]:
@@ -44,7 +46,7 @@ def _document(service: ManagedService) -> str:
     )
 
 
-def _of_service(service: Body, wanted: set[str]) -> Iterator[Finding]:
+def _of_service(service: Body, wanted: set[str], now: datetime) -> Iterator[Finding]:
     meta, spec, status = service["metadata"], service.get("spec", {}), service.get("status", {})
     name, built_in, key = meta["name"], bool(spec.get("managed")), _key(SERVICE, service)
     if not _wants(service):
@@ -54,8 +56,9 @@ def _of_service(service: Body, wanted: set[str]) -> Iterator[Finding]:
     if not (_is_fresh(service) and _status_of(status, "Ready") == "True"):
         why = _words(status, "Ready") or status.get("phase") or "not looked at yet"
         code = Code.BUILT_IN_SERVICE_NOT_READY if built_in else Code.SERVICE_NOT_READY
-        # Containers of people must not make the whole cloud look broken.
-        severity: Severity = "critical" if built_in else "warning"
+        # Containers of people must not make the whole cloud look broken, nor a start what needs somebody.
+        own: Severity = "info" if _is_starting(service, now) else "warning"
+        severity: Severity = "critical" if built_in else own
         fix = f"aerekos logs {name}{_in(meta)}; aerekos describe service {name}{_in(meta)}"
         yield about(severity, code, SERVICE, key, f"{name} is not ready: {why}", fix)
     elif _status_of(status, "Degraded") == "True":
@@ -63,6 +66,15 @@ def _of_service(service: Body, wanted: set[str]) -> Iterator[Finding]:
         yield about(
             "warning", Code.SERVICE_DEGRADED, SERVICE, key, text, f"aerekos describe service {name}{_in(meta)}"
         )
+
+
+def _is_starting(service: Body, now: datetime) -> bool:
+    """Whether it was made, changed or lost its readiness a moment ago, and nothing of it has failed."""
+    status = service.get("status", {})
+    if status.get("phase") not in (None, "Starting", "Updating", "Pending"):
+        return False
+    since = _condition(status, "Ready").get("lastTransitionTime") or service["metadata"].get("creationTimestamp")
+    return bool(since) and now - datetime.fromisoformat(since) < STARTING_FOR
 
 
 def _disabled(service: Body, key: ObjectKey, *, needed: bool) -> Finding:

@@ -13,6 +13,8 @@ from crds.meta import ObjectKey
 from crds.quantity import parse_quantity
 
 Body = Mapping[str, Any]
+ONE_BY_ONE, NAMED = 3, 6
+"""Silent workers that are told one by one at most, and how many are named of those that are told together."""
 SKEW_SECONDS = 30.0
 """Signatures and tokens allow for minutes; more than this, and something does not keep the clock."""
 
@@ -23,18 +25,35 @@ def of_workers(workers: Sequence[Body], leases: Leases, own: str = "") -> Iterat
     if not ready:
         text = "no worker is ready: nothing can run" if workers else "there is no worker: nothing can run"
         yield Finding("critical", Code.NO_WORKER_READY, text, "is its agent running? is the network up?")
+    silent = [each for each in workers if _ready(each).get("status") == "False"]
+    if len(silent) > ONE_BY_ONE:
+        yield _silent_together(silent, len(workers))
     for each in workers:
-        yield from _of_worker(each, leases.get(each["metadata"]["name"]), own)
+        if each not in silent:
+            yield from _of_worker(each, leases.get(each["metadata"]["name"]), own)
+        elif len(silent) <= ONE_BY_ONE:
+            yield _silent(each)
+
+
+def _silent(worker: Body) -> Finding:
+    name = worker["metadata"]["name"]
+    text = f"worker {name} is silent: {_ready(worker).get('message', '')}"
+    fix = "is aerekos-agent running there? is the network up?"
+    return about("critical", Code.WORKER_NOT_READY, WORKER, WORKER.key(name), text, fix)
+
+
+def _silent_together(silent: Sequence[Body], count: int) -> Finding:
+    """One finding: so many at once have one cause."""
+    names = sorted(each["metadata"]["name"] for each in silent)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    text = f"{len(names)} of {count} workers are silent: {', '.join(names[:NAMED])}{more}"
+    fix = "look at their network and power first: so many at once have one cause"
+    return Finding("critical", Code.WORKER_NOT_READY, text, fix, None, WORKER.name)
 
 
 def _of_worker(worker: Body, lease: Lease | None, own: str) -> Iterator[Finding]:
     name = worker["metadata"]["name"]
-    key, known = WORKER.key(name), _ready(worker)
-    if known.get("status") == "False":
-        text = f"worker {name} is silent: {known.get('message', '')}"
-        fix = "is aerekos-agent running there? is the network up?"
-        yield about("critical", Code.WORKER_NOT_READY, WORKER, key, text, fix)
-        return
+    key = WORKER.key(name)
     if worker.get("spec", {}).get("unschedulable"):
         text = f"worker {name} is cordoned: nothing new is placed there"
         yield about("warning", Code.WORKER_CORDONED, WORKER, key, text, f"kubectl uncordon {name}")

@@ -1,4 +1,5 @@
 /** What runs: enabled, broken, edited, undone. These change what the verdict says, so they go one after the other. */
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
@@ -46,6 +47,20 @@ test('a killed process shows as an outage and comes back, without reloading', { 
     await page.waitForFunction(() => (window as any).verdicts.at(-1)?.includes('All is well'));
     await visit(page, '/ui/services/default/key-manager');
     await page.getByRole('row').filter({ hasText: 'key-manager-0' }).getByText('1', { exact: true }).waitFor();
+  }),
+);
+
+test('Home says what `aerekos status` says, with the button that helps', { skip }, () =>
+  journey(async (page) => {
+    await cloud().apply({ kind: 'Service', name: 'broken', spec: { image: 'nginx' } });
+    await page.getByText('1 thing needs attention').waitFor();
+    const told = JSON.parse(await cloud().tell('status', '-o', 'json'));
+    assert.equal(told.summary, '1 thing needs attention');
+    const list = page.getByRole('list', { name: 'What needs attention' });
+    await list.getByText(told.findings[0].message).waitFor();
+    await list.getByRole('button', { name: 'Disable it' }).waitFor();
+    await cloud().tell('delete', 'service', 'broken');
+    await page.getByText('All is well').waitFor();
   }),
 );
 

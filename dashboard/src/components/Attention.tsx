@@ -58,7 +58,7 @@ function Row({ item, first }: { item: Item; first: boolean }) {
         </View>
       </View>
       <View style={phone ? home.fixPhone : home.fix}>
-        <FixButton fix={item.fix} first={first} />
+        {item.fix && <FixButton fix={item.fix} first={first && item.health !== 'idle'} />}
       </View>
     </View>
   );

@@ -4,18 +4,18 @@ import { Pressable, ScrollView, Text, View } from 'react-native';
 import { useKeyboard } from '../hooks/useKeyboard';
 import { useLayout } from '../hooks/useLayout';
 import { useObservable } from '../hooks/useObservable';
-import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useReport } from '../hooks/useReport';
 import { useWho } from '../hooks/useSession';
 import { useWish } from '../hooks/useWish';
 import { layout as common } from '../styles/layout';
 import { shell } from '../styles/shell';
 import { text } from '../styles/text';
-import { attention } from '../utils/attention';
+import { badgeOf } from '../utils/attention';
 import { cloudName } from '../utils/cloudName';
 import { leaveThen } from '../utils/leaving';
 import { path as pathNow } from '../utils/routes';
-import { AUDIT_LOG, KEYS, SERVICES, WORKERS, type Service, type Worker } from '../utils/resources';
+import { AUDIT_LOG } from '../utils/resources';
 import { logOut, roleOf } from '../utils/session';
 import { Button } from './Button';
 import { ConnectionBanner, ConnectionMark } from './ConnectionMark';
@@ -101,14 +101,11 @@ function Top({ phone, onPalette }: { phone: boolean; onPalette: () => void }) {
 }
 
 function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
-  const services = useResources<Service>(SERVICES).items;
-  const workers = useResources<Worker>(WORKERS).items;
-  const keys = useResources(KEYS).items;
+  const seen = useReport();
   const mayAudit = useMay(AUDIT_LOG, 'list');
   return useMemo(() => {
-    const worst = attention(services, workers, keys);
-    const count = worst.length;
-    const badge = count ? { badge: { count, health: worst[0]!.health } } : {};
+    const found = badgeOf(seen);
+    const badge = found ? { badge: found } : {};
     const home: Place = { to: '/ui', name: 'Home', icon: 'home', ...badge };
     const run: Place[] = [
       { to: '/ui/services', name: 'Services', icon: 'services' },
@@ -135,5 +132,5 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { name: 'People', places: people },
     ];
     return { groups, tabs: [home, ...run, data[1]!] };
-  }, [services, workers, keys, mayAudit]);
+  }, [seen, mayAudit]);
 }

@@ -17,18 +17,20 @@ import { WorkerTile } from '../components/WorkerTile';
 import { useChanges } from '../hooks/useChanges';
 import { useLayout } from '../hooks/useLayout';
 import { useObservable } from '../hooks/useObservable';
+import { useReport } from '../hooks/useReport';
 import { useResources } from '../hooks/useResources';
 import { useTraffic } from '../hooks/useTraffic';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
-import { attention, verdict } from '../utils/attention';
+import { attention, badgeOf, verdict } from '../utils/attention';
 import { catalog as catalogSeen } from '../utils/catalog';
 import { curl } from '../utils/copyas';
 import { workerHealth } from '../utils/health';
+import type { Told } from '../utils/report';
 import { go } from '../utils/routes';
-import { collection, EVENTS, KEYS, SERVICES, WORKERS, type Event, type Service, type Worker } from '../utils/resources';
+import { EVENTS, KEYS, SERVICES, WORKERS, type Event, type Service, type Worker } from '../utils/resources';
 import { graphOf } from '../utils/topology';
 
 const CHANGING = [SERVICES, WORKERS, KEYS];
@@ -43,20 +45,23 @@ export function Home() {
   const keys = useResources(KEYS);
   const events = useResources<Event>(EVENTS);
   const { phone, layout: room } = useLayout();
+  const seen = useReport();
   const items = useMemo(
-    () => attention(services.items, workers.items, keys.items),
-    [services.items, workers.items, keys.items],
+    () =>
+      attention(seen.report?.findings ?? [], { services: services.items, workers: workers.items, keys: keys.items }),
+    [seen, services.items, workers.items, keys.items],
   );
-  if (services.state === 'loading' || workers.state === 'loading') {
+  const isKnown = seen.report !== null || seen.error !== null;
+  if (services.state === 'loading' || workers.state === 'loading' || !isKnown) {
     return <Loading what="services · workers · events" />;
   }
   if (services.state === 'refused') return <Failed error={services.error} />;
   const side = room !== 'desktop';
   return (
     <>
-      <Verdict items={items} services={services.items} workers={workers.items} phone={phone} />
+      <Verdict seen={seen} services={services.items} workers={workers.items} phone={phone} />
       {items.length > 0 && (
-        <Panel title="Needs attention">
+        <Panel title={badgeOf(seen) ? 'Needs attention' : 'Good to know'}>
           <AttentionList items={items} />
         </Panel>
       )}
@@ -78,18 +83,18 @@ export function Home() {
 }
 
 interface VerdictProps {
-  items: ReturnType<typeof attention>;
+  seen: Told;
   services: readonly Service[];
   workers: readonly Worker[];
   phone: boolean;
 }
 
-function Verdict({ items, services, workers, phone }: VerdictProps) {
-  const { health, line, detail } = verdict(items, services, workers);
+function Verdict({ seen, services, workers, phone }: VerdictProps) {
+  const { health, line, detail } = verdict(seen, services, workers);
   const copies = {
     aerekos: 'aerekos status',
-    kubectl: 'kubectl get workers,services.aerekos.cloud -A',
-    curl: curl(collection(SERVICES)),
+    kubectl: 'kubectl get --raw /health/report',
+    curl: curl('/health/report'),
   };
   return (
     <View style={[layout.between, { flexWrap: 'wrap' }]}>

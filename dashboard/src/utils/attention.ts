@@ -1,6 +1,9 @@
-/** What needs a person, worst first, and the one line that says how all is. Pure. */
+/** What the conductor's report found, with the button that helps, and the one line that says how all is. Pure. */
+import { inWords } from './errors';
 import { serviceHealth, workerHealth, type Health } from './health';
-import { conditionOf, type Resource, type Service, type Worker } from './resources';
+import type { Finding, Told } from './report';
+import { BUCKETS, conditionOf, NAMESPACES, type Kind, type Resource, type Service, type Worker } from './resources';
+import { pageOf } from './routes';
 
 export type Fix =
   | { do: 'enable'; service: Service; label: string }
@@ -18,102 +21,90 @@ export interface Item {
   what: string;
   why: string;
   since: string | undefined;
-  fix: Fix;
+  /** Undefined where no button helps: `why` says what does. */
+  fix: Fix | undefined;
 }
 
-const WEIGHT: Record<Health, number> = { bad: 0, warn: 1, unknown: 2, busy: 3, idle: 4, well: 5 };
-
-export function attention(
-  services: readonly Service[],
-  workers: readonly Worker[],
-  keys: readonly Resource[] = [],
-): Item[] {
-  const items = [
-    ...silentOnes(workers),
-    ...workers.flatMap(ofWorker),
-    ...services.flatMap((service) => ofService(service, services)),
-    ...keys.flatMap(ofKey),
-  ];
-  return items.sort((a, b) => WEIGHT[a.health] - WEIGHT[b.health] || (a.what < b.what ? -1 : 1));
+/** What the page holds of the objects that findings name. */
+export interface Known {
+  services: readonly Service[];
+  workers: readonly Worker[];
+  keys: readonly Resource[];
 }
 
-/** Told one by one up to here: many silent at once have one cause, a cable or a power line. */
-const ONE_BY_ONE = 3;
+const HEALTH: Record<Finding['severity'], Health> = { critical: 'bad', warning: 'warn', info: 'idle' };
 
-function isSilent(worker: Worker): boolean {
-  return workerHealth(worker) === 'bad';
+/** One for each finding, in the report's words and order. */
+export function attention(findings: readonly Finding[], known: Known): Item[] {
+  return findings.map((each) => ({
+    id: [each.code, each.object.kind, each.object.namespace, each.object.name, each.message].join('/'),
+    health: HEALTH[each.severity],
+    what: each.message,
+    why: each.fix,
+    since: sinceOf(each, known),
+    fix: fixFor(each, known),
+  }));
 }
 
-function silentOnes(workers: readonly Worker[]): Item[] {
-  const silent = workers.filter(isSilent);
-  if (silent.length <= ONE_BY_ONE) return silent.flatMap(ofSilent);
-  const times = silent.map((each) => conditionOf(each, 'Ready')?.lastTransitionTime ?? '').filter(Boolean);
-  const names = silent.map((each) => each.metadata.name);
-  const more = names.length > 6 ? ` and ${names.length - 6} more` : '';
-  return [
-    {
-      id: 'silent workers',
-      health: 'bad',
-      what: `${silent.length} of ${workers.length} workers have no heartbeat`,
-      why: `${names.slice(0, 6).join(', ')}${more}. So many at once: look at their network or power first.`,
-      since: times.sort()[0],
-      fix: { do: 'goto', to: '/ui/workers', label: 'See them' },
-    },
-  ];
+function named<T extends Resource>(all: readonly T[], { object }: Finding): T | undefined {
+  const { name, namespace } = object;
+  return all.find((each) => each.metadata.name === name && (each.metadata.namespace ?? '') === namespace);
 }
 
-function ofSilent(worker: Worker): Item[] {
-  const ready = conditionOf(worker, 'Ready');
-  const name = worker.metadata.name;
-  const fix: Fix = { do: 'look', kind: 'workers', resource: worker, tab: '', label: 'Troubleshoot' };
-  const what = `Worker ${name}: no heartbeat`;
-  return [
-    { id: `worker/${name}`, health: 'bad', what, why: ready?.message ?? '', since: ready?.lastTransitionTime, fix },
-  ];
+function sinceOf(finding: Finding, known: Known): string | undefined {
+  const type = finding.code === 'ServiceDegraded' ? 'Degraded' : 'Ready';
+  const its = named([...known.services, ...known.workers], finding);
+  const isAboutIt = /^(ServiceDegraded|.*NotReady)$/.test(finding.code);
+  return its && isAboutIt ? conditionOf(its, type)?.lastTransitionTime : undefined;
 }
 
-function ofWorker(worker: Worker): Item[] {
-  if (workerHealth(worker) !== 'warn') return [];
-  const name = worker.metadata.name;
-  const fix: Fix = { do: 'uncordon', worker, label: 'Uncordon' };
-  const why = 'Nothing new is placed there until it is uncordoned.';
-  return [{ id: `worker/${name}`, health: 'warn', what: `Worker ${name} is cordoned`, why, since: undefined, fix }];
-}
-
-function ofService(service: Service, all: readonly Service[]): Item[] {
-  const health = serviceHealth(service);
-  if (health !== 'bad' && health !== 'warn' && health !== 'unknown') return [];
-  const degraded = conditionOf(service, 'Degraded');
-  const ready = conditionOf(service, 'Ready');
-  const told = service.status?.phase === 'Ready' ? degraded : ready;
-  const item = {
-    id: `service/${service.metadata.namespace}/${service.metadata.name}`,
-    health,
-    what: headline(service),
-    why: told?.message ?? '',
-    since: told?.lastTransitionTime,
-    fix: fixFor(service, told?.reason ?? '', told?.message ?? '', all),
-  };
-  return [item];
-}
-
-function headline(service: Service): string {
-  const name = service.metadata.name;
-  switch (service.status?.phase) {
-    case 'Waiting':
-      return `${name} waits`;
-    case 'Failed':
-      return `${name} does not run`;
-    case 'Degraded':
-      return `${name} runs with fewer instances than desired`;
-    case 'Ready':
-      return `${name} runs, but misses something it needs`;
-    default:
-      return `${name} is ${(service.status?.phase ?? 'pending').toLowerCase()}`;
+function fixFor(finding: Finding, known: Known): Fix | undefined {
+  const { kind, namespace, name } = finding.object;
+  switch (kind) {
+    case 'Service':
+      return fixForService(finding, known.services);
+    case 'Worker':
+      return fixForWorker(finding, known.workers);
+    case 'Key': {
+      const key = named(known.keys, finding);
+      return key && { do: 'keepKey', key, label: 'Keep the key' };
+    }
+    case 'Bucket':
+      return openIt(BUCKETS, namespace, name);
+    case 'Namespace':
+      return openIt(NAMESPACES, namespace, name);
   }
+  return undefined;
 }
 
-function fixFor(service: Service, reason: string, message: string, all: readonly Service[]): Fix {
+function openIt(kind: Kind, namespace: string, name: string): Fix {
+  return { do: 'goto', to: pageOf(kind, { metadata: { namespace, name } }), label: `Open ${name}` };
+}
+
+function fixForWorker(finding: Finding, workers: readonly Worker[]): Fix {
+  const worker = named(workers, finding);
+  if (!worker) return { do: 'goto', to: '/ui/workers', label: 'See them' };
+  if (finding.code === 'WorkerCordoned') return { do: 'uncordon', worker, label: 'Uncordon' };
+  return { do: 'look', kind: 'workers', resource: worker, tab: '', label: 'Troubleshoot' };
+}
+
+function fixForService(finding: Finding, services: readonly Service[]): Fix | undefined {
+  const { name } = finding.object;
+  if (finding.code === 'BuiltInServiceMissing') {
+    return { do: 'create', managed: name.replace(/-/g, '_'), label: `Create ${name}` };
+  }
+  const service = named(services, finding);
+  if (!service) return undefined;
+  if (finding.code === 'BuiltInServiceDisabled') {
+    const isOff = service.spec.enabled === false;
+    if (isOff) return { do: 'enable', service, label: `Enable ${name}` };
+    return { do: 'look', kind: 'services', resource: service, tab: '', label: `Open ${name}` };
+  }
+  const why = conditionOf(service, finding.code === 'ServiceDegraded' ? 'Degraded' : 'Ready');
+  return byReason(service, why?.reason ?? '', why?.message ?? '', services);
+}
+
+function byReason(service: Service, reason: string, message: string, all: readonly Service[]): Fix {
   const need = /([a-z0-9-]+) to be (enabled|created|Ready)/.exec(message);
   if (need) {
     const [, name = '', what] = need;
@@ -132,40 +123,37 @@ function fixFor(service: Service, reason: string, message: string, all: readonly
   return { do: 'restart', service, label: 'Restart' };
 }
 
-function ofKey(key: Resource): Item[] {
-  if (key.status?.keyState !== 'PendingDeletion') return [];
-  const date = String(key.status?.deletionDate ?? key.spec?.deletionDate ?? '').slice(0, 10);
-  const why = `Everything it encrypted is lost for good${date ? ` on ${date}` : ' soon'}.`;
-  const name = key.metadata.name;
-  const fix: Fix = { do: 'keepKey', key, label: 'Keep the key' };
-  return [{ id: `key/${name}`, health: 'warn', what: `Key ${name} will be deleted`, why, since: undefined, fix }];
-}
-
 export interface Verdict {
   health: Health;
   line: string;
   detail: string;
 }
 
-/** The answer to "is all well?" */
-export function verdict(items: readonly Item[], services: readonly Service[], workers: readonly Worker[]): Verdict {
-  const running = services.filter((each) => serviceHealth(each) === 'well').length;
-  const wanted = services.filter((each) => serviceHealth(each) !== 'idle').length;
-  const busy = services.filter((each) => serviceHealth(each) === 'busy').length;
-  const up = workers.filter((each) => workerHealth(each) !== 'bad' && workerHealth(each) !== 'unknown').length;
-  const counts = `${running} of ${count(wanted, 'service')} running on ${count(up, 'worker')}`;
-  const worst = items[0]?.health;
-  if (worst === 'bad' || worst === 'warn' || worst === 'unknown') {
-    return {
-      health: worst,
-      line: items.length === 1 ? '1 issue needs attention' : `${items.length} issues need attention`,
-      detail: counts,
-    };
+const VERDICTS = { Well: 'well', NeedsAttention: 'warn', NotWell: 'bad' } as const;
+
+/** The answer to "is all well?", in the report's words. */
+export function verdict({ report, error }: Told, services: readonly Service[], workers: readonly Worker[]): Verdict {
+  if (!report) {
+    const detail = error ? inWords(error).what : 'The report was not told yet';
+    return { health: 'unknown', line: 'Not known whether all is well', detail };
   }
-  if (busy > 0)
-    return { health: 'busy', line: 'Changes in progress', detail: `${count(busy, 'service')} changing · ${counts}` };
-  if (wanted === 0) return { health: 'idle', line: 'Nothing runs yet', detail: 'Enable a service to begin' };
-  return { health: 'well', line: 'All is well', detail: counts };
+  const line = report.summary.charAt(0).toUpperCase() + report.summary.slice(1);
+  return { health: VERDICTS[report.verdict], line, detail: counts(services, workers) };
+}
+
+function counts(services: readonly Service[], workers: readonly Worker[]): string {
+  const of = (health: Health) => services.filter((each) => serviceHealth(each) === health).length;
+  const desired = services.length - of('idle');
+  if (desired === 0) return 'Enable a service to begin';
+  const up = workers.filter((each) => workerHealth(each) !== 'bad' && workerHealth(each) !== 'unknown').length;
+  const changing = of('busy') ? `${count(of('busy'), 'service')} changing · ` : '';
+  return `${changing}${of('well')} of ${count(desired, 'service')} running on ${count(up, 'worker')}`;
+}
+
+/** How many need somebody, and the worst of them, for the badge beside "Home". */
+export function badgeOf({ report }: Told): { count: number; health: Health } | undefined {
+  const found = report?.findings.filter((each) => each.severity !== 'info') ?? [];
+  return found.length ? { count: found.length, health: VERDICTS[report!.verdict] } : undefined;
 }
 
 export function count(number: number, noun: string): string {

@@ -20,7 +20,7 @@ GROUP = "/apis/aerekos.cloud/v1"
 def report(cloud: Cloud, verdict: str, *findings: dict[str, Any]) -> None:
     told = [{**each, "object": {"kind": "Conductor", "namespace": "", "name": ""}} for each in findings]
     cloud.resources |= {f"{GROUP}/workers": {"items": []}, f"{GROUP}/services": {"items": []}}
-    cloud.resources["/health/report"] = {"verdict": verdict, "findings": told}
+    cloud.resources["/health/report"] = {"verdict": verdict, "summary": f"in words: {verdict}", "findings": told}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,11 @@ def test_each_finding_is_shown_with_its_fix(cloud: Cloud, capsys: pytest.Capture
     report(cloud, "NotWell", FULL)
     run(["status"])
     said = capsys.readouterr().out
-    assert "not well" in said and "critical  DiskFull: the disk is full" in said and "try: make room there" in said
+    assert (
+        "in words: NotWell" in said
+        and "critical  DiskFull: the disk is full" in said
+        and "try: make room there" in said
+    )
     run(["status", "-o", "json"])
     seen = json.loads(capsys.readouterr().out)
     assert (seen["ready"], seen["verdict"], seen["findings"][0]["code"]) == (False, "NotWell", "DiskFull")

@@ -72,13 +72,32 @@ BOTH = (service("key-manager", managed="key_manager"), service("storage-manager"
     ],
 )
 def test_services(services: Any, findings: list[tuple[str, str]]) -> None:
-    assert told(resources.of_services(services, (KEYS, STORAGE))) == findings
+    assert told(resources.of_services(services, (KEYS, STORAGE), NOW)) == findings
+
+
+@pytest.mark.parametrize(
+    ("phase", "minutes", "severity"),
+    [
+        ("Starting", 1, "info"),
+        ("Updating", 1, "info"),
+        ("Starting", 3, "warning"),
+        ("Failed", 1, "warning"),
+        ("Waiting", 1, "warning"),
+    ],
+)
+def test_a_service_that_starts_needs_nobody_for_a_while(phase: str, minutes: int, severity: str) -> None:
+    ready = condition("Ready", "False") | {"lastTransitionTime": (NOW - timedelta(minutes=minutes)).isoformat()}
+    made = service("web", ready, image="x")
+    made["status"]["phase"] = phase
+    assert told(resources.of_services((*BOTH, made), (KEYS, STORAGE), NOW)) == [(severity, "ServiceNotReady")]
+    built_in = {**made, "spec": {"managed": "key_manager"}}
+    assert told(resources.of_services((built_in,), (), NOW)) == [("critical", "BuiltInServiceNotReady")]
 
 
 def test_a_missing_service_comes_with_the_document_that_makes_it() -> None:
     import yaml
 
-    (finding,) = resources.of_services(BOTH[:1], (KEYS, STORAGE))
+    (finding,) = resources.of_services(BOTH[:1], (KEYS, STORAGE), NOW)
     document = yaml.safe_load(finding.fix.partition("'")[2].rstrip("'"))
     assert (document["kind"], document["metadata"]["name"]) == ("Service", "storage-manager")
     assert document["spec"] == {"managed": "storage_manager"}
@@ -119,6 +138,15 @@ def test_workers_that_do_not_beat() -> None:
     assert told(workers.of_workers([worker("oak", "False")], leases)) == silent
     assert told(workers.of_workers([worker("oak"), worker("elm", "False")], leases)) == silent[1:]
     assert told(workers.of_workers([worker("oak", unschedulable=True)], leases)) == [("warning", "WorkerCordoned")]
+
+
+def test_many_that_fall_silent_together_are_one_finding() -> None:
+    leases = Leases(SystemClock())
+    few = [worker("oak"), *(worker(f"w{each}", "False") for each in range(3))]
+    assert told(workers.of_workers(few, leases)) == [("critical", "WorkerNotReady")] * 3
+    (finding,) = workers.of_workers([worker("oak"), *(worker(f"w{each}", "False") for each in range(8))], leases)
+    assert "8 of 9 workers are silent: w0, w1, w2, w3, w4, w5 and 2 more" in finding.message
+    assert (finding.kind, finding.about) == ("Worker", None), "about no one of them"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,21 @@ async def test_the_verdict_is_the_worst_there_is(house: House) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("severities", "words"),
+    [
+        ((), "all is well"),
+        (("info",), "all is well"),
+        (("info", "warning"), "1 thing needs attention"),
+        (("critical", "warning"), "not well: 2 things need attention"),
+    ],
+)
+async def test_every_door_tells_the_same_words(house: House, severities: tuple[str, ...], words: str) -> None:
+    found = tuple(Finding(each, Code.DISK_FULL, "") for each in severities)  # type: ignore[arg-type]
+    report = Report(found, house.clock.now())
+    assert report.summary == report.wire()["summary"] == words
+
+
 async def test_what_is_set_aside_is_told(house: House) -> None:
     record = house.registry.get(SERVICE, SERVICE.key("web-team-a", "team-a"))
     odd = {**record.object, "spec": {**record.object["spec"], "replicas": "many"}}
