@@ -107,6 +107,8 @@ class Health:
         yield from resources.of_namespaces(self._bodies(NAMESPACE), self._clock.now())
         if (keys := self._kind("keys")) is not None:
             yield from resources.of_keys(keys, self._bodies(keys))
+        if (buckets := self._kind("buckets")) is not None:
+            yield from resources.of_buckets(buckets, self._bodies(buckets))
         if count := len(self._registry.quarantine):
             text = (
                 f"{count} stored {'record' if count == 1 else 'records'} cannot be read by this version: left alone"

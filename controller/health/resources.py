@@ -126,6 +126,19 @@ def of_keys(kind: Kind[Any], keys: Iterable[Body]) -> Iterator[Finding]:
         yield about("warning", Code.KEY_PENDING_DELETION, kind, _key(kind, each), text, fix)
 
 
+def of_buckets(kind: Kind[Any], buckets: Iterable[Body]) -> Iterator[Finding]:
+    """Those whose keys are gone, as storage-manager says."""
+    for each in buckets:
+        if _status_of(each.get("status", {}), "KeysUsable") != "False":
+            continue
+        name = each["metadata"]["name"]
+        text = f"bucket {name}: {_words(each.get('status', {}), 'KeysUsable')}"
+        patch = """'{"spec":{"encryption":{"key":null}}}'"""
+        command = f"kubectl patch bucket {name} -n {each['metadata'].get('namespace', HOME)} --type merge -p {patch}"
+        fix = f"put back a backup of store/ and secrets/ that has the key; a new key for what comes next: {command}"
+        yield about("critical", Code.BUCKET_KEY_LOST, kind, _key(kind, each), text, fix)
+
+
 def _key(kind: Kind[Any], body: Body) -> ObjectKey:
     return kind.key(body["metadata"]["name"], body["metadata"].get("namespace", ""))
 

@@ -11,6 +11,8 @@ from services.sdk.instance import Instance
 from services.sdk.loop import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
+from services.storage_manager.kms import PeerKms
+from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.registry import place_of
 from services.storage_manager.storing import open_data
 
@@ -27,6 +29,7 @@ class BucketReconciler:
 
     def __init__(self, instance: Instance) -> None:
         self._book, _ = open_data(instance.data)
+        self._lost = LostKeys(self._book, PeerKms(instance.peer("key-manager")), instance.clock.monotonic)
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Counts again every few seconds: objects come and go without a change of the resource."""
@@ -34,6 +37,7 @@ class BucketReconciler:
         status.objects, status.bytes = await to_thread.run_sync(self._book.usage, place.id)
         status.keys = sorted(await to_thread.run_sync(self._book.sealed_by, place.id))
         status.phase, status.arn = "Ready", place.arn
+        await self._lost.note(resource, world.clock.now())
         return done(look_again_after=COUNT_EVERY_SECONDS)
 
     async def finalize(self, resource: Bucket, world: World) -> Outcome:

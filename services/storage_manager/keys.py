@@ -12,7 +12,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import anyio
@@ -76,10 +75,10 @@ class Keys:
         now = self._clock()
         self._cache = {k: v for k, v in self._cache.items() if v.until > now}
         held = self._cache.get(id)
-        if held is not None and self._age_of_proof(replace(place, key=held.master or None), id) <= PROVEN_SECONDS:
+        if held is not None and self._age_of_proof(place.under(held.master), id) <= PROVEN_SECONDS:
             return held.plain
         wrapped, master = await to_thread.run_sync(self._book.wrapped_key, id)
-        made_for = replace(place, key=master or None)
+        made_for = place.under(master)
         try:
             plain = await self._kms.decrypt(made_for, wrapped)
         except S3Fault as fault:

@@ -6,7 +6,7 @@ The operations know only these protocols; `services.sdk` and the tests bring wha
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from services.sdk.identity import Caller as Identity
@@ -55,6 +55,10 @@ class Place:
     def own_key(self) -> bool:
         """Whether its data keys are made with a customer's key, which not everybody may use."""
         return self.key not in (None, "", DEFAULT_KEY)
+
+    def under(self, master: str) -> Place:
+        """The same bucket, as it was when that key was its own; empty: the account's default."""
+        return replace(self, key=master or None)
 
 
 class Gate(Protocol):

@@ -83,7 +83,7 @@ describe('what needs a person', () => {
     const key: Resource = { metadata: { name: 'k', namespace: 'default' } };
     const found = [
       finding('KeyPendingDeletion', 'Key', 'k'),
-      finding('BucketKeyGone', 'Bucket', 'photos'),
+      finding('BucketKeyLost', 'Bucket', 'photos'),
       finding('NamespaceTerminating', 'Namespace', 'old'),
     ];
     expect(attention(found, { ...NOBODY, keys: [key] }).map((each) => each.fix)).toMatchObject([

@@ -118,6 +118,13 @@ class Objects(Ledger):
         used = {row[0] for row in db.execute(USED_KEYS, (bucket, bucket))}
         return {name for id, name in named.items() if id in used}
 
+    def wrapped_by(self, bucket: str) -> dict[str, tuple[bytes, str]]:
+        """By those names: the newest data key it wraps, and the KMS key that was asked (empty: the default)."""
+        sql = (
+            "SELECT coalesce(nullif(arn, ''), master), wrapped, master FROM data_keys WHERE bucket=? ORDER BY created"
+        )
+        return {name: (bytes(wrapped), str(master)) for name, wrapped, master in self._db().execute(sql, (bucket,))}
+
 
 def _object(row: Row) -> Object:
     return Object(*row[:4], json.loads(row[4]), read_pieces(row[5]))

@@ -14,6 +14,7 @@ from controller.kit.clock import SystemClock
 from controller.kit.leases import Leases, Usage
 from crds.managed import ManagedService
 from services.key_manager.kinds import KEY
+from services.storage_manager.kinds import BUCKET
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KEYS = ManagedService("key_manager", "Keys", "", "x:y", starts_enabled=True)
@@ -118,6 +119,22 @@ def test_keys_on_their_way_out() -> None:
     key = {"metadata": {"name": "k", "namespace": "default"}, "status": {"keyState": "PendingDeletion"}}
     assert told(resources.of_keys(KEY, [key])) == [("warning", "KeyPendingDeletion")]
     assert told(resources.of_keys(KEY, [{**key, "status": {"keyState": "Enabled"}}])) == []
+
+
+def test_buckets_whose_keys_are_gone() -> None:
+    def bucket(*conditions: dict[str, str]) -> dict[str, Any]:
+        return {"metadata": {"name": "photos", "namespace": "team"}, "status": {"conditions": list(conditions)}}
+
+    fine = (bucket(), bucket(condition("KeysUsable", "True", "KeysThere")))
+    assert told(resources.of_buckets(BUCKET, fine)) == []
+    (finding,) = resources.of_buckets(BUCKET, [bucket(condition("KeysUsable", "False", "KeyLost", "key k is gone"))])
+    assert (finding.severity, finding.code, finding.about) == (
+        "critical",
+        Code.BUCKET_KEY_LOST,
+        BUCKET.key("photos", "team"),
+    )
+    assert "photos" in finding.message and "key k is gone" in finding.message
+    assert "backup" in finding.fix and "kubectl patch bucket photos -n team" in finding.fix
 
 
 def worker(name: str, ready: str = "True", **spec: Any) -> dict[str, Any]:
