@@ -10,7 +10,7 @@ from api.audit import Audit
 from cli import autostart
 from cli.conductor.house import House
 from controller.health.finding import Code, Finding
-from controller.health.machine import Room, certificate_findings, disk_finding, memory_finding, room_on
+from controller.health.machine import Room, certificate_findings, disk_finding, memory_finding, room_on, store_finding
 from controller.health.report import Health
 from controller.loop.supervisor import Loop
 
@@ -22,6 +22,9 @@ def health_of(house: House, loop: Loop, audit: Audit) -> Health:
 
     def disk() -> Iterator[Finding]:
         yield from disk_finding("the conductor", room_on(house.home))
+
+    def store() -> Iterator[Finding]:
+        yield from store_finding(house.registry.store.trouble, takes_new=house.registry.takes_new)
 
     def memory() -> Iterator[Finding]:
         if own:
@@ -47,5 +50,5 @@ def health_of(house: House, loop: Loop, audit: Audit) -> Health:
         house.services,
         is_caught_up=lambda: loop.caught_up,
         own_worker=own,
-        sources=(disk, memory, certificates, audit_log, boot),
+        sources=(disk, store, memory, certificates, audit_log, boot),
     )

@@ -29,6 +29,8 @@ from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from controller.runtime.endpoints import Endpoints
+from controller.store.records import Store, StoreFull
+from controller.store.reserve import Reserve
 from controller.store.sealing import Sealing
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
@@ -56,6 +58,7 @@ class House:
     worker: str
     derived: DerivedSecrets
     sealing: Sealing
+    reserve: Reserve
 
     @property
     def home(self) -> Path:
@@ -74,7 +77,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     authority.client("admin", "local-admin", [MASTERS])
     catalog = _catalog(services)
     sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))
-    store = await open_store(f"sqlite:///{home}/store/records.db", threads=threads, clock=clock, sealing=sealing)
+    reserve = Reserve(home / "store" / "reserve")
+    store = await _open_store(home, reserve, threads, clock, sealing)
     try:
         registry = Registry(store, catalog, clock)
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
@@ -99,10 +103,22 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             worker=worker,
             derived=derived,
             sealing=sealing,
+            reserve=reserve,
         )
     finally:
         with anyio.CancelScope(shield=True):
             await store.close()
+
+
+async def _open_store(home: Path, reserve: Reserve, threads: Threads, clock: SystemClock, sealing: Sealing) -> Store:
+    """On a full disk, with the room that was kept for it."""
+    url = f"sqlite:///{home}/store/records.db"
+    try:
+        return await open_store(url, threads=threads, clock=clock, sealing=sealing)
+    except StoreFull:
+        if not reserve.give_back():
+            raise
+        return await open_store(url, threads=threads, clock=clock, sealing=sealing)
 
 
 def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:

@@ -27,6 +27,7 @@ from api.logging import configure_logging
 from cli.conductor.answering import serve_http
 from cli.conductor.collecting import collect_seldom
 from cli.conductor.converging import make_loop
+from cli.conductor.full_disk import keep_room
 from cli.conductor.house import House, open_house
 from cli.conductor.rotating import keep_small
 from cli.conductor.runtimes import choose
@@ -116,6 +117,7 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
             tasks.start_soon(collect_garbage, *shared, name="garbage")
             tasks.start_soon(EventSweeper(resources, house.clock, house.rng).run, name="events")
             tasks.start_soon(_compact_slowly, house, name="compaction")
+            tasks.start_soon(keep_room, house, loop, name="room")
             tasks.start_soon(keep_small, settings.log_file, Threads(1), name="log")
             tasks.start_soon(_sweep_sessions, house, name="sessions")
             if settings.stack is None:  # in a stack, agents are services of their own

@@ -52,6 +52,17 @@ def disk_finding(
         yield Finding("warning", Code.DISK_NEARLY_FULL, text, fix, about, kind)
 
 
+def store_finding(trouble: Exception | None, *, takes_new: bool) -> Iterator[Finding]:
+    """That nothing can be written, or nothing new."""
+    if trouble is not None:
+        fix = "reads go on; aerekos doctor tells how much room there is. It goes on by itself: docs/operations.md"
+        yield Finding("critical", Code.STORE_READ_ONLY, f"the store is read-only: {trouble}", fix)
+    elif not takes_new:
+        text = "the disk of the store was full: only changes and deletions are taken"
+        fix = "delete what is not needed, or make room there; from 160 MiB on it goes on by itself"
+        yield Finding("critical", Code.STORE_READ_ONLY, text, fix)
+
+
 def memory_finding(
     whose: str, room: Room, about: ObjectKey | None = None, kind: str = "Conductor"
 ) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ from crds.kind import Kind
 from crds.kinds.definition import DEFINITION
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import GROUP as RBAC
+from crds.kinds.session import SESSION
 from crds.meta import ObjectKey
 from crds.model import rfc3339
 from crds.names import LABEL_MAX
@@ -55,6 +56,14 @@ _LONGEST_PREFIX = LABEL_MAX - _RANDOM_LETTERS
 _ANY_VERSION = frozenset(
     {("", each) for each in ("configmaps", "secrets", "namespaces", "events")}
     | {(RBAC, each) for each in ("roles", "clusterroles", "rolebindings", "clusterrolebindings")}
+)
+
+
+# Whoever makes room must be able to log in. Sessions end and are swept.
+_ALWAYS_TAKEN = frozenset({(SESSION.group, SESSION.plural)})
+_ONLY_DELETING = (
+    "no space left on the disk of the store: nothing new is taken, only changes and deletions, until there is more "
+    "room. Free some space there"
 )
 
 
@@ -76,6 +85,8 @@ class Registry:
 
     def __init__(self, store: Store, catalog: Catalog, clock: Clock) -> None:
         self.store, self.catalog, self._clock = store, catalog, clock
+        self.takes_new = True
+        """False while the disk has room for changes and deletions alone."""
         self.quarantine = Quarantine()
         self.admission = Admission(store, catalog)
         self.definitions = Definitions(catalog, store, self.quarantine, self.admission.policies.rule_faults)
@@ -293,6 +304,8 @@ class Registry:
             if expect == 0 and self.store.get(key):
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)
             return None
+        if expect == 0 and not self.takes_new and (kind.group, kind.plural) not in _ALWAYS_TAKEN:
+            raise InternalError(_ONLY_DELETING, key=key)
         try:
             if kept is not None and kind.converted:
                 kept = kept_as(self.catalog.find(kind.group, kind.plural), kind, kept)

@@ -153,6 +153,11 @@ class Store(Protocol):
         """The lowest revision whose state can still be asked for, and be followed from."""
         ...
 
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why the last write did not get to the disk; None once one did."""
+        ...
+
     def get(self, key: ObjectKey) -> Record | None:
         """The newest record of a living resource. From memory."""
         ...

@@ -23,7 +23,7 @@ from controller.store.compacting import Compacting
 from controller.store.disk import Disk
 from controller.store.history import History
 from controller.store.memory import RECENT, Memory
-from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken
+from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken, StoreError
 from controller.store.resealing import reseal
 from controller.store.sealing import Sealing
 from controller.store.writing import Writing
@@ -85,6 +85,10 @@ class SqlStore:
     @property
     def oldest(self) -> int:
         return self._memory.oldest
+
+    @property
+    def trouble(self) -> StoreError | None:
+        return self._writing.trouble
 
     def get(self, key: ObjectKey) -> Record | None:
         return self._memory.get(key)

@@ -18,7 +18,7 @@ from controller.kit.threads import ThreadDoor
 from controller.store.batching import Batch, Pending
 from controller.store.disk import Disk
 from controller.store.memory import Memory
-from controller.store.records import Change, Record, StoreBroken
+from controller.store.records import Change, Record, StoreBroken, StoreError
 
 LARGEST_BATCH = 1000
 """Changes in one commit. More would keep readers of the answer waiting without sparing the disk much."""
@@ -30,6 +30,7 @@ class Writing:
     def __init__(self, disk: Disk, memory: Memory, threads: ThreadDoor, clock: Clock) -> None:
         self._disk, self._memory, self._threads, self._clock = disk, memory, threads, clock
         self._queue: deque[Pending] = deque()
+        self.trouble: StoreError | None = None
         self._led = False
         self._closed = False
         self._drained = anyio.Event()
@@ -75,7 +76,8 @@ class Writing:
         try:
             await self._commit(batch)
         except self._disk.errors as error:
-            self._fail(batch, self._disk.broken("write", error))
+            self.trouble = self._disk.broken("write", error)
+            self._fail(batch, self.trouble)
         except BaseException as error:
             self._fail(batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known"))
             raise
@@ -109,6 +111,7 @@ class Writing:
             # Another process wrote first: learn what, and judge everything again.
             await self._catch_up()
         if batch.records:
+            self.trouble = None
             self._memory.apply(batch.records)
         batch.settle()
 

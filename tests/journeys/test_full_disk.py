@@ -14,12 +14,22 @@ from clouds import Cloud, Said, a_port, eventually, kill
 
 @pytest.fixture
 def cramped(tmp_path: Path) -> Iterator[Cloud]:
-    """A cloud whose home has 40 MiB."""
+    """A cloud whose home has 40 MiB: too little to keep some of it for later."""
+    yield from on_a_disk_of("40m", tmp_path)
+
+
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud whose home has 300 MiB."""
+    yield from on_a_disk_of("300m", tmp_path)
+
+
+def on_a_disk_of(size: str, tmp_path: Path) -> Iterator[Cloud]:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     if os.geteuid() != 0:
         pytest.skip("only root mounts a disk")
-    command = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", home]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", home]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"no disk can be mounted here: {done.stderr.decode().strip()}")
@@ -69,3 +79,38 @@ def test_a_full_disk_is_survived_and_explained(cramped: Cloud) -> None:
     eventually(lambda: cramped.is_ready("key-manager"), "the service is ready again")
     assert make(cramped, "there-is-room").code == 0
     assert cramped.conductor_pid() == conductor, "the same conductor all the time"
+
+
+def findings(cloud: Cloud) -> list[str]:
+    return [each["code"] for each in json.loads(cloud.command("status", "-o", "json").out)["findings"]]
+
+
+def reasons(cloud: Cloud) -> set[str]:
+    found = json.loads(cloud.do("get", "events", "-o", "json"))["items"]
+    return {each["reason"] for each in found if each["source"]["component"] == "conductor"}
+
+
+def test_there_is_room_to_delete_on_a_full_disk(roomy: Cloud) -> None:
+    roomy.do("up")
+    reserve = roomy.home / "store" / "reserve"
+    eventually(lambda: reserve.exists() and reserve.stat().st_size == 16 << 20, "some room is kept")
+    assert make(roomy, "kept").code == 0
+    fill(roomy.home)
+    eventually(lambda: reserve.stat().st_size == 0, "it is given back")
+    eventually(lambda: "DiskFull" in reasons(roomy), "it is told")
+    said = eventually(lambda: make(roomy, f"n{os.urandom(4).hex()}").err, "nothing new is taken")
+    assert "only changes and deletions" in said, said
+    assert "StoreReadOnly" in findings(roomy)
+
+    kill(roomy.conductor_pid())
+    roomy.do("up")
+    assert reserve.stat().st_size == 0
+    eventually(lambda: "only changes" in make(roomy, f"n{os.urandom(4).hex()}").err, "the next one knows it too")
+    roomy.do("delete", "configmap", "kept")
+    assert roomy.command("get", "configmap", "kept").code != 0
+
+    (roomy.home / "fill").unlink()
+    eventually(lambda: reserve.stat().st_size == 16 << 20, "some room is kept again")
+    eventually(lambda: "DiskHasRoom" in reasons(roomy), "that is told too")
+    assert make(roomy, "there-is-room").code == 0
+    assert "StoreReadOnly" not in findings(roomy)

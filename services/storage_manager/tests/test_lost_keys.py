@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crds.meta import condition
-from services.key_manager.kinds import KEY
+from services.sdk.discovery import managed_service
 from services.sdk.testing import House, serving
 from services.storage_manager.book import Metadata, Object, Piece
 from services.storage_manager.faults import S3Fault
@@ -21,6 +21,9 @@ from services.storage_manager.lost_keys import KEYS_USABLE, LOOK_SECONDS, LostKe
 from services.storage_manager.ports import Place
 from services.storage_manager.registry import place_of
 
+KEYS = managed_service("key_manager")
+assert KEYS is not None
+KEY = KEYS.kinds[0]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 

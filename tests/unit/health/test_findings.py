@@ -12,6 +12,7 @@ from controller.health.finding import Code, Finding
 from controller.health.machine import Room
 from controller.kit.clock import SystemClock
 from controller.kit.leases import Leases, Usage
+from controller.store.records import StoreFull
 from crds.managed import ManagedService
 from services.key_manager.kinds import KEY
 from services.storage_manager.kinds import BUCKET
@@ -184,6 +185,15 @@ def test_memory_and_clocks_of_workers() -> None:
     assert of_one(Usage(memory=949)) == [] and of_one(Usage(memory=950)) == [("warning", "MemoryNearlyFull")]
     assert of_one(Usage(), skew=20) == []
     assert of_one(Usage(), skew=-90) == [("warning", "ClockSkewed")]
+
+
+def test_a_store_that_takes_nothing_or_nothing_new() -> None:
+    assert list(machine.store_finding(None, takes_new=True)) == []
+    (finding,) = machine.store_finding(StoreFull("cannot write records.db: no space left"), takes_new=False)
+    assert (finding.severity, finding.code) == ("critical", Code.STORE_READ_ONLY)
+    assert "read-only: cannot write records.db" in finding.message
+    (finding,) = machine.store_finding(None, takes_new=False)
+    assert "only changes and deletions" in finding.message
 
 
 def test_a_capacity_nobody_told_is_not_full() -> None:

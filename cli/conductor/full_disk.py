@@ -1,0 +1,40 @@
+"""The disk of the store fills up, and has room again: what the conductor does, and whom it tells."""
+
+from __future__ import annotations
+
+from cli.conductor.house import House
+from controller.kit.threads import Threads
+from controller.loop.supervisor import Loop
+from controller.store.reserve import Turn, watch_room
+from crds.errors import NotFound
+from crds.kind import Manifest
+from crds.kinds.namespace import NAMESPACE
+from crds.kinds.worker import WORKER
+
+FULL, OK = "DiskFull", "DiskHasRoom"
+
+
+async def keep_room(house: House, loop: Loop) -> None:
+    """Until cancelled. Events are about this machine's Worker, or `default` where the conductor's machine is none."""
+
+    def take_new(yes: bool) -> None:
+        house.registry.takes_new = yes
+
+    def tell(turn: Turn) -> None:
+        if turn == "Full":
+            text = "the disk of the store is full: only changes and deletions are taken, in the room kept for them"
+            loop.events.tell(_about(house), FULL, text, warning=True)
+        else:
+            loop.events.tell(_about(house), OK, "the disk of the store has room again: everything is taken")
+
+    await watch_room(house.reserve, house.registry.store, Threads(1), take_new, tell)
+
+
+def _about(house: House) -> Manifest:
+    for kind, name in ((WORKER, house.worker), (NAMESPACE, "default")):
+        try:
+            found: Manifest = kind.parse(house.registry.get(kind, kind.key(name)).object)
+        except NotFound:
+            continue
+        return found
+    raise NotFound("there is no namespace default")
