@@ -1,0 +1,5 @@
+"""Stores of unit tests are real, and quick."""
+
+from quick_store import commits_wait_for_no_disk
+
+__all__ = ["commits_wait_for_no_disk"]
