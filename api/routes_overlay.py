@@ -39,7 +39,7 @@ class OverlaySeen(Model):
 def overlay_routes(
     registry: Registry, authenticator: Authenticator, clock: Clock, tell: Tell | None = None
 ) -> APIRouter:
-    """`tell(worker, reason, message, warning=...)` is for people (`EventTeller.tell`), when the answer changes."""
+    """`tell(worker, reason, message, warning=...)` is for people (`EventRecorder.tell`), when the answer changes."""
     router = APIRouter()
 
     @router.post("/agents/overlay", status_code=204)

@@ -13,7 +13,7 @@ Tell = Callable[..., None]
 
 
 class Whereabouts:
-    """Of workers that speak for themselves. `tell(worker, reason, message, warning=...)` as `EventTeller.tell`."""
+    """Of workers that speak for themselves. `tell(worker, reason, message, warning=...)` as `EventRecorder.tell`."""
 
     def __init__(self, store: Store, leases: Leases, peers: Peers, tell: Tell | None = None) -> None:
         self._store, self._leases, self._peers, self._tell = store, leases, peers, tell

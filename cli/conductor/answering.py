@@ -53,7 +53,7 @@ from cli.conductor.names import ServerNames
 from cli.conductor.runtimes import Runtime
 from cli.conductor.turning import turning
 from controller.kit.networks import parse_networks
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
 from controller.runtime.driver import Adopting, Executing, Hinted
 from crds.kinds.worker import WORKER
 from services.sdk.edge.connections import limits_for
@@ -121,7 +121,7 @@ def _door(
     health = health_of(house, loop, audit)
 
     def heard(worker: str) -> None:
-        loop.look(WORKER.key(worker))
+        loop.enqueue(WORKER.key(worker))
 
     rest = rest_app(
         [
@@ -156,8 +156,8 @@ def _door(
                 stack.control_network if stack else "",
             ),
             swarm_routes(runtime.swarm, driver if isinstance(driver, Adopting) else None, authenticator, authorizer),
-            overlay_routes(registry, authenticator, clock, loop.events.tell),
-            news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.look),
+            overlay_routes(registry, authenticator, clock, loop.events.record),
+            news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.enqueue),
         ]
     )
     account_tokens = AccountTokens(house.tokens, clock)
@@ -178,7 +178,7 @@ def _door(
         guard=guard,
         exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
         images=images,
-        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.tell, claims),
+        heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.record, claims),
         rest=rest,
         readiness=health.readiness,
         metrics=Metrics(registry.store, runtime.docker_calls, lambda: len(registry.quarantine)),

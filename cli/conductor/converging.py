@@ -7,8 +7,8 @@ from typing import Any
 from cli.conductor.house import House
 from cli.conductor.runtimes import Runtime
 from cli.founding import FOUNDER
-from controller.loop.reconciler import Reconciler
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
+from controller.reconcile.reconciler import Reconciler
 from controller.reconcilers.definition import DefinitionReconciler
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.reconcilers.quota import QuotaReconciler
@@ -39,11 +39,11 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     loop = Loop(LocalResources(house.registry, FOUNDER), house.clock, reconcilers, house.rng, component="conductor")
 
     def hear(news: News) -> None:
-        loop.look(news.key)
+        loop.enqueue(news.key)
         record = house.registry.store.get(news.key)
         about = house.registry.quarantine.read(SERVICE, record) if record is not None else None
         if about is not None:
-            loop.events.tell(about, news.reason, news.message, warning=news.warning)
+            loop.events.record(about, news.reason, news.message, warning=news.warning)
 
     def forget(change: str, worker: Manifest, before: Manifest | None) -> None:
         if change == "DELETED":
@@ -51,7 +51,7 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
             house.peers.forget(worker.metadata.name)
 
     def report(about: Manifest, reason: str, message: str) -> None:
-        loop.events.tell(about, reason, message, warning=True)
+        loop.events.record(about, reason, message, warning=True)
 
     house.registry.quarantine.report_to(report)
     runtime.driver.on_news(hear)

@@ -12,7 +12,7 @@ from cli.conductor.house import House
 from controller.health.finding import Code, Finding
 from controller.health.machine import Room, certificate_findings, disk_finding, memory_finding, room_on, store_finding
 from controller.health.report import Health
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
 
 
 def health_of(house: House, loop: Loop, audit: Audit) -> Health:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.conductor.house import House
 from controller.kit.threads import Threads
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
 from controller.store.reserve import Turn, watch_room
 from crds.errors import NotFound
 from crds.kind import Manifest
@@ -23,9 +23,9 @@ async def keep_room(house: House, loop: Loop) -> None:
     def tell(turn: Turn) -> None:
         if turn == "Full":
             text = "the disk of the store is full: only changes and deletions are taken, in the room kept for them"
-            loop.events.tell(_about(house), FULL, text, warning=True)
+            loop.events.record(_about(house), FULL, text, warning=True)
         else:
-            loop.events.tell(_about(house), OK, "the disk of the store has room again: everything is taken")
+            loop.events.record(_about(house), OK, "the disk of the store has room again: everything is taken")
 
     await watch_room(house.reserve, house.registry.store, Threads(1), take_new, tell)
 

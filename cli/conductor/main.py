@@ -43,7 +43,7 @@ from controller.kit.listening import CannotListen
 from controller.kit.modes import PRIVATE_UMASK, tighten
 from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
-from controller.loop.events import EventSweeper
+from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
 from controller.runtime.driver import DriverError
@@ -111,11 +111,11 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
                 await tasks.start(task, name=f"runtime {number}")
             tasks.start_soon(serve_http, house, runtime, loop, name="http")
             await tasks.start(loop.run, name="loop")
-            tasks.start_soon(house.leases.watch, lambda worker: loop.look(WORKER.key(worker)), name="leases")
+            tasks.start_soon(house.leases.watch, lambda worker: loop.enqueue(WORKER.key(worker)), name="leases")
             catalog = house.registry.catalog
             shared = (resources, catalog, house.clock, loop.seen, loop.events)
             tasks.start_soon(collect_garbage, *shared, name="garbage")
-            tasks.start_soon(EventSweeper(resources, house.clock, house.rng).run, name="events")
+            tasks.start_soon(EventExpirer(resources, house.clock, house.rng).run, name="events")
             tasks.start_soon(_compact_slowly, house, name="compaction")
             tasks.start_soon(keep_room, house, loop, name="room")
             tasks.start_soon(keep_small, settings.log_file, Threads(1), name="log")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from api.auth.turning import MasterKey, RootKey, StoreKey, Turning
 from cli.conductor.house import House
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
 from services.key_manager.kinds import KEY_MATERIAL
@@ -20,7 +20,7 @@ def turning(house: House, loop: Loop) -> dict[str, Turning]:
 
     def roll_out() -> None:
         for each in managed(house):
-            loop.look(each)
+            loop.enqueue(each)
 
     return {
         "root": RootKey(secrets / "root-key", clock, lambda: under(house), roll_out),

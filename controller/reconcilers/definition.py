@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from controller.loop.outcome import Outcome, again, done
-from controller.loop.reconciler import AlsoWatch, World
+from controller.reconcile.outcome import Outcome, again, done
+from controller.reconcile.reconciler import AlsoWatch, World
 from crds.catalog import Catalog
 from crds.errors import NotFound
 from crds.kind import Kind

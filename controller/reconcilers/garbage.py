@@ -18,10 +18,10 @@ import structlog
 
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
-from controller.loop.cache import Caches
-from controller.loop.events import EventTeller
-from controller.loop.owners import Owned, Owners
-from controller.loop.queue import WorkQueue
+from controller.reconcile.event_recorder import EventRecorder
+from controller.reconcile.informer import Informers
+from controller.reconcile.owner_index import OwnerIndex, OwnerLookup
+from controller.reconcile.work_queue import WorkQueue
 from controller.resources.client import Resources
 from controller.resources.forming import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
@@ -35,7 +35,7 @@ RETRY = Backoff(first=0.5, factor=2.0, limit=60.0, jitter=0.1)
 
 
 async def collect_garbage(
-    resources: Resources, catalog: Catalog, clock: Clock, shared: Caches, events: EventTeller | None = None
+    resources: Resources, catalog: Catalog, clock: Clock, shared: Informers, events: EventRecorder | None = None
 ) -> None:
     """Until cancelled. Begins again whenever kinds come or go: a collector watches the kinds it began with."""
     while True:
@@ -61,15 +61,15 @@ class GarbageCollector:
         rng: random.Random | None = None,
         *,
         workers: int = 2,
-        shared: Caches | None = None,
-        events: EventTeller | None = None,
+        shared: Informers | None = None,
+        events: EventRecorder | None = None,
     ) -> None:
         self._resources, self._clock, self._workers, self._events = resources, clock, workers, events
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._kinds = {(kind.group, kind.plural): kind for kind in catalog if kind is not EVENT}
-        self._seen = Caches(self._kinds.values(), resources, self._rng, shared)
-        self._owners = Owners()
-        self._live = Owned(resources, tuple(self._kinds.values()), catalog)
+        self._seen = Informers(self._kinds.values(), resources, self._rng, shared)
+        self._owners = OwnerIndex()
+        self._live = OwnerLookup(resources, tuple(self._kinds.values()), catalog)
         self._queue: WorkQueue[ObjectKey] = WorkQueue()
         self._failures: dict[ObjectKey, int] = {}
 
@@ -89,7 +89,7 @@ class GarbageCollector:
     def _listener(self, kind: Kind[Any]) -> Any:
         def noticed(change: str, item: Manifest, before: Manifest | None) -> None:
             key = key_of(kind, item)
-            released = self._owners.forget(key) if change == "DELETED" else self._owners.note(key, item)
+            released = self._owners.remove(key) if change == "DELETED" else self._owners.index(key, item)
             # Owners that wait for this dependent, and dependents that lost this owner.
             for other in {*released, *self._owners.waiting_for(item)}:
                 self._queue.add(other)
@@ -150,7 +150,7 @@ class GarbageCollector:
         for each in references:
             if self._events is not None and (there := self._owners.elsewhere(each.uid, resource)):
                 text = f"the owner {each.kind} {each.name} does not exist in namespace {here}, but in {there}"
-                self._events.tell(resource, "OwnerRefInvalidNamespace", text, warning=True)
+                self._events.record(resource, "OwnerRefInvalidNamespace", text, warning=True)
 
     async def _orphan(self, kind: Kind[Any], owner: Manifest) -> None:
         for dependent_kind, dependent in await self._live.dependents(owner):

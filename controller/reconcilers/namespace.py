@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from controller.loop.outcome import Outcome, again, done
-from controller.loop.reconciler import AlsoWatch, World
+from controller.reconcile.outcome import Outcome, again, done
+from controller.reconcile.reconciler import AlsoWatch, World
 from crds.catalog import Catalog
 from crds.errors import Conflict, Forbidden, NotFound
 from crds.kind import Kind, Manifest

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from controller.admission.usage import shown
-from controller.loop.outcome import Outcome, done
-from controller.loop.reconciler import AlsoWatch, Reader, World
+from controller.reconcile.outcome import Outcome, done
+from controller.reconcile.reconciler import AlsoWatch, Lister, World
 from crds.kind import Kind, Manifest, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.quota import RESOURCE_QUOTA, ResourceQuota
@@ -40,13 +40,13 @@ class QuotaReconciler:
         resource.status.hard = dict(hard)
         resource.status.used = {name: shown(name, self._used(namespace, name)) for name in sorted(hard)}
         resource.status.observed_generation = resource.metadata.generation
-        return done("counted", look_again_after=LOOK_AGAIN_SECONDS)
+        return done("counted", requeue_after=LOOK_AGAIN_SECONDS)
 
     async def finalize(self, resource: ResourceQuota, world: World) -> Outcome:
         """Nothing is held."""
         return done()
 
 
-def _quotas_of(changed: Manifest, seen: Reader) -> Iterator[ObjectKey]:
+def _quotas_of(changed: Manifest, seen: Lister) -> Iterator[ObjectKey]:
     for quota in seen.list(RESOURCE_QUOTA, changed.metadata.namespace):
         yield key_of(RESOURCE_QUOTA, quota)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from controller.loop.outcome import Outcome, Permanent, Temporary, again, done, waiting
-from controller.loop.reconciler import AlsoWatch, World
+from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, done, waiting
+from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
 from controller.reconcilers.service_env import EnvMissing, env_of
 from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.loop.reconciler import Reader
+from controller.reconcile.reconciler import Lister
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET, Secret
 from crds.kinds.service import EnvKeyOf, EnvVar, Service
@@ -31,7 +31,7 @@ class Env:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def env_of(service: Service, seen: Reader) -> Env:
+def env_of(service: Service, seen: Lister) -> Env:
     """Raises EnvMissing for the first value that is not there, or is none a variable can have."""
     namespace = service.metadata.namespace or "default"
     plain: dict[str, str] = {}
@@ -63,7 +63,7 @@ def _of_secret(variable: EnvVar, wanted: EnvKeyOf, found: Secret | None) -> str 
     return _usable(variable, wanted, base64.b64decode(held) if held is not None else None, where)
 
 
-def _of_config_map(variable: EnvVar, wanted: EnvKeyOf, namespace: str, seen: Reader) -> str | None:
+def _of_config_map(variable: EnvVar, wanted: EnvKeyOf, namespace: str, seen: Lister) -> str | None:
     found = seen.get(CONFIG_MAP, wanted.name, namespace)
     held = (found.data or {}).get(wanted.key) if found else None
     where = f"{wanted.key} of the configmap {wanted.name}"

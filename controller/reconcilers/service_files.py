@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 
-from controller.loop.reconciler import Reader
+from controller.reconcile.reconciler import Lister
 from controller.reconcilers.service_env import sealed_digest
 from controller.runtime import driver
 from crds.kind import Manifest, key_of
@@ -19,13 +19,13 @@ class FileMissing(Exception):
     """The end of the sentence "waiting for ..."."""
 
 
-def files_of(service: Service, seen: Reader) -> tuple[driver.File, ...]:
+def files_of(service: Service, seen: Lister) -> tuple[driver.File, ...]:
     """Raises FileMissing for the first one that is not there."""
     namespace = service.metadata.namespace or "default"
     return tuple(_file(each, namespace, seen) for each in service.spec.files)
 
 
-def _file(wanted: File, namespace: str, seen: Reader) -> driver.File:
+def _file(wanted: File, namespace: str, seen: Lister) -> driver.File:
     if wanted.secret is not None:
         content, digest = _of_secret(wanted.secret, namespace, seen)
         return driver.File(wanted.path, content, secret=True, digest=digest)
@@ -34,7 +34,7 @@ def _file(wanted: File, namespace: str, seen: Reader) -> driver.File:
     return driver.File(wanted.path, (wanted.content or "").encode())
 
 
-def _of_secret(wanted: KeyOf, namespace: str, seen: Reader) -> tuple[bytes, str]:
+def _of_secret(wanted: KeyOf, namespace: str, seen: Lister) -> tuple[bytes, str]:
     found = seen.get(SECRET, wanted.name, namespace)
     if found is None or wanted.key not in (found.data or {}):
         raise FileMissing(f"{wanted.key} of the secret {wanted.name}")
@@ -42,7 +42,7 @@ def _of_secret(wanted: KeyOf, namespace: str, seen: Reader) -> tuple[bytes, str]
     return content, sealed_digest(found, content)
 
 
-def _of_config_map(wanted: KeyOf, namespace: str, seen: Reader) -> bytes:
+def _of_config_map(wanted: KeyOf, namespace: str, seen: Lister) -> bytes:
     found = seen.get(CONFIG_MAP, wanted.name, namespace)
     text = (found.data or {}).get(wanted.key) if found else None
     binary = (found.binary_data or {}).get(wanted.key) if found else None
@@ -53,17 +53,17 @@ def _of_config_map(wanted: KeyOf, namespace: str, seen: Reader) -> bytes:
     raise FileMissing(f"{wanted.key} of the configmap {wanted.name}")
 
 
-def users_of_secret(changed: Manifest, seen: Reader) -> Iterator[ObjectKey]:
+def users_of_secret(changed: Manifest, seen: Lister) -> Iterator[ObjectKey]:
     """The services that have a file or a variable out of that Secret."""
     return _users(changed, seen, "secret", "secret_key_ref")
 
 
-def users_of_config_map(changed: Manifest, seen: Reader) -> Iterator[ObjectKey]:
+def users_of_config_map(changed: Manifest, seen: Lister) -> Iterator[ObjectKey]:
     """The services that have a file or a variable out of that ConfigMap."""
     return _users(changed, seen, "config_map", "config_map_key_ref")
 
 
-def _users(changed: Manifest, seen: Reader, of_file: str, of_variable: str) -> Iterator[ObjectKey]:
+def _users(changed: Manifest, seen: Lister, of_file: str, of_variable: str) -> Iterator[ObjectKey]:
     for service in seen.list(SERVICE, changed.metadata.namespace):
         spec = service.spec
         if not spec.files and not spec.env:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from controller.loop.reconciler import Reader
+from controller.reconcile.reconciler import Lister
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.worker import Worker
@@ -20,7 +20,7 @@ def needs_of(service: Service, managed: Mapping[str, ManagedService]) -> tuple[s
     return tuple(dict.fromkeys([*named, *service.spec.needs]))
 
 
-def missing(service: Service, managed: Mapping[str, ManagedService], seen: Reader) -> tuple[str, ...]:
+def missing(service: Service, managed: Mapping[str, ManagedService], seen: Lister) -> tuple[str, ...]:
     """What is not there yet, as ends of the sentence "waiting for ..."."""
     namespace = service.metadata.namespace or "default"
     found = (_fault(each, seen.get(SERVICE, each, namespace)) for each in needs_of(service, managed))
@@ -35,7 +35,7 @@ def _fault(name: str, needed: Service | None) -> str | None:
     return None if is_true(needed.status.conditions, "Ready") else f"{name} to be Ready"
 
 
-def dependents(changed: Service, seen: Reader, managed: Mapping[str, ManagedService]) -> Iterator[ObjectKey]:
+def dependents(changed: Service, seen: Lister, managed: Mapping[str, ManagedService]) -> Iterator[ObjectKey]:
     """The services that need `changed`."""
     namespace = changed.metadata.namespace or "default"
     for each in seen.list(SERVICE, namespace):
@@ -43,7 +43,7 @@ def dependents(changed: Service, seen: Reader, managed: Mapping[str, ManagedServ
             yield key_of(SERVICE, each)
 
 
-def affected(changed: Worker, seen: Reader) -> Iterator[ObjectKey]:
+def affected(changed: Worker, seen: Lister) -> Iterator[ObjectKey]:
     """The services a worker's change may help or hurt: those not Ready, those with a copy on it, daemons, and all
     that its cordon or taints keep away, or its labels attract.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from controller.loop.reconciler import Reader
+from controller.reconcile.reconciler import Lister
 from controller.runtime.driver import InstanceSeen
 from controller.scheduler.candidate import Candidate, Needs, Request
 from controller.scheduler.placing import Decision, place
@@ -27,7 +27,7 @@ def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = 
     )
 
 
-def decide(service: Service, seen: Reader, request: Request) -> Decision:
+def decide(service: Service, seen: Lister, request: Request) -> Decision:
     """Place `service` among the workers as they are now. Its own copies do not count against it."""
     others = [each for each in seen.list(SERVICE) if each.metadata.uid != service.metadata.uid]
     reserved = _reserved(others)
@@ -38,7 +38,7 @@ def decide(service: Service, seen: Reader, request: Request) -> Decision:
     return place(request, workers)
 
 
-def note_data(service: Service, seen: Sequence[InstanceSeen], workers: Reader) -> None:
+def note_data(service: Service, seen: Sequence[InstanceSeen], workers: Lister) -> None:
     """Every worker on which a copy has been ready keeps data, until that worker itself is gone for good."""
     here = {each.worker for each in seen if each.ready and each.worker}
     known = {each.metadata.name for each in workers.list(WORKER)}

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases
-from controller.loop.outcome import Outcome, done
-from controller.loop.reconciler import AlsoWatch, World
+from controller.reconcile.outcome import Outcome, done
+from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers.worker_leaving import Leaving
 from controller.reconcilers.worker_usage import amounts, moved
 from crds.kind import Kind
@@ -51,7 +51,7 @@ class WorkerReconciler:
             _forget_overlay(resource, world)
         resource.status.phase = phase(resource, ready=alive)
         resource.status.observed_generation = resource.metadata.generation
-        return done(look_again_after=USAGE_SECONDS if alive else None)
+        return done(requeue_after=USAGE_SECONDS if alive else None)
 
     async def finalize(self, resource: Worker, world: World) -> Outcome:
         """Only called where workers are nodes of a Swarm."""
@@ -71,7 +71,7 @@ class WorkerReconciler:
         known = condition(worker.status.conditions, "Ready")
         if known is not None:
             worker.status.phase = phase(worker, ready=known.status == "True")
-        return done("waiting for its first heartbeat", look_again_after=left + _AFTER_EXPIRY)
+        return done("waiting for its first heartbeat", requeue_after=left + _AFTER_EXPIRY)
 
     def _note_ready(self, worker: Worker, alive: bool, world: World) -> None:
         now = world.clock.now()
@@ -84,10 +84,10 @@ class WorkerReconciler:
             return
         if alive:
             away = _absence(before, now.timestamp())
-            world.events.tell(worker, "WorkerReady", f"{worker.metadata.name} is Ready{away}")
+            world.events.record(worker, "WorkerReady", f"{worker.metadata.name} is Ready{away}")
         else:
             text = f"{worker.metadata.name} is NotReady: {new.message}"
-            world.events.tell(worker, "WorkerNotReady", text, warning=True)
+            world.events.record(worker, "WorkerNotReady", text, warning=True)
 
 
 def phase(worker: Worker, *, ready: bool) -> str:
@@ -140,4 +140,4 @@ def _note_addresses(worker: Worker, lease: Lease, world: World) -> None:
     # Where a node of a Swarm is now, its own words tell, and how long it was away: api/whereabouts.py.
     if known and lease.swarm is None:
         text = f"{worker.metadata.name} moved from {', '.join(known)} to {', '.join(seen)}"
-        world.events.tell(worker, "AddressChanged", text)
+        world.events.record(worker, "AddressChanged", text)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
-from controller.loop.outcome import Outcome, again, done, waiting
-from controller.loop.reconciler import World
+from controller.reconcile.outcome import Outcome, again, done, waiting
+from controller.reconcile.reconciler import World
 from controller.runtime.driver import DriverError
 from crds.kinds.worker import Worker
 from crds.meta import Condition, condition, set_condition
@@ -61,7 +61,7 @@ class Leaving:
             await self._swarm.drain(name)
             note = Condition(type=DRAINED, status="True", reason="Draining", message="everything moves off it")
             set_condition(worker.status.conditions, note, now=world.clock.now())
-            world.events.tell(worker, "Draining", f"{name} is drained; then it leaves the Swarm")
+            world.events.record(worker, "Draining", f"{name} is drained; then it leaves the Swarm")
         elif _seconds_since(drained, world) > 2 * AGENT_SECONDS:
             await self._swarm.dismiss(name)
             return done(f"{name} did not leave by itself and was removed; there: docker swarm leave --force")

@@ -15,7 +15,7 @@ from demo_data import SERVICES, TROUBLE, status_of
 
 from api.traffic import Traffic
 from cli.main import main
-from controller.loop.outcome import Outcome, done
+from controller.reconcile.outcome import Outcome, done
 from controller.reconcilers.service import ServiceReconciler
 from crds.kinds.service import ServiceStatus
 

@@ -11,10 +11,10 @@ from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias
 from services.key_manager.states import alias_arn
 from services.sdk.aws.router import account_of
 from services.sdk.instance import Instance
-from services.sdk.loop import AlsoWatch, Outcome, Reader, World, done, waiting
+from services.sdk.loop import AlsoWatch, Lister, Outcome, World, done, waiting
 
 
-def _aliases_of(key: Key, seen: Reader) -> Iterable[ObjectKey]:
+def _aliases_of(key: Key, seen: Lister) -> Iterable[ObjectKey]:
     aliases = seen.list(KEY_ALIAS, key.metadata.namespace)
     return [key_of(KEY_ALIAS, each) for each in aliases if each.spec.key == key.metadata.name]
 

@@ -43,7 +43,7 @@ class KeyReconciler:
         except ApiError as error:
             raise Temporary(f"material: {error}", reason="NoMaterial") from error
         due = _say(resource, newest)
-        return done(reason=resource.status.key_state, look_again_after=_seconds(now, due))
+        return done(reason=resource.status.key_state, requeue_after=_seconds(now, due))
 
     async def finalize(self, resource: Key, world: World) -> Outcome:
         return done()

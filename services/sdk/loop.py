@@ -1,17 +1,17 @@
 """What an author of reconcilers needs from the loop (a managed service does not import controller)."""
 
 from controller.kit.clock import Clock
-from controller.loop.outcome import Outcome, Permanent, Temporary, again, done, waiting
-from controller.loop.reconciler import AlsoWatch, Reader, Reconciler, Teller, World
+from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, done, waiting
+from controller.reconcile.reconciler import AlsoWatch, Lister, Reconciler, Recorder, World
 
 __all__ = [
     "AlsoWatch",
     "Clock",
+    "Lister",
     "Outcome",
     "Permanent",
-    "Reader",
     "Reconciler",
-    "Teller",
+    "Recorder",
     "Temporary",
     "World",
     "again",

@@ -58,7 +58,7 @@ async def serve(instance: Instance, manifest: ManagedService) -> None:
 
 async def _reconciling(instance: Instance, manifest: ManagedService) -> None:
     """The loop, started again when it fails: the door stays open meanwhile."""
-    from controller.loop.supervisor import Loop
+    from controller.reconcile.loop import Loop
 
     start_structlog(service=instance.service_name, instance=instance.name)
     made = [load(reference) for reference in manifest.reconcilers]

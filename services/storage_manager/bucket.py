@@ -38,7 +38,7 @@ class BucketReconciler:
         status.keys = sorted(await to_thread.run_sync(self._book.sealed_by, place.id))
         status.phase, status.arn = "Ready", place.arn
         await self._lost.note(resource, world.clock.now())
-        return done(look_again_after=COUNT_EVERY_SECONDS)
+        return done(requeue_after=COUNT_EVERY_SECONDS)
 
     async def finalize(self, resource: Bucket, world: World) -> Outcome:
         """Nothing is thrown away: a full bucket waits until somebody empties it."""

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from unit.api.house import ADMIN, HOW, House, make_house
 
-from controller.loop.reconciler import World
+from controller.reconcile.reconciler import World
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.resources.forming import How
 from controller.resources.local import LocalResources

@@ -18,7 +18,7 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
-from controller.loop.outcome import Permanent
+from controller.reconcile.outcome import Permanent
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.service_workload import Given
 from controller.resources.forming import How

@@ -58,7 +58,7 @@ def test_material_is_made_once_and_rotated_when_due(tmp_path: Path) -> None:
         await room.resources.create(KEY, KEY.new("payments", spec=KeySpec(rotate_every=30)))
         key, outcome = await room.look("payments")
         assert (key.status.current_version, key.status.key_state) == (1, "Enabled")
-        assert outcome.look_again_after == 86400
+        assert outcome.requeue_after == 86400
         await room.look("payments")
         assert await room.versions() == [1]
         room.clock.moment += timedelta(days=30)
@@ -108,6 +108,6 @@ def test_a_key_that_is_needed_when_it_is_due_stays_and_says_by_whom(tmp_path: Pa
         room.resources.delete = refused  # type: ignore[method-assign]
         _, outcome = await room.look("old")
         assert (outcome.reason, outcome.message) == ("StillNeeded", "in use by Bucket photos")
-        assert outcome.look_again_after
+        assert outcome.requeue_after
 
     in_room(tmp_path, story)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.kit.clock import LoopClock
-from controller.loop.reconciler import World
+from controller.reconcile.reconciler import World
 from controller.runtime.driver import InstanceSeen
 from crds.kind import key_of
 
@@ -15,7 +15,7 @@ from crds.kind import key_of
 class Told:
     news: list[tuple[str, str]] = field(default_factory=list)
 
-    def tell(self, about, reason, message, *, warning=False):
+    def record(self, about, reason, message, *, warning=False):
         self.news.append((reason, message))
 
 

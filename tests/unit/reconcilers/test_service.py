@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.loop.outcome import Permanent, Temporary
+from controller.reconcile.outcome import Permanent, Temporary
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.service_workload import Given
 from controller.runtime.driver import DriverError

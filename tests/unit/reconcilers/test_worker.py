@@ -20,7 +20,7 @@ async def until_phase(reconciler, worker, here, phase):
     while worker.status.phase != phase:
         outcome = await reconciler.reconcile(worker, here)
         if worker.status.phase != phase:
-            await anyio.sleep(outcome.look_again_after)
+            await anyio.sleep(outcome.requeue_after)
     return here.clock.elapsed
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
-from controller.loop.cache import Cache
+from controller.reconcile.informer import Informer
 from controller.resources.forming import How
 from controller.resources.local import LocalResources
 from controller.resources.registry import Registry
@@ -95,7 +95,7 @@ async def test_an_unreadable_record_is_set_aside_and_the_others_go_on(registry: 
     await written_by_a_newer_version(registry, "web", replicas={"min": 1})
     await written_by_a_newer_version(registry, "db")
     resources = LocalResources(registry, "test")
-    cache: Cache[Any] = Cache(SERVICE, resources, random.Random(0))
+    cache: Informer[Any] = Informer(SERVICE, resources, random.Random(0))
     changes: list[tuple[str, str]] = []
 
     def listen(change: str, item: Manifest, before: Manifest | None) -> None:

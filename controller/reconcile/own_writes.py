@@ -24,8 +24,8 @@ class OwnWrites:
         """We made this revision."""
         self._mine.setdefault(key, set()).add(revision)
 
-    def is_news(self, key: ObjectKey, revision: int) -> bool:
-        """Whether this change calls for a look now; held ones are judged by `ended`."""
+    def is_foreign(self, key: ObjectKey, revision: int) -> bool:
+        """Whether this change calls for a pass now; held ones are judged by `ended`."""
         if key in self._held:
             self._held[key].add(revision)
             return False
@@ -34,10 +34,10 @@ class OwnWrites:
     def ended(self, key: ObjectKey) -> bool:
         """The pass is over: whether something arrived meanwhile that was not ours."""
         arrived = self._held.pop(key, set())
-        news = arrived - self._mine.get(key, set())
+        foreign = arrived - self._mine.get(key, set())
         if arrived:
             self._recognize(key, max(arrived))
-        return bool(news)
+        return bool(foreign)
 
     def forget(self, key: ObjectKey) -> None:
         """The resource is gone."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from controller.kit.clock import Clock
-from controller.loop.outcome import Outcome
+from controller.reconcile.outcome import Outcome
 from controller.resources.client import Resources
 from crds.kind import Kind, Manifest
 from crds.meta import ObjectKey
@@ -15,18 +15,18 @@ from crds.meta import ObjectKey
 M = TypeVar("M", bound=Manifest)
 
 
-class Reader(Protocol):
-    """The loop's own copy of what it watches: reading costs nothing and may be a moment old."""
+class Lister(Protocol):
+    """Reads the loop's own copy of what it watches: costs nothing, and may be a moment old."""
 
     def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M | None: ...
 
     def list(self, kind: Kind[M], namespace: str | None = None) -> Sequence[M]: ...
 
 
-class Teller(Protocol):
-    """Writes Kubernetes Events; the same news again only raises a count."""
+class Recorder(Protocol):
+    """Writes Kubernetes Events (see `EventRecorder`); the same news again only raises a count."""
 
-    def tell(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
+    def record(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
         """Never waits and never fails: news is best effort."""
         ...
 
@@ -36,17 +36,17 @@ class World:
     """What a reconciler may touch."""
 
     resources: Resources
-    seen: Reader
+    seen: Lister
     clock: Clock
-    events: Teller
+    events: Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class AlsoWatch(Generic[M]):
-    """When a resource of `kind` changes, look again at the keys that `affects` names."""
+    """When a resource of `kind` changes, enqueue the keys that `affects` names."""
 
     kind: Kind[M]
-    affects: Callable[[M, Reader], Iterable[ObjectKey]]
+    affects: Callable[[M, Lister], Iterable[ObjectKey]]
 
 
 class Reconciler(Protocol[M]):

@@ -1,7 +1,7 @@
-"""Which key to look at next, and not before when.
+"""A queue of keys to work on, with the time before which each is not handed out.
 
-Knows nothing about kinds. Desks put keys in and take them out. Bounded by nature: it holds each distinct key at
-most once, however often it is added.
+Knows nothing about kinds. Kind controllers put keys in and take them out. Bounded by nature: it holds each distinct
+key at most once, however often it is added.
 
 Promises: a key is never handed out twice at once; what is added while in work is handed out once more afterwards;
 an addition cancels the key's delay, and a new delay replaces the old one.
@@ -42,12 +42,12 @@ class WorkQueue(Generic[K]):
         return key in self._ready or key in self._working or key in self._due
 
     def add(self, key: K) -> None:
-        """Look at `key` as soon as a worker is free."""
+        """Hand out `key` as soon as a worker is free."""
         self._due.pop(key, None)
         self._push(key)
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Look at `key` in that many seconds, unless it is to be looked at sooner anyway."""
+        """Hand out `key` in that many seconds, unless it is due sooner anyway."""
         if key in self._ready or key in self._once_more:
             return
         entry = (anyio.current_time() + max(seconds, 0.0), next(self._order))

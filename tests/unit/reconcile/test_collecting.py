@@ -10,16 +10,16 @@ from typing import Any
 import anyio
 import pytest
 
-from controller.loop.cache import Caches
-from controller.loop.events import EventSweeper, EventTeller
-from controller.loop.outcome import again, done
+from controller.reconcile.event_recorder import EventExpirer, EventRecorder
+from controller.reconcile.informer import Informers
+from controller.reconcile.outcome import again, done
 from controller.reconcilers.garbage import GarbageCollector, collect_garbage
 from controller.reconcilers.namespace import NamespaceReconciler
 from crds.catalog import Catalog
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE
 from crds.meta import OwnerReference
-from tests.unit.loop.conftest import BULB, LAMP, House, Lamp, Scripted
+from tests.unit.reconcile.conftest import BULB, LAMP, House, Lamp, Scripted
 
 pytestmark = pytest.mark.anyio
 CATALOG = Catalog([NAMESPACE, EVENT, LAMP, BULB])
@@ -59,7 +59,7 @@ def left(house: House) -> list[str]:
 async def test_a_collector_that_begins_anew_knows_what_others_follow_already(house: House) -> None:
     """Kinds come and go while it runs; what the loop follows, it need not list again."""
     catalog = Catalog([NAMESPACE, EVENT, LAMP, BULB])
-    shared = Caches([NAMESPACE, LAMP, BULB], house.resources, random.Random(1))
+    shared = Informers([NAMESPACE, LAMP, BULB], house.resources, random.Random(1))
     async with anyio.create_task_group() as tasks:
         shared.start(tasks)
         tasks.start_soon(collect_garbage, house.resources, catalog, house.clock, shared)
@@ -114,7 +114,7 @@ async def test_nobody_in_another_namespace_owns_anything(house: House) -> None:
     stranger = await house.resources.create(LAMP, LAMP.new("far", namespace="away"))
     await bulb_of(house, stranger, name="lost")
     await bulb_of(house, stranger, await house.lamp(), name="kept")
-    teller = EventTeller(house.resources, house.clock, "test")
+    teller = EventRecorder(house.resources, house.clock, "test")
     collector = GarbageCollector(house.resources, CATALOG, house.clock, random.Random(1), events=teller)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(teller.run)
@@ -198,34 +198,34 @@ async def test_a_namespace_goes_when_it_is_empty(house: House) -> None:
 
 
 async def test_old_events_are_swept(house: House) -> None:
-    teller = EventTeller(house.resources, house.clock, "test")
+    teller = EventRecorder(house.resources, house.clock, "test")
     lamp = await house.lamp()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(teller.run)
-        tasks.start_soon(EventSweeper(house.resources, house.clock, random.Random(1)).run)
-        teller.tell(lamp, "Old", "old")
+        tasks.start_soon(EventExpirer(house.resources, house.clock, random.Random(1)).run)
+        teller.record(lamp, "Old", "old")
         await anyio.sleep(3000)
-        teller.tell(lamp, "New", "new")
+        teller.record(lamp, "New", "new")
         await anyio.sleep(1000)
         assert [each.reason for each in (await house.resources.list(EVENT)).items] == ["New"]
         tasks.cancel_scope.cancel()
 
 
 async def test_too_much_news_is_dropped_not_waited_for(house: House) -> None:
-    teller = EventTeller(house.resources, house.clock, "test", limit=10)
+    teller = EventRecorder(house.resources, house.clock, "test", limit=10)
     lamp = await house.lamp()
     for number in range(25):
-        teller.tell(lamp, "Many", f"number {number}")
+        teller.record(lamp, "Many", f"number {number}")
     assert teller.dropped == 15
 
 
 async def test_news_that_cannot_be_written_stops_nobody(house: House, broken: Exception) -> None:
-    teller = EventTeller(house.resources, house.clock, "test")
+    teller = EventRecorder(house.resources, house.clock, "test")
     house.resources.fail_next("create", broken, ValueError("strange"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(teller.run)
         for reason in ("One", "Two", "Three"):
-            teller.tell(Lamp(kind="Lamp"), reason, "x")
+            teller.record(Lamp(kind="Lamp"), reason, "x")
         await anyio.sleep(1)
         tasks.cancel_scope.cancel()
     assert [each.reason for each in (await house.resources.list(EVENT)).items] == ["Three"]

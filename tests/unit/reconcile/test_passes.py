@@ -7,10 +7,10 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from controller.loop.outcome import Permanent, Temporary, again, done, waiting
+from controller.reconcile.outcome import Permanent, Temporary, again, done, waiting
 from crds.errors import Conflict, InternalError
 from crds.kinds.event import EVENT
-from tests.unit.loop.conftest import LAMP, House, Scripted
+from tests.unit.reconcile.conftest import LAMP, House, Scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ async def test_a_settled_lamp_is_written_once_and_left_alone(house: House) -> No
 
 
 async def test_a_bug_is_an_error_like_any_other(house: House) -> None:
-    scripted = Scripted(ZeroDivisionError("oh"), done(look_again_after=7))
+    scripted = Scripted(ZeroDivisionError("oh"), done(requeue_after=7))
     async with house.running(scripted):
         await house.lamp()
         await anyio.sleep(0.5)

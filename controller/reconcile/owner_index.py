@@ -1,4 +1,5 @@
-"""Who owns whom: what our copies say (`Owners`), and what is really so (`Owned`). The garbage collector asks both.
+"""Owners and dependents: as our copies say (`OwnerIndex`), and as it really is (`OwnerLookup`). The garbage collector
+asks both.
 
 The copies are quick and may be a moment behind, so they only ever decide to look closer or to spare something.
 """
@@ -15,7 +16,7 @@ from crds.kind import Kind, Manifest
 from crds.meta import ObjectKey, OwnerReference
 
 
-class Owners:
+class OwnerIndex:
     """An index by uid over everything that was seen. Bounded by the resources that live."""
 
     def __init__(self) -> None:
@@ -25,18 +26,18 @@ class Owners:
         self._references: dict[ObjectKey, tuple[str, ...]] = {}
         self._dependents: dict[str, set[ObjectKey]] = {}
 
-    def note(self, key: ObjectKey, item: Manifest) -> Iterable[ObjectKey]:
-        """It lives, like this. Returns the dependents of what had this name before, if that was another one."""
+    def index(self, key: ObjectKey, item: Manifest) -> Iterable[ObjectKey]:
+        """Index a live resource. Returns the dependents of an earlier one (another uid) that had this key."""
         uid = item.metadata.uid or ""
-        released = self.forget(key) if self._uids.get(key, uid) != uid else ()
+        released = self.remove(key) if self._uids.get(key, uid) != uid else ()
         self._keys[uid], self._uids[key] = key, uid
         if item.metadata.deletion_timestamp is not None:
             self._leaving.add(uid)
         self._refer(key, tuple(each.uid for each in item.metadata.owner_references or []))
         return released
 
-    def forget(self, key: ObjectKey) -> Iterable[ObjectKey]:
-        """It is gone. Returns its dependents."""
+    def remove(self, key: ObjectKey) -> Iterable[ObjectKey]:
+        """Remove a deleted resource from the index. Returns its dependents."""
         uid = self._uids.pop(key, "")
         self._keys.pop(uid, None)
         self._leaving.discard(uid)
@@ -69,7 +70,7 @@ class Owners:
             self._references[key] = tuple(set(uids))
 
 
-class Owned:
+class OwnerLookup:
     """The same questions, asked of the API: slow and true. All methods raise ApiError."""
 
     def __init__(self, resources: Resources, kinds: Sequence[Kind[Any]], catalog: Catalog) -> None:

@@ -1,7 +1,7 @@
-"""Tells people what happened, as Kubernetes Events: best effort, never in the way.
+"""Records what happened as Kubernetes Events, for people: best effort, never in the way.
 
-`tell` only notes; one task writes. The same news about the same resource raises a count instead of a new Event.
-Events are swept away after an hour by one `EventSweeper` per cloud.
+`record` only takes note; one task writes. The same news about the same resource raises a count instead of a new
+Event. Events are swept away after an hour by one `EventExpirer` per cloud.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _LONGEST_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What makes two events the same one."""
+class EventKey:
+    """Identity of an event: two with the same key are counted as one."""
 
     uid: str
     reason: str
@@ -39,8 +39,8 @@ class News:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """Not written yet. `count` times since the last write."""
+class _Pending:
+    """An event that is not written yet. `count` times since the last write."""
 
     about: ObjectReference
     first: datetime
@@ -49,8 +49,8 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class _Told:
-    """Written. The Event's place and its count so far."""
+class _Recorded:
+    """An event that is written: where, and its count so far."""
 
     namespace: str
     name: str
@@ -58,7 +58,7 @@ class _Told:
     last: datetime
 
 
-class EventTeller:
+class EventRecorder:
     """`limit`: distinct news that may wait; more are dropped. `window`: seconds in which the same news is counted."""
 
     def __init__(
@@ -66,85 +66,85 @@ class EventTeller:
     ) -> None:
         self._resources, self._clock, self._component = resources, clock, component
         self._limit, self._window = limit, timedelta(seconds=window)
-        self._waiting: OrderedDict[News, _Waiting] = OrderedDict()
-        self._told: OrderedDict[News, _Told] = OrderedDict()
-        self._something = anyio.Event()
+        self._pending: OrderedDict[EventKey, _Pending] = OrderedDict()
+        self._recorded: OrderedDict[EventKey, _Recorded] = OrderedDict()
+        self._has_pending = anyio.Event()
         self.dropped = 0
 
-    def tell(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
+    def record(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
         """Never waits and never fails."""
-        news = News(about.metadata.uid or about.metadata.name, reason, message, warning)
+        key = EventKey(about.metadata.uid or about.metadata.name, reason, message, warning)
         now = self._clock.now()
-        if waiting := self._waiting.get(news):
-            waiting.count, waiting.last = waiting.count + 1, now
-        elif len(self._waiting) >= self._limit:
+        if pending := self._pending.get(key):
+            pending.count, pending.last = pending.count + 1, now
+        elif len(self._pending) >= self._limit:
             self.dropped += 1
         else:
-            self._waiting[news] = _Waiting(_reference(about), now, now)
-            self._something.set()
+            self._pending[key] = _Pending(_reference(about), now, now)
+            self._has_pending.set()
 
     async def run(self) -> None:
-        """Write what was told, until cancelled. What cannot be written is dropped."""
+        """Write what was recorded, until cancelled. What cannot be written is dropped."""
         while True:
-            while self._waiting:
-                news, waiting = self._waiting.popitem(last=False)
-                await self._write(news, waiting)
-            self._something = anyio.Event()
-            await self._something.wait()
+            while self._pending:
+                key, pending = self._pending.popitem(last=False)
+                await self._write(key, pending)
+            self._has_pending = anyio.Event()
+            await self._has_pending.wait()
 
-    async def _write(self, news: News, waiting: _Waiting) -> None:
+    async def _write(self, key: EventKey, pending: _Pending) -> None:
         try:
-            if not await self._raise_count(news, waiting):
-                await self._create(news, waiting)
+            if not await self._raise_count(key, pending):
+                await self._create(key, pending)
         except (ApiError, OSError) as error:
             self.dropped += 1
-            _log.debug("event not written", reason=news.reason, because=str(error))
+            _log.debug("event not written", reason=key.reason, because=str(error))
         except Exception:
             self.dropped += 1
-            _log.exception("event not written", reason=news.reason)
+            _log.exception("event not written", reason=key.reason)
 
-    async def _raise_count(self, news: News, waiting: _Waiting) -> bool:
-        """Whether the same news was told within the window, and is still there."""
-        told = self._told.get(news)
-        if told is None or waiting.last - told.last > self._window:
+    async def _raise_count(self, key: EventKey, pending: _Pending) -> bool:
+        """Whether the same news was recorded within the window, and is still there."""
+        recorded = self._recorded.get(key)
+        if recorded is None or pending.last - recorded.last > self._window:
             return False
-        count = told.count + waiting.count
+        count = recorded.count + pending.count
         try:
-            series = {"count": count, "lastObservedTime": rfc3339_micro(waiting.last)}
-            patch = {"count": count, "lastTimestamp": rfc3339(waiting.last), "series": series}
-            await self._resources.patch(EVENT, told.name, patch, told.namespace)
+            series = {"count": count, "lastObservedTime": rfc3339_micro(pending.last)}
+            patch = {"count": count, "lastTimestamp": rfc3339(pending.last), "series": series}
+            await self._resources.patch(EVENT, recorded.name, patch, recorded.namespace)
         except NotFound:
-            del self._told[news]
+            del self._recorded[key]
             return False
-        told.count, told.last = count, waiting.last
-        self._told.move_to_end(news)
+        recorded.count, recorded.last = count, pending.last
+        self._recorded.move_to_end(key)
         return True
 
-    async def _create(self, news: News, waiting: _Waiting) -> None:
-        namespace = waiting.about.namespace or "default"
+    async def _create(self, key: EventKey, pending: _Pending) -> None:
+        namespace = pending.about.namespace or "default"
         event: Event = EVENT.new(
-            _name(news, waiting),
+            _name(key, pending),
             namespace=namespace,
-            involved_object=waiting.about,
-            reason=news.reason,
-            message=news.message,
-            type="Warning" if news.warning else "Normal",
+            involved_object=pending.about,
+            reason=key.reason,
+            message=key.message,
+            type="Warning" if key.warning else "Normal",
             source=EventSource(component=self._component),
             reporting_component=self._component,
-            first_timestamp=waiting.first,
-            last_timestamp=waiting.last,
-            count=waiting.count,
+            first_timestamp=pending.first,
+            last_timestamp=pending.last,
+            count=pending.count,
             # What happens within one second keeps its order by these two.
-            event_time=waiting.first,
-            series=_series(waiting),
+            event_time=pending.first,
+            series=_series(pending),
         )
         await self._resources.create(EVENT, event)
-        self._told[news] = _Told(namespace, event.metadata.name, waiting.count, waiting.last)
-        if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+        self._recorded[key] = _Recorded(namespace, event.metadata.name, pending.count, pending.last)
+        if len(self._recorded) > _REMEMBERED:
+            self._recorded.popitem(last=False)
 
 
-class EventSweeper:
+class EventExpirer:
     """Deletes events that were last seen more than `life` seconds ago; looks every `pause` seconds (jittered)."""
 
     def __init__(
@@ -164,11 +164,11 @@ class EventSweeper:
         while True:
             await anyio.sleep(self._pause * (0.9 + 0.2 * self._rng.random()))
             try:
-                await self.sweep()
+                await self.delete_expired()
             except (ApiError, OSError) as error:
                 _log.warning("events not swept", because=str(error))
 
-    async def sweep(self) -> int:
+    async def delete_expired(self) -> int:
         """How many were deleted. Raises ApiError when listing or deleting fails."""
         oldest, swept = self._clock.now() - self._life, 0
         for event in (await self._resources.list(EVENT)).items:
@@ -184,10 +184,10 @@ class EventSweeper:
         return swept
 
 
-def _series(waiting: _Waiting) -> EventSeries | None:
-    if waiting.count < 2:
+def _series(pending: _Pending) -> EventSeries | None:
+    if pending.count < 2:
         return None
-    return EventSeries(count=waiting.count, last_observed_time=waiting.last)
+    return EventSeries(count=pending.count, last_observed_time=pending.last)
 
 
 def _reference(about: Manifest) -> ObjectReference:
@@ -202,8 +202,8 @@ def _reference(about: Manifest) -> ObjectReference:
     )
 
 
-def _name(news: News, waiting: _Waiting) -> str:
+def _name(key: EventKey, pending: _Pending) -> str:
     """`<object>.<hash>`; the time is in the hash, so the same news an hour later gets its own name."""
-    told = "\0".join((news.uid, news.reason, news.message, str(news.warning), waiting.first.isoformat()))
-    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-    return f"{(waiting.about.name or 'unnamed')[: _LONGEST_NAME - 17]}.{digest}"
+    recorded = "\0".join((key.uid, key.reason, key.message, str(key.warning), pending.first.isoformat()))
+    digest = hashlib.sha256(recorded.encode()).hexdigest()[:16]
+    return f"{(pending.about.name or 'unnamed')[: _LONGEST_NAME - 17]}.{digest}"

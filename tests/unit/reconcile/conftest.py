@@ -16,9 +16,9 @@ from pydantic import Field
 from controller.kit.backoff import Backoff
 from controller.kit.clock import LoopClock
 from controller.kit.virtual import VirtualLoop
-from controller.loop.outcome import Outcome, done
-from controller.loop.reconciler import AlsoWatch, World
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
+from controller.reconcile.outcome import Outcome, done
+from controller.reconcile.reconciler import AlsoWatch, World
 from crds.errors import Unavailable
 from crds.kind import Kind, Resource
 from crds.meta import Condition, Spec, Status, condition

@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from controller.kit.backoff import Backoff
-from controller.loop.outcome import Temporary, done
-from controller.loop.reconciler import AlsoWatch
+from controller.reconcile.outcome import Temporary, done
+from controller.reconcile.reconciler import AlsoWatch
 from crds.errors import Unavailable
 from crds.kinds.event import EVENT
-from tests.unit.loop.conftest import BULB, LAMP, House, Scripted
+from tests.unit.reconcile.conftest import BULB, LAMP, House, Scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +121,7 @@ async def test_a_change_elsewhere_wakes_those_it_affects(house: House) -> None:
         await anyio.sleep(5)
         await house.lamp("b", kind=BULB)
         await anyio.sleep(5)
-        house.loop.look(LAMP.key("a", "home"))
+        house.loop.enqueue(LAMP.key("a", "home"))
         await anyio.sleep(5)
     assert list(zip(scripted.at, scripted.named, strict=True)) == [(0, "a"), (0, "b"), (5, "b"), (10, "a")]
 
@@ -148,7 +148,7 @@ async def test_the_same_trouble_is_one_event_with_a_count(house: House) -> None:
         lamp = await house.lamp()
         await anyio.sleep(3.5)
         for _ in range(4):
-            house.loop.events.tell(lamp, "Flicker", "it flickers")
+            house.loop.events.record(lamp, "Flicker", "it flickers")
             await anyio.sleep(1)
     events = {each.reason: each for each in (await house.resources.list(EVENT)).items}
     # Four passes failed alike, but only the first one changed the condition.

@@ -8,16 +8,16 @@ import anyio
 import pytest
 
 from controller.kit.backoff import Backoff
-from controller.loop.cache import Cache, Caches
+from controller.reconcile.informer import Informer, Informers
 from crds.errors import Expired, Unavailable
-from tests.unit.loop.conftest import BULB, LAMP, House
+from tests.unit.reconcile.conftest import BULB, LAMP, House
 
 pytestmark = pytest.mark.anyio
 KEY = LAMP.key("desk", "home")
 
 
-def cache_of(house: House) -> Cache[object]:
-    return Cache(LAMP, house.resources, random.Random(1), Backoff(first=1, jitter=0))  # type: ignore[return-value]
+def cache_of(house: House) -> Informer[object]:
+    return Informer(LAMP, house.resources, random.Random(1), Backoff(first=1, jitter=0))  # type: ignore[return-value]
 
 
 async def test_our_own_write_is_seen_before_the_watch_brings_it(house: House) -> None:
@@ -30,7 +30,7 @@ async def test_our_own_write_is_seen_before_the_watch_brings_it(house: House) ->
         house.resources.hang_up()
         await anyio.sleep(1)
         written = await house.resources.patch(LAMP, "desk", {"spec": {"bright": 9}}, "home")
-        cache.note(written)
+        cache.record_write(written)
         assert cache.get(KEY) is written
         tasks.cancel_scope.cancel()
 
@@ -42,7 +42,7 @@ async def test_a_late_note_does_not_bring_back_what_was_deleted(house: House) ->
         written = await house.lamp()
         await house.resources.delete(LAMP, "desk", "home")
         await anyio.sleep(1)
-        cache.note(written)
+        cache.record_write(written)
         assert cache.get(KEY) is None
         tasks.cancel_scope.cancel()
 
@@ -67,8 +67,8 @@ async def test_an_unreadable_record_does_not_end_the_watch(house: House) -> None
 
 
 async def test_what_is_shared_is_followed_once_and_told_from_the_beginning(house: House) -> None:
-    first = Caches([LAMP], house.resources, random.Random(1))
-    second = Caches([LAMP, BULB], house.resources, random.Random(1), first)
+    first = Informers([LAMP], house.resources, random.Random(1))
+    second = Informers([LAMP, BULB], house.resources, random.Random(1), first)
     heard: list[str] = []
     async with anyio.create_task_group() as tasks:
         first.start(tasks)
@@ -89,6 +89,6 @@ async def test_what_is_shared_is_followed_once_and_told_from_the_beginning(house
 
 
 async def test_reading_what_is_not_watched_is_a_mistake_with_a_remedy(house: House) -> None:
-    caches = Caches([LAMP], house.resources, random.Random(1))
+    caches = Informers([LAMP], house.resources, random.Random(1))
     with pytest.raises(LookupError, match="also_watch or also_read"):
         caches.get(BULB, "x", "home")

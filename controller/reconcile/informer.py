@@ -1,7 +1,7 @@
 """Our own copy of what is watched: list once, then follow, and never lose a deletion.
 
-A cache follows one kind. When the connection breaks it goes on from the last revision; when that is too old it
-lists again and tells of every resource that vanished meanwhile. The loop and the garbage collector share theirs.
+An informer follows one kind. When the connection breaks it goes on from the last revision; when that is too old it
+lists again and reports every resource that vanished meanwhile. The loop and the garbage collector share theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ M = TypeVar("M", bound=Manifest)
 
 # A watch that held this many seconds was a healthy one: its end is no failure.
 _HEALTHY_SECONDS = 5.0
-RECONNECT = Backoff(first=0.5, factor=2.0, limit=30.0, jitter=0.2)
+RECONNECT_BACKOFF = Backoff(first=0.5, factor=2.0, limit=30.0, jitter=0.2)
 
 # What happened, the resource as it is now (for DELETED: as it last was), and as it was before.
 Listener = Callable[[ChangeType, Any, Any], None]
@@ -36,10 +36,12 @@ def revision_of(resource: Manifest) -> int:
     return int(resource.metadata.resource_version or 0)
 
 
-class Cache(Generic[M]):
+class Informer(Generic[M]):
     """All resources of one kind. `synced` is set after the first listing."""
 
-    def __init__(self, kind: Kind[M], resources: Resources, rng: random.Random, backoff: Backoff = RECONNECT) -> None:
+    def __init__(
+        self, kind: Kind[M], resources: Resources, rng: random.Random, backoff: Backoff = RECONNECT_BACKOFF
+    ) -> None:
         self.kind = kind
         self.synced = anyio.Event()
         self.revision: int | None = None
@@ -68,8 +70,8 @@ class Cache(Generic[M]):
             return tuple(self._items.values())
         return [item for key, item in self._items.items() if key.namespace == namespace]
 
-    def note(self, written: M) -> None:
-        """What we just wrote, so that the next look need not wait for the watch. Tells no listener.
+    def record_write(self, written: M) -> None:
+        """What we just wrote, so that the next pass need not wait for the watch. Notifies no listener.
 
         Ignored when the watch is already past it: the resource may have been deleted since.
         """
@@ -77,7 +79,7 @@ class Cache(Generic[M]):
             self._items[key_of(self.kind, written)] = written
 
     async def run(self) -> None:
-        """Follow the kind until cancelled. Never raises: what fails is tried again with growing patience."""
+        """Follow the kind until cancelled. Never raises: what fails is retried with backoff."""
         failures = 0
         while True:
             began, before = anyio.current_time(), self.revision
@@ -128,14 +130,14 @@ class Cache(Generic[M]):
         stale = {key for key, item in self._items.items() if revision_of(item) <= revision}
         for key in stale.difference(present):
             vanished = self._items.pop(key)
-            self._tell("DELETED", vanished, vanished)
+            self._notify("DELETED", vanished, vanished)
 
     def _put(self, key: ObjectKey, item: M, revision: int) -> None:
-        """A change to the newest version we know of is told, an older one is not."""
+        """Notifies of a change to the newest version we know of, not of an older one."""
         before = self._items.get(key)
         if before is None:
             self._items[key] = item
-            self._tell("ADDED", item, None)
+            self._notify("ADDED", item, None)
             return
         known = revision_of(before)
         if revision > known:
@@ -143,7 +145,7 @@ class Cache(Generic[M]):
         elif revision < known or item is before:
             return
         # The same again is our own write that comes back: others want to hear of it.
-        self._tell("MODIFIED", item, before)
+        self._notify("MODIFIED", item, before)
 
     def _apply(self, seen: Seen[M]) -> None:
         self.revision = max(self.revision or 0, seen.revision)
@@ -152,47 +154,47 @@ class Cache(Generic[M]):
         key = key_of(self.kind, seen.object)
         if seen.type == "DELETED":
             before = self._items.pop(key, None)
-            self._tell("DELETED", seen.object, before)
+            self._notify("DELETED", seen.object, before)
         else:
             self._put(key, seen.object, seen.revision)
 
-    def _tell(self, change: ChangeType, item: M, before: M | None) -> None:
+    def _notify(self, change: ChangeType, item: M, before: M | None) -> None:
         for listener in self._listeners:
             listener(change, item, before)
 
 
-class Caches:
-    """The caches of several kinds, read as one (`reconciler.Reader`). What `shared` follows is not followed again."""
+class Informers:
+    """Informers of several kinds, read as one (`reconciler.Lister`). What `shared` follows is not followed again."""
 
     def __init__(
-        self, kinds: Iterable[Kind[Any]], resources: Resources, rng: random.Random, shared: Caches | None = None
+        self, kinds: Iterable[Kind[Any]], resources: Resources, rng: random.Random, shared: Informers | None = None
     ) -> None:
-        self._caches: dict[tuple[str, str], Cache[Any]] = {}
-        self._own: list[Cache[Any]] = []
+        self._informers: dict[tuple[str, str], Informer[Any]] = {}
+        self._own: list[Informer[Any]] = []
         for kind in kinds:
-            place = (kind.group, kind.plural)
-            if place in self._caches:
+            resource = (kind.group, kind.plural)
+            if resource in self._informers:
                 continue
-            cache = shared._caches.get(place) if shared is not None else None
-            if cache is None:
-                cache = Cache(kind, resources, rng)
-                self._own.append(cache)
-            self._caches[place] = cache
+            informer = shared._informers.get(resource) if shared is not None else None
+            if informer is None:
+                informer = Informer(kind, resources, rng)
+                self._own.append(informer)
+            self._informers[resource] = informer
 
     def start(self, tasks: anyio.abc.TaskGroup) -> None:
         """Follow what nobody else does, until `tasks` is cancelled."""
-        for cache in self._own:
-            tasks.start_soon(cache.run, name=f"watch {cache.kind.plural}")
+        for informer in self._own:
+            tasks.start_soon(informer.run, name=f"watch {informer.kind.plural}")
 
-    def of(self, kind: Kind[M]) -> Cache[M]:
-        """The cache of `kind`. Raises LookupError when nobody said it would be read."""
-        cache = self._caches.get((kind.group, kind.plural))
-        if cache is None:
+    def of(self, kind: Kind[M]) -> Informer[M]:
+        """The informer of `kind`. Raises LookupError when nobody said it would be read."""
+        informer = self._informers.get((kind.group, kind.plural))
+        if informer is None:
             raise LookupError(f"{kind.resource} is not watched; name it in also_watch or also_read")
-        return cache
+        return informer
 
-    def __iter__(self) -> Iterator[Cache[Any]]:
-        return iter(self._caches.values())
+    def __iter__(self) -> Iterator[Informer[Any]]:
+        return iter(self._informers.values())
 
     def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M | None:
         """Shared: copy before changing. None when there is none."""
@@ -204,5 +206,5 @@ class Caches:
 
     async def wait_synced(self) -> None:
         """Until every kind was listed once."""
-        for cache in self._caches.values():
-            await cache.synced.wait()
+        for informer in self._informers.values():
+            await informer.synced.wait()

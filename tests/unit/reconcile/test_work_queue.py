@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.kit.virtual import VirtualLoop
-from controller.loop.queue import WorkQueue
+from controller.reconcile.work_queue import WorkQueue
 
 pytestmark = pytest.mark.anyio
 

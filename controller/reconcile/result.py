@@ -1,7 +1,7 @@
-"""What one pass amounts to: the condition people read, and when to look again. Pure.
+"""What one pass amounts to: the condition people read, and when the next one is due. Pure.
 
 Every way a pass can end (three outcomes, two deliberate errors, refusals of the API, a bug, no answer in time)
-becomes one Verdict, so that the desk has a single path after it.
+becomes one PassResult, so that the kind controller has a single path after it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from controller.loop.outcome import Outcome, Permanent, Temporary
+from controller.reconcile.outcome import Outcome, Permanent, Temporary
 from controller.resources.patching import merge_diff
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import Manifest
@@ -24,8 +24,8 @@ How = Literal["done", "again", "temporary", "permanent", "unexpected", "overtake
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`after` is seconds until the next look; None means: when something changes (or by backoff, if temporary)."""
+class PassResult:
+    """`after` is seconds until the next pass; None means: when something changes (or by backoff, if temporary)."""
 
     how: How
     reason: str
@@ -38,37 +38,37 @@ class Verdict:
         return self.how in ("temporary", "permanent", "unexpected")
 
 
-def of_outcome(outcome: Outcome) -> Verdict:
+def of_outcome(outcome: Outcome) -> PassResult:
     """A reconciler that answered."""
     how: How = "done" if outcome.settled else "again"
-    return Verdict(how, outcome.reason, outcome.message, outcome.look_again_after)
+    return PassResult(how, outcome.reason, outcome.message, outcome.requeue_after)
 
 
-def of_error(error: Exception) -> Verdict:
-    """A reconciler that raised. `overtaken` means somebody was faster: look again, tell nobody."""
+def of_error(error: Exception) -> PassResult:
+    """A reconciler that raised. `overtaken` means somebody was faster: try again, report nothing."""
     match error:
         case Permanent():
-            return Verdict("permanent", error.reason, _short(str(error)))
+            return PassResult("permanent", error.reason, _short(str(error)))
         case Temporary():
-            return Verdict("temporary", error.reason, _short(str(error)), error.after)
+            return PassResult("temporary", error.reason, _short(str(error)), error.after)
         case Conflict() | NotFound():
-            return Verdict("overtaken", error.reason, _short(error.message))
+            return PassResult("overtaken", error.reason, _short(error.message))
         case ApiError():
             after = float(error.retry_after) if error.retry_after is not None else None
-            return Verdict("temporary", error.reason, _short(error.message), after)
+            return PassResult("temporary", error.reason, _short(error.message), after)
         case ValidationError():
             # Its text repeats the input, which may be secret.
-            return Verdict("unexpected", "UnexpectedError", f"{error.error_count()} faults in {error.title}")
+            return PassResult("unexpected", "UnexpectedError", f"{error.error_count()} faults in {error.title}")
         case _:
-            return Verdict("unexpected", "UnexpectedError", _short(f"{type(error).__name__}: {error}"))
+            return PassResult("unexpected", "UnexpectedError", _short(f"{type(error).__name__}: {error}"))
 
 
-def timed_out(seconds: float) -> Verdict:
+def timed_out(seconds: float) -> PassResult:
     """A reconciler that did not answer within its deadline."""
-    return Verdict("temporary", "TimedOut", f"no answer within {seconds:g} s")
+    return PassResult("temporary", "TimedOut", f"no answer within {seconds:g} s")
 
 
-def note(resource: Manifest, verdict: Verdict, now: datetime) -> bool:
+def write_condition(resource: Manifest, result: PassResult, now: datetime) -> bool:
     """Write the condition and the observed generation into the status. Whether the condition says something new."""
     status = getattr(resource, "status", None)
     if not isinstance(status, Status):
@@ -77,9 +77,9 @@ def note(resource: Manifest, verdict: Verdict, now: datetime) -> bool:
     old = condition(status.conditions, RECONCILED)
     new = Condition(
         type=RECONCILED,
-        status="True" if verdict.how == "done" else "False",
-        reason=verdict.reason,
-        message=verdict.message,
+        status="True" if result.how == "done" else "False",
+        reason=result.reason,
+        message=result.message,
         observed_generation=generation,
     )
     set_condition(status.conditions, new, now=now)

@@ -15,8 +15,8 @@ import pytest
 from controller.kit.backoff import Backoff
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
-from controller.loop.outcome import Temporary, again, done
-from controller.loop.supervisor import Loop
+from controller.reconcile.loop import Loop
+from controller.reconcile.outcome import Temporary, again, done
 from controller.reconcilers.garbage import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.resources.forming import How
@@ -28,7 +28,7 @@ from crds.errors import NotFound
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE
 from crds.meta import OwnerReference, condition
-from tests.unit.loop.conftest import BULB, LAMP, Scripted
+from tests.unit.reconcile.conftest import BULB, LAMP, Scripted
 
 pytestmark = pytest.mark.anyio
 CATALOG = Catalog([NAMESPACE, EVENT, LAMP, BULB])

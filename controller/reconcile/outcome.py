@@ -1,10 +1,10 @@
-"""What a reconciler says when it has looked: one of three outcomes, or one of two exceptions.
+"""What a pass of a reconciler comes to: one of three outcomes, or one of two exceptions.
 
-done(...)                 spec and world agree (may ask to look again later)
-again(after, because)     progress is under way; look again soon
-waiting(for_)             something else must happen first; a watch will bring us back, and a slow look too
+done(...)                 spec and world agree (may ask for another pass later)
+again(after, because)     progress is under way; another pass soon
+waiting(for_)             something else must happen first; a watch will bring us back, and a slow retry too
 
-Temporary                 it did not work now; try again with growing patience
+Temporary                 it did not work now; try again with backoff
 Permanent                 it will never work until the spec changes; tell people and stop trying
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WAITING_LOOK_AGAIN = 15.0
+WAITING_REQUEUE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +22,22 @@ class Outcome:
     settled: bool
     reason: str
     message: str = ""
-    look_again_after: float | None = None
+    requeue_after: float | None = None
 
 
-def done(message: str = "", *, reason: str = "AsWanted", look_again_after: float | None = None) -> Outcome:
+def done(message: str = "", *, reason: str = "AsWanted", requeue_after: float | None = None) -> Outcome:
     """The world is as the spec wants it."""
-    return Outcome(True, reason, message, look_again_after)
+    return Outcome(True, reason, message, requeue_after)
 
 
 def again(after: float, because: str, *, reason: str = "InProgress") -> Outcome:
-    """Look again in `after` seconds."""
+    """Not there yet: another pass in `after` seconds."""
     return Outcome(False, reason, because, after)
 
 
 def waiting(for_: str, *, reason: str = "Waiting") -> Outcome:
     """Nothing to do until something else happens."""
-    return Outcome(False, reason, f"waiting for {for_}", WAITING_LOOK_AGAIN)
+    return Outcome(False, reason, f"waiting for {for_}", WAITING_REQUEUE_SECONDS)
 
 
 class ReconcileError(Exception):

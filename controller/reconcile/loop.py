@@ -16,10 +16,10 @@ import structlog
 
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
-from controller.loop.cache import Caches
-from controller.loop.desk import Desk
-from controller.loop.events import EventTeller
-from controller.loop.reconciler import AlsoWatch, Reconciler, World
+from controller.reconcile.event_recorder import EventRecorder
+from controller.reconcile.informer import Informers
+from controller.reconcile.kind_controller import KindController
+from controller.reconcile.reconciler import AlsoWatch, Reconciler, World
 from controller.resources.client import Resources
 from crds.kind import Kind, Manifest
 from crds.meta import ObjectKey
@@ -51,21 +51,23 @@ class Loop:
         also_read: Iterable[Kind[Any]] = (),
     ) -> None:
         self._rng, self._workers, self._resync, self._grace = rng, workers, resync, grace
-        self.seen = Caches([*_kinds(reconcilers), *also_read], resources, rng)
-        self.events = EventTeller(resources, clock, component)
+        self.seen = Informers([*_kinds(reconcilers), *also_read], resources, rng)
+        self.events = EventRecorder(resources, clock, component)
         self.world = World(resources, self.seen, clock, self.events)
-        self._desks: dict[tuple[str, str], Desk] = {}
+        self._controllers: dict[tuple[str, str], KindController] = {}
         self._passes: set[anyio.CancelScope] = set()
         self._synced = False
         self.caught_up = False
-        """Whether everything found at the start was looked at once."""
+        """Whether everything found at the start has had one pass."""
         for reconciler in reconcilers:
-            self._seat(Desk(reconciler, self.seen.of(reconciler.kind), self.world, rng, backoff, deadline))
+            self._add_controller(
+                KindController(reconciler, self.seen.of(reconciler.kind), self.world, rng, backoff, deadline)
+            )
 
-    def look(self, key: ObjectKey) -> None:
-        """Look at this key soon: something outside the resources changed. Unknown kinds are ignored."""
-        if desk := self._desks.get((key.group, key.plural)):
-            desk.queue.add(key)
+    def enqueue(self, key: ObjectKey) -> None:
+        """Give this key a pass soon: something outside the resources changed. Unknown kinds are ignored."""
+        if controller := self._controllers.get((key.group, key.plural)):
+            controller.queue.add(key)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once everything was listed and the workers are up."""
@@ -75,24 +77,24 @@ class Loop:
             tasks.start_soon(self._limit_passes_when_stopped, name="grace")
             await self.seen.wait_synced()
             self._synced = True
-            for desk in self._desks.values():
-                tasks.start_soon(self._look_at_all_slowly, desk, name=f"resync {desk.kind.plural}")
+            for controller in self._controllers.values():
+                tasks.start_soon(self._resync_all, controller, name=f"resync {controller.kind.plural}")
                 for number in range(self._workers):
-                    tasks.start_soon(self._work, desk, name=f"{desk.kind.plural} {number}")
-            _log.info("loop runs", kinds=[desk.kind.name for desk in self._desks.values()])
+                    tasks.start_soon(self._work, controller, name=f"{controller.kind.plural} {number}")
+            _log.info("loop runs", kinds=[controller.kind.name for controller in self._controllers.values()])
             task_status.started()
-            for desk in self._desks.values():
-                await desk.queue.idle()
+            for controller in self._controllers.values():
+                await controller.queue.idle()
             self.caught_up = True
 
-    async def _work(self, desk: Desk) -> None:
+    async def _work(self, controller: KindController) -> None:
         while True:
-            key = await desk.queue.get()
+            key = await controller.queue.get()
             # Shielded: half a pass is worse than a late stop. The grace task sets the deadline.
             with anyio.CancelScope(shield=True) as scope:
                 self._passes.add(scope)
                 try:
-                    await desk.attend(key)
+                    await controller.process(key)
                 finally:
                     self._passes.discard(scope)
 
@@ -104,41 +106,41 @@ class Loop:
             for scope in self._passes:
                 scope.deadline = min(scope.deadline, until)
 
-    async def _look_at_all_slowly(self, desk: Desk) -> None:
+    async def _resync_all(self, controller: KindController) -> None:
         """Every key about once per `resync`, evenly spread; one that waits for its time already is left alone."""
         while True:
-            keys = desk.cache.keys()
+            keys = controller.informer.keys()
             pause = self._resync / max(len(keys), 1)
             for key in keys or (None,):
                 await anyio.sleep(pause * (1 + _JITTER * (2 * self._rng.random() - 1)))
-                if key is not None and not desk.queue.holds(key):
-                    desk.queue.add(key)
+                if key is not None and not controller.queue.holds(key):
+                    controller.queue.add(key)
 
-    def _seat(self, desk: Desk) -> None:
-        place = (desk.kind.group, desk.kind.plural)
-        if place in self._desks:
-            raise ValueError(f"two reconcilers claim {desk.kind.resource}; one status has one writer")
-        self._desks[place] = desk
-        desk.cache.listen(desk.noticed)
-        for also in desk.reconciler.also_watch:
-            self.seen.of(also.kind).listen(self._router(desk, also))
+    def _add_controller(self, controller: KindController) -> None:
+        resource = (controller.kind.group, controller.kind.plural)
+        if resource in self._controllers:
+            raise ValueError(f"two reconcilers claim {controller.kind.resource}; one status has one writer")
+        self._controllers[resource] = controller
+        controller.informer.listen(controller.on_event)
+        for also in controller.reconciler.also_watch:
+            self.seen.of(also.kind).listen(self._router(controller, also))
 
-    def _router(self, desk: Desk, also: AlsoWatch[Any]) -> Any:
+    def _router(self, controller: KindController, also: AlsoWatch[Any]) -> Any:
         def route(change: str, item: Manifest, before: Manifest | None) -> None:
             if not self._synced:
-                return  # everything is looked at after the first listing anyway
+                return  # everything gets a pass after the first listing anyway
             # Those it no longer concerns must hear of it too.
             for version in (item, before) if before is not None and before is not item else (item,):
-                self._wake_affected(desk, also, version)
+                self._enqueue_affected(controller, also, version)
 
         return route
 
-    def _wake_affected(self, desk: Desk, also: AlsoWatch[Any], version: Manifest) -> None:
+    def _enqueue_affected(self, controller: KindController, also: AlsoWatch[Any], version: Manifest) -> None:
         try:
             for key in also.affects(version, self.seen):
-                desk.queue.add(key)
+                controller.queue.add(key)
         except Exception:
-            _log.exception("also_watch broke", kind=desk.kind.name, changed=also.kind.name)
+            _log.exception("also_watch broke", kind=controller.kind.name, changed=also.kind.name)
 
 
 def _kinds(reconcilers: Sequence[Reconciler[Any]]) -> list[Kind[Any]]:
