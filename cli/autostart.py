@@ -20,6 +20,7 @@ from pathlib import Path
 from cli.errors import CliError
 from cli.settings import default_home
 from controller.health.finding import Code, Finding
+from controller.kit.libraries import library_path
 
 WATCHDOG_SECONDS, START_SECONDS, STOP_SECONDS = 30, 120, 60
 _UNIT_SECONDS = 60.0
@@ -53,6 +54,8 @@ class Unit:
         """The unit file. systemd.exec(5): KillMode=process leaves services alone, which the next conductor adopts."""
         command = " ".join(map(quoted, (python, "-m", "cli.main", "up", "--foreground", "--home", str(self.home))))
         target, after = ("multi-user.target", "network-online.target") if self.system else ("default.target", "")
+        told = {"PATH": path, **library_path(), "PYTHONUNBUFFERED": "1"}
+        variables = " ".join(quoted(f"{name}={value}", expands=False) for name, value in told.items())
         wants = f"After={after}\nWants={after}\n" if after else ""
         return f"""[Unit]
 Description=aerekos cloud ({specifiers_escaped(str(self.home))})
@@ -63,7 +66,7 @@ Type=notify
 NotifyAccess=main
 ExecStart={command}
 WorkingDirectory={specifiers_escaped(str(self.home))}
-Environment={quoted(f"PATH={path}", expands=False)} PYTHONUNBUFFERED=1
+Environment={variables}
 StandardOutput=append:{specifiers_escaped(str(self.home / "logs" / "conductor.log"))}
 StandardError=inherit
 Restart=on-failure

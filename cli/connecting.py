@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from cli import conductor_process, contexts, hints
 from cli.errors import CliError, NotReachable, Refused
+from cli.homes import refusal
 from cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,17 +113,17 @@ def local(settings: Settings) -> Api:
     """As the admin of the cloud in this home."""
     server = local_url(settings)
     certificate, key = settings.tls / "admin.crt", settings.tls / "admin.key"
-    if not certificate.exists():
-        raise NotReachable(
-            f"there is no cloud in {settings.home}",
-            hint="start one: aerekos up   or log in elsewhere: aerekos login --server URL --user NAME",
-        )
     try:
+        if not certificate.exists():
+            hint = "start one: aerekos up   or log in elsewhere: aerekos login --server URL --user NAME"
+            raise NotReachable(f"there is no cloud in {settings.home}", hint=hint)
         trust = ssl.create_default_context(cafile=str(settings.tls / "ca.crt"))
         trust.load_cert_chain(certificate, key)
+    except PermissionError as error:
+        raise refusal(settings.home, certificate.with_name("admin.key"), error) from error
     except OSError as error:
         message = f"the certificates in {settings.tls} cannot be used: {error}"
-        raise CliError(message, hint="aerekos down, move that folder away, aerekos up") from error
+        raise CliError(message, hint="put a backup of that folder in its place; aerekos doctor") from error
     return Api(http_client(server, trust), server, trust=trust)
 
 

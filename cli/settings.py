@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import Misuse
+from cli.homes import refusal
 from cli.hosts import read_cloud_name, read_host, read_names
 from cli.stack import Stack, from_environment
 
@@ -186,7 +187,7 @@ def _read(file: Path) -> dict[str, Any]:
     except NotADirectoryError:
         raise Misuse(f"{file.parent} is not a folder", hint="set AEREKOS_HOME to a folder") from None
     except OSError as error:
-        raise Misuse(f"{file} cannot be read: {error.strerror}", hint=f"chmod u+r {file}") from error
+        raise refusal(file.parent, file, error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misuse(f"{file} is not valid TOML: {error}", hint="correct that line, or move the file away") from error
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cli import autostart, conductor_process, connecting, restarting, status, trusting
-from cli.errors import CliError, NotReachable
+from cli.errors import INTERRUPTED, CliError, NotReachable
+from cli.homes import FOLDERS, refusal, require_own
 from cli.output import Progress, say
 from cli.ports import require_free_port
 from cli.remembering import remember
@@ -24,7 +27,6 @@ from cli.settings import Settings, as_variables
 
 _LOOK_SECONDS = 0.1
 _LAST_LINES = 15
-_FOLDERS = ("secrets", "credentials", "store", "tls", "data", "run", "logs")
 
 
 def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
@@ -47,20 +49,35 @@ def begin(settings: Settings, timeout: float) -> None:
     """Start a conductor and wait for what it starts. Raises CliError with its own words when it ends."""
     said_before = _size(settings.log_file)
     ended = _start_by_systemd(settings) or _start(settings).poll
-    with Progress("starting the conductor") as progress:
+    with going_on_when_interrupted(), Progress("starting the conductor") as progress:
         _wait(settings, ended, timeout, progress, said_before)
 
 
+@contextmanager
+def going_on_when_interrupted() -> Iterator[None]:
+    """Ctrl-C ends the waiting, not the cloud; that is said."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        hint = "aerekos status shows how far it is; aerekos down stops it"
+        raise CliError("interrupted; the cloud goes on starting", hint=hint, code=INTERRUPTED) from stopped
+
+
 def prepare_home(settings: Settings) -> None:
-    """The folders a conductor needs before it can write its log. Raises CliError when they cannot be made."""
+    """The folders a conductor needs before it can write its log. Raises CliError when they cannot be made, and Misuse
+    for a home that is somebody else's, or no cloud's.
+    """
+    require_own(settings.home)
     try:
         settings.home.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (settings.home, *(settings.home / name for name in _FOLDERS)):
+        for folder in (settings.home, *(settings.home / name for name in FOLDERS)):
             folder.mkdir(mode=0o700, exist_ok=True)
             folder.chmod(0o700)
         probe = settings.home / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
+    except PermissionError as error:
+        raise refusal(settings.home, Path(error.filename or settings.home), error) from error
     except OSError as error:
         message = f"cannot write to {settings.home}: {error.strerror}"
         raise CliError(message, hint="give another folder: AEREKOS_HOME=... aerekos up") from error
@@ -125,7 +142,8 @@ def _wait(
         progress.now(because)
         time.sleep(_LOOK_SECONDS)
     message = f"not ready after {timeout:g} s: {because}"
-    raise CliError(message, hint="it goes on starting; see aerekos status, aerekos doctor, or give --timeout")
+    login = "; the first login: aerekos first-login" if _first_login(settings).exists() else ""
+    raise CliError(message, hint=f"it goes on starting; see aerekos status, aerekos doctor, or give --timeout{login}")
 
 
 def _not_ready_because(settings: Settings) -> str:
@@ -144,13 +162,13 @@ def _not_ready_because(settings: Settings) -> str:
 def _already_running(settings: Settings, timeout: float) -> None:
     found = conductor_process.running(settings)
     say(f"already running (pid {found.pid if found else '?'}, {connecting.local_url(settings)})")
-    with Progress("waiting until it is ready") as progress:
+    with going_on_when_interrupted(), Progress("waiting until it is ready") as progress:
         said_before = _size(settings.log_file)
         _wait(settings, lambda: None if conductor_process.running(settings) else 1, timeout, progress, said_before)
 
 
 def _tell(settings: Settings) -> None:
-    """The URL, the one-time login if there is one, how things are, and what to try."""
+    """The URL, the first login when nobody has seen it, how things are, and what to try."""
     with connecting.local(settings) as api:
         seen = status.look(api)
         say(f"\nYour cloud is ready:  {api.server}")
@@ -163,18 +181,34 @@ def _tell(settings: Settings) -> None:
     if found := status.render_findings(seen):
         say(f"{found}\n")
     say(status.render(seen))
-    say("\nTry:\n  aerekos get services\n  eval $(aerekos env) && aws kms create-key\n  aws s3 mb s3://first")
+    say("\nTry:")
+    for line in (*_way_to_aerekos(), "aerekos get services", "eval $(aerekos env) && aws kms create-key"):
+        say(f"  {line}")
+    say("  aws s3 mb s3://first")
+
+
+def _way_to_aerekos() -> list[str]:
+    """The line that puts this `aerekos` on PATH; none when it is what the shell finds anyway."""
+    own, found = Path(sys.executable).with_name("aerekos"), shutil.which("aerekos")
+    if not own.exists() or (found and Path(found).resolve() == own.resolve()):
+        return []
+    return [f"export PATH={shlex.quote(str(own.parent))}:$PATH    # for good: put it into ~/.profile"]
 
 
 def tell_first_login(settings: Settings) -> bool:
     """Said once: the file goes before anything else can read it again. Whether there was one to tell."""
-    file = settings.run / "first-login.json"
+    file = _first_login(settings)
     with suppress(FileNotFoundError, ValueError, KeyError):
         kept: dict[str, Any] = json.loads(file.read_text())
         say(f"Login (shown once):   {kept['username']} / {kept['password']}")
+        say(f"                      you then choose your own password; lost: aerekos user passwd {kept['username']}")
         file.unlink()
         return True
     return False
+
+
+def _first_login(settings: Settings) -> Path:
+    return settings.run / "first-login.json"
 
 
 def _ending(log: Path, code: int, said_before: int) -> CliError:

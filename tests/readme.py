@@ -7,6 +7,7 @@ import re
 # Sections whose blocks are not for a shell, or would install, build and deploy the whole project.
 NOT_RUN = {
     "Two commands": "the cloud of this test is what `make up` starts, and this is what `make test` runs",
+    "Keep it, or remove it": "removes the cloud of whoever runs it: tests/fresh has a user for that",
     "On several machines": "`make swarm-up` builds images: make test-swarm does all of that section",
     "From another machine": "takes another machine: test_from_elsewhere.py has one",
     "Layout": "no commands",

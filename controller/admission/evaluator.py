@@ -17,6 +17,8 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+from controller.kit.libraries import library_path
+
 SECONDS = 0.5
 START_SECONDS = 20.0
 _ROOT = Path(__file__).parents[2]
@@ -54,7 +56,7 @@ class Evaluator:
         if self._process is None or self._process.poll() is not None:
             # Isolated from the user's own modules, and without our environment: there are secrets' paths in it.
             command = [sys.executable, "-m", "controller.admission.cel"]
-            environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT)}
+            environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT), **library_path()}
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

@@ -29,7 +29,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from readme import typed  # noqa: E402
+from readme import blocks, typed  # noqa: E402
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STEP_SECONDS, START_SECONDS, GRACE_SECONDS = 1500, 120, 10.0
@@ -53,6 +53,12 @@ aerekos get services -o name | sort
 aerekos ca fingerprint
 aerekos status -o json | grep '"url"'
 """
+ANOTHER = """
+export PATH=$PWD/.venv/bin:$PATH
+eval $(aerekos env)
+aws s3 cp LICENSE s3://first/
+"""
+TRACES = (".local/share/aerekos", ".config/aerekos", ".config/systemd/user/aerekos.service")
 
 
 class Failed(Exception):
@@ -131,6 +137,7 @@ def _command(pid: int) -> str:
 
 def follow(newcomer: Newcomer) -> None:
     """Raises Failed."""
+    newcomer.does("make down before anything", "make down && test ! -e .venv")
     up = newcomer.does("make up", f"make up PYTHON={newcomer.python}", first=True)
     if f":{newcomer._port}" not in up or "CA fingerprint" not in up:
         raise Failed(f"make up does not say where the cloud is:\n{up}")
@@ -150,9 +157,22 @@ def follow(newcomer: Newcomer) -> None:
     after = newcomer.does("what is there", KEPT)
     if before != after:
         raise Failed(f"after the reboot something else is there. Before:\n{before}\nAfter:\n{after}")
-    newcomer.does("make down", "make down")
+    keep_and_remove(newcomer, before)
+
+
+def keep_and_remove(newcomer: Newcomer, before: str) -> None:
+    """The README's copy, the way back to it, and the end. `before`: what KEPT says of the copy. Raises Failed."""
+    readme = (newcomer.clone / "README.md").read_text()
+    keep, back, remove = blocks(readme)["Keep it, or remove it"].strip().split("\n\n")
+    newcomer.does("README: keep a copy", keep)
+    newcomer.does("another object, then back to the copy", f"{ANOTHER}\n{back}")
+    if before != (after := newcomer.does("what is there", KEPT)):
+        raise Failed(f"after going back to the copy something else is there. Before:\n{before}\nAfter:\n{after}")
+    newcomer.does("README: remove it", remove)
     if left := newcomer.left_running():
         raise Failed(f"make down left running: {left}")
+    if traces := [each for each in TRACES if (newcomer.home / each).exists()]:
+        raise Failed(f"removed, but still there: {traces}")
 
 
 def start(newcomer: Newcomer, unit: str) -> None:
@@ -182,9 +202,10 @@ def start(newcomer: Newcomer, unit: str) -> None:
 
 
 def said_in(unit: str, key: str) -> list[str]:
-    """The words of that line of a unit file. Source: systemd.syntax(7)."""
+    """The words of that line of a unit file. Sources: systemd.syntax(7), systemd.service(5)."""
     (line,) = re.findall(rf"^{key}=(.*)$", unit, flags=re.M)
-    return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line)]
+    words = [word.replace("%%", "%") for word in shlex.split(line)]
+    return [word.replace("$$", "$") for word in words] if key == "ExecStart" else words
 
 
 def interpreters(given: Iterable[str]) -> list[Path]:

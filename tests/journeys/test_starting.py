@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -33,6 +34,17 @@ def test_up_tells_the_url_the_login_and_what_runs(new_cloud: NewCloud) -> None:
     assert cloud.command("status").code == 3
     again = cloud.do("up")
     assert "Login" not in again, "the password is said once"
+
+
+def test_ctrl_c_while_it_starts_is_no_end_of_it(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    command = [sys.executable, "-m", "cli.main", "up"]
+    with subprocess.Popen(command, env=cloud.env, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stderr is not None and "starting the conductor" in up.stderr.readline()
+        up.send_signal(signal.SIGINT)
+        said = up.stderr.read()
+    assert up.returncode == 130 and "the cloud goes on starting" in said and "aerekos down stops it" in said
+    assert "Login (shown once)" in cloud.do("up"), "nothing was lost"
 
 
 def test_two_clouds_live_side_by_side(new_cloud: NewCloud) -> None:

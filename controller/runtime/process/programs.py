@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
+from controller.kit.libraries import library_path
 from controller.runtime.driver import Port, Workload
 from controller.runtime.sandbox import interpreter
 from controller.runtime.sandbox.abilities import Abilities
@@ -45,7 +46,7 @@ def missing_walls(able: Abilities, *, root: bool) -> str:
 
 def outer_environment() -> dict[str, str]:
     """Of what starts a program before its walls stand, as the conductor's user: nothing that anybody chose."""
-    return {"PATH": interpreter.search_path()}
+    return {"PATH": interpreter.search_path(), **library_path()}
 
 
 def environment(wish: Workload, instance: str, ports: Ports) -> dict[str, str]:
@@ -58,7 +59,7 @@ def environment(wish: Workload, instance: str, ports: Ports) -> dict[str, str]:
         "AEREKOS_NAMESPACE": wish.key.namespace,
         **_told(wish.ports, ports),
     }
-    return {**inherited, **own, **wish.env, **wish.secret_env, **promised}
+    return {**inherited, **library_path(), **own, **wish.env, **wish.secret_env, **promised}
 
 
 def _told(declared: Sequence[Port], ports: Ports) -> dict[str, str]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.kit.libraries import library_path
 from controller.runtime.driver import Limits
 from controller.runtime.process.limiting import apply_limits
 from controller.runtime.process.processes import Process, start_ticks
@@ -51,7 +52,7 @@ def environment(wanted: Mapping[str, str], *, instance: str, port: int, data: Pa
     """The inherited minimum plus `wanted` with its four placeholders filled; other braces stay."""
     values = {"port": str(port), "address": f"127.0.0.1:{port}", "data": str(data), "instance": instance}
     own = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return own | {k: _PLACEHOLDER.sub(lambda found: values[found[1]], v) for k, v in wanted.items()}
+    return own | library_path() | {k: _PLACEHOLDER.sub(lambda found: values[found[1]], v) for k, v in wanted.items()}
 
 
 def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
