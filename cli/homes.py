@@ -30,7 +30,8 @@ def refusal(home: Path, path: Path, error: OSError) -> Misuse:
 
 def require_own(home: Path) -> None:
     """Raises Misuse for a folder that a start would spoil: another user's, when root asks, whose own commands would
-    be locked out of their cloud; and one that holds something else, whose rights would be taken from others.
+    be locked out of their cloud; and one that holds something else, whose rights would be taken from others. A volume
+    of a container belongs to a number without an account there: nobody is locked out.
     """
     try:
         names = {each.name for each in home.iterdir()}
@@ -38,8 +39,7 @@ def require_own(home: Path) -> None:
         return
     except OSError as error:
         raise refusal(home, home, error) from error
-    if not _is_ours(home):
-        owner = _owner(home)
+    if not _is_ours(home) and (owner := _account(home.stat().st_uid)):
         message = (
             f"{home} belongs to {owner}; what {_name(os.geteuid())} starts there, {owner} could not use any more"
         )
@@ -88,8 +88,12 @@ def _owner(path: Path) -> str:
 
 
 def _name(uid: int) -> str:
-    """The user's name; the number of one that has none here."""
+    return _account(uid) or f"user {uid}"
+
+
+def _account(uid: int) -> str:
+    """The user's name; empty for a number that has none here."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"user {uid}"
+        return ""

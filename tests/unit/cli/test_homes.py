@@ -135,6 +135,13 @@ def test_root_does_not_start_the_cloud_of_somebody_else(place: Path) -> None:
     assert f"sudo -u nobody aerekos up --home {home}" in refused.value.hint
 
 
+@as_root
+def test_a_volume_of_no_account_is_taken_by_the_root_of_a_container(place: Path) -> None:
+    os.chown(place, 4_000_010_001, -1)
+    prepare_home(load({}, home=place))
+    assert (place / "secrets").is_dir() and aerekos(["down", "--home", str(place)]) == 0
+
+
 @pytest.mark.parametrize("name", ["notes.txt", ".git", "logs.tar", "secret"])
 def test_a_folder_with_other_things_stays_as_it_is(tmp_path: Path, name: str) -> None:
     home = _with(tmp_path, name)
