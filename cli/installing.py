@@ -90,7 +90,7 @@ def install(log: Path, arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
     telling, said = Telling(count_locked(arguments)), list[str]()
     with (
-        log.open("a") as kept,
+        log.open("a", buffering=1) as kept,
         subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as pip,

@@ -134,7 +134,8 @@ def _wait(
     deadline = time.monotonic() + timeout
     because = "the conductor does not answer yet"
     while time.monotonic() < deadline:
-        if (code := ended()) is not None:
+        # It may have ended because another one runs here, from a start that was interrupted: that one counts.
+        if (code := ended()) is not None and conductor_process.running(settings) is None:
             raise _ending(settings.log_file, code, said_before)
         because = _not_ready_because(settings)
         if not because:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import starting
+from cli import conductor_process, starting
 from cli.errors import CliError
+from cli.output import Progress
+from cli.settings import load
 
 
 @pytest.fixture
@@ -40,6 +42,19 @@ def test_it_is_not_said_to_those_who_find_it(
     (bin_folder / "aerekos").unlink()
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert starting._way_to_aerekos() == [], "there is none to be found"
+
+
+def test_a_start_right_after_an_interrupted_one_waits_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load({}, home=tmp_path)
+    starting.prepare_home(settings)
+    monkeypatch.setattr(starting, "_not_ready_because", lambda _: "")
+    with Progress("x") as progress:
+        with pytest.raises(CliError, match="the conductor ended with 1"):
+            starting._wait(settings, lambda: 1, 9, progress, 0)
+        with conductor_process.the_only_one(settings):
+            starting._wait(settings, lambda: 1, 9, progress, 0)
 
 
 def test_ctrl_c_ends_the_waiting_and_says_so() -> None:
