@@ -16,7 +16,7 @@ import anyio
 import structlog
 
 from api.wire.answering import AtOnce
-from controller.store.records import Happening, Movable
+from controller.store.records import SeekableFollower, StoreEvent
 
 _log = structlog.get_logger(__name__)
 BOOKMARK_SECONDS = 30.0
@@ -28,7 +28,7 @@ class View(Protocol):
     @property
     def alike(self) -> Hashable: ...
 
-    def lines(self, batch: Sequence[Happening]) -> bytes: ...
+    def lines(self, batch: Sequence[StoreEvent]) -> bytes: ...
 
     def bookmark(self, revision: int) -> bytes: ...
 
@@ -68,7 +68,7 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._members)
 
-    async def stay(self, member: Member, follower: Movable) -> None:
+    async def stay(self, member: Member, follower: SeekableFollower) -> None:
         """Until `member` is too slow. Whatever ends it, it stands at `member.told` then. Raises Compacted."""
         self._members[member] = None
         try:
@@ -84,12 +84,12 @@ class Crowd:
             if member.leads:
                 self._hand_over()
 
-    async def _lead(self, leader: Member, follower: Movable) -> None:
+    async def _lead(self, leader: Member, follower: SeekableFollower) -> None:
         # Perhaps back: those who were here before it may have been told less than it has seen by itself.
-        follower.stand_at(self._position)
+        follower.seek(self._position)
         news = follower.__aiter__()
         while leader in self._members:
-            batch: Sequence[Happening] = ()
+            batch: Sequence[StoreEvent] = ()
             with anyio.move_on_at(self._mark_at):
                 batch = await news.__anext__()
             if batch:
@@ -101,7 +101,7 @@ class Crowd:
             if batch:
                 await anyio.sleep(self._pause())
 
-    def _tell(self, batch: Sequence[Happening], position: int) -> None:
+    def _tell(self, batch: Sequence[StoreEvent], position: int) -> None:
         made: dict[Hashable, bytes] = {}
         for member in tuple(self._members):
             try:
@@ -112,7 +112,7 @@ class Crowd:
             if not told:
                 self._send_away(member)
 
-    def _lines(self, member: Member, batch: Sequence[Happening], made: dict[Hashable, bytes]) -> bytes:
+    def _lines(self, member: Member, batch: Sequence[StoreEvent], made: dict[Hashable, bytes]) -> bytes:
         alike = member.view.alike
         if member.told > self._position:  # it came while the others still had to be told of this
             return member.view.lines([each for each in batch if each.record.revision > member.told])

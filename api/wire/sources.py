@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from api.wire.tenancy import Tenancy
 from controller.resources.registry import Registry
 from controller.resources.versions import all_shown_as, happened_as
-from controller.store.following import ConvertedFollower
+from controller.store.followers import ConvertedFollower
 from controller.store.records import Follower, Record, Snapshot
 from crds.kind import Kind
 from crds.meta import ObjectKey

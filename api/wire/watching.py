@@ -28,7 +28,7 @@ from api.wire.sources import Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
 from controller.resources.selecting import Test, by_fields, by_labels
-from controller.store.records import Compacted, Follower, Happening, Movable, Record
+from controller.store.records import Compacted, Follower, Record, SeekableFollower, StoreEvent
 from crds.errors import Expired
 from crds.kind import Kind
 from crds.model import rfc3339
@@ -58,11 +58,11 @@ class _View:
         """Those who select nothing and want the same form see the same lines."""
         return (self.form, self.include, self.dated) if not self.tests else None
 
-    def lines(self, batch: Sequence[Happening]) -> bytes:
+    def lines(self, batch: Sequence[StoreEvent]) -> bytes:
         """The events of a batch."""
         return b"".join(map(self._event, batch))
 
-    def _event(self, happening: Happening) -> bytes:
+    def _event(self, happening: StoreEvent) -> bytes:
         """The event as this watcher sees it; empty when it is none of its business."""
         record, before = happening.record, happening.before
         if not self.tests:
@@ -193,7 +193,7 @@ class Watching:
             async with self._sources.of(target.kind).follow(
                 target.kind, after=after, namespace=target.namespace
             ) as follower:
-                if at_once is not None and isinstance(follower, Movable):
+                if at_once is not None and isinstance(follower, SeekableFollower):
                     place = (target.kind.group, target.kind.plural, target.namespace)
                     await self._together(place, view, follower, send, at_once, marks)
                 else:
@@ -205,20 +205,22 @@ class Watching:
             self._watchers -= 1
 
     async def _together(
-        self, place: Place, view: _View, follower: Movable, send: Send, at_once: AtOnce, marks: Marks
+        self, place: Place, view: _View, follower: SeekableFollower, send: Send, at_once: AtOnce, marks: Marks
     ) -> NoReturn:
         """In the crowd whenever it keeps up, by itself until it has caught up."""
         while True:
-            await self._deliver(view, follower, send, marks, until=lambda: follower.level and not marks.last_is_due)
+            await self._deliver(
+                view, follower, send, marks, until=lambda: follower.caught_up and not marks.last_is_due
+            )
             with anyio.move_on_at(marks.last_at):
                 await self._stay(place, Member(view, at_once, marks.wanted, follower.position), follower)
 
-    async def _stay(self, place: Place, member: Member, follower: Movable) -> None:
+    async def _stay(self, place: Place, member: Member, follower: SeekableFollower) -> None:
         """Until it is too slow for the others."""
         crowd = self._crowds.setdefault(place, Crowd(self._pause))
         try:
             await crowd.stay(member, follower)
-            follower.stand_at(member.told)
+            follower.seek(member.told)
         finally:
             if not len(crowd):
                 self._crowds.pop(place, None)
@@ -238,7 +240,7 @@ class Watching:
         batches = follower.__aiter__()
         mark_at = anyio.current_time() + BOOKMARK_SECONDS
         while not until():
-            batch: Sequence[Happening] = ()
+            batch: Sequence[StoreEvent] = ()
             with anyio.move_on_at(min(mark_at, marks.last_at)):
                 batch = await batches.__anext__()
             lines, due = view.lines(batch), marks.last_is_due or anyio.current_time() >= mark_at

@@ -12,7 +12,7 @@ import orjson
 
 from controller.resources.structural import pruned, with_defaults
 from controller.resources.validating import Checked
-from controller.store.records import Happening, Record, Snapshot
+from controller.store.records import Record, Snapshot, StoreEvent
 from crds.kind import Kind
 
 
@@ -40,7 +40,7 @@ def kept_as(stored: Kind[Any] | None, kind: Kind[Any], checked: Checked) -> Chec
     return Checked(body, checked.warnings)
 
 
-def happened_as(kind: Kind[Any], happening: Happening) -> Happening:
+def happened_as(kind: Kind[Any], happening: StoreEvent) -> StoreEvent:
     """`happening` in the version of `kind`."""
     before = happening.before and shown_as(kind, happening.before)
-    return Happening(shown_as(kind, happening.record), before)
+    return StoreEvent(shown_as(kind, happening.record), before)

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import orjson
 
-from controller.store.memory import Memory
+from controller.store.memory_index import MemoryIndex
 from controller.store.records import Change, Record, Stale, Verb
 from crds.meta import ObjectKey
 
@@ -49,7 +49,7 @@ class Pending:
 class Batch:
     """Writes that will be committed together, and what each of them came to."""
 
-    def __init__(self, memory: Memory, now: datetime) -> None:
+    def __init__(self, memory: MemoryIndex, now: datetime) -> None:
         self.base = memory.revision
         self.records: list[Record] = []
         self.locks: list[int] = []
@@ -86,7 +86,7 @@ class Batch:
             raise Stale(change.key, change.expect, found)
         revision = self.base + len(self.records) + 1
         record = _record(change, alive, revision, self._now, by)
-        self.locks.append(newest.revision if newest else self._memory.graves.get(change.key, 0))
+        self.locks.append(newest.revision if newest else self._memory.tombstones.get(change.key, 0))
         self.records.append(record)
         self._overlay[change.key] = record
 

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from controller.kit.threads import ThreadDoor
 from controller.store import tables
-from controller.store.disk import Disk, read_hands
-from controller.store.memory import EVERY_KIND, Kind
-from controller.store.records import Compacted, Happening, Record
+from controller.store.backend import SqlBackend, read_clock_row
+from controller.store.memory_index import EVERY_KIND, KindKey
+from controller.store.records import Compacted, Record, StoreEvent
 from controller.store.tables import records
 from crds.meta import ObjectKey
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class History:
     """Every question about the past that memory can not answer."""
 
-    def __init__(self, disk: Disk, threads: ThreadDoor) -> None:
+    def __init__(self, disk: SqlBackend, threads: ThreadDoor) -> None:
         self._disk, self._threads = disk, threads
 
     async def get_at(self, key: ObjectKey, revision: int) -> Record | None:
@@ -36,7 +36,7 @@ class History:
 
         return await self._read(look)
 
-    async def list_at(self, kind: Kind, namespace: str | None, revision: int) -> Sequence[Record]:
+    async def list_at(self, kind: KindKey, namespace: str | None, revision: int) -> Sequence[Record]:
         """The kind as it stood then, ordered by (namespace, name). Raises Compacted."""
         wanted = [*_of_kind(kind, namespace), records.c.revision <= revision]
         newest = select(func.max(records.c.revision)).where(*wanted).group_by(*_key_columns())
@@ -63,16 +63,16 @@ class History:
         newest = newest.order_by(records.c.revision.desc()).limit(1)
 
         def look(connection: Connection) -> int:
-            hands = read_hands(connection)
+            clock_row = read_clock_row(connection)
             found: int = connection.execute(newest).scalar() or 0
-            return max(found, hands.compacted) if asked >= hands.compacted_at else 0
+            return max(found, clock_row.compacted) if asked >= clock_row.compacted_at else 0
 
         return await self._read(look)
 
     async def page(
-        self, after: int, upto: int, kind: Kind, namespace: str | None, limit: int, most_bytes: int = 2**24
-    ) -> tuple[Sequence[Happening], int]:
-        """The first happenings in (after, upto], and the revision up to which they tell everything.
+        self, after: int, upto: int, kind: KindKey, namespace: str | None, limit: int, most_bytes: int = 2**24
+    ) -> tuple[Sequence[StoreEvent], int]:
+        """The first events in (after, upto], and the revision up to which they tell everything.
 
         At most `limit`, and of `most_bytes` together, but for a first that is bigger.
         """
@@ -80,7 +80,7 @@ class History:
         sizes = select(records.c.revision, func.length(records.c.body)).where(*span)
         sizes = sizes.order_by(records.c.revision).limit(limit)
 
-        def look(connection: Connection) -> tuple[Sequence[Happening], int]:
+        def look(connection: Connection) -> tuple[Sequence[StoreEvent], int]:
             _refuse_forgotten(connection, after)
             listed = connection.execute(sizes).all()
             chosen = _within(listed, most_bytes)
@@ -88,8 +88,8 @@ class History:
             found = [self._disk.to_record(row) for row in connection.execute(query)]
             whole = len(chosen) == len(listed) < limit
             before = self._by_revision(connection, [each.previous for each in found if each.previous])
-            happenings = [Happening(each, before.get(each.previous)) for each in found]
-            return happenings, upto if whole else found[-1].revision
+            events = [StoreEvent(each, before.get(each.previous)) for each in found]
+            return events, upto if whole else found[-1].revision
 
         return await self._read(look)
 
@@ -109,7 +109,7 @@ class History:
 
 
 def _refuse_forgotten(connection: Connection, revision: int) -> None:
-    oldest = read_hands(connection).compacted
+    oldest = read_clock_row(connection).compacted
     if revision < oldest:
         raise Compacted(revision, oldest)
 
@@ -133,6 +133,6 @@ def _of_key(key: ObjectKey) -> Select[Any]:
     return select(records).where(*(column == part for column, part in zip(_key_columns(), key, strict=True)))
 
 
-def _of_kind(kind: Kind, namespace: str | None) -> list[ColumnElement[bool]]:
+def _of_kind(kind: KindKey, namespace: str | None) -> list[ColumnElement[bool]]:
     wanted = [] if kind == EVERY_KIND else [records.c.api_group == kind[0], records.c.plural == kind[1]]
     return wanted if namespace is None else [*wanted, records.c.namespace == namespace]

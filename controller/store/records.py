@@ -105,7 +105,7 @@ class Snapshot:
     records: Sequence[Record]
 
 
-class Happening(NamedTuple):
+class StoreEvent(NamedTuple):
     """A record with the one it replaced (None for a creation): what a watcher needs for selectors."""
 
     record: Record
@@ -123,19 +123,19 @@ class Follower(Protocol):
         """Everything of this kind up to this revision was handed out."""
         ...
 
-    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]: ...
+    def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent]]: ...
 
 
 @runtime_checkable
-class Movable(Follower, Protocol):
-    """A follower that can go on from another place, for those who were told of changes by somebody else."""
+class SeekableFollower(Follower, Protocol):
+    """A follower that can go on from another position, for those who heard of changes from somebody else."""
 
     @property
-    def level(self) -> bool:
+    def caught_up(self) -> bool:
         """Whether everything was handed out."""
         ...
 
-    def stand_at(self, revision: int) -> None:
+    def seek(self, revision: int) -> None:
         """The next batch begins after `revision`; it may be an earlier one than was reached."""
         ...
 

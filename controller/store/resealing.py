@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, bindparam, select, update
 
-from controller.store.disk import Disk
+from controller.store.backend import SqlBackend
 from controller.store.sealing import Sealing
 from controller.store.tables import records
 from crds.meta import ObjectKey
@@ -24,7 +24,7 @@ _BATCH, _CLEAN = 500, 1
 _WRITE = update(records).where(records.c.revision == bindparam("at")).values(body=bindparam("sealed"))
 
 
-def reseal(disk: Disk, sealing: Sealing) -> int:
+def reseal(disk: SqlBackend, sealing: Sealing) -> int:
     """How many records were rewritten. Raises StoreBroken when a key is missing, and the driver's errors."""
     with disk.engine.connect() as connection:
         old = [each for kind in sorted(sealing.kinds) for each in _outdated(connection, sealing, kind)]
@@ -51,7 +51,7 @@ def _outdated(connection: Connection, sealing: Sealing, kind: tuple[str, str]) -
             yield int(row.revision)
 
 
-def _rewrite(disk: Disk, sealing: Sealing, revisions: list[int]) -> None:
+def _rewrite(disk: SqlBackend, sealing: Sealing, revisions: list[int]) -> None:
     with disk.engine.begin() as connection:
         found = connection.execute(select(records).where(records.c.revision.in_(revisions))).all()
         connection.execute(_WRITE, [_sealed(sealing, row) for row in found])
@@ -63,7 +63,7 @@ def _sealed(sealing: Sealing, row: Any) -> dict[str, Any]:
     return {"at": row.revision, "sealed": sealing.seal(key, row.revision, plain)}
 
 
-def _forget_what_was(disk: Disk) -> None:
+def _forget_what_was(disk: SqlBackend) -> None:
     disk.engine.dispose()  # a reader's connection would hold the log
     try:
         for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", f"PRAGMA user_version={_CLEAN}"):
@@ -73,7 +73,7 @@ def _forget_what_was(disk: Disk) -> None:
     _run(disk, "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _run(disk: Disk, statement: str) -> list[Any]:
+def _run(disk: SqlBackend, statement: str) -> list[Any]:
     """Outside of any transaction, which none of these can be in."""
     raw = disk.engine.raw_connection()
     try:

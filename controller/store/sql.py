@@ -18,22 +18,22 @@ from sqlalchemy import create_engine
 
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
-from controller.store import following, sqlite
-from controller.store.compacting import Compacting
-from controller.store.disk import Disk
+from controller.store import followers, sqlite
+from controller.store.backend import SqlBackend
+from controller.store.compaction import Compactor
+from controller.store.group_commit import GroupCommitter
 from controller.store.history import History
-from controller.store.memory import RECENT, Memory
+from controller.store.memory_index import RECENT, MemoryIndex
 from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken, StoreError
 from controller.store.resealing import reseal
 from controller.store.sealing import Sealing
-from controller.store.writing import Writing
 from crds.meta import ObjectKey
 
 
 async def open_store(
     url: str, *, threads: ThreadDoor, clock: Clock, recent: int = RECENT, sealing: Sealing | None = None
 ) -> Store:
-    """Open it, made new if it is not there. `recent`: how many happenings followers find in memory. `sealing`: what
+    """Open it, made new if it is not there. `recent`: how many events followers find in memory. `sealing`: what
     of it is unreadable on disk.
 
     Raises StoreBroken, naming the file and the fix, when it is damaged or may not be written, StoreFull when there is
@@ -57,12 +57,12 @@ class SqlStore:
         if engine.dialect.name == "sqlite":
             sqlite.prepare(engine)
         self._threads, self._sealing = threads, sealing
-        self._disk = Disk(engine, sealing)
-        self._memory = Memory(recent)
+        self._disk = SqlBackend(engine, sealing)
+        self._memory = MemoryIndex(recent)
         self._history = History(self._disk, threads)
-        self._writing = Writing(self._disk, self._memory, threads, clock)
-        self._compacting = Compacting(self._disk, self._memory, self._writing, threads)
-        self._following = following.Following(self._memory, self._history)
+        self._writing = GroupCommitter(self._disk, self._memory, threads, clock)
+        self._compacting = Compactor(self._disk, self._memory, self._writing, threads)
+        self._following = followers.FollowerSet(self._memory, self._history)
 
     async def start(self) -> None:
         """Make what is missing and fill the memory. Raises StoreBroken or StoreFull."""
@@ -109,11 +109,11 @@ class SqlStore:
 
     @asynccontextmanager
     async def _follow(self, kind: tuple[str, str], namespace: str | None, after: int) -> AsyncIterator[Follower]:
-        follower = following.begin(self._following, kind, namespace, after)
+        follower = followers.begin(self._following, kind, namespace, after)
         try:
             yield follower
         finally:
-            following.end(self._following, follower)
+            followers.end(self._following, follower)
 
     async def get_at(self, key: ObjectKey, revision: int) -> Record | None:
         return await self._history.get_at(key, min(revision, self.revision))
@@ -130,7 +130,7 @@ class SqlStore:
         return min(await self._history.revision_at(moment), self.revision)
 
     async def compact(self, *, keep_after: int) -> int:
-        self._following.catch_up_the_idle()
+        self._following.catch_up_idle()
         return await self._compacting.run(keep_after)
 
     async def close(self) -> None:

@@ -79,8 +79,8 @@ clock = Table(
 )
 
 
-class Hands(NamedTuple):
-    """What the clock row shows."""
+class ClockRow(NamedTuple):
+    """The columns of the clock row."""
 
     revision: int
     compacted: int

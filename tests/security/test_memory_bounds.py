@@ -18,8 +18,8 @@ from api.edge.bodies import BODY_LIMITS, DEFAULT_LIMIT, MEBIBYTE, body_limit, ch
 from api.edge.bulkheads import Bulkheads
 from api.gateway.proxying import ClientLeft, Proxy, _Body
 from api.wire.answering import read_body
-from controller.store.following import PAGE_BYTES
-from controller.store.memory import Memory
+from controller.store.followers import PAGE_BYTES
+from controller.store.memory_index import MemoryIndex
 from controller.store.records import Record
 from crds.errors import BadRequest, TooLarge, TooManyRequests, Unavailable
 from crds.meta import ObjectKey
@@ -103,17 +103,17 @@ def record(revision: int, size: int, name: str = "big") -> Record:
 
 
 def test_three_hundred_updates_of_a_mebibyte_are_not_all_kept() -> None:
-    memory = Memory()
+    memory = MemoryIndex()
     for revision in range(1, 301):
         memory.apply([record(revision, MEBIBYTE)])
     kept = [each for each in memory._ring if each is not None]
     assert sum(len(each.record.body) for each in kept) <= 16 * MEBIBYTE
-    assert not memory.recalls(200) and memory.recalls(299)  # who is behind reads from disk
+    assert not memory.covers(200) and memory.covers(299)  # who is behind reads from disk
     assert [each.record.revision for each in memory.recent(299, 300)] == [300]
 
 
 def test_large_things_that_became_small_are_not_all_kept() -> None:
-    memory = Memory()
+    memory = MemoryIndex()
     for number in range(200):
         memory.apply([record(2 * number + 1, MEBIBYTE, f"n{number}")])
         memory.apply([record(2 * number + 2, 2, f"n{number}")])
@@ -123,13 +123,13 @@ def test_large_things_that_became_small_are_not_all_kept() -> None:
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 20), st.integers(1, 200))
 def test_the_recent_past_is_whole_and_bounded(sizes: list[int], count: int, most: int) -> None:
-    memory = Memory(recent=count, recent_bytes=most)
+    memory = MemoryIndex(recent=count, recent_bytes=most)
     for revision, size in enumerate(sizes, 1):
         memory.apply([record(revision, size, f"n{revision % 3}")])
         kept = [each for each in memory._ring if each is not None]
         assert len(kept) <= 1 or sum(len(each.record.body) for each in kept) <= most
         for after in range(revision + 1):
-            if memory.recalls(after):
+            if memory.covers(after):
                 told = [each.record.revision for each in memory.recent(after, revision)]
                 assert told == list(range(after + 1, revision + 1))
                 some = memory.recent(after, revision, 60)

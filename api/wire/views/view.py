@@ -17,8 +17,8 @@ from api.wire.views.losing import refuse_losses
 from controller.resources.forming import How
 from controller.resources.ownership.tracking import LAST_APPLIED
 from controller.resources.registry import Registry, Written
-from controller.store.following import ConvertedFollower
-from controller.store.records import Follower, Happening, Record, Snapshot, Verb
+from controller.store.followers import ConvertedFollower
+from controller.store.records import Follower, Record, Snapshot, StoreEvent, Verb
 from crds.errors import MethodNotAllowed, not_found
 from crds.kind import Kind, Manifest
 from crds.meta import ObjectKey
@@ -161,7 +161,7 @@ class Viewed:
         return Snapshot(snapshot.revision, sorted(shown, key=lambda record: record.key))
 
 
-def shown_happenings(view: View, happening: Happening) -> Iterator[Happening]:
+def shown_happenings(view: View, happening: StoreEvent) -> Iterator[StoreEvent]:
     """One change of the source, as the changes of what is shown of it; what looks the same did not change."""
     record, before = happening.record, happening.before
     was = {each.key: each for each in show_record(view, before)} if before and before.verb != "deleted" else {}
@@ -169,13 +169,13 @@ def shown_happenings(view: View, happening: Happening) -> Iterator[Happening]:
     for key in sorted(was.keys() | now.keys()):
         old, new = was.get(key), now.get(key)
         if new is None and old is not None:
-            yield Happening(_gone(old, record), old)
+            yield StoreEvent(_gone(old, record), old)
         elif new is not None and old is not None and old.uid != new.uid:
-            yield Happening(_gone(old, record), old)
-            yield Happening(replace(new, verb="created"), None)
+            yield StoreEvent(_gone(old, record), old)
+            yield StoreEvent(replace(new, verb="created"), None)
         elif new is not None and not (old and _looks_the_same(old, new)):
             verb: Verb = "updated" if old else "created"
-            yield Happening(replace(new, verb=verb), old)
+            yield StoreEvent(replace(new, verb=verb), old)
 
 
 def _gone(old: Record, record: Record) -> Record:

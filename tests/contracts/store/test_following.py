@@ -11,7 +11,7 @@ import pytest
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
-from controller.store.records import Change, Happening, Store
+from controller.store.records import Change, Store, StoreEvent
 from controller.store.sql import open_store
 from crds.meta import ObjectKey
 
@@ -31,7 +31,7 @@ async def write_some(store: Store, who: int) -> None:
         await store.write([Change(key, body, head.revision if head else 0)], by=str(who))
 
 
-async def collect(store: Store, group: str, plural: str, after: int, seed: int) -> list[Happening]:
+async def collect(store: Store, group: str, plural: str, after: int, seed: int) -> list[StoreEvent]:
     """Follow to the end, in several lives: each is cancelled in mid-wait or left, and the next goes on."""
     rng, found, reached = random.Random(seed), [], after
     while reached < TOTAL:
@@ -43,7 +43,7 @@ async def collect(store: Store, group: str, plural: str, after: int, seed: int) 
     return found
 
 
-def check(found: Sequence[Happening], everything: Sequence[Happening], plural: str, after: int) -> None:
+def check(found: Sequence[StoreEvent], everything: Sequence[StoreEvent], plural: str, after: int) -> None:
     expected = [h for h in everything if h.record.revision > after and plural in ("*", h.record.key.plural)]
     assert [h.record.revision for h in found] == [h.record.revision for h in expected]
     assert found == expected
@@ -53,7 +53,7 @@ def check(found: Sequence[Happening], everything: Sequence[Happening], plural: s
 async def test_every_follower_sees_every_revision_once_in_order(tmp_path: Path, recent: int) -> None:
     url = f"sqlite:///{tmp_path}/records.db"
     store = await open_store(url, threads=Threads(8), clock=SystemClock(), recent=recent)
-    seen: dict[int, tuple[list[Happening], str, int]] = {}
+    seen: dict[int, tuple[list[StoreEvent], str, int]] = {}
 
     async def follow(seed: int) -> None:
         plural = random.Random(seed).choice([*KINDS, "*"])

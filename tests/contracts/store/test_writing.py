@@ -129,7 +129,7 @@ async def test_a_body_that_is_no_json_fails_alone(store: Store) -> None:
 @pytest.mark.parametrize("largest", [1000, 3])
 async def test_cancelled_writers_break_no_batch(store: Store, largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor may anybody wait for ever: not who lost the leader before it, nor who found no place in a batch."""
-    monkeypatch.setattr("controller.store.writing.LARGEST_BATCH", largest)
+    monkeypatch.setattr("controller.store.group_commit.LARGEST_BATCH", largest)
 
     async def write(name: str, scope: anyio.CancelScope) -> None:
         with scope:
@@ -144,7 +144,7 @@ async def test_cancelled_writers_break_no_batch(store: Store, largest: int, monk
                 await anyio.lowlevel.checkpoint()
             for scope in scopes[turn % 3 :: 2]:
                 scope.cancel()
-        assert not store._writing._led  # type: ignore[attr-defined]
+        assert not store._writing._leader_active  # type: ignore[attr-defined]
         kept = [n for n, scope in enumerate(scopes) if not scope.cancelled_caught]
         assert all(store.get(key(f"{turn}-{number}")) for number in kept)
     everything = await history_of(store)

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from controller.store.records import Change, Happening, Record, Store
+from controller.store.records import Change, Record, Store, StoreEvent
 from crds.meta import ObjectKey
 
 Reopen = Callable[..., Awaitable[Store]]
@@ -35,8 +35,8 @@ async def remove(store: Store, where: ObjectKey) -> Record:
     return record
 
 
-async def take(follower: Any, count: int) -> list[Happening]:
-    found: list[Happening] = []
+async def take(follower: Any, count: int) -> list[StoreEvent]:
+    found: list[StoreEvent] = []
     with anyio.fail_after(60):
         async for batch in follower:
             found.extend(batch)
@@ -45,7 +45,7 @@ async def take(follower: Any, count: int) -> list[Happening]:
     return found
 
 
-async def history_of(store: Store) -> list[Happening]:
+async def history_of(store: Store) -> list[StoreEvent]:
     async with store.follow("", "*", after=store.oldest) as follower:
         return await take(follower, store.revision - store.oldest)
 

@@ -10,8 +10,8 @@ import anyio.abc
 import pytest
 
 from api.wire.crowd import BOOKMARK_SECONDS, Crowd, Member
-from controller.store.following import PAGE
-from controller.store.records import Happening, Movable, Store
+from controller.store.followers import PAGE
+from controller.store.records import SeekableFollower, Store, StoreEvent
 from tests.unit.wire.conftest import Wire
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ class Reader:
         self.away = anyio.Event()
         self.scope = anyio.CancelScope()
 
-    def lines(self, batch: Sequence[Happening]) -> bytes:
+    def lines(self, batch: Sequence[StoreEvent]) -> bytes:
         if self.broken:
             raise RuntimeError("no such column")
         return b"".join(b"%s " % happening.record.key.name.encode() for happening in batch)
@@ -65,7 +65,7 @@ class Hall:
     async def _stay(self, reader: Reader, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         with reader.scope:
             async with self.store.follow("", "configmaps", after=self.store.revision) as follower:
-                assert isinstance(follower, Movable)
+                assert isinstance(follower, SeekableFollower)
                 reader.member.told = follower.position
                 task_status.started()
                 await self.crowd.stay(reader.member, follower)
@@ -83,7 +83,7 @@ async def test_all_are_told_by_the_first_and_one_line_is_made_for_those_alike(wi
     made: list[str] = []
 
     class Counting(Reader):
-        def lines(self, batch: Sequence[Happening]) -> bytes:
+        def lines(self, batch: Sequence[StoreEvent]) -> bytes:
             made.append(str(self.alike))
             return super().lines(batch)
 

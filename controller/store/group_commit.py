@@ -15,26 +15,26 @@ import anyio.lowlevel
 
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
+from controller.store.backend import SqlBackend
 from controller.store.batching import Batch, Pending
-from controller.store.disk import Disk
-from controller.store.memory import Memory
+from controller.store.memory_index import MemoryIndex
 from controller.store.records import Change, Record, StoreBroken, StoreError
 
 LARGEST_BATCH = 1000
 """Changes in one commit. More would keep readers of the answer waiting without sparing the disk much."""
 
 
-class Writing:
+class GroupCommitter:
     """The queue of waiting writes, and the lead that goes round among them."""
 
-    def __init__(self, disk: Disk, memory: Memory, threads: ThreadDoor, clock: Clock) -> None:
+    def __init__(self, disk: SqlBackend, memory: MemoryIndex, threads: ThreadDoor, clock: Clock) -> None:
         self._disk, self._memory, self._threads, self._clock = disk, memory, threads, clock
         self._queue: deque[Pending] = deque()
         self.trouble: StoreError | None = None
-        self._led = False
+        self._leader_active = False
         self._closed = False
         self._drained = anyio.Event()
-        self._told = anyio.Event()  # when the batch that is being formed has ended
+        self._batch_ended = anyio.Event()  # when the batch that is being formed has ended
         # Compaction takes it between two batches. Fast: nobody else may wait for it most of the time.
         self.disk_lock = anyio.Lock(fast_acquire=True)
 
@@ -42,13 +42,13 @@ class Writing:
         """As `Store.write`."""
         if self._closed:
             raise StoreBroken(f"{self._disk.name} is closed; open the store again")
-        first = self._led and not self._queue
-        pending = Pending(tuple(changes), by, anyio.Event() if first else self._told)
+        first = self._leader_active and not self._queue
+        pending = Pending(tuple(changes), by, anyio.Event() if first else self._batch_ended)
         self._queue.append(pending)
-        if self._led:
+        if self._leader_active:
             await self._wait(pending)
         else:
-            self._led = pending.leads = True
+            self._leader_active = pending.leads = True
         if pending.leads and not pending.done:
             with anyio.CancelScope(shield=True):
                 await self._lead()
@@ -57,7 +57,7 @@ class Writing:
     async def close(self) -> None:
         """Refuse new writes, wait for those that are here."""
         self._closed = True
-        if self._led:
+        if self._leader_active:
             await self._drained.wait()
 
     async def _wait(self, pending: Pending) -> None:
@@ -72,7 +72,7 @@ class Writing:
 
     async def _lead(self) -> None:
         batch = self._gather()
-        told = self._begin_anew()
+        ended = self._next_batch()
         try:
             await self._commit(batch)
         except self._disk.errors as error:
@@ -82,7 +82,7 @@ class Writing:
             self._fail(batch, StoreBroken(f"{self._disk.name}: the write ended with {error!r}; nothing is known"))
             raise
         finally:
-            told.set()
+            ended.set()
             if len(batch) > 1:
                 # Those just told often write again at once. Without this turn for them, the leader's own next
                 # write would go to disk alone, every second time.
@@ -121,19 +121,19 @@ class Writing:
 
     async def _catch_up(self) -> None:
         known = self._memory.revision
-        news, hands = await self._threads.run(lambda: self._disk.news(known))
-        if len(news) == hands.revision - known:
-            self._memory.oldest = hands.compacted
-            if news:
-                self._memory.apply(news)
+        newer, clock_row = await self._threads.run(lambda: self._disk.records_since(known))
+        if len(newer) == clock_row.revision - known:
+            self._memory.oldest = clock_row.compacted
+            if newer:
+                self._memory.apply(newer)
         else:
             # Compaction by the other process took some of it: only the heads still tell everything.
             await self.rebuild()
 
     async def rebuild(self) -> None:
         """Fill the memory from the heads."""
-        living, graves, hands = await self._threads.run(self._disk.heads)
-        self._memory.rebuild(living, graves, hands.revision, hands.compacted)
+        living, tombstones, clock_row = await self._threads.run(self._disk.heads)
+        self._memory.rebuild(living, tombstones, clock_row.revision, clock_row.compacted)
 
     def _fail(self, batch: list[Pending], error: Exception) -> None:
         for pending in batch:
@@ -146,19 +146,19 @@ class Writing:
         if self._queue:
             self._call(self._queue[0])
         else:
-            self._led = False
+            self._leader_active = False
             if self._closed:
                 self._drained.set()
 
     def _call(self, leader: Pending) -> None:
         leader.leads = True
         # One that was not the first to come waits with all others: those wake too, and wait again.
-        turn = self._begin_anew() if leader.turn is self._told else leader.turn
+        turn = self._next_batch() if leader.turn is self._batch_ended else leader.turn
         turn.set()
 
-    def _begin_anew(self) -> anyio.Event:
+    def _next_batch(self) -> anyio.Event:
         """What all waited for so far. Those still in the queue wait for the next from now on."""
-        told, self._told = self._told, anyio.Event()
+        ended, self._batch_ended = self._batch_ended, anyio.Event()
         for each in self._queue:
-            each.turn = self._told
-        return told
+            each.turn = self._batch_ended
+        return ended

@@ -1,4 +1,4 @@
-"""Watching: every follower has a place in the history and nothing else.
+"""Watching: every follower has a position in the history and nothing else.
 
 A write touches only followers that wait for its kind; those that are slow, or gone without a word, cost it
 nothing. Who is further behind than the memory reaches reads pages from disk, and who is behind compaction
@@ -13,64 +13,64 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 import anyio
 
 from controller.store.history import History
-from controller.store.memory import EVERY_KIND, Kind, Memory
-from controller.store.records import Compacted, Follower, Happening
+from controller.store.memory_index import EVERY_KIND, KindKey, MemoryIndex
+from controller.store.records import Compacted, Follower, StoreEvent
 
 PAGE = 500
-"""Happenings in one step at most: what one slow follower holds in its hands."""
+"""Events in one step at most: what one slow follower holds in its hands."""
 PAGE_BYTES = 2**18
 """The same in bytes of their bodies; one that is bigger comes alone."""
 
 
-class Following:
-    """Those who wait, by kind."""
+class FollowerSet:
+    """Registry of all followers, and of those that wait, by kind."""
 
-    def __init__(self, memory: Memory, history: History) -> None:
+    def __init__(self, memory: MemoryIndex, history: History) -> None:
         self.memory, self.history = memory, history
-        self.waiting: dict[Kind, set[CursorFollower]] = {}
+        self.waiting: dict[KindKey, set[CursorFollower]] = {}
         self.followers: set[CursorFollower] = set()
         memory.wake = self._wake
 
-    def catch_up_the_idle(self) -> None:
-        """Before compaction: who has missed nothing must not be called late for standing at an old revision."""
+    def catch_up_idle(self) -> None:
+        """Before compaction: one that has missed nothing must not be called late for standing at an old revision."""
         for follower in self.followers:
             follower.catch_up_if_idle()
 
-    def _wake(self, kinds: set[Kind], before: int) -> None:
+    def _wake(self, kinds: set[KindKey], before: int) -> None:
         for kind in kinds:
             for follower in self.waiting.pop(kind, ()):
                 follower.wake(before)
 
 
 class CursorFollower:
-    """As `Movable`. Its own iterator: a cancelled wait ends a generator, but not this."""
+    """As `SeekableFollower`. Its own iterator: a cancelled wait ends a generator, but not this."""
 
-    def __init__(self, shared: Following, kind: Kind, namespace: str | None, after: int) -> None:
+    def __init__(self, shared: FollowerSet, kind: KindKey, namespace: str | None, after: int) -> None:
         self._shared, self._kind, self._namespace = shared, kind, namespace
         self._cursor = after
-        self._news = anyio.Event()
+        self._woken = anyio.Event()
 
     @property
     def position(self) -> int:
         """Everything of this kind up to this revision was handed out."""
         memory = self._shared.memory
-        return max(self._cursor, memory.revision) if self.level else self._cursor
+        return max(self._cursor, memory.revision) if self.caught_up else self._cursor
 
     @property
-    def level(self) -> bool:
+    def caught_up(self) -> bool:
         """Whether everything of this kind was handed out."""
         return self._shared.memory.last(self._kind) <= self._cursor
 
-    def stand_at(self, revision: int) -> None:
+    def seek(self, revision: int) -> None:
         """Go on after that revision."""
         self._cursor = revision
 
-    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent]]:
         return self
 
-    async def __anext__(self) -> Sequence[Happening]:
+    async def __anext__(self) -> Sequence[StoreEvent]:
         while True:
-            await self._wait_for_news()
+            await self._wait_for_events()
             batch, reached = await self._read()
             self._cursor = max(self._cursor, reached)
             if batch:
@@ -79,37 +79,37 @@ class CursorFollower:
     def wake(self, before: int) -> None:
         """Something happened after revision `before`; while it waited, up to there, nothing did."""
         self._cursor = max(self._cursor, before)
-        self._news.set()
+        self._woken.set()
 
     def catch_up_if_idle(self) -> None:
         """Stand at the newest revision when nothing of this kind has happened since the cursor."""
         self._cursor = self.position
 
-    async def _wait_for_news(self) -> None:
-        while self.level:
+    async def _wait_for_events(self) -> None:
+        while self.caught_up:
             self.catch_up_if_idle()
-            self._news = anyio.Event()
+            self._woken = anyio.Event()
             among = self._shared.waiting.setdefault(self._kind, set())
             among.add(self)
             try:
-                await self._news.wait()
+                await self._woken.wait()
             finally:
                 self.leave()
 
-    async def _read(self) -> tuple[Sequence[Happening], int]:
+    async def _read(self) -> tuple[Sequence[StoreEvent], int]:
         memory = self._shared.memory
-        if not memory.recalls(self._cursor):
+        if not memory.covers(self._cursor):
             return await self._shared.history.page(
                 self._cursor, memory.revision, self._kind, self._namespace, PAGE, PAGE_BYTES
             )
         upto = min(memory.revision, self._cursor + PAGE)
-        happenings = memory.recent(self._cursor, upto, PAGE_BYTES)
-        if happenings and len(happenings) < upto - self._cursor:
-            upto = happenings[-1].record.revision
-        return [each for each in happenings if self._wants(each)], upto
+        events = memory.recent(self._cursor, upto, PAGE_BYTES)
+        if events and len(events) < upto - self._cursor:
+            upto = events[-1].record.revision
+        return [each for each in events if self._wants(each)], upto
 
-    def _wants(self, happening: Happening) -> bool:
-        key = happening.record.key
+    def _wants(self, event: StoreEvent) -> bool:
+        key = event.record.key
         of_kind = self._kind == EVERY_KIND or key[:2] == self._kind
         return of_kind and (self._namespace is None or key.namespace == self._namespace)
 
@@ -122,7 +122,7 @@ class CursorFollower:
                 del self._shared.waiting[self._kind]
 
 
-def begin(shared: Following, kind: Kind, namespace: str | None, after: int) -> CursorFollower:
+def begin(shared: FollowerSet, kind: KindKey, namespace: str | None, after: int) -> CursorFollower:
     """A follower from there on. Raises Compacted when that is too old."""
     if after < shared.memory.oldest:
         raise Compacted(after, shared.memory.oldest)
@@ -131,18 +131,18 @@ def begin(shared: Following, kind: Kind, namespace: str | None, after: int) -> C
     return follower
 
 
-def end(shared: Following, follower: CursorFollower) -> None:
+def end(shared: FollowerSet, follower: CursorFollower) -> None:
     """It will not be asked again."""
     follower.leave()
     shared.followers.discard(follower)
 
 
 class ConvertedFollower:
-    """`follower`, each of its happenings told as those that `convert` makes of it; batches of none are passed over.
+    """`follower`, each of its events replaced by those that `convert` makes of it; batches of none are passed over.
     Its own iterator, as `CursorFollower` is.
     """
 
-    def __init__(self, follower: Follower, convert: Callable[[Happening], Iterable[Happening]]) -> None:
+    def __init__(self, follower: Follower, convert: Callable[[StoreEvent], Iterable[StoreEvent]]) -> None:
         self._follower, self._convert = follower, convert
         self._batches = follower.__aiter__()
 
@@ -151,11 +151,11 @@ class ConvertedFollower:
         """As `Follower`."""
         return self._follower.position
 
-    def __aiter__(self) -> AsyncIterator[Sequence[Happening]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent]]:
         return self
 
-    async def __anext__(self) -> Sequence[Happening]:
+    async def __anext__(self) -> Sequence[StoreEvent]:
         while True:
             batch = await self._batches.__anext__()
-            if told := [each for happening in batch for each in self._convert(happening)]:
-                return told
+            if converted := [each for event in batch for each in self._convert(event)]:
+                return converted

@@ -19,19 +19,19 @@ from controller.store import tables
 from controller.store.appending import Appending
 from controller.store.records import Record, StoreBroken, StoreError, StoreFull
 from controller.store.sealing import Sealing, is_sealed
-from controller.store.tables import Hands, clock, heads, records
+from controller.store.tables import ClockRow, clock, heads, records
 from crds.meta import ObjectKey
 
 _ROOM = "Free some space there; nothing was changed, and what waits goes on by itself."
 _NO_ROOM_BYTES = 64 * 1024
 _KEY = ("api_group", "plural", "namespace", "name")
-_READ_HANDS = select(clock.c.revision, clock.c.compacted, clock.c.compacted_at)
-_NEWS = select(records).where(records.c.revision > bindparam("known")).order_by(records.c.revision)
+_READ_CLOCK_ROW = select(clock.c.revision, clock.c.compacted, clock.c.compacted_at)
+_SINCE = select(records).where(records.c.revision > bindparam("known")).order_by(records.c.revision)
 _LIVING = select(records).join(heads, heads.c.revision == records.c.revision).where(heads.c.living)
-_GRAVES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(~heads.c.living)
+_TOMBSTONES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(~heads.c.living)
 
 
-class Disk:
+class SqlBackend:
     """One database. `name` is what people call it: the file, or the URL without its password."""
 
     def __init__(self, engine: Engine, sealing: Sealing | None = None) -> None:
@@ -48,7 +48,7 @@ class Disk:
         """Make the tables and the clock row, if they are not there."""
         with self.engine.begin() as connection:
             tables.metadata.create_all(connection)
-            if connection.execute(_READ_HANDS).first() is None:
+            if connection.execute(_READ_CLOCK_ROW).first() is None:
                 connection.execute(insert(clock).values(id=1, revision=0, compacted=0, compacted_at=0))
 
     def append(self, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
@@ -75,24 +75,24 @@ class Disk:
             connection.invalidate()
             connection.close()
 
-    def hands(self) -> Hands:
+    def clock_row(self) -> ClockRow:
         """What the clock row shows now."""
         with self.engine.connect() as connection:
-            return read_hands(connection)
+            return read_clock_row(connection)
 
-    def news(self, known: int) -> tuple[list[Record], Hands]:
+    def records_since(self, known: int) -> tuple[list[Record], ClockRow]:
         """Every record after that revision."""
         with self.engine.connect() as connection:
-            hands = read_hands(connection)
-            return [self.to_record(row) for row in connection.execute(_NEWS, {"known": known})], hands
+            clock_row = read_clock_row(connection)
+            return [self.to_record(row) for row in connection.execute(_SINCE, {"known": known})], clock_row
 
-    def heads(self) -> tuple[list[Record], dict[ObjectKey, int], Hands]:
+    def heads(self) -> tuple[list[Record], dict[ObjectKey, int], ClockRow]:
         """Newest records of living keys, and when the dead ones died."""
         with self.engine.connect() as connection:
-            hands = read_hands(connection)
+            clock_row = read_clock_row(connection)
             living = [self._whole(self.to_record(row)) for row in connection.execute(_LIVING)]
-            graves = {ObjectKey(*row[:4]): row[4] for row in connection.execute(_GRAVES)}
-            return living, graves, hands
+            tombstones = {ObjectKey(*row[:4]): row[4] for row in connection.execute(_TOMBSTONES)}
+            return living, tombstones, clock_row
 
     def to_record(self, row: Any) -> Record:
         """A row of `records`, all columns in order, its body opened. Raises StoreBroken when it does not open."""
@@ -135,12 +135,12 @@ class Disk:
         self.engine.dispose()
 
 
-def read_hands(connection: Connection) -> Hands:
+def read_clock_row(connection: Connection) -> ClockRow:
     """The clock row within that transaction. Raises StoreBroken when it is missing."""
-    row = connection.execute(_READ_HANDS).first()
+    row = connection.execute(_READ_CLOCK_ROW).first()
     if row is None:
         raise StoreBroken(f"{connection.engine.url.database} has no clock row: restore it from a backup")
-    return Hands(*row)
+    return ClockRow(*row)
 
 
 def _fix(cause: str) -> str:

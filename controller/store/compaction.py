@@ -13,19 +13,19 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, delete, exists, select, update
 
 from controller.kit.threads import ThreadDoor
-from controller.store.disk import Disk, read_hands
-from controller.store.memory import Memory
+from controller.store.backend import SqlBackend, read_clock_row
+from controller.store.group_commit import GroupCommitter
+from controller.store.memory_index import MemoryIndex
 from controller.store.tables import clock, heads, records
-from controller.store.writing import Writing
 
 BATCH = 500
 """Records forgotten in one commit: a few milliseconds during which writers wait."""
 
 
-class Compacting:
+class Compactor:
     """As `Store.compact`."""
 
-    def __init__(self, disk: Disk, memory: Memory, writing: Writing, threads: ThreadDoor) -> None:
+    def __init__(self, disk: SqlBackend, memory: MemoryIndex, writing: GroupCommitter, threads: ThreadDoor) -> None:
         self._disk, self._memory, self._writing, self._threads = disk, memory, writing, threads
 
     async def run(self, keep_after: int) -> int:
@@ -47,17 +47,17 @@ class Compacting:
             async with self._writing.disk_lock:
                 await self._threads.run(lambda: self._forget(found))
             gone, cursor = gone + len(found), found[-1]
-        self._memory.forget_graves(keep_after)
+        self._memory.forget_tombstones(keep_after)
         return gone
 
     def _announce(self, keep_after: int) -> int:
         with self._transaction():
-            hands = read_hands(self._writer())
-            if hands.compacted >= keep_after:
-                return hands.compacted
+            clock_row = read_clock_row(self._writer())
+            if clock_row.compacted >= keep_after:
+                return clock_row.compacted
             written_at = select(records.c.written_at).where(records.c.revision <= keep_after)
             newest = self._writer().execute(written_at.order_by(records.c.revision.desc()).limit(1)).scalar()
-            values = {"compacted": keep_after, "compacted_at": newest or hands.compacted_at}
+            values = {"compacted": keep_after, "compacted_at": newest or clock_row.compacted_at}
             self._writer().execute(update(clock).values(values))
             return keep_after
 

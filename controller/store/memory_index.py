@@ -9,17 +9,17 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 
-from controller.store.records import Happening, Record
+from controller.store.records import Record, StoreEvent
 from crds.meta import ObjectKey
 
-Kind = tuple[str, str]
-EVERY_KIND: Kind = ("", "*")
+KindKey = tuple[str, str]
+EVERY_KIND: KindKey = ("", "*")
 RECENT = 4096
 RECENT_BYTES = 2**24
 """Of the bodies in the recent past, old and new: who changes big things again and again must not fill the memory."""
 
 
-class Living:
+class KindIndex:
     """The living resources of one kind, ordered by (namespace, name)."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Living:
         self._view = None
 
     def drop(self, key: ObjectKey) -> None:
-        """It was deleted."""
+        """Take a deleted resource out."""
         place = key[2:]
         if self._records.pop(place, None) is not None:
             del self._order[bisect_left(self._order, place)]
@@ -53,28 +53,28 @@ class Living:
         return self._view
 
 
-class Memory:
-    """Newest records, graves (revision of the deletion of each dead key), and a ring of recent happenings."""
+class MemoryIndex:
+    """Newest records, tombstones (revision of the deletion of each dead key), and a ring of recent events."""
 
     def __init__(self, recent: int = RECENT, recent_bytes: int = RECENT_BYTES) -> None:
         self._most_bytes, self._bytes = recent_bytes, 0
         self.revision = 0
         self.oldest = 0
         self.heads: dict[ObjectKey, Record] = {}
-        self.graves: dict[ObjectKey, int] = {}
-        self.wake: Callable[[set[Kind], int], None] = lambda kinds, before: None
-        self._kinds: dict[Kind, Living] = {}
-        self._last: dict[Kind, int] = {}
-        self._ring: list[Happening | None] = [None] * recent
+        self.tombstones: dict[ObjectKey, int] = {}
+        self.wake: Callable[[set[KindKey], int], None] = lambda kinds, before: None
+        self._kinds: dict[KindKey, KindIndex] = {}
+        self._last: dict[KindKey, int] = {}
+        self._ring: list[StoreEvent | None] = [None] * recent
         self._floor = 0
 
-    def rebuild(self, living: Iterable[Record], graves: dict[ObjectKey, int], revision: int, oldest: int) -> None:
+    def rebuild(self, living: Iterable[Record], tombstones: dict[ObjectKey, int], revision: int, oldest: int) -> None:
         """Begin again from the heads. The recent past is empty then: followers read it from disk."""
         before, self.revision, self.oldest = self.revision, revision, oldest
-        self.heads, self.graves, self._kinds, self._last = {}, graves, {}, {}
+        self.heads, self.tombstones, self._kinds, self._last = {}, tombstones, {}, {}
         for record in living:
             self._remember(record)
-        for key, died_at in graves.items():
+        for key, died_at in tombstones.items():
             self._note(key[:2], died_at)
         self._ring = [None] * len(self._ring)
         self._floor, self._bytes = revision, 0
@@ -86,10 +86,10 @@ class Memory:
         for record in records:
             replaced = self.heads.get(record.key)
             if record.verb == "deleted":
-                self._bury(record)
+                self._record_tombstone(record)
             else:
                 self._remember(record)
-            self._put(record.revision, Happening(record, replaced))
+            self._put(record.revision, StoreEvent(record, replaced))
             self.revision = record.revision
         self._forget_recent()
         self.wake({record.key[:2] for record in records} | {EVERY_KIND}, before)
@@ -98,22 +98,22 @@ class Memory:
         """The newest record of a living resource."""
         return self.heads.get(key)
 
-    def list(self, kind: Kind, namespace: str | None) -> Sequence[Record]:
+    def list(self, kind: KindKey, namespace: str | None) -> Sequence[Record]:
         """Living resources of one kind, ordered by (namespace, name)."""
         living = self._kinds.get(kind)
         return living.list(namespace) if living else ()
 
-    def last(self, kind: Kind) -> int:
+    def last(self, kind: KindKey) -> int:
         """The newest revision in which something happened to that kind; 0 if nothing is known."""
         return self.revision if kind == EVERY_KIND else self._last.get(kind, 0)
 
-    def recalls(self, after: int) -> bool:
+    def covers(self, after: int) -> bool:
         """Whether everything after that revision is still in the ring."""
         return after >= self._floor
 
-    def recent(self, after: int, upto: int, most_bytes: int | None = None) -> Sequence[Happening]:
+    def recent(self, after: int, upto: int, most_bytes: int | None = None) -> Sequence[StoreEvent]:
         """What happened in (after, upto]; of more than `most_bytes`, only the first. Only if `recalls(after)`."""
-        size, found, weight = len(self._ring), list[Happening](), 0
+        size, found, weight = len(self._ring), list[StoreEvent](), 0
         for revision in range(after + 1, upto + 1):
             each = self._ring[revision % size]
             if each is None:
@@ -124,12 +124,12 @@ class Memory:
             found.append(each)
         return found
 
-    def _put(self, revision: int, happening: Happening) -> None:
+    def _put(self, revision: int, event: StoreEvent) -> None:
         place = revision % len(self._ring)
         if (old := self._ring[place]) is not None:
             self._bytes -= _weight(old)
-        self._ring[place] = happening
-        self._bytes += _weight(happening)
+        self._ring[place] = event
+        self._bytes += _weight(event)
 
     def _forget_recent(self) -> None:
         """The oldest go, until what is left is few enough and small enough. The newest always stays."""
@@ -142,28 +142,28 @@ class Memory:
                 self._ring[place] = None
         self._floor = floor
 
-    def forget_graves(self, upto: int) -> None:
+    def forget_tombstones(self, upto: int) -> None:
         """Compaction took the deletions up to that revision."""
-        self.graves = {key: died_at for key, died_at in self.graves.items() if died_at > upto}
+        self.tombstones = {key: died_at for key, died_at in self.tombstones.items() if died_at > upto}
 
     def _remember(self, record: Record) -> None:
         kind = record.key[:2]
         self.heads[record.key] = record
-        self.graves.pop(record.key, None)
-        self._kinds.setdefault(kind, Living()).put(record)
+        self.tombstones.pop(record.key, None)
+        self._kinds.setdefault(kind, KindIndex()).put(record)
         self._note(kind, record.revision)
 
-    def _bury(self, record: Record) -> None:
+    def _record_tombstone(self, record: Record) -> None:
         self.heads.pop(record.key, None)
-        self.graves[record.key] = record.revision
-        self._kinds.setdefault(record.key[:2], Living()).drop(record.key)
+        self.tombstones[record.key] = record.revision
+        self._kinds.setdefault(record.key[:2], KindIndex()).drop(record.key)
         self._note(record.key[:2], record.revision)
 
-    def _note(self, kind: Kind, revision: int) -> None:
+    def _note(self, kind: KindKey, revision: int) -> None:
         if revision > self._last.get(kind, 0):
             self._last[kind] = revision
 
 
-def _weight(happening: Happening) -> int:
+def _weight(event: StoreEvent) -> int:
     """The larger of both: what was replaced lives on here alone, and things that became small are large still."""
-    return max(len(happening.record.body), len(happening.before.body) if happening.before else 0)
+    return max(len(event.record.body), len(event.before.body) if event.before else 0)
