@@ -119,12 +119,23 @@ class Authority:
             old.verify_directly_issued_by(self._ca)
         except (OSError, ValueError, InvalidSignature):
             return None  # missing, broken, or of a CA that was here before
-        if old.subject != subject or old.not_valid_after_utc - self._now < timedelta(days=RENEW_DAYS):
+        ends_soon = old.not_valid_after_utc - self._now < timedelta(days=RENEW_DAYS)
+        if old.subject != subject or ends_soon or self._now < old.not_valid_before_utc:
             return None
         return (old, private) if old.public_key() == private.public_key() else None
 
+    def certify_anew(self) -> None:
+        """Another certificate for the same key and name, valid from now on: what it signed still counts. Who keeps
+        the certificate of before believes it at the times that one names.
+        """
+        self._ca = self._own_certificate(self._key)
+        write_whole(self.ca_file, self.pem)
+
     def _make_ca(self) -> None:
         private = ec.generate_private_key(ec.SECP256R1())
+        _write(self.ca_file, self._folder / "ca.key", self._own_certificate(private), private)
+
+    def _own_certificate(self, private: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         name = _name("aerekos-ca", ["aerekos"])
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
         builder = self._builder(name, private.public_key(), name, CA_DAYS)
@@ -133,8 +144,7 @@ class Authority:
         builder = builder.add_extension(
             x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
         )
-        certificate = builder.sign(private, hashes.SHA256())
-        _write(self.ca_file, self._folder / "ca.key", certificate, private)
+        return builder.sign(private, hashes.SHA256())
 
     def _builder(
         self,

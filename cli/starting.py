@@ -23,6 +23,7 @@ from cli.homes import FOLDERS, refusal, require_own
 from cli.output import Progress, say
 from cli.ports import require_free_port
 from cli.remembering import remember
+from cli.renewing import require_valid_ca
 from cli.settings import Settings, as_variables
 
 _LOOK_SECONDS = 0.1
@@ -47,6 +48,7 @@ def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
 
 def begin(settings: Settings, timeout: float) -> None:
     """Start a conductor and wait for what it starts. Raises CliError with its own words when it ends."""
+    require_valid_ca(settings)
     said_before = _size(settings.log_file)
     ended = _start_by_systemd(settings) or _start(settings).poll
     with going_on_when_interrupted(), Progress("starting the conductor") as progress:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import settings
+from cli.commands.options import Yes
 from cli.output import ask, say
 
 ca = typer.Typer(help="The cloud's own certificate authority, which vouches for its address.", no_args_is_help=True)
@@ -46,6 +47,28 @@ def show_fingerprint() -> None:
 def show() -> None:
     """Print the CA certificate (PEM), for browsers and other tools: aerekos ca show > ca.crt"""
     say(_pem().rstrip())
+
+
+@ca.command("renew")
+def renew(yes: Yes = False) -> None:
+    """Give the CA of this machine's cloud another certificate for its key: the clock was wrong when it was founded,
+    or the certificate ends. The cloud must be down, and other machines must trust the new certificate.
+    """
+    from cli import renewing
+    from cli.confirming import confirm
+
+    wanted = settings.load()
+    found = renewing.what_is_wrong(wanted)
+    if not found:
+        say("the CA's certificate is valid: nothing was changed")
+        return
+    for each in found:
+        say(each.message)
+    if not yes:
+        confirm("Is this machine's clock right, and is the CA to have another certificate?")
+    say(f"CA fingerprint:       {renewing.renew(wanted)}")
+    say("Here:                 aerekos up")
+    say("On other machines:    aerekos logout, then login again, and compare this fingerprint; join workers again")
 
 
 def _pem() -> str:

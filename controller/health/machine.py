@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,9 +73,11 @@ def memory_finding(
         yield Finding("warning", Code.MEMORY_NEARLY_FULL, text, fix, about, kind)
 
 
-def certificate_findings(folder: Path, now: datetime) -> Iterator[Finding]:
+def certificate_findings(
+    folder: Path, now: datetime, names: Sequence[str] = ("ca", "server", "admin")
+) -> Iterator[Finding]:
     """Of the cloud's own CA and the certificates beside it; those that are not there yet are made at the start."""
-    for name in ("ca", "server", "admin"):
+    for name in names:
         file = folder / f"{name}.crt"
         if file.exists():
             yield from _of_certificate(file, now)
@@ -105,14 +107,13 @@ def not_yet_valid(file: Path, begin: datetime, now: datetime) -> Finding:
         f"{file} is valid only from {begin:%Y-%m-%d %H:%M} UTC, and here it is {now:%Y-%m-%d %H:%M} UTC: "
         "this machine's clock is wrong, or it was ahead when the certificate was made"
     )
-    anew = f"aerekos down, move {file.parent} away, aerekos up; clients must trust the new CA"
-    fix = f"set the clock; if it is right now: {anew}"
+    fix = f"set the clock; if it is right now: {_renewal(file)}"
     return Finding("critical", Code.CERTIFICATE_NOT_YET_VALID, text, fix)
 
 
 def _renewal(file: Path) -> str:
     if file.stem == "ca":
-        return f"aerekos down, move {file.parent} away, aerekos up; clients must trust the new CA"
+        return "aerekos down; aerekos ca renew; aerekos up; other machines must trust the new certificate"
     return "aerekos down; aerekos up"
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+from cryptography import x509
+
 from api.tls import CA_DAYS, LEAF_DAYS, Authority
+from cli import renewing
+from cli.errors import CliError
+from cli.settings import Settings
 from controller.health.machine import certificate_findings
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -29,3 +35,38 @@ def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("rust")
     (finding,) = certificate_findings(tmp_path, NOW)
     assert str(tmp_path / "ca.crt") in finding.message and finding.severity == "critical"
+
+
+def test_a_clock_that_was_ahead_at_the_founding(tmp_path: Path) -> None:
+    ahead = Authority(tmp_path, now=NOW + timedelta(days=3))
+    ahead.server(["localhost"])
+    before = x509.load_pem_x509_certificate(ahead.pem)
+    assert codes(tmp_path, NOW) == ["CertificateNotYetValid"] * 2
+    assert all("aerekos" in each.fix for each in certificate_findings(tmp_path, NOW))
+    anew = Authority(tmp_path, now=NOW)
+    anew.server(["localhost"])
+    assert codes(tmp_path, NOW) == ["CertificateNotYetValid"], "a start makes all but the CA's own"
+    anew.certify_anew()
+    assert codes(tmp_path, NOW) == []
+    after = x509.load_pem_x509_certificate(anew.pem)
+    assert (after.subject, after.public_key()) == (before.subject, before.public_key())
+    for name in ("server",):
+        leaf = x509.load_pem_x509_certificate((tmp_path / f"{name}.crt").read_bytes())
+        leaf.verify_directly_issued_by(after)
+        leaf.verify_directly_issued_by(before)
+
+
+def test_a_start_refuses_a_ca_nobody_could_believe(tmp_path: Path) -> None:
+    settings, now = Settings(home=tmp_path), datetime.now(UTC)
+    renewing.require_valid_ca(settings)
+    with pytest.raises(CliError, match="there is no CA"):
+        renewing.what_is_wrong(settings)
+    Authority(settings.tls, now=now + timedelta(days=3))
+    with pytest.raises(CliError, match="valid only from") as refused:
+        renewing.require_valid_ca(settings)
+    assert "aerekos ca renew" in str(refused.value.hint)
+    before = (settings.tls / "ca.key").read_bytes()
+    assert len(renewing.what_is_wrong(settings)) == 1
+    assert renewing.renew(settings).count(":") == 31
+    renewing.require_valid_ca(settings)
+    assert not renewing.what_is_wrong(settings) and (settings.tls / "ca.key").read_bytes() == before
