@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.installing $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh lint bench bench-swarm images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh lint bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
 
 bench-swarm: $(VENV)/.installed-dev dashboard ## Measure recovery on three real machines beside a plain Swarm (root, about 20 minutes)
 	@$(BIN)/python bench/swarm_recovery.py $(ARGS)
+
+wheel: $(VENV)/.installed-dev dashboard ## Build dist/*.whl, the dashboard in it: what pip and pipx install
+	@$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 images: $(VENV)/.installed dashboard ## Build the image of every role (needs Docker; BASE names an image with Python 3.11)
 	@PYTHON=$(BIN)/python images/build.sh

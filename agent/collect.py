@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import psutil
 
 from agent.errors import CannotMeasure
 from agent.service_usage import ServiceMeter
+from controller.kit.version import version
 
 # Interfaces seldom change and listing them costs as much as the rest of a beat.
 ADDRESSES_EVERY_BEATS = 5
@@ -145,7 +145,7 @@ def system() -> dict[str, str]:
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         "kernelVersion": platform.release(),
         "osImage": _os_image(),
-        "agentVersion": _own_version(),
+        "agentVersion": version(),
         "bootId": _line(Path("/proc/sys/kernel/random/boot_id")) or str(int(psutil.boot_time())),
         "machineId": _line(Path("/etc/machine-id")),
     }
@@ -153,13 +153,6 @@ def system() -> dict[str, str]:
 
 def _os_image() -> str:
     return _or_empty(lambda: platform.freedesktop_os_release()["PRETTY_NAME"]) or platform.platform()
-
-
-def _own_version() -> str:
-    try:
-        return version("aerekos-cloud")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _line(path: Path) -> str:

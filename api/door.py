@@ -64,6 +64,7 @@ from api.wire.answering import (
 from api.wire.asking import goes_on, read_object
 from api.wire.resource_api import ResourceApi
 from controller.admission.request import AUDITED
+from controller.kit.version import commit, version
 from crds.errors import ApiError, InternalError, MethodNotAllowed
 from services.sdk.discovery import managed_services
 
@@ -79,10 +80,11 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 VERSION = {
+    "version": version(),
     "major": "1",
     "minor": "30",
     "gitVersion": "v1.30.0+aerekos",
-    "gitCommit": "",
+    "gitCommit": commit(),
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",
     "goVersion": "",

@@ -52,7 +52,9 @@ class Unit:
 
     def text(self, python: str, path: str) -> str:
         """The unit file. systemd.exec(5): KillMode=process leaves services alone, which the next conductor adopts."""
-        command = " ".join(map(quoted, (python, "-m", "cli.main", "up", "--foreground", "--home", str(self.home))))
+        command = " ".join(
+            map(quoted, (python, "-P", "-m", "aerekos_cloud", "up", "--foreground", "--home", str(self.home)))
+        )
         target, after = ("multi-user.target", "network-online.target") if self.system else ("default.target", "")
         told = {"PATH": path, **library_path(), "PYTHONUNBUFFERED": "1"}
         variables = " ".join(quoted(f"{name}={value}", expands=False) for name, value in told.items())

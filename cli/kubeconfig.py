@@ -73,7 +73,7 @@ def credential(api: Api, settings: Settings, server: str | None, env: Mapping[st
 def _command(server: str) -> dict[str, Any]:
     """`v1beta1`, which kubectl takes from 1.11 on and newer ones still do."""
     script = Path(sys.executable).with_name("aerekos")
-    program = [str(script)] if script.exists() else [sys.executable, "-m", "cli.main"]
+    program = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "aerekos_cloud"]
     return {
         "exec": {
             "apiVersion": OLDER,

@@ -113,7 +113,7 @@ def _start_by_systemd(settings: Settings) -> Callable[[], int | None] | None:
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
     """A session of its own, so that closing the terminal does not end the cloud."""
-    command = [sys.executable, "-m", "cli.main", "up", "--foreground", "--home", str(settings.home)]
+    command = [sys.executable, "-P", "-m", "cli.main", "up", "--foreground", "--home", str(settings.home)]
     with open(settings.log_file, "ab", opener=_private) as log:
         return subprocess.Popen(
             command,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from cli.errors import CliError
 from cli.settings import Settings
-
-_PACKAGE = "aerekos-cloud"
+from controller.kit.version import commit, version
 
 
 def own() -> str:
-    """Of this program; `unknown` where it is not installed as a package."""
-    try:
-        return metadata.version(_PACKAGE)
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    """Of this program, as `0.2.0 (1a2b3c4d5)`."""
+    return _with_commit(version(), commit())
+
+
+def _with_commit(released: str, built_from: str) -> str:
+    return f"{released} ({built_from})" if built_from else released
 
 
 def both(settings: Settings) -> dict[str, str]:
@@ -27,4 +25,5 @@ def both(settings: Settings) -> dict[str, str]:
             told = api.get("/version")
     except CliError:
         return {"client": own(), "cloud": ""}
-    return {"client": own(), "cloud": str(told.get("version") or told.get("gitVersion") or "")}
+    released = str(told.get("version") or told.get("gitVersion") or "")
+    return {"client": own(), "cloud": _with_commit(released, str(told.get("gitCommit") or ""))}

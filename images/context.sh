@@ -21,6 +21,8 @@ for program in cli:aerekos agent:aerekos-agent; do
   chmod 755 "$to/bin/${program##*:}"
 done
 for room in crds controller services api agent cli; do cp -r "$room" "$to/source/"; done
+"$python" -c 'from controller.kit.version import commit, version
+print(f"version = {version()!r}\ncommit = {commit()!r}")' > "$to/source/controller/kit/_build.py"
 [ ! -d dashboard/dist ] || cp -r dashboard/dist "$to/dashboard/dashboard/dist"
 find "$to" -name __pycache__ -prune -exec rm -rf {} +
 find "$to/source" -name tests -prune -exec rm -rf {} +

@@ -55,7 +55,7 @@ class Evaluator:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             # Isolated from the user's own modules, and without our environment: there are secrets' paths in it.
-            command = [sys.executable, "-m", "controller.admission.cel"]
+            command = [sys.executable, "-P", "-m", "controller.admission.cel"]
             environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT), **library_path()}
             self._process = subprocess.Popen(
                 command,

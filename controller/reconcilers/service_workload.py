@@ -41,7 +41,7 @@ class Given:
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 REVISION_LENGTH = 10
-MANAGED_COMMAND = (sys.executable, "-m", "services.sdk.run")
+MANAGED_COMMAND = (sys.executable, "-P", "-m", "services.sdk.run")
 
 
 def workload(

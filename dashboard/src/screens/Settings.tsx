@@ -42,8 +42,8 @@ function You({ who }: { who: Who }) {
   const cloud = useObservable(cloudName);
   const [version, setVersion] = useState('');
   useEffect(() => {
-    ask<{ gitVersion: string }>('/version').then(
-      (found) => setVersion(found.gitVersion),
+    ask<{ version: string; gitCommit: string }>('/version').then(
+      (found) => setVersion([found.version, found.gitCommit && `(${found.gitCommit})`].filter(Boolean).join(' ')),
       () => undefined,
     );
   }, []);
@@ -58,7 +58,7 @@ function You({ who }: { who: Who }) {
         <Fact name="Namespace">{who.namespace}</Fact>
         <Fact name="Cloud">{cloud}</Fact>
         <Fact name="Address">{window.location.origin}</Fact>
-        <Fact name="API">{version || '–'}</Fact>
+        <Fact name="Version">{version || '–'}</Fact>
         <Fact name="Connection">{state}</Fact>
       </Facts>
     </Panel>
