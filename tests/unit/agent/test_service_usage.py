@@ -133,7 +133,7 @@ def test_a_system_that_refuses_breaks_nothing(
     def refuse(*_: Any, **__: Any) -> Any:
         raise fault
 
-    refusing = psutil.Process if name == "ppid" else type(psutil.Process()._proc)  # the system's own side
+    refusing = type(psutil.Process()._proc)  # the system's own side
     monkeypatch.setattr(refusing, name, refuse)
     for _ in range(2):
         measured = ServiceMeter(tmp_path).measure()
