@@ -163,7 +163,7 @@ def follow(newcomer: Newcomer) -> None:
 def keep_and_remove(newcomer: Newcomer, before: str) -> None:
     """The README's copy, the way back to it, and the end. `before`: what KEPT says of the copy. Raises Failed."""
     readme = (newcomer.clone / "README.md").read_text()
-    keep, back, remove = blocks(readme)["Keep it, or remove it"].strip().split("\n\n")
+    _, keep, back, remove = re.split(r"^# .*$", blocks(readme)["Keep it, or remove it"], flags=re.M)
     newcomer.does("README: keep a copy", keep)
     newcomer.does("another object, then back to the copy", f"{ANOTHER}\n{back}")
     if before != (after := newcomer.does("what is there", KEPT)):
