@@ -40,7 +40,7 @@ class ManagedService:
     """One managed service.
 
     name: folder and `spec.managed` value, `key_manager`; its Service is called `key-manager`.
-    app: `module:factory` of the ASGI application, called with `services.sdk.instance.Instance`.
+    app: `module:factory` of the ASGI application, called with `services.sdk.context.ServiceContext`.
     reconcilers: `module:attribute` of each reconciler that runs inside the service's process.
     speaks: AWS signing names it answers (`kms`), from the SigV4 credential scope. protocol: how it words errors.
     needs: managed services that must be Ready before it starts; it may call these and no others.

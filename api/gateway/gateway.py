@@ -27,7 +27,7 @@ from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
 from crds.managed import ManagedService
-from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.verifier import Owner, Verifier, payload_headers
 from services.sdk.edge.connections import prove
 
@@ -79,9 +79,9 @@ class Gateway:
             if managed is None:
                 raise AwsError(*refusal(signing_name, self._speaks))
             return await self._serve_signed(scope, receive, begun, managed, extra)
-        except (AwsError, SignatureFault) as refused:
-            error = refused.as_error(protocol) if isinstance(refused, SignatureFault) else refused
-            if isinstance(refused, SignatureFault):
+        except (AwsError, SignatureError) as refused:
+            error = refused.as_error(protocol) if isinstance(refused, SignatureError) else refused
+            if isinstance(refused, SignatureError):
                 notes_of(scope).deny(refused.message)
         except ApiError as lost:
             if begun.yes:  # all that is left is to break the connection off, as the door does

@@ -10,8 +10,8 @@ from crds.meta import ObjectKey
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias
 from services.key_manager.states import alias_arn
 from services.sdk.aws.router import account_of
-from services.sdk.instance import Instance
-from services.sdk.loop import AlsoWatch, Lister, Outcome, World, done, waiting
+from services.sdk.context import ServiceContext
+from services.sdk.reconcile import AlsoWatch, Lister, Outcome, World, done, waiting
 
 
 def _aliases_of(key: Key, seen: Lister) -> Iterable[ObjectKey]:
@@ -26,7 +26,7 @@ class AliasReconciler:
     finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(KEY, _aliases_of),)
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, context: ServiceContext) -> None:
         """Needs nothing of the instance."""
 
     async def reconcile(self, resource: KeyAlias, world: World) -> Outcome:

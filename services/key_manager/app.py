@@ -13,22 +13,22 @@ from services.key_manager.resealing import Resealing
 from services.key_manager.resolving import Resolver
 from services.key_manager.sealing import Seal
 from services.sdk.app import ServiceApp, build_app
-from services.sdk.aws.gate import gate_for
+from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.aws.router import AwsJsonApp
+from services.sdk.context import ServiceContext
 from services.sdk.health import Check
-from services.sdk.instance import Instance
 
 
-def create_app(instance: Instance) -> ServiceApp:
+def create_app(context: ServiceContext) -> ServiceApp:
     """The manifest's factory."""
-    keyring = Keyring(instance.resources, Seal(instance.secret("root-key")))
-    operations = Operations(keyring, Resolver(keyring, instance.resources), Powers(instance), instance.clock)
-    gate = gate_for(instance, MANIFEST.speaks)
-    door = AwsJsonApp(load_model("kms"), operations, gate, kms_words, key_of, understood=members())
+    keyring = Keyring(context.resources, Seal(context.secret("root-key")))
+    operations = Operations(keyring, Resolver(keyring, context.resources), Powers(context), context.clock)
+    authenticator = authenticator_for(context, MANIFEST.speaks)
+    door = AwsJsonApp(load_model("kms"), operations, authenticator, kms_words, key_of, understood=members())
 
     return build_app(
-        instance,
+        context,
         app=door,
         ready=[
             Check("conductor", lambda: keyring.fault, essential=False),

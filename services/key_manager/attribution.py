@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from services.key_manager.states import key_arn
-from services.sdk.aws.router import Call
+from services.sdk.aws.router import RequestContext
 
 _ASKED = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId", "AliasName")
 _LONGEST = 512
 
 
-def key_of(call: Call, request: dict[str, Any], answer: dict[str, Any]) -> str:
+def key_of(call: RequestContext, request: dict[str, Any], answer: dict[str, Any]) -> str:
     """An ARN, or empty for calls about no key."""
     found = answer.get("KeyId") or (answer.get("KeyMetadata") or {}).get("Arn")
     if isinstance(found, str) and found.startswith("arn:"):

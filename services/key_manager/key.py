@@ -13,8 +13,8 @@ from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyMaterial
 from services.key_manager.sealing import Seal
 from services.key_manager.states import key_arn, key_id, next_rotation, state_of
 from services.sdk.aws.router import account_of
-from services.sdk.instance import Instance
-from services.sdk.loop import AlsoWatch, Outcome, Temporary, World, again, done
+from services.sdk.context import ServiceContext
+from services.sdk.reconcile import AlsoWatch, Outcome, Temporary, World, again, done
 
 _LONGEST_LOOK = 86400.0
 _LOOK_AGAIN = 300.0
@@ -27,8 +27,8 @@ class KeyReconciler:
     finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, instance: Instance) -> None:
-        self._keyring = Keyring(instance.resources, Seal(instance.secret("root-key")))
+    def __init__(self, context: ServiceContext) -> None:
+        self._keyring = Keyring(context.resources, Seal(context.secret("root-key")))
 
     async def reconcile(self, resource: Key, world: World) -> Outcome:
         now = world.clock.now()

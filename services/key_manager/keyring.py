@@ -22,7 +22,7 @@ from services.key_manager.kinds import (
 )
 from services.key_manager.sealing import Seal, new_material
 from services.key_manager.states import alias_resource_name, is_uuid, material_name, uid_of
-from services.sdk.mirror import Mirror
+from services.sdk.informer import Informer
 from services.sdk.resources import Resources
 
 _OPENED_LIMIT = 4096
@@ -33,9 +33,9 @@ class Keyring:
 
     def __init__(self, resources: Resources, seal: Seal) -> None:
         self._resources, self._seal = resources, seal
-        self.keys = Mirror(resources, KEY)
-        self.aliases = Mirror(resources, KEY_ALIAS)
-        self.materials = Mirror(resources, KEY_MATERIAL)
+        self.keys = Informer(resources, KEY)
+        self.aliases = Informer(resources, KEY_ALIAS)
+        self.materials = Informer(resources, KEY_MATERIAL)
         self._opened: dict[Label, bytes] = {}
 
     @property

@@ -13,7 +13,7 @@ from services.key_manager.powers import Powers
 from services.key_manager.resolving import Found, Resolver
 from services.key_manager.states import alias_arn, alias_resource_name, key_id
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import Call
+from services.sdk.aws.router import RequestContext
 
 Json = dict[str, Any]
 
@@ -24,7 +24,7 @@ class AliasOperations:
     def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers) -> None:
         self._keyring, self._resolver, self._powers = keyring, resolver, powers
 
-    async def create_alias(self, call: Call, request: Json) -> Json:
+    async def create_alias(self, call: RequestContext, request: Json) -> Json:
         alias = _proper(request["AliasName"])
         target = await self._target(call, request)
         if await self._keyring.alias(alias, call.namespace) is not None:
@@ -37,7 +37,7 @@ class AliasOperations:
         self._keyring.aliases.put(created)
         return {}
 
-    async def update_alias(self, call: Call, request: Json) -> Json:
+    async def update_alias(self, call: RequestContext, request: Json) -> Json:
         alias = await self._existing(call, _proper(request["AliasName"]))
         target = await self._target(call, request)
         name = alias.metadata.name
@@ -46,7 +46,7 @@ class AliasOperations:
         self._keyring.aliases.put(await acting.patch(KEY_ALIAS, name, patch, call.namespace))
         return {}
 
-    async def delete_alias(self, call: Call, request: Json) -> Json:
+    async def delete_alias(self, call: RequestContext, request: Json) -> Json:
         alias = await self._existing(call, _proper(request["AliasName"]))
         name = alias.metadata.name
         acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
@@ -54,7 +54,7 @@ class AliasOperations:
         self._keyring.aliases.drop(alias)
         return {}
 
-    async def list_aliases(self, call: Call, request: Json) -> Json:
+    async def list_aliases(self, call: RequestContext, request: Json) -> Json:
         await self._powers.may_list(call, KEY_ALIAS)
         target = await self._resolver.find(call, request["KeyId"]) if request.get("KeyId") else None
         name = target.key.metadata.name if target else None
@@ -63,20 +63,20 @@ class AliasOperations:
         answer = page(rows, "AliasName", request, 50)
         return {"Aliases": answer.pop("items"), **answer}
 
-    async def _row(self, call: Call, alias: KeyAlias) -> Json:
+    async def _row(self, call: RequestContext, alias: KeyAlias) -> Json:
         key = await self._keyring.key(alias.spec.key, call.namespace)
         name = alias.spec.alias_name
         row: Json = {"AliasName": name, "AliasArn": alias_arn(call.account, name, call.region)}
         row["CreationDate"] = row["LastUpdatedDate"] = alias.metadata.creation_timestamp
         return row | ({"TargetKeyId": key_id(key)} if key else {})
 
-    async def _existing(self, call: Call, name: str) -> KeyAlias:
+    async def _existing(self, call: RequestContext, name: str) -> KeyAlias:
         alias = await self._keyring.alias(name, call.namespace)
         if alias is None:
             raise faults.no_alias(alias_arn(call.account, name, call.region))
         return alias
 
-    async def _target(self, call: Call, request: Json) -> Found:
+    async def _target(self, call: RequestContext, request: Json) -> Found:
         wanted = str(request["TargetKeyId"])
         if wanted.startswith("alias/") or ":alias/" in wanted:
             raise faults.invalid("Aliases must refer to keys. Not aliases")

@@ -17,7 +17,7 @@ from services.key_manager.resolving import Found, Resolver
 from services.key_manager.sealing import Unsealable
 from services.key_manager.states import uid_of
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import Call
+from services.sdk.aws.router import RequestContext
 
 Json = dict[str, Any]
 SYMMETRIC = "SYMMETRIC_DEFAULT"
@@ -31,14 +31,14 @@ class CryptoOperations:
     def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers) -> None:
         self._keyring, self._resolver, self._powers = keyring, resolver, powers
 
-    async def encrypt(self, call: Call, request: Json) -> Json:
+    async def encrypt(self, call: RequestContext, request: Json) -> Json:
         found = await self._usable(call, request["KeyId"])
         _only_symmetric(request, "EncryptionAlgorithm")
         _rehearsal(request)
         blob = await self._encrypted(found, request["Plaintext"], request.get("EncryptionContext", {}))
         return {"CiphertextBlob": blob, "KeyId": found.arn, "EncryptionAlgorithm": SYMMETRIC}
 
-    async def decrypt(self, call: Call, request: Json) -> Json:
+    async def decrypt(self, call: RequestContext, request: Json) -> Json:
         blob = _given(request, "CiphertextBlob")
         found = await self._maker(call, blob, request.get("KeyId"))
         _only_symmetric(request, "EncryptionAlgorithm")
@@ -48,7 +48,7 @@ class CryptoOperations:
         plaintext = await self._decrypted(found, blob, request.get("EncryptionContext", {}))
         return {"Plaintext": plaintext, "KeyId": found.arn, "EncryptionAlgorithm": SYMMETRIC}
 
-    async def re_encrypt(self, call: Call, request: Json) -> Json:
+    async def re_encrypt(self, call: RequestContext, request: Json) -> Json:
         blob = _given(request, "CiphertextBlob")
         source = await self._maker(call, blob, request.get("SourceKeyId"))
         target = await self._usable(call, request["DestinationKeyId"])
@@ -65,24 +65,24 @@ class CryptoOperations:
             "DestinationEncryptionAlgorithm": SYMMETRIC,
         }
 
-    async def generate_data_key(self, call: Call, request: Json) -> Json:
+    async def generate_data_key(self, call: RequestContext, request: Json) -> Json:
         if request.get("Recipient"):
             raise faults.unsupported("Recipient (attestation) is not supported")
         found, plaintext, blob = await self._data_key(call, request)
         return {"Plaintext": plaintext, "CiphertextBlob": blob, "KeyId": found.arn}
 
-    async def generate_data_key_without_plaintext(self, call: Call, request: Json) -> Json:
+    async def generate_data_key_without_plaintext(self, call: RequestContext, request: Json) -> Json:
         found, _, blob = await self._data_key(call, request)
         return {"CiphertextBlob": blob, "KeyId": found.arn}
 
-    async def generate_random(self, call: Call, request: Json) -> Json:
+    async def generate_random(self, call: RequestContext, request: Json) -> Json:
         if "NumberOfBytes" not in request:
             raise faults.invalid("NumberOfBytes is required.")
         if request.get("Recipient") or request.get("CustomKeyStoreId"):
             raise faults.unsupported("Recipient and CustomKeyStoreId are not supported")
         return {"Plaintext": secrets.token_bytes(request["NumberOfBytes"])}
 
-    async def _data_key(self, call: Call, request: Json) -> tuple[Found, bytes, bytes]:
+    async def _data_key(self, call: RequestContext, request: Json) -> tuple[Found, bytes, bytes]:
         found = await self._usable(call, request["KeyId"])
         if ("KeySpec" in request) == ("NumberOfBytes" in request):
             raise faults.invalid("Please specify either number of bytes or key spec.")
@@ -110,12 +110,12 @@ class CryptoOperations:
         except Unsealable as error:
             raise AwsError("KeyUnavailableException", str(error), 500) from error
 
-    async def _usable(self, call: Call, wanted: str) -> Found:
+    async def _usable(self, call: RequestContext, wanted: str) -> Found:
         found = await self._permitted(call, await self._resolver.find(call, wanted))
         _working(found)
         return found
 
-    async def _permitted(self, call: Call, found: Found) -> Found:
+    async def _permitted(self, call: RequestContext, found: Found) -> Found:
         """The key, if the caller may use it. The platform's own keys serve people only through a service; a service
         in its own name uses no others.
         """
@@ -128,7 +128,7 @@ class CryptoOperations:
             raise AwsError("AccessDeniedException", text)
         return found
 
-    async def _maker(self, call: Call, blob: bytes, wanted: str | None) -> Found:
+    async def _maker(self, call: RequestContext, blob: bytes, wanted: str | None) -> Found:
         """The key that made `blob`, checked against the one the caller expects, if any."""
         try:
             uid = label_of(blob).uid

@@ -16,7 +16,7 @@ from services.key_manager.paging import page
 from services.key_manager.powers import Powers
 from services.key_manager.resolving import Found, Resolver
 from services.key_manager.states import next_rotation, state_of
-from services.sdk.aws.router import Call, account_of
+from services.sdk.aws.router import RequestContext, account_of
 from services.sdk.resources import Clock
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ class KeyOperations:
     def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers, clock: Clock) -> None:
         self._keyring, self._resolver, self._powers, self._clock = keyring, resolver, powers, clock
 
-    async def create_key(self, call: Call, request: Json) -> Json:
+    async def create_key(self, call: RequestContext, request: Json) -> Json:
         _only_symmetric(request)
         name, namespace = str(uuid4()), call.namespace
         acting = await self._powers.acting(call, KEY, name, namespace)
@@ -40,28 +40,28 @@ class KeyOperations:
         await self._keyring.ensure_material(key)
         return {"KeyMetadata": self._metadata(self._resolver.found(call, key))}
 
-    async def describe_key(self, call: Call, request: Json) -> Json:
+    async def describe_key(self, call: RequestContext, request: Json) -> Json:
         return {"KeyMetadata": self._metadata(await self._found(call, request))}
 
-    async def list_keys(self, call: Call, request: Json) -> Json:
+    async def list_keys(self, call: RequestContext, request: Json) -> Json:
         await self._powers.may_list(call, KEY)
         found = [self._resolver.found(call, key) for key in self._keyring.keys.all(call.namespace)]
         answer = page([{"KeyId": each.id, "KeyArn": each.arn} for each in found], "KeyId", request, 100)
         return {"Keys": answer.pop("items"), **answer}
 
-    async def update_key_description(self, call: Call, request: Json) -> Json:
+    async def update_key_description(self, call: RequestContext, request: Json) -> Json:
         await self._change(call, await self._alive(call, request), {"description": request["Description"]})
         return {}
 
-    async def enable_key(self, call: Call, request: Json) -> Json:
+    async def enable_key(self, call: RequestContext, request: Json) -> Json:
         await self._change(call, await self._alive(call, request), {"enabled": True})
         return {}
 
-    async def disable_key(self, call: Call, request: Json) -> Json:
+    async def disable_key(self, call: RequestContext, request: Json) -> Json:
         await self._change(call, await self._alive(call, request), {"enabled": False})
         return {}
 
-    async def enable_key_rotation(self, call: Call, request: Json) -> Json:
+    async def enable_key_rotation(self, call: RequestContext, request: Json) -> Json:
         found = await self._alive(call, request)
         if not found.key.spec.enabled:
             raise faults.disabled(found.arn)
@@ -69,14 +69,14 @@ class KeyOperations:
         await self._change(call, found, {"rotateEvery": days})
         return {}
 
-    async def disable_key_rotation(self, call: Call, request: Json) -> Json:
+    async def disable_key_rotation(self, call: RequestContext, request: Json) -> Json:
         found = await self._alive(call, request)
         if not found.key.spec.enabled:
             raise faults.disabled(found.arn)
         await self._change(call, found, {"rotateEvery": None})
         return {}
 
-    async def rotate_key_on_demand(self, call: Call, request: Json) -> Json:
+    async def rotate_key_on_demand(self, call: RequestContext, request: Json) -> Json:
         found = await self._alive(call, request)
         if not found.key.spec.enabled:
             raise faults.disabled(found.arn)
@@ -86,7 +86,7 @@ class KeyOperations:
         await self._touch(call, found)
         return {"KeyId": found.arn}
 
-    async def get_key_rotation_status(self, call: Call, request: Json) -> Json:
+    async def get_key_rotation_status(self, call: RequestContext, request: Json) -> Json:
         found = await self._found(call, request)
         days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
         answer: Json = {"KeyId": found.arn, "KeyRotationEnabled": days is not None}
@@ -95,7 +95,7 @@ class KeyOperations:
             answer |= {"RotationPeriodInDays": days, "NextRotationDate": next_rotation(found.key, made)}
         return answer
 
-    async def schedule_key_deletion(self, call: Call, request: Json) -> Json:
+    async def schedule_key_deletion(self, call: RequestContext, request: Json) -> Json:
         found = await self._alive(call, request)
         days = request.get("PendingWindowInDays") or DEFAULT_WINDOW_DAYS
         if not 7 <= days <= 30:
@@ -109,19 +109,19 @@ class KeyOperations:
             "PendingWindowInDays": days,
         }
 
-    async def cancel_key_deletion(self, call: Call, request: Json) -> Json:
+    async def cancel_key_deletion(self, call: RequestContext, request: Json) -> Json:
         found = await self._found(call, request)
         if found.key.spec.deletion_date is None:
             raise faults.wrong_state(f"{found.arn} is not pending deletion.")
         await self._change(call, found, {"deletionDate": None})
         return {"KeyId": found.arn}
 
-    async def _found(self, call: Call, request: Json) -> Found:
+    async def _found(self, call: RequestContext, request: Json) -> Found:
         found = await self._resolver.find(call, request["KeyId"])
         await self._powers.may(call, found)
         return found
 
-    async def _alive(self, call: Call, request: Json) -> Found:
+    async def _alive(self, call: RequestContext, request: Json) -> Found:
         """A key that may still be changed, by this caller: others do not hear what state it is in."""
         if str(request["KeyId"]).startswith("alias/"):
             raise faults.invalid("KeyId must be a key id or a key ARN here")
@@ -132,14 +132,14 @@ class KeyOperations:
             raise faults.pending_deletion(found.arn)
         return found
 
-    async def _change(self, call: Call, found: Found, spec: Json) -> Key:
+    async def _change(self, call: RequestContext, found: Found, spec: Json) -> Key:
         return await self._patch(call, found, {"spec": spec})
 
-    async def _touch(self, call: Call, found: Found) -> Key:
+    async def _touch(self, call: RequestContext, found: Found) -> Key:
         now = self._clock.now().isoformat().replace("+00:00", "Z")
         return await self._patch(call, found, {"metadata": {"annotations": {ROTATED_BY_HAND: now}}})
 
-    async def _patch(self, call: Call, found: Found, change: Json) -> Key:
+    async def _patch(self, call: RequestContext, found: Found, change: Json) -> Key:
         name = found.key.metadata.name
         acting = await self._powers.acting(call, KEY, name, found.namespace)
         return self._keyring.keys.put(await acting.patch(KEY, name, change, found.namespace))

@@ -11,32 +11,32 @@ from crds.kind import Kind
 from services.key_manager.kinds import KEY
 from services.key_manager.permissions import PERMISSIONS
 from services.key_manager.resolving import Found
-from services.sdk.aws.router import Call
-from services.sdk.instance import Instance
+from services.sdk.aws.router import RequestContext
+from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
 
 class Powers:
     """One per process."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
-    async def may(self, call: Call, found: Found) -> None:
+    async def may(self, call: RequestContext, found: Found) -> None:
         """Raises Forbidden unless the caller may do this operation with that key (`permissions`)."""
         await self._require(call, KEY, found.key.metadata.name, found.namespace)
 
-    async def may_list(self, call: Call, kind: Kind[Any]) -> None:
+    async def may_list(self, call: RequestContext, kind: Kind[Any]) -> None:
         """Raises Forbidden."""
         await self._require(call, kind, "", call.namespace)
 
-    async def acting(self, call: Call, kind: Kind[Any], name: str, namespace: str) -> Resources:
+    async def acting(self, call: RequestContext, kind: Kind[Any], name: str, namespace: str) -> Resources:
         """Resources to do it with, in the caller's name. Raises Forbidden for who may not."""
         await self._require(call, kind, name, namespace)
-        return self._instance.acting_for(call.caller)
+        return self._context.acting_for(call.caller)
 
-    async def _require(self, call: Call, kind: Kind[Any], name: str, namespace: str) -> None:
+    async def _require(self, call: RequestContext, kind: Kind[Any], name: str, namespace: str) -> None:
         wanted = PERMISSIONS[call.operation]
         if wanted.resource != kind.plural or wanted.verb is None:
             raise LookupError(f"{call.operation} asks for no right on {kind.plural}")
-        await self._instance.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, namespace)
+        await self._context.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, namespace)

@@ -17,7 +17,7 @@ from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
 from services.key_manager.states import alias_arn, alias_resource_name, key_arn, key_id
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import Call, account_of
+from services.sdk.aws.router import RequestContext, account_of
 from services.sdk.resources import Resources
 
 _ARN = re.compile(r"arn:aws:kms:([a-z0-9-]*):([0-9]{12}):((?:key|alias)/.+)")
@@ -42,7 +42,7 @@ class Resolver:
     def __init__(self, keyring: Keyring, own: Resources) -> None:
         self._keyring, self._own = keyring, own
 
-    async def find(self, call: Call, wanted: str) -> Found:
+    async def find(self, call: RequestContext, wanted: str) -> Found:
         """Raises AwsError NotFoundException, InvalidArnException."""
         name, account = wanted, call.account
         if wanted.startswith("arn:"):
@@ -61,7 +61,7 @@ class Resolver:
             raise faults.no_key(key_arn(account, id, call.region))
         return self.found(call, key)
 
-    def found(self, call: Call, key: Key) -> Found:
+    def found(self, call: RequestContext, key: Key) -> Found:
         """`key` with its ARN."""
         namespace = key.metadata.namespace or "default"
         return Found(key, namespace, key_arn(account_of(namespace), key_id(key), call.region))
@@ -72,7 +72,7 @@ class Resolver:
         name = found.key.metadata.name
         return any(each.spec.key == name and each.spec.alias_name.startswith(RESERVED) for each in aliases)
 
-    def _namespace(self, call: Call, account: str) -> str | None:
+    def _namespace(self, call: RequestContext, account: str) -> str | None:
         if account == call.account:
             return call.namespace
         if not call.caller.service:
@@ -80,7 +80,7 @@ class Resolver:
         known = {each.metadata.namespace or "default" for each in self._keyring.keys.all()} | {"default"}
         return next((each for each in known if account_of(each) == account), None)
 
-    async def _by_alias(self, call: Call, name: str, namespace: str) -> Found:
+    async def _by_alias(self, call: RequestContext, name: str, namespace: str) -> Found:
         alias = await self._keyring.alias(name, namespace)
         if alias is None and name.startswith(RESERVED) and call.caller.service:
             alias = await self._platform_alias(name, namespace)

@@ -1,4 +1,4 @@
-"""The ASGI application around a managed service's own: health, measures, identity, access log, errors.
+"""The ASGI application around a managed service's own: health, metrics, identity, access log, errors.
 
 Raw ASGI, because a service must be ready within a second of its start. A request without `X-Aerekos-Identity` gets
 only `/health`, `/ready` and `/metrics`; with it, every path belongs to the service (a bucket may be called `health`).
@@ -23,11 +23,11 @@ from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
 from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
-from services.sdk.measures import Measures
-from services.sdk.serving import PEER
+from services.sdk.metrics import ServiceMetrics
+from services.sdk.server import PEER
 
 if TYPE_CHECKING:
-    from services.sdk.instance import Instance
+    from services.sdk.context import ServiceContext
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,7 +44,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def build_app(
-    instance: Instance,
+    context: ServiceContext,
     *,
     routes: Sequence[Route] = (),
     app: Asgi | None = None,
@@ -57,7 +57,7 @@ def build_app(
     routes: (method, exact path, ASGI); app: takes every other path. ready: the checks behind `/ready`.
     tasks: run from start to stop (caches, sweepers); they must not end. on_stop: called in order at the end.
     """
-    return ServiceApp(instance, routes, app, ready, tasks, on_stop)
+    return ServiceApp(context, routes, app, ready, tasks, on_stop)
 
 
 class ServiceApp:
@@ -65,14 +65,14 @@ class ServiceApp:
 
     def __init__(
         self,
-        instance: Instance,
+        context: ServiceContext,
         routes: Sequence[Route],
         app: Asgi | None,
         ready: Sequence[Check],
         tasks: Sequence[Task],
         on_stop: Sequence[Task],
     ) -> None:
-        self.instance, self.measures = instance, Measures()
+        self.context, self.metrics = context, ServiceMetrics()
         self.checks = list(ready)
         self._routes = {(method, path): each for method, path, each in routes}
         self._app, self._tasks, self._on_stop = app, tasks, on_stop
@@ -91,7 +91,7 @@ class ServiceApp:
             await self._own(scope, send)
             return
         self._require_gateway(scope)
-        scope["state"]["caller"] = await self.instance.identities.verify(token)
+        scope["state"]["caller"] = await self.context.identities.verify(token)
         prove(scope)
         chosen = self._routes.get((scope["method"], scope["path"]), self._app)
         if chosen is None:
@@ -101,7 +101,7 @@ class ServiceApp:
     def _require_gateway(self, scope: Scope) -> None:
         """An identity token counts only from the gateway's own hand. Raises Unauthorized."""
         peer = (scope.get("extensions") or {}).get(PEER)
-        if self.instance.certificate is not None and peer != GATEWAY:
+        if self.context.certificate is not None and peer != GATEWAY:
             raise Unauthorized("every request must come through the gateway, which shows its certificate")
 
     async def _own(self, scope: Scope, send: Send) -> None:
@@ -112,13 +112,13 @@ class ServiceApp:
         elif scope["path"] == "/ready":
             await send_json(send, 503, {"ready": False, "because": "stopping"})
         elif scope["path"] == "/metrics":
-            await send_bytes(send, 200, *self.measures.text())
+            await send_bytes(send, 200, *self.metrics.text())
         else:
             raise Unauthorized("every request must come through the gateway (no X-Aerekos-Identity)")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        running = [asyncio.create_task(_kept(task)) for task in self._tasks]
+        running = [asyncio.create_task(_logged(task)) for task in self._tasks]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in running:
@@ -130,26 +130,26 @@ class ServiceApp:
 
 
 class _Exchange:
-    """One request and its answer: id, status and time, for the log and the measures."""
+    """One request and its answer: id, status and time, for the log and the metrics."""
 
-    def __init__(self, house: ServiceApp, scope: Scope, receive: Receive, send: Send) -> None:
-        self._house, self._scope, self._receive, self._raw_send = house, scope, receive, send
+    def __init__(self, app: ServiceApp, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app, self._scope, self._receive, self._raw_send = app, scope, receive, send
         given = header_of(scope, "x-request-id") or ""
         self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         self.status = 0
 
     async def run(self) -> None:
         self._scope.setdefault("state", {})["request_id"] = self.id
-        clock = self._house.instance.clock
+        clock = self._app.context.clock
         began = clock.monotonic()
         try:
-            await self._house.answer(self._scope, self._receive, self._send)
+            await self._app.answer(self._scope, self._receive, self._send)
         except ApiError as error:
             await self._refuse(error)
         except Exception:
             log.exception("the request failed", extra={"fields": {"requestId": self.id}})
             await self._refuse(InternalError(f"the request failed here; request id {self.id}"))
-        self._tell(clock.monotonic() - began)
+        self._log_request(clock.monotonic() - began)
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -164,8 +164,8 @@ class _Exchange:
         with suppress(OSError):
             await send_json(self._send, error.code, error.status())
 
-    def _tell(self, seconds: float) -> None:
-        self._house.measures.answered(self._scope["method"], self.status, seconds)
+    def _log_request(self, seconds: float) -> None:
+        self._app.metrics.record_request(self._scope["method"], self.status, seconds)
         if "caller" not in self._scope["state"]:
             return
         fields = {
@@ -185,7 +185,7 @@ def note_action(
 ) -> None:
     """Tell the conductor's audit log what this request did (`kms:Decrypt`), to what (an ARN), and for whom.
 
-    May be called again as more is known; what is empty leaves what was noted. The door takes it off the answer.
+    May be called again as more is known; what is empty leaves what was noted. The gateway takes it off the answer.
     """
     noted: dict[str, str] = scope.setdefault("state", {}).setdefault("audit", {})
     decision = "forbid" if forbidden else ""
@@ -237,7 +237,7 @@ async def send_bytes(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _kept(task: Task) -> None:
+async def _logged(task: Task) -> None:
     try:
         await task()
         log.error("a background task ended by itself", extra={"fields": {"task": repr(task)}})

@@ -16,7 +16,7 @@ from typing import Any
 
 from controller.kit.clock import Clock
 from crds.errors import ApiError
-from services.sdk.conductor import fetch_json
+from services.sdk.conductor_client import fetch_json
 
 log = logging.getLogger(__name__)
 GATEWAY = "system:gateway"

@@ -44,7 +44,7 @@ class Caller:
         return self.name.removeprefix(SERVICE_PREFIX) if self.name.startswith(SERVICE_PREFIX) else ""
 
 
-class Identities:
+class IdentityVerifier:
     """Turns tokens into callers. `fetch_jwks` gets the conductor's JSON Web Key Set."""
 
     def __init__(self, fetch_jwks: Callable[[], Awaitable[dict[str, Any]]], audience: str, clock: Clock) -> None:

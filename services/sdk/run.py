@@ -1,4 +1,4 @@
-"""`python -m services.sdk.run`: one managed service, its HTTP door and its reconcilers, in one event loop.
+"""`python -m services.sdk.run`: one managed service, its HTTP server and its reconcilers, in one event loop.
 
 SIGTERM or SIGINT: stop being ready, finish what is under way, leave with 0. Environment: docs/seams.md.
 """
@@ -16,10 +16,10 @@ from typing import Any
 from controller.kit.ending import end_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
+from services.sdk.context import ServiceContext, from_environment
 from services.sdk.discovery import managed_service
-from services.sdk.instance import Instance, from_environment
 from services.sdk.logs import start_logging, start_structlog
-from services.sdk.serving import server_for
+from services.sdk.server import server_for
 
 log = logging.getLogger("services.sdk.run")
 
@@ -30,16 +30,16 @@ def load(reference: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-async def serve(instance: Instance, manifest: ManagedService) -> None:
+async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     """Serves until a signal says stop."""
-    app = load(manifest.app)(instance)
-    tls, running = instance.certificate, []
+    app = load(manifest.app)(context)
+    tls, running = context.certificate, []
     if tls is not None:
         await tls.obtain()
         running.append(asyncio.create_task(tls.run()))
-    server = server_for(app, instance.host, instance.port, tls.context if tls else None)
+    server = server_for(app, context.host, context.port, tls.context if tls else None)
     if manifest.reconcilers:
-        running.append(asyncio.create_task(_reconciling(instance, manifest)))
+        running.append(asyncio.create_task(_reconcile_forever(context, manifest)))
 
     def stop() -> None:
         if isinstance(app, ServiceApp):
@@ -53,20 +53,20 @@ async def serve(instance: Instance, manifest: ManagedService) -> None:
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-    await instance.client.aclose()
+    await context.client.aclose()
 
 
-async def _reconciling(instance: Instance, manifest: ManagedService) -> None:
-    """The loop, started again when it fails: the door stays open meanwhile."""
+async def _reconcile_forever(context: ServiceContext, manifest: ManagedService) -> None:
+    """The loop, started again when it fails: the server goes on meanwhile."""
     from controller.reconcile.loop import Loop
 
-    start_structlog(service=instance.service_name, instance=instance.name)
+    start_structlog(service=context.service_name, instance=context.name)
     made = [load(reference) for reference in manifest.reconcilers]
-    reconcilers = [each(instance) if callable(each) else each for each in made]
+    reconcilers = [each(context) if callable(each) else each for each in made]
     rng = random.Random()  # noqa: S311 - only spreads retries
     while True:
         try:
-            loop = Loop(instance.resources, instance.clock, reconcilers, rng, component=instance.service_name)
+            loop = Loop(context.resources, context.clock, reconcilers, rng, component=context.service_name)
             await loop.run()
         except Exception:
             log.exception("the loop failed; it starts again in 2 s")
@@ -74,16 +74,16 @@ async def _reconciling(instance: Instance, manifest: ManagedService) -> None:
 
 
 def main() -> None:
-    instance = from_environment()
+    context = from_environment()
     level = os.environ.get("AEREKOS_LOG_LEVEL", "INFO")
-    start_logging(level, service=instance.service_name, instance=instance.name)
-    manifest = managed_service(instance.service)
+    start_logging(level, service=context.service_name, instance=context.name)
+    manifest = managed_service(context.service)
     if manifest is None:
-        raise SystemExit(f"there is no managed service {instance.service!r}")
+        raise SystemExit(f"there is no managed service {context.service!r}")
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(instance, manifest))
+        runner.run(serve(context, manifest))
         end_now(0)
 
 

@@ -1,10 +1,10 @@
 """A whole managed service in a test: real HTTP on loopback, real AWS clients, a conductor made of memory.
 
-    with serving("key_manager", secrets={"root-key": bytes(32)}) as house:
-        kms = house.boto3_client("kms")
+    with serving("key_manager", secrets={"root-key": bytes(32)}) as harness:
+        kms = harness.boto3_client("kms")
 
-`house.conductor` knows users and answers reviews (`refuse`), `house.resources` are the resources. No sleeping:
-`serving` returns when the door is open and the caches are filled.
+`harness.conductor` knows users and answers reviews (`refuse`), `harness.resources` are the resources. No sleeping:
+`serving` returns when the server listens and the caches are filled.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from crds.kind import Kind, Manifest
 from crds.managed import ManagedService
 from services.sdk.app import Asgi, Receive, Scope, Send, header_of, send_bytes
 from services.sdk.aws.error_bodies import error_body
-from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import derive_key
 from services.sdk.aws.verifier import Owner, Verifier, payload_headers
+from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_service
 from services.sdk.edge.server import LimitedServer
 from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
-from services.sdk.instance import Instance
 from services.sdk.run import load
-from services.sdk.serving import server_for
+from services.sdk.server import server_for
 
 M = TypeVar("M", bound=Manifest)
 
@@ -221,26 +221,26 @@ class FakeConductor:
         return httpx.Response(200, json={"signingKey": base64.b64encode(key).decode(), "expiresIn": 60})
 
     def owner(self, access_key: str) -> Owner[User]:
-        """As the door asks. Raises NotFound."""
+        """As the gateway asks. Raises NotFound."""
         user = self.users.get(access_key)
         if user is None:
             raise NotFound(access_key)
         return Owner(user, user.secret)
 
 
-def fake_instance(
+def fake_context(
     service: str,
     folder: Path,
     conductor: FakeConductor,
     resources: MemoryResources,
     secrets: Mapping[str, bytes] | None = None,
-) -> Instance:
+) -> ServiceContext:
     """An instance that talks to the fakes. In whose name resources are touched is not checked here."""
     paths = {}
     for name, content in (secrets or {}).items():
         paths[name] = folder / name
         paths[name].write_bytes(content)
-    return Instance(
+    return ServiceContext(
         name=f"{service.replace('_', '-')}-0",
         service=service,
         host="127.0.0.1",
@@ -255,13 +255,13 @@ def fake_instance(
 
 
 @dataclass
-class House:
+class ServiceHarness:
     """A running service."""
 
     url: str
     conductor: FakeConductor
     resources: MemoryResources
-    instance: Instance
+    context: ServiceContext
     loop: asyncio.AbstractEventLoop
 
     def boto3_client(self, service: str, user: User | None = None, **options: Any) -> Any:
@@ -281,7 +281,7 @@ class House:
 
     def peer_client(self, caller: str) -> httpx.AsyncClient:
         """How the managed service `caller` (`storage-manager`) reaches this one."""
-        audience = self.instance.service_name
+        audience = self.context.service_name
         token = self.conductor.token(f"system:service:{caller}", audience, groups=["system:services"])
         return httpx.AsyncClient(base_url=self.url, headers={"X-Aerekos-Identity": token})
 
@@ -297,31 +297,31 @@ def serving(
     secrets: Mapping[str, bytes] | None = None,
     clock: Clock | None = None,
     peer: Callable[[str], httpx.AsyncClient] | None = None,
-) -> Iterator[House]:
+) -> Iterator[ServiceHarness]:
     """That managed service on a free loopback port, behind a gateway that adds identities.
 
-    `peer`: the clients it reaches other managed services with, such as `House.peer_client` of another house.
+    `peer`: the clients it reaches other managed services with, such as `ServiceHarness.peer_client` of another one.
     """
     manifest = managed_service(service)
     if manifest is None:
         raise LookupError(service)
     conductor = FakeConductor(clock)
-    started: list[House | BaseException] = []
+    started: list[ServiceHarness | BaseException] = []
     ready, stop = threading.Event(), asyncio.Event()
 
     async def main() -> None:
         resources = MemoryResources(conductor.clock)
         with tempfile.TemporaryDirectory() as folder:
-            instance = fake_instance(service, Path(folder), conductor, resources, secrets)
-            instance.make_peer = peer
-            door = _gateway(load(manifest.app)(instance), conductor, instance, manifest)
-            server = server_for(door, "127.0.0.1", 0)
+            context = fake_context(service, Path(folder), conductor, resources, secrets)
+            context.make_peer = peer
+            gateway = _gateway(load(manifest.app)(context), conductor, context, manifest)
+            server = server_for(gateway, "127.0.0.1", 0)
             task = asyncio.create_task(_serve(server))
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
                 await asyncio.sleep(0.001)
             port = server.servers[0].sockets[0].getsockname()[1]
             loop = asyncio.get_running_loop()
-            started.append(House(f"http://127.0.0.1:{port}", conductor, resources, instance, loop))
+            started.append(ServiceHarness(f"http://127.0.0.1:{port}", conductor, resources, context, loop))
             ready.set()
             await stop.wait()
             server.should_exit = True
@@ -350,17 +350,17 @@ async def _serve(server: LimitedServer) -> None:
     await server.serve()
 
 
-def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance, manifest: ManagedService) -> Asgi:
-    """The door: verifies signatures, and says by `X-Aerekos-Identity` who calls."""
+def _gateway(app: Asgi, conductor: FakeConductor, context: ServiceContext, manifest: ManagedService) -> Asgi:
+    """The gateway: verifies signatures, and says by `X-Aerekos-Identity` who calls."""
     verifier = Verifier(conductor.owner, conductor.clock)
 
     def identified(scope: Scope, sub: str, **claims: Any) -> Scope:
         jti = random_secrets.token_hex(4)
-        token = conductor.token(sub, instance.service_name, jti=jti, **claims).encode()
+        token = conductor.token(sub, context.service_name, jti=jti, **claims).encode()
         kept = [(name, value) for name, value in scope["headers"] if name != b"x-aerekos-identity"]
         return {**scope, "headers": [*kept, (b"x-aerekos-identity", token)]}
 
-    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+    async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in ("/health", "/ready", "/metrics"):
             await app(scope, receive, send)
         elif for_somebody := header_of(scope, ON_BEHALF_OF.lower()):
@@ -376,8 +376,8 @@ def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance, manifest: 
     async def signed(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             found = await verifier.verified(scope, receive, manifest.speaks)
-        except (SignatureFault, AwsError) as refused:
-            error = refused.as_error(manifest.protocol) if isinstance(refused, SignatureFault) else refused
+        except (SignatureError, AwsError) as refused:
+            error = refused.as_error(manifest.protocol) if isinstance(refused, SignatureError) else refused
             told = error_body(error, manifest.protocol, request_id="test", resource=scope["path"])
             await send_bytes(send, told.status, told.content, told.content_type.decode(), told.headers)
             return
@@ -386,7 +386,7 @@ def _gateway(app: Asgi, conductor: FakeConductor, instance: Instance, manifest: 
         scope = identified({**scope, "headers": [*scope["headers"], *added]}, who.name, **claims)
         await app(scope, found.receive, send)
 
-    return door
+    return gateway
 
 
 def _text(fields: dict[str, Any]) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""The Gate: who calls, as the door verified it, or a managed service by its identity (`services.sdk.aws.gate`)."""
+"""The Gate: who calls, as the gateway verified it, or a service by its identity (see `services.sdk.aws`)."""
 
 from __future__ import annotations
 
-from services.sdk.aws.errors import SignatureFault
-from services.sdk.aws.gate import AwsGate, raw_request
+from services.sdk.aws.authentication import AwsAuthenticator, raw_request
+from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.sigv4 import RawRequest
 from services.sdk.identity import Caller as Identity
 from services.storage_manager.chunked import Signing
@@ -14,19 +14,19 @@ from services.storage_manager.ports import Caller, Scope
 class SdkGate:
     """Header-signed, presigned, or stated by the gateway for bearer callers."""
 
-    def __init__(self, gate: AwsGate) -> None:
+    def __init__(self, gate: AwsAuthenticator) -> None:
         self._gate = gate
 
     async def admit(self, scope: Scope) -> Caller:
         """Raises S3Fault in S3's own words. The body is not read: `bodies` checks it against what was signed."""
         try:
             return await self._admitted(raw_request(scope), scope["state"]["caller"])
-        except SignatureFault as fault:
+        except SignatureError as fault:
             error = fault.as_error("s3")
             raise S3Fault(error.code, error.message) from fault
 
     async def _admitted(self, request: RawRequest, identity: Identity) -> Caller:
-        admitted = await self._gate.admit(request, identity)
+        admitted = await self._gate.authenticate(request, identity)
         who, found, signing = admitted.caller, admitted.signature, None
         if found is not None and not found.presigned and _has_signed_chunks(request):
             key = await self._gate.signing_key(admitted)

@@ -7,8 +7,8 @@ from typing import Any
 
 from anyio import to_thread
 
-from services.sdk.instance import Instance
-from services.sdk.loop import AlsoWatch, Outcome, World, again, done
+from services.sdk.context import ServiceContext
+from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.kms import PeerKms
@@ -27,9 +27,9 @@ class BucketReconciler:
     finalizer: str | None = OBJECTS
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, instance: Instance) -> None:
-        self._book, _ = open_data(instance.data)
-        self._lost = LostKeys(self._book, PeerKms(instance.peer("key-manager")), instance.clock.monotonic)
+    def __init__(self, context: ServiceContext) -> None:
+        self._book, _ = open_data(context.data)
+        self._lost = LostKeys(self._book, PeerKms(context.peer("key-manager")), context.clock.monotonic)
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Counts again every few seconds: objects come and go without a change of the resource."""

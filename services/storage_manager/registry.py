@@ -12,8 +12,8 @@ import httpx
 
 from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from crds.names import subdomain_fault
-from services.sdk.instance import Instance
-from services.sdk.mirror import Mirror
+from services.sdk.context import ServiceContext
+from services.sdk.informer import Informer
 from services.sdk.resources import Resources
 from services.storage_manager.faults import S3Fault
 from services.storage_manager.invariants import NOT_EMPTY
@@ -29,9 +29,9 @@ LOOK_AGAIN_SECONDS = 0.05
 class Buckets:
     """`mirror.run` must run. Rights are those on the Bucket resource; answers are some seconds old at most."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        self.mirror: Mirror[Bucket] = Mirror(instance.resources, BUCKET)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self.mirror: Informer[Bucket] = Informer(context.resources, BUCKET)
 
     async def all(self, caller: Caller) -> list[Place]:
         """Of the caller's namespace, by name. Raises S3Fault AccessDenied."""
@@ -74,7 +74,7 @@ class Buckets:
         """Kubernetes' ways to a bucket go by what its status says: it must not say "empty" of a full one for long."""
         patch = {"status": {"objects": objects, **({} if objects else {"bytes": 0})}}
         try:
-            found = await self._instance.resources.patch(
+            found = await self._context.resources.patch(
                 BUCKET, place.name, patch, place.namespace, subresource="status"
             )
         except (ApiError, OSError, httpx.HTTPError) as why:
@@ -84,19 +84,19 @@ class Buckets:
 
     async def _is_there(self, name: str, namespace: str) -> bool:
         try:
-            return await self._instance.resources.get(BUCKET, name, namespace) is not None
+            return await self._context.resources.get(BUCKET, name, namespace) is not None
         except NotFound:
             return False
 
     async def _require(self, caller: Caller, verb: Verb, name: str) -> None:
-        await self._instance.authorizer.require(
+        await self._context.authorizer.require(
             caller.identity, verb, BUCKET.plural, BUCKET.group, name, caller.namespace
         )
 
     async def _acting(self, caller: Caller, verb: Verb, name: str) -> Resources:
         """In the caller's own name."""
         await self._require(caller, verb, name)
-        return self._instance.acting_for(caller.identity)
+        return self._context.acting_for(caller.identity)
 
 
 def place_of(bucket: Bucket) -> Place:

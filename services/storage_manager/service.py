@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.sdk.app import ServiceApp, build_app
-from services.sdk.aws.gate import gate_for
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.context import ServiceContext
 from services.sdk.health import Check
-from services.sdk.instance import Instance
 from services.storage_manager.admitting import SdkGate
 from services.storage_manager.app import S3
 from services.storage_manager.house import House
@@ -17,15 +17,15 @@ from services.storage_manager.storing import open_data
 from services.storage_manager.sweeping import Sweeper
 
 
-def create_app(instance: Instance) -> ServiceApp:
+def create_app(context: ServiceContext) -> ServiceApp:
     """The manifest's factory."""
-    book, blobs = open_data(instance.data)
-    buckets, peer = Buckets(instance), instance.peer("key-manager")
+    book, blobs = open_data(context.data)
+    buckets, peer = Buckets(context), context.peer("key-manager")
     kms = PeerKms(peer)
     house = House(buckets, book, blobs, Keys(book, kms))
     return build_app(
-        instance,
-        app=S3(house, SdkGate(gate_for(instance, MANIFEST.speaks))),
+        context,
+        app=S3(house, SdkGate(authenticator_for(context, MANIFEST.speaks))),
         ready=[
             Check("buckets", lambda: None if buckets.mirror.listed else buckets.mirror.fault),
             Check("conductor", lambda: buckets.mirror.fault, essential=False),

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.kit.listening import CannotListen
-from services.sdk.edge import accepting, protocol
-from services.sdk.edge.accepting import Acceptor, listen
+from services.sdk.edge import acceptor, protocol
+from services.sdk.edge.acceptor import Acceptor, listen
 from services.sdk.edge.connections import EXTENSION, ConnectionLimits, Connections, limits_for, prove, source_of
 from services.sdk.edge.descriptors import MOST_CONNECTIONS, divide
 from services.sdk.edge.heads import LONGEST_URL, MOST_HEAD_BYTES, MOST_HEADERS, head_fault
@@ -322,4 +322,4 @@ async def test_who_is_known_is_told_the_edge_by_the_scope() -> None:
 
 
 def test_the_edge_is_what_a_gateway_can_take_along() -> None:
-    assert {Acceptor.__module__, accepting.__name__} == {"services.sdk.edge.accepting"}
+    assert {Acceptor.__module__, acceptor.__name__} == {"services.sdk.edge.acceptor"}

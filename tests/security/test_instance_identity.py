@@ -39,8 +39,8 @@ from crds.managed import default_probes
 from services.sdk.app import build_app, send_json
 from services.sdk.certificate import InstanceCertificate, load_chain
 from services.sdk.health import Check
-from services.sdk.serving import server_for
-from services.sdk.testing import FakeConductor, MemoryResources, fake_instance
+from services.sdk.server import server_for
+from services.sdk.testing import FakeConductor, MemoryResources, fake_context
 
 pytestmark = pytest.mark.anyio
 KMS = "key-manager"
@@ -85,7 +85,7 @@ class OneAddress:
 async def genuine(authority: Authority, folder: Path) -> AsyncIterator[Running]:
     """A real instance that tells who called."""
     conductor = FakeConductor()
-    instance = fake_instance("key_manager", folder, conductor, MemoryResources())
+    instance = fake_context("key_manager", folder, conductor, MemoryResources())
     instance.certificate = await certificate_of(authority, KMS)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -21,18 +21,18 @@ from services.key_manager.permissions import PERMISSIONS
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.model import load_model, snake_case
-from services.sdk.testing import House, User, serving
+from services.sdk.testing import ServiceHarness, User, serving
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def house() -> Iterator[ServiceHarness]:
     with serving("key_manager", secrets={"root-key": bytes(range(32))}) as house:
         house.run(house.resources.create(KEY, KEY.new("theirs", namespace="team")))
         yield house
 
 
 @pytest.fixture(scope="module")
-def kms(house: House) -> Any:
+def kms(house: ServiceHarness) -> Any:
     return house.boto3_client("kms")
 
 
@@ -63,7 +63,7 @@ def tricks(uid: str) -> list[str]:
     ]
 
 
-def test_no_spelling_of_a_key_id_leads_to_another_account(house: House, kms: Any) -> None:
+def test_no_spelling_of_a_key_id_leads_to_another_account(house: ServiceHarness, kms: Any) -> None:
     uid = str(house.run(house.resources.get(KEY, "theirs", "team")).metadata.uid)
     for wanted in tricks(uid):
         assert code(kms.describe_key, KeyId=wanted) in ("NotFoundException", "InvalidArnException"), wanted
@@ -147,7 +147,7 @@ def test_a_forged_marker_is_refused_or_leads_forward(marker: str) -> None:
         found = page(rows, "KeyId", {"Marker": found["NextMarker"], "Limit": 2}, 100)
 
 
-def test_the_platforms_keys_serve_people_only_through_their_service(house: House, kms: Any) -> None:
+def test_the_platforms_keys_serve_people_only_through_their_service(house: ServiceHarness, kms: Any) -> None:
     identity = house.conductor.token("system:service:storage-manager", "key-manager", groups=["system:services"])
     headers = {"X-Aerekos-Identity": identity, "X-Amz-Target": "TrentService.GenerateDataKey"}
     made = httpx.post(house.url, json={"KeyId": "alias/aws/s3", "KeySpec": "AES_256"}, headers=headers)
@@ -190,7 +190,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("operation", sorted(set(PERMISSIONS) - {"GenerateRandom"}))
-def test_every_operation_asks_for_what_its_row_says(house: House, operation: str) -> None:
+def test_every_operation_asks_for_what_its_row_says(house: ServiceHarness, operation: str) -> None:
     """Who lacks just that verb is refused."""
     name = f"no{PERMISSIONS[operation].verb}"
     user = house.conductor.add(User(name, access_key=f"AKIA{name.upper():X<16}"))

@@ -34,14 +34,14 @@ from services.sdk.aws.authorization_header import (
     parse_authorization,
     parse_credential,
 )
-from services.sdk.aws.errors import SignatureFault
+from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.rest_xml import parse
 from services.sdk.aws.sigv4 import RawRequest, read_signature
 
 SIZES = 16_384, 65_536
 MOST_RATIO = 9.0
 CATALOG = Catalog(CORE_KINDS)
-REFUSALS = (ApiError, SignatureFault, ValueError)
+REFUSALS = (ApiError, SignatureError, ValueError)
 
 
 def seconds(scan: Callable[[int], Any], size: int) -> float:
@@ -57,7 +57,7 @@ def seconds(scan: Callable[[int], Any], size: int) -> float:
 
 def signed(value: bytes) -> None:
     signed_for([(b"authorization", b"AWS4-HMAC-SHA256 " + value)], b"X-Amz-Credential=" + value)
-    with suppress(SignatureFault):
+    with suppress(SignatureError):
         text = value.decode("latin-1")
         read_signature(RawRequest("GET", "/", "", [("authorization", "AWS4-HMAC-SHA256 " + text)]))
         read_signature(RawRequest("GET", "/", f"X-Amz-Credential={text}", []))
@@ -149,7 +149,7 @@ def test_an_expiry_that_is_no_number_of_seconds_is_refused(expires: str) -> None
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/20260101/r/s3/aws4_request&X-Amz-Date=20260101T000000Z"
         f"&X-Amz-SignedHeaders=host&X-Amz-Signature=00&X-Amz-Expires={expires}"
     )
-    with pytest.raises(SignatureFault):
+    with pytest.raises(SignatureError):
         read_signature(RawRequest("GET", "/", query, []))
 
 

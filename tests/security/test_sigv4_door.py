@@ -25,7 +25,7 @@ from api.gateway.bucket_hosts import bucket_of
 from crds.errors import ApiError
 from crds.kinds.user import USER
 from crds.managed import ManagedService
-from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import RawRequest
 from services.sdk.aws.verifier import BODY_LIMIT, Owner, Verifier, read_head
 from services.sdk.resources import SystemClock
@@ -342,7 +342,7 @@ def test_signing_twice_at_once_is_one_check_each() -> None:
 
         try:
             return (await verifier.verified(as_asked(request, sent).scope(), receive, ("kms",))).who
-        except SignatureFault as fault:
+        except SignatureError as fault:
             return fault.fault
 
     async def all_of_them() -> list[str]:
@@ -359,7 +359,7 @@ def test_any_noise_is_a_fault_and_no_crash(query: str, headers: list[tuple[str, 
     request = RawRequest("GET", "/", query, headers)
     try:
         read_head(request, ("kms",))
-    except (SignatureFault, AwsError):
+    except (SignatureError, AwsError):
         return
 
 

@@ -25,7 +25,7 @@ from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError, Invalid
 from crds.kinds.service import SERVICE
 from crds.names import path_segment_fault, url_path
-from services.sdk.testing import House as Running
+from services.sdk.testing import ServiceHarness as Running
 from services.sdk.testing import serving
 
 EVIL = (

@@ -10,19 +10,19 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.key_manager.kinds import KEY
-from services.sdk.testing import House, User, serving
+from services.sdk.testing import ServiceHarness, User, serving
 
 ROOT = bytes(range(32))
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house() -> Iterator[ServiceHarness]:
     with serving("key_manager", secrets={"root-key": ROOT}) as house:
         yield house
 
 
 @pytest.fixture
-def kms(house: House) -> Any:
+def kms(house: ServiceHarness) -> Any:
     return house.boto3_client("kms")
 
 
@@ -55,7 +55,7 @@ def test_the_context_and_the_key_must_be_the_same(kms: Any) -> None:
     assert code(kms.decrypt, **wrong) == "IncorrectKeyException"
 
 
-def test_a_key_made_by_kubectl_serves_aws(house: House, kms: Any) -> None:
+def test_a_key_made_by_kubectl_serves_aws(house: ServiceHarness, kms: Any) -> None:
     made = house.run(house.resources.create(KEY, KEY.new("payments", namespace="default")))
     blob = kms.encrypt(KeyId=made.metadata.uid, Plaintext=b"x")["CiphertextBlob"]
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
@@ -124,7 +124,7 @@ def test_errors_are_kms_own(kms: Any, arguments: dict[str, Any], expected: str) 
     assert code(kms.encrypt, **arguments) == expected
 
 
-def test_strangers_forgers_and_the_unauthorized_are_refused(house: House, kms: Any) -> None:
+def test_strangers_forgers_and_the_unauthorized_are_refused(house: ServiceHarness, kms: Any) -> None:
     stranger = house.boto3_client("kms", User(access_key="AKIANOBODYNOBODYNOBO"))
     assert code(stranger.list_keys) == "UnrecognizedClientException"
     forger = house.boto3_client("kms", User(secret="guess"))
@@ -134,7 +134,7 @@ def test_strangers_forgers_and_the_unauthorized_are_refused(house: House, kms: A
     assert code(kms.encrypt, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
 
 
-def test_another_namespace_sees_nothing(house: House, kms: Any) -> None:
+def test_another_namespace_sees_nothing(house: ServiceHarness, kms: Any) -> None:
     arn = kms.create_key()["KeyMetadata"]["Arn"]
     team = house.conductor.add(User("eve", namespace="team", access_key="AKIAEVEEVEEVEEVEEVE1"))
     theirs = house.boto3_client("kms", team)
@@ -144,7 +144,7 @@ def test_another_namespace_sees_nothing(house: House, kms: Any) -> None:
     assert code(theirs.decrypt, CiphertextBlob=blob) == "InvalidCiphertextException"
 
 
-def test_a_service_gets_its_house_key_at_the_first_use(house: House) -> None:
+def test_a_service_gets_its_house_key_at_the_first_use(house: ServiceHarness) -> None:
     identity = house.conductor.token("system:service:storage-manager", "key-manager", groups=["system:services"])
     headers = {
         "X-Aerekos-Identity": identity,
@@ -159,7 +159,7 @@ def test_a_service_gets_its_house_key_at_the_first_use(house: House) -> None:
     assert [key[1] for key in house.resources.items if key[0] == "keys"] == ["team"]
 
 
-def test_without_an_identity_only_health_answers(house: House) -> None:
+def test_without_an_identity_only_health_answers(house: ServiceHarness) -> None:
     assert httpx.get(f"{house.url}/health").json() == {"alive": True}
     assert httpx.get(f"{house.url}/ready").status_code == 200
     assert b"aerekos_service_requests" in httpx.get(f"{house.url}/metrics").content

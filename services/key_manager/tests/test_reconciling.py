@@ -13,8 +13,8 @@ import pytest
 from crds.errors import Conflict, NotFound
 from services.key_manager.key import KeyReconciler
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL, Key, KeyAliasSpec, KeySpec
-from services.sdk.loop import Outcome, World
-from services.sdk.testing import FakeConductor, MemoryResources, fake_instance
+from services.sdk.reconcile import Outcome, World
+from services.sdk.testing import FakeConductor, MemoryResources, fake_context
 
 
 class Hand:
@@ -34,8 +34,8 @@ class Room:
         self.clock = Hand()
         self.resources = MemoryResources(self.clock)
         conductor = FakeConductor(self.clock)
-        instance = fake_instance("key_manager", folder, conductor, self.resources, {"root-key": bytes(32)})
-        self.reconciler = KeyReconciler(instance)
+        context = fake_context("key_manager", folder, conductor, self.resources, {"root-key": bytes(32)})
+        self.reconciler = KeyReconciler(context)
         self.world = World(self.resources, cast(Any, None), self.clock, cast(Any, None))
 
     async def look(self, name: str) -> tuple[Key, Outcome]:

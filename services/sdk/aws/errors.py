@@ -64,7 +64,7 @@ class AwsError(Exception):
         return json.dumps({"__type": self.code, "message": self.message}).encode()
 
 
-class SignatureFault(Exception):
+class SignatureError(Exception):
     """A signature that is not accepted; `as_error` gives it a protocol's own words."""
 
     def __init__(self, fault: Fault, message: str) -> None:

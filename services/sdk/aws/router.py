@@ -1,9 +1,9 @@
-"""An AWS service that speaks json-1.0 or json-1.1: admit, read, call the handler, write. Handlers only do the work.
+"""An AWS service that speaks json-1.0 or json-1.1: authenticate, read, call the handler, write.
 
     class Handlers:
-        async def create_key(self, call: Call, request: dict[str, Any]) -> dict[str, Any]: ...
+        async def create_key(self, call: RequestContext, request: dict[str, Any]) -> dict[str, Any]: ...
 
-Mount it with `build_app(instance, app=AwsJsonApp(...))`. Errors of the resource API become AWS's own by `translate`.
+Mount it with `build_app(context, app=AwsJsonApp(...))`. Errors of the resource API become AWS's own by `translate`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from crds.errors import ApiError, Forbidden, NotFound, TooManyRequests, Unavailable
 from services.sdk.app import Receive, Scope, Send, header_of, note_action, read_body, send_bytes
 from services.sdk.aws.accounts import account_of as account_of
-from services.sdk.aws.errors import AwsError, SignatureFault
-from services.sdk.aws.gate import Admitted, AwsGate, raw_request
+from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator, raw_request
+from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.json_protocol import read_json, write_json
 from services.sdk.aws.model import ServiceModel, snake_case
 from services.sdk.identity import Caller
@@ -25,14 +25,14 @@ from services.sdk.identity import Caller
 BODY_LIMIT = 4 * 1024 * 1024
 DEFAULT_REGION = "us-east-1"
 log = logging.getLogger(__name__)
-Handler = Callable[["Call", dict[str, Any]], Awaitable[dict[str, Any] | None]]
+Handler = Callable[["RequestContext", dict[str, Any]], Awaitable[dict[str, Any] | None]]
 # What an operation is about, as an ARN: from the call, the request, and the answer ({} before there is one).
-ResourceOf = Callable[["Call", dict[str, Any], dict[str, Any]], str]
+ResourceOf = Callable[["RequestContext", dict[str, Any], dict[str, Any]], str]
 _DENIED = frozenset({"AccessDeniedException", "NotAuthorized", "AccessDenied"})
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestContext:
     """Who calls, from where: everything about a request that is not its content."""
 
     caller: Caller
@@ -70,12 +70,12 @@ class AwsJsonApp:
         self,
         model: ServiceModel,
         handlers: object,
-        gate: AwsGate,
+        authenticator: AwsAuthenticator,
         translate: Callable[[ApiError], AwsError] = translate,
         resource_of: ResourceOf | None = None,
         understood: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
-        self._model, self._gate, self._translate = model, gate, translate
+        self._model, self._authenticator, self._translate = model, authenticator, translate
         self._understood = understood
         self._resource_of = resource_of or (lambda _call, _request, _answer: "")
         found = ((name, getattr(handlers, snake_case(name), None)) for name in model.operations)
@@ -89,7 +89,7 @@ class AwsJsonApp:
             status, body = self._refused(scope, self._translate(error))
         except AwsError as error:
             status, body = self._refused(scope, error)
-        except SignatureFault as fault:
+        except SignatureError as fault:
             note_action(scope, forbidden=True)
             status, body = self._refused(scope, fault.as_error("json"))
         except Exception:
@@ -101,7 +101,7 @@ class AwsJsonApp:
         content = await read_body(receive, BODY_LIMIT)
         if content is None:
             raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
-        admitted = await self._gate.admit(raw_request(scope), scope["state"]["caller"])
+        admitted = await self._authenticator.authenticate(raw_request(scope), scope["state"]["caller"])
         operation = self._operation(scope)
         call = self._call(admitted, scope, operation)
         note_action(scope, f"{self._model.name}:{operation}", caller=call.caller.name)
@@ -130,11 +130,11 @@ class AwsJsonApp:
             raise AwsError("UnknownOperationException", said)
         return operation
 
-    def _call(self, admitted: Admitted, scope: Scope, operation: str) -> Call:
+    def _call(self, admitted: AuthenticatedCall, scope: Scope, operation: str) -> RequestContext:
         region = admitted.signature.region if admitted.signature else DEFAULT_REGION
         caller = admitted.caller
         scope["state"]["caller"] = caller
-        return Call(caller, region, account_of(caller.namespace), scope["state"]["request_id"], operation)
+        return RequestContext(caller, region, account_of(caller.namespace), scope["state"]["request_id"], operation)
 
     def _refused(self, scope: Scope, error: AwsError) -> tuple[int, bytes]:
         note_action(scope, forbidden=error.code in _DENIED)

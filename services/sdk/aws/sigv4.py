@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from crds.numbers import whole_number
 from services.sdk.aws.authorization_header import parse_authorization, parse_credential
-from services.sdk.aws.errors import SignatureFault
+from services.sdk.aws.errors import SignatureError
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW = timedelta(minutes=15)
@@ -92,10 +92,10 @@ def payload_hash(request: RawRequest, signature: Signature, body_sha256: str | N
     if said is None:
         if signature.presigned:
             return UNSIGNED_PAYLOAD
-        raise SignatureFault("incomplete", "Missing required header for this request: x-amz-content-sha256")
+        raise SignatureError("incomplete", "Missing required header for this request: x-amz-content-sha256")
     plain = not said.startswith(STREAMING) and said != UNSIGNED_PAYLOAD
     if plain and body_sha256 is not None and not hmac.compare_digest(said.lower().encode(), body_sha256.encode()):
-        raise SignatureFault(
+        raise SignatureError(
             "mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
         )
     return said
@@ -107,7 +107,7 @@ def verify(request: RawRequest, signature: Signature, key: bytes, body_hash: str
     _check_headers(request, signature)
     expected = hmac.new(key, string_to_sign(request, signature, body_hash).encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.value.encode()):
-        raise SignatureFault(
+        raise SignatureError(
             "mismatch",
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
@@ -120,16 +120,16 @@ def check_time(signature: Signature, now: datetime) -> None:
     said, is_now = signature.timestamp, now.strftime("%Y%m%dT%H%M%SZ")
     if signature.expires is None:
         if now - made > SKEW:
-            raise SignatureFault("skewed", f"Signature expired: {said} is now earlier than {is_now} less 15 min.")
+            raise SignatureError("skewed", f"Signature expired: {said} is now earlier than {is_now} less 15 min.")
         if made - now > SKEW:
-            raise SignatureFault(
+            raise SignatureError(
                 "skewed", f"Signature not yet current: {said} is still later than {is_now} + 15 min."
             )
         return
     if made - now > SKEW:
-        raise SignatureFault("expired", "Request is not yet valid")
+        raise SignatureError("expired", "Request is not yet valid")
     if now > made + timedelta(seconds=signature.expires):
-        raise SignatureFault("expired", "Request has expired")
+        raise SignatureError("expired", "Request has expired")
 
 
 def string_to_sign(request: RawRequest, signature: Signature, body_hash: str) -> str:
@@ -164,10 +164,10 @@ def derive_key(secret: str, date: str, region: str, service: str) -> bytes:
 def _from_header(header: str, request: RawRequest) -> Signature:
     claim = parse_authorization(header)
     if claim is None or claim.algorithm != ALGORITHM:
-        raise SignatureFault("incomplete", "Authorization header requires Credential, SignedHeaders and Signature.")
+        raise SignatureError("incomplete", "Authorization header requires Credential, SignedHeaders and Signature.")
     stamp = request.header("x-amz-date")
     if stamp is None:
-        raise SignatureFault("incomplete", "Authorization header requires existence of an 'X-Amz-Date' header.")
+        raise SignatureError("incomplete", "Authorization header requires existence of an 'X-Amz-Date' header.")
     return _claimed(claim.credential, claim.signed_headers, claim.signature, stamp, None)
 
 
@@ -175,31 +175,31 @@ def _from_query(query: dict[str, str]) -> Signature:
     names = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date", "X-Amz-Expires")
     lacking = [name for name in names if name not in query]
     if lacking or query.get("X-Amz-Algorithm") != ALGORITHM:
-        raise SignatureFault("incomplete", f"Query-string authentication requires {', '.join(names)}.")
+        raise SignatureError("incomplete", f"Query-string authentication requires {', '.join(names)}.")
     credential, headers, value, stamp, expires = (query[name] for name in names)
     if not (seconds := whole_number(expires, MAX_EXPIRES)):
-        raise SignatureFault("incomplete", f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds")
+        raise SignatureError("incomplete", f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds")
     return _claimed(credential, headers, value, stamp, seconds)
 
 
 def _claimed(credential: str, headers: str, value: str, stamp: str, expires: int | None) -> Signature:
     found = parse_credential(credential)
     if found is None:
-        raise SignatureFault("incomplete", "Credential must be AKID/date/region/service/aws4_request.")
+        raise SignatureError("incomplete", "Credential must be AKID/date/region/service/aws4_request.")
     access_key, date, region, service = found
     _moment(stamp)
     if not stamp.startswith(date):
-        raise SignatureFault("mismatch", f"Date in Credential scope does not match YYYYMMDD of {stamp}.")
+        raise SignatureError("mismatch", f"Date in Credential scope does not match YYYYMMDD of {stamp}.")
     return Signature(access_key, date, region, service, tuple(headers.split(";")), value, stamp, expires)
 
 
 def _check_headers(request: RawRequest, signature: Signature) -> None:
     signed = set(signature.signed_headers)
     if "host" not in signed:
-        raise SignatureFault("unsigned-header", "'Host' must be a signed header.")
+        raise SignatureError("unsigned-header", "'Host' must be a signed header.")
     present = {name for name, _ in request.headers if name.startswith("x-amz-")}
     if left := sorted(present - signed - _UNSIGNED_ALLOWED):
-        raise SignatureFault(
+        raise SignatureError(
             "unsigned-header",
             f"There were headers present in the request which were not signed: {', '.join(left)}",
         )
@@ -244,4 +244,4 @@ def _moment(stamp: str) -> datetime:
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise SignatureFault("incomplete", f"X-Amz-Date must be like 20260102T030405Z, not {stamp!r}.") from None
+        raise SignatureError("incomplete", f"X-Amz-Date must be like 20260102T030405Z, not {stamp!r}.") from None

@@ -1,4 +1,4 @@
-"""The check of a signed request at the door: head first, then, only for who passed it, a bounded body.
+"""The check of a signed request at the gateway: head first, then, only for who passed it, a bounded body.
 
 In this order: one signature, said once; a scope this service answers; a time that counts; a known key. S3 says the
 body's hash in the head, so its signature is verified before a byte of the body is read, and the service compares the
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from controller.kit.clock import Clock
 from crds.errors import NotFound
 from services.sdk.app import Receive, Scope, read_body
-from services.sdk.aws.errors import AwsError, SignatureFault
+from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import (
     UNSIGNED_PAYLOAD,
     RawRequest,
@@ -90,7 +90,7 @@ class Verifier(Generic[T]):
         try:
             return self._find(access_key)
         except NotFound:
-            raise SignatureFault("unknown-key", "The security token included in the request is invalid.") from None
+            raise SignatureError("unknown-key", "The security token included in the request is invalid.") from None
 
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
@@ -98,27 +98,27 @@ def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
     _refuse_doubles(request)
     signature = read_signature(request)
     if signature is None:
-        raise SignatureFault("missing", "Missing Authentication Token")
+        raise SignatureError("missing", "Missing Authentication Token")
     if signature.service not in speaks:
-        raise SignatureFault("mismatch", f"Credential should be scoped to correct service: {speaks[0]!r}.")
+        raise SignatureError("mismatch", f"Credential should be scoped to correct service: {speaks[0]!r}.")
     counts = Counter(name for name, _ in request.headers)
     if doubled := sorted(name for name in signature.signed_headers if counts[name] > 1):
-        raise SignatureFault("incomplete", f"Signed headers must be sent once: {', '.join(doubled)}.")
+        raise SignatureError("incomplete", f"Signed headers must be sent once: {', '.join(doubled)}.")
     if len(set(signature.signed_headers)) != len(signature.signed_headers):
-        raise SignatureFault("incomplete", "SignedHeaders names a header twice.")
+        raise SignatureError("incomplete", "SignedHeaders names a header twice.")
     return signature
 
 
 def _refuse_doubles(request: RawRequest) -> None:
     counts = Counter(name for name, _ in request.headers if name in _ONCE)
     if doubled := sorted(name for name, count in counts.items() if count > 1):
-        raise SignatureFault("incomplete", f"Headers must be sent once: {', '.join(doubled)}.")
+        raise SignatureError("incomplete", f"Headers must be sent once: {', '.join(doubled)}.")
     names = [unquote(part.partition("=")[0]) for part in request.query.split("&") if part]
     if len(set(names)) != len(names):
-        raise SignatureFault("incomplete", "Query members must be sent once.")
+        raise SignatureError("incomplete", "Query members must be sent once.")
     by_header = (request.header("authorization") or "").startswith("AWS4-")
     if by_header and any(name in ("X-Amz-Signature", "X-Amz-Credential") for name in names):
-        raise SignatureFault("incomplete", "Only one auth mechanism allowed: a header or a presigned query.")
+        raise SignatureError("incomplete", "Only one auth mechanism allowed: a header or a presigned query.")
 
 
 def _check_payload_is_known(request: RawRequest, signature: Signature) -> None:

@@ -2,7 +2,7 @@
 
 A connection is proven once a request on it had good credentials. When there are too many unproven ones, from one
 address or in all, the oldest of them goes: an honest client is done with its head before its turn comes. Proven ones
-are never sent away; when they fill the house, nobody else is let in until one leaves.
+are never sent away; when they fill the process, nobody else is let in until one leaves.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def limits_for(connections: int) -> ConnectionLimits:
 class Connection:
     """One that was let in. `drop` ends it at once; `release` says that it has ended."""
 
-    __slots__ = ("_house", "address", "drop", "proven", "since")
+    __slots__ = ("_connections", "address", "drop", "proven", "since")
 
-    def __init__(self, house: Connections, address: str, since: float) -> None:
-        self._house, self.address, self.since = house, address, since
+    def __init__(self, connections: Connections, address: str, since: float) -> None:
+        self._connections, self.address, self.since = connections, address, since
         self.proven = False
         self.drop: Callable[[], object] = lambda: None
 
@@ -48,11 +48,11 @@ class Connection:
         """A request on it came from somebody known."""
         if not self.proven:
             self.proven = True
-            self._house.note_proven(self)
+            self._connections.note_proven(self)
 
     def release(self) -> None:
         """It has ended; saying so again changes nothing."""
-        self._house.forget(self)
+        self._connections.forget(self)
 
 
 class Connections:
@@ -97,7 +97,7 @@ class Connections:
         return connection
 
     async def wait_for_room(self) -> None:
-        """Until the next one may come in: proven ones fill the house, or all who could go are young."""
+        """Until the next one may come in: proven ones have every place, or all who could go are young."""
         while (pause := self._pause()) != 0:
             self._changed.clear()
             try:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import uvicorn
 
-from services.sdk.edge.accepting import Acceptor, listen
+from services.sdk.edge.acceptor import Acceptor, listen
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 from services.sdk.edge.protocol import LimitedProtocol
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from crds.errors import Forbidden, Unauthorized
-from services.sdk.authorizing import Authorizer
-from services.sdk.conductor import ServiceAuth
+from services.sdk.authorization import AccessReviewer
+from services.sdk.conductor_client import ServiceAuth
 from services.sdk.discovery import managed_service, managed_services
-from services.sdk.identity import Caller, Identities
+from services.sdk.identity import Caller, IdentityVerifier
 from services.sdk.resources import SystemClock
 from services.sdk.testing import FakeConductor
 
@@ -71,7 +71,7 @@ def test_identities_must_be_meant_for_us_and_fresh(claims: dict[str, Any]) -> No
             asked.append(1)
             return dict((await conductor.answer(httpx.Request("GET", "http://x/auth/jwks"))).json())
 
-        identities = Identities(fetch, "key-manager", conductor.clock)
+        identities = IdentityVerifier(fetch, "key-manager", conductor.clock)
         good = conductor.token("admin", "key-manager", groups=["aerekos:admin"], ns="team")
         assert await identities.verify(good) == Caller("admin", ("aerekos:admin",), "team")
         with pytest.raises(Unauthorized):
@@ -91,7 +91,7 @@ def test_permissions_are_remembered_for_ten_seconds() -> None:
         return {"status": {"allowed": allowed[0]}}
 
     async def story() -> None:
-        authorizer = Authorizer(ask, clock)
+        authorizer = AccessReviewer(ask, clock)
         for _ in range(3):
             await authorizer.require(Caller("a"), "use", "keys", name="k", namespace="default")
         assert asked[0] == 1

@@ -12,7 +12,7 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from services.sdk.aws.errors import SignatureFault
+from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.sigv4 import RawRequest, derive_key, payload_hash, read_signature, verify
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -62,7 +62,7 @@ def test_what_botocore_signs_is_accepted(service: str, path: str, query: str) ->
 def test_presigned_urls_work_until_they_expire() -> None:
     request = presigned("/bucket/some%20key")
     check(request, b"")
-    with pytest.raises(SignatureFault) as late:
+    with pytest.raises(SignatureError) as late:
         check(request, b"", datetime.now(UTC) + timedelta(seconds=62))
     assert late.value.as_error("s3").code == "AccessDenied"
 
@@ -82,10 +82,10 @@ def test_anything_changed_is_noticed(service: str) -> None:
                                for n, v in good.headers]),
     ]  # fmt: skip
     for each in changed:
-        with pytest.raises(SignatureFault):
+        with pytest.raises(SignatureError):
             check(each)
     for body, secret in ((b"hellO", SECRET), (b"hello", "guess")):
-        with pytest.raises(SignatureFault):
+        with pytest.raises(SignatureError):
             check(good, body, secret=secret)
 
 
@@ -93,7 +93,7 @@ def test_anything_changed_is_noticed(service: str) -> None:
 def test_clocks_may_differ_by_a_quarter_of_an_hour(minutes: int) -> None:
     request = signed("s3")
     check(request, now=datetime.now(UTC) + timedelta(minutes=minutes * 14 / 16))
-    with pytest.raises(SignatureFault) as skewed:
+    with pytest.raises(SignatureError) as skewed:
         check(request, now=datetime.now(UTC) + timedelta(minutes=minutes))
     assert skewed.value.as_error("s3").code == "RequestTimeTooSkewed"
     assert skewed.value.as_error("json").code == "InvalidSignatureException"
@@ -109,7 +109,7 @@ def test_clocks_may_differ_by_a_quarter_of_an_hour(minutes: int) -> None:
 )
 def test_nonsense_is_incomplete(header: str) -> None:
     request = RawRequest("GET", "/", "", [("authorization", header), ("x-amz-date", "20260102T030405Z")])
-    with pytest.raises(SignatureFault) as caught:
+    with pytest.raises(SignatureError) as caught:
         read_signature(request)
     assert caught.value.as_error("json").code == "IncompleteSignatureException"
 

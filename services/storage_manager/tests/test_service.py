@@ -10,26 +10,26 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from services.sdk.testing import House, User, serving
+from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.kinds import BUCKET, BucketSpec, Encryption
 
 V4: dict[str, Any] = {"signature_version": "s3v4"}
 
 
 @pytest.fixture
-def keys() -> Iterator[House]:
+def keys() -> Iterator[ServiceHarness]:
     with serving("key_manager", secrets={"root-key": bytes(32)}) as house:
         yield house
 
 
 @pytest.fixture
-def house(keys: House) -> Iterator[House]:
+def house(keys: ServiceHarness) -> Iterator[ServiceHarness]:
     with serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as house:
         yield house
 
 
 @pytest.fixture
-def s3(house: House) -> Any:
+def s3(house: ServiceHarness) -> Any:
     return house.boto3_client("s3", **V4)
 
 
@@ -39,12 +39,14 @@ def code(call: Any, **arguments: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def stored(house: House) -> bytes:
+def stored(house: ServiceHarness) -> bytes:
     """Everything that lies in the data folder."""
-    return b"".join(each.read_bytes() for each in house.instance.data.rglob("*") if each.is_file())
+    return b"".join(each.read_bytes() for each in house.context.data.rglob("*") if each.is_file())
 
 
-def test_what_is_put_comes_back_and_lies_sealed_on_the_disk(house: House, keys: House, s3: Any) -> None:
+def test_what_is_put_comes_back_and_lies_sealed_on_the_disk(
+    house: ServiceHarness, keys: ServiceHarness, s3: Any
+) -> None:
     s3.create_bucket(Bucket="photos")
     body = b"the words to look for" + os.urandom(200_000)
     s3.put_object(Bucket="photos", Key="a/b c+d", Body=body)
@@ -53,7 +55,7 @@ def test_what_is_put_comes_back_and_lies_sealed_on_the_disk(house: House, keys: 
     assert [kind for kind, *_ in keys.resources.items] == ["keyaliases", "keys", "keymaterials"]
 
 
-def test_a_bucket_without_encryption_needs_no_key(house: House, keys: House, s3: Any) -> None:
+def test_a_bucket_without_encryption_needs_no_key(house: ServiceHarness, keys: ServiceHarness, s3: Any) -> None:
     spec = BucketSpec(encryption=Encryption(enabled=False))
     house.run(house.resources.create(BUCKET, BUCKET.new("plain", namespace="default", spec=spec)))
     s3.put_object(Bucket="plain", Key="k", Body=b"the words to look for")
@@ -85,7 +87,7 @@ def test_presigned_urls_open_and_expire_and_cannot_be_changed(s3: Any) -> None:
     assert "<Code>AccessDenied</Code>" in httpx.get(get.partition("?")[0]).text
 
 
-def test_strangers_forgers_and_the_unauthorized_are_refused(house: House, s3: Any) -> None:
+def test_strangers_forgers_and_the_unauthorized_are_refused(house: ServiceHarness, s3: Any) -> None:
     s3.create_bucket(Bucket="box")
     stranger = house.boto3_client("s3", User(access_key="AKIANOBODYNOBODYNOBO"), **V4)
     assert code(stranger.list_buckets) == "InvalidAccessKeyId"
@@ -107,7 +109,7 @@ def test_errors_are_s3s_own(s3: Any) -> None:
     assert code(s3.delete_bucket, Bucket="box") == "BucketNotEmpty"
 
 
-def test_another_namespace_has_its_own_buckets(house: House, s3: Any) -> None:
+def test_another_namespace_has_its_own_buckets(house: ServiceHarness, s3: Any) -> None:
     s3.create_bucket(Bucket="box")
     team = house.conductor.add(User("eve", namespace="team", access_key="AKIAEVEEVEEVEEVEEVE1"))
     theirs = house.boto3_client("s3", team, **V4)

@@ -23,7 +23,7 @@ from controller.resources.patching import merge_patch
 from controller.resources.selecting import by_fields, by_labels
 from controller.resources.structural import faults
 from crds.errors import ApiError
-from services.sdk.aws.errors import SignatureFault
+from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.rest_xml import parse
 from services.sdk.aws.sigv4 import RawRequest, read_signature
 from services.sdk.edge.heads import head_fault
@@ -61,7 +61,7 @@ def test_heads(url: bytes, headers: list[tuple[bytes, bytes]], version: str) -> 
 def test_signatures(claim: str, query: str, headers: list[tuple[bytes, bytes]]) -> None:
     signed_for([*headers, (b"authorization", b"AWS4-HMAC-SHA256 " + claim.encode())], query.encode())
     for sent in ([("authorization", f"AWS4-HMAC-SHA256 {claim}"), ("x-amz-date", query)], []):
-        with suppress(SignatureFault):
+        with suppress(SignatureError):
             read_signature(RawRequest("GET", "/", f"X-Amz-Credential={claim}&{query}", sent))
 
 

@@ -17,16 +17,16 @@ import httpx
 from controller.kit.clock import Clock, SystemClock
 from controller.resources.client import Resources
 from crds.names import url_path
-from services.sdk.authorizing import REVIEWS, Authorizer
+from services.sdk.authorization import REVIEWS, AccessReviewer
 from services.sdk.certificate import InstanceCertificate, signed_by_conductor
-from services.sdk.conductor import ServiceAuth, fetch_json, open_client
-from services.sdk.identity import Caller, Identities
+from services.sdk.conductor_client import ServiceAuth, fetch_json, open_client
+from services.sdk.identity import Caller, IdentityVerifier
 
 MakeResources = Callable[[Caller | None], Resources]
 
 
 @dataclass
-class Instance:
+class ServiceContext:
     """`service` is the folder's name (`key_manager`), `name` this instance's (`key-manager-0`)."""
 
     name: str
@@ -68,18 +68,18 @@ class Instance:
         return _peer(self, service_name)
 
     @cached_property
-    def identities(self) -> Identities:
+    def identities(self) -> IdentityVerifier:
         """Verifies who calls us."""
-        return Identities(lambda: fetch_json(self.client, "GET", "/auth/jwks"), self.service_name, self.clock)
+        return IdentityVerifier(lambda: fetch_json(self.client, "GET", "/auth/jwks"), self.service_name, self.clock)
 
     @cached_property
-    def authorizer(self) -> Authorizer:
+    def authorizer(self) -> AccessReviewer:
         """Asks the conductor what callers may do."""
 
         async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
             return await fetch_json(self.client, "POST", REVIEWS, review, on_behalf_of=token)
 
-        return Authorizer(ask, self.clock)
+        return AccessReviewer(ask, self.clock)
 
     def _resources(self, caller: Caller | None) -> Resources:
         if self.make_resources:
@@ -91,7 +91,7 @@ class Instance:
         return RemoteResources(self.client, on_behalf_of=caller.token)
 
 
-def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
+def from_environment(environ: Mapping[str, str] | None = None) -> ServiceContext:
     """The instance this process is. Raises KeyError naming the variable that is missing."""
     env = os.environ if environ is None else environ
     host, _, port = env["AEREKOS_LISTEN"].rpartition(":")
@@ -104,7 +104,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
         for name, path in env.items()
         if name.startswith(prefix)
     }
-    instance = Instance(
+    context = ServiceContext(
         name=env["AEREKOS_INSTANCE"],
         service=env["AEREKOS_SERVICE"],
         host=host.strip("[]"),
@@ -115,11 +115,11 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Instance:
         secrets=secrets,
         clock=clock,
     )
-    instance.certificate = InstanceCertificate(signed_by_conductor(instance.client), ca, clock)
-    instance.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{url_path(peer)}")
-    return instance
+    context.certificate = InstanceCertificate(signed_by_conductor(context.client), ca, clock)
+    context.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{url_path(peer)}")
+    return context
 
 
-def _peer(instance: Instance, service_name: str) -> httpx.AsyncClient:
-    base = f"{instance.api.rstrip('/')}/services/{url_path(service_name)}"
-    return httpx.AsyncClient(base_url=base, auth=instance.client.auth, trust_env=False)
+def _peer(context: ServiceContext, service_name: str) -> httpx.AsyncClient:
+    base = f"{context.api.rstrip('/')}/services/{url_path(service_name)}"
+    return httpx.AsyncClient(base_url=base, auth=context.client.auth, trust_env=False)

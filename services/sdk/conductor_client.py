@@ -1,6 +1,6 @@
 """A service's way to the conductor: TLS pinned to our CA, a token of its own that is renewed in time.
 
-Callers: `services.sdk.instance`. Peers are reached over the same door (`/services/<name>/...`).
+Callers: `services.sdk.context`. Peers are reached by the same gateway (`/services/<name>/...`).
 """
 
 from __future__ import annotations

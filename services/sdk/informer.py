@@ -17,11 +17,11 @@ from crds.errors import ApiError, NotFound
 from crds.kind import Kind, Manifest
 
 M = TypeVar("M", bound=Manifest)
-_PATIENCE = Backoff(first=0.2, limit=5.0, jitter=0.2)
+_BACKOFF = Backoff(first=0.2, limit=5.0, jitter=0.2)
 _GONE_REMEMBERED = 10_000
 
 
-class Mirror(Generic[M]):
+class Informer(Generic[M]):
     """Every resource of `kind`, in all namespaces. `run` keeps it fresh until cancelled."""
 
     def __init__(self, resources: Resources, kind: Kind[M], rng: random.Random | None = None) -> None:
@@ -58,21 +58,21 @@ class Mirror(Generic[M]):
     def put(self, item: M) -> M:
         """Take in what was read or written, unless a newer version is here. Returns `item`."""
         uid = item.metadata.uid or ""
-        here = self._items.get(_place(item))
+        here = self._items.get(_key(item))
         if uid in self._gone or (here is not None and _version(here) > _version(item)):
             return item
         if here is not None:
             self._by_uid.pop(here.metadata.uid or "", None)
-        self._items[_place(item)] = self._by_uid[uid] = item
+        self._items[_key(item)] = self._by_uid[uid] = item
         return item
 
     def drop(self, item: M) -> None:
         """It was deleted."""
         uid = item.metadata.uid or ""
         self._by_uid.pop(uid, None)
-        here = self._items.get(_place(item))
+        here = self._items.get(_key(item))
         if here is not None and here.metadata.uid == uid:
-            del self._items[_place(item)]
+            del self._items[_key(item)]
         self._gone[uid] = None
         if len(self._gone) > _GONE_REMEMBERED:
             del self._gone[next(iter(self._gone))]
@@ -87,11 +87,11 @@ class Mirror(Generic[M]):
             except (ApiError, OSError) as error:
                 failures += 1
                 self.fault = f"{self.kind.plural} cannot be followed: {error}"
-            await asyncio.sleep(_PAUSE if not failures else _PATIENCE.delay(failures, self._rng))
+            await asyncio.sleep(_PAUSE if not failures else _BACKOFF.delay(failures, self._rng))
 
     async def _follow(self) -> None:
         listing = await self._resources.list(self.kind)
-        self._take(listing.items, listing.revision)
+        self._replace_all(listing.items, listing.revision)
         self.listed = True
         async with self._resources.watch(self.kind, after=listing.revision) as steps:
             self.fault = None
@@ -101,7 +101,7 @@ class Mirror(Generic[M]):
                 elif step.type != "BOOKMARK":
                     self.put(step.object)
 
-    def _take(self, items: Iterable[M], revision: int) -> None:
+    def _replace_all(self, items: Iterable[M], revision: int) -> None:
         listed: dict[str, Any] = {item.metadata.uid or "": item for item in items}
         for item in list(self._items.values()):
             if item.metadata.uid not in listed and _version(item) <= revision:
@@ -113,7 +113,7 @@ class Mirror(Generic[M]):
 _PAUSE = 0.05
 
 
-def _place(item: Manifest) -> tuple[str, str]:
+def _key(item: Manifest) -> tuple[str, str]:
     return item.metadata.namespace or "", item.metadata.name
 
 

@@ -1,7 +1,7 @@
-"""Who makes this AWS call: the person the door verified, or another managed service by its identity token.
+"""Who makes this AWS call: the person the gateway verified, or another managed service by its identity token.
 
-Signatures are verified at the door, which says in the identity token who signed and with which key. What is left to
-a service are the signatures of an `aws-chunked` body's chunks: for these it asks for the signing key of its own
+Signatures are verified at the gateway, which says in the identity token who signed and with which key. What is left
+to a service are the signatures of an `aws-chunked` body's chunks: for these it asks for the signing key of its own
 signing name, of today, for the very request it holds the token of.
 """
 
@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from controller.kit.clock import Clock
 from crds.errors import NotFound
-from services.sdk.aws.errors import SignatureFault
+from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.sigv4 import RawRequest, Signature, read_signature
 from services.sdk.aws.verifier import raw_request
-from services.sdk.conductor import fetch_json
+from services.sdk.conductor_client import fetch_json
 from services.sdk.identity import Caller
 
 if TYPE_CHECKING:
-    from services.sdk.instance import Instance
+    from services.sdk.context import ServiceContext
 
-__all__ = ["Admitted", "AwsGate", "SigningKeys", "gate_for", "raw_request"]
+__all__ = ["AuthenticatedCall", "AwsAuthenticator", "SigningKeys", "authenticator_for", "raw_request"]
 _REMEMBERED = 4096
 Ask = Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AuthenticatedCall:
     """A verified caller. `signature` is set when they signed: region, seed and scope of chunk signatures."""
 
     caller: Caller
@@ -59,47 +59,47 @@ class SigningKeys:
         try:
             answer = await self._ask(dict(zip(names, wanted, strict=True)), token)
         except NotFound:
-            raise SignatureFault("unknown-key", "The security token included in the request is invalid.") from None
+            raise SignatureError("unknown-key", "The security token included in the request is invalid.") from None
         return base64.b64decode(answer["signingKey"]), self._clock.monotonic() + float(answer["expiresIn"])
 
 
-class AwsGate:
-    """Admits AWS calls to one service. `speaks`: its signing names."""
+class AwsAuthenticator:
+    """Authenticates AWS calls to one service. `speaks`: its signing names."""
 
     def __init__(self, keys: SigningKeys, speaks: tuple[str, ...]) -> None:
         self._keys, self._speaks = keys, speaks
 
-    async def admit(self, request: RawRequest, identity: Caller) -> Admitted:
+    async def authenticate(self, request: RawRequest, identity: Caller) -> AuthenticatedCall:
         """Raises SignatureFault when the identity is not that of this signed request.
 
         A service that acts for somebody does not sign: what they signed was another request, to that service.
         """
         if not identity.access_key or identity.through:
-            return Admitted(_stated(request, identity))
+            return AuthenticatedCall(_in_stated_namespace(request, identity))
         signature = read_signature(request)
         if signature is None:
-            raise SignatureFault("missing", "Missing Authentication Token")
+            raise SignatureError("missing", "Missing Authentication Token")
         if signature.access_key != identity.access_key or signature.service not in self._speaks:
-            raise SignatureFault("mismatch", "The identity of this request is not the one that signed it.")
-        return Admitted(identity, signature)
+            raise SignatureError("mismatch", "The identity of this request is not the one that signed it.")
+        return AuthenticatedCall(identity, signature)
 
-    async def signing_key(self, admitted: Admitted) -> bytes:
+    async def signing_key(self, admitted: AuthenticatedCall) -> bytes:
         """What the chunks of that request are signed with. Raises SignatureFault, ApiError."""
         if admitted.signature is None:
-            raise SignatureFault("missing", "Missing Authentication Token")
+            raise SignatureError("missing", "Missing Authentication Token")
         return await self._keys.get(admitted.signature, admitted.caller.token)
 
 
-def _stated(request: RawRequest, identity: Caller) -> Caller:
+def _in_stated_namespace(request: RawRequest, identity: Caller) -> Caller:
     """Services work in many namespaces and say in which; people's is in their identity."""
     wanted = request.header("x-aerekos-namespace")
     return replace(identity, namespace=wanted) if identity.service and wanted else identity
 
 
-def gate_for(instance: Instance, speaks: tuple[str, ...]) -> AwsGate:
-    """The gate of a running instance."""
+def authenticator_for(context: ServiceContext, speaks: tuple[str, ...]) -> AwsAuthenticator:
+    """The authenticator of a running instance."""
 
     async def ask(wanted: dict[str, Any], token: str) -> dict[str, Any]:
-        return await fetch_json(instance.client, "POST", "/auth/signing-keys", wanted, on_behalf_of=token)
+        return await fetch_json(context.client, "POST", "/auth/signing-keys", wanted, on_behalf_of=token)
 
-    return AwsGate(SigningKeys(ask, instance.clock), speaks)
+    return AwsAuthenticator(SigningKeys(ask, context.clock), speaks)

@@ -19,7 +19,7 @@ _REMEMBERED = 8192
 Question = tuple[Caller, str, str, str, str, str]
 
 
-class Authorizer:
+class AccessReviewer:
     """`ask` posts one review with the identity token of whom it is about, and returns its answer."""
 
     def __init__(self, ask: Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]], clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Prometheus measures every managed service has. Imported at the first scrape or request, not before."""
+"""Prometheus metrics every managed service has. Imported at the first scrape or request, not before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-class Measures:
+class ServiceMetrics:
     """Requests and how long they took, in seconds. Authors add their own to `registry`."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Measures:
             buckets=_BUCKETS,
         )
 
-    def answered(self, method: str, code: int, seconds: float) -> None:
+    def record_request(self, method: str, code: int, seconds: float) -> None:
         """Count one request."""
         known = method if method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} else "other"
         self._requests.labels(known, str(code)).inc()
