@@ -11,7 +11,7 @@ from controller.reconcile.loop import Loop
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
 from services.key_manager.kinds import KEY_MATERIAL
-from services.key_manager.sealing import Unsealable, generation_told
+from services.key_manager.root_key import Unsealable, generation_of_text
 
 
 def turning(house: House, loop: Loop) -> dict[str, Turning]:
@@ -45,6 +45,6 @@ def under(house: House) -> Mapping[int, int]:
 
 def _generation(sealed: str) -> int:
     try:
-        return generation_told(sealed)
+        return generation_of_text(sealed)
     except Unsealable:
         return -1

@@ -7,8 +7,8 @@ from typing import Any
 
 from crds.kind import key_of
 from crds.meta import ObjectKey
+from services.key_manager.key_state import alias_arn
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias
-from services.key_manager.states import alias_arn
 from services.sdk.aws.router import account_of
 from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, World, done, waiting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.key_manager.states import key_arn
+from services.key_manager.key_state import key_arn
 from services.sdk.aws.router import RequestContext
 
 _ASKED = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId", "AliasName")

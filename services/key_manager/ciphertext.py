@@ -34,32 +34,32 @@ class BadCiphertext(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class KeyVersion:
     """Which key and which version of its material made a blob."""
 
     uid: str
     version: int
 
 
-def label_of(blob: bytes) -> Label:
+def key_version_of(blob: bytes) -> KeyVersion:
     """What the blob says of itself, not yet proven. Raises BadCiphertext."""
     if len(blob) < _HEAD.size + _TAG or blob[0] != _FORMAT:
         raise BadCiphertext("not a ciphertext of this key manager")
     _, uid, version, _, _ = _HEAD.unpack_from(blob)
-    return Label(str(UUID(bytes=uid)), version)
+    return KeyVersion(str(UUID(bytes=uid)), version)
 
 
-def encrypt(material: bytes, label: Label, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+def encrypt(material: bytes, key_version: KeyVersion, plaintext: bytes, context: Mapping[str, str]) -> bytes:
     """A blob. `material` is that version's 32 bytes."""
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-    head = _HEAD.pack(_FORMAT, UUID(label.uid).bytes, label.version, salt, nonce)
+    head = _HEAD.pack(_FORMAT, UUID(key_version.uid).bytes, key_version.version, salt, nonce)
     cipher = AESGCM(_message_key(material, salt))
     return head + cipher.encrypt(nonce, plaintext, head + canonical(context))
 
 
 def decrypt(material: bytes, blob: bytes, context: Mapping[str, str]) -> bytes:
     """The plaintext. Raises BadCiphertext."""
-    label_of(blob)
+    key_version_of(blob)
     head = blob[: _HEAD.size]
     _, _, _, salt, nonce = _HEAD.unpack(head)
     try:

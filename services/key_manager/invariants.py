@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from crds.invariants import CONDUCTOR, Body, Transition, changed, on, spec_of
-from services.key_manager.sealing import Unsealable, generation_told
+from services.key_manager.root_key import Unsealable, generation_of_text
 from services.sdk.aws.accounts import account_of
 
 KEY_MANAGER = "system:service:key-manager"
@@ -130,7 +130,7 @@ def _refuse_old_root_keys(transition: Transition) -> None:
 
 def _generation(sealed: str) -> int:
     try:
-        return generation_told(sealed)
+        return generation_of_text(sealed)
     except Unsealable:
         return -1
 

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from crds.errors import ApiError, Conflict, Forbidden, NotFound
+from services.key_manager.key_state import key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyMaterial
-from services.key_manager.sealing import Seal
-from services.key_manager.states import key_arn, key_id, next_rotation, state_of
+from services.key_manager.root_key import RootKeyCipher
 from services.sdk.aws.router import account_of
 from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Outcome, Temporary, World, again, done
 
-_LONGEST_LOOK = 86400.0
-_LOOK_AGAIN = 300.0
+_LONGEST_REQUEUE_SECONDS = 86400.0
+_REQUEUE_SECONDS = 300.0
 
 
 class KeyReconciler:
@@ -28,7 +28,7 @@ class KeyReconciler:
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
     def __init__(self, context: ServiceContext) -> None:
-        self._keyring = Keyring(context.resources, Seal(context.secret("root-key")))
+        self._keyring = Keyring(context.resources, RootKeyCipher(context.secret("root-key")))
 
     async def reconcile(self, resource: Key, world: World) -> Outcome:
         now = world.clock.now()
@@ -37,12 +37,12 @@ class KeyReconciler:
                 return done("deleted as scheduled", reason="Deleted")
         except (Conflict, Forbidden) as refused:
             # Somebody began to need it after its deletion was scheduled, or our clock is ahead of the conductor's.
-            return again(_LOOK_AGAIN, refused.message, reason="StillNeeded")
+            return again(_REQUEUE_SECONDS, refused.message, reason="StillNeeded")
         try:
             newest = await self._material(resource, now)
         except ApiError as error:
             raise Temporary(f"material: {error}", reason="NoMaterial") from error
-        due = _say(resource, newest)
+        due = _update_status(resource, newest)
         return done(reason=resource.status.key_state, requeue_after=_seconds(now, due))
 
     async def finalize(self, resource: Key, world: World) -> Outcome:
@@ -82,7 +82,7 @@ async def _delete_aliases(key: str, namespace: str | None, world: World) -> None
                 await world.resources.delete(KEY_ALIAS, each.metadata.name, namespace, uid=each.metadata.uid)
 
 
-def _say(key: Key, newest: KeyMaterial) -> datetime | None:
+def _update_status(key: Key, newest: KeyMaterial) -> datetime | None:
     """Fill the status; returns when to look again."""
     status, made = key.status, newest.metadata.creation_timestamp
     status.key_id = key_id(key)
@@ -96,4 +96,4 @@ def _say(key: Key, newest: KeyMaterial) -> datetime | None:
 
 
 def _seconds(now: datetime, due: datetime | None) -> float | None:
-    return None if due is None else min(max((due - now).total_seconds(), 1.0), _LONGEST_LOOK)
+    return None if due is None else min(max((due - now).total_seconds(), 1.0), _LONGEST_REQUEUE_SECONDS)

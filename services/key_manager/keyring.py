@@ -1,6 +1,6 @@
 """Keys, aliases and their material: found, opened, made. Shared by the operations and the reconciler.
 
-Stateless: everything is a resource. Mirrors make reading cheap; a miss is read through. Opened material is kept in
+Stateless: everything is a resource. Informers make reading cheap; a miss is read through. Opened material is kept in
 memory for keys in use, because unsealing costs more than encrypting.
 """
 
@@ -10,7 +10,8 @@ import base64
 
 from crds.errors import AlreadyExists, NotFound
 from crds.meta import OwnerReference
-from services.key_manager.ciphertext import Label
+from services.key_manager.ciphertext import KeyVersion
+from services.key_manager.key_state import alias_resource_name, is_uuid, material_name, uid_of
 from services.key_manager.kinds import (
     KEY,
     KEY_ALIAS,
@@ -20,8 +21,7 @@ from services.key_manager.kinds import (
     KeyMaterial,
     KeyMaterialSpec,
 )
-from services.key_manager.sealing import Seal, new_material
-from services.key_manager.states import alias_resource_name, is_uuid, material_name, uid_of
+from services.key_manager.root_key import RootKeyCipher, new_material
 from services.sdk.informer import Informer
 from services.sdk.resources import Resources
 
@@ -31,12 +31,12 @@ _OPENED_LIMIT = 4096
 class Keyring:
     """One per process."""
 
-    def __init__(self, resources: Resources, seal: Seal) -> None:
-        self._resources, self._seal = resources, seal
+    def __init__(self, resources: Resources, cipher: RootKeyCipher) -> None:
+        self._resources, self._cipher = resources, cipher
         self.keys = Informer(resources, KEY)
         self.aliases = Informer(resources, KEY_ALIAS)
         self.materials = Informer(resources, KEY_MATERIAL)
-        self._opened: dict[Label, bytes] = {}
+        self._opened: dict[KeyVersion, bytes] = {}
 
     @property
     def fault(self) -> str | None:
@@ -46,8 +46,8 @@ class Keyring:
     @property
     def unread(self) -> str | None:
         """Why nothing can be answered yet: before the first listing. Later faults only make the copies older."""
-        mirrors = (self.keys, self.aliases, self.materials)
-        return next((each.fault for each in mirrors if not each.listed), None)
+        informers = (self.keys, self.aliases, self.materials)
+        return next((each.fault for each in informers if not each.listed), None)
 
     async def key(self, name: str, namespace: str) -> Key | None:
         """By resource name."""
@@ -103,7 +103,7 @@ class Keyring:
     async def add_material(self, key: Key, version: int) -> KeyMaterial:
         """Make that version unless somebody else just did. Raises ApiError."""
         uid, namespace = uid_of(key), key.metadata.namespace or "default"
-        sealed = base64.b64encode(self._seal.close(new_material(), uid, version)).decode()
+        sealed = base64.b64encode(self._cipher.close(new_material(), uid, version)).decode()
         name = material_name(uid, version)
         spec = KeyMaterialSpec(key_uid=uid, version=version, sealed=sealed)
         wanted = KEY_MATERIAL.new(name, namespace=namespace, spec=spec)
@@ -121,25 +121,25 @@ class Keyring:
         """Seal it under the newest root key; False when it is already. Raises ApiError, Unsealable."""
         uid, version = material.spec.key_uid, material.spec.version
         before = base64.b64decode(material.spec.sealed)
-        if self._seal.is_current(before):
+        if self._cipher.is_current(before):
             return False
-        plain = self._seal.open(before, uid, version)
-        sealed = base64.b64encode(self._seal.close(plain, uid, version)).decode()
+        plain = self._cipher.open(before, uid, version)
+        sealed = base64.b64encode(self._cipher.close(plain, uid, version)).decode()
         meta = {"resourceVersion": material.metadata.resource_version}
         change = {"metadata": meta, "spec": {"sealed": sealed}}
         namespace = material.metadata.namespace or "default"
         self.materials.put(await self._resources.patch(KEY_MATERIAL, material.metadata.name, change, namespace))
         return True
 
-    async def open(self, label: Label, namespace: str) -> bytes:
-        """The 32 bytes behind a label. Raises NotFound, Unsealable."""
-        material = self._opened.get(label)
+    async def open(self, key_version: KeyVersion, namespace: str) -> bytes:
+        """The 32 bytes of that key version. Raises NotFound, Unsealable."""
+        material = self._opened.get(key_version)
         if material is None:
-            found = await self.materials.read(material_name(label.uid, label.version), namespace)
-            if found is None or found.spec.key_uid != label.uid:
-                raise NotFound(f"key {label.uid} has no material {label.version}")
-            material = self._seal.open(base64.b64decode(found.spec.sealed), label.uid, label.version)
+            found = await self.materials.read(material_name(key_version.uid, key_version.version), namespace)
+            if found is None or found.spec.key_uid != key_version.uid:
+                raise NotFound(f"key {key_version.uid} has no material {key_version.version}")
+            material = self._cipher.open(base64.b64decode(found.spec.sealed), key_version.uid, key_version.version)
             if len(self._opened) >= _OPENED_LIMIT:
                 self._opened.clear()
-            self._opened[label] = material
+            self._opened[key_version] = material
         return material

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.key_manager import faults
+from services.key_manager import errors
+from services.key_manager.caller_access import CallerAccess
 from services.key_manager.invariants import RESERVED
+from services.key_manager.key_lookup import ResolvedKey, Resolver
+from services.key_manager.key_state import alias_arn, alias_resource_name, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY_ALIAS, KeyAlias, KeyAliasSpec
-from services.key_manager.paging import page
-from services.key_manager.powers import Powers
-from services.key_manager.resolving import Found, Resolver
-from services.key_manager.states import alias_arn, alias_resource_name, key_id
+from services.key_manager.pagination import page
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.router import RequestContext
 
@@ -21,49 +21,49 @@ Json = dict[str, Any]
 class AliasOperations:
     """One method per operation."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers) -> None:
-        self._keyring, self._resolver, self._powers = keyring, resolver, powers
+    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess) -> None:
+        self._keyring, self._resolver, self._access = keyring, resolver, access
 
     async def create_alias(self, call: RequestContext, request: Json) -> Json:
-        alias = _proper(request["AliasName"])
+        alias = _require_allowed(request["AliasName"])
         target = await self._target(call, request)
         if await self._keyring.alias(alias, call.namespace) is not None:
             arn = alias_arn(call.account, alias, call.region)
             raise AwsError("AlreadyExistsException", f"An alias with the name {arn} already exists")
         name = alias_resource_name(alias)
-        acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
+        acting = await self._access.resources_for(call, KEY_ALIAS, name, call.namespace)
         spec = KeyAliasSpec(key=target.key.metadata.name, alias_name=alias)
         created = await acting.create(KEY_ALIAS, KEY_ALIAS.new(name, namespace=call.namespace, spec=spec))
         self._keyring.aliases.put(created)
         return {}
 
     async def update_alias(self, call: RequestContext, request: Json) -> Json:
-        alias = await self._existing(call, _proper(request["AliasName"]))
+        alias = await self._existing(call, _require_allowed(request["AliasName"]))
         target = await self._target(call, request)
         name = alias.metadata.name
-        acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
+        acting = await self._access.resources_for(call, KEY_ALIAS, name, call.namespace)
         patch = {"spec": {"key": target.key.metadata.name}}
         self._keyring.aliases.put(await acting.patch(KEY_ALIAS, name, patch, call.namespace))
         return {}
 
     async def delete_alias(self, call: RequestContext, request: Json) -> Json:
-        alias = await self._existing(call, _proper(request["AliasName"]))
+        alias = await self._existing(call, _require_allowed(request["AliasName"]))
         name = alias.metadata.name
-        acting = await self._powers.acting(call, KEY_ALIAS, name, call.namespace)
+        acting = await self._access.resources_for(call, KEY_ALIAS, name, call.namespace)
         await acting.delete(KEY_ALIAS, name, call.namespace, uid=alias.metadata.uid)
         self._keyring.aliases.drop(alias)
         return {}
 
     async def list_aliases(self, call: RequestContext, request: Json) -> Json:
-        await self._powers.may_list(call, KEY_ALIAS)
+        await self._access.require_list(call, KEY_ALIAS)
         target = await self._resolver.find(call, request["KeyId"]) if request.get("KeyId") else None
         name = target.key.metadata.name if target else None
         chosen = [each for each in self._keyring.aliases.all(call.namespace) if name in (None, each.spec.key)]
-        rows = [await self._row(call, alias) for alias in chosen]
+        rows = [await self._alias_entry(call, alias) for alias in chosen]
         answer = page(rows, "AliasName", request, 50)
         return {"Aliases": answer.pop("items"), **answer}
 
-    async def _row(self, call: RequestContext, alias: KeyAlias) -> Json:
+    async def _alias_entry(self, call: RequestContext, alias: KeyAlias) -> Json:
         key = await self._keyring.key(alias.spec.key, call.namespace)
         name = alias.spec.alias_name
         row: Json = {"AliasName": name, "AliasArn": alias_arn(call.account, name, call.region)}
@@ -73,20 +73,20 @@ class AliasOperations:
     async def _existing(self, call: RequestContext, name: str) -> KeyAlias:
         alias = await self._keyring.alias(name, call.namespace)
         if alias is None:
-            raise faults.no_alias(alias_arn(call.account, name, call.region))
+            raise errors.no_alias(alias_arn(call.account, name, call.region))
         return alias
 
-    async def _target(self, call: RequestContext, request: Json) -> Found:
+    async def _target(self, call: RequestContext, request: Json) -> ResolvedKey:
         wanted = str(request["TargetKeyId"])
         if wanted.startswith("alias/") or ":alias/" in wanted:
-            raise faults.invalid("Aliases must refer to keys. Not aliases")
+            raise errors.invalid("Aliases must refer to keys. Not aliases")
         target = await self._resolver.find(call, wanted)
         if target.key.spec.deletion_date is not None:
-            raise faults.pending_deletion(target.arn)
+            raise errors.pending_deletion(target.arn)
         return target
 
 
-def _proper(alias: str) -> str:
+def _require_allowed(alias: str) -> str:
     """The alias, if people may name one so."""
     if alias.startswith(RESERVED):
         raise AwsError("NotAuthorizedException", f"{RESERVED} is reserved for this cloud's own services", 400)

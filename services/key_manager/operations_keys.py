@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.key_manager import faults
+from services.key_manager import errors
+from services.key_manager.caller_access import CallerAccess
+from services.key_manager.key_lookup import ResolvedKey, Resolver
+from services.key_manager.key_state import next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, Key, KeySpec
-from services.key_manager.paging import page
-from services.key_manager.powers import Powers
-from services.key_manager.resolving import Found, Resolver
-from services.key_manager.states import next_rotation, state_of
+from services.key_manager.pagination import page
 from services.sdk.aws.router import RequestContext, account_of
 from services.sdk.resources import Clock
 
@@ -28,58 +28,60 @@ DEFAULT_WINDOW_DAYS, DEFAULT_ROTATION_DAYS = 30, 365
 class KeyOperations:
     """One method per operation."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, powers: Powers, clock: Clock) -> None:
-        self._keyring, self._resolver, self._powers, self._clock = keyring, resolver, powers, clock
+    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock) -> None:
+        self._keyring, self._resolver, self._access, self._clock = keyring, resolver, access, clock
 
     async def create_key(self, call: RequestContext, request: Json) -> Json:
         _only_symmetric(request)
         name, namespace = str(uuid4()), call.namespace
-        acting = await self._powers.acting(call, KEY, name, namespace)
+        acting = await self._access.resources_for(call, KEY, name, namespace)
         wanted = KEY.new(name, namespace=namespace, spec=KeySpec(description=request.get("Description", "")))
         key = self._keyring.keys.put(await acting.create(KEY, wanted))
         await self._keyring.ensure_material(key)
-        return {"KeyMetadata": self._metadata(self._resolver.found(call, key))}
+        return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
 
     async def describe_key(self, call: RequestContext, request: Json) -> Json:
-        return {"KeyMetadata": self._metadata(await self._found(call, request))}
+        return {"KeyMetadata": self._metadata(await self._resolve(call, request))}
 
     async def list_keys(self, call: RequestContext, request: Json) -> Json:
-        await self._powers.may_list(call, KEY)
-        found = [self._resolver.found(call, key) for key in self._keyring.keys.all(call.namespace)]
+        await self._access.require_list(call, KEY)
+        found = [self._resolver.resolved(call, key) for key in self._keyring.keys.all(call.namespace)]
         answer = page([{"KeyId": each.id, "KeyArn": each.arn} for each in found], "KeyId", request, 100)
         return {"Keys": answer.pop("items"), **answer}
 
     async def update_key_description(self, call: RequestContext, request: Json) -> Json:
-        await self._change(call, await self._alive(call, request), {"description": request["Description"]})
+        await self._change(
+            call, await self._require_not_deleting(call, request), {"description": request["Description"]}
+        )
         return {}
 
     async def enable_key(self, call: RequestContext, request: Json) -> Json:
-        await self._change(call, await self._alive(call, request), {"enabled": True})
+        await self._change(call, await self._require_not_deleting(call, request), {"enabled": True})
         return {}
 
     async def disable_key(self, call: RequestContext, request: Json) -> Json:
-        await self._change(call, await self._alive(call, request), {"enabled": False})
+        await self._change(call, await self._require_not_deleting(call, request), {"enabled": False})
         return {}
 
     async def enable_key_rotation(self, call: RequestContext, request: Json) -> Json:
-        found = await self._alive(call, request)
+        found = await self._require_not_deleting(call, request)
         if not found.key.spec.enabled:
-            raise faults.disabled(found.arn)
+            raise errors.disabled(found.arn)
         days = request.get("RotationPeriodInDays") or found.key.spec.rotate_every or DEFAULT_ROTATION_DAYS
         await self._change(call, found, {"rotateEvery": days})
         return {}
 
     async def disable_key_rotation(self, call: RequestContext, request: Json) -> Json:
-        found = await self._alive(call, request)
+        found = await self._require_not_deleting(call, request)
         if not found.key.spec.enabled:
-            raise faults.disabled(found.arn)
+            raise errors.disabled(found.arn)
         await self._change(call, found, {"rotateEvery": None})
         return {}
 
     async def rotate_key_on_demand(self, call: RequestContext, request: Json) -> Json:
-        found = await self._alive(call, request)
+        found = await self._require_not_deleting(call, request)
         if not found.key.spec.enabled:
-            raise faults.disabled(found.arn)
+            raise errors.disabled(found.arn)
         newest = await self._keyring.ensure_material(found.key)
         await self._keyring.add_material(found.key, newest.spec.version + 1)
         # The reconciler tells of new material when it looks at the key, which a change makes it do.
@@ -87,7 +89,7 @@ class KeyOperations:
         return {"KeyId": found.arn}
 
     async def get_key_rotation_status(self, call: RequestContext, request: Json) -> Json:
-        found = await self._found(call, request)
+        found = await self._resolve(call, request)
         days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
         answer: Json = {"KeyId": found.arn, "KeyRotationEnabled": days is not None}
         if days is not None:
@@ -96,10 +98,10 @@ class KeyOperations:
         return answer
 
     async def schedule_key_deletion(self, call: RequestContext, request: Json) -> Json:
-        found = await self._alive(call, request)
+        found = await self._require_not_deleting(call, request)
         days = request.get("PendingWindowInDays") or DEFAULT_WINDOW_DAYS
         if not 7 <= days <= 30:
-            raise faults.invalid("PendingWindowInDays must be between 7 and 30")
+            raise errors.invalid("PendingWindowInDays must be between 7 and 30")
         when = (self._clock.now() + timedelta(days=days)).replace(microsecond=0)
         await self._change(call, found, {"deletionDate": when.isoformat().replace("+00:00", "Z"), "enabled": False})
         return {
@@ -110,41 +112,41 @@ class KeyOperations:
         }
 
     async def cancel_key_deletion(self, call: RequestContext, request: Json) -> Json:
-        found = await self._found(call, request)
+        found = await self._resolve(call, request)
         if found.key.spec.deletion_date is None:
-            raise faults.wrong_state(f"{found.arn} is not pending deletion.")
+            raise errors.wrong_state(f"{found.arn} is not pending deletion.")
         await self._change(call, found, {"deletionDate": None})
         return {"KeyId": found.arn}
 
-    async def _found(self, call: RequestContext, request: Json) -> Found:
+    async def _resolve(self, call: RequestContext, request: Json) -> ResolvedKey:
         found = await self._resolver.find(call, request["KeyId"])
-        await self._powers.may(call, found)
+        await self._access.require(call, found)
         return found
 
-    async def _alive(self, call: RequestContext, request: Json) -> Found:
+    async def _require_not_deleting(self, call: RequestContext, request: Json) -> ResolvedKey:
         """A key that may still be changed, by this caller: others do not hear what state it is in."""
         if str(request["KeyId"]).startswith("alias/"):
-            raise faults.invalid("KeyId must be a key id or a key ARN here")
-        found = await self._found(call, request)
+            raise errors.invalid("KeyId must be a key id or a key ARN here")
+        found = await self._resolve(call, request)
         if self._resolver.is_platform(found):
-            raise faults.platform(found.arn)
+            raise errors.platform(found.arn)
         if found.key.spec.deletion_date is not None:
-            raise faults.pending_deletion(found.arn)
+            raise errors.pending_deletion(found.arn)
         return found
 
-    async def _change(self, call: RequestContext, found: Found, spec: Json) -> Key:
+    async def _change(self, call: RequestContext, found: ResolvedKey, spec: Json) -> Key:
         return await self._patch(call, found, {"spec": spec})
 
-    async def _touch(self, call: RequestContext, found: Found) -> Key:
+    async def _touch(self, call: RequestContext, found: ResolvedKey) -> Key:
         now = self._clock.now().isoformat().replace("+00:00", "Z")
         return await self._patch(call, found, {"metadata": {"annotations": {ROTATED_BY_HAND: now}}})
 
-    async def _patch(self, call: RequestContext, found: Found, change: Json) -> Key:
+    async def _patch(self, call: RequestContext, found: ResolvedKey, change: Json) -> Key:
         name = found.key.metadata.name
-        acting = await self._powers.acting(call, KEY, name, found.namespace)
+        acting = await self._access.resources_for(call, KEY, name, found.namespace)
         return self._keyring.keys.put(await acting.patch(KEY, name, change, found.namespace))
 
-    def _metadata(self, found: Found) -> Json:
+    def _metadata(self, found: ResolvedKey) -> Json:
         key, newest = found.key, self._keyring.newest(found.key)
         return {
             "AWSAccountId": account_of(found.namespace),
@@ -168,8 +170,8 @@ class KeyOperations:
 def _only_symmetric(request: Json) -> None:
     wanted = request.get("KeySpec") or request.get("CustomerMasterKeySpec") or SYMMETRIC
     if wanted != SYMMETRIC:
-        raise faults.unsupported(f"KeySpec {wanted} is not supported; use {SYMMETRIC}")
+        raise errors.unsupported(f"KeySpec {wanted} is not supported; use {SYMMETRIC}")
     if request.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
-        raise faults.unsupported(f"KeyUsage {request['KeyUsage']} is not supported; use ENCRYPT_DECRYPT")
+        raise errors.unsupported(f"KeyUsage {request['KeyUsage']} is not supported; use ENCRYPT_DECRYPT")
     if request.get("Origin", "AWS_KMS") != "AWS_KMS" or request.get("MultiRegion"):
-        raise faults.unsupported("only single-region keys of origin AWS_KMS are supported")
+        raise errors.unsupported("only single-region keys of origin AWS_KMS are supported")

@@ -1,6 +1,6 @@
 """What each KMS operation is called in permissions, what it asks of its caller, and which members it understands.
 
-The one place to read it: operations ask by this table, and the door refuses members that are not in it. A caller
+The one place to read it: operations ask by this table, and the API refuses members that are not in it. A caller
 needs `verb` on `resource` (Kubernetes RBAC); `GenerateRandom` touches nothing and asks for nothing.
 """
 

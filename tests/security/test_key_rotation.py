@@ -34,12 +34,12 @@ from crds.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, Unau
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
-from services.key_manager.ciphertext import Label
+from services.key_manager.ciphertext import KeyVersion
+from services.key_manager.key_state import uid_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_MATERIAL, KeySpec
-from services.key_manager.resealing import Resealing
-from services.key_manager.sealing import NotYetOurs, Seal, Unsealable, generation_told
-from services.key_manager.states import uid_of
+from services.key_manager.resealer import Resealer
+from services.key_manager.root_key import NotYetOurs, RootKeyCipher, Unsealable, generation_of_text
 from services.sdk.testing import MemoryResources
 
 pytestmark = pytest.mark.anyio
@@ -83,7 +83,7 @@ def test_a_file_that_is_not_whole_is_named_and_never_used_or_replaced(tmp_path: 
             ask(file, NOW)
         assert refused.value.filename == str(file)
     with pytest.raises(ValueError, match="root key must"):
-        Seal(content)
+        RootKeyCipher(content)
     assert file.read_bytes() == content
 
 
@@ -123,9 +123,9 @@ def test_an_envelope_of_before_opens_and_none_is_told_to_be_of_another_generatio
     file, uid = tmp_path / "root-key", str(uuid4())
     file.write_bytes(RAW)
     old = first_form(b"m" * 32, uid, 1)
-    assert Seal(RAW).open(old, uid, 1) == b"m" * 32 and not Seal(RAW).is_current(old)
+    assert RootKeyCipher(RAW).open(old, uid, 1) == b"m" * 32 and not RootKeyCipher(RAW).is_current(old)
     generations.rotate(file, NOW)
-    both = Seal(file.read_bytes())
+    both = RootKeyCipher(file.read_bytes())
     new = both.close(b"m" * 32, uid, 1)
     assert both.open(old, uid, 1) == both.open(new, uid, 1) == b"m" * 32
     assert both.is_current(new) and not both.is_current(old)
@@ -133,9 +133,9 @@ def test_an_envelope_of_before_opens_and_none_is_told_to_be_of_another_generatio
     with pytest.raises(Unsealable):
         both.open(forged, uid, 1)
     with pytest.raises(NotYetOurs):
-        Seal(RAW).open(new, uid, 1)
+        RootKeyCipher(RAW).open(new, uid, 1)
     generations.drop_old(file)
-    alone = Seal(file.read_bytes())
+    alone = RootKeyCipher(file.read_bytes())
     assert alone.open(new, uid, 1) == b"m" * 32
     with pytest.raises(Unsealable, match=r"another root key.*backup of secrets/root-key"):
         alone.open(old, uid, 1)
@@ -155,24 +155,24 @@ class Room:
 
     def under(self) -> Counter[int]:
         stored = [body for (plural, *_), body in self.resources.items.items() if plural == KEY_MATERIAL.plural]
-        return Counter(generation_told(each["spec"]["sealed"]) for each in stored)
+        return Counter(generation_of_text(each["spec"]["sealed"]) for each in stored)
 
     async def start(self) -> Keyring:
         """A key_manager with the file as it is now, which has read all there is."""
-        ring = Keyring(self.resources, Seal(self.file.read_bytes()))
+        ring = Keyring(self.resources, RootKeyCipher(self.file.read_bytes()))
         for each in (await self.resources.list(KEY_MATERIAL)).items:
             ring.materials.put(each)
         return ring
 
-    async def keys(self, count: int) -> list[Label]:
+    async def keys(self, count: int) -> list[KeyVersion]:
         ring, labels = await self.start(), []
         for number in range(count):
             key = await self.resources.create(KEY, KEY.new(f"k{number}", namespace="default", spec=KeySpec()))
             await ring.ensure_material(key)
-            labels.append(Label(uid_of(key), 1))
+            labels.append(KeyVersion(uid_of(key), 1))
         return labels
 
-    async def opened(self, labels: list[Label]) -> list[bytes]:
+    async def opened(self, labels: list[KeyVersion]) -> list[bytes]:
         ring = await self.start()
         return [await ring.open(each, "default") for each in labels]
 
@@ -198,7 +198,7 @@ async def test_all_material_comes_under_the_newest_root_key_and_the_old_one_goes
         await room.turn.rotate(revoke=False)
     assert await room.opened(labels) == before, "in between both open"
     ring = await room.start()
-    assert await Resealing(ring).once() == 3 and await Resealing(ring).once() == 0
+    assert await Resealer(ring).once() == 3 and await Resealer(ring).once() == 0
     assert room.under() == {1: 3} and await room.opened(labels) == before
     with pytest.raises(Conflict, match="not finished"):
         await room.turn.rotate(revoke=False)
@@ -228,9 +228,9 @@ async def test_it_is_killed_after_each_single_write_and_goes_on(tmp_path: Path) 
         room.resources.patch = once  # type: ignore[method-assign]
         if done < 4:
             with pytest.raises(KeyboardInterrupt):
-                await Resealing(ring).once()
+                await Resealer(ring).once()
         else:
-            await Resealing(ring).once()
+            await Resealer(ring).once()
         room.resources.patch = write  # type: ignore[method-assign]
         assert room.under()[1] == done and await room.opened(labels) == before
 
@@ -241,7 +241,7 @@ async def test_two_instances_at_once_and_one_with_an_old_copy_do_no_harm(tmp_pat
     before = await room.opened(labels)
     await room.turn.rotate(revoke=False)
     one, other = await room.start(), await room.start()
-    assert await Resealing(one).once() == 2 and await Resealing(other).once() == 0, "its copy was stale: refused"
+    assert await Resealer(one).once() == 2 and await Resealer(other).once() == 0, "its copy was stale: refused"
     assert await room.opened(labels) == before
 
 
@@ -252,7 +252,7 @@ async def test_what_does_not_open_stays_as_it_is_and_keeps_the_old_key(tmp_path:
     broken = base64.b64encode(first_form(bytes(32), "another", 1)).decode()
     room.resources.items[place]["spec"]["sealed"] = broken
     await room.turn.rotate(revoke=False)
-    assert await Resealing(await room.start()).once() == 1
+    assert await Resealer(await room.start()).once() == 1
     assert room.resources.items[place]["spec"]["sealed"] == broken
     room.clock.moved += SETTLING
     with pytest.raises(Conflict, match="1 key materials"):
@@ -275,12 +275,12 @@ async def test_material_changes_by_a_newer_root_key_alone(tmp_path: Path) -> Non
     us, file, uid = How(by="system:service:key-manager"), tmp_path / "root-key", str(uuid4())
     file.write_bytes(RAW)
     generations.rotate(file, NOW)
-    old, new = Seal(RAW), Seal(file.read_bytes())
+    old, new = RootKeyCipher(RAW), RootKeyCipher(file.read_bytes())
 
-    def told(seal: Seal, version: int = 1) -> str:
+    def told(seal: RootKeyCipher, version: int = 1) -> str:
         return base64.b64encode(seal.close(bytes(32), uid, version)).decode()
 
-    async def make(name: str, seal: Seal) -> None:
+    async def make(name: str, seal: RootKeyCipher) -> None:
         spec = {"keyUid": uid, "version": 1, "sealed": told(seal)}
         await house.registry.create(KEY_MATERIAL, "default", {"metadata": {"name": name}, "spec": spec}, us)
 

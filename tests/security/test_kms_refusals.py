@@ -16,7 +16,7 @@ from controller.resources.remote import path_of
 from crds.errors import Invalid
 from services.key_manager.kinds import KEY
 from services.key_manager.operations import Operations
-from services.key_manager.paging import page
+from services.key_manager.pagination import page
 from services.key_manager.permissions import PERMISSIONS
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.errors import AwsError

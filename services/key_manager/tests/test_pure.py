@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.key_manager.ciphertext import BadCiphertext, Label, canonical, decrypt, encrypt, label_of
+from services.key_manager.ciphertext import BadCiphertext, KeyVersion, canonical, decrypt, encrypt, key_version_of
+from services.key_manager.key_state import alias_resource_name, key_id, next_rotation, state_of
 from services.key_manager.kinds import KEY, KeySpec
-from services.key_manager.sealing import Seal, Unsealable
-from services.key_manager.states import alias_resource_name, key_id, next_rotation, state_of
+from services.key_manager.root_key import RootKeyCipher, Unsealable
 
 UID = "0b0e8f0c-3f0e-4c59-9d6a-0c2d3f1d2a11"
 MATERIAL = bytes(range(32))
@@ -22,14 +22,14 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @given(plaintext=st.binary(max_size=4096), context=contexts, version=st.integers(1, 2**32 - 1))
 def test_what_goes_in_comes_out(plaintext: bytes, context: dict[str, str], version: int) -> None:
-    blob = encrypt(MATERIAL, Label(UID, version), plaintext, context)
-    assert label_of(blob) == Label(UID, version)
+    blob = encrypt(MATERIAL, KeyVersion(UID, version), plaintext, context)
+    assert key_version_of(blob) == KeyVersion(UID, version)
     assert decrypt(MATERIAL, blob, dict(reversed(context.items()))) == plaintext
 
 
 @given(data=st.data())
 def test_any_changed_byte_is_noticed(data: st.DataObject) -> None:
-    blob = bytearray(encrypt(MATERIAL, Label(UID, 1), b"secret", {"a": "b"}))
+    blob = bytearray(encrypt(MATERIAL, KeyVersion(UID, 1), b"secret", {"a": "b"}))
     blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(BadCiphertext):
         decrypt(MATERIAL, bytes(blob), {"a": "b"})
@@ -47,10 +47,10 @@ def test_nonsense_is_no_ciphertext(blob: bytes) -> None:
 
 
 def test_sealed_material_opens_only_where_it_belongs() -> None:
-    seal = Seal(bytes(32))
+    seal = RootKeyCipher(bytes(32))
     sealed = seal.close(MATERIAL, UID, 1)
     assert seal.open(sealed, UID, 1) == MATERIAL
-    for opener, uid, version in ((Seal(b"x" * 32), UID, 1), (seal, str(uuid4()), 1), (seal, UID, 2)):
+    for opener, uid, version in ((RootKeyCipher(b"x" * 32), UID, 1), (seal, str(uuid4()), 1), (seal, UID, 2)):
         with pytest.raises(Unsealable):
             opener.open(sealed, uid, version)
 

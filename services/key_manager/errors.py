@@ -53,7 +53,7 @@ def unsupported(message: str) -> AwsError:
     return AwsError("UnsupportedOperationException", message)
 
 
-def kms_words(error: ApiError) -> AwsError:
+def as_kms_error(error: ApiError) -> AwsError:
     """What the resource API said, as KMS would."""
     if isinstance(error, AlreadyExists):
         return AwsError("AlreadyExistsException", error.message)

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from crds.errors import AlreadyExists
 from crds.names import subdomain_fault
-from services.key_manager import faults
+from services.key_manager import errors
 from services.key_manager.invariants import RESERVED
+from services.key_manager.key_state import alias_arn, alias_resource_name, key_arn, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
-from services.key_manager.states import alias_arn, alias_resource_name, key_arn, key_id
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.router import RequestContext, account_of
 from services.sdk.resources import Resources
@@ -24,7 +24,7 @@ _ARN = re.compile(r"arn:aws:kms:([a-z0-9-]*):([0-9]{12}):((?:key|alias)/.+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResolvedKey:
     """A key, and where it is: services may ask for keys of other namespaces than their own."""
 
     key: Key
@@ -37,12 +37,12 @@ class Found:
 
 
 class Resolver:
-    """`own`: the service's own resources, for the keys it makes for the house."""
+    """`own`: the service's own resources, for the keys it makes for the platform."""
 
     def __init__(self, keyring: Keyring, own: Resources) -> None:
         self._keyring, self._own = keyring, own
 
-    async def find(self, call: RequestContext, wanted: str) -> Found:
+    async def find(self, call: RequestContext, wanted: str) -> ResolvedKey:
         """Raises AwsError NotFoundException, InvalidArnException."""
         name, account = wanted, call.account
         if wanted.startswith("arn:"):
@@ -52,21 +52,21 @@ class Resolver:
             _, account, name = parts.groups()
         namespace = self._namespace(call, account)
         if namespace is None:
-            raise faults.no_key(wanted)
+            raise errors.no_key(wanted)
         if name.startswith("alias/"):
             return await self._by_alias(call, name, namespace)
         id = name.removeprefix("key/") if wanted.startswith("arn:") else name
         key = None if subdomain_fault(id) else await self._keyring.key_by_id(id, namespace)
         if key is None:
-            raise faults.no_key(key_arn(account, id, call.region))
-        return self.found(call, key)
+            raise errors.no_key(key_arn(account, id, call.region))
+        return self.resolved(call, key)
 
-    def found(self, call: RequestContext, key: Key) -> Found:
+    def resolved(self, call: RequestContext, key: Key) -> ResolvedKey:
         """`key` with its ARN."""
         namespace = key.metadata.namespace or "default"
-        return Found(key, namespace, key_arn(account_of(namespace), key_id(key), call.region))
+        return ResolvedKey(key, namespace, key_arn(account_of(namespace), key_id(key), call.region))
 
-    def is_platform(self, found: Found) -> bool:
+    def is_platform(self, found: ResolvedKey) -> bool:
         """Whether an `alias/aws/...` points to it."""
         aliases = self._keyring.aliases.all(found.namespace)
         name = found.key.metadata.name
@@ -80,7 +80,7 @@ class Resolver:
         known = {each.metadata.namespace or "default" for each in self._keyring.keys.all()} | {"default"}
         return next((each for each in known if account_of(each) == account), None)
 
-    async def _by_alias(self, call: RequestContext, name: str, namespace: str) -> Found:
+    async def _by_alias(self, call: RequestContext, name: str, namespace: str) -> ResolvedKey:
         alias = await self._keyring.alias(name, namespace)
         if alias is None and name.startswith(RESERVED) and call.caller.service:
             alias = await self._platform_alias(name, namespace)
@@ -89,8 +89,8 @@ class Resolver:
             if key is None and name.startswith(RESERVED) and call.caller.service:
                 key = await self._platform_key(alias, namespace)
             if key is not None:
-                return self.found(call, key)
-        raise faults.no_alias(alias_arn(account_of(namespace), name, call.region))
+                return self.resolved(call, key)
+        raise errors.no_alias(alias_arn(account_of(namespace), name, call.region))
 
     async def _platform_alias(self, name: str, namespace: str) -> KeyAlias:
         """The alias comes first: whoever loses a race takes the winner's, and its key was never anybody else's."""

@@ -12,13 +12,13 @@ import logging
 
 from crds.errors import ApiError
 from services.key_manager.keyring import Keyring
-from services.key_manager.sealing import Unsealable
+from services.key_manager.root_key import Unsealable
 
 log = logging.getLogger("key_manager")
-LOOK_EVERY_SECONDS = 10.0
+RESEAL_EVERY_SECONDS = 10.0
 
 
-class Resealing:
+class Resealer:
     """Until cancelled: an instance that is about to go may still leave something behind."""
 
     def __init__(self, keyring: Keyring) -> None:
@@ -29,7 +29,7 @@ class Resealing:
         while True:
             if self._keyring.materials.listed:
                 await self.once()
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(RESEAL_EVERY_SECONDS)
 
     async def once(self) -> int:
         """How many were sealed again. What does not open is told once and left as it is."""
@@ -38,14 +38,14 @@ class Resealing:
             try:
                 done += await self._keyring.reseal(each)
             except (Unsealable, ValueError) as broken:
-                self._tell(each.metadata.name, str(broken))
+                self._log_once(each.metadata.name, str(broken))
             except (ApiError, OSError) as refused:  # somebody else was first, or the conductor is away
                 log.debug("not sealed again yet: %s", refused)
         if done:
             log.info("sealed %d key materials under the newest root key", done)
         return done
 
-    def _tell(self, name: str, because: str) -> None:
+    def _log_once(self, name: str, because: str) -> None:
         if name not in self._told:
             self._told.add(name)
             log.error("key material %s cannot be sealed again: %s", name, because)

@@ -29,7 +29,7 @@ class NotYetOurs(Unsealable):
     """Sealed under a generation of the root key newer than ours: we are about to be replaced by one who has it."""
 
 
-class Seal:
+class RootKeyCipher:
     """`root` is the content of the root key's file. Raises ValueError for anything else."""
 
     def __init__(self, root: bytes) -> None:
@@ -77,7 +77,7 @@ def generation_of(sealed: bytes) -> int:
     return int.from_bytes(sealed[1 : 1 + _GENERATION]) if sealed.startswith(_FORMAT) else 0
 
 
-def generation_told(text: str) -> int:
+def generation_of_text(text: str) -> int:
     """As `generation_of`, of the base64 that is stored. Raises Unsealable."""
     try:
         return generation_of(base64.b64decode(text, validate=True))
