@@ -1,7 +1,7 @@
 """The blob folder: `blobs/<xx>/<id>`. A blob is written once, never changed, and named only when it is safe.
 
 Order of a write: temporary file, fsync, rename, fsync of the folder. The caller commits metadata afterwards,
-so a crash leaves an orphan at worst; `sweeping` finds it. A temporary file is locked by its writer for as long as
+so a crash leaves an orphan at worst; the collector finds it. A temporary file is locked by its writer for as long as
 that lives, in whatever process. Blocking: callers bring their own threads.
 """
 
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
-from services.storage_manager.faults import Corrupt
-from services.storage_manager.frames import HEADER, Box, Sealer, file_size, header, spans
+from services.storage_manager.blob_format import HEADER, BlobCipher, Sealer, file_size, header, spans
+from services.storage_manager.errors import Corrupt
 
 ORPHAN_AGE_SECONDS = 24 * 3600.0
 READ_FRAMES = 16
@@ -39,23 +39,23 @@ class Blobs:
         """Where the blob lives."""
         return self.root / blob[:2] / blob
 
-    def write(self, blob: str, box: Box) -> Writer:
+    def write(self, blob: str, cipher: BlobCipher) -> Writer:
         """A new blob, invisible until `Writer.commit`."""
-        return Writer(self, blob, box)
+        return Writer(self, blob, cipher)
 
-    def read(self, blob: str, box: Box, size: int, start: int, stop: int) -> Iterator[bytes]:
+    def read(self, blob: str, cipher: BlobCipher, size: int, start: int, stop: int) -> Iterator[bytes]:
         """Plaintext [start, stop), about 1 MiB at a time. Raises Corrupt before a wrong byte leaves."""
         try:
             file = self.path(blob).open("rb", buffering=0)
         except FileNotFoundError:
             raise Corrupt(f"blob {blob}: missing") from None
         with file:
-            if os.fstat(file.fileno()).st_size != file_size(size) or file.read(HEADER) != header(box):
+            if os.fstat(file.fileno()).st_size != file_size(size) or file.read(HEADER) != header(cipher):
                 raise Corrupt(f"blob {blob}: wrong length or header")
             ready: list[bytes] = []
             for span in spans(size, start, stop):
                 sealed = os.pread(file.fileno(), span.length, span.offset)
-                ready.append(box.open(span.frame, span.last, sealed)[span.first : span.stop])
+                ready.append(cipher.open(span.frame, span.last, sealed)[span.first : span.stop])
                 if len(ready) == READ_FRAMES:
                     yield b"".join(ready)
                     ready.clear()
@@ -78,12 +78,12 @@ class Blobs:
 class Writer:
     """One blob being written. Call `commit` or `abandon`."""
 
-    def __init__(self, blobs: Blobs, blob: str, box: Box) -> None:
+    def __init__(self, blobs: Blobs, blob: str, cipher: BlobCipher) -> None:
         self._blobs, self._blob = blobs, blob
-        self._sealer = Sealer(box)
+        self._sealer = Sealer(cipher)
         self._path = blobs.temporary / blob
         self._file = _locked(self._path)
-        self._put(header(box))
+        self._put(header(cipher))
 
     def feed(self, data: bytes) -> None:
         """More plaintext."""

@@ -9,44 +9,44 @@ from anyio import to_thread
 
 from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
+from services.storage_manager.bucket_directory import bucket_ref
+from services.storage_manager.data_layout import open_data
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
-from services.storage_manager.kms import PeerKms
+from services.storage_manager.kms_client import KmsClient
 from services.storage_manager.lost_keys import LostKeys
-from services.storage_manager.registry import place_of
-from services.storage_manager.storing import open_data
 
 COUNT_EVERY_SECONDS = 15.0
-LOOK_AGAIN_SECONDS = 2.0
+REQUEUE_SECONDS = 2.0
 
 
 class BucketReconciler:
-    """Reads and writes the book beside the operations; each call is one transaction."""
+    """Reads and writes the metadata beside the operations; each call is one transaction."""
 
     kind = BUCKET
     finalizer: str | None = OBJECTS
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
     def __init__(self, context: ServiceContext) -> None:
-        self._book, _ = open_data(context.data)
-        self._lost = LostKeys(self._book, PeerKms(context.peer("key-manager")), context.clock.monotonic)
+        self._metadata, _ = open_data(context.data)
+        self._lost = LostKeys(self._metadata, KmsClient(context.peer("key-manager")), context.clock.monotonic)
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Counts again every few seconds: objects come and go without a change of the resource."""
-        place, status = place_of(resource), resource.status
-        status.objects, status.bytes = await to_thread.run_sync(self._book.usage, place.id)
-        status.keys = sorted(await to_thread.run_sync(self._book.sealed_by, place.id))
-        status.phase, status.arn = "Ready", place.arn
-        await self._lost.note(resource, world.clock.now())
+        ref, status = bucket_ref(resource), resource.status
+        status.objects, status.bytes = await to_thread.run_sync(self._metadata.usage, ref.id)
+        status.keys = sorted(await to_thread.run_sync(self._metadata.sealed_by, ref.id))
+        status.phase, status.arn = "Ready", ref.arn
+        await self._lost.update_condition(resource, world.clock.now())
         return done(requeue_after=COUNT_EVERY_SECONDS)
 
     async def finalize(self, resource: Bucket, world: World) -> Outcome:
         """Nothing is thrown away: a full bucket waits until somebody empties it."""
-        place, status = place_of(resource), resource.status
-        left = await to_thread.run_sync(self._book.close, place.id)
+        ref, status = bucket_ref(resource), resource.status
+        left = await to_thread.run_sync(self._metadata.seal_bucket, ref.id)
         if left:
             status.phase, status.objects = "Deleting", left
-            why = f"{left} objects to be removed: aws s3 rm --recursive s3://{place.name}"
-            return again(LOOK_AGAIN_SECONDS, f"waiting for {why}", reason="BucketNotEmpty")
-        await to_thread.run_sync(self._book.purge, place.id)
+            why = f"{left} objects to be removed: aws s3 rm --recursive s3://{ref.name}"
+            return again(REQUEUE_SECONDS, f"waiting for {why}", reason="BucketNotEmpty")
+        await to_thread.run_sync(self._metadata.drop_bucket, ref.id)
         return done()

@@ -9,8 +9,8 @@ from anyio import to_thread
 
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.rest_xml import parse, render
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request
+from services.storage_manager.context import S3Context, S3Request, S3Response
+from services.storage_manager.errors import S3Error
 from services.storage_manager.listing import Page, encoder, number, page
 from services.storage_manager.objects import iso
 
@@ -19,10 +19,10 @@ MOST_BUCKETS = 10_000
 REGION = re.compile(r"EU|[a-z]{2}(-[a-z]{2,12}){1,2}-[0-9]{1,2}")
 
 
-async def list_all(house: House, request: Request) -> Answer:
+async def list_all(context: S3Context, request: S3Request) -> S3Response:
     """ListBuckets."""
     query = request.query
-    found = await house.registry.all(request.caller)
+    found = await context.directory.all(request.caller)
     limit, after = number(query, "max-buckets", MOST_BUCKETS), query.get("continuation-token", "")
     found = [each for each in found if each.name.startswith(query.get("prefix", "")) and each.name > after]
     more = found[limit - 1].name if limit and len(found) > limit else None
@@ -35,20 +35,20 @@ async def list_all(house: House, request: Request) -> Answer:
         "ContinuationToken": more,
         "Prefix": query.get("prefix"),
     }
-    return Answer(content=render("ListAllMyBucketsResult", fields))
+    return S3Response(content=render("ListAllMyBucketsResult", fields))
 
 
-async def create(house: House, request: Request) -> Answer:
+async def create(context: S3Context, request: S3Request) -> S3Response:
     """CreateBucket: makes the Bucket resource, as the caller."""
     if not NAME.fullmatch(request.bucket):
-        raise S3Fault("InvalidBucketName", f"{request.bucket} is no bucket name")
+        raise S3Error("InvalidBucketName", f"{request.bucket} is no bucket name")
     _check_configuration(await request.document())
-    await house.registry.create(request.caller, request.bucket)
-    return Answer(headers={"location": f"/{request.bucket}"})
+    await context.directory.create(request.caller, request.bucket)
+    return S3Response(headers={"location": f"/{request.bucket}"})
 
 
 def _check_configuration(document: bytes) -> None:
-    """A region says where in AWS: any is ours. Raises S3Fault for what else is asked for."""
+    """A region says where in AWS: any is ours. Raises S3Error for what else is asked for."""
     if not document.strip():
         return
     root = parse(document)
@@ -56,54 +56,54 @@ def _check_configuration(document: bytes) -> None:
         raise ValueError(f"the document is a {root.tag[:80]}, not a CreateBucketConfiguration")
     for each in root:
         if each.tag != "LocationConstraint":
-            raise S3Fault("NotImplemented", f"CreateBucket does not understand the member {each.tag[:80]}")
+            raise S3Error("NotImplemented", f"CreateBucket does not understand the member {each.tag[:80]}")
         if (each.text or "").strip() and not REGION.fullmatch((each.text or "").strip()):
-            raise S3Fault("InvalidLocationConstraint", "The specified location-constraint is not valid")
+            raise S3Error("InvalidLocationConstraint", "The specified location-constraint is not valid")
 
 
-async def head(house: House, request: Request) -> Answer:
+async def head(context: S3Context, request: S3Request) -> S3Response:
     """HeadBucket."""
-    await house.place(request)
-    return Answer(headers={"x-amz-bucket-region": "us-east-1"})
+    await context.bucket(request)
+    return S3Response(headers={"x-amz-bucket-region": "us-east-1"})
 
 
-async def location(house: House, request: Request) -> Answer:
+async def location(context: S3Context, request: S3Request) -> S3Response:
     """GetBucketLocation: empty means us-east-1."""
-    await house.place(request)
-    return Answer(content=render("LocationConstraint", {}))
+    await context.bucket(request)
+    return S3Response(content=render("LocationConstraint", {}))
 
 
-async def delete(house: House, request: Request) -> Answer:
+async def delete(context: S3Context, request: S3Request) -> S3Response:
     """DeleteBucket, only when empty. Closed first, so that no object slips in meanwhile."""
-    place = await house.place(request)
-    objects = await to_thread.run_sync(house.book.close, place.id)
+    ref = await context.bucket(request)
+    objects = await to_thread.run_sync(context.metadata.seal_bucket, ref.id)
     if objects:
-        raise S3Fault("BucketNotEmpty", f"{place.name} has {objects} objects")
+        raise S3Error("BucketNotEmpty", f"{ref.name} has {objects} objects")
     try:
-        await house.registry.delete(request.caller, place.name)
-    except S3Fault:
-        await to_thread.run_sync(house.book.reopen, place.id)
+        await context.directory.delete(request.caller, ref.name)
+    except S3Error:
+        await to_thread.run_sync(context.metadata.unseal_bucket, ref.id)
         raise
-    return Answer(204)
+    return S3Response(204)
 
 
-async def list_objects(house: House, request: Request) -> Answer:
+async def list_objects(context: S3Context, request: S3Request) -> S3Response:
     """ListObjects and ListObjectsV2 (`list-type=2`). The continuation token is the last key, in hex."""
-    place = await house.place(request)
+    ref = await context.bucket(request)
     query, limit = request.query, number(request.query, "max-keys", 1000)
     if query.get("list-type", "2") != "2":
-        raise S3Fault("InvalidArgument", "list-type is 2")
+        raise S3Error("InvalidArgument", "list-type is 2")
     prefix, delimiter, after = query.get("prefix", ""), query.get("delimiter", ""), _after(query)
 
     def look() -> Page:
         def fetch(at: str, inclusive: bool, count: int) -> list[Any]:
-            return house.book.page(place.id, at, inclusive, count)
+            return context.metadata.page(ref.id, at, inclusive, count)
 
         return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(limit, 1000))
 
     found = await to_thread.run_sync(look)
-    fields = {"Name": place.name, "MaxKeys": limit} | _fields(query, found, account_of(place.namespace))
-    return Answer(content=render("ListBucketResult", fields))
+    fields = {"Name": ref.name, "MaxKeys": limit} | _fields(query, found, account_of(ref.namespace))
+    return S3Response(content=render("ListBucketResult", fields))
 
 
 def _after(query: dict[str, str]) -> str:
@@ -112,7 +112,7 @@ def _after(query: dict[str, str]) -> str:
     try:
         return bytes.fromhex(query.get("continuation-token", "")).decode() or query.get("start-after", "")
     except ValueError:
-        raise S3Fault("InvalidArgument", "the continuation token is not ours") from None
+        raise S3Error("InvalidArgument", "the continuation token is not ours") from None
 
 
 def _fields(query: dict[str, str], found: Page, account: str) -> dict[str, Any]:

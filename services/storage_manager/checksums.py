@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
 
 PREFIX = "x-amz-checksum-"
 ALGORITHM, TYPE = f"{PREFIX}algorithm", f"{PREFIX}type"
@@ -74,16 +74,16 @@ CHECKSUMS: dict[str, Callable[[], Hash]] = {
 }
 
 
-def asked(headers: dict[str, str]) -> dict[str, str]:
+def requested_checksums(headers: dict[str, str]) -> dict[str, str]:
     """Algorithm and type that CreateMultipartUpload asks for; empty when it asks for none. Raises InvalidRequest."""
     name = headers.get(ALGORITHM, "").upper()
     if not name:
         return {}
     if f"{PREFIX}{name.lower()}" not in CHECKSUMS:
-        raise S3Fault("InvalidRequest", f"there is no checksum algorithm {name}")
+        raise S3Error("InvalidRequest", f"there is no checksum algorithm {name}")
     kind = headers.get(TYPE, "FULL_OBJECT" if name == "CRC64NVME" else "COMPOSITE").upper()
     if kind != "COMPOSITE" and (kind != "FULL_OBJECT" or not name.startswith("CRC")):
-        raise S3Fault("InvalidRequest", f"{name} has no checksum type {kind}")
+        raise S3Error("InvalidRequest", f"{name} has no checksum type {kind}")
     return {ALGORITHM: name, TYPE: kind}
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from crds.numbers import whole_number
-from services.storage_manager.book import Object
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
+from services.storage_manager.metadata import Object
 
 BATCH = 1000
 Fetch = Callable[[str, bool, int], Sequence[Object]]
@@ -36,7 +36,7 @@ def _group(key: str, prefix: str, delimiter: str) -> str:
 def beyond(prefix: str) -> str | None:
     """The least text that comes after every text beginning with `prefix`; None when there is none.
 
-    By code point, as the book orders keys. U+10FFFF has no successor, and surrogates are in no key.
+    By code point, as the metadata index orders keys. U+10FFFF has no successor, and surrogates are in no key.
     """
     for end in range(len(prefix), 0, -1):
         last = ord(prefix[end - 1])
@@ -82,7 +82,7 @@ def number(query: dict[str, str], name: str, default: int) -> int:
     """That member as a number. Raises InvalidArgument."""
     found = whole_number(query.get(name, str(default)))
     if found is None:
-        raise S3Fault("InvalidArgument", f"{name} is a number")
+        raise S3Error("InvalidArgument", f"{name} is a number")
     return found
 
 
@@ -90,5 +90,5 @@ def encoder(query: dict[str, str]) -> Callable[[str], str]:
     """How keys are written: `encoding-type=url`, or as they are. Raises InvalidArgument."""
     wanted = query.get("encoding-type")
     if wanted not in (None, "url"):
-        raise S3Fault("InvalidArgument", "Invalid Encoding Method specified in Request")
+        raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
     return (lambda key: quote(key, safe="/")) if wanted else (lambda key: key)

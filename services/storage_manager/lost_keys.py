@@ -12,16 +12,16 @@ from datetime import datetime
 from anyio import to_thread
 
 from crds.meta import Condition, set_condition
-from services.storage_manager.book import Metadata
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.bucket_directory import bucket_ref
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import BucketRef, Kms
 from services.storage_manager.kinds import Bucket
-from services.storage_manager.ports import Kms, Place
-from services.storage_manager.registry import place_of
+from services.storage_manager.metadata import MetadataIndex
 
 KEYS_USABLE = "KeysUsable"
 LOST = "KeyLost"
 PLATFORM = "alias/aws/"
-LOOK_SECONDS = 60.0
+CHECK_SECONDS = 60.0
 _THERE = frozenset({"KMS.AccessDeniedException", "KMS.DisabledException", "KMS.KMSInvalidStateException"})
 _GONE = frozenset({"KMS.NotFoundException", "KMS.InvalidCiphertextException", "KMS.InvalidArnException"})
 
@@ -29,43 +29,43 @@ _GONE = frozenset({"KMS.NotFoundException", "KMS.InvalidCiphertextException", "K
 class LostKeys:
     """Asks key-manager once a minute for each bucket. `monotonic`: seconds."""
 
-    def __init__(self, book: Metadata, kms: Kms, monotonic: Callable[[], float]) -> None:
-        self._book, self._kms, self._monotonic = book, kms, monotonic
-        self._looked: dict[tuple[str, str | None], float] = {}
+    def __init__(self, metadata: MetadataIndex, kms: Kms, monotonic: Callable[[], float]) -> None:
+        self._metadata, self._kms, self._monotonic = metadata, kms, monotonic
+        self._checked_at: dict[tuple[str, str | None], float] = {}
 
-    async def note(self, bucket: Bucket, now: datetime) -> None:
+    async def update_condition(self, bucket: Bucket, now: datetime) -> None:
         """Sets the condition `KeysUsable`; while key-manager is away, what was known stays."""
-        place = place_of(bucket)
-        asked, moment = (place.id, place.key if place.encrypted else ""), self._monotonic()
-        if moment - self._looked.get(asked, -LOOK_SECONDS) < LOOK_SECONDS:
+        ref = bucket_ref(bucket)
+        asked, moment = (ref.id, ref.key if ref.encrypted else ""), self._monotonic()
+        if moment - self._checked_at.get(asked, -CHECK_SECONDS) < CHECK_SECONDS:
             return
         try:
-            lost = await self.look(place)
-        except S3Fault:
+            lost = await self.find_lost(ref)
+        except S3Error:
             return
-        self._looked = {each: at for each, at in self._looked.items() if moment - at < LOOK_SECONDS}
-        self._looked[asked] = moment
+        self._checked_at = {each: at for each, at in self._checked_at.items() if moment - at < CHECK_SECONDS}
+        self._checked_at[asked] = moment
         set_condition(bucket.status.conditions, _condition(lost), now=now)
 
-    async def look(self, place: Place) -> list[str]:
-        """The names of the keys that are gone, sorted. Raises S3Fault when it cannot be told now."""
-        sealed = await to_thread.run_sync(self._book.sealed_by, place.id)
-        wrapped = await to_thread.run_sync(self._book.wrapped_by, place.id)
-        lost = {name for name in sealed if await self._is_gone(place, *wrapped[name])}
+    async def find_lost(self, ref: BucketRef) -> list[str]:
+        """The names of the keys that are gone, sorted. Raises S3Error when it cannot be told now."""
+        sealed = await to_thread.run_sync(self._metadata.sealed_by, ref.id)
+        wrapped = await to_thread.run_sync(self._metadata.wrapped_by, ref.id)
+        lost = {name for name in sealed if await self._is_gone(ref, *wrapped[name])}
         # The platform's own keys are made by whoever asks for them first: looking must make none.
-        named = place.key if place.encrypted and place.own_key else None
-        if named and not named.startswith(PLATFORM) and await self._is_gone(place, None, named):
+        named = ref.key if ref.encrypted and ref.own_key else None
+        if named and not named.startswith(PLATFORM) and await self._is_gone(ref, None, named):
             lost.add(named)
         return sorted(lost)
 
-    async def _is_gone(self, place: Place, wrapped: bytes | None, master: str) -> bool:
-        made_for = place.under(master)
+    async def _is_gone(self, ref: BucketRef, wrapped: bytes | None, master: str) -> bool:
+        made_for = ref.under(master)
         try:
             if wrapped is None:
                 await self._kms.generate(made_for)
             else:
                 await self._kms.decrypt(made_for, wrapped)
-        except S3Fault as fault:
+        except S3Error as fault:
             if fault.code in _GONE:
                 return True
             if fault.code not in _THERE:

@@ -1,4 +1,4 @@
-"""The front page of storage_manager: an S3 door over encrypted local blobs."""
+"""The manifest of storage_manager: an S3 API over encrypted local blobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MANIFEST = ManagedService(
     name="storage_manager",
     title="Storage",
     summary="Buckets and objects over the S3 protocol, encrypted by default.",
-    app="services.storage_manager.service:create_app",
+    app="services.storage_manager.app:create_app",
     kinds=(BUCKET,),
     speaks=("s3",),
     protocol="s3",

@@ -10,12 +10,12 @@ from typing import TypedDict
 from anyio import to_thread
 
 from crds.numbers import whole_number
-from services.storage_manager.book import Object
 from services.storage_manager.checksums import PREFIX, TYPE
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request, sealed_as
-from services.storage_manager.ports import Place
-from services.storage_manager.understanding import META, SSE, sealing_of
+from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import BucketRef
+from services.storage_manager.metadata import Object
+from services.storage_manager.supported_parameters import META, SSE, sealing_of
 
 KEPT = {
     "content-type",
@@ -32,7 +32,7 @@ MOST_METADATA = 2048
 RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})$")
 
 
-class Wish(TypedDict):
+class WritePrecondition(TypedDict):
     """What `If-None-Match: *` and `If-Match` mean for a write."""
 
     only_new: bool
@@ -59,58 +59,58 @@ def _require_small(kept: dict[str, str]) -> None:
     for own in (True, False):
         said = {k.removeprefix(META): v for k, v in kept.items() if k.startswith(META) is own}
         if sum(len(k.encode()) + len(v.encode()) for k, v in said.items()) > MOST_METADATA:
-            raise S3Fault("MetadataTooLarge", f"Your metadata headers exceed the {MOST_METADATA} bytes allowed")
+            raise S3Error("MetadataTooLarge", f"Your metadata headers exceed the {MOST_METADATA} bytes allowed")
 
 
-def sealed_by(place: Place) -> dict[str, str]:
+def sealed_by(ref: BucketRef) -> dict[str, str]:
     """The header that says how the bucket is encrypted."""
-    return {SSE: "aws:kms"} if place.encrypted else {}
+    return {SSE: "aws:kms"} if ref.encrypted else {}
 
 
-async def put(house: House, request: Request) -> Answer:
+async def put(context: S3Context, request: S3Request) -> S3Response:
     """PutObject. `If-None-Match: *` keeps what is there, `If-Match` replaces that version only."""
     check_key(request.key)
-    wished(request.headers)
+    write_precondition(request.headers)
     kept, sealing = kept_headers(request.headers), sealing_of(request.headers)
-    place = sealed_as(await house.target(request), sealing)
-    piece, md5, sums = await house.receive(place, request)
+    ref = with_encryption(await context.writable_bucket(request), sealing)
+    piece, md5, sums = await context.receive_body(ref, request)
     sums |= {TYPE: "FULL_OBJECT"} if sums else {}
-    new = Object(request.key, piece.size, md5, house.clock(), kept | sealing | sums, (piece,))
-    await keep(house, place, new, request.headers)
-    return Answer(headers={"etag": f'"{md5}"'} | sums | sealed_by(place) | sealing)
+    new = Object(request.key, piece.size, md5, context.clock(), kept | sealing | sums, (piece,))
+    await commit_object(context, ref, new, request.headers)
+    return S3Response(headers={"etag": f'"{md5}"'} | sums | sealed_by(ref) | sealing)
 
 
 def check_key(key: str) -> None:
     """Raises KeyTooLongError, InvalidArgument."""
     if "\0" in key:
-        raise S3Fault("InvalidArgument", "a key has no NUL")
+        raise S3Error("InvalidArgument", "a key has no NUL")
     if len(key.encode()) > LONGEST_KEY:
-        raise S3Fault("KeyTooLongError", f"a key has {LONGEST_KEY} bytes at most")
+        raise S3Error("KeyTooLongError", f"a key has {LONGEST_KEY} bytes at most")
 
 
-def wished(headers: dict[str, str]) -> Wish:
+def write_precondition(headers: dict[str, str]) -> WritePrecondition:
     """On which predecessor a write insists. Raises NotImplemented for an `If-None-Match` that names one."""
     if headers.get("if-none-match", "*") != "*":
-        raise S3Fault("NotImplemented", "A header you provided implies functionality that is not implemented")
+        raise S3Error("NotImplemented", "A header you provided implies functionality that is not implemented")
     return {"only_new": headers.get("if-none-match") == "*", "only_over": headers.get("if-match", "").strip('"')}
 
 
-async def keep(house: House, place: Place, new: Object, headers: dict[str, str]) -> None:
-    """Put it into the book, as the request's `If-...` allow. Raises as `book.put`; the blobs are then gone."""
+async def commit_object(context: S3Context, ref: BucketRef, new: Object, headers: dict[str, str]) -> None:
+    """Index it, as the request's `If-...` allow. Raises as `metadata.put`; the blobs are then gone."""
     try:
-        await to_thread.run_sync(lambda: house.book.put(place.id, new, **wished(headers)))
-    except S3Fault:
-        await house.abandon(p.blob for p in new.pieces)
+        await to_thread.run_sync(lambda: context.metadata.put(ref.id, new, **write_precondition(headers)))
+    except S3Error:
+        await context.abandon(p.blob for p in new.pieces)
         raise
-    if not place.objects:
-        await house.tally(place)
+    if not ref.objects:
+        await context.report_emptiness(ref)
 
 
-async def find(house: House, place: Place, key: str) -> Object:
+async def find_object(context: S3Context, ref: BucketRef, key: str) -> Object:
     """Raises NoSuchKey."""
-    found = await to_thread.run_sync(house.book.find, place.id, key)
+    found = await to_thread.run_sync(context.metadata.find, ref.id, key)
     if found is None:
-        raise S3Fault("NoSuchKey", f"no key {key}")
+        raise S3Error("NoSuchKey", f"no key {key}")
     return found
 
 
@@ -119,9 +119,9 @@ def not_modified(found: Object, headers: dict[str, str]) -> bool:
     second = int(found.modified)
     if "if-match" in headers:
         if not _names(headers["if-match"], found.etag):
-            raise S3Fault("PreconditionFailed")
+            raise S3Error("PreconditionFailed")
     elif second > _moment(headers.get("if-unmodified-since"), second):
-        raise S3Fault("PreconditionFailed")
+        raise S3Error("PreconditionFailed")
     if "if-none-match" in headers:
         return _names(headers["if-none-match"], found.etag)
     return second <= _moment(headers.get("if-modified-since"), second - 1)
@@ -148,18 +148,18 @@ def wanted_range(text: str | None, size: int) -> tuple[int, int] | None:
     start = int(first) if first else max(0, size - int(last))
     stop = min(size, int(last) + 1) if first and last else size
     if start >= size or stop <= start:
-        raise S3Fault("InvalidRange", f"the object has {size} bytes")
+        raise S3Error("InvalidRange", f"the object has {size} bytes")
     return start, stop
 
 
-async def get(house: House, request: Request) -> Answer:
+async def get(context: S3Context, request: S3Request) -> S3Response:
     """GetObject and HeadObject: whole, a range (`Range`), or one part as it was uploaded (`partNumber`)."""
-    place = await house.place(request)
-    found = await find(house, place, request.key)
+    ref = await context.bucket(request)
+    found = await find_object(context, ref, request.key)
     headers = {"etag": f'"{found.etag}"', "last-modified": formatdate(found.modified, usegmt=True)}
     if not_modified(found, request.headers):
-        return Answer(304, headers)
-    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | sealed_by(place) | found.headers
+        return S3Response(304, headers)
+    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | sealed_by(ref) | found.headers
     headers |= _overridden(request)
     number = request.query.get("partNumber")
     part = part_range(number, found) if number else wanted_range(_range(found, request.headers), found.size)
@@ -170,8 +170,8 @@ async def get(house: House, request: Request) -> Answer:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{found.size}"
     if number:
         headers["x-amz-mp-parts-count"] = str(len(found.pieces))
-    content = house.stream(place, found, start, stop) if request.method == "GET" else b""
-    return Answer(206 if part else 200, headers, content, stop - start)
+    content = context.stream(ref, found, start, stop) if request.method == "GET" else b""
+    return S3Response(206 if part else 200, headers, content, stop - start)
 
 
 def _range(found: Object, headers: dict[str, str]) -> str | None:
@@ -182,23 +182,23 @@ def _range(found: Object, headers: dict[str, str]) -> str | None:
     return wanted if condition == formatdate(found.modified, usegmt=True) else None
 
 
-def _overridden(request: Request) -> dict[str, str]:
+def _overridden(request: S3Request) -> dict[str, str]:
     """What `response-...` asks for. As S3: who signs a link says what its answer looks like, nobody else."""
     wanted = {name: request.query[asked] for asked, name in OVERRIDES.items() if asked in request.query}
     identity = request.caller.identity
     if wanted and identity.name and not identity.access_key:
-        raise S3Fault("InvalidRequest", "Request specific response headers cannot be used for unsigned requests")
+        raise S3Error("InvalidRequest", "Request specific response headers cannot be used for unsigned requests")
     if not all(value.isascii() and value.isprintable() for value in wanted.values()):
-        raise S3Fault("InvalidArgument", "a response header is printable ASCII")
+        raise S3Error("InvalidArgument", "a response header is printable ASCII")
     return wanted
 
 
 def part_range(number: str, found: Object) -> tuple[int, int] | None:
     """[start, stop) of that part, None when that is everything. Raises InvalidArgument, InvalidRange."""
     if not (wanted := whole_number(number)):
-        raise S3Fault("InvalidArgument", "part numbers are 1 to 10000")
+        raise S3Error("InvalidArgument", "part numbers are 1 to 10000")
     if wanted > len(found.pieces):
-        raise S3Fault("InvalidRange", f"the object has {len(found.pieces)} parts")
+        raise S3Error("InvalidRange", f"the object has {len(found.pieces)} parts")
     if len(found.pieces) == 1:
         return None
     start = sum(piece.size for piece in found.pieces[: wanted - 1])

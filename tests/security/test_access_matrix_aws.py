@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
 
 from services.key_manager.operations import Operations
-from services.storage_manager.app import OPERATIONS as S3_OPERATIONS
+from services.storage_manager.s3_app import OPERATIONS as S3_OPERATIONS
 
 READ, WRITE, KNOWN = "read", "write", "known"
 KMS: dict[str, str] = {

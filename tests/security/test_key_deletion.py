@@ -308,8 +308,8 @@ async def test_a_namespace_that_is_going_says_what_keeps_it(house: House) -> Non
     await make_key(house, "orders", "team")
     resources = LocalResources(house.registry, CONDUCTOR)
     world = World(resources, cast(Any, None), house.clock, cast(Any, None))
-    going = await resources.get(NAMESPACE, "team")
-    outcome = await NamespaceReconciler(house.registry.catalog).finalize(going, world)
+    deleting = await resources.get(NAMESPACE, "team")
+    outcome = await NamespaceReconciler(house.registry.catalog).finalize(deleting, world)
     assert not outcome.settled and "1 keys" in outcome.message and "schedule-key-deletion" in outcome.message
     assert house.store.get(KEY.key("orders", "team")) is not None
 

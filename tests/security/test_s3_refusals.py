@@ -18,56 +18,56 @@ from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import services.storage_manager.book.uploads as uploads_module
-import services.storage_manager.house as house_module
+import services.storage_manager.context as context_module
+import services.storage_manager.metadata.uploads as uploads_module
 from services.sdk.aws.rest_xml import parse
 from services.sdk.identity import Caller as Identity
-from services.storage_manager.app import HANDLERS, OPERATIONS, S3
 from services.storage_manager.blobs import Blobs
-from services.storage_manager.book import Metadata, Object
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import House
-from services.storage_manager.keys import Keys
+from services.storage_manager.context import S3Context
+from services.storage_manager.data_keys import DataKeys
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import BucketRef, Caller, Scope, Verb
 from services.storage_manager.listing import beyond, page
+from services.storage_manager.metadata import MetadataIndex, Object
 from services.storage_manager.permissions import PERMISSIONS
-from services.storage_manager.ports import Caller, Place, Scope, Verb
-from services.storage_manager.understanding import ALWAYS, HEADERS, META, QUERY, require_understood
+from services.storage_manager.s3_app import HANDLERS, OPERATIONS, S3App
+from services.storage_manager.supported_parameters import ALWAYS, HEADERS, META, QUERY, require_understood
 
 
 class Fakes:
     """Everybody may do everything, in the account of `default`."""
 
     def __init__(self) -> None:
-        self.places = {"box": Place("uid", "box", "arn:aws:s3:::box", 0.0)}
+        self.places = {"box": BucketRef("uid", "box", "arn:aws:s3:::box", 0.0)}
         self.asked: list[tuple[str, Verb]] = []
         self.masters: list[str | None] = []
 
-    async def admit(self, scope: Scope) -> Caller:
+    async def authenticate(self, scope: Scope) -> Caller:
         return Caller("tester", "default")
 
-    async def all(self, caller: Caller) -> list[Place]:
+    async def all(self, caller: Caller) -> list[BucketRef]:
         return list(self.places.values())
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
+    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
         self.asked.append((name, verb))
         if name not in self.places:
-            raise S3Fault("NoSuchBucket")
+            raise S3Error("NoSuchBucket")
         return self.places[name]
 
     async def create(self, caller: Caller, name: str) -> None:
-        self.places[name] = Place(name, name, f"arn:aws:s3:::{name}", 0.0)
+        self.places[name] = BucketRef(name, name, f"arn:aws:s3:::{name}", 0.0)
 
     async def delete(self, caller: Caller, name: str) -> None:
         del self.places[name]
 
-    async def counted(self, place: Place, objects: int) -> None:
+    async def report_count(self, place: BucketRef, objects: int) -> None:
         self.places[place.name] = replace(place, objects=objects)
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+    async def generate(self, place: BucketRef) -> tuple[bytes, bytes, str]:
         self.masters.append(place.key)
         return b"k" * 32, b"wrapped", "arn"
 
-    async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
+    async def decrypt(self, place: BucketRef, wrapped: bytes) -> bytes:
         return b"k" * 32
 
 
@@ -100,9 +100,9 @@ class Announcing(uvicorn.Server):
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder: Path = tmp_path_factory.mktemp("s3")
-    fakes, book = Fakes(), Metadata(folder / "m.db")
-    house = House(fakes, book, Blobs(folder / "blobs"), Keys(book, fakes))
-    server = Announcing(uvicorn.Config(S3(house, fakes), port=0, log_level="warning", lifespan="off"))
+    fakes, metadata = Fakes(), MetadataIndex(folder / "m.db")
+    context = S3Context(fakes, metadata, Blobs(folder / "blobs"), DataKeys(metadata, fakes))
+    server = Announcing(uvicorn.Config(S3App(context, fakes), port=0, log_level="warning", lifespan="off"))
     server.up = threading.Event()
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -375,10 +375,10 @@ def test_who_did_not_sign_does_not_choose_how_the_answer_looks(door: Door, monke
     link = "/box/k?response-content-type=text/html"
     for identity, expected in ((Identity("ann"), 400), (Identity("ann", access_key="AKIA"), 200)):
 
-        async def admit(scope: Scope, identity: Identity = identity) -> Caller:
+        async def authenticate(scope: Scope, identity: Identity = identity) -> Caller:
             return Caller("ann", "default", identity=identity)
 
-        monkeypatch.setattr(door.fakes, "admit", admit)
+        monkeypatch.setattr(door.fakes, "authenticate", authenticate)
         assert door.ask("GET", link).status_code == expected
     assert refusal(door.ask("GET", "/box/k?response-content-type=a%0d%0aset-cookie:x"))[1] == "InvalidArgument"
 
@@ -403,7 +403,7 @@ def test_a_header_is_understood_by_its_operation_or_refused(name: str, operation
     known = name in HEADERS[operation] or name in ALWAYS or (name.startswith(META) and META in HEADERS[operation])
     try:
         require_understood(operation, {name: "x"}, {})
-    except S3Fault:
+    except S3Error:
         return
     assert known, (operation, name)
 
@@ -417,7 +417,7 @@ def test_a_refusal_is_heard_by_who_is_still_sending(door: Door) -> None:
 
 
 def test_a_quota_bounds_bytes_objects_and_parts(door: Door) -> None:
-    place = Place("small", "small", "arn:aws:s3:::small", 0.0, most=(10, 2))
+    place = BucketRef("small", "small", "arn:aws:s3:::small", 0.0, quota=(10, 2))
     door.fakes.places["small"] = place
     assert door.ask("PUT", "/small/a", b"12345").status_code == 200
     assert refusal(door.ask("PUT", "/small/b", b"1234567"))[1] == "QuotaExceeded"
@@ -431,7 +431,7 @@ def test_a_quota_bounds_bytes_objects_and_parts(door: Door) -> None:
 
 
 def test_a_full_disk_refuses_and_uploads_are_counted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house_module, "LEAST_FREE", 1 << 60)
+    monkeypatch.setattr(context_module, "LEAST_FREE", 1 << 60)
     assert refusal(door.put()) == (507, "InsufficientStorage")
     monkeypatch.undo()
     monkeypatch.setattr(uploads_module, "MOST_UPLOADS", 0)

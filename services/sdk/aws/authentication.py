@@ -44,7 +44,7 @@ class SigningKeys:
         self._known: dict[tuple[str, str, str, str], tuple[bytes, float]] = {}
 
     async def get(self, signature: Signature, token: str) -> bytes:
-        """`token`: the identity that came with the signed request. Raises SignatureFault, ApiError."""
+        """`token`: the identity that came with the signed request. Raises SignatureError, ApiError."""
         wanted = (signature.access_key, signature.date, signature.region, signature.service)
         known = self._known.get(wanted)
         if known is None or known[1] <= self._clock.monotonic():
@@ -70,7 +70,7 @@ class AwsAuthenticator:
         self._keys, self._speaks = keys, speaks
 
     async def authenticate(self, request: RawRequest, identity: Caller) -> AuthenticatedCall:
-        """Raises SignatureFault when the identity is not that of this signed request.
+        """Raises SignatureError when the identity is not that of this signed request.
 
         A service that acts for somebody does not sign: what they signed was another request, to that service.
         """
@@ -84,7 +84,7 @@ class AwsAuthenticator:
         return AuthenticatedCall(identity, signature)
 
     async def signing_key(self, admitted: AuthenticatedCall) -> bytes:
-        """What the chunks of that request are signed with. Raises SignatureFault, ApiError."""
+        """What the chunks of that request are signed with. Raises SignatureError, ApiError."""
         if admitted.signature is None:
             raise SignatureError("missing", "Missing Authentication Token")
         return await self._keys.get(admitted.signature, admitted.caller.token)

@@ -1,6 +1,6 @@
 """AWS Signature Version 4: does this request carry the signature its sender's key makes?
 
-Pure: raw request parts and a derived signing key in, nothing or SignatureFault out. Both header signatures and
+Pure: raw request parts and a derived signing key in, nothing or SignatureError out. Both header signatures and
 presigned queries. Bodies are not read here: the caller gives their hash (or S3's marker).
 Source: AWS IAM User Guide "Create a signed AWS API request"; S3 API reference "Authenticating requests".
 """
@@ -69,7 +69,7 @@ class Signature:
 
 
 def read_signature(request: RawRequest) -> Signature | None:
-    """The signature in the Authorization header or the query; None when unsigned. Raises SignatureFault."""
+    """The signature in the Authorization header or the query; None when unsigned. Raises SignatureError."""
     header = request.header("authorization")
     if header is not None and header.startswith("AWS4-"):
         return _from_header(header, request)
@@ -83,7 +83,7 @@ def payload_hash(request: RawRequest, signature: Signature, body_sha256: str | N
     """What stands for the body in the canonical request.
 
     S3 says it in a header (hash, UNSIGNED-PAYLOAD or STREAMING-...); other services sign the body itself.
-    Raises SignatureFault when S3's header is missing or contradicts a body we know.
+    Raises SignatureError when S3's header is missing or contradicts a body we know.
     """
     if signature.service != "s3":
         return body_sha256 or EMPTY_HASH
@@ -102,7 +102,7 @@ def payload_hash(request: RawRequest, signature: Signature, body_sha256: str | N
 
 
 def verify(request: RawRequest, signature: Signature, key: bytes, body_hash: str, now: datetime) -> None:
-    """Raises SignatureFault unless `key` made this signature, for this request, at a time that still counts."""
+    """Raises SignatureError unless `key` made this signature, for this request, at a time that still counts."""
     check_time(signature, now)
     _check_headers(request, signature)
     expected = hmac.new(key, string_to_sign(request, signature, body_hash).encode(), hashlib.sha256).hexdigest()
@@ -115,7 +115,7 @@ def verify(request: RawRequest, signature: Signature, key: bytes, body_hash: str
 
 
 def check_time(signature: Signature, now: datetime) -> None:
-    """Raises SignatureFault: more than 15 minutes off, or presigned and past its time."""
+    """Raises SignatureError: more than 15 minutes off, or presigned and past its time."""
     made = _moment(signature.timestamp)
     said, is_now = signature.timestamp, now.strftime("%Y%m%dT%H%M%SZ")
     if signature.expires is None:

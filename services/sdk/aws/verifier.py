@@ -68,7 +68,7 @@ class Verifier(Generic[T]):
         self._find, self._clock = find, clock
 
     async def verified(self, scope: Scope, receive: Receive, speaks: Sequence[str]) -> Verified[T]:
-        """Raises SignatureFault, AwsError. `speaks`: the signing names of the service it is meant for."""
+        """Raises SignatureError, AwsError. `speaks`: the signing names of the service it is meant for."""
         request = raw_request(scope)
         signature = read_head(request, speaks)
         check_time(signature, self._clock.now())
@@ -94,7 +94,7 @@ class Verifier(Generic[T]):
 
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
-    """What a request claims, if it claims one thing only, to a service of those names. Raises SignatureFault."""
+    """What a request claims, if it claims one thing only, to a service of those names. Raises SignatureError."""
     _refuse_doubles(request)
     signature = read_signature(request)
     if signature is None:

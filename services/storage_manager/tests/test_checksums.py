@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.storage_manager.checksums import CHECKSUMS, CRCS, PREFIX, asked, of_parts
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.checksums import CHECKSUMS, CRCS, PREFIX, of_parts, requested_checksums
+from services.storage_manager.errors import S3Error
 
 
 def value(name: str, *data: bytes) -> str:
@@ -42,8 +42,8 @@ def test_a_composite_one_counts_its_parts() -> None:
 
 
 def test_what_an_upload_may_ask_for() -> None:
-    assert asked({}) == {}
-    assert asked({f"{PREFIX}algorithm": "crc64nvme"})[f"{PREFIX}type"] == "FULL_OBJECT"
+    assert requested_checksums({}) == {}
+    assert requested_checksums({f"{PREFIX}algorithm": "crc64nvme"})[f"{PREFIX}type"] == "FULL_OBJECT"
     for wrong in ({f"{PREFIX}algorithm": "MD4"}, {f"{PREFIX}algorithm": "SHA1", f"{PREFIX}type": "FULL_OBJECT"}):
-        with pytest.raises(S3Fault):
-            asked(wrong)
+        with pytest.raises(S3Error):
+            requested_checksums(wrong)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.storage_manager.aws_chunked import Decoder
+from services.storage_manager.blob_format import FRAME, AesGcmCipher
 from services.storage_manager.blobs import Blobs
-from services.storage_manager.book import Metadata, Object, Part, Piece, Upload
-from services.storage_manager.chunked import Decoder
-from services.storage_manager.faults import Corrupt, S3Fault
-from services.storage_manager.frames import FRAME, Gcm
+from services.storage_manager.errors import Corrupt, S3Error
 from services.storage_manager.listing import page
+from services.storage_manager.metadata import MetadataIndex, Object, Part, Piece, Upload
 
-BOX = Gcm(b"k" * 32, "b" * 32)
+BOX = AesGcmCipher(b"k" * 32, "b" * 32)
 SIZES = st.sampled_from([0, 1, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 3 * FRAME + 7])
 
 
@@ -66,7 +66,7 @@ def test_noise_never_crashes_the_decoder(raw: bytes) -> None:
     try:
         decoder.feed(raw)
         decoder.finish()
-    except S3Fault:
+    except S3Error:
         pass
 
 
@@ -106,42 +106,42 @@ def test_listing_agrees_with_a_model(keys: list[str], prefix: str, delimiter: st
 
 
 def test_a_replaced_blob_stays_for_its_readers_then_goes(tmp_path: Path) -> None:
-    book = Metadata(tmp_path / "m.db", clock=lambda: 100.0)
-    book.put("b", Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),)))
-    book.put("b", Object("k", 1, "e", 0.0, {}, (Piece("two", 1, ""),)))
-    assert book.known_blobs() == {"one", "two"}
-    assert (book.forgotten(before=100.0), book.forgotten(before=100.1)) == ([], ["one"])
-    book.erased(["one"])
-    assert book.known_blobs() == {"two"}
-    assert book.usage("b") == (1, 1)
+    metadata = MetadataIndex(tmp_path / "m.db", clock=lambda: 100.0)
+    metadata.put("b", Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),)))
+    metadata.put("b", Object("k", 1, "e", 0.0, {}, (Piece("two", 1, ""),)))
+    assert metadata.known_blobs() == {"one", "two"}
+    assert (metadata.garbage_blobs(before=100.0), metadata.garbage_blobs(before=100.1)) == ([], ["one"])
+    metadata.mark_deleted(["one"])
+    assert metadata.known_blobs() == {"two"}
+    assert metadata.usage("b") == (1, 1)
 
 
 def test_a_closed_bucket_takes_nothing_new(tmp_path: Path) -> None:
-    book, thing = Metadata(tmp_path / "m.db"), Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),))
-    book.put("b", thing)
-    assert book.close("b") == 1
-    book.put("b", thing)
-    book.remove("b", "k")
-    assert book.close("b") == 0
-    with pytest.raises(S3Fault, match="being deleted"):
-        book.put("b", thing)
-    book.reopen("b")
-    book.put("b", thing)
+    metadata, thing = MetadataIndex(tmp_path / "m.db"), Object("k", 1, "e", 0.0, {}, (Piece("one", 1, ""),))
+    metadata.put("b", thing)
+    assert metadata.seal_bucket("b") == 1
+    metadata.put("b", thing)
+    metadata.remove("b", "k")
+    assert metadata.seal_bucket("b") == 0
+    with pytest.raises(S3Error, match="being deleted"):
+        metadata.put("b", thing)
+    metadata.unseal_bucket("b")
+    metadata.put("b", thing)
 
 
 def test_uploads_nobody_completes_expire(tmp_path: Path) -> None:
-    book = Metadata(tmp_path / "m.db")
+    metadata = MetadataIndex(tmp_path / "m.db")
     upload = Upload("u", "b", "k", created=10.0, headers={})
-    book.begin(upload)
-    book.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
-    assert (book.expire(before=10.0), book.expire(before=11.0)) == (0, 1)
-    assert book.uploads("b", "") == [] and book.forgotten(before=1e12) == ["one"]
+    metadata.begin(upload)
+    metadata.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
+    assert (metadata.expire(before=10.0), metadata.expire(before=11.0)) == (0, 1)
+    assert metadata.uploads("b", "") == [] and metadata.garbage_blobs(before=1e12) == ["one"]
 
 
 def test_completing_twice_gives_the_same_answer(tmp_path: Path) -> None:
-    book = Metadata(tmp_path / "m.db")
+    metadata = MetadataIndex(tmp_path / "m.db")
     upload = Upload("u", "b", "k", created=10.0, headers={})
-    book.begin(upload)
-    book.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
-    book.complete(upload, Object("k", 1, "tag-1", 10.0, {}, (Piece("one", 1, ""),)))
-    assert book.finished("b", "k", "u") == "tag-1" and book.finished("b", "other", "u") is None
+    metadata.begin(upload)
+    metadata.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
+    metadata.complete(upload, Object("k", 1, "tag-1", 10.0, {}, (Piece("one", 1, ""),)))
+    assert metadata.finished("b", "k", "u") == "tag-1" and metadata.finished("b", "other", "u") is None

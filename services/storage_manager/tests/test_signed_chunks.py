@@ -8,8 +8,8 @@ from functools import reduce
 
 import pytest
 
-from services.storage_manager.chunked import Decoder, Signing
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.aws_chunked import Decoder, Signing
+from services.storage_manager.errors import S3Error
 
 SEED = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
 CHUNKS = (
@@ -34,5 +34,5 @@ def test_the_documented_example() -> None:
 
 
 def test_another_payload_is_refused() -> None:
-    with pytest.raises(S3Fault, match="signature"):
+    with pytest.raises(S3Error, match="signature"):
         decoder().feed(RAW.replace(b"aaa\r\n", b"aab\r\n"))

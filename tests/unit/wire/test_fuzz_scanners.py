@@ -27,8 +27,8 @@ from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.rest_xml import parse
 from services.sdk.aws.sigv4 import RawRequest, read_signature
 from services.sdk.edge.heads import head_fault
-from services.storage_manager.chunked import LINE_LIMIT, Decoder, Signing
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.aws_chunked import LINE_LIMIT, Decoder, Signing
+from services.storage_manager.errors import S3Error
 
 fuzzed = settings(max_examples=int(os.environ.get("AEREKOS_FUZZ_EXAMPLES", "100")))
 HEADERS = st.lists(
@@ -137,7 +137,7 @@ def test_chunks(payloads: list[bytes], bent: bytes, at: int, gone: int, step: in
                 payload += decoder.feed(body[place : place + size])
                 assert len(decoder._buffer) <= LINE_LIMIT + 2
             decoder.finish()
-        except S3Fault as refused:
+        except S3Error as refused:
             outcomes.add(refused.code)
         else:
             outcomes.add(payload.hex() + repr(sorted(decoder.trailers.items())))
@@ -150,7 +150,7 @@ def test_chunks(payloads: list[bytes], bent: bytes, at: int, gone: int, step: in
 def test_nothing_follows_the_last_chunk(after: bytes) -> None:
     for cut in (0, len(as_chunks([b"abc"]))):
         decoder = Decoder(None, trailing=False)
-        with pytest.raises(S3Fault):
+        with pytest.raises(S3Error):
             body = as_chunks([b"abc"]) + after
             decoder.feed(body[:cut]) if cut else None
             decoder.feed(body[cut:])

@@ -1,4 +1,4 @@
-"""What the S3 door refuses, by the names S3 clients know (S3 API reference, Error Responses)."""
+"""What the S3 API refuses, by the names S3 clients know (S3 API reference, Error Responses)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STATUS = {
 }
 
 
-class S3Fault(Exception):
+class S3Error(Exception):
     """One refusal. `code` is S3's name for it; the HTTP status follows from the code (`KMS.…` is always 400)."""
 
     def __init__(self, code: str, message: str = "") -> None:
@@ -54,9 +54,9 @@ class S3Fault(Exception):
         self.status = 400 if code.startswith("KMS.") else STATUS[code]
 
 
-def disk_full() -> S3Fault:
+def disk_full() -> S3Error:
     """507: clients try 500 and 503 again, which makes no room."""
-    return S3Fault("InsufficientStorage", "the disk of this service is full")
+    return S3Error("InsufficientStorage", "the disk of this service is full")
 
 
 def is_disk_full(error: BaseException | None) -> bool:

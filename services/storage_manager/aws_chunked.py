@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
 
 LINE_LIMIT = 8192
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -28,7 +28,7 @@ class Signing:
 
 @dataclass(slots=True)
 class Decoder:
-    """Feed it the body, take payload. `signing` None means chunks are not signed. Raises S3Fault."""
+    """Feed it the body, take payload. `signing` None means chunks are not signed. Raises S3Error."""
 
     signing: Signing | None
     trailing: bool
@@ -58,7 +58,7 @@ class Decoder:
     def finish(self) -> None:
         """Raises IncompleteBody when the stream ended early."""
         if not self.done:
-            raise S3Fault("IncompleteBody", "the chunked body ended early")
+            raise S3Error("IncompleteBody", "the chunked body ended early")
 
     def _step(self, out: bytearray) -> bool:
         if self._left > 0:
@@ -131,9 +131,9 @@ class Decoder:
         text = "\n".join((algorithm, self.signing.date, self.signing.scope, self._previous, tail))
         right = hmac.new(self.signing.key, text.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(right.encode(), claimed.encode("latin-1", "replace")):
-            raise S3Fault("SignatureDoesNotMatch", "a chunk's signature does not match")
+            raise S3Error("SignatureDoesNotMatch", "a chunk's signature does not match")
         self._previous = right
 
     def _expect(self, sane: bool) -> None:
         if not sane:
-            raise S3Fault("InvalidRequest", "the aws-chunked body is malformed")
+            raise S3Error("InvalidRequest", "the aws-chunked body is malformed")

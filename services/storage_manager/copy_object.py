@@ -11,13 +11,21 @@ from urllib.parse import unquote
 from anyio import to_thread
 
 from services.sdk.aws.rest_xml import render
-from services.storage_manager.book import Object, Piece
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request, sealed_as
-from services.storage_manager.objects import check_key, find, iso, keep, kept_headers, not_modified, sealed_by
-from services.storage_manager.ports import Place
-from services.storage_manager.understanding import SSE, sealing_of
+from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import BucketRef
+from services.storage_manager.metadata import Object, Piece
+from services.storage_manager.objects import (
+    check_key,
+    commit_object,
+    find_object,
+    iso,
+    kept_headers,
+    not_modified,
+    sealed_by,
+)
+from services.storage_manager.supported_parameters import SSE, sealing_of
 
 LARGEST = 5 << 30
 RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
@@ -25,15 +33,17 @@ CONDITION = "x-amz-copy-source-if-"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CopySource:
     """Bytes [start, stop) of an object."""
 
-    place: Place
+    ref: BucketRef
     found: Object
     start: int
     stop: int
 
-    async def sealed_again(self, house: House, target: Place, sum: str = "") -> tuple[Piece, str, dict[str, str]]:
+    async def sealed_again(
+        self, context: S3Context, target: BucketRef, sum: str = ""
+    ) -> tuple[Piece, str, dict[str, str]]:
         """A durable blob of that bucket: (piece, md5 hex, checksums: the one that `sum` names)."""
         md5, sums = hashlib.md5(usedforsecurity=False), {sum: CHECKSUMS[sum]()} if sum else {}
 
@@ -42,39 +52,39 @@ class Source:
             for each in sums.values():
                 each.update(block)
 
-        await house.require_room(target, self.stop - self.start)
-        blocks = house.stream(self.place, self.found, self.start, self.stop)
-        writer, blob, key = await house.store(target, blocks, absorb)
+        await context.require_room(target, self.stop - self.start)
+        blocks = context.stream(self.ref, self.found, self.start, self.stop)
+        writer, blob, key = await context.write_blob(target, blocks, absorb)
         await to_thread.run_sync(writer.commit)
         values = {name: base64.b64encode(each.digest()).decode() for name, each in sums.items()}
         return Piece(blob, self.stop - self.start, key), md5.hexdigest(), values
 
 
-async def source_of(house: House, request: Request) -> Source:
+async def source_of(context: S3Context, request: S3Request) -> CopySource:
     """What `x-amz-copy-source` names. Raises NoSuchKey, PreconditionFailed, InvalidRange, InvalidRequest."""
     bucket, key = _named(request.headers["x-amz-copy-source"])
-    place = await house.source(request, bucket)
-    found = await find(house, place, key)
+    ref = await context.source_bucket(request, bucket)
+    found = await find_object(context, ref, key)
     asked = {k.removeprefix("x-amz-copy-source-"): v for k, v in request.headers.items() if k.startswith(CONDITION)}
     if not_modified(found, asked):
-        raise S3Fault("PreconditionFailed", "the source is not as x-amz-copy-source-if-... wants it")
+        raise S3Error("PreconditionFailed", "the source is not as x-amz-copy-source-if-... wants it")
     start, stop = _range(request.headers.get("x-amz-copy-source-range"), found.size)
     if stop - start > LARGEST:
-        raise S3Fault("InvalidRequest", f"one copy takes {LARGEST} bytes at most; use a multipart upload")
-    return Source(place, found, start, stop)
+        raise S3Error("InvalidRequest", f"one copy takes {LARGEST} bytes at most; use a multipart upload")
+    return CopySource(ref, found, start, stop)
 
 
 def _named(text: str) -> tuple[str, str]:
     """Bucket and key. Raises InvalidArgument, NotImplemented for a version of it."""
     path, _, query = text.partition("?")
     if query:
-        raise S3Fault("NotImplemented", f"the copy source has no {query[:80]}")
+        raise S3Error("NotImplemented", f"the copy source has no {query[:80]}")
     try:
         bucket, _, key = unquote(path, errors="strict").removeprefix("/").partition("/")
     except UnicodeDecodeError:
-        raise S3Fault("InvalidArgument", "the copy source is not UTF-8") from None
+        raise S3Error("InvalidArgument", "the copy source is not UTF-8") from None
     if not bucket or not key:
-        raise S3Fault("InvalidArgument", "the copy source is /bucket/key")
+        raise S3Error("InvalidArgument", "the copy source is /bucket/key")
     return bucket, key
 
 
@@ -83,30 +93,30 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
         return 0, size
     match = RANGE.fullmatch(text)
     if match is None:
-        raise S3Fault("InvalidArgument", "x-amz-copy-source-range is bytes=first-last")
+        raise S3Error("InvalidArgument", "x-amz-copy-source-range is bytes=first-last")
     start, stop = int(match[1]), int(match[2]) + 1
     if not start < stop <= size:
-        raise S3Fault("InvalidRange", f"the source has {size} bytes")
+        raise S3Error("InvalidRange", f"the source has {size} bytes")
     return start, stop
 
 
-async def copy(house: House, request: Request) -> Answer:
+async def copy(context: S3Context, request: S3Request) -> S3Response:
     """CopyObject."""
     check_key(request.key)
     sealing, sum = sealing_of(request.headers), request.headers.get(ALGORITHM, "").lower()
-    place, source = sealed_as(await house.target(request), sealing), await source_of(house, request)
+    ref, source = with_encryption(await context.writable_bucket(request), sealing), await source_of(context, request)
     replace = request.headers.get("x-amz-metadata-directive", "COPY") == "REPLACE"
-    if not replace and (source.place.id, source.found.key) == (place.id, request.key):
-        raise S3Fault("InvalidRequest", "a copy onto itself must replace the metadata")
+    if not replace and (source.ref.id, source.found.key) == (ref.id, request.key):
+        raise S3Error("InvalidRequest", "a copy onto itself must replace the metadata")
     headers = _headers(source.found, kept_headers(request.headers) if replace else None)
-    piece, md5, sums = await source.sealed_again(house, place, f"{PREFIX}{sum}" if sum else "")
+    piece, md5, sums = await source.sealed_again(context, ref, f"{PREFIX}{sum}" if sum else "")
     if sums:
         headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)} | sums | {TYPE: "FULL_OBJECT"}
-    new = Object(request.key, piece.size, md5, house.clock(), headers | sealing, (piece,))
-    await keep(house, place, new, request.headers)
+    new = Object(request.key, piece.size, md5, context.clock(), headers | sealing, (piece,))
+    await commit_object(context, ref, new, request.headers)
     told = {f"Checksum{name.removeprefix(PREFIX).upper()}": value for name, value in sums.items()}
     body = render("CopyObjectResult", {"LastModified": iso(new.modified), "ETag": f'"{md5}"'} | told)
-    return Answer(headers=sealed_by(place) | sealing, content=body)
+    return S3Response(headers=sealed_by(ref) | sealing, content=body)
 
 
 def _headers(found: Object, replaced: dict[str, str] | None) -> dict[str, str]:

@@ -15,14 +15,14 @@ import anyio
 import httpx
 
 from services.sdk.identity import ON_BEHALF_OF
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.ports import DEFAULT_KEY, Place
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import DEFAULT_KEY, BucketRef
 
 ASK_EVERY_SECONDS = 15.0
 _JSON = "application/x-amz-json-1.1"
 
 
-class PeerKms:
+class KmsClient:
     """`peer` is a client whose root is key-manager. `fault`: why it could not be asked last time, or None."""
 
     def __init__(self, peer: httpx.AsyncClient) -> None:
@@ -32,26 +32,26 @@ class PeerKms:
     async def run(self) -> None:
         """Asks again and again whether it answers, so that `fault` is never old. Until cancelled."""
         while True:
-            with suppress(S3Fault):
+            with suppress(S3Error):
                 await self._ask("GenerateRandom", "default", {"NumberOfBytes": 1})
             await anyio.sleep(ASK_EVERY_SECONDS)
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
-        """A new data key: (32 bytes, wrapped, ARN of its key). Raises S3Fault ServiceUnavailable, KMS...."""
-        wanted = {"KeyId": place.key or DEFAULT_KEY, "KeySpec": "AES_256"}
-        answer = await self._bound("GenerateDataKey", place, wanted)
+    async def generate(self, ref: BucketRef) -> tuple[bytes, bytes, str]:
+        """A new data key: (32 bytes, wrapped, ARN of its key). Raises S3Error ServiceUnavailable, KMS...."""
+        wanted = {"KeyId": ref.key or DEFAULT_KEY, "KeySpec": "AES_256"}
+        answer = await self._bound("GenerateDataKey", ref, wanted)
         wrapped = base64.b64decode(answer["CiphertextBlob"])
         return base64.b64decode(answer["Plaintext"]), wrapped, str(answer["KeyId"])
 
-    async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
+    async def decrypt(self, ref: BucketRef, wrapped: bytes) -> bytes:
         """The plaintext of a wrapped data key. Raises as `generate`."""
-        answer = await self._bound("Decrypt", place, {"CiphertextBlob": base64.b64encode(wrapped).decode()})
+        answer = await self._bound("Decrypt", ref, {"CiphertextBlob": base64.b64encode(wrapped).decode()})
         return base64.b64decode(answer["Plaintext"])
 
-    async def _bound(self, operation: str, place: Place, body: dict[str, Any]) -> dict[str, Any]:
-        bound = {**body, "EncryptionContext": {"aws:s3:arn": place.arn}}
-        token = place.asker.token if place.asker is not None and place.own_key else ""
-        return await self._ask(operation, place.namespace, bound, token)
+    async def _bound(self, operation: str, ref: BucketRef, body: dict[str, Any]) -> dict[str, Any]:
+        bound = {**body, "EncryptionContext": {"aws:s3:arn": ref.arn}}
+        token = ref.caller.token if ref.caller is not None and ref.own_key else ""
+        return await self._ask(operation, ref.namespace, bound, token)
 
     async def _ask(self, operation: str, namespace: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
         """`token`: the identity of the caller it is asked for."""
@@ -63,7 +63,7 @@ class PeerKms:
             answer: dict[str, Any] = response.json()
         except (httpx.TransportError, ValueError) as away:
             self.fault = f"key-manager does not answer: {away!r}"
-            raise S3Fault("ServiceUnavailable", self.fault) from away
+            raise S3Error("ServiceUnavailable", self.fault) from away
         if response.status_code == 200:
             self.fault = None
             return answer
@@ -72,8 +72,8 @@ class PeerKms:
         raise refusal
 
 
-def _refusal(status: int, answer: dict[str, Any]) -> S3Fault:
+def _refusal(status: int, answer: dict[str, Any]) -> S3Error:
     code, said = str(answer.get("__type", "")), str(answer.get("message", ""))
     if status >= 500 or not code:
-        return S3Fault("ServiceUnavailable", f"key-manager answered {status}: {said}")
-    return S3Fault(f"KMS.{code}", said)
+        return S3Error("ServiceUnavailable", f"key-manager answered {status}: {said}")
+    return S3Error(f"KMS.{code}", said)

@@ -11,10 +11,10 @@ from typing import Any
 
 import anyio
 
+from services.storage_manager.aws_chunked import Decoder
 from services.storage_manager.checksums import CHECKSUMS, Hash
-from services.storage_manager.chunked import Decoder
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.ports import Caller
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import Caller
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 BLOCK = 1 << 20
@@ -47,7 +47,7 @@ class Incoming:
                 taken += len((await self()).get("body", b""))
 
 
-class Body:
+class RequestBody:
     """Iterate `blocks`, call `absorb` with each (in a thread), then `verify`.
 
     `also`: a checksum header's name, computed even when the client does not send it.
@@ -69,7 +69,7 @@ class Body:
             return None
         signed = "UNSIGNED" not in self.content
         if signed and caller.signing is None:
-            raise S3Fault("AccessDenied", "a signed chunked body needs a signed request")
+            raise S3Error("AccessDenied", "a signed chunked body needs a signed request")
         return Decoder(caller.signing if signed else None, self.content.endswith("-TRAILER"))
 
     async def blocks(self) -> AsyncIterator[bytes]:
@@ -78,7 +78,7 @@ class Body:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise S3Fault("IncompleteBody", "the client went away")
+                raise S3Error("IncompleteBody", "the client went away")
             data, more = message.get("body", b""), message.get("more_body", False)
             held += self._decoder.feed(data) if self._decoder else data
             if len(held) >= BLOCK:
@@ -91,7 +91,7 @@ class Body:
         """Count and digest. Raises EntityTooLarge."""
         self.size += len(data)
         if self.size > LARGEST:
-            raise S3Fault("EntityTooLarge", f"one request brings {LARGEST} bytes at most; use a multipart upload")
+            raise S3Error("EntityTooLarge", f"one request brings {LARGEST} bytes at most; use a multipart upload")
         self.md5.update(data)
         if self._sha:
             self._sha.update(data)
@@ -99,14 +99,14 @@ class Body:
             each.update(data)
 
     def verify(self) -> dict[str, str]:
-        """The checksums to remember. Raises S3Fault when the body is not what the client says."""
+        """The checksums to remember. Raises S3Error when the body is not what the client says."""
         if self._decoder:
             self._decoder.finish()
         wanted = self._headers.get("x-amz-decoded-content-length")
         if wanted is not None and wanted != str(self.size):
-            raise S3Fault("IncompleteBody", "the decoded length differs")
+            raise S3Error("IncompleteBody", "the decoded length differs")
         if self._sha and not hmac.compare_digest(self._sha.hexdigest(), self.content):
-            raise S3Fault("XAmzContentSHA256Mismatch", "x-amz-content-sha256 differs from the body")
+            raise S3Error("XAmzContentSHA256Mismatch", "x-amz-content-sha256 differs from the body")
         self._check_md5()
         return {name: self._check(name, each) for name, each in self._sums.items()}
 
@@ -115,13 +115,13 @@ class Body:
         if said is None or said == base64.b64encode(self.md5.digest()).decode():
             return
         if not MD5.fullmatch(said):
-            raise S3Fault("InvalidDigest", "Content-MD5 is no base64 of 16 bytes")
-        raise S3Fault("BadDigest", "Content-MD5 differs from the body")
+            raise S3Error("InvalidDigest", "Content-MD5 is no base64 of 16 bytes")
+        raise S3Error("BadDigest", "Content-MD5 differs from the body")
 
     def _check(self, name: str, each: Hash) -> str:
         trailers = self._decoder.trailers if self._decoder else {}
         claimed = self._headers.get(name) or trailers.get(name, "")
         value = base64.b64encode(each.digest()).decode()
         if name in self._said and claimed != value:
-            raise S3Fault("BadDigest", f"{name} differs from the body")
+            raise S3Error("BadDigest", f"{name} differs from the body")
         return value

@@ -1,4 +1,4 @@
-"""What the S3 operations ask of the rest of the house: who calls, which buckets there are, which keys.
+"""What the S3 operations ask of the rest of the service: who calls, which buckets there are, which keys.
 
 The operations know only these protocols; `services.sdk` and the tests bring what stands behind them.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from services.sdk.identity import Caller as Identity
-from services.storage_manager.chunked import Signing
+from services.storage_manager.aws_chunked import Signing
 from services.storage_manager.permissions import Verb as Verb
 
 Scope = MutableMapping[str, Any]
@@ -31,12 +31,12 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketRef:
     """One bucket as operations see it. `id` is unique over namespaces; `created` in seconds since 1970.
 
-    `going`: its deletion was asked for; it takes nothing new and goes once it is empty. `objects`: how many its
-    resource says it holds, which may be some seconds old. `asker`: for whom it was looked up, whose rights on a
-    customer's key count; None in the service's own work. `most`: bytes and objects it may hold, None for any number.
+    `deleting`: its deletion was asked for; it takes nothing new and goes once it is empty. `objects`: how many its
+    resource says it holds, which may be some seconds old. `caller`: for whom it was looked up, whose rights on a
+    customer's key count; None in the service's own work. `quota`: bytes and objects it may hold, None for any number.
     """
 
     id: str
@@ -46,33 +46,33 @@ class Place:
     encrypted: bool = True
     key: str | None = None
     namespace: str = "default"
-    going: bool = False
+    deleting: bool = False
     objects: int | None = None
-    asker: Identity | None = field(default=None, compare=False, repr=False)
-    most: tuple[int | None, int | None] = (None, None)
+    caller: Identity | None = field(default=None, compare=False, repr=False)
+    quota: tuple[int | None, int | None] = (None, None)
 
     @property
     def own_key(self) -> bool:
         """Whether its data keys are made with a customer's key, which not everybody may use."""
         return self.key not in (None, "", DEFAULT_KEY)
 
-    def under(self, master: str) -> Place:
+    def under(self, master: str) -> BucketRef:
         """The same bucket, as it was when that key was its own; empty: the account's default."""
         return replace(self, key=master or None)
 
 
-class Gate(Protocol):
-    """Verifies identity and signature. Raises S3Fault AccessDenied, SignatureDoesNotMatch."""
+class Authenticator(Protocol):
+    """Verifies identity and signature. Raises S3Error AccessDenied, SignatureDoesNotMatch."""
 
-    async def admit(self, scope: Scope) -> Caller: ...
+    async def authenticate(self, scope: Scope) -> Caller: ...
 
 
-class Registry(Protocol):
-    """Bucket resources, touched as the caller. Raises S3Fault NoSuchBucket, AccessDenied, BucketAlready..."""
+class BucketDirectory(Protocol):
+    """Bucket resources, touched as the caller. Raises S3Error NoSuchBucket, AccessDenied, BucketAlready..."""
 
-    async def all(self, caller: Caller) -> list[Place]: ...
+    async def all(self, caller: Caller) -> list[BucketRef]: ...
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
+    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
         """The bucket, if the caller may `verb` what is in it."""
         ...
 
@@ -80,16 +80,16 @@ class Registry(Protocol):
 
     async def delete(self, caller: Caller, name: str) -> None: ...
 
-    async def counted(self, place: Place, objects: int) -> None:
+    async def report_count(self, ref: BucketRef, objects: int) -> None:
         """Its resource is to say at once that it holds so many. Never raises: it is counted again soon."""
         ...
 
 
 class Kms(Protocol):
-    """Key-manager. Raises S3Fault ServiceUnavailable when it is away."""
+    """Key-manager. Raises S3Error ServiceUnavailable when it is away."""
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+    async def generate(self, ref: BucketRef) -> tuple[bytes, bytes, str]:
         """A new data key: (plaintext 32 bytes, wrapped, ARN of the key that wraps it)."""
         ...
 
-    async def decrypt(self, place: Place, wrapped: bytes) -> bytes: ...
+    async def decrypt(self, ref: BucketRef, wrapped: bytes) -> bytes: ...

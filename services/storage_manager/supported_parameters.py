@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
 
 META = "x-amz-meta-"
 SSE, SSE_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
@@ -108,7 +108,7 @@ _CONTENT = re.compile(
 def hoisted(query: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
     """The headers, and those that a presigned request carries in its query: they mean the same there.
 
-    Not its checksums: SDKs sign those of an empty body, and S3 does not look at them. Raises S3Fault.
+    Not its checksums: SDKs sign those of an empty body, and S3 does not look at them. Raises S3Error.
     """
     found: dict[str, str] = {}
     for name, value in query.items():
@@ -116,9 +116,9 @@ def hoisted(query: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
         if not lower.startswith("x-amz-") or lower in _SIGNATURE or lower in CHECKSUMS:
             continue
         if lower.startswith("x-amz-copy-source"):
-            raise S3Fault("NotImplemented", f"{name} belongs into a header, not into the query")
+            raise S3Error("NotImplemented", f"{name} belongs into a header, not into the query")
         if not value.isascii() or not value.isprintable():
-            raise S3Fault("InvalidArgument", f"{name}: a header is printable ASCII")
+            raise S3Error("InvalidArgument", f"{name}: a header is printable ASCII")
         found[lower] = value
     return {**found, **headers}
 
@@ -129,18 +129,18 @@ def sealing_of(headers: dict[str, str]) -> dict[str, str]:
 
 
 def require_understood(operation: str, headers: dict[str, str], query: dict[str, str]) -> None:
-    """Raises S3Fault for what is asked for beside the body, and not done by that operation."""
+    """Raises S3Error for what is asked for beside the body, and not done by that operation."""
     known = QUERY.get(operation, frozenset())
     for name in query:
         if name not in known and not name.lower().startswith("x-"):
-            raise S3Fault("NotImplemented", f"{operation} does not understand ?{name}")
+            raise S3Error("NotImplemented", f"{operation} does not understand ?{name}")
     for name, value in headers.items():
         if name.startswith("x-amz-"):
             _require_header(operation, name)
         elif name in _CONDITIONS and operation not in _READS and name not in HEADERS[operation]:
-            raise S3Fault("NotImplemented", f"{operation} does not understand the header {name}")
+            raise S3Error("NotImplemented", f"{operation} does not understand the header {name}")
         elif name == "content-range":
-            raise S3Fault("NotImplemented", "an object is written whole, not a range of it")
+            raise S3Error("NotImplemented", "an object is written whole, not a range of it")
         if check := _VALUES.get(name):
             check(name, value)
     _require_key_fits(headers)
@@ -154,25 +154,25 @@ def _require_header(operation: str, name: str) -> None:
     if name.startswith("x-amz-grant-"):
         raise _no_acl()
     if name.startswith("x-amz-object-lock-"):
-        raise S3Fault("InvalidRequest", "Bucket is missing Object Lock Configuration")
+        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
     if name.startswith(PREFIX) and name not in (ALGORITHM, TYPE, f"{PREFIX}mode"):
-        raise S3Fault("InvalidRequest", f"the checksum {name} is not known here: nothing would be verified")
-    raise S3Fault("NotImplemented", f"A header you provided implies functionality that is not implemented: {name}")
+        raise S3Error("InvalidRequest", f"the checksum {name} is not known here: nothing would be verified")
+    raise S3Error("NotImplemented", f"A header you provided implies functionality that is not implemented: {name}")
 
 
 def _require_key_fits(headers: dict[str, str]) -> None:
     if SSE_KEY in headers and headers.get(SSE) != "aws:kms":
-        raise S3Fault("InvalidArgument", f"{SSE_KEY} needs {SSE}: aws:kms")
+        raise S3Error("InvalidArgument", f"{SSE_KEY} needs {SSE}: aws:kms")
 
 
-def _no_acl() -> S3Fault:
-    return S3Fault("AccessControlListNotSupported", "The bucket does not allow ACLs")
+def _no_acl() -> S3Error:
+    return S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs")
 
 
 def _one_of(code: str, *allowed: str) -> Callable[[str, str], None]:
     def check(name: str, value: str) -> None:
         if value not in allowed:
-            raise S3Fault(code, f"{name}: {value[:80]!r} is not done here; only {', '.join(allowed)}")
+            raise S3Error(code, f"{name}: {value[:80]!r} is not done here; only {', '.join(allowed)}")
 
     return check
 
@@ -184,18 +184,18 @@ def _acl(name: str, value: str) -> None:
 
 def _content(name: str, value: str) -> None:
     if not _CONTENT.fullmatch(value):
-        raise S3Fault("InvalidArgument", f"{name} must be UNSIGNED-PAYLOAD, STREAMING-..., or a SHA-256 in hex")
+        raise S3Error("InvalidArgument", f"{name} must be UNSIGNED-PAYLOAD, STREAMING-..., or a SHA-256 in hex")
 
 
 def _trailer(name: str, value: str) -> None:
     for each in value.split(","):
         if each.strip().lower() not in CHECKSUMS:
-            raise S3Fault("InvalidRequest", f"the trailer {each.strip()[:80]!r} is not known here")
+            raise S3Error("InvalidRequest", f"the trailer {each.strip()[:80]!r} is not known here")
 
 
 def _algorithm(name: str, value: str) -> None:
     if f"{PREFIX}{value.lower()}" not in CHECKSUMS:
-        raise S3Fault("InvalidRequest", f"there is no checksum algorithm {value[:80]}")
+        raise S3Error("InvalidRequest", f"there is no checksum algorithm {value[:80]}")
 
 
 _VALUES: dict[str, Callable[[str, str], None]] = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.storage_manager.book.records import read_pieces
-from services.storage_manager.book.uploads import Uploads
+from services.storage_manager.metadata.records import read_pieces
+from services.storage_manager.metadata.uploads import Uploads
 
 
-class Metadata(Uploads):
-    """The whole book."""
+class MetadataIndex(Uploads):
+    """The whole metadata index."""
 
-    def close(self, bucket: str) -> int:
+    def seal_bucket(self, bucket: str) -> int:
         """From now on nothing new comes into an empty bucket. Otherwise nothing changes: the objects left in it."""
         with self._write() as db:
             count, _ = self.usage(bucket)
@@ -19,12 +19,12 @@ class Metadata(Uploads):
                 db.execute("INSERT OR IGNORE INTO closed VALUES (?)", (bucket,))
         return count
 
-    def reopen(self, bucket: str) -> None:
-        """Take `close` back."""
+    def unseal_bucket(self, bucket: str) -> None:
+        """Take `seal_bucket` back."""
         with self._write() as db:
             db.execute("DELETE FROM closed WHERE bucket=?", (bucket,))
 
-    def purge(self, bucket: str) -> None:
+    def drop_bucket(self, bucket: str) -> None:
         """Drop what a closed bucket still has: uploads and data keys. It stays closed: ids are never used again."""
         with self._write() as db:
             for (upload,) in db.execute("SELECT id FROM uploads WHERE bucket=?", (bucket,)).fetchall():
@@ -40,17 +40,17 @@ class Metadata(Uploads):
             db.execute("DELETE FROM finished WHERE at<?", (before,))
         return len(old)
 
-    def forgotten(self, before: float) -> list[str]:
+    def garbage_blobs(self, before: float) -> list[str]:
         """Blobs that nothing has named since then."""
         return [row[0] for row in self._db().execute("SELECT blob FROM forgotten WHERE since<?", (before,))]
 
-    def erased(self, blobs: Iterable[str]) -> None:
+    def mark_deleted(self, blobs: Iterable[str]) -> None:
         """They are off the disk."""
         with self._write() as db:
             db.executemany("DELETE FROM forgotten WHERE blob=?", [(blob,) for blob in blobs])
 
     def known_blobs(self) -> set[str]:
-        """Every blob the book knows, forgotten ones too."""
+        """Every blob the index knows, forgotten ones too."""
         with self._write() as db:
             texts = [r[0] for r in db.execute("SELECT pieces FROM objects UNION ALL SELECT piece FROM parts")]
             gone = {r[0] for r in db.execute("SELECT blob FROM forgotten")}

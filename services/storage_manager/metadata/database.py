@@ -1,6 +1,6 @@
 """One SQLite file beside the blobs. Several replicas on one machine may share it.
 
-Every public call of the book is one transaction (WAL, synchronous=FULL) and returns once it is durable. Blocking.
+Every public call of the index is one transaction (WAL, synchronous=FULL) and returns once it is durable. Blocking.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ CREATE TABLE IF NOT EXISTS finished (upload TEXT PRIMARY KEY, bucket TEXT, key T
 CREATE TABLE IF NOT EXISTS closed (bucket TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS forgotten (blob TEXT PRIMARY KEY, since REAL);
 """
-GROWN = (
+ADDED_COLUMNS = (
     ("parts", "sums", "TEXT"),
     ("data_keys", "master", "TEXT NOT NULL DEFAULT ''"),
     ("data_keys", "arn", "TEXT NOT NULL DEFAULT ''"),
 )
 
 
-class Ledger:
+class MetadataDb:
     """The file, one connection per thread, and the clock (seconds since 1970)."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path, self.clock = path, clock
         self._local = threading.local()
         self._db().executescript(SCHEMA)
-        self._grow()
+        self._add_columns()
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
@@ -51,10 +51,10 @@ class Ledger:
             self._local.db = db
         return db
 
-    def _grow(self) -> None:
+    def _add_columns(self) -> None:
         """Columns that earlier files do not have."""
         with self._write() as db:
-            for table, column, kind in GROWN:
+            for table, column, kind in ADDED_COLUMNS:
                 known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
                 if column not in known:
                     db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
@@ -70,7 +70,7 @@ class Ledger:
             raise
         db.execute("COMMIT")
 
-    def _forget(self, db: sqlite3.Connection, blobs: Iterable[str]) -> None:
+    def _mark_garbage(self, db: sqlite3.Connection, blobs: Iterable[str]) -> None:
         """Nothing names these blobs any more; readers that began earlier may still need them for a while."""
         now = self.clock()
         db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?,?)", [(blob, now) for blob in blobs])

@@ -7,47 +7,47 @@ from typing import Any
 from anyio import to_thread
 
 from services.sdk.aws.rest_xml import members, parse, render
-from services.storage_manager.faults import S3Fault
-from services.storage_manager.house import Answer, House, Request
-from services.storage_manager.ports import Place
+from services.storage_manager.context import S3Context, S3Request, S3Response
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import BucketRef
 
 MOST_KEYS = 1000
 _DONE = frozenset({"Key", "ETag"})
 _KNOWN = _DONE | {"VersionId", "LastModifiedTime", "Size"}
 
 
-async def delete(house: House, request: Request) -> Answer:
+async def delete(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObject. Absent is fine, unless `If-Match` names what should be there."""
-    place = await house.place(request)
+    ref = await context.bucket(request)
     only = request.headers.get("if-match", "").strip('"')
-    await to_thread.run_sync(lambda: house.book.remove(place.id, request.key, only_over=only))
-    await house.tally(place)
-    return Answer(204)
+    await to_thread.run_sync(lambda: context.metadata.remove(ref.id, request.key, only_over=only))
+    await context.report_emptiness(ref)
+    return S3Response(204)
 
 
-async def delete_many(house: House, request: Request) -> Answer:
+async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObjects: up to 1000 keys, each by itself. What is not understood refuses all of them."""
-    place = await house.place(request)
+    ref = await context.bucket(request)
     if not _is_guarded(request.headers):
-        raise S3Fault("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-...")
+        raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-...")
     wanted, quiet = await to_thread.run_sync(_read, await request.document())
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for each in wanted:
-        refusal = await _delete_one(house, place, each)
+        refusal = await _delete_one(context, ref, each)
         if refusal:
             failed.append({"Key": each["Key"], "Code": refusal.code, "Message": refusal.message})
         elif not quiet:
             done.append({"Key": each["Key"]})
-    await house.tally(place)
-    return Answer(content=render("DeleteResult", {"Deleted": done, "Error": failed}))
+    await context.report_emptiness(ref)
+    return S3Response(content=render("DeleteResult", {"Deleted": done, "Error": failed}))
 
 
-async def _delete_one(house: House, place: Place, wanted: dict[str, str]) -> S3Fault | None:
+async def _delete_one(context: S3Context, ref: BucketRef, wanted: dict[str, str]) -> S3Error | None:
     only = wanted.get("ETag", "").strip('"')
     try:
-        await to_thread.run_sync(lambda: house.book.remove(place.id, wanted["Key"], only_over=only))
-    except S3Fault as refusal:
+        await to_thread.run_sync(lambda: context.metadata.remove(ref.id, wanted["Key"], only_over=only))
+    except S3Error as refusal:
         return refusal
     return None
 
@@ -68,7 +68,7 @@ def _read(document: bytes) -> tuple[list[dict[str, str]], bool]:
     if not 1 <= len(wanted) <= MOST_KEYS or not all(each.get("Key") for each in wanted):
         raise ValueError(f"1 to {MOST_KEYS} objects, each with a key")
     for name in sorted({name for each in wanted for name in each} - _DONE):
-        raise S3Fault("NotImplemented", f"DeleteObjects does not understand the member {name}")
+        raise S3Error("NotImplemented", f"DeleteObjects does not understand the member {name}")
     quiet = whole["Quiet"][0].text if "Quiet" in whole else "false"
     if quiet not in ("true", "false"):
         raise ValueError("Quiet is true or false")

@@ -1,4 +1,4 @@
-"""What the book knows, as plain records. Times in seconds since 1970, sizes in bytes of plaintext."""
+"""What the metadata index knows, as plain records. Times in seconds since 1970, sizes in bytes of plaintext."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Upload:
 
 
 def pieces_text(pieces: tuple[Piece, ...]) -> str:
-    """As the book keeps them."""
+    """As the metadata index keeps them."""
     return json.dumps([(p.blob, p.size, p.key) for p in pieces])
 
 

@@ -1,13 +1,13 @@
-"""Multipart uploads in the book."""
+"""Multipart uploads in the metadata index."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 
-from services.storage_manager.book.objects import Objects
-from services.storage_manager.book.records import Object, Part, Upload, pieces_text, read_pieces
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
+from services.storage_manager.metadata.objects import Objects
+from services.storage_manager.metadata.records import Object, Part, Upload, pieces_text, read_pieces
 
 MOST_UPLOADS = 10_000
 
@@ -22,7 +22,7 @@ class Uploads(Objects):
             (count,) = db.execute("SELECT count(*) FROM uploads WHERE bucket=?", (upload.bucket,)).fetchone()
             if count >= MOST_UPLOADS:
                 why = f"{count} uploads of this bucket are neither completed nor aborted; more are not begun"
-                raise S3Fault("QuotaExceeded", why)
+                raise S3Error("QuotaExceeded", why)
             values = (upload.id, upload.bucket, upload.key, upload.created, json.dumps(upload.headers))
             db.execute("INSERT INTO uploads VALUES (?,?,?,?,?)", values)
 
@@ -31,7 +31,7 @@ class Uploads(Objects):
         sql = "SELECT * FROM uploads WHERE id=? AND bucket=? AND key=?"
         row = self._db().execute(sql, (id, bucket, key)).fetchone()
         if row is None:
-            raise S3Fault("NoSuchUpload", f"no upload {id} of {key}")
+            raise S3Error("NoSuchUpload", f"no upload {id} of {key}")
         return Upload(row[0], row[1], row[2], row[3], json.loads(row[4]))
 
     def uploads(self, bucket: str, prefix: str) -> list[Upload]:
@@ -53,7 +53,7 @@ class Uploads(Objects):
             text = (pieces_text((part.piece,)), json.dumps(part.sums))
             values = (upload.id, part.number, part.size, part.etag, part.modified, *text)
             db.execute("INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?,?)", values)
-            self._forget(db, old)
+            self._mark_garbage(db, old)
 
     def complete(self, upload: Upload, new: Object, *, only_new: bool = False, only_over: str = "") -> None:
         """The chosen parts become the object; the upload is gone. Raises as `put`, and NoSuchUpload, InvalidPart."""
@@ -61,10 +61,10 @@ class Uploads(Objects):
             self.upload(upload.bucket, upload.key, upload.id)
             chosen, there = {p.blob for p in new.pieces}, {p.piece.blob for p in self.parts(upload.id)}
             if not chosen <= there:
-                raise S3Fault("InvalidPart", "a part was replaced meanwhile")
+                raise S3Error("InvalidPart", "a part was replaced meanwhile")
             self._replace(db, upload.bucket, new, only_new, only_over)
             self._end(db, upload.id)
-            self._forget(db, there - chosen)
+            self._mark_garbage(db, there - chosen)
             finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock())
             db.execute("INSERT INTO finished VALUES (?,?,?,?,?)", finished)
 
@@ -85,7 +85,7 @@ class Uploads(Objects):
             self._drop(db, upload.id)
 
     def _drop(self, db: sqlite3.Connection, upload: str) -> None:
-        self._forget(db, [p.piece.blob for p in self.parts(upload)])
+        self._mark_garbage(db, [p.piece.blob for p in self.parts(upload)])
         self._end(db, upload)
 
     def _end(self, db: sqlite3.Connection, upload: str) -> None:

@@ -1,4 +1,4 @@
-"""What every operation is handed: the book, the blobs, the keys, and one request."""
+"""What every operation is handed: the metadata index, the blobs, the keys, and one request."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from anyio import to_thread
 
 from crds.numbers import whole_number
 from services.sdk.aws.accounts import account_of
+from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs, Writer, new_id
-from services.storage_manager.bodies import Body, Receive
-from services.storage_manager.book import Metadata, Object, Piece
 from services.storage_manager.checksums import CHECKSUMS
-from services.storage_manager.faults import S3Fault, disk_full
-from services.storage_manager.keys import Keys
+from services.storage_manager.data_keys import DataKeys
+from services.storage_manager.errors import S3Error, disk_full
+from services.storage_manager.interfaces import BucketDirectory, BucketRef, Caller
+from services.storage_manager.metadata import MetadataIndex, Object, Piece
 from services.storage_manager.permissions import PERMISSIONS, Permission
-from services.storage_manager.ports import Caller, Place, Registry
-from services.storage_manager.readers import Readers
-from services.storage_manager.understanding import OWNER, SOURCE_OWNER, SSE, SSE_KEY
+from services.storage_manager.request_body import Receive, RequestBody
+from services.storage_manager.supported_parameters import OWNER, SOURCE_OWNER, SSE, SSE_KEY
 
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
 MOST_MEMBERS = 100
-# What the book needs to go on, and to remove things.
+# What the metadata index needs to go on, and to remove things.
 LEAST_FREE = 64 << 20
 
 
 @dataclass(slots=True)
-class Request:
+class S3Request:
     """One request, path style: `/bucket/key`."""
 
     method: str
@@ -54,18 +54,18 @@ class Request:
         headers = self.headers
         if self.operation == "CompleteMultipartUpload":  # its checksums are the object's, not the document's
             headers = {name: value for name, value in headers.items() if name not in CHECKSUMS}
-        body, out = Body(headers, self.caller, self.receive), bytearray()
+        body, out = RequestBody(headers, self.caller, self.receive), bytearray()
         async for block in body.blocks():
             body.absorb(block)
             out += block
             if len(out) > SMALL_BODY:
-                raise S3Fault("MalformedXML", "the document is too long")
+                raise S3Error("MalformedXML", "the document is too long")
         body.verify()
         return bytes(out)
 
 
 @dataclass(slots=True)
-class Answer:
+class S3Response:
     """`content` is bytes, or a stream of `length` bytes."""
 
     status: int = 200
@@ -75,45 +75,45 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """The rooms operations work in."""
+class S3Context:
+    """What operations work with."""
 
-    registry: Registry
-    book: Metadata
+    directory: BucketDirectory
+    metadata: MetadataIndex
     blobs: Blobs
-    keys: Keys
-    readers: Readers = field(default_factory=Readers)
+    keys: DataKeys
+    pins: BlobPins = field(default_factory=BlobPins)
     clock: Callable[[], float] = time.time
 
-    async def place(self, request: Request) -> Place:
+    async def bucket(self, request: S3Request) -> BucketRef:
         """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""
-        place = await self.registry.find(request.caller, request.bucket, request.permission.verb)
-        _require_owner(place, request.headers.get(OWNER))
-        return place
+        ref = await self.directory.find(request.caller, request.bucket, request.permission.verb)
+        _require_expected_owner(ref, request.headers.get(OWNER))
+        return ref
 
-    async def source(self, request: Request, bucket: str) -> Place:
-        """The bucket that is copied from, as `place`."""
+    async def source_bucket(self, request: S3Request, bucket: str) -> BucketRef:
+        """The bucket that is copied from, as `bucket`."""
         verb = request.permission.source
         if verb is None:
-            raise S3Fault("InvalidRequest", f"{request.operation} has no source")
-        place = await self.registry.find(request.caller, bucket, verb)
-        _require_owner(place, request.headers.get(SOURCE_OWNER))
-        return place
+            raise S3Error("InvalidRequest", f"{request.operation} has no source")
+        ref = await self.directory.find(request.caller, bucket, verb)
+        _require_expected_owner(ref, request.headers.get(SOURCE_OWNER))
+        return ref
 
-    async def target(self, request: Request) -> Place:
+    async def writable_bucket(self, request: S3Request) -> BucketRef:
         """The bucket something new goes into. Raises NoSuchBucket when it is on its way out."""
-        place = await self.place(request)
-        if place.going:
-            raise S3Fault("NoSuchBucket", f"{place.name} is being deleted: it takes nothing new")
-        return place
+        ref = await self.bucket(request)
+        if ref.deleting:
+            raise S3Error("NoSuchBucket", f"{ref.name} is being deleted: it takes nothing new")
+        return ref
 
-    async def store(
-        self, place: Place, blocks: AsyncIterator[bytes], absorb: Callable[[bytes], None]
+    async def write_blob(
+        self, ref: BucketRef, blocks: AsyncIterator[bytes], absorb: Callable[[bytes], None]
     ) -> tuple[Writer, str, str]:
         """A blob written but not committed: (writer, blob id, data key id)."""
-        blob, key = new_id(), await self.keys.current(place)
-        box = await self.keys.box(place, key, blob)
-        writer = await to_thread.run_sync(self.blobs.write, blob, box)
+        blob, key = new_id(), await self.keys.active_key(ref)
+        cipher = await self.keys.cipher(ref, key, blob)
+        writer = await to_thread.run_sync(self.blobs.write, blob, cipher)
 
         def take(block: bytes) -> None:
             absorb(block)
@@ -127,11 +127,13 @@ class House:
             raise
         return writer, blob, key
 
-    async def receive(self, place: Place, request: Request, also: str = "") -> tuple[Piece, str, dict[str, str]]:
+    async def receive_body(
+        self, ref: BucketRef, request: S3Request, also: str = ""
+    ) -> tuple[Piece, str, dict[str, str]]:
         """The request's body as a durable blob: (piece, md5 hex, checksums, `also` among them)."""
-        await self.require_room(place, announced(request.headers))
-        body = Body(request.headers, request.caller, request.receive, also)
-        writer, blob, key = await self.store(place, body.blocks(), body.absorb)
+        await self.require_room(ref, declared_length(request.headers))
+        body = RequestBody(request.headers, request.caller, request.receive, also)
+        writer, blob, key = await self.write_blob(ref, body.blocks(), body.absorb)
         try:
             sums = body.verify()
         except BaseException:
@@ -139,78 +141,78 @@ class House:
             raise
         await to_thread.run_sync(writer.commit)
         piece = Piece(blob, body.size, key)
-        await self.keep_within(place, piece)
+        await self.require_room_for(ref, piece)
         return piece, body.md5.hexdigest(), sums
 
-    async def require_room(self, place: Place, size: int) -> None:
+    async def require_room(self, ref: BucketRef, size: int) -> None:
         """Raises QuotaExceeded where `size` bytes more are not allowed, InsufficientStorage on a full disk."""
         free = (await to_thread.run_sync(shutil.disk_usage, self.blobs.root)).free
         if free - size < LEAST_FREE:
             raise disk_full()
-        most_bytes, most_objects = place.most
+        most_bytes, most_objects = ref.quota
         if most_bytes is None and most_objects is None:
             return
-        objects, used = await to_thread.run_sync(self.book.usage, place.id)
-        used += await to_thread.run_sync(self.book.pending, place.id)
+        objects, used = await to_thread.run_sync(self.metadata.usage, ref.id)
+        used += await to_thread.run_sync(self.metadata.pending, ref.id)
         if most_bytes is not None and used + size > most_bytes:
-            raise S3Fault("QuotaExceeded", f"{place.name} holds {used} bytes; its quota is {most_bytes}")
+            raise S3Error("QuotaExceeded", f"{ref.name} holds {used} bytes; its quota is {most_bytes}")
         if most_objects is not None and objects >= most_objects:
-            raise S3Fault("QuotaExceeded", f"{place.name} holds {objects} objects; its quota is {most_objects}")
+            raise S3Error("QuotaExceeded", f"{ref.name} holds {objects} objects; its quota is {most_objects}")
 
-    async def keep_within(self, place: Place, piece: Piece) -> None:
+    async def require_room_for(self, ref: BucketRef, piece: Piece) -> None:
         """What arrived without a length, or beside others, is judged by what it is. Raises as `require_room`."""
         try:
-            await self.require_room(place, piece.size)
-        except S3Fault:
+            await self.require_room(ref, piece.size)
+        except S3Error:
             await self.abandon([piece.blob])
             raise
 
-    async def stream(self, place: Place, found: Object, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def stream(self, ref: BucketRef, found: Object, start: int, stop: int) -> AsyncIterator[bytes]:
         """Plaintext [start, stop) of the object. Raises Corrupt."""
-        with self.readers.of(piece.blob for piece in found.pieces):
+        with self.pins.hold(piece.blob for piece in found.pieces):
             base = 0
             for piece in found.pieces:
                 first, last = max(0, start - base), min(piece.size, stop - base)
                 if first < last:
-                    box = await self.keys.box(place, piece.key, piece.blob)
-                    blocks = self.blobs.read(piece.blob, box, piece.size, first, last)
+                    cipher = await self.keys.cipher(ref, piece.key, piece.blob)
+                    blocks = self.blobs.read(piece.blob, cipher, piece.size, first, last)
                     while (block := await to_thread.run_sync(_next, blocks)) is not None:
                         yield block
                 base += piece.size
 
-    async def tally(self, place: Place) -> None:
+    async def report_emptiness(self, ref: BucketRef) -> None:
         """Tell the bucket's resource at once when it got its first object, or lost its last."""
-        empty = await to_thread.run_sync(self.book.is_empty, place.id)
-        if empty != (place.objects == 0):
-            objects = await to_thread.run_sync(self.book.usage, place.id)
-            await self.registry.counted(place, objects[0])
+        empty = await to_thread.run_sync(self.metadata.is_empty, ref.id)
+        if empty != (ref.objects == 0):
+            objects = await to_thread.run_sync(self.metadata.usage, ref.id)
+            await self.directory.report_count(ref, objects[0])
 
     async def abandon(self, blobs: Iterable[str]) -> None:
-        """Remove blobs nothing ever named. What fails here is swept later."""
+        """Remove blobs nothing ever named. What fails here is collected later."""
         for blob in blobs:
             try:
                 await to_thread.run_sync(self.blobs.forget, blob)
             except OSError as why:
-                log.warning("blob %s stays until the next sweep: %s", blob, why)
+                log.warning("blob %s stays until the next collection: %s", blob, why)
 
 
-def sealed_as(place: Place, asked: dict[str, str]) -> Place:
+def with_encryption(ref: BucketRef, asked: dict[str, str]) -> BucketRef:
     """The bucket, as something is sealed in it that asks for an encryption of its own."""
     if SSE not in asked:
-        return place
-    own = place.key if asked[SSE] == "aws:kms" else None
-    return replace(place, encrypted=True, key=asked.get(SSE_KEY) or own)
+        return ref
+    own = ref.key if asked[SSE] == "aws:kms" else None
+    return replace(ref, encrypted=True, key=asked.get(SSE_KEY) or own)
 
 
-def announced(headers: dict[str, str]) -> int:
+def declared_length(headers: dict[str, str]) -> int:
     """How long the body is said to be; 0 when that is not said."""
     return whole_number(headers.get("x-amz-decoded-content-length") or headers.get("content-length", "")) or 0
 
 
-def _require_owner(place: Place, wanted: str | None) -> None:
+def _require_expected_owner(ref: BucketRef, wanted: str | None) -> None:
     """`x-amz-expected-bucket-owner`: the guard of those who know whose bucket they mean."""
-    if wanted is not None and wanted != account_of(place.namespace):
-        raise S3Fault("AccessDenied", f"the owner of {place.name} is not the account {wanted[:20]}")
+    if wanted is not None and wanted != account_of(ref.namespace):
+        raise S3Error("AccessDenied", f"the owner of {ref.name} is not the account {wanted[:20]}")
 
 
 def _next(blocks: Iterator[bytes]) -> bytes | None:
@@ -222,10 +224,10 @@ def read_query(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_MEMBERS)
     except ValueError:
-        raise S3Fault("InvalidArgument", f"the query is no UTF-8, or has more than {MOST_MEMBERS} members") from None
+        raise S3Error("InvalidArgument", f"the query is no UTF-8, or has more than {MOST_MEMBERS} members") from None
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise S3Fault("InvalidArgument", "a query member stands there twice")
+        raise S3Error("InvalidArgument", "a query member stands there twice")
     return found
 
 
@@ -234,6 +236,6 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw):
         if name in found and name.startswith(("x-amz-", "content-", "if-", "range")):
-            raise S3Fault("InvalidArgument", f"the header {name} stands there twice")
+            raise S3Error("InvalidArgument", f"the header {name} stands there twice")
         found[name] = f"{found[name]},{value}" if name in found else value
     return found

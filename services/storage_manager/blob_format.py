@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.storage_manager.faults import Corrupt
+from services.storage_manager.errors import Corrupt
 
 FRAME = 65536
 TAG = 16
@@ -26,7 +26,7 @@ MAGIC = b"AKB1"
 HEADER = len(MAGIC) + 1
 
 
-class Box(Protocol):
+class BlobCipher(Protocol):
     """Seals and opens one frame. `open` raises Corrupt."""
 
     mode: int
@@ -41,7 +41,7 @@ def nonce(index: int, last: bool) -> bytes:
     return index.to_bytes(8, "big") + b"\0\0\0" + (b"\1" if last else b"\0")
 
 
-class Gcm:
+class AesGcmCipher:
     """AES-256-GCM under a key that belongs to this blob alone (32 bytes)."""
 
     mode = 1
@@ -60,7 +60,7 @@ class Gcm:
             raise Corrupt(f"blob {self._aad.decode()}: frame {index} is not what was written") from None
 
 
-class Plain:
+class NoCipher:
     """For buckets without encryption: readable bytes, faults still noticed."""
 
     mode = 0
@@ -82,16 +82,16 @@ class Plain:
         return body
 
 
-def header(box: Box) -> bytes:
+def header(cipher: BlobCipher) -> bytes:
     """The first bytes of a blob."""
-    return MAGIC + bytes([box.mode])
+    return MAGIC + bytes([cipher.mode])
 
 
 class Sealer:
     """Turns a stream into frames. Holds back at most one frame, for only the end knows which is last."""
 
-    def __init__(self, box: Box) -> None:
-        self._box = box
+    def __init__(self, cipher: BlobCipher) -> None:
+        self._cipher = cipher
         self._held = bytearray()
         self._index = 0
 
@@ -108,7 +108,7 @@ class Sealer:
         return self._seal(bytes(self._held), True)
 
     def _seal(self, body: bytes, last: bool) -> bytes:
-        sealed = self._box.seal(self._index, last, body)
+        sealed = self._cipher.seal(self._index, last, body)
         self._index += 1
         return sealed
 

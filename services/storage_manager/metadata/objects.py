@@ -1,13 +1,13 @@
-"""Objects and data keys in the book."""
+"""Objects and data keys in the metadata index."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 
-from services.storage_manager.book.ledger import Ledger
-from services.storage_manager.book.records import Object, pieces_text, read_pieces
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
+from services.storage_manager.metadata.database import MetadataDb
+from services.storage_manager.metadata.records import Object, pieces_text, read_pieces
 
 COLUMNS = "key, size, etag, modified, headers, pieces"
 USED_KEYS = """
@@ -18,7 +18,7 @@ UNION SELECT json_extract(parts.piece, '$[0][2]') FROM parts, uploads
 Row = tuple[str, int, str, float, str, str]
 
 
-class Objects(Ledger):
+class Objects(MetadataDb):
     """`bucket` is always the bucket's id."""
 
     def find(self, bucket: str, key: str) -> Object | None:
@@ -40,18 +40,18 @@ class Objects(Ledger):
         self._require_open(db, bucket)
         old = self.find(bucket, new.key)
         if old and only_new:
-            raise S3Fault("PreconditionFailed", "the key already exists")
+            raise S3Error("PreconditionFailed", "the key already exists")
         if only_over and (old is None or only_over != old.etag):
-            raise S3Fault("PreconditionFailed" if old else "NoSuchKey", "the object is not the one that was named")
+            raise S3Error("PreconditionFailed" if old else "NoSuchKey", "the object is not the one that was named")
         text = (json.dumps(new.headers), pieces_text(new.pieces))
         values = (bucket, new.key, new.size, new.etag, new.modified, *text)
         db.execute("INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?,?,?)", values)
         if old:
-            self._forget(db, [p.blob for p in old.pieces])
+            self._mark_garbage(db, [p.blob for p in old.pieces])
 
     def _require_open(self, db: sqlite3.Connection, bucket: str) -> None:
         if db.execute("SELECT 1 FROM closed WHERE bucket=?", (bucket,)).fetchone():
-            raise S3Fault("NoSuchBucket", "the bucket is being deleted")
+            raise S3Error("NoSuchBucket", "the bucket is being deleted")
 
     def remove(self, bucket: str, key: str, *, only_over: str = "") -> None:
         """Forget the object. Absent is fine, but where its ETag must be `only_over`, or any for `*`.
@@ -61,11 +61,11 @@ class Objects(Ledger):
         with self._write() as db:
             old = self.find(bucket, key)
             if only_over and (old is None or only_over not in ("*", old.etag)):
-                raise S3Fault(
+                raise S3Error(
                     "PreconditionFailed" if old else "NoSuchKey", "the object is not the one that was named"
                 )
             db.execute("DELETE FROM objects WHERE bucket=? AND key=?", (bucket, key))
-            self._forget(db, [p.blob for p in old.pieces] if old else [])
+            self._mark_garbage(db, [p.blob for p in old.pieces] if old else [])
 
     def page(self, bucket: str, after: str, inclusive: bool, limit: int) -> list[Object]:
         """Objects in UTF-8 order from `after` on."""
@@ -93,7 +93,7 @@ class Objects(Ledger):
         """The wrapped data key, and the KMS key that wrapped it (empty: the default). Raises LookupError."""
         row = self._db().execute("SELECT wrapped, master FROM data_keys WHERE id=?", (id,)).fetchone()
         if row is None:
-            raise LookupError(f"data key {id} is not in the book")
+            raise LookupError(f"data key {id} is not in the metadata index")
         return bytes(row[0]), str(row[1])
 
     def add_key(self, id: str, bucket: str, master: str, wrapped: bytes, created: float, arn: str = "") -> None:

@@ -19,43 +19,43 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from services.storage_manager.app import S3
 from services.storage_manager.blobs import Blobs, Writer
-from services.storage_manager.book import Metadata
-from services.storage_manager.faults import S3Fault, is_disk_full
-from services.storage_manager.house import House
-from services.storage_manager.keys import Keys
-from services.storage_manager.ports import Caller, Place, Scope, Verb
+from services.storage_manager.context import S3Context
+from services.storage_manager.data_keys import DataKeys
+from services.storage_manager.errors import S3Error, is_disk_full
+from services.storage_manager.interfaces import BucketRef, Caller, Scope, Verb
+from services.storage_manager.metadata import MetadataIndex
+from services.storage_manager.s3_app import S3App
 
 
 class Fakes:
     def __init__(self) -> None:
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, BucketRef] = {}
 
-    async def admit(self, scope: Scope) -> Caller:
+    async def authenticate(self, scope: Scope) -> Caller:
         return Caller("tester", "default")
 
-    async def all(self, caller: Caller) -> list[Place]:
+    async def all(self, caller: Caller) -> list[BucketRef]:
         return list(self.places.values())
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
+    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
         if name not in self.places:
-            raise S3Fault("NoSuchBucket")
+            raise S3Error("NoSuchBucket")
         return self.places[name]
 
     async def create(self, caller: Caller, name: str) -> None:
-        self.places[name] = Place(f"default/{name}", name, f"arn:aws:s3:::{name}", 0.0)
+        self.places[name] = BucketRef(f"default/{name}", name, f"arn:aws:s3:::{name}", 0.0)
 
     async def delete(self, caller: Caller, name: str) -> None:
         del self.places[name]
 
-    async def counted(self, place: Place, objects: int) -> None:
-        self.places[place.name] = replace(place, objects=objects)
+    async def report_count(self, ref: BucketRef, objects: int) -> None:
+        self.places[ref.name] = replace(ref, objects=objects)
 
-    async def generate(self, place: Place) -> tuple[bytes, bytes, str]:
+    async def generate(self, ref: BucketRef) -> tuple[bytes, bytes, str]:
         return b"k" * 32, b"wrapped", "arn"
 
-    async def decrypt(self, place: Place, wrapped: bytes) -> bytes:
+    async def decrypt(self, ref: BucketRef, wrapped: bytes) -> bytes:
         return b"k" * 32
 
 
@@ -69,9 +69,9 @@ class Announcing(uvicorn.Server):
 
 @pytest.fixture
 def s3(tmp_path: Path) -> Any:
-    fakes, book = Fakes(), Metadata(tmp_path / "m.db")
-    house = House(fakes, book, Blobs(tmp_path / "blobs"), Keys(book, fakes))
-    server = Announcing(uvicorn.Config(S3(house, fakes), port=0, log_level="warning", lifespan="off"))
+    fakes, metadata = Fakes(), MetadataIndex(tmp_path / "m.db")
+    context = S3Context(fakes, metadata, Blobs(tmp_path / "blobs"), DataKeys(metadata, fakes))
+    server = Announcing(uvicorn.Config(S3App(context, fakes), port=0, log_level="warning", lifespan="off"))
     server.up = threading.Event()
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

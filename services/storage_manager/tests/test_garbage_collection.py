@@ -6,31 +6,31 @@ from pathlib import Path
 
 import pytest
 
+from services.storage_manager.blob_format import AesGcmCipher
+from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs
-from services.storage_manager.book import Metadata, Object, Part, Piece, Upload
-from services.storage_manager.frames import Gcm
-from services.storage_manager.readers import Readers
-from services.storage_manager.sweeping import READERS_SECONDS, UPLOADS_SECONDS, Sweeper
+from services.storage_manager.garbage_collection import PIN_GRACE_SECONDS, UPLOADS_SECONDS, BlobCollector
+from services.storage_manager.metadata import MetadataIndex, Object, Part, Piece, Upload
 
 
 class Room:
     def __init__(self, folder: Path) -> None:
         self.now = 1000.0
-        self.book = Metadata(folder / "book.db", clock=lambda: self.now)
-        self.blobs, self.readers = Blobs(folder / "blobs"), Readers()
-        self.sweeper = Sweeper(self.book, self.blobs, self.readers, clock=lambda: self.now)
+        self.metadata = MetadataIndex(folder / "book.db", clock=lambda: self.now)
+        self.blobs, self.pins = Blobs(folder / "blobs"), BlobPins()
+        self.collector = BlobCollector(self.metadata, self.blobs, self.pins, clock=lambda: self.now)
 
     def piece(self, blob: str) -> Piece:
-        writer = self.blobs.write(blob, Gcm(b"k" * 32, blob))
+        writer = self.blobs.write(blob, AesGcmCipher(b"k" * 32, blob))
         writer.feed(b"bytes")
         writer.commit()
         return Piece(blob, 5, "")
 
     def put(self, blob: str) -> None:
-        self.book.put("b", Object("k", 5, "e", self.now, {}, (self.piece(blob),)))
+        self.metadata.put("b", Object("k", 5, "e", self.now, {}, (self.piece(blob),)))
 
     def files(self) -> set[str]:
-        self.sweeper.sweep()
+        self.collector.collect()
         return {each.name for each in self.blobs.root.glob("*/*")}
 
 
@@ -41,18 +41,18 @@ def room(tmp_path: Path) -> Room:
 
 def test_a_replaced_blob_stays_as_long_as_somebody_reads_it(room: Room) -> None:
     room.put("one")
-    with room.readers.of(["one"]), room.readers.of(["one"]):
+    with room.pins.hold(["one"]), room.pins.hold(["one"]):
         room.put("two")
-        room.now += READERS_SECONDS + 1
+        room.now += PIN_GRACE_SECONDS + 1
         assert room.files() == {"one", "two"}
     assert room.files() == {"two"}
-    assert room.book.known_blobs() == {"two"}
+    assert room.metadata.known_blobs() == {"two"}
 
 
 def test_a_replaced_blob_stays_a_while_for_readers_of_other_replicas(room: Room) -> None:
     room.put("one")
     room.put("two")
-    room.now += READERS_SECONDS - 1
+    room.now += PIN_GRACE_SECONDS - 1
     assert room.files() == {"one", "two"}
     room.now += 2
     assert room.files() == {"two"}
@@ -60,21 +60,21 @@ def test_a_replaced_blob_stays_a_while_for_readers_of_other_replicas(room: Room)
 
 def test_the_parts_of_a_forgotten_upload_go_after_a_week(room: Room) -> None:
     upload = Upload("u", "b", "k", room.now, {})
-    room.book.begin(upload)
-    room.book.put_part(upload, Part(1, 5, "e", room.now, room.piece("part")))
+    room.metadata.begin(upload)
+    room.metadata.put_part(upload, Part(1, 5, "e", room.now, room.piece("part")))
     room.now += UPLOADS_SECONDS - 1
     assert room.files() == {"part"}
     room.now += 2
-    room.sweeper.sweep()
-    room.now += READERS_SECONDS + 1
+    room.collector.collect()
+    room.now += PIN_GRACE_SECONDS + 1
     assert room.files() == set()
 
 
 def test_orphans_go_and_named_blobs_stay(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.put("named")
     room.piece("orphan")
-    room.sweeper.sweep_orphans()
+    room.collector.collect_orphans()
     assert room.files() == {"named", "orphan"}
     monkeypatch.setattr("services.storage_manager.blobs.time.time", lambda: 1e12)
-    room.sweeper.sweep_orphans()
+    room.collector.collect_orphans()
     assert room.files() == {"named"}

@@ -15,72 +15,70 @@ from crds.names import subdomain_fault
 from services.sdk.context import ServiceContext
 from services.sdk.informer import Informer
 from services.sdk.resources import Resources
-from services.storage_manager.faults import S3Fault
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import BucketRef, Caller, Verb
 from services.storage_manager.invariants import NOT_EMPTY
 from services.storage_manager.kinds import BUCKET, Bucket
-from services.storage_manager.ports import Caller, Place, Verb
 
 log = logging.getLogger(__name__)
 # The finalizer runs in this very process: longer than this only when the conductor is slow.
-GOING_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 0.05
+DELETION_SECONDS = 5.0
+POLL_SECONDS = 0.05
 
 
-class Buckets:
-    """`mirror.run` must run. Rights are those on the Bucket resource; answers are some seconds old at most."""
+class ResourceBucketDirectory:
+    """`informer.run` must run. Rights are those on the Bucket resource; answers are some seconds old at most."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
-        self.mirror: Informer[Bucket] = Informer(context.resources, BUCKET)
+        self.informer: Informer[Bucket] = Informer(context.resources, BUCKET)
 
-    async def all(self, caller: Caller) -> list[Place]:
-        """Of the caller's namespace, by name. Raises S3Fault AccessDenied."""
-        async with _s3_words():
+    async def all(self, caller: Caller) -> list[BucketRef]:
+        """Of the caller's namespace, by name. Raises S3Error AccessDenied."""
+        async with _as_s3_errors():
             await self._require(caller, "list", "")
-            found = [place_of(each) for each in self.mirror.all(caller.namespace)]
-            return sorted(found, key=lambda place: place.name)
+            found = [bucket_ref(each) for each in self.informer.all(caller.namespace)]
+            return sorted(found, key=lambda ref: ref.name)
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> Place:
-        """Raises S3Fault NoSuchBucket, AccessDenied."""
+    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
+        """Raises S3Error NoSuchBucket, AccessDenied."""
         if subdomain_fault(name):
-            raise S3Fault("NoSuchBucket", "there is no bucket of that name")
-        async with _s3_words():
+            raise S3Error("NoSuchBucket", "there is no bucket of that name")
+        async with _as_s3_errors():
             await self._require(caller, verb, name)
-            found = await self.mirror.read(name, caller.namespace)
+            found = await self.informer.read(name, caller.namespace)
             if found is None:
-                raise S3Fault("NoSuchBucket", f"there is no bucket {name}")
-            return replace(place_of(found), asker=caller.identity)
+                raise S3Error("NoSuchBucket", f"there is no bucket {name}")
+            return replace(bucket_ref(found), caller=caller.identity)
 
     async def create(self, caller: Caller, name: str) -> None:
-        """Raises S3Fault BucketAlreadyOwnedByYou, AccessDenied."""
-        async with _s3_words():
+        """Raises S3Error BucketAlreadyOwnedByYou, AccessDenied."""
+        async with _as_s3_errors():
             resources = await self._acting(caller, "create", name)
-            self.mirror.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
+            self.informer.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
 
     async def delete(self, caller: Caller, name: str) -> None:
-        """Returns when it is gone, so that its name is free again. Raises S3Fault NoSuchBucket, AccessDenied."""
-        async with _s3_words():
+        """Returns when it is gone, so that its name is free again. Raises S3Error NoSuchBucket, AccessDenied."""
+        async with _as_s3_errors():
             resources = await self._acting(caller, "delete", name)
-            if (here := self.mirror.get(name, caller.namespace)) is not None:
-                await self.counted(place_of(here), 0)  # it was closed, so it is empty and stays so
+            if (here := self.informer.get(name, caller.namespace)) is not None:
+                await self.report_count(bucket_ref(here), 0)  # it was closed, so it is empty and stays so
             await resources.delete(BUCKET, name, caller.namespace)
-            if (gone := self.mirror.get(name, caller.namespace)) is not None:
-                self.mirror.drop(gone)
-            with anyio.move_on_after(GOING_SECONDS):
+            if (gone := self.informer.get(name, caller.namespace)) is not None:
+                self.informer.drop(gone)
+            with anyio.move_on_after(DELETION_SECONDS):
                 while await self._is_there(name, caller.namespace):  # noqa: ASYNC110 - others delete it
-                    await anyio.sleep(LOOK_AGAIN_SECONDS)
+                    await anyio.sleep(POLL_SECONDS)
 
-    async def counted(self, place: Place, objects: int) -> None:
+    async def report_count(self, ref: BucketRef, objects: int) -> None:
         """Kubernetes' ways to a bucket go by what its status says: it must not say "empty" of a full one for long."""
         patch = {"status": {"objects": objects, **({} if objects else {"bytes": 0})}}
         try:
-            found = await self._context.resources.patch(
-                BUCKET, place.name, patch, place.namespace, subresource="status"
-            )
+            found = await self._context.resources.patch(BUCKET, ref.name, patch, ref.namespace, subresource="status")
         except (ApiError, OSError, httpx.HTTPError) as why:
-            log.warning("bucket %s does not say yet how many objects it holds: %s", place.name, why)
+            log.warning("bucket %s does not say yet how many objects it holds: %s", ref.name, why)
         else:
-            self.mirror.put(found)
+            self.informer.put(found)
 
     async def _is_there(self, name: str, namespace: str) -> bool:
         try:
@@ -99,11 +97,11 @@ class Buckets:
         return self._context.acting_for(caller.identity)
 
 
-def place_of(bucket: Bucket) -> Place:
+def bucket_ref(bucket: Bucket) -> BucketRef:
     """The bucket as operations see it. Its uid names its data: a bucket made anew begins empty."""
     meta, encryption = bucket.metadata, bucket.spec.encryption
     made = meta.creation_timestamp.timestamp() if meta.creation_timestamp else 0.0
-    return Place(
+    return BucketRef(
         id=meta.uid or "",
         name=meta.name,
         arn=f"arn:aws:s3:::{meta.name}",
@@ -111,26 +109,26 @@ def place_of(bucket: Bucket) -> Place:
         encrypted=encryption.enabled,
         key=encryption.key,
         namespace=meta.namespace or "default",
-        going=meta.deletion_timestamp is not None,
+        deleting=meta.deletion_timestamp is not None,
         objects=bucket.status.objects,
-        most=(bucket.spec.quota.bytes, bucket.spec.quota.objects),
+        quota=(bucket.spec.quota.bytes, bucket.spec.quota.objects),
     )
 
 
 @asynccontextmanager
-async def _s3_words() -> AsyncIterator[None]:
+async def _as_s3_errors() -> AsyncIterator[None]:
     """The conductor's refusals as S3 names them."""
     try:
         yield
     except Forbidden as refused:
-        raise S3Fault("AccessDenied", str(refused)) from refused
+        raise S3Error("AccessDenied", str(refused)) from refused
     except NotFound as refused:
-        raise S3Fault("NoSuchBucket", str(refused)) from refused
+        raise S3Error("NoSuchBucket", str(refused)) from refused
     except AlreadyExists as refused:
-        raise S3Fault("BucketAlreadyOwnedByYou", str(refused)) from refused
+        raise S3Error("BucketAlreadyOwnedByYou", str(refused)) from refused
     except Conflict as refused:
         if any(cause.reason == NOT_EMPTY for cause in refused.causes):
-            raise S3Fault("BucketNotEmpty", "The bucket you tried to delete is not empty") from refused
-        raise S3Fault("OperationAborted", str(refused)) from refused
+            raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty") from refused
+        raise S3Error("OperationAborted", str(refused)) from refused
     except ApiError as refused:
-        raise S3Fault("ServiceUnavailable" if refused.code >= 500 else "InvalidRequest", str(refused)) from refused
+        raise S3Error("ServiceUnavailable" if refused.code >= 500 else "InvalidRequest", str(refused)) from refused

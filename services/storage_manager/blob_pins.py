@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
-class Readers:
+class BlobPins:
     """Counts readers per blob."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def of(self, blobs: Iterable[str]) -> Iterator[None]:
+    def hold(self, blobs: Iterable[str]) -> Iterator[None]:
         """One more reader of each, until the end of the block."""
         held = list(blobs)
         self._counts.update(held)

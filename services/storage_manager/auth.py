@@ -1,0 +1,38 @@
+"""Who calls, as the gateway verified it, or a service by its identity (see `services.sdk.aws`)."""
+
+from __future__ import annotations
+
+from services.sdk.aws.authentication import AwsAuthenticator, raw_request
+from services.sdk.aws.errors import SignatureError
+from services.sdk.aws.sigv4 import RawRequest
+from services.sdk.identity import Caller as Identity
+from services.storage_manager.aws_chunked import Signing
+from services.storage_manager.errors import S3Error
+from services.storage_manager.interfaces import Caller, Scope
+
+
+class S3Authenticator:
+    """Header-signed, presigned, or stated by the gateway for bearer callers."""
+
+    def __init__(self, authenticator: AwsAuthenticator) -> None:
+        self._authenticator = authenticator
+
+    async def authenticate(self, scope: Scope) -> Caller:
+        """Raises S3Error in S3's own words. The body is not read: `bodies` checks it against what was signed."""
+        try:
+            return await self._authenticated(raw_request(scope), scope["state"]["caller"])
+        except SignatureError as fault:
+            error = fault.as_error("s3")
+            raise S3Error(error.code, error.message) from fault
+
+    async def _authenticated(self, request: RawRequest, identity: Identity) -> Caller:
+        admitted = await self._authenticator.authenticate(request, identity)
+        who, found, signing = admitted.caller, admitted.signature, None
+        if found is not None and not found.presigned and _has_signed_chunks(request):
+            key = await self._authenticator.signing_key(admitted)
+            signing = Signing(key, found.timestamp, found.scope, found.value)
+        return Caller(who.name, who.namespace, signing, who.groups, who)
+
+
+def _has_signed_chunks(request: RawRequest) -> bool:
+    return (request.header("x-amz-content-sha256") or "").startswith("STREAMING-AWS4-")

@@ -1,0 +1,188 @@
+"""The S3 API: a raw ASGI application, path style. Authenticate, choose the operation, answer.
+
+`S3App` works over the interfaces alone; whoever starts the service gives it an `Authenticator` and an `S3Context`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from crds.errors import ApiError
+from services.sdk.app import note_action
+from services.sdk.aws.rest_xml import render
+from services.storage_manager import buckets, copy_object, delete_objects, list_uploads, multipart, objects
+from services.storage_manager.context import S3Context, S3Request, S3Response, read_headers, read_query
+from services.storage_manager.errors import S3Error, disk_full, is_disk_full
+from services.storage_manager.interfaces import Authenticator, Scope
+from services.storage_manager.permissions import PERMISSIONS
+from services.storage_manager.request_body import Incoming, Receive
+from services.storage_manager.supported_parameters import hoisted, require_understood
+
+log = logging.getLogger(__name__)
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler = Callable[[S3Context, S3Request], Awaitable[S3Response]]
+# What the query or the headers ask for, beside the method.
+_MARKS = ("location", "uploads", "delete", "uploadId")
+# (method, has a key, its marks) -> AWS's name of the operation.
+OPERATIONS: dict[tuple[str, bool, str], str] = {
+    ("PUT", False, ""): "CreateBucket",
+    ("HEAD", False, ""): "HeadBucket",
+    ("DELETE", False, ""): "DeleteBucket",
+    ("GET", False, ""): "ListObjects",
+    ("GET", False, "location"): "GetBucketLocation",
+    ("GET", False, "uploads"): "ListMultipartUploads",
+    ("POST", False, "delete"): "DeleteObjects",
+    ("PUT", True, ""): "PutObject",
+    ("PUT", True, "copy"): "CopyObject",
+    ("GET", True, ""): "GetObject",
+    ("HEAD", True, ""): "HeadObject",
+    ("DELETE", True, ""): "DeleteObject",
+    ("POST", True, "uploads"): "CreateMultipartUpload",
+    ("PUT", True, "uploadId"): "UploadPart",
+    ("PUT", True, "uploadId+copy"): "UploadPartCopy",
+    ("POST", True, "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", True, "uploadId"): "AbortMultipartUpload",
+    ("GET", True, "uploadId"): "ListParts",
+}
+HANDLERS: dict[str, Handler] = {
+    "ListBuckets": buckets.list_all,
+    "CreateBucket": buckets.create,
+    "HeadBucket": buckets.head,
+    "DeleteBucket": buckets.delete,
+    "ListObjects": buckets.list_objects,
+    "GetBucketLocation": buckets.location,
+    "ListMultipartUploads": list_uploads.list_uploads,
+    "DeleteObjects": delete_objects.delete_many,
+    "PutObject": objects.put,
+    "CopyObject": copy_object.copy,
+    "GetObject": objects.get,
+    "HeadObject": objects.get,
+    "DeleteObject": delete_objects.delete,
+    "CreateMultipartUpload": multipart.create,
+    "UploadPart": multipart.put_part,
+    "UploadPartCopy": multipart.copy_part,
+    "CompleteMultipartUpload": multipart.complete,
+    "AbortMultipartUpload": multipart.abort,
+    "ListParts": list_uploads.list_parts,
+}
+_DENIED = frozenset({"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"})
+
+
+def resource_of(request: S3Request) -> str:
+    """The ARN of the object, or of the bucket; empty for all buckets."""
+    if not request.bucket:
+        return ""
+    return f"arn:aws:s3:::{request.bucket}/{request.key}" if request.key else f"arn:aws:s3:::{request.bucket}"
+
+
+def choose(request: S3Request) -> str:
+    """The operation's name. Raises NotImplemented for what we do not speak."""
+    if not request.bucket:
+        if request.method == "GET":
+            return "ListBuckets"
+        raise S3Error("NotImplemented")
+    marks = [name for name in _MARKS if name in request.query]
+    if "x-amz-copy-source" in request.headers:
+        marks.append("copy")
+    found = OPERATIONS.get((request.method, bool(request.key), "+".join(marks)))
+    if found is None:
+        raise S3Error("NotImplemented", f"{request.method} {' '.join(marks)} is not implemented")
+    return found
+
+
+class S3App:
+    """The application."""
+
+    def __init__(self, context: S3Context, authenticator: Authenticator) -> None:
+        self._house, self._authenticator = context, authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        id, body = secrets.token_hex(8), Incoming(receive, scope["headers"])
+        try:
+            answer = await self._answer(scope, body)
+        except S3Error as fault:
+            answer = self._refusal(fault, id, scope)
+        except ApiError as error:
+            answer = self._refusal(S3Error("ServiceUnavailable", error.message), id, scope)
+        except Exception as error:
+            log.exception("request %s failed", id)
+            failed = disk_full() if is_disk_full(error) else S3Error("InternalError", "the request failed here")
+            answer = self._refusal(failed, id, scope)
+        await body.drain()
+        if not body.ended:
+            answer.headers["connection"] = "close"  # an unread body could not be told from the next request
+        answer.headers["x-amz-request-id"] = id
+        await _send(answer, scope["method"] == "HEAD", send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> S3Response:
+        caller = await self._authenticator.authenticate(scope)
+        bucket, _, key = _path(scope).removeprefix("/").partition("/")
+        query = read_query(scope["query_string"])
+        headers = hoisted(query, read_headers(scope["headers"]))
+        request = S3Request(scope["method"], bucket, key, query, headers, caller, receive)
+        note_action(scope, resource=resource_of(request), caller=caller.name)
+        try:
+            request.operation = choose(request)
+            note_action(scope, PERMISSIONS[request.operation].action)
+            require_understood(request.operation, headers, query)
+            return await _with_first_block(await HANDLERS[request.operation](self._house, request))
+        except ValueError as why:
+            raise S3Error("MalformedXML", str(why)) from why
+
+    def _refusal(self, fault: S3Error, id: str, scope: Scope) -> S3Response:
+        fields = {"Code": fault.code, "Message": fault.message, "Resource": scope["path"], "RequestId": id}
+        headers = {"content-type": "application/xml"}
+        note_action(scope, forbidden=fault.code in _DENIED)
+        return S3Response(fault.status, headers, render("Error", fields, ""))
+
+
+def _path(scope: Scope) -> str:
+    """As UTF-8, or InvalidURI: two keys must never become one."""
+    try:
+        return unquote(scope["raw_path"].decode("latin-1").partition("?")[0], errors="strict")
+    except UnicodeDecodeError:
+        raise S3Error("InvalidURI", "the key is not UTF-8") from None
+
+
+async def _with_first_block(answer: S3Response) -> S3Response:
+    """The first block is read before the status leaves: a broken blob then answers 500, not a broken 200."""
+    if isinstance(answer.content, bytes):
+        return answer
+    stream = answer.content
+    first = await anext(stream, b"")
+
+    async def rest() -> AsyncIterator[bytes]:
+        yield first
+        async for block in stream:
+            yield block
+
+    answer.content = rest()
+    return answer
+
+
+async def _send(answer: S3Response, bodiless: bool, send: Send) -> None:
+    content, headers = answer.content, answer.headers
+    if isinstance(content, bytes) and content and "content-type" not in headers:
+        headers["content-type"] = "application/xml"
+    length = answer.length if answer.length is not None else len(content) if isinstance(content, bytes) else 0
+    if answer.status not in (204, 304):
+        headers["content-length"] = str(length)
+    raw = [(k.encode(), v.encode("latin-1")) for k, v in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    if isinstance(content, bytes):
+        await send({"type": "http.response.body", "body": b"" if bodiless else content})
+        return
+    await _stream(content, send)
+
+
+async def _stream(content: AsyncIterator[bytes], send: Send) -> None:
+    """A fault after the first byte breaks the connection: the length never matches, the client notices."""
+    async for block in content:
+        await send({"type": "http.response.body", "body": block, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
