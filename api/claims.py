@@ -13,8 +13,8 @@ from typing import Any
 from controller.kit.clock import Clock
 from controller.kit.networks import NodeNetworks
 from controller.kit.peers import Peer, Peers
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.runtime.driver import DriverError
 from crds.kinds.worker import WORKER
 from crds.meta import Condition, condition, set_condition
@@ -24,7 +24,7 @@ ASKED_SECONDS = 10.0
 NodeAddresses = Callable[[str], Awaitable[frozenset[str]]]
 ENCRYPTED = "OverlayEncrypted"
 AUTO, ON, OFF = "auto", "on", "off"
-_HOW = How(by="system:conductor", validation="Strict")
+_HOW = WriteOptions(by="system:conductor", validation="Strict")
 
 
 class NodeClaims:

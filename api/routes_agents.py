@@ -17,8 +17,8 @@ from api.auth.principal import Principal
 from api.heartbeats import gone, machine_address, worker_of
 from controller.kit.clock import Clock
 from controller.kit.leases import BEAT_PERIOD, Lease, Leases
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.kind import GROUP
 from crds.kinds.worker import WORKER, Address, Amounts, SystemInfo
 from crds.model import Model, rfc3339
@@ -63,7 +63,7 @@ def agent_routes(
 
     @router.post("/register")
     async def register(facts: Facts, name: Annotated[str, Depends(worker)]) -> dict[str, Any]:
-        how = How(by=f"system:worker:{name}", validation="Strict")
+        how = WriteOptions(by=f"system:worker:{name}", validation="Strict")
         key = WORKER.key(name)
         if registry.store.get(key) is None:  # joining makes it; one that was deleted must be asked in again
             raise gone(name)

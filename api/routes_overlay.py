@@ -12,8 +12,8 @@ from pydantic import Field
 from api.auth.authenticating import Authenticator
 from api.heartbeats import gone, worker_of
 from controller.kit.clock import Clock
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.errors import NotFound
 from crds.kinds.worker import WORKER
 from crds.meta import Condition, condition, set_condition
@@ -53,7 +53,7 @@ def overlay_routes(
             before[:] = [condition(WORKER.parse(body).status.conditions, OVERLAY)]
             return _with(body, found, clock.now())
 
-        how = How(by=f"system:worker:{name}", validation="Strict")
+        how = WriteOptions(by=f"system:worker:{name}", validation="Strict")
         try:
             written = await registry.update(WORKER, WORKER.key(name), edit, how, subresource="status")
         except NotFound as deleted:

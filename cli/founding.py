@@ -16,8 +16,8 @@ from api.auth.passwords import one_time_password
 from cli.errors import CliError
 from cli.settings import SeededUser, Settings
 from controller.kit.files import write_private
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.errors import AlreadyExists
 from crds.kind import Kind
 from crds.kinds.join_token import JOIN_TOKEN
@@ -31,7 +31,7 @@ from crds.protecting import CONDUCTOR_LABEL
 
 FOUNDER = "system:conductor"
 NAMESPACES = ("default", "aerekos-system")
-_HOW = How(by=FOUNDER, validation="Strict")
+_HOW = WriteOptions(by=FOUNDER, validation="Strict")
 # Renewed by every conductor when it starts and each day while it runs; no longer when there is none.
 AGENT_TOKEN_DAYS, AGENT_TOKEN_USES = 30, 1000
 _SHORTEST_SECRET = 32

@@ -16,8 +16,8 @@ from typing import Any
 from api.auth.derived import AccessKey, DerivedSecrets
 from api.auth.people import People
 from controller.kit.clock import Clock
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
 from crds.errors import Conflict, NotFound
 from crds.kinds.access_key import ACCESS_KEY, AccessKeySpec, State
@@ -177,7 +177,7 @@ class AccessKeys:
         self, user: User, key_id: str, change: dict[str, Any], *, by: str, master: int | None = None
     ) -> None:
         """`master`: what derived it; without it the record is of a first key."""
-        key, how = ACCESS_KEY.key(key_id.lower()), How(by=by)
+        key, how = ACCESS_KEY.key(key_id.lower()), WriteOptions(by=by)
         if self._registry.store.get(key) is not None:
             await self._registry.merge(ACCESS_KEY, key, {"spec": change}, how)
             return

@@ -31,8 +31,8 @@ from api.auth.standing import Standing
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
 from controller.kit.threads import ThreadDoor
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.errors import Forbidden, Unauthorized
 from crds.kinds.user import CREDENTIAL, USER, User
 from crds.meta import ObjectKey
@@ -96,7 +96,7 @@ class Accounts:
 
     async def _rehashed(self, name: str, hashed: str) -> None:
         await self._registry.merge(
-            CREDENTIAL, CREDENTIAL.key(name), {"spec": {"passwordHash": hashed}}, How(by=CONDUCTOR)
+            CREDENTIAL, CREDENTIAL.key(name), {"spec": {"passwordHash": hashed}}, WriteOptions(by=CONDUCTOR)
         )
 
     async def refresh(self, token: str, key: str = "") -> LoggedIn:
@@ -125,7 +125,7 @@ class Accounts:
         hashed = await self._passwords.hash(password)
         until = rfc3339(self._clock.now() + ONE_TIME_LASTS) if one_time else None
         spec = {"passwordHash": hashed, "oneTime": one_time, "expiresAt": until}
-        key, how = CREDENTIAL.key(name), How(by=by, validation="Strict")
+        key, how = CREDENTIAL.key(name), WriteOptions(by=by, validation="Strict")
         if self._registry.store.get(key):
             await self._registry.merge(CREDENTIAL, key, {"spec": spec}, how)
             return
@@ -143,7 +143,7 @@ class Accounts:
         credential = self.people.credential(name)
         if credential is not None:
             spec = {"tokenGeneration": credential.spec.token_generation + 1}
-            await self._registry.merge(CREDENTIAL, CREDENTIAL.key(name), {"spec": spec}, How(by=by))
+            await self._registry.merge(CREDENTIAL, CREDENTIAL.key(name), {"spec": spec}, WriteOptions(by=by))
         await self.sessions.end_all(name, by=by)
 
     def access_key(self, name: str) -> AccessKey:

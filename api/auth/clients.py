@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.auth.derived import DerivedSecrets
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.errors import AlreadyExists, Conflict, NotFound
 from crds.kind import Kind
 from crds.kinds.client_credential import CLIENT_CREDENTIAL
@@ -85,7 +85,7 @@ class Clients:
             return self._derived.client_secret(client_id, client.uid, generation)
 
     async def _write(self, client: _Client, generation: int, by: str) -> None:
-        key, how = CLIENT_CREDENTIAL.key(_record_name(client.id)), How(by=by)
+        key, how = CLIENT_CREDENTIAL.key(_record_name(client.id)), WriteOptions(by=by)
         spec = {"clientId": client.id, "uid": client.uid, "generation": generation}
         owner = {
             "apiVersion": client.kind.api_version,

@@ -19,8 +19,8 @@ from api.auth import totp
 from api.auth.derived import DerivedSecrets
 from api.auth.people import People
 from controller.kit.clock import Clock
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized
 from crds.kinds.user import CREDENTIAL, Totp, User
 
@@ -161,7 +161,9 @@ class SecondFactors:
         body: dict[str, Any] = {"spec": {"totp": totp_}}
         if version:
             body["metadata"] = {"resourceVersion": version}
-        await self._registry.merge(CREDENTIAL, CREDENTIAL.key(name), body, How(by=by or name, validation="Strict"))
+        await self._registry.merge(
+            CREDENTIAL, CREDENTIAL.key(name), body, WriteOptions(by=by or name, validation="Strict")
+        )
 
     def _sealed(self, user: User, secret: bytes) -> str:
         nonce = secrets.token_bytes(_NONCE)

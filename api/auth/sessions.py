@@ -20,8 +20,8 @@ from api.auth.principal import Principal, Proof
 from api.auth.proven import Proven, ProvenIdentities
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
 from crds.errors import Conflict, NotFound, Unauthorized
 from crds.kinds.session import SESSION, Session
@@ -93,7 +93,7 @@ class Sessions:
         }
         owner = {"apiVersion": USER.api_version, "kind": USER.name, "name": name, "uid": user.metadata.uid}
         meta = {"name": secrets.token_hex(16), "ownerReferences": [owner]}
-        written = await self._registry.create(SESSION, "", {"metadata": meta, "spec": spec}, How(by=name))
+        written = await self._registry.create(SESSION, "", {"metadata": meta, "spec": spec}, WriteOptions(by=name))
         return replace(self._pair(SESSION.decode(written.body), user), key=key)
 
     async def refresh(self, token: str, key: str = "") -> LoggedIn:
@@ -145,7 +145,7 @@ class Sessions:
     async def end(self, sid: str, *, by: str) -> bool:
         """Whether there was such a session."""
         try:
-            await self._registry.delete(SESSION, SESSION.key(sid), How(by=by))
+            await self._registry.delete(SESSION, SESSION.key(sid), WriteOptions(by=by))
         except NotFound:
             return False
         return True
@@ -195,7 +195,7 @@ class Sessions:
     async def _rotated(self, record: Record, session: Session, now: datetime) -> Session:
         spec = {"rotation": session.spec.rotation + 1, "refreshedAt": rfc3339(now)}
         patch = {"metadata": {"resourceVersion": str(record.revision)}, "spec": spec}
-        written = await self._registry.merge(SESSION, record.key, patch, How(by=session.spec.user))
+        written = await self._registry.merge(SESSION, record.key, patch, WriteOptions(by=session.spec.user))
         return SESSION.decode(written.body)
 
     async def _make_room(self, name: str) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from controller.kit.clock import Clock
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
 from crds.errors import AlreadyExists, Conflict, Forbidden, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN, JoinToken
@@ -44,7 +44,7 @@ class JoinTokens:
         _, asked = self.judge(token)
         await self._require_member(asked, worker, source)
         self._require_not_alive(worker)
-        how = How(by=f"system:join-token:{token.partition('.')[0]}", validation="Strict")
+        how = WriteOptions(by=f"system:join-token:{token.partition('.')[0]}", validation="Strict")
         while True:
             record, judged = self.judge(token)
             used = {"used": judged.status.used + 1, "usedBy": [*judged.status.used_by, worker][-100:]}

@@ -15,8 +15,8 @@ from api.auth.principal import MASTERS, Principal
 from api.wire import protobuf_bodies
 from api.wire.parsing import parse_json, parse_yaml
 from controller.admission.request import May, Requester
-from controller.resources.forming import How
-from controller.resources.validating import FieldValidation
+from controller.resources.strategy import WriteOptions
+from controller.resources.validation import FieldValidation
 from crds.errors import BadRequest, NotFound, UnsupportedMedia
 from crds.kind import Kind
 from crds.kinds.namespace import NAMESPACE
@@ -131,7 +131,7 @@ class Ask:
         return Action(self.verb, target.kind.group, resource, target.namespace or itself, target.name)
 
     @property
-    def how(self) -> How:
+    def how(self) -> WriteOptions:
         """How a write is to be made. Raises BadRequest for options that make no sense."""
         dry_run = self.params.get("dryRun", "")
         if dry_run not in ("", "All"):
@@ -144,7 +144,9 @@ class Ask:
         if len(named) > _LONGEST_MANAGER or not named.isprintable():
             raise BadRequest(f"fieldManager: must be printable and of at most {_LONGEST_MANAGER} characters")
         manager = named or self.header(b"user-agent").partition("/")[0][:_LONGEST_MANAGER]
-        return How(by, dry_run == "All", cast(FieldValidation, validation), manager, bool(named), self.requester)
+        return WriteOptions(
+            by, dry_run == "All", cast(FieldValidation, validation), manager, bool(named), self.requester
+        )
 
     @property
     def requester(self) -> Requester:

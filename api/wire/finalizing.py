@@ -11,7 +11,7 @@ from typing import Any
 from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
 from api.wire.warnings import warning_headers
-from controller.resources.keeping import check_place
+from controller.resources.invariants import check_place
 from controller.resources.registry import Registry
 from crds.errors import BadRequest, Conflict
 

@@ -8,7 +8,7 @@ import orjson
 import yaml
 
 from api.wire.doubled import doubled_in_json, doubled_in_yaml
-from controller.resources.nesting import MOST_SENT_LEVELS, deeper_than, may_be_deeper_than
+from controller.resources.depth_limit import MOST_SENT_LEVELS, deeper_than, may_be_deeper_than
 from crds.errors import BadRequest, TooLarge
 
 # YAML is read a hundred times slower than JSON, and everybody else waits meanwhile.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from api.wire.asking import Ask
 from controller.resources.edits import Edit, merging, merging_strategically, patching_json
-from controller.resources.ownership.fields import child_schema
+from controller.resources.managed_fields.fields import child_schema
 from crds.errors import BadRequest, UnsupportedMedia
 from crds.kind import Kind
 from crds.schema import Schema

@@ -14,7 +14,7 @@ from api.wire.revisions import Place, list_place, newest_token, write_token
 from api.wire.sources import Source, Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
-from controller.resources.selecting import by_fields, by_labels
+from controller.resources.selectors import by_fields, by_labels
 from controller.store.records import Compacted, Record, Snapshot
 from crds.errors import Expired
 

@@ -8,9 +8,9 @@ from api.wire.answering import Answer, json_answer
 from api.wire.asking import Ask
 from api.wire.patches import edit_of, patch_type, read_config
 from api.wire.warnings import warning_headers
-from controller.resources.ownership.tracking import require_manager
+from controller.resources.managed_fields.tracking import require_manager
 from controller.resources.registry import Registry
-from controller.resources.selecting import field_at
+from controller.resources.selectors import field_at
 from crds.errors import BadRequest, Cause, Invalid, MethodNotAllowed
 from crds.kind import Kind
 

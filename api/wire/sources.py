@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from api.wire.tenancy import Tenancy
 from controller.resources.registry import Registry
-from controller.resources.versions import all_shown_as, happened_as
+from controller.resources.versions import convert_event, convert_snapshot
 from controller.store.followers import ConvertedFollower
 from controller.store.records import Follower, Record, Snapshot
 from crds.kind import Kind
@@ -72,15 +72,15 @@ class Stored:
         return self.list(kind, namespace)
 
     def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
-        return all_shown_as(kind, self._store.list(kind.group, kind.plural, namespace))
+        return convert_snapshot(kind, self._store.list(kind.group, kind.plural, namespace))
 
     async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
         await self._tenancy.refuse_before(namespace, revision)
-        return all_shown_as(kind, await self._store.list_at(kind.group, kind.plural, namespace, revision))
+        return convert_snapshot(kind, await self._store.list_at(kind.group, kind.plural, namespace, revision))
 
     @asynccontextmanager
     async def follow(self, kind: Kind[Any], *, after: int, namespace: str | None) -> AsyncIterator[Follower]:
         await self._tenancy.refuse_before(namespace, after)
         async with self._store.follow(kind.group, kind.plural, after=after, namespace=namespace) as follower:
-            shown = ConvertedFollower(follower, lambda happening: [happened_as(kind, happening)])
+            shown = ConvertedFollower(follower, lambda happening: [convert_event(kind, happening)])
             yield shown if kind.converted else follower

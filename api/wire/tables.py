@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from controller.resources.selecting import field_at
+from controller.resources.selectors import field_at
 from crds.kind import Column, Kind
 from crds.quantity import format_bytes, parse_quantity
 

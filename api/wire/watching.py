@@ -27,7 +27,7 @@ from api.wire.revisions import refuse_future, wants_initial_events
 from api.wire.sources import Sources
 from api.wire.tables import partial, table
 from controller.kit.clock import Clock
-from controller.resources.selecting import Test, by_fields, by_labels
+from controller.resources.selectors import Test, by_fields, by_labels
 from controller.store.records import Compacted, Follower, Record, SeekableFollower, StoreEvent
 from crds.errors import Expired
 from crds.kind import Kind

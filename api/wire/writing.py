@@ -15,9 +15,9 @@ from api.wire.patches import edit_of, patch_type, read_config
 from api.wire.reading import chosen
 from api.wire.warnings import warning_headers
 from controller.resources.edits import Edit
-from controller.resources.ownership.tracking import require_manager
-from controller.resources.registry import Registry, Written
-from controller.resources.versions import all_shown_as
+from controller.resources.managed_fields.tracking import require_manager
+from controller.resources.registry import Registry, WriteResult
+from controller.resources.versions import convert_snapshot
 from crds.errors import BadRequest, Cause, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from crds.kinds.rbac import GROUP as RBAC
 from crds.kinds.service import SERVICE
@@ -127,7 +127,7 @@ class Writing:
         kind, store = ask.target.kind, self._registry.store
         options = _delete_options(ask)
         snapshot = store.list(kind.group, kind.plural, ask.target.namespace)
-        records = chosen(ask, all_shown_as(kind, snapshot).records)
+        records = chosen(ask, convert_snapshot(kind, snapshot).records)
         refused: list[Conflict | Forbidden] = []
         for record in records:
             try:
@@ -175,6 +175,6 @@ def _gone(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-def _written(ask: Ask, code: int, written: Written) -> Answer:
+def _written(ask: Ask, code: int, written: WriteResult) -> Answer:
     body = written.record.body if written.record is not None else orjson.dumps(written.body)
     return Answer(code, body, headers=warning_headers(ask, written.warnings))

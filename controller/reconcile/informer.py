@@ -15,7 +15,7 @@ import anyio.abc
 import structlog
 
 from controller.kit.backoff import Backoff
-from controller.resources.client import ChangeType, Resources, Seen
+from controller.resources.client import ChangeType, Resources, WatchEvent
 from crds.errors import ApiError, Expired
 from crds.kind import Kind, Manifest, key_of
 from crds.meta import ObjectKey
@@ -147,7 +147,7 @@ class Informer(Generic[M]):
         # The same again is our own write that comes back: others want to hear of it.
         self._notify("MODIFIED", item, before)
 
-    def _apply(self, seen: Seen[M]) -> None:
+    def _apply(self, seen: WatchEvent[M]) -> None:
         self.revision = max(self.revision or 0, seen.revision)
         if seen.type == "BOOKMARK":
             return

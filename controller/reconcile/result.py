@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from controller.reconcile.outcome import Outcome, Permanent, Temporary
-from controller.resources.patching import merge_diff
+from controller.resources.merge_patch import merge_diff
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import Manifest
 from crds.meta import Condition, Status, condition, set_condition

@@ -23,7 +23,7 @@ from controller.reconcile.informer import Informers
 from controller.reconcile.owner_index import OwnerIndex, OwnerLookup
 from controller.reconcile.work_queue import WorkQueue
 from controller.resources.client import Resources
-from controller.resources.forming import FOREGROUND, ORPHAN
+from controller.resources.strategy import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import Kind, Manifest, key_of

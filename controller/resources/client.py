@@ -1,4 +1,4 @@
-"""What any part of the house may do with resources, whoever carries it out.
+"""The client protocol of resources: what any part of the cloud may do with them, whoever carries it out.
 
 Two implementations: in-process (`local.py`) and over HTTP (`remote.py`). Reconcilers, services, agents
 and the CLI use this and cannot tell the difference.
@@ -27,7 +27,7 @@ class Listing(Generic[M_co]):
     revision: int
 
 
-class Seen(NamedTuple, Generic[M_co]):
+class WatchEvent(NamedTuple, Generic[M_co]):
     """One step of a watch. A BOOKMARK has only metadata.resourceVersion."""
 
     type: ChangeType
@@ -50,7 +50,7 @@ class Resources(Protocol):
 
     def watch(
         self, kind: Kind[M], *, after: int, namespace: str | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[Seen[M]]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent[M]]]:
         """Everything after that revision. Raises Expired when too old; ends when the connection does."""
         ...
 

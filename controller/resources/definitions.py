@@ -13,7 +13,7 @@ from typing import Any
 from controller.resources.definition_rules import changed_faults, definition_faults, expressions_of
 from controller.resources.json_path import JsonPathError, compile_path
 from controller.resources.quarantine import Quarantine
-from controller.resources.selecting import field_at
+from controller.resources.selectors import field_at
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
 from crds.errors import Cause, Invalid, MethodNotAllowed
@@ -104,9 +104,9 @@ class Definitions:
         if record.verb != "deleted":
             definition = self._quarantine.read(DEFINITION, record)
             if definition is not None:
-                self._know(name, definition)
+                self._register(name, definition)
 
-    def _know(self, name: str, definition: CustomResourceDefinition) -> None:
+    def _register(self, name: str, definition: CustomResourceDefinition) -> None:
         kind = self._known[name] = kind_of(definition)
         self._catalog.add(kind)
         if definition.metadata.deletion_timestamp is not None:

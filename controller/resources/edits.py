@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from controller.resources.json_patch import json_patch
-from controller.resources.patching import merge_patch
-from controller.resources.strategic import strategic_merge
+from controller.resources.merge_patch import merge_patch
+from controller.resources.strategic_merge import strategic_merge
 from crds.errors import BadRequest
 from crds.schema import Schema
 

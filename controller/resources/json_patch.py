@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.resources.nesting import MOST_SENT_LEVELS, deeper_than
+from controller.resources.depth_limit import MOST_SENT_LEVELS, deeper_than
 from crds.errors import BadRequest, Invalid, TooLarge
 from crds.numbers import whole_number
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
-from controller.resources.client import ChangeType, Listing, Propagation, Seen
-from controller.resources.forming import How
+from controller.resources.client import ChangeType, Listing, Propagation, WatchEvent
 from controller.resources.quarantine import Quarantine
 from controller.resources.registry import Registry
-from controller.resources.selecting import by_fields, by_labels
+from controller.resources.selectors import by_fields, by_labels
+from controller.resources.strategy import WriteOptions
 from controller.resources.unknown_fields import lost, restored
-from controller.resources.validating import unknown_fields
+from controller.resources.validation import unknown_fields
 from controller.store.records import Compacted, Follower, Record
 from crds.errors import Expired
 from crds.kind import Kind, Manifest
@@ -27,7 +27,7 @@ class LocalResources:
 
     def __init__(self, registry: Registry, by: str) -> None:
         self._registry = registry
-        self._how = How(by=by, validation="Strict")
+        self._how = WriteOptions(by=by, validation="Strict")
 
     async def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M:
         return kind.decode(self._registry.get(kind, kind.key(name, namespace)).body)
@@ -50,7 +50,7 @@ class LocalResources:
     @asynccontextmanager
     async def watch(
         self, kind: Kind[M], *, after: int, namespace: str | None = None
-    ) -> AsyncIterator[AsyncIterator[Seen[M]]]:
+    ) -> AsyncIterator[AsyncIterator[WatchEvent[M]]]:
         store = self._registry.store
         try:
             async with store.follow(kind.group, kind.plural, after=after, namespace=namespace) as follower:
@@ -95,15 +95,15 @@ class LocalResources:
         await self._registry.delete(kind, key, self._how, uid=uid, propagation=propagation)
 
 
-async def _seen(kind: Kind[M], follower: Follower, quarantine: Quarantine) -> AsyncIterator[Seen[M]]:
+async def _seen(kind: Kind[M], follower: Follower, quarantine: Quarantine) -> AsyncIterator[WatchEvent[M]]:
     async for batch in follower:
-        for happening in batch:
-            record = happening.record
+        for event in batch:
+            record = event.record
             item = quarantine.read(kind, record)
             if record.verb == "deleted":
                 quarantine.release(record.key)
             if item is not None:
-                yield Seen(_CHANGE[record.verb], _numbered(item, record), record.revision)
+                yield WatchEvent(_CHANGE[record.verb], _numbered(item, record), record.revision)
 
 
 def _numbered(item: M, record: Record) -> M:

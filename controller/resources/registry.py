@@ -17,13 +17,13 @@ from controller.kit.clock import Clock
 from controller.resources.definition_rules import definition_warnings
 from controller.resources.definitions import Definitions
 from controller.resources.edits import Edit, merging
-from controller.resources.forming import How, dying, edited, newborn
-from controller.resources.guarding import Guard
-from controller.resources.keeping import check_place, check_preconditions, may_go
-from controller.resources.ownership import tracking
+from controller.resources.guard import Guard
+from controller.resources.invariants import can_be_removed, check_place, check_preconditions
+from controller.resources.managed_fields import tracking
 from controller.resources.quarantine import Quarantine
-from controller.resources.validating import Checked, broken_rules, checked
-from controller.resources.versions import kept_as, shown_as
+from controller.resources.strategy import WriteOptions, mark_deleted, prepare_create, prepare_update
+from controller.resources.validation import ValidatedObject, broken_rules, validate
+from controller.resources.versions import convert_record, to_stored_version
 from controller.store.records import Change, Record, Stale, Store, StoreBroken, StoreFull
 from crds.catalog import Catalog
 from crds.errors import (
@@ -67,7 +67,7 @@ _ONLY_DELETING = (
 )
 
 
-class Written(NamedTuple):
+class WriteResult(NamedTuple):
     """What a write left behind. `changed` is False when nothing was different and nothing was written."""
 
     body: dict[str, Any]
@@ -76,7 +76,7 @@ class Written(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class _Overtaken(Conflict):
+class _LostRace(Conflict):
     """Somebody else wrote between our reading and our writing."""
 
 
@@ -98,9 +98,11 @@ class Registry:
         record = self.store.get(key)
         if record is None:
             raise not_found(key)
-        return shown_as(kind, record)
+        return convert_record(kind, record)
 
-    async def create(self, kind: Kind[Any], namespace: str, body: dict[str, Any], how: How) -> Written:
+    async def create(
+        self, kind: Kind[Any], namespace: str, body: dict[str, Any], options: WriteOptions
+    ) -> WriteResult:
         """A new resource. Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is going)."""
         meta = dict(body.get("metadata") or {})
         if meta.get("resourceVersion"):
@@ -110,16 +112,18 @@ class Registry:
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._free_name(kind, namespace, str(meta["generateName"]))
         key = kind.key(meta.get("name") or "", namespace)
-        result = newborn(kind, key, {**body, "metadata": meta}, how, now=self._now())
-        return await self._keep_new(kind, key, result, how)
+        result = prepare_create(kind, key, {**body, "metadata": meta}, options, now=self._now())
+        return await self._write_new(kind, key, result, options)
 
-    async def _keep_new(self, kind: Kind[Any], key: ObjectKey, result: Checked, how: How) -> Written:
-        asked = _asked("CREATE", kind, key, how, new=result.body)
-        if asked is not None and (filled := self.admission.mutate(asked)) != result.body:
-            result = Checked(checked(kind, filled, "Strict").body, result.warnings)
-            asked = replace(asked, new=result.body)
-        record = await self._judged(kind, key, "create", None, result, how, asked)
-        return Written(record.object if record else result.body, record, warnings=_told(result, asked))
+    async def _write_new(
+        self, kind: Kind[Any], key: ObjectKey, result: ValidatedObject, options: WriteOptions
+    ) -> WriteResult:
+        request = _admission_request("CREATE", kind, key, options, new=result.body)
+        if request is not None and (filled := self.admission.mutate(request)) != result.body:
+            result = ValidatedObject(validate(kind, filled, "Strict").body, result.warnings)
+            request = replace(request, new=result.body)
+        record = await self._write_admitted(kind, key, "create", None, result, options, request)
+        return WriteResult(record.object if record else result.body, record, warnings=_warnings(result, request))
 
     def _free_name(self, kind: Kind[Any], namespace: str, prefix: str) -> str:
         """Among a thousand events, every thousandth new one would get a name that is taken."""
@@ -134,11 +138,11 @@ class Registry:
         kind: Kind[Any],
         key: ObjectKey,
         edit: Edit,
-        how: How,
+        options: WriteOptions,
         *,
         subresource: str = "",
         owners_known: bool = False,
-    ) -> Written:
+    ) -> WriteResult:
         """The newest version with `edit` laid over it. `edit` gets a shared dict: it must not change it.
 
         A version or uid that the edited body names must be the newest one's. Otherwise the edit is made again
@@ -148,22 +152,30 @@ class Registry:
         for _ in range(_TRIES):
             record = self.get(kind, key)
             old, new = record.object, edit(record.object)
-            result = edited(kind, key, old, new, how, subresource, owners_known=owners_known, now=self._now)
+            result = prepare_update(
+                kind, key, old, new, options, subresource, owners_known=owners_known, now=self._now
+            )
             if result is None:
-                return Written(old, record, changed=False)
-            goes = may_go(result.body)
-            asked = _asked("UPDATE", kind, key, how, old=old, new=result.body, subresource=subresource)
+                return WriteResult(old, record, changed=False)
+            goes = can_be_removed(result.body)
+            request = _admission_request(
+                "UPDATE", kind, key, options, old=old, new=result.body, subresource=subresource
+            )
             try:
                 change = None if goes else result
-                written = await self._judged(kind, key, "delete" if goes else "update", record, change, how, asked)
-            except _Overtaken:
+                written = await self._write_admitted(
+                    kind, key, "delete" if goes else "update", record, change, options, request
+                )
+            except _LostRace:
                 continue
-            return Written(written.object if written else result.body, written, warnings=_told(result, asked))
+            return WriteResult(
+                written.object if written else result.body, written, warnings=_warnings(result, request)
+            )
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
     async def replace(
-        self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any], how: How, *, subresource: str = ""
-    ) -> Written:
+        self, kind: Kind[Any], key: ObjectKey, body: dict[str, Any], options: WriteOptions, *, subresource: str = ""
+    ) -> WriteResult:
         """`body` in place of the version it names. Raises as `update`, and Invalid when it names none.
 
         Some of Kubernetes's own kinds may be replaced whatever the newest version is, and their clients rely on it.
@@ -173,42 +185,48 @@ class Registry:
             cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
             raise Invalid(f'{kind.resource} "{key.name}" is invalid: {cause.field}: {cause.message}', key=key,
                           causes=(cause,))  # fmt: skip
-        return await self.update(kind, key, lambda _: body, how, subresource=subresource)
+        return await self.update(kind, key, lambda _: body, options, subresource=subresource)
 
-    async def merge(self, kind: Kind[Any], key: ObjectKey, patch: Any, how: How, *, subresource: str = "") -> Written:
+    async def merge(
+        self, kind: Kind[Any], key: ObjectKey, patch: Any, options: WriteOptions, *, subresource: str = ""
+    ) -> WriteResult:
         """JSON merge patch (RFC 7386). Raises BadRequest when the patch is no object."""
-        return await self.update(kind, key, merging(patch), how, subresource=subresource)
+        return await self.update(kind, key, merging(patch), options, subresource=subresource)
 
     async def apply(
         self,
         kind: Kind[Any],
         key: ObjectKey,
         config: dict[str, Any],
-        how: How,
+        options: WriteOptions,
         *,
         force: bool = False,
         subresource: str = "",
-    ) -> Written:
-        """Server-side apply: makes the resource, or merges what `how.manager` wants into it.
+    ) -> WriteResult:
+        """Server-side apply: makes the resource, or merges what `options.manager` wants into it.
 
-        Raises Conflict with one cause for each field that belongs to somebody else, unless `force`d. `Written.record`
-        was created by this call when its verb is `created`.
+        Raises Conflict with one cause for each field that belongs to somebody else, unless `force`d.
+        `WriteResult.record` was created by this call when its verb is `created`.
         """
-        tracking.require_manager(how.manager)
+        tracking.require_manager(options.manager)
 
         def edit(live: dict[str, Any]) -> dict[str, Any]:
-            return tracking.applied(kind, key, live, config, how.manager, subresource, force=force, now=self._now())
+            return tracking.applied(
+                kind, key, live, config, options.manager, subresource, force=force, now=self._now()
+            )
 
         for _ in range(_TRIES):
             if self.store.get(key) is not None or subresource:
-                return await self.update(kind, key, edit, how, subresource=subresource, owners_known=True)
+                return await self.update(kind, key, edit, options, subresource=subresource, owners_known=True)
             try:
-                return await self._apply_new(kind, key, config, how)
+                return await self._apply_new(kind, key, config, options)
             except AlreadyExists:
                 continue
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
-    async def _apply_new(self, kind: Kind[Any], key: ObjectKey, config: dict[str, Any], how: How) -> Written:
+    async def _apply_new(
+        self, kind: Kind[Any], key: ObjectKey, config: dict[str, Any], options: WriteOptions
+    ) -> WriteResult:
         check_place(kind, key, config)
         self.definitions.check_open(kind)
         self._check_namespace(kind, key.namespace)
@@ -216,20 +234,20 @@ class Registry:
         if meta.get("uid") or meta.get("resourceVersion"):
             raise Conflict(f"{key} does not exist, but the apply names a version or uid of it", key=key)
         now = self._now()
-        owners = tracking.applied_new(kind, config, how.manager, now=now)
-        result = newborn(kind, key, {**config, "metadata": meta}, how, owners, now=now)
-        return await self._keep_new(kind, key, result, how)
+        owners = tracking.applied_new(kind, config, options.manager, now=now)
+        result = prepare_create(kind, key, {**config, "metadata": meta}, options, owners, now=now)
+        return await self._write_new(kind, key, result, options)
 
     async def delete(
         self,
         kind: Kind[Any],
         key: ObjectKey,
-        how: How,
+        options: WriteOptions,
         *,
         propagation: str = "Background",
         uid: str | None = None,
         resource_version: str | None = None,
-    ) -> Written:
+    ) -> WriteResult:
         """Ask for deletion. With finalizers the resource stays, marked, until they are gone.
 
         Raises NotFound, Conflict when a precondition does not hold.
@@ -237,19 +255,21 @@ class Registry:
         for _ in range(_TRIES):
             record = self.get(kind, key)
             check_preconditions(key, record.object, uid, resource_version)
-            body = dying(kind, record.object, propagation, self._now())
+            body = mark_deleted(kind, record.object, propagation, self._now())
             if body is record.object:
-                return Written(record.object, record, changed=False)
-            change = None if may_go(body) else Checked(body)
-            asked = _asked("DELETE", kind, key, how, old=record.object)
+                return WriteResult(record.object, record, changed=False)
+            change = None if can_be_removed(body) else ValidatedObject(body)
+            request = _admission_request("DELETE", kind, key, options, old=record.object)
             try:
-                written = await self._judged(kind, key, "delete", record, change, how, asked)
-            except _Overtaken:
+                written = await self._write_admitted(kind, key, "delete", record, change, options, request)
+            except _LostRace:
                 continue
-            return Written(written.object if written else body, written, warnings=_told(Checked(body), asked))
+            return WriteResult(
+                written.object if written else body, written, warnings=_warnings(ValidatedObject(body), request)
+            )
         raise Conflict(f"{key} is changing too fast; try again", key=key)
 
-    def _keep_rules(
+    def _check_rules(
         self, kind: Kind[Any], key: ObjectKey, old: dict[str, Any] | None, new: dict[str, Any] | None
     ) -> None:
         """Raises Invalid naming every rule of the kind that this write would break."""
@@ -272,35 +292,35 @@ class Registry:
             cause = Cause("metadata.namespace", text, "NamespaceTerminating")  # by which controllers know to give up
             raise Forbidden(text, key=NAMESPACE.key(namespace), causes=(cause,))
 
-    async def _judged(
+    async def _write_admitted(
         self,
         kind: Kind[Any],
         key: ObjectKey,
         operation: Operation,
         old: Record | None,
-        kept: Checked | None,
-        how: How,
-        asked: AdmissionRequest | None,
+        kept: ValidatedObject | None,
+        options: WriteOptions,
+        request: AdmissionRequest | None,
     ) -> Record | None:
         """As `_write`, if the rules and invariants of the kind allow it, and admission does."""
         before, after = old.object if old else None, kept.body if kept else None
-        self._keep_rules(kind, key, before, None if operation == "delete" else after)
-        if asked is not None:
-            asked.warnings.extend(self.admission.validate(asked))
+        self._check_rules(kind, key, before, None if operation == "delete" else after)
+        if request is not None:
+            request.warnings.extend(self.admission.validate(request))
             if kind is DEFINITION and kept is not None:
-                asked.warnings.extend(definition_warnings(kept.body))
-        async with self._guard.judging(kind, key, operation, before, after, how.by):
-            with self.admission.reserved(asked):
-                return await self._write(kind, key, kept, expect=old.revision if old else 0, how=how)
+                request.warnings.extend(definition_warnings(kept.body))
+        async with self._guard.judging(kind, key, operation, before, after, options.by):
+            with self.admission.reserved(request):
+                return await self._write(kind, key, kept, expect=old.revision if old else 0, options=options)
 
     async def _write(
-        self, kind: Kind[Any], key: ObjectKey, kept: Checked | None, *, expect: int, how: How
+        self, kind: Kind[Any], key: ObjectKey, kept: ValidatedObject | None, *, expect: int, options: WriteOptions
     ) -> Record | None:
         """`kept` None deletes. None when it was only a rehearsal."""
         if kind is DEFINITION and kept is not None:
             before = self.store.get(key) if expect else None
             self.definitions.admit(kept.body, before.object if before else None)
-        if how.dry_run:
+        if options.dry_run:
             if expect == 0 and self.store.get(key):
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key)
             return None
@@ -308,37 +328,37 @@ class Registry:
             raise InternalError(_ONLY_DELETING, key=key)
         try:
             if kept is not None and kind.converted:
-                kept = kept_as(self.catalog.find(kind.group, kind.plural), kind, kept)
+                kept = to_stored_version(self.catalog.find(kind.group, kind.plural), kind, kept)
             change = Change(key, kept.body, expect, kept.typed()) if kept else Change(key, None, expect)
-            record = (await self.store.write([change], by=how.by))[0]
+            record = (await self.store.write([change], by=options.by))[0]
         except Stale as stale:
             if expect == 0:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale
-            raise _Overtaken(str(stale), key=key) from stale
+            raise _LostRace(str(stale), key=key) from stale
         except (StoreBroken, StoreFull) as broken:
             raise InternalError(str(broken)) from broken
         if kind is DEFINITION:
             self.definitions.learn(record)
-        return shown_as(kind, record)
+        return convert_record(kind, record)
 
 
-def _asked(
+def _admission_request(
     operation: Asked,
     kind: Kind[Any],
     key: ObjectKey,
-    how: How,
+    options: WriteOptions,
     *,
     old: Body | None = None,
     new: Body | None = None,
     subresource: str = "",
 ) -> AdmissionRequest | None:
     """What admission is asked; nothing for the conductor's own writes."""
-    if how.user is None:
+    if options.user is None:
         return None
     # How many copies there are is the resource's own: whoever judges that must not be passed by another path.
     below = "" if subresource == "scale" else subresource
-    return AdmissionRequest(operation, kind, key, how.user, old, new, below, how.dry_run)
+    return AdmissionRequest(operation, kind, key, options.user, old, new, below, options.dry_run)
 
 
-def _told(result: Checked, asked: AdmissionRequest | None) -> tuple[str, ...]:
-    return (*result.warnings, *(asked.warnings if asked is not None else ()))
+def _warnings(result: ValidatedObject, request: AdmissionRequest | None) -> tuple[str, ...]:
+    return (*result.warnings, *(request.warnings if request is not None else ()))

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 import httpx
 import orjson
 
-from controller.resources.client import Listing, Propagation, Seen
+from controller.resources.client import Listing, Propagation, WatchEvent
 from crds.errors import ApiError, Unavailable, from_status
 from crds.kind import Kind, Manifest
 from crds.meta import ObjectMeta
@@ -60,7 +60,7 @@ class RemoteResources:
     @asynccontextmanager
     async def watch(
         self, kind: Kind[M], *, after: int, namespace: str | None = None
-    ) -> AsyncIterator[AsyncIterator[Seen[M]]]:
+    ) -> AsyncIterator[AsyncIterator[WatchEvent[M]]]:
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -155,7 +155,7 @@ def _error(response: httpx.Response, content: bytes) -> ApiError:
     return from_status(response.status_code, body, fallback=content[:200].decode(errors="replace"))
 
 
-async def _events(kind: Kind[M], response: httpx.Response) -> AsyncIterator[Seen[M]]:
+async def _events(kind: Kind[M], response: httpx.Response) -> AsyncIterator[WatchEvent[M]]:
     try:
         async for line in response.aiter_lines():
             event = orjson.loads(line)
@@ -163,7 +163,7 @@ async def _events(kind: Kind[M], response: httpx.Response) -> AsyncIterator[Seen
                 raise from_status(event["object"].get("code", 500), event["object"])
             meta = event["object"]["metadata"]
             thing = _bookmark(kind, meta) if event["type"] == "BOOKMARK" else kind.decode(event["object"])
-            yield Seen(event["type"], thing, int(meta["resourceVersion"]))
+            yield WatchEvent(event["type"], thing, int(meta["resourceVersion"]))
     except httpx.TransportError as error:
         raise Unavailable(f"the watch of {kind.plural} broke: {error!r}") from error
 

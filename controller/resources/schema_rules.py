@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.kit.patterns import Work, WorkSpent
 from controller.resources.schema_words import EMBEDDED, MAP_TYPE, RULES, TYPES, word_faults
-from controller.resources.structural import faults, pruned, with_defaults
+from controller.resources.structural_schema import faults, pruned, with_defaults
 from crds.errors import Cause
 from crds.schema import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, Schema
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
-from controller.resources.structural import pruned, with_defaults
-from controller.resources.validating import Checked
+from controller.resources.structural_schema import pruned, with_defaults
+from controller.resources.validation import ValidatedObject
 from controller.store.records import Record, Snapshot, StoreEvent
 from crds.kind import Kind
 
 
-def shown_as(kind: Kind[Any], record: Record) -> Record:
+def convert_record(kind: Kind[Any], record: Record) -> Record:
     """`record` in the version of `kind`."""
     if not kind.converted or record.object.get("apiVersion") == kind.api_version:
         return record
@@ -24,23 +24,23 @@ def shown_as(kind: Kind[Any], record: Record) -> Record:
     return replace(record, body=orjson.dumps(body), values=body, typed=None)
 
 
-def all_shown_as(kind: Kind[Any], snapshot: Snapshot) -> Snapshot:
+def convert_snapshot(kind: Kind[Any], snapshot: Snapshot) -> Snapshot:
     """Every record of `snapshot` so."""
     if not kind.converted:
         return snapshot
-    return Snapshot(snapshot.revision, [shown_as(kind, record) for record in snapshot.records])
+    return Snapshot(snapshot.revision, [convert_record(kind, record) for record in snapshot.records])
 
 
-def kept_as(stored: Kind[Any] | None, kind: Kind[Any], checked: Checked) -> Checked:
+def to_stored_version(stored: Kind[Any] | None, kind: Kind[Any], checked: ValidatedObject) -> ValidatedObject:
     """What was written in the version of `kind`, in the one it is kept in: of that, fields it knows."""
     if stored is None or stored.api_version == kind.api_version:
         return checked
     known, _ = pruned(checked.body, stored.schema, root=True)
     body = {**with_defaults(known, stored.schema), "apiVersion": stored.api_version}
-    return Checked(body, checked.warnings)
+    return ValidatedObject(body, checked.warnings)
 
 
-def happened_as(kind: Kind[Any], happening: StoreEvent) -> StoreEvent:
-    """`happening` in the version of `kind`."""
-    before = happening.before and shown_as(kind, happening.before)
-    return StoreEvent(shown_as(kind, happening.record), before)
+def convert_event(kind: Kind[Any], event: StoreEvent) -> StoreEvent:
+    """`event` in the version of `kind`."""
+    before = event.before and convert_record(kind, event.before)
+    return StoreEvent(convert_record(kind, event.record), before)

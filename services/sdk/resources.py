@@ -3,17 +3,17 @@
 from controller.kit.clock import Clock, SystemClock
 from controller.kit.files import write_private, write_whole
 from controller.kit.threads import Inline, ThreadDoor, Threads
-from controller.resources.client import Listing, Resources, Seen
+from controller.resources.client import Listing, Resources, WatchEvent
 
 __all__ = [
     "Clock",
     "Inline",
     "Listing",
     "Resources",
-    "Seen",
     "SystemClock",
     "ThreadDoor",
     "Threads",
+    "WatchEvent",
     "write_private",
     "write_whole",
 ]

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jose import jwk, jwt
 
 from controller.kit.clock import Clock, SystemClock
-from controller.resources.client import ChangeType, Listing, Propagation, Seen
-from controller.resources.patching import merge_patch
+from controller.resources.client import ChangeType, Listing, Propagation, WatchEvent
+from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
 from crds.kind import Kind, Manifest
 from crds.managed import ManagedService
@@ -74,7 +74,7 @@ class MemoryResources:
     @asynccontextmanager
     async def watch(
         self, kind: Kind[M], *, after: int, namespace: str | None = None
-    ) -> AsyncIterator[AsyncIterator[Seen[M]]]:
+    ) -> AsyncIterator[AsyncIterator[WatchEvent[M]]]:
         queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]] = asyncio.Queue()
         self.watchers.append((kind.plural, queue))
         try:
@@ -151,10 +151,12 @@ class MemoryResources:
         return body
 
 
-async def _steps(kind: Kind[M], queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]]) -> AsyncIterator[Seen[M]]:
+async def _steps(
+    kind: Kind[M], queue: asyncio.Queue[tuple[ChangeType, dict[str, Any]]]
+) -> AsyncIterator[WatchEvent[M]]:
     while True:
         change, body = await queue.get()
-        yield Seen(change, kind.parse(body), int(body["metadata"]["resourceVersion"]))
+        yield WatchEvent(change, kind.parse(body), int(body["metadata"]["resourceVersion"]))
 
 
 @dataclass

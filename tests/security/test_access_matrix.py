@@ -21,7 +21,7 @@ from unit.api.test_every_rest_route import BODIES, PROVED_BY_THE_BODY, routers, 
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
 from api.auth.service_accounts import principal_of
 from api.rest import rest_app
-from controller.resources.forming import How
+from controller.resources.strategy import WriteOptions
 from crds.kind import GROUP, Kind
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.rbac import ROLE_BINDING
@@ -418,7 +418,7 @@ async def test_a_new_namespace_does_not_show_what_one_of_its_name_held(house: Ho
     await house.registry.delete(SECRET, made.record.key, HOW)
     await house.registry.delete(NAMESPACE, NAMESPACE.key("team-a"), HOW)
     emptied = {"metadata": {"finalizers": None}}  # as its reconciler does
-    await house.registry.merge(NAMESPACE, NAMESPACE.key("team-a"), emptied, How(by="system:conductor"))
+    await house.registry.merge(NAMESPACE, NAMESPACE.key("team-a"), emptied, WriteOptions(by="system:conductor"))
     await house.registry.create(NAMESPACE, "", {"metadata": {"name": "team-a"}}, HOW)
     headers = await headers_of(house, "namespace-editor")
     path = "/api/v1/namespaces/team-a/secrets"

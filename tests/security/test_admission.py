@@ -497,11 +497,15 @@ async def test_running_a_command_is_asked_too(tmp_path: Path) -> None:
         await wire.ok("POST", BINDINGS, binding("Deny"))
         await wire.ok("POST", SERVICES, service())
         instances = [{"name": "web-0", "address": "x:1", "ready": True, "phase": "Ready"}]
-        from controller.resources.forming import How
+        from controller.resources.strategy import WriteOptions
         from crds.kinds.service import SERVICE
 
         await wire.registry.merge(
-            SERVICE, SERVICE.key("web"), {"status": {"instances": instances}}, How("test"), subresource="status"
+            SERVICE,
+            SERVICE.key("web"),
+            {"status": {"instances": instances}},
+            WriteOptions("test"),
+            subresource="status",
         )
         path = "/api/v1/namespaces/default/pods/web-0/exec"
         scope = {

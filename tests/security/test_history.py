@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.auth.principal import AUTHENTICATED, Principal
-from controller.resources.forming import How
+from controller.resources.strategy import WriteOptions
 from crds.kinds.namespace import NAMESPACE
 from tests.unit.wire.conftest import Wire, anyio_backend, wire
 
@@ -24,7 +24,7 @@ def secret(name: str) -> dict[str, Any]:
 
 async def rooms(wire: Wire) -> tuple[int, int]:
     """A namespace with a secret, deleted, and made again for somebody else. A revision of each time."""
-    await wire.registry.create(NAMESPACE, "", {"metadata": {"name": "acme"}}, How(by="test"))
+    await wire.registry.create(NAMESPACE, "", {"metadata": {"name": "acme"}}, WriteOptions(by="test"))
     made = await wire.ok("POST", SECRETS, secret("old"))
     before = int(made["metadata"]["resourceVersion"])
     await wire.ok("DELETE", f"{SECRETS}/old")
@@ -35,10 +35,10 @@ async def rooms(wire: Wire) -> tuple[int, int]:
             NAMESPACE,
             key,
             lambda old: {**old, "metadata": {**old["metadata"], "finalizers": []}},
-            How(by="system:conductor"),
+            WriteOptions(by="system:conductor"),
         )
     assert wire.registry.store.get(key) is None
-    await wire.registry.create(NAMESPACE, "", {"metadata": {"name": "acme"}}, How(by="test"))
+    await wire.registry.create(NAMESPACE, "", {"metadata": {"name": "acme"}}, WriteOptions(by="test"))
     rule = {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get", "list", "watch"]}
     await wire.ok("POST", f"{RBAC}/roles", {"metadata": {"name": "r"}, "rules": [rule]})
     binding = {

@@ -17,8 +17,8 @@ from unit.api.house import ADMIN, HOW, House, make_house
 
 from controller.reconcile.reconciler import World
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.resources.forming import How
 from controller.resources.local import LocalResources
+from controller.resources.strategy import WriteOptions
 from crds.errors import ApiError, Conflict, Forbidden, Invalid
 from crds.invariants import CONDUCTOR
 from crds.kind import Kind
@@ -31,8 +31,8 @@ from services.storage_manager.kinds import BUCKET
 
 pytestmark = pytest.mark.anyio
 KEYS = "/apis/aerekos.cloud/v1/namespaces/default/keys"
-US = How(by=KEY_MANAGER)
-CLEANER = How(by=CONDUCTOR)
+US = WriteOptions(by=KEY_MANAGER)
+CLEANER = WriteOptions(by=CONDUCTOR)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def make(
     name: str,
     spec: dict[str, Any],
     namespace: str = "default",
-    how: How = HOW,
+    how: WriteOptions = HOW,
     **meta: Any,
 ) -> dict[str, Any]:
     body = {"metadata": {"name": name, **meta}, "spec": spec}
@@ -191,7 +191,7 @@ async def forget(house: House, bucket: str) -> None:
     """Deletes it, and lets it go as storage-manager does."""
     key = BUCKET.key(bucket)
     await house.registry.delete(BUCKET, key, HOW)
-    storage = How(by="system:service:storage-manager")
+    storage = WriteOptions(by="system:service:storage-manager")
     await house.registry.merge(BUCKET, key, {"metadata": {"finalizers": None}}, storage)
 
 
@@ -252,7 +252,7 @@ async def test_the_platforms_own_keys_are_nobodys(house: House, spec: dict[str, 
 
 async def test_material_is_key_managers_alone_and_stays_as_long_as_its_key(house: House) -> None:
     (record,) = house.store.list(KEY.group, "keymaterials").records
-    for how in (HOW, How(by=f"{KEY_MANAGER} (by root)"), How(by="system:service:storage-manager")):
+    for how in (HOW, WriteOptions(by=f"{KEY_MANAGER} (by root)"), WriteOptions(by="system:service:storage-manager")):
         with pytest.raises(Forbidden):
             await house.registry.delete(KEY_MATERIAL, record.key, how)
         with pytest.raises(Forbidden):
@@ -323,7 +323,7 @@ async def test_the_platforms_keys_go_with_an_empty_namespace_after_what_they_sea
     for kind, name in ((KEY, "own"), (KEY_ALIAS, "s3")):
         with pytest.raises(Conflict):
             await house.registry.delete(kind, kind.key(name, "team"), CLEANER)
-    bucket, storage = BUCKET.key("empty", "team"), How(by="system:service:storage-manager")
+    bucket, storage = BUCKET.key("empty", "team"), WriteOptions(by="system:service:storage-manager")
     await house.registry.delete(BUCKET, bucket, CLEANER)
     await house.registry.merge(BUCKET, bucket, {"metadata": {"finalizers": None}}, storage)
     for kind, name in ((KEY, "own"), (KEY_ALIAS, "s3")):

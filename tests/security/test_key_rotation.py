@@ -25,7 +25,7 @@ from cli.main import app
 from controller.kit import generations
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Inline
-from controller.resources.forming import How
+from controller.resources.strategy import WriteOptions
 from controller.store import resealing as store_resealing
 from controller.store.records import Change, Store, StoreBroken
 from controller.store.sealing import Sealing
@@ -272,7 +272,7 @@ async def test_material_changes_by_a_newer_root_key_alone(tmp_path: Path) -> Non
     house = await make_house(tmp_path)
     for kind in (KEY, KEY_MATERIAL):
         house.registry.catalog.add(kind)
-    us, file, uid = How(by="system:service:key-manager"), tmp_path / "root-key", str(uuid4())
+    us, file, uid = WriteOptions(by="system:service:key-manager"), tmp_path / "root-key", str(uuid4())
     file.write_bytes(RAW)
     generations.rotate(file, NOW)
     old, new = RootKeyCipher(RAW), RootKeyCipher(file.read_bytes())

@@ -21,8 +21,8 @@ from controller.kit.virtual import VirtualLoop
 from controller.reconcile.outcome import Permanent
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.service_workload import Given
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Change
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
@@ -80,7 +80,7 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
     store = await open_store(f"sqlite:///{tmp_path}/records.db", threads=Inline(), clock=clock)
     registry = Registry(store, catalog, clock)
     for name in ("default", "other"):
-        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, How(by="test"))
+        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, WriteOptions(by="test"))
     yield Wire(ResourceApi(registry, Authorizer(catalog, (), store), clock, random.Random(1)), registry)
     await store.close()
 

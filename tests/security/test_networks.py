@@ -18,8 +18,8 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.runtime.driver import DriverError, Workload
 from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.naming import Cloud
@@ -50,7 +50,7 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
     store = await open_store(f"sqlite:///{tmp_path}/records.db", threads=Inline(), clock=clock)
     registry = Registry(store, catalog, clock)
     for name in ("default", "shop"):
-        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, How(by="test"))
+        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, WriteOptions(by="test"))
     authorizer = Authorizer(catalog, (), store)
     yield Wire(ResourceApi(registry, authorizer, clock, random.Random(1)), registry)
     await store.close()

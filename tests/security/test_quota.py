@@ -19,8 +19,8 @@ from controller.kit.threads import Threads
 from controller.kit.virtual import VirtualLoop
 from controller.reconcilers.quota import QuotaReconciler
 from controller.resources.bounds import OBJECT_BYTES
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import Forbidden
@@ -141,10 +141,10 @@ async def _many_on_a_real_disk(tmp_path: Path) -> None:
     clock, catalog = LoopClock(), Catalog(CORE_KINDS)
     store = await open_store(f"sqlite:///{tmp_path}/r.db", threads=Threads(2), clock=clock)
     registry = Registry(store, catalog, clock)
-    await registry.create(NAMESPACE, "", {"metadata": {"name": "default"}}, How("test"))
+    await registry.create(NAMESPACE, "", {"metadata": {"name": "default"}}, WriteOptions("test"))
     hard = {"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "5"}}}
-    await registry.create(RESOURCE_QUOTA, "default", hard, How("test"))
-    how = How("ed", user=somebody())
+    await registry.create(RESOURCE_QUOTA, "default", hard, WriteOptions("test"))
+    how = WriteOptions("ed", user=somebody())
     refused = made = 0
 
     async def one(n: int) -> None:

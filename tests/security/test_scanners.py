@@ -20,9 +20,9 @@ from api.gateway.aws_door import signed_for
 from api.wire.asking import find_target, read_params
 from api.wire.parsing import parse_json, parse_yaml
 from controller.kit.patterns import MOST_WORK, PatternError, Work, WorkSpent, compile_pattern, found_in
-from controller.resources.selecting import by_fields, by_labels, field_at
 from controller.resources.selector_parsing import parse_requirements
-from controller.resources.structural import faults
+from controller.resources.selectors import by_fields, by_labels, field_at
+from controller.resources.structural_schema import faults
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError, BadRequest
 from crds.names import label_key_fault, label_value_fault, subdomain_fault

@@ -15,8 +15,8 @@ from api.auth.oidc.verifying import Verifier, Vouched
 from api.auth.people import People, principal_of
 from api.auth.principal import Principal
 from api.auth.sessions import LoggedIn, Sessions
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from crds.errors import AlreadyExists, Unauthorized
 from crds.kinds.user import USER, User
 
@@ -95,7 +95,9 @@ class Federation:
         """Without roles: what they may, bindings to their groups say, or an admin."""
         spec = {"roles": [], "externalId": vouched.name, "displayName": vouched.claim[:100]}
         with suppress(AlreadyExists):
-            await self._registry.create(USER, "", {"metadata": {"name": _slug(vouched)}, "spec": spec}, How(by=_BY))
+            await self._registry.create(
+                USER, "", {"metadata": {"name": _slug(vouched)}, "spec": spec}, WriteOptions(by=_BY)
+            )
 
 
 def _slug(vouched: Vouched) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from api.wire.views.schemas import number, text, thing
 from api.wire.views.view import Body, Shown
-from controller.resources.selecting import field_at
+from controller.resources.selectors import field_at
 from crds.errors import Cause, Invalid
 from crds.kind import Column, Kind
 from crds.kinds.event import EVENT

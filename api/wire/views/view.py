@@ -14,9 +14,9 @@ from pydantic import ConfigDict
 
 from api.wire.tenancy import Tenancy
 from api.wire.views.losing import refuse_losses
-from controller.resources.forming import How
-from controller.resources.ownership.tracking import LAST_APPLIED
-from controller.resources.registry import Registry, Written
+from controller.resources.managed_fields.tracking import LAST_APPLIED
+from controller.resources.registry import Registry, WriteResult
+from controller.resources.strategy import WriteOptions
 from controller.store.followers import ConvertedFollower
 from controller.store.records import Follower, Record, Snapshot, StoreEvent, Verb
 from crds.errors import MethodNotAllowed, not_found
@@ -127,7 +127,7 @@ class Viewed:
         async with self._store.follow(source.group, source.plural, after=after, namespace=namespace) as follower:
             yield ConvertedFollower(follower, partial(shown_happenings, self._view))
 
-    async def update(self, key: ObjectKey, edit: Any, how: How) -> Written:
+    async def update(self, key: ObjectKey, edit: Any, how: WriteOptions) -> WriteResult:
         """The edit, made on what is shown, carried out on what is stored.
 
         Raises MethodNotAllowed for a view that is read only, NotFound, Conflict, Invalid.
@@ -148,7 +148,7 @@ class Viewed:
 
         written = await self._registry.update(view.source, held.key, translated, how, subresource=view.part)
         body = next(each for each in self._bodies(written.body) if each["metadata"]["name"] == key.name)
-        return Written(body, None, written.changed, written.warnings)
+        return WriteResult(body, None, written.changed, written.warnings)
 
     def _bodies(self, resource: Body) -> Iterator[Body]:
         for body in self._view.show(resource):

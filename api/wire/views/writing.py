@@ -18,8 +18,8 @@ from api.wire.warnings import warning_headers
 from controller.admission.request import AdmissionRequest
 from controller.kit.clock import Clock
 from controller.resources.edits import Edit
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
 from crds.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, TooManyRequests
 from crds.kinds.service import SERVICE
@@ -100,7 +100,7 @@ class ViewWriting:
         )
         self._registry.admission.validate(request)
 
-    async def _restarted(self, service: Record, instance: str, how: How) -> None:
+    async def _restarted(self, service: Record, instance: str, how: WriteOptions) -> None:
         """That one instance where the runtime can, or else all of them, one after the other."""
         if self._restart is not None and await self._restart(service.key, instance):
             return
@@ -132,7 +132,7 @@ def _check(options: Body, shown: Record) -> None:
         raise Conflict(f"the precondition for {shown.key} does not hold: it has changed since", key=shown.key)
 
 
-def _rehearsed(how: How, options: Body) -> How:
+def _rehearsed(how: WriteOptions, options: Body) -> WriteOptions:
     asked: Any = options.get("dryRun")
     return how._replace(dry_run=True) if asked == ["All"] else how
 

@@ -13,8 +13,8 @@ from contracts.store.things import history_of, key, put
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.kit.unfailing import Unfailing
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Store, StoreFull
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
@@ -96,9 +96,9 @@ async def test_the_api_gives_the_true_reason(small: Path) -> None:
     filling = fill(small)
     await until_refused(store)
     with pytest.raises(InternalError, match=r"records\.db: no space left on its disk .*Free some space"):
-        await api.create(NAMESPACE, "", room, How(by="test"))
+        await api.create(NAMESPACE, "", room, WriteOptions(by="test"))
     filling.unlink()
-    await api.create(NAMESPACE, "", room, How(by="test"))
+    await api.create(NAMESPACE, "", room, WriteOptions(by="test"))
     await store.close()
 
 

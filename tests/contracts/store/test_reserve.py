@@ -10,8 +10,8 @@ from contracts.store.things import key, put
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Inline
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Change
 from controller.store.reserve import Reserve, Turn, watch_room
 from crds.catalog import CORE_KINDS, Catalog
@@ -93,7 +93,7 @@ async def test_a_full_disk_takes_deletions_in_the_room_that_was_kept(small: Path
     assert store.trouble is None
     await watch(1)
     with pytest.raises(InternalError, match=r"no space left .*only changes and deletions"):
-        await api.create(NAMESPACE, "", {"metadata": {"name": "more"}}, How(by="test"))
+        await api.create(NAMESPACE, "", {"metadata": {"name": "more"}}, WriteOptions(by="test"))
     here = store.get(key("a"))
     assert here is not None
     await store.write([Change(key("a"), None, here.revision)], by="test")
@@ -101,5 +101,5 @@ async def test_a_full_disk_takes_deletions_in_the_room_that_was_kept(small: Path
     filling.unlink()
     await watch(1)
     assert told == ["Full", "Ok"] and api.takes_new
-    await api.create(NAMESPACE, "", {"metadata": {"name": "more"}}, How(by="test"))
+    await api.create(NAMESPACE, "", {"metadata": {"name": "more"}}, WriteOptions(by="test"))
     await store.close()

@@ -51,8 +51,8 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.runtime.driver import InstanceSeen
 from controller.runtime.endpoints import Endpoints
 from controller.store.records import Store
@@ -66,7 +66,7 @@ from crds.kinds.user import USER
 from crds.kinds.worker import WORKER
 from crds.managed import Grant, ManagedService
 
-HOW = How(by="test")
+HOW = WriteOptions(by="test")
 SIGNING = {"key-manager": ("kms",)}
 passwords.COST = (2**10, 8, 1)  # what hashing costs is a matter of one test, not of all
 CA = b"-----BEGIN CERTIFICATE-----\n"

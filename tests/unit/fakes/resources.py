@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from controller.resources.client import Listing, Seen
-from controller.resources.patching import merge_patch
+from controller.resources.client import Listing, WatchEvent
+from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, Expired, not_found
 from crds.kind import Kind
 from crds.meta import ObjectKey
@@ -73,11 +73,11 @@ class FakeResources:
     @asynccontextmanager
     async def watch(
         self, kind: Kind[Any], *, after: int, namespace: str | None = None
-    ) -> AsyncIterator[AsyncIterator[Seen[Any]]]:
+    ) -> AsyncIterator[AsyncIterator[WatchEvent[Any]]]:
         await self._door("watch")
         yield self._follow(kind, after)
 
-    async def _follow(self, kind: Kind[Any], after: int) -> AsyncIterator[Seen[Any]]:
+    async def _follow(self, kind: Kind[Any], after: int) -> AsyncIterator[WatchEvent[Any]]:
         while True:
             while not self.watching:
                 await self._changed.wait()
@@ -85,7 +85,7 @@ class FakeResources:
                 raise Expired(f"revision {after} is compacted")
             for revision, change, key, body in list(self._log):
                 if revision > after and (key.group, key.plural) == (kind.group, kind.plural):
-                    yield Seen(change, kind.parse(body), revision)  # type: ignore[arg-type]
+                    yield WatchEvent(change, kind.parse(body), revision)  # type: ignore[arg-type]
             after = max(after, self._revision)
             if self._failures.get("stream"):
                 raise self._failures["stream"].pop(0)

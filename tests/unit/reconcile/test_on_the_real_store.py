@@ -19,9 +19,9 @@ from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Temporary, again, done
 from controller.reconcilers.garbage import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.resources.forming import How
 from controller.resources.local import LocalResources
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store
 from crds.catalog import Catalog
 from crds.errors import NotFound
@@ -118,7 +118,7 @@ async def test_who_watches_shares_what_was_parsed_and_who_asks_gets_a_copy(tmp_p
 
 
 async def test_what_a_writer_hands_to_watchers_is_what_is_on_disk(tmp_path: Path) -> None:
-    clock, how, desk = LoopClock(), How("me", manager="me", named=True), LAMP.key("desk", "home")
+    clock, how, desk = LoopClock(), WriteOptions("me", manager="me", named=True), LAMP.key("desk", "home")
     async with opened(f"sqlite:///{tmp_path}/house.db", clock) as store:
         registry = Registry(store, CATALOG, clock)
         resources = LocalResources(registry, by="system:conductor")

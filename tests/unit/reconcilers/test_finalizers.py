@@ -10,7 +10,7 @@ import pytest
 from controller.reconcilers.definition import DefinitionReconciler
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.reconcilers.service import ServiceReconciler
-from controller.resources.validating import check_bounds
+from controller.resources.validation import check_bounds
 from services.sdk.discovery import managed_services
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.resources.ownership.applying import apply, merged_config, merged_order
-from controller.resources.ownership.fields import differences, fields_of, from_fields_v1, shown, to_fields_v1
-from controller.resources.ownership.managers import (
+from controller.resources.managed_fields.applying import apply, merged_config, merged_order
+from controller.resources.managed_fields.fields import differences, fields_of, from_fields_v1, shown, to_fields_v1
+from controller.resources.managed_fields.managers import (
     Manager,
     Managers,
     are_its_own,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.resources.patching import merge_diff, merge_patch
+from controller.resources.merge_patch import merge_diff, merge_patch
 
 RFC_7386 = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),

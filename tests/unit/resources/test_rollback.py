@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.reconcile.informer import Informer
-from controller.resources.forming import How
 from controller.resources.local import LocalResources
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.resources.unknown_fields import inherited, lost, restored
 from controller.store.records import Change
 from controller.store.sql import open_store
@@ -29,7 +29,7 @@ from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
 
 pytestmark = pytest.mark.anyio
-HOW = How(by="test", validation="Strict")
+HOW = WriteOptions(by="test", validation="Strict")
 NEWER = {"rolloutPlan": {"steps": [1, 2]}}
 
 

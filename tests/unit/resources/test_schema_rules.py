@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from controller.kit.patterns import Work
 from controller.resources.schema_rules import MOST_CAUSES, schema_faults
 from controller.resources.schema_words import TYPES, inner_schemas
-from controller.resources.structural import faults, pruned, with_defaults
+from controller.resources.structural_schema import faults, pruned, with_defaults
 
 SCALARS = some.none() | some.booleans() | some.integers(-5, 5) | some.floats(allow_nan=False) | some.text(max_size=4)
 VALUES = some.recursive(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.resources.selecting import by_fields, by_labels, field_at
+from controller.resources.selectors import by_fields, by_labels, field_at
 from crds.errors import BadRequest
 
 RESOURCE = {

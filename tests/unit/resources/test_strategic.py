@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.resources.strategic import strategic_merge
+from controller.resources.strategic_merge import strategic_merge
 from crds.errors import BadRequest
 from crds.schema import Schema, list_map, list_set
 

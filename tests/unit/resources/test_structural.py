@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.resources.structural import faults, pruned, with_defaults
+from controller.resources.structural_schema import faults, pruned, with_defaults
 from crds.schema import ANYTHING, list_map, list_set
 
 SCHEMA: dict[str, Any] = {

@@ -20,8 +20,8 @@ from api.wire.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError
@@ -189,7 +189,7 @@ async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
     store = await open_store(f"sqlite:///{tmp_path}/records.db", threads=Inline(), clock=clock)
     registry = Registry(store, catalog, clock)
     for name in ("default", "other"):
-        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, How(by="test"))
+        await registry.create(NAMESPACE, "", {"metadata": {"name": name}}, WriteOptions(by="test"))
     yield Wire(ResourceApi(registry, Authorizer(catalog, (), store), clock, random.Random(1)), registry)
     await store.close()
 

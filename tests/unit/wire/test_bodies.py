@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.wire.parsing import YAML_LIMIT, parse_yaml
-from controller.resources.nesting import MOST_LEVELS
+from controller.resources.depth_limit import MOST_LEVELS
 from crds.errors import ApiError
 from tests.unit.wire.conftest import Wire
 from tests.unit.wire.test_definitions import CRDS, DEFINITION, LAMP, LAMPS

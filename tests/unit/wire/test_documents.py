@@ -10,7 +10,7 @@ from api.wire import openapi, openapi_protobuf
 from api.wire.views.deployments import DEPLOYMENT
 from api.wire.views.nodes import NODE
 from api.wire.views.pods import POD
-from controller.resources.structural import pruned
+from controller.resources.structural_schema import pruned
 from crds.catalog import CORE_KINDS
 from crds.kinds.service import SERVICE
 from tests.unit.wire.conftest import SERVICES, Wire

@@ -24,8 +24,8 @@ from api.auth.authorizer import Authorizer
 from api.wire.resource_api import ResourceApi
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Inline
-from controller.resources.forming import How
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.namespace import NAMESPACE
@@ -84,7 +84,7 @@ async def _open(folder: Path) -> Any:
     clock, catalog = SystemClock(), Catalog(CORE_KINDS)
     store = await open_store(f"sqlite:///{folder}/records.db", threads=Inline(), clock=clock)
     registry = Registry(store, catalog, clock)
-    await registry.create(NAMESPACE, "", {"metadata": {"name": "default"}}, How(by="test"))
+    await registry.create(NAMESPACE, "", {"metadata": {"name": "default"}}, WriteOptions(by="test"))
     return store, Wire(ResourceApi(registry, Authorizer(catalog, (), store), clock, random.Random(1)), registry)
 
 

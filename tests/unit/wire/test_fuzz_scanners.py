@@ -19,9 +19,9 @@ from api.edge.user_content import guarded
 from api.gateway.aws_door import signed_for
 from api.wire.parsing import parse_json, parse_yaml
 from controller.resources.json_patch import json_patch
-from controller.resources.patching import merge_patch
-from controller.resources.selecting import by_fields, by_labels
-from controller.resources.structural import faults
+from controller.resources.merge_patch import merge_patch
+from controller.resources.selectors import by_fields, by_labels
+from controller.resources.structural_schema import faults
 from crds.errors import ApiError
 from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.rest_xml import parse

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from unit.wire.conftest import ADMIN, Wire
 
-from controller.resources.forming import How
+from controller.resources.strategy import WriteOptions
 from controller.store.records import Change
 from crds.kinds.namespace import NAMESPACE
 from crds.meta import Condition
@@ -33,7 +33,7 @@ async def test_one_of_before_gets_its_label_with_the_next_write(wire: Wire) -> N
     record = wire.registry.get(NAMESPACE, NAMESPACE.key("other"))
     meta = {name: value for name, value in record.object["metadata"].items() if name != "labels"}
     await wire.registry.store.write([_change(record, {**record.object, "metadata": meta})], by="before")
-    written = await wire.registry.merge(NAMESPACE, record.key, {}, How(by="test"))
+    written = await wire.registry.merge(NAMESPACE, record.key, {}, WriteOptions(by="test"))
     assert written.body["metadata"]["labels"] == {NAME: "other"}
 
 

@@ -48,9 +48,9 @@ class StoreView:
     def _why_not(self, kind: Kind[Any], namespace: str, body: Body) -> str | None:
         key = kind.key(body["metadata"]["name"], namespace)
         now = self._clock.now()
-        wish = Transition(kind, key, "delete", body, None, CONDUCTOR, now, self, cascade=True, together=True)
+        transition = Transition(kind, key, "delete", body, None, CONDUCTOR, now, self, cascade=True, together=True)
         try:
-            _ask(wish)
+            _ask(transition)
         except ApiError as refused:
             return refused.message
         return None
@@ -73,13 +73,15 @@ class Guard:
         if not asked:
             yield
             return
-        wish = Transition(kind, key, operation, old, new, by, self._clock.now(), self._view, self._goes_along(key))
+        transition = Transition(
+            kind, key, operation, old, new, by, self._clock.now(), self._view, self._goes_along(key)
+        )
         if not any(each.exclusive for each in asked):
-            _ask(wish)
+            _ask(transition)
             yield
             return
         async with self._locks.setdefault(kind.resource, anyio.Lock()):
-            _ask(replace(wish, now=self._clock.now()))
+            _ask(replace(transition, now=self._clock.now()))
             yield
 
     def _goes_along(self, key: ObjectKey) -> bool:
@@ -87,7 +89,7 @@ class Guard:
         return around is not None and is_dying(around.object)
 
 
-def _ask(wish: Transition) -> None:
-    for each in wish.kind.invariants:
-        if wish.operation in each.on:
-            each.check(wish)
+def _ask(transition: Transition) -> None:
+    for each in transition.kind.invariants:
+        if transition.operation in each.on:
+            each.check(transition)

@@ -1,4 +1,4 @@
-"""What a resource becomes by a write: new, edited, or marked as dying. Whoever calls knows the time."""
+"""Create, update and delete strategy: what a resource becomes by a write. Whoever calls knows the time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from controller.admission.request import Requester
-from controller.resources.keeping import (
+from controller.resources.invariants import (
     check_finalizers,
     check_identity,
     check_immutable,
     content,
-    fill,
+    default_empty,
     nothing_changed,
     same_labels,
     status_only,
@@ -21,16 +21,16 @@ from controller.resources.keeping import (
     with_keepers,
     with_name_label,
 )
-from controller.resources.ownership import tracking
-from controller.resources.validating import Checked, FieldValidation, check_bounds, check_metadata, checked
+from controller.resources.managed_fields import tracking
+from controller.resources.validation import FieldValidation, ValidatedObject, check_bounds, check_metadata, validate
 from crds.kind import Kind
 from crds.meta import SERVER_OWNED, ObjectKey
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
-class How(NamedTuple):
-    """How a write is made: by whom, how strictly, and whether only as a rehearsal.
+class WriteOptions(NamedTuple):
+    """Options of a write: by whom, how strictly, and whether only as a rehearsal.
 
     `manager` is the program that owns the fields it sets; `named` says that it gave its name itself, with which
     the record of owners begins. `user` is whom admission asks about; without one it is the conductor's own write.
@@ -44,15 +44,15 @@ class How(NamedTuple):
     user: Requester | None = None
 
 
-def newborn(
+def prepare_create(
     kind: Kind[Any],
     key: ObjectKey,
     body: dict[str, Any],
-    how: How,
+    options: WriteOptions,
     owners: list[dict[str, Any]] | None = None,
     *,
     now: str,
-) -> Checked:
+) -> ValidatedObject:
     """A resource that was not there before, with `owners` of its fields if they are known. Raises Invalid."""
     meta = {**body["metadata"]}
     for name in SERVER_OWNED:
@@ -69,26 +69,26 @@ def newborn(
     whole = {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
     if kind.has_status:
         whole.pop("status", None)
-        fill(kind, whole)
-    result = checked(kind, whole, how.validation)
-    if how.named and owners is None:
-        owners = tracking.newborn(kind, result.body, how.manager, now=now)
+        default_empty(kind, whole)
+    result = validate(kind, whole, options.validation)
+    if options.named and owners is None:
+        owners = tracking.after_create(kind, result.body, options.manager, now=now)
     if owners:
         result.body["metadata"]["managedFields"] = owners
     return result._replace(warnings=(*doubled, *result.warnings))
 
 
-def edited(
+def prepare_update(
     kind: Kind[Any],
     key: ObjectKey,
     old: dict[str, Any],
     new: dict[str, Any],
-    how: How,
+    options: WriteOptions,
     subresource: str,
     *,
     owners_known: bool,
     now: Callable[[], str],
-) -> Checked | None:
+) -> ValidatedObject | None:
     """The kept form of `new` in place of `old`, or None when nothing is different.
 
     With `owners_known`, `new` says itself who owns its fields. Raises BadRequest, Conflict, Invalid.
@@ -101,12 +101,12 @@ def edited(
     whole["metadata"] = with_name_label(kind, whole["metadata"], key.name)
     if not old["metadata"].get("deletionTimestamp"):
         whole["metadata"] = with_keepers(kind, whole["metadata"])
-    check_finalizers(kind, key, old, whole["metadata"], how.by)
-    result = checked(kind, whole, how.validation, old)
-    if owners_known or how.named or "managedFields" in old["metadata"]:
+    check_finalizers(kind, key, old, whole["metadata"], options.by)
+    result = validate(kind, whole, options.validation, old)
+    if owners_known or options.named or "managedFields" in old["metadata"]:
         owners = given
         if not owners_known:
-            manager = how.manager or how.by
+            manager = options.manager or options.by
             owners = tracking.after_update(kind, old, result.body, given, manager, subresource, now=now)
         if owners:
             result.body["metadata"]["managedFields"] = owners
@@ -121,7 +121,7 @@ def edited(
     return result._replace(warnings=(*doubled, *result.warnings))
 
 
-def dying(kind: Kind[Any], old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:
+def mark_deleted(kind: Kind[Any], old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:
     """`old` with its deletion asked for; `old` itself when it was asked for before."""
     if old["metadata"].get("deletionTimestamp"):
         return old
@@ -147,5 +147,5 @@ def _main_only(kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> dic
             whole["status"] = old["status"]
         else:
             whole.pop("status", None)
-        fill(kind, whole)
+        default_empty(kind, whole)
     return whole

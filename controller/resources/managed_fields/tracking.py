@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from controller.resources.ownership.applying import apply, conflict_error
-from controller.resources.ownership.fields import NONE, Fields, differences, fields_of
-from controller.resources.ownership.managers import (
+from controller.resources.managed_fields.applying import apply, conflict_error
+from controller.resources.managed_fields.fields import NONE, Fields, differences, fields_of
+from controller.resources.managed_fields.managers import (
     Entry,
     Manager,
     Managers,
@@ -31,7 +31,7 @@ BEFORE, CLIENT_APPLY, KUBECTL = "before-first-apply", "kubectl-client-side-apply
 Body = dict[str, Any]
 
 
-def newborn(kind: Kind[Any], body: Body, manager: str, *, now: str) -> list[Body]:
+def after_create(kind: Kind[Any], body: Body, manager: str, *, now: str) -> list[Body]:
     """`managedFields` of a resource `manager` has just created."""
     me = Manager(manager, "Update", kind.api_version)
     return write_managers({me: Entry(_main_fields(kind, body), now)})

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from controller.resources.ownership.fields import (
+from controller.resources.managed_fields.fields import (
     NONE,
     Fields,
     Path,
@@ -19,7 +19,7 @@ from controller.resources.ownership.fields import (
     keyed_items,
     shown,
 )
-from controller.resources.ownership.managers import Entry, Manager, Managers, owned_by_others, updated
+from controller.resources.managed_fields.managers import Entry, Manager, Managers, owned_by_others, updated
 from crds.errors import Cause, Conflict
 from crds.meta import ObjectKey
 from crds.schema import Schema

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from controller.resources.ownership.fields import NONE, Fields, from_fields_v1, to_fields_v1
+from controller.resources.managed_fields.fields import NONE, Fields, from_fields_v1, to_fields_v1
 
 Operation = Literal["Apply", "Update"]
 MOST_UPDATERS = 10

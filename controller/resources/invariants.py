@@ -1,10 +1,10 @@
-"""What every write of a resource keeps to: identity, versions, finalizers, and what counts as a change. Pure."""
+"""Invariants of every write of a resource: identity, versions, finalizers, and what counts as a change. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from controller.resources.ownership.managers import same_ownership
+from controller.resources.managed_fields.managers import same_ownership
 from crds.errors import BadRequest, Cause, Conflict, Forbidden, Invalid
 from crds.kind import Kind
 from crds.meta import SERVER_OWNED, ObjectKey
@@ -13,7 +13,7 @@ _NOT_TAKEN = SERVER_OWNED | {"namespace", "name"}
 _IDENTITY = _NOT_TAKEN - {"managedFields"}
 
 
-def fill(kind: Kind[Any], whole: dict[str, Any]) -> None:
+def default_empty(kind: Kind[Any], whole: dict[str, Any]) -> None:
     """A status (and a spec with only optional fields) that was left out means an empty one."""
     fields = kind.model.model_fields
     for name in ("spec", "status"):
@@ -28,7 +28,7 @@ def status_only(kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> di
     whole = {**old, "metadata": dict(old["metadata"])}
     if new.get("status") is None:
         whole.pop("status", None)
-        fill(kind, whole)
+        default_empty(kind, whole)
         return whole
     return {**whole, "status": new["status"]}
 
@@ -91,7 +91,7 @@ def with_name_label(kind: Kind[Any], meta: dict[str, Any], name: str) -> dict[st
     return {**meta, "labels": {**(labels or {}), kind.name_label: name}}
 
 
-def may_go(body: dict[str, Any]) -> bool:
+def can_be_removed(body: dict[str, Any]) -> bool:
     """Whether its deletion was asked for, and nobody holds it back."""
     meta = body["metadata"]
     return bool(meta.get("deletionTimestamp")) and not meta.get("finalizers")

@@ -10,8 +10,8 @@ import orjson
 from pydantic import ValidationError
 
 from controller.resources.bounds import OBJECT_BYTES, metadata_faults
-from controller.resources.nesting import MOST_LEVELS, deeper_than, may_be_deeper_than
-from controller.resources.structural import faults, pruned, with_defaults
+from controller.resources.depth_limit import MOST_LEVELS, deeper_than, may_be_deeper_than
+from controller.resources.structural_schema import faults, pruned, with_defaults
 from controller.resources.unknown_fields import Location, inherited, restored
 from crds.errors import BadRequest, Cause, Invalid, TooLarge
 from crds.kind import GROUP, Kind, Manifest
@@ -33,7 +33,7 @@ _CAUSES = {
 }
 
 
-class Checked(NamedTuple):
+class ValidatedObject(NamedTuple):
     """A resource as it will be kept (defaults filled, unknown fields gone), and what was dropped on the way."""
 
     body: dict[str, Any]
@@ -49,9 +49,9 @@ class Checked(NamedTuple):
         return self.model
 
 
-def checked(
+def validate(
     kind: Kind[Any], body: dict[str, Any], mode: FieldValidation = "Warn", old: dict[str, Any] | None = None
-) -> Checked:
+) -> ValidatedObject:
     """The resource in its kept form, `old` being what it replaces: unknown fields that stand in there already are a
     newer version's, and stay.
 
@@ -60,14 +60,14 @@ def checked(
     """
     text = _text(kind, body)
     if kind.given_schema is not None:
-        return _checked_by_schema(kind, body, mode, old)
+        return _validate_by_schema(kind, body, mode, old)
     try:
         model = kind.parse(text)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=True)
     else:
         kept = model.wire()
-        return Checked(kept, model=model if kept == body else None)
+        return ValidatedObject(kept, model=model if kept == body else None)
     key = _key(kind, body)
     unknown = [fault for fault in faults if fault["type"] == _UNKNOWN]
     wrong = [fault for fault in faults if fault["type"] != _UNKNOWN]
@@ -78,8 +78,8 @@ def checked(
     names = [f'unknown field "{_path(fault["loc"])}"' for fault in unknown if fault["loc"] not in kept_places]
     if names and mode == "Strict":
         raise BadRequest("strict decoding error: " + ", ".join(names), key=key)
-    known = checked(kind, _without(body, [fault["loc"] for fault in unknown]), "Strict").body
-    return Checked(restored(known, kept_fields), tuple(names) if mode == "Warn" else ())
+    known = validate(kind, _without(body, [fault["loc"] for fault in unknown]), "Strict").body
+    return ValidatedObject(restored(known, kept_fields), tuple(names) if mode == "Warn" else ())
 
 
 def unknown_fields(kind: Kind[Any], body: dict[str, Any]) -> list[Location]:
@@ -106,14 +106,14 @@ def _text(kind: Kind[Any], body: dict[str, Any]) -> bytes:
     return text
 
 
-def _checked_by_schema(
+def _validate_by_schema(
     kind: Kind[Any], body: dict[str, Any], mode: FieldValidation, old: dict[str, Any] | None
-) -> Checked:
+) -> ValidatedObject:
     """As `checked`, for kinds without a model: their metadata by the common one, the rest by their schema.
 
     A schema that became tighter holds for what changes: a label can be set on what it would refuse today.
     """
-    meta = checked(_ONLY_METADATA, {name: body[name] for name in _WORDS if name in body}, mode)
+    meta = validate(_ONLY_METADATA, {name: body[name] for name in _WORDS if name in body}, mode)
     clean, unknown = pruned({**body, **meta.body}, kind.schema, root=True)
     if unknown and old is not None:
         known = set(pruned(old, kind.schema, root=True)[1])
@@ -130,7 +130,7 @@ def _checked_by_schema(
         causes += _name_faults(kind, whole["metadata"])
     if causes:
         raise _refused(kind, _key(kind, body), causes)
-    return Checked(whole, (*meta.warnings, *(named if mode == "Warn" else ())))
+    return ValidatedObject(whole, (*meta.warnings, *(named if mode == "Warn" else ())))
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
