@@ -18,8 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.store import tables
 from controller.store.appending import Appending
 from controller.store.records import Record, StoreBroken, StoreError, StoreFull
+from controller.store.schema import upgrade
 from controller.store.sealing import Sealing, is_sealed
 from controller.store.tables import ClockRow, clock, heads, records
+from crds.formats import NewerFormat
 from crds.meta import ObjectKey
 
 _ROOM = "Free some space there; nothing was changed, and what waits goes on by itself."
@@ -45,9 +47,15 @@ class SqlBackend:
         """What may come out of any call here."""
 
     def create(self) -> None:
-        """Make the tables and the clock row, if they are not there."""
+        """Make the tables and the clock row, if they are not there, and bring older ones up to date.
+
+        Raises StoreBroken for a database of a newer version that this one cannot read.
+        """
         with self.engine.begin() as connection:
-            tables.metadata.create_all(connection)
+            try:
+                upgrade(connection, self.name)
+            except NewerFormat as newer:
+                raise StoreBroken(str(newer)) from newer
             if connection.execute(_READ_CLOCK_ROW).first() is None:
                 connection.execute(insert(clock).values(id=1, revision=0, compacted=0, compacted_at=0))
 

@@ -1,0 +1,30 @@
+"""Versions of what is stored, and who may read it: expand first, contract a release later, so that going back works.
+
+Every stored format says two numbers: the version that wrote it, and the oldest version whose code reads it rightly. A
+change that older code can live with (a new table, a new column) raises the first alone; only a release later, when
+nothing older than that is gone back to, may one raise the second.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class FormatVersion(NamedTuple):
+    """`version` of what is written; `oldest_reader`: the oldest version of code that may read it."""
+
+    version: int
+    oldest_reader: int
+
+
+class NewerFormat(Exception):
+    """Written by a newer version, in a way this one would misread."""
+
+
+def require_readable(what: str, found: FormatVersion, own: FormatVersion) -> None:
+    """Raises NewerFormat, naming `what` and the fix, when code of `own` may not read what was found."""
+    if found.oldest_reader > own.version:
+        raise NewerFormat(
+            f"{what} has format {found.version}, which takes code that knows format {found.oldest_reader}; this code"
+            f" knows {own.version}. Install the newer version again; nothing was changed"
+        )
