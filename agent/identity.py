@@ -10,6 +10,8 @@ from typing import Protocol
 from controller.kit.files import write_private
 from crds.model import known_fields
 
+VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -50,7 +52,7 @@ class IdentityFile:
             raise ValueError(f"{self._path} is damaged: remove it and join again with a new token") from broken
 
     def save(self, identity: Identity) -> None:
-        write_private(self._path, json.dumps(asdict(identity)).encode())
+        write_private(self._path, json.dumps({"version": VERSION, **asdict(identity)}).encode())
 
     def forget(self) -> None:
         self._path.unlink(missing_ok=True)
