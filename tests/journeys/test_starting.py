@@ -10,9 +10,12 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from clouds import REPOSITORY, Cloud
+
+from api.tls import Authority
 
 NewCloud = Callable[[], Cloud]
 
@@ -79,6 +82,16 @@ def test_what_it_is_told_is_remembered_and_never_ignored(new_cloud: NewCloud) ->
     for address in ("127.0.0.1", "::1"):
         with socket.create_connection((address, other.port)) as plain:
             trust.wrap_socket(plain, server_hostname=address).close()
+
+
+def test_a_clock_that_was_ahead_when_the_cloud_was_founded(new_cloud: NewCloud) -> None:
+    cloud = new_cloud()
+    cloud.home.mkdir(mode=0o700, exist_ok=True)
+    Authority(cloud.home / "tls", now=datetime.now(UTC) + timedelta(days=3)).server(["localhost"])
+    refused = cloud.command("up")
+    assert refused.code == 1 and "valid only from" in refused.err and "aerekos ca renew" in refused.err
+    assert "CA fingerprint" in cloud.do("ca", "renew")
+    assert "valid: nothing was changed" in cloud.do("ca", "renew")
 
 
 def test_a_wrong_host_is_said_to_be_wrong(new_cloud: NewCloud) -> None:
