@@ -1,4 +1,4 @@
-"""`aerekos import`: a Swarm service that somebody made by hand becomes a Service. Its copies run on."""
+"""`aerekos import`: a Swarm service that somebody made by hand becomes a Service. Its instances run on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def manifest(api: Api, name: str, to: str | None, namespace: str) -> dict[str, A
 
 
 def adopt(api: Api, name: str, service: dict[str, Any], *, timeout: float) -> None:
-    """Raises Refused, or CliError when the Service does not get ready: then its copies do not serve, either."""
+    """Raises Refused, or CliError when the Service does not get ready: then its instances do not serve, either."""
     meta = service["metadata"]
     path = f"/apis/aerekos.cloud/v1/namespaces/{segment(meta['namespace'])}/services"
     api.ask("POST", path, json=service, params={"fieldValidation": "Strict", "dryRun": "All"})

@@ -1,6 +1,6 @@
 """`aerekos rollback`: what a service looked like before, from the history the cloud keeps, and the way back to it.
 
-How many copies run and whether it is enabled are no part of a revision: going back changes neither.
+How many replicas run and whether it is enabled are no part of a revision: going back changes neither.
 """
 
 from __future__ import annotations

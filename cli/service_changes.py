@@ -24,10 +24,10 @@ def read_scale(word: str, words: Sequence[str], replicas: int | None) -> tuple[s
     if rest or (given is not None and replicas is not None):
         raise Misuse("the number was given twice", hint=f"aerekos scale {word} 3")
     if given is None and replicas is None:
-        raise Misuse("how many copies?", hint=f"aerekos scale {word} 3")
+        raise Misuse("how many replicas?", hint=f"aerekos scale {word} 3")
     number = replicas if given is None else int(given) if given.isdecimal() else -1
     if number is None or not 0 <= number <= MOST_REPLICAS:
-        raise Misuse(f'"{given}" is no number of copies', hint=f"0 to {MOST_REPLICAS}")
+        raise Misuse(f'"{given}" is no number of replicas', hint=f"0 to {MOST_REPLICAS}")
     return word, number
 
 
@@ -47,7 +47,7 @@ def restart(api: Api, word: str, namespace: str | None) -> str:
     """Raises Refused. It is asked for by a time: doing so twice restarts twice."""
     moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     found = _patched(api, word, namespace, {"metadata": {"annotations": {RESTARTED_AT: moment}}})
-    return f"service/{found.name} restarts, one copy after the other; see: aerekos wait service/{found.name}"
+    return f"service/{found.name} restarts, one instance after the other; see: aerekos wait service/{found.name}"
 
 
 def _patched(api: Api, word: str, namespace: str | None, patch: dict[str, Any]) -> ServiceReference:

@@ -49,8 +49,8 @@ def create_service(
     volumes: Annotated[
         list[str] | None, typer.Option("--volume", help="NAME:/PATH, a folder that outlives restarts.")
     ] = None,
-    replicas: Annotated[int | None, typer.Option("--replicas", min=0, max=1000, help="How many copies.")] = None,
-    memory: Annotated[str, typer.Option("--memory", help="What a copy may use at most, e.g. 256Mi.")] = "",
+    replicas: Annotated[int | None, typer.Option("--replicas", min=0, max=1000, help="Number of replicas.")] = None,
+    memory: Annotated[str, typer.Option("--memory", help="What an instance may use at most, e.g. 256Mi.")] = "",
     namespace: Namespace = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Let the cloud check it, change nothing.")] = False,
     output: Annotated[str, typer.Option("-o", "--output", help="name, yaml or json: what was made.")] = "",

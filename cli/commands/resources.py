@@ -135,7 +135,7 @@ def delete(
         int | None, typer.Option(min=7, max=30, help="Keys only: days until they are gone, 7 to 30.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Come back when it is gone.")] = True,
-    ignore_missing: Annotated[bool, typer.Option("--ignore-not-found", help="What is gone is no error.")] = False,
+    ignore_missing: Annotated[bool, typer.Option("--ignore-not-found", help="Ignore missing resources.")] = False,
     timeout: Timeout = 60.0,
 ) -> None:
     """Delete the resources you name, or those that files name.

@@ -23,12 +23,12 @@ def register(app: typer.Typer) -> None:
 def scale(
     service: Service,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[REPLICAS]", help="How many copies; or --replicas.")
+        list[str] | None, typer.Argument(metavar="[REPLICAS]", help="Number of replicas; or --replicas.")
     ] = None,
-    replicas: Annotated[int | None, typer.Option("--replicas", min=0, max=1000, help="How many copies.")] = None,
+    replicas: Annotated[int | None, typer.Option("--replicas", min=0, max=1000, help="Number of replicas.")] = None,
     namespace: Namespace = None,
 ) -> None:
-    """Run more or fewer copies of a service: aerekos scale web 3"""
+    """Set the number of replicas of a service: aerekos scale web 3"""
     from cli import connecting, service_changes
 
     word, wanted = service_changes.read_scale(service, words or [], replicas)
@@ -37,7 +37,7 @@ def scale(
 
 
 def enable(service: Service, namespace: Namespace = None) -> None:
-    """Let a service run again, with as many copies as it had."""
+    """Let a service run again, with as many replicas as it had."""
     from cli import connecting, service_changes
 
     with connecting.connect(settings.load()) as api:
@@ -45,7 +45,7 @@ def enable(service: Service, namespace: Namespace = None) -> None:
 
 
 def disable(service: Service, namespace: Namespace = None) -> None:
-    """Stop every copy of a service; it keeps its settings and its data."""
+    """Stop every instance of a service; it keeps its settings and its data."""
     from cli import connecting, service_changes
 
     with connecting.connect(settings.load()) as api:
@@ -53,7 +53,7 @@ def disable(service: Service, namespace: Namespace = None) -> None:
 
 
 def restart(service: Service, namespace: Namespace = None) -> None:
-    """Start a service anew, one copy after the other."""
+    """Restart a service, one instance after the other."""
     from cli import connecting, service_changes
 
     with connecting.connect(settings.load()) as api:
@@ -81,13 +81,13 @@ def logs(
     namespace: Namespace = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
     tail: Annotated[int, typer.Option(min=0, max=100_000, help="How many lines to begin with.")] = 200,
-    instance: Annotated[str | None, typer.Option(help="Only this copy, e.g. key-manager-0.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Only this instance, e.g. key-manager-0.")] = None,
     since: Annotated[str | None, typer.Option(help="Only newer ones, e.g. 30s, 15m, 2h.")] = None,
     timestamps: Annotated[bool, typer.Option(help="The time of each line before it.")] = False,
     previous: Annotated[bool, typer.Option("-p", "--previous", help="Of before its last start.")] = False,
     output: Annotated[str, typer.Option("-o", "--output", help="text, or json: as it was written.")] = "text",
 ) -> None:
-    """What a service wrote, of all its copies by time."""
+    """What a service wrote, of all its instances by time."""
     from cli import connecting, references
     from cli import logs as logs_
 
@@ -121,11 +121,11 @@ def exec_(
 def import_(
     name: Annotated[str, typer.Argument(help="A Swarm service that is not ours yet.")],
     to: Annotated[str | None, typer.Option("--as", help="Its name as a Service.")] = None,
-    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Where it shall be.")] = "default",
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Target namespace.")] = "default",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the Service.")] = False,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Make a Service of a Swarm service. Its copies run on."""
+    """Make a Service of a Swarm service. Its instances run on."""
     from cli import connecting, importing
     from cli.output import as_yaml
 

@@ -25,7 +25,7 @@ def remove(
     yes: Yes = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is gone.")] = 120.0,
 ) -> None:
-    """Move everything off a worker, let it leave, and forget it. Safe to repeat, and to interrupt: it goes on."""
+    """Drain a worker, remove it from the Swarm, and delete it. Safe to repeat, and to interrupt: it goes on."""
     from cli import confirming, connecting, leaving
 
     if not yes:

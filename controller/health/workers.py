@@ -37,7 +37,7 @@ def of_workers(workers: Sequence[Body], leases: Leases, own: str = "") -> Iterat
 
 def _silent(worker: Body) -> Finding:
     name = worker["metadata"]["name"]
-    text = f"worker {name} is silent: {_ready(worker).get('message', '')}"
+    text = f"worker {name}: {_ready(worker).get('message') or 'no heartbeat'}"
     fix = "is aerekos-agent running there? is the network up?"
     return about("critical", Code.WORKER_NOT_READY, WORKER, WORKER.key(name), text, fix)
 
@@ -46,7 +46,7 @@ def _silent_together(silent: Sequence[Body], count: int) -> Finding:
     """One finding: so many at once have one cause."""
     names = sorted(each["metadata"]["name"] for each in silent)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    text = f"{len(names)} of {count} workers are silent: {', '.join(names[:NAMED])}{more}"
+    text = f"{len(names)} of {count} workers have no heartbeat: {', '.join(names[:NAMED])}{more}"
     fix = "look at their network and power first: so many at once have one cause"
     return Finding("critical", Code.WORKER_NOT_READY, text, fix, None, WORKER.name)
 

@@ -114,7 +114,7 @@ def _forget_overlay(worker: Worker, world: World) -> None:
     """What a silent machine said last of its network is no longer known."""
     known = condition(worker.status.conditions, "OverlayReachable")
     if known is not None and known.status != "Unknown":
-        text = f"{worker.metadata.name} is silent; before: {known.message}"
+        text = f"no heartbeat from {worker.metadata.name}; before: {known.message}"
         unknown = Condition(type=known.type, status="Unknown", reason="Silent", message=text)
         set_condition(worker.status.conditions, unknown, now=world.clock.now())
 

@@ -1,4 +1,4 @@
-/** Moving everything off a machine: nothing new goes there, then one copy after the other starts elsewhere. */
+/** Moving everything off a machine: nothing new goes there, then one instance after the other starts elsewhere. */
 import { allOf, setCordoned } from './actions';
 import { ask } from './api';
 import { inWords } from './errors';

@@ -163,7 +163,7 @@ def test_many_that_fall_silent_together_are_one_finding() -> None:
     few = [worker("oak"), *(worker(f"w{each}", "False") for each in range(3))]
     assert told(workers.of_workers(few, leases)) == [("critical", "WorkerNotReady")] * 3
     (finding,) = workers.of_workers([worker("oak"), *(worker(f"w{each}", "False") for each in range(8))], leases)
-    assert "8 of 9 workers are silent: w0, w1, w2, w3, w4, w5 and 2 more" in finding.message
+    assert "8 of 9 workers have no heartbeat: w0, w1, w2, w3, w4, w5 and 2 more" in finding.message
     assert (finding.kind, finding.about) == ("Worker", None), "about no one of them"
 
 

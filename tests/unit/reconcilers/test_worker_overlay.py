@@ -29,7 +29,7 @@ async def test_a_silent_machine_s_network_is_unknown(status: str) -> None:
     await reconciler.reconcile(worker, here)
     found = condition(worker.status.conditions, "OverlayReachable")
     assert found is not None
-    assert (found.status, found.message) == ("Unknown", "oak is silent; before: 2 other machines answer")
+    assert (found.status, found.message) == ("Unknown", "no heartbeat from oak; before: 2 other machines answer")
     before = worker.model_copy(deep=True)
     await anyio.sleep(60)
     await reconciler.reconcile(worker, here)
