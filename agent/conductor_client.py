@@ -46,7 +46,7 @@ class ConductorClient:
         return tuple(self._urls)
 
     def update_endpoints(self, urls: Sequence[str]) -> None:
-        """Addresses of the API besides those given at the start, in place of what was learnt before.
+        """Replace the API's addresses that were learnt before; those given at the start stay.
 
         Known ones keep their order. None at all is no news: what was right a moment ago is the best guess.
         """

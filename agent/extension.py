@@ -13,13 +13,13 @@ class AgentExtension(Protocol):
     """`agent.swarm.SwarmNode` is one."""
 
     async def run(self, conductor: ConductorClient, identity_store: IdentityStore) -> None:
-        """Until cancelled. Whatever fails in it must not end the heartbeat."""
+        """Run until cancelled. Whatever fails in it must not end the heartbeat."""
         ...
 
     def heartbeat_fields(self) -> Mapping[str, Any]:
-        """For the body of a heartbeat."""
+        """Return fields for the body of a heartbeat."""
         ...
 
     async def on_heartbeat_response(self, answer: Mapping[str, Any]) -> None:
-        """The answer to a heartbeat."""
+        """Handle the conductor's response to a heartbeat."""
         ...

@@ -28,7 +28,7 @@ class AddressRules:
         self._here, self._until = LocalNetwork(), 0.0
 
     def why_not(self, address: str) -> str:
-        """Empty when a machine of this cloud may have it."""
+        """Return why no machine of this cloud can have that address; empty when one may."""
         here = self._current()
         allowed = self._networks.with_networks(here.networks)
         if not allowed.allows(address):

@@ -40,7 +40,10 @@ _log = structlog.get_logger("addressing")
 
 
 class AddressTracker:
-    """One machine's part. `identity` is the address its Swarm knows it by; `refuses`: see `nat_rules`."""
+    """Follows where this machine and its peers are.
+
+    `identity` is the address its Swarm knows it by; `refuses`: see `nat_rules`.
+    """
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class AddressTracker:
         self._announce_now, self._save_now = anyio.Event(), anyio.Event()
 
     def heartbeat_fields(self) -> dict[str, Any]:
-        """What a heartbeat says of it."""
+        """Return what a heartbeat says of this machine's address."""
         own = self._self
         told = {"identity": own.identity, "address": own.address, "publicKey": own.public_key}
         return {**told, "sequence": own.sequence}
@@ -78,7 +81,7 @@ class AddressTracker:
             self._announce_now.set()
 
     async def run(self) -> None:
-        """Until cancelled. Raises OSError when the port is taken."""
+        """Run until cancelled. Raises OSError when the port is taken."""
         try:
             machine_address(self._self.identity)
         except ValueError as odd:
@@ -110,7 +113,7 @@ class AddressTracker:
         self._announce_now.set()
 
     def _expire(self, now: float) -> None:
-        """What has had its time: connections that are cut, and workers that are gone."""
+        """Drop what has had its time: connections that are cut, and workers that are gone."""
         over = [address for address, until in self._left.items() if until <= now]
         for address in over:
             del self._left[address]
@@ -124,7 +127,7 @@ class AddressTracker:
         return max(min([POLL_SECONDS, *(until - now for until in self._left.values())]), 0.0)
 
     async def _announce(self, transport: DatagramTransport, interfaces: InterfaceMonitor) -> None:
-        """As long as this machine has ever moved; one that never did has nothing to say."""
+        """Repeat the announcement if this machine has ever moved; one that never did has nothing to say."""
         sent = 0
         while True:
             if self._self.sequence:
@@ -158,12 +161,12 @@ class AddressTracker:
             transport.send(packet, address)
 
     def _on_peer_change(self) -> None:
-        """Somebody is somewhere else, or somebody else."""
+        """A peer moved or was replaced: plan NAT again, and save."""
         self._applier.wake()
         self._save_now.set()
 
     async def _keep_saved(self) -> None:
-        """Beside the rest, and not too often: a slow disk must not keep the kernel waiting."""
+        """Save peers in the background, and not too often: a slow disk must not keep the kernel waiting."""
         while True:
             await self._save_now.wait()
             self._save_now = anyio.Event()

@@ -35,7 +35,7 @@ class Announcement:
 
 
 def parse(packet: bytes) -> tuple[Announcement, bytes]:
-    """What a datagram claims, and its signature. Raises ValueError for everything that is none of ours."""
+    """Return what a datagram claims, and its signature. Raises ValueError for what is no announcement."""
     if len(packet) > LARGEST_PACKET:
         raise ValueError("too large")
     try:
@@ -64,7 +64,7 @@ def machine_address(told: object) -> str:
 
 
 def is_by(announcement: Announcement, signature: bytes, public_key: bytes) -> bool:
-    """Whether the holder of that key made it. Costs a tenth of a millisecond: ask cheaper questions first."""
+    """Return whether the holder of that key made it. Costs a tenth of a millisecond: ask cheaper questions first."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, _message(announcement))
     except (InvalidSignature, ValueError):

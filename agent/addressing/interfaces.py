@@ -37,11 +37,11 @@ class InterfaceMonitor(Protocol):
         ...
 
     def broadcasts(self) -> set[str]:
-        """Where everybody on a network of ours listens."""
+        """Return the broadcast addresses of this machine's networks."""
         ...
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Until something may have changed, at most so long."""
+        """Wait until an address may have changed, at most so many seconds."""
         ...
 
     def close(self) -> None: ...
@@ -113,7 +113,7 @@ def own_networks() -> set[Network]:
 
 
 def local_network() -> LocalNetwork:
-    """What cannot be read is left out."""
+    """Return this machine's networks, routers and resolvers; what cannot be read is left out."""
     via: set[str] = set()
     asked: set[str] = set()
     with suppress(OSError, ValueError):
@@ -131,13 +131,13 @@ def routers(table: str) -> set[str]:
 
 
 def resolvers(text: str) -> set[str]:
-    """As resolv.conf(5) names them."""
+    """Return the name servers that resolv.conf(5) lists."""
     words = (line.split() for line in text.splitlines())
     return {each[1] for each in words if len(each) > 1 and each[0] == "nameserver"}
 
 
 def _named(interface: str) -> str:
-    """Without the label of an address (`eth0:1`); empty for the loopback interface."""
+    """Return the interface's name without an address label (`eth0:1`); empty for the loopback interface."""
     name = interface.partition(":")[0]
     return "" if name == _LOOPBACK else name
 

@@ -50,7 +50,7 @@ class LocalPeer:
 
 
 def load_local_peer(file: Path, worker: str, identity: str) -> LocalPeer:
-    """As kept; with a new key when nothing was, and at home when the identity address is another one now."""
+    """Load it from `file`: with a new key when there is none, at home when the identity address has changed."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(kept["key"]))

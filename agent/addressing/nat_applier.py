@@ -23,7 +23,10 @@ class NatBackend(Protocol):
     """`agent.addressing.netfilter.Netfilter`."""
 
     def apply(self, desired: NatRules, *, look: bool) -> int:
-        """How many steps it took; with `look` from what is really there. Raises NetfilterError."""
+        """Apply the rules, and return the number of steps. Raises NetfilterError.
+
+        With `look`, what is really there is read first.
+        """
         ...
 
 
@@ -37,11 +40,11 @@ class NatApplier:
         self._changed = anyio.Event()
 
     def wake(self) -> None:
-        """What is wanted may have changed."""
+        """Look at the desired rules again now."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         look = True
         while True:
             self._changed = anyio.Event()
@@ -65,7 +68,7 @@ class NatApplier:
         return RESCAN_SECONDS if desired != NatRules() else float("inf")
 
     def _tell(self, refusals: set[str]) -> None:
-        """Each once, for as long as it holds."""
+        """Log each refusal once, for as long as it holds."""
         for each in sorted(refusals - self._refusals):
             _log.error("an address cannot be translated", because=each)
         self._refusals = frozenset(refusals)

@@ -14,8 +14,9 @@ HOOKS = {OUT: ("nat", "OUTPUT"), IN: ("nat", "INPUT"), CUT: ("filter", "OUTPUT")
 
 @dataclass(frozen=True)
 class NatState:
-    """Ours, as seen: `rules` of the table nat and `cuts` of filter as `iptables -S` prints them, the chains there are
-    and those that are hooked in, and the addresses on the loopback interface: with our mark, and without it.
+    """What of ours is in the kernel: `rules` of the table nat and `cuts` of filter as `iptables -S` prints them, the
+    chains there are and those that are hooked in, and the addresses on the loopback interface: with our mark, and
+    without it.
     """
 
     rules: tuple[str, ...] = ()
@@ -51,7 +52,10 @@ Step = Addresses | Restore | ForgetConnections
 
 
 def plan(desired: NatRules, seen: NatState) -> list[Step]:
-    """In an order in which every step works: a connection is reset only while its address is still there."""
+    """Return the steps from `seen` to `desired`, in an order in which each works.
+
+    A connection is reset only while its address is still there.
+    """
     lines = _table("nat", (OUT, IN), desired.rules, seen.rules, seen)
     lines += _table("filter", (CUT,), desired.cuts, seen.cuts, seen)
     # Of scope host: the kernel must never choose it as the source of what it sends to others.
@@ -67,7 +71,7 @@ def plan(desired: NatRules, seen: NatState) -> list[Step]:
 
 
 def state_after(desired: NatRules, before: NatState) -> NatState:
-    """What stands when every step of `plan(desired, before)` has worked."""
+    """Return the state after every step of `plan(desired, before)` has worked."""
     chains = frozenset({OUT, IN} if desired.rules else ()) | frozenset({CUT} if desired.cuts else ())
     loopback = frozenset(desired.loopback) - before.foreign
     return NatState(desired.rules, desired.cuts, chains, chains, loopback, before.foreign)

@@ -48,8 +48,8 @@ def nat_rules(
     left: Iterable[str] = (),
     refuses: Callable[[str], str] = lambda address: "",
 ) -> NatRules:
-    """What must stand in this machine's kernel. `refuses` says why an address is none of a peer's, whoever claims it;
-    empty when it may be one. Announcements (UDP to `port`) are never translated: they must reach a
+    """Return what must stand in this machine's kernel. `refuses` says why an address is none of a peer's, whoever
+    claims it; empty when it may be one. Announcements (UDP to `port`) are never translated: they must reach a
     machine that is back at home, whatever is believed of it.
 
     `left`: addresses this machine had until a moment ago. Connections from there would wait for minutes for answers
@@ -68,7 +68,7 @@ def nat_rules(
 def _allowed_peers(
     peers: Iterable[PeerAddress], refuses: Callable[[str], str]
 ) -> tuple[list[PeerAddress], list[str]]:
-    """Whose addresses may be those of a machine of this cloud; and in words, whose may not.
+    """Return the peers whose addresses may belong to this cloud; and in words, why the others' may not.
 
     Judged last of all, here, because nobody is above it: a conductor in foreign hands could name any address.
     """
@@ -84,7 +84,7 @@ def _allowed_peers(
 
 
 def _followable(own: PeerAddress, known: Sequence[PeerAddress]) -> tuple[list[PeerAddress], list[str]]:
-    """Who has moved and can be followed, by identity; and in words, who cannot. `known`: newest first."""
+    """Return the moved peers that can be followed, by identity; and in words, who cannot. `known`: newest first."""
     apart: list[PeerAddress] = []
     refused: list[str] = []
     identities, addresses = {own.identity: own}, {own.address: own, own.identity: own}
@@ -101,7 +101,10 @@ def _followable(own: PeerAddress, known: Sequence[PeerAddress]) -> tuple[list[Pe
 
 
 def _why_not(own: PeerAddress, peer: PeerAddress, holder: PeerAddress, at_its_address: PeerAddress) -> str:
-    """Empty when it can be followed. `holder`: of its identity address. `at_its_address`: who came there last."""
+    """Return why a peer cannot be followed; empty when it can.
+
+    `holder`: of its identity address. `at_its_address`: who came there last.
+    """
     who = peer.worker or peer.identity
     if holder is not peer:
         return f"{who} and {_name(holder, own)} are both known by {peer.identity}: remove the worker that is gone"

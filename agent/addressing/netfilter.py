@@ -42,7 +42,7 @@ class Netfilter:
         self._state: NatState | None = None
 
     def apply(self, desired: NatRules, *, look: bool) -> int:
-        """Let `desired` stand; how many steps that took. Raises NetfilterError.
+        """Apply `desired`, and return the number of steps. Raises NetfilterError.
 
         With `look` what stands is read first. Without, it is believed to be as it was left: a move must not wait.
         """
@@ -54,11 +54,11 @@ class Netfilter:
         return len(steps)
 
     def clear(self) -> None:
-        """Nothing of ours is left: this machine leaves its Swarm. Raises NetfilterError."""
+        """Remove everything of ours: this machine leaves its Swarm. Raises NetfilterError."""
         self.apply(NatRules(), look=True)
 
     def observe(self) -> NatState:
-        """What of ours stands. Raises NetfilterError."""
+        """Read what of ours is in the kernel. Raises NetfilterError."""
         tables = sorted({table for table, _ in HOOKS.values()})
         lines = {table: iptables(table, "-S").splitlines() for table in tables}
         chains = {name for name, (table, _) in HOOKS.items() if f"-N {name}" in lines[table]}
@@ -75,7 +75,7 @@ class Netfilter:
 
 
 def _rules(lines: Iterable[str], chains: Iterable[str]) -> tuple[str, ...]:
-    """In the order in which we write them: as they are printed, the one for what is sent first."""
+    """Return our rules in the order in which we write them: the ones for what is sent first."""
     ordered = [name for name in HOOKS if name in set(chains)]
     return tuple(line for name in ordered for line in lines if line.startswith(f"-A {name} "))
 
@@ -112,7 +112,7 @@ def _forget(options: Iterable[tuple[str, str]]) -> None:
 
 
 def _at_once(commands: Sequence[list[str]]) -> list[str]:
-    """What each said on its error output."""
+    """Run all commands at once; return what each wrote to stderr."""
     try:
         begun = [subprocess.Popen(each, stdout=DEVNULL, stderr=PIPE, text=True) for each in commands]
         return [each.communicate(timeout=SECONDS)[1] for each in begun]
@@ -121,7 +121,7 @@ def _at_once(commands: Sequence[list[str]]) -> list[str]:
 
 
 def iptables(table: str, *options: str) -> str:
-    """What it printed. Raises NetfilterError."""
+    """Run iptables on that table; return what it printed. Raises NetfilterError."""
     return _run(["iptables", "-w", "5", "-t", table, *options])
 
 
@@ -131,7 +131,7 @@ def restore(lines: Iterable[str]) -> None:
 
 
 def _run(command: list[str], lines: Iterable[str] = ()) -> str:
-    """What it printed when it was given these lines."""
+    """Run a command with these lines on stdin; return what it printed."""
     text = "".join(f"{line}\n" for line in lines)
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=SECONDS)

@@ -52,7 +52,7 @@ class PeerTable:
         return iter(list(self._known.values()))
 
     def replace_list(self, told: Iterable[Mapping[str, Any]], now: float) -> bool:
-        """The conductor's list; what we know newer of somebody stays. Whether anything changed.
+        """Take the conductor's list; what is known newer of a peer stays. Returns whether anything changed.
 
         Who is not listed stays for a while, unless a listed one has its place.
         """
@@ -81,7 +81,7 @@ class PeerTable:
         return self._moved(known, told, packet)
 
     def expire(self, now: float) -> bool:
-        """Those the conductor has not listed for long. Whether there were any."""
+        """Forget peers the conductor has not listed for long. Returns whether there were any."""
         gone = [name for name, at in self._forgotten_at.items() if at <= now]
         for name in gone:
             del self._forgotten_at[name]

@@ -15,7 +15,7 @@ class DatagramTransport(Protocol):
     """`UdpTransport` is the real one."""
 
     def send(self, packet: bytes, address: str) -> None:
-        """Perhaps it arrives."""
+        """Send a datagram; it may get lost."""
         ...
 
     async def receive(self) -> bytes:

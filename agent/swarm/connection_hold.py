@@ -68,14 +68,17 @@ async def connect_to_manager(address: str) -> Stream:
 
 
 def original_destination(stream: Stream) -> str:
-    """The address it was meant for, before the kernel led it to us (netfilter's SO_ORIGINAL_DST)."""
+    """The address it was meant for, before the kernel redirected it (netfilter's SO_ORIGINAL_DST)."""
     raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 (anyio's)
     told = raw.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, 16)
     return socket.inet_ntoa(struct.unpack("!2xH4s8x", told)[1])
 
 
 class ConnectionHold:
-    """`managers` tells their addresses: none on a machine that is a manager itself, or in no Swarm."""
+    """Holds Docker's connections while a manager is away.
+
+    `managers` returns their addresses: none on a machine that is a manager itself, or in no Swarm.
+    """
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class ConnectionHold:
         self._waiting = 0
 
     async def run(self) -> None:
-        """Until cancelled. A kernel that cannot do it is told once, and everything is as without us."""
+        """Run until cancelled. A kernel that cannot redirect is logged once, and everything is as without us."""
         async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
             port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 (anyio's)
             try:
@@ -117,7 +120,7 @@ class ConnectionHold:
             await anyio.sleep(POLL_SECONDS)
 
     async def _hold(self, guest: Stream) -> None:
-        """One connection, from its call to its end."""
+        """Serve one connection, from its call to its end."""
         async with guest:
             manager = await self._connect_when_back(await self._manager_called(guest))
             if manager is None:
@@ -127,7 +130,7 @@ class ConnectionHold:
                     await _copy_both_ways(guest, manager)
 
     async def _manager_called(self, guest: Stream) -> str:
-        """The manager it calls; empty when it was not led here, or is not the daemon's: nobody else is carried."""
+        """Return the manager it calls; empty when it was not redirected, or is not the daemon's: those end."""
         try:
             address = self._original_destination(guest)
             caller = guest.extra(anyio.abc.SocketAttribute.remote_address)  # noqa: S610 (anyio's)
@@ -155,7 +158,7 @@ class ConnectionHold:
 
 
 async def _copy_both_ways(one: Stream, other: Stream) -> None:
-    """In both directions, until either side ends."""
+    """Copy in both directions, until either side ends."""
     async with anyio.create_task_group() as tasks:
 
         async def copy(source: Stream, target: Stream) -> None:

@@ -48,7 +48,7 @@ class ContainerWatcher:
         self._hang, self._hanging = anyio.create_memory_object_stream[ContainerNews](HANGING_AT_ONCE)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follow)
             tasks.start_soon(self._end_hanging)

@@ -24,7 +24,7 @@ class ManagerRedirect:
     """Blocking, but for a moment only. Needs root (CAP_NET_ADMIN)."""
 
     def install(self, port: int) -> None:
-        """Lead to that port of 127.0.0.1. Raises NetfilterError, also where the kernel has no `recent`."""
+        """Redirect to that port of 127.0.0.1. Raises NetfilterError, also where the kernel has no `recent`."""
         rule = (
             f"-A {CHAIN} -p tcp --dport {MANAGER_PORT} -m mark ! --mark {MARK:#x} "
             f"-m recent --name {CHAIN} --rcheck --seconds {NAMED_SECONDS} --rdest -j REDIRECT --to-ports {port}"
@@ -35,21 +35,21 @@ class ManagerRedirect:
             iptables("nat", "-I", "OUTPUT", "1", "-j", CHAIN)
 
     def remove(self) -> None:
-        """Nothing of it is left. Raises NetfilterError, also when there was nothing."""
+        """Remove the rule. Raises NetfilterError, also when there was none."""
         for options in (("-D", "OUTPUT", "-j", CHAIN), ("-F", CHAIN), ("-X", CHAIN)):
             iptables("nat", *options)
 
     def redirect(self, addresses: Iterable[str]) -> None:
-        """For so many seconds from now, who calls these managers comes to us. Raises OSError."""
+        """Redirect calls of these managers to us for `NAMED_SECONDS`. Raises OSError."""
         for address in addresses:
             _NAMED.write_text(f"+{address}\n", encoding="ascii")
 
     def stop_redirecting(self) -> None:
-        """At once. Raises OSError."""
+        """Let all calls pass, at once. Raises OSError."""
         _NAMED.write_text("/\n", encoding="ascii")
 
     def is_connected(self) -> bool:
-        """Whether anybody on this machine is connected to a manager's port. Raises OSError."""
+        """Return whether anybody on this machine is connected to a manager's port. Raises OSError."""
         return any_established(_TABLE.read_text(encoding="ascii"))
 
 

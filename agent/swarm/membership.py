@@ -48,7 +48,7 @@ class Membership:
         self._changed = anyio.Event()
 
     def observe(self, place: Place) -> None:
-        """What Docker says of its place now."""
+        """Note what Docker says now of this machine's place in the Swarm."""
         self._place = place
         if place.in_swarm:
             self._lost_since = None
@@ -58,12 +58,12 @@ class Membership:
         self._changed.set()
 
     def request_leave(self) -> None:
-        """By the conductor, which waits for it."""
+        """Note that the conductor wants this machine to leave, and waits for it."""
         self._must_leave = True
         self._changed.set()
 
     async def run(self, conductor: ConductorClient) -> None:
-        """Until cancelled. Raises CannotJoin once this machine has left, for then nobody needs its agent."""
+        """Run until cancelled. Raises CannotJoin once this machine has left, for then nobody needs its agent."""
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
@@ -114,7 +114,7 @@ class Membership:
 
 
 async def _join(settings: Settings, urls: Sequence[str]) -> None:
-    """With the identity it has: no token is needed, and none used up."""
+    """Join with the identity this machine has: no token is needed, and none used up."""
     await join.join(replace(settings, api=tuple(urls), token=None, token_file=None), _say)
 
 

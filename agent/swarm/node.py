@@ -57,7 +57,7 @@ class SwarmNode:
         self._polled = anyio.Event()
 
     async def run(self, conductor: ConductorClient, identity_store: IdentityStore) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
 
         async def report(path: str, body: dict[str, Any]) -> Any:
             return await conductor.call(_identity(identity_store), path, body)
@@ -85,7 +85,7 @@ class SwarmNode:
                 tasks.start_soon(_restart_forever, name, job)
 
     def heartbeat_fields(self) -> Mapping[str, Any]:
-        """For the body of a heartbeat."""
+        """Return fields for the body of a heartbeat."""
         told: dict[str, Any] = {} if self._used is None else {"services": self._used}
         if self._addresses is None or self._place is None:
             return told
@@ -126,7 +126,7 @@ class SwarmNode:
         return [host for host in hosts if ":" not in host]  # IPv4 only, as all translations
 
     async def _follow_addresses(self) -> None:
-        """As long as this machine is known by the same address; one that joins anew may be known by another."""
+        """Track addresses for one identity at a time; a machine that joins anew may be known by another."""
         known_by = await self._identity_changed("")
         settings, port = self._settings, self._settings.announce_port
         rules = AddressRules(settings.node_networks, self._clock, local_network)
@@ -141,13 +141,13 @@ class SwarmNode:
             tasks.cancel_scope.cancel()
 
     async def _identity_changed(self, address: str) -> str:
-        """Waits until the Swarm knows this machine by another address; which."""
+        """Wait until the Swarm knows this machine by another address, and return that."""
         while self._place is None or not self._place.in_swarm or self._place.address == address:
             await self._polled.wait()
         return self._place.address
 
     async def _try_encryption(self) -> None:
-        """Once: a kernel that learns it later is started anew for that."""
+        """Try it once: a kernel that learns it later is rebooted for that."""
         self._encrypts = bool(await anyio.to_thread.run_sync(can_encrypt))
         await anyio.sleep_forever()
 
@@ -171,7 +171,7 @@ def _identity(identity_store: IdentityStore) -> Identity:
 
 
 async def _restart_forever(name: str, job: Callable[[], Awaitable[None]]) -> None:
-    """Begun again when it ends, whatever ended it: a taken port is no reason to lose the heartbeat."""
+    """Run `job` again whenever it ends, whatever ended it: a taken port is no reason to lose the heartbeat."""
     while True:
         try:
             await job()

@@ -36,7 +36,7 @@ _log = structlog.get_logger("mesh")
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One peer's answer, as it is told."""
+    """One peer's answer, as it is reported."""
 
     ok: bool
     milliseconds: float
@@ -54,7 +54,7 @@ class OverlayProbe:
         self._reported_at = 0.0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             seen = await self.probe_all()
             now = {worker: each.ok for worker, each in seen.items()}
@@ -63,7 +63,7 @@ class OverlayProbe:
             await anyio.sleep(PROBE_SECONDS)
 
     async def probe_all(self) -> dict[str, ProbeResult]:
-        """By worker; by address when nobody has ever answered there."""
+        """Probe every peer; results by worker, or by address where nobody has ever answered."""
         found: dict[str, ProbeResult] = {}
 
         async def ask(address: str) -> None:
@@ -114,7 +114,7 @@ class OverlayProbe:
 
 
 async def run_overlay_probe(settings: Settings) -> None:
-    """Until cancelled. Raises OSError when the port is taken."""
+    """Run until cancelled. Raises OSError when the port is taken."""
     clock = SystemClock()
     identity_store, conductor = (
         IdentityFile(settings.home / "agent" / "identity.json"),
@@ -158,7 +158,7 @@ class PeerAddresses:
 def name_responder(
     name: Callable[[], str], knows: Callable[[str], Awaitable[bool]]
 ) -> Callable[[anyio.abc.SocketStream], Awaitable[None]]:
-    """Says who this is to every peer that connects."""
+    """Return a handler that sends this worker's name to every peer that connects."""
 
     async def answer(stream: anyio.abc.SocketStream) -> None:
         # Whoever hangs up before the answer has only looked whether the port is open.

@@ -54,7 +54,7 @@ class RegistryProxy:
         self._ca: str | None = None
 
     async def run(self) -> None:
-        """Until cancelled. A port that somebody else has is tried again and again, and told."""
+        """Run until cancelled. A port that somebody else has is tried again and again, and logged."""
         try:
             while True:
                 try:
@@ -151,7 +151,7 @@ class _TrackedSend:
 
 
 async def _request_body(receive: Any) -> AsyncIterator[bytes]:
-    """What the client sends, piece by piece."""
+    """Yield what the client sends, piece by piece."""
     more = True
     while more:
         message = await receive()
@@ -162,7 +162,10 @@ async def _request_body(receive: Any) -> AsyncIterator[bytes]:
 
 
 async def _stream_response(answer: httpx.Response, receive: Any, send: Any) -> None:
-    """With `receive`, until the client leaves: the rest of a large layer is then not fetched for nobody."""
+    """Stream the response; with `receive`, until the client leaves.
+
+    The rest of a large layer is then not fetched for nobody.
+    """
     async with anyio.create_task_group() as tasks:
         if receive is not None:
             tasks.start_soon(_until_the_client_leaves, receive, tasks.cancel_scope)
@@ -187,14 +190,14 @@ def _is_for_images(path: str) -> bool:
 
 
 def _request(scope: Any, url: str, upstream: Upstream, body: AsyncIterator[bytes] | None) -> httpx.Request:
-    """Made here and not by the client, which would add headers of its own."""
+    """Build the request here and not with the client, which would add headers of its own."""
     told = {"timeout": TIMEOUT.as_dict(), **tls_extensions(upstream.ca)}
     return httpx.Request(scope["method"], url + _target(scope), headers=_headers(scope, upstream.token), content=body,
                          extensions=told)  # fmt: skip
 
 
 def _headers(scope: Any, token: str) -> list[tuple[bytes, bytes]]:
-    """As they came, so that the conductor tells clients to come back here; with a token for who asks for one."""
+    """Return the headers as they came, so that clients are sent back here; with a token for who asks for one."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
     headers.append((b"x-forwarded-proto", b"http"))
     if scope["path"] == TOKEN_PATH and not _has_credentials(scope):
@@ -228,7 +231,7 @@ def _has_body(scope: Any) -> bool:
 
 
 async def _answer(send: Any, status: int, code: str, message: str) -> None:
-    """In the shape registry clients read."""
+    """Send an error in the shape registry clients read."""
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})

@@ -17,7 +17,7 @@ from services.sdk.resources import Resources
 
 
 class CallerAccess:
-    """One per process."""
+    """Checks rights of KMS callers, and acts in their name. One per process."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context

@@ -42,7 +42,7 @@ class KeyVersion:
 
 
 def key_version_of(blob: bytes) -> KeyVersion:
-    """What the blob says of itself, not yet proven. Raises BadCiphertext."""
+    """Return which key version the blob claims, not yet proven. Raises BadCiphertext."""
     if len(blob) < _HEAD.size + _TAG or blob[0] != _FORMAT:
         raise BadCiphertext("not a ciphertext of this key manager")
     _, uid, version, _, _ = _HEAD.unpack_from(blob)

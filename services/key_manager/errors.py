@@ -54,7 +54,7 @@ def unsupported(message: str) -> AwsError:
 
 
 def as_kms_error(error: ApiError) -> AwsError:
-    """What the resource API said, as KMS would."""
+    """Translate an error of the resource API to the one KMS would give."""
     if isinstance(error, AlreadyExists):
         return AwsError("AlreadyExistsException", error.message)
     if isinstance(error, Conflict) and error.causes:  # an invariant of the key's

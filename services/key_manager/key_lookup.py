@@ -62,12 +62,12 @@ class Resolver:
         return self.resolved(call, key)
 
     def resolved(self, call: RequestContext, key: Key) -> ResolvedKey:
-        """`key` with its ARN."""
+        """Return `key` with its namespace and ARN."""
         namespace = key.metadata.namespace or "default"
         return ResolvedKey(key, namespace, key_arn(account_of(namespace), key_id(key), call.region))
 
     def is_platform(self, found: ResolvedKey) -> bool:
-        """Whether an `alias/aws/...` points to it."""
+        """Return whether an `alias/aws/...` points to that key."""
         aliases = self._keyring.aliases.all(found.namespace)
         name = found.key.metadata.name
         return any(each.spec.key == name and each.spec.alias_name.startswith(RESERVED) for each in aliases)

@@ -27,7 +27,7 @@ def state_of(key: Key, version: int) -> KeyState:
 
 
 def next_rotation(key: Key, last: datetime | None) -> datetime | None:
-    """When material is due; None when the key does not rotate by itself."""
+    """Return when new material is due; None when the key does not rotate by itself."""
     if key.spec.rotate_every is None or last is None or key.spec.deletion_date is not None:
         return None
     return last + timedelta(days=key.spec.rotate_every)
@@ -40,7 +40,7 @@ def key_id(key: Key) -> str:
 
 
 def is_uuid(text: str) -> bool:
-    """Whether it looks like a KeyId."""
+    """Return whether the text looks like a KeyId."""
     return _UUID.fullmatch(text) is not None
 
 

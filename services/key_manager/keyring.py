@@ -29,7 +29,7 @@ _OPENED_LIMIT = 4096
 
 
 class Keyring:
-    """One per process."""
+    """Holds keys, aliases and opened material in memory. One per process."""
 
     def __init__(self, resources: Resources, cipher: RootKeyCipher) -> None:
         self._resources, self._cipher = resources, cipher
@@ -50,18 +50,18 @@ class Keyring:
         return next((each.fault for each in informers if not each.listed), None)
 
     async def key(self, name: str, namespace: str) -> Key | None:
-        """By resource name."""
+        """Find a key by resource name."""
         return await self.keys.read(name, namespace)
 
     async def key_by_id(self, id: str, namespace: str) -> Key | None:
-        """By uid, else by name: a name can be chosen, a uid cannot."""
+        """Find a key by uid, else by name: a name can be chosen, a uid cannot."""
         found = self.keys.by_uid(id)
         if found is not None and found.metadata.namespace == namespace:
             return found
         return await self.keys.read(id, namespace) or await self.key_by_uid(id, namespace)
 
     async def key_by_uid(self, uid: str, namespace: str, *, anywhere: bool = False) -> Key | None:
-        """From memory; on a miss the namespace is listed, because another replica may just have made it."""
+        """Find a key in memory; on a miss the namespace is listed: another replica may just have made it."""
         found = self.keys.by_uid(uid)
         if found is None and is_uuid(uid):
             for each in (await self._resources.list(KEY, namespace)).items:
@@ -70,7 +70,7 @@ class Keyring:
         return found if found is not None and (anywhere or found.metadata.namespace == namespace) else None
 
     async def alias(self, name: str, namespace: str) -> KeyAlias | None:
-        """By AWS name (`alias/...`), however the resource is called."""
+        """Find an alias by its AWS name (`alias/...`), however the resource is called."""
         for each in self.aliases.all(namespace):
             if each.spec.alias_name == name:
                 return each

@@ -19,7 +19,7 @@ RESEAL_EVERY_SECONDS = 10.0
 
 
 class Resealer:
-    """Until cancelled: an instance that is about to go may still leave something behind."""
+    """Reseals until cancelled: an instance that is about to go may still leave something behind."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
@@ -32,7 +32,7 @@ class Resealer:
             await asyncio.sleep(RESEAL_EVERY_SECONDS)
 
     async def once(self) -> int:
-        """How many were sealed again. What does not open is told once and left as it is."""
+        """Reseal once, and return the number. What does not open is logged once and left as it is."""
         done = 0
         for each in self._keyring.materials.all():
             try:

@@ -66,7 +66,7 @@ class RootKeyCipher:
             ) from None
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether it is under the newest generation, or one that is newer than we know."""
+        """Return whether the blob is sealed under the newest generation, or one newer than we know."""
         return sealed.startswith(_FORMAT) and generation_of(sealed) >= self.newest
 
 
@@ -78,7 +78,7 @@ def generation_of(sealed: bytes) -> int:
 
 
 def generation_of_text(text: str) -> int:
-    """As `generation_of`, of the base64 that is stored. Raises Unsealable."""
+    """Return `generation_of` the base64 that is stored. Raises Unsealable."""
     try:
         return generation_of(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:

@@ -34,19 +34,19 @@ class Informer(Generic[M]):
         self.listed = False
 
     def get(self, name: str, namespace: str) -> M | None:
-        """From memory."""
+        """Return the resource from memory."""
         return self._items.get((namespace, name))
 
     def by_uid(self, uid: str) -> M | None:
-        """From memory."""
+        """Return the resource of that uid from memory."""
         return self._by_uid.get(uid)
 
     def all(self, namespace: str | None = None) -> Iterable[M]:
-        """From memory, in no order."""
+        """Return all resources from memory, in no order."""
         return [item for (where, _), item in self._items.items() if namespace in (None, where)]
 
     async def read(self, name: str, namespace: str) -> M | None:
-        """From memory, else from the conductor. Raises ApiError when it is away."""
+        """Return the resource from memory, else from the conductor. Raises ApiError when it is away."""
         found = self.get(name, namespace)
         if found is not None:
             return found
@@ -67,7 +67,7 @@ class Informer(Generic[M]):
         return item
 
     def drop(self, item: M) -> None:
-        """It was deleted."""
+        """Remove a resource that was deleted."""
         uid = item.metadata.uid or ""
         self._by_uid.pop(uid, None)
         here = self._items.get(_key(item))

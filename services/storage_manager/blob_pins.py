@@ -1,4 +1,4 @@
-"""Who is reading what, in this process: blobs that are being read are not erased, however long it takes."""
+"""Which blobs are being read in this process: blobs that are being read are not erased, however long it takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BlobPins:
 
     @contextmanager
     def hold(self, blobs: Iterable[str]) -> Iterator[None]:
-        """One more reader of each, until the end of the block."""
+        """Keep these blobs from being erased until the end of the block."""
         held = list(blobs)
         self._counts.update(held)
         try:

@@ -34,7 +34,7 @@ class ResourceBucketDirectory:
         self.informer: Informer[Bucket] = Informer(context.resources, BUCKET)
 
     async def all(self, caller: Caller) -> list[BucketRef]:
-        """Of the caller's namespace, by name. Raises S3Error AccessDenied."""
+        """Return the buckets of the caller's namespace, by name. Raises S3Error AccessDenied."""
         async with _as_s3_errors():
             await self._require(caller, "list", "")
             found = [bucket_ref(each) for each in self.informer.all(caller.namespace)]
@@ -92,7 +92,7 @@ class ResourceBucketDirectory:
         )
 
     async def _acting(self, caller: Caller, verb: Verb, name: str) -> Resources:
-        """In the caller's own name."""
+        """Return resources to touch in the caller's own name."""
         await self._require(caller, verb, name)
         return self._context.acting_for(caller.identity)
 

@@ -46,7 +46,7 @@ class S3Request:
 
     @property
     def permission(self) -> Permission:
-        """What this operation asks of its caller."""
+        """Rights that this operation asks of its caller."""
         return PERMISSIONS[self.operation]
 
     async def document(self) -> bytes:
@@ -205,7 +205,7 @@ def with_encryption(ref: BucketRef, asked: dict[str, str]) -> BucketRef:
 
 
 def declared_length(headers: dict[str, str]) -> int:
-    """How long the body is said to be; 0 when that is not said."""
+    """Return the length the headers declare for the body; 0 when they do not."""
     return whole_number(headers.get("x-amz-decoded-content-length") or headers.get("content-length", "")) or 0
 
 
@@ -232,7 +232,10 @@ def read_query(raw: bytes) -> dict[str, str]:
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """By lower name. What stands there twice is one list (RFC 9110), but what S3 means must be said once."""
+    """Return headers by lower-case name.
+
+    What stands there twice is one list (RFC 9110), but what S3 means must be said once.
+    """
     found: dict[str, str] = {}
     for name, value in ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw):
         if name in found and name.startswith(("x-amz-", "content-", "if-", "range")):

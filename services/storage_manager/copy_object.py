@@ -61,7 +61,7 @@ class CopySource:
 
 
 async def source_of(context: S3Context, request: S3Request) -> CopySource:
-    """What `x-amz-copy-source` names. Raises NoSuchKey, PreconditionFailed, InvalidRange, InvalidRequest."""
+    """Open what `x-amz-copy-source` names. Raises NoSuchKey, PreconditionFailed, InvalidRange, InvalidRequest."""
     bucket, key = _named(request.headers["x-amz-copy-source"])
     ref = await context.source_bucket(request, bucket)
     found = await find_object(context, ref, key)

@@ -40,7 +40,7 @@ class _CachedKey(NamedTuple):
 
 
 class DataKeys:
-    """Boxes for blobs."""
+    """Data keys of buckets, and the ciphers of blobs made from them."""
 
     def __init__(self, metadata: MetadataIndex, kms: Kms, clock: Callable[[], float] = time.time) -> None:
         self._metadata, self._kms, self._clock = metadata, kms, clock
@@ -64,7 +64,7 @@ class DataKeys:
             return id
 
     async def cipher(self, ref: BucketRef, key: str, blob: str) -> BlobCipher:
-        """What seals and opens that blob."""
+        """Return the cipher that seals and opens that blob."""
         if not key:
             return NoCipher(blob)
         data_key = await self._data_key(ref, key)

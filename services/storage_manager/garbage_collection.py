@@ -30,7 +30,7 @@ class BlobCollector:
         self._metadata, self._blobs, self._pins, self._clock = metadata, blobs, pins, clock
 
     async def run(self) -> None:
-        """Until cancelled. A disk that fails is tried again at the next turn."""
+        """Run until cancelled. A disk that fails is tried again at the next turn."""
         orphans_due = 0.0
         while True:
             try:

@@ -19,7 +19,7 @@ DEFAULT_KEY = "alias/aws/s3"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, already verified. `signing` is set for requests whose chunks are signed; `identity` is what we prove
+    """A verified caller. `signing` is set for requests whose chunks are signed; `identity` is what we prove
     with that we act for them.
     """
 
@@ -53,7 +53,7 @@ class BucketRef:
 
     @property
     def own_key(self) -> bool:
-        """Whether its data keys are made with a customer's key, which not everybody may use."""
+        """Whether the bucket's data keys are made with a customer's key, which not everybody may use."""
         return self.key not in (None, "", DEFAULT_KEY)
 
     def under(self, master: str) -> BucketRef:

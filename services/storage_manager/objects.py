@@ -89,7 +89,7 @@ def check_key(key: str) -> None:
 
 
 def write_precondition(headers: dict[str, str]) -> WritePrecondition:
-    """On which predecessor a write insists. Raises NotImplemented for an `If-None-Match` that names one."""
+    """Return which predecessor a write insists on. Raises NotImplemented for an `If-None-Match` that names one."""
     if headers.get("if-none-match", "*") != "*":
         raise S3Error("NotImplemented", "A header you provided implies functionality that is not implemented")
     return {"only_new": headers.get("if-none-match") == "*", "only_over": headers.get("if-match", "").strip('"')}

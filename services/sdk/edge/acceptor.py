@@ -52,7 +52,7 @@ class Acceptor:
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
-        """Where it listens."""
+        """Sockets it listens on."""
         return self._listeners
 
     async def wait_closed(self) -> None:

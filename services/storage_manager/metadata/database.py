@@ -52,7 +52,7 @@ class MetadataDb:
         return db
 
     def _add_columns(self) -> None:
-        """Columns that earlier files do not have."""
+        """Add columns that earlier files do not have."""
         with self._write() as db:
             for table, column, kind in ADDED_COLUMNS:
                 known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
@@ -71,6 +71,6 @@ class MetadataDb:
         db.execute("COMMIT")
 
     def _mark_garbage(self, db: sqlite3.Connection, blobs: Iterable[str]) -> None:
-        """Nothing names these blobs any more; readers that began earlier may still need them for a while."""
+        """Mark blobs that nothing names any more; readers that began earlier may still need them for a while."""
         now = self.clock()
         db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?,?)", [(blob, now) for blob in blobs])

@@ -51,7 +51,7 @@ class Upload:
 
 
 def pieces_text(pieces: tuple[Piece, ...]) -> str:
-    """As the metadata index keeps them."""
+    """Return pieces as the text the metadata index keeps."""
     return json.dumps([(p.blob, p.size, p.key) for p in pieces])
 
 

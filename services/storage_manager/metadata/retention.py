@@ -12,7 +12,7 @@ class MetadataIndex(Uploads):
     """The whole metadata index."""
 
     def seal_bucket(self, bucket: str) -> int:
-        """From now on nothing new comes into an empty bucket. Otherwise nothing changes: the objects left in it."""
+        """Refuse everything new in an empty bucket from now on. Returns the objects left; changes nothing if any."""
         with self._write() as db:
             count, _ = self.usage(bucket)
             if not count:
@@ -41,11 +41,11 @@ class MetadataIndex(Uploads):
         return len(old)
 
     def garbage_blobs(self, before: float) -> list[str]:
-        """Blobs that nothing has named since then."""
+        """Return blobs that nothing has named since then."""
         return [row[0] for row in self._db().execute("SELECT blob FROM forgotten WHERE since<?", (before,))]
 
     def mark_deleted(self, blobs: Iterable[str]) -> None:
-        """They are off the disk."""
+        """Forget blobs that are off the disk."""
         with self._write() as db:
             db.executemany("DELETE FROM forgotten WHERE blob=?", [(blob,) for blob in blobs])
 
