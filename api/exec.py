@@ -20,7 +20,7 @@ from api.auth.principal import Principal
 from api.cookies import is_foreign
 from api.sockets import bearer_of
 from api.wire.answering import Receive, Scope, Send, error_answer
-from controller.runtime.driver import DriverError, Executing, Execution
+from controller.runtime.driver import DriverError, Execution, SupportsExec
 from crds.errors import ApiError, BadRequest
 from crds.meta import ObjectKey
 
@@ -42,7 +42,7 @@ class Wish:
 class Exec:
     """`find` authorizes and says which instance a path means; it raises ApiError."""
 
-    def __init__(self, driver: Executing, find: FindInstance) -> None:
+    def __init__(self, driver: SupportsExec, find: FindInstance) -> None:
         self._driver, self._find = driver, find
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, who: Principal) -> int:

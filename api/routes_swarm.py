@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
-from controller.runtime.driver import Adopting, DriverError
+from controller.runtime.driver import DriverError, SupportsAdopt
 from controller.runtime.swarm.adopting import CannotAdopt, service_of
 from controller.runtime.swarm.docker_door import NotThere
 from controller.runtime.swarm.managing import Managing
@@ -16,7 +16,7 @@ from crds.kinds.service import SERVICE
 
 
 def swarm_routes(
-    swarm: Managing | None, adopter: Adopting | None, authenticator: Authenticator, authorizer: Authorizer
+    swarm: Managing | None, adopter: SupportsAdopt | None, authenticator: Authenticator, authorizer: Authorizer
 ) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/swarm/services")

@@ -54,7 +54,7 @@ from cli.conductor.runtimes import Runtime
 from cli.conductor.turning import turning
 from controller.kit.networks import parse_networks
 from controller.reconcile.loop import Loop
-from controller.runtime.driver import Adopting, Executing, Hinted
+from controller.runtime.driver import SupportsAdopt, SupportsExec, SupportsRefresh
 from crds.kinds.worker import WORKER
 from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
@@ -155,9 +155,13 @@ def _door(
                 stack.published_port if stack else house.settings.port,
                 stack.control_network if stack else "",
             ),
-            swarm_routes(runtime.swarm, driver if isinstance(driver, Adopting) else None, authenticator, authorizer),
+            swarm_routes(
+                runtime.swarm, driver if isinstance(driver, SupportsAdopt) else None, authenticator, authorizer
+            ),
             overlay_routes(registry, authenticator, clock, loop.events.record),
-            news_routes(authenticator, driver.hint if isinstance(driver, Hinted) else loop.enqueue),
+            news_routes(
+                authenticator, driver.request_refresh if isinstance(driver, SupportsRefresh) else loop.enqueue
+            ),
         ]
     )
     account_tokens = AccountTokens(house.tokens, clock)
@@ -176,7 +180,7 @@ def _door(
         authenticator=authenticator,
         authorizer=authorizer,
         guard=guard,
-        exec_=Exec(driver, resources.instance_of) if isinstance(driver, Executing) else None,
+        exec_=Exec(driver, resources.instance_of) if isinstance(driver, SupportsExec) else None,
         images=images,
         heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.record, claims),
         rest=rest,

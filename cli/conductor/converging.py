@@ -16,7 +16,7 @@ from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
 from controller.reconcilers.worker_leaving import Leaving
 from controller.resources.local import LocalResources
-from controller.runtime.driver import News
+from controller.runtime.driver import RuntimeEvent
 from crds.kind import Manifest
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
@@ -38,7 +38,7 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     ]
     loop = Loop(LocalResources(house.registry, FOUNDER), house.clock, reconcilers, house.rng, component="conductor")
 
-    def hear(news: News) -> None:
+    def hear(news: RuntimeEvent) -> None:
         loop.enqueue(news.key)
         record = house.registry.store.get(news.key)
         about = house.registry.quarantine.read(SERVICE, record) if record is not None else None
@@ -54,6 +54,6 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
         loop.events.record(about, reason, message, warning=True)
 
     house.registry.quarantine.report_to(report)
-    runtime.driver.on_news(hear)
+    runtime.driver.on_event(hear)
     loop.seen.of(WORKER).listen(forget)
     return loop

@@ -18,7 +18,7 @@ from cli.conductor.surroundings import AsContainer, AsProcess
 from cli.errors import CliError
 from cli.stack import IMAGE_DOOR, Stack
 from controller.reconcilers.service import Environment
-from controller.runtime.both import BothDrivers
+from controller.runtime.composite import CompositeDriver
 from controller.runtime.driver import Driver, DriverError
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
@@ -82,7 +82,7 @@ def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime
     containers = SwarmDriver(docker, house.clock, encrypted=lambda: bool(_encrypted(house)))
     here = frozenset({house.worker})
     return Runtime(
-        BothDrivers(processes, containers),
+        CompositeDriver(processes, containers),
         AsProcess(house),
         (processes.run, containers.run),
         lambda service: None if service.spec.image else here,

@@ -1,7 +1,7 @@
-"""Service: needs met, placed, told to the driver, seen.
+"""The Service reconciler: needs met, placed, applied by the driver, observed.
 
 Only *starting* waits for needs and for a place: what already runs is never stopped because a neighbour or a worker
-went away; it says so in the condition Degraded instead. The driver's News are the composition's to hand to the loop.
+went away; it says so in the condition Degraded instead. The composition hands the driver's events to the loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from controller.reconcilers.service_files import FileMissing, files_of, users_of
 from controller.reconcilers.service_needs import affected, dependents, missing
 from controller.reconcilers.service_placing import decide, note_data, request_of
 from controller.reconcilers.service_workload import Given, stays, workload
-from controller.runtime.driver import Driver, DriverError, InstanceSeen, Isolating, Workload
+from controller.runtime.driver import Driver, DriverError, ObservedInstance, SupportsIsolation, Workload
 from controller.runtime.endpoints import Endpoints
 from controller.scheduler.placing import Decision, explain
 from crds.kind import Kind, key_of
@@ -30,7 +30,7 @@ from crds.managed import ManagedService
 
 Environment = Callable[[Service, ManagedService | None], Awaitable[Given]]
 Reach = Callable[[Service], frozenset[str] | None]
-# The driver's News bring us back sooner; this is for news that got lost.
+# The driver's events bring us back sooner; this is for those that got lost.
 LOOK_AGAIN_SECONDS = 1.0
 ROLLED_BACK_SECONDS = 60.0
 ROLLED_BACK, WAITING_FOR_FILES = "RolledBack", "WaitingForFiles"
@@ -78,13 +78,13 @@ class ServiceReconciler:
     async def finalize(self, resource: Service, world: World) -> Outcome:
         """The runtime lets go first; only then may the record go."""
         try:
-            gone = await self._driver.forget(key_of(SERVICE, resource))
+            gone = await self._driver.remove(key_of(SERVICE, resource))
         except DriverError as refused:
             raise _as_outcome(refused) from refused
         self._endpoints.forget(key_of(SERVICE, resource))
         return done() if gone else again(LOOK_AGAIN_SECONDS, "instances are stopping", reason="Stopping")
 
-    async def _observe(self, service: Service) -> Sequence[InstanceSeen]:
+    async def _observe(self, service: Service) -> Sequence[ObservedInstance]:
         key = key_of(SERVICE, service)
         seen = await self._driver.observe(key)
         self._endpoints.report(key, service.metadata.uid or "", seen)
@@ -105,7 +105,7 @@ class ServiceReconciler:
         text = misplaced(service.wire(), frozenset(self._managed))
         if not text:
             return
-        await self._driver.forget(key_of(SERVICE, service))
+        await self._driver.remove(key_of(SERVICE, service))
         service.status.phase = "Failed"
         status.note_instances(service, (), service.status.revision, 0)
         status.note(service, "Ready", False, "NameReserved", text, world.clock.now())
@@ -113,7 +113,7 @@ class ServiceReconciler:
 
     async def _put_to_rest(self, service: Service, world: World) -> Outcome:
         key, now = key_of(SERVICE, service), world.clock.now()
-        gone = await self._driver.forget(key)
+        gone = await self._driver.remove(key)
         seen = () if gone else await self._observe(service)
         if gone:
             self._endpoints.forget(key)
@@ -150,7 +150,7 @@ class ServiceReconciler:
         if decision.chosen or len(seen) >= wish.replicas:
             rolled_back = await self._apply(wish)
         now = await self._observe(service)
-        if service.spec.image is None and isinstance(self._driver, Isolating):
+        if service.spec.image is None and isinstance(self._driver, SupportsIsolation):
             status.note_isolation(service, await self._driver.lacks(), world.clock.now())
         if stays(service, manifest):
             note_data(service, now, world.seen)
@@ -186,7 +186,7 @@ class ServiceReconciler:
         return waiting(for_, reason=reason)
 
     def _wait_for_content(
-        self, service: Service, what: str, reason: str, seen: Sequence[InstanceSeen], world: World
+        self, service: Service, what: str, reason: str, seen: Sequence[ObservedInstance], world: World
     ) -> Outcome:
         """Nothing starts without it; what runs, runs on with what it has."""
         if not seen:
@@ -196,7 +196,13 @@ class ServiceReconciler:
         return waiting(what, reason=reason)
 
     def _report(
-        self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], wanted: int, unplaced: str, world: World
+        self,
+        service: Service,
+        wish: Workload,
+        seen: Sequence[ObservedInstance],
+        wanted: int,
+        unplaced: str,
+        world: World,
     ) -> Outcome:
         """`unplaced`: why no copy can be started now; empty when one could."""
         now = world.clock.now()
@@ -215,7 +221,7 @@ class ServiceReconciler:
         return done(text) if well else again(LOOK_AGAIN_SECONDS, text, reason=phase)
 
     def _report_rolled_back(
-        self, service: Service, wish: Workload, seen: Sequence[InstanceSeen], wanted: int, said: str, world: World
+        self, service: Service, wish: Workload, seen: Sequence[ObservedInstance], wanted: int, said: str, world: World
     ) -> Outcome:
         """What was there before serves; that the newest wish is not fulfilled is told all the same."""
         now = world.clock.now()
@@ -231,7 +237,7 @@ class ServiceReconciler:
         status.note(service, "Ready", ok, refused.reason, str(refused), world.clock.now())
 
 
-def _allowed(decision: Decision, seen: Sequence[InstanceSeen]) -> tuple[str, ...]:
+def _allowed(decision: Decision, seen: Sequence[ObservedInstance]) -> tuple[str, ...]:
     """Where copies may run; where they are, when no place is left for another. Empty: anywhere."""
     allowed = decision.allowed
     if allowed is None:

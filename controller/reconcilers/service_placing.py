@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from controller.reconcile.reconciler import Lister
-from controller.runtime.driver import InstanceSeen
+from controller.runtime.driver import ObservedInstance
 from controller.scheduler.candidate import Candidate, Needs, Request
 from controller.scheduler.placing import Decision, place
 from crds.kinds.service import SERVICE, Service
@@ -38,7 +38,7 @@ def decide(service: Service, seen: Lister, request: Request) -> Decision:
     return place(request, workers)
 
 
-def note_data(service: Service, seen: Sequence[InstanceSeen], workers: Lister) -> None:
+def note_data(service: Service, seen: Sequence[ObservedInstance], workers: Lister) -> None:
     """Every worker on which a copy has been ready keeps data, until that worker itself is gone for good."""
     here = {each.worker for each in seen if each.ready and each.worker}
     known = {each.metadata.name for each in workers.list(WORKER)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from controller.runtime.driver import InstanceSeen
+from controller.runtime.driver import ObservedInstance
 from controller.scheduler.placing import Decision
 from crds.kinds.service import Instance, Refusal, Service, ServiceSpec
 from crds.kinds.service_rules import foreign_fields
@@ -29,7 +29,7 @@ Phase = Literal[
 IGNORED = "FieldsIgnored"
 
 
-def wanted_copies(service: Service, seen: Sequence[InstanceSeen], decision: Decision | None = None) -> int:
+def wanted_copies(service: Service, seen: Sequence[ObservedInstance], decision: Decision | None = None) -> int:
     """How many there should be; of a daemon, one on each worker that is Ready and that it may run on."""
     if not service.spec.enabled:
         return 0
@@ -39,11 +39,11 @@ def wanted_copies(service: Service, seen: Sequence[InstanceSeen], decision: Deci
     return max(len(decision.chosen) if decision else 0, there, 1)
 
 
-def _is_well(each: InstanceSeen) -> bool:
+def _is_well(each: ObservedInstance) -> bool:
     return each.ready or each.phase == "Completed"
 
 
-def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str, wanted: int) -> None:
+def note_instances(service: Service, seen: Sequence[ObservedInstance], revision: str, wanted: int) -> None:
     """Instances and the counts people read: ready `n/m`, updated."""
     status = service.status
     status.instances = [_instance(each) for each in seen]
@@ -60,7 +60,7 @@ def note_instances(service: Service, seen: Sequence[InstanceSeen], revision: str
     status.observed_generation = service.metadata.generation
 
 
-def _instance(seen: InstanceSeen) -> Instance:
+def _instance(seen: ObservedInstance) -> Instance:
     return Instance(
         name=seen.name,
         worker=seen.worker,
@@ -75,7 +75,7 @@ def _instance(seen: InstanceSeen) -> Instance:
     )
 
 
-def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str, wanted: int) -> Phase:
+def phase_of(service: Service, seen: Sequence[ObservedInstance], revision: str, wanted: int) -> Phase:
     """One word for a service that is wanted and may run."""
     ready = sum(_is_well(each) for each in seen)
     if seen and any(each.revision != revision for each in seen):
@@ -94,7 +94,7 @@ def phase_of(service: Service, seen: Sequence[InstanceSeen], revision: str, want
     return "Starting"
 
 
-def _phase_of_a_job(seen: Sequence[InstanceSeen], wanted: int) -> Phase:
+def _phase_of_a_job(seen: Sequence[ObservedInstance], wanted: int) -> Phase:
     """Running is what a job is there for, and failing once is nothing: it tries again."""
     if sum(each.phase == "Completed" for each in seen) >= wanted:
         return "Completed"
@@ -104,7 +104,7 @@ def _phase_of_a_job(seen: Sequence[InstanceSeen], wanted: int) -> Phase:
     return "Failed" if broken else "Starting"
 
 
-def sentence(service: Service, seen: Sequence[InstanceSeen], phase: Phase, wanted: int) -> str:
+def sentence(service: Service, seen: Sequence[ObservedInstance], phase: Phase, wanted: int) -> str:
     """Why it is or is not Ready, naming the first instance that stands in the way."""
     ready = sum(_is_well(each) for each in seen)
     text = f"{ready} of {wanted} instances {'completed' if phase == 'Completed' else 'ready'}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.reconcilers.service_env import Env
-from controller.runtime.driver import File, Limits, Port, Update, Volume, Workload
+from controller.runtime.driver import File, Limits, Port, RolloutPolicy, Volume, Workload
 from controller.scheduler.candidate import Needs
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
@@ -143,13 +143,13 @@ def _probes(service: Service, managed: ManagedService | None) -> Probes:
     return given
 
 
-def _update(service: Service, managed: ManagedService | None) -> Update:
+def _update(service: Service, managed: ManagedService | None) -> RolloutPolicy:
     asked = service.spec.update
     shared = stays(service, managed) or any(each.published for each in service.spec.ports)
     # Two of what keeps data would write to the same folder; a manifest knows that better than whoever asks.
     order = "stop-first" if managed and managed.keeps_data else asked.order
     order = order or ("stop-first" if shared else "start-first")
-    return Update(order, asked.on_failure, asked.monitor_seconds)
+    return RolloutPolicy(order, asked.on_failure, asked.monitor_seconds)
 
 
 def _limits(service: Service) -> Limits:

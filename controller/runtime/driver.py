@@ -58,7 +58,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class RolloutPolicy:
     """How a new revision replaces the one before, always one copy at a time.
 
     `order`: whether the new copy starts before the old one stops. `on_failure`: what happens when it does not get
@@ -107,12 +107,12 @@ class Workload:
     control: bool = False
     reads: tuple[str, ...] = ()
     mode: Literal["replicated", "daemon", "job"] = "replicated"
-    update: Update = Update()
+    update: RolloutPolicy = RolloutPolicy()
     program: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceSeen:
+class ObservedInstance:
     """One copy as the driver sees it. `address` is `host:port`."""
 
     name: str
@@ -128,8 +128,8 @@ class InstanceSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """Something the driver saw happen to a workload: the loop looks again, people read it as an Event."""
+class RuntimeEvent:
+    """Something the driver saw happen to a workload: the loop gives it a pass, people read it as an Event."""
 
     key: ObjectKey
     uid: str
@@ -151,7 +151,7 @@ class Driver(Protocol):
 
     name: str
 
-    async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
+    async def observe(self, key: ObjectKey) -> Sequence[ObservedInstance]:
         """Every instance of that workload that exists, wanted or not, ordered by name."""
         ...
 
@@ -159,15 +159,15 @@ class Driver(Protocol):
         """Take the next safe steps towards `workload`; call again when something changed. Returns quickly."""
         ...
 
-    async def forget(self, key: ObjectKey) -> bool:
+    async def remove(self, key: ObjectKey) -> bool:
         """Stop and remove all of it. True once nothing is left; call again until then."""
         ...
 
-    async def known(self) -> Sequence[ObjectKey]:
+    async def list_workloads(self) -> Sequence[ObjectKey]:
         """Every workload that carries our mark, wanted or not: what nobody wants any more is forgotten."""
         ...
 
-    def on_news(self, listener: Callable[[News], None]) -> None:
+    def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
         """Call `listener` on the event loop whenever an instance changes state."""
         ...
 
@@ -176,13 +176,13 @@ class Driver(Protocol):
         ...
 
 
-Told = Callable[[int, bytes], Awaitable[None]]
+OutputSink = Callable[[int, bytes], Awaitable[None]]
 
 
 class Execution(Protocol):
     """A command that runs beside an instance."""
 
-    async def run(self, told: Told) -> int:
+    async def run(self, told: OutputSink) -> int:
         """Pass on what it writes (1: output, 2: errors) until it ends. Its exit code, negative for a signal."""
         ...
 
@@ -200,7 +200,7 @@ class Execution(Protocol):
 
 
 @runtime_checkable
-class Executing(Protocol):
+class SupportsExec(Protocol):
     """A driver that can run commands beside its instances."""
 
     def execute(
@@ -211,7 +211,7 @@ class Executing(Protocol):
 
 
 @runtime_checkable
-class Isolating(Protocol):
+class SupportsIsolation(Protocol):
     """A driver that walls in what it starts."""
 
     async def lacks(self) -> Sequence[str]:
@@ -220,16 +220,16 @@ class Isolating(Protocol):
 
 
 @runtime_checkable
-class Hinted(Protocol):
-    """A driver that looks where it is told that something happened."""
+class SupportsRefresh(Protocol):
+    """A driver that can be asked to refresh what it knows of one workload."""
 
-    def hint(self, key: ObjectKey) -> None:
-        """Look at that workload soon. Cheap: callers do not count."""
+    def request_refresh(self, key: ObjectKey) -> None:
+        """Refresh that workload soon. Cheap: callers do not count."""
         ...
 
 
 @runtime_checkable
-class Adopting(Protocol):
+class SupportsAdopt(Protocol):
     """A driver that can take over what somebody else made."""
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
@@ -238,7 +238,7 @@ class Adopting(Protocol):
 
 
 @runtime_checkable
-class Restarting(Protocol):
+class SupportsRestart(Protocol):
     """A driver that can replace one instance alone."""
 
     async def restart(self, key: ObjectKey, instance: str) -> bool:

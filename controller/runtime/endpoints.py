@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from controller.runtime.driver import InstanceSeen
+from controller.runtime.driver import ObservedInstance
 from crds.meta import ObjectKey
 
 
@@ -26,7 +26,7 @@ class Endpoints:
     def __init__(self) -> None:
         self._known: dict[ObjectKey, tuple[str, tuple[Endpoint, ...]]] = {}
 
-    def report(self, key: ObjectKey, uid: str, seen: Sequence[InstanceSeen]) -> None:
+    def report(self, key: ObjectKey, uid: str, seen: Sequence[ObservedInstance]) -> None:
         """What the driver sees of that workload now, in place of what it saw before."""
         ready = tuple(Endpoint(each.name, each.address) for each in seen if each.ready and each.address)
         self._known[key] = (uid, ready)

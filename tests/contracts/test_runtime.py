@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from controller.kit.clock import SystemClock
-from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
+from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process import ProcessDriver, records, sweep
 from crds.meta import ObjectKey
 from crds.probes import HttpGet, Probe, Probes
@@ -51,9 +51,9 @@ class House:
     def __init__(self, driver: ProcessDriver) -> None:
         self.driver, self.told = driver, []  # type: ignore[var-annotated]
         self._changed = anyio.Event()
-        driver.on_news(self._hear)
+        driver.on_event(self._hear)
 
-    def _hear(self, news: News) -> None:
+    def _hear(self, news: RuntimeEvent) -> None:
         self.told.append(news)
         self._changed.set()
 
@@ -62,7 +62,9 @@ class House:
         await self._changed.wait()
         self._changed = anyio.Event()
 
-    async def until(self, wanted: Workload, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
+    async def until(
+        self, wanted: Workload, holds: Callable[[list[ObservedInstance]], bool]
+    ) -> list[ObservedInstance]:
         """Apply again whenever there is news, as the loop does, until `holds`."""
         with anyio.fail_after(60):
             while True:
@@ -88,7 +90,7 @@ async def running(home: Path, *, leave: bool = False) -> AsyncIterator[House]:
             group.cancel_scope.cancel()
 
 
-def all_ready(count: int, revision: str = "one") -> Callable[[list[InstanceSeen]], bool]:
+def all_ready(count: int, revision: str = "one") -> Callable[[list[ObservedInstance]], bool]:
     return lambda seen: len(seen) == count and all(each.ready and each.revision == revision for each in seen)
 
 
@@ -133,7 +135,7 @@ async def test_a_new_revision_never_takes_two_down(tmp_path: Path) -> None:
         await house.until(workload(replicas=3), all_ready(3))
         fewest = 3
 
-        def rolled(seen: list[InstanceSeen]) -> bool:
+        def rolled(seen: list[ObservedInstance]) -> bool:
             nonlocal fewest
             fewest = min(fewest, sum(each.ready for each in seen))
             return all_ready(3, "two")(seen)
@@ -163,7 +165,7 @@ async def test_what_nobody_wants_any_more_can_be_forgotten_after_a_restart(tmp_p
     async with running(tmp_path, leave=True) as house:
         (before,) = await house.until(workload(), all_ready(1))
     async with running(tmp_path) as house:
-        assert await house.driver.known() == [KEY]
+        assert await house.driver.list_workloads() == [KEY]
         await house.driver.stop_all()
     assert not alive(before.pid)
 

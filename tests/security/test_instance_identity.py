@@ -32,7 +32,7 @@ from api.routes_certificates import certificate_routes
 from api.tls import INSTANCE_SECONDS, Authority
 from controller.kit.clock import LoopClock, SystemClock
 from controller.kit.virtual import VirtualLoop
-from controller.runtime.probing import NetworkProber
+from controller.runtime.probes import NetworkProber
 from controller.runtime.swarm.checking import healthcheck
 from crds.errors import Unauthorized, Unavailable
 from crds.managed import default_probes

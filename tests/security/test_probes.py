@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.probing import NetworkProber
+from controller.runtime.probes import NetworkProber
 from crds.kinds.service_rules import probes_ask_itself
 from crds.probes import Exec, HttpGet, Probe, TcpSocket, path_fault
 from crds.rules import Write

@@ -9,7 +9,7 @@ import anyio
 from swarm.node import PATIENCE_SECONDS
 
 from controller.kit.clock import SystemClock
-from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
+from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.swarm import SwarmDriver
 from controller.runtime.swarm.docker_door import Docker
 from crds.meta import ObjectKey
@@ -44,11 +44,11 @@ class House:
 
     def __init__(self, driver: SwarmDriver, docker: Docker) -> None:
         self.driver, self.docker = driver, docker
-        self.told: list[News] = []
+        self.told: list[RuntimeEvent] = []
         self._changed = anyio.Event()
-        driver.on_news(self._hear)
+        driver.on_event(self._hear)
 
-    def _hear(self, news: News) -> None:
+    def _hear(self, news: RuntimeEvent) -> None:
         self.told.append(news)
         self._changed.set()
 
@@ -56,8 +56,10 @@ class House:
     def reasons(self) -> list[str]:
         return [news.reason for news in self.told]
 
-    async def until(self, wanted: Workload, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
-        seen: list[InstanceSeen] = []
+    async def until(
+        self, wanted: Workload, holds: Callable[[list[ObservedInstance]], bool]
+    ) -> list[ObservedInstance]:
+        seen: list[ObservedInstance] = []
         with anyio.move_on_after(PATIENCE_SECONDS):
             while True:
                 await self.driver.apply(wanted)
@@ -69,7 +71,7 @@ class House:
                     await self._changed.wait()
         raise AssertionError(f"not within {PATIENCE_SECONDS:g} s; seen: {seen}; told: {self.told}")
 
-    async def seen(self, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
+    async def seen(self, holds: Callable[[list[ObservedInstance]], bool]) -> list[ObservedInstance]:
         """Until it holds, without applying anything."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while not holds(seen := list(await self.driver.observe(KEY))):  # noqa: ASYNC110 not all is news
@@ -89,7 +91,7 @@ class House:
                 with anyio.move_on_after(0.3):
                     await self._changed.wait()
 
-    async def told_of(self, reason: str) -> News:
+    async def told_of(self, reason: str) -> RuntimeEvent:
         with anyio.fail_after(PATIENCE_SECONDS):
             while reason not in self.reasons:
                 self._changed = anyio.Event()
@@ -98,7 +100,7 @@ class House:
 
     async def gone(self, key: ObjectKey = KEY) -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not await self.driver.forget(key):  # noqa: ASYNC110 a forgotten thing tells no news
+            while not await self.driver.remove(key):  # noqa: ASYNC110 a forgotten thing tells no news
                 await anyio.sleep(0.1)
 
 
@@ -118,5 +120,5 @@ async def running(url: str, *, leave: bool = False, keys: tuple[ObjectKey, ...] 
             group.cancel_scope.cancel()
 
 
-def all_ready(count: int, revision: str = "one") -> Callable[[list[InstanceSeen]], bool]:
+def all_ready(count: int, revision: str = "one") -> Callable[[list[ObservedInstance]], bool]:
     return lambda seen: len(seen) == count and all(each.ready and each.revision == revision for each in seen)

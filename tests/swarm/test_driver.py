@@ -11,7 +11,7 @@ from docker.types import EndpointSpec
 from swarm.houses import KEY, all_ready, running, workload
 from swarm.node import until
 
-from controller.runtime.driver import DriverError, File, Port, Update, Volume, Workload
+from controller.runtime.driver import DriverError, File, Port, RolloutPolicy, Volume, Workload
 
 pytestmark = pytest.mark.anyio
 SERVICE = "aerekos_default_web"
@@ -23,7 +23,7 @@ async def test_what_is_wanted_becomes_ready_and_its_log_can_be_read(swarm, busyb
         assert (seen.name, seen.worker in swarm.ready_nodes()) == ("web-1", True)
         assert seen.address.endswith(":8080")
         assert await house.driver.logs(KEY, None, tail=5) == ["serving as one"]
-        assert await house.driver.known() == [KEY]
+        assert await house.driver.list_workloads() == [KEY]
     api = swarm.client().api
     assert api.services() == []
     until(lambda: api.tasks() == [], "Swarm forgets what has ended")
@@ -63,7 +63,7 @@ async def test_a_new_revision_never_takes_two_down(swarm, busybox):
 
 
 async def test_a_revision_that_does_not_start_is_rolled_back_and_nobody_fights_it(swarm, busybox):
-    gently = Update(order="start-first", monitor_seconds=2)
+    gently = RolloutPolicy(order="start-first", monitor_seconds=2)
     async with running(swarm.manager.url) as house:
         await house.until(workload(busybox, replicas=2, update=gently), all_ready(2))
         before = {task["ID"] for task in swarm.client().api.tasks() if task["DesiredState"] == "running"}
@@ -78,7 +78,7 @@ async def test_a_revision_that_does_not_start_is_rolled_back_and_nobody_fights_i
 
 
 async def test_a_new_revision_starts_before_the_old_one_stops(swarm, busybox):
-    gently = Update(order="start-first")
+    gently = RolloutPolicy(order="start-first")
     async with running(swarm.manager.url) as house:
         await house.until(workload(busybox, replicas=2, update=gently), all_ready(2))
         fewest = 2
@@ -158,7 +158,7 @@ async def test_the_next_conductor_adopts_and_restarts_nothing(swarm, busybox):
         before = {task["ID"] for task in swarm.client().api.tasks()}
         version = swarm.client().api.inspect_service(SERVICE)["Version"]
     async with running(swarm.manager.url) as house:
-        assert await house.driver.known() == [KEY]
+        assert await house.driver.list_workloads() == [KEY]
         await house.until(workload(busybox, replicas=2), all_ready(2))
         assert {task["ID"] for task in swarm.client().api.tasks()} == before
         assert swarm.client().api.inspect_service(SERVICE)["Version"] == version
@@ -172,7 +172,7 @@ async def test_a_strangers_service_of_the_same_name_is_never_touched(swarm, busy
             with pytest.raises(DriverError, match="not ours") as refused:
                 await house.driver.apply(workload(busybox))
             assert (refused.value.reason, refused.value.retryable) == ("NameTaken", False)
-            assert await house.driver.known() == []
+            assert await house.driver.list_workloads() == []
         assert api.services.get(SERVICE).id == stranger.id
     finally:
         stranger.remove()
@@ -245,7 +245,7 @@ async def test_a_hung_daemon_costs_its_caller_a_deadline_and_nobody_else_anythin
 
 async def _refused(driver, scope):
     with pytest.raises(DriverError, match="did not answer within 5 s"):
-        await driver.known()
+        await driver.list_workloads()
     scope.cancel()
 
 

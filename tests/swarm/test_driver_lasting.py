@@ -15,12 +15,12 @@ from swarm.houses import KEY, all_ready, running, workload
 from swarm.node import until
 from swarm.slots import pids_in
 
-from controller.runtime.driver import Update, Volume, Workload
+from controller.runtime.driver import RolloutPolicy, Volume, Workload
 from controller.runtime.swarm import keeping, naming, wedging
 from crds.probes import Probes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.product]
-GENTLY = Update(order="start-first", monitor_seconds=2)
+GENTLY = RolloutPolicy(order="start-first", monitor_seconds=2)
 
 
 def tasks(swarm, revision: str = "") -> dict[str, str]:
@@ -118,7 +118,7 @@ async def applied(house, wanted: Workload):
 
 
 async def test_an_update_that_stopped_because_of_a_machine_goes_on_by_itself(swarm, busybox):
-    here = {"update": Update(on_failure="pause", monitor_seconds=20), "workers": ("node-2", "node-3")}
+    here = {"update": RolloutPolicy(on_failure="pause", monitor_seconds=20), "workers": ("node-2", "node-3")}
     witness = KEY._replace(name="witness")  # that ends with its machine, too
     async with running(swarm.manager.url, keys=(KEY, witness)) as house:
         await house.driver.apply(replace(workload(busybox, mode="daemon"), key=witness, uid="witness"))

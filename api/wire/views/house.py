@@ -26,7 +26,7 @@ from api.wire.writing import Writing
 from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
-from controller.runtime.driver import Driver, Restarting
+from controller.runtime.driver import Driver, SupportsRestart
 from controller.store.records import Record
 from crds.errors import BadRequest
 from crds.kind import Kind
@@ -63,7 +63,7 @@ class Views:
         kinds = [*(each.kind for each in shown), *(each.kind for each in computing), *ABSENT]
         self.kinds: Sequence[Kind[Any]] = tuple(kinds)
         self._by_place = {_place(kind): kind for kind in kinds}
-        self._writing = ViewWriting(registry, clock, driver.restart if isinstance(driver, Restarting) else None)
+        self._writing = ViewWriting(registry, clock, driver.restart if isinstance(driver, SupportsRestart) else None)
         self._logs = Logs(driver, clock)
 
     def find(self, group: str, plural: str) -> Kind[Any] | None:

@@ -19,9 +19,9 @@ import anyio.abc
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.kit.threads import Threads
-from controller.runtime.driver import DriverError, Execution, InstanceSeen, News, Workload
+from controller.runtime.driver import DriverError, Execution, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.log_order import in_order
-from controller.runtime.probing import NetworkProber, Prober
+from controller.runtime.probes import NetworkProber, Prober
 from controller.runtime.process.executing import executing
 from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
 from controller.runtime.process.machine import Child, LocalMachine, Machine, data_folder
@@ -72,12 +72,12 @@ class ProcessDriver:
             prober=prober or NetworkProber(),
             clock=clock,
             worker=worker,
-            tell=self._tell,
+            tell=self._emit,
             changed=lambda instance: self._advance(instance.wish.key),
             patience=lambda: Patience(backoff, clock, rng),
         )
         self._threads = Threads(2)
-        self._listeners: list[Callable[[News], None]] = []
+        self._listeners: list[Callable[[RuntimeEvent], None]] = []
         self._wishes: dict[ObjectKey, Workload] = {}
         self._instances: dict[str, Instance] = {}
         self._rollbacks = Rollbacks()
@@ -111,7 +111,7 @@ class ProcessDriver:
             self._all_gone = anyio.Event()
             await self._all_gone.wait()
 
-    async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
+    async def observe(self, key: ObjectKey) -> Sequence[ObservedInstance]:
         """Every instance of that workload, by number."""
         return self._seen(key)
 
@@ -135,7 +135,7 @@ class ProcessDriver:
         if because := self._rollbacks.refusal(workload):
             raise DriverError(because, reason="RolledBack", retryable=False)
 
-    async def forget(self, key: ObjectKey) -> bool:
+    async def remove(self, key: ObjectKey) -> bool:
         """Ask all its instances to stop. True when there is none."""
         self._wishes.pop(key, None)
         self._rollbacks.forget(key)
@@ -175,11 +175,11 @@ class ProcessDriver:
         """What this machine cannot wall in."""
         return await self._machine.lacks()
 
-    async def known(self) -> Sequence[ObjectKey]:
+    async def list_workloads(self) -> Sequence[ObjectKey]:
         """Every workload with an instance, or with a wish for one."""
         return sorted({*self._wishes, *(each.wish.key for each in self._instances.values())})
 
-    def on_news(self, listener: Callable[[News], None]) -> None:
+    def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
         """All listeners hear all news, in order of subscription."""
         self._listeners.append(listener)
 
@@ -207,7 +207,7 @@ class ProcessDriver:
         ours = [each for each in self._instances.values() if each.wish.key == key]
         return sorted(ours, key=lambda each: index_of(each.name))
 
-    def _seen(self, key: ObjectKey) -> list[InstanceSeen]:
+    def _seen(self, key: ObjectKey) -> list[ObservedInstance]:
         return [each.seen() for each in self._of(key)]
 
     def _advance(self, key: ObjectKey) -> None:
@@ -216,7 +216,7 @@ class ProcessDriver:
             return
         if because := self._rollbacks.note(wanted, self._seen(key)):
             self._wishes[key] = wanted = self._rollbacks.instead_of(wanted)
-            self._tell(News(key, wanted.uid, "RolledBack", because, warning=True))
+            self._emit(RuntimeEvent(key, wanted.uid, "RolledBack", because, warning=True))
         for step in plan(wanted, self._seen(key)):
             self._do(step, wanted)
 
@@ -254,7 +254,7 @@ class ProcessDriver:
             with contextlib.suppress(OSError):  # the next round tries again; a log never ends the supervision
                 rotate(path, limit=self._log_limit, keep=self._log_files)
 
-    def _tell(self, news: News) -> None:
+    def _emit(self, news: RuntimeEvent) -> None:
         for listener in self._listeners:
             listener(news)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from controller.runtime.driver import DriverError, Execution, Told
+from controller.runtime.driver import DriverError, Execution, OutputSink
 
 _BLOCK = 64 * 1024
 _LAST_WORDS_SECONDS = 0.5
@@ -60,7 +60,7 @@ class _Piped:
         )
         return cls(process)
 
-    async def run(self, told: Told) -> int:
+    async def run(self, told: OutputSink) -> int:
         async with anyio.create_task_group() as tasks:
             for channel, stream in ((1, self._process.stdout), (2, self._process.stderr)):
                 tasks.start_soon(self._pass_on, channel, stream, told)
@@ -69,7 +69,7 @@ class _Piped:
             tasks.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
         return code
 
-    async def _pass_on(self, channel: int, stream: anyio.abc.ByteReceiveStream | None, told: Told) -> None:
+    async def _pass_on(self, channel: int, stream: anyio.abc.ByteReceiveStream | None, told: OutputSink) -> None:
         assert stream is not None
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             while True:
@@ -119,14 +119,14 @@ class _InTerminal:
             os.close(theirs)
         return cls(process, ours)
 
-    async def run(self, told: Told) -> int:
+    async def run(self, told: OutputSink) -> int:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass_on, told)
             code = await self._process.wait()
             tasks.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
         return code
 
-    async def _pass_on(self, told: Told) -> None:
+    async def _pass_on(self, told: OutputSink) -> None:
         with suppress(OSError):  # a terminal nobody holds any more answers with EIO
             while True:
                 await anyio.wait_readable(self._terminal)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.runtime.driver import InstanceSeen, Workload
+from controller.runtime.driver import ObservedInstance, Workload
 from crds.meta import ObjectKey
 
 
@@ -45,7 +45,7 @@ def index_of(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
-def plan(wanted: Workload, seen: Sequence[InstanceSeen]) -> list[Step]:
+def plan(wanted: Workload, seen: Sequence[ObservedInstance]) -> list[Step]:
     """Stops of the surplus (highest first), starts of the missing, then the rollout's next step."""
     names = [instance_name(wanted.key, index) for index in range(wanted.replicas)]
     there = {each.name: each for each in seen}
@@ -54,12 +54,12 @@ def plan(wanted: Workload, seen: Sequence[InstanceSeen]) -> list[Step]:
     return steps + _rollout(wanted.revision, [there[name] for name in names if name in there], len(names))
 
 
-def _surplus(names: Sequence[str], seen: Sequence[InstanceSeen]) -> list[StopInstance]:
+def _surplus(names: Sequence[str], seen: Sequence[ObservedInstance]) -> list[StopInstance]:
     too_many = [each.name for each in seen if each.name not in names and each.phase != "Stopping"]
     return [StopInstance(name, "scaled down") for name in sorted(too_many, key=index_of, reverse=True)]
 
 
-def _rollout(revision: str, kept: Sequence[InstanceSeen], wanted: int) -> list[Step]:
+def _rollout(revision: str, kept: Sequence[ObservedInstance], wanted: int) -> list[Step]:
     outdated = [each for each in kept if each.revision != revision and each.phase != "Stopping"]
     broken = [each for each in outdated if not each.ready]
     if broken:  # they serve nobody: replacing them costs nothing

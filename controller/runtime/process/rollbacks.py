@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controller.runtime.driver import InstanceSeen, Workload
+from controller.runtime.driver import ObservedInstance, Workload
 from crds.meta import ObjectKey
 
 
@@ -32,7 +32,7 @@ class Rollbacks:
         revision, because = self._failed.get(wanted.key, ("", ""))
         return because if revision == wanted.revision else ""
 
-    def note(self, wanted: Workload, seen: Sequence[InstanceSeen]) -> str:
+    def note(self, wanted: Workload, seen: Sequence[ObservedInstance]) -> str:
         """Learn from what is seen. What to tell people when that revision failed just now, otherwise empty."""
         if not wanted.program:
             return ""

@@ -21,8 +21,8 @@ import anyio
 
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
-from controller.runtime.driver import InstanceSeen, News, Phase, Workload
-from controller.runtime.probing import Prober, Verdict, watch
+from controller.runtime.driver import ObservedInstance, Phase, RuntimeEvent, Workload
+from controller.runtime.probes import Prober, ProbeResult, watch
 from controller.runtime.process.machine import Child, Machine
 from controller.runtime.process.patience import Patience
 from controller.runtime.process.programs import where_it_is
@@ -42,7 +42,7 @@ class Tools:
     prober: Prober
     clock: Clock
     worker: str
-    tell: Callable[[News], None]
+    tell: Callable[[RuntimeEvent], None]
     changed: Callable[[Instance], None]
     patience: Callable[[], Patience]
 
@@ -81,9 +81,9 @@ class Instance:
         self._down_since: float | None = None
         self._drain = 0.0
 
-    def seen(self) -> InstanceSeen:
+    def seen(self) -> ObservedInstance:
         """As it is now."""
-        return InstanceSeen(
+        return ObservedInstance(
             name=self.name,
             phase=self._phase,
             ready=self._phase == "Ready",
@@ -209,7 +209,7 @@ class Instance:
         probe = self.wish.probes.readiness
         if probe is None:
             if not life.settled:
-                self._note_readiness(life, Verdict(True, 1, ""))
+                self._note_readiness(life, ProbeResult(True, 1, ""))
             return
         delay = self._left(probe.initial_delay_seconds, life)
         prober = _Checked(self._tools.prober, lambda: self._let_in(life)) if self.wish.program else None
@@ -229,7 +229,7 @@ class Instance:
             self._kill(life, "Exposed", because)
         return because
 
-    def _note_readiness(self, life: Life, verdict: Verdict) -> None:
+    def _note_readiness(self, life: Life, verdict: ProbeResult) -> None:
         if self._stopping.is_set() or life.killed_because:
             return
         if verdict.passing:
@@ -260,7 +260,7 @@ class Instance:
         delay = self._left(probe.initial_delay_seconds, life)
         await self._ask(probe, life, lambda verdict: self._kill_unalive(life, verdict), delay, passing=True)
 
-    def _kill_unalive(self, life: Life, verdict: Verdict) -> None:
+    def _kill_unalive(self, life: Life, verdict: ProbeResult) -> None:
         if not verdict.passing and not self._stopping.is_set():
             self._kill(life, "LivenessFailed", f"liveness failed {verdict.times} times, killed: {verdict.because}")
 
@@ -303,7 +303,7 @@ class Instance:
         self,
         probe: Probe,
         life: Life,
-        told: Callable[[Verdict], None],
+        told: Callable[[ProbeResult], None],
         delay: float,
         *,
         passing: bool,
@@ -332,7 +332,7 @@ class Instance:
         self._tools.changed(self)
 
     def _news(self, reason: str, message: str, *, warning: bool = False) -> None:
-        self._tools.tell(News(self.wish.key, self.wish.uid, reason, message, warning))
+        self._tools.tell(RuntimeEvent(self.wish.key, self.wish.uid, reason, message, warning))
 
 
 class _Checked:

@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 
 from controller.kit.clock import Clock
-from controller.runtime.driver import DriverError, InstanceSeen, News, Workload
+from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.docker_door import Docker, NotThere
 from controller.runtime.swarm.keeping import Keeper
@@ -52,9 +52,9 @@ class SwarmDriver:
     ) -> None:
         self._docker, self._clock = docker, clock
         self._cloud = naming.Cloud(cloud, stack, control_network)
-        self._listeners: list[Callable[[News], None]] = []
+        self._listeners: list[Callable[[RuntimeEvent], None]] = []
         self._watch = Watch(docker, self._named)
-        self._keeper = Keeper(docker, self._cloud, clock, self._tell, self._watch.hint, encrypted)
+        self._keeper = Keeper(docker, self._cloud, clock, self._emit, self._watch.hint, encrypted)
         self._teller = Teller()
         self._seen: Look | None = None
         self._leaving: set[ObjectKey] = set()
@@ -75,7 +75,7 @@ class SwarmDriver:
                 still = self._clock.monotonic() - self._stirred_at > STILL_AFTER_SECONDS
                 await self._watch.next(moving, still=still, within=within)
 
-    async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
+    async def observe(self, key: ObjectKey) -> Sequence[ObservedInstance]:
         """As last seen. Raises DriverError when Swarm could not be asked for a while."""
         return (await self._known_look()).instances(key)
 
@@ -104,11 +104,11 @@ class SwarmDriver:
         self._seen = (await self._known_look()).updated(key, newer)
         self._names[name] = key
 
-    def hint(self, key: ObjectKey) -> None:
+    def request_refresh(self, key: ObjectKey) -> None:
         """An agent saw something happen to one of its containers."""
         self._watch.hint(key)
 
-    async def forget(self, key: ObjectKey) -> bool:
+    async def remove(self, key: ObjectKey) -> bool:
         """Remove it. True when no copy is left, also none that still stops."""
         self._keeper.drop(key)
         self._leaving.add(key)
@@ -122,11 +122,11 @@ class SwarmDriver:
         await self._forgotten(key)
         return True
 
-    async def known(self) -> Sequence[ObjectKey]:
+    async def list_workloads(self) -> Sequence[ObjectKey]:
         """Every workload with a Swarm service or a task that carries our label."""
         return (await look(self._docker, self._cloud)).keys
 
-    def on_news(self, listener: Callable[[News], None]) -> None:
+    def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
         """All listeners hear all news, in order of subscription."""
         self._listeners.append(listener)
 
@@ -182,7 +182,7 @@ class SwarmDriver:
         self._note_found()
         for news in self._teller.news(now, self._clock.now()):
             self._stirred_at = self._clock.monotonic()
-            self._tell(news)
+            self._emit(news)
         keys = list(self._keeper.wishes) if where is None else sorted(where)
         await self._keeper.put_right(keys, now, began=began, everything=where is None)
         return self._keeper.wants_work_in()
@@ -204,7 +204,7 @@ class SwarmDriver:
         self._silent_since = now if self._silent_since is None else self._silent_since
         if now - self._silent_since >= LOST_AFTER_SECONDS:
             if self._lost is None:
-                self._tell_all("RuntimeUnreachable", str(lost), warning=True)
+                self._emit_all("RuntimeUnreachable", str(lost), warning=True)
             self._lost = lost
 
     def _note_found(self) -> None:
@@ -213,12 +213,12 @@ class SwarmDriver:
         if self._lost is not None and since is not None:
             self._lost = None
             seconds = self._clock.monotonic() - since
-            self._tell_all("RuntimeReachable", f"Docker answers again, after {seconds:.0f} s")
+            self._emit_all("RuntimeReachable", f"Docker answers again, after {seconds:.0f} s")
 
-    def _tell_all(self, reason: str, message: str, *, warning: bool = False) -> None:
+    def _emit_all(self, reason: str, message: str, *, warning: bool = False) -> None:
         for key, workload in list(self._keeper.wishes.items()):
-            self._tell(News(key, workload.uid, reason, message, warning=warning))
+            self._emit(RuntimeEvent(key, workload.uid, reason, message, warning=warning))
 
-    def _tell(self, news: News) -> None:
+    def _emit(self, news: RuntimeEvent) -> None:
         for listener in self._listeners:
             listener(news)

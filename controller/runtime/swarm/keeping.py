@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from controller.kit.clock import Clock
-from controller.runtime.driver import DriverError, News, Workload
+from controller.runtime.driver import DriverError, RuntimeEvent, Workload
 from controller.runtime.swarm.deciding import Circumstances, Decision
 from controller.runtime.swarm.docker_door import Docker, NotThere, OutOfDate
 from controller.runtime.swarm.looking import Look, look
@@ -49,7 +49,7 @@ class Keeper:
         docker: Docker,
         cloud: Cloud,
         clock: Clock,
-        tell: Callable[[News], None],
+        tell: Callable[[RuntimeEvent], None],
         hint: Callable[[ObjectKey], None],
         encrypted: Callable[[], bool | None] = lambda: False,
     ) -> None:
@@ -210,7 +210,7 @@ class Keeper:
             seconds = self._clock.now().timestamp() - move.began
             places = sorted(worker_name(seen.nodes[each["NodeID"]]) for each in tasks if serves(each, seen.nodes))
             text = f"a copy moved to a machine that had less to do, in {seconds:.0f} s; now on {', '.join(places)}"
-            self._tell(News(workload.key, workload.uid, "Rebalanced", text))
+            self._tell(RuntimeEvent(workload.key, workload.uid, "Rebalanced", text))
 
     async def _unwedge(self, workload: Workload, seen: Look) -> None:
         key, now = workload.key, self._clock.monotonic()
@@ -226,14 +226,14 @@ class Keeper:
         task, waited = found
         place = worker_name(seen.nodes[task["NodeID"]])
         text = f"a copy on {place} was {task['Status']['State']} for {waited:.0f} s; all are made anew, one by one"
-        self._tell(News(key, workload.uid, "TaskWedged", text, warning=True))
+        self._tell(RuntimeEvent(key, workload.uid, "TaskWedged", text, warning=True))
 
     def _tell_settled(self, workload: Workload, before: Decision, decision: Decision) -> None:
         if decision.failed and decision.failed != before.failed:
-            self._tell(News(workload.key, workload.uid, "RolledBack", _rolled_back(decision), warning=True))
+            self._tell(RuntimeEvent(workload.key, workload.uid, "RolledBack", _rolled_back(decision), warning=True))
         elif decision.resumed:
             text = "a machine went away during the update; the update goes on"
-            self._tell(News(workload.key, workload.uid, "UpdateResumed", text))
+            self._tell(RuntimeEvent(workload.key, workload.uid, "UpdateResumed", text))
         elif not before.postponed and not decision.failed:
             self._tell_corrected(workload, decision.changed)
 
@@ -243,7 +243,7 @@ class Keeper:
         if by_hand:
             what = "removed by hand" if by_hand == [MISSING] else f"changed by hand ({', '.join(by_hand)})"
             message = f"its Swarm service was {what}; put back"
-            self._tell(News(workload.key, workload.uid, "DriftCorrected", message, warning=True))
+            self._tell(RuntimeEvent(workload.key, workload.uid, "DriftCorrected", message, warning=True))
 
 
 def _rolled_back(decision: Decision) -> str:

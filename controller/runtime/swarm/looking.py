@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.runtime.driver import InstanceSeen, Workload
+from controller.runtime.driver import ObservedInstance, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.naming import Cloud
@@ -26,7 +26,7 @@ class Look:
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reached: tuple[str, ...] = ()
 
-    def instances(self, key: ObjectKey) -> list[InstanceSeen]:
+    def instances(self, key: ObjectKey) -> list[ObservedInstance]:
         """Copies of that workload, in the order of their numbers."""
         return instances(
             key,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.runtime.driver import InstanceSeen, Phase
+from controller.runtime.driver import ObservedInstance, Phase
 from controller.runtime.swarm.naming import PORT, REVISION, instance_name
 from crds.meta import ObjectKey
 
@@ -33,7 +33,7 @@ def instances(
     *,
     numbered: bool = True,
     unmarked: str = "",
-) -> list[InstanceSeen]:
+) -> list[ObservedInstance]:
     """One per slot, or per machine when they are not `numbered`, in order. `nodes` by id; `reached`: names of
     networks whose addresses lead to a copy; `unmarked`: the revision of those that do not say theirs.
     """
@@ -74,7 +74,7 @@ def _by_age(tasks: Sequence[Task]) -> list[Task]:
 
 def _instance(
     key: ObjectKey, slot: int | str, tasks: Sequence[Task], nodes: Mapping[str, Task], reached: Sequence[str]
-) -> InstanceSeen | None:
+) -> ObservedInstance | None:
     wanted = [each for each in tasks if each["DesiredState"] in WANTED]
     leaving = [each for each in tasks if each["Status"]["State"] == "running" and not is_lost(each, nodes)]
     if not wanted and not leaving:
@@ -85,7 +85,7 @@ def _instance(
     restarts = sum(each["Status"]["State"] in _TRIED for each in tasks if each is not task)
     phase = _phase(task, restarts, leaving=not wanted, lost=is_lost(task, nodes))
     node = nodes.get(task.get("NodeID", ""), {})
-    return InstanceSeen(
+    return ObservedInstance(
         name=instance_name(key, slot),
         phase=phase,
         ready=phase == "Ready",

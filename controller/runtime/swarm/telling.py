@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.runtime.driver import InstanceSeen, News
+from controller.runtime.driver import ObservedInstance, RuntimeEvent
 from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.seeing import Task, copy_name, error_in, moment
 from crds.meta import ObjectKey
@@ -27,7 +27,7 @@ class Teller:
         self._last: Look | None = None
         self._down: dict[tuple[ObjectKey, str], Outage] = {}
 
-    def news(self, now: Look, at: datetime) -> Iterator[News]:
+    def news(self, now: Look, at: datetime) -> Iterator[RuntimeEvent]:
         """What happened since the last look. The first one only teaches what is there."""
         before, self._last = self._last, now
         if before is None:
@@ -37,12 +37,12 @@ class Teller:
             if moved or before.tasks.get(key) != now.tasks.get(key):
                 yield from self._about(key, before, now, at)
 
-    def _about(self, key: ObjectKey, before: Look, now: Look, at: datetime) -> Iterator[News]:
+    def _about(self, key: ObjectKey, before: Look, now: Look, at: datetime) -> Iterator[RuntimeEvent]:
         uid = now.uid(key) or before.uid(key)
         were = {each.name: each for each in before.instances(key)}
         dead = _deaths(key, before, now)
         for name, task in dead:
-            yield News(key, uid, "Died", f"{name}: {error_in(task) or 'ended'}", warning=True)
+            yield RuntimeEvent(key, uid, "Died", f"{name}: {error_in(task) or 'ended'}", warning=True)
             # One that died and is back already was Ready in both looks.
             if name in were and were[name].ready:
                 self._note_down(key, were[name], moment(task["Status"].get("Timestamp")) or at)
@@ -51,25 +51,25 @@ class Teller:
             yield from self._about_one(key, uid, were.get(each.name), each, at)
         for name in were.keys() - {each.name for each in are}:
             self._down.pop((key, name), None)
-            yield News(key, uid, "Stopped", f"{name} is gone")
+            yield RuntimeEvent(key, uid, "Stopped", f"{name} is gone")
 
     def _about_one(
-        self, key: ObjectKey, uid: str, was: InstanceSeen | None, is_: InstanceSeen, at: datetime
-    ) -> Iterator[News]:
+        self, key: ObjectKey, uid: str, was: ObservedInstance | None, is_: ObservedInstance, at: datetime
+    ) -> Iterator[RuntimeEvent]:
         if not is_.ready:
             if was is not None and was.ready:
                 self._note_down(key, was, at)
             if was is None or not _same(was, is_):
-                yield News(key, uid, is_.phase, f"{is_.name} is {is_.phase}{_because(is_)}")
+                yield RuntimeEvent(key, uid, is_.phase, f"{is_.name} is {is_.phase}{_because(is_)}")
             return
         outage = self._down.pop((key, is_.name), None)
         if outage is not None and outage.revision == is_.revision:
             gap = max(((is_.started_at or at) - outage.since).total_seconds(), 0.0)
-            yield News(key, uid, "Recovered", f"{is_.name} serves again after {gap:.2f} s, on {is_.worker}")
+            yield RuntimeEvent(key, uid, "Recovered", f"{is_.name} serves again after {gap:.2f} s, on {is_.worker}")
         elif outage is not None or was is None or not _same(was, is_):
-            yield News(key, uid, "Ready", f"{is_.name} is ready on {is_.worker}")
+            yield RuntimeEvent(key, uid, "Ready", f"{is_.name} is ready on {is_.worker}")
 
-    def _note_down(self, key: ObjectKey, was: InstanceSeen, since: datetime) -> None:
+    def _note_down(self, key: ObjectKey, was: ObservedInstance, since: datetime) -> None:
         self._down.setdefault((key, was.name), Outage(since, was.revision))
 
 
@@ -80,7 +80,7 @@ def _deaths(key: ObjectKey, before: Look, now: Look) -> list[tuple[str, Task]]:
     return [(copy_name(key, task, now.nodes, numbered=now.is_numbered(key)), task) for task in dead]
 
 
-def _same(was: InstanceSeen, is_: InstanceSeen) -> bool:
+def _same(was: ObservedInstance, is_: ObservedInstance) -> bool:
     return (was.phase, was.revision, was.worker, was.restarts) == (is_.phase, is_.revision, is_.worker, is_.restarts)
 
 
@@ -88,5 +88,5 @@ def _died(task: Task) -> bool:
     return task["Status"]["State"] in ("failed", "rejected")
 
 
-def _because(seen: InstanceSeen) -> str:
+def _because(seen: ObservedInstance) -> str:
     return f": {seen.message}" if seen.message else ""

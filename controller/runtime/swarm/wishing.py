@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.runtime.driver import Update, Volume, Workload
+from controller.runtime.driver import RolloutPolicy, Volume, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.checking import SECOND, healthcheck
 from controller.runtime.swarm.naming import CONTENT, REVISION, VOLUMES, Cloud, instance_name, labels, swarm_name
@@ -22,7 +22,7 @@ DATA = "/data"
 # Swarm's own 5 s would be most of an outage. What crashes at once is held back by the time a start takes.
 RESTART_AFTER_SECONDS = 0.05
 # The way back must not fail for want of room: what was there is restored in its place.
-BACK = Update(order="stop-first", on_failure="pause")
+BACK = RolloutPolicy(order="stop-first", on_failure="pause")
 NODE_CONSTRAINT = "node.id!="
 # As whom our image of managed services runs (images/services).
 MANAGED_USER = 10001
@@ -168,7 +168,7 @@ def _ports(workload: Workload) -> list[dict[str, Any]]:
     ]
 
 
-def _one_by_one(update: Update) -> dict[str, Any]:
+def _one_by_one(update: RolloutPolicy) -> dict[str, Any]:
     """The next copy only when the last one is ready; a new revision that does not start replaces no other copy."""
     return {
         "Parallelism": 1,

@@ -53,7 +53,7 @@ from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
-from controller.runtime.driver import InstanceSeen
+from controller.runtime.driver import ObservedInstance
 from controller.runtime.endpoints import Endpoints
 from controller.store.records import Store
 from controller.store.sql import open_store
@@ -169,7 +169,7 @@ class House:
             spec = {"managed": KMS.name} if name == KMS.service_name else {"image": "x:1"}
             await self.registry.create(SERVICE, "default", {"metadata": {"name": name}, "spec": spec}, HOW)
         seen = [
-            InstanceSeen(f"{name}-{n}", "Ready", address not in unready, "r", address)
+            ObservedInstance(f"{name}-{n}", "Ready", address not in unready, "r", address)
             for n, address in enumerate((*addresses, *unready))
         ]
         self.endpoints.report(key, self.registry.get(SERVICE, key).uid, seen)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.loglines import MOST_LINES, after, log_lines, previous_lines, search
 from controller.kit.virtual import VirtualLoop
-from controller.runtime.driver import Driver, InstanceSeen
+from controller.runtime.driver import Driver, ObservedInstance
 from crds.errors import BadRequest, NotFound
 from crds.kinds.service import SERVICE
 
@@ -31,8 +31,8 @@ class Written:
     def __init__(self, **lines: list[str]) -> None:
         self.lines = lines
 
-    async def observe(self, key: Any) -> Sequence[InstanceSeen]:
-        return [InstanceSeen(name, "Running", True, "1") for name in self.lines]
+    async def observe(self, key: Any) -> Sequence[ObservedInstance]:
+        return [ObservedInstance(name, "Running", True, "1") for name in self.lines]
 
     async def logs(self, key: Any, instance: str | None, *, tail: int) -> Sequence[str]:
         names = [instance] if instance else list(self.lines)
@@ -124,9 +124,9 @@ async def test_a_search_of_nothing_reaches_nowhere_and_never_past_its_limit() ->
 class Restarted(Written):
     """Its instances were started at noon."""
 
-    async def observe(self, key: Any) -> Sequence[InstanceSeen]:
+    async def observe(self, key: Any) -> Sequence[ObservedInstance]:
         noon = datetime(2026, 1, 1, 12, 0, 0, 500_000, UTC)
-        return [InstanceSeen(name, "Running", True, "1", started_at=noon) for name in self.lines]
+        return [ObservedInstance(name, "Running", True, "1", started_at=noon) for name in self.lines]
 
 
 @pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.kit.clock import LoopClock
 from controller.reconcile.reconciler import World
-from controller.runtime.driver import InstanceSeen
+from controller.runtime.driver import ObservedInstance
 from crds.kind import key_of
 
 
@@ -52,13 +52,13 @@ class FakeDriver:
         self.applied.append(workload)
         phase = "Ready" if self.ready else "Starting"
         self.running[workload.key] = [
-            InstanceSeen(
+            ObservedInstance(
                 f"{workload.key.name}-{n}", phase, self.ready, workload.revision, worker=(*workload.workers, "oak")[0]
             )
             for n in range(workload.replicas)
         ]
 
-    async def forget(self, key):
+    async def remove(self, key):
         self.running.pop(key, None)
         return True
 

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from controller.reconcilers.service_needs import affected
-from controller.runtime.driver import DriverError, InstanceSeen
+from controller.runtime.driver import DriverError, ObservedInstance
 from crds.kind import key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
@@ -96,7 +96,11 @@ async def test_a_daemon_is_ready_when_it_runs_on_every_worker_that_is(house):
     await house.look(each)
     assert (each.status.ready, each.status.phase) == ("1/3", "Degraded")
     revision = house.driver.applied[-1].revision
-    seen(house, each, *(InstanceSeen(f"each-{n}", "Ready", True, revision, worker=n) for n in ("oak", "elm", "fir")))
+    seen(
+        house,
+        each,
+        *(ObservedInstance(f"each-{n}", "Ready", True, revision, worker=n) for n in ("oak", "elm", "fir")),
+    )
     house.driver.apply = nothing
     assert (await house.look(each)).settled
     assert (each.status.ready, each.status.replicas, each.status.phase) == ("3/3", 3, "Ready")
@@ -114,16 +118,16 @@ async def test_a_job_is_completed_when_all_its_copies_are(house):
     seen(
         house,
         job,
-        InstanceSeen("job-0", "Completed", False, revision),
-        InstanceSeen("job-1", "Ready", True, revision),
+        ObservedInstance("job-0", "Completed", False, revision),
+        ObservedInstance("job-1", "Ready", True, revision),
     )
     await house.look(job)
     assert (job.status.phase, job.status.ready) == ("Ready", "2/2")
-    seen(house, job, *(InstanceSeen(f"job-{n}", "Completed", False, revision) for n in (0, 1)))
+    seen(house, job, *(ObservedInstance(f"job-{n}", "Completed", False, revision) for n in (0, 1)))
     assert (await house.look(job)).settled
     assert (job.status.phase, job.status.ready) == ("Completed", "2/2")
     assert is_true(job.status.conditions, "Ready")
-    seen(house, job, *(InstanceSeen(f"job-{n}", "BackingOff", False, revision, message="exit 3") for n in (0, 1)))
+    seen(house, job, *(ObservedInstance(f"job-{n}", "BackingOff", False, revision, message="exit 3") for n in (0, 1)))
     await house.look(job)
     assert (job.status.phase, is_true(job.status.conditions, "Ready")) == ("Failed", False)
 
@@ -133,9 +137,9 @@ async def test_a_copy_too_many_that_moves_is_no_lack(house):
     await house.look(web)
     revision = house.driver.applied[-1].revision
     house.driver.apply = nothing
-    ready = [InstanceSeen(f"web-{n}", "Ready", True, revision, worker="oak") for n in (1, 2)]
+    ready = [ObservedInstance(f"web-{n}", "Ready", True, revision, worker="oak") for n in (1, 2)]
     for last in ("Starting", "Stopping"):
-        seen(house, web, *ready, InstanceSeen("web-3", last, False, revision))
+        seen(house, web, *ready, ObservedInstance("web-3", last, False, revision))
         assert (await house.look(web)).settled
         assert web.status.phase == "Ready"
 
@@ -155,7 +159,12 @@ async def test_what_was_rolled_back_serves_on_and_is_looked_at_as_ever(house):
         assert (found.status, found.reason) == (status, "RolledBack") and "exit 3" in found.message
     assert [each.revision for each in web.status.instances] == [served] * 2
     assert web.status.updated_replicas == 0 and web.status.revision != served
-    seen(house, web, InstanceSeen("web-1", "Ready", True, served), InstanceSeen("web-2", "Starting", False, served))
+    seen(
+        house,
+        web,
+        ObservedInstance("web-1", "Ready", True, served),
+        ObservedInstance("web-2", "Starting", False, served),
+    )
     await house.look(web)
     assert web.status.ready == "1/2" and not is_true(web.status.conditions, "Ready")
 
@@ -182,7 +191,9 @@ async def test_data_stays_where_it_is_and_its_absence_is_told(house):
     await house.look(db)
     assert house.driver.applied[-1].workers == ("oak",)
     worker(house, "oak", ready=False)
-    seen(house, db, InstanceSeen("db-1", "Failed", False, db.status.revision, worker="oak", message="oak is away"))
+    seen(
+        house, db, ObservedInstance("db-1", "Failed", False, db.status.revision, worker="oak", message="oak is away")
+    )
     house.driver.apply = nothing
     await house.look(db)
     ready = condition(db.status.conditions, "Ready")

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from controller.kit.clock import LoopClock
-from controller.runtime.driver import InstanceSeen, News, Workload
+from controller.runtime.driver import ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process.driver import ProcessDriver
 from controller.runtime.process.machine import Child
 from controller.runtime.process.processes import Exit
@@ -123,7 +123,7 @@ class Bottle:
     def __init__(self, home: Path) -> None:
         self.clock = LoopClock()
         self.machine, self.prober = FakeMachine(self.clock), FakeProber(self.clock)
-        self.told: list[tuple[float, News]] = []
+        self.told: list[tuple[float, RuntimeEvent]] = []
         self.driver = ProcessDriver(
             home,
             worker="here",
@@ -133,7 +133,7 @@ class Bottle:
             prober=self.prober,
             rotate_every_seconds=1e9,
         )
-        self.driver.on_news(lambda news: self.told.append((round(self.clock.elapsed, 3), news)))
+        self.driver.on_event(lambda news: self.told.append((round(self.clock.elapsed, 3), news)))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -145,7 +145,7 @@ class Bottle:
     async def _run(self, *, task_status: Any) -> None:
         await self.driver.run(task_status=task_status)
 
-    async def seen(self) -> list[InstanceSeen]:
+    async def seen(self) -> list[ObservedInstance]:
         return list(await self.driver.observe(KEY))
 
     def when(self, reason: str) -> list[float]:

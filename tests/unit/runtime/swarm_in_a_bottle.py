@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 
 from controller.kit.clock import LoopClock
-from controller.runtime.driver import DriverError, News
+from controller.runtime.driver import DriverError, RuntimeEvent
 from controller.runtime.swarm import SwarmDriver
 from controller.runtime.swarm.docker_door import NotThere, OutOfDate
 
@@ -134,9 +134,9 @@ class House:
     """A driver that runs in a bottle, and what it told."""
 
     def __init__(self, clock: LoopClock, stack: str = "") -> None:
-        self.clock, self.docker, self.told = clock, Bottle(clock), list[News]()
+        self.clock, self.docker, self.told = clock, Bottle(clock), list[RuntimeEvent]()
         self.driver = SwarmDriver(self.docker, clock, stack=stack)  # type: ignore[arg-type]
-        self.driver.on_news(self.told.append)
+        self.driver.on_event(self.told.append)
 
     @property
     def reasons(self) -> list[str]:

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from controller.kit.clock import SystemClock
-from controller.runtime.driver import DriverError, File, InstanceSeen, Limits, News, Port, Workload
+from controller.runtime.driver import DriverError, File, Limits, ObservedInstance, Port, RuntimeEvent, Workload
 from controller.runtime.process import ProcessDriver, records, sweep
 from controller.runtime.process.processes import start_ticks
 from controller.runtime.process.spawning import Launch, SpawnFailed, spawn
@@ -56,15 +56,15 @@ class House:
 
     def __init__(self, driver: ProcessDriver) -> None:
         self.driver = driver
-        self.told: list[News] = []
+        self.told: list[RuntimeEvent] = []
         self._heard = anyio.Event()
-        driver.on_news(self._hear)
+        driver.on_event(self._hear)
 
-    def _hear(self, news: News) -> None:
+    def _hear(self, news: RuntimeEvent) -> None:
         self.told.append(news)
         self._heard.set()
 
-    async def until(self, holds: Callable[[list[InstanceSeen]], bool]) -> list[InstanceSeen]:
+    async def until(self, holds: Callable[[list[ObservedInstance]], bool]) -> list[ObservedInstance]:
         with anyio.fail_after(60):
             while not holds(seen := list(await self.driver.observe(KEY))):
                 self._heard = anyio.Event()
@@ -109,11 +109,11 @@ async def running(factory: Factory, home: Path, *, leave: bool = False) -> Async
             tasks.cancel_scope.cancel()
 
 
-def ready(count: int, revision: str = "one") -> Callable[[list[InstanceSeen]], bool]:
+def ready(count: int, revision: str = "one") -> Callable[[list[ObservedInstance]], bool]:
     return lambda seen: len(seen) == count and all(each.ready and each.revision == revision for each in seen)
 
 
-def replaced(pid: int) -> Callable[[list[InstanceSeen]], bool]:
+def replaced(pid: int) -> Callable[[list[ObservedInstance]], bool]:
     return lambda seen: ready(1)(seen) and seen[0].pid != pid
 
 
@@ -157,7 +157,7 @@ async def test_a_new_revision_never_takes_two_down(factory: Factory, tmp_path: P
         await house.driver.apply(workload("two", replicas=3))
         fewest = 3
 
-        def rolled(seen: list[InstanceSeen]) -> bool:
+        def rolled(seen: list[ObservedInstance]) -> bool:
             nonlocal fewest
             fewest = min(fewest, sum(each.ready for each in seen))
             return ready(3, "two")(seen)
@@ -182,10 +182,10 @@ async def test_forgetting_kills_what_ignores_sigterm(factory: Factory, tmp_path:
     async with running(factory, tmp_path) as house:
         await house.driver.apply(workload(STUBBORN="1"))
         (seen,) = await house.until(ready(1))
-        assert not await house.driver.forget(KEY)
+        assert not await house.driver.remove(KEY)
         await house.until(lambda seen: not seen)
-        assert await house.driver.forget(KEY)
-        assert await house.driver.known() == []
+        assert await house.driver.remove(KEY)
+        assert await house.driver.list_workloads() == []
         assert start_ticks(seen.pid) is None
         assert "killed: it did not stop within 0.5 s" in house.told[-1].message
 
@@ -195,7 +195,7 @@ async def test_the_next_driver_adopts_and_supervises(factory: Factory, tmp_path:
         await house.driver.apply(workload(replicas=2))
         before = await house.until(ready(2))
     async with running(factory, tmp_path) as house:
-        assert await house.driver.known() == [KEY]
+        assert await house.driver.list_workloads() == [KEY]
         after = await house.until(ready(2))
         await house.driver.apply(workload(replicas=2))
         assert [each.pid for each in after] == [each.pid for each in before]
@@ -212,7 +212,7 @@ async def test_a_record_of_somebody_elses_process_is_not_believed(factory: Facto
     assert sweep(tmp_path) == [record.pid]
     records.write(tmp_path, replace(record, pid=os.getpid()))
     async with running(factory, tmp_path) as house:
-        assert await house.driver.known() == []
+        assert await house.driver.list_workloads() == []
     assert sweep(tmp_path) == []
 
 

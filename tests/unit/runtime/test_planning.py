@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from bottles import KEY
 
-from controller.runtime.driver import InstanceSeen, Workload
+from controller.runtime.driver import ObservedInstance, Workload
 from controller.runtime.process.planning import StartInstance, StopInstance, instance_name, plan
 
 WANTED = Workload(KEY, "uid", "new", 3, command=("serve",))
 
 
 def an(index, phase="Ready", revision="new"):
-    return InstanceSeen(f"web-{index}", phase, phase == "Ready", revision)
+    return ObservedInstance(f"web-{index}", phase, phase == "Ready", revision)
 
 
 phases = st.sampled_from(["Starting", "Running", "Ready", "BackingOff", "Stopping"])
@@ -67,7 +67,7 @@ def test_steps_name_each_instance_once_and_stay_in_bounds(wanted, seen):
 def test_it_converges(wanted, seen):
     for _ in range(40):
         steps = plan(wanted, seen)
-        started = [InstanceSeen(s.name, "Ready", True, "new") for s in steps if isinstance(s, StartInstance)]
+        started = [ObservedInstance(s.name, "Ready", True, "new") for s in steps if isinstance(s, StartInstance)]
         gone = {step.name for step in steps if isinstance(step, StopInstance)}
         gone |= {each.name for each in seen if each.phase == "Stopping"}
         kept = [each for each in seen if each.name not in gone]

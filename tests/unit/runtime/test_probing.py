@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from controller.runtime.probing import NetworkProber
+from controller.runtime.probes import NetworkProber
 from crds.probes import HttpGet, Probe
 
 pytestmark = pytest.mark.anyio

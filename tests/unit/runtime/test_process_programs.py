@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bottles import KEY, Bottle, FakeChild
 
 from controller.kit.virtual import VirtualLoop
-from controller.runtime.driver import DriverError, File, Port, Update, Volume, Workload
+from controller.runtime.driver import DriverError, File, Port, RolloutPolicy, Volume, Workload
 from controller.runtime.process import exposure, programs, records
 from controller.runtime.process.contents import Contents
 from controller.runtime.process.processes import Exit, boot_id
@@ -165,9 +165,9 @@ async def test_a_program_that_is_not_wanted_any_more_does_not_wait_for_that(bott
     async with bottle.running():
         child.end(Exit(code=1))
         await anyio.sleep(1)
-        await bottle.driver.forget(KEY)
+        await bottle.driver.remove(KEY)
         await anyio.sleep(1)
-        assert await bottle.driver.forget(KEY) and not await bottle.seen()
+        assert await bottle.driver.remove(KEY) and not await bottle.seen()
 
 
 def test_a_record_keeps_ports_and_no_secrets(
@@ -215,7 +215,7 @@ async def test_a_revision_that_does_not_get_ready_is_rolled_back_and_told(bottle
 
 async def test_with_pause_it_is_left_for_a_person_to_look_at(bottle):
     async with bottle.running():
-        await _with_a_bad_revision(bottle, update=Update(on_failure="pause"))
+        await _with_a_bad_revision(bottle, update=RolloutPolicy(on_failure="pause"))
         await anyio.sleep(2)
         (seen,) = await bottle.seen()
         assert seen.revision == "two" and not bottle.when("RolledBack")

@@ -147,7 +147,7 @@ async def test_a_new_conductor_does_not_take_the_unasked_for_broken(bottle):
         bottle.machine.left.append((record, FakeChild(100 + number)))
     async with bottle.running():
         serving = []
-        bottle.driver.on_news(lambda news: serving.append(sum(each.ready for each in bottle.driver._seen(KEY))))
+        bottle.driver.on_event(lambda event: serving.append(sum(each.ready for each in bottle.driver._seen(KEY))))
         await bottle.driver.apply(replace(wish, revision="two"))
         await anyio.sleep(10)
         assert [each.revision for each in await bottle.seen()] == ["two"] * 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.driver import DriverError, Update
+from controller.runtime.driver import DriverError, RolloutPolicy
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.drifting import differences
 from controller.runtime.swarm.looking import Look
@@ -165,7 +165,7 @@ def test_a_wish_says_how_many(mode: Any, shape: dict[str, Any]) -> None:
 
 
 def test_a_wish_is_part_of_the_stack_and_says_how_it_is_updated() -> None:
-    made = wish(Cloud(stack="aerekos"), workload(update=Update("start-first", "rollback", 2)), Surroundings())
+    made = wish(Cloud(stack="aerekos"), workload(update=RolloutPolicy("start-first", "rollback", 2)), Surroundings())
     assert made["Labels"][naming.STACK] == "aerekos"
     assert made["UpdateConfig"] == {"Parallelism": 1, "FailureAction": "rollback", "Monitor": 2_000_000_000,
                                     "MaxFailureRatio": 0, "Order": "start-first"}  # fmt: skip

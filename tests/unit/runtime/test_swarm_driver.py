@@ -70,7 +70,7 @@ async def test_a_daemon_that_restarts_is_no_outage_and_one_that_stays_away_is_to
     async with bottled() as house:
         await all_applied(house, 2)
         house.docker.away = True
-        house.driver.hint(KEY)
+        house.driver.request_refresh(KEY)
         await anyio.sleep(8)
         assert len(await house.driver.observe(one(1).key)) == 1 and "RuntimeUnreachable" not in house.reasons
         await anyio.sleep(8)
@@ -111,10 +111,10 @@ async def test_what_is_forgotten_is_gone_and_asked_about_no_more() -> None:
     async with bottled() as house:
         await house.driver.apply(workload())
         await anyio.sleep(1)
-        assert not await house.driver.forget(KEY)
+        assert not await house.driver.remove(KEY)
         await anyio.sleep(1)
-        assert await house.driver.forget(KEY)
-        assert await house.driver.observe(KEY) == [] and await house.driver.known() == []
+        assert await house.driver.remove(KEY)
+        assert await house.driver.observe(KEY) == [] and await house.driver.list_workloads() == []
         house.docker.calls.clear()
         await anyio.sleep(30)
         assert house.docker.calls.total() <= 12

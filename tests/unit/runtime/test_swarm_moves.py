@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.driver import Update, Volume
+from controller.runtime.driver import RolloutPolicy, Volume
 from controller.runtime.swarm.naming import MOVING, Cloud
 from controller.runtime.swarm.readiness import Readiness
 from controller.runtime.swarm.rebalancing import Move, is_hopeless, is_over, moved, next_move
@@ -19,7 +19,7 @@ from controller.runtime.swarm.wishing import Surroundings, wish
 from .swarms import NODES, NOW, task, workload
 
 EVERYWHERE = set(NODES)
-GENTLY = Update(order="start-first")
+GENTLY = RolloutPolicy(order="start-first")
 
 
 def copies(*places: str) -> list[dict[str, Any]]:

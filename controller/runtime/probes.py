@@ -51,7 +51,7 @@ class Thresholds:
         self.in_a_row = 0
         self.because = ""
 
-    def note(self, because: str | None) -> bool:
+    def count(self, because: str | None) -> bool:
         """Count one answer. True when the verdict changed by it."""
         ok = because is None
         if ok == self.passing:
@@ -67,7 +67,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeResult:
     """A change of mind: `times` answers in a row said so, the last one `because`."""
 
     passing: bool
@@ -80,7 +80,7 @@ async def watch(
     prober: Prober,
     address: str,
     env: Mapping[str, str],
-    told: Callable[[Verdict], None],
+    told: Callable[[ProbeResult], None],
     *,
     passing: bool,
     delay: float,
@@ -98,8 +98,8 @@ async def watch(
         while True:
             asked_at = anyio.current_time()
             because = await prober.ask(probe, address, env)
-            if thresholds.note(because):
-                told(Verdict(thresholds.passing, thresholds.in_a_row, thresholds.because))
+            if thresholds.count(because):
+                told(ProbeResult(thresholds.passing, thresholds.in_a_row, thresholds.because))
                 thresholds.in_a_row = 0
             if because is None:
                 quickly, pause = False, probe.period_seconds

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from controller.runtime.driver import Driver, InstanceSeen, News, Workload
+from controller.runtime.driver import Driver, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
 from crds.meta import ObjectKey
 
 
-class BothDrivers:
+class CompositeDriver:
     """Whoever has instances of a workload answers for it; one that changes sides leaves the other side first."""
 
     name = "swarm and process"
@@ -21,7 +21,7 @@ class BothDrivers:
     def __init__(self, processes: ProcessDriver, swarm: SwarmDriver) -> None:
         self._processes, self._swarm = processes, swarm
 
-    async def observe(self, key: ObjectKey) -> Sequence[InstanceSeen]:
+    async def observe(self, key: ObjectKey) -> Sequence[ObservedInstance]:
         """Raises DriverError."""
         return [*await self._processes.observe(key), *await self._swarm.observe(key)]
 
@@ -30,24 +30,24 @@ class BothDrivers:
         here: Driver = self._swarm if workload.image else self._processes
         other: Driver = self._processes if workload.image else self._swarm
         if await other.observe(workload.key):
-            await other.forget(workload.key)
+            await other.remove(workload.key)
         await here.apply(workload)
 
-    async def forget(self, key: ObjectKey) -> bool:
+    async def remove(self, key: ObjectKey) -> bool:
         """Raises DriverError."""
-        return all([await self._processes.forget(key), await self._swarm.forget(key)])
+        return all([await self._processes.remove(key), await self._swarm.remove(key)])
 
     async def lacks(self) -> Sequence[str]:
         """What processes cannot be walled in by; containers have their engine's walls."""
         return await self._processes.lacks()
 
-    async def known(self) -> Sequence[ObjectKey]:
+    async def list_workloads(self) -> Sequence[ObjectKey]:
         """Raises DriverError."""
-        return sorted({*await self._processes.known(), *await self._swarm.known()})
+        return sorted({*await self._processes.list_workloads(), *await self._swarm.list_workloads()})
 
-    def on_news(self, listener: Callable[[News], None]) -> None:
-        self._processes.on_news(listener)
-        self._swarm.on_news(listener)
+    def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
+        self._processes.on_event(listener)
+        self._swarm.on_event(listener)
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
         """Raises DriverError."""
@@ -62,5 +62,5 @@ class BothDrivers:
         """Raises DriverError."""
         await self._swarm.adopt(name, key)
 
-    def hint(self, key: ObjectKey) -> None:
-        self._swarm.hint(key)
+    def request_refresh(self, key: ObjectKey) -> None:
+        self._swarm.request_refresh(key)
