@@ -50,7 +50,7 @@ class Collector:
         self._beats = 0
         self._addresses: list[str] = []
         self._used = {"cpu": 0.0, "memory": 0.0, "disk": 0.0, "networkReceived": 0.0, "networkSent": 0.0}
-        self._look_for_addresses()
+        self._update_addresses()
         with suppress(psutil.Error, OSError):
             psutil.cpu_percent(None)  # the first answer is meaningless: it only sets the starting point
 
@@ -74,11 +74,11 @@ class Collector:
         """
         self._beats += 1
         if self._beats % ADDRESSES_EVERY_BEATS == 0:
-            self._look_for_addresses()
+            self._update_addresses()
         services = self._meter.measure() if self._meter else {}
         return Heartbeat(self._usage(), list(self._addresses), services, time.time())
 
-    def _look_for_addresses(self) -> None:
+    def _update_addresses(self) -> None:
         with suppress(psutil.Error, OSError):
             self._addresses = addresses()
 
@@ -126,12 +126,12 @@ def addresses() -> list[str]:
         # An address may carry a label, `eth0:1`.
         if (name := label.partition(":")[0]) in up and name != "lo" and not name.startswith(_BRIDGES)
         for each in listed
-        if each.family in (socket.AF_INET, socket.AF_INET6) and _worth_telling(each.address)
+        if each.family in (socket.AF_INET, socket.AF_INET6) and _is_reportable(each.address)
     }
     return sorted(found, key=lambda each: (ip_address(each).version, ip_address(each)))
 
 
-def _worth_telling(address: str) -> bool:
+def _is_reportable(address: str) -> bool:
     if "%" in address:  # a zone: link-local, useless to others
         return False
     parsed = ip_address(address)

@@ -58,16 +58,16 @@ class NatApplier:
         try:
             steps = await self._threads.run(partial(self._kernel.apply, desired, look=look))
         except NetfilterError as refused:
-            self._tell({*desired.refused, str(refused)})
+            self._log_refusals({*desired.refused, str(refused)})
             return RETRY_SECONDS
-        self._tell(set(desired.refused))
+        self._log_refusals(set(desired.refused))
         if steps:
             put_back = desired == self._applied
             _log.info("addresses are translated", rules=len(desired.rules), steps=steps, put_back=put_back)
         self._applied = desired
         return RESCAN_SECONDS if desired != NatRules() else float("inf")
 
-    def _tell(self, refusals: set[str]) -> None:
+    def _log_refusals(self, refusals: set[str]) -> None:
         """Log each refusal once, for as long as it holds."""
         for each in sorted(refusals - self._refusals):
             _log.error("an address cannot be translated", because=each)

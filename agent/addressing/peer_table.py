@@ -44,7 +44,7 @@ class PeerTable:
 
     def __init__(self, file: Path, own: str) -> None:
         self._file, self._own = file, own
-        self._known = {each.worker: each for each in _kept(file)}
+        self._known = {each.worker: each for each in _load(file)}
         self._forgotten_at: dict[str, float] = {}
         self._forgeries, self._second = 0, 0
 
@@ -123,13 +123,13 @@ def _peer_record(told: Mapping[str, Any]) -> PeerRecord | None:
         return None  # IPv6, or a conductor of another version: nothing we could translate
 
 
-def _kept(file: Path) -> list[PeerRecord]:
+def _load(file: Path) -> list[PeerRecord]:
     try:
         kept = [PeerRecord(**known_fields(PeerRecord, each)) for each in json.loads(file.read_text(encoding="utf-8"))]
-        return [each for each in kept if _peer_record(_as_told(each))]
+        return [each for each in kept if _peer_record(_as_listed(each))]
     except (AttributeError, OSError, TypeError, ValueError):
         return []  # the conductor tells all of it again
 
 
-def _as_told(kept: PeerRecord) -> dict[str, Any]:
+def _as_listed(kept: PeerRecord) -> dict[str, Any]:
     return {**asdict(kept), "publicKey": kept.public_key}

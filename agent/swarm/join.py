@@ -90,7 +90,7 @@ class _Joining:
         self._identity_store = IdentityFile(settings.home / "agent" / "identity.json")
 
     async def run(self) -> None:
-        place, identity = await self._place(), self._known_here()
+        place, identity = await self._node_info(), self._known_here()
         if place.in_swarm:
             self._require_ours(place, identity)
         else:
@@ -111,7 +111,7 @@ class _Joining:
         else:
             raise _belongs_elsewhere(place)
 
-    async def _place(self) -> Place:
+    async def _node_info(self) -> Place:
         try:
             return await self._docker.place()
         except DriverError as lost:

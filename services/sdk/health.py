@@ -28,7 +28,7 @@ async def readiness(checks: Sequence[Check]) -> tuple[int, dict[str, Any]]:
     broken: list[str] = []
     degraded: list[str] = []
     for check in checks:
-        if because := await _asked(check):
+        if because := await _result(check):
             (broken if check.essential else degraded).append(f"{check.name}: {because}")
     body: dict[str, Any] = {"ready": not broken}
     if broken:
@@ -38,7 +38,7 @@ async def readiness(checks: Sequence[Check]) -> tuple[int, dict[str, Any]]:
     return (503 if broken else 200), body
 
 
-async def _asked(check: Check) -> str | None:
+async def _result(check: Check) -> str | None:
     try:
         answer = check.ask()
         return await answer if inspect.isawaitable(answer) else answer

@@ -34,7 +34,7 @@ class _WithPeer(LimitedProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         if name := _peer_name(transport):
-            self.app = _told(self.app, name)
+            self.app = _with_peer_name(self.app, name)
 
 
 def server_for(app: Any, host: str, port: int, tls: ssl.SSLContext | None = None) -> LimitedServer:
@@ -66,7 +66,7 @@ def _peer_name(transport: Any) -> str:
     return next((value for field in subject for name, value in field if name == "commonName"), "")
 
 
-def _told(inner: Any, name: str) -> Any:
+def _with_peer_name(inner: Any, name: str) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("extensions", {})[PEER] = name
         await inner(scope, receive, send)

@@ -83,21 +83,21 @@ class MemoryResources:
             self.watchers.remove((kind.plural, queue))
 
     async def create(self, kind: Kind[M], resource: M) -> M:
-        place = self._place(kind, resource.metadata.name, resource.metadata.namespace)
-        if place in self.items:
+        key = self._key(kind, resource.metadata.name, resource.metadata.namespace)
+        if key in self.items:
             raise AlreadyExists(f'{kind.resource} "{resource.metadata.name}" already exists')
         body = {**resource.wire(), "apiVersion": kind.api_version, "kind": kind.name}
         now = self.clock.now().replace(microsecond=0).isoformat().replace("+00:00", "Z")
         made = {"uid": str(uuid.uuid4()), "creationTimestamp": now, "generation": 1}
-        body["metadata"] = {**body["metadata"], **made, **({"namespace": place[1]} if place[1] else {})}
-        return kind.parse(self._write("ADDED", place, body))
+        body["metadata"] = {**body["metadata"], **made, **({"namespace": key[1]} if key[1] else {})}
+        return kind.parse(self._write("ADDED", key, body))
 
     async def replace(self, kind: Kind[M], resource: M) -> M:
         here = self._body(kind, resource.metadata.name, resource.metadata.namespace)
         if here["metadata"]["resourceVersion"] != resource.metadata.resource_version:
             raise Conflict(f"{resource.metadata.name} changed since it was read")
-        place = self._place(kind, resource.metadata.name, resource.metadata.namespace)
-        return kind.parse(self._write("MODIFIED", place, resource.wire()))
+        key = self._key(kind, resource.metadata.name, resource.metadata.namespace)
+        return kind.parse(self._write("MODIFIED", key, resource.wire()))
 
     async def patch(
         self,
@@ -114,7 +114,7 @@ class MemoryResources:
             raise Conflict(f"{name} changed since it was read")
         merged = merge_patch(here, patch)
         kind.parse(merged)
-        return kind.parse(self._write("MODIFIED", self._place(kind, name, namespace), merged))
+        return kind.parse(self._write("MODIFIED", self._key(kind, name, namespace), merged))
 
     async def delete(
         self,
@@ -128,25 +128,25 @@ class MemoryResources:
         body = self._body(kind, name, namespace)
         if uid and body["metadata"]["uid"] != uid:
             raise Conflict(f"{name} is another one by now")
-        place = self._place(kind, name, namespace)
-        self._write("DELETED", place, body)
-        del self.items[place]
+        key = self._key(kind, name, namespace)
+        self._write("DELETED", key, body)
+        del self.items[key]
 
-    def _place(self, kind: Kind[Any], name: str, namespace: str | None) -> tuple[str, str, str]:
+    def _key(self, kind: Kind[Any], name: str, namespace: str | None) -> tuple[str, str, str]:
         return kind.plural, (namespace or "default") if kind.namespaced else "", name
 
     def _body(self, kind: Kind[Any], name: str, namespace: str | None) -> dict[str, Any]:
-        body = self.items.get(self._place(kind, name, namespace))
+        body = self.items.get(self._key(kind, name, namespace))
         if body is None:
             raise not_found(kind.key(name, namespace))
         return body
 
-    def _write(self, change: ChangeType, place: tuple[str, str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _write(self, change: ChangeType, key: tuple[str, str, str], body: dict[str, Any]) -> dict[str, Any]:
         self.revision += 1
         body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.revision)}}
-        self.items[place] = body
+        self.items[key] = body
         for plural, queue in self.watchers:
-            if plural == place[0]:
+            if plural == key[0]:
                 queue.put_nowait((change, body))
         return body
 

@@ -95,13 +95,13 @@ async def list_objects(context: S3Context, request: S3Request) -> S3Response:
         raise S3Error("InvalidArgument", "list-type is 2")
     prefix, delimiter, after = query.get("prefix", ""), query.get("delimiter", ""), _after(query)
 
-    def look() -> Page:
+    def list_page() -> Page:
         def fetch(at: str, inclusive: bool, count: int) -> list[Any]:
             return context.metadata.page(ref.id, at, inclusive, count)
 
         return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(limit, 1000))
 
-    found = await to_thread.run_sync(look)
+    found = await to_thread.run_sync(list_page)
     fields = {"Name": ref.name, "MaxKeys": limit} | _fields(query, found, account_of(ref.namespace))
     return S3Response(content=render("ListBucketResult", fields))
 

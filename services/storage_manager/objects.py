@@ -139,7 +139,7 @@ def _moment(text: str | None, default: float) -> float:
         return default
 
 
-def wanted_range(text: str | None, size: int) -> tuple[int, int] | None:
+def requested_range(text: str | None, size: int) -> tuple[int, int] | None:
     """[start, stop), or None for everything. Raises InvalidRange."""
     match = RANGE.match(text or "")
     if match is None or match.groups() == ("", ""):
@@ -162,7 +162,7 @@ async def get(context: S3Context, request: S3Request) -> S3Response:
     headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | sealed_by(ref) | found.headers
     headers |= _overridden(request)
     number = request.query.get("partNumber")
-    part = part_range(number, found) if number else wanted_range(_range(found, request.headers), found.size)
+    part = part_range(number, found) if number else requested_range(_range(found, request.headers), found.size)
     start, stop = part or (0, found.size)
     if part or request.headers.get("x-amz-checksum-mode", "").upper() != "ENABLED":
         headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)}
