@@ -75,7 +75,7 @@ def assert_serves(cloud: Cloud) -> None:
 
 
 def missed_heartbeats(cloud: Cloud) -> list[str]:
-    return [each for each in cloud.events("WorkerSilent") + cloud.events("NotReady") if "silent" in each]
+    return [each for each in cloud.events("WorkerNotReady") if "no heartbeat" in each]
 
 
 @pytest.mark.parametrize(("count", "sent"), [(1100, HALF), (520, SIGNED), (700, b"")])
