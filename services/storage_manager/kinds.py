@@ -1,4 +1,4 @@
-"""Bucket: a named place for objects. `aws s3 mb` and `kubectl apply` are two doors to it."""
+"""Bucket: a named place for objects. `aws s3 mb` and `kubectl apply` both make one."""
 
 from __future__ import annotations
 
