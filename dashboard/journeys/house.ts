@@ -38,7 +38,8 @@ export interface Way extends BrowserContextOptions {
 /** A window of its own, logged in; a page that complained fails the journey. */
 export async function journey(walk: (page: Page, opened: Opened) => Promise<void>, way: Way = {}): Promise<void> {
   const { width = 1440, height = 900, who, ...more } = way;
-  const opened = await open(width, height, { storageState: who ? undefined : kept, ...more });
+  // Still, unless a walk is about what moves: an idle Home that is drawn without a GPU takes a fifth of a core and more.
+  const opened = await open(width, height, { storageState: who ? undefined : kept, ...STILL, ...more });
   opened.page.setDefaultTimeout(PATIENCE_MS);
   try {
     await enter(opened, who);
