@@ -6,22 +6,22 @@ from fastapi import APIRouter, Request
 
 from api.auth.authenticating import Authenticator
 from api.auth.authorizer import Action, Authorizer
+from controller.docker import client as docker
+from controller.docker.swarm_admin import SwarmAdmin
 from controller.runtime.driver import DriverError, SupportsAdopt
-from controller.runtime.swarm.adopting import CannotAdopt, service_of
-from controller.runtime.swarm.docker_door import NotThere
-from controller.runtime.swarm.managing import Managing
+from controller.runtime.swarm.adoption import CannotAdopt, service_of
 from crds.errors import BadRequest, Conflict, NotFound, Unavailable
 from crds.kind import GROUP
 from crds.kinds.service import SERVICE
 
 
 def swarm_routes(
-    swarm: Managing | None, adopter: SupportsAdopt | None, authenticator: Authenticator, authorizer: Authorizer
+    swarm: SwarmAdmin | None, adopter: SupportsAdopt | None, authenticator: Authenticator, authorizer: Authorizer
 ) -> APIRouter:
     """The router, with everything it needs bound in."""
     router = APIRouter(prefix="/swarm/services")
 
-    def admitted(request: Request, verb: str) -> Managing:
+    def admitted(request: Request, verb: str) -> SwarmAdmin:
         authorizer.require(authenticator.who(request.scope), Action(verb, GROUP, "swarmservices"))
         if swarm is None:
             raise NotFound("this cloud runs no Swarm")
@@ -56,10 +56,10 @@ def swarm_routes(
     return router
 
 
-async def _found(swarm: Managing, name: str) -> dict[str, Any]:
+async def _found(swarm: SwarmAdmin, name: str) -> dict[str, Any]:
     try:
         return await swarm.service(name)
-    except NotThere as missing:
+    except docker.NotFound as missing:
         raise NotFound(f"the Swarm has no service called {name}") from missing
     except DriverError as refused:
         raise Unavailable(str(refused), retry_after=1) from refused

@@ -15,8 +15,8 @@ import anyio
 import structlog
 
 from agent.errors import AgentError
+from controller.docker.local_engine import UNHEALTHY, ContainerEvent
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.local import UNHEALTHY, ContainerNews
 from crds.meta import ObjectKey
 
 # A service that starts or ends tells several things at once.
@@ -29,11 +29,11 @@ _log = structlog.get_logger("containers")
 
 
 class ContainerEngine(Protocol):
-    """`controller.runtime.swarm.local.LocalDocker`. Calls raise DriverError."""
+    """`controller.docker.local_engine.LocalEngine`. Calls raise DriverError."""
 
-    async def follow(self, told: Callable[[ContainerNews], None]) -> None: ...
+    async def follow(self, told: Callable[[ContainerEvent], None]) -> None: ...
 
-    async def unhealthy(self) -> list[ContainerNews]: ...
+    async def unhealthy(self) -> list[ContainerEvent]: ...
 
     async def kill(self, container: str) -> bool: ...
 
@@ -45,7 +45,7 @@ class ContainerWatcher:
         self._docker, self._report = docker, report
         self._changed: defaultdict[ObjectKey, set[str]] = defaultdict(set)
         self._changed_now = anyio.Event()
-        self._hang, self._hanging = anyio.create_memory_object_stream[ContainerNews](HANGING_AT_ONCE)
+        self._hang, self._hanging = anyio.create_memory_object_stream[ContainerEvent](HANGING_AT_ONCE)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -68,7 +68,7 @@ class ContainerWatcher:
                 _log.debug("no news from Docker", because=str(lost))
             await anyio.sleep(RECONNECT_SECONDS)
 
-    def _on_event(self, news: ContainerNews) -> None:
+    def _on_event(self, news: ContainerEvent) -> None:
         self._changed[news.key].add(news.what)
         if news.what == UNHEALTHY:
             try:

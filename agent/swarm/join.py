@@ -29,11 +29,11 @@ from agent.swarm.preflight import (
     require_preflight,
     require_synchronized_clock,
 )
+from controller.docker.client import DockerClient
+from controller.docker.local_engine import LocalEngine
+from controller.docker.node_info import SwarmNodeInfo
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.local import LocalDocker
-from controller.runtime.swarm.place import Place
 
 ACTIVE_SECONDS, EMPTY_SECONDS = 20.0, 60.0
 # Longer than a beat's: a token that is good for one use must not be used up by an answer that came too late.
@@ -47,7 +47,7 @@ async def join(settings: Settings, say: Say) -> None:
     Raises AgentError (CannotJoin with what, which, why and what to try).
     """
     docker, conductor = (
-        LocalDocker(Docker(settings.docker)),
+        LocalEngine(DockerClient(settings.docker)),
         ConductorClient(settings.api, SystemClock(), make_patient_client),
     )
     try:
@@ -62,9 +62,9 @@ async def leave(settings: Settings, *, when_empty: bool, say: Say) -> None:
     """Leaves the Swarm and forgets who this machine was. With `when_empty`, not before its last task has ended (but
     within a minute). Raises AgentError.
     """
-    docker = LocalDocker(Docker(settings.docker))
+    docker = LocalEngine(DockerClient(settings.docker))
     try:
-        if (await docker.place()).manager:
+        if (await docker.node_info()).manager:
             raise CannotJoin(
                 "this machine manages the Swarm; before it may leave: docker node demote, on another one"
             )
@@ -85,7 +85,7 @@ async def leave(settings: Settings, *, when_empty: bool, say: Say) -> None:
 class _Joining:
     """One attempt, step by step; everything that can refuse comes before the first change on this machine."""
 
-    def __init__(self, settings: Settings, docker: LocalDocker, conductor: ConductorClient, say: Say) -> None:
+    def __init__(self, settings: Settings, docker: LocalEngine, conductor: ConductorClient, say: Say) -> None:
         self._settings, self._docker, self._conductor, self._say = settings, docker, conductor, say
         self._identity_store = IdentityFile(settings.home / "agent" / "identity.json")
 
@@ -111,9 +111,9 @@ class _Joining:
         else:
             raise _belongs_elsewhere(place)
 
-    async def _node_info(self) -> Place:
+    async def _node_info(self) -> SwarmNodeInfo:
         try:
-            return await self._docker.place()
+            return await self._docker.node_info()
         except DriverError as lost:
             raise CannotJoin(f"no Docker daemon answers here ({lost}); try: systemctl start docker") from lost
 
@@ -125,7 +125,7 @@ class _Joining:
             return None
         return kept
 
-    def _require_ours(self, place: Place, identity: Identity | None) -> None:
+    def _require_ours(self, place: SwarmNodeInfo, identity: Identity | None) -> None:
         """Without an identity, only the managers' addresses tell, and they must: a token may be good for one use."""
         hosts = {urlsplit(each).hostname for each in self._settings.api}
         if identity is None and not hosts & {each.rpartition(":")[0] for each in place.managers}:
@@ -148,7 +148,7 @@ class _Joining:
         self._say(f"known to the conductor as {identity.worker}")
         return identity, await self._conductor.call(identity, "/agents/swarm", asked)
 
-    async def _join_swarm(self, place: Place, told: Mapping[str, Any]) -> None:
+    async def _join_swarm(self, place: SwarmNodeInfo, told: Mapping[str, Any]) -> None:
         managers = [str(each) for each in told["managers"]]
         manager = await anyio.to_thread.run_sync(first_reachable, managers)
         address = address_towards(manager)
@@ -161,7 +161,7 @@ class _Joining:
             await self._docker.leave()
         await self._docker.join(str(told["token"]), managers, address)
         with anyio.move_on_after(ACTIVE_SECONDS):
-            while not (await self._docker.place()).in_swarm:  # noqa: ASYNC110 (Docker tells no event for it)
+            while not (await self._docker.node_info()).in_swarm:  # noqa: ASYNC110 (Docker tells no event for it)
                 await anyio.sleep(0.1)
             self._say(f"joined the Swarm as {address}")
             return
@@ -170,12 +170,12 @@ class _Joining:
         )
 
 
-def _require_no_stranger(place: Place, identity: Identity | None) -> None:
+def _require_no_stranger(place: SwarmNodeInfo, identity: Identity | None) -> None:
     """Not `active`, but not free either: the rest of a membership. Only ours may be taken away."""
     if place.state != INACTIVE and identity is None:
         raise _belongs_elsewhere(place)
 
 
-def _belongs_elsewhere(place: Place) -> CannotJoin:
+def _belongs_elsewhere(place: SwarmNodeInfo) -> CannotJoin:
     why = f" (state {place.state}{f': {place.error}' if place.error else ''})"
     return CannotJoin(f"this machine belongs to another Swarm{why}; to leave it: docker swarm leave")

@@ -18,11 +18,11 @@ from agent.conductor_client import ConductorClient
 from agent.errors import AgentError, CannotJoin
 from agent.settings import Settings
 from agent.swarm import join
+from controller.docker.local_engine import LocalEngine
+from controller.docker.node_info import SwarmNodeInfo
 from controller.kit.clock import Clock
 from controller.kit.files import write_private
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.local import LocalDocker
-from controller.runtime.swarm.place import Place
 
 # A daemon that starts, or a manager that is away, needs so long by itself.
 REJOIN_AFTER_SECONDS = 30.0
@@ -36,18 +36,18 @@ _log = structlog.get_logger("membership")
 class Membership:
     """`observe` and `request_leave` only note; `run` acts. `join` joins again by one of these URLs of the API."""
 
-    def __init__(self, settings: Settings, docker: LocalDocker, clock: Clock, join: Join | None = None) -> None:
+    def __init__(self, settings: Settings, docker: LocalEngine, clock: Clock, join: Join | None = None) -> None:
         self._settings, self._docker, self._clock = settings, docker, clock
         self._join = join or partial(_join, settings)
         # What this machine was when it was last seen in the Swarm: one that never joined is not made to.
         self._file = settings.home / "agent" / "in-swarm"
         self._was = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
-        self._place: Place | None = None
+        self._place: SwarmNodeInfo | None = None
         self._lost_since: float | None = None
         self._must_leave, self.is_leaving = False, False
         self._changed = anyio.Event()
 
-    def observe(self, place: Place) -> None:
+    def observe(self, place: SwarmNodeInfo) -> None:
         """Note what Docker says now of this machine's place in the Swarm."""
         self._place = place
         if place.in_swarm:

@@ -26,13 +26,13 @@ from agent.swarm.encryption import can_encrypt
 from agent.swarm.manager_redirect import ManagerRedirect
 from agent.swarm.membership import Membership
 from agent.swarm.registry_proxy import RegistryProxy, Upstream
+from controller.docker.client import DockerClient
+from controller.docker.container_stats import ContainerStats
+from controller.docker.local_engine import LocalEngine
+from controller.docker.node_info import SwarmNodeInfo
 from controller.kit.clock import Clock
 from controller.kit.threads import Threads
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.local import LocalDocker
-from controller.runtime.swarm.measuring import Meter
-from controller.runtime.swarm.place import Place
 
 POLL_SECONDS, MEASURE_SECONDS = 5.0, 10.0
 # Until the daemon has been asked once, nobody knows where the conductor is.
@@ -46,10 +46,10 @@ class SwarmNode:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
-        self._docker = LocalDocker(Docker(settings.docker))
-        self._meter = Meter(Docker(settings.docker), clock)
+        self._docker = LocalEngine(DockerClient(settings.docker))
+        self._meter = ContainerStats(DockerClient(settings.docker), clock)
         self._membership = Membership(settings, self._docker, clock)
-        self._place: Place | None = None
+        self._place: SwarmNodeInfo | None = None
         self._addresses: AddressTracker | None = None
         self._used: dict[str, dict[str, float]] | None = None
         self._encrypts: bool | None = None
@@ -108,7 +108,7 @@ class SwarmNode:
     async def _poll_docker(self, conductor: ConductorClient) -> None:
         while True:
             try:
-                self._place = await self._docker.place()
+                self._place = await self._docker.node_info()
                 hosts = [each.rpartition(":")[0] for each in self._place.managers]
                 conductor.update_endpoints([f"https://{host}:{self._settings.api_port}" for host in hosts])
                 self._membership.observe(self._place)

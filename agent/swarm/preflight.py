@@ -18,7 +18,7 @@ import httpx
 
 from agent.addressing.interfaces import source_towards
 from agent.errors import CannotJoin
-from controller.runtime.swarm.place import Place
+from controller.docker.node_info import SwarmNodeInfo
 
 INACTIVE = "inactive"
 OLDEST_ENGINE = (20, 10)
@@ -29,7 +29,7 @@ GOSSIP_PORT, OVERLAY_PORT = 7946, 4789
 _NAMES = {SOCK_STREAM: "tcp", SOCK_DGRAM: "udp"}
 
 
-def require_preflight(place: Place) -> None:
+def require_preflight(place: SwarmNodeInfo) -> None:
     """Engine, ports and disk. Raises CannotJoin. What is left of a membership may hold the ports itself."""
     if version_of(place.version) < OLDEST_ENGINE:
         raise CannotJoin(f"Docker {place.version} is too old: 20.10 or newer is needed; upgrade the Docker engine")

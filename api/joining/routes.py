@@ -10,8 +10,8 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from api.auth.authenticating import Authenticator
 from api.heartbeats import worker_of
 from api.joining.tokens import JoinTokens
+from controller.docker.swarm_admin import SwarmAdmin
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.managing import Managing
 from crds.errors import NotFound, Unauthorized, Unavailable
 from crds.model import Model
 
@@ -25,7 +25,12 @@ class Asked(Model):
 
 
 def join_routes(
-    tokens: JoinTokens, authenticator: Authenticator, swarm: Managing | None, image: str, port: int, control: str = ""
+    tokens: JoinTokens,
+    authenticator: Authenticator,
+    swarm: SwarmAdmin | None,
+    image: str,
+    port: int,
+    control: str = "",
 ) -> APIRouter:
     """`image`: the agent's. `port`: the door's, as other machines reach it. `control`: the network they all share.
     Without a Swarm, joining is by hand.
@@ -38,7 +43,7 @@ def join_routes(
             raise Unauthorized("send the join token as a bearer token")
         tokens.judge(token.strip())
 
-    def ours() -> Managing:
+    def ours() -> SwarmAdmin:
         if swarm is None or not image:
             raise NotFound("this cloud runs no Swarm; there: AEREKOS_AGENT_TOKEN=TOKEN aerekos-agent --api URL")
         return swarm
@@ -75,7 +80,7 @@ def join_routes(
         manager = ours()
         try:
             if asked is not None and asked.joining:
-                await manager.dismiss_earlier(name)
+                await manager.remove_stale_node(name)
             node = await manager.node()
             encrypted = bool(control) and await manager.is_encrypted(control)
             return {"token": await manager.join_token(), "managers": list(node.managers), "encrypted": encrypted}
@@ -85,7 +90,7 @@ def join_routes(
     return router
 
 
-async def _asked(swarm: Managing) -> str:
+async def _asked(swarm: SwarmAdmin) -> str:
     try:
         return (await swarm.node()).address
     except DriverError as refused:

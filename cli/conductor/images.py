@@ -15,10 +15,10 @@ import anyio
 import httpx
 import structlog
 
+from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit.clock import Clock
 from controller.kit.files import write_whole
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.managing import Managing
 
 _log = structlog.get_logger(__name__)
 _MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, " \
@@ -42,7 +42,7 @@ class Images:
         registry: str,
         trust: Path,
         file: Path,
-        swarm: Managing,
+        swarm: SwarmAdmin,
         clock: Clock,
         password: Callable[[], str],
     ) -> None:

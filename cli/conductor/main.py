@@ -37,6 +37,7 @@ from cli.founding import FOUNDER, ensure_worker, let_agents_join
 from cli.ports import require_free_port
 from cli.remembering import remember
 from cli.settings import Settings
+from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit.ending import end_now
 from controller.kit.lasting import Lasting
 from controller.kit.listening import CannotListen
@@ -47,7 +48,6 @@ from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage import collect_garbage
 from controller.resources.local import LocalResources
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.managing import Managing
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
@@ -160,7 +160,7 @@ def _identity(house: House) -> Identity:
     return Identity(house.worker, client, secret, house.authority.ca_file.read_text())
 
 
-async def _renew_tokens(house: House, swarm: Managing | None, file: Path) -> None:
+async def _renew_tokens(house: House, swarm: SwarmAdmin | None, file: Path) -> None:
     """The token of agents gets its time anew, and the Swarm's own, which workers were told, becomes another."""
     while True:
         await anyio.sleep(RENEW_SECONDS)

@@ -14,10 +14,10 @@ import structlog
 from agent.collect import addresses
 from cli.hosts import is_address, is_name
 from cli.settings import Settings
+from controller.docker.node_info import SwarmNodeInfo
+from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit.listening import EVERYWHERE
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.managing import Managing
-from controller.runtime.swarm.place import Place
 
 log = structlog.get_logger("conductor")
 # A certificate is sent with every handshake: a machine with a thousand addresses does not get one of 20 kB.
@@ -33,8 +33,8 @@ class ServerNames:
     def __init__(
         self,
         settings: Settings,
-        swarm: Managing | None = None,
-        node: Place | None = None,
+        swarm: SwarmAdmin | None = None,
+        node: SwarmNodeInfo | None = None,
         own_addresses: Callable[[], list[str]] = addresses,
         host_name: Callable[[], str] = socket.gethostname,
     ) -> None:
@@ -57,7 +57,7 @@ class ServerNames:
         self.current = tuple(_usable(self._all()))
         return self.current
 
-    async def _ask(self, swarm: Managing) -> None:
+    async def _ask(self, swarm: SwarmAdmin) -> None:
         """From inside a container, only Docker sees the addresses of the machine."""
         with anyio.move_on_after(_ASK_SECONDS):
             try:

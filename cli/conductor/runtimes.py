@@ -17,14 +17,14 @@ from cli.conductor.sandboxes import sandbox_of
 from cli.conductor.surroundings import AsContainer, AsProcess
 from cli.errors import CliError
 from cli.stack import IMAGE_DOOR, Stack
+from controller.docker.client import DockerClient
+from controller.docker.node_info import SwarmNodeInfo
+from controller.docker.swarm_admin import SwarmAdmin
 from controller.reconcilers.service import Environment
 from controller.runtime.composite import CompositeDriver
 from controller.runtime.driver import Driver, DriverError
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
-from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.managing import Managing
-from controller.runtime.swarm.place import Place
 from crds.kinds.service import Service
 
 log = structlog.get_logger("conductor")
@@ -44,8 +44,8 @@ class Runtime:
     reach: Callable[[Service], frozenset[str] | None]
     stop: Callable[[], Awaitable[None]]
     why: str
-    swarm: Managing | None = None
-    node: Place | None = None
+    swarm: SwarmAdmin | None = None
+    node: SwarmNodeInfo | None = None
     docker_calls: Mapping[str, int] | None = None
 
 
@@ -54,8 +54,8 @@ async def choose(house: House) -> Runtime:
     wanted, stack = house.settings.runtime, house.settings.stack
     if wanted == "process":
         return _processes(house, "the settings say so")
-    docker = Docker()
-    swarm = Managing(docker)
+    docker = DockerClient()
+    swarm = SwarmAdmin(docker)
     node = await _node(swarm, wanted)
     if node is None or not node.manager:
         if wanted == "swarm":
@@ -77,7 +77,7 @@ def _process_driver(house: House) -> ProcessDriver:
     return ProcessDriver(house.home, worker=house.worker, clock=house.clock, rng=house.rng, sandbox=sandbox)
 
 
-def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime:
+def _both(house: House, docker: DockerClient, swarm: SwarmAdmin, node: SwarmNodeInfo) -> Runtime:
     processes = _process_driver(house)
     containers = SwarmDriver(docker, house.clock, encrypted=lambda: bool(_encrypted(house)))
     here = frozenset({house.worker})
@@ -94,7 +94,7 @@ def _both(house: House, docker: Docker, swarm: Managing, node: Place) -> Runtime
     )
 
 
-def _stack(house: House, stack: Stack, docker: Docker, swarm: Managing, node: Place) -> Runtime:
+def _stack(house: House, stack: Stack, docker: DockerClient, swarm: SwarmAdmin, node: SwarmNodeInfo) -> Runtime:
     driver = SwarmDriver(
         docker,
         house.clock,
@@ -139,7 +139,7 @@ def _push_token(house: House) -> str:
     return house.tokens.issue(_CONDUCTOR, seconds=_PUSH_SECONDS, audience=REGISTRY_AUDIENCE)
 
 
-async def _node(swarm: Managing, wanted: str) -> Place | None:
+async def _node(swarm: SwarmAdmin, wanted: str) -> SwarmNodeInfo | None:
     """None when no daemon answers: in `auto`, nobody waits long for one that may not be there."""
     try:
         with anyio.fail_after(AUTO_SECONDS if wanted == "auto" else 30):
@@ -149,7 +149,7 @@ async def _node(swarm: Managing, wanted: str) -> Place | None:
         return None
 
 
-async def _made_a_manager(swarm: Managing, node: Place | None) -> Place:
+async def _made_a_manager(swarm: SwarmAdmin, node: SwarmNodeInfo | None) -> SwarmNodeInfo:
     if node is None:
         raise CliError(
             "no Docker daemon answers", hint="systemctl start docker, set DOCKER_HOST, or --runtime process"
@@ -158,7 +158,7 @@ async def _made_a_manager(swarm: Managing, node: Place | None) -> Place:
         hint = "run it on a manager, or: docker node promote, there"
         raise CliError("this machine belongs to a Docker Swarm, but is no manager of it", hint=hint)
     try:
-        await swarm.begin()
+        await swarm.init_swarm()
         return await swarm.node()
     except DriverError as refused:
         raise CliError(

@@ -23,13 +23,13 @@ DRAINED = "Drained"
 
 
 class Membership(Protocol):
-    """A Swarm's nodes, by worker name (`controller.runtime.swarm.managing.Managing`). Calls raise DriverError."""
+    """A Swarm's nodes, by worker name (`controller.docker.swarm_admin.SwarmAdmin`). Calls raise DriverError."""
 
     async def drain(self, node: str) -> None: ...
 
     async def is_down(self, node: str) -> bool: ...
 
-    async def dismiss(self, node: str) -> None: ...
+    async def remove_node(self, node: str) -> None: ...
 
 
 class Leaving:
@@ -48,7 +48,7 @@ class Leaving:
     async def _step(self, worker: Worker, world: World) -> Outcome:
         name = worker.metadata.name
         if await self._swarm.is_down(name):
-            await self._swarm.dismiss(name)
+            await self._swarm.remove_node(name)
             self._leases.forget(name)
             return done(f"{name} has left")
         peer = self._peers.get(name)
@@ -63,7 +63,7 @@ class Leaving:
             set_condition(worker.status.conditions, note, now=world.clock.now())
             world.events.record(worker, "Draining", f"{name} is drained; then it leaves the Swarm")
         elif _seconds_since(drained, world) > 2 * AGENT_SECONDS:
-            await self._swarm.dismiss(name)
+            await self._swarm.remove_node(name)
             return done(f"{name} did not leave by itself and was removed; there: docker swarm leave --force")
         return again(LOOK_AGAIN_SECONDS, "everything moves off it, then it leaves", reason="Draining")
 

@@ -24,10 +24,10 @@ from api.tls import Authority
 from cli.conductor.images import Images, RegistryAway, registry_trust
 from controller.kit.clock import LoopClock, SystemClock
 from controller.runtime.driver import DriverError, File, Volume, Workload
-from controller.runtime.swarm.looking import Look
+from controller.runtime.swarm.dependencies import DependencyProvisioner
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.preparing import Preparer
-from controller.runtime.swarm.wishing import wish
+from controller.runtime.swarm.service_spec import service_spec
+from controller.runtime.swarm.snapshot import SwarmSnapshot
 from crds.errors import ApiError
 from crds.kinds.service import SERVICE
 from tests.unit.runtime.swarm_in_a_bottle import Bottle
@@ -56,8 +56,8 @@ class Overlays(Bottle):
 
 
 async def spec_of(made: Workload) -> dict[str, Any]:
-    around = await Preparer(Overlays(), CLOUD).surroundings(made, Look({}, {}, {}))  # type: ignore[arg-type]
-    spec: dict[str, Any] = wish(CLOUD, made, around)["TaskTemplate"]["ContainerSpec"]
+    around = await DependencyProvisioner(Overlays(), CLOUD).dependencies(made, SwarmSnapshot({}, {}, {}))  # type: ignore[arg-type]
+    spec: dict[str, Any] = service_spec(CLOUD, made, around)["TaskTemplate"]["ContainerSpec"]
     return spec
 
 
@@ -116,14 +116,18 @@ def test_networks_between_machines_are_encrypted_unless_somebody_says_no() -> No
 @pytest.mark.parametrize(("can", "options"), [(True, {"encrypted": ""}), (False, {})])
 async def test_a_namespaces_network_is_encrypted_where_every_machine_can(can: bool, options: Any) -> None:
     overlays = Overlays()
-    await Preparer(overlays, CLOUD, lambda: can).surroundings(workload(control=False), Look({}, {}, {}))  # type: ignore[arg-type]
+    await DependencyProvisioner(overlays, CLOUD, lambda: can).dependencies(
+        workload(control=False), SwarmSnapshot({}, {}, {})
+    )  # type: ignore[arg-type]
     assert overlays.made["aerekos_default"]["options"] == options
 
 
 async def test_no_network_is_made_before_every_machine_has_said_what_it_can() -> None:
     overlays = Overlays()
     with pytest.raises(DriverError, match="not every machine has said yet"):
-        await Preparer(overlays, CLOUD, lambda: None).surroundings(workload(control=False), Look({}, {}, {}))  # type: ignore[arg-type]
+        await DependencyProvisioner(overlays, CLOUD, lambda: None).dependencies(
+            workload(control=False), SwarmSnapshot({}, {}, {})
+        )  # type: ignore[arg-type]
     assert overlays.made == {}
 
 

@@ -33,7 +33,7 @@ from api.tls import INSTANCE_SECONDS, Authority
 from controller.kit.clock import LoopClock, SystemClock
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.probes import NetworkProber
-from controller.runtime.swarm.checking import healthcheck
+from controller.runtime.swarm.healthcheck import healthcheck
 from crds.errors import Unauthorized, Unavailable
 from crds.managed import default_probes
 from services.sdk.app import build_app, send_json

@@ -21,9 +21,9 @@ from controller.kit.virtual import VirtualLoop
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.runtime.driver import DriverError, Workload
-from controller.runtime.swarm.looking import Look
+from controller.runtime.swarm.dependencies import DependencyProvisioner
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.preparing import Preparer
+from controller.runtime.swarm.snapshot import SwarmSnapshot
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.namespace import NAMESPACE
@@ -152,14 +152,14 @@ class Overlays:
     def __init__(self) -> None:
         self.bottle = Bottle(LoopClock())
         self.bottle.api.networks = self._listed  # type: ignore[method-assign]
-        self.preparer = Preparer(self.bottle, Cloud(stack="aerekos", control_network="aerekos_control"))  # type: ignore[arg-type]
+        self.preparer = DependencyProvisioner(self.bottle, Cloud(stack="aerekos", control_network="aerekos_control"))  # type: ignore[arg-type]
 
     def _listed(self, names: Any = (), **_: Any) -> list[dict[str, Any]]:
         there = {"Name": "aerekos_control", "Id": "control", "Labels": {}}
         return [there] if "aerekos_control" in names else []
 
     async def joined(self, made: Workload) -> dict[str, list[str]]:
-        around = await self.preparer.surroundings(made, Look({}, {}, {}))
+        around = await self.preparer.dependencies(made, SwarmSnapshot({}, {}, {}))
         return {id_: list(names) for id_, names in around.networks.items()}
 
 

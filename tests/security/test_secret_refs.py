@@ -19,7 +19,7 @@ from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Workload
 from controller.runtime.process import records
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.wishing import Surroundings, wish
+from controller.runtime.swarm.service_spec import SpecDependencies, service_spec
 from crds.errors import Invalid
 from crds.kind import key_of
 from crds.kinds.config_map import CONFIG_MAP
@@ -121,7 +121,7 @@ async def test_records_of_the_process_runtime_hold_no_secret(tmp_path: Path) -> 
 def test_docker_makes_nothing_of_what_a_secret_says() -> None:
     text = '{{.Node.Hostname}}{port}{{"'
     workload = Workload(SERVICE.key("web"), "u", "r", 1, image="x:1", secret_env={"PIN": text})
-    env = wish(Cloud("c"), workload, Surroundings())["TaskTemplate"]["ContainerSpec"]["Env"]
+    env = service_spec(Cloud("c"), workload, SpecDependencies())["TaskTemplate"]["ContainerSpec"]["Env"]
     assert env == ['PIN={{"{{"}}.Node.Hostname}}{port}{{"{{"}}"']
 
 

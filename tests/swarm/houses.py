@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import anyio
 from swarm.node import PATIENCE_SECONDS
 
+from controller.docker.client import DockerClient
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.swarm import SwarmDriver
-from controller.runtime.swarm.docker_door import Docker
 from crds.meta import ObjectKey
 from crds.probes import Exec, Probe, Probes
 
@@ -42,7 +42,7 @@ def workload(image: str, says: str = "one", replicas: int = 1, **more: object) -
 class House:
     """`until` applies again whenever there is news, as the loop does."""
 
-    def __init__(self, driver: SwarmDriver, docker: Docker) -> None:
+    def __init__(self, driver: SwarmDriver, docker: DockerClient) -> None:
         self.driver, self.docker = driver, docker
         self.told: list[RuntimeEvent] = []
         self._changed = anyio.Event()
@@ -106,7 +106,7 @@ class House:
 
 @asynccontextmanager
 async def running(url: str, *, leave: bool = False, keys: tuple[ObjectKey, ...] = (KEY,)) -> AsyncIterator[House]:
-    docker = Docker(url)
+    docker = DockerClient(url)
     driver = SwarmDriver(docker, SystemClock())
     async with anyio.create_task_group() as group:
         await group.start(driver.run)

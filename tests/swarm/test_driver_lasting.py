@@ -16,7 +16,7 @@ from swarm.node import until
 from swarm.slots import pids_in
 
 from controller.runtime.driver import RolloutPolicy, Volume, Workload
-from controller.runtime.swarm import keeping, naming, wedging
+from controller.runtime.swarm import naming, service_controller, stuck_tasks
 from crds.probes import Probes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.product]
@@ -178,8 +178,10 @@ def containerd_stopped(node):
 
 async def test_a_task_that_hangs_is_made_anew(swarm, busybox, monkeypatch):
     """Its machine answers, but its containerd does not: nothing starts there, and nothing fails."""
-    monkeypatch.setattr(wedging, "LIMITS", {**wedging.LIMITS, "preparing": 3.0, "ready": 3.0, "starting": 3.0})
-    monkeypatch.setattr(keeping, "AGAIN_SECONDS", 5.0)
+    monkeypatch.setattr(
+        stuck_tasks, "LIMITS", {**stuck_tasks.LIMITS, "preparing": 3.0, "ready": 3.0, "starting": 3.0}
+    )
+    monkeypatch.setattr(service_controller, "AGAIN_SECONDS", 5.0)
     node = swarm.nodes[2]
     async with running(swarm.manager.url) as house:
         # Stop-first, Swarm itself would wait a minute for the old copy to stop.

@@ -180,7 +180,7 @@ class ProcessDriver:
         return sorted({*self._wishes, *(each.wish.key for each in self._instances.values())})
 
     def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
-        """All listeners hear all news, in order of subscription."""
+        """Every listener gets every event, in order of subscription."""
         self._listeners.append(listener)
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:

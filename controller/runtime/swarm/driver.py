@@ -13,16 +13,16 @@ from contextlib import suppress
 import anyio
 import anyio.abc
 
+from controller.docker.client import DockerClient, NotFound
 from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.docker_door import Docker, NotThere
-from controller.runtime.swarm.keeping import Keeper
+from controller.runtime.swarm.event_diff import EventDiffer
 from controller.runtime.swarm.logs import read_logs
-from controller.runtime.swarm.looking import Look, look
-from controller.runtime.swarm.stack import stands, sweep
-from controller.runtime.swarm.telling import Teller
-from controller.runtime.swarm.watching import SOON_SECONDS, Watch, keep_heartbeat
+from controller.runtime.swarm.refresh import SOON_SECONDS, RefreshScheduler, keep_heartbeat
+from controller.runtime.swarm.service_controller import SwarmServiceController
+from controller.runtime.swarm.snapshot import SwarmSnapshot, take_snapshot
+from controller.runtime.swarm.stack import remove_leftovers, stack_exists
 from crds.meta import ObjectKey
 
 # A daemon that restarts is back within that; until then, what was seen last is the best answer.
@@ -35,14 +35,14 @@ class SwarmDriver:
     """One per cloud; several clouds may share a Swarm under different names.
 
     `stack`: the Docker stack whose part everything made becomes; `control_network`: its network with the conductor.
-    `encrypted`: see `Preparer`.
+    `encrypted`: see `DependencyProvisioner`.
     """
 
     name = "swarm"
 
     def __init__(
         self,
-        docker: Docker,
+        docker: DockerClient,
         clock: Clock,
         *,
         cloud: str = "aerekos",
@@ -53,31 +53,33 @@ class SwarmDriver:
         self._docker, self._clock = docker, clock
         self._cloud = naming.Cloud(cloud, stack, control_network)
         self._listeners: list[Callable[[RuntimeEvent], None]] = []
-        self._watch = Watch(docker, self._named)
-        self._keeper = Keeper(docker, self._cloud, clock, self._emit, self._watch.hint, encrypted)
-        self._teller = Teller()
-        self._seen: Look | None = None
+        self._refresh = RefreshScheduler(docker, self._key_of)
+        self._controller = SwarmServiceController(
+            docker, self._cloud, clock, self._emit, self._refresh.request, encrypted
+        )
+        self._differ = EventDiffer()
+        self._snapshot: SwarmSnapshot | None = None
         self._leaving: set[ObjectKey] = set()
         self._names: dict[str, ObjectKey] = {}
-        self._stirred_at = clock.monotonic()
+        self._last_event_at = clock.monotonic()
         self._silent_since: float | None = None
         self._lost: DriverError | None = None
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Watch until cancelled. A daemon that is away is asked again and again."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._watch.follow)
+            group.start_soon(self._refresh.follow_events)
             group.start_soon(keep_heartbeat, self._docker)
             task_status.started()
             while True:
-                within = await self._look(self._watch.take())
-                moving = [*self._keeper.on_their_way(self._seen), *self._leaving] if self._seen else []
-                still = self._clock.monotonic() - self._stirred_at > STILL_AFTER_SECONDS
-                await self._watch.next(moving, still=still, within=within)
+                within = await self._pass(self._refresh.take())
+                moving = [*self._controller.in_transition(self._snapshot), *self._leaving] if self._snapshot else []
+                still = self._clock.monotonic() - self._last_event_at > STILL_AFTER_SECONDS
+                await self._refresh.wait(moving, still=still, within=within)
 
     async def observe(self, key: ObjectKey) -> Sequence[ObservedInstance]:
         """As last seen. Raises DriverError when Swarm could not be asked for a while."""
-        return (await self._known_look()).instances(key)
+        return (await self._current_snapshot()).instances(key)
 
     async def apply(self, workload: Workload) -> None:
         """Costs no call when nothing is to be done. Raises DriverError: NeedsImage, NameTaken, NoSuchWorker,
@@ -90,113 +92,113 @@ class SwarmDriver:
             )
             raise DriverError(message, reason="NeedsImage", retryable=False)
         self._names[naming.swarm_name(self._cloud, workload.key)] = workload.key
-        await self._keeper.want(workload, await self._known_look())
+        await self._controller.apply(workload, await self._current_snapshot())
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
         """Take over a Swarm service that somebody else made, before its Service is created. No task restarts.
 
         Raises DriverError: NotThere, NameTaken when it is ours already, or there is one of that key.
         """
-        if key in (await look(self._docker, self._cloud, key)).services:
+        if key in (await take_snapshot(self._docker, self._cloud, key)).services:
             raise DriverError(f"there is a Swarm service for {key} already", reason="NameTaken", retryable=False)
-        await self._keeper.adopt(name, key)
-        newer = await look(self._docker, self._cloud, key)
-        self._seen = (await self._known_look()).updated(key, newer)
+        await self._controller.adopt(name, key)
+        newer = await take_snapshot(self._docker, self._cloud, key)
+        self._snapshot = (await self._current_snapshot()).updated(key, newer)
         self._names[name] = key
 
     def request_refresh(self, key: ObjectKey) -> None:
         """An agent saw something happen to one of its containers."""
-        self._watch.hint(key)
+        self._refresh.request(key)
 
     async def remove(self, key: ObjectKey) -> bool:
         """Remove it. True when no copy is left, also none that still stops."""
-        self._keeper.drop(key)
+        self._controller.drop(key)
         self._leaving.add(key)
-        async with self._keeper.locks[key]:
-            seen = (await self._known_look()).updated(key, await look(self._docker, self._cloud, key))
+        async with self._controller.locks[key]:
+            seen = (await self._current_snapshot()).updated(key, await take_snapshot(self._docker, self._cloud, key))
             if key in seen.services:
                 await self._remove(seen.services[key]["ID"])
-            if key in seen.services or seen.lives(key):
-                self._watch.hint(key)
+            if key in seen.services or seen.has_live_tasks(key):
+                self._refresh.request(key)
                 return False
-        await self._forgotten(key)
+        await self._clean_up(key)
         return True
 
     async def list_workloads(self) -> Sequence[ObjectKey]:
         """Every workload with a Swarm service or a task that carries our label."""
-        return (await look(self._docker, self._cloud)).keys
+        return (await take_snapshot(self._docker, self._cloud)).keys
 
     def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
-        """All listeners hear all news, in order of subscription."""
+        """Every listener gets every event, in order of subscription."""
         self._listeners.append(listener)
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
         """From the machines the copies run on; lines of a machine that is away are missing."""
-        seen = await self._known_look()
+        seen = await self._current_snapshot()
         return await read_logs(self._docker, seen.service_name(key), key, seen, instance, tail)
 
     async def leave(self) -> None:
         """The conductor ends. Everything runs on, for the next one, unless its stack was removed meanwhile."""
-        self._keeper.close()
+        self._controller.close()
         with suppress(DriverError):
-            if not await stands(self._docker, self._cloud):
-                await sweep(self._docker, self._cloud)
+            if not await stack_exists(self._docker, self._cloud):
+                await remove_leftovers(self._docker, self._cloud)
 
     async def _remove(self, id_: str) -> None:
         try:
             await self._docker.ask(lambda api: api.remove_service(id_))
-        except NotThere:
+        except NotFound:
             return
 
-    async def _forgotten(self, key: ObjectKey) -> None:
+    async def _clean_up(self, key: ObjectKey) -> None:
         self._leaving.discard(key)
         self._names = {name: owner for name, owner in self._names.items() if owner != key}
-        self._seen = self._seen.without(key) if self._seen else None
-        left = self._seen.keys if self._seen else [key]
-        neighbours = any(each.namespace == key.namespace for each in (*left, *self._keeper.wishes))
-        await self._keeper.clean_up(key, last=not neighbours)
+        self._snapshot = self._snapshot.without(key) if self._snapshot else None
+        left = self._snapshot.keys if self._snapshot else [key]
+        neighbours = any(each.namespace == key.namespace for each in (*left, *self._controller.desired))
+        await self._controller.clean_up(key, last=not neighbours)
 
-    async def _known_look(self) -> Look:
+    async def _current_snapshot(self) -> SwarmSnapshot:
         """Raises DriverError when the daemon could not be asked for a while."""
         if self._lost is not None:
             raise self._lost
-        if self._seen is None:
-            self._seen = await look(self._docker, self._cloud)
-        return self._seen
+        if self._snapshot is None:
+            self._snapshot = await take_snapshot(self._docker, self._cloud)
+        return self._snapshot
 
-    def _named(self, swarm_name: str) -> ObjectKey | None:
-        """The workload whose Swarm service has that name."""
+    def _key_of(self, swarm_name: str) -> ObjectKey | None:
+        """Key of the workload whose Swarm service has that name."""
         return self._names.get(swarm_name)
 
-    async def _look(self, where: frozenset[ObjectKey] | None) -> float:
-        """At the workloads named, or at all; puts right what is not as wished. Seconds until the next look at all."""
+    async def _pass(self, where: frozenset[ObjectKey] | None) -> float:
+        """Refresh these workloads, or all, and correct drift. Seconds until all need the next pass."""
         began = self._clock.monotonic()
         try:
-            now = await self._seen_now(where)
+            now = await self._take_snapshot(where)
         except DriverError as lost:
             self._note_lost(lost)
             await anyio.sleep(SOON_SECONDS)
-            self._watch.look_everywhere()
+            self._refresh.request_all()
             return SOON_SECONDS
-        self._seen = now
+        self._snapshot = now
         self._note_found()
-        for news in self._teller.news(now, self._clock.now()):
-            self._stirred_at = self._clock.monotonic()
-            self._emit(news)
-        keys = list(self._keeper.wishes) if where is None else sorted(where)
-        await self._keeper.put_right(keys, now, began=began, everything=where is None)
-        return self._keeper.wants_work_in()
+        for event in self._differ.events(now, self._clock.now()):
+            self._last_event_at = self._clock.monotonic()
+            self._emit(event)
+        keys = list(self._controller.desired) if where is None else sorted(where)
+        await self._controller.correct_drift(keys, now, began=began, everything=where is None)
+        return self._controller.seconds_until_rebalance()
 
-    async def _seen_now(self, where: frozenset[ObjectKey] | None) -> Look:
-        if where is None or self._seen is None:
-            now = await look(self._docker, self._cloud)
+    async def _take_snapshot(self, where: frozenset[ObjectKey] | None) -> SwarmSnapshot:
+        if where is None or self._snapshot is None:
+            now = await take_snapshot(self._docker, self._cloud)
             self._names |= {now.service_name(key): key for key in now.services}
             return now
         for key in where:
-            newer = await look(self._docker, self._cloud, key)
-            self._seen = self._seen.updated(key, newer)
-        self._names |= {self._seen.service_name(key): key for key in where if key in self._seen.services}
-        return self._seen
+            newer = await take_snapshot(self._docker, self._cloud, key)
+            self._snapshot = self._snapshot.updated(key, newer)
+        self._names |= {self._snapshot.service_name(key): key for key in where if key in self._snapshot.services}
+        return self._snapshot
 
     def _note_lost(self, lost: DriverError) -> None:
         """Told once per outage, to everything we keep."""
@@ -208,7 +210,7 @@ class SwarmDriver:
             self._lost = lost
 
     def _note_found(self) -> None:
-        """Who was told that it is lost waits for this, with growing patience."""
+        """Reconcilers that back off on RuntimeUnreachable are woken by this event."""
         since, self._silent_since = self._silent_since, None
         if self._lost is not None and since is not None:
             self._lost = None
@@ -216,9 +218,9 @@ class SwarmDriver:
             self._emit_all("RuntimeReachable", f"Docker answers again, after {seconds:.0f} s")
 
     def _emit_all(self, reason: str, message: str, *, warning: bool = False) -> None:
-        for key, workload in list(self._keeper.wishes.items()):
+        for key, workload in list(self._controller.desired.items()):
             self._emit(RuntimeEvent(key, workload.uid, reason, message, warning=warning))
 
-    def _emit(self, news: RuntimeEvent) -> None:
+    def _emit(self, event: RuntimeEvent) -> None:
         for listener in self._listeners:
-            listener(news)
+            listener(event)

@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from controller.runtime.swarm.docker_door import Docker, NotThere
-from controller.runtime.swarm.looking import Look
-from controller.runtime.swarm.seeing import copy_name
+from controller.docker.client import DockerClient, NotFound
+from controller.runtime.swarm.snapshot import SwarmSnapshot
+from controller.runtime.swarm.tasks import copy_name
 from crds.meta import ObjectKey
 
 TASK = "com.docker.swarm.task.id="
 
 
 async def read_logs(
-    docker: Docker, service: str, key: ObjectKey, seen: Look, instance: str | None, tail: int
+    docker: DockerClient, service: str, key: ObjectKey, seen: SwarmSnapshot, instance: str | None, tail: int
 ) -> Sequence[str]:
     """The last `tail` lines of all instances (or of one), oldest first; nothing when there is no such service."""
 
@@ -27,7 +27,7 @@ async def read_logs(
 
     try:
         raw, tasks = await docker.ask(ask, extra_seconds=5)
-    except NotThere:
+    except NotFound:
         return []
     numbered = seen.is_numbered(key)
     names = {task["ID"]: copy_name(key, task, seen.nodes, numbered=numbered) for task in tasks}

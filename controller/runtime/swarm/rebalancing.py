@@ -19,8 +19,8 @@ from typing import Any
 
 from controller.runtime.driver import Workload
 from controller.runtime.swarm.naming import MOVING
-from controller.runtime.swarm.seeing import Task, serves
-from controller.runtime.swarm.wishing import NODE_CONSTRAINT
+from controller.runtime.swarm.service_spec import NODE_CONSTRAINT
+from controller.runtime.swarm.tasks import Task, serves
 
 WORTH_A_MOVE = 2
 MOVES_AT_ONCE = 5

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import structlog
 
+from controller.docker.client import DockerClient, NotFound
 from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.docker_door import Docker, NotThere
 from controller.runtime.swarm.naming import Cloud
 from crds.meta import ObjectKey
 
@@ -30,7 +30,7 @@ class StackRemoval:
     made anew meanwhile would keep them. So nothing is made anew before the stack has stayed as it is for a while.
     """
 
-    def __init__(self, docker: Docker, cloud: Cloud, clock: Clock) -> None:
+    def __init__(self, docker: DockerClient, cloud: Cloud, clock: Clock) -> None:
         self._docker, self._cloud, self._clock = docker, cloud, clock
         self._missing: set[ObjectKey] = set()
         self._parts: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class StackRemoval:
         """That service is there."""
         self._missing.discard(key)
 
-    async def takes(self, key: ObjectKey) -> bool:
+    async def may_take(self, key: ObjectKey) -> bool:
         """Whether the missing service of `key` may be going with its stack. Raises DriverError."""
         if not self.is_possible:
             return False
@@ -57,18 +57,18 @@ class StackRemoval:
         return not parts or self._clock.monotonic() - self._quiet_since < REMOVAL_SECONDS
 
 
-async def parts_of(docker: Docker, cloud: Cloud) -> frozenset[str]:
+async def parts_of(docker: DockerClient, cloud: Cloud) -> frozenset[str]:
     """Ids of the stack's Swarm services that are not made by us. Raises DriverError."""
     services = await docker.ask(lambda api: api.services({"label": [f"{naming.STACK}={cloud.stack}"]}))
     return frozenset(str(each["ID"]) for each in services if naming.CLOUD not in each["Spec"]["Labels"])
 
 
-async def stands(docker: Docker, cloud: Cloud) -> bool:
+async def stack_exists(docker: DockerClient, cloud: Cloud) -> bool:
     """Whether something of the stack is there that is not made by us. Without a stack, always. Raises DriverError."""
     return not cloud.stack or bool(await parts_of(docker, cloud))
 
 
-async def sweep(docker: Docker, cloud: Cloud) -> int:
+async def remove_leftovers(docker: DockerClient, cloud: Cloud) -> int:
     """Removes every Swarm service of this cloud, and its networks once nobody is in them. How many there were."""
     ours = {"label": [f"{naming.CLOUD}={cloud.name}"]}
     services: Sequence[Mapping[str, Any]] = await docker.ask(lambda api: api.services(ours))
@@ -82,12 +82,12 @@ async def sweep(docker: Docker, cloud: Cloud) -> int:
     return len(services)
 
 
-async def _remove(docker: Docker, id_: str) -> None:
-    with suppress(NotThere):
+async def _remove(docker: DockerClient, id_: str) -> None:
+    with suppress(NotFound):
         await docker.ask(lambda api: api.remove_service(id_))
 
 
-async def _networks_left(docker: Docker, ours: Mapping[str, Any]) -> int:
+async def _networks_left(docker: DockerClient, ours: Mapping[str, Any]) -> int:
     """Tries to remove each; Swarm refuses while a copy in it still stops."""
 
     def remove(api: Any) -> int:

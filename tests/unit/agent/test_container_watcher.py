@@ -10,9 +10,9 @@ import pytest
 
 from agent.errors import Unreachable
 from agent.swarm.container_watcher import GATHER_SECONDS, RECONNECT_SECONDS, ContainerWatcher
+from controller.docker.local_engine import UNHEALTHY, ContainerEvent
 from controller.kit.clock import LoopClock
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.local import UNHEALTHY, ContainerNews
 from crds.kinds.service import SERVICE
 
 pytestmark = pytest.mark.anyio
@@ -24,20 +24,20 @@ class Daemon:
 
     def __init__(self) -> None:
         self.clock = LoopClock()
-        self.told: Callable[[ContainerNews], None] | None = None
+        self.told: Callable[[ContainerEvent], None] | None = None
         self.killed: list[tuple[float, str]] = []
         self.followed: list[float] = []
-        self.sick: list[ContainerNews] = []
+        self.sick: list[ContainerEvent] = []
         self.slow, self.refuses, self.ended = 0.0, False, anyio.Event()
 
-    async def follow(self, told: Callable[[ContainerNews], None]) -> None:
+    async def follow(self, told: Callable[[ContainerEvent], None]) -> None:
         self.followed.append(self.clock.elapsed)
         if self.refuses:
             raise DriverError("no daemon")
         self.told, self.ended = told, anyio.Event()
         await self.ended.wait()
 
-    async def unhealthy(self) -> list[ContainerNews]:
+    async def unhealthy(self) -> list[ContainerEvent]:
         return self.sick
 
     async def kill(self, container: str) -> bool:
@@ -49,7 +49,7 @@ class Daemon:
 
     def happens(self, key: Any, what: str, container: str = "c1") -> None:
         assert self.told is not None
-        self.told(ContainerNews(key, container, what))
+        self.told(ContainerEvent(key, container, what))
 
 
 class House:
@@ -147,7 +147,7 @@ async def test_a_daemon_that_restarts_is_followed_again_for_ever(house: House) -
         house.daemon.ended.set()
         await anyio.sleep(99.5 * RECONNECT_SECONDS)
         house.daemon.refuses = False
-        house.daemon.sick = [ContainerNews(WEB, "hung long ago", UNHEALTHY)]
+        house.daemon.sick = [ContainerEvent(WEB, "hung long ago", UNHEALTHY)]
         await anyio.sleep(RECONNECT_SECONDS + GATHER_SECONDS)
 
     await house.run(story)

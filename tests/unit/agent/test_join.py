@@ -29,12 +29,12 @@ from agent.swarm.preflight import (
     require_synchronized_clock,
     version_of,
 )
+from controller.docker.node_info import SwarmNodeInfo
 from controller.kit.clock import SystemClock
-from controller.runtime.swarm.place import Place
 
 pytestmark = pytest.mark.anyio
-FREE = Place("", "", "inactive", False, (), "20.10.24+dfsg1", "/nowhere")
-IN = Place("n1", "127.0.0.1", "active", False, ("127.0.0.1:2377",), "20.10.24", "/nowhere")
+FREE = SwarmNodeInfo("", "", "inactive", False, (), "20.10.24+dfsg1", "/nowhere")
+IN = SwarmNodeInfo("n1", "127.0.0.1", "active", False, ("127.0.0.1:2377",), "20.10.24", "/nowhere")
 ME = Identity("oak", "worker:oak", "secret")
 
 
@@ -46,11 +46,11 @@ def anyio_backend() -> str:
 class Daemon:
     """Joins when asked to; `did` is all that changed it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SwarmNodeInfo) -> None:
         self.now, self.did = place, [""]
         self.did.clear()
 
-    async def place(self) -> Place:
+    async def node_info(self) -> SwarmNodeInfo:
         return self.now
 
     async def join(self, token: str, managers: Sequence[str], address: str) -> None:
@@ -65,7 +65,7 @@ class Daemon:
 class House:
     """One machine and one conductor; the manager's port is really open."""
 
-    def __init__(self, home: Path, place: Place, **given: Any) -> None:
+    def __init__(self, home: Path, place: SwarmNodeInfo, **given: Any) -> None:
         self.docker, self.asked, self.said = Daemon(place), [""], [""]
         self.asked.clear()
         self.said.clear()
@@ -168,7 +168,7 @@ async def test_without_one_it_says_what_to_do(tmp_path: Path, monkeypatch: pytes
     ],
 )
 async def test_a_refusal_uses_no_token_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: SwarmNodeInfo, message: str
 ) -> None:
     house = House(tmp_path, place, token="t.secret")
     with pytest.raises(CannotJoin, match=message):

@@ -14,12 +14,12 @@ from agent.errors import AgentError, CannotJoin
 from agent.settings import Settings
 from agent.swarm import join
 from agent.swarm.membership import AGENT_SERVICE, LEAVER, REJOIN_AFTER_SECONDS, Membership
+from controller.docker.node_info import SwarmNodeInfo
 from controller.kit.clock import LoopClock
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.place import Place
 
 pytestmark = pytest.mark.anyio
-IN = Place("n1", "10.0.0.2", "active", False, ("10.0.0.1:2377",), "20.10.24", "/var/lib/docker")
+IN = SwarmNodeInfo("n1", "10.0.0.2", "active", False, ("10.0.0.1:2377",), "20.10.24", "/var/lib/docker")
 OUT = replace(IN, node_id="", address="", state="inactive", managers=())
 LOOK = 5.0
 
@@ -60,7 +60,7 @@ class House:
             raise self.refusal
         self.place = IN
 
-    async def run(self, *steps: tuple[float, Place]) -> None:
+    async def run(self, *steps: tuple[float, SwarmNodeInfo]) -> None:
         """From then on, the place is that one; the last step's seconds are the rest of the time."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.membership.run, ConductorClient(["https://a"], self.clock))

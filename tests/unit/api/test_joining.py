@@ -15,7 +15,7 @@ from unit.api.house import HOW, House
 from api.joining.routes import SCRIPT, join_routes
 from api.joining.tokens import JoinTokens
 from api.rest import rest_app
-from controller.runtime.swarm.place import Place
+from controller.docker.node_info import SwarmNodeInfo
 from crds.errors import Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN
 from crds.model import rfc3339
@@ -28,8 +28,10 @@ IMAGE = "127.0.0.1:7444/aerekos/agent:1"
 class Swarm:
     """A manager whose Docker has one image."""
 
-    async def node(self) -> Place:
-        return Place("n", "192.0.2.1", "active", True, ("192.0.2.1:2377",), "20.10.24", "/var/lib/docker", name="one")
+    async def node(self) -> SwarmNodeInfo:
+        return SwarmNodeInfo(
+            "n", "192.0.2.1", "active", True, ("192.0.2.1:2377",), "20.10.24", "/var/lib/docker", name="one"
+        )
 
     async def is_encrypted(self, network: str) -> bool:
         return True

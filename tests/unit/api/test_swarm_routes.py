@@ -13,8 +13,8 @@ from api.rest import rest_app
 from api.routes_news import news_routes
 from api.routes_overlay import overlay_routes
 from api.routes_swarm import swarm_routes
+from controller.docker.client import NotFound
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.docker_door import NotThere
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
@@ -30,7 +30,7 @@ class Swarm:
 
     async def service(self, name: str) -> dict[str, Any]:
         if name != "web":
-            raise NotThere(name, reason="NotThere")
+            raise NotFound(name, reason="NotThere")
         container = {"ContainerSpec": {"Image": "nginx:1"}}
         return {"ID": "s1", "Spec": {"TaskTemplate": container, "Mode": {"Replicated": {"Replicas": 1}}}}
 

@@ -18,9 +18,9 @@ from cli.conductor.certificates import LOOK_SECONDS, RENEW_LOOKS, keep_certifica
 from cli.conductor.names import ASK_EVERY_LOOKS, MOST_ADDRESSES, ServerNames
 from cli.settings import Settings
 from cli.stack import Stack
+from controller.docker.node_info import SwarmNodeInfo
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.place import Place
 
 pytestmark = pytest.mark.anyio
 
@@ -132,9 +132,11 @@ async def test_a_disk_that_is_full_is_tried_again(tmp_path: Path, monkeypatch: p
 
 async def test_in_a_stack_docker_says_where_the_machine_is(tmp_path: Path) -> None:
     class Swarm:
-        place: Place | None = Place("n", "10.9.0.1", "active", True, ("10.9.0.1:2377",), "", "", name="vm")
+        place: SwarmNodeInfo | None = SwarmNodeInfo(
+            "n", "10.9.0.1", "active", True, ("10.9.0.1:2377",), "", "", name="vm"
+        )
 
-        async def node(self) -> Place:
+        async def node(self) -> SwarmNodeInfo:
             if self.place is None:
                 raise DriverError("away")
             return self.place
@@ -142,7 +144,7 @@ async def test_in_a_stack_docker_says_where_the_machine_is(tmp_path: Path) -> No
     swarm, stack = Swarm(), Stack("s", 7443, tmp_path, "", "", tmp_path)
     names = ServerNames(Settings(tmp_path, stack=stack), swarm, own_addresses=list)  # type: ignore[arg-type]
     assert {"vm", "10.9.0.1", "conductor"} <= set(await names.look())
-    swarm.place = Place("n", "10.9.0.2", "active", True, ("10.9.0.2:2377",), "", "", name="vm")
+    swarm.place = SwarmNodeInfo("n", "10.9.0.2", "active", True, ("10.9.0.2:2377",), "", "", name="vm")
     for _ in range(ASK_EVERY_LOOKS):
         await names.look()
     assert "10.9.0.2" in names.current and "10.9.0.1" not in names.current

@@ -27,7 +27,7 @@ class Swarm:
     async def is_down(self, node):
         return self.down
 
-    async def dismiss(self, node):
+    async def remove_node(self, node):
         self.said.append(f"dismiss {node}")
 
 

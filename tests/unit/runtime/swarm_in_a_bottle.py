@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from controller.docker.client import NotFound, VersionConflict
 from controller.kit.clock import LoopClock
 from controller.runtime.driver import DriverError, RuntimeEvent
 from controller.runtime.swarm import SwarmDriver
-from controller.runtime.swarm.docker_door import NotThere, OutOfDate
 
 NODES = ("node-1", "node-2", "node-3")
 
@@ -48,11 +48,11 @@ class Api:
         for each in self.by_id.values():
             if name in (each["ID"], each["Spec"]["Name"]):
                 return dict(each)
-        raise NotThere(name, reason="NotThere")
+        raise NotFound(name, reason="NotThere")
 
     def update_service(self, id_: str, version: int, **spec: Any) -> None:
         if self.by_id[id_]["Version"]["Index"] != version:
-            raise OutOfDate("update out of sequence", reason="OutOfDate")
+            raise VersionConflict("update out of sequence", reason="OutOfDate")
         self.by_id[id_] = {"ID": id_, "Version": {"Index": next(self._numbers)}, "Spec": _spec(spec)}
         self._settle(id_, "update")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from controller.runtime.driver import Workload
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.naming import Cloud
+from controller.runtime.swarm.snapshot import SwarmSnapshot
 from crds.meta import ObjectKey
 
 KEY = ObjectKey("aerekos.cloud", "services", "default", "web")
@@ -51,5 +51,5 @@ def workload(**more: Any) -> Workload:
 SERVICE = {"ID": "s", "Spec": {"Labels": naming.labels(Cloud(), KEY, "uid"), "Mode": {"Replicated": {"Replicas": 1}}}}
 
 
-def look(*tasks: dict[str, Any]) -> Look:
-    return Look({KEY: SERVICE}, {KEY: tasks}, NODES)
+def look(*tasks: dict[str, Any]) -> SwarmSnapshot:
+    return SwarmSnapshot({KEY: SERVICE}, {KEY: tasks}, NODES)

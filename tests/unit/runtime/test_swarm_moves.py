@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from controller.runtime.driver import RolloutPolicy, Volume
 from controller.runtime.swarm.naming import MOVING, Cloud
-from controller.runtime.swarm.readiness import Readiness
+from controller.runtime.swarm.node_readiness import NodeReadiness
 from controller.runtime.swarm.rebalancing import Move, is_hopeless, is_over, moved, next_move
-from controller.runtime.swarm.wishing import Surroundings, wish
+from controller.runtime.swarm.service_spec import SpecDependencies, service_spec
 
 from .swarms import NODES, NOW, task, workload
 
@@ -70,7 +70,7 @@ def test_moving_ones_that_are_alone_comes_to_an_end(places: list[str]) -> None:
 
 
 def test_a_move_is_written_on_the_service_and_read_back() -> None:
-    plain = wish(Cloud(), workload(replicas=2), Surroundings(avoid=("n9",)))
+    plain = service_spec(Cloud(), workload(replicas=2), SpecDependencies(avoid=("n9",)))
     more, away = Move("", 7), Move("n1", 7)
     assert moved(plain, more)["Mode"] == {"Replicated": {"Replicas": 3}}
     assert moved(plain, away)["TaskTemplate"]["Placement"]["Constraints"] == ["node.id!=n1", "node.id!=n9"]
@@ -102,15 +102,20 @@ def test_a_move_that_finds_no_place_is_given_up() -> None:
 def test_a_machine_gets_work_when_it_has_been_ready_for_a_while() -> None:
     down = {**NODES["n1"], "Status": {"State": "down"}}
     drained = {**NODES["n1"], "Spec": {"Availability": "drain"}}
-    readiness = Readiness()
-    assert readiness.settles_in(0.0) == float("inf") and not readiness.settled(NODES, 0.0)
-    readiness.note({"old": NODES["n1"], "away": down, "drained": drained}, 10.0)
-    assert not readiness.settled({"old": NODES["n1"], "drained": drained}, 14.9) and readiness.settles_in(14.0) == 1.0
+    readiness = NodeReadiness()
+    assert readiness.seconds_until_settled(0.0) == float("inf") and not readiness.settled(NODES, 0.0)
+    readiness.observe({"old": NODES["n1"], "away": down, "drained": drained}, 10.0)
+    assert (
+        not readiness.settled({"old": NODES["n1"], "drained": drained}, 14.9)
+        and readiness.seconds_until_settled(14.0) == 1.0
+    )
     assert readiness.settled({"old": NODES["n1"], "drained": drained}, 15.0) == {"old"}
     back = {"old": NODES["n1"], "away": NODES["n2"], "new": NODES["n3"]}
-    readiness.note(back, 20.0)
-    assert readiness.settled(back, 24.0) == {"old"} and readiness.settles_in(24.0) == 1.0
-    assert readiness.settled(back, 25.0) == {"old", "away", "new"} and readiness.settles_in(25.0) == float("inf")
-    readiness.note({**back, "away": down}, 30.0)
-    readiness.note(back, 31.0)
+    readiness.observe(back, 20.0)
+    assert readiness.settled(back, 24.0) == {"old"} and readiness.seconds_until_settled(24.0) == 1.0
+    assert readiness.settled(back, 25.0) == {"old", "away", "new"} and readiness.seconds_until_settled(25.0) == float(
+        "inf"
+    )
+    readiness.observe({**back, "away": down}, 30.0)
+    readiness.observe(back, 31.0)
     assert readiness.settled(back, 32.0) == {"old", "new"}

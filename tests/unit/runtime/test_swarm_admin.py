@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from controller.docker.client import NotFound
+from controller.docker.swarm_admin import MISSED_SECONDS, SwarmAdmin
 from controller.kit.virtual import VirtualLoop
-from controller.runtime.swarm.docker_door import NotThere
-from controller.runtime.swarm.managing import MISSED_SECONDS, Managing
 
 pytestmark = pytest.mark.anyio
 
@@ -49,8 +49,8 @@ class Nodes:
         self.known[id_] = {**self.known[id_], "Spec": spec}
 
 
-def managing_(docker: Nodes) -> Managing:
-    return Managing(docker)  # type: ignore[arg-type]
+def managing_(docker: Nodes) -> SwarmAdmin:
+    return SwarmAdmin(docker)  # type: ignore[arg-type]
 
 
 async def test_the_one_that_is_there_is_drained_and_not_its_ghost() -> None:
@@ -60,14 +60,14 @@ async def test_the_one_that_is_there_is_drained_and_not_its_ghost() -> None:
     await manager.drain("oak")
     drained = {id_: node["Spec"]["Availability"] for id_, node in docker.known.items()}
     assert drained == {"old": "active", "new": "drain"}
-    with pytest.raises(NotThere, match="birch"):
+    with pytest.raises(NotFound, match="birch"):
         await manager.drain("birch")
 
 
 async def test_a_machine_is_dismissed_with_its_ghosts_and_nobody_else() -> None:
     docker = Nodes(old=("oak", "down"), new=("oak", "ready"), other=("birch", "down"))
-    await managing_(docker).dismiss("oak")
-    await managing_(docker).dismiss("nobody")
+    await managing_(docker).remove_node("oak")
+    await managing_(docker).remove_node("nobody")
     assert set(docker.known) == {"other"}
     assert await managing_(docker).is_down("oak")
 
@@ -76,7 +76,7 @@ async def test_a_machine_that_has_just_left_is_waited_for_until_it_is_missed() -
     docker = Nodes(old=("oak", "ready"))
     began = anyio.current_time()
     async with anyio.create_task_group() as group:
-        group.start_soon(managing_(docker).dismiss_earlier, "oak")
+        group.start_soon(managing_(docker).remove_stale_node, "oak")
         await anyio.sleep(3.7)
         docker.known["old"]["Status"]["State"] = "down"
     assert not docker.known and anyio.current_time() - began < MISSED_SECONDS
@@ -84,10 +84,10 @@ async def test_a_machine_that_has_just_left_is_waited_for_until_it_is_missed() -
 
 async def test_a_machine_of_the_same_name_that_stays_is_another_machine() -> None:
     docker, began = Nodes(other=("oak", "ready")), anyio.current_time()
-    await managing_(docker).dismiss_earlier("oak")
+    await managing_(docker).remove_stale_node("oak")
     assert set(docker.known) == {"other"} and anyio.current_time() - began == pytest.approx(MISSED_SECONDS)
     began = anyio.current_time()
-    await managing_(docker).dismiss_earlier("birch")
+    await managing_(docker).remove_stale_node("birch")
     assert anyio.current_time() == began
 
 

@@ -1,4 +1,4 @@
-"""Makes a Swarm service what its workload wants, or puts it back; with as few calls as that takes."""
+"""Writes a Swarm service as its workload wants it, or restores it; with as few calls as that takes."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from controller.docker.client import DockerClient, NameConflict, NotFound
 from controller.runtime.driver import DriverError, Workload
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.adopting import volumes_of
-from controller.runtime.swarm.deciding import Circumstances, Decision, Service, Spec, decide
-from controller.runtime.swarm.docker_door import Docker, NotThere, Taken
+from controller.runtime.swarm.adoption import volumes_of
 from controller.runtime.swarm.naming import Cloud
+from controller.runtime.swarm.update_plan import PlanContext, Service, Spec, UpdatePlan, plan_update
 from crds.meta import ObjectKey
 
 MISSING = "missing"
 
 
-class Settler:
+class ServiceWriter:
     """Makes and updates; never looks by itself unless a name is taken."""
 
-    def __init__(self, docker: Docker, cloud: Cloud) -> None:
+    def __init__(self, docker: DockerClient, cloud: Cloud) -> None:
         self._docker, self._cloud = docker, cloud
 
-    async def settle(
-        self, workload: Workload, wanted: dict[str, Any], there: Service | None, around: Circumstances
-    ) -> Decision:
+    async def write(
+        self, workload: Workload, wanted: dict[str, Any], there: Service | None, around: PlanContext
+    ) -> UpdatePlan:
         """`there` is the Swarm service as last seen. Raises OutOfDate when it has changed since, NameTaken."""
         if there is None:
-            return await self._make(workload, wanted, around)
-        decision = decide(wanted, there, around)
-        if decision.spec is not None:
-            await self._write(there, decision.first, decision.spec)
-        return decision
+            return await self._create(workload, wanted, around)
+        plan = plan_update(wanted, there, around)
+        if plan.spec is not None:
+            await self._update(there, plan.first, plan.spec)
+        return plan
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
         """Marks somebody else's Swarm service as that workload; no task restarts. Raises DriverError."""
@@ -45,29 +45,29 @@ class Settler:
         marks |= naming.labels(self._cloud, key, "") | {naming.ADOPTED: naming.ANY_REVISION}
         if volumes := volumes_of(there):
             marks[naming.VOLUMES] = json.dumps(volumes, sort_keys=True)
-        await self._write(there, None, {**there["Spec"], "Labels": marks})
+        await self._update(there, None, {**there["Spec"], "Labels": marks})
 
-    async def force(self, there: Service) -> None:
-        """All its copies are made anew, one after the other."""
+    async def force_update(self, there: Service) -> None:
+        """Recreate all its copies, one after the other."""
         template = there["Spec"]["TaskTemplate"]
         again = {**template, "ForceUpdate": template.get("ForceUpdate", 0) + 1}
         spec = {**there["Spec"], "TaskTemplate": again}
         id_, version = there["ID"], there["Version"]["Index"]
         await self._docker.ask(lambda api: api.update_service(id_, version, **arguments(spec)))
 
-    async def _make(self, workload: Workload, wanted: dict[str, Any], around: Circumstances) -> Decision:
+    async def _create(self, workload: Workload, wanted: dict[str, Any], around: PlanContext) -> UpdatePlan:
         try:
             await self._docker.ask(lambda api: api.create_service(**arguments(wanted)))
-        except Taken:
-            there = await self._ours(workload, wanted["Name"])
-            return await self.settle(workload, wanted, there, around)
-        return Decision(wanted, (MISSING,))
+        except NameConflict:
+            there = await self._inspect_ours(workload, wanted["Name"])
+            return await self.write(workload, wanted, there, around)
+        return UpdatePlan(wanted, (MISSING,))
 
-    async def _ours(self, workload: Workload, name: str) -> Service | None:
+    async def _inspect_ours(self, workload: Workload, name: str) -> Service | None:
         """Raises DriverError when the service of that name is a stranger's."""
         try:
             there: Service = await self._docker.ask(lambda api: api.inspect_service(name))
-        except NotThere:
+        except NotFound:
             return None
         marks = there["Spec"].get("Labels") or {}
         if marks.get(naming.CLOUD) != self._cloud.name or naming.key_in(marks) != workload.key:
@@ -76,7 +76,7 @@ class Settler:
             raise DriverError(message, reason="NameTaken", retryable=False)
         return there
 
-    async def _write(self, there: Service, first: Spec | None, spec: Spec) -> None:
+    async def _update(self, there: Service, first: Spec | None, spec: Spec) -> None:
         id_, version = there["ID"], there["Version"]["Index"]
         if first is not None:
             await self._docker.ask(lambda api: api.update_service(id_, version, **arguments(first)))

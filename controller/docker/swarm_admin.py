@@ -1,6 +1,6 @@
-"""What the conductor asks a Swarm manager besides running services: who may join, who leaves, and images.
+"""Administration of a Swarm through one of its managers: who may join, who leaves, and images.
 
-For the door and the composition root; the driver has its own words.
+For the API and the composition root; running services is the driver's.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Any
 
 import anyio
 
+from controller.docker.client import DockerClient, NotFound
+from controller.docker.node_info import SwarmNodeInfo, parse_node_info
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.docker_door import Docker, NotThere
-from controller.runtime.swarm.place import Place, place_in
-from controller.runtime.swarm.seeing import worker_name
+from controller.runtime.swarm.tasks import worker_name
 
 SAVE_SECONDS = 120.0
 PIECE_BYTES = 2 * 2**20
@@ -22,17 +22,17 @@ PUSH_SECONDS = 600.0
 MISSED_SECONDS = 6.0
 
 
-class Managing:
-    """One Docker daemon, a Swarm manager. Every call raises DriverError."""
+class SwarmAdmin:
+    """Calls to one Docker daemon, a Swarm manager. Every call raises DriverError."""
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: DockerClient) -> None:
         self._docker = docker
 
-    async def node(self) -> Place:
+    async def node(self) -> SwarmNodeInfo:
         """Any daemon may be asked; its state is `inactive` when it belongs to no Swarm."""
-        return place_in(await self._docker.ask(lambda api: api.info()))
+        return parse_node_info(await self._docker.ask(lambda api: api.info()))
 
-    async def begin(self) -> None:
+    async def init_swarm(self) -> None:
         """Make this daemon the manager of a new Swarm."""
         await self._docker.ask(lambda api: api.init_swarm(), extra_seconds=20)
 
@@ -63,12 +63,12 @@ class Managing:
         """Move everything off it. Raises NotThere."""
         await self._update(node, availability="drain")
 
-    async def dismiss(self, node: str) -> None:
+    async def remove_node(self, node: str) -> None:
         """Forget a node that has left, or will never come back. One that is not there is no error."""
         for found in await self._named(node):
             await self._remove(found["ID"])
 
-    async def dismiss_earlier(self, node: str) -> None:
+    async def remove_stale_node(self, node: str) -> None:
         """Forget what is left of an earlier membership, for the next would go by the same name.
 
         One that has just left is missed only after some seconds. One that is not missed then is another machine.
@@ -76,7 +76,7 @@ class Managing:
         with anyio.move_on_after(MISSED_SECONDS):
             while not await self.is_down(node):  # noqa: ASYNC110 (asked of Docker)
                 await anyio.sleep(0.25)
-            await self.dismiss(node)
+            await self.remove_node(node)
 
     async def is_down(self, node: str) -> bool:
         """Whether the Swarm has no such node, or has lost it."""
@@ -91,7 +91,7 @@ class Managing:
         """Whether this daemon keeps that image."""
         try:
             await self._docker.ask(lambda api: api.inspect_image(name))
-        except NotThere:
+        except NotFound:
             return False
         return True
 
@@ -127,7 +127,7 @@ class Managing:
     async def _update(self, node: str, *, availability: str) -> None:
         named = await self._named(node)
         if not named:
-            raise NotThere(f"the Swarm has no node called {node}", reason="NotThere")
+            raise NotFound(f"the Swarm has no node called {node}", reason="NotThere")
         id_, version, spec = named[0]["ID"], named[0]["Version"]["Index"], named[0]["Spec"]
         await self._docker.ask(lambda api: api.update_node(id_, version, {**spec, "Availability": availability}))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from controller.runtime.swarm.seeing import Task, moment
+from controller.runtime.swarm.tasks import Task, moment
 
 # Longer than any of these states takes on a healthy machine. Pulling an image is slow; waiting for a machine
 # (`pending`) is no hanging.
@@ -15,7 +15,9 @@ AGAIN_SECONDS = 120.0
 _SECOND = 1_000_000_000
 
 
-def wedged(tasks: Iterable[Task], nodes: Mapping[str, Mapping[str, Any]], now: datetime) -> tuple[Task, float] | None:
+def stuck_task(
+    tasks: Iterable[Task], nodes: Mapping[str, Mapping[str, Any]], now: datetime
+) -> tuple[Task, float] | None:
     """The first task that hangs on a machine that is ready, and for how many seconds it has."""
     for task in tasks:
         limit, since = _limit(task), moment(task["Status"].get("Timestamp"))

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.runtime.driver import RolloutPolicy, Volume, Workload
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.checking import SECOND, healthcheck
+from controller.runtime.swarm.healthcheck import SECOND, healthcheck
 from controller.runtime.swarm.naming import CONTENT, REVISION, VOLUMES, Cloud, instance_name, labels, swarm_name
 
 PORT = 8080
@@ -22,7 +22,7 @@ DATA = "/data"
 # Swarm's own 5 s would be most of an outage. What crashes at once is held back by the time a start takes.
 RESTART_AFTER_SECONDS = 0.05
 # The way back must not fail for want of room: what was there is restored in its place.
-BACK = RolloutPolicy(order="stop-first", on_failure="pause")
+ROLLBACK = RolloutPolicy(order="stop-first", on_failure="pause")
 NODE_CONSTRAINT = "node.id!="
 # As whom our image of managed services runs (images/services).
 MANAGED_USER = 10001
@@ -32,7 +32,7 @@ DROPPED = ("CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW")
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SpecDependencies:
     """What the driver prepared: ids of networks, references to secrets and configs, nodes to stay away from, and
     Docker's names of volumes that were there before.
     """
@@ -56,7 +56,7 @@ def port_of(workload: Workload) -> int:
     return workload.ports[0].port if workload.ports else PORT
 
 
-def wish(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, Any]:
+def service_spec(cloud: Cloud, workload: Workload, around: SpecDependencies) -> dict[str, Any]:
     """The whole spec, with its own hash as a label."""
     spec: dict[str, Any] = {
         "Name": swarm_name(cloud, workload.key),
@@ -73,7 +73,7 @@ def wish(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, An
         "EndpointSpec": {"Mode": "dnsrr", "Ports": _ports(workload)},
     }
     if workload.mode != "job":  # Swarm refuses them for what runs only once
-        spec |= {"UpdateConfig": _one_by_one(workload.update), "RollbackConfig": _one_by_one(BACK)}
+        spec |= {"UpdateConfig": _one_by_one(workload.update), "RollbackConfig": _one_by_one(ROLLBACK)}
     if around.volumes:
         spec["Labels"][VOLUMES] = json.dumps(around.volumes, sort_keys=True)
     spec["Labels"] |= {REVISION: workload.revision, CONTENT: _hash(spec)}
@@ -93,7 +93,7 @@ def _restarting(workload: Workload) -> dict[str, Any]:
     return {"Condition": condition, "Delay": int(RESTART_AFTER_SECONDS * SECOND), "MaxAttempts": 0}
 
 
-def _container(cloud: Cloud, workload: Workload, around: Surroundings) -> dict[str, Any]:
+def _container(cloud: Cloud, workload: Workload, around: SpecDependencies) -> dict[str, Any]:
     return {
         "Image": workload.image,
         "Command": list(workload.command),
@@ -142,7 +142,7 @@ def _as_it_is(text: str) -> str:
     return text.replace("{{", '{{"{{"}}')
 
 
-def _mounts(cloud: Cloud, workload: Workload, around: Surroundings) -> list[dict[str, Any]]:
+def _mounts(cloud: Cloud, workload: Workload, around: SpecDependencies) -> list[dict[str, Any]]:
     """Volumes stay on the machine they were made on."""
     wanted = list(workload.volumes)
     if any("{data}" in text for text in workload.env.values()) and not any(each.name == "data" for each in wanted):

@@ -1,4 +1,4 @@
-"""What is to be written to a Swarm service, if anything, so that it becomes as wished. Pure.
+"""Plans what is to be written to a Swarm service, if anything, so that it becomes as desired. Pure.
 
 A new revision that does not get Ready is rolled back by Swarm itself. So that nobody fights that, now or after a
 restart of the conductor, the old spec is marked with the revision that is about to be tried, before it is tried:
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.runtime.swarm.drifting import differences
+from controller.runtime.swarm.drift import differences
 from controller.runtime.swarm.naming import (
     ADOPTED,
     ANY_REVISION,
@@ -25,13 +25,13 @@ from controller.runtime.swarm.naming import (
     REVISION,
     TRYING,
 )
-from controller.runtime.swarm.seeing import Task, error_of, moment, revision_of
+from controller.runtime.swarm.tasks import Task, error_of, moment, revision_of
 
 Spec = Mapping[str, Any]
 Service = Mapping[str, Any]
 # Swarm rolls back to the spec that was written before the last one, whatever that was. So nothing but a new revision
 # is written while another is rolled out, for as long as a rollout may reasonably take.
-PATIENCE_SECONDS = 60.0
+ROLLOUT_SECONDS = 60.0
 _ROLLED_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
 _ENDED_BADLY = ("failed", "rejected", "orphaned")
 # Copies that end with their machine are reported within that of each other.
@@ -40,7 +40,7 @@ _LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
-class Decision:
+class UpdatePlan:
     """`spec`: what to write, None for nothing; `changed`: which paths of it differ; `first`: what has to stand there
     before. `failed`: the revision that was rolled back, `because` of what. `resumed`: a stopped rollout goes on.
     """
@@ -55,7 +55,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class PlanContext:
     """`tasks`: of the service; `neighbours`: those of everything else that was seen, gathered only when asked for."""
 
     tasks: Sequence[Task]
@@ -63,14 +63,14 @@ class Circumstances:
     now: datetime
 
 
-def decide(wanted: Spec, there: Service, around: Circumstances) -> Decision:
+def plan_update(wanted: Spec, there: Service, around: PlanContext) -> UpdatePlan:
     """`wanted` is the whole spec, `there` the Swarm service as Docker tells it."""
     wanted = {**wanted, "Name": there["Spec"]["Name"]}  # which nobody can change
     if "ReplicatedJob" in wanted["Mode"]:
         return _about_a_job(wanted, there)
     revision, failed = wanted["Labels"][REVISION], rolled_back(there)
     if failed == revision and _state(there) == "rollback_started":
-        return Decision(postponed=True)
+        return UpdatePlan(postponed=True)
     if failed == revision and not _was_a_machines_fault(failed, around):
         return _held(wanted, there, failed, around)
     if _is_adopted(there, revision):
@@ -79,14 +79,14 @@ def decide(wanted: Spec, there: Service, around: Circumstances) -> Decision:
     changed = _changed(wanted, there)
     if _state(there) == "paused" and not changed and _was_a_machines_fault(revision, around):
         labels = {**wanted["Labels"], RESUMED: around.now.isoformat()}
-        return Decision({**wanted, "Labels": labels}, ("UpdateStatus",), resumed=True)
+        return UpdatePlan({**wanted, "Labels": labels}, ("UpdateStatus",), resumed=True)
     if not changed:
-        return Decision()
+        return UpdatePlan()
     if _serves(there) == revision and _is_under_way(there, around.now) and not _is_urgent(changed):
-        return Decision(postponed=True)
+        return UpdatePlan(postponed=True)
     if _serves(there) == revision:
-        return Decision(wanted, changed)
-    return Decision(wanted, changed, first=_marked(there, {TRYING: revision}), resumed=failed == revision)
+        return UpdatePlan(wanted, changed)
+    return UpdatePlan(wanted, changed, first=_marked(there, {TRYING: revision}), resumed=failed == revision)
 
 
 def rolled_back(there: Service) -> str:
@@ -111,13 +111,13 @@ def _is_adopted(there: Service, revision: str) -> bool:
     return _marks(there).get(ADOPTED) in (revision, ANY_REVISION)
 
 
-def _held(wanted: Spec, there: Service, failed: str, around: Circumstances) -> Decision:
+def _held(wanted: Spec, there: Service, failed: str, around: PlanContext) -> UpdatePlan:
     """What serves goes on as it is; in the number that is wanted, where it may."""
     because = _marks(there).get(BECAUSE) or error_of(around.tasks, failed)[:_LONGEST_REASON]
     spec = _with_what_is_there(wanted, there)
     spec["Labels"] |= {FAILED: failed, BECAUSE: because}
     changed = _changed(spec, there)
-    return Decision(spec if changed else None, changed, failed=failed, because=because)
+    return UpdatePlan(spec if changed else None, changed, failed=failed, because=because)
 
 
 def _with_what_is_there(wanted: Spec, there: Service) -> dict[str, Any]:
@@ -130,11 +130,11 @@ def _with_what_is_there(wanted: Spec, there: Service) -> dict[str, Any]:
     return {**wanted, **kept, "TaskTemplate": template, "Labels": {**lasting, **ours}}
 
 
-def _about_a_job(wanted: Spec, there: Service) -> Decision:
+def _about_a_job(wanted: Spec, there: Service) -> UpdatePlan:
     """It runs again whenever anything of it is written, so only another revision is worth that."""
     if _serves(there) == wanted["Labels"][REVISION]:
-        return Decision()
-    return Decision(wanted, tuple(differences(wanted, there["Spec"])))
+        return UpdatePlan()
+    return UpdatePlan(wanted, tuple(differences(wanted, there["Spec"])))
 
 
 def _changed(wanted: Spec, there: Service) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def _changed(wanted: Spec, there: Service) -> tuple[str, ...]:
     return (*differences(wanted, there["Spec"]), *stale)
 
 
-def _was_a_machines_fault(revision: str, around: Circumstances) -> bool:
+def _was_a_machines_fault(revision: str, around: PlanContext) -> bool:
     """Whether every copy of that revision that failed did so together with all that ran on its machine.
 
     A machine that restarts too quickly to be missed leaves no other trace: nodes are written for other reasons too.
@@ -175,7 +175,7 @@ def _ended_badly(task: Task) -> bool:
 def _is_under_way(there: Service, now: datetime) -> bool:
     update = there.get("UpdateStatus") or {}
     began = moment(update.get("StartedAt"))
-    recent = began is not None and (now - began).total_seconds() < PATIENCE_SECONDS
+    recent = began is not None and (now - began).total_seconds() < ROLLOUT_SECONDS
     return recent and update.get("State") in ("updating", "rollback_started")
 
 

@@ -13,17 +13,17 @@ from typing import Any
 
 import anyio
 
+from controller.docker.client import DockerClient
 from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.docker_door import Docker
 
 TASK = "com.docker.swarm.task.name"
 _NANOSECONDS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CpuSample:
     """One container at one moment: CPU seconds since its start, memory in bytes."""
 
     cpu: float
@@ -31,12 +31,12 @@ class Spent:
     at: float
 
 
-class Meter:
+class ContainerStats:
     """Remembers the last answers: CPU in cores is what was spent between two."""
 
-    def __init__(self, docker: Docker, clock: Clock) -> None:
+    def __init__(self, docker: DockerClient, clock: Clock) -> None:
         self._docker, self._clock = docker, clock
-        self._last: dict[str, Spent] = {}
+        self._last: dict[str, CpuSample] = {}
 
     async def measure(self) -> dict[str, dict[str, float]]:
         """Instance → `{cpu: cores since the last call, memory: bytes}`. Raises DriverError.
@@ -46,22 +46,22 @@ class Meter:
         asked = {"label": [naming.CLOUD]}
         found = await self._docker.ask(lambda api: (api.info()["Name"], api.containers(filters=asked)))
         copies = dict(_copies(*found))
-        before, self._last = self._last, await self._all_spent(copies)
+        before, self._last = self._last, await self._samples(copies)
         used: defaultdict[str, dict[str, float]] = defaultdict(lambda: {"cpu": 0.0, "memory": 0})
-        for container, spent in self._last.items():
+        for container, sample in self._last.items():
             # While a new copy starts before the old one stops, both are the instance.
             one = used[copies[container]]
-            one["cpu"] = round(one["cpu"] + _cores(before.get(container, spent), spent), 3)
-            one["memory"] += spent.memory
+            one["cpu"] = round(one["cpu"] + _cores(before.get(container, sample), sample), 3)
+            one["memory"] += sample.memory
         return dict(used)
 
-    async def _all_spent(self, copies: Mapping[str, str]) -> dict[str, Spent]:
-        found: dict[str, Spent] = {}
+    async def _samples(self, copies: Mapping[str, str]) -> dict[str, CpuSample]:
+        found: dict[str, CpuSample] = {}
 
         async def ask(container: str) -> None:
             try:
                 told = await self._docker.ask(lambda api: api.stats(container, stream=False, one_shot=True))
-                found[container] = Spent(*_counted(told), at=self._clock.monotonic())
+                found[container] = CpuSample(*_counted(told), at=self._clock.monotonic())
             except (DriverError, KeyError):
                 return  # it has just ended
 
@@ -72,7 +72,7 @@ class Meter:
 
 
 def _copies(hostname: str, containers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Container → instance, as controller.runtime.swarm.seeing names them."""
+    """Container → instance, as controller.runtime.swarm.tasks names them."""
     for each in containers:
         key = naming.key_in(each["Labels"])
         # `<service>.<slot>.<task>`, or the machine's id in place of the slot where one runs on every machine.
@@ -90,6 +90,6 @@ def _counted(told: Mapping[str, Any]) -> tuple[float, int]:
     return told["cpu_stats"]["cpu_usage"]["total_usage"] / _NANOSECONDS, max(memory["usage"] - droppable, 0)
 
 
-def _cores(before: Spent, now: Spent) -> float:
+def _cores(before: CpuSample, now: CpuSample) -> float:
     seconds = now.at - before.at
     return max(now.cpu - before.cpu, 0.0) / seconds if seconds > 0 else 0.0

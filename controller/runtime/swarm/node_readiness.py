@@ -11,13 +11,13 @@ from typing import Any
 SETTLES_SECONDS = 5.0
 
 
-class Readiness:
+class NodeReadiness:
     """As this conductor sees it; `at` are readings of a monotonic clock, in seconds."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def note(self, nodes: Mapping[str, Mapping[str, Any]], at: float) -> None:
+    def observe(self, nodes: Mapping[str, Mapping[str, Any]], at: float) -> None:
         """`nodes` by id, as Docker tells them."""
         ready = [id_ for id_, node in nodes.items() if node["Status"]["State"] == "ready"]
         self._since = {id_: self._since.get(id_, at) for id_ in ready}
@@ -27,7 +27,7 @@ class Readiness:
         ready = {id_ for id_, since in self._since.items() if at - since >= SETTLES_SECONDS}
         return {id_ for id_ in ready if nodes.get(id_, {}).get("Spec", {}).get("Availability") == "active"}
 
-    def settles_in(self, at: float) -> float:
+    def seconds_until_settled(self, at: float) -> float:
         """Seconds until the next machine may want work; infinite when all have been ready for long."""
         left = [since + SETTLES_SECONDS - at for since in self._since.values()]
         return min((each for each in left if each > 0), default=float("inf"))

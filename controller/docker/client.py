@@ -1,7 +1,7 @@
-"""The door to one Docker daemon: calls block a thread, never the event loop, and have a deadline.
+"""The client of one Docker daemon: calls block a thread, never the event loop, and have a deadline.
 
-The only home of the docker SDK. Its errors end here as DriverError; `NotThere`, `OutOfDate` and `Taken` are for those
-who can do something about them.
+The only home of the docker SDK. Its errors end here as DriverError; `NotFound`, `VersionConflict` and `NameConflict`
+are for callers that can do something about them.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ CALLS_AT_ONCE = 8
 DEADLINE_SECONDS = 5.0
 
 
-class NotThere(DriverError):
+class NotFound(DriverError):
     """No such object."""
 
 
-class OutOfDate(DriverError):
+class VersionConflict(DriverError):
     """Somebody changed it since we read it: read again."""
 
 
-class Taken(DriverError):
+class NameConflict(DriverError):
     """Something of that name exists already."""
 
 
-class Docker:
+class DockerClient:
     """`url`: `unix:///var/run/docker.sock`, or None for what DOCKER_HOST says. `calls` counts what was asked."""
 
     def __init__(self, url: str | None = None, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
@@ -109,11 +109,11 @@ class _Counting:
 def _translated(refused: docker.errors.APIError) -> DriverError:
     text = str(refused.explanation or refused)
     if refused.status_code == 404:
-        return NotThere(text, reason="NotThere")
+        return NotFound(text, reason="NotThere")
     if "out of sequence" in text:
-        return OutOfDate(text, reason="OutOfDate")
+        return VersionConflict(text, reason="OutOfDate")
     if "name conflicts with an existing object" in text or refused.status_code == 409:
-        return Taken(text, reason="NameTaken", retryable=False)
+        return NameConflict(text, reason="NameTaken", retryable=False)
     if "not a swarm manager" in text:
         return DriverError(f"this Docker is no Swarm manager: {text}", reason="NotASwarmManager")
     # 400: the wish itself is wrong, and will be next time.

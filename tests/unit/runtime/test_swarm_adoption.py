@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.adopting import CannotAdopt, service_of, volumes_of
+from controller.runtime.swarm.adoption import CannotAdopt, service_of, volumes_of
 from crds.kinds.service import Service
 
 

@@ -1,4 +1,4 @@
-"""A Docker daemon's place in a Swarm, as `docker info` tells it."""
+"""What a Docker daemon is in a Swarm, as `docker info` tells it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SwarmNodeInfo:
     """`address`: the one it joined with; `managers`: `address:2377` of each; `name`: of the machine.
 
     `state` is Docker's word: inactive, pending, active, error, locked.
@@ -29,10 +29,10 @@ class Place:
         return self.state == "active"
 
 
-def place_in(info: Mapping[str, Any]) -> Place:
+def parse_node_info(info: Mapping[str, Any]) -> SwarmNodeInfo:
     """`info` is the answer of `docker info`."""
     swarm = info.get("Swarm") or {}
-    return Place(
+    return SwarmNodeInfo(
         node_id=str(swarm.get("NodeID", "")),
         address=str(swarm.get("NodeAddr", "")),
         state=str(swarm.get("LocalNodeState", "inactive")),

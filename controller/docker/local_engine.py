@@ -1,6 +1,6 @@
-"""This machine's Docker daemon, as its agent needs it: its place, its containers, joining and leaving a Swarm.
+"""This machine's Docker daemon, as its agent needs it: node info, containers, joining and leaving a Swarm.
 
-What our containers use of the machine: controller.runtime.swarm.measuring.
+What our containers use of the machine: controller.docker.container_stats.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from controller.docker.client import DockerClient, NotFound
+from controller.docker.node_info import SwarmNodeInfo, parse_node_info
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.docker_door import Docker, NotThere
-from controller.runtime.swarm.place import Place, place_in
 from crds.meta import ObjectKey
 
 JOIN_SECONDS = 30.0
 UNHEALTHY = "health_status: unhealthy"
 # `health_status: unhealthy` and its like come as an action with a colon.
-_TOLD = ("start", "die", "health_status", "oom", "destroy")
+_REPORTED = ("start", "die", "health_status", "oom", "destroy")
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerNews:
+class ContainerEvent:
     """Something happened to a container of ours: `start`, `die`, `health_status: unhealthy`, ..."""
 
     key: ObjectKey
@@ -30,37 +30,37 @@ class ContainerNews:
     what: str
 
 
-class LocalDocker:
+class LocalEngine:
     """Every call raises DriverError."""
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: DockerClient) -> None:
         self._docker = docker
 
-    async def place(self) -> Place:
+    async def node_info(self) -> SwarmNodeInfo:
         """What `docker info` says."""
-        return place_in(await self._docker.ask(lambda api: api.info()))
+        return parse_node_info(await self._docker.ask(lambda api: api.info()))
 
-    async def follow(self, told: Callable[[ContainerNews], None]) -> None:
+    async def follow(self, told: Callable[[ContainerEvent], None]) -> None:
         """Call `told` for each thing that happens to our containers; returns when the daemon ends the stream."""
 
         def heard(event: Mapping[str, Any]) -> None:
-            if news := _news(event):
-                told(news)
+            if happened := _event_of(event):
+                told(happened)
 
         await self._docker.follow({"type": ["container"], "label": [naming.CLOUD]}, heard)
 
-    async def unhealthy(self) -> list[ContainerNews]:
+    async def unhealthy(self) -> list[ContainerEvent]:
         """Those of our containers whose health check fails now: what `follow` told before anybody listened."""
         asked = {"label": [naming.CLOUD], "health": ["unhealthy"]}
         found = await self._docker.ask(lambda api: api.containers(filters=asked))
         keyed = [(naming.key_in(each["Labels"]), str(each["Id"])) for each in found]
-        return [ContainerNews(key, container, UNHEALTHY) for key, container in keyed if key is not None]
+        return [ContainerEvent(key, container, UNHEALTHY) for key, container in keyed if key is not None]
 
     async def kill(self, container: str) -> bool:
         """SIGKILL. False when it is gone already."""
         try:
             await self._docker.ask(lambda api: api.kill(container, signal="KILL"))
-        except NotThere:
+        except NotFound:
             return False
         except DriverError as refused:
             if "is not running" in str(refused):
@@ -77,7 +77,7 @@ class LocalDocker:
 
     async def leave(self) -> None:
         """Leave the Swarm, whatever it says. One that is in none is no error."""
-        if (await self.place()).state != "inactive":
+        if (await self.node_info()).state != "inactive":
             await self._docker.ask(lambda api: api.leave_swarm(force=True), extra_seconds=JOIN_SECONDS)
 
     async def swarm_tasks(self) -> int:
@@ -120,10 +120,10 @@ def _created(api: Any, name: str, like: Mapping[str, Any], command: Sequence[str
     return str(api.create_container(image, list(command), name=name, environment=env, host_config=host)["Id"])
 
 
-def _news(event: Mapping[str, Any]) -> ContainerNews | None:
+def _event_of(event: Mapping[str, Any]) -> ContainerEvent | None:
     marks = event["Actor"]["Attributes"]
     key = naming.key_in(marks)
     what = str(event["Action"])
-    if key is None or what.partition(":")[0] not in _TOLD:
+    if key is None or what.partition(":")[0] not in _REPORTED:
         return None
-    return ContainerNews(key, str(event["Actor"]["ID"]), what)
+    return ContainerEvent(key, str(event["Actor"]["ID"]), what)

@@ -1,4 +1,4 @@
-"""What two looks in a row say happened: for the loop, which looks again, and for people, who read it as Events."""
+"""Differences between two snapshots in a row, as events: for the loop, and for people, who read them as Events."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.runtime.driver import ObservedInstance, RuntimeEvent
-from controller.runtime.swarm.looking import Look
-from controller.runtime.swarm.seeing import Task, copy_name, error_in, moment
+from controller.runtime.swarm.snapshot import SwarmSnapshot
+from controller.runtime.swarm.tasks import Task, copy_name, error_in, moment
 from crds.meta import ObjectKey
 
 
@@ -20,15 +20,15 @@ class Outage:
     revision: str
 
 
-class Teller:
-    """Remembers the last look, and since when which copy has been down."""
+class EventDiffer:
+    """Remembers the last snapshot, and since when which copy has been down."""
 
     def __init__(self) -> None:
-        self._last: Look | None = None
+        self._last: SwarmSnapshot | None = None
         self._down: dict[tuple[ObjectKey, str], Outage] = {}
 
-    def news(self, now: Look, at: datetime) -> Iterator[RuntimeEvent]:
-        """What happened since the last look. The first one only teaches what is there."""
+    def events(self, now: SwarmSnapshot, at: datetime) -> Iterator[RuntimeEvent]:
+        """Events since the last snapshot. The first one only teaches what is there."""
         before, self._last = self._last, now
         if before is None:
             return
@@ -37,13 +37,15 @@ class Teller:
             if moved or before.tasks.get(key) != now.tasks.get(key):
                 yield from self._about(key, before, now, at)
 
-    def _about(self, key: ObjectKey, before: Look, now: Look, at: datetime) -> Iterator[RuntimeEvent]:
+    def _about(
+        self, key: ObjectKey, before: SwarmSnapshot, now: SwarmSnapshot, at: datetime
+    ) -> Iterator[RuntimeEvent]:
         uid = now.uid(key) or before.uid(key)
         were = {each.name: each for each in before.instances(key)}
         dead = _deaths(key, before, now)
         for name, task in dead:
             yield RuntimeEvent(key, uid, "Died", f"{name}: {error_in(task) or 'ended'}", warning=True)
-            # One that died and is back already was Ready in both looks.
+            # One that died and is back already was Ready in both snapshots.
             if name in were and were[name].ready:
                 self._note_down(key, were[name], moment(task["Status"].get("Timestamp")) or at)
         are = now.instances(key)
@@ -73,7 +75,7 @@ class Teller:
         self._down.setdefault((key, was.name), Outage(since, was.revision))
 
 
-def _deaths(key: ObjectKey, before: Look, now: Look) -> list[tuple[str, Task]]:
+def _deaths(key: ObjectKey, before: SwarmSnapshot, now: SwarmSnapshot) -> list[tuple[str, Task]]:
     """The copies that failed since, by name; one may have done so several times."""
     known = {task["ID"] for task in before.tasks.get(key, ()) if _died(task)}
     dead = [task for task in now.tasks.get(key, ()) if _died(task) and task["ID"] not in known]

@@ -7,10 +7,10 @@ from typing import Any
 import anyio
 import pytest
 
+from controller.docker.container_stats import ContainerStats
 from controller.kit.clock import LoopClock
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import DriverError
-from controller.runtime.swarm.measuring import Meter
 
 pytestmark = pytest.mark.anyio
 NODE = "9zjlyahz255hv3rhhfsg1yeyh"
@@ -59,7 +59,7 @@ class Docker:
 
 async def test_cpu_is_what_was_spent_between_two_questions() -> None:
     docker = Docker(container("c1", "web", "2"), container("c2", "db", "1", "shop"))
-    meter = Meter(docker, LoopClock())  # type: ignore[arg-type]
+    meter = ContainerStats(docker, LoopClock())  # type: ignore[arg-type]
     assert await meter.measure() == {
         "web-2": {"cpu": 0.0, "memory": 2_000_000},
         "shop.db-1": {"cpu": 0.0, "memory": 2_000_000},
@@ -72,13 +72,13 @@ async def test_cpu_is_what_was_spent_between_two_questions() -> None:
 
 
 async def test_one_on_every_machine_is_called_by_its_machine() -> None:
-    meter = Meter(Docker(container("c1", "logs", NODE)), LoopClock())  # type: ignore[arg-type]
+    meter = ContainerStats(Docker(container("c1", "logs", NODE)), LoopClock())  # type: ignore[arg-type]
     assert list(await meter.measure()) == ["logs-oak"]
 
 
 async def test_two_that_overlap_in_an_update_are_one_instance() -> None:
     docker = Docker(container("old", "web", "1"), container("new", "web", "1"))
-    meter = Meter(docker, LoopClock())  # type: ignore[arg-type]
+    meter = ContainerStats(docker, LoopClock())  # type: ignore[arg-type]
     await meter.measure()
     docker.cpu |= {"old": 1.0, "new": 2.0}
     await anyio.sleep(10)
@@ -87,7 +87,7 @@ async def test_two_that_overlap_in_an_update_are_one_instance() -> None:
 
 async def test_what_goes_meanwhile_is_left_out_and_comes_back_without_a_past() -> None:
     docker = Docker(container("c1", "web", "1"))
-    meter = Meter(docker, LoopClock())  # type: ignore[arg-type]
+    meter = ContainerStats(docker, LoopClock())  # type: ignore[arg-type]
     docker.gone.add("c1")
     assert await meter.measure() == {}
     docker.gone.clear()
@@ -99,12 +99,12 @@ async def test_what_goes_meanwhile_is_left_out_and_comes_back_without_a_past() -
 async def test_files_in_memory_that_can_be_dropped_do_not_count() -> None:
     docker = Docker(container("c1", "web", "1"))
     docker.memory = {"usage": 5_000_000, "stats": {"inactive_file": 4_000_000}}  # cgroup v2
-    assert (await Meter(docker, LoopClock()).measure())["web-1"]["memory"] == 1_000_000  # type: ignore[arg-type]
+    assert (await ContainerStats(docker, LoopClock()).measure())["web-1"]["memory"] == 1_000_000  # type: ignore[arg-type]
     docker.memory = {}  # a container that has just ended answers without numbers
-    assert await Meter(docker, LoopClock()).measure() == {}  # type: ignore[arg-type]
+    assert await ContainerStats(docker, LoopClock()).measure() == {}  # type: ignore[arg-type]
 
 
 async def test_strangers_and_plain_containers_are_not_measured() -> None:
     plain = container("c1", "web", "1", **{"com.docker.swarm.task.name": ""})
     foreign = {"Id": "c2", "Labels": {"aerekos.cloud/cloud": "other"}}
-    assert await Meter(Docker(plain, foreign), LoopClock()).measure() == {}  # type: ignore[arg-type]
+    assert await ContainerStats(Docker(plain, foreign), LoopClock()).measure() == {}  # type: ignore[arg-type]

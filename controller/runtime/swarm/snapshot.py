@@ -1,4 +1,4 @@
-"""One look at what is ours in a Swarm: at everything, or at one workload."""
+"""Snapshots of what is ours in a Swarm: of everything, or of one workload."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.docker.client import DockerClient
 from controller.runtime.driver import ObservedInstance, Workload
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.docker_door import Docker
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.seeing import ENDED, WANTED, Task, instances, is_lost, serves
+from controller.runtime.swarm.tasks import ENDED, WANTED, Task, instances, is_lost, serves
 from crds.meta import ObjectKey
 
 _MOVING = ("updating", "rollback_started")
 
 
 @dataclass(frozen=True)
-class Look:
+class SwarmSnapshot:
     """Services and tasks by key, nodes by id; `reached`: networks the conductor is in."""
 
     services: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
@@ -61,19 +61,19 @@ class Look:
             return tasks
         return [each for each in tasks if _run(each) == run.get("JobIteration", {}).get("Index", 0)]
 
-    def updated(self, key: ObjectKey, newer: Look) -> Look:
-        """With what a look at one workload has found."""
+    def updated(self, key: ObjectKey, newer: SwarmSnapshot) -> SwarmSnapshot:
+        """This snapshot with a newer one of one workload laid over it."""
         services = {each: found for each, found in self.services.items() if each != key}
         tasks = {each: found for each, found in self.tasks.items() if each != key}
-        return Look(
+        return SwarmSnapshot(
             services | dict(newer.services), tasks | dict(newer.tasks), newer.nodes or self.nodes, self.reached
         )
 
-    def without(self, key: ObjectKey) -> Look:
+    def without(self, key: ObjectKey) -> SwarmSnapshot:
         """As if that workload had never been."""
-        return self.updated(key, Look())
+        return self.updated(key, SwarmSnapshot())
 
-    def is_at_rest(self, key: ObjectKey, workload: Workload) -> bool:
+    def is_stable(self, key: ObjectKey, workload: Workload) -> bool:
         """Whether nothing about it is on its way: as many copies as wanted, all where they should be."""
         there, tasks = self.services.get(key), self._current(key)
         if there is None or (there.get("UpdateStatus") or {}).get("State") in _MOVING:
@@ -87,7 +87,7 @@ class Look:
             return False
         return workload.mode != "replicated" or len(wanted) == workload.replicas
 
-    def lives(self, key: ObjectKey) -> bool:
+    def has_live_tasks(self, key: ObjectKey) -> bool:
         """Whether any copy of it still runs, or may, on a machine that is there. What has ended is only history."""
         tasks = self.tasks.get(key, ())
         return any(each["Status"]["State"] not in ENDED and not is_lost(each, self.nodes) for each in tasks)
@@ -95,11 +95,11 @@ class Look:
     @property
     def keys(self) -> list[ObjectKey]:
         """Of every workload that has a service or a copy that runs."""
-        return sorted({*self.services, *(key for key in self.tasks if self.lives(key))})
+        return sorted({*self.services, *(key for key in self.tasks if self.has_live_tasks(key))})
 
 
-async def look(docker: Docker, cloud: Cloud, key: ObjectKey | None = None) -> Look:
-    """At all, or at one workload, without the nodes then: what happens to those is told. Raises DriverError."""
+async def take_snapshot(docker: DockerClient, cloud: Cloud, key: ObjectKey | None = None) -> SwarmSnapshot:
+    """Take a snapshot of all, or of one workload (then without nodes: events announce those). Raises DriverError."""
     label = [f"{naming.CLOUD}={cloud.name}"]
     if key is not None:
         label += [f"{naming.NAMESPACE}={key.namespace}", f"{naming.NAME}={key.name}"]
@@ -113,7 +113,7 @@ async def look(docker: Docker, cloud: Cloud, key: ObjectKey | None = None) -> Lo
 
     services, tasks, nodes = await docker.ask(ask)
     owned = {owner: each for each in services if (owner := naming.key_in(each["Spec"]["Labels"])) is not None}
-    return Look(
+    return SwarmSnapshot(
         services=owned,
         tasks=_by_owner(tasks, {each["ID"]: owner for owner, each in owned.items()}),
         nodes={each["ID"]: each for each in nodes},
@@ -133,5 +133,5 @@ def _by_owner(tasks: Sequence[Task], owners: Mapping[str, ObjectKey]) -> dict[Ob
 
 
 def _run(task: Task) -> int:
-    """The how-manieth run of its job it belongs to."""
+    """Index of the job iteration this task belongs to."""
     return int((task.get("JobIteration") or {}).get("Index", 0))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.runtime.driver import Workload
-from controller.runtime.swarm.deciding import Circumstances, decide, rolled_back
 from controller.runtime.swarm.naming import ADOPTED, BECAUSE, FAILED, MOVING, REVISION, TRYING, Cloud
-from controller.runtime.swarm.wishing import Surroundings, wish
+from controller.runtime.swarm.service_spec import SpecDependencies, service_spec
+from controller.runtime.swarm.update_plan import PlanContext, plan_update, rolled_back
 
 from .swarms import KEY, NOW, task
 
@@ -19,7 +19,7 @@ BEGAN = {"StartedAt": "2026-01-01T00:00:00Z"}
 
 def wanted(revision: str = "one", *, replicas: int = 2, avoid: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
     one = Workload(KEY, "uid", revision, replicas, image=f"x:{revision}", **more)
-    return wish(Cloud(), one, Surroundings(avoid=avoid))
+    return service_spec(Cloud(), one, SpecDependencies(avoid=avoid))
 
 
 def there(spec: dict[str, Any], state: str = "", **marks: str) -> dict[str, Any]:
@@ -28,10 +28,8 @@ def there(spec: dict[str, Any], state: str = "", **marks: str) -> dict[str, Any]
     return {"ID": "s", "Version": {"Index": 1}, "Spec": {**spec, "Labels": labels}, **update}
 
 
-def around(
-    *tasks: dict[str, Any], seconds: float = 10.0, neighbours: tuple[dict[str, Any], ...] = ()
-) -> Circumstances:
-    return Circumstances(tasks, lambda: neighbours, NOW + timedelta(seconds=seconds))
+def around(*tasks: dict[str, Any], seconds: float = 10.0, neighbours: tuple[dict[str, Any], ...] = ()) -> PlanContext:
+    return PlanContext(tasks, lambda: neighbours, NOW + timedelta(seconds=seconds))
 
 
 DEAD = task(1, state="failed", desired="shutdown", error="task: non-zero exit (3)", revision="two")
@@ -39,11 +37,11 @@ ENDED_TOO = task(9, state="failed", desired="shutdown", since="2026-01-01T00:00:
 
 
 def test_what_is_as_wished_costs_nothing() -> None:
-    assert decide(wanted(), there(wanted()), around()).spec is None
+    assert plan_update(wanted(), there(wanted()), around()).spec is None
 
 
 def test_the_old_spec_is_marked_before_another_is_tried() -> None:
-    decision = decide(wanted("two"), there(wanted()), around())
+    decision = plan_update(wanted("two"), there(wanted()), around())
     assert decision.first is not None and decision.spec is not None
     assert (decision.first["Labels"][TRYING], decision.first["Labels"][REVISION]) == ("two", "one")
     assert TRYING not in decision.spec["Labels"]
@@ -52,7 +50,7 @@ def test_the_old_spec_is_marked_before_another_is_tried() -> None:
 
 @pytest.mark.parametrize("state", ["rollback_completed", "rollback_paused"])
 def test_a_revision_that_was_rolled_back_is_written_down_with_its_last_words(state: str) -> None:
-    decision = decide(wanted("two"), there(wanted(), state, **{TRYING: "two"}), around(DEAD))
+    decision = plan_update(wanted("two"), there(wanted(), state, **{TRYING: "two"}), around(DEAD))
     assert (decision.failed, decision.because) == ("two", "task: non-zero exit (3)")
     assert decision.spec is not None and decision.first is None
     assert decision.spec["TaskTemplate"] == wanted()["TaskTemplate"]
@@ -61,13 +59,13 @@ def test_a_revision_that_was_rolled_back_is_written_down_with_its_last_words(sta
 
 
 def test_while_swarm_rolls_back_nobody_interferes() -> None:
-    assert decide(wanted("two"), there(wanted(), "rollback_started", **{TRYING: "two"}), around(DEAD)).postponed
+    assert plan_update(wanted("two"), there(wanted(), "rollback_started", **{TRYING: "two"}), around(DEAD)).postponed
 
 
 def test_what_failed_is_not_tried_again_but_what_serves_is_scaled_and_placed() -> None:
     held = there(wanted(), **{FAILED: "two", BECAUSE: "it said so"})
-    assert decide(wanted("two"), held, around()).spec is None
-    decision = decide(wanted("two", replicas=3, avoid=("n9",)), held, around())
+    assert plan_update(wanted("two"), held, around()).spec is None
+    decision = plan_update(wanted("two", replicas=3, avoid=("n9",)), held, around())
     assert decision.spec is not None and (decision.failed, decision.because) == ("two", "it said so")
     assert decision.spec["Mode"] == {"Replicated": {"Replicas": 3}}
     assert decision.spec["TaskTemplate"]["Placement"] == {"Constraints": ["node.id!=n9"]}
@@ -77,31 +75,31 @@ def test_what_failed_is_not_tried_again_but_what_serves_is_scaled_and_placed() -
 
 def test_another_revision_is_tried_and_the_way_back_may_be_tried_again_later() -> None:
     held = there(wanted(), **{FAILED: "two", BECAUSE: "x"})
-    third = decide(wanted("three"), held, around())
+    third = plan_update(wanted("three"), held, around())
     assert third.spec is not None and FAILED not in third.spec["Labels"]
     assert third.first is not None and FAILED not in third.first["Labels"]
-    undone = decide(wanted(), held, around())
+    undone = plan_update(wanted(), held, around())
     assert undone.spec is not None and FAILED not in undone.spec["Labels"] and undone.first is None
 
 
 def test_a_rollout_is_not_disturbed_by_less_than_another_revision() -> None:
     rolling = there(wanted("two"), "updating")
-    assert decide(wanted("two", replicas=5), rolling, around()).postponed
-    assert decide(wanted("two", avoid=("n9",)), rolling, around()).postponed
-    assert decide(wanted("three"), rolling, around()).spec is not None
-    assert decide(wanted("two", replicas=5), rolling, around(seconds=61)).spec is not None
+    assert plan_update(wanted("two", replicas=5), rolling, around()).postponed
+    assert plan_update(wanted("two", avoid=("n9",)), rolling, around()).postponed
+    assert plan_update(wanted("three"), rolling, around()).spec is not None
+    assert plan_update(wanted("two", replicas=5), rolling, around(seconds=61)).spec is not None
     by_hand = wanted("two")
     by_hand["TaskTemplate"] = {**by_hand["TaskTemplate"], "ContainerSpec": {"Image": "stranger:1"}}
-    assert decide(wanted("two"), there(by_hand, "updating"), around()).spec is not None
+    assert plan_update(wanted("two"), there(by_hand, "updating"), around()).spec is not None
 
 
 def test_an_update_that_stopped_because_of_a_machine_goes_on() -> None:
     paused = there(wanted("two"), "paused")
-    assert decide(wanted("two"), paused, around(DEAD)).spec is None
-    decision = decide(wanted("two"), paused, around(DEAD, neighbours=(ENDED_TOO,)))
+    assert plan_update(wanted("two"), paused, around(DEAD)).spec is None
+    decision = plan_update(wanted("two"), paused, around(DEAD, neighbours=(ENDED_TOO,)))
     assert decision.resumed and decision.spec is not None
     rolled = there(wanted(), "rollback_completed", **{TRYING: "two"})
-    again = decide(wanted("two"), rolled, around(DEAD, neighbours=(ENDED_TOO,)))
+    again = plan_update(wanted("two"), rolled, around(DEAD, neighbours=(ENDED_TOO,)))
     assert again.resumed and not again.failed and again.first is not None
 
 
@@ -117,14 +115,14 @@ def test_an_update_that_stopped_because_of_a_machine_goes_on() -> None:
 )
 def test_a_copy_that_fails_without_its_machine_has_failed_by_itself(neighbours: tuple[dict[str, Any], ...]) -> None:
     seen = around(DEAD, neighbours=neighbours)
-    assert decide(wanted("two"), there(wanted("two"), "paused"), seen).spec is None
-    assert decide(wanted("two"), there(wanted(), "rollback_completed", **{TRYING: "two"}), seen).failed == "two"
+    assert plan_update(wanted("two"), there(wanted("two"), "paused"), seen).spec is None
+    assert plan_update(wanted("two"), there(wanted(), "rollback_completed", **{TRYING: "two"}), seen).failed == "two"
 
 
 def test_a_job_runs_again_only_for_another_revision() -> None:
     done = there(wanted(mode="job"))
-    assert decide(wanted(mode="job", avoid=("n9",)), done, around()).spec is None
-    again = decide(wanted("two", mode="job"), done, around())
+    assert plan_update(wanted(mode="job", avoid=("n9",)), done, around()).spec is None
+    again = plan_update(wanted("two", mode="job"), done, around())
     assert again.spec is not None and again.first is None
 
 
@@ -132,16 +130,16 @@ def test_what_was_adopted_goes_on_as_it_was_until_another_revision_is_wanted() -
     foreign = wanted()
     foreign = {**foreign, "Name": "shop", "TaskTemplate": {"ContainerSpec": {"Image": "shop:1"}, "Placement": {}}}
     adopted = there(foreign, **{ADOPTED: "one"})
-    assert decide(wanted(), adopted, around()).spec is None
-    scaled = decide(wanted(replicas=4), adopted, around())
+    assert plan_update(wanted(), adopted, around()).spec is None
+    scaled = plan_update(wanted(replicas=4), adopted, around())
     assert scaled.spec is not None and scaled.spec["TaskTemplate"]["ContainerSpec"]["Image"] == "shop:1"
-    changed = decide(wanted("two"), adopted, around())
+    changed = plan_update(wanted("two"), adopted, around())
     assert changed.spec is not None
     assert (changed.spec["Name"], changed.spec["TaskTemplate"]["ContainerSpec"]["Image"]) == ("shop", "x:two")
 
 
 def test_a_move_that_is_over_is_taken_off() -> None:
-    decision = decide(wanted(), there(wanted(), **{MOVING: "one-more@1"}), around())
+    decision = plan_update(wanted(), there(wanted(), **{MOVING: "one-more@1"}), around())
     assert decision.changed == (f"Labels.{MOVING}",)
 
 

@@ -13,45 +13,47 @@ from typing import Any
 
 import structlog
 
+from controller.docker.client import DockerClient
 from controller.runtime.driver import DriverError, File, Workload
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.deciding import lasting_revisions
-from controller.runtime.swarm.docker_door import Docker
-from controller.runtime.swarm.looking import Look
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.seeing import revision_of, serves, worker_name
-from controller.runtime.swarm.wishing import MANAGED_USER, Surroundings
+from controller.runtime.swarm.service_spec import MANAGED_USER, SpecDependencies
+from controller.runtime.swarm.snapshot import SwarmSnapshot
+from controller.runtime.swarm.tasks import revision_of, serves, worker_name
+from controller.runtime.swarm.update_plan import lasting_revisions
 from crds.meta import ObjectKey
 
 _log = structlog.get_logger("swarm")
 
 
-class Preparer:
+class DependencyProvisioner:
     """Remembers what it made or found, so that the same question costs a call only once."""
 
-    def __init__(self, docker: Docker, cloud: Cloud, encrypted: Callable[[], bool | None] = lambda: False) -> None:
+    def __init__(
+        self, docker: DockerClient, cloud: Cloud, encrypted: Callable[[], bool | None] = lambda: False
+    ) -> None:
         """`encrypted`: whether new networks are; None while that cannot be said."""
         self._docker, self._cloud, self._encrypted = docker, cloud, encrypted
         self._networks: dict[str, str] = {}
         self._files: dict[str, dict[str, Any]] = {}
 
-    async def surroundings(self, workload: Workload, seen: Look) -> Surroundings:
+    async def dependencies(self, workload: Workload, seen: SwarmSnapshot) -> SpecDependencies:
         """All of it, made where it is missing. Raises DriverError."""
         key = workload.key
-        return Surroundings(
+        return SpecDependencies(
             networks=await self._networks_of(workload),
             secrets=[await self._file(workload, each) for each in workload.files if each.secret],
             configs=[await self._file(workload, each) for each in workload.files if not each.secret],
-            avoid=avoided(workload, seen),
+            avoid=avoided_nodes(workload, seen),
             volumes=json.loads(seen.marks(key).get(naming.VOLUMES, "{}")),
         )
 
-    def ask_again(self) -> None:
+    def forget_known(self) -> None:
         """Something that was there is not there any more: nothing remembered is believed."""
         self._networks.clear()
         self._files.clear()
 
-    async def remove_unused(self, key: ObjectKey, around: Surroundings | None = None) -> None:
+    async def remove_unused(self, key: ObjectKey, around: SpecDependencies | None = None) -> None:
         """Secrets and configs of that workload that it does not use any more. Those in use stay for the next time."""
         kept = around.files if around else frozenset()
         marks = {naming.CLOUD: self._cloud.name, naming.NAMESPACE: key.namespace, naming.NAME: key.name}
@@ -106,10 +108,10 @@ class Preparer:
             raise DriverError(message, reason="NameTaken", retryable=False)
         if name not in self._networks:
             marks = self._cloud.marks | {naming.NAMESPACE: namespace}
-            self._networks[name] = await self._docker.ask(lambda api: self._found_or_made(api, name, marks))
+            self._networks[name] = await self._docker.ask(lambda api: self._find_or_create(api, name, marks))
         return self._networks[name]
 
-    def _found_or_made(self, api: Any, name: str, marks: dict[str, str]) -> str:
+    def _find_or_create(self, api: Any, name: str, marks: dict[str, str]) -> str:
         for found in api.networks(names=[name]):
             if found["Name"] != name:
                 continue  # Docker matches parts of names too
@@ -145,11 +147,11 @@ class Preparer:
         name = _file_name(self._cloud, workload.key, file)
         if name not in self._files:
             self._files[name] = await self._docker.ask(
-                lambda api: self._file_found_or_made(api, name, workload, file)
+                lambda api: self._find_or_create_file(api, name, workload, file)
             )
         return {**self._files[name], "File": {"Name": file.path, **_readers(workload, file)}}
 
-    def _file_found_or_made(self, api: Any, name: str, workload: Workload, file: File) -> dict[str, Any]:
+    def _find_or_create_file(self, api: Any, name: str, workload: Workload, file: File) -> dict[str, Any]:
         kind = "Secret" if file.secret else "Config"
         listed = api.secrets if file.secret else api.configs
         for found in listed({"name": name}):
@@ -169,7 +171,7 @@ def _readers(workload: Workload, file: File) -> dict[str, Any]:
     return {"UID": "0", "GID": "0", "Mode": 0o444}
 
 
-def avoided(workload: Workload, seen: Look) -> list[str]:
+def avoided_nodes(workload: Workload, seen: SwarmSnapshot) -> list[str]:
     """Ids of the nodes that are not among `workers`. Where a copy runs that goes on, it may stay."""
     if not workload.workers:
         return []
