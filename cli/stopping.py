@@ -29,6 +29,6 @@ def _sweep(settings: Settings) -> list[str]:
     """Ends service processes that lost their conductor. What the driver says of them, one line each."""
     if not (settings.run / "instances").is_dir():
         return []
-    from controller.runtime.process import sweep
+    from controller.runtime.process import stop_orphans
 
-    return [str(each) for each in sweep(settings.home) or ()]
+    return [str(each) for each in stop_orphans(settings.home) or ()]

@@ -13,7 +13,7 @@ import pytest
 
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
-from controller.runtime.process import ProcessDriver, records, sweep
+from controller.runtime.process import ProcessDriver, state_files, stop_orphans
 from crds.meta import ObjectKey
 from crds.probes import HttpGet, Probe, Probes
 
@@ -108,7 +108,7 @@ async def test_what_is_wanted_becomes_ready_and_its_log_can_be_read(tmp_path: Pa
         assert seen.name == "web-0"
         assert await house.driver.logs(KEY, None, tail=5) == ["serving as one"]
     assert not alive(seen.pid)
-    assert records.read_all(tmp_path) == []
+    assert state_files.read_all(tmp_path) == []
 
 
 async def test_a_killed_process_is_back_and_the_news_say_why(tmp_path: Path) -> None:
@@ -173,15 +173,15 @@ async def test_what_nobody_wants_any_more_can_be_forgotten_after_a_restart(tmp_p
 async def test_a_sweep_needs_no_conductor(tmp_path: Path) -> None:
     async with running(tmp_path, leave=True) as house:
         (seen,) = await house.until(workload(), all_ready(1))
-    assert sweep(tmp_path) == [seen.pid]
-    assert sweep(tmp_path) == []
+    assert stop_orphans(tmp_path) == [seen.pid]
+    assert stop_orphans(tmp_path) == []
 
 
 async def test_nothing_runs_that_could_not_be_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(home: Path, record: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(records, "write", full)
+    monkeypatch.setattr(state_files, "write", full)
     async with running(tmp_path) as house:
         await house.driver.apply(workload())
         with anyio.fail_after(60):

@@ -123,8 +123,8 @@ async def test_exec_probes_run_as_the_instance(tmp_path: Path) -> None:
         async def forget(self, probe: Probe, address: str) -> None:
             pass
 
-    bottle.driver._tools = type(bottle.driver._tools)(
-        **{name: getattr(bottle.driver._tools, name) for name in bottle.driver._tools.__dataclass_fields__}
+    bottle.driver._deps = type(bottle.driver._deps)(
+        **{name: getattr(bottle.driver._deps, name) for name in bottle.driver._deps.__dataclass_fields__}
         | {"prober": Prober()}
     )
     probe = Probe(exec=Exec(command=["cat", "/root/secrets/root-key"]))

@@ -23,7 +23,7 @@ from clouds import a_port
 from security.test_isolation import NOBODY, PACKAGES, SECRET, _able, _user_namespaces
 
 from controller.runtime.driver import File, Volume, Workload
-from controller.runtime.process.machine import LocalMachine
+from controller.runtime.process.process_host import LocalProcessHost
 from controller.runtime.process.programs import missing_walls
 from controller.runtime.process.sandboxing import Sandbox, Unwalled
 from controller.runtime.sandbox import landlock, seccomp
@@ -196,7 +196,7 @@ def test_no_variable_of_its_own_reaches_what_builds_the_walls(cloud: Cloud) -> N
 
 
 def test_what_a_program_says_of_its_environment_is_not_what_it_is_started_in(tmp_path: Path) -> None:
-    machine = LocalMachine(tmp_path, Sandbox(tmp_path, PACKAGES, ()))
+    machine = LocalProcessHost(tmp_path, Sandbox(tmp_path, PACKAGES, ()))
     wish = Workload(KEY, "uid", "one", 1, program=True, env={"LD_PRELOAD": "x"}, secret_env={"BASH_ENV": "x"})
     assert set(machine.env(wish, "acme.web-0", 1)) == {"PATH"}
 

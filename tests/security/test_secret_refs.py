@@ -17,7 +17,7 @@ from unit.wire.conftest import wire as wire
 from api.auth.principal import AUTHENTICATED, Principal
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Workload
-from controller.runtime.process import records
+from controller.runtime.process import state_files
 from controller.runtime.swarm.naming import Cloud
 from controller.runtime.swarm.service_spec import SpecDependencies, service_spec
 from crds.errors import Invalid
@@ -111,10 +111,10 @@ async def test_the_revision_tells_no_secret_to_who_tries_them_all(house: House, 
 
 async def test_records_of_the_process_runtime_hold_no_secret(tmp_path: Path) -> None:
     workload = Workload(SERVICE.key("web"), "u", "r", 1, command=("true",), secret_env={"PIN": PIN})
-    record = records.Record("web-0", 1, 1, "b", 1, datetime.now(UTC), workload)
-    records.folder(tmp_path).mkdir(parents=True)
-    records.write(tmp_path, record)
-    assert PIN not in "".join(path.read_text() for path in records.folder(tmp_path).iterdir())
+    record = state_files.InstanceRecord("web-0", 1, 1, "b", 1, datetime.now(UTC), workload)
+    state_files.folder(tmp_path).mkdir(parents=True)
+    state_files.write(tmp_path, record)
+    assert PIN not in "".join(path.read_text() for path in state_files.folder(tmp_path).iterdir())
     assert PIN not in repr(workload) and asdict(workload)["secret_env"] == {"PIN": PIN}
 
 

@@ -22,15 +22,15 @@ from controller.kit.threads import Threads
 from controller.runtime.driver import DriverError, Execution, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.log_order import in_order
 from controller.runtime.probes import NetworkProber, Prober
-from controller.runtime.process.executing import executing
+from controller.runtime.process.crash_backoff import CrashBackoff
+from controller.runtime.process.exec import executing
 from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
-from controller.runtime.process.machine import Child, LocalMachine, Machine, data_folder
-from controller.runtime.process.patience import Patience
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
-from controller.runtime.process.records import Record
+from controller.runtime.process.process_host import Child, LocalProcessHost, ProcessHost, data_folder
 from controller.runtime.process.rollbacks import Rollbacks
 from controller.runtime.process.sandboxing import Sandbox
-from controller.runtime.process.supervising import PATIENCE, Instance, Tools
+from controller.runtime.process.state_files import InstanceRecord
+from controller.runtime.process.supervisor import CRASH_BACKOFF, SupervisedInstance, SupervisorDeps
 from crds.meta import ObjectKey
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -52,34 +52,34 @@ class ProcessDriver:
         worker: str,
         clock: Clock,
         rng: random.Random,
-        machine: Machine | None = None,
+        host: ProcessHost | None = None,
         sandbox: Sandbox | None = None,
         prober: Prober | None = None,
-        backoff: Backoff = PATIENCE,
+        backoff: Backoff = CRASH_BACKOFF,
         log_limit_bytes: int = LOG_LIMIT_BYTES,
         log_files_kept: int = LOG_FILES_KEPT,
         rotate_every_seconds: float = ROTATE_EVERY_SECONDS,
     ) -> None:
         self._home = home
-        self._machine = machine or LocalMachine(home, sandbox)
+        self._host = host or LocalProcessHost(home, sandbox)
         self._log_limit, self._log_files, self._rotate_every = (
             log_limit_bytes,
             log_files_kept,
             rotate_every_seconds,
         )
-        self._tools = Tools(
-            machine=self._machine,
+        self._deps = SupervisorDeps(
+            host=self._host,
             prober=prober or NetworkProber(),
             clock=clock,
             worker=worker,
-            tell=self._emit,
-            changed=lambda instance: self._advance(instance.wish.key),
-            patience=lambda: Patience(backoff, clock, rng),
+            emit=self._emit,
+            changed=lambda instance: self._advance(instance.workload.key),
+            crash_backoff=lambda: CrashBackoff(backoff, clock, rng),
         )
         self._threads = Threads(2)
         self._listeners: list[Callable[[RuntimeEvent], None]] = []
-        self._wishes: dict[ObjectKey, Workload] = {}
-        self._instances: dict[str, Instance] = {}
+        self._desired: dict[ObjectKey, Workload] = {}
+        self._instances: dict[str, SupervisedInstance] = {}
         self._rollbacks = Rollbacks()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._all_gone = anyio.Event()
@@ -89,11 +89,11 @@ class ProcessDriver:
         """Supervise until cancelled. Started once what an earlier conductor left is adopted."""
         try:
             async with anyio.create_task_group() as self._tasks:
-                for record, child in self._machine.adopt():
+                for record, child in self._host.adopt():
                     self._start(record.instance, record.wish, (record, child))
                 task_status.started()
                 # What the machine can wall in takes some starts to find out: meanwhile the loop gathers its kinds.
-                self._tasks.start_soon(self._machine.lacks)
+                self._tasks.start_soon(self._host.lacks)
                 await self._keep_logs_small()
         finally:
             self._tasks = None
@@ -127,29 +127,29 @@ class ProcessDriver:
             return  # told to stop: that nothing is started any more is no trouble to warn of
         if self._tasks is None:
             raise DriverError("the process runtime is not running", reason="NotRunning")
-        self._wishes[workload.key] = wanted = self._rollbacks.instead_of(workload)
+        self._desired[workload.key] = wanted = self._rollbacks.instead_of(workload)
         for instance in self._of(workload.key):
-            if instance.wish.revision == wanted.revision:
-                instance.take(wanted)
+            if instance.workload.revision == wanted.revision:
+                instance.update(wanted)
         self._advance(workload.key)
         if because := self._rollbacks.refusal(workload):
             raise DriverError(because, reason="RolledBack", retryable=False)
 
     async def remove(self, key: ObjectKey) -> bool:
         """Ask all its instances to stop. True when there is none."""
-        self._wishes.pop(key, None)
+        self._desired.pop(key, None)
         self._rollbacks.forget(key)
         for instance in self._of(key):
             instance.stop("no longer wanted")
         if self._of(key):
             return False
-        await self._machine.forget(key)
+        await self._host.forget(key)
         return True
 
     async def restart(self, key: ObjectKey, instance: str) -> bool:
         """Stop it; the plan that is made when it is gone starts it again."""
         found = self._instances.get(instance)
-        if found is None or found.wish.key != key:
+        if found is None or found.workload.key != key:
             return False
         found.stop("a restart was requested")
         return True
@@ -160,24 +160,24 @@ class ProcessDriver:
     ) -> AsyncIterator[Execution]:
         """As the instance: its user, walls, environment, data folder. Raises DriverError when it does not run."""
         found = self._instances.get(instance)
-        if found is None or found.wish.key != key or not found.seen().pid:
+        if found is None or found.workload.key != key or not found.seen().pid:
             raise DriverError(f"{instance} does not run", reason="NotRunning")
-        env = self._machine.env(found.wish, instance, found.port)
-        ours = not found.wish.program  # which has a PATH of its own, and says so itself
+        env = self._host.env(found.workload, instance, found.port)
+        ours = not found.workload.program  # which has a PATH of its own, and says so itself
         if ours and shutil.which(command[0], path=env.get("PATH")) is None and "/" not in command[0]:
             raise DriverError(f"{command[0]} cannot be started: no such program", retryable=False)
-        inside = await self._machine.inside(found.wish, instance, found.port, command, terminal=tty)
-        folder = Path("/") if found.wish.program else data_folder(self._home, key)
+        inside = await self._host.inside(found.workload, instance, found.port, command, terminal=tty)
+        folder = Path("/") if found.workload.program else data_folder(self._home, key)
         async with executing(inside, env, folder, tty=tty) as running:
             yield running
 
     async def lacks(self) -> Sequence[str]:
         """What this machine cannot wall in."""
-        return await self._machine.lacks()
+        return await self._host.lacks()
 
     async def list_workloads(self) -> Sequence[ObjectKey]:
-        """Every workload with an instance, or with a wish for one."""
-        return sorted({*self._wishes, *(each.wish.key for each in self._instances.values())})
+        """Every workload with an instance, or for which one is desired."""
+        return sorted({*self._desired, *(each.workload.key for each in self._instances.values())})
 
     def on_event(self, listener: Callable[[RuntimeEvent], None]) -> None:
         """Every listener gets every event, in order of subscription."""
@@ -196,26 +196,26 @@ class ProcessDriver:
     async def _require_walls(self, name: str) -> None:
         """Raises DriverError."""
         try:
-            lacking = await self._machine.refuses_programs()
+            lacking = await self._host.refuses_programs()
         except OSError as busy:
             raise DriverError(str(busy), reason="SandboxUnavailable") from busy
         if lacking:
             text = f"{name} is a program, and this machine cannot wall it in: it lacks {lacking}"
             raise DriverError(text, reason="SandboxUnavailable", retryable=False)
 
-    def _of(self, key: ObjectKey) -> list[Instance]:
-        ours = [each for each in self._instances.values() if each.wish.key == key]
+    def _of(self, key: ObjectKey) -> list[SupervisedInstance]:
+        ours = [each for each in self._instances.values() if each.workload.key == key]
         return sorted(ours, key=lambda each: index_of(each.name))
 
     def _seen(self, key: ObjectKey) -> list[ObservedInstance]:
         return [each.seen() for each in self._of(key)]
 
     def _advance(self, key: ObjectKey) -> None:
-        wanted = self._wishes.get(key)
+        wanted = self._desired.get(key)
         if wanted is None or self._closing:
             return
         if because := self._rollbacks.note(wanted, self._seen(key)):
-            self._wishes[key] = wanted = self._rollbacks.instead_of(wanted)
+            self._desired[key] = wanted = self._rollbacks.instead_of(wanted)
             self._emit(RuntimeEvent(key, wanted.uid, "RolledBack", because, warning=True))
         for step in plan(wanted, self._seen(key)):
             self._do(step, wanted)
@@ -229,16 +229,16 @@ class ProcessDriver:
             ready = self._instances[step.name].seen().ready
             self._instances[step.name].stop(step.because, drain_seconds=DRAIN_SECONDS if ready else 0.0)
 
-    def _start(self, name: str, wish: Workload, adopted: tuple[Record, Child] | None) -> None:
+    def _start(self, name: str, wish: Workload, adopted: tuple[InstanceRecord, Child] | None) -> None:
         if self._tasks is None:
             return
-        self._instances[name] = Instance(name, wish, self._tools, adopted)
+        self._instances[name] = SupervisedInstance(name, wish, self._deps, adopted)
         self._tasks.start_soon(self._supervise, self._instances[name])
 
-    async def _supervise(self, instance: Instance) -> None:
+    async def _supervise(self, instance: SupervisedInstance) -> None:
         await instance.run()
         del self._instances[instance.name]
-        self._advance(instance.wish.key)
+        self._advance(instance.workload.key)
         if not self._instances:
             self._all_gone.set()
 

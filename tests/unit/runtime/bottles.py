@@ -15,10 +15,10 @@ import anyio
 from controller.kit.clock import LoopClock
 from controller.runtime.driver import ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process.driver import ProcessDriver
-from controller.runtime.process.machine import Child
+from controller.runtime.process.process_host import Child
 from controller.runtime.process.processes import Exit
-from controller.runtime.process.records import Record
 from controller.runtime.process.spawning import SpawnFailed
+from controller.runtime.process.state_files import InstanceRecord
 from crds.meta import ObjectKey
 from crds.probes import Probe
 
@@ -54,7 +54,7 @@ class FakeMachine:
 
     def __init__(self, clock: LoopClock) -> None:
         self.clock, self.children, self.started_at = clock, {}, []  # type: ignore[var-annotated]
-        self.left: list[tuple[Record, Child]] = []
+        self.left: list[tuple[InstanceRecord, Child]] = []
         self.discarded: list[str] = []
         self.stubborn = self.fails = False
         self.lacks_walls = self.lets_in = ""
@@ -67,7 +67,7 @@ class FakeMachine:
         self.children[instance] = child
         return child, 4000 + len(self.started_at), ""
 
-    def adopt(self) -> list[tuple[Record, Child]]:
+    def adopt(self) -> list[tuple[InstanceRecord, Child]]:
         return self.left
 
     def release(self, port: int) -> None:
@@ -129,7 +129,7 @@ class Bottle:
             worker="here",
             clock=self.clock,
             rng=random.Random(7),
-            machine=self.machine,
+            host=self.machine,
             prober=self.prober,
             rotate_every_seconds=1e9,
         )

@@ -16,7 +16,7 @@ import pytest
 
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError, File, Limits, ObservedInstance, Port, RuntimeEvent, Workload
-from controller.runtime.process import ProcessDriver, records, sweep
+from controller.runtime.process import ProcessDriver, state_files, stop_orphans
 from controller.runtime.process.processes import start_ticks
 from controller.runtime.process.spawning import Launch, SpawnFailed, spawn
 from crds.meta import ObjectKey
@@ -125,7 +125,7 @@ async def test_what_is_wanted_becomes_ready_and_leaves_nothing_behind(factory: F
         assert await house.driver.logs(KEY, None, tail=5) == ["serving one {x}web-0"]
         assert house.reasons() == ["Started", "Ready"]
     assert start_ticks(seen.pid) is None
-    assert records.read_all(tmp_path) == []
+    assert state_files.read_all(tmp_path) == []
 
 
 async def test_a_killed_process_is_back_on_its_port_and_the_news_say_why(factory: Factory, tmp_path: Path) -> None:
@@ -208,12 +208,12 @@ async def test_a_record_of_somebody_elses_process_is_not_believed(factory: Facto
     async with running(factory, tmp_path, leave=True) as house:
         await house.driver.apply(workload())
         await house.until(ready(1))
-    (record,) = records.read_all(tmp_path)
-    assert sweep(tmp_path) == [record.pid]
-    records.write(tmp_path, replace(record, pid=os.getpid()))
+    (record,) = state_files.read_all(tmp_path)
+    assert stop_orphans(tmp_path) == [record.pid]
+    state_files.write(tmp_path, replace(record, pid=os.getpid()))
     async with running(factory, tmp_path) as house:
         assert await house.driver.list_workloads() == []
-    assert sweep(tmp_path) == []
+    assert stop_orphans(tmp_path) == []
 
 
 async def test_a_command_that_does_not_exist_is_told_not_raised(factory: Factory, tmp_path: Path) -> None:

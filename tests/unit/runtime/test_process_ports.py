@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from controller.runtime.driver import Port, Workload
-from controller.runtime.process.machine import LocalMachine
+from controller.runtime.process.process_host import LocalProcessHost
 from controller.runtime.process.spawning import SpawnFailed
 from crds.meta import ObjectKey
 
@@ -24,9 +24,9 @@ def anyio_backend():
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A real machine whose starts only tell what would be started."""
-    made = LocalMachine(tmp_path)
+    made = LocalProcessHost(tmp_path)
     monkeypatch.setattr(made, "_launch", lambda wish, instance, port: None)
-    monkeypatch.setattr("controller.runtime.process.machine.spawn", lambda launch, remember: (None, ""))
+    monkeypatch.setattr("controller.runtime.process.process_host.spawn", lambda launch, remember: (None, ""))
     return made
 
 
@@ -65,5 +65,5 @@ async def test_a_published_port_is_that_one_or_none(machine, which):
 
 async def test_without_a_sandbox_no_program_starts(tmp_path):
     with pytest.raises(SpawnFailed, match="needs a sandbox"):
-        await LocalMachine(tmp_path).spawn(WEB, "web-0", 0, NOW)
-    assert await LocalMachine(tmp_path).refuses_programs()
+        await LocalProcessHost(tmp_path).spawn(WEB, "web-0", 0, NOW)
+    assert await LocalProcessHost(tmp_path).refuses_programs()

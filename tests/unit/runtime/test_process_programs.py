@@ -16,10 +16,10 @@ from bottles import KEY, Bottle, FakeChild
 
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import DriverError, File, Port, RolloutPolicy, Volume, Workload
-from controller.runtime.process import exposure, programs, records
+from controller.runtime.process import exposure, programs, state_files
 from controller.runtime.process.contents import Contents
 from controller.runtime.process.processes import Exit, boot_id
-from controller.runtime.process.records import Record
+from controller.runtime.process.state_files import InstanceRecord
 from crds.probes import HttpGet, Probe, Probes, TcpSocket
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_without_ports_it_has_no_address(bottle):
 
 
 def adopted(**changes):
-    return Record("web-0", 7, 1, boot_id(), 4001, changes.pop("at"), replace(WEB, **changes), {81: 4002})
+    return InstanceRecord("web-0", 7, 1, boot_id(), 4001, changes.pop("at"), replace(WEB, **changes), {81: 4002})
 
 
 async def test_what_was_adopted_is_not_started_anew_before_all_of_it_is_known(bottle):
@@ -175,10 +175,10 @@ def test_a_record_keeps_ports_and_no_secrets(
 ):
     wish = replace(WEB, secret_env={"PASSWORD": "hunter2"}, volumes=(Volume("data", "/data"),),
                    files=(File("/app/x", b"hunter2", secret=True),))  # fmt: skip
-    written = Record("web-0", 7, 1, boot_id(), 4001, datetime.now(UTC), wish, {81: 4002})
-    records.write(tmp_path, written)
+    written = InstanceRecord("web-0", 7, 1, boot_id(), 4001, datetime.now(UTC), wish, {81: 4002})
+    state_files.write(tmp_path, written)
     assert "hunter2" not in (tmp_path / "run" / "instances" / "web-0.json").read_text()
-    (read,) = records.read_all(tmp_path)
+    (read,) = state_files.read_all(tmp_path)
     assert read.more_ports == {81: 4002} and read.wish.ports == WEB.ports and read.wish.program
 
 

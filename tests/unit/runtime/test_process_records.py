@@ -15,10 +15,10 @@ import pytest
 
 from agent.identity import IdentityFile
 from controller.runtime.driver import Workload
-from controller.runtime.process import records
-from controller.runtime.process.machine import LocalMachine
+from controller.runtime.process import state_files
+from controller.runtime.process.process_host import LocalProcessHost
 from controller.runtime.process.processes import boot_id, start_ticks
-from controller.runtime.process.records import Record
+from controller.runtime.process.state_files import InstanceRecord
 from crds.kinds.service import SERVICE
 
 
@@ -31,14 +31,14 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     child.wait()
 
 
-def written(home: Path, pid: int, **changes: Any) -> Record:
+def written(home: Path, pid: int, **changes: Any) -> InstanceRecord:
     """A record of that process, with what another version made of it."""
     wish = Workload(SERVICE.key("web", "default"), uid="u", revision="r1", replicas=1, command=("sleep", "1"))
     ticks = start_ticks(pid)
     assert ticks is not None
-    record = Record("web-0", pid, ticks, boot_id(), 4000, datetime(2026, 1, 1, tzinfo=UTC), wish)
-    records.write(home, record)
-    file = records.folder(home) / "web-0.json"
+    record = InstanceRecord("web-0", pid, ticks, boot_id(), 4000, datetime(2026, 1, 1, tzinfo=UTC), wish)
+    state_files.write(home, record)
+    file = state_files.folder(home) / "web-0.json"
     content = json.loads(file.read_bytes())
     for name, value in changes.items():
         content[name] = {**content[name], **value} if isinstance(value, dict) and name in content else value
@@ -49,14 +49,14 @@ def written(home: Path, pid: int, **changes: Any) -> Record:
 def test_what_a_newer_version_added_is_passed_over(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     newer = {"nice": 3, "limits": {"memory": None, "cpu_seconds": None, "gpus": 1}}
     record = written(tmp_path, process.pid, version=2, cgroup="x", wish=newer)
-    (read,) = records.read_all(tmp_path)
+    (read,) = state_files.read_all(tmp_path)
     assert (read.pid, read.port, read.wish.key, read.wish.command) == (
         record.pid,
         4000,
         record.wish.key,
         ("sleep", "1"),
     )
-    assert [child.pid for _, child in LocalMachine(tmp_path).adopt()] == [process.pid]
+    assert [child.pid for _, child in LocalProcessHost(tmp_path).adopt()] == [process.pid]
 
 
 @pytest.mark.parametrize("changes", [{"wish": {"key": 7}}, {"started_at": "yesterday"}, {"more_ports": [1]}])
@@ -64,20 +64,20 @@ def test_who_cannot_be_adopted_is_ended_and_not_forgotten(
     tmp_path: Path, process: subprocess.Popen[bytes], changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     written(tmp_path, process.pid, **changes)
-    assert records.read_all(tmp_path) == [] and [each.pid for each in records.read_unreadable(tmp_path)] == [
+    assert state_files.read_all(tmp_path) == [] and [each.pid for each in state_files.read_unreadable(tmp_path)] == [
         process.pid
     ]
-    assert LocalMachine(tmp_path).adopt() == []
+    assert LocalProcessHost(tmp_path).adopt() == []
     assert process.poll() is not None or psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-    assert not list(records.folder(tmp_path).iterdir()), "so that it is started again"
+    assert not list(state_files.folder(tmp_path).iterdir()), "so that it is started again"
     assert "web-0" in capsys.readouterr().out
 
 
 def test_a_pid_that_is_another_process_now_is_left_alone(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     written(tmp_path, process.pid, wish={"key": 7}, ticks=1)
-    LocalMachine(tmp_path).adopt()
+    LocalProcessHost(tmp_path).adopt()
     assert process.poll() is None
-    assert not list(records.folder(tmp_path).iterdir())
+    assert not list(state_files.folder(tmp_path).iterdir())
 
 
 def test_what_an_agent_keeps_is_read_after_a_rollback(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bottles import KEY, Bottle, FakeChild
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.driver import Workload
 from controller.runtime.process.processes import Exit
-from controller.runtime.process.records import Record
+from controller.runtime.process.state_files import InstanceRecord
 from crds.probes import HttpGet, Probe, Probes
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_a_new_conductor_does_not_take_the_unasked_for_broken(bottle):
     wish = workload(probe("/ready"), replicas=3)
     for number in range(3):
         started = bottle.clock.now().replace(year=2025)
-        record = Record(f"web-{number}", 100 + number, 1, "boot", 5000 + number, started, wish)
+        record = InstanceRecord(f"web-{number}", 100 + number, 1, "boot", 5000 + number, started, wish)
         bottle.machine.left.append((record, FakeChild(100 + number)))
     async with bottle.running():
         serving = []

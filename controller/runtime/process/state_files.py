@@ -28,7 +28,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Record:
+class InstanceRecord:
     """`ticks`: when the process started, in clock ticks since boot; with `boot` it makes a pid unique. `more_ports`:
     where it listens besides `port`, by the ports its Service names.
     """
@@ -44,7 +44,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableRecord:
     """Which process a record is of that says nothing else this version understands."""
 
     instance: str
@@ -58,7 +58,7 @@ def folder(home: Path) -> Path:
     return home / "run" / "instances"
 
 
-def write(home: Path, record: Record) -> None:
+def write(home: Path, record: InstanceRecord) -> None:
     """Durably. Raises OSError."""
     wish = asdict(record.wish) | {"key": list(record.wish.key), "probes": record.wish.probes.wire()}
     wish["env"] = dict(record.wish.env)
@@ -73,18 +73,18 @@ def remove(home: Path, instance: str) -> None:
     _path(home, instance).unlink(missing_ok=True)
 
 
-def read_all(home: Path) -> list[Record]:
+def read_all(home: Path) -> list[InstanceRecord]:
     """Every record of this boot, by instance. Files of another boot are removed, and those that name no process."""
-    return [each for each in _files(home).values() if isinstance(each, Record)]
+    return [each for each in _files(home).values() if isinstance(each, InstanceRecord)]
 
 
-def read_unreadable(home: Path) -> list[Unreadable]:
+def read_unreadable(home: Path) -> list[UnreadableRecord]:
     """Processes of this boot whose records this version can read only so far that it knows which they are."""
-    return [each for each in _files(home).values() if isinstance(each, Unreadable)]
+    return [each for each in _files(home).values() if isinstance(each, UnreadableRecord)]
 
 
-def _files(home: Path) -> dict[str, Record | Unreadable]:
-    found: dict[str, Record | Unreadable] = {}
+def _files(home: Path) -> dict[str, InstanceRecord | UnreadableRecord]:
+    found: dict[str, InstanceRecord | UnreadableRecord] = {}
     for path in sorted(folder(home).glob("*.json")):
         record = _read(path)
         if record is None or record.boot != boot_id() or path != _path(home, record.instance):
@@ -98,15 +98,17 @@ def _path(home: Path, instance: str) -> Path:
     return folder(home) / f"{instance}.json"
 
 
-def _read(path: Path) -> Record | Unreadable | None:
+def _read(path: Path) -> InstanceRecord | UnreadableRecord | None:
     try:
         content = json.loads(path.read_bytes())
-        identity = Unreadable(str(content["instance"]), int(content["pid"]), int(content["ticks"]), content["boot"])
+        identity = UnreadableRecord(
+            str(content["instance"]), int(content["pid"]), int(content["ticks"]), content["boot"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     try:
-        return Record(
-            **known_fields(Record, content)
+        return InstanceRecord(
+            **known_fields(InstanceRecord, content)
             | {
                 "started_at": datetime.fromisoformat(content["started_at"]),
                 "wish": _wish(content["wish"]),

@@ -1,4 +1,4 @@
-"""One instance for as long as it is wanted: start, watch, restart with patience, stop.
+"""Supervises one instance for as long as it is wanted: start, watch, restart with backoff, stop.
 
 Its task is cancelled when the conductor goes; the process then stays and is adopted by the next one.
 
@@ -23,32 +23,32 @@ from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.runtime.driver import ObservedInstance, Phase, RuntimeEvent, Workload
 from controller.runtime.probes import Prober, ProbeResult, watch
-from controller.runtime.process.machine import Child, Machine
-from controller.runtime.process.patience import Patience
+from controller.runtime.process.crash_backoff import CrashBackoff
+from controller.runtime.process.process_host import Child, ProcessHost
 from controller.runtime.process.programs import where_it_is
-from controller.runtime.process.records import Record
 from controller.runtime.process.spawning import SpawnFailed
+from controller.runtime.process.state_files import InstanceRecord
 from crds.probes import Exec, Probe
 
 START_DEADLINE_SECONDS = 30.0
-PATIENCE = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.0)
+CRASH_BACKOFF = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.0)
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What every instance of one driver shares. `changed` is called after each change, `tell` for people."""
+class SupervisorDeps:
+    """What every instance of one driver shares. `changed` is called after each change, `emit` for people."""
 
-    machine: Machine
+    host: ProcessHost
     prober: Prober
     clock: Clock
     worker: str
-    tell: Callable[[RuntimeEvent], None]
-    changed: Callable[[Instance], None]
-    patience: Callable[[], Patience]
+    emit: Callable[[RuntimeEvent], None]
+    changed: Callable[[SupervisedInstance], None]
+    crash_backoff: Callable[[], CrashBackoff]
 
 
 @dataclass
-class Life:
+class ProcessRun:
     """One process of an instance, from its start to its end."""
 
     child: Child
@@ -59,21 +59,23 @@ class Life:
     killed_because: str = ""
 
 
-class Instance:
-    """Runs `wish` under `name`. `wish` may be replaced by one of the same revision at any time."""
+class SupervisedInstance:
+    """Runs `workload` under `name`. It may be replaced by one of the same revision at any time."""
 
-    def __init__(self, name: str, wish: Workload, tools: Tools, adopted: tuple[Record, Child] | None = None):
-        self.name, self.wish, self._tools = name, wish, tools
+    def __init__(
+        self, name: str, workload: Workload, deps: SupervisorDeps, adopted: tuple[InstanceRecord, Child] | None = None
+    ):
+        self.name, self.workload, self._deps = name, workload, deps
         self._adopted = adopted
         self._stopping, self._complete = anyio.Event(), anyio.Event()
-        if adopted is None or not wish.program:  # what a record holds of a program is not all of it
+        if adopted is None or not workload.program:  # what a record holds of a program is not all of it
             self._complete.set()
-        self._patience = tools.patience()
+        self._backoff = deps.crash_backoff()
         # Decided here, not when the task first runs: a plan made in between must see it as serving.
         self._settled = adopted is not None and self._age(adopted[0]) >= self._start_deadline()
         self._phase: Phase = "Ready" if self._settled else "Starting"
         if self._settled:
-            self._patience.note_ready()
+            self._backoff.note_ready()
         self._pid = self._restarts = 0
         self._port = adopted[0].port if adopted else 0
         self._message = self._lacking = ""
@@ -87,9 +89,9 @@ class Instance:
             name=self.name,
             phase=self._phase,
             ready=self._phase == "Ready",
-            revision=self.wish.revision,
+            revision=self.workload.revision,
             address=self._address if self._port and self._answers else "",
-            worker=self._tools.worker,
+            worker=self._deps.worker,
             pid=self._pid,
             restarts=self._restarts,
             started_at=self._started_at,
@@ -101,9 +103,9 @@ class Instance:
         """Where it listens; 0 before its first start."""
         return self._port
 
-    def take(self, wish: Workload) -> None:
+    def update(self, workload: Workload) -> None:
         """The same revision, as it is known now: its number of copies and all that no record holds."""
-        self.wish = wish
+        self.workload = workload
         self._complete.set()
 
     def stop(self, because: str, *, drain_seconds: float = 0.0) -> None:
@@ -121,188 +123,188 @@ class Instance:
     async def run(self) -> None:
         """Until stopped."""
         while not self._stopping.is_set():
-            ended = await self._one_life()
+            ended = await self._run_once()
             if not self._stopping.is_set():
                 await self._pause(ended)
             await self._complete.wait()
-        self._tools.machine.discard(self.name)
-        self._news("Stopped", self._message or "stopped")
+        self._deps.host.discard(self.name)
+        self._emit("Stopped", self._message or "stopped")
 
     @property
     def _answers(self) -> bool:
         """Whether it listens anywhere: a program without ports does not."""
-        return bool(self.wish.ports) or not self.wish.program
+        return bool(self.workload.ports) or not self.workload.program
 
     @property
     def _address(self) -> str:
         return f"127.0.0.1:{self._port}"
 
-    async def _one_life(self) -> str:
+    async def _run_once(self) -> str:
         """Why it ended."""
         try:
-            life = self._take_over() if self._adopted else await self._start()
+            run = self._take_over() if self._adopted else await self._start()
         except SpawnFailed as refused:
-            self._news("StartFailed", f"{self.name} could not be started: {refused}", warning=True)
+            self._emit("StartFailed", f"{self.name} could not be started: {refused}", warning=True)
             return str(refused)
         try:
-            return await self._supervise(life)
+            return await self._supervise(run)
         finally:
-            life.child.close()
+            run.child.close()
 
-    def _take_over(self) -> Life:
+    def _take_over(self) -> ProcessRun:
         assert self._adopted is not None
         (record, child), self._adopted = self._adopted, None
         self._pid, self._started_at = child.pid, record.started_at
-        began = self._tools.clock.monotonic() - self._age(record)
-        life = Life(child, self._env(), began, settled=self._settled)
-        if life.settled:
-            life.first_ready.set()
-        self._news("Adopted", f"{self.name} still runs (pid {child.pid}); it was not restarted")
-        return life
+        began = self._deps.clock.monotonic() - self._age(record)
+        run = ProcessRun(child, self._env(), began, settled=self._settled)
+        if run.settled:
+            run.first_ready.set()
+        self._emit("Adopted", f"{self.name} still runs (pid {child.pid}); it was not restarted")
+        return run
 
-    def _age(self, record: Record) -> float:
-        return max((self._tools.clock.now() - record.started_at).total_seconds(), 0.0)
+    def _age(self, record: InstanceRecord) -> float:
+        return max((self._deps.clock.now() - record.started_at).total_seconds(), 0.0)
 
-    async def _start(self) -> Life:
-        now = self._tools.clock.now()
-        spawned = await self._tools.machine.spawn(self.wish, self.name, self._port, now)
+    async def _start(self) -> ProcessRun:
+        now = self._deps.clock.now()
+        spawned = await self._deps.host.spawn(self.workload, self.name, self._port, now)
         child, self._port, self._lacking = spawned
         self._pid, self._started_at = child.pid, now
         self._become("Stopping" if self._stopping.is_set() else "Starting", self._lacking)
-        self._news("Started", f"{self.name} started (pid {child.pid}, port {self._port}). {self._lacking}".strip())
-        return Life(child, self._env(), self._tools.clock.monotonic())
+        self._emit("Started", f"{self.name} started (pid {child.pid}, port {self._port}). {self._lacking}".strip())
+        return ProcessRun(child, self._env(), self._deps.clock.monotonic())
 
     def _env(self) -> dict[str, str]:
-        return self._tools.machine.env(self.wish, self.name, self._port)
+        return self._deps.host.env(self.workload, self.name, self._port)
 
-    async def _supervise(self, life: Life) -> str:
+    async def _supervise(self, run: ProcessRun) -> str:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_readiness, life)
-            tasks.start_soon(self._watch_liveness, life)
-            tasks.start_soon(self._watch_the_start, life)
-            tasks.start_soon(self._end_when_told, life)
-            ended = str(await life.child.wait())
+            tasks.start_soon(self._watch_readiness, run)
+            tasks.start_soon(self._watch_liveness, run)
+            tasks.start_soon(self._watch_the_start, run)
+            tasks.start_soon(self._end_when_stopped, run)
+            ended = str(await run.child.wait())
             tasks.cancel_scope.cancel()
-        self._note_end(life, ended)
-        return life.killed_because or ended
+        self._note_end(run, ended)
+        return run.killed_because or ended
 
-    def _note_end(self, life: Life, ended: str) -> None:
-        self._tools.machine.release(self._port)
+    def _note_end(self, run: ProcessRun, ended: str) -> None:
+        self._deps.host.release(self._port)
         if self._phase == "Ready":
-            self._down_since = self._tools.clock.monotonic()
-        self._patience.note_not_ready()
+            self._down_since = self._deps.clock.monotonic()
+        self._backoff.note_not_ready()
         self._pid = 0
-        if not self._stopping.is_set() and not life.killed_because:
-            self._news("Crashed", f"{self.name} (pid {life.child.pid}) crashed: {ended}", warning=True)
+        if not self._stopping.is_set() and not run.killed_because:
+            self._emit("Crashed", f"{self.name} (pid {run.child.pid}) crashed: {ended}", warning=True)
 
     async def _pause(self, because: str) -> None:
         self._restarts += 1
-        seconds = self._patience.next_delay()
+        seconds = self._backoff.next_delay()
         self._become("BackingOff" if seconds else "Starting", because)
         if not seconds:
             return
-        self._news("BackingOff", f"{self.name} is restarted in {seconds:.0f} s: {because}", warning=True)
+        self._emit("BackingOff", f"{self.name} is restarted in {seconds:.0f} s: {because}", warning=True)
         with anyio.move_on_after(seconds):
             await self._stopping.wait()
 
-    async def _watch_readiness(self, life: Life) -> None:
-        probe = self.wish.probes.readiness
+    async def _watch_readiness(self, run: ProcessRun) -> None:
+        probe = self.workload.probes.readiness
         if probe is None:
-            if not life.settled:
-                self._note_readiness(life, ProbeResult(True, 1, ""))
+            if not run.settled:
+                self._note_readiness(run, ProbeResult(True, 1, ""))
             return
-        delay = self._left(probe.initial_delay_seconds, life)
-        prober = _Checked(self._tools.prober, lambda: self._let_in(life)) if self.wish.program else None
+        delay = self._left(probe.initial_delay_seconds, run)
+        prober = _Checked(self._deps.prober, lambda: self._check_exposure(run)) if self.workload.program else None
         await self._ask(
             probe,
-            life,
-            lambda verdict: self._note_readiness(life, verdict),
+            run,
+            lambda verdict: self._note_readiness(run, verdict),
             delay,
-            passing=life.settled,
+            passing=run.settled,
             prober=prober,
         )
 
-    async def _let_in(self, life: Life) -> str:
+    async def _check_exposure(self, run: ProcessRun) -> str:
         """Why it must not go on although it answers; empty when it may."""
-        because = await self._tools.machine.exposed(self.wish, self.name, self._port)
+        because = await self._deps.host.exposed(self.workload, self.name, self._port)
         if because and not self._stopping.is_set():
-            self._kill(life, "Exposed", because)
+            self._kill(run, "Exposed", because)
         return because
 
-    def _note_readiness(self, life: Life, verdict: ProbeResult) -> None:
-        if self._stopping.is_set() or life.killed_because:
+    def _note_readiness(self, run: ProcessRun, verdict: ProbeResult) -> None:
+        if self._stopping.is_set() or run.killed_because:
             return
         if verdict.passing:
-            life.first_ready.set()
+            run.first_ready.set()
             self._note_ready()
         elif self._phase == "Ready":
-            self._down_since = self._tools.clock.monotonic()
-            self._patience.note_not_ready()
+            self._down_since = self._deps.clock.monotonic()
+            self._backoff.note_not_ready()
             text = f"readiness failed {verdict.times} times: {verdict.because}"
             self._become("Running", text)
-            self._news("Unhealthy", f"{self.name}: {text}", warning=True)
+            self._emit("Unhealthy", f"{self.name}: {text}", warning=True)
 
     def _note_ready(self) -> None:
-        self._patience.note_ready()
+        self._backoff.note_ready()
         self._become("Ready", self._lacking)
         if self._down_since is None:
-            self._news("Ready", f"{self.name} is ready at {self._address}")
+            self._emit("Ready", f"{self.name} is ready at {self._address}")
             return
-        outage = self._tools.clock.monotonic() - self._down_since
+        outage = self._deps.clock.monotonic() - self._down_since
         self._down_since = None
-        self._news("Recovered", f"{self.name} is ready again after {outage:.2f} s")
+        self._emit("Recovered", f"{self.name} is ready again after {outage:.2f} s")
 
-    async def _watch_liveness(self, life: Life) -> None:
-        probe = self.wish.probes.liveness
+    async def _watch_liveness(self, run: ProcessRun) -> None:
+        probe = self.workload.probes.liveness
         if probe is None:
             return
-        await life.first_ready.wait()
-        delay = self._left(probe.initial_delay_seconds, life)
-        await self._ask(probe, life, lambda verdict: self._kill_unalive(life, verdict), delay, passing=True)
+        await run.first_ready.wait()
+        delay = self._left(probe.initial_delay_seconds, run)
+        await self._ask(probe, run, lambda verdict: self._kill_unalive(run, verdict), delay, passing=True)
 
-    def _kill_unalive(self, life: Life, verdict: ProbeResult) -> None:
+    def _kill_unalive(self, run: ProcessRun, verdict: ProbeResult) -> None:
         if not verdict.passing and not self._stopping.is_set():
-            self._kill(life, "LivenessFailed", f"liveness failed {verdict.times} times, killed: {verdict.because}")
+            self._kill(run, "LivenessFailed", f"liveness failed {verdict.times} times, killed: {verdict.because}")
 
-    async def _watch_the_start(self, life: Life) -> None:
-        if life.first_ready.is_set():  # asked first: a wait with no time left is cancelled even when it is over
+    async def _watch_the_start(self, run: ProcessRun) -> None:
+        if run.first_ready.is_set():  # asked first: a wait with no time left is cancelled even when it is over
             return
-        with anyio.move_on_after(self._left(self._start_deadline(), life)):
-            await life.first_ready.wait()
+        with anyio.move_on_after(self._left(self._start_deadline(), run)):
+            await run.first_ready.wait()
             return
         if not self._stopping.is_set():
-            self._kill(life, "NotReadyInTime", f"not ready within {self._start_deadline():.0f} s, killed")
+            self._kill(run, "NotReadyInTime", f"not ready within {self._start_deadline():.0f} s, killed")
 
     def _start_deadline(self) -> float:
-        readiness = self.wish.probes.readiness
+        readiness = self.workload.probes.readiness
         return START_DEADLINE_SECONDS + (readiness.initial_delay_seconds if readiness else 0.0)
 
-    def _left(self, seconds: float, life: Life) -> float:
-        return max(life.began + seconds - self._tools.clock.monotonic(), 0.0)
+    def _left(self, seconds: float, run: ProcessRun) -> float:
+        return max(run.began + seconds - self._deps.clock.monotonic(), 0.0)
 
-    def _kill(self, life: Life, reason: str, text: str) -> None:
-        if life.killed_because:
+    def _kill(self, run: ProcessRun, reason: str, text: str) -> None:
+        if run.killed_because:
             return
         if self._phase == "Ready":
-            self._down_since = self._tools.clock.monotonic()
-        life.killed_because = text
-        life.child.signal(signal.SIGKILL)
+            self._down_since = self._deps.clock.monotonic()
+        run.killed_because = text
+        run.child.signal(signal.SIGKILL)
         self._become("Running", text)
-        self._news(reason, f"{self.name} (pid {life.child.pid}): {text}", warning=True)
+        self._emit(reason, f"{self.name} (pid {run.child.pid}): {text}", warning=True)
 
-    async def _end_when_told(self, life: Life) -> None:
+    async def _end_when_stopped(self, run: ProcessRun) -> None:
         await self._stopping.wait()
         await anyio.sleep(self._drain)
-        life.child.signal(signal.SIGTERM)
-        life.child.signal(signal.SIGCONT)  # a stopped process hears SIGTERM only when it goes on
-        await anyio.sleep(self.wish.stop_grace_seconds)
-        self._message = f"killed: it did not stop within {self.wish.stop_grace_seconds:g} s"
-        life.child.signal(signal.SIGKILL)
+        run.child.signal(signal.SIGTERM)
+        run.child.signal(signal.SIGCONT)  # a stopped process hears SIGTERM only when it goes on
+        await anyio.sleep(self.workload.stop_grace_seconds)
+        self._message = f"killed: it did not stop within {self.workload.stop_grace_seconds:g} s"
+        run.child.signal(signal.SIGKILL)
 
     async def _ask(
         self,
         probe: Probe,
-        life: Life,
+        run: ProcessRun,
         told: Callable[[ProbeResult], None],
         delay: float,
         *,
@@ -310,17 +312,17 @@ class Instance:
         prober: Prober | None = None,
     ) -> None:
         address = self._address
-        if self.wish.program:
-            probe, port = where_it_is(probe, self._tools.machine.ports(self.wish, self.name, self._port), self._port)
+        if self.workload.program:
+            probe, port = where_it_is(probe, self._deps.host.ports(self.workload, self.name, self._port), self._port)
             address = f"127.0.0.1:{port}"
         if probe.exec is not None:
-            command = await self._tools.machine.inside(self.wish, self.name, self._port, probe.exec.command)
+            command = await self._deps.host.inside(self.workload, self.name, self._port, probe.exec.command)
             probe = probe.model_copy(update={"exec": Exec(command=list(command))})
         await watch(
             probe,
-            prober or self._tools.prober,
+            prober or self._deps.prober,
             address,
-            life.env,
+            run.env,
             told,
             passing=passing,
             delay=delay,
@@ -329,10 +331,10 @@ class Instance:
 
     def _become(self, phase: Phase, message: str) -> None:
         self._phase, self._message = phase, message
-        self._tools.changed(self)
+        self._deps.changed(self)
 
-    def _news(self, reason: str, message: str, *, warning: bool = False) -> None:
-        self._tools.tell(RuntimeEvent(self.wish.key, self.wish.uid, reason, message, warning))
+    def _emit(self, reason: str, message: str, *, warning: bool = False) -> None:
+        self._deps.emit(RuntimeEvent(self.workload.key, self.workload.uid, reason, message, warning))
 
 
 class _Checked:

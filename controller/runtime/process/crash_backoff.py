@@ -1,4 +1,4 @@
-"""How long to wait before an instance is started again. Pure but for the clock."""
+"""Crash backoff: how long to wait before an instance is started again. Pure but for the clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controller.kit.clock import Clock
 HEALTHY_AFTER_SECONDS = 60.0
 
 
-class Patience:
+class CrashBackoff:
     """First restart at once, then as `backoff` says; an instance that was ready for 60 s starts afresh."""
 
     def __init__(self, backoff: Backoff, clock: Clock, rng: random.Random) -> None:

@@ -10,29 +10,29 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from controller.runtime.process import records
+from controller.runtime.process import state_files
 from controller.runtime.process.processes import lives, reap, signal_group
 
 _LOOK_EVERY_SECONDS = 0.02
 _KILL_TAKES_SECONDS = 2.0
 _UNKNOWN_GRACE_SECONDS = 10.0
-AnyRecord = records.Record | records.Unreadable
+AnyRecord = state_files.InstanceRecord | state_files.UnreadableRecord
 
 
-def sweep(home: Path) -> list[int]:
+def stop_orphans(home: Path) -> list[int]:
     """Stop every process group recorded under `home`; the pids that were still running.
 
     Blocks at most as long as the longest grace period (and 2 s): SIGTERM to all at once, SIGKILL for those that stay.
     """
-    known: list[AnyRecord] = [*records.read_all(home), *records.read_unreadable(home)]
+    known: list[AnyRecord] = [*state_files.read_all(home), *state_files.read_unreadable(home)]
     return _end(home, known)
 
 
 def end_unreadable(home: Path) -> list[str]:
     """Stop the instances whose records this version cannot read, so that it can start them again. Their names; blocks
-    as `sweep` does.
+    as `stop_orphans` does.
     """
-    found = records.read_unreadable(home)
+    found = state_files.read_unreadable(home)
     _end(home, found)
     return [each.instance for each in found]
 
@@ -44,10 +44,12 @@ def _end(home: Path, known: Sequence[AnyRecord]) -> list[int]:
         signal_group(each.pid, signal.SIGCONT)  # a stopped process hears nothing else
     began = time.monotonic()
     for each in running:
-        grace = each.wish.stop_grace_seconds if isinstance(each, records.Record) else _UNKNOWN_GRACE_SECONDS
+        grace = (
+            each.wish.stop_grace_seconds if isinstance(each, state_files.InstanceRecord) else _UNKNOWN_GRACE_SECONDS
+        )
         _await_end(each, began + grace)
     for each in known:
-        records.remove(home, each.instance)
+        state_files.remove(home, each.instance)
     return [each.pid for each in running]
 
 

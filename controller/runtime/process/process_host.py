@@ -11,16 +11,16 @@ import structlog
 
 from controller.kit.threads import Threads
 from controller.runtime.driver import Workload
-from controller.runtime.process import programs, records
+from controller.runtime.process import programs, state_files
 from controller.runtime.process.exposure import exposed
 from controller.runtime.process.limiting import leave_cgroup
 from controller.runtime.process.logfiles import log_path
+from controller.runtime.process.orphans import end_unreadable
 from controller.runtime.process.planning import base_name
 from controller.runtime.process.processes import Exit, Process, boot_id, lives
-from controller.runtime.process.records import Record
 from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn
-from controller.runtime.process.sweeping import end_unreadable
+from controller.runtime.process.state_files import InstanceRecord
 from crds.meta import ObjectKey
 
 _log = structlog.get_logger(__name__)
@@ -45,14 +45,14 @@ class Child(Protocol):
         ...
 
 
-class Machine(Protocol):
+class ProcessHost(Protocol):
     """What supervision needs from the outside world."""
 
     async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
         """The child, its port (`port` if it is free) and what its limits lack. Raises SpawnFailed."""
         ...
 
-    def adopt(self) -> list[tuple[Record, Child]]:
+    def adopt(self) -> list[tuple[InstanceRecord, Child]]:
         """What an earlier conductor started and still runs. Records of the dead are removed."""
         ...
 
@@ -95,7 +95,7 @@ class Machine(Protocol):
         ...
 
 
-class LocalMachine:
+class LocalProcessHost:
     """This machine, with everything below `home`. Without a sandbox, instances run as the conductor does."""
 
     def __init__(self, home: Path, sandbox: Sandbox | None = None) -> None:
@@ -117,14 +117,14 @@ class LocalMachine:
             raise
         return process, port, lacking
 
-    def adopt(self) -> list[tuple[Record, Child]]:
+    def adopt(self) -> list[tuple[InstanceRecord, Child]]:
         for instance in end_unreadable(self._home):
             _log.warning("an instance was stopped, for its record cannot be read; it is started again", name=instance)
-        adopted: list[tuple[Record, Child]] = []
-        for record in records.read_all(self._home):
+        adopted: list[tuple[InstanceRecord, Child]] = []
+        for record in state_files.read_all(self._home):
             process = _held(record)
             if process is None:
-                records.remove(self._home, record.instance)
+                state_files.remove(self._home, record.instance)
             else:
                 self._ports.note(record.port)
                 self._more[record.instance] = dict(record.more_ports)
@@ -137,7 +137,7 @@ class LocalMachine:
         self._ports.give_back(port)
 
     def discard(self, instance: str) -> None:
-        records.remove(self._home, instance)
+        state_files.remove(self._home, instance)
         leave_cgroup(instance)
         for port in self._more.pop(instance, {}).values():
             self._ports.give_back(port)
@@ -246,7 +246,7 @@ class LocalMachine:
     def _remember(self, wish: Workload, instance: str, port: int, now: datetime) -> Callable[[int, int], None]:
         def remember(pid: int, ticks: int) -> None:
             more = dict(self._more.get(instance, {}))
-            records.write(self._home, Record(instance, pid, ticks, boot_id(), port, now, wish, more))
+            state_files.write(self._home, InstanceRecord(instance, pid, ticks, boot_id(), port, now, wish, more))
 
         return remember
 
@@ -261,7 +261,7 @@ def _fixed(wish: Workload) -> int:
     return wish.ports[0].published if wish.program and wish.ports else 0
 
 
-def _held(record: Record) -> Process | None:
+def _held(record: InstanceRecord) -> Process | None:
     try:
         process = Process(record.pid)
     except (ProcessLookupError, OverflowError):
