@@ -1,6 +1,7 @@
 """One SQLite file beside the blobs. Several replicas on one machine may share it.
 
 Every public call of the index is one transaction (WAL, synchronous=FULL) and returns once it is durable. Blocking.
+Statements name their columns: a newer version may have added some, and this one goes on working beside them.
 """
 
 from __future__ import annotations
@@ -12,35 +13,48 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL,
-  master TEXT NOT NULL DEFAULT '', arn TEXT NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS newest_key ON data_keys (bucket, created);
-CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL,
+from crds.formats import FormatVersion
+from services.sdk.sqlite_schema import Migrations, add_column, upgrade
+
+OWN = FormatVersion(version=2, oldest_reader=2)
+TABLES = """
+CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
+CREATE INDEX newest_key ON data_keys (bucket, created);
+CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, etag TEXT, modified REAL,
   headers TEXT, pieces TEXT, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS sizes ON objects (bucket, size);
-CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, bucket TEXT, key TEXT, created REAL, headers TEXT);
-CREATE TABLE IF NOT EXISTS parts (upload TEXT, number INTEGER, size INTEGER, etag TEXT, modified REAL,
-  piece TEXT, sums TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS finished (upload TEXT PRIMARY KEY, bucket TEXT, key TEXT, etag TEXT, at REAL);
-CREATE TABLE IF NOT EXISTS closed (bucket TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS forgotten (blob TEXT PRIMARY KEY, since REAL);
+CREATE INDEX sizes ON objects (bucket, size);
+CREATE TABLE uploads (id TEXT PRIMARY KEY, bucket TEXT, key TEXT, created REAL, headers TEXT);
+CREATE TABLE parts (upload TEXT, number INTEGER, size INTEGER, etag TEXT, modified REAL,
+  piece TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
+CREATE TABLE finished (upload TEXT PRIMARY KEY, bucket TEXT, key TEXT, etag TEXT, at REAL);
+CREATE TABLE closed (bucket TEXT PRIMARY KEY);
+CREATE TABLE forgotten (blob TEXT PRIMARY KEY, since REAL)
 """
-ADDED_COLUMNS = (
-    ("parts", "sums", "TEXT"),
-    ("data_keys", "master", "TEXT NOT NULL DEFAULT ''"),
-    ("data_keys", "arn", "TEXT NOT NULL DEFAULT ''"),
-)
+
+
+def _create_tables(db: sqlite3.Connection) -> None:
+    for statement in TABLES.split(";"):
+        db.execute(statement)
+
+
+def _add_checksums_and_master_keys(db: sqlite3.Connection) -> None:
+    add_column(db, "parts", "sums", "TEXT")
+    add_column(db, "data_keys", "master", "TEXT NOT NULL DEFAULT ''")
+    add_column(db, "data_keys", "arn", "TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Migrations = {1: _create_tables, 2: _add_checksums_and_master_keys}
 
 
 class MetadataDb:
     """The file, one connection per thread, and the clock (seconds since 1970)."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """Raises NewerFormat for a file that only a newer version reads."""
         self._path, self.clock = path, clock
         self._local = threading.local()
-        self._db().executescript(SCHEMA)
-        self._add_columns()
+        with self._write() as db:
+            upgrade(db, str(path), OWN, MIGRATIONS)
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
@@ -50,14 +64,6 @@ class MetadataDb:
             db.execute("PRAGMA synchronous=FULL")
             self._local.db = db
         return db
-
-    def _add_columns(self) -> None:
-        """Add columns that earlier files do not have."""
-        with self._write() as db:
-            for table, column, kind in ADDED_COLUMNS:
-                known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-                if column not in known:
-                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -73,4 +79,4 @@ class MetadataDb:
     def _mark_garbage(self, db: sqlite3.Connection, blobs: Iterable[str]) -> None:
         """Mark blobs that nothing names any more; readers that began earlier may still need them for a while."""
         now = self.clock()
-        db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?,?)", [(blob, now) for blob in blobs])
+        db.executemany("INSERT OR IGNORE INTO forgotten (blob, since) VALUES (?,?)", [(blob, now) for blob in blobs])

@@ -45,7 +45,8 @@ class Objects(MetadataDb):
             raise S3Error("PreconditionFailed" if old else "NoSuchKey", "the object is not the one that was named")
         text = (json.dumps(new.headers), pieces_text(new.pieces))
         values = (bucket, new.key, new.size, new.etag, new.modified, *text)
-        db.execute("INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?,?,?)", values)
+        columns = "bucket, key, size, etag, modified, headers, pieces"
+        db.execute(f"INSERT OR REPLACE INTO objects ({columns}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608
         if old:
             self._mark_garbage(db, [p.blob for p in old.pieces])
 

@@ -16,7 +16,7 @@ class MetadataIndex(Uploads):
         with self._write() as db:
             count, _ = self.usage(bucket)
             if not count:
-                db.execute("INSERT OR IGNORE INTO closed VALUES (?)", (bucket,))
+                db.execute("INSERT OR IGNORE INTO closed (bucket) VALUES (?)", (bucket,))
         return count
 
     def unseal_bucket(self, bucket: str) -> None:

@@ -24,7 +24,7 @@ class Uploads(Objects):
                 why = f"{count} uploads of this bucket are neither completed nor aborted; more are not begun"
                 raise S3Error("QuotaExceeded", why)
             values = (upload.id, upload.bucket, upload.key, upload.created, json.dumps(upload.headers))
-            db.execute("INSERT INTO uploads VALUES (?,?,?,?,?)", values)
+            db.execute("INSERT INTO uploads (id, bucket, key, created, headers) VALUES (?,?,?,?,?)", values)
 
     def upload(self, bucket: str, key: str, id: str) -> Upload:
         """Raises NoSuchUpload."""
@@ -52,7 +52,8 @@ class Uploads(Objects):
             old = [p.piece.blob for p in self.parts(upload.id) if p.number == part.number]
             text = (pieces_text((part.piece,)), json.dumps(part.sums))
             values = (upload.id, part.number, part.size, part.etag, part.modified, *text)
-            db.execute("INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?,?)", values)
+            columns = "upload, number, size, etag, modified, piece, sums"
+            db.execute(f"INSERT OR REPLACE INTO parts ({columns}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608
             self._mark_garbage(db, old)
 
     def complete(self, upload: Upload, new: Object, *, only_new: bool = False, only_over: str = "") -> None:
@@ -66,7 +67,7 @@ class Uploads(Objects):
             self._end(db, upload.id)
             self._mark_garbage(db, there - chosen)
             finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock())
-            db.execute("INSERT INTO finished VALUES (?,?,?,?,?)", finished)
+            db.execute("INSERT INTO finished (upload, bucket, key, etag, at) VALUES (?,?,?,?,?)", finished)
 
     def pending(self, bucket: str) -> int:
         """Bytes of parts that are no object yet."""

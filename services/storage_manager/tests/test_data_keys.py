@@ -11,6 +11,7 @@ import anyio
 from services.storage_manager.data_keys import ROTATE_SECONDS, DataKeys
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import MetadataIndex, Object, Part, Piece, Upload
+from services.storage_manager.metadata.database import MIGRATIONS
 
 PLACE = BucketRef("id", "box", "arn:aws:s3:::box", 0.0)
 
@@ -62,7 +63,7 @@ def test_key_manager_is_asked_once_in_a_while(tmp_path: Path) -> None:
 
 def test_a_book_of_an_earlier_form_goes_on_working(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "book.db") as db:
-        db.execute("CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL)")
+        MIGRATIONS[1](db)
         db.execute("INSERT INTO data_keys VALUES ('old', 'id', 'wrapped', 5.0)")
     db.close()
     metadata = MetadataIndex(tmp_path / "book.db")
@@ -94,7 +95,7 @@ def test_the_keys_under_what_lies_in_a_bucket_are_known(tmp_path: Path) -> None:
 
 def test_a_book_of_an_earlier_version_names_keys_as_it_knew_them(tmp_path: Path) -> None:
     before = sqlite3.connect(tmp_path / "book.db")
-    before.execute("CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL)")
+    MIGRATIONS[1](before)
     before.execute("INSERT INTO data_keys VALUES ('k', 'id', X'77', 0)")
     before.commit()
     before.close()
