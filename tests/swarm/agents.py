@@ -73,6 +73,11 @@ class Conductor:
     agents: list[Running] = field(default_factory=list)
 
     @property
+    def cloud(self) -> Path:
+        """Its own folder: a home of a cloud holds nothing else when it is founded."""
+        return self.home / "cloud"
+
+    @property
     def url(self) -> str:
         return f"https://{self.node.address}:{PORT}"
 
@@ -83,7 +88,7 @@ class Conductor:
 
     def start(self) -> None:
         env = {
-            "AEREKOS_HOME": str(self.home),
+            "AEREKOS_HOME": str(self.cloud),
             "AEREKOS_HOST": "0.0.0.0",
             "AEREKOS_RUNTIME": "swarm",
             "AEREKOS_STACK": "aerekos",
@@ -101,7 +106,7 @@ class Conductor:
     def _is_ready(self) -> bool:
         assert self.running is not None
         assert self.running.process.poll() is None, self.running.text()[-3000:]
-        if not (self.home / "tls" / "admin.key").exists():
+        if not (self.cloud / "tls" / "admin.key").exists():
             return False
         try:
             with self.http() as client:
@@ -111,7 +116,7 @@ class Conductor:
 
     def http(self) -> httpx.Client:
         """As the admin of this home."""
-        tls = self.home / "tls"
+        tls = self.cloud / "tls"
         trust = ssl.create_default_context(cafile=str(tls / "ca.crt"))
         trust.load_cert_chain(tls / "admin.crt", tls / "admin.key")
         return httpx.Client(base_url=self.url, verify=trust, trust_env=False, timeout=10)
@@ -156,7 +161,7 @@ class Conductor:
         body = {"metadata": {"name": name}, "spec": {"secretSha256": digest, "expiresAt": until_, "uses": 1, **spec}}
         kind = {"apiVersion": "aerekos.cloud/v1", "kind": "JoinToken"}
         self.post("/apis/aerekos.cloud/v1/jointokens", {**kind, **body})
-        der = ssl.PEM_cert_to_DER_cert((self.home / "tls" / "ca.crt").read_text())
+        der = ssl.PEM_cert_to_DER_cert((self.cloud / "tls" / "ca.crt").read_text())
         return f"{name}.{secret}.{hashlib.sha256(der).hexdigest()}"
 
     def agent(self, node: Node, *arguments: str, **env: str) -> Running:
