@@ -114,7 +114,7 @@ class Heartbeats:
         answer: dict[str, object] = {"leaseSeconds": LEASE_SECONDS, "registered": registered}
         if beat.swarm is not None:
             answer |= self._peers.news_since(beat.peers_version)
-            # Its deletion waits for it: see controller.reconcilers.worker_leaving.
+            # Its deletion waits for it: see controller.reconcilers.worker_removal.
             answer["leave"] = bool(known.object["metadata"].get("deletionTimestamp"))
         return json_answer(200, answer)
 

@@ -14,7 +14,7 @@ from controller.reconcilers.namespace import NamespaceReconciler
 from controller.reconcilers.quota import QuotaReconciler
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
-from controller.reconcilers.worker_leaving import Leaving
+from controller.reconcilers.worker_removal import WorkerRemoval
 from controller.resources.local import LocalResources
 from controller.runtime.driver import RuntimeEvent
 from crds.kind import Manifest
@@ -26,7 +26,7 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
     """What the driver sees wakes the reconcilers and is told as Events."""
     managed = {service.name: service for service in house.services}
     in_swarm = runtime.swarm if house.settings.stack else None
-    leaving = Leaving(in_swarm, house.leases, house.peers) if in_swarm else None
+    leaving = WorkerRemoval(in_swarm, house.leases, house.peers) if in_swarm else None
     reconcilers: list[Reconciler[Any]] = [
         NamespaceReconciler(house.registry.catalog),
         DefinitionReconciler(house.registry.catalog),

@@ -45,7 +45,7 @@ from controller.kit.modes import PRIVATE_UMASK, tighten
 from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
 from controller.reconcile.event_recorder import EventExpirer
-from controller.reconcilers.garbage import collect_garbage
+from controller.reconcilers.garbage_collector import collect_garbage
 from controller.resources.local import LocalResources
 from controller.runtime.driver import DriverError
 from controller.store.records import Store, StoreBroken

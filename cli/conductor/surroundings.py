@@ -11,7 +11,7 @@ from cli.conductor.house import House
 from cli.conductor.images import Images
 from cli.stack import Stack
 from controller.kit.files import write_private
-from controller.reconcilers.service_workload import Given
+from controller.reconcilers.service_workload import RuntimeInputs
 from controller.runtime.driver import File
 from controller.runtime.process.planning import base_name
 from crds.kind import key_of
@@ -27,9 +27,9 @@ class AsProcess:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def __call__(self, service: Service, manifest: ManagedService | None) -> Given:
+    async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         if manifest is None:
-            return Given()
+            return RuntimeInputs()
         home, name = self._house.home, base_name(key_of(SERVICE, service))
         file, content = home / "credentials" / f"{name}.json", _credential(self._house, service)
         if not file.exists() or file.read_bytes() != content:
@@ -43,7 +43,7 @@ class AsProcess:
         env = own | secrets
         # Whatever of the home it is told of, it may read; and nothing else.
         reads = tuple(each for each in env.values() if Path(each).is_relative_to(home))
-        return Given(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
+        return RuntimeInputs(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
 
 
 class AsContainer:
@@ -52,11 +52,11 @@ class AsContainer:
     def __init__(self, house: House, stack: Stack, images: Images) -> None:
         self._house, self._stack, self._images = house, stack, images
 
-    async def __call__(self, service: Service, manifest: ManagedService | None) -> Given:
+    async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         """Raises DriverError while the image is not in the cloud's registry."""
         if manifest is None:
             image = service.spec.image
-            return Given(image=await self._images.pinned(image)) if image else Given()
+            return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
         secrets = {each: (self._house.home / "secrets" / each).read_bytes() for each in manifest.secrets}
         files = [
             File(f"{_FOLDER}/ca.crt", self._house.authority.ca_file.read_bytes()),
@@ -68,7 +68,7 @@ class AsContainer:
             "AEREKOS_CA": f"{_FOLDER}/ca.crt",
             "AEREKOS_CREDENTIAL": f"{_FOLDER}/credential.json",
         }
-        return Given(
+        return RuntimeInputs(
             env=own | {_variable(each): f"{_FOLDER}/{each}" for each in secrets},
             files=tuple(files),
             image=await self._images.pinned(self._stack.services_image),

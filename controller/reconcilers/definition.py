@@ -14,7 +14,7 @@ from crds.kind import Kind
 from crds.kinds.definition import DEFINITION, CustomResourceDefinition
 from crds.meta import Condition, set_condition
 
-LOOK_AGAIN_SECONDS = 1.0
+REQUEUE_SECONDS = 1.0
 
 
 class DefinitionReconciler:
@@ -46,7 +46,7 @@ class DefinitionReconciler:
         set_condition(resource.status.conditions, going, now=world.clock.now())
         kind = self._catalog.find(resource.spec.group, resource.spec.names.plural)
         if left := await _empty(kind, world) if kind else 0:
-            return again(LOOK_AGAIN_SECONDS, f"{left} resources of this kind remain", reason="InstancesRemain")
+            return again(REQUEUE_SECONDS, f"{left} resources of this kind remain", reason="InstancesRemain")
         return done("no resource of this kind is left")
 
 

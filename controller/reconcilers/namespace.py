@@ -15,7 +15,7 @@ from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE, Namespace
 from crds.meta import Condition, set_condition
 
-LOOK_AGAIN_SECONDS = 1.0
+REQUEUE_SECONDS = 1.0
 _MOST_REFUSED = 3
 
 
@@ -49,7 +49,7 @@ class NamespaceReconciler:
         if left:
             told = ", ".join(f"{count} {resource.partition('.')[0]}" for resource, count in sorted(left.items()))
             why = f"; {refused[0]}" if refused else ""
-            return again(LOOK_AGAIN_SECONDS, f"still inside: {told}{why}", reason="ContentsRemain")
+            return again(REQUEUE_SECONDS, f"still inside: {told}{why}", reason="ContentsRemain")
         # Last, because leaving makes news; nobody waits for them, the sweeper takes what is told later.
         await _empty(EVENT, resource.metadata.name, world, [])
         return done("empty")

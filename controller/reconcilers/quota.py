@@ -17,7 +17,7 @@ from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
 
 # Kinds that nobody watches here are counted this often.
-LOOK_AGAIN_SECONDS = 5.0
+REQUEUE_SECONDS = 5.0
 Used = Callable[[str, str], Decimal]
 """Namespace and resource -> how much of it is used now."""
 
@@ -40,7 +40,7 @@ class QuotaReconciler:
         resource.status.hard = dict(hard)
         resource.status.used = {name: shown(name, self._used(namespace, name)) for name in sorted(hard)}
         resource.status.observed_generation = resource.metadata.generation
-        return done("counted", requeue_after=LOOK_AGAIN_SECONDS)
+        return done("counted", requeue_after=REQUEUE_SECONDS)
 
     async def finalize(self, resource: ResourceQuota, world: World) -> Outcome:
         """Nothing is held."""

@@ -12,11 +12,11 @@ from typing import Any
 from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, done, waiting
 from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
+from controller.reconcilers.service_dependencies import affected, dependents, missing
 from controller.reconcilers.service_env import EnvMissing, env_of
 from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret
-from controller.reconcilers.service_needs import affected, dependents, missing
-from controller.reconcilers.service_placing import decide, note_data, request_of
-from controller.reconcilers.service_workload import Given, stays, workload
+from controller.reconcilers.service_placement import decide, note_data, request_of
+from controller.reconcilers.service_workload import RuntimeInputs, is_stateful, workload
 from controller.runtime.driver import Driver, DriverError, ObservedInstance, SupportsIsolation, Workload
 from controller.runtime.endpoints import Endpoints
 from controller.scheduler.placing import Decision, explain
@@ -28,10 +28,10 @@ from crds.kinds.service_rules import misplaced
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
 
-Environment = Callable[[Service, ManagedService | None], Awaitable[Given]]
+Environment = Callable[[Service, ManagedService | None], Awaitable[RuntimeInputs]]
 Reach = Callable[[Service], frozenset[str] | None]
 # The driver's events bring us back sooner; this is for those that got lost.
-LOOK_AGAIN_SECONDS = 1.0
+REQUEUE_SECONDS = 1.0
 ROLLED_BACK_SECONDS = 60.0
 ROLLED_BACK, WAITING_FOR_FILES = "RolledBack", "WaitingForFiles"
 CONFIG_ERROR = "CreateContainerConfigError"  # as Kubernetes calls a reference that leads nowhere
@@ -65,11 +65,11 @@ class ServiceReconciler:
     async def reconcile(self, resource: Service, world: World) -> Outcome:
         """Raises Permanent for an unknown managed service, Temporary or Permanent as the driver says."""
         manifest = self._manifest(resource, world)
-        await self._refuse_the_misplaced(resource, world)
+        await self._refuse_misplaced(resource, world)
         resource = status.note_ignored(resource, world.clock.now())
         try:
             if not resource.spec.enabled or resource.spec.replicas == 0:
-                return await self._put_to_rest(resource, world)
+                return await self._stop_all(resource, world)
             return await self._run(resource, manifest, world)
         except DriverError as refused:
             self._note_refused(resource, refused, world)
@@ -82,7 +82,7 @@ class ServiceReconciler:
         except DriverError as refused:
             raise _as_outcome(refused) from refused
         self._endpoints.forget(key_of(SERVICE, resource))
-        return done() if gone else again(LOOK_AGAIN_SECONDS, "instances are stopping", reason="Stopping")
+        return done() if gone else again(REQUEUE_SECONDS, "instances are stopping", reason="Stopping")
 
     async def _observe(self, service: Service) -> Sequence[ObservedInstance]:
         key = key_of(SERVICE, service)
@@ -100,7 +100,7 @@ class ServiceReconciler:
         status.note(service, "Ready", False, "UnknownManagedService", message, world.clock.now())
         raise Permanent(message, reason="UnknownManagedService")
 
-    async def _refuse_the_misplaced(self, service: Service, world: World) -> None:
+    async def _refuse_misplaced(self, service: Service, world: World) -> None:
         """A record from before names were kept: what it runs would be taken for the managed service."""
         text = misplaced(service.wire(), frozenset(self._managed))
         if not text:
@@ -111,7 +111,7 @@ class ServiceReconciler:
         status.note(service, "Ready", False, "NameReserved", text, world.clock.now())
         raise Permanent(text, reason="NameReserved")
 
-    async def _put_to_rest(self, service: Service, world: World) -> Outcome:
+    async def _stop_all(self, service: Service, world: World) -> Outcome:
         key, now = key_of(SERVICE, service), world.clock.now()
         gone = await self._driver.remove(key)
         seen = () if gone else await self._observe(service)
@@ -124,9 +124,9 @@ class ServiceReconciler:
         ]
         phase = "Disabled" if not service.spec.enabled else "Scaled to zero"
         service.status.phase = phase if gone else "Stopping"
-        status.note(service, "Ready", False, phase.title().replace(" ", ""), _at_rest(service), now)
+        status.note(service, "Ready", False, phase.title().replace(" ", ""), _stopped_reason(service), now)
         status.note(service, "Progressing", not gone, "AsWanted" if gone else "Stopping", "", now)
-        return done(_at_rest(service)) if gone else again(LOOK_AGAIN_SECONDS, "instances are stopping")
+        return done(_stopped_reason(service)) if gone else again(REQUEUE_SECONDS, "instances are stopping")
 
     async def _run(self, service: Service, manifest: ManagedService | None, world: World) -> Outcome:
         seen = await self._observe(service)
@@ -143,26 +143,26 @@ class ServiceReconciler:
         decision, text = self._place(service, manifest, world)
         if not decision.chosen and not seen:
             return self._wait(service, f"a worker. {text}", "Unplaceable", world)
-        given = await self._environment(service, manifest)
-        wish = workload(service, manifest, given, _allowed(decision, seen), files, env)
+        inputs = await self._environment(service, manifest)
+        desired = workload(service, manifest, inputs, _allowed(decision, seen), files, env)
         # A place is only needed for what is not there yet; without one the running copies stay as they are.
         rolled_back = None
-        if decision.chosen or len(seen) >= wish.replicas:
-            rolled_back = await self._apply(wish)
+        if decision.chosen or len(seen) >= desired.replicas:
+            rolled_back = await self._apply(desired)
         now = await self._observe(service)
         if service.spec.image is None and isinstance(self._driver, SupportsIsolation):
             status.note_isolation(service, await self._driver.lacks(), world.clock.now())
-        if stays(service, manifest):
+        if is_stateful(service, manifest):
             note_data(service, now, world.seen)
-        wanted = status.wanted_copies(service, now, decision)
+        wanted = status.desired_replicas(service, now, decision)
         if rolled_back is not None:
-            return self._report_rolled_back(service, wish, now, wanted, rolled_back, world)
-        return self._report(service, wish, now, wanted, text if not decision.chosen else "", world)
+            return self._report_rolled_back(service, desired, now, wanted, rolled_back, world)
+        return self._report(service, desired, now, wanted, text if not decision.chosen else "", world)
 
-    async def _apply(self, wish: Workload) -> str | None:
-        """What the driver says when the wish was tried in vain, and what was there before serves on."""
+    async def _apply(self, desired: Workload) -> str | None:
+        """Why the driver rolled this revision back, so that the one before serves on; None when it did not."""
         try:
-            await self._driver.apply(wish)
+            await self._driver.apply(desired)
         except DriverError as refused:
             if refused.reason != ROLLED_BACK:
                 raise
@@ -170,14 +170,14 @@ class ServiceReconciler:
         return None
 
     def _place(self, service: Service, manifest: ManagedService | None, world: World) -> tuple[Decision, str]:
-        request = request_of(service, self._reach(service), stays=stays(service, manifest))
+        request = request_of(service, self._reach(service), stays=is_stateful(service, manifest))
         decision = decide(service, world.seen, request)
         text = explain(request, decision)
         status.note_placed(service, decision, text, world.clock.now())
         return decision, text
 
     def _wait(self, service: Service, for_: str, reason: str, world: World) -> Outcome:
-        wanted = status.wanted_copies(service, ())
+        wanted = status.desired_replicas(service, ())
         status.note_instances(service, (), service.status.revision, wanted)
         service.status.phase = "Waiting"
         now = world.clock.now()
@@ -192,13 +192,13 @@ class ServiceReconciler:
         if not seen:
             return self._wait(service, what, reason, world)
         status.note_missing(service, [what], world.clock.now())
-        status.note_instances(service, seen, service.status.revision, status.wanted_copies(service, seen))
+        status.note_instances(service, seen, service.status.revision, status.desired_replicas(service, seen))
         return waiting(what, reason=reason)
 
     def _report(
         self,
         service: Service,
-        wish: Workload,
+        desired: Workload,
         seen: Sequence[ObservedInstance],
         wanted: int,
         unplaced: str,
@@ -206,9 +206,9 @@ class ServiceReconciler:
     ) -> Outcome:
         """`unplaced`: why no copy can be started now; empty when one could."""
         now = world.clock.now()
-        phase = status.phase_of(service, seen, wish.revision, wanted)
+        phase = status.phase_of(service, seen, desired.revision, wanted)
         text = status.sentence(service, seen, phase, wanted)
-        status.note_instances(service, seen, wish.revision, wanted)
+        status.note_instances(service, seen, desired.revision, wanted)
         service.status.phase = phase
         # While a rollout replaces one copy the others still serve: a service of one ready instance is Ready.
         serving = service.status.ready_replicas >= max(1, wanted - 1)
@@ -218,14 +218,20 @@ class ServiceReconciler:
             text = f"{text}. {unplaced}"
         status.note(service, "Ready", ok, phase, text, now)
         status.note(service, "Progressing", phase in ("Starting", "Updating"), phase, text, now)
-        return done(text) if well else again(LOOK_AGAIN_SECONDS, text, reason=phase)
+        return done(text) if well else again(REQUEUE_SECONDS, text, reason=phase)
 
     def _report_rolled_back(
-        self, service: Service, wish: Workload, seen: Sequence[ObservedInstance], wanted: int, said: str, world: World
+        self,
+        service: Service,
+        desired: Workload,
+        seen: Sequence[ObservedInstance],
+        wanted: int,
+        said: str,
+        world: World,
     ) -> Outcome:
-        """What was there before serves; that the newest wish is not fulfilled is told all the same."""
+        """What was there before serves; that the newest revision was rolled back is reported all the same."""
         now = world.clock.now()
-        status.note_instances(service, seen, wish.revision, wanted)
+        status.note_instances(service, seen, desired.revision, wanted)
         service.status.phase = "Degraded" if service.status.ready_replicas else "Failed"
         status.note(service, "Ready", service.status.ready_replicas >= wanted, ROLLED_BACK, said, now)
         status.note(service, "Progressing", False, ROLLED_BACK, said, now)
@@ -245,7 +251,7 @@ def _allowed(decision: Decision, seen: Sequence[ObservedInstance]) -> tuple[str,
     return allowed or tuple(sorted({each.worker for each in seen if each.worker}))
 
 
-def _at_rest(service: Service) -> str:
+def _stopped_reason(service: Service) -> str:
     return "scaled to zero" if service.spec.enabled else "not enabled"
 
 

@@ -29,7 +29,7 @@ Phase = Literal[
 IGNORED = "FieldsIgnored"
 
 
-def wanted_copies(service: Service, seen: Sequence[ObservedInstance], decision: Decision | None = None) -> int:
+def desired_replicas(service: Service, seen: Sequence[ObservedInstance], decision: Decision | None = None) -> int:
     """How many there should be; of a daemon, one on each worker that is Ready and that it may run on."""
     if not service.spec.enabled:
         return 0
@@ -39,7 +39,7 @@ def wanted_copies(service: Service, seen: Sequence[ObservedInstance], decision: 
     return max(len(decision.chosen) if decision else 0, there, 1)
 
 
-def _is_well(each: ObservedInstance) -> bool:
+def _is_healthy(each: ObservedInstance) -> bool:
     return each.ready or each.phase == "Completed"
 
 
@@ -53,7 +53,7 @@ def note_instances(service: Service, seen: Sequence[ObservedInstance], revision:
         name: each for name, each in notes if starts.get(name) == (each.started_at, each.restarts)
     }
     status.replicas = len(seen)
-    status.ready_replicas = sum(_is_well(each) for each in seen)
+    status.ready_replicas = sum(_is_healthy(each) for each in seen)
     status.updated_replicas = sum(each.revision == revision for each in seen)
     status.revision = revision
     status.ready = f"{status.ready_replicas}/{wanted}"
@@ -77,7 +77,7 @@ def _instance(seen: ObservedInstance) -> Instance:
 
 def phase_of(service: Service, seen: Sequence[ObservedInstance], revision: str, wanted: int) -> Phase:
     """One word for a service that is wanted and may run."""
-    ready = sum(_is_well(each) for each in seen)
+    ready = sum(_is_healthy(each) for each in seen)
     if seen and any(each.revision != revision for each in seen):
         return "Updating"
     if service.spec.mode == "job":
@@ -106,9 +106,9 @@ def _phase_of_a_job(seen: Sequence[ObservedInstance], wanted: int) -> Phase:
 
 def sentence(service: Service, seen: Sequence[ObservedInstance], phase: Phase, wanted: int) -> str:
     """Why it is or is not Ready, naming the first instance that stands in the way."""
-    ready = sum(_is_well(each) for each in seen)
+    ready = sum(_is_healthy(each) for each in seen)
     text = f"{ready} of {wanted} instances {'completed' if phase == 'Completed' else 'ready'}"
-    stuck = next((each for each in seen if not _is_well(each)), None)
+    stuck = next((each for each in seen if not _is_healthy(each)), None)
     if stuck is None or phase in ("Ready", "Completed"):
         return text
     because = f": {stuck.message}" if stuck.message else ""

@@ -22,8 +22,8 @@ from crds.probes import Probe, Probes, TcpSocket
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a service is given besides its spec: by the runtime, for managed services by the conductor.
+class RuntimeInputs:
+    """Inputs of a workload besides the spec: from the runtime, for managed services from the conductor.
 
     `image` and `command` replace those of the spec; `control`: it must reach the conductor. `reads`: the conductor's
     files and folders that a process of it may read. `digests`: of their content, which is handed over at the start: a
@@ -47,27 +47,27 @@ MANAGED_COMMAND = (sys.executable, "-P", "-m", "services.sdk.run")
 def workload(
     service: Service,
     managed: ManagedService | None,
-    given: Given,
+    inputs: RuntimeInputs,
     workers: tuple[str, ...],
     files: tuple[File, ...] = (),
     env: Env | None = None,
 ) -> Workload:
-    """The whole wish of one Service. The spec's own env may not replace what the seams promise."""
-    command = given.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
+    """The workload of one Service, whole. The spec's own env may not replace what the seams promise."""
+    command = inputs.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
     env = env or Env({each.name: each.value for each in service.spec.env})
-    merged = {**env.plain, **given.env, **(_seams(managed) if managed else {})}
+    merged = {**env.plain, **inputs.env, **(_seams(managed) if managed else {})}
     probes = _probes(service, managed)
-    limits, files = _limits(service), (*given.files, *files)
+    limits, files = _limits(service), (*inputs.files, *files)
     return Workload(
         key=key_of(SERVICE, service),
         uid=service.metadata.uid or "",
         revision=revision(
-            service, given.image, command, merged, probes, limits, files, {**env.digests, **given.digests}
+            service, inputs.image, command, merged, probes, limits, files, {**env.digests, **inputs.digests}
         ),
         replicas=service.spec.replicas,
         command=command,
         args=tuple(service.spec.args),
-        image=given.image or service.spec.image,
+        image=inputs.image or service.spec.image,
         env=merged,
         secret_env={name: text for name, text in env.secret.items() if name not in merged},
         probes=probes,
@@ -75,8 +75,8 @@ def workload(
         stop_grace_seconds=service.spec.stop_grace_seconds,
         workers=workers,
         files=files,
-        control=given.control,
-        reads=given.reads,
+        control=inputs.control,
+        reads=inputs.reads,
         mode=service.spec.mode,
         ports=tuple(
             Port(each.port, each.published or 0, each.protocol, each.name or "") for each in service.spec.ports
@@ -130,7 +130,7 @@ def _seams(managed: ManagedService) -> dict[str, str]:
     }
 
 
-def stays(service: Service, managed: ManagedService | None) -> bool:
+def is_stateful(service: Service, managed: ManagedService | None) -> bool:
     """Whether its data binds it to the worker it first ran on."""
     return bool(service.spec.volumes) or (managed is not None and managed.keeps_data)
 
@@ -145,7 +145,7 @@ def _probes(service: Service, managed: ManagedService | None) -> Probes:
 
 def _update(service: Service, managed: ManagedService | None) -> RolloutPolicy:
     asked = service.spec.update
-    shared = stays(service, managed) or any(each.published for each in service.spec.ports)
+    shared = is_stateful(service, managed) or any(each.published for each in service.spec.ports)
     # Two of what keeps data would write to the same folder; a manifest knows that better than whoever asks.
     order = "stop-first" if managed and managed.keeps_data else asked.order
     order = order or ("stop-first" if shared else "start-first")

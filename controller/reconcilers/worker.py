@@ -13,7 +13,7 @@ from typing import Any
 from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases
 from controller.reconcile.outcome import Outcome, done
 from controller.reconcile.reconciler import AlsoWatch, World
-from controller.reconcilers.worker_leaving import Leaving
+from controller.reconcilers.worker_removal import WorkerRemoval
 from controller.reconcilers.worker_usage import amounts, moved
 from crds.kind import Kind
 from crds.kinds.worker import WORKER, Address, Worker
@@ -30,7 +30,7 @@ class WorkerReconciler:
     kind: Kind[Worker] = WORKER
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, leases: Leases, leaving: Leaving | None = None) -> None:
+    def __init__(self, leases: Leases, leaving: WorkerRemoval | None = None) -> None:
         """With `leaving`, a worker that is deleted first leaves the Swarm."""
         self._leases, self._leaving = leases, leaving
         self.finalizer: str | None = "aerekos.cloud/swarm" if leaving else None

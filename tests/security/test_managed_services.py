@@ -20,7 +20,7 @@ from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
 from controller.reconcile.outcome import Permanent
 from controller.reconcilers.service import ServiceReconciler
-from controller.reconcilers.service_workload import Given
+from controller.reconcilers.service_workload import RuntimeInputs
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.store.records import Change
@@ -229,8 +229,8 @@ class Running:
         worker.status.conditions = [Condition(type="Ready", status="True")]
         self.world.seen.put(WORKER, worker)
 
-    async def _given(self, service: Any, manifest: Any) -> Given:
-        return Given(env={"AEREKOS_API": "https://127.0.0.1:7443"})
+    async def _given(self, service: Any, manifest: Any) -> RuntimeInputs:
+        return RuntimeInputs(env={"AEREKOS_API": "https://127.0.0.1:7443"})
 
     def stored(self, name: str, namespace: str = "default", **spec: Any) -> Any:
         made = SERVICE.new(name, namespace=namespace, spec=ServiceSpec.model_validate(spec))

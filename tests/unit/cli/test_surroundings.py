@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.conductor.surroundings import AsContainer, AsProcess
-from controller.reconcilers.service_workload import Given, workload
+from controller.reconcilers.service_workload import RuntimeInputs, workload
 from crds.kinds.service import Service
 
 PROGRAM = Service.model_validate({"metadata": {"name": "web", "namespace": "acme"}, "spec": {"command": ["x"]}})
@@ -20,6 +20,6 @@ async def test_a_program_gets_no_credential_no_secret_and_no_file_of_the_home() 
         await AsProcess(nothing)(PROGRAM, None),
         await AsContainer(nothing, nothing, nothing)(PROGRAM, None),
     ):
-        assert given == Given()
-    wish = workload(PROGRAM, None, Given(), ())
+        assert given == RuntimeInputs()
+    wish = workload(PROGRAM, None, RuntimeInputs(), ())
     assert wish.program and not wish.reads and not wish.control

@@ -13,7 +13,7 @@ import pytest
 from controller.reconcile.event_recorder import EventExpirer, EventRecorder
 from controller.reconcile.informer import Informers
 from controller.reconcile.outcome import again, done
-from controller.reconcilers.garbage import GarbageCollector, collect_garbage
+from controller.reconcilers.garbage_collector import GarbageCollector, collect_garbage
 from controller.reconcilers.namespace import NamespaceReconciler
 from crds.catalog import Catalog
 from crds.kinds.event import EVENT

@@ -17,7 +17,7 @@ from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Temporary, again, done
-from controller.reconcilers.garbage import GarbageCollector
+from controller.reconcilers.garbage_collector import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.resources.local import LocalResources
 from controller.resources.registry import Registry

@@ -6,7 +6,7 @@ import pytest
 
 from controller.reconcile.outcome import Permanent, Temporary
 from controller.reconcilers.service import ServiceReconciler
-from controller.reconcilers.service_workload import Given
+from controller.reconcilers.service_workload import RuntimeInputs
 from controller.runtime.driver import DriverError
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, ServiceSpec
@@ -31,7 +31,7 @@ class House:
         self.worker = self.world.seen.put(WORKER, worker)
 
     async def env(self, service, managed):
-        return Given(env={"AEREKOS_API": "https://127.0.0.1:7443"})
+        return RuntimeInputs(env={"AEREKOS_API": "https://127.0.0.1:7443"})
 
     def service(self, name, **spec):
         made = SERVICE.new(name, namespace="default", spec=ServiceSpec(**spec))

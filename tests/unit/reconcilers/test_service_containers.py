@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from controller.reconcilers.service_needs import affected
+from controller.reconcilers.service_dependencies import affected
 from controller.runtime.driver import DriverError, ObservedInstance
 from crds.kind import key_of
 from crds.kinds.config_map import CONFIG_MAP

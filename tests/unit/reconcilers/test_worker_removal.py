@@ -8,7 +8,7 @@ from unit.reconcilers.houses import world
 from controller.kit.leases import Leases
 from controller.kit.peers import Peer, Peers
 from controller.reconcilers.worker import WorkerReconciler
-from controller.reconcilers.worker_leaving import Leaving
+from controller.reconcilers.worker_removal import WorkerRemoval
 from controller.runtime.driver import DriverError
 from crds.kinds.worker import WORKER
 
@@ -35,7 +35,7 @@ class House:
     def __init__(self):
         self.world = world()
         self.leases, self.peers, self.swarm = Leases(self.world.clock), Peers(), Swarm()
-        self.reconciler = WorkerReconciler(self.leases, Leaving(self.swarm, self.leases, self.peers))
+        self.reconciler = WorkerReconciler(self.leases, WorkerRemoval(self.swarm, self.leases, self.peers))
         self.worker = WORKER.new("oak")
         self.worker.metadata.deletion_timestamp = self.world.clock.now()
 

@@ -1,4 +1,4 @@
-"""How a worker leaves a Swarm: its agent is told, everything moves off it, it leaves, it is forgotten.
+"""Removal of a worker from a Swarm: its agent is told, everything moves off it, it leaves, it is forgotten.
 
 Order matters: draining a machine ends its agent too, so before that the agent starts something that outlives it and
 leaves the Swarm once the machine is empty. A machine that is away is only forgotten.
@@ -16,13 +16,13 @@ from controller.runtime.driver import DriverError
 from crds.kinds.worker import Worker
 from crds.meta import Condition, condition, set_condition
 
-LOOK_AGAIN_SECONDS = 1.0
+REQUEUE_SECONDS = 1.0
 # An agent that says nothing is not waited for: the Swarm can drop a machine without its help.
 AGENT_SECONDS = 30.0
 DRAINED = "Drained"
 
 
-class Membership(Protocol):
+class SwarmMembership(Protocol):
     """A Swarm's nodes, by worker name (`controller.docker.swarm_admin.SwarmAdmin`). Calls raise DriverError."""
 
     async def drain(self, node: str) -> None: ...
@@ -32,10 +32,10 @@ class Membership(Protocol):
     async def remove_node(self, node: str) -> None: ...
 
 
-class Leaving:
+class WorkerRemoval:
     """The steps after somebody asked for a worker's deletion; each call does the next one that is due."""
 
-    def __init__(self, swarm: Membership, leases: Leases, peers: Peers) -> None:
+    def __init__(self, swarm: SwarmMembership, leases: Leases, peers: Peers) -> None:
         self._swarm, self._leases, self._peers = swarm, leases, peers
 
     async def step(self, worker: Worker, world: World) -> Outcome:
@@ -43,7 +43,7 @@ class Leaving:
         try:
             return await self._step(worker, world)
         except DriverError as refused:
-            return again(LOOK_AGAIN_SECONDS, str(refused), reason=refused.reason)
+            return again(REQUEUE_SECONDS, str(refused), reason=refused.reason)
 
     async def _step(self, worker: Worker, world: World) -> Outcome:
         name = worker.metadata.name
@@ -55,7 +55,7 @@ class Leaving:
         if peer is not None and peer.manager:
             return waiting(f"its demotion, for it manages the Swarm: docker node demote {name}", reason="IsManager")
         if not (peer and peer.leaving) and self._agent_may_answer(worker, world):
-            return again(LOOK_AGAIN_SECONDS, "its agent is told to leave", reason="TellingAgent")
+            return again(REQUEUE_SECONDS, "its agent is told to leave", reason="TellingAgent")
         drained = condition(worker.status.conditions, DRAINED)
         if drained is None:
             await self._swarm.drain(name)
@@ -65,7 +65,7 @@ class Leaving:
         elif _seconds_since(drained, world) > 2 * AGENT_SECONDS:
             await self._swarm.remove_node(name)
             return done(f"{name} did not leave by itself and was removed; there: docker swarm leave --force")
-        return again(LOOK_AGAIN_SECONDS, "everything moves off it, then it leaves", reason="Draining")
+        return again(REQUEUE_SECONDS, "everything moves off it, then it leaves", reason="Draining")
 
     def _agent_may_answer(self, worker: Worker, world: World) -> bool:
         asked = worker.metadata.deletion_timestamp
