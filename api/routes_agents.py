@@ -16,7 +16,7 @@ from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
 from api.heartbeats import gone, machine_address, worker_of
 from controller.kit.clock import Clock
-from controller.kit.leases import BEAT_PERIOD, Lease, Leases
+from controller.kit.leases import BEAT_PERIOD, HeartbeatLease, Leases
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from crds.kind import GROUP
@@ -98,7 +98,7 @@ async def _beats(leases: Leases, clock: Clock) -> AsyncIterator[bytes]:
         await anyio.sleep(BEAT_PERIOD)
 
 
-def _told(lease: Lease, now: float) -> dict[str, Any]:
+def _told(lease: HeartbeatLease, now: float) -> dict[str, Any]:
     usage, swarm = lease.usage, {} if lease.swarm is None else {"swarm": lease.swarm.shown()}
     return {
         "worker": lease.worker,

@@ -26,7 +26,7 @@ from agent.addressing.peer_table import PeerRecord, PeerTable
 from agent.addressing.udp import DatagramTransport, UdpTransport
 from controller.kit.clock import Clock
 from controller.kit.networks import NodeNetworks
-from controller.kit.threads import ThreadDoor, Threads
+from controller.kit.threads import BlockingExecutor, Threads
 
 PORT = 7446
 # The kernel gives word at once when something changes; this is for what it does not tell.
@@ -54,7 +54,7 @@ class AddressTracker:
         *,
         port: int = PORT,
         kernel: NatBackend | None = None,
-        threads: ThreadDoor | None = None,
+        threads: BlockingExecutor | None = None,
         interfaces: Callable[[], InterfaceMonitor] = LocalInterfaces,
         transport: Callable[[int], DatagramTransport] = UdpTransport,
         refuses: Callable[[str], str] | None = None,

@@ -11,7 +11,7 @@ import structlog
 
 from agent.addressing.nat_rules import NatRules
 from agent.addressing.netfilter import NetfilterError
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 
 RETRY_SECONDS = 5.0
 # So often what stands is compared with what is wanted; a machine without anybody to translate does not look.
@@ -33,7 +33,7 @@ class NatBackend(Protocol):
 class NatApplier:
     """`desired` is asked each time. The first time whatever an agent before us left behind is replaced."""
 
-    def __init__(self, kernel: NatBackend, threads: ThreadDoor, desired: Callable[[], NatRules]) -> None:
+    def __init__(self, kernel: NatBackend, threads: BlockingExecutor, desired: Callable[[], NatRules]) -> None:
         self._kernel, self._threads, self._desired = kernel, threads, desired
         self._applied: NatRules | None = None
         self._refusals: frozenset[str] = frozenset()

@@ -25,7 +25,7 @@ import structlog
 from agent.addressing.netfilter import NetfilterError
 from agent.swarm.callers import Admits
 from agent.swarm.manager_redirect import MANAGER_PORT, MARK
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 
 POLL_SECONDS, TRY_SECONDS, CONNECT_SECONDS = 0.25, 0.1, 2.0
 HOLD_SECONDS = 20.0
@@ -83,7 +83,7 @@ class ConnectionHold:
     def __init__(
         self,
         rules: RedirectRules,
-        threads: ThreadDoor,
+        threads: BlockingExecutor,
         managers: Callable[[], Sequence[str]],
         *,
         connect: Connect = connect_to_manager,

@@ -30,7 +30,7 @@ from api.auth.sessions import ACCESS_SECONDS, MUST_CHOOSE, REFRESH_SECONDS, Logg
 from api.auth.standing import Standing
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from crds.errors import Forbidden, Unauthorized
@@ -52,7 +52,7 @@ class Accounts:
         tokens: Tokens,
         derived: DerivedSecrets,
         clock: Clock,
-        threads: ThreadDoor,
+        threads: BlockingExecutor,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._registry, self._tokens, self._derived, self._clock = registry, tokens, derived, clock

@@ -12,7 +12,7 @@ from api.auth.attempts import Attempts
 from api.auth.passwords import hash_password, is_outdated, nobody, password_fits
 from api.auth.people import People
 from controller.kit.clock import Clock
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from crds.errors import TooManyRequests, Unauthorized
 from crds.kinds.user import Credential, User
 
@@ -23,15 +23,15 @@ _HASHING, _WAITING = 2, 64
 
 
 class Passwords:
-    """Hashing runs behind the thread door. Only two at once: each takes 128 MiB for a moment, and the same threads
-    write to the disk; a flood of logins must not hold up everybody else.
+    """Hashing runs on the blocking executor. Only two at once: each takes 128 MiB for a moment, and the same
+    threads write to the disk; a flood of logins must not hold up everybody else.
     """
 
     def __init__(
         self,
         people: People,
         clock: Clock,
-        threads: ThreadDoor,
+        threads: BlockingExecutor,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._people, self._clock, self._threads = people, clock, threads

@@ -16,7 +16,7 @@ import orjson
 from api.wire.beside import Beside
 from api.wire.views.view import shown_uid
 from controller.kit.clock import Clock
-from controller.kit.leases import LEASE_SECONDS, Lease, Leases
+from controller.kit.leases import LEASE_SECONDS, HeartbeatLease, Leases
 from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.kinds.lease import LEASE
@@ -40,7 +40,7 @@ class WorkerLeases(Beside):
     def others(self, namespace: str | None) -> Iterable[Record]:
         return map(self._record, self._leases.snapshot()) if namespace in (None, WORKER_LEASES) else ()
 
-    def _record(self, lease: Lease) -> Record:
+    def _record(self, lease: HeartbeatLease) -> Record:
         worker, revision = lease.worker, self.revision
         uid = shown_uid("lease", worker)
         renewed = self._clock.now() - timedelta(seconds=self._clock.monotonic() - lease.heard_at)

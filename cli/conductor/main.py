@@ -38,10 +38,10 @@ from cli.ports import require_free_port
 from cli.remembering import remember
 from cli.settings import Settings
 from controller.docker.swarm_admin import SwarmAdmin
-from controller.kit.ending import end_now
 from controller.kit.lasting import Lasting
 from controller.kit.listening import CannotListen
 from controller.kit.modes import PRIVATE_UMASK, tighten
+from controller.kit.process_exit import exit_now
 from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
 from controller.reconcile.event_recorder import EventExpirer
@@ -73,7 +73,7 @@ def serve(settings: Settings) -> NoReturn:
     with the_only_one(settings):
         require_free_port(settings)
         code = runner.run(_serve(settings, Notifier()))
-    end_now(code)
+    exit_now(code)
 
 
 def _remember(settings: Settings) -> None:

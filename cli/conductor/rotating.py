@@ -8,14 +8,14 @@ from typing import NoReturn
 
 import anyio
 
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.runtime.process.logfiles import rotate
 
 LIMIT_BYTES, FILES_KEPT, LOOK_EVERY_SECONDS = 10 * 1024 * 1024, 3, 5.0
 
 
 async def keep_small(
-    file: Path, threads: ThreadDoor, *, limit: int = LIMIT_BYTES, keep: int = FILES_KEPT
+    file: Path, threads: BlockingExecutor, *, limit: int = LIMIT_BYTES, keep: int = FILES_KEPT
 ) -> NoReturn:
     """Until cancelled. A disk that takes nothing more is no reason to end: the next look tries again."""
     while True:

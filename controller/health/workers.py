@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.health.finding import Code, Finding, about
 from controller.health.machine import Room, disk_finding, memory_finding
-from controller.kit.leases import Lease, Leases
+from controller.kit.leases import HeartbeatLease, Leases
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
 from crds.quantity import parse_quantity
@@ -51,7 +51,7 @@ def _silent_together(silent: Sequence[Body], count: int) -> Finding:
     return Finding("critical", Code.WORKER_NOT_READY, text, fix, None, WORKER.name)
 
 
-def _of_worker(worker: Body, lease: Lease | None, own: str) -> Iterator[Finding]:
+def _of_worker(worker: Body, lease: HeartbeatLease | None, own: str) -> Iterator[Finding]:
     name = worker["metadata"]["name"]
     key = WORKER.key(name)
     if worker.get("spec", {}).get("unschedulable"):
@@ -61,7 +61,7 @@ def _of_worker(worker: Body, lease: Lease | None, own: str) -> Iterator[Finding]
         yield from _of_lease(worker, lease, key, own)
 
 
-def _of_lease(worker: Body, lease: Lease, key: ObjectKey, own: str) -> Iterator[Finding]:
+def _of_lease(worker: Body, lease: HeartbeatLease, key: ObjectKey, own: str) -> Iterator[Finding]:
     capacity = worker.get("status", {}).get("capacity") or {}
     if lease.worker != own:
         yield from disk_finding(f"worker {key.name}", _room(lease.usage.disk, capacity.get("disk")), key, WORKER.name)

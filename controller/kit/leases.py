@@ -32,7 +32,7 @@ class Usage(NamedTuple):
     network_sent: float = 0.0
 
 
-class Lease(NamedTuple):
+class HeartbeatLease(NamedTuple):
     """The last beat of one worker. `heard_at` is monotonic seconds; `services`: instance → {cpu, memory}.
 
     `swarm`: what it says of itself as a node of a Swarm. `clock_skew`: seconds its clock is ahead of ours (the way
@@ -53,7 +53,7 @@ class Leases:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, HeartbeatLease] = {}
         self._lost: set[str] = set()
         self._first_beat = anyio.Event()
         self.began_at = clock.monotonic()
@@ -71,11 +71,11 @@ class Leases:
         now = self._clock.monotonic()
         skew = None if clock is None else clock - self._clock.now().timestamp()
         told = dict(services or {})
-        self._leases[worker] = Lease(worker, now, usage or Usage(), tuple(addresses), told, swarm, skew)
+        self._leases[worker] = HeartbeatLease(worker, now, usage or Usage(), tuple(addresses), told, swarm, skew)
         self._lost.discard(worker)
         self._first_beat.set()
 
-    def get(self, worker: str) -> Lease | None:
+    def get(self, worker: str) -> HeartbeatLease | None:
         """The last beat, or None when there was none since this process began."""
         return self._leases.get(worker)
 
@@ -118,6 +118,6 @@ class Leases:
             left = min(each.heard_at for each in held) + LEASE_SECONDS - now
             await anyio.sleep(max(left, 0.0))
 
-    def snapshot(self) -> tuple[Lease, ...]:
+    def snapshot(self) -> tuple[HeartbeatLease, ...]:
         """Every lease, by name."""
         return tuple(self._leases[name] for name in sorted(self._leases))

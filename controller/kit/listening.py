@@ -33,7 +33,7 @@ class CannotListen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListenAddress:
     """One address to listen at. `optional`: where the machine does not have it, nothing is missed."""
 
     family: socket.AddressFamily
@@ -53,30 +53,30 @@ class Place:
         return self.address, self.port
 
 
-def places(host: str, port: int) -> list[Place]:
+def listen_addresses(host: str, port: int) -> list[ListenAddress]:
     """`localhost`: the loopback of IPv4, and of IPv6 where there is one. `::`: every address of both. Any other
     address or name: itself. Raises CannotListen for a name nobody knows.
     """
     four, six = socket.AF_INET, socket.AF_INET6
     if host == LOOPBACK:  # not asked of a resolver, which may know of one family only, or of an address elsewhere
-        return [Place(four, "127.0.0.1", port), Place(six, "::1", port, optional=True)]
+        return [ListenAddress(four, "127.0.0.1", port), ListenAddress(six, "::1", port, optional=True)]
     if host == "::":
-        return [Place(six, "::", port), Place(four, "0.0.0.0", port)]  # noqa: S104 (asked for)
+        return [ListenAddress(six, "::", port), ListenAddress(four, "0.0.0.0", port)]  # noqa: S104 (asked for)
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as unknown:
         text = unknown.strerror if isinstance(unknown, socket.gaierror) else unknown
         raise CannotListen(f"cannot listen on {host}: {text}", Why.UNKNOWN_HOST) from unknown
     told = [(family, where) for family, _, _, _, where in dict.fromkeys(found) if family in (four, six)]
-    return [Place(family, str(at[0]), port, at[3] if len(at) > 3 else 0) for family, at in told]
+    return [ListenAddress(family, str(at[0]), port, at[3] if len(at) > 3 else 0) for family, at in told]
 
 
 def open_listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
     """Non-blocking, at each of the places that host means. Raises CannotListen; then none is open."""
     opened: list[socket.socket] = []
     try:
-        for place in places(host, port):
-            listener = _open(place, backlog)
+        for address in listen_addresses(host, port):
+            listener = _open(address, backlog)
             if listener is not None:
                 opened.append(listener)
     except CannotListen:
@@ -86,25 +86,25 @@ def open_listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
     return opened
 
 
-def _open(place: Place, backlog: int) -> socket.socket | None:
+def _open(address: ListenAddress, backlog: int) -> socket.socket | None:
     listener = None
     try:
         # The protocol is named, for asyncio turns Nagle's delay off only where it is.
-        listener = socket.socket(place.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = socket.socket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
-        if place.family == socket.AF_INET6:
+        if address.family == socket.AF_INET6:
             # Each family has a socket of its own: IPv4 clients keep their address, by which they are judged.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)
-        listener.bind(place.bound_to)
+        listener.bind(address.bound_to)
         listener.listen(backlog)
         return listener
     except OSError as refused:
         if listener is not None:
             listener.close()
-        if place.optional and refused.errno in _NO_SUCH_FAMILY:
+        if address.optional and refused.errno in _NO_SUCH_FAMILY:
             return None
-        raise CannotListen(f"cannot listen on {place}: {refused.strerror or refused}", _why(refused)) from refused
+        raise CannotListen(f"cannot listen on {address}: {refused.strerror or refused}", _why(refused)) from refused
 
 
 def _why(refused: OSError) -> Why:

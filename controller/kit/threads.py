@@ -1,4 +1,4 @@
-"""The one door for blocking calls (sqlalchemy, docker, psutil).
+"""Executors for blocking calls (sqlalchemy, docker, psutil).
 
 Real threads do not obey a virtual clock, so tests pass `Inline` instead.
 """
@@ -14,7 +14,7 @@ import anyio.to_thread
 T = TypeVar("T")
 
 
-class ThreadDoor(Protocol):
+class BlockingExecutor(Protocol):
     """Runs blocking work without stopping the event loop."""
 
     async def run(self, work: Callable[[], T], *, deadline: float | None = None) -> T:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, Lease, Leases
+from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, HeartbeatLease, Leases
 from controller.reconcile.outcome import Outcome, done
 from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers.worker_removal import WorkerRemoval
@@ -125,12 +125,12 @@ def _absence(before: Condition | None, now: float) -> str:
     return f" after {now - before.last_transition_time.timestamp():.0f} s of absence"
 
 
-def _note_usage(worker: Worker, lease: Lease) -> None:
+def _note_usage(worker: Worker, lease: HeartbeatLease) -> None:
     if moved(worker.status.usage, lease.usage, worker.status.capacity):
         worker.status.usage = amounts(lease.usage)
 
 
-def _note_addresses(worker: Worker, lease: Lease, world: World) -> None:
+def _note_addresses(worker: Worker, lease: HeartbeatLease, world: World) -> None:
     seen = list(lease.addresses)
     known = [each.address for each in worker.status.addresses if each.type == "InternalIP"]
     if not seen or sorted(seen) == sorted(known):

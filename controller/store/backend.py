@@ -1,4 +1,4 @@
-"""The SQL behind the store: appending, the heads, what others wrote. Blocking; called through the thread door.
+"""The SQL behind the store: appending, the heads, what others wrote. Blocking; called on the blocking executor.
 
 One connection is kept for writing and used by one thread at a time (the caller holds `disk_lock`); a failed
 write throws it away and the next write opens a fresh one.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, delete, exists, select, update
 
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.store.backend import SqlBackend, read_clock_row
 from controller.store.group_commit import GroupCommitter
 from controller.store.memory_index import MemoryIndex
@@ -25,7 +25,9 @@ BATCH = 500
 class Compactor:
     """As `Store.compact`."""
 
-    def __init__(self, disk: SqlBackend, memory: MemoryIndex, writing: GroupCommitter, threads: ThreadDoor) -> None:
+    def __init__(
+        self, disk: SqlBackend, memory: MemoryIndex, writing: GroupCommitter, threads: BlockingExecutor
+    ) -> None:
         self._disk, self._memory, self._writing, self._threads = disk, memory, writing, threads
 
     async def run(self, keep_after: int) -> int:

@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 
 from controller.kit.clock import Clock
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.store.backend import SqlBackend
 from controller.store.batching import Batch, Pending
 from controller.store.memory_index import MemoryIndex
@@ -27,7 +27,7 @@ LARGEST_BATCH = 1000
 class GroupCommitter:
     """The queue of waiting writes, and the lead that goes round among them."""
 
-    def __init__(self, disk: SqlBackend, memory: MemoryIndex, threads: ThreadDoor, clock: Clock) -> None:
+    def __init__(self, disk: SqlBackend, memory: MemoryIndex, threads: BlockingExecutor, clock: Clock) -> None:
         self._disk, self._memory, self._threads, self._clock = disk, memory, threads, clock
         self._queue: deque[Pending] = deque()
         self.trouble: StoreError | None = None

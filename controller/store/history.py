@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.store import tables
 from controller.store.backend import SqlBackend, read_clock_row
 from controller.store.memory_index import EVERY_KIND, KindKey
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class History:
     """Every question about the past that memory can not answer."""
 
-    def __init__(self, disk: SqlBackend, threads: ThreadDoor) -> None:
+    def __init__(self, disk: SqlBackend, threads: BlockingExecutor) -> None:
         self._disk, self._threads = disk, threads
 
     async def get_at(self, key: ObjectKey, revision: int) -> Record | None:

@@ -15,7 +15,7 @@ from typing import Literal
 import anyio
 import structlog
 
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.store.records import Store, StoreFull
 
 SIZE = 16 << 20
@@ -84,7 +84,7 @@ class Reserve:
 async def watch_room(
     reserve: Reserve,
     store: Store,
-    threads: ThreadDoor,
+    threads: BlockingExecutor,
     take_new: Callable[[bool], None],
     tell: Callable[[Turn], None],
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,

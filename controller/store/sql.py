@@ -17,7 +17,7 @@ from datetime import datetime
 from sqlalchemy import create_engine
 
 from controller.kit.clock import Clock
-from controller.kit.threads import ThreadDoor
+from controller.kit.threads import BlockingExecutor
 from controller.store import followers, sqlite
 from controller.store.backend import SqlBackend
 from controller.store.compaction import Compactor
@@ -31,7 +31,7 @@ from crds.meta import ObjectKey
 
 
 async def open_store(
-    url: str, *, threads: ThreadDoor, clock: Clock, recent: int = RECENT, sealing: Sealing | None = None
+    url: str, *, threads: BlockingExecutor, clock: Clock, recent: int = RECENT, sealing: Sealing | None = None
 ) -> Store:
     """Open it, made new if it is not there. `recent`: how many events followers find in memory. `sealing`: what
     of it is unreadable on disk.
@@ -48,11 +48,11 @@ class SqlStore:
     """As `Store`."""
 
     def __init__(
-        self, url: str, threads: ThreadDoor, clock: Clock, recent: int, sealing: Sealing | None = None
+        self, url: str, threads: BlockingExecutor, clock: Clock, recent: int, sealing: Sealing | None = None
     ) -> None:
         if url in ("sqlite://", "sqlite:///:memory:"):
             raise StoreBroken(f"{url} forgets everything; name a file, as in sqlite:////path/records.db")
-        # No limit of its own: the thread door already bounds how many read at once.
+        # No limit of its own: the blocking executor already bounds how many read at once.
         engine = create_engine(url, max_overflow=-1)
         if engine.dialect.name == "sqlite":
             sqlite.prepare(engine)

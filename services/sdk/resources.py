@@ -2,16 +2,16 @@
 
 from controller.kit.clock import Clock, SystemClock
 from controller.kit.files import write_private, write_whole
-from controller.kit.threads import Inline, ThreadDoor, Threads
+from controller.kit.threads import BlockingExecutor, Inline, Threads
 from controller.resources.client import Listing, Resources, WatchEvent
 
 __all__ = [
+    "BlockingExecutor",
     "Clock",
     "Inline",
     "Listing",
     "Resources",
     "SystemClock",
-    "ThreadDoor",
     "Threads",
     "WatchEvent",
     "write_private",

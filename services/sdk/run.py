@@ -13,7 +13,7 @@ import signal
 from importlib import import_module
 from typing import Any
 
-from controller.kit.ending import end_now
+from controller.kit.process_exit import exit_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext, from_environment
@@ -84,7 +84,7 @@ def main() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(context, manifest))
-        end_now(0)
+        exit_now(0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import orjson
 from api.wire.views.pods import Pods, instance_of
 from api.wire.views.view import Body, Shown
 from controller.kit.clock import Clock
-from controller.kit.leases import BEAT_PERIOD, Lease, Leases
+from controller.kit.leases import BEAT_PERIOD, HeartbeatLease, Leases
 from controller.store.records import Record, Store
 from crds.kind import Column, Kind
 from crds.kinds.service import SERVICE
@@ -52,7 +52,7 @@ class Metrics:
         bodies = _nodes(leases, now) if self.kind is NODE_METRICS else self._of_pods(leases, namespace, now)
         return [_record(self.kind, body, self._store.revision, now) for body in bodies]
 
-    def _of_pods(self, leases: Iterable[Lease], namespace: str | None, now: datetime) -> list[Body]:
+    def _of_pods(self, leases: Iterable[HeartbeatLease], namespace: str | None, now: datetime) -> list[Body]:
         used = {name: usage for lease in leases for name, usage in lease.services.items()}
         services = self._store.list(SERVICE.group, SERVICE.plural, namespace).records
         return [
@@ -63,7 +63,7 @@ class Metrics:
         ]
 
 
-def _nodes(leases: Iterable[Lease], now: datetime) -> list[Body]:
+def _nodes(leases: Iterable[HeartbeatLease], now: datetime) -> list[Body]:
     return [
         {**_head({"name": lease.worker}, now), "usage": _usage(lease.usage.cpu, lease.usage.memory)}
         for lease in leases

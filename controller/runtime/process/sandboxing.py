@@ -2,7 +2,7 @@
 
 Managed services see our code and their own folders of the home. People's programs see the system, an empty working
 folder, their volumes and their files, under names of their own choice, and nothing of the home.
-Blocking: called through the thread door.
+Blocking: called on the blocking executor.
 """
 
 from __future__ import annotations

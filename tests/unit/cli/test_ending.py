@@ -7,14 +7,14 @@ import sys
 
 WAITING = """
 import asyncio, threading
-from controller.kit.ending import end_now
+from controller.kit.process_exit import exit_now
 async def work():
     asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
     await asyncio.sleep(0.01)
     print("all is written")
 with asyncio.Runner() as runner:
     runner.run(work())
-    end_now(7)
+    exit_now(7)
 """
 
 

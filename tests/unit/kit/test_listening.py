@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from controller.kit.listening import CannotListen, Why, open_listeners, places
+from controller.kit.listening import CannotListen, Why, listen_addresses, open_listeners
 
 
 def has_ipv6() -> bool:
@@ -90,8 +90,8 @@ def test_a_wrong_host_is_told_from_a_taken_port(host: str, why: Why, port: int) 
 
 
 def test_an_address_means_itself_alone() -> None:
-    assert [str(each) for each in places("127.0.0.1", 7443)] == ["127.0.0.1:7443"]
-    assert [str(each) for each in places("::1", 7443)] == ["[::1]:7443"]
+    assert [str(each) for each in listen_addresses("127.0.0.1", 7443)] == ["127.0.0.1:7443"]
+    assert [str(each) for each in listen_addresses("::1", 7443)] == ["[::1]:7443"]
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""The last step of a process of ours."""
+"""Exit of a process of ours, as its last step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 
-def end_now(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """Call it when everything is closed and written, before the event loop waits for its threads.
 
     Those may wait for a Docker daemon or a name server that is stopping too (uvloop's own, for names, are not even
