@@ -22,7 +22,7 @@ READ_VERBS = ("get", "list", "watch")
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
-class Manifest(Model):
+class KubeObject(Model):
     """Any resource as written: what it is, and its metadata. Kinds without spec/status add their own fields."""
 
     api_version: str = ""
@@ -32,10 +32,10 @@ class Manifest(Model):
 
 SpecT = TypeVar("SpecT", bound=Spec)
 StatusT = TypeVar("StatusT", bound=Status)
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 
 
-class Resource(Manifest, Generic[SpecT, StatusT]):
+class Resource(KubeObject, Generic[SpecT, StatusT]):
     """A resource with what is wanted (spec) and what was seen (status)."""
 
     spec: SpecT
@@ -200,6 +200,6 @@ class Kind(Generic[M]):
         return not any(each.is_required() for each in fields.values())
 
 
-def key_of(kind: Kind[Any], resource: Manifest) -> ObjectKey:
+def key_of(kind: Kind[Any], resource: KubeObject) -> ObjectKey:
     """Where `resource` lives."""
     return kind.key(resource.metadata.name, resource.metadata.namespace)

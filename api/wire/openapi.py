@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.schema import INT_OR_STRING, PRESERVE, Schema, schema_of
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -29,10 +29,10 @@ _LISTING = (
     ("resourceVersion", _TEXT),
     ("resourceVersionMatch", _TEXT),
 )
-_HEAD = {name: schema_of(Manifest)["properties"][name] for name in ("apiVersion", "kind")}
+_HEAD = {name: schema_of(KubeObject)["properties"][name] for name in ("apiVersion", "kind")}
 _OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "force")
 _METHODS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
-_META_SCHEMA = schema_of(Manifest)["properties"]["metadata"]
+_META_SCHEMA = schema_of(KubeObject)["properties"]["metadata"]
 
 
 def index(kinds: Kinds) -> dict[str, Any]:

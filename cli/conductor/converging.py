@@ -17,7 +17,7 @@ from controller.reconcilers.worker import WorkerReconciler
 from controller.reconcilers.worker_removal import WorkerRemoval
 from controller.resources.local import LocalResources
 from controller.runtime.driver import RuntimeEvent
-from crds.kind import Manifest
+from crds.kind import KubeObject
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
 
@@ -45,12 +45,12 @@ def make_loop(house: House, runtime: Runtime) -> Loop:
         if about is not None:
             loop.events.record(about, news.reason, news.message, warning=news.warning)
 
-    def forget(change: str, worker: Manifest, before: Manifest | None) -> None:
+    def forget(change: str, worker: KubeObject, before: KubeObject | None) -> None:
         if change == "DELETED":
             house.leases.forget(worker.metadata.name)
             house.peers.forget(worker.metadata.name)
 
-    def report(about: Manifest, reason: str, message: str) -> None:
+    def report(about: KubeObject, reason: str, message: str) -> None:
         loop.events.record(about, reason, message, warning=True)
 
     house.registry.quarantine.report_to(report)

@@ -7,7 +7,7 @@ from controller.kit.threads import Threads
 from controller.reconcile.loop import Loop
 from controller.store.reserve import Turn, watch_room
 from crds.errors import NotFound
-from crds.kind import Manifest
+from crds.kind import KubeObject
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.worker import WORKER
 
@@ -30,10 +30,10 @@ async def keep_room(house: House, loop: Loop) -> None:
     await watch_room(house.reserve, house.registry.store, Threads(1), take_new, tell)
 
 
-def _about(house: House) -> Manifest:
+def _about(house: House) -> KubeObject:
     for kind, name in ((WORKER, house.worker), (NAMESPACE, "default")):
         try:
-            found: Manifest = kind.parse(house.registry.get(kind, kind.key(name)).object)
+            found: KubeObject = kind.parse(house.registry.get(kind, kind.key(name)).object)
         except NotFound:
             continue
         return found

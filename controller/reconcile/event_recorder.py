@@ -18,7 +18,7 @@ import structlog
 from controller.kit.clock import Clock
 from controller.resources.client import Resources
 from crds.errors import ApiError, NotFound
-from crds.kind import Manifest
+from crds.kind import KubeObject
 from crds.kinds.event import EVENT, Event, EventSeries, EventSource, ObjectReference
 from crds.model import rfc3339, rfc3339_micro
 
@@ -71,7 +71,7 @@ class EventRecorder:
         self._has_pending = anyio.Event()
         self.dropped = 0
 
-    def record(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
+    def record(self, about: KubeObject, reason: str, message: str, *, warning: bool = False) -> None:
         """Never waits and never fails."""
         key = EventKey(about.metadata.uid or about.metadata.name, reason, message, warning)
         now = self._clock.now()
@@ -190,7 +190,7 @@ def _series(pending: _Pending) -> EventSeries | None:
     return EventSeries(count=pending.count, last_observed_time=pending.last)
 
 
-def _reference(about: Manifest) -> ObjectReference:
+def _reference(about: KubeObject) -> ObjectReference:
     meta = about.metadata
     return ObjectReference(
         kind=about.kind,

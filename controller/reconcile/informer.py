@@ -17,10 +17,10 @@ import structlog
 from controller.kit.backoff import Backoff
 from controller.resources.client import ChangeType, Resources, WatchEvent
 from crds.errors import ApiError, Expired
-from crds.kind import Kind, Manifest, key_of
+from crds.kind import Kind, KubeObject, key_of
 from crds.meta import ObjectKey
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 
 # A watch that held this many seconds was a healthy one: its end is no failure.
 _HEALTHY_SECONDS = 5.0
@@ -31,7 +31,7 @@ Listener = Callable[[ChangeType, Any, Any], None]
 _log = structlog.get_logger(__name__)
 
 
-def revision_of(resource: Manifest) -> int:
+def revision_of(resource: KubeObject) -> int:
     """The resourceVersion as a number; 0 when there is none."""
     return int(resource.metadata.resource_version or 0)
 

@@ -21,7 +21,7 @@ from controller.reconcile.reconciler import Reconciler, World
 from controller.reconcile.result import PassResult
 from controller.reconcile.work_queue import WorkQueue
 from crds.errors import ApiError, Conflict, NotFound
-from crds.kind import Manifest, key_of
+from crds.kind import KubeObject, key_of
 from crds.meta import ObjectKey
 
 _log = structlog.get_logger("loop")
@@ -60,7 +60,7 @@ class KindController:
         self._own = OwnWrites()
         self._retries: dict[ObjectKey, RetryState] = {}
 
-    def on_event(self, change: str, item: Manifest, before: Manifest | None) -> None:
+    def on_event(self, change: str, item: KubeObject, before: KubeObject | None) -> None:
         """A resource of our kind changed: enqueue it, unless the change was ours."""
         key = key_of(self.kind, item)
         if change == "DELETED" or self._own.is_foreign(key, revision_of(item)):
@@ -131,9 +131,9 @@ class KindController:
         }
         attempt.take(await self._patch(attempt, patch))
 
-    async def _patch(self, attempt: _Attempt, patch: dict[str, Any], subresource: Any = "") -> Manifest:
+    async def _patch(self, attempt: _Attempt, patch: dict[str, Any], subresource: Any = "") -> KubeObject:
         meta = attempt.resource.metadata
-        written: Manifest = await self._world.resources.patch(
+        written: KubeObject = await self._world.resources.patch(
             self.kind, meta.name, patch, meta.namespace, subresource=subresource
         )
         self._own.wrote(attempt.key, revision_of(written))
@@ -225,14 +225,14 @@ class _Attempt:
         self.before: dict[str, Any] = resource.wire()
         self.changed = self.hands_off = False
 
-    def take(self, written: Manifest) -> None:
+    def take(self, written: KubeObject) -> None:
         """Go on with what we just wrote. What the reconciler holds of the status is not lost: only metadata moves."""
         self.resource.metadata = written.metadata.model_copy(deep=True)
         self.before["metadata"] = written.wire()["metadata"]
         self.changed = True
 
 
-def _version(resource: Manifest) -> tuple[object, ...]:
+def _version(resource: KubeObject) -> tuple[object, ...]:
     """What was refused. A recreated resource starts again at generation 1, so the uid belongs to it."""
     meta = resource.metadata
     return meta.uid, meta.generation, meta.deletion_timestamp is not None

@@ -21,7 +21,7 @@ from controller.reconcile.informer import Informers
 from controller.reconcile.kind_controller import KindController
 from controller.reconcile.reconciler import AlsoWatch, Reconciler, World
 from controller.resources.client import Resources
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 
 _log = structlog.get_logger("loop")
@@ -126,7 +126,7 @@ class Loop:
             self.seen.of(also.kind).listen(self._router(controller, also))
 
     def _router(self, controller: KindController, also: AlsoWatch[Any]) -> Any:
-        def route(change: str, item: Manifest, before: Manifest | None) -> None:
+        def route(change: str, item: KubeObject, before: KubeObject | None) -> None:
             if not self._synced:
                 return  # everything gets a pass after the first listing anyway
             # Those it no longer concerns must hear of it too.
@@ -135,7 +135,7 @@ class Loop:
 
         return route
 
-    def _enqueue_affected(self, controller: KindController, also: AlsoWatch[Any], version: Manifest) -> None:
+    def _enqueue_affected(self, controller: KindController, also: AlsoWatch[Any], version: KubeObject) -> None:
         try:
             for key in also.affects(version, self.seen):
                 controller.queue.add(key)

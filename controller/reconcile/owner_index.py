@@ -12,7 +12,7 @@ from typing import Any
 from controller.resources.client import Resources
 from crds.catalog import Catalog
 from crds.errors import NotFound
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey, OwnerReference
 
 
@@ -26,7 +26,7 @@ class OwnerIndex:
         self._references: dict[ObjectKey, tuple[str, ...]] = {}
         self._dependents: dict[str, set[ObjectKey]] = {}
 
-    def index(self, key: ObjectKey, item: Manifest) -> Iterable[ObjectKey]:
+    def index(self, key: ObjectKey, item: KubeObject) -> Iterable[ObjectKey]:
         """Index a live resource. Returns the dependents of an earlier one (another uid) that had this key."""
         uid = item.metadata.uid or ""
         released = self.remove(key) if self._uids.get(key, uid) != uid else ()
@@ -44,17 +44,17 @@ class OwnerIndex:
         self._refer(key, ())
         return tuple(self._dependents.get(uid, ()))
 
-    def lives(self, uid: str, dependent: Manifest) -> bool:
+    def lives(self, uid: str, dependent: KubeObject) -> bool:
         """Whether our copies hold it where `dependent` may name it: in its namespace, or in none."""
         key = self._keys.get(uid)
         return key is not None and key.namespace in ("", dependent.metadata.namespace or key.namespace)
 
-    def elsewhere(self, uid: str, dependent: Manifest) -> str | None:
+    def elsewhere(self, uid: str, dependent: KubeObject) -> str | None:
         """The namespace in which that owner lives, when it is none that `dependent` may name."""
         key = self._keys.get(uid)
         return key.namespace if key is not None and not self.lives(uid, dependent) else None
 
-    def waiting_for(self, dependent: Manifest) -> Sequence[ObjectKey]:
+    def waiting_for(self, dependent: KubeObject) -> Sequence[ObjectKey]:
         """Owners of `dependent` that are being deleted, and may wait for it."""
         uids = [each.uid for each in dependent.metadata.owner_references or []]
         return [self._keys[uid] for uid in uids if uid in self._leaving]
@@ -76,22 +76,22 @@ class OwnerLookup:
     def __init__(self, resources: Resources, kinds: Sequence[Kind[Any]], catalog: Catalog) -> None:
         self._resources, self._kinds, self._catalog = resources, kinds, catalog
 
-    async def exists(self, owner: OwnerReference, dependent: Manifest) -> bool:
+    async def exists(self, owner: OwnerReference, dependent: KubeObject) -> bool:
         """Whether that owner lives. One that we cannot look for is spared: better litter than loss."""
         kind = self._catalog.of(owner.api_version, owner.kind)
         namespace = dependent.metadata.namespace
         if kind is None or (kind.namespaced and not namespace):
             return True
         try:
-            found: Manifest = await self._resources.get(kind, owner.name, namespace if kind.namespaced else None)
+            found: KubeObject = await self._resources.get(kind, owner.name, namespace if kind.namespaced else None)
         except NotFound:
             return False
         return found.metadata.uid == owner.uid
 
-    async def dependents(self, owner: Manifest) -> list[tuple[Kind[Any], Manifest]]:
+    async def dependents(self, owner: KubeObject) -> list[tuple[Kind[Any], KubeObject]]:
         """Everything that names `owner`, where it may: in its namespace, or anywhere if it lives in none."""
         namespace, uid = owner.metadata.namespace, owner.metadata.uid
-        found: list[tuple[Kind[Any], Manifest]] = []
+        found: list[tuple[Kind[Any], KubeObject]] = []
         for kind in self._kinds:
             if namespace and not kind.namespaced:
                 continue

@@ -9,10 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from controller.kit.clock import Clock
 from controller.reconcile.outcome import Outcome
 from controller.resources.client import Resources
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 
 
 class Lister(Protocol):
@@ -26,7 +26,7 @@ class Lister(Protocol):
 class Recorder(Protocol):
     """Writes Kubernetes Events (see `EventRecorder`); the same news again only raises a count."""
 
-    def record(self, about: Manifest, reason: str, message: str, *, warning: bool = False) -> None:
+    def record(self, about: KubeObject, reason: str, message: str, *, warning: bool = False) -> None:
         """Never waits and never fails: news is best effort."""
         ...
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from controller.reconcile.outcome import Outcome, Permanent, Temporary
 from controller.resources.merge_patch import merge_diff
 from crds.errors import ApiError, Conflict, NotFound
-from crds.kind import Manifest
+from crds.kind import KubeObject
 from crds.meta import Condition, Status, condition, set_condition
 
 RECONCILED = "Reconciled"
@@ -68,7 +68,7 @@ def timed_out(seconds: float) -> PassResult:
     return PassResult("temporary", "TimedOut", f"no answer within {seconds:g} s")
 
 
-def write_condition(resource: Manifest, result: PassResult, now: datetime) -> bool:
+def write_condition(resource: KubeObject, result: PassResult, now: datetime) -> bool:
     """Write the condition and the observed generation into the status. Whether the condition says something new."""
     status = getattr(resource, "status", None)
     if not isinstance(status, Status):

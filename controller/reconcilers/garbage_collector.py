@@ -26,7 +26,7 @@ from controller.resources.client import Resources
 from controller.resources.strategy import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound
-from crds.kind import Kind, Manifest, key_of
+from crds.kind import Kind, KubeObject, key_of
 from crds.kinds.event import EVENT
 from crds.meta import ObjectKey, OwnerReference
 
@@ -87,7 +87,7 @@ class GarbageCollector:
                 task_status.started()
 
     def _listener(self, kind: Kind[Any]) -> Any:
-        def noticed(change: str, item: Manifest, before: Manifest | None) -> None:
+        def noticed(change: str, item: KubeObject, before: KubeObject | None) -> None:
             key = key_of(kind, item)
             released = self._owners.remove(key) if change == "DELETED" else self._owners.index(key, item)
             # Owners that wait for this dependent, and dependents that lost this owner.
@@ -132,7 +132,7 @@ class GarbageCollector:
         elif FOREGROUND in finalizers:
             await self._delete_dependents_first(kind, resource)
 
-    async def _delete_if_abandoned(self, kind: Kind[Any], resource: Manifest) -> None:
+    async def _delete_if_abandoned(self, kind: Kind[Any], resource: KubeObject) -> None:
         references = resource.metadata.owner_references or []
         if not references or any(self._owners.lives(each.uid, resource) for each in references):
             return
@@ -144,7 +144,7 @@ class GarbageCollector:
         _log.info("owners are gone, deleting", kind=kind.name, key=str(key_of(kind, resource)))
         await self._resources.delete(kind, meta.name, meta.namespace or None, uid=meta.uid)
 
-    def _tell_of_strangers(self, resource: Manifest, references: Sequence[OwnerReference]) -> None:
+    def _tell_of_strangers(self, resource: KubeObject, references: Sequence[OwnerReference]) -> None:
         """Nobody in another namespace owns anything here: whoever thought so hears why it went."""
         here = resource.metadata.namespace
         for each in references:
@@ -152,18 +152,18 @@ class GarbageCollector:
                 text = f"the owner {each.kind} {each.name} does not exist in namespace {here}, but in {there}"
                 self._events.record(resource, "OwnerRefInvalidNamespace", text, warning=True)
 
-    async def _orphan(self, kind: Kind[Any], owner: Manifest) -> None:
+    async def _orphan(self, kind: Kind[Any], owner: KubeObject) -> None:
         for dependent_kind, dependent in await self._live.dependents(owner):
             await self._strike(dependent_kind, dependent, owner)
         await self._release(kind, owner, ORPHAN)
 
-    async def _strike(self, kind: Kind[Any], dependent: Manifest, owner: Manifest) -> None:
+    async def _strike(self, kind: Kind[Any], dependent: KubeObject, owner: KubeObject) -> None:
         meta = dependent.metadata
         left = [each.wire() for each in meta.owner_references or [] if each.uid != owner.metadata.uid]
         patch = {"metadata": {"ownerReferences": left or None, "resourceVersion": meta.resource_version}}
         await self._resources.patch(kind, meta.name, patch, meta.namespace)
 
-    async def _delete_dependents_first(self, kind: Kind[Any], owner: Manifest) -> None:
+    async def _delete_dependents_first(self, kind: Kind[Any], owner: KubeObject) -> None:
         for dependent_kind, dependent in await self._only_its_own(owner):
             if dependent.metadata.deletion_timestamp is None:
                 await self._delete_quietly(dependent_kind, dependent)
@@ -171,7 +171,7 @@ class GarbageCollector:
         if not any(_blocks(dependent, owner) for _, dependent in left):
             await self._release(kind, owner, FOREGROUND)
 
-    async def _only_its_own(self, owner: Manifest) -> list[tuple[Kind[Any], Manifest]]:
+    async def _only_its_own(self, owner: KubeObject) -> list[tuple[Kind[Any], KubeObject]]:
         """Dependents that no other living owner keeps. Two that own each other do not wait for each other."""
         dependents = await self._live.dependents(owner)
         own = {each.uid for each in owner.metadata.owner_references or []}
@@ -181,31 +181,31 @@ class GarbageCollector:
             if each.metadata.uid not in own and not self._has_other_owner(each, owner)
         ]
 
-    async def _delete_quietly(self, kind: Kind[Any], dependent: Manifest) -> None:
+    async def _delete_quietly(self, kind: Kind[Any], dependent: KubeObject) -> None:
         meta = dependent.metadata
         try:
             await self._resources.delete(kind, meta.name, meta.namespace, uid=meta.uid, propagation="Foreground")
         except NotFound:
             return
 
-    def _has_other_owner(self, dependent: Manifest, owner: Manifest) -> bool:
+    def _has_other_owner(self, dependent: KubeObject, owner: KubeObject) -> bool:
         others = [each.uid for each in dependent.metadata.owner_references or [] if each.uid != owner.metadata.uid]
         return any(self._owners.lives(uid, dependent) for uid in others)
 
-    async def _release(self, kind: Kind[Any], owner: Manifest, finalizer: str) -> None:
+    async def _release(self, kind: Kind[Any], owner: KubeObject, finalizer: str) -> None:
         meta = owner.metadata
         left = [each for each in meta.finalizers or [] if each != finalizer]
         patch = {"metadata": {"finalizers": left, "resourceVersion": meta.resource_version}}
         await self._resources.patch(kind, meta.name, patch, meta.namespace)
 
 
-def _concerns_us(resource: Manifest) -> bool:
+def _concerns_us(resource: KubeObject) -> bool:
     meta = resource.metadata
     if meta.deletion_timestamp is None:
         return bool(meta.owner_references)
     return bool({FOREGROUND, ORPHAN}.intersection(meta.finalizers or []))
 
 
-def _blocks(dependent: Manifest, owner: Manifest) -> bool:
+def _blocks(dependent: KubeObject, owner: KubeObject) -> bool:
     references: Sequence[Any] = dependent.metadata.owner_references or []
     return any(each.uid == owner.metadata.uid and each.block_owner_deletion for each in references)

@@ -10,7 +10,7 @@ from controller.reconcile.outcome import Outcome, again, done
 from controller.reconcile.reconciler import AlsoWatch, World
 from crds.catalog import Catalog
 from crds.errors import Conflict, Forbidden, NotFound
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE, Namespace
 from crds.meta import Condition, set_condition
@@ -79,9 +79,9 @@ def _remaining(left: Counter[str], held: Counter[str], refused: Sequence[str]) -
         )
 
 
-async def _empty(kind: Kind[Any], namespace: str, world: World, refused: list[str]) -> Sequence[Manifest]:
+async def _empty(kind: Kind[Any], namespace: str, world: World, refused: list[str]) -> Sequence[KubeObject]:
     """Ask all of a kind to go. What was there, with those that wait for finalizers or may not go yet."""
-    items: Sequence[Manifest] = (await world.resources.list(kind, namespace)).items
+    items: Sequence[KubeObject] = (await world.resources.list(kind, namespace)).items
     for item in items:
         if item.metadata.deletion_timestamp is not None:
             continue

@@ -9,7 +9,7 @@ from typing import Any
 from controller.admission.usage import shown
 from controller.reconcile.outcome import Outcome, done
 from controller.reconcile.reconciler import AlsoWatch, Lister, World
-from crds.kind import Kind, Manifest, key_of
+from crds.kind import Kind, KubeObject, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.quota import RESOURCE_QUOTA, ResourceQuota
 from crds.kinds.secret import SECRET
@@ -47,6 +47,6 @@ class QuotaReconciler:
         return done()
 
 
-def _quotas_of(changed: Manifest, seen: Lister) -> Iterator[ObjectKey]:
+def _quotas_of(changed: KubeObject, seen: Lister) -> Iterator[ObjectKey]:
     for quota in seen.list(RESOURCE_QUOTA, changed.metadata.namespace):
         yield key_of(RESOURCE_QUOTA, quota)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from controller.reconcile.reconciler import Lister
 from controller.reconcilers.service_env import sealed_digest
 from controller.runtime import driver
-from crds.kind import Manifest, key_of
+from crds.kind import KubeObject, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE, File, KeyOf, Service
@@ -53,17 +53,17 @@ def _of_config_map(wanted: KeyOf, namespace: str, seen: Lister) -> bytes:
     raise FileMissing(f"{wanted.key} of the configmap {wanted.name}")
 
 
-def users_of_secret(changed: Manifest, seen: Lister) -> Iterator[ObjectKey]:
+def users_of_secret(changed: KubeObject, seen: Lister) -> Iterator[ObjectKey]:
     """The services that have a file or a variable out of that Secret."""
     return _users(changed, seen, "secret", "secret_key_ref")
 
 
-def users_of_config_map(changed: Manifest, seen: Lister) -> Iterator[ObjectKey]:
+def users_of_config_map(changed: KubeObject, seen: Lister) -> Iterator[ObjectKey]:
     """The services that have a file or a variable out of that ConfigMap."""
     return _users(changed, seen, "config_map", "config_map_key_ref")
 
 
-def _users(changed: Manifest, seen: Lister, of_file: str, of_variable: str) -> Iterator[ObjectKey]:
+def _users(changed: KubeObject, seen: Lister, of_file: str, of_variable: str) -> Iterator[ObjectKey]:
     for service in seen.list(SERVICE, changed.metadata.namespace):
         spec = service.spec
         if not spec.files and not spec.env:

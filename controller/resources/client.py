@@ -11,10 +11,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 
-M = TypeVar("M", bound=Manifest)
-M_co = TypeVar("M_co", bound=Manifest, covariant=True)
+M = TypeVar("M", bound=KubeObject)
+M_co = TypeVar("M_co", bound=KubeObject, covariant=True)
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 

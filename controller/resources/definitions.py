@@ -17,7 +17,7 @@ from controller.resources.selectors import field_at
 from controller.store.records import Record, Store
 from crds.catalog import Catalog
 from crds.errors import Cause, Invalid, MethodNotAllowed
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.kinds.definition import (
     DEFINITION,
     CustomResource,
@@ -29,7 +29,7 @@ from crds.kinds.definition import (
 from crds.schema import Schema, schema_of
 
 MOST_TOLD = 10
-_METADATA = schema_of(Manifest)["properties"]["metadata"]
+_METADATA = schema_of(KubeObject)["properties"]["metadata"]
 
 
 RuleFaults = Callable[[Sequence[tuple[str, str]]], list[str]]

@@ -15,9 +15,9 @@ from controller.resources.unknown_fields import lost, restored
 from controller.resources.validation import unknown_fields
 from controller.store.records import Compacted, Follower, Record
 from crds.errors import Expired
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 
 _CHANGE: dict[str, ChangeType] = {"created": "ADDED", "updated": "MODIFIED", "deleted": "DELETED"}
 

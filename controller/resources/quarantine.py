@@ -13,14 +13,14 @@ import structlog
 from pydantic import ValidationError
 
 from controller.store.records import Record
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey, ObjectMeta
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 REASON = "UnreadableRecord"
 _LONGEST = 300
 _log = structlog.get_logger(__name__)
-Report = Callable[[Manifest, str, str], None]
+Report = Callable[[KubeObject, str, str], None]
 """Called with what the record is about, the reason of an Event, and its message."""
 
 
@@ -29,7 +29,7 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._records: dict[ObjectKey, int] = {}
-        self._reports: list[tuple[Manifest, str]] = []
+        self._reports: list[tuple[KubeObject, str]] = []
         self._report: Report | None = None
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Quarantine:
         _log.error(
             "a stored record cannot be read", resource=str(record.key), revision=record.revision, error=message
         )
-        about = Manifest(
+        about = KubeObject(
             api_version=kind.api_version,
             kind=kind.name,
             metadata=ObjectMeta(name=record.key.name, namespace=record.key.namespace or None, uid=record.uid),

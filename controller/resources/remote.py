@@ -11,11 +11,11 @@ import orjson
 
 from controller.resources.client import Listing, Propagation, WatchEvent
 from crds.errors import ApiError, Unavailable, from_status
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.meta import ObjectMeta
 from crds.names import url_path
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 
 PAGE = 500
 WATCH_SECONDS = 300
@@ -143,7 +143,7 @@ class RemoteResources:
         return response.content
 
 
-def _complete(kind: Kind[Any], resource: Manifest) -> dict[str, Any]:
+def _complete(kind: Kind[Any], resource: KubeObject) -> dict[str, Any]:
     return {**resource.wire(), "apiVersion": kind.api_version, "kind": kind.name}
 
 

@@ -14,7 +14,7 @@ from controller.resources.depth_limit import MOST_LEVELS, deeper_than, may_be_de
 from controller.resources.structural_schema import faults, pruned, with_defaults
 from controller.resources.unknown_fields import Location, inherited, restored
 from crds.errors import BadRequest, Cause, Invalid, TooLarge
-from crds.kind import GROUP, Kind, Manifest
+from crds.kind import GROUP, Kind, KubeObject
 from crds.kinds.definition import GROUP as EXTENSIONS
 from crds.kinds.rbac import GROUP as RBAC
 from crds.meta import ObjectKey
@@ -38,10 +38,10 @@ class ValidatedObject(NamedTuple):
 
     body: dict[str, Any]
     warnings: tuple[str, ...] = ()
-    model: Manifest | None = None
+    model: KubeObject | None = None
     """What was checked, as its kind's model, where that says the same as `body`."""
 
-    def typed(self) -> Manifest | None:
+    def typed(self) -> KubeObject | None:
         """The model, told what was written into the body's metadata since the check."""
         if self.model is not None:
             meta, told = self.body["metadata"], self.model.metadata
@@ -154,7 +154,7 @@ def _key(kind: Kind[Any], body: dict[str, Any]) -> ObjectKey:
     return kind.key(str(meta.get("name", "")), meta.get("namespace"))
 
 
-_ONLY_METADATA = Kind(name="", plural="", model=Manifest)
+_ONLY_METADATA = Kind(name="", plural="", model=KubeObject)
 
 
 def check_bounds(kind: Kind[Any], meta: dict[str, Any], old: dict[str, Any] | None, key: ObjectKey) -> None:

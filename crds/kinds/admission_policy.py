@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from crds.kind import Column, Kind, Manifest, Resource
+from crds.kind import Column, Kind, KubeObject, Resource
 from crds.kinds.selector import LabelSelector
 from crds.meta import Spec, Status
 from crds.model import Model
@@ -130,7 +130,7 @@ class BindingSpec(Spec):
         return self
 
 
-class ValidatingAdmissionPolicyBinding(Manifest):
+class ValidatingAdmissionPolicyBinding(KubeObject):
     spec: BindingSpec
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.kinds.data_rules import keeps_data
 from crds.model import NothingAsAbsent
 
 
-class ConfigMap(Manifest):
+class ConfigMap(KubeObject):
     """`data` is text, `binaryData` is base64."""
 
     data: Annotated[dict[str, str] | None, NothingAsAbsent] = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from crds.kind import Column, Kind, Manifest, Resource
+from crds.kind import Column, Kind, KubeObject, Resource
 from crds.meta import Condition, Spec, Status
 from crds.model import Model
 from crds.schema import Schema, list_map
@@ -105,7 +105,7 @@ class CustomResourceDefinition(Resource[DefinitionSpec, DefinitionStatus]):
     status: DefinitionStatus = Field(default_factory=DefinitionStatus)
 
 
-class CustomResource(Manifest):
+class CustomResource(KubeObject):
     """A resource of a kind defined at runtime: its fields are checked against the schema of its definition."""
 
     model_config = ConfigDict(extra="allow")

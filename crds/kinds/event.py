@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.model import MicroTimestamp, Model, Timestamp
 
 
@@ -30,7 +30,7 @@ class EventSeries(Model):
     last_observed_time: MicroTimestamp | None = None
 
 
-class Event(Manifest):
+class Event(KubeObject):
     """`type` is `Normal` or `Warning`; `count` says how often the same thing happened since `firstTimestamp`."""
 
     involved_object: ObjectReference

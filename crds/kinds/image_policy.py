@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.kinds.selector import LabelSelector
 from crds.meta import Spec
 from crds.model import Model
@@ -37,7 +37,7 @@ class ImagePolicySpec(Spec):
     require_digest: bool = False
 
 
-class ImagePolicy(Manifest):
+class ImagePolicy(KubeObject):
     spec: ImagePolicySpec
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.kinds.data_rules import keeps_lease_numbers
 from crds.meta import Spec
 from crds.model import MicroTimestamp
@@ -22,7 +22,7 @@ class LeaseSpec(Spec):
     preferred_holder: str | None = None
 
 
-class Lease(Manifest):
+class Lease(KubeObject):
     spec: LeaseSpec = Field(default_factory=LeaseSpec)
 
 

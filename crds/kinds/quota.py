@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from crds.kind import Column, Kind, Manifest, Resource
+from crds.kind import Column, Kind, KubeObject, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
 from crds.names import subdomain_fault
@@ -121,7 +121,7 @@ class LimitRangeSpec(Spec):
     limits: list[LimitRangeItem]
 
 
-class LimitRange(Manifest):
+class LimitRange(KubeObject):
     spec: LimitRangeSpec
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from crds.errors import Cause
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.model import Model
 from crds.rules import Write
 
@@ -52,21 +52,21 @@ class RoleRef(Model):
     api_group: str = GROUP
 
 
-class Role(Manifest):
+class Role(KubeObject):
     rules: list[PolicyRule] | None = None
 
 
-class ClusterRole(Manifest):
+class ClusterRole(KubeObject):
     rules: list[PolicyRule] | None = None
     aggregation_rule: AggregationRule | None = None
 
 
-class RoleBinding(Manifest):
+class RoleBinding(KubeObject):
     subjects: list[Subject] | None = None
     role_ref: RoleRef
 
 
-class ClusterRoleBinding(Manifest):
+class ClusterRoleBinding(KubeObject):
     subjects: list[Subject] | None = None
     role_ref: RoleRef
 

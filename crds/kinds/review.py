@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import Field
 
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 
 _AUTHORIZATION, _AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
 
 
-class Review(Manifest):
+class Review(KubeObject):
     """`spec` is the question, `status` the answer."""
 
     spec: dict[str, Any] = Field(default_factory=dict)

@@ -9,12 +9,12 @@ from typing import Annotated
 from pydantic import field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from crds.kind import Column, Kind, Manifest
+from crds.kind import Column, Kind, KubeObject
 from crds.kinds.data_rules import keeps_data, keeps_secret_type
 from crds.model import NothingAsAbsent
 
 
-class Secret(Manifest):
+class Secret(KubeObject):
     """`data` is base64. `stringData` is plain text that is only ever sent: it is kept as `data`."""
 
     data: Annotated[dict[str, str] | None, NothingAsAbsent] = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from crds.kind import Column, Kind, Manifest, Subresource
+from crds.kind import Column, Kind, KubeObject, Subresource
 from crds.kinds.event import ObjectReference
 from crds.model import Model
 from crds.schema import list_map
@@ -16,7 +16,7 @@ class LocalObjectReference(Model):
     name: str = ""
 
 
-class ServiceAccount(Manifest):
+class ServiceAccount(KubeObject):
     """Role bindings name it. Its tokens are asked for at `/token`, and kept nowhere."""
 
     secrets: Annotated[list[ObjectReference] | None, Field(json_schema_extra=list_map("name"))] = None

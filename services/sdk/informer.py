@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 from controller.kit.backoff import Backoff
 from controller.resources.client import Resources
 from crds.errors import ApiError, NotFound
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 _BACKOFF = Backoff(first=0.2, limit=5.0, jitter=0.2)
 _GONE_REMEMBERED = 10_000
 
@@ -113,9 +113,9 @@ class Informer(Generic[M]):
 _PAUSE = 0.05
 
 
-def _key(item: Manifest) -> tuple[str, str]:
+def _key(item: KubeObject) -> tuple[str, str]:
     return item.metadata.namespace or "", item.metadata.name
 
 
-def _version(item: Manifest) -> int:
+def _version(item: KubeObject) -> int:
     return int(item.metadata.resource_version or 0)

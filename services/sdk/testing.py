@@ -32,7 +32,7 @@ from controller.kit.clock import Clock, SystemClock
 from controller.resources.client import ChangeType, Listing, Propagation, WatchEvent
 from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.managed import ManagedService
 from services.sdk.app import Asgi, Receive, Scope, Send, header_of, send_bytes
 from services.sdk.aws.error_bodies import error_body
@@ -46,7 +46,7 @@ from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
 from services.sdk.run import load
 from services.sdk.server import server_for
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=KubeObject)
 
 
 @dataclass

@@ -20,14 +20,14 @@ from controller.resources.strategy import WriteOptions
 from controller.store.followers import ConvertedFollower
 from controller.store.records import Follower, Record, Snapshot, StoreEvent, Verb
 from crds.errors import MethodNotAllowed, not_found
-from crds.kind import Kind, Manifest
+from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 
 Body = dict[str, Any]
 _NAMESPACE = uuid.UUID("6d1f8f6e-7d0f-4a38-9a5e-3f0a0c5b7e11")
 
 
-class Shown(Manifest):
+class Shown(KubeObject):
     """Any fields: what is shown was valid before."""
 
     model_config = ConfigDict(extra="allow")

@@ -24,7 +24,7 @@ from controller.store.records import Change
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import BadRequest
-from crds.kind import Manifest
+from crds.kind import KubeObject
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
 
@@ -98,7 +98,7 @@ async def test_an_unreadable_record_is_set_aside_and_the_others_go_on(registry: 
     cache: Informer[Any] = Informer(SERVICE, resources, random.Random(0))
     changes: list[tuple[str, str]] = []
 
-    def listen(change: str, item: Manifest, before: Manifest | None) -> None:
+    def listen(change: str, item: KubeObject, before: KubeObject | None) -> None:
         changes.append((change, item.metadata.name))
 
     cache.listen(listen)
