@@ -43,10 +43,18 @@ export const told = new Observable<Told>(NOTHING);
 export const followReport = whileUsed((signal) => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let askedAt = -Infinity;
+  let dueAt = Infinity;
   let asking = false;
+  /** Never later than what was planned before, or changes that never pause would keep it from being asked at all. */
   const within = (ms: number) => {
+    const at = performance.now() + ms;
+    if (signal.aborted || dueAt <= at) return;
     clearTimeout(timer);
-    if (!signal.aborted) timer = setTimeout(() => void look(), ms);
+    dueAt = at;
+    timer = setTimeout(() => {
+      dueAt = Infinity;
+      void look();
+    }, ms);
   };
   const look = async () => {
     if (asking) return within(SOON_MS);
