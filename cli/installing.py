@@ -3,7 +3,7 @@
     python -m cli.installing LOG [what follows `pip install`]...
 
 All that pip says goes to LOG. Of a failure, its errors are shown, what they mean, and what to do. Runs where nothing
-but pip is installed, so it is made of the standard library alone.
+but pip is installed, so it is made of the standard library alone, as `cli.output` is.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from cli.output import complain, say
+
 _STEP = 20
 _INTERRUPTED = 130
 _LAST_LINES = 5
-_LOCKED = re.compile(r"^[A-Za-z0-9][^\s=]*==", re.M)
 _GOT = re.compile(r"(?:Collecting|Requirement already satisfied:) ")
 _NO_NETWORK = (
     *("NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ProxyError", "Read timed out"),
@@ -82,7 +83,8 @@ def explain(lines: Iterable[str]) -> tuple[str, str]:
 def count_locked(arguments: Sequence[str]) -> int:
     """How many packages the requirement files among pip's arguments name."""
     files = [after for before, after in pairwise(arguments) if before == "-r"]
-    return sum(len(_LOCKED.findall(Path(each).read_text())) for each in files)
+    lines = (line for each in files for line in Path(each).read_text().splitlines())
+    return sum("==" in line and line[0].isalnum() for line in lines)
 
 
 def install(log: Path, arguments: Sequence[str]) -> int:
@@ -99,7 +101,7 @@ def install(log: Path, arguments: Sequence[str]) -> int:
             kept.write(line)
             said.append(line.rstrip("\n"))
             if news := telling.of(line):
-                print(f"    {news}", flush=True)
+                say(f"    {news}")
     if pip.returncode:
         _complain(said, log)
     return pip.returncode
@@ -110,7 +112,7 @@ def _complain(said: Sequence[str], log: Path) -> None:
     meaning, fix = explain(said)
     told = [*errors, f"error: not everything was installed{f': {meaning}' if meaning else ''}"]
     told += [f"  try: {fix}"] if fix else []
-    print("\n".join([*told, f"  all that pip said: {log}"]), file=sys.stderr)
+    complain("\n".join([*told, f"  all that pip said: {log}"]))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -118,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return install(Path(arguments[0]), arguments[1:])
     except KeyboardInterrupt:
-        print("\ninterrupted: what is installed stays, and the same command goes on from there", file=sys.stderr)
+        complain("\ninterrupted: what is installed stays, and the same command goes on from there")
         return _INTERRUPTED
 
 

@@ -14,7 +14,11 @@ const PATIENCE_MS = 60_000;
 export const ADMIN = { name: 'admin', password: PASSWORD };
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let running: Cloud | null = null;
-let kept: BrowserContextOptions['storageState'];
+/**
+ * Sessions of the admin that no window uses now. A refresh token works once, and journeys run side by side: two windows
+ * with one session would end it for each other.
+ */
+const idle: BrowserContextOptions['storageState'][] = [];
 
 export async function startCloud(): Promise<void> {
   const [started] = await Promise.all([Cloud.start(process.env.AEREKOS ?? 'aerekos'), startBrowser()]);
@@ -39,30 +43,26 @@ export interface Way extends BrowserContextOptions {
 export async function journey(walk: (page: Page, opened: Opened) => Promise<void>, way: Way = {}): Promise<void> {
   const { width = 1440, height = 900, who, ...more } = way;
   // Still, unless a walk is about what moves: an idle Home that is drawn without a GPU takes a fifth of a core and more.
-  const opened = await open(width, height, { storageState: who ? undefined : kept, ...STILL, ...more });
+  const state = who ? undefined : idle.pop();
+  const opened = await open(width, height, { storageState: state, ...STILL, ...more });
   opened.page.setDefaultTimeout(PATIENCE_MS);
   try {
-    await enter(opened, who);
+    await enter(opened, who ?? ADMIN, state !== undefined);
     await walk(opened.page, opened);
     assert.deepEqual(opened.complaints, []);
   } finally {
-    // A refresh token works once: who comes next goes on with what this window was given last.
-    if (!who) kept = await opened.context.storageState().catch(() => kept);
+    // Who comes next goes on with what this window was given last.
+    if (!who) await opened.context.storageState().then((last) => idle.push(last), () => undefined);
     await opened.close();
   }
 }
 
-/** The admin comes back with the cookie of the first visit; checking a password takes the server its time. */
-async function enter({ page, context }: Opened, who: Way['who']): Promise<void> {
-  if (who || !kept) {
-    const { name, password } = who ?? ADMIN;
-    await logIn(page, cloud().url, name, password);
-    kept ??= who ? undefined : await context.storageState();
-  } else {
-    await arrive(page, cloud().url, /^(verdict|username)$/);
-    // On a busy machine, journeys side by side show the same refresh token too far apart: that ends its session.
-    if (await page.getByTestId('username').isVisible()) await logIn(page, cloud().url, ADMIN.name, ADMIN.password);
-  }
+/** Who has a session comes back with its cookie; checking a password takes the server its time. */
+async function enter({ page }: Opened, who: { name: string; password: string }, returning: boolean): Promise<void> {
+  if (returning) await arrive(page, cloud().url, /^(verdict|username)$/);
+  // A journey may have signed out, or ended its sessions.
+  if (!returning || (await page.getByTestId('username').isVisible()))
+    await logIn(page, cloud().url, who.name, who.password);
 }
 
 /** For axe: what fades in has no contrast yet. */
