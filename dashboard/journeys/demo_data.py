@@ -188,8 +188,8 @@ class Demo:
             "AEREKOS_ADMIN_PASSWORD": PASSWORD,
             "AEREKOS_RUNTIME": "process",
         }
-        home.mkdir(parents=True, exist_ok=True)
-        log = (home / "demo.log").open("wb")
+        home.parent.mkdir(parents=True, exist_ok=True)
+        log = home.with_name("demo.log").open("wb")  # beside it: a home begins empty
         cloud = [sys.executable, str(Path(__file__).with_name("demo_cloud.py"))]
         self.process = subprocess.Popen(cloud, env=env, stdout=log, stderr=log)
 
@@ -379,7 +379,7 @@ class Demo:
 
 
 def main() -> None:
-    demo = Demo(Path(sys.argv[1]), int(sys.argv[2]))
+    demo = Demo(Path(sys.argv[1]) / "home", int(sys.argv[2]))
     try:
         demo.connect()
         demo.join()
