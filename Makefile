@@ -79,7 +79,7 @@ bench-swarm: $(VENV)/.installed-dev dashboard ## Measure recovery on three real 
 	@$(BIN)/python bench/swarm_recovery.py $(ARGS)
 
 wheel: $(VENV)/.installed-dev dashboard ## Build dist/*.whl, the dashboard in it: what pip and pipx install
-	@$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+	@$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
 
 images: $(VENV)/.installed dashboard ## Build the image of every role (needs Docker; BASE names an image with Python 3.11)
 	@PYTHON=$(BIN)/python images/build.sh

@@ -51,11 +51,13 @@ def _link_dependencies(site: Path) -> None:
     """Those of this very Python: the same files, and a tenth of the time of installing them."""
     for source in {Path(each) for each in sys.path if Path(each).name == "site-packages"}:
         for each in source.iterdir():
-            ours = "aerekos" in each.name or each.suffix == ".pth"
-            if not ours and not (site / each.name).exists():
-                shutil.copytree(each, site / each.name, copy_function=_linked) if each.is_dir() else _linked(
-                    each, site / each.name
-                )
+            target = site / each.name
+            if "aerekos" in each.name or each.suffix == ".pth" or target.exists():
+                continue
+            if each.is_dir():
+                shutil.copytree(each, target, copy_function=_linked)
+            else:
+                _linked(each, target)
 
 
 def _linked(source: str | Path, target: str | Path) -> None:
@@ -109,3 +111,10 @@ def test_it_says_which_version_and_which_commit_it_is(cloud: Installed, site: Pa
     assert told["version"] == version
     if (REPOSITORY / ".git").exists():
         assert told["gitCommit"] and told["gitCommit"] in said
+
+
+def test_make_builds_it_as_this_test_does() -> None:
+    done = subprocess.run(
+        ["make", "-n", "wheel"], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "python -m pip --disable-pip-version-check wheel " in done.stdout.splitlines()[-1]
