@@ -21,10 +21,18 @@ class NewerFormat(Exception):
     """Written by a newer version, in a way this one would misread."""
 
 
-def require_readable(what: str, found: FormatVersion, own: FormatVersion) -> None:
-    """Raises NewerFormat, naming `what` and the fix, when code of `own` may not read what was found."""
+FIRST = FormatVersion(version=1, oldest_reader=1)
+"""Of what says nothing of its version: it is older than the saying."""
+
+
+def versions_due(what: str, found: FormatVersion, own: FormatVersion) -> range:
+    """The versions whose migrations are still to be run on what was found, in order; none on what is newer.
+
+    Raises NewerFormat, naming `what` and the fix, when code of `own` may not read it.
+    """
     if found.oldest_reader > own.version:
         raise NewerFormat(
             f"{what} has format {found.version}, which takes code that knows format {found.oldest_reader}; this code"
             f" knows {own.version}. Install the newer version again; nothing was changed"
         )
+    return range(found.version + 1, own.version + 1)

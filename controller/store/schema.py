@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Column, Connection, Integer, Table, insert, inspect, select, update
 
 from controller.store import tables
-from crds.formats import FormatVersion, require_readable
+from crds.formats import FIRST, FormatVersion, versions_due
 
 OWN = FormatVersion(version=2, oldest_reader=2)
-_FIRST = FormatVersion(version=1, oldest_reader=1)
 # What leads to a version from the one before, in the transaction that notes it. Version 2 needs nothing here: sealing
 # goes by each record (`controller.store.resealing`).
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: lambda connection: None}
@@ -28,30 +27,28 @@ schema_version = Table(
 )
 
 
-def upgrade(connection: Connection, name: str) -> FormatVersion:
-    """Make missing tables and run the migrations that are due, all within this transaction; the version found.
+def upgrade(connection: Connection, name: str) -> None:
+    """Make missing tables and run the migrations that are due, all within this transaction.
 
     A newer database that this code may read stays as it is. Raises NewerFormat for one it may not read, before
     anything is changed.
     """
-    found = _found(connection)
-    require_readable(name, found, OWN)
+    due = versions_due(name, _found(connection), OWN)
     tables.metadata.create_all(connection)
     noted = _noted(connection)
-    if noted is not None and found.version >= OWN.version:
-        return found
-    for version in range(found.version + 1, OWN.version + 1):
+    for version in due:
         MIGRATIONS[version](connection)
-    note = update(schema_version) if noted else insert(schema_version).values(id=1)
-    connection.execute(note.values(OWN._asdict()))
-    return found
+    if noted is None:
+        connection.execute(insert(schema_version).values(id=1, **OWN._asdict()))
+    elif due:
+        connection.execute(update(schema_version).values(OWN._asdict()))
 
 
 def _found(connection: Connection) -> FormatVersion:
     present = inspect(connection)
     if not present.has_table(tables.records.name):
         return OWN
-    return (_noted(connection) if present.has_table(schema_version.name) else None) or _FIRST
+    return (_noted(connection) if present.has_table(schema_version.name) else None) or FIRST
 
 
 def _noted(connection: Connection) -> FormatVersion | None:

@@ -8,29 +8,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from crds.formats import FormatVersion, require_readable
+from crds.formats import FIRST, FormatVersion, versions_due
 
 Migrations = Mapping[int, Callable[[sqlite3.Connection], None]]
-_FIRST = FormatVersion(version=1, oldest_reader=1)
 _TABLE = """CREATE TABLE IF NOT EXISTS schema_version
   (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, oldest_reader INTEGER NOT NULL)"""
 
 
-def upgrade(db: sqlite3.Connection, name: str, own: FormatVersion, migrations: Migrations) -> FormatVersion:
-    """Run the migrations that are due, 1 (the tables themselves) first in a new file; the version found.
+def upgrade(db: sqlite3.Connection, name: str, own: FormatVersion, migrations: Migrations) -> None:
+    """Run the migrations that are due, 1 (the tables themselves) first in a new file.
 
     Belongs into the transaction that is open on `db`. A newer file that this code may read stays as it is. Raises
     NewerFormat for one it may not read, before anything is changed.
     """
-    found = _found(db)
-    require_readable(name, found, own)
-    if found.version >= own.version:
-        return found
+    due = versions_due(name, _found(db), own)
+    if not due:
+        return
     db.execute(_TABLE)
-    for version in range(found.version + 1, own.version + 1):
+    for version in due:
         migrations[version](db)
     db.execute("INSERT OR REPLACE INTO schema_version VALUES (1,?,?)", own)
-    return found
 
 
 def add_column(db: sqlite3.Connection, table: str, column: str, kind: str) -> None:
@@ -43,6 +40,6 @@ def add_column(db: sqlite3.Connection, table: str, column: str, kind: str) -> No
 def _found(db: sqlite3.Connection) -> FormatVersion:
     tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "schema_version" not in tables:
-        return _FIRST if tables else FormatVersion(0, 0)
+        return FIRST if tables else FormatVersion(0, 0)
     row = db.execute("SELECT version, oldest_reader FROM schema_version").fetchone()
-    return FormatVersion(*row) if row else _FIRST
+    return FormatVersion(*row) if row else FIRST
