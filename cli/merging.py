@@ -93,16 +93,3 @@ def without_nulls(value: dict[str, Any]) -> dict[str, Any]:
 
 def _is_own(key: str) -> bool:
     return key == LAST_APPLIED
-
-
-def merged(target: Any, patch: Any) -> Any:
-    """RFC 7386: `target` after `patch`. What the server will do; here for tests and dry runs."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result

@@ -22,7 +22,7 @@ def json_patch(document: Any, operations: Any) -> Any:
         raise BadRequest("a JSON patch must be a list of operations")
     if len(operations) > MOST_OPERATIONS:
         raise TooLarge(f"a JSON patch may have {MOST_OPERATIONS} operations; this one has {len(operations)}")
-    result, copied = _copied(document), 0
+    result, copied = copy_json(document), 0
     for operation in operations:
         copied += _copy_size(result, operation)
         if copied > MOST_COPIED:
@@ -53,16 +53,16 @@ def _applied(document: Any, operation: Any) -> Any:
     name, path = _required(operation, "op"), _pointer(_required(operation, "path"))
     match name:
         case "add":
-            return _add(document, path, _copied(_value(operation)))
+            return _add(document, path, copy_json(_value(operation)))
         case "remove":
             return _remove(document, path)[0]
         case "replace":
             _at(document, path)
-            return _replace(document, path, _copied(_value(operation)))
+            return _replace(document, path, copy_json(_value(operation)))
         case "move":
             return _move(document, _pointer(_required(operation, "from")), path)
         case "copy":
-            return _add(document, path, _copied(_at(document, _pointer(_required(operation, "from")))))
+            return _add(document, path, copy_json(_at(document, _pointer(_required(operation, "from")))))
         case "test":
             if not same(_at(document, path), _value(operation)):
                 raise Invalid(f"the server rejected our request: testing {operation['path']} failed")
@@ -176,9 +176,10 @@ def _missing(path: list[str]) -> Invalid:
     return Invalid(f"the server rejected our request: there is nothing at /{'/'.join(path)}")
 
 
-def _copied(value: Any) -> Any:
+def copy_json(value: Any) -> Any:
+    """Objects and lists anew, all the way down; what is in them is immutable and shared."""
     if isinstance(value, dict):
-        return {name: _copied(each) for name, each in value.items()}
+        return {name: copy_json(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_copied(each) for each in value]
+        return [copy_json(each) for each in value]
     return value

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from controller.resources.bounds import OBJECT_BYTES, metadata_faults
 from controller.resources.depth_limit import MOST_LEVELS, deeper_than, may_be_deeper_than
+from controller.resources.json_patch import copy_json
 from controller.resources.structural_schema import faults, pruned, with_defaults
 from controller.resources.unknown_fields import Location, inherited, restored
 from crds.errors import BadRequest, Cause, Invalid, TooLarge
@@ -254,7 +255,7 @@ def _path(location: tuple[str | int, ...]) -> str:
 
 def _without(body: dict[str, Any], locations: list[tuple[str | int, ...]]) -> dict[str, Any]:
     """A copy of `body` in which those places are gone (deepest list items first, so indices stay true)."""
-    copy: Any = _copied(body)
+    copy: Any = copy_json(body)
     for location in sorted(locations, key=str, reverse=True):
         parent = copy
         for part in location[:-1]:
@@ -262,11 +263,3 @@ def _without(body: dict[str, Any], locations: list[tuple[str | int, ...]]) -> di
         del parent[location[-1]]
     result: dict[str, Any] = copy
     return result
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_copied(each) for each in value]
-    return value

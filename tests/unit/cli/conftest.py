@@ -110,14 +110,14 @@ class Cloud:
     def _write(self, request: httpx.Request, path: str) -> httpx.Response:
         import json
 
-        from cli.merging import merged
+        from controller.resources.merge_patch import merge_patch
 
         self.writes.append(request)
         body = json.loads(request.content or b"{}")
         if request.method == "POST":
             path = f"{path}/{body['metadata']['name']}"
         elif request.method == "PATCH":
-            body = merged(self.resources[path], body)
+            body = merge_patch(self.resources[path], body)
         elif request.method == "DELETE":
             return httpx.Response(200, json=self.resources.pop(path))
         body["metadata"] |= {"resourceVersion": str(len(self.writes)), "uid": path}

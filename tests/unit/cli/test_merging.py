@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.merging import apply_patch, merged, three_way, with_last_applied
+from cli.merging import apply_patch, three_way, with_last_applied
+from controller.resources.merge_patch import merge_patch
 
 SCALARS = st.one_of(st.booleans(), st.integers(-3, 3), st.text("ab", max_size=2))
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -33,7 +34,7 @@ def test_applying_twice_changes_nothing(spec: dict[str, Any]) -> None:
 def test_after_an_apply_the_next_finds_nothing_to_do(before: dict[str, Any], after: dict[str, Any]) -> None:
     live = with_last_applied(document(before))
     patch = apply_patch(document(after), live)
-    assert apply_patch(document(after), merged(live, patch)) == {}
+    assert apply_patch(document(after), merge_patch(live, patch)) == {}
 
 
 @given(SPECS, SPECS)
@@ -41,7 +42,7 @@ def test_what_others_added_stays(mine: dict[str, Any], later: dict[str, Any]) ->
     live = with_last_applied(document(mine))
     live["spec"] = {**live["spec"], "theirs": 1}
     live["status"] = {"phase": "Ready"}
-    result = merged(live, apply_patch(document(later), live))
+    result = merge_patch(live, apply_patch(document(later), live))
     assert result["spec"]["theirs"] == 1
     assert result["status"] == {"phase": "Ready"}
 
@@ -49,7 +50,7 @@ def test_what_others_added_stays(mine: dict[str, Any], later: dict[str, Any]) ->
 @given(SPECS, SPECS)
 def test_what_only_the_last_apply_had_leaves(before: dict[str, Any], after: dict[str, Any]) -> None:
     live = with_last_applied(document(before))
-    result = merged(live, apply_patch(document(after), live))
+    result = merge_patch(live, apply_patch(document(after), live))
     assert set(result["spec"]) == set(after)
 
 
