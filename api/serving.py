@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -134,13 +133,6 @@ def _told_the_peer(inner: Any, transport: Any) -> Any:
         await inner(scope, receive, send)
 
     return app
-
-
-class QuietServer(uvicorn.Server):
-    """Leaves signals to whoever runs it."""
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
 
 
 LONGEST_FRAME = 2**20

@@ -11,15 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
-import uvicorn
 import yaml
+from served import served
 
 from api.gateway.mutual_tls import KnownHosts
 from api.gateway.proxying import Proxy
-from api.serving import QuietServer
 from api.tls import Authority
 from cli.conductor.images import Images, RegistryAway, registry_trust
 from controller.kit.clock import LoopClock, SystemClock
@@ -147,16 +145,8 @@ async def registry(folder: Path | None) -> AsyncIterator[str]:
     if folder is not None:
         certificate, key = Authority(folder, now=datetime.now(UTC)).server(["registry"])
         tls = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
-    server = QuietServer(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", **tls))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve)
-        with anyio.fail_after(60):
-            while not server.started:  # noqa: ASYNC110 (uvicorn tells nobody)
-                await anyio.sleep(0.01)
-        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        for each in server.servers:
-            each.close()
-        tasks.cancel_scope.cancel()
+    async with served(app, **tls) as address:
+        yield address
 
 
 @pytest.mark.parametrize("impostor", ["other", None], ids=["another certificate", "in the clear"])

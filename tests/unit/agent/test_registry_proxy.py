@@ -6,7 +6,6 @@ import hashlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,10 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-import uvicorn
+from served import served
 
 from agent.errors import AgentError
 from agent.swarm.registry_proxy import RegistryProxy, Upstream
-from api.serving import QuietServer
 from api.tls import Authority
 
 pytestmark = pytest.mark.anyio
@@ -62,23 +60,6 @@ class Conductor:
 
 async def _start(send: Any, status: int, *headers: tuple[bytes, bytes]) -> None:
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-
-
-@asynccontextmanager
-async def served(app: Any, **more: Any) -> AsyncIterator[str]:
-    """Its address."""
-    server = QuietServer(
-        uvicorn.Config(app, port=0, log_level="critical", lifespan="off", server_header=False, **more)
-    )
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve)
-        with anyio.fail_after(60):
-            while not server.started:  # noqa: ASYNC110 (uvicorn tells nobody)
-                await anyio.sleep(0.01)
-        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        for each in server.servers:  # at once: its own way to end looks at a flag ten times a second
-            each.close()
-        tasks.cancel_scope.cancel()
 
 
 @dataclass
