@@ -55,7 +55,7 @@ lint: $(VENV)/.installed-dev ## Check style, types and import rules
 	$(BIN)/lint-imports
 
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx
-	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/wire/test_fuzz.py tests/unit/wire/test_fuzz_scanners.py
+	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/kube/test_fuzz.py tests/unit/kube/test_fuzz_scanners.py
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/heads.py
 

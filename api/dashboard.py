@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.wire.answering import Answer, Scope
+from api.asgi import Response, Scope
 
 BUILT = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
 _TYPES = {
@@ -81,7 +81,7 @@ class Dashboard:
         self._files: dict[str, _File] = {}
         self._built_at = 0.0
 
-    def answer(self, scope: Scope) -> Answer | None:
+    def answer(self, scope: Scope) -> Response | None:
         """None for paths and methods that are not the dashboard's."""
         path = scope["path"]
         page = path == "/" or path == "/ui" or path.startswith("/ui/")
@@ -90,10 +90,12 @@ class Dashboard:
         if page or not self._files:
             self._load()
         if not self._files:
-            return Answer(503, _NOT_BUILT, _TYPES[".html"], (*_not_built_headers(), (b"retry-after", b"30")))
+            return Response(503, _NOT_BUILT, _TYPES[".html"], (*_not_built_headers(), (b"retry-after", b"30")))
         file = self._files.get("/index.html" if page else path)
         if file is None:
-            return Answer(404, b"there is no such file; reload the page: a newer dashboard was built", b"text/plain")
+            return Response(
+                404, b"there is no such file; reload the page: a newer dashboard was built", b"text/plain"
+            )
         return _answer(file, dict(scope["headers"]))
 
     def _load(self) -> None:
@@ -122,7 +124,7 @@ def _read(file: Path) -> _File:
     return _File(_TYPES[file.suffix], plain, packed, tag, forever=file.parent.name == "assets")
 
 
-def _answer(file: _File, asked: dict[bytes, bytes]) -> Answer:
+def _answer(file: _File, asked: dict[bytes, bytes]) -> Response:
     headers = [
         *_SAFE,
         (b"etag", file.tag),
@@ -130,12 +132,12 @@ def _answer(file: _File, asked: dict[bytes, bytes]) -> Answer:
         (b"cache-control", _FOREVER if file.forever else b"no-cache"),
     ]
     if file.tag in asked.get(b"if-none-match", b""):
-        return Answer(304, b"", file.content_type, tuple(headers))
+        return Response(304, b"", file.content_type, tuple(headers))
     accepted = {part.partition(b";")[0].strip() for part in asked.get(b"accept-encoding", b"").split(b",")}
     encoding = next((name for name in _ENCODINGS if name in accepted and name in file.packed), None)
     if encoding is None:
-        return Answer(200, file.plain, file.content_type, tuple(headers))
-    return Answer(200, file.packed[encoding], file.content_type, (*headers, (b"content-encoding", encoding)))
+        return Response(200, file.plain, file.content_type, tuple(headers))
+    return Response(200, file.packed[encoding], file.content_type, (*headers, (b"content-encoding", encoding)))
 
 
 def _not_built_headers() -> tuple[tuple[bytes, bytes], ...]:

@@ -16,10 +16,10 @@ from urllib.parse import parse_qs
 import anyio
 import orjson
 
+from api.asgi import Receive, Scope, Send, error_answer
 from api.auth.principal import Principal
 from api.cookies import is_foreign
-from api.sockets import bearer_of
-from api.wire.answering import Receive, Scope, Send, error_answer
+from api.websocket import bearer_of
 from controller.runtime.driver import DriverError, Execution, SupportsExec
 from crds.errors import ApiError, BadRequest
 from crds.meta import ObjectKey
@@ -32,14 +32,14 @@ FindInstance = Callable[[Scope, Principal], tuple[ObjectKey, str]]
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExecRequest:
     """What the query asks for."""
 
     command: list[str]
     tty: bool
 
 
-class Exec:
+class ExecHandler:
     """`find` authorizes and says which instance a path means; it raises ApiError."""
 
     def __init__(self, driver: SupportsExec, find: FindInstance) -> None:
@@ -60,13 +60,13 @@ class Exec:
         return 101
 
 
-def read_wish(query: bytes) -> Wish:
+def read_wish(query: bytes) -> ExecRequest:
     """Raises BadRequest without a command."""
     asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     command = asked.get("command", [])
     if not command or not command[0]:
         raise BadRequest("you must specify at least one command for the container")
-    return Wish(command, asked.get("tty", ["false"])[-1] in ("true", "1"))
+    return ExecRequest(command, asked.get("tty", ["false"])[-1] in ("true", "1"))
 
 
 def chosen(scope: Scope) -> str:

@@ -53,17 +53,17 @@ class _Requests(Collector):
 
     def collect(self) -> Iterator[Metric]:
         answered = CounterMetricFamily(
-            "aerekos_http_requests", "Requests answered.", labels=("door", "method", "code")
+            "aerekos_http_requests", "Requests answered.", labels=("handler", "method", "code")
         )
-        for (door, method, code), count in sorted(self.answered.items()):
-            answered.add_metric((door, method, str(code)), count)
+        for (handler, method, code), count in sorted(self.answered.items()):
+            answered.add_metric((handler, method, str(code)), count)
         yield answered
         seconds = HistogramMetricFamily(
-            "aerekos_http_request_seconds", "Time to answer, watches excluded.", labels=("door",)
+            "aerekos_http_request_seconds", "Time to answer, watches excluded.", labels=("handler",)
         )
         bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
-        for door, times in sorted(self.times.items()):
-            seconds.add_metric((door,), list(zip(bounds, accumulate(times.counts), strict=True)), times.sum)
+        for handler, times in sorted(self.times.items()):
+            seconds.add_metric((handler,), list(zip(bounds, accumulate(times.counts), strict=True)), times.sum)
         yield seconds
 
 
@@ -96,13 +96,13 @@ class Metrics:
         """How many problems the audit log has is asked when somebody looks."""
         self._audit.set_function(problems)
 
-    def note(self, door: str, method: str, code: int, seconds: float | None) -> None:
+    def note(self, handler: str, method: str, code: int, seconds: float | None) -> None:
         """One request was answered; `seconds` None for one that goes on, like a watch."""
-        self._requests.answered[door, method, code] += 1
+        self._requests.answered[handler, method, code] += 1
         if seconds is not None:
-            times = self._requests.times.get(door)
+            times = self._requests.times.get(handler)
             if times is None:
-                times = self._requests.times[door] = _Times()
+                times = self._requests.times[handler] = _Times()
             times.add(seconds)
 
     def render(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The FastAPI application behind the door: /auth, /agents, /logs. Its errors are Status objects too."""
+"""The FastAPI application behind the app: /auth, /agents, /logs. Its errors are Status objects too."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from starlette.exceptions import HTTPException
 
 from api.audit.notes import notes_of
-from api.auth.authenticating import Authenticator
+from api.auth.authentication import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
-from api.loglines import MOST_LINES, log_lines, previous_lines, search, text_of
-from api.wire.views.log_choice import Choice
+from api.kube.views.log_options import LogOptions
+from api.log_stream import MOST_LINES, log_lines, previous_lines, search, text_of
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.runtime.driver import Driver
@@ -62,14 +62,14 @@ def log_routes(
     """
     router = APIRouter(prefix="/logs")
 
-    async def who(request: Request) -> Principal:
-        return authenticator.who(request.scope)
+    async def authenticate(request: Request) -> Principal:
+        return authenticator.authenticate(request.scope)
 
     @router.get("/{namespace}/{service}")
     async def logs(
         namespace: str,
         service: str,
-        asker: Annotated[Principal, Depends(who)],
+        asker: Annotated[Principal, Depends(authenticate)],
         instance: str | None = None,
         tail: Annotated[int, Query(ge=0, le=MOST_LINES)] = 200,
         follow: bool = False,
@@ -88,7 +88,7 @@ def log_routes(
         if contains and previous:
             raise Invalid("contains: searches all that is kept; ask without previous")
         asked = {"timestamps": str(timestamps).lower(), **({"sinceSeconds": since} if since is not None else {})}
-        choice = Choice(asked, clock)
+        choice = LogOptions(asked, clock)
         if previous:
             before = await previous_lines(driver, key, instance)
             return PlainTextResponse(choice.of(text_of(before[-tail:] if tail else [])))

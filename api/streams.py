@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from api.auth.authenticating import WHO, Authenticator
+from api.asgi import Scope
+from api.auth.authentication import WHO, Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.on_behalf import HEADER as ON_BEHALF_OF
 from api.auth.principal import Principal
 from api.auth.rules import REQUIRED, Action
-from api.wire.answering import Scope
 from crds.errors import ApiError, Forbidden
 
 log = structlog.get_logger("api")

@@ -21,7 +21,7 @@ CA_DAYS, LEAF_DAYS, RENEW_DAYS = 3650, 365, 60
 INSTANCE_SECONDS = 86400
 
 
-class Authority:
+class CertificateAuthority:
     """Files in one folder: `ca.crt ca.key`, and `<name>.crt <name>.key` for each certificate.
 
     Raises OSError naming the file of the CA that cannot be used; all others are made anew.

@@ -13,7 +13,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
-from api.auth.authenticating import Authenticator
+from api.auth.authentication import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
 from crds.kind import GROUP
@@ -22,7 +22,7 @@ PERIOD = 1.0
 
 
 @dataclass(slots=True)
-class Count:
+class TrafficCounter:
     """`errors`: answers of 500 and more, and requests nobody could take."""
 
     requests: int = 0
@@ -34,10 +34,10 @@ class Traffic:
     """One count for each pair that ever spoke. Callers name only services that exist, so it stays small."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], Count] = {}
+        self._counts: dict[tuple[str, str], TrafficCounter] = {}
 
     def note(self, asker: str, service: str, code: int, seconds: float) -> None:
-        count = self._counts.setdefault((asker, service), Count())
+        count = self._counts.setdefault((asker, service), TrafficCounter())
         count.requests += 1
         count.errors += code >= 500
         count.seconds += seconds
@@ -53,12 +53,12 @@ def traffic_routes(traffic: Traffic, authenticator: Authenticator, authorizer: A
     """For those who may list services."""
     router = APIRouter()
 
-    async def who(request: Request) -> Principal:
-        return authenticator.who(request.scope)
+    async def authenticate(request: Request) -> Principal:
+        return authenticator.authenticate(request.scope)
 
     @router.get("/traffic", response_model=None)
     async def all_traffic(
-        asker: Annotated[Principal, Depends(who)], watch: bool = False
+        asker: Annotated[Principal, Depends(authenticate)], watch: bool = False
     ) -> dict[str, Any] | StreamingResponse:
         authorizer.require(asker, Action("watch" if watch else "list", GROUP, "services"))
         if watch:
@@ -80,7 +80,7 @@ async def _moving(traffic: Traffic) -> AsyncIterator[bytes]:
         known = set(seen)
         for each in traffic.told(seen):
             if (each["from"], each["to"]) not in known:
-                yield _line("ADDED", _one(each["from"], each["to"], Count()))
+                yield _line("ADDED", _one(each["from"], each["to"], TrafficCounter()))
             yield _line("MODIFIED", each)
 
 
@@ -88,6 +88,6 @@ def _line(change: str, told: dict[str, Any]) -> bytes:
     return orjson.dumps({"type": change, "object": told}) + b"\n"
 
 
-def _one(asker: str, service: str, count: Count) -> dict[str, Any]:
+def _one(asker: str, service: str, count: TrafficCounter) -> dict[str, Any]:
     numbers = {"requests": count.requests, "errors": count.errors, "seconds": round(count.seconds, 4)}
     return {"from": asker, "to": service, **numbers}

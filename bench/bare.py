@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 from fastapi import FastAPI
 
-from api.serving import make_server
+from api.server import make_server
 
 app = FastAPI(openapi_url=None)
 ROWS: dict[str, dict[str, Any]] = {}

@@ -41,12 +41,12 @@ def renew(settings: Settings) -> str:
     """The fingerprint of the CA's certificate from now on. Raises CliError while a conductor runs: it would go on
     showing what was signed for the one before.
     """
-    from api.tls import Authority
+    from api.tls import CertificateAuthority
 
     if conductor_process.running(settings) is not None:
         raise CliError("the cloud is running", hint="aerekos down; aerekos ca renew; aerekos up")
     settings.run.mkdir(mode=0o700, exist_ok=True)
     with conductor_process.the_only_one(settings):
-        authority = Authority(settings.tls, now=datetime.now(UTC))
+        authority = CertificateAuthority(settings.tls, now=datetime.now(UTC))
         authority.certify_anew()
         return spelled(fingerprint(first_certificate(authority.ca_file.read_text())))

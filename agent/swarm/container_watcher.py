@@ -91,7 +91,7 @@ class ContainerWatcher:
         services = [{"namespace": each.namespace, "name": each.name} for each in sorted(changed)]
         why = sorted(set().union(*changed.values()))
         try:
-            await self._report("/agents/news", {"services": services})
+            await self._report("/agents/container-events", {"services": services})
             _log.debug("told where to look", services=[_named(each) for each in sorted(changed)], because=why)
         except AgentError as lost:
             _log.debug("not told where to look", because=str(lost))

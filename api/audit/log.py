@@ -18,7 +18,8 @@ from typing import Any
 
 import anyio
 
-from api.audit.aggregating import Aggregator
+from api.asgi import Scope
+from api.audit.aggregation import Aggregator
 from api.audit.attributes import AWS, Attributes, attributes_of, aws_attributes
 from api.audit.chain import Chain
 from api.audit.fields import LIMITS, bounded, bounded_annotations, bounded_groups, decoded, fitted, without_secrets
@@ -28,7 +29,6 @@ from api.audit.options import AuditOptions
 from api.audit.policy import Level, Policy
 from api.audit.sinks import Follower, Progress
 from api.auth.principal import Principal
-from api.wire.answering import Scope
 from controller.kit.clock import Clock
 from crds.errors import Unavailable
 from crds.model import rfc3339

@@ -1,6 +1,6 @@
 """What the parts that answer a request tell the audit log about it, beside what the request itself says.
 
-Left in the request's scope. A managed service tells its action and resource in headers of its answer; the door takes
+Left in the request's scope. A managed service tells its action and resource in headers of its answer; the app takes
 them off again (`taken`), whoever sent them. Only a service can send an answer: callers cannot forge these.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from api.asgi import Message, Receive, Scope
 from api.audit.fields import BODY_BYTES, body_of
 from api.audit.policy import Level
-from api.wire.answering import Message, Receive, Scope
 
 KEY = "aerekos.audit"
 PREFIX = b"x-aerekos-audit-"

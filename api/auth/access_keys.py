@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from api.auth.derived import AccessKey, DerivedSecrets
-from api.auth.people import People
+from api.auth.derived_secrets import AccessKey, DerivedSecrets
+from api.auth.users import Users
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
@@ -42,7 +42,7 @@ class KeyInfo:
 class AccessKeys:
     """Asked at each signed request: answers come from memory."""
 
-    def __init__(self, registry: Registry, derived: DerivedSecrets, people: People, clock: Clock) -> None:
+    def __init__(self, registry: Registry, derived: DerivedSecrets, people: Users, clock: Clock) -> None:
         self._registry, self._derived, self._people, self._clock = registry, derived, people, clock
         self._first_keys: tuple[Sequence[Record], int, dict[str, str]] = ((), -1, {})
         self._first_ids: dict[tuple[str, str, int], str] = {}

@@ -10,9 +10,9 @@ import anyio
 
 from api.auth.access_keys import AccessKeys
 from api.auth.clients import Clients
-from api.auth.derived import AccessKey, DerivedSecrets
+from api.auth.derived_secrets import AccessKey, DerivedSecrets
+from api.auth.password_check import Passwords
 from api.auth.password_policy import check_password
-from api.auth.people import People, principal_of
 from api.auth.principal import (
     AUTHENTICATED,
     CONDUCTOR,
@@ -23,12 +23,12 @@ from api.auth.principal import (
     Principal,
     Proof,
 )
-from api.auth.proven import ProvenIdentities
-from api.auth.proving import Passwords
+from api.auth.proven_identities import ProvenIdentities
 from api.auth.second_factor import SecondFactors
-from api.auth.sessions import ACCESS_SECONDS, MUST_CHOOSE, REFRESH_SECONDS, LoggedIn, Sessions
-from api.auth.standing import Standing
+from api.auth.sessions import ACCESS_SECONDS, MUST_CHOOSE, REFRESH_SECONDS, Sessions, TokenPair
+from api.auth.token_validity import TokenValidity
 from api.auth.tokens import Tokens
+from api.auth.users import Users, principal_of
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor
 from controller.resources.registry import Registry
@@ -38,7 +38,7 @@ from crds.kinds.user import CREDENTIAL, USER, User
 from crds.meta import ObjectKey
 from crds.model import rfc3339
 
-__all__ = ["ACCESS_SECONDS", "REFRESH_SECONDS", "Accounts", "LoggedIn", "principal_of"]
+__all__ = ["ACCESS_SECONDS", "REFRESH_SECONDS", "Accounts", "TokenPair", "principal_of"]
 IDENTITY_SECONDS = 600
 ONE_TIME_LASTS = timedelta(days=7)
 
@@ -56,17 +56,17 @@ class Accounts:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._registry, self._tokens, self._derived, self._clock = registry, tokens, derived, clock
-        self.people, self.clients = People(registry), Clients(registry, derived)
+        self.people, self.clients = Users(registry), Clients(registry, derived)
         self.access_keys = AccessKeys(registry, derived, self.people, clock)
         proven = ProvenIdentities(registry.store, clock)
         self.sessions = Sessions(registry, tokens, self.people, clock, proven)
         self.factors = SecondFactors(registry, self.people, derived, clock)
-        self.standing = Standing(self.people, self.sessions, self.clients, proven)
+        self.standing = TokenValidity(self.people, self.sessions, self.clients, proven)
         self._passwords = Passwords(self.people, clock, threads, sleep)
 
     async def log_in(
         self, name: str, password: str, *, code: str = "", browser: bool = False, address: str = "", agent: str = ""
-    ) -> LoggedIn:
+    ) -> TokenPair:
         """A new session; after a one-time password, one that is good for choosing another. Raises as `first_factor`,
         and as `SecondFactors.check` for the code.
         """
@@ -99,7 +99,7 @@ class Accounts:
             CREDENTIAL, CREDENTIAL.key(name), {"spec": {"passwordHash": hashed}}, WriteOptions(by=CONDUCTOR)
         )
 
-    async def refresh(self, token: str, key: str = "") -> LoggedIn:
+    async def refresh(self, token: str, key: str = "") -> TokenPair:
         """A new pair for a refresh token. Raises Unauthorized: also when the password was changed since."""
         return await self.sessions.refresh(token, key)
 

@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Any
 
-from api.auth.derived import DerivedSecrets
+from api.auth.derived_secrets import DerivedSecrets
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from crds.errors import AlreadyExists, Conflict, NotFound

@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from api.auth.accounts import Accounts
-from api.auth.people import principal_of
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, Proof
 from api.auth.sessions import REFRESH_AUDIENCE
 from api.auth.tokens import API_AUDIENCE, REGISTRY_AUDIENCE, Tokens
+from api.auth.users import principal_of
 from controller.kit.clock import Clock
 from crds.errors import Forbidden, NotFound, Unauthorized
 from services.sdk.aws.verifier import Owner
@@ -24,7 +24,7 @@ from services.sdk.identity import actors_of
 
 HEADER = b"x-aerekos-on-behalf-of"
 IDENTITY_SECONDS = 300
-# Tokens for these open the conductor's own doors: no Service gets one, whatever it is called.
+# Tokens for these are for the conductor's own endpoints: no Service gets one, whatever it is called.
 _OUR_AUDIENCES = frozenset({API_AUDIENCE, REGISTRY_AUDIENCE, REFRESH_AUDIENCE})
 # What ties an identity to something in the store, and so is carried on to the next one made of it.
 _BINDING = ("sid", "pwd", "uid", "gen", "akid", "vouched")
@@ -79,7 +79,7 @@ class Identities:
 
     def token(self, who: Principal, service: str) -> bytes:
         """For `service` alone. It ends with what the caller proved themselves with, and never outlives that. Raises
-        Forbidden for a name that stands in tokens for a door of our own.
+        Forbidden for a name that stands in tokens for an endpoint of our own.
         """
         if service in _OUR_AUDIENCES:
             raise Forbidden(f"no Service called {service} is told who calls: that name stands for the cloud itself")

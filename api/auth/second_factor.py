@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from api.auth import totp
-from api.auth.derived import DerivedSecrets
-from api.auth.people import People
+from api.auth.derived_secrets import DerivedSecrets
+from api.auth.users import Users
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
@@ -62,7 +62,7 @@ class SecondFactors:
     def __init__(
         self,
         registry: Registry,
-        people: People,
+        people: Users,
         derived: DerivedSecrets,
         clock: Clock,
         demand: Demand = "none",

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from api.auth.people import People, principal_of
 from api.auth.principal import Principal, Proof
-from api.auth.proven import Proven, ProvenIdentities
+from api.auth.proven_identities import Proven, ProvenIdentities
 from api.auth.tokens import Tokens
+from api.auth.users import Users, principal_of
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
@@ -41,7 +41,7 @@ _ENDED = "this session has ended; log in again"
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedIn:
+class TokenPair:
     """Two tokens: one to use, one to get the next pair with. Lifetime in seconds. `key`: what a browser keeps beside
     its cookie, told once. `restricted`: good for nothing but choosing a password.
     """
@@ -57,7 +57,7 @@ class Sessions:
     """The sessions in the store. Every question is answered from its memory."""
 
     def __init__(
-        self, registry: Registry, tokens: Tokens, people: People, clock: Clock, proven: ProvenIdentities
+        self, registry: Registry, tokens: Tokens, people: Users, clock: Clock, proven: ProvenIdentities
     ) -> None:
         self._registry, self._tokens, self._people, self._clock = registry, tokens, people, clock
         self._proven = proven
@@ -72,7 +72,7 @@ class Sessions:
         agent: str = "",
         groups: Iterable[str] = (),
         longest: timedelta = LONGEST,
-    ) -> LoggedIn:
+    ) -> TokenPair:
         """A new session of somebody who has proven who they are. The least used one goes when there are too many.
 
         `groups`: those an issuer of ID tokens told, besides the roles of the user.
@@ -96,7 +96,7 @@ class Sessions:
         written = await self._registry.create(SESSION, "", {"metadata": meta, "spec": spec}, WriteOptions(by=name))
         return replace(self._pair(SESSION.decode(written.body), user), key=key)
 
-    async def refresh(self, token: str, key: str = "") -> LoggedIn:
+    async def refresh(self, token: str, key: str = "") -> TokenPair:
         """The next pair. Raises Unauthorized; for a token that was used already, after ending its session."""
         claims = self.claims(token)
         while True:
@@ -202,14 +202,14 @@ class Sessions:
         for record, _ in self.of(name)[MOST_SESSIONS - 1 :]:
             await self.end(record.key.name, by=name)
 
-    def _pair(self, session: Session, user: User) -> LoggedIn:
+    def _pair(self, session: Session, user: User) -> TokenPair:
         who, sid, spec = principal_of(user), session.metadata.name, session.spec
         left = (spec.expires_at - self._clock.now()).total_seconds()
         seconds, idle = max(1, min(ACCESS_SECONDS, int(left))), max(1, min(REFRESH_SECONDS, int(left)))
         access = self._tokens.issue(who, seconds=seconds, sid=sid)
         more = {"sid": sid, "rot": spec.rotation}
         refresh = self._tokens.issue(who, seconds=idle, audience=REFRESH_AUDIENCE, **more)
-        return LoggedIn(access, refresh, seconds, restricted=spec.restricted)
+        return TokenPair(access, refresh, seconds, restricted=spec.restricted)
 
     def _all(self) -> list[tuple[Record, Session]]:
         records = self._registry.store.list(SESSION.group, SESSION.plural).records

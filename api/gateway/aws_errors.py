@@ -1,8 +1,8 @@
-"""What the door refuses of the AWS protocols, in the words of the protocol that was spoken."""
+"""What the gateway refuses of the AWS protocols, in the words of the protocol that was spoken."""
 
 from __future__ import annotations
 
-from api.wire.answering import Answer, Scope
+from api.asgi import Response, Scope
 from crds.errors import ApiError
 from services.sdk.aws.error_bodies import error_body
 from services.sdk.aws.errors import AwsError, Protocol
@@ -24,8 +24,8 @@ def unavailable(error: ApiError, protocol: Protocol) -> AwsError:
     return AwsError(_UNAVAILABLE[protocol], error.message, code)
 
 
-def aws_answer(error: AwsError, protocol: Protocol, scope: Scope, request_id: bytes) -> Answer:
+def aws_answer(error: AwsError, protocol: Protocol, scope: Scope, request_id: bytes) -> Response:
     """The whole refusal. What was not read of a body could not be told from the next request: the connection ends."""
     told = error_body(error, protocol, request_id=request_id.decode("latin-1"), resource=scope["path"])
     again = ((b"retry-after", b"1"),) if told.status == 503 else ()
-    return Answer(told.status, told.content, told.content_type, (*told.headers, *again, (b"connection", b"close")))
+    return Response(told.status, told.content, told.content_type, (*told.headers, *again, (b"connection", b"close")))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from api.wire.answering import Scope
+from api.asgi import Scope
 from services.sdk.aws.errors import AwsError
 
 S3 = "s3"

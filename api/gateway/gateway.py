@@ -1,4 +1,4 @@
-"""The gateway: /services/<name>/... for bearer callers, and the AWS door for signed requests.
+"""The gateway: /services/<name>/... for bearer callers, and the AWS endpoint for signed requests.
 
 Signatures are verified here, and whoever called is told to the service by an identity token of their own: the service
 learns no secret, and can do nothing in anybody's name but with that token (api/auth/on_behalf.py).
@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
+from api.asgi import Message, Receive, Scope, Send, send_answer
 from api.audit.notes import notes_of
-from api.auth.authenticating import WHO
+from api.auth.authentication import WHO
 from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities
 from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
-from api.gateway.aws_door import refusal, signed_for, signing_names
 from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
-from api.gateway.balancing import Balancer
+from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
+from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
-from api.gateway.proxying import Headers, Proxy, forwarded
+from api.gateway.reverse_proxy import Headers, ReverseProxy, forwarded
 from api.traffic import Traffic
-from api.wire.answering import Message, Receive, Scope, Send, send_answer
 from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
@@ -43,7 +43,7 @@ class Gateway:
 
     def __init__(
         self,
-        balancer: Balancer,
+        balancer: LoadBalancer,
         tokens: Tokens,
         authorizer: Authorizer,
         services: Iterable[ManagedService],
@@ -54,7 +54,7 @@ class Gateway:
         tls: Secures | None = None,
         own_names: OwnNames = tuple,
     ) -> None:
-        self._proxy = Proxy(balancer, tls, most_connections=most_connections)
+        self._proxy = ReverseProxy(balancer, tls, most_connections=most_connections)
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
@@ -84,7 +84,7 @@ class Gateway:
             if isinstance(refused, SignatureError):
                 notes_of(scope).deny(refused.message)
         except ApiError as lost:
-            if begun.yes:  # all that is left is to break the connection off, as the door does
+            if begun.yes:  # all that is left is to break the connection off, as the app does
                 raise
             error = unavailable(lost, protocol)
         answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""))

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Collection
 from typing import Protocol
 
-from api.tls import INSTANCE_SECONDS, Authority, service_host
+from api.tls import INSTANCE_SECONDS, CertificateAuthority, service_host
 from controller.kit.clock import Clock
 from services.sdk.certificate import load_chain
 
@@ -54,7 +54,7 @@ class KnownHosts:
 class MutualTls:
     """`managed`: the Services whose instances must prove who they are."""
 
-    def __init__(self, authority: Authority, managed: Collection[str], clock: Clock) -> None:
+    def __init__(self, authority: CertificateAuthority, managed: Collection[str], clock: Clock) -> None:
         self._authority, self._managed, self._clock = authority, frozenset(managed), clock
         self._context = ssl.create_default_context(cafile=str(authority.ca_file))
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
-from api.auth.authenticating import Authenticator
+from api.auth.authentication import Authenticator
 from api.auth.principal import Principal
 from api.templates.template import Template, template, templates
 from crds.model import Model
@@ -54,15 +54,17 @@ def template_routes(runtimes: frozenset[str], authenticator: Authenticator) -> A
         "templates": [_listed(each, runtimes) for each in templates()],
     }
 
-    async def who(request: Request) -> Principal:
-        return authenticator.who(request.scope)
+    async def authenticate(request: Request) -> Principal:
+        return authenticator.authenticate(request.scope)
 
     @router.get("")
-    async def list_templates(_: Annotated[Principal, Depends(who)]) -> dict[str, Any]:
+    async def list_templates(_: Annotated[Principal, Depends(authenticate)]) -> dict[str, Any]:
         return listed
 
     @router.post("/{name}")
-    async def render_template(name: str, filling: Filling, _: Annotated[Principal, Depends(who)]) -> dict[str, Any]:
+    async def render_template(
+        name: str, filling: Filling, _: Annotated[Principal, Depends(authenticate)]
+    ) -> dict[str, Any]:
         items = template(name).render(filling.name, filling.namespace, filling.parameters)
         return {"apiVersion": "v1", "kind": "List", "items": items}
 

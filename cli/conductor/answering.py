@@ -7,42 +7,42 @@ from functools import partial
 import anyio
 
 from agent.addressing.interfaces import local_network
+from api.agents.container_events import news_routes
+from api.agents.heartbeats import Heartbeats
+from api.agents.join import join_routes
+from api.agents.join_tokens import JoinTokens
+from api.agents.node_claims import NodeClaims
+from api.agents.overlay import overlay_routes
+from api.agents.registration import agent_routes
+from api.app import ConductorApp
 from api.audit import Audit
-from api.auth.authenticating import Authenticator
+from api.audit.routes import audit_routes
+from api.auth.authentication import Authenticator
 from api.auth.on_behalf import signer
+from api.auth.routes.access_keys import access_key_routes
+from api.auth.routes.certificates import certificate_routes
+from api.auth.routes.identities import identity_routes
+from api.auth.routes.oidc import oidc_routes
+from api.auth.routes.sessions import session_routes
+from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
-from api.claims import NodeClaims
 from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
-from api.door import Door
-from api.exec import Exec
-from api.gateway.balancing import Balancer
+from api.exec import ExecHandler
 from api.gateway.gateway import Gateway
+from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import MutualTls
-from api.heartbeats import Heartbeats
-from api.images import Images
-from api.joining.routes import join_routes
-from api.joining.tokens import JoinTokens
-from api.limits import Limits
+from api.health import health_routes
+from api.kube.resource_api import ResourceApi
 from api.metrics import Metrics
+from api.rate_limit import RateLimiter
+from api.registry_proxy import RegistryProxy
 from api.rest import log_routes, rest_app
-from api.routes_access_keys import access_key_routes
-from api.routes_agents import agent_routes
-from api.routes_audit import audit_routes
-from api.routes_certificates import certificate_routes
-from api.routes_health import health_routes
-from api.routes_identities import identity_routes
-from api.routes_news import news_routes
-from api.routes_oidc import oidc_routes
-from api.routes_overlay import overlay_routes
-from api.routes_sessions import session_routes
-from api.routes_swarm import swarm_routes
-from api.routes_totp import totp_routes
-from api.serving import make_server
+from api.server import make_server
 from api.streams import StreamGuard
+from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
 from api.traffic import traffic_routes
-from api.wire.resource_api import ResourceApi
 from cli.conductor.auditing import looked_after, open_audit
 from cli.conductor.certificates import keep_certificates_fresh, server_certificate
 from cli.conductor.examining import health_of
@@ -66,7 +66,7 @@ async def serve_http(house: House, runtime: Runtime, loop: Loop) -> None:
     authenticator = Authenticator(house.tokens, house.accounts, house.authorizer, trusted)
     guard = StreamGuard(authenticator, house.authorizer)
     managed = {each.service_name: each.name for each in house.services}
-    balancer = Balancer(house.registry, house.endpoints, house.clock, managed)
+    balancer = LoadBalancer(house.registry, house.endpoints, house.clock, managed)
     budget, names = divide(raise_file_limit()), ServerNames(house.settings, runtime.swarm, runtime.node)
     gateway = Gateway(
         balancer,
@@ -111,9 +111,9 @@ def _door(
     authenticator: Authenticator,
     guard: StreamGuard,
     gateway: Gateway,
-    images: Images,
+    images: RegistryProxy,
     audit: Audit,
-) -> Door:
+) -> ConductorApp:
     registry, authorizer, clock, driver = house.registry, house.authorizer, house.clock, runtime.driver
     ca, stack = house.authority.pem, house.settings.stack
     claims, cookie = _claims(house, runtime), RefreshCookie.of(ca)
@@ -174,29 +174,31 @@ def _door(
         leases=house.leases,
         account_tokens=account_tokens,
     )
-    return Door(
+    return ConductorApp(
         resources=resources,
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
         guard=guard,
-        exec_=Exec(driver, resources.instance_of) if isinstance(driver, SupportsExec) else None,
+        exec_=ExecHandler(driver, resources.instance_of) if isinstance(driver, SupportsExec) else None,
         images=images,
         heartbeats=Heartbeats(registry, house.leases, house.peers, authenticator, heard, loop.events.record, claims),
         rest=rest,
         readiness=health.readiness,
         metrics=Metrics(registry.store, runtime.docker_calls, lambda: len(registry.quarantine)),
-        limits=Limits(clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user),
+        limits=RateLimiter(
+            clock, per_second=house.settings.requests_per_second, watches=house.settings.watches_per_user
+        ),
         audit=audit,
     )
 
 
-def _images(house: House, authenticator: Authenticator) -> Images:
+def _images(house: House, authenticator: Authenticator) -> RegistryProxy:
     """Never in the clear: without the CA that vouches for the registry, there is none."""
     stack = house.settings.stack
     known = stack is not None and stack.registry_ca_file.exists()
     address, tls = (stack.registry, registry_trust(stack.registry_ca_file)) if stack and known else ("", None)
-    return Images(address, authenticator, house.accounts, house.authorizer, house.tokens, tls)
+    return RegistryProxy(address, authenticator, house.accounts, house.authorizer, house.tokens, tls)
 
 
 def _claims(house: House, runtime: Runtime) -> NodeClaims:

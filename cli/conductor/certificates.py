@@ -12,8 +12,8 @@ import anyio
 import structlog
 
 from api.auth.principal import MASTERS
-from api.serving import use_certificate
-from api.tls import Authority
+from api.server import use_certificate
+from api.tls import CertificateAuthority
 from cli.conductor.names import ServerNames, below
 
 log = structlog.get_logger("conductor")
@@ -43,7 +43,7 @@ async def keep_certificates_fresh(
 
 def renew(folder: Path, names: Sequence[str], now: datetime, server: object) -> bool:
     """Whether the server shows another certificate from now on."""
-    authority = Authority(folder, now=now)
+    authority = CertificateAuthority(folder, now=now)
     authority.client("admin", "local-admin", [MASTERS])
     file = folder / "server.crt"
     before = file.read_bytes() if file.exists() else b""
@@ -54,6 +54,6 @@ def renew(folder: Path, names: Sequence[str], now: datetime, server: object) -> 
     return True
 
 
-def server_certificate(authority: Authority, names: Sequence[str]) -> tuple[Path, Path]:
+def server_certificate(authority: CertificateAuthority, names: Sequence[str]) -> tuple[Path, Path]:
     """Certificate and key for those names, and for what is below them."""
     return authority.server([*names, *below(names)])

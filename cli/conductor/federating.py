@@ -6,7 +6,7 @@ from api.auth.accounts import Accounts
 from api.auth.oidc.keys import IssuerKeys
 from api.auth.oidc.login import Federation
 from api.auth.oidc.options import OidcOptions, read_required
-from api.auth.oidc.verifying import Verifier
+from api.auth.oidc.verification import Verifier
 from cli.errors import Misuse
 from cli.settings import Settings
 from controller.kit.clock import Clock

@@ -14,12 +14,12 @@ import anyio
 
 from api.auth.accounts import Accounts
 from api.auth.authorizer import Authorizer
-from api.auth.derived import DerivedSecrets
+from api.auth.derived_secrets import DerivedSecrets
 from api.auth.principal import MASTERS
 from api.auth.second_factor import Demand
 from api.auth.tokens import TokenKeys, Tokens
 from api.cloud import CloudIdentity, identity_of
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from cli.founding import found
 from cli.settings import Settings
 from controller.kit import generations
@@ -50,7 +50,7 @@ class House:
     accounts: Accounts
     tokens: Tokens
     authorizer: Authorizer
-    authority: Authority
+    authority: CertificateAuthority
     cloud: CloudIdentity
     leases: Leases
     peers: Peers
@@ -73,7 +73,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     services = managed_services()
     generations.keep(home / "secrets" / "root-key", clock.now())
     derived = DerivedSecrets(generations.keep(home / "secrets" / "master-key", clock.now()))
-    authority = Authority(settings.tls, now=clock.now())
+    authority = CertificateAuthority(settings.tls, now=clock.now())
     authority.client("admin", "local-admin", [MASTERS])
     catalog = _catalog(services)
     sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))

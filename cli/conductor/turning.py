@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from api.auth.turning import MasterKey, RootKey, StoreKey, Turning
+from api.auth.key_rotation import KeyRotation, MasterKey, RootKey, StoreKey
 from cli.conductor.house import House
 from controller.reconcile.loop import Loop
 from crds.kinds.service import SERVICE
@@ -14,7 +14,7 @@ from services.key_manager.kinds import KEY_MATERIAL
 from services.key_manager.root_key import Unsealable, generation_of_text
 
 
-def turning(house: House, loop: Loop) -> dict[str, Turning]:
+def turning(house: House, loop: Loop) -> dict[str, KeyRotation]:
     """By the word of `aerekos keys rotate --what`. What they hand to services is rolled out at once."""
     secrets, clock = house.home / "secrets", house.clock
 

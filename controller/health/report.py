@@ -38,7 +38,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """The verdict in words, as every door tells it. What is only good to know does not count."""
+        """The verdict in words, as every client tells it. What is only good to know does not count."""
         count = sum(each.severity != "info" for each in self.findings)
         if not count:
             return "all is well"

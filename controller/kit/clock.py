@@ -1,4 +1,4 @@
-"""The one door to time.
+"""The one source of time.
 
 Sleeping is always `anyio.sleep`, so a test that runs on a virtual event loop moves both: `monotonic`
 follows the loop's time, `now` is a wall clock.

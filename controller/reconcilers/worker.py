@@ -137,7 +137,7 @@ def _note_addresses(worker: Worker, lease: HeartbeatLease, world: World) -> None
         return
     names = [each for each in worker.status.addresses if each.type != "InternalIP"]
     worker.status.addresses = [Address(address=each) for each in seen] + names
-    # Where a node of a Swarm is now, its own words tell, and how long it was away: api/whereabouts.py.
+    # Where a node of a Swarm is now, its own words tell, and how long it was away: api/agents/peer_addresses.py.
     if known and lease.swarm is None:
         text = f"{worker.metadata.name} moved from {', '.join(known)} to {', '.join(seen)}"
         world.events.record(worker, "AddressChanged", text)

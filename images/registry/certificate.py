@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 
 NAMES = ("registry", "aerekos_registry")
 
 
 def main(folder: Path) -> None:
     with TemporaryDirectory() as work:
-        authority = Authority(Path(work), now=datetime.now(UTC))
+        authority = CertificateAuthority(Path(work), now=datetime.now(UTC))
         certificate, key = authority.server(list(NAMES))
         (folder / "ca.crt").write_bytes(authority.ca_file.read_bytes())
         (folder / "registry.pem").touch(mode=0o600)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from clouds import REPOSITORY, Cloud
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 
 NewCloud = Callable[[], Cloud]
 
@@ -87,7 +87,7 @@ def test_what_it_is_told_is_remembered_and_never_ignored(new_cloud: NewCloud) ->
 def test_a_clock_that_was_ahead_when_the_cloud_was_founded(new_cloud: NewCloud) -> None:
     cloud = new_cloud()
     cloud.home.mkdir(mode=0o700, exist_ok=True)
-    Authority(cloud.home / "tls", now=datetime.now(UTC) + timedelta(days=3)).server(["localhost"])
+    CertificateAuthority(cloud.home / "tls", now=datetime.now(UTC) + timedelta(days=3)).server(["localhost"])
     refused = cloud.command("up")
     assert refused.code == 1 and "valid only from" in refused.err and "aerekos ca renew" in refused.err
     assert "CA fingerprint" in cloud.do("ca", "renew")

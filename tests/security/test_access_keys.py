@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.api.house import HOW, House, make_house
+from unit.api.components import HOW, House, make_house
 
 from api.auth.access_keys import MOST_KEYS, USE_NOTED_EVERY
 from crds.errors import NotFound
@@ -38,7 +38,7 @@ async def ask(house: House, name: str, method: str, path: str, **options: Any) -
 
 
 async def _principal(house: House, name: str) -> Any:
-    from api.auth.people import principal_of
+    from api.auth.users import principal_of
 
     user = house.accounts.user(name)
     assert user is not None
@@ -131,6 +131,6 @@ async def test_no_secret_is_kept_and_no_answer_may_be(house: House) -> None:
 
 
 async def test_services_remember_keys_and_rights_for_a_second(house: House) -> None:
-    from api.routes_identities import _SIGNING_KEY_SECONDS
+    from api.auth.routes.identities import _SIGNING_KEY_SECONDS
 
     assert _SIGNING_KEY_SECONDS <= 1 and REMEMBER_SECONDS <= 1

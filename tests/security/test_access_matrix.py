@@ -1,5 +1,5 @@
-"""Everything that can be asked, by everybody: what the door answers is written down here a second time, as a small
-table, and compared with what it does. What is asked is read off the door itself: a new kind, verb, part or route that
+"""Everything that can be asked, by everybody: what the app answers is written down here a second time, as a small
+table, and compared with what it does. What is asked is read off the app itself: a new kind, verb, part or route that
 no row speaks of fails.
 """
 
@@ -15,7 +15,7 @@ import anyio
 import httpx
 import orjson
 import pytest
-from unit.api.house import HOW, House, make_house
+from unit.api.components import HOW, House, make_house
 from unit.api.test_every_rest_route import BODIES, PROVED_BY_THE_BODY, routers, routes
 
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
@@ -233,7 +233,7 @@ def questions(house: House) -> Iterator[Question]:
 
 
 async def code(house: House, question: Question, headers: dict[str, str]) -> int:
-    """The HTTP code, asked of the door itself."""
+    """The HTTP code, asked of the app itself."""
     path, _, query = question.path.partition("?")
     body = b"" if METHODS[question.verb] in ("GET", "DELETE") else b"{}"
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]

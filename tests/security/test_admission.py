@@ -1,4 +1,4 @@
-"""Admission over the wire: what namespaces, images, profiles and policies forbid is refused at every door."""
+"""Admission over the wire: what namespaces, images, profiles and policies forbid is refused at every interface."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.wire.conftest import ADMIN, SERVICES, Reply, Wire
-from unit.wire.conftest import wire as wire
+from unit.kube.conftest import ADMIN, SERVICES, Reply, Wire
+from unit.kube.conftest import wire as wire
 
 from api.auth.principal import AUTHENTICATED, Principal
 from controller.admission.cel import Language, faults_of, judged
@@ -533,7 +533,7 @@ async def test_running_a_command_is_asked_too(tmp_path: Path) -> None:
 def served(folder: Path) -> Any:
     from contextlib import asynccontextmanager
 
-    from unit.wire import conftest
+    from unit.kube import conftest
 
     @asynccontextmanager
     async def run() -> AsyncIterator[Wire]:

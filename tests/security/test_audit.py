@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import ADMIN, Hands, House, make_house
+from unit.api.components import ADMIN, Hands, House, make_house
 
 from api.audit import Audit
 from api.audit.chain import Chain, verify

@@ -19,7 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from clouds import Cloud, a_port, eventually
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
 from services.sdk.app import audit_headers, note_action
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
 from api.audit.attributes import attributes_of
 from api.audit.options import AuditOptions

@@ -14,7 +14,7 @@ from botocore.config import Config
 from clouds import Cloud, a_port
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
 from api.edge.user_content import guarded, refuse_service_worker
 from crds.errors import Forbidden

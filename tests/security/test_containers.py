@@ -17,8 +17,8 @@ import yaml
 from served import served
 
 from api.gateway.mutual_tls import KnownHosts
-from api.gateway.proxying import Proxy
-from api.tls import Authority
+from api.gateway.reverse_proxy import ReverseProxy
+from api.tls import CertificateAuthority
 from cli.conductor.images import Images, RegistryAway, registry_trust
 from controller.kit.clock import LoopClock, SystemClock
 from controller.runtime.driver import DriverError, File, Volume, Workload
@@ -143,7 +143,7 @@ async def registry(folder: Path | None) -> AsyncIterator[str]:
 
     tls: dict[str, Any] = {}
     if folder is not None:
-        certificate, key = Authority(folder, now=datetime.now(UTC)).server(["registry"])
+        certificate, key = CertificateAuthority(folder, now=datetime.now(UTC)).server(["registry"])
         tls = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
     async with served(app, **tls) as address:
         yield address
@@ -152,7 +152,7 @@ async def registry(folder: Path | None) -> AsyncIterator[str]:
 @pytest.mark.parametrize("impostor", ["other", None], ids=["another certificate", "in the clear"])
 async def test_whoever_answers_to_the_registrys_name_is_not_believed(tmp_path: Path, impostor: str | None) -> None:
     """What the conductor runs everywhere is what its registry says an image is."""
-    Authority(tmp_path / "ours", now=datetime.now(UTC))
+    CertificateAuthority(tmp_path / "ours", now=datetime.now(UTC))
     ca, image = tmp_path / "ours" / "ca.crt", "127.0.0.1:7444/web:1"
 
     def images(address: str, name: str) -> Images:
@@ -176,11 +176,11 @@ async def carried(address: str, ca: Path) -> int:
         def candidates(self, service: str, namespace: str = "default") -> list[str]:
             return [address]
 
-        def worked(self, address: str) -> None: ...
+        def record_success(self, address: str) -> None: ...
 
-        def failed(self, address: str) -> None: ...
+        def record_failure(self, address: str) -> None: ...
 
-    proxy = Proxy(One(), KnownHosts(registry_trust(ca)))
+    proxy = ReverseProxy(One(), KnownHosts(registry_trust(ca)))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await proxy.forward(scope, receive, send, service="registry", target=b"/v2/", headers=[(b"host", b"x")])

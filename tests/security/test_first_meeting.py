@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from cli import access, contexts
 from cli.connecting import NotProven
 from cli.errors import CliError, Misuse
@@ -30,7 +30,7 @@ PAIR = {"accessToken": "a", "refreshToken": "r", "expiresIn": 600}
 class Answering:
     """Somebody at a port: with a certificate of `authority`, showing `shown` as the CA. `got`: bodies of POSTs."""
 
-    def __init__(self, authority: Authority, shown: bytes, hosts: tuple[str, ...]) -> None:
+    def __init__(self, authority: CertificateAuthority, shown: bytes, hosts: tuple[str, ...]) -> None:
         self.shown, self.got = shown, [b""]
         self.got.clear()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -68,13 +68,13 @@ class Answering:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "cloud", now=NOW)
+def cloud(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path / "cloud", now=NOW)
 
 
 @pytest.fixture
-def between(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "between", now=NOW)
+def between(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path / "between", now=NOW)
 
 
 Answer = Callable[..., Answering]
@@ -84,7 +84,7 @@ Answer = Callable[..., Answering]
 def answer() -> Iterator[Answer]:
     begun: list[Answering] = []
 
-    def begin(authority: Authority, shown: bytes, *hosts: str) -> Answering:
+    def begin(authority: CertificateAuthority, shown: bytes, *hosts: str) -> Answering:
         begun.append(Answering(authority, shown, hosts or ("127.0.0.1",)))
         return begun[-1]
 
@@ -100,7 +100,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(tmp_path / "elsewhere")
 
 
-def pem(authority: Authority) -> bytes:
+def pem(authority: CertificateAuthority) -> bytes:
     return authority.ca_file.read_bytes()
 
 
@@ -110,13 +110,13 @@ def log_in(settings: Settings, server: str, trust: Trust) -> str | None:
     return ca
 
 
-def pin(authority: Authority) -> str:
+def pin(authority: CertificateAuthority) -> str:
     return fingerprint(pem(authority).decode())
 
 
 @pytest.mark.parametrize("spell", [str, spelled, str.upper])
 def test_the_right_fingerprint_lets_in_and_pins(
-    cloud: Authority, answer: Answer, settings: Settings, spell: Callable[[str], str]
+    cloud: CertificateAuthority, answer: Answer, settings: Settings, spell: Callable[[str], str]
 ) -> None:
     there = answer(cloud, pem(cloud))
     assert log_in(settings, there.url, Trust(fingerprint=spell(pin(cloud)))) == pem(cloud).decode()
@@ -128,7 +128,7 @@ def test_the_right_fingerprint_lets_in_and_pins(
 
 
 def test_another_fingerprint_is_refused_with_both(
-    cloud: Authority, between: Authority, answer: Answer, settings: Settings
+    cloud: CertificateAuthority, between: CertificateAuthority, answer: Answer, settings: Settings
 ) -> None:
     there = answer(between, pem(between))
     with pytest.raises(CliError) as refused:
@@ -138,7 +138,7 @@ def test_another_fingerprint_is_refused_with_both(
 
 
 def test_who_shows_the_right_ca_without_its_key_gets_nothing(
-    cloud: Authority, between: Authority, answer: Answer, settings: Settings
+    cloud: CertificateAuthority, between: CertificateAuthority, answer: Answer, settings: Settings
 ) -> None:
     """The CA of a cloud is no secret: whoever sits in between has it too."""
     there = answer(between, pem(cloud))
@@ -149,7 +149,7 @@ def test_who_shows_the_right_ca_without_its_key_gets_nothing(
 
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_a_second_ca_in_the_same_answer_is_not_trusted(
-    cloud: Authority, between: Authority, answer: Answer, settings: Settings, ours_first: bool
+    cloud: CertificateAuthority, between: CertificateAuthority, answer: Answer, settings: Settings, ours_first: bool
 ) -> None:
     both = pem(cloud) + pem(between) if ours_first else pem(between) + pem(cloud)
     there = answer(between, both)
@@ -160,7 +160,7 @@ def test_a_second_ca_in_the_same_answer_is_not_trusted(
 
 @pytest.mark.parametrize("shown", [b"", b"<html>", b"\xff" * 10, b"-----BEGIN CERTIFICATE-----\n" * 9000])
 def test_what_is_no_certificate_is_refused(
-    cloud: Authority, answer: Answer, settings: Settings, shown: bytes
+    cloud: CertificateAuthority, answer: Answer, settings: Settings, shown: bytes
 ) -> None:
     there = answer(cloud, shown)
     with pytest.raises(CliError, match="no single CA"):
@@ -175,7 +175,7 @@ def test_a_part_of_a_fingerprint_is_none(settings: Settings, short: str) -> None
 
 @pytest.mark.parametrize("says", ["", "y", "no", "sure", "\n"])
 def test_a_person_who_does_not_say_yes_trusts_nothing(
-    cloud: Authority, answer: Answer, settings: Settings, says: str
+    cloud: CertificateAuthority, answer: Answer, settings: Settings, says: str
 ) -> None:
     there = answer(cloud, pem(cloud))
     with pytest.raises(CliError, match="nothing was trusted"):
@@ -184,7 +184,7 @@ def test_a_person_who_does_not_say_yes_trusts_nothing(
 
 
 def test_a_person_is_shown_the_fingerprint_and_may_paste_it(
-    cloud: Authority, between: Authority, answer: Answer, settings: Settings
+    cloud: CertificateAuthority, between: CertificateAuthority, answer: Answer, settings: Settings
 ) -> None:
     there, asked = answer(cloud, pem(cloud)), [""]
 
@@ -199,7 +199,9 @@ def test_a_person_is_shown_the_fingerprint_and_may_paste_it(
         log_in(settings, other.url, Trust(ask=ask))
 
 
-def test_where_nobody_is_there_nothing_is_trusted(cloud: Authority, answer: Answer, settings: Settings) -> None:
+def test_where_nobody_is_there_nothing_is_trusted(
+    cloud: CertificateAuthority, answer: Answer, settings: Settings
+) -> None:
     there = answer(cloud, pem(cloud))
     with pytest.raises(CliError, match="not known here") as refused:
         log_in(settings, there.url, Trust())
@@ -208,7 +210,7 @@ def test_where_nobody_is_there_nothing_is_trusted(cloud: Authority, answer: Answ
 
 
 def test_another_ca_at_a_known_address_is_refused(
-    cloud: Authority, between: Authority, answer: Answer, settings: Settings
+    cloud: CertificateAuthority, between: CertificateAuthority, answer: Answer, settings: Settings
 ) -> None:
     there = answer(between, pem(between))
     contexts.keep(contexts.Context(there.url, "ann", "a", "r", 0.0, pem(cloud).decode()))
@@ -217,7 +219,9 @@ def test_another_ca_at_a_known_address_is_refused(
     assert there.got == []
 
 
-def test_a_certificate_for_other_names_says_so(cloud: Authority, answer: Answer, settings: Settings) -> None:
+def test_a_certificate_for_other_names_says_so(
+    cloud: CertificateAuthority, answer: Answer, settings: Settings
+) -> None:
     there = answer(cloud, pem(cloud), "cloud.lan", "10.0.0.5")
     with pytest.raises(NotProven, match=r"does not name 127\.0\.0\.1") as refused:
         log_in(settings, there.url, Trust(fingerprint=pin(cloud)))
@@ -225,13 +229,15 @@ def test_a_certificate_for_other_names_says_so(cloud: Authority, answer: Answer,
 
 
 def test_a_clock_that_is_wrong_is_not_called_an_impostor(tmp_path: Path, answer: Answer, settings: Settings) -> None:
-    early = Authority(tmp_path / "early", now=NOW + timedelta(days=2))
+    early = CertificateAuthority(tmp_path / "early", now=NOW + timedelta(days=2))
     there = answer(early, pem(early))
     with pytest.raises(NotProven, match="not valid at the time this machine has"):
         log_in(settings, there.url, Trust(fingerprint=pin(early)))
 
 
-def test_a_file_is_held_against_the_fingerprint_too(cloud: Authority, between: Authority, settings: Settings) -> None:
+def test_a_file_is_held_against_the_fingerprint_too(
+    cloud: CertificateAuthority, between: CertificateAuthority, settings: Settings
+) -> None:
     given = Trust(ca_file=between.ca_file, fingerprint=pin(cloud))
     with pytest.raises(CliError, match="has a CA with the fingerprint"):
         cloud_to_log_in_to(settings, "https://127.0.0.1:1", given)
@@ -274,7 +280,7 @@ def test_what_could_lead_elsewhere_is_no_address(typed: str) -> None:
     ],
 )
 def test_the_start_says_how_others_get_in(
-    cloud: Authority, monkeypatch: pytest.MonkeyPatch, host: str, names: tuple[str, ...], address: str
+    cloud: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, host: str, names: tuple[str, ...], address: str
 ) -> None:
     monkeypatch.setattr("cli.trusting.own_addresses", lambda: ["10.9.9.9", "fd00::9"])
     home = cloud.ca_file.parent.parent

@@ -9,7 +9,7 @@ import pytest
 from api.auth.principal import AUTHENTICATED, Principal
 from controller.resources.strategy import WriteOptions
 from crds.kinds.namespace import NAMESPACE
-from tests.unit.wire.conftest import Wire, anyio_backend, wire
+from tests.unit.kube.conftest import Wire, anyio_backend, wire
 
 __all__ = ["anyio_backend", "wire"]
 pytestmark = pytest.mark.anyio

@@ -20,16 +20,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
 from agent.conductor_client import ConductorClient
 from agent.errors import Unreachable
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
+from api.auth.routes.certificates import certificate_routes
 from api.gateway.mutual_tls import MutualTls
-from api.gateway.proxying import Proxy
+from api.gateway.reverse_proxy import ReverseProxy
 from api.rest import rest_app
-from api.routes_certificates import certificate_routes
-from api.tls import INSTANCE_SECONDS, Authority
+from api.tls import INSTANCE_SECONDS, CertificateAuthority
 from controller.kit.clock import LoopClock, SystemClock
 from controller.kit.virtual import VirtualLoop
 from controller.runtime.probes import NetworkProber
@@ -49,11 +49,11 @@ SECRET = b"the plaintext of somebody else"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"), now=datetime.now(UTC))
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path_factory.mktemp("tls"), now=datetime.now(UTC))
 
 
-def signed_for(authority: Authority, service: str, now: datetime | None = None) -> Callable[[str], Any]:
+def signed_for(authority: CertificateAuthority, service: str, now: datetime | None = None) -> Callable[[str], Any]:
     async def sign(request: str) -> dict[str, Any]:
         chain = authority.for_instance(request.encode(), service, "default", now or datetime.now(UTC))
         return {"certificate": chain.decode(), "expiresIn": INSTANCE_SECONDS}
@@ -61,7 +61,9 @@ def signed_for(authority: Authority, service: str, now: datetime | None = None) 
     return sign
 
 
-async def certificate_of(authority: Authority, service: str, now: datetime | None = None) -> InstanceCertificate:
+async def certificate_of(
+    authority: CertificateAuthority, service: str, now: datetime | None = None
+) -> InstanceCertificate:
     made = InstanceCertificate(signed_for(authority, service, now), authority.ca_file, SystemClock())
     await made.obtain()
     return made
@@ -76,13 +78,13 @@ class OneAddress:
     def candidates(self, service: str, namespace: str = "default") -> list[str]:
         return [self.address]
 
-    def worked(self, address: str) -> None: ...
+    def record_success(self, address: str) -> None: ...
 
-    def failed(self, address: str) -> None: ...
+    def record_failure(self, address: str) -> None: ...
 
 
 @asynccontextmanager
-async def genuine(authority: Authority, folder: Path) -> AsyncIterator[Running]:
+async def genuine(authority: CertificateAuthority, folder: Path) -> AsyncIterator[Running]:
     """A real instance that tells who called."""
     conductor = FakeConductor()
     instance = fake_context("key_manager", folder, conductor, MemoryResources())
@@ -127,9 +129,9 @@ async def impostor(tls: ssl.SSLContext | None) -> AsyncIterator[tuple[str, list[
         server.close()
 
 
-async def through(authority: Authority, address: str, token: str = "") -> tuple[int, bytes]:
+async def through(authority: CertificateAuthority, address: str, token: str = "") -> tuple[int, bytes]:
     """What a request with a secret body gets through the gateway. Raises Unavailable."""
-    proxy = Proxy(OneAddress(address), MutualTls(authority, [KMS], SystemClock()))
+    proxy = ReverseProxy(OneAddress(address), MutualTls(authority, [KMS], SystemClock()))
     told: list[Any] = []
     asked = [{"type": "http.request", "body": SECRET, "more_body": False}]
 
@@ -150,7 +152,9 @@ async def through(authority: Authority, address: str, token: str = "") -> tuple[
     return told[0]["status"], b"".join(each.get("body", b"") for each in told[1:])
 
 
-async def test_the_gateway_reaches_who_proves_to_be_that_service(authority: Authority, tmp_path: Path) -> None:
+async def test_the_gateway_reaches_who_proves_to_be_that_service(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
     async with genuine(authority, tmp_path) as (address, conductor, _):
         code, body = await through(authority, address, conductor.token("ann", KMS))
         assert (code, body) == (200, b'{"caller":"ann"}')
@@ -176,7 +180,7 @@ def with_chain(pem: bytes) -> ssl.SSLContext:
     return context
 
 
-async def foreign(authority: Authority, which: str) -> ssl.SSLContext | None:
+async def foreign(authority: CertificateAuthority, which: str) -> ssl.SSLContext | None:
     match which:
         case "no TLS at all":
             return None
@@ -208,7 +212,7 @@ async def foreign(authority: Authority, which: str) -> ssl.SSLContext | None:
         "one that has expired",
     ],
 )
-async def test_a_foreign_process_on_the_port_gets_nothing(authority: Authority, which: str) -> None:
+async def test_a_foreign_process_on_the_port_gets_nothing(authority: CertificateAuthority, which: str) -> None:
     async with impostor(await foreign(authority, which)) as (address, heard):
         with pytest.raises(Unavailable):
             await through(authority, address, "a.token.of.ann")
@@ -217,7 +221,7 @@ async def test_a_foreign_process_on_the_port_gets_nothing(authority: Authority, 
     assert which == "no TLS at all" or not heard
 
 
-async def test_an_agent_takes_no_service_for_the_conductor(authority: Authority, tmp_path: Path) -> None:
+async def test_an_agent_takes_no_service_for_the_conductor(authority: CertificateAuthority, tmp_path: Path) -> None:
     """Certificates of services are of the conductor's CA: who took one over would be told a worker's secret."""
     chain = await foreign(authority, "another service's certificate")
     assert chain is not None
@@ -234,7 +238,7 @@ async def ask(address: str, path: str, context: ssl.SSLContext, **headers: str) 
         return await client.get(f"https://{address}{path}", headers=headers)
 
 
-def client_context(authority: Authority, pem: bytes = b"") -> ssl.SSLContext:
+def client_context(authority: CertificateAuthority, pem: bytes = b"") -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(authority.ca_file))
     context.check_hostname = False
     if pem:
@@ -243,7 +247,7 @@ def client_context(authority: Authority, pem: bytes = b"") -> ssl.SSLContext:
 
 
 async def test_without_the_gateway_s_certificate_an_instance_tells_only_how_it_is(
-    authority: Authority, tmp_path: Path
+    authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     async with genuine(authority, tmp_path) as (address, conductor, _):
         nobody = client_context(authority)
@@ -255,7 +259,7 @@ async def test_without_the_gateway_s_certificate_an_instance_tells_only_how_it_i
             assert (await ask(address, path, nobody, **{"x-aerekos-identity": stolen})).status_code == 401
 
 
-async def test_nor_does_the_admin_s_certificate_open_it(authority: Authority, tmp_path: Path) -> None:
+async def test_nor_does_the_admin_s_certificate_open_it(authority: CertificateAuthority, tmp_path: Path) -> None:
     certificate, key = authority.client("admin", "local-admin", ["system:masters"])
     admin = client_context(authority, certificate.read_bytes() + key.read_bytes())
     async with genuine(authority, tmp_path) as (address, conductor, _):
@@ -263,7 +267,9 @@ async def test_nor_does_the_admin_s_certificate_open_it(authority: Authority, tm
         assert (await ask(address, "/", admin, **{"x-aerekos-identity": stolen})).status_code == 401
 
 
-async def test_an_instance_s_certificate_is_nobody_s_credential(authority: Authority, tmp_path: Path) -> None:
+async def test_an_instance_s_certificate_is_nobody_s_credential(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
     """Not at another instance, which refuses it in the handshake."""
     key, request = _csr(ec.generate_private_key(ec.SECP256R1()))
     mine = authority.for_instance(request, "storage-manager", "default", datetime.now(UTC))
@@ -273,7 +279,7 @@ async def test_an_instance_s_certificate_is_nobody_s_credential(authority: Autho
             await ask(address, "/", client_context(authority, mine + key), **{"x-aerekos-identity": stolen})
 
 
-async def test_the_gateway_s_certificate_alone_is_not_enough(authority: Authority, tmp_path: Path) -> None:
+async def test_the_gateway_s_certificate_alone_is_not_enough(authority: CertificateAuthority, tmp_path: Path) -> None:
     gateway = client_context(authority, authority.for_gateway(datetime.now(UTC)))
     async with genuine(authority, tmp_path) as (address, conductor, _):
         assert (await ask(address, "/", gateway)).status_code == 401
@@ -284,13 +290,13 @@ async def test_the_gateway_s_certificate_alone_is_not_enough(authority: Authorit
             await ask(address, "/", old, **{"x-aerekos-identity": conductor.token("ann", KMS)})
 
 
-async def test_in_plain_http_it_says_nothing(authority: Authority, tmp_path: Path) -> None:
+async def test_in_plain_http_it_says_nothing(authority: CertificateAuthority, tmp_path: Path) -> None:
     async with genuine(authority, tmp_path) as (address, _, _), httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(httpx.TransportError):
             await client.get(f"http://{address}/health")
 
 
-async def test_probes_speak_tls(authority: Authority, tmp_path: Path) -> None:
+async def test_probes_speak_tls(authority: CertificateAuthority, tmp_path: Path) -> None:
     """In both runtimes: the process driver's own, and the command Docker runs in the container."""
     probes = default_probes()
     async with genuine(authority, tmp_path) as (address, _, _):
@@ -303,7 +309,9 @@ async def test_probes_speak_tls(authority: Authority, tmp_path: Path) -> None:
     assert (await anyio.run_process(["sh", "-c", command[1]], check=False)).returncode != 0
 
 
-async def test_a_renewed_certificate_serves_the_next_connection(authority: Authority, tmp_path: Path) -> None:
+async def test_a_renewed_certificate_serves_the_next_connection(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
     def serial(address: str) -> int:
         host, _, port = address.rpartition(":")
         return x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode()).serial_number
@@ -315,7 +323,7 @@ async def test_a_renewed_certificate_serves_the_next_connection(authority: Autho
         assert (await through(authority, address, conductor.token("ann", KMS)))[0] == 200
 
 
-def test_it_is_renewed_at_half_its_life_for_as_long_as_it_runs(authority: Authority) -> None:
+def test_it_is_renewed_at_half_its_life_for_as_long_as_it_runs(authority: CertificateAuthority) -> None:
     asked: list[float] = []
 
     async def story() -> None:
@@ -337,7 +345,7 @@ def test_it_is_renewed_at_half_its_life_for_as_long_as_it_runs(authority: Author
     assert len(gaps) >= 5 and all(gap <= INSTANCE_SECONDS / 2 + 31 for gap in gaps)
 
 
-def test_the_gateway_renews_its_own(authority: Authority) -> None:
+def test_the_gateway_renews_its_own(authority: CertificateAuthority) -> None:
     class Hand(SystemClock):
         moment = 0.0
 
@@ -346,7 +354,7 @@ def test_the_gateway_renews_its_own(authority: Authority) -> None:
 
     made: list[datetime] = []
 
-    class Counting(Authority):
+    class Counting(CertificateAuthority):
         def for_gateway(self, now: datetime) -> bytes:
             made.append(now)
             return super().for_gateway(now)
@@ -383,14 +391,14 @@ def _csr(key: ec.EllipticCurvePrivateKey, name: str = "") -> tuple[bytes, bytes]
     return pem, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-async def wanted(house: House, authority: Authority, who: Principal, request: str) -> httpx.Response:
+async def wanted(house: House, authority: CertificateAuthority, who: Principal, request: str) -> httpx.Response:
     app = rest_app([certificate_routes(authority, house.authenticator, house.clock)])
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://x", headers=house.bearer(who)) as client:
         return await client.post("/auth/certificates", json={"request": request})
 
 
-async def test_a_service_gets_one_for_itself_whatever_it_asks(house: House, authority: Authority) -> None:
+async def test_a_service_gets_one_for_itself_whatever_it_asks(house: House, authority: CertificateAuthority) -> None:
     _, request = _csr(ec.generate_private_key(ec.SECP256R1()), "storage-manager.default.svc")
     me = Principal(f"system:service:{KMS}", frozenset({SERVICES, AUTHENTICATED}))
     answer = (await wanted(house, authority, me, request.decode())).json()
@@ -401,14 +409,16 @@ async def test_a_service_gets_one_for_itself_whatever_it_asks(house: House, auth
     assert made.not_valid_after_utc - made.not_valid_before_utc <= timedelta(days=1, minutes=5)
 
 
-async def test_nobody_else_gets_one(house: House, authority: Authority) -> None:
+async def test_nobody_else_gets_one(house: House, authority: CertificateAuthority) -> None:
     _, request = _csr(ec.generate_private_key(ec.SECP256R1()))
     for who in (ADMIN, Principal("eve", frozenset())):
         assert (await wanted(house, authority, who, request.decode())).status_code == 403
 
 
 @pytest.mark.parametrize("request_", ["", "nonsense", "-----BEGIN CERTIFICATE REQUEST-----\n", "tampered"])
-async def test_a_request_that_is_none_is_refused(house: House, authority: Authority, request_: str) -> None:
+async def test_a_request_that_is_none_is_refused(
+    house: House, authority: CertificateAuthority, request_: str
+) -> None:
     if request_ == "tampered":
         _, pem = _csr(ec.generate_private_key(ec.SECP256R1()), "a.b")
         der = bytearray(x509.load_pem_x509_csr(pem).public_bytes(serialization.Encoding.DER))
@@ -422,4 +432,4 @@ async def test_the_gateway_s_certificate_is_nobody_at_the_api(house: House) -> N
     for name in ("system:gateway", f"system:service:{KMS}", "system:conductor"):
         peer = ((("commonName", name),),)
         with pytest.raises(Unauthorized):
-            house.authenticator.who({"headers": [], "extensions": {"aerekos.peer": peer}})
+            house.authenticator.authenticate({"headers": [], "extensions": {"aerekos.peer": peer}})

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from unit.api.house import ADMIN, HOW, House, make_house
+from unit.api.components import ADMIN, HOW, House, make_house
 
 from controller.reconcile.reconciler import World
 from controller.reconcilers.namespace import NamespaceReconciler

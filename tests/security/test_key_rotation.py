@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
-from unit.api.house import ADMIN, HOW, House, make_house
+from unit.api.components import ADMIN, HOW, House, make_house
 
+from api.auth.key_rotation import SETTLING, MasterKey, RootKey, StoreKey
 from api.auth.principal import Principal
-from api.auth.turning import SETTLING, MasterKey, RootKey, StoreKey
 from cli.main import app
 from controller.kit import generations
 from controller.kit.clock import SystemClock

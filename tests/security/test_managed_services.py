@@ -1,4 +1,4 @@
-"""What a managed service runs comes from its manifest alone, and its name is for it alone: tried through every door.
+"""What a managed service runs comes from its manifest alone, and its name is for it alone, in every interface.
 
 The fields are taken from the schema, so that a new one is refused until somebody decides that it is harmless.
 """
@@ -14,7 +14,7 @@ import pytest
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import AUTHENTICATED, Principal
-from api.wire.resource_api import ResourceApi
+from api.kube.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
@@ -32,8 +32,8 @@ from crds.kinds.service_rules import MANAGED_MAY_SET
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
 from crds.meta import Condition, condition
+from tests.unit.kube.conftest import ADMIN, Reply, Wire
 from tests.unit.reconcilers.houses import FakeDriver, world
-from tests.unit.wire.conftest import ADMIN, Reply, Wire
 
 pytestmark = pytest.mark.anyio
 EDITOR = Principal("ed", frozenset({AUTHENTICATED, "aerekos:editor"}))

@@ -12,12 +12,12 @@ import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import House, make_house
+from unit.api.components import House, make_house
 
+from api.asgi import read_body
 from api.edge.bodies import BODY_LIMITS, DEFAULT_LIMIT, MEBIBYTE, body_limit, check_length
 from api.edge.bulkheads import Bulkheads
-from api.gateway.proxying import ClientLeft, Proxy, _Body
-from api.wire.answering import read_body
+from api.gateway.reverse_proxy import ClientDisconnected, ReverseProxy, _RequestBody
 from controller.store.followers import PAGE_BYTES
 from controller.store.memory_index import MemoryIndex
 from controller.store.records import Record
@@ -137,7 +137,7 @@ def test_the_recent_past_is_whole_and_bounded(sizes: list[int], count: int, most
 
 
 async def test_a_follower_holds_little_at_once(house: House) -> None:
-    from unit.api.house import HOW
+    from unit.api.components import HOW
 
     from crds.kinds.config_map import CONFIG_MAP
 
@@ -178,13 +178,13 @@ class Nowhere:
     def candidates(self, service: str, namespace: str = "default") -> list[str]:
         raise AssertionError("a connection was wanted before there was something to send")
 
-    def worked(self, address: str) -> None: ...
+    def record_success(self, address: str) -> None: ...
 
-    def failed(self, address: str) -> None: ...
+    def record_failure(self, address: str) -> None: ...
 
 
 async def test_no_connection_is_taken_for_a_body_that_has_not_begun() -> None:
-    proxy = Proxy(Nowhere())
+    proxy = ReverseProxy(Nowhere())
     asked = anyio.Event()
 
     async def receive() -> dict[str, Any]:
@@ -211,8 +211,8 @@ async def test_a_body_that_begins_and_breaks_off_is_the_client_s_doing() -> None
     async def receive() -> dict[str, Any]:
         return told.pop(0)
 
-    with pytest.raises(ClientLeft):
-        await _Body(receive, expected=True).begin()
+    with pytest.raises(ClientDisconnected):
+        await _RequestBody(receive, expected=True).begin()
 
 
 class One(Nowhere):
@@ -223,13 +223,13 @@ class One(Nowhere):
     def candidates(self, service: str, namespace: str = "default") -> list[str]:
         return ["127.0.0.1:1"]
 
-    def failed(self, address: str) -> None:
+    def record_failure(self, address: str) -> None:
         self.blamed = True
 
 
 async def test_what_cannot_be_passed_on_is_no_failure_of_the_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     one = One()
-    proxy = Proxy(one)
+    proxy = ReverseProxy(one)
 
     async def refuse(request: Any) -> Any:
         raise httpcore.LocalProtocolError("Found multiple Host: headers")

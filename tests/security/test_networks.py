@@ -1,6 +1,6 @@
 """A namespace's Services reach its own network alone, and answer to no name of others or of the cloud itself.
 
-What people write is tried through every door of the resource API; what the driver makes of it, in a bottle.
+What people write is tried through every interface of the resource API; what the driver makes of it, in a bottle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import AUTHENTICATED, Principal
-from api.wire.resource_api import ResourceApi
+from api.kube.resource_api import ResourceApi
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
 from controller.kit.virtual import VirtualLoop
@@ -29,8 +29,8 @@ from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
 from crds.kinds.service_rules import PLATFORM_NAMES, PLATFORM_PORTS
+from tests.unit.kube.conftest import Reply, Wire
 from tests.unit.runtime.swarm_in_a_bottle import Bottle
-from tests.unit.wire.conftest import Reply, Wire
 
 pytestmark = pytest.mark.anyio
 EDITOR = Principal("ed", frozenset({AUTHENTICATED, "aerekos:editor"}))

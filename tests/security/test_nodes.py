@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.agent.test_registry_proxy import House as AgentHouse
 from unit.agent.test_registry_proxy import house as agent_house
-from unit.api.house import ADMIN, HOW, House, make_house
+from unit.api.components import ADMIN, HOW, House, make_house
 
 from agent.addressing.address_rules import AddressRules, LocalNetwork
 from agent.addressing.interfaces import resolvers, routers
@@ -32,12 +32,12 @@ from agent.addressing.peer_table import PeerTable
 from agent.swarm.callers import LocalCallers, owner_in
 from agent.swarm.connection_hold import ConnectionHold
 from agent.swarm.overlay_probe import PeerAddresses, name_responder
+from api.agents.heartbeats import Heartbeats
+from api.agents.join import SCRIPT
+from api.agents.join_tokens import JoinTokens
+from api.agents.node_claims import NodeClaims
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
-from api.claims import NodeClaims
-from api.heartbeats import Heartbeats
-from api.joining.routes import SCRIPT
-from api.joining.tokens import JoinTokens
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from cli.founding import let_agents_join
 from cli.join_tokens import join_line
 from controller.kit.authorities import fingerprint
@@ -239,7 +239,7 @@ FAKES = {
 
 async def test_the_token_of_a_machine_that_joins_is_no_argument_of_any_program(tmp_path: Path) -> None:
     """The printed line is run as it is, with programs that note what they were started with."""
-    authority = Authority(tmp_path / "tls", now=datetime.now(UTC))
+    authority = CertificateAuthority(tmp_path / "tls", now=datetime.now(UTC))
     pem = authority.ca_file.read_text()
     (tmp_path / "join.sh").write_text(SCRIPT)
     for name, does in FAKES.items():

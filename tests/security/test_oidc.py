@@ -23,7 +23,7 @@ from clouds import REPOSITORY, Cloud, a_port
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jose import jwk, jwt
-from unit.api.house import HOW, House, make_house
+from unit.api.components import HOW, House, make_house
 
 from api.auth.oidc.options import OidcOptions, read_required
 from crds.kinds.user import USER

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import ADMIN, HOW, House, make_house
+from unit.api.components import ADMIN, HOW, House, make_house
 
 from api.auth.accounts import ONE_TIME_LASTS
 from api.auth.attempts import FORGOTTEN_SECONDS, LONGEST_SECONDS, MOST_WAITING_AT_ONE_ADDRESS, Attempts
@@ -83,7 +83,7 @@ async def test_guessing_at_many_names_is_slowed_by_address(house: House) -> None
 
 async def test_guessing_in_parallel_gains_nothing() -> None:
     """Guesses of one place at one name take turns, and too many of one address are told to come back."""
-    from unit.api.house import Hands
+    from unit.api.components import Hands
 
     clock, waited, refused = Hands(), list[float](), 0
     attempts = Attempts(clock, clock.sleep)
@@ -106,7 +106,7 @@ async def test_guessing_in_parallel_gains_nothing() -> None:
 
 
 async def test_made_up_names_do_not_fill_the_memory() -> None:
-    from unit.api.house import Hands
+    from unit.api.components import Hands
 
     attempts = Attempts(Hands())
     for number in range(30_000):

@@ -6,15 +6,15 @@ import random
 from typing import Any
 
 import pytest
-from unit.wire.conftest import ADMIN, SERVICES, Reply, Wire
-from unit.wire.conftest import wire as wire
-from unit.wire.test_views import PODS, STRATEGIC, instance, running
+from unit.kube.conftest import ADMIN, SERVICES, Reply, Wire
+from unit.kube.conftest import wire as wire
+from unit.kube.test_views import PODS, STRATEGIC, instance, running
 
 from api.auth.authorizer import Authorizer
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.principal import SERVICES as OF_SERVICES
-from api.wire.resource_api import ResourceApi
-from api.wire.views.pod_notes import MOST_BYTES, MOST_BYTES_OF_ALL, MOST_LABELS
+from api.kube.resource_api import ResourceApi
+from api.kube.views.pod_annotations import MOST_BYTES, MOST_BYTES_OF_ALL, MOST_LABELS
 from controller.kit.clock import LoopClock
 from controller.kit.virtual import VirtualLoop
 from crds.managed import ManagedService

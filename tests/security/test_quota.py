@@ -8,9 +8,9 @@ from typing import Any
 
 import anyio
 import pytest
+from unit.kube.conftest import ADMIN, SERVICES, Wire
+from unit.kube.conftest import wire as wire
 from unit.reconcilers.houses import world
-from unit.wire.conftest import ADMIN, SERVICES, Wire
-from unit.wire.conftest import wire as wire
 
 from api.auth.principal import AUTHENTICATED, Principal
 from controller.admission import quotas

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import COOKIE, House, make_house
+from unit.api.components import COOKIE, House, make_house
 
 from api.cookies import FAMILY, KEY_HEADER, RefreshCookie, without_ours
-from api.gateway.proxying import forwarded
+from api.gateway.reverse_proxy import forwarded
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"

@@ -17,13 +17,13 @@ import httpx
 import pytest
 import websockets
 from contracts.api.conftest import Served, served  # noqa: F401 (a fixture)
-from unit.api.house import COOKIE, HOW, House, make_house
+from unit.api.components import COOKIE, HOW, House, make_house
 
-from api.exec import Exec
+from api.agents.registration import agent_routes
+from api.audit.routes import audit_routes
+from api.auth.routes.sessions import session_routes
+from api.exec import ExecHandler
 from api.rest import log_routes, rest_app
-from api.routes_agents import agent_routes
-from api.routes_audit import audit_routes
-from api.routes_sessions import session_routes
 from api.streams import LOOK_SECONDS
 from api.traffic import traffic_routes
 from crds.kinds.rbac import CLUSTER_ROLE_BINDING
@@ -98,7 +98,7 @@ class Room:
             house.authorizer.require(who, Action("create", "", "pods/exec", "default", "web-0"))
             return SERVICE.key("web"), "web-0"
 
-        house.door._exec = Exec(driver, find)  # type: ignore[arg-type]
+        house.door._exec = ExecHandler(driver, find)  # type: ignore[arg-type]
 
     async def read(self, name: str, path: str, token: str) -> None:
         async with self.client(token) as client, client.stream("GET", path, timeout=60) as answer:
@@ -282,10 +282,10 @@ async def test_a_certificate_of_a_user_is_worth_what_the_user_is(tmp_path: Path)
     peer = ((("commonName", "bob"),), (("organizationName", "aerekos:admin"),))
     scope: dict[str, Any] = {"headers": [], "extensions": {"aerekos.peer": peer}}
     try:
-        assert house.authenticator.who(scope).groups == {"aerekos:viewer", "system:authenticated"}
+        assert house.authenticator.authenticate(scope).groups == {"aerekos:viewer", "system:authenticated"}
         for way in (_disabled, _deleted):
             await way(Room(Served(house, 0, None)), "")  # type: ignore[arg-type]
             with pytest.raises(Exception, match="no longer exists or is disabled"):
-                house.authenticator.who(scope)
+                house.authenticator.authenticate(scope)
     finally:
         await house.close()

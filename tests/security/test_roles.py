@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.wire.conftest import ADMIN, Wire
-from unit.wire.conftest import wire as wire
+from unit.kube.conftest import ADMIN, Wire
+from unit.kube.conftest import wire as wire
 
 from api.auth.accounts import principal_of
 from api.auth.authorizer import Action

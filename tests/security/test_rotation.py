@@ -11,12 +11,12 @@ from typing import Any
 
 import anyio
 import pytest
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import ROTATE_EVERY, TokenKeys
-from api.serving import make_server
-from api.tls import LEAF_DAYS, RENEW_DAYS, Authority
+from api.server import make_server
+from api.tls import LEAF_DAYS, RENEW_DAYS, CertificateAuthority
 from cli.conductor.certificates import renew
 from crds.errors import Unauthorized
 
@@ -89,7 +89,7 @@ async def test_a_key_that_leaked_is_worth_nothing_at_once(house: House) -> None:
 async def test_a_certificate_about_to_end_is_replaced_without_a_restart(house: House, tmp_path: Path) -> None:
     folder, names = tmp_path / "tls", ["localhost", "127.0.0.1"]
     began = datetime.now(UTC) - timedelta(days=LEAF_DAYS - RENEW_DAYS + 1)
-    authority = Authority(folder, now=began)
+    authority = CertificateAuthority(folder, now=began)
     authority.client("admin", "local-admin", ["system:masters"])
     certificate, key = authority.server(names)
     admin = (folder / "admin.crt").read_bytes()

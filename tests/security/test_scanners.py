@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.edge.cookies import LONGEST_COOKIES, with_plain_cookies
-from api.gateway.aws_door import signed_for
-from api.wire.asking import find_target, read_params
-from api.wire.parsing import parse_json, parse_yaml
+from api.gateway.aws_routing import signed_for
+from api.kube.parsing import parse_json, parse_yaml
+from api.kube.request import find_target, read_params
 from controller.kit.patterns import MOST_WORK, PatternError, Work, WorkSpent, compile_pattern, found_in
 from controller.resources.selector_parsing import parse_requirements
 from controller.resources.selectors import by_fields, by_labels, field_at

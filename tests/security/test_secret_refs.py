@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from unit.kube.conftest import SERVICES, Wire
+from unit.kube.conftest import wire as wire
 from unit.reconcilers.houses import world
 from unit.reconcilers.test_service import House
-from unit.wire.conftest import SERVICES, Wire
-from unit.wire.conftest import wire as wire
 
 from api.auth.principal import AUTHENTICATED, Principal
 from controller.kit.virtual import VirtualLoop

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.api.house import HOW, House, make_house
+from unit.api.components import HOW, House, make_house
 
 from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities, signer
@@ -47,7 +47,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def token_of(house: House, name: str, audience: str = "key-manager") -> str:
-    """What the door gives a service beside a request that `name` signed."""
+    """What the gateway gives a service beside a request that `name` signed."""
     who = signer(house.accounts, house.accounts.access_key(name).id).who
     return Identities(house.tokens, house.clock).token(who, audience).decode()
 
@@ -240,7 +240,7 @@ async def test_each_service_of_a_chain_narrows_and_none_prolongs(house: House) -
         b"authorization": house.bearer(OTHER)["authorization"].encode(),
         b"x-aerekos-on-behalf-of": first.encode(),
     }
-    who = house.authenticator.who({"path": "/services/key-manager/", "headers": list(asked.items())})
+    who = house.authenticator.authenticate({"path": "/services/key-manager/", "headers": list(asked.items())})
     assert (who.name, who.actors) == ("ann", (OTHER.name,))
     second = Identities(house.tokens, house.clock).token(who, "key-manager").decode()
     claims = house.tokens.claims(second, "key-manager")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from jose import jwt
-from unit.api.house import ADMIN, HOW, House, make_house
+from unit.api.components import ADMIN, HOW, House, make_house
 
 from api.auth.sessions import IDLE, LONGEST, MOST_SESSIONS, REPEAT_SECONDS
 from crds.errors import Unauthorized
@@ -53,7 +53,7 @@ async def registry_token(house: House, token: str) -> str:
 
 
 async def pulls(house: House, token: str) -> bool:
-    """Whether the door to images lets that token in (503: there is no registry behind it here)."""
+    """Whether the image registry lets that token in (503: there is no registry behind it here)."""
     return (await ask(house, token, "/v2/")).status_code == 503
 
 

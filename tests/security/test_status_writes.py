@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.api.house import ADMIN, HOW, House, make_house
+from unit.api.components import ADMIN, HOW, House, make_house
 
 from api.auth.accounts import principal_of
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
-from api.gateway.balancing import Balancer
+from api.gateway.load_balancer import LoadBalancer
 from controller.runtime.driver import ObservedInstance
 from crds.errors import Unavailable
 from crds.kinds.service import SERVICE
@@ -147,7 +147,9 @@ async def test_a_container_that_took_a_managed_name_gets_no_requests(house: Hous
     key = SERVICE.key("key-manager")
     record = house.registry.get(SERVICE, key)
     impostor = {**record.object, "spec": {**record.object["spec"], "managed": "other_manager"}}
-    balancer = Balancer(_Holding(impostor, record.uid), house.endpoints, house.clock, {"key-manager": "key_manager"})
+    balancer = LoadBalancer(
+        _Holding(impostor, record.uid), house.endpoints, house.clock, {"key-manager": "key_manager"}
+    )
     house.endpoints.report(key, record.uid, [ObservedInstance("key-manager-0", "Ready", True, "r", "127.0.0.1:9")])
     with pytest.raises(Unavailable):
         balancer.candidates("key-manager")

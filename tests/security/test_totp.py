@@ -1,4 +1,4 @@
-"""A second factor: a password alone lets nobody in who has one, whichever door is tried; codes work once."""
+"""A second factor: a password alone lets nobody in who has one, whichever endpoint is tried; codes work once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import HOW, House, make_house
+from unit.api.components import HOW, House, make_house
 
 from api.auth import totp
 from api.auth.totp import code_at, hash_recovery, matching_step, provisioning_uri, recovery_codes, step_of
@@ -67,7 +67,7 @@ def test_recovery_codes_are_long_and_kept_as_hashes() -> None:
     assert hash_recovery(codes[0].upper()) == hash_recovery(codes[0].replace("-", " "))
 
 
-# over the door
+# over the wire
 
 
 async def post(house: House, path: str, **body: Any) -> Any:

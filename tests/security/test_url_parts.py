@@ -15,9 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
-from api.wire.asking import find_target
+from api.kube.request import find_target
 from cli.errors import Misuse
 from cli.kinds import Served
 from controller.resources.remote import RemoteResources, path_of

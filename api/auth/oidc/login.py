@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from api.auth.oidc.verifying import Verifier, Vouched
-from api.auth.people import People, principal_of
+from api.auth.oidc.verification import Verifier, Vouched
 from api.auth.principal import Principal
-from api.auth.sessions import LoggedIn, Sessions
+from api.auth.sessions import Sessions, TokenPair
+from api.auth.users import Users, principal_of
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from crds.errors import AlreadyExists, Unauthorized
@@ -30,7 +30,7 @@ class Federation:
     """See the module."""
 
     def __init__(
-        self, verifier: Verifier, registry: Registry, people: People, sessions: Sessions, *, create_users: bool
+        self, verifier: Verifier, registry: Registry, people: Users, sessions: Sessions, *, create_users: bool
     ) -> None:
         self._verifier, self._registry = verifier, registry
         self._people, self._sessions, self._create = people, sessions, create_users
@@ -56,7 +56,7 @@ class Federation:
         who = principal_of(user)
         return replace(who, groups=who.groups | vouched.groups)
 
-    async def log_in(self, token: str, *, browser: bool, address: str, agent: str) -> tuple[LoggedIn, str]:
+    async def log_in(self, token: str, *, browser: bool, address: str, agent: str) -> tuple[TokenPair, str]:
         """A session, and whose it is. Raises Unauthorized."""
         await self.prepare(token)
         vouched = self._verifier.verify(token)

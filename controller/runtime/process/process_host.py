@@ -1,4 +1,4 @@
-"""The driver's one door to this machine's processes: spawn, adopt, discard. Tests pass a fake instead."""
+"""The driver's one access to this machine's processes: spawn, adopt, discard. Tests pass a fake instead."""
 
 from __future__ import annotations
 

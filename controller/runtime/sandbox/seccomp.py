@@ -1,6 +1,6 @@
 """A seccomp filter that refuses, with EPERM, the system calls no service needs and attackers like.
 
-A deny list: it takes the kernel's largest and least-used doors away (tracing, mounting, namespaces, keys, BPF,
+A deny list: it takes the kernel's largest and least-used interfaces away (tracing, mounting, namespaces, keys, BPF,
 modules, io_uring, clocks), and is no allow list of what is left. Written in classic BPF by hand; numbers are those of
 the kernel's tables for x86_64 and aarch64. Other machines get no filter, which `abilities` tells.
 """

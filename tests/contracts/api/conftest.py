@@ -13,10 +13,10 @@ from typing import Any
 
 import anyio
 import pytest
-from unit.api.house import ADMIN, House, make_house
+from unit.api.components import ADMIN, House, make_house
 
-from api.serving import make_server
-from api.tls import Authority
+from api.server import make_server
+from api.tls import CertificateAuthority
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -103,9 +103,11 @@ async def read_all(
 
 
 @asynccontextmanager
-async def serving(app: Any, tmp_path: Path, now: datetime | None = None) -> AsyncIterator[tuple[int, Authority]]:
+async def serving(
+    app: Any, tmp_path: Path, now: datetime | None = None
+) -> AsyncIterator[tuple[int, CertificateAuthority]]:
     """`app` behind our server and real TLS: its port, and who vouches for it."""
-    authority = Authority(tmp_path / "tls", now=now or datetime.now(UTC))
+    authority = CertificateAuthority(tmp_path / "tls", now=now or datetime.now(UTC))
     certificate, key = authority.server(["localhost", "127.0.0.1"])
     server: Any = make_server(app, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file)
     running = asyncio.create_task(server.serve())

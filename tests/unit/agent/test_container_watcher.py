@@ -61,7 +61,7 @@ class House:
         self.away = 0.0
 
     async def tell(self, path: str, body: dict[str, Any]) -> None:
-        assert path == "/agents/news"
+        assert path == "/agents/container-events"
         if self.away:
             await anyio.sleep(self.away)
             raise Unreachable("away")

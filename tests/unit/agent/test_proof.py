@@ -10,17 +10,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from unit.api.house import HOW, make_house
+from unit.api.components import HOW, make_house
 
 from agent.conductor_client import ConductorClient
 from agent.errors import CannotJoin
 from agent.join import join
 from agent.settings import Settings
+from api.agents.join_tokens import JoinTokens
 from api.auth.principal import Principal
-from api.joining.tokens import JoinTokens
+from api.auth.routes.identities import identity_routes
 from api.rest import rest_app
-from api.routes_identities import identity_routes
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from controller.kit.clock import SystemClock
 from crds.kinds.join_token import JOIN_TOKEN
 from crds.model import rfc3339
@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def pem(tmp_path: Path) -> str:
-    return Authority(tmp_path / "tls", now=datetime.now(UTC)).ca_file.read_text()
+    return CertificateAuthority(tmp_path / "tls", now=datetime.now(UTC)).ca_file.read_text()
 
 
 class Conductor:
@@ -114,7 +114,7 @@ async def test_a_second_ca_beside_ours_is_not_trusted(
     tmp_path: Path, pem: str, pinned: bool, ours_first: bool
 ) -> None:
     """Somebody in between knows our CA as everybody does, can pass our proof on, and adds a CA of their own."""
-    other = Authority(tmp_path / "other", now=datetime.now(UTC)).ca_file.read_text()
+    other = CertificateAuthority(tmp_path / "other", now=datetime.now(UTC)).ca_file.read_text()
     pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
     between = Conductor(pem)
     honest = between.answer

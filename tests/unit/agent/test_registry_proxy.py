@@ -19,7 +19,7 @@ from served import served
 
 from agent.errors import AgentError
 from agent.swarm.registry_proxy import RegistryProxy, Upstream
-from api.tls import Authority
+from api.tls import CertificateAuthority
 
 pytestmark = pytest.mark.anyio
 PIECE = b"x" * 65536
@@ -74,7 +74,7 @@ class House:
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A conductor that speaks TLS with a certificate for another address: its own has changed since."""
-    authority = Authority(tmp_path / "tls", now=datetime.now(UTC))
+    authority = CertificateAuthority(tmp_path / "tls", now=datetime.now(UTC))
     certificate, key = authority.server(["localhost", "conductor.example"])
     conductor = Conductor()
     async with served(conductor, ssl_certfile=str(certificate), ssl_keyfile=str(key)) as address:
@@ -176,7 +176,7 @@ async def test_a_conductor_that_is_away_is_told_as_registries_do(house: House) -
 
 
 async def test_another_ca_is_not_trusted(house: House, tmp_path: Path) -> None:
-    other = Authority(tmp_path / "other", now=datetime.now(UTC)).ca_file.read_text()
+    other = CertificateAuthority(tmp_path / "other", now=datetime.now(UTC)).ca_file.read_text()
     house.road = Upstream(house.road.urls, "mine", other)
     answer = await house.client.get("/v2/token")
     assert answer.status_code == 503 and not house.conductor.asked
@@ -189,7 +189,7 @@ async def test_the_next_manager_is_asked_when_one_is_away(house: House) -> None:
 
 
 async def test_a_large_layer_goes_up_piece_by_piece(house: House) -> None:
-    """Sent without a length, as `docker push` does; what the door holds meanwhile does not grow."""
+    """Sent without a length, as `docker push` does; what the proxy holds meanwhile does not grow."""
     digest = hashlib.sha256(PIECE * 1600)
 
     async def layer() -> AsyncIterator[bytes]:
@@ -292,6 +292,6 @@ async def test_a_taken_port_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_ca_is_all_that_is_trusted(tmp_path: Path) -> None:
     from agent.conductor_client import tls_context
 
-    context = tls_context(Authority(tmp_path / "tls", now=datetime.now(UTC)).ca_file.read_text())
+    context = tls_context(CertificateAuthority(tmp_path / "tls", now=datetime.now(UTC)).ca_file.read_text())
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert len(context.get_ca_certs()) == 1

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from unit.api.house import House, make_house
+from unit.api.components import House, make_house
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from unit.api.house import HOW, House
+from unit.api.components import HOW, House
 
 import api.auth.passwords as passwords
 from api.auth.accounts import ACCESS_SECONDS, REFRESH_SECONDS

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.api.house import ADMIN, HOW, House
+from unit.api.components import ADMIN, HOW, House
 
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
 from controller.kit.leases import LEASE_SECONDS

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from unit.api.house import ADMIN
+from unit.api.components import ADMIN
 
 from api.audit import Audit
 from api.auth.principal import AUTHENTICATED, Principal

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from unit.api.house import ADMIN, CA, COOKIE, HOW, House
+from unit.api.components import ADMIN, CA, COOKIE, HOW, House
 
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from crds.kinds.join_token import JOIN_TOKEN

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from api.asgi import Response
 from api.dashboard import Dashboard
-from api.wire.answering import Answer
 
 SCRIPT = b"console.log('a')" * 100
 
@@ -24,13 +24,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(dashboard: Dashboard, path: str, method: str = "GET", **headers: str) -> Answer | None:
+def ask(dashboard: Dashboard, path: str, method: str = "GET", **headers: str) -> Response | None:
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": named}
     return dashboard.answer(scope)
 
 
-def headers_of(answer: Answer | None) -> dict[bytes, bytes]:
+def headers_of(answer: Response | None) -> dict[bytes, bytes]:
     assert answer is not None
     return dict(answer.headers)
 

@@ -15,29 +15,29 @@ import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from unit.api.house import CA, COOKIE, HOW, House
+from unit.api.components import CA, COOKIE, HOW, House
 
 import api
+from api.agents.container_events import news_routes
+from api.agents.join import join_routes
+from api.agents.join_tokens import JoinTokens
+from api.agents.overlay import overlay_routes
+from api.agents.registration import agent_routes
 from api.audit import Audit
+from api.audit.routes import audit_routes
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
+from api.auth.routes.access_keys import access_key_routes
+from api.auth.routes.certificates import certificate_routes
+from api.auth.routes.identities import identity_routes
+from api.auth.routes.oidc import oidc_routes
+from api.auth.routes.sessions import session_routes
+from api.auth.routes.totp import totp_routes
 from api.cloud import CloudIdentity, cloud_routes
-from api.joining.routes import join_routes
-from api.joining.tokens import JoinTokens
+from api.health import health_routes
 from api.rest import log_routes, rest_app
-from api.routes_access_keys import access_key_routes
-from api.routes_agents import agent_routes
-from api.routes_audit import audit_routes
-from api.routes_certificates import certificate_routes
-from api.routes_health import health_routes
-from api.routes_identities import identity_routes
-from api.routes_news import news_routes
-from api.routes_oidc import oidc_routes
-from api.routes_overlay import overlay_routes
-from api.routes_sessions import session_routes
-from api.routes_swarm import swarm_routes
-from api.routes_totp import totp_routes
+from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from api.traffic import traffic_routes
 from controller.health.report import Health
 from crds.kinds.worker import WORKER
@@ -92,7 +92,7 @@ MAY = {
     "POST /agents/register": AGENTS,
     "POST /agents/overlay": AGENTS,
     "POST /agents/swarm": AGENTS,
-    "POST /agents/news": AGENTS,
+    "POST /agents/container-events": AGENTS,
     # what is to be seen
     "GET /agents/leases": {*READERS, "worker"},
     "GET /traffic": READERS,
@@ -119,7 +119,7 @@ BODIES: dict[str, Any] = {
     "POST /auth/signing-keys": {"accessKeyId": "x", "date": "20260101", "region": "x", "service": "x"},
     "POST /agents/register": {"capacity": {}},
     "POST /agents/overlay": {"peers": {}},
-    "POST /agents/news": {"services": []},
+    "POST /agents/container-events": {"services": []},
     "POST /templates/{name}": {"name": "x"},
 }
 # These judge what the body proves, not who sends it.
@@ -140,7 +140,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         totp_routes(house.accounts, authenticator),
         oidc_routes(None, authenticator, COOKIE),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
-        certificate_routes(Authority(folder / "tls", now=clock.now()), authenticator, clock),
+        certificate_routes(CertificateAuthority(folder / "tls", now=clock.now()), authenticator, clock),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer, clock),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from unit.api.house import ADMIN, House
+from unit.api.components import ADMIN, House
 
 from api.exec import as_asked
 

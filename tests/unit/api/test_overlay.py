@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.api.house import ADMIN, HOW, House
+from unit.api.components import ADMIN, HOW, House
 
+from api.agents.overlay import overlay_routes
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
 from api.rest import rest_app
-from api.routes_overlay import overlay_routes
 from crds.kinds.worker import WORKER, Worker
 from crds.meta import Condition, condition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.api.house import ADMIN, House
+from unit.api.components import ADMIN, House
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import Tokens

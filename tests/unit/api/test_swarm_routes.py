@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.api.house import ADMIN, HOW, House
+from unit.api.components import ADMIN, HOW, House
 
+from api.agents.container_events import news_routes
+from api.agents.overlay import overlay_routes
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
 from api.rest import rest_app
-from api.routes_news import news_routes
-from api.routes_overlay import overlay_routes
-from api.routes_swarm import swarm_routes
+from api.swarm_services import swarm_routes
 from controller.docker.client import NotFound
 from controller.runtime.driver import DriverError
 from crds.kinds.service import SERVICE
@@ -72,14 +72,15 @@ async def room(house: House) -> Room:
 
 async def test_news_make_the_conductor_look(room: Room) -> None:
     body = {"services": [{"name": "web"}, {"namespace": "payments", "name": "db"}]}
-    assert (await room.ask(OAK, "POST", "/agents/news", body)).status_code == 204
+    assert (await room.ask(OAK, "POST", "/agents/container-events", body)).status_code == 204
     assert room.hinted == [SERVICE.key("web", "default"), SERVICE.key("db", "payments")]
 
 
 async def test_only_workers_have_news_and_names_must_be_names(room: Room) -> None:
-    assert (await room.ask(None, "POST", "/agents/news", {"services": []})).status_code == 401
-    assert (await room.ask(ADMIN, "POST", "/agents/news", {"services": []})).status_code == 403
-    assert (await room.ask(OAK, "POST", "/agents/news", {"services": [{"name": "No Name"}]})).status_code == 422
+    path = "/agents/container-events"
+    assert (await room.ask(None, "POST", path, {"services": []})).status_code == 401
+    assert (await room.ask(ADMIN, "POST", path, {"services": []})).status_code == 403
+    assert (await room.ask(OAK, "POST", path, {"services": [{"name": "No Name"}]})).status_code == 422
     assert room.hinted == []
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.api.house import House
+from unit.api.components import House
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.rest import rest_app

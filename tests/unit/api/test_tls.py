@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 
 NOW = datetime.now(UTC)
 HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -50,7 +50,7 @@ def shake_hands(
 
 
 def test_server_and_client_certificates_hold_in_a_real_handshake(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     server, admin = authority.server(HOSTS), authority.client("admin", "ann", ["system:masters"])
     seen = shake_hands(server, authority.ca_file, authority.ca_file, admin)
     assert seen == {"commonName": "ann", "organizationName": "system:masters"}
@@ -58,7 +58,7 @@ def test_server_and_client_certificates_hold_in_a_real_handshake(tmp_path: Path)
 
 
 def test_certificates_of_another_ca_are_refused_by_either_side(tmp_path: Path) -> None:
-    ours, theirs = Authority(tmp_path / "a", now=NOW), Authority(tmp_path / "b", now=NOW)
+    ours, theirs = CertificateAuthority(tmp_path / "a", now=NOW), CertificateAuthority(tmp_path / "b", now=NOW)
     server, stranger = ours.server(HOSTS), theirs.client("admin", "ann", ["system:masters"])
     with pytest.raises(OSError):
         assert shake_hands(server, ours.ca_file, ours.ca_file, stranger) == "refused"
@@ -67,30 +67,30 @@ def test_certificates_of_another_ca_are_refused_by_either_side(tmp_path: Path) -
 
 
 def test_a_client_certificate_is_no_server(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(authority.client("admin", "ann", []), authority.ca_file, authority.ca_file, None)
 
 
-def contents(authority: Authority) -> bytes:
+def contents(authority: CertificateAuthority) -> bytes:
     certificate, key = authority.server(HOSTS)
     return certificate.read_bytes() + key.read_bytes()
 
 
 def test_good_certificates_are_kept(tmp_path: Path) -> None:
-    ca = Authority(tmp_path, now=NOW).ca_file.read_bytes()
-    made = contents(Authority(tmp_path, now=NOW))
-    assert contents(Authority(tmp_path, now=NOW + timedelta(days=300))) == made
-    assert Authority(tmp_path, now=NOW).ca_file.read_bytes() == ca
+    ca = CertificateAuthority(tmp_path, now=NOW).ca_file.read_bytes()
+    made = contents(CertificateAuthority(tmp_path, now=NOW))
+    assert contents(CertificateAuthority(tmp_path, now=NOW + timedelta(days=300))) == made
+    assert CertificateAuthority(tmp_path, now=NOW).ca_file.read_bytes() == ca
 
 
 def test_certificates_are_made_anew_before_they_expire(tmp_path: Path) -> None:
-    made = contents(Authority(tmp_path, now=NOW))
-    assert contents(Authority(tmp_path, now=NOW + timedelta(days=310))) != made
+    made = contents(CertificateAuthority(tmp_path, now=NOW))
+    assert contents(CertificateAuthority(tmp_path, now=NOW + timedelta(days=310))) != made
 
 
 def test_another_name_means_another_certificate(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     first = authority.server(HOSTS)[0].read_bytes()
     key = authority.server(HOSTS)[1].read_bytes()
     other = authority.server((*HOSTS, "cloud.example"))
@@ -102,15 +102,15 @@ def test_another_name_means_another_certificate(tmp_path: Path) -> None:
 
 
 def test_words_around_the_ca_are_shown_to_nobody(tmp_path: Path) -> None:
-    made = Authority(tmp_path, now=NOW)
+    made = CertificateAuthority(tmp_path, now=NOW)
     alone = made.pem
     made.ca_file.write_bytes(b"Bag Attributes\n" + made.ca_file.read_bytes())
-    assert Authority(tmp_path, now=NOW).pem == alone and alone.startswith(b"-----BEGIN")
+    assert CertificateAuthority(tmp_path, now=NOW).pem == alone and alone.startswith(b"-----BEGIN")
 
 
 def test_a_key_that_does_not_fit_is_replaced_with_its_certificate(tmp_path: Path) -> None:
     """What a power cut between the two files would leave."""
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     _, key = authority.server(HOSTS)
     _, other = authority.client("other", "ann", [])
     key.write_bytes(other.read_bytes())
@@ -119,38 +119,38 @@ def test_a_key_that_does_not_fit_is_replaced_with_its_certificate(tmp_path: Path
 
 def test_a_new_ca_signs_everything_anew(tmp_path: Path) -> None:
     """Who moves the CA away must not be left with a server nobody trusts."""
-    made = contents(Authority(tmp_path, now=NOW))
+    made = contents(CertificateAuthority(tmp_path, now=NOW))
     for file in ("ca.crt", "ca.key"):
         (tmp_path / file).unlink()
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     assert contents(authority) != made
     shake_hands(authority.server(HOSTS), authority.ca_file, authority.ca_file, None)
 
 
 def test_a_lost_key_is_replaced_together_with_its_certificate(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     authority.server(HOSTS)[1].unlink()
     shake_hands(authority.server(HOSTS), authority.ca_file, authority.ca_file, None)
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "ca.key"])
 def test_a_broken_ca_is_named_and_left_alone(tmp_path: Path, name: str) -> None:
-    Authority(tmp_path, now=NOW)
+    CertificateAuthority(tmp_path, now=NOW)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(OSError, match="holds no") as broken:
-        Authority(tmp_path, now=NOW)
+        CertificateAuthority(tmp_path, now=NOW)
     assert broken.value.filename == str(tmp_path / name)
     assert (tmp_path / name).read_bytes() == b""
 
 
 def test_a_broken_certificate_is_made_anew(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     authority.server(HOSTS)[0].write_bytes(b"-----BEGIN")
     shake_hands(authority.server(HOSTS), authority.ca_file, authority.ca_file, None)
 
 
 def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, now=NOW)
+    authority = CertificateAuthority(tmp_path, now=NOW)
     authority.server(HOSTS)
     authority.client("admin", "ann", [])
     assert {file.name: file.stat().st_mode & 0o077 for file in tmp_path.glob("*.key")} == {

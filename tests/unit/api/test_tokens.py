@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 from jose import jws, jwt
-from unit.api.house import Hands
+from unit.api.components import Hands
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import TokenKeys, Tokens

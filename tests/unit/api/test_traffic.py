@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from unit.api.house import ADMIN, House
+from unit.api.components import ADMIN, House
 
 import api.traffic
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal

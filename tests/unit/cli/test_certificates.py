@@ -12,7 +12,7 @@ import psutil
 import pytest
 from cryptography import x509
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from cli.conductor import certificates
 from cli.conductor.certificates import LOOK_SECONDS, RENEW_LOOKS, keep_certificates_fresh, server_certificate
 from cli.conductor.names import ASK_EVERY_LOOKS, MOST_ADDRESSES, ServerNames
@@ -48,7 +48,7 @@ def shown(folder: Path) -> set[str]:
 async def test_every_way_to_call_it_is_in_the_certificate(tmp_path: Path) -> None:
     settings = Settings(tmp_path, host="::", names=("cloud.lan", "192.0.2.9"))
     names = await Machine().names(settings).look()
-    server_certificate(Authority(tmp_path, now=datetime.now(UTC)), names)
+    server_certificate(CertificateAuthority(tmp_path, now=datetime.now(UTC)), names)
     own = {"localhost", "127.0.0.1", "::1", "attic", "attic.local", "*.attic.local", "10.0.0.5", "fd00::5"}
     assert shown(tmp_path) == own | {"cloud.lan", "*.cloud.lan", "192.0.2.9"}
 
@@ -90,7 +90,7 @@ async def test_it_is_made_anew_when_an_address_changes_and_only_then(
     machine, server = Machine(), FakeServer(tmp_path)
     monkeypatch.setattr(certificates, "use_certificate", server.use)
     names = machine.names(Settings(tmp_path))
-    _, key = server_certificate(Authority(tmp_path, now=datetime.now(UTC)), await names.look())
+    _, key = server_certificate(CertificateAuthority(tmp_path, now=datetime.now(UTC)), await names.look())
     before = key.read_bytes()
     async with anyio.create_task_group() as group:
         group.start_soon(keep_certificates_fresh, tmp_path, names, lambda: datetime.now(UTC), server)
@@ -110,7 +110,7 @@ async def test_a_disk_that_is_full_is_tried_again(tmp_path: Path, monkeypatch: p
     machine, server = Machine(), FakeServer(tmp_path)
     monkeypatch.setattr(certificates, "use_certificate", server.use)
     names = machine.names(Settings(tmp_path))
-    server_certificate(Authority(tmp_path, now=datetime.now(UTC)), await names.look())
+    server_certificate(CertificateAuthority(tmp_path, now=datetime.now(UTC)), await names.look())
     real, full = certificates.renew, [True]
 
     def renew(*given: Any) -> bool:

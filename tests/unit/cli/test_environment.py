@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.session import Session
 
-from api.routes_sessions import REGION
+from api.auth.routes.sessions import REGION
 from cli import aws_cli, environment
 
 VALUES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.api.house import HOW, make_house
+from unit.api.components import HOW, make_house
 
 from cli.founding import make_missing
 from crds.errors import NotFound

@@ -12,7 +12,7 @@ import anyio
 import pytest
 import uvicorn
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from cli.conductor.images import Images, RegistryAway
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError
@@ -40,7 +40,7 @@ async def registry(known: dict[str, str], folder: Path) -> AsyncIterator[str]:
         await send({"type": "http.response.start", "status": 200 if digest else 404, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    certificate, key = Authority(folder, now=datetime.now(UTC)).server(["registry"])
+    certificate, key = CertificateAuthority(folder, now=datetime.now(UTC)).server(["registry"])
     tls = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", **tls))  # type: ignore[arg-type]
     async with anyio.create_task_group() as group:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.wire.views.core_services import CoreServices
-from api.wire.views.deployments import Deployments
-from api.wire.views.nodes import Nodes
+from api.kube.views.core_services import CoreServices
+from api.kube.views.deployments import Deployments
+from api.kube.views.nodes import Nodes
 from cli.errors import Misuse
 from cli.kinds import SHOWN_FROM
 from cli.main import run

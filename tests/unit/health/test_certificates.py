@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from api.tls import CA_DAYS, LEAF_DAYS, Authority
+from api.tls import CA_DAYS, LEAF_DAYS, CertificateAuthority
 from cli import renewing
 from cli.errors import CliError
 from cli.settings import Settings
@@ -23,7 +23,7 @@ def codes(folder: Path, now: datetime) -> list[str]:
 
 def test_each_by_its_dates(tmp_path: Path) -> None:
     assert codes(tmp_path, NOW) == [], "what is not there yet is made at the start"
-    Authority(tmp_path, now=NOW).server(["localhost"])
+    CertificateAuthority(tmp_path, now=NOW).server(["localhost"])
     assert codes(tmp_path, NOW) == []
     assert codes(tmp_path, NOW - timedelta(days=1)) == ["CertificateNotYetValid"] * 2
     assert codes(tmp_path, NOW + timedelta(days=LEAF_DAYS - 10)) == ["CertificateExpiring"]
@@ -38,12 +38,12 @@ def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_was_ahead_at_the_founding(tmp_path: Path) -> None:
-    ahead = Authority(tmp_path, now=NOW + timedelta(days=3))
+    ahead = CertificateAuthority(tmp_path, now=NOW + timedelta(days=3))
     ahead.server(["localhost"])
     before = x509.load_pem_x509_certificate(ahead.pem)
     assert codes(tmp_path, NOW) == ["CertificateNotYetValid"] * 2
     assert all("aerekos" in each.fix for each in certificate_findings(tmp_path, NOW))
-    anew = Authority(tmp_path, now=NOW)
+    anew = CertificateAuthority(tmp_path, now=NOW)
     anew.server(["localhost"])
     assert codes(tmp_path, NOW) == ["CertificateNotYetValid"], "a start makes all but the CA's own"
     anew.certify_anew()
@@ -61,7 +61,7 @@ def test_a_start_refuses_a_ca_nobody_could_believe(tmp_path: Path) -> None:
     renewing.require_valid_ca(settings)
     with pytest.raises(CliError, match="there is no CA"):
         renewing.what_is_wrong(settings)
-    Authority(settings.tls, now=now + timedelta(days=3))
+    CertificateAuthority(settings.tls, now=now + timedelta(days=3))
     with pytest.raises(CliError, match="valid only from") as refused:
         renewing.require_valid_ca(settings)
     assert "aerekos ca renew" in str(refused.value.hint)

@@ -1,4 +1,4 @@
-"""One report for all doors: worst first, for each asker what they may read, and a word for everybody."""
+"""One report for all clients: worst first, for each asker what they may read, and a word for everybody."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from unit.api.house import HOW, House, make_house
+from unit.api.components import HOW, House, make_house
 
 from api.auth.principal import AUTHENTICATED, Principal
+from api.health import health_routes
 from api.rest import rest_app
-from api.routes_health import health_routes
 from controller.health.finding import Code, Finding
 from controller.health.report import Health, Report
 from controller.store.records import Change

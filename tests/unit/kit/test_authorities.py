@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tls import Authority
+from api.tls import CertificateAuthority
 from controller.kit.authorities import fingerprint, first_certificate, only_certificate, read_fingerprint, spelled
 
 
@@ -18,7 +18,7 @@ from controller.kit.authorities import fingerprint, first_certificate, only_cert
 def pems(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Several, for the length of a certificate decides how its last line ends."""
     folder = tmp_path_factory.mktemp("cas")
-    return [Authority(folder / str(each), now=datetime.now(UTC)).ca_file.read_text() for each in range(6)]
+    return [CertificateAuthority(folder / str(each), now=datetime.now(UTC)).ca_file.read_text() for each in range(6)]
 
 
 def test_the_same_as_openssl_and_browsers_show(pems: list[str]) -> None:
