@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m cli.installing $(VENV)/install.log
+INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test test-swarm test-fresh lint bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from cli.connecting import Api
+    from cli.api_client import ApiClient
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_AEREKOS_COMPLETE"
@@ -29,14 +29,15 @@ def prepare() -> None:
         completion_init()
 
 
-def _quietly(asking: Callable[[Api, typer.Context, str], Iterable[str]]) -> Complete:
+def _quietly(asking: Callable[[ApiClient, typer.Context, str], Iterable[str]]) -> Complete:
     """`asking` with a connection; what begins as the word typed so far."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        from cli import connecting, settings
+        from cli import api_client
+        from controller.main import settings
 
         try:
-            with connecting.connect(settings.load()) as api:
+            with api_client.connect(settings.load()) as api:
                 api.client.timeout = _PATIENCE_SECONDS
                 found = list(asking(api, ctx, incomplete))
         except Exception:  # whatever it is: a shell that waits for words must not be told of it
@@ -47,27 +48,27 @@ def _quietly(asking: Callable[[Api, typer.Context, str], Iterable[str]]) -> Comp
 
 
 @_quietly
-def complete_namespaces(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_namespaces(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Every namespace there is."""
     return _names(api, "/api/v1/namespaces")
 
 
 @_quietly
-def complete_kinds(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_kinds(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Kinds by their plural; after `KIND/`, names of that kind."""
     if "/" in incomplete:
         return _after_slash(api, ctx, incomplete)
-    from cli import kinds
+    from cli.resources import kinds
 
     return kinds.discover(api).listed()
 
 
 @_quietly
-def complete_names(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_names(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Names of the kind that was typed; the kind itself where none was yet."""
     if "/" in incomplete:
         return _after_slash(api, ctx, incomplete)
-    from cli import kinds
+    from cli.resources import kinds
 
     found = kinds.discover(api)
     words = [*filter(None, [ctx.params.get("kinds")]), *(ctx.params.get("resources") or ())]
@@ -79,63 +80,63 @@ def complete_names(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[st
 
 
 @_quietly
-def complete_services(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_services(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Services of the namespace."""
     return _service_names(api, ctx, incomplete)
 
 
 @_quietly
-def complete_instances(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_instances(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Services and their instances."""
     instances = _names(api, f"/api/v1/namespaces/{_room(ctx)}/pods")
     return [*_service_names(api, ctx, incomplete), *instances]
 
 
 @_quietly
-def complete_users(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_users(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Every user there is."""
     return _names(api, "/apis/aerekos.cloud/v1/users")
 
 
 @_quietly
-def complete_workers(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_workers(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Every worker there is."""
     return _names(api, "/apis/aerekos.cloud/v1/workers")
 
 
 @_quietly
-def complete_templates(api: Api, ctx: typer.Context, incomplete: str) -> Iterable[str]:
+def complete_templates(api: ApiClient, ctx: typer.Context, incomplete: str) -> Iterable[str]:
     """Every template of a Service."""
     return [each["name"] for each in api.get("/templates")["templates"]]
 
 
 def complete_contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """Logins that are kept on this machine."""
-    from cli import contexts
-    from cli.errors import CliError
+    from cli.login import contexts
+    from controller.main.errors import UserError
 
     try:
         return [each for each in contexts.known() if each.startswith(incomplete)]
-    except CliError:
+    except UserError:
         return []
 
 
-def _service_names(api: Api, ctx: typer.Context, incomplete: str) -> list[str]:
+def _service_names(api: ApiClient, ctx: typer.Context, incomplete: str) -> list[str]:
     kind, slash, _ = incomplete.rpartition("/")
     return [
         f"{kind}{slash}{each}" for each in _names(api, f"/apis/aerekos.cloud/v1/namespaces/{_room(ctx)}/services")
     ]
 
 
-def _after_slash(api: Api, ctx: typer.Context, incomplete: str) -> list[str]:
-    from cli import kinds
+def _after_slash(api: ApiClient, ctx: typer.Context, incomplete: str) -> list[str]:
+    from cli.resources import kinds
 
     word = incomplete.partition("/")[0]
     kind = kinds.discover(api).called(word)
     return [f"{word}/{name}" for name in _names(api, kind.path(_room(ctx)))]
 
 
-def _names(api: Api, path: str) -> list[str]:
+def _names(api: ApiClient, path: str) -> list[str]:
     items: list[dict[str, Any]] = api.get(path, params={"limit": str(_MOST)})["items"]
     return [each["metadata"]["name"] for each in items]
 
@@ -150,7 +151,7 @@ def shell_named(given: str | None) -> str:
     """`given`, else the user's own shell. Raises Misuse for one without completion."""
     from pathlib import Path
 
-    from cli.errors import Misuse
+    from controller.main.errors import Misuse
 
     name = given or Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:

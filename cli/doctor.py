@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from cli import conductor_process, connecting, status
-from cli.errors import CliError
-from cli.ports import require_free_port
-from cli.settings import Settings
+from cli import api_client, status
 from controller.health import finding as health
 from controller.health.machine import certificate_findings, disk_finding, human, room_on
+from controller.main import running_conductor
+from controller.main.errors import UserError
+from controller.main.ports import require_free_port
+from controller.main.settings import Settings
 
 Level = Literal["ok", "note", "warn", "fail"]
 _LEVELS: dict[str, Level] = {"critical": "fail", "warning": "warn", "info": "note"}
@@ -48,7 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for check in (_python, _home, _disk, _isolation, _conductor, _certificates, _answers):
         try:
             yield from check(settings)
-        except CliError as error:
+        except UserError as error:
             yield Finding("fail", check.__name__.lstrip("_"), error.message, error.hint)
 
 
@@ -82,7 +83,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 def _isolation(settings: Settings) -> Iterator[Finding]:
     """What the process runtime can do for the walls between services, on this machine."""
-    from cli.conductor.sandboxes import sandbox_of
+    from controller.main.sandbox_views import sandbox_of
 
     if settings.runtime == "swarm" or settings.stack is not None or not settings.home.exists():
         return
@@ -98,7 +99,7 @@ def _isolation(settings: Settings) -> Iterator[Finding]:
 
 
 def _conductor(settings: Settings) -> Iterator[Finding]:
-    found = conductor_process.running(settings)
+    found = running_conductor.running(settings)
     if found:
         yield Finding("ok", "conductor", f"pid {found.pid}, port {found.port}")
         return
@@ -119,7 +120,7 @@ def _told(what: str, found: Iterable[health.Finding], fine: str) -> Iterator[Fin
 
 
 def _answers(settings: Settings) -> Iterator[Finding]:
-    with connecting.connect(settings) as api:
+    with api_client.connect(settings) as api:
         answer = api.send("GET", "/health")
         yield Finding("ok", "api", f"answers at {api.server}")
         yield from _clock(answer.headers.get("date"))

@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.errors import CliError, Refused
+from cli.errors import Refused
+from controller.main.errors import UserError
 
 if TYPE_CHECKING:
-    from cli.connecting import Api
+    from cli.api_client import ApiClient
 
 _LOGIN = "log in as an admin: aerekos login --user NAME"
 _ROLE = "ask an admin for a role that may, or log in as somebody else: aerekos login --user NAME"
@@ -47,7 +48,7 @@ def closest(word: str, known: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
-def suggest(api: Api, refused: Refused) -> None:
+def suggest(api: ApiClient, refused: Refused) -> None:
     """Gives a 404 about one resource a hint with the nearest name there is. Never raises."""
     collection, _, name = _resource_path(refused)
     if refused.status != 404 or not collection or refused.hint:
@@ -56,7 +57,7 @@ def suggest(api: Api, refused: Refused) -> None:
     namespace = _namespace(refused.path)
     room = f" -n {namespace}" if namespace not in ("", "default") else ""
     refused.hint = f"see what there is: aerekos get {plural}{room}"
-    with suppress(CliError):
+    with suppress(UserError):
         listing = api.get(collection, params={"limit": str(_MOST_NAMES)})
         near = closest(name, (each["metadata"]["name"] for each in listing.get("items") or ()))
         if near:

@@ -10,11 +10,13 @@ from typing import Annotated
 
 import typer
 
-from cli import completion, settings
-from cli.commands import about, access, authority, autostarting, aws, creating, resources, services, users, workers
+from cli import completion
+from cli.commands import about, access, authority, autostart, aws, create, resources, services, users, workers
 from cli.commands.options import Home
-from cli.errors import INTERRUPTED, CliError, NotReachable
+from cli.errors import NotReachable
 from cli.output import as_json, as_yaml, complain, say
+from controller.main import settings
+from controller.main.errors import INTERRUPTED, UserError
 
 app = typer.Typer(
     name="aerekos",
@@ -53,17 +55,17 @@ def up(
     """Start the cloud and wait until it is ready. Safe to repeat."""
     import os
 
-    from cli import starting
+    from cli.lifecycle import up
 
     # The conductor is another process: it is told by its environment.
     told = {"AEREKOS_OIDC_ISSUER": oidc_issuer, "AEREKOS_OIDC_CLIENT_ID": oidc_client_id}
     os.environ.update({name: value for name, value in told.items() if value})
     wanted = settings.load(home=home, port=port, runtime=runtime, host=host)
     if not foreground:
-        starting.up(wanted, timeout=timeout, restart=restart)
+        up.up(wanted, timeout=timeout, restart=restart)
         return
-    starting.prepare_home(wanted)
-    starting.serve(wanted)
+    up.prepare_home(wanted)
+    up.serve(wanted)
 
 
 @app.command()
@@ -72,9 +74,9 @@ def down(
     timeout: Annotated[float, typer.Option(help="Seconds it may take to stop by itself.")] = 30.0,
 ) -> None:
     """Stop the cloud and every process of it. Its data stays."""
-    from cli import stopping
+    from cli.lifecycle import down
 
-    stopping.down(settings.load(home=home), timeout=timeout)
+    down.down(settings.load(home=home), timeout=timeout)
 
 
 @app.command("status")
@@ -89,13 +91,13 @@ def status_(
 
     Exits with 0 when it is, 4 when something critical was found (or less: --fail-on), 3 when no cloud answers.
     """
-    from cli import connecting, status
+    from cli import api_client, status
     from cli.errors import NOT_WELL
 
     _check_output(output)
     status.require_severity(fail_on)
     try:
-        with connecting.connect(settings.load(home=home)) as api:
+        with api_client.connect(settings.load(home=home)) as api:
             seen = status.look(api)
     except NotReachable:
         # Programs that ask for JSON get JSON, whatever the answer.
@@ -111,7 +113,7 @@ def status_(
 
 
 def _check_output(output: str) -> None:
-    from cli.errors import Misuse
+    from controller.main.errors import Misuse
 
     if output not in ("table", "json", "yaml"):
         raise Misuse(f'-o: "{output}" is not known', hint="one of table, json, yaml")
@@ -141,9 +143,9 @@ def doctor(
 
 
 def _doctor_security(output: str, fail_on: str) -> None:
-    from cli.errors import Misuse
-    from cli.security.examining import examine
+    from cli.security.checks import examine
     from cli.security.finding import ORDER, as_document, lines, worst
+    from controller.main.errors import Misuse
 
     if fail_on not in ("low", "medium", "high"):
         raise Misuse(f"--fail-on {fail_on} is not known", hint="use low, medium or high")
@@ -160,12 +162,12 @@ def _doctor_security(output: str, fail_on: str) -> None:
 @app.command("first-login")
 def first_login(home: Home = None) -> None:
     """Print the one-time login, once, when nobody has seen it yet."""
-    from cli import starting
+    from cli.lifecycle import up
 
     wanted = settings.load(home=home)
     if not (wanted.tls / "admin.crt").exists():
-        raise CliError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
-    if not starting.tell_first_login(wanted):
+        raise UserError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
+    if not up.tell_first_login(wanted):
         say("the first login was shown already; forgotten: aerekos user passwd admin")
 
 
@@ -182,10 +184,11 @@ ByCommand = Annotated[
 @app.command("kubeconfig")
 def kubeconfig_(by_command: ByCommand = None) -> None:
     """Print a kubeconfig: aerekos kubeconfig > ~/.kube/aerekos"""
-    from cli import connecting, kubeconfig
+    from cli import api_client
+    from cli.login import kubeconfig
 
     wanted = settings.load()
-    with connecting.connect(wanted) as api:
+    with api_client.connect(wanted) as api:
         say(as_yaml(kubeconfig.kubeconfig(api, wanted, by_command=by_command)))
 
 
@@ -198,14 +201,15 @@ def credential(
     """Print an ExecCredential: what kubectl runs for a kubeconfig that has no token."""
     import os
 
-    from cli import connecting, kubeconfig
+    from cli import api_client
+    from cli.login import kubeconfig
 
     wanted = settings.load()
-    with connecting.connect(wanted) as api:
+    with api_client.connect(wanted) as api:
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-for each in (about, resources, creating, services, aws, autostarting, access, authority, users, workers):
+for each in (about, resources, create, services, aws, autostart, access, authority, users, workers):
     each.register(app)
 
 
@@ -219,7 +223,7 @@ def run(arguments: list[str]) -> int:
     completion.prepare()
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="aerekos", standalone_mode=False)
-    except CliError as error:
+    except UserError as error:
         complain(f"error: {error}")
         return error.code
     except (KeyboardInterrupt, typer.Abort):

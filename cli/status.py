@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.connecting import Api
-from cli.errors import CliError, Misuse, Refused
+from cli.api_client import ApiClient
+from cli.errors import Refused
 from cli.tables import grid
 from controller.health.machine import human
+from controller.main.errors import Misuse, UserError
 
 _GROUP = "/apis/aerekos.cloud/v1"
 NOT_WELL = "NotWell"
@@ -23,7 +24,7 @@ UNREACHABLE: dict[str, Any] = {
 _STARTING = frozenset({"ConductorStarting", "NoWorkerReady", "BuiltInServiceNotReady"})
 
 
-def look(api: Api) -> dict[str, Any]:
+def look(api: ApiClient) -> dict[str, Any]:
     """What `-o json` prints. `ready`: nothing of what was found is critical."""
     leases = {each["worker"]: each for each in _leases(api)}
     workers = [_worker(each, leases) for each in api.get(f"{_GROUP}/workers")["items"]]
@@ -174,24 +175,24 @@ def _share(part: dict[str, Any], *, cores: bool = False) -> str:
     return f"{used} / {total}"
 
 
-def _leases(api: Api) -> list[dict[str, Any]]:
+def _leases(api: ApiClient) -> list[dict[str, Any]]:
     try:
         return list(api.get("/agents/leases").get("leases", []))
     except Refused:
         return []  # who may not list workers sees the coarse numbers of the resources
 
 
-def _name(api: Api) -> str:
+def _name(api: ApiClient) -> str:
     """What people call this cloud; empty for one that does not say."""
     try:
         return str(api.get("/cloud").get("name", ""))
-    except CliError:
+    except UserError:
         return ""
 
 
-def _version(api: Api) -> str:
+def _version(api: ApiClient) -> str:
     try:
         answer = api.get("/version")
-    except CliError:
+    except UserError:
         return ""
     return str(answer.get("version") or answer.get("gitVersion") or "")

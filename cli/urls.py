@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.errors import Misuse
+from controller.main.errors import Misuse
 from crds.errors import Invalid
 from crds.names import url_path
 

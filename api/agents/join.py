@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from api.agents.heartbeats import worker_of
-from api.agents.join_tokens import JoinTokens
 from api.auth.authentication import Authenticator
+from api.auth.join_tokens import JoinTokens
 from controller.docker.swarm_admin import SwarmAdmin
 from controller.runtime.driver import DriverError
 from crds.errors import NotFound, Unauthorized, Unavailable

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import completion, contexts, settings
+from cli import completion
 from cli.completion import complete_contexts, complete_names, complete_namespaces
-from cli.errors import Misuse
+from cli.login import contexts
 from cli.output import as_json, as_yaml, say
+from controller.main import settings
+from controller.main.errors import Misuse
 
 shells = typer.Typer(help="Completion of commands in your shell.", no_args_is_help=True)
 Shell = Annotated[str | None, typer.Argument(help="bash, zsh or fish; found out when not given.")]
@@ -27,9 +29,9 @@ def register(app: typer.Typer) -> None:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        from cli import versions
+        from cli import version_info
 
-        say(versions.own())
+        say(version_info.own())
         raise typer.Exit
 
 
@@ -79,11 +81,11 @@ def version(
     output: Annotated[str, typer.Option("-o", "--output", help="text, json or yaml.")] = "text",
 ) -> None:
     """The version of this program, and of the cloud when one answers."""
-    from cli import versions
+    from cli import version_info
 
     if output not in ("text", "json", "yaml"):
         raise Misuse(f'-o: "{output}" is not known', hint="one of text, json, yaml")
-    found = versions.both(settings.load())
+    found = version_info.both(settings.load())
     if output == "text":
         say(f"aerekos {found['client']}\ncloud   {found['cloud'] or 'nobody answers'}")
     else:
@@ -117,9 +119,9 @@ def open_(
     browser: Annotated[bool, typer.Option(help="Open a browser, or only print the address.")] = True,
 ) -> None:
     """Open the dashboard, or one resource in it."""
-    from cli import opening
+    from cli.resources import open_page
 
-    opening.show(settings.load(), words or [], namespace or "default", browser=browser)
+    open_page.show(settings.load(), words or [], namespace or "default", browser=browser)
 
 
 def contexts_() -> None:

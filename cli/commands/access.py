@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli import settings
 from cli.commands.authority import Ca, Fingerprint, Server, find_cloud
 from cli.output import complain, say
+from controller.main import settings
 
 token = typer.Typer(help="Join tokens: let machines become workers.", no_args_is_help=True)
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
@@ -49,8 +49,8 @@ def login(
     A cloud that this machine does not know shows the fingerprint of its CA, to be compared with what
     `aerekos ca fingerprint` prints on its machine, or given with --fingerprint. From then on it alone is trusted.
     """
-    from cli import access
-    from cli.errors import Misuse
+    from cli.login import session
+    from controller.main.errors import Misuse
 
     if not name and not oidc:
         raise Misuse("who are you?", hint="--user NAME, or --oidc")
@@ -58,26 +58,26 @@ def login(
         raise Misuse("two addresses are given", hint="aerekos login https://HOST:PORT --user NAME")
     where, trusted = find_cloud(address or server, ca, known_by)
     if oidc:
-        from cli import oidc_login
+        from cli.login import oidc_login
 
         say(f"logged in to {where} as {oidc_login.login(where, trusted, browser=browser)}")
         return
-    password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
+    password = session.read_password(f"Password of {name}", from_stdin=password_stdin)
 
     def choose() -> str:
         if not password_stdin:
             say("This password is good for one login. Choose another one.")
-        return access.read_password(f"New password of {name}", from_stdin=password_stdin, twice=True)
+        return session.read_password(f"New password of {name}", from_stdin=password_stdin, twice=True)
 
-    access.login(where, trusted, name, password, choose=choose)
+    session.login(where, trusted, name, password, choose=choose)
     say(f"logged in to {where} as {name}")
 
 
 def logout() -> None:
     """End the session; on the cloud's own machine, commands act as its admin again."""
-    from cli import access
+    from cli.login import session
 
-    say("logged out" if access.logout() else "nobody was logged in")
+    say("logged out" if session.logout() else "nobody was logged in")
 
 
 @token.command("create")
@@ -87,11 +87,12 @@ def create_token(
     uses: Annotated[int, typer.Option(min=0, help="How many machines; 0: any number.")] = 1,
 ) -> None:
     """Make a join token. It is shown this once."""
-    from cli import connecting, environment, join_tokens
+    from cli import api_client
+    from cli.login import aws_env, join_tokens
 
     wanted = settings.load()
-    with connecting.connect(wanted) as api:
-        ca = environment.ca_file(wanted, api.context).read_text()
+    with api_client.connect(wanted) as api:
+        ca = aws_env.ca_file(wanted, api.context).read_text()
         how = api.get("/join")
         made = join_tokens.create_token(api, name or join_tokens.random_name(), hours=hours, uses=uses, ca=ca)
         server, warning = ("", "") if how["swarm"] else join_tokens.reached_at(api, wanted)
@@ -111,9 +112,10 @@ def list_tokens() -> None:
 @token.command("revoke")
 def revoke_token(name: Name) -> None:
     """No machine can join with it any more. Those that did stay."""
-    from cli import connecting, join_tokens
+    from cli import api_client
+    from cli.login import join_tokens
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         join_tokens.revoke_token(api, name)
     say(f"join token {name} revoked")
 
@@ -123,10 +125,10 @@ def verify_audit(
     file: Annotated[Path | None, typer.Argument(help="One file; the home's whole log when not given.")] = None,
 ) -> None:
     """Check that no line of the audit log was changed, moved or taken away."""
-    from cli import auditing
+    from cli import audit_verify
 
-    found = auditing.check(settings.load(), file)
-    for line in auditing.report(found):
+    found = audit_verify.check(settings.load(), file)
+    for line in audit_verify.report(found):
         say(line)
     if found.faults:
         raise typer.Exit(1)
@@ -172,10 +174,10 @@ def rotate_keys(
     Master, root and store keys rotate in two steps: this, and --drop-old when the answer says that it can be. Until
     then older ones open what they sealed. Keep the secrets/ of before as long as you keep backups of before.
     """
-    from cli import connecting
+    from cli import api_client
 
     body = {"what": what.value, "revoke": revoke, "dropOld": drop_old}
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         made = api.ask("POST", "/auth/keys/rotate", json=body)
     if what is What.token:
         say(f"{made['kid']} signs from now on; keys that still count: {made['keys']}")

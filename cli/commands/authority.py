@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli import settings
 from cli.commands.options import Yes
 from cli.output import ask, say
+from controller.main import settings
 
 ca = typer.Typer(help="The cloud's own certificate authority, which vouches for its address.", no_args_is_help=True)
 
@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def find_cloud(server: str | None, ca_file: Path | None, fingerprint: str | None) -> tuple[str, str | None]:
-    """Address and CA (PEM) of the cloud to log in to. Raises CliError."""
-    from cli.confirming import is_somebody_there
-    from cli.trusting import Trust, cloud_to_log_in_to
+    """Address and CA (PEM) of the cloud to log in to. Raises UserError."""
+    from cli.confirmation import is_somebody_there
+    from cli.login.trust import Trust, cloud_to_log_in_to
 
     trust = Trust(ca_file, fingerprint, ask if is_somebody_there() else None)
     return cloud_to_log_in_to(settings.load(), server, trust)
@@ -54,11 +54,11 @@ def renew(yes: Yes = False) -> None:
     """Give the CA of this machine's cloud another certificate for its key: the clock was wrong when it was founded,
     or the certificate ends. The cloud must be down, and other machines must trust the new certificate.
     """
-    from cli import renewing
-    from cli.confirming import confirm
+    from cli.confirmation import confirm
+    from cli.lifecycle import renew_ca
 
     wanted = settings.load()
-    found = renewing.what_is_wrong(wanted)
+    found = renew_ca.what_is_wrong(wanted)
     if not found:
         say("the CA's certificate is valid: nothing was changed")
         return
@@ -66,23 +66,23 @@ def renew(yes: Yes = False) -> None:
         say(each.message)
     if not yes:
         confirm("Is this machine's clock right, and is the CA to have another certificate?")
-    say(f"CA fingerprint:       {renewing.renew(wanted)}")
+    say(f"CA fingerprint:       {renew_ca.renew(wanted)}")
     say("Here:                 aerekos up")
     say("On other machines:    aerekos logout, then login again, and compare this fingerprint; join workers again")
 
 
 def _pem() -> str:
-    from cli import contexts, environment
-    from cli.errors import CliError
+    from cli.login import aws_env, contexts
     from controller.kit.authorities import first_certificate
+    from controller.main.errors import UserError
 
     wanted, context = settings.load(), contexts.current()
     if context is not None and not context.ca:
-        raise CliError(f"{context.server} is trusted by the system's authorities", hint="ask its admin for its CA")
-    file = environment.ca_file(wanted, context)
+        raise UserError(f"{context.server} is trusted by the system's authorities", hint="ask its admin for its CA")
+    file = aws_env.ca_file(wanted, context)
     if not file.exists():
-        raise CliError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
+        raise UserError(f"there is no cloud in {wanted.home}", hint="start one: aerekos up")
     try:
         return first_certificate(file.read_text())
     except (OSError, ValueError) as odd:
-        raise CliError(f"{file}: {odd}", hint="put a backup in its place; aerekos doctor") from odd
+        raise UserError(f"{file}: {odd}", hint="put a backup in its place; aerekos doctor") from odd

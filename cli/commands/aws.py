@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli import settings
 from cli.output import complain, say
+from controller.main import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -23,27 +23,29 @@ def env_(
     unset: Annotated[bool, typer.Option("--unset", help="Take it back: eval $(aerekos env --unset)")] = False,
 ) -> None:
     """Print what AWS tools need: eval $(aerekos env)"""
-    from cli import aws_cli, connecting, environment
+    from cli import api_client
+    from cli.login import aws_cli, aws_env
 
-    environment.check_format(form)
+    aws_env.check_format(form)
     if unset:
-        say(environment.unset_lines(form))
+        say(aws_env.unset_lines(form))
         return
     wanted = settings.load()
-    with connecting.connect(wanted) as api:
-        variables = environment.aws_variables(api, environment.ca_file(wanted, api.context))
+    with api_client.connect(wanted) as api:
+        variables = aws_env.aws_variables(api, aws_env.ca_file(wanted, api.context))
     version = None if form == "json" else aws_cli.installed_version()
     too_old = version if aws_cli.is_too_old(version) else None
     if too_old:
         complain(aws_cli.warning(too_old))
-    say(environment.as_lines(variables, form, wraps_aws=too_old is not None))
+    say(aws_env.as_lines(variables, form, wraps_aws=too_old is not None))
 
 
 def aws(arguments: Annotated[list[str] | None, typer.Argument(help="What `aws` is to do.")] = None) -> None:
     """Run your aws CLI against this cloud: aerekos aws s3 ls"""
-    from cli import aws_cli, connecting, environment
+    from cli import api_client
+    from cli.login import aws_cli, aws_env
 
     wanted = settings.load()
-    with connecting.connect(wanted) as api:
-        variables = environment.aws_variables(api, environment.ca_file(wanted, api.context))
+    with api_client.connect(wanted) as api:
+        variables = aws_env.aws_variables(api, aws_env.ca_file(wanted, api.context))
     aws_cli.run(variables, arguments or [])

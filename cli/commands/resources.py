@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import settings
 from cli.commands.options import Everywhere, Files, Kinds, Labels, Names, Namespace, Resources, Timeout, Yes
 from cli.completion import complete_names
-from cli.errors import Misuse
 from cli.output import say
+from controller.main import settings
+from controller.main.errors import Misuse
 
 if TYPE_CHECKING:
-    from cli.connecting import Api
-    from cli.getting import Wanted
+    from cli.api_client import ApiClient
+    from cli.resources.get import GetOptions
 
 Watch = Annotated[bool, typer.Option("-w", "--watch", help="Go on with a line per change.")]
 
@@ -38,46 +38,48 @@ def get(
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Rows alone.")] = False,
 ) -> None:
     """List resources of any kind, or show some of them."""
-    from cli import connecting, getting
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import get
+    from cli.resources import kinds as discovery
 
-    form = getting.check_output(output)
-    look = getting.Look(form, labels=show_labels, headers=not no_headers)
+    form = get.check_output(output)
+    look = get.Look(form, labels=show_labels, headers=not no_headers)
     room = None if everywhere else namespace or "default"
-    with connecting.connect(settings.load()) as api:
-        meant = getting.meant(discovery.discover(api), kinds, names or [])
-        chosen = [getting.Wanted(kind, room, named, labels, fields, look) for kind, named in meant]
+    with api_client.connect(settings.load()) as api:
+        meant = get.meant(discovery.discover(api), kinds, names or [])
+        chosen = [get.GetOptions(kind, room, named, labels, fields, look) for kind, named in meant]
         if watch and len(chosen) > 1:
             raise Misuse("--watch follows one kind", hint=f"e.g. aerekos get {chosen[0].kind.plural} --watch")
         if watch:
-            getting.follow(api, chosen[0])
+            get.follow(api, chosen[0])
         elif len(chosen) > 1 and form in ("json", "yaml"):
-            found = [item for each in chosen for item in getting.items(api, each)]
-            getting.show_objects(found, form, single=False)
+            found = [item for each in chosen for item in get.items(api, each)]
+            get.show_objects(found, form, single=False)
         else:
             _show_each(api, chosen)
 
 
-def _show_each(api: Api, chosen: list[Wanted]) -> None:
-    from cli import getting
+def _show_each(api: ApiClient, chosen: list[GetOptions]) -> None:
+    from cli.resources import get
 
     for number, each in enumerate(chosen):
         if len(chosen) > 1 and each.as_table:
             say(f"{'' if number == 0 else chr(10)}# {each.kind.plural}")
-        getting.show(api, each)
+        get.show(api, each)
 
 
 def describe(resources: Resources, namespace: Namespace = None) -> None:
     """Everything about a resource, its conditions and what happened to it."""
-    from cli import connecting, describing, references
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import describe, references
+    from cli.resources import kinds as discovery
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         kinds = discovery.discover(api)
         named = references.resolve(kinds, resources, "get", "aerekos describe service NAME")
         # Of what is only shown, the resource behind it: events are about that.
         stored = [(kinds.stored(kind), name) for kind, name in named]
-        pages = [describing.describe(api, kind, namespace or "default", name) for kind, name in stored]
+        pages = [describe.describe(api, kind, namespace or "default", name) for kind, name in stored]
     say("\n\n".join(pages))
 
 
@@ -87,41 +89,44 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Let the cloud check it, change nothing.")] = False,
 ) -> None:
     """Make it so: create what is missing, change what differs, leave the rest alone."""
-    from cli import applying, connecting, documents
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import apply, manifests
+    from cli.resources import kinds as discovery
 
     if not files:
         raise Misuse("nothing to apply", hint="aerekos apply -f FILE")
-    found = documents.read_all(files)
-    with connecting.connect(settings.load()) as api:
-        placed = applying.place(found, discovery.discover(api), namespace)
-        applying.apply_all(api, placed, dry_run=dry_run)
+    found = manifests.read_all(files)
+    with api_client.connect(settings.load()) as api:
+        placed = apply.place(found, discovery.discover(api), namespace)
+        apply.apply_all(api, placed, dry_run=dry_run)
 
 
 def diff(files: Files = None, namespace: Namespace = None) -> None:
     """Show what `apply` would change, as the cloud sees it. Exits with 1 when something would."""
-    from cli import applying, comparing, connecting, documents
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import apply, diff, manifests
+    from cli.resources import kinds as discovery
 
     if not files:
         raise Misuse("nothing to compare", hint="aerekos diff -f FILE")
-    found = documents.read_all(files)
-    with connecting.connect(settings.load()) as api:
-        placed = applying.place(found, discovery.discover(api), namespace)
-        differs = comparing.show_all(api, placed)
+    found = manifests.read_all(files)
+    with api_client.connect(settings.load()) as api:
+        placed = apply.place(found, discovery.discover(api), namespace)
+        differs = diff.show_all(api, placed)
     if differs:
         raise typer.Exit(1)
 
 
 def edit(resources: Resources, namespace: Namespace = None) -> None:
     """Change a resource in your editor ($VISUAL, $EDITOR); saved, it is applied. What is refused can be mended."""
-    from cli import connecting, editing, references
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import edit, references
+    from cli.resources import kinds as discovery
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         named = references.resolve(discovery.discover(api), resources, "update", "aerekos edit service NAME")
         for kind, name in named:
-            say(editing.edit(api, kind, namespace or "default", name))
+            say(edit.edit(api, kind, namespace or "default", name))
 
 
 def delete(
@@ -142,23 +147,24 @@ def delete(
 
     On a terminal it asks before it deletes keys, workers, users or namespaces.
     """
-    from cli import applying, connecting, deleting, documents, references
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import apply, delete, manifests, references
+    from cli.resources import kinds as discovery
 
     if bool(files) == bool(resources):
         raise Misuse("say what to delete", hint="aerekos delete KIND NAME...   or   aerekos delete -f FILE")
-    found = documents.read_all(files) if files else []
-    with connecting.connect(settings.load()) as api:
+    found = manifests.read_all(files) if files else []
+    with api_client.connect(settings.load()) as api:
         kinds = discovery.discover(api)
         if found:
             # Backwards: what came last stands on what came first.
-            placed = reversed(applying.place(found, kinds, namespace))
-            targets = [deleting.Target(each.kind, each.namespace, each.document.name) for each in placed]
+            placed = reversed(apply.place(found, kinds, namespace))
+            targets = [delete.Target(each.kind, each.namespace, each.document.name) for each in placed]
         else:
             named = references.resolve(kinds, resources or [], "delete", "aerekos delete bucket NAME")
-            targets = [deleting.Target(kind, namespace or "default", name) for kind, name in named]
-        manner = deleting.Manner(asks=not yes, days=after, wait=wait, timeout=timeout, ignore_missing=ignore_missing)
-        deleting.delete_all(api, targets, manner)
+            targets = [delete.Target(kind, namespace or "default", name) for kind, name in named]
+        manner = delete.Manner(asks=not yes, days=after, wait=wait, timeout=timeout, ignore_missing=ignore_missing)
+        delete.delete_all(api, targets, manner)
 
 
 def wait(
@@ -170,14 +176,15 @@ def wait(
     timeout: Timeout = 60.0,
 ) -> None:
     """Come back when a resource is as you want it, or say why it is not."""
-    from cli import connecting, references, waiting
-    from cli import kinds as discovery
+    from cli import api_client
+    from cli.resources import kinds as discovery
+    from cli.resources import references, wait
 
-    goal = waiting.read_goal(until)
-    with connecting.connect(settings.load()) as api:
+    goal = wait.read_goal(until)
+    with api_client.connect(settings.load()) as api:
         named = references.resolve(discovery.discover(api), resources, "get", "aerekos wait service NAME")
         for kind, name in named:
-            say(waiting.wait(api, kind, namespace or "default", name, goal, timeout=timeout))
+            say(wait.wait(api, kind, namespace or "default", name, goal, timeout=timeout))
 
 
 def events(
@@ -188,10 +195,11 @@ def events(
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on with a line per event.")] = False,
 ) -> None:
     """What happened, oldest first."""
-    from cli import connecting, happening
+    from cli import api_client
+    from cli.resources import events
 
     if output not in ("table", "json", "yaml"):
         raise Misuse(f'-o: "{output}" is not known', hint="one of table, json, yaml")
     room = None if everywhere else namespace or "default"
-    with connecting.connect(settings.load()) as api:
-        happening.show(api, room, about, output, watch=watch)
+    with api_client.connect(settings.load()) as api:
+        events.show(api, room, about, output, watch=watch)

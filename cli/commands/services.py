@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli import settings
 from cli.commands.options import Namespace, Service, ServiceOrInstance, Timeout
-from cli.errors import Misuse
 from cli.output import say
+from controller.main import settings
+from controller.main.errors import Misuse
 
 
 def register(app: typer.Typer) -> None:
@@ -29,34 +29,38 @@ def scale(
     namespace: Namespace = None,
 ) -> None:
     """Set the number of replicas of a service: aerekos scale web 3"""
-    from cli import connecting, service_changes
+    from cli import api_client
+    from cli.resources import service_changes
 
     word, wanted = service_changes.read_scale(service, words or [], replicas)
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         say(service_changes.scale(api, word, namespace, wanted))
 
 
 def enable(service: Service, namespace: Namespace = None) -> None:
     """Let a service run again, with as many replicas as it had."""
-    from cli import connecting, service_changes
+    from cli import api_client
+    from cli.resources import service_changes
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         say(service_changes.set_enabled(api, service, namespace, enabled=True))
 
 
 def disable(service: Service, namespace: Namespace = None) -> None:
     """Stop every instance of a service; it keeps its settings and its data."""
-    from cli import connecting, service_changes
+    from cli import api_client
+    from cli.resources import service_changes
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         say(service_changes.set_enabled(api, service, namespace, enabled=False))
 
 
 def restart(service: Service, namespace: Namespace = None) -> None:
     """Restart a service, one instance after the other."""
-    from cli import connecting, service_changes
+    from cli import api_client
+    from cli.resources import service_changes
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         say(service_changes.restart(api, service, namespace))
 
 
@@ -67,9 +71,10 @@ def rollback(
     namespace: Namespace = None,
 ) -> None:
     """Go back to what a service looked like before its last change."""
-    from cli import connecting, revisions
+    from cli import api_client
+    from cli.resources import revisions
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         if listed:
             say(revisions.listed(api, service, namespace))
         else:
@@ -88,14 +93,15 @@ def logs(
     output: Annotated[str, typer.Option("-o", "--output", help="text, or json: as it was written.")] = "text",
 ) -> None:
     """What a service wrote, of all its instances by time."""
-    from cli import connecting, references
-    from cli import logs as logs_
+    from cli import api_client
+    from cli.resources import logs as logs_
+    from cli.resources import references
 
     if output not in ("text", "json"):
         raise Misuse(f'-o: "{output}" is not known', hint="text or json")
     newest = None if since is None else logs_.read_duration(since)
     choice = logs_.Choice(tail, newest, timestamps, previous, follow, raw=output == "json")
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         found = references.find_service(api, service, namespace)
         if instance is not None:
             found = references.ServiceReference(found.namespace, found.name, instance)
@@ -110,11 +116,12 @@ def exec_(
     tty: Annotated[bool, typer.Option("-t", "--tty", help="With a terminal.")] = False,
 ) -> None:
     """Run a command in an instance of a service, with a terminal where there is one: aerekos exec web -- ls"""
-    from cli import connecting, executing, references
+    from cli import api_client
+    from cli.resources import exec_session, references
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         found = references.find_service(api, service, namespace)
-        code = executing.run(api, found, command or [], stdin=stdin, tty=tty)
+        code = exec_session.run(api, found, command or [], stdin=stdin, tty=tty)
     raise typer.Exit(code)
 
 
@@ -126,13 +133,14 @@ def import_(
     timeout: Timeout = 120.0,
 ) -> None:
     """Make a Service of a Swarm service. Its instances run on."""
-    from cli import connecting, importing
+    from cli import api_client
     from cli.output import as_yaml
+    from cli.resources import import_service
 
-    with connecting.connect(settings.load()) as api:
-        service = importing.manifest(api, name, to, namespace)
+    with api_client.connect(settings.load()) as api:
+        service = import_service.manifest(api, name, to, namespace)
         if dry_run:
             say(as_yaml(service))
             return
-        importing.adopt(api, name, service, timeout=timeout)
+        import_service.adopt(api, name, service, timeout=timeout)
     say(f"{name} is the Service {service['metadata']['name']} now")

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cli import settings
 from cli.commands.authority import Ca, Fingerprint, Server, find_cloud
 from cli.commands.options import Yes
 from cli.completion import complete_namespaces, complete_users
 from cli.output import say
+from controller.main import settings
 
 user = typer.Typer(help="Users and their passwords.", no_args_is_help=True)
 totp = typer.Typer(help="Second factors: codes of an authenticator app.", no_args_is_help=True)
@@ -48,22 +48,24 @@ def create_user(
     password_stdin: FromStdin = False,
 ) -> None:
     """Make a user; asks for the password. Without a namespace, roles count everywhere."""
-    from cli import access, connecting
+    from cli import api_client
+    from cli.login import session
 
-    password = access.read_password(f"Password for {name}", from_stdin=password_stdin, twice=True)
-    with connecting.connect(settings.load()) as api:
-        access.create_user(api, name, roles or ["viewer"], namespace, password)
+    password = session.read_password(f"Password for {name}", from_stdin=password_stdin, twice=True)
+    with api_client.connect(settings.load()) as api:
+        session.create_user(api, name, roles or ["viewer"], namespace, password)
     say(f"user {name} created; log in: aerekos login --user {name}")
 
 
 @user.command("passwd")
 def change_password(name: Name, password_stdin: FromStdin = False) -> None:
     """Give a user a new password."""
-    from cli import access, connecting
+    from cli import api_client
+    from cli.login import session
 
-    password = access.read_password(f"New password for {name}", from_stdin=password_stdin, twice=True)
-    with connecting.connect(settings.load()) as api:
-        access.change_password(api, name, password)
+    password = session.read_password(f"New password for {name}", from_stdin=password_stdin, twice=True)
+    with api_client.connect(settings.load()) as api:
+        session.change_password(api, name, password)
     say(f"password of {name} changed")
 
 
@@ -87,10 +89,10 @@ def enable_user(name: Name) -> None:
 @user.command("disable")
 def disable_user(name: Name, yes: Yes = False) -> None:
     """Lock a user out: sessions and access keys end at once. What is theirs stays."""
-    from cli import confirming
+    from cli import confirmation
 
     if not yes:
-        confirming.confirm(f"Lock {name} out? Their sessions end now.")
+        confirmation.confirm(f"Lock {name} out? Their sessions end now.")
     _set_disabled(name, True)
     say(f"user {name} disabled; let in again: aerekos user enable {name}")
 
@@ -104,20 +106,22 @@ def delete_user(name: Name, yes: Yes = False) -> None:
 
 
 def _set_disabled(name: str, disabled: bool) -> None:
-    from cli import access, connecting
+    from cli import api_client
+    from cli.login import session
 
-    with connecting.connect(settings.load()) as api:
-        access.set_disabled(api, name, disabled=disabled)
+    with api_client.connect(settings.load()) as api:
+        session.set_disabled(api, name, disabled=disabled)
 
 
 @user.command("sessions")
 def list_sessions(name: OrYou = None) -> None:
     """Show what a user is logged in with."""
-    from cli import access, connecting
+    from cli import api_client
+    from cli.login import session
     from cli.tables import grid
 
-    with connecting.connect(settings.load()) as api:
-        found = access.sessions(api, name)
+    with api_client.connect(settings.load()) as api:
+        found = session.sessions(api, name)
     rows = [[each["id"] + (" *" if each["current"] else ""), each["refreshedAt"], each["expiresAt"], each["from"],
              each["userAgent"]] for each in found]  # fmt: skip
     say(grid(["ID", "LAST USED", "EXPIRES", "FROM", "PROGRAM"], rows))
@@ -126,10 +130,11 @@ def list_sessions(name: OrYou = None) -> None:
 @user.command("sign-out")
 def sign_out(name: OrYou = None) -> None:
     """End every session of a user, everywhere."""
-    from cli import access, connecting
+    from cli import api_client
+    from cli.login import session
 
-    with connecting.connect(settings.load()) as api:
-        access.sign_out(api, name)
+    with api_client.connect(settings.load()) as api:
+        session.sign_out(api, name)
     say(f"{name or 'you'}: signed out everywhere")
 
 
@@ -140,18 +145,20 @@ KeyId = Annotated[str, typer.Argument(help="Id of the access key.")]
 @access_key.command("list")
 def list_access_keys(whose: Of = None) -> None:
     """Show access keys and when they were used last."""
-    from cli import access_keys, connecting
+    from cli import api_client
+    from cli.login import access_keys
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         say(access_keys.listed(api, whose))
 
 
 @access_key.command("create")
 def create_access_key() -> None:
     """Make another one. Its secret is shown this once."""
-    from cli import access_keys, connecting
+    from cli import api_client
+    from cli.login import access_keys
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         say(access_keys.created(api))
 
 
@@ -170,17 +177,19 @@ def activate_access_key(key: KeyId, whose: Of = None) -> None:
 @access_key.command("delete")
 def delete_access_key(key: KeyId, whose: Of = None) -> None:
     """Delete it, for good."""
-    from cli import access_keys, connecting
+    from cli import api_client
+    from cli.login import access_keys
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         access_keys.delete(api, key, whose)
     say(f"access key {key} deleted")
 
 
 def _set_access_key(key: str, whose: str | None, state: str) -> None:
-    from cli import access_keys, connecting
+    from cli import api_client
+    from cli.login import access_keys
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         access_keys.set_state(api, key, whose, state)
     say(f"access key {key} is {state.lower()}")
 
@@ -197,11 +206,12 @@ def enrol_totp(
     password_stdin: FromStdin = False,
 ) -> None:
     """Add an authenticator app. From then on, logging in asks for its code."""
-    from cli import access, connecting, second_factor
+    from cli import api_client
+    from cli.login import second_factor, session
 
     where, trusted = find_cloud(server, ca, known_by)
-    password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
-    with connecting.anonymous(where, trusted) as api:
+    password = session.read_password(f"Password of {name}", from_stdin=password_stdin)
+    with api_client.anonymous(where, trusted) as api:
         codes = second_factor.enrol(api, name, password)
     say("Done. Recovery codes, each good once; keep them away from this machine:\n\n  " + "\n  ".join(codes))
 
@@ -209,11 +219,12 @@ def enrol_totp(
 @totp.command("remove")
 def remove_totp(name: WhoseFactor, password_stdin: FromStdin = False) -> None:
     """Remove a second factor: one's own with password and code, as an admin anybody's."""
-    from cli import access, connecting, second_factor
+    from cli import api_client
+    from cli.login import second_factor, session
 
-    with connecting.connect(settings.load()) as api:
+    with api_client.connect(settings.load()) as api:
         if api.get("/auth/whoami")["name"] == name:
-            password = access.read_password(f"Password of {name}", from_stdin=password_stdin)
+            password = session.read_password(f"Password of {name}", from_stdin=password_stdin)
             second_factor.remove(api, name, password, second_factor.ask_code())
         else:
             second_factor.remove(api, name)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli import settings
 from cli.commands.options import Yes
 from cli.completion import complete_workers
 from cli.output import say
+from controller.main import settings
 
 worker = typer.Typer(help="Machines that run services.", no_args_is_help=True)
 
@@ -26,10 +26,11 @@ def remove(
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is gone.")] = 120.0,
 ) -> None:
     """Drain a worker, remove it from the Swarm, and delete it. Safe to repeat, and to interrupt: it goes on."""
-    from cli import confirming, connecting, leaving
+    from cli import api_client, confirmation
+    from cli.resources import worker_remove
 
     if not yes:
-        confirming.confirm(f"Remove the worker {name}? What runs there moves to other machines.")
-    with connecting.connect(settings.load()) as api:
-        leaving.remove(api, name, timeout=timeout)
+        confirmation.confirm(f"Remove the worker {name}? What runs there moves to other machines.")
+    with api_client.connect(settings.load()) as api:
+        worker_remove.remove(api, name, timeout=timeout)
     say(f"worker {name} removed")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cli.connecting import Api
+from cli.api_client import ApiClient
 from cli.errors import NotReachable, Refused
 from cli.security.finding import Finding
 
@@ -48,7 +48,7 @@ class Seen:
         return self.items.get(plural, [])
 
 
-def look(api: Api) -> Seen:
+def look(api: ApiClient) -> Seen:
     """Asks for everything. Raises NotReachable."""
     seen = Seen()
     for plural, path in _LISTS.items():

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cli.security.finding import Finding
-from cli.settings import Settings
 from controller.kit import generations
+from controller.main.settings import Settings
 from controller.store.sealing import newest_made
 
 _PRIVATE = ("secrets", "credentials", "store", "tls", "run", "logs", "data", "agent")

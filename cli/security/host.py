@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli import auditing, conductor_process
-from cli.errors import CliError
+from cli import audit_verify
 from cli.security.finding import Finding
-from cli.settings import Settings
+from controller.main import running_conductor
+from controller.main.errors import UserError
+from controller.main.settings import Settings
 
 _FEWEST_FILES = 4096
 
@@ -22,7 +23,7 @@ def check_host(settings: Settings) -> Iterator[Finding]:
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    found = conductor_process.running(settings)
+    found = running_conductor.running(settings)
     if found is None:
         yield Finding("skipped", "open-files", "no conductor runs on this machine")
         return
@@ -77,8 +78,8 @@ def _audit_seals(settings: Settings) -> Iterator[Finding]:
         yield Finding("skipped", "audit-seals", "there is no audit log on this machine")
         return
     try:
-        found = auditing.check(settings)
-    except CliError as error:
+        found = audit_verify.check(settings)
+    except UserError as error:
         yield Finding("skipped", "audit-seals", error.message)
         return
     if found.faults:

@@ -1,6 +1,6 @@
 """Names that need a translation do not come back: old word, and the field's word that stands for it now.
 
-The list is data. `WAITING` are those that are still here; a name leaves it with its renaming, and never comes in.
+The lists are data: a name that is given up for another goes in, and none comes out.
 """
 
 from __future__ import annotations
@@ -161,18 +161,6 @@ FILES = (
     "services/storage_manager/admitting.py",
     "services/storage_manager/service.py",
 )
-WAITING = frozenset(
-    {
-        "cli/conductor",
-        "cli/connecting.py",
-        "cli/founding.py",
-        "cli/leaving.py",
-        "cli: AsContainer",
-        "cli: AsProcess",
-        "cli: House",
-        "cli: Wanted",
-    }
-)
 
 
 @cache
@@ -190,11 +178,7 @@ def left() -> set[str]:
 
 
 def test_no_old_name_comes_back() -> None:
-    assert left() - WAITING == set(), "see CLASSES for the word to use"
-
-
-def test_the_list_of_what_is_left_only_shrinks() -> None:
-    assert WAITING - left() == set(), "renamed: take it off the list"
+    assert left() == set(), "see CLASSES for the word to use"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

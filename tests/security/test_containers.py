@@ -19,8 +19,8 @@ from served import served
 from api.gateway.mutual_tls import KnownHosts
 from api.gateway.reverse_proxy import ReverseProxy
 from api.tls import CertificateAuthority
-from cli.conductor.images import Images, RegistryAway, registry_trust
 from controller.kit.clock import LoopClock, SystemClock
+from controller.main.image_resolver import ImageResolver, RegistryUnavailable, registry_trust
 from controller.runtime.driver import DriverError, File, Volume, Workload
 from controller.runtime.swarm.dependencies import DependencyProvisioner
 from controller.runtime.swarm.naming import Cloud
@@ -155,12 +155,12 @@ async def test_whoever_answers_to_the_registrys_name_is_not_believed(tmp_path: P
     CertificateAuthority(tmp_path / "ours", now=datetime.now(UTC))
     ca, image = tmp_path / "ours" / "ca.crt", "127.0.0.1:7444/web:1"
 
-    def images(address: str, name: str) -> Images:
+    def images(address: str, name: str) -> ImageResolver:
         swarm: Any = None
-        return Images("127.0.0.1:7444", address, ca, tmp_path / name, swarm, SystemClock(), lambda: "")
+        return ImageResolver("127.0.0.1:7444", address, ca, tmp_path / name, swarm, SystemClock(), lambda: "")
 
     async with registry(tmp_path / impostor if impostor else None) as address:
-        with pytest.raises(RegistryAway):
+        with pytest.raises(RegistryUnavailable):
             await images(address, "a.json").pinned(image)
         with pytest.raises(ApiError, match="cannot be reached"):
             await carried(address, ca)

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from clouds import Cloud, a_port
 
-from cli.conductor_process import running
 from cli.security.cloud import Seen, check_cloud
 from cli.security.files import check_files
 from cli.security.finding import Finding, as_document, lines, worst
 from cli.security.host import check_host
-from cli.security.listening import _plain, _speaks_tls
-from cli.settings import Settings
+from cli.security.listeners import _plain, _speaks_tls
 from controller.kit import generations
+from controller.main.running_conductor import running
+from controller.main.settings import Settings
 from controller.store.sealing import Sealing
 
 DOCS = Path(__file__).parents[2] / "docs" / "hardening.md"

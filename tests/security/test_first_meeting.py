@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from api.tls import CertificateAuthority
-from cli import access, contexts
-from cli.connecting import NotProven
-from cli.errors import CliError, Misuse
-from cli.settings import Settings
-from cli.trusting import Trust, cloud_to_log_in_to, how_to_meet, read_server
+from cli.api_client import NotProven
+from cli.login import contexts, session
+from cli.login.trust import Trust, cloud_to_log_in_to, how_to_meet, read_server
 from controller.kit.authorities import fingerprint, spelled
+from controller.main.errors import Misuse, UserError
+from controller.main.settings import Settings
 
 NOW = datetime.now(UTC)
 PAIR = {"accessToken": "a", "refreshToken": "r", "expiresIn": 600}
@@ -106,7 +106,7 @@ def pem(authority: CertificateAuthority) -> bytes:
 
 def log_in(settings: Settings, server: str, trust: Trust) -> str | None:
     where, ca = cloud_to_log_in_to(settings, server, trust)
-    access.login(where, ca, "ann", "secret", choose=lambda: pytest.fail("asked for a new password"))
+    session.login(where, ca, "ann", "secret", choose=lambda: pytest.fail("asked for a new password"))
     return ca
 
 
@@ -131,7 +131,7 @@ def test_another_fingerprint_is_refused_with_both(
     cloud: CertificateAuthority, between: CertificateAuthority, answer: Answer, settings: Settings
 ) -> None:
     there = answer(between, pem(between))
-    with pytest.raises(CliError) as refused:
+    with pytest.raises(UserError) as refused:
         log_in(settings, there.url, Trust(fingerprint=pin(cloud)))
     assert spelled(pin(cloud)) in refused.value.message and spelled(pin(between)) in refused.value.message
     assert there.got == [] and contexts.current() is None
@@ -153,7 +153,7 @@ def test_a_second_ca_in_the_same_answer_is_not_trusted(
 ) -> None:
     both = pem(cloud) + pem(between) if ours_first else pem(between) + pem(cloud)
     there = answer(between, both)
-    with pytest.raises(CliError, match="no single CA"):
+    with pytest.raises(UserError, match="no single CA"):
         log_in(settings, there.url, Trust(fingerprint=pin(cloud)))
     assert there.got == []
 
@@ -163,7 +163,7 @@ def test_what_is_no_certificate_is_refused(
     cloud: CertificateAuthority, answer: Answer, settings: Settings, shown: bytes
 ) -> None:
     there = answer(cloud, shown)
-    with pytest.raises(CliError, match="no single CA"):
+    with pytest.raises(UserError, match="no single CA"):
         log_in(settings, there.url, Trust(fingerprint=pin(cloud)))
 
 
@@ -178,7 +178,7 @@ def test_a_person_who_does_not_say_yes_trusts_nothing(
     cloud: CertificateAuthority, answer: Answer, settings: Settings, says: str
 ) -> None:
     there = answer(cloud, pem(cloud))
-    with pytest.raises(CliError, match="nothing was trusted"):
+    with pytest.raises(UserError, match="nothing was trusted"):
         log_in(settings, there.url, Trust(ask=lambda _: says))
     assert there.got == [] and contexts.current() is None
 
@@ -195,7 +195,7 @@ def test_a_person_is_shown_the_fingerprint_and_may_paste_it(
     log_in(settings, there.url, Trust(ask=ask))
     assert spelled(pin(cloud)) in asked[-1] and "aerekos ca fingerprint" in asked[-1]
     other = answer(between, pem(between))
-    with pytest.raises(CliError, match="nothing was trusted"):
+    with pytest.raises(UserError, match="nothing was trusted"):
         log_in(settings, other.url, Trust(ask=ask))
 
 
@@ -203,7 +203,7 @@ def test_where_nobody_is_there_nothing_is_trusted(
     cloud: CertificateAuthority, answer: Answer, settings: Settings
 ) -> None:
     there = answer(cloud, pem(cloud))
-    with pytest.raises(CliError, match="not known here") as refused:
+    with pytest.raises(UserError, match="not known here") as refused:
         log_in(settings, there.url, Trust())
     assert "--fingerprint" in refused.value.hint
     assert pin(cloud)[:8] not in str(refused.value).lower().replace(":", ""), "nothing to copy without comparing"
@@ -239,7 +239,7 @@ def test_a_file_is_held_against_the_fingerprint_too(
     cloud: CertificateAuthority, between: CertificateAuthority, settings: Settings
 ) -> None:
     given = Trust(ca_file=between.ca_file, fingerprint=pin(cloud))
-    with pytest.raises(CliError, match="has a CA with the fingerprint"):
+    with pytest.raises(UserError, match="has a CA with the fingerprint"):
         cloud_to_log_in_to(settings, "https://127.0.0.1:1", given)
 
 
@@ -282,7 +282,7 @@ def test_what_could_lead_elsewhere_is_no_address(typed: str) -> None:
 def test_the_start_says_how_others_get_in(
     cloud: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, host: str, names: tuple[str, ...], address: str
 ) -> None:
-    monkeypatch.setattr("cli.trusting.own_addresses", lambda: ["10.9.9.9", "fd00::9"])
+    monkeypatch.setattr("cli.login.trust.own_addresses", lambda: ["10.9.9.9", "fd00::9"])
     home = cloud.ca_file.parent.parent
     cloud.ca_file.parent.rename(home / "tls")
     first, *rest = how_to_meet(Settings(home, host=host, names=names))

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from cli.conductor.surroundings import AsProcess
+from controller.main.service_environment import ProcessEnvironment
 from controller.reconcilers.service_workload import workload
 from crds.kinds.service import SERVICE, ServiceSpec
 from services.sdk.discovery import managed_services
@@ -30,7 +30,7 @@ class House:
 
 async def given(house: Any, name: str, namespace: str, managed: str) -> Any:
     service = SERVICE.new(name, namespace=namespace, spec=ServiceSpec(managed=managed))
-    return await AsProcess(house)(service, MANIFESTS[managed])
+    return await ProcessEnvironment(house)(service, MANIFESTS[managed])
 
 
 async def test_two_services_of_one_name_do_not_share_a_credential(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ async def test_what_it_was_handed_is_rolled_out_when_it_changes(tmp_path: Path) 
     for secret in ("one", "one", "another"):
         house.accounts.client_secret = lambda client, key, secret=secret: secret
         service = SERVICE.new("key-manager", namespace="default", spec=ServiceSpec(managed="key_manager"))
-        told = await AsProcess(house)(service, MANIFESTS["key_manager"])  # type: ignore[arg-type]
+        told = await ProcessEnvironment(house)(service, MANIFESTS["key_manager"])  # type: ignore[arg-type]
         revisions.append(workload(service, MANIFESTS["key_manager"], told, ()).revision)
     assert revisions[0] == revisions[1] != revisions[2]
 

@@ -34,17 +34,17 @@ from agent.swarm.connection_hold import ConnectionHold
 from agent.swarm.overlay_probe import PeerAddresses, name_responder
 from api.agents.heartbeats import Heartbeats
 from api.agents.join import SCRIPT
-from api.agents.join_tokens import JoinTokens
 from api.agents.node_claims import NodeClaims
+from api.auth.join_tokens import JoinTokens
 from api.auth.principal import AUTHENTICATED, WORKERS, Principal
 from api.tls import CertificateAuthority
-from cli.founding import let_agents_join
-from cli.join_tokens import join_line
+from cli.login.join_tokens import join_line
 from controller.kit.authorities import fingerprint
 from controller.kit.clock import SystemClock
 from controller.kit.networks import NodeNetworks, parse_networks
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
+from controller.main.bootstrap import let_agents_join
 from crds.errors import Forbidden, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN
 from crds.kinds.worker import WORKER

@@ -11,9 +11,9 @@ from unit.kube.conftest import wire as wire
 from api.auth.accounts import principal_of
 from api.auth.authorizer import Action
 from api.auth.principal import AUTHENTICATED, Principal
-from cli.access import create_user
-from cli.errors import Misuse
+from cli.login.session import create_user
 from controller.kit.virtual import VirtualLoop
+from controller.main.errors import Misuse
 from crds.kinds.user import USER
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import ROTATE_EVERY, TokenKeys
 from api.server import make_server
 from api.tls import LEAF_DAYS, RENEW_DAYS, CertificateAuthority
-from cli.conductor.certificates import renew
+from controller.main.certificates import renew
 from crds.errors import Unauthorized
 
 pytestmark = pytest.mark.anyio

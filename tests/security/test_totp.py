@@ -15,8 +15,8 @@ from unit.api.components import HOW, House, make_house
 
 from api.auth import totp
 from api.auth.totp import code_at, hash_recovery, matching_step, provisioning_uri, recovery_codes, step_of
-from cli import second_factor
 from cli.errors import Refused
+from cli.login import second_factor
 from crds.kinds.user import CREDENTIAL
 
 PASSWORD = "a long enough password"

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from unit.api.components import ADMIN, House, make_house
 
 from api.kube.request import find_target
-from cli.errors import Misuse
-from cli.kinds import Served
+from cli.resources.kinds import Served
+from controller.main.errors import Misuse
 from controller.resources.remote import RemoteResources, path_of
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError, Invalid

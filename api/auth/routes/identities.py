@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from api.agents.join_tokens import JoinTokens
 from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
+from api.auth.join_tokens import JoinTokens
 from api.auth.key_rotation import KeyRotation
 from api.auth.principal import MASTERS, SERVICE_PREFIX, Principal
 from api.auth.tokens import API_AUDIENCE, TokenKeys

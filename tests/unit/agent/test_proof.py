@@ -16,7 +16,7 @@ from agent.conductor_client import ConductorClient
 from agent.errors import CannotJoin
 from agent.join import join
 from agent.settings import Settings
-from api.agents.join_tokens import JoinTokens
+from api.auth.join_tokens import JoinTokens
 from api.auth.principal import Principal
 from api.auth.routes.identities import identity_routes
 from api.rest import rest_app

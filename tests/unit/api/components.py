@@ -14,7 +14,6 @@ import httpx
 
 import api.auth.passwords as passwords
 from api.agents.heartbeats import Heartbeats
-from api.agents.join_tokens import JoinTokens
 from api.agents.registration import agent_routes
 from api.app import ConductorApp
 from api.audit import Audit
@@ -24,6 +23,7 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived_secrets import DerivedSecrets
+from api.auth.join_tokens import JoinTokens
 from api.auth.oidc.keys import Fetch, IssuerKeys
 from api.auth.oidc.login import Federation
 from api.auth.oidc.options import OidcOptions

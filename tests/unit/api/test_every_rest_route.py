@@ -20,11 +20,11 @@ from unit.api.components import CA, COOKIE, HOW, House
 import api
 from api.agents.container_events import news_routes
 from api.agents.join import join_routes
-from api.agents.join_tokens import JoinTokens
 from api.agents.overlay import overlay_routes
 from api.agents.registration import agent_routes
 from api.audit import Audit
 from api.audit.routes import audit_routes
+from api.auth.join_tokens import JoinTokens
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
 from api.auth.routes.access_keys import access_key_routes
 from api.auth.routes.certificates import certificate_routes

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from unit.api.components import HOW, House
 
 from api.agents.join import SCRIPT, join_routes
-from api.agents.join_tokens import JoinTokens
+from api.auth.join_tokens import JoinTokens
 from api.rest import rest_app
 from controller.docker.node_info import SwarmNodeInfo
 from crds.errors import Unauthorized

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli import connecting
-from cli.connecting import Api
+from cli import api_client
+from cli.api_client import ApiClient
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -92,9 +92,9 @@ class Cloud:
         self.writes: list[httpx.Request] = []
         self.refuse: Handler | None = None
 
-    def api(self) -> Api:
+    def api(self) -> ApiClient:
         client = httpx.Client(base_url="https://cloud.test", transport=httpx.MockTransport(self.answer))
-        return Api(client, "https://cloud.test")
+        return ApiClient(client, "https://cloud.test")
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -142,5 +142,5 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
     made = Cloud()
     monkeypatch.setenv("AEREKOS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(connecting, "connect", lambda _: made.api())
+    monkeypatch.setattr(api_client, "connect", lambda _: made.api())
     return made

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import contexts
-from cli.contexts import Context
-from cli.errors import Misuse
+from cli.login import contexts
+from cli.login.contexts import Context
 from cli.main import run
+from controller.main.errors import Misuse
 
 ADA, BOB = (Context(f"https://{host}:7443", user, "a", "r", 9e12) for host, user in (("one", "ada"), ("two", "bob")))
 

@@ -8,15 +8,15 @@ from typing import cast
 import httpx
 import pytest
 
-from cli import join_tokens
-from cli.connecting import Api
-from cli.settings import Settings
+from cli.api_client import ApiClient
+from cli.login import join_tokens
+from controller.main.settings import Settings
 
 
 def reached(server: str, host: str, monkeypatch: pytest.MonkeyPatch, *own: str) -> tuple[str, str]:
     monkeypatch.setattr(join_tokens, "own_addresses", lambda: list(own))
     settings = Settings(home=Path("home"), host=host)
-    return join_tokens.reached_at(Api(cast(httpx.Client, None), server), settings)
+    return join_tokens.reached_at(ApiClient(cast(httpx.Client, None), server), settings)
 
 
 def test_one_that_only_this_machine_reaches_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cli.connecting import Api
-from cli.kinds import Kinds, discover
+from cli.api_client import ApiClient
+from cli.resources.kinds import Kinds, discover
 
 
 class Answers:
@@ -31,7 +31,7 @@ def resources(version: str, *plurals: str) -> dict[str, Any]:
 
 
 def found() -> Kinds:
-    return discover(cast(Api, Answers()))
+    return discover(cast(ApiClient, Answers()))
 
 
 def test_a_kind_is_meant_once_in_the_version_its_group_prefers() -> None:

@@ -10,23 +10,23 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.connecting import Api
-from cli.contexts import Context
-from cli.errors import CliError
-from cli.kubeconfig import NEWER, OLDER, credential, kubeconfig
-from cli.settings import Settings
+from cli.api_client import ApiClient
+from cli.login.contexts import Context
+from cli.login.kubeconfig import NEWER, OLDER, credential, kubeconfig
+from controller.main.errors import UserError
+from controller.main.settings import Settings
 
 SERVER = "https://cloud.test"
 
 
-def api_of(context: Context | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
+def api_of(context: Context | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ApiClient:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def answer(request: httpx.Request) -> httpx.Response:
         pair = {"accessToken": "fresh", "refreshToken": "next", "expiresIn": 900}
         return httpx.Response(200, json=pair if request.url.path == "/auth/refresh" else {})
 
-    return Api(httpx.Client(base_url=SERVER, transport=httpx.MockTransport(answer)), SERVER, context)
+    return ApiClient(httpx.Client(base_url=SERVER, transport=httpx.MockTransport(answer)), SERVER, context)
 
 
 def login(*, left: float) -> Context:
@@ -102,5 +102,5 @@ def test_it_answers_in_the_version_that_was_asked(
 def test_what_proves_me_here_is_not_given_to_another_cloud(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(CliError, match=r"https://cloud\.test, not to https://other\.test"):
+    with pytest.raises(UserError, match=r"https://cloud\.test, not to https://other\.test"):
         credential(api_of(login(left=600), tmp_path, monkeypatch), settings, "https://other.test", {})

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.errors import Misuse
-from cli.log_lines import pretty
-from cli.logs import read_duration
+from cli.resources.log_lines import pretty
+from cli.resources.logs import read_duration
+from controller.main.errors import Misuse
 
 LINE = {
     "timestamp": "2026-01-01T11:00:00.5Z",

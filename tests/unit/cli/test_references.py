@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from api.kube.views.core_services import CoreServices
 from api.kube.views.deployments import Deployments
 from api.kube.views.nodes import Nodes
-from cli.errors import Misuse
-from cli.kinds import SHOWN_FROM
 from cli.main import run
-from cli.references import Reference, references
-from cli.service_changes import read_scale
+from cli.resources.kinds import SHOWN_FROM
+from cli.resources.references import Reference, references
+from cli.resources.service_changes import read_scale
+from controller.main.errors import Misuse
 from tests.unit.cli.conftest import Cloud
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-.", min_size=1, max_size=20)

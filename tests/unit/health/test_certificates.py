@@ -9,10 +9,10 @@ import pytest
 from cryptography import x509
 
 from api.tls import CA_DAYS, LEAF_DAYS, CertificateAuthority
-from cli import renewing
-from cli.errors import CliError
-from cli.settings import Settings
+from cli.lifecycle import renew_ca
 from controller.health.machine import certificate_findings
+from controller.main.errors import UserError
+from controller.main.settings import Settings
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -58,15 +58,15 @@ def test_a_clock_that_was_ahead_at_the_founding(tmp_path: Path) -> None:
 
 def test_a_start_refuses_a_ca_nobody_could_believe(tmp_path: Path) -> None:
     settings, now = Settings(home=tmp_path), datetime.now(UTC)
-    renewing.require_valid_ca(settings)
-    with pytest.raises(CliError, match="there is no CA"):
-        renewing.what_is_wrong(settings)
+    renew_ca.require_valid_ca(settings)
+    with pytest.raises(UserError, match="there is no CA"):
+        renew_ca.what_is_wrong(settings)
     CertificateAuthority(settings.tls, now=now + timedelta(days=3))
-    with pytest.raises(CliError, match="valid only from") as refused:
-        renewing.require_valid_ca(settings)
+    with pytest.raises(UserError, match="valid only from") as refused:
+        renew_ca.require_valid_ca(settings)
     assert "aerekos ca renew" in str(refused.value.hint)
     before = (settings.tls / "ca.key").read_bytes()
-    assert len(renewing.what_is_wrong(settings)) == 1
-    assert renewing.renew(settings).count(":") == 31
-    renewing.require_valid_ca(settings)
-    assert not renewing.what_is_wrong(settings) and (settings.tls / "ca.key").read_bytes() == before
+    assert len(renew_ca.what_is_wrong(settings)) == 1
+    assert renew_ca.renew(settings).count(":") == 31
+    renew_ca.require_valid_ca(settings)
+    assert not renew_ca.what_is_wrong(settings) and (settings.tls / "ca.key").read_bytes() == before

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.autostart import unit_of
 from controller.kit.libraries import library_path
+from controller.main.autostart import unit_of
 from controller.runtime.process import programs, spawning
 
 OWN = f"{sys.base_prefix}/lib"

@@ -1,0 +1,133 @@
+"""What the conductor's parts share, opened in order: secrets, certificates, the store, the first records."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import anyio
+
+from api.auth.accounts import Accounts
+from api.auth.authorizer import Authorizer
+from api.auth.derived_secrets import DerivedSecrets
+from api.auth.principal import MASTERS
+from api.auth.second_factor import Demand
+from api.auth.tokens import TokenKeys, Tokens
+from api.cloud import CloudIdentity, identity_of
+from api.tls import CertificateAuthority
+from controller.kit import generations
+from controller.kit.clock import SystemClock
+from controller.kit.leases import Leases
+from controller.kit.peers import Peers
+from controller.kit.threads import Threads
+from controller.main.bootstrap import bootstrap
+from controller.main.settings import Settings
+from controller.resources.registry import Registry
+from controller.runtime.endpoints import Endpoints
+from controller.store.records import Store, StoreFull
+from controller.store.reserve import Reserve
+from controller.store.sealing import Sealing
+from controller.store.sql import open_store
+from crds.catalog import CORE_KINDS, Catalog
+from crds.managed import ManagedService
+from services.sdk.discovery import managed_services
+
+
+@dataclass(frozen=True)
+class Components:
+    """One open home. `worker` is the name of this machine as a worker."""
+
+    settings: Settings
+    clock: SystemClock
+    rng: random.Random
+    services: tuple[ManagedService, ...]
+    registry: Registry
+    accounts: Accounts
+    tokens: Tokens
+    authorizer: Authorizer
+    authority: CertificateAuthority
+    cloud: CloudIdentity
+    leases: Leases
+    peers: Peers
+    endpoints: Endpoints
+    worker: str
+    derived: DerivedSecrets
+    sealing: Sealing
+    reserve: Reserve
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+
+@asynccontextmanager
+async def open_components(settings: Settings) -> AsyncIterator[Components]:
+    """Raises StoreBroken for a store that cannot be read, OSError for a folder that cannot be used."""
+    home, clock, threads = settings.home, SystemClock(), Threads(8)
+    (home / "store").mkdir(parents=True, exist_ok=True)
+    services = managed_services()
+    generations.keep(home / "secrets" / "root-key", clock.now())
+    derived = DerivedSecrets(generations.keep(home / "secrets" / "master-key", clock.now()))
+    authority = CertificateAuthority(settings.tls, now=clock.now())
+    authority.client("admin", "local-admin", [MASTERS])
+    catalog = _catalog(services)
+    sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))
+    reserve = Reserve(home / "store" / "reserve")
+    store = await _open_store(home, reserve, threads, clock, sealing)
+    try:
+        registry = Registry(store, catalog, clock)
+        tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
+        accounts = Accounts(registry, tokens, derived, clock, threads)
+        accounts.factors.demand = cast(Demand, settings.second_factor)
+        worker = socket.gethostname().split(".")[0].lower() or "worker"
+        await bootstrap(settings, registry, accounts, services, worker, clock.now())
+        yield Components(
+            settings=settings,
+            clock=clock,
+            rng=random.Random(),  # noqa: S311 - jitter, not secrecy
+            services=services,
+            registry=registry,
+            accounts=accounts,
+            tokens=tokens,
+            authorizer=Authorizer(registry.catalog, services, store),
+            authority=authority,
+            cloud=identity_of(settings.name, authority.pem),
+            leases=Leases(clock),
+            peers=Peers(),
+            endpoints=Endpoints(),
+            worker=worker,
+            derived=derived,
+            sealing=sealing,
+            reserve=reserve,
+        )
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
+
+
+async def _open_store(home: Path, reserve: Reserve, threads: Threads, clock: SystemClock, sealing: Sealing) -> Store:
+    """On a full disk, with the room that was kept for it."""
+    url = f"sqlite:///{home}/store/records.db"
+    try:
+        return await open_store(url, threads=threads, clock=clock, sealing=sealing)
+    except StoreFull:
+        if not reserve.give_back():
+            raise
+        return await open_store(url, threads=threads, clock=clock, sealing=sealing)
+
+
+def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
+    """What the store keeps as ciphertext only."""
+    return {(kind.group, kind.plural) for kind in catalog if kind.sealed}
+
+
+def _catalog(services: tuple[ManagedService, ...]) -> Catalog:
+    catalog = Catalog(CORE_KINDS, managed={service.name: service.needs for service in services})
+    for kind in (kind for service in services for kind in service.kinds):
+        catalog.add(kind)
+    return catalog

@@ -1,0 +1,225 @@
+"""The conductor's HTTP side: the door with everything behind it, served over TLS."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+
+from agent.addressing.interfaces import local_network
+from api.agents.container_events import news_routes
+from api.agents.heartbeats import Heartbeats
+from api.agents.join import join_routes
+from api.agents.node_claims import NodeClaims
+from api.agents.overlay import overlay_routes
+from api.agents.registration import agent_routes
+from api.app import ConductorApp
+from api.audit import Audit
+from api.audit.routes import audit_routes
+from api.auth.authentication import Authenticator
+from api.auth.join_tokens import JoinTokens
+from api.auth.on_behalf import signer
+from api.auth.routes.access_keys import access_key_routes
+from api.auth.routes.certificates import certificate_routes
+from api.auth.routes.identities import identity_routes
+from api.auth.routes.oidc import oidc_routes
+from api.auth.routes.sessions import session_routes
+from api.auth.routes.totp import totp_routes
+from api.auth.service_accounts import AccountTokens
+from api.cloud import cloud_routes
+from api.cookies import RefreshCookie
+from api.exec import ExecHandler
+from api.gateway.gateway import Gateway
+from api.gateway.load_balancer import LoadBalancer
+from api.gateway.mutual_tls import MutualTls
+from api.health import health_routes
+from api.kube.resource_api import ResourceApi
+from api.metrics import Metrics
+from api.rate_limit import RateLimiter
+from api.registry_proxy import RegistryProxy
+from api.rest import log_routes, rest_app
+from api.server import make_server
+from api.streams import StreamGuard
+from api.swarm_services import swarm_routes
+from api.templates.routes import template_routes
+from api.traffic import traffic_routes
+from controller.kit.networks import parse_networks
+from controller.main.audit_log import looked_after, open_audit
+from controller.main.certificates import keep_certificates_fresh, server_certificate
+from controller.main.components import Components
+from controller.main.health_checks import health_of
+from controller.main.image_resolver import registry_trust
+from controller.main.key_rotation import turning
+from controller.main.oidc import federation, oidc_options
+from controller.main.runtime_selection import Runtime
+from controller.main.server_names import ServerNames
+from controller.reconcile.loop import Loop
+from controller.runtime.driver import SupportsAdopt, SupportsExec, SupportsRefresh
+from crds.kinds.worker import WORKER
+from services.sdk.edge.connections import limits_for
+from services.sdk.edge.descriptors import divide, raise_file_limit
+
+
+async def serve_http(components: Components, runtime: Runtime, loop: Loop) -> None:
+    """Until cancelled."""
+    trusted = federation(
+        oidc_options(components.settings), components.registry, components.accounts, components.clock
+    )
+    authenticator = Authenticator(components.tokens, components.accounts, components.authorizer, trusted)
+    guard = StreamGuard(authenticator, components.authorizer)
+    managed = {each.service_name: each.name for each in components.services}
+    balancer = LoadBalancer(components.registry, components.endpoints, components.clock, managed)
+    budget, names = divide(raise_file_limit()), ServerNames(components.settings, runtime.swarm, runtime.node)
+    gateway = Gateway(
+        balancer,
+        components.tokens,
+        components.authorizer,
+        components.services,
+        components.clock,
+        partial(signer, components.accounts),
+        components.accounts.access_keys.used,
+        most_connections=budget.upstream,
+        tls=MutualTls(components.authority, managed, components.clock),
+        own_names=lambda: names.hosts,
+    )
+    images = _images(components, authenticator)
+    certificate, key = server_certificate(components.authority, await names.look())
+    audit = open_audit(components.settings, components.clock)
+    server = make_server(
+        _app(components, runtime, loop, authenticator, guard, gateway, images, audit),
+        host=components.settings.host,
+        port=components.settings.port,
+        certificate=certificate,
+        key=key,
+        ca=components.authority.ca_file,
+        limits=limits_for(budget.connections),
+    )
+    try:
+        async with looked_after(audit), anyio.create_task_group() as group:
+            group.start_soon(guard.run)
+            group.start_soon(keep_certificates_fresh, components.settings.tls, names, components.clock.now, server)
+            await server.serve()
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await gateway.close()
+            await images.close()
+
+
+def _app(
+    components: Components,
+    runtime: Runtime,
+    loop: Loop,
+    authenticator: Authenticator,
+    guard: StreamGuard,
+    gateway: Gateway,
+    images: RegistryProxy,
+    audit: Audit,
+) -> ConductorApp:
+    registry, authorizer, clock, driver = components.registry, components.authorizer, components.clock, runtime.driver
+    ca, stack = components.authority.pem, components.settings.stack
+    claims, cookie = _claims(components, runtime), RefreshCookie.of(ca)
+    tokens = JoinTokens(registry, clock, claims.is_member)
+    health = health_of(components, loop, audit)
+
+    def heard(worker: str) -> None:
+        loop.enqueue(WORKER.key(worker))
+
+    rest = rest_app(
+        [
+            cloud_routes(components.cloud),
+            session_routes(components.accounts, authenticator, cookie),
+            access_key_routes(components.accounts, authenticator),
+            totp_routes(components.accounts, authenticator),
+            oidc_routes(oidc_options(components.settings), authenticator, cookie),
+            identity_routes(
+                components.accounts,
+                authenticator,
+                components.tokens.keys,
+                tokens,
+                ca,
+                clock,
+                {each.service_name: each.speaks for each in components.services},
+                turning(components, loop),
+            ),
+            certificate_routes(components.authority, authenticator, clock),
+            agent_routes(registry, components.leases, authenticator, authorizer, clock),
+            log_routes(registry, driver, authenticator, authorizer, clock),
+            traffic_routes(gateway.traffic, authenticator, authorizer),
+            health_routes(health, authenticator, authorizer),
+            audit_routes(audit, authenticator, authorizer),
+            template_routes(frozenset(driver.name.split(" and ")), authenticator),
+            join_routes(
+                tokens,
+                authenticator,
+                runtime.swarm if stack else None,
+                stack.agent_image if stack else "",
+                stack.published_port if stack else components.settings.port,
+                stack.control_network if stack else "",
+            ),
+            swarm_routes(
+                runtime.swarm, driver if isinstance(driver, SupportsAdopt) else None, authenticator, authorizer
+            ),
+            overlay_routes(registry, authenticator, clock, loop.events.record),
+            news_routes(
+                authenticator, driver.request_refresh if isinstance(driver, SupportsRefresh) else loop.enqueue
+            ),
+        ]
+    )
+    account_tokens = AccountTokens(components.tokens, clock)
+    resources = ResourceApi(
+        registry,
+        authorizer,
+        clock,
+        components.rng,
+        driver=driver,
+        leases=components.leases,
+        account_tokens=account_tokens,
+    )
+    return ConductorApp(
+        resources=resources,
+        gateway=gateway,
+        authenticator=authenticator,
+        authorizer=authorizer,
+        guard=guard,
+        exec_=ExecHandler(driver, resources.instance_of) if isinstance(driver, SupportsExec) else None,
+        images=images,
+        heartbeats=Heartbeats(
+            registry, components.leases, components.peers, authenticator, heard, loop.events.record, claims
+        ),
+        rest=rest,
+        readiness=health.readiness,
+        metrics=Metrics(registry.store, runtime.docker_calls, lambda: len(registry.quarantine)),
+        limits=RateLimiter(
+            clock, per_second=components.settings.requests_per_second, watches=components.settings.watches_per_user
+        ),
+        audit=audit,
+    )
+
+
+def _images(components: Components, authenticator: Authenticator) -> RegistryProxy:
+    """Never in the clear: without the CA that vouches for the registry, there is none."""
+    stack = components.settings.stack
+    known = stack is not None and stack.registry_ca_file.exists()
+    address, tls = (stack.registry, registry_trust(stack.registry_ca_file)) if stack and known else ("", None)
+    return RegistryProxy(address, authenticator, components.accounts, components.authorizer, components.tokens, tls)
+
+
+def _claims(components: Components, runtime: Runtime) -> NodeClaims:
+    networks = parse_networks(components.settings.node_networks)
+    swarm = runtime.swarm.addresses_of if runtime.swarm else None
+    # What comes from this machine into our container comes from its router.
+    own = (
+        dict.fromkeys(local_network().routers, runtime.node.address)
+        if components.settings.stack and runtime.node
+        else {}
+    )
+    return NodeClaims(
+        components.registry,
+        components.peers,
+        components.clock,
+        networks,
+        swarm,
+        own,
+        components.settings.overlay_encryption,
+    )

@@ -1,0 +1,92 @@
+"""What a managed service is given besides its spec, for each runtime: where the API is, and how to prove itself."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import orjson
+
+from controller.kit.files import write_private
+from controller.main.components import Components
+from controller.main.image_resolver import ImageResolver
+from controller.main.stack_settings import Stack
+from controller.reconcilers.service_workload import RuntimeInputs
+from controller.runtime.driver import File
+from controller.runtime.process.planning import base_name
+from crds.kind import key_of
+from crds.kinds.service import SERVICE, Service
+from crds.managed import ManagedService
+
+_FOLDER = "/run/aerekos"
+
+
+class ProcessEnvironment:
+    """Files below the cloud's home, of which each process reads its own: `reads`."""
+
+    def __init__(self, components: Components) -> None:
+        self._house = components
+
+    async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
+        if manifest is None:
+            return RuntimeInputs()
+        home, name = self._house.home, base_name(key_of(SERVICE, service))
+        file, content = home / "credentials" / f"{name}.json", _credential(self._house, service)
+        if not file.exists() or file.read_bytes() != content:
+            write_private(file, content)
+        secrets = {_variable(each): str(home / "secrets" / each) for each in manifest.secrets}
+        own = {
+            "AEREKOS_API": self._house.settings.url,
+            "AEREKOS_CA": str(self._house.authority.ca_file),
+            "AEREKOS_CREDENTIAL": str(file),
+        }
+        env = own | secrets
+        # Whatever of the home it is told of, it may read; and nothing else.
+        reads = tuple(each for each in env.values() if Path(each).is_relative_to(home))
+        return RuntimeInputs(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
+
+
+class ContainerEnvironment:
+    """Swarm secrets; the image of all managed services; the network the conductor is in."""
+
+    def __init__(self, components: Components, stack: Stack, images: ImageResolver) -> None:
+        self._house, self._stack, self._images = components, stack, images
+
+    async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
+        """Raises DriverError while the image is not in the cloud's registry."""
+        if manifest is None:
+            image = service.spec.image
+            return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
+        secrets = {each: (self._house.home / "secrets" / each).read_bytes() for each in manifest.secrets}
+        files = [
+            File(f"{_FOLDER}/ca.crt", self._house.authority.ca_file.read_bytes()),
+            File(f"{_FOLDER}/credential.json", _credential(self._house, service), secret=True),
+            *(File(f"{_FOLDER}/{name}", content, secret=True) for name, content in secrets.items()),
+        ]
+        own = {
+            "AEREKOS_API": self._stack.url,
+            "AEREKOS_CA": f"{_FOLDER}/ca.crt",
+            "AEREKOS_CREDENTIAL": f"{_FOLDER}/credential.json",
+        }
+        return RuntimeInputs(
+            env=own | {_variable(each): f"{_FOLDER}/{each}" for each in secrets},
+            files=tuple(files),
+            image=await self._images.pinned(self._stack.services_image),
+            # Swarm cannot say it for a service before Docker 27, so the first program does.
+            command=("setpriv", "--no-new-privs", "--", "python3", "-m", "services.sdk.run"),
+            control=True,
+        )
+
+
+def _credential(components: Components, service: Service) -> bytes:
+    client = f"service:{service.metadata.name}"
+    secret = components.accounts.client_secret(client, SERVICE.key(service.metadata.name, service.metadata.namespace))
+    return orjson.dumps({"clientId": client, "clientSecret": secret})
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+
+def _variable(secret: str) -> str:
+    return f"AEREKOS_SECRET_{secret.upper().replace('-', '_')}"
