@@ -71,7 +71,7 @@ def going_on_when_interrupted() -> Iterator[None]:
 
 
 def prepare_home(settings: Settings) -> None:
-    """Make the folders a conductor needs before it can write its log. Raises UserError when that fails, and Misuse for
+    """Make the folders a conductor needs before it can write its log. Raises UserError when that fails, Misuse for
     a home that is somebody else's, or no cloud's.
     """
     require_own(settings.home)

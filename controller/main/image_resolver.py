@@ -29,7 +29,7 @@ PUSH_AGAIN_SECONDS = 1.0
 
 
 class ImageResolver:
-    """`registry_address`: the registry in image names. `registry`: where it really answers, as host:port. `trust`: the
+    """`registry_address`: the registry in image names. `registry`: where it really answers, host:port. `trust`: the
     CA that vouches for it, read when it is needed.
 
     What was found is kept in `file`, so that a conductor that starts before its registry knows what runs.
