@@ -11,7 +11,7 @@ from cli.completion import complete_templates
 from controller.main import settings
 
 if TYPE_CHECKING:
-    from cli.resources.create import Wanted
+    from cli.resources.create import CreateOptions
 
 create = typer.Typer(help="Make something new.", no_args_is_help=True)
 
@@ -56,9 +56,9 @@ def create_service(
     output: Annotated[str, typer.Option("-o", "--output", help="name, yaml or json: what was made.")] = "",
 ) -> None:
     """Run something of your own: from a template, a program of this machine, or a container."""
-    from cli.resources.create import Wanted
+    from cli.resources.create import CreateOptions
 
-    wanted = Wanted(
+    wanted = CreateOptions(
         name=name,
         namespace=namespace or "default",
         template=template,
@@ -77,7 +77,7 @@ def create_service(
     _create(wanted, dry_run=dry_run, output=output)
 
 
-def _create(wanted: Wanted, *, dry_run: bool, output: str) -> None:
+def _create(wanted: CreateOptions, *, dry_run: bool, output: str) -> None:
     from cli import api_client
     from cli.resources import create
     from cli.resources import kinds as discovery

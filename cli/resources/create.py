@@ -29,7 +29,7 @@ _NAMED = "NAME=VALUE"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CreateOptions:
     """What was typed. Texts as they came: `ports` are `8080` or `http=8080`, `env` and `values` `NAME=VALUE`, `files`
     `LOCAL:PATH`, `value_files` `NAME=LOCAL`, `volumes` `NAME:PATH`.
     """
@@ -50,7 +50,7 @@ class Wanted:
     memory: str = ""
 
 
-def check(wanted: Wanted) -> None:
+def check(wanted: CreateOptions) -> None:
     """Raises Misuse for what contradicts itself."""
     sources = {"--template": wanted.template, "--command": wanted.command, "--image": wanted.image}
     given = [name for name, text in sources.items() if text]
@@ -72,7 +72,7 @@ def check(wanted: Wanted) -> None:
         raise Misuse("--set and --set-file are for templates", hint="--env for the environment of what runs")
 
 
-def manifests(api: ApiClient, wanted: Wanted, *, only_look: bool) -> list[Manifest]:
+def manifests(api: ApiClient, wanted: CreateOptions, *, only_look: bool) -> list[Manifest]:
     """What shall be made, in order. Raises Refused, Misuse, and UserError for a template that cannot run here."""
     if not wanted.template:
         return typed(wanted)
@@ -86,7 +86,7 @@ def manifests(api: ApiClient, wanted: Wanted, *, only_look: bool) -> list[Manife
     return list(api.ask("POST", f"/templates/{segment(wanted.template)}", json=body)["items"])
 
 
-def typed(wanted: Wanted) -> list[Manifest]:
+def typed(wanted: CreateOptions) -> list[Manifest]:
     """A Service, and before it the ConfigMap of its files. Raises Misuse naming the option."""
     contents = _contents(wanted.files)
     spec: Manifest = {"image": wanted.image} if wanted.image else {}
@@ -198,7 +198,7 @@ def _words(command: str) -> list[str]:
         ) from error
 
 
-def _ports(wanted: Wanted) -> list[Manifest]:
+def _ports(wanted: CreateOptions) -> list[Manifest]:
     ports: list[Manifest] = []
     for text in wanted.ports:
         name, _, number = text.rpartition("=")
@@ -262,7 +262,7 @@ def _file(name: str, path: str) -> Manifest:
     return {"path": path, "configMap": {"name": f"{name}-files", "key": _key(path)}}
 
 
-def _config_map(wanted: Wanted, contents: Mapping[str, bytes]) -> Manifest:
+def _config_map(wanted: CreateOptions, contents: Mapping[str, bytes]) -> Manifest:
     keys = [_key(path) for path in contents]
     if twice := next((each for each in keys if keys.count(each) > 1), ""):
         raise Misuse(f"--file: two of them would be called {twice}", hint="give one of them another path")

@@ -338,7 +338,7 @@ RIGHTS: dict[str, Any] = {
     "POST /agents/register": ("worker",),
     "POST /agents/overlay": ("worker",),
     "POST /agents/swarm": ("worker",),
-    "POST /agents/news": ("worker",),
+    "POST /agents/container-events": ("worker",),
     "GET /agents/leases": ("list", "workers", ""),
     "GET /traffic": ("list", "services", ""),
     "GET /health/report": "known",  # each hears of what they may read: tests/unit/health

@@ -113,7 +113,7 @@ async def test_requests_are_counted_by_handler_method_and_code(house: House) -> 
         f"aerekos_store_revision {house.store.revision}.0",
     ):
         assert line in text
-    assert 'aerekos_http_request_seconds_count{door="resources"}' in text
+    assert 'aerekos_http_request_seconds_count{handler="resources"}' in text
 
 
 async def test_what_is_counted_does_not_grow_with_what_people_ask(house: House) -> None:

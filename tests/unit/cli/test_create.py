@@ -11,7 +11,7 @@ import yaml
 from api.templates.template import template, templates
 from cli.main import run
 from cli.resources import create
-from cli.resources.create import Wanted
+from cli.resources.create import CreateOptions
 from controller.main.errors import Misuse
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.service import Service
@@ -21,7 +21,7 @@ SERVICES = "/apis/aerekos.cloud/v1/namespaces/default/services"
 
 
 def typed(**said: Any) -> list[dict[str, Any]]:
-    wanted = Wanted("web", "default", **said)
+    wanted = CreateOptions("web", "default", **said)
     create.check(wanted)
     made = create.typed(wanted)
     Service.model_validate(made[-1])

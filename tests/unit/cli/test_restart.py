@@ -81,7 +81,7 @@ def test_without_agreement_nothing_is_stopped_and_the_line_does_it(
 ) -> None:
     told = {"AEREKOS_CLOUD_NAME": "the attic", "AEREKOS_HOST": "127.0.0.1"}
     settings, found = load(told, home=tmp_path / "a b"), running(load({}, home=tmp_path / "a b"))
-    monkeypatch.setattr(restart.stopping, "down", lambda *_, **__: pytest.fail("nobody agreed"))
+    monkeypatch.setattr(restart.down, "down", lambda *_, **__: pytest.fail("nobody agreed"))
     with pytest.raises(UserError, match="localhost as host, not 127") as refused:
         restart.restart(settings, found, differences(found, settings), timeout=1, agreed=False)
     line = shlex.split(refused.value.hint.partition(": ")[2].partition("   or ")[0])
@@ -103,7 +103,7 @@ def test_a_start_that_fails_leaves_it_as_it_was(tmp_path: Path, monkeypatch: pyt
             raise UserError("no Docker daemon answers", hint="start it")
 
     monkeypatch.setattr("cli.lifecycle.up.begin", begin)
-    monkeypatch.setattr(restart.stopping, "down", lambda *_, **__: None)
+    monkeypatch.setattr(restart.down, "down", lambda *_, **__: None)
     before = load({"AEREKOS_NAMES": "a.lan", "AEREKOS_HOST": "127.0.0.1"}, home=tmp_path)
     told = {"AEREKOS_RUNTIME": "swarm", "AEREKOS_NAMES": "b.lan", "AEREKOS_HOST": "127.0.0.1"}
     settings, found = load(told, home=tmp_path), running(before)
