@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from crds.errors import ApiError, Conflict, Forbidden, NotFound
+from crds.kind import key_of
+from crds.meta import ObjectKey
 from services.key_manager.key_state import key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
-from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyMaterial
+from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyMaterial
 from services.key_manager.root_key import RootKeyCipher
 from services.sdk.aws.router import account_of
 from services.sdk.context import ServiceContext
-from services.sdk.reconcile import AlsoWatch, Outcome, Temporary, World, again, done
+from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Temporary, World, again, done
 
 _LONGEST_REQUEUE_SECONDS = 86400.0
 _REQUEUE_SECONDS = 300.0
+
+
+def _keys_of(alias: KeyAlias, seen: Lister) -> Iterable[ObjectKey]:
+    """The key that alias leads to, and the one it led to before."""
+    name = alias.spec.alias_name
+    keys = seen.list(KEY, alias.metadata.namespace)
+    return [key_of(KEY, each) for each in keys if each.metadata.name == alias.spec.key or name in each.status.aliases]
 
 
 class KeyReconciler:
@@ -25,7 +34,7 @@ class KeyReconciler:
 
     kind = KEY
     finalizer: str | None = None
-    also_watch: Sequence[AlsoWatch[Any]] = ()
+    also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(KEY_ALIAS, _keys_of),)
 
     def __init__(self, context: ServiceContext) -> None:
         self._keyring = Keyring(context.resources, RootKeyCipher(context.secret("root-key")))
@@ -42,6 +51,7 @@ class KeyReconciler:
             newest = await self._material(resource, now)
         except ApiError as error:
             raise Temporary(f"material: {error}", reason="NoMaterial") from error
+        resource.status.aliases = _aliases_of(resource, world)
         due = _update_status(resource, newest)
         return done(reason=resource.status.key_state, requeue_after=_seconds(now, due))
 
@@ -56,6 +66,11 @@ class KeyReconciler:
         if due is not None and due <= now and key.spec.enabled:
             newest = await self._keyring.add_material(key, newest.spec.version + 1)
         return newest
+
+
+def _aliases_of(key: Key, world: World) -> list[str]:
+    aliases = world.seen.list(KEY_ALIAS, key.metadata.namespace)
+    return sorted(each.spec.alias_name for each in aliases if each.spec.key == key.metadata.name)
 
 
 async def _deleted(key: Key, world: World, now: datetime) -> bool:

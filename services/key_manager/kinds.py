@@ -32,10 +32,11 @@ class KeySpec(Spec):
 
 
 class KeyStatus(Status):
-    """`currentVersion` counts material from 1; 0 means none is made yet."""
+    """`currentVersion` counts material from 1; 0 means none is made yet. `aliases`: the names of it in AWS."""
 
     key_id: str = ""
     arn: str = ""
+    aliases: list[str] = []
     key_state: KeyState = "Creating"
     current_version: int = 0
     rotated_at: Timestamp | None = None
@@ -91,6 +92,8 @@ KEY = Kind(
     description="An encryption key that never leaves key_manager.",
     invariants=(keeps_its_nature, keeps_its_window, outlives_its_data),
     columns=(
+        Column("Name", "metadata.name"),
+        Column("Alias", "status.aliases"),
         Column("State", "status.keyState"),
         Column("Version", "status.currentVersion", "integer"),
         Column("Next rotation", "status.nextRotationAt", priority=1),
@@ -108,6 +111,7 @@ KEY_ALIAS = Kind(
     description="A friendly name for a Key.",
     invariants=(keeps_alias_names,),
     columns=(
+        Column("Name", "metadata.name"),
         Column("Alias", "spec.aliasName"),
         Column("Key", "spec.key"),
         Column("Age", "metadata.creationTimestamp", "date"),

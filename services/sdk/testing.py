@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 import secrets as random_secrets
 import tempfile
 import threading
@@ -23,12 +24,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import anyio
 import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jose import jwk, jwt
 
 from controller.kit.clock import Clock, SystemClock
+from controller.reconcile.informer import Informers
 from controller.resources.client import ChangeType, Listing, Propagation, WatchEvent
 from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
@@ -157,6 +160,17 @@ async def _steps(
     while True:
         change, body = await queue.get()
         yield WatchEvent(change, kind.parse(body), int(body["metadata"]["resourceVersion"]))
+
+
+@asynccontextmanager
+async def watched(resources: MemoryResources, *kinds: Kind[Any]) -> AsyncIterator[Informers]:
+    """What a loop has seen of those kinds, for the `World` of a reconciler."""
+    async with anyio.create_task_group() as tasks:
+        seen = Informers(kinds, resources, random.Random(1))  # noqa: S311 - spreads reconnections
+        seen.start(tasks)
+        await seen.wait_synced()
+        yield seen
+        tasks.cancel_scope.cancel()
 
 
 @dataclass

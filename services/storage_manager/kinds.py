@@ -57,6 +57,7 @@ BUCKET = Kind(
     model=Bucket,
     categories=("all",),
     columns=(
+        Column("Name", "metadata.name"),
         Column("Phase", "status.phase"),
         Column("Objects", "status.objects", "integer"),
         Column("Size", "status.bytes", "bytes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -97,6 +98,9 @@ def test_the_key_under_it_is_in_use(cloud: Cloud, kubectl: Kubectl) -> None:
     refused(kubectl.say("patch", "key", s3_key, "--type=merge", "-p", '{"spec":{"enabled":false}}'), "platform")
     refused(kubectl.say("delete", "keyaliases", "--all"), "platform")
     assert cloud.kms("describe-key", "--key-id", "alias/aws/s3")["KeyMetadata"]["KeyState"] == "Enabled"
+    for shown in (lambda: cloud.do("get", "keys"), lambda: kubectl.do("get", "keys")):
+        lines = eventually(lambda shown=shown: re.findall(r".*alias/aws/s3.*", shown()), "it is known by its name")
+        assert [line.split()[0] for line in lines] == [s3_key]
 
 
 def test_an_object_is_sealed_with_the_key_it_names_and_that_key_stays(cloud: Cloud) -> None:

@@ -1,4 +1,4 @@
-"""The Key reconciler on resources in memory: material, rotation, deletion."""
+"""The Key reconciler on resources in memory: material, rotation, deletion, names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crds.errors import Conflict, NotFound
 from services.key_manager.key import KeyReconciler
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL, Key, KeyAliasSpec, KeySpec
 from services.sdk.reconcile import Outcome, World
-from services.sdk.testing import FakeConductor, MemoryResources, fake_context
+from services.sdk.testing import FakeConductor, MemoryResources, fake_context, watched
 
 
 class Hand:
@@ -36,11 +36,16 @@ class Room:
         conductor = FakeConductor(self.clock)
         context = fake_context("key_manager", folder, conductor, self.resources, {"root-key": bytes(32)})
         self.reconciler = KeyReconciler(context)
-        self.world = World(self.resources, cast(Any, None), self.clock, cast(Any, None))
 
     async def look(self, name: str) -> tuple[Key, Outcome]:
         key = await self.resources.get(KEY, name)
-        return key, await self.reconciler.reconcile(key, self.world)
+        async with watched(self.resources, KEY, KEY_ALIAS) as seen:
+            world = World(self.resources, seen, self.clock, cast(Any, None))
+            return key, await self.reconciler.reconcile(key, world)
+
+    async def name(self, alias: str, key: str) -> None:
+        spec = KeyAliasSpec(key=key, alias_name=f"alias/{alias}")
+        await self.resources.create(KEY_ALIAS, KEY_ALIAS.new(alias.replace("/", "-"), spec=spec))
 
     async def versions(self) -> list[int]:
         return sorted(each.spec.version for each in (await self.resources.list(KEY_MATERIAL)).items)
@@ -87,9 +92,8 @@ def test_its_aliases_go_with_it_and_others_stay(tmp_path: Path) -> None:
     async def story(room: Room) -> None:
         date = room.clock.now() + timedelta(days=7)
         await room.resources.create(KEY, KEY.new("old", spec=KeySpec(deletion_date=date)))
-        for name, key in (("mine", "old"), ("theirs", "new")):
-            spec = KeyAliasSpec(key=key, alias_name=f"alias/{name}")
-            await room.resources.create(KEY_ALIAS, KEY_ALIAS.new(name, spec=spec))
+        await room.name("mine", "old")
+        await room.name("theirs", "new")
         room.clock.moment = date
         await room.look("old")
         assert [each.metadata.name for each in (await room.resources.list(KEY_ALIAS)).items] == ["theirs"]
@@ -109,5 +113,36 @@ def test_a_key_that_is_needed_when_it_is_due_stays_and_says_by_whom(tmp_path: Pa
         _, outcome = await room.look("old")
         assert (outcome.reason, outcome.message) == ("StillNeeded", "in use by Bucket photos")
         assert outcome.requeue_after
+
+    in_room(tmp_path, story)
+
+
+def test_a_key_says_by_which_names_it_is_known(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        for name in ("0f9c", "mine"):
+            await room.resources.create(KEY, KEY.new(name, spec=KeySpec()))
+        for alias, name in (("photos", "0f9c"), ("aws/s3", "0f9c"), ("orders", "mine")):
+            await room.name(alias, name)
+        key, _ = await room.look("0f9c")
+        assert key.status.aliases == ["alias/aws/s3", "alias/photos"]
+        shown = [each.path for each in KEY.columns if each.priority == 0]
+        assert "status.aliases" in shown, "a name of hexadecimal digits alone tells nobody what the key is for"
+
+    in_room(tmp_path, story)
+
+
+def test_an_alias_that_moves_concerns_the_key_it_left_too(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        for name in ("one", "other", "third"):
+            await room.resources.create(KEY, KEY.new(name, spec=KeySpec()))
+        await room.name("photos", "one")
+        key, _ = await room.look("one")
+        await room.resources.patch(KEY, "one", {"status": key.status.wire()})
+        moved = await room.resources.patch(KEY_ALIAS, "photos", {"spec": {"key": "other"}})
+        (also,) = room.reconciler.also_watch
+        async with watched(room.resources, KEY, KEY_ALIAS) as seen:
+            assert sorted(each.name for each in also.affects(moved, seen)) == ["one", "other"]
+        looked = [await room.look(name) for name in ("one", "other")]
+        assert [key.status.aliases for key, _ in looked] == [[], ["alias/photos"]]
 
     in_room(tmp_path, story)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from crds.catalog import CORE_KINDS
+from crds.kinds.event import EVENT
+from services.sdk.discovery import managed_services
 from tests.unit.kube.conftest import Wire
 
 pytestmark = pytest.mark.anyio
 CORE = "/api/v1/namespaces/default"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+async def test_the_first_column_of_every_kind_is_its_name() -> None:
+    """kubectl shows the columns it is given and adds none: without it, rows could not be told apart."""
+    ours = [kind for service in managed_services() for kind in service.kinds]
+    shown = [kind for kind in (*CORE_KINDS, *ours) if not kind.internal and kind is not EVENT]
+    assert [kind.resource for kind in shown if kind.columns[0].path != "metadata.name"] == []
 
 
 async def test_plain_text_of_a_secret_is_kept_as_data(wire: Wire) -> None:
