@@ -15,6 +15,7 @@ from controller.reconcile.informer import Informers
 from controller.reconcile.outcome import again, done
 from controller.reconcilers.garbage_collector import GarbageCollector, collect_garbage
 from controller.reconcilers.namespace import NamespaceReconciler
+from controller.resources.client import Propagation
 from crds.catalog import Catalog
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE
@@ -127,6 +128,17 @@ async def test_nobody_in_another_namespace_owns_anything(house: House) -> None:
     assert {"far", "kept", "desk"} <= set(left(house)) and "lost" not in left(house)
 
 
+async def test_what_something_of_no_namespace_owns_goes_with_it(house: House) -> None:
+    async with collecting(house):
+        space = await house.resources.create(NAMESPACE, NAMESPACE.new("owner"))
+        await bulb_of(house, space)
+        await anyio.sleep(10)
+        assert left(house) == ["bulb", "owner"]
+        await house.resources.delete(NAMESPACE, "owner")
+        await anyio.sleep(1)
+    assert left(house) == []
+
+
 async def test_a_copy_that_is_behind_condemns_nobody(house: House) -> None:
     async with collecting(house):
         house.resources.watching = False
@@ -194,6 +206,17 @@ async def test_a_namespace_goes_when_it_is_empty(house: House) -> None:
         assert (held.status, "test/off in 1 resource instances" in held.message) == ("True", True)
         assert told["NamespaceDeletionContentFailure"].status == "False"
         await anyio.sleep(20)
+    assert left(house) == []
+
+
+@pytest.mark.parametrize("propagation", ["Background", "Foreground", "Orphan"])
+async def test_a_namespace_goes_however_its_deletion_is_worded(house: House, propagation: Propagation) -> None:
+    async with house.running(NamespaceReconciler(CATALOG), Scripted()), collecting(house):
+        await house.resources.create(NAMESPACE, NAMESPACE.new("home"))
+        await bulb_of(house, await house.lamp())
+        await anyio.sleep(1)
+        await house.resources.delete(NAMESPACE, "home", propagation=propagation)
+        await anyio.sleep(30)
     assert left(house) == []
 
 
