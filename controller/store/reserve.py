@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -93,15 +94,23 @@ async def watch_room(
     disk got full and when that was over.
     """
     while True:
-        try:
-            # What was given back is told of before new things are refused: an Event is a new thing.
-            take_new(not await threads.run(lambda: reserve.is_given_back))
-            turn = await threads.run(lambda: reserve.look(isinstance(store.trouble, StoreFull)))
-            if turn:
-                _log.warning("the disk is full" if turn == "Full" else "there is room on the disk again")
-                if turn == "Ok":
-                    take_new(True)
-                tell(turn)
-        except OSError as odd:
-            _log.warning("the disk cannot be looked at", because=str(odd))
+        looking = partial(_seen, reserve, isinstance(store.trouble, StoreFull))
+        was_given_back, turn = await threads.run(looking)
+        # What was given back is told of before new things are refused: an Event is a new thing.
+        if was_given_back is not None:
+            take_new(turn == "Ok" or not was_given_back)
+        if turn:
+            _log.warning("the disk is full" if turn == "Full" else "there is room on the disk again")
+            tell(turn)
         await sleep(LOOK_SECONDS)
+
+
+def _seen(reserve: Reserve, refused: bool) -> tuple[bool | None, Turn]:
+    """Whether the room was given back before this look, None when nobody can tell, and what turned with it."""
+    before: bool | None = None
+    try:
+        before = reserve.is_given_back
+        return before, reserve.look(refused)
+    except OSError as odd:
+        _log.warning("the disk cannot be looked at", because=str(odd))
+        return before, ""

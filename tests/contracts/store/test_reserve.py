@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from contracts.store.test_full_disk import fill, open_at, small, until_refused
@@ -20,6 +22,7 @@ from crds.kinds.namespace import NAMESPACE
 
 __all__ = ["small"]
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 SIZE = 512 << 10
 """With it, 5 MiB are plenty: of 8."""
 
@@ -58,6 +61,33 @@ def test_a_small_disk_keeps_no_room(small: Path) -> None:
     reserve = Reserve(small / "reserve", 2 << 20)
     assert reserve.look(False) == "" and not (small / "reserve").exists()
     assert reserve.look(True) == "Ok", "what was refused once is over"
+
+
+class Counting(Inline):
+    """How often a thread was asked for."""
+
+    asked = 0
+
+    async def run(self, work: Callable[[], T], *, deadline: float | None = None) -> T:
+        self.asked += 1
+        return await super().run(work, deadline=deadline)
+
+
+async def test_each_look_asks_for_a_thread_once_also_where_the_disk_does_not_answer(small: Path) -> None:
+    """It happens every two seconds for as long as a cloud runs."""
+    store, threads, taken, looks = await open_at(small), Counting(), [], 0
+    (small / "reserve").mkdir()  # cannot be made as a file
+
+    async def step(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        await watch_room(rooms(small), store, threads, taken.append, pytest.fail, step)
+    assert (threads.asked, taken) == (3, [False, False, False]), "a folder is shorter than the room: given back"
+    await store.close()
 
 
 async def test_a_full_disk_takes_deletions_in_the_room_that_was_kept(small: Path) -> None:
