@@ -18,12 +18,17 @@ up: $(VENV)/.installed ## Install what is missing, start the cloud, come back wh
 	@$(TRY_DASHBOARD)
 	@$(BIN)/aerekos up
 
-# Nothing is installed only to find that nothing runs; a cloud that outlived its virtualenv is worth installing for.
+# Nothing is installed only to find that nothing runs, as after a power loss; a cloud that outlived its virtualenv is
+# worth installing for. A record without a pid may mean anything; kill may not look at processes of others, /proc may.
 down: ## Stop the cloud; its data stays
-	@if test ! -x $(BIN)/aerekos; then found=; \
+	@if test ! -x $(BIN)/aerekos; then runs=; why="no cloud was started here"; \
 	  for data in "$${XDG_DATA_HOME:-$$HOME/.local/share}" "$$HOME/Library/Application Support"; do \
-	    test -f "$${AEREKOS_HOME:-$$data/aerekos}/run/conductor.json" && found=yes; done; \
-	  test -n "$$found" || { echo "nothing runs: no cloud was started here"; exit 0; }; \
+	    run="$${AEREKOS_HOME:-$$data/aerekos}/run"; \
+	    for record in "$$run/conductor.json" "$$run/instances/"*.json; do test -f "$$record" || continue; \
+	      why="the cloud that was started here has ended"; \
+	      pid=$$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$$record"); \
+	      { test -z "$$pid" || kill -0 "$$pid" || test -d "/proc/$$pid"; } 2>/dev/null && runs=yes; done; done; \
+	  test -n "$$runs" || { echo "nothing runs: $$why"; exit 0; }; \
 	  $(MAKE) --no-print-directory $(VENV)/.installed || exit 1; fi; \
 	$(BIN)/aerekos down
 

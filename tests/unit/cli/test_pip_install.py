@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -95,9 +97,43 @@ def test_make_down_in_a_fresh_clone_installs_nothing(clone: Path) -> None:
     assert set(clone.iterdir()) == before
 
 
-def test_make_down_installs_what_it_needs_for_a_cloud_that_was_started(clone: Path) -> None:
-    run = clone / "home" / ".local" / "share" / "aerekos" / "run"
-    run.mkdir(parents=True)
-    (run / "conductor.json").write_text("{}")
+@pytest.fixture
+def run(clone: Path) -> Path:
+    """Where a cloud notes what runs."""
+    folder = clone / "home" / ".local" / "share" / "aerekos" / "run"
+    (folder / "instances").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def ended() -> int:
+    """The number of a process that is gone."""
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return process.pid
+
+
+def note(file: Path, pid: int) -> None:
+    file.write_text(json.dumps({"pid": pid, "startTime": 1, "port": 7443, "told": {"host": "::"}}))
+
+
+def test_make_down_after_a_power_loss_installs_nothing(clone: Path, run: Path, ended: int) -> None:
+    for record in (run / "conductor.json", run / "instances" / "default.web-0.json"):
+        note(record, ended)
+    done = make_down(clone)
+    assert (done.returncode, done.stdout) == (0, "nothing runs: the cloud that was started here has ended\n")
+    assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize("living", ["conductor.json", "instances/default.web-0.json", "nothing that can be read"])
+def test_make_down_installs_what_it_needs_for_a_cloud_that_runs(
+    clone: Path, run: Path, ended: int, living: str
+) -> None:
+    """Services live on when their conductor was killed."""
+    note(run / "conductor.json", ended)
+    if living.endswith(".json"):
+        note(run / living, os.getpid())
+    else:
+        (run / "conductor.json").write_text("{}")
     done = make_down(clone)
     assert done.returncode != 0 and "needs Python 3.11 or newer" in done.stderr, "it set out to install"
