@@ -52,10 +52,10 @@ def workload(
     files: tuple[File, ...] = (),
     env: Env | None = None,
 ) -> Workload:
-    """The workload of one Service, whole. The spec's own env may not replace what the seams promise."""
+    """The workload of one Service, whole. The spec's own env may not replace what docs/interfaces.md promises."""
     command = inputs.command or (MANAGED_COMMAND if managed else tuple(service.spec.command))
     env = env or Env({each.name: each.value for each in service.spec.env})
-    merged = {**env.plain, **inputs.env, **(_seams(managed) if managed else {})}
+    merged = {**env.plain, **inputs.env, **(_promised_env(managed) if managed else {})}
     probes = _probes(service, managed)
     limits, files = _limits(service), (*inputs.files, *files)
     return Workload(
@@ -120,8 +120,8 @@ def revision(
     return hashlib.sha256(text.encode()).hexdigest()[:REVISION_LENGTH]
 
 
-def _seams(managed: ManagedService) -> dict[str, str]:
-    """What docs/seams.md promises each instance; the driver fills the placeholders."""
+def _promised_env(managed: ManagedService) -> dict[str, str]:
+    """What docs/interfaces.md promises each instance; the driver fills the placeholders."""
     return {
         "AEREKOS_SERVICE": managed.name,
         "AEREKOS_INSTANCE": "{instance}",

@@ -1,6 +1,6 @@
 """One running instance of a managed service: where it listens, what it may touch, how it reaches others.
 
-Made from the environment (docs/seams.md) by `services.sdk.run`, or by hand in tests (`services.sdk.testing`).
+Made from the environment (docs/interfaces.md) by `services.sdk.run`, or by hand in tests (`services.sdk.testing`).
 """
 
 from __future__ import annotations

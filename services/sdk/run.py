@@ -1,6 +1,6 @@
 """`python -m services.sdk.run`: one managed service, its HTTP server and its reconcilers, in one event loop.
 
-SIGTERM or SIGINT: stop being ready, finish what is under way, leave with 0. Environment: docs/seams.md.
+SIGTERM or SIGINT: stop being ready, finish what is under way, leave with 0. Environment: docs/interfaces.md.
 """
 
 from __future__ import annotations

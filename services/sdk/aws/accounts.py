@@ -1,4 +1,4 @@
-"""Which AWS account a namespace is (docs/seams.md). Light: manifests may import it."""
+"""Which AWS account a namespace is (docs/interfaces.md). Light: manifests may import it."""
 
 from __future__ import annotations
 
