@@ -36,10 +36,22 @@ export default defineConfig({
   build: { assetsInlineLimit: 0, target: 'es2022', modulePreload: { polyfill: false } },
   server: {
     proxy: Object.fromEntries(
-      ['/api', '/apis', '/auth', '/agents', '/logs', '/traffic', '/audit', '/join', '/services', '/catalog', '/cloud', '/templates', '/version', '/openapi'].map((path) => [
-        path,
-        toCloud,
-      ]),
+      [
+        '/api',
+        '/apis',
+        '/auth',
+        '/agents',
+        '/logs',
+        '/traffic',
+        '/audit',
+        '/join',
+        '/services',
+        '/catalog',
+        '/cloud',
+        '/templates',
+        '/version',
+        '/openapi',
+      ].map((path) => [path, toCloud]),
     ),
   },
   test: { environment: 'happy-dom', include: ['src/**/*.test.{ts,tsx}'] },

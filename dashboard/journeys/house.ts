@@ -52,7 +52,11 @@ export async function journey(walk: (page: Page, opened: Opened) => Promise<void
     assert.deepEqual(opened.complaints, []);
   } finally {
     // Who comes next goes on with what this window was given last.
-    if (!who) await opened.context.storageState().then((last) => idle.push(last), () => undefined);
+    if (!who)
+      await opened.context.storageState().then(
+        (last) => idle.push(last),
+        () => undefined,
+      );
     await opened.close();
   }
 }

@@ -26,7 +26,10 @@ test('a machine joins with the line, is seen step by step, and is removed', { sk
     const line = await page.getByText(/aerekos-agent --api/).textContent();
     const arrivals = page.getByTestId('arrivals');
     await arrivals.getByText('Waiting for the machine to call').waitFor();
-    const { clientId, clientSecret } = await send('/auth/join', { token: /AEREKOS_AGENT_TOKEN=(\S+)/.exec(line!)![1], name: 'oak' });
+    const { clientId, clientSecret } = await send('/auth/join', {
+      token: /AEREKOS_AGENT_TOKEN=(\S+)/.exec(line!)![1],
+      name: 'oak',
+    });
     await arrivals.getByText('oak', { exact: true }).waitFor();
     const { accessToken } = await send('/auth/token', { clientId, clientSecret });
     await send('/agents/register', FACTS, accessToken);

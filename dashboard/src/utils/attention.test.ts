@@ -29,7 +29,11 @@ function report(word: Report['verdict'], summary: string, ...findings: Finding[]
 describe('what needs a person', () => {
   it('is what the report found, in its words and its order', () => {
     const found = [
-      finding('DiskFull', 'Conductor', '', { severity: 'critical', message: 'the disk is 97 % full', fix: 'make room' }),
+      finding('DiskFull', 'Conductor', '', {
+        severity: 'critical',
+        message: 'the disk is 97 % full',
+        fix: 'make room',
+      }),
       finding('ClockSkewed', 'Worker', 'oak'),
       finding('AutostartMissing', 'Conductor', '', { severity: 'info' }),
     ];
@@ -95,7 +99,7 @@ describe('what needs a person', () => {
 });
 
 describe('the verdict', () => {
-  it('is the report\'s, with what runs beside it', () => {
+  it("is the report's, with what runs beside it", () => {
     const services = [service('a', 'Ready'), service('b', 'Starting'), service('c', 'Disabled')];
     expect(verdict(report('Well', 'all is well'), services, [worker('w')])).toEqual({
       health: 'well',
