@@ -28,7 +28,7 @@ from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
 from crds.managed import ManagedService
 from services.sdk.aws.errors import AwsError, SignatureError
-from services.sdk.aws.verifier import Owner, Verifier, payload_headers
+from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.edge.connections import prove
 
 PREFIX = "/services/"
@@ -58,7 +58,7 @@ class Gateway:
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
-        self._identities, self._verifier = Identities(tokens, clock), Verifier(find_signer, clock)
+        self._identities, self._verifier = Identities(tokens, clock), SignatureVerifier(find_signer, clock)
         self._note_use, self._own_names = note_use, own_names
 
     async def close(self) -> None:

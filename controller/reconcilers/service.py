@@ -19,7 +19,7 @@ from controller.reconcilers.service_placement import decide, note_data, request_
 from controller.reconcilers.service_workload import RuntimeInputs, is_stateful, workload
 from controller.runtime.driver import Driver, DriverError, ObservedInstance, SupportsIsolation, Workload
 from controller.runtime.endpoints import Endpoints
-from controller.scheduler.placing import Decision, explain
+from controller.scheduler.placing import PlacementDecision, explain
 from crds.kind import Kind, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
@@ -169,7 +169,9 @@ class ServiceReconciler:
             return str(refused)
         return None
 
-    def _place(self, service: Service, manifest: ManagedService | None, world: World) -> tuple[Decision, str]:
+    def _place(
+        self, service: Service, manifest: ManagedService | None, world: World
+    ) -> tuple[PlacementDecision, str]:
         request = request_of(service, self._reach(service), stays=is_stateful(service, manifest))
         decision = decide(service, world.seen, request)
         text = explain(request, decision)
@@ -243,7 +245,7 @@ class ServiceReconciler:
         status.note(service, "Ready", ok, refused.reason, str(refused), world.clock.now())
 
 
-def _allowed(decision: Decision, seen: Sequence[ObservedInstance]) -> tuple[str, ...]:
+def _allowed(decision: PlacementDecision, seen: Sequence[ObservedInstance]) -> tuple[str, ...]:
     """Where copies may run; where they are, when no place is left for another. Empty: anywhere."""
     allowed = decision.allowed
     if allowed is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from controller.reconcile.reconciler import Lister
 from controller.runtime.driver import ObservedInstance
 from controller.scheduler.candidate import Candidate, Needs, Request
-from controller.scheduler.placing import Decision, place
+from controller.scheduler.placing import PlacementDecision, place
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.worker import WORKER, Worker
 from crds.meta import is_true
@@ -27,7 +27,7 @@ def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = 
     )
 
 
-def decide(service: Service, seen: Lister, request: Request) -> Decision:
+def decide(service: Service, seen: Lister, request: Request) -> PlacementDecision:
     """Place `service` among the workers as they are now. Its own copies do not count against it."""
     others = [each for each in seen.list(SERVICE) if each.metadata.uid != service.metadata.uid]
     reserved = _reserved(others)

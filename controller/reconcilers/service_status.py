@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from controller.runtime.driver import ObservedInstance
-from controller.scheduler.placing import Decision
+from controller.scheduler.placing import PlacementDecision
 from crds.kinds.service import Instance, Refusal, Service, ServiceSpec
 from crds.kinds.service_rules import foreign_fields
 from crds.meta import Condition, set_condition
@@ -29,7 +29,9 @@ Phase = Literal[
 IGNORED = "FieldsIgnored"
 
 
-def desired_replicas(service: Service, seen: Sequence[ObservedInstance], decision: Decision | None = None) -> int:
+def desired_replicas(
+    service: Service, seen: Sequence[ObservedInstance], decision: PlacementDecision | None = None
+) -> int:
     """How many there should be; of a daemon, one on each worker that is Ready and that it may run on."""
     if not service.spec.enabled:
         return 0
@@ -142,7 +144,7 @@ def note_isolation(service: Service, lacks: Sequence[str], now: datetime) -> Non
     note(service, "Isolated", not lacks, "Partly" if lacks else "WalledIn", "; ".join(lacks), now)
 
 
-def note_placed(service: Service, decision: Decision, message: str, now: datetime) -> None:
+def note_placed(service: Service, decision: PlacementDecision, message: str, now: datetime) -> None:
     """Condition Placed, and every worker's refusal."""
     service.status.refusals = [Refusal(worker=each.worker, reason=each.reason) for each in decision.refusals]
     ok = bool(decision.chosen)

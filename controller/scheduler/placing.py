@@ -26,7 +26,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class PlacementDecision:
     """`chosen` is ranked, best first; empty means unplaceable."""
 
     chosen: tuple[str, ...]
@@ -45,12 +45,12 @@ class Decision:
         return (*self.chosen, *(each.worker for each in self.refusals if each.reason == SILENT))
 
 
-def place(request: Request, workers: Sequence[Candidate]) -> Decision:
+def place(request: Request, workers: Sequence[Candidate]) -> PlacementDecision:
     """Split the workers into ranked and refused. Never raises."""
     refusals = {each.name: found for each in workers if (found := _refusal(request, each))}
     fit = [each for each in workers if each.name not in refusals]
     ranked = sorted(fit, key=lambda each: (-score(request, each), each.name))
-    return Decision(
+    return PlacementDecision(
         tuple(each.name for each in ranked),
         tuple(refusals[name] for name in sorted(refusals)),
     )
@@ -63,7 +63,7 @@ def _refusal(request: Request, worker: Candidate) -> Refusal | None:
     return Refusal(worker.name, "; ".join(each.reason for each in objections), objections[0])
 
 
-def explain(request: Request, decision: Decision) -> str:
+def explain(request: Request, decision: PlacementDecision) -> str:
     """One sentence for people: `Unplaceable: default/db needs 4 CPU; 2 workers lack CPU, 1 is cordoned`."""
     if decision.chosen:
         return f"{request.name} fits on {', '.join(decision.chosen)}"

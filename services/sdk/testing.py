@@ -41,7 +41,7 @@ from services.sdk.app import Asgi, Receive, Scope, Send, header_of, send_bytes
 from services.sdk.aws.error_bodies import error_body
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import derive_key
-from services.sdk.aws.verifier import Owner, Verifier, payload_headers
+from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_service
 from services.sdk.edge.server import LimitedServer
@@ -368,7 +368,7 @@ async def _serve(server: LimitedServer) -> None:
 
 def _gateway(app: Asgi, conductor: FakeConductor, context: ServiceContext, manifest: ManagedService) -> Asgi:
     """The gateway: verifies signatures, and says by `X-Aerekos-Identity` who calls."""
-    verifier = Verifier(conductor.owner, conductor.clock)
+    verifier = SignatureVerifier(conductor.owner, conductor.clock)
 
     def identified(scope: Scope, sub: str, **claims: Any) -> Scope:
         jti = random_secrets.token_hex(4)

@@ -27,7 +27,7 @@ from crds.kinds.user import USER
 from crds.managed import ManagedService
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import RawRequest
-from services.sdk.aws.verifier import BODY_LIMIT, Owner, Verifier, read_head
+from services.sdk.aws.verifier import BODY_LIMIT, Owner, SignatureVerifier, read_head
 from services.sdk.resources import SystemClock
 
 pytestmark = pytest.mark.anyio
@@ -330,7 +330,7 @@ async def test_forms_hear_of_it_in_the_query_protocol_s_xml(door: Door) -> None:
 def test_signing_twice_at_once_is_one_check_each() -> None:
     """The verifier holds nothing between requests but derived keys."""
     clock, key = SystemClock(), Credentials("AKIA1", "secret")
-    verifier = Verifier(lambda _: Owner("ann", "secret"), clock)
+    verifier = SignatureVerifier(lambda _: Owner("ann", "secret"), clock)
 
     async def one(body: bytes, sent: bytes) -> str:
         request = AWSRequest("POST", f"https://{HOST}/", data=body)
@@ -367,7 +367,7 @@ def test_presigned_by_other_protocols_signs_the_empty_body() -> None:
     """SigV4QueryAuth without S3's marker: the hash of nothing."""
     request = AWSRequest("GET", f"https://{HOST}/?Action=X")
     SigV4QueryAuth(Credentials("AKIA1", "secret"), "kms", "us-east-1", expires=60).add_auth(request)
-    verifier = Verifier(lambda _: Owner("ann", "secret"), SystemClock())
+    verifier = SignatureVerifier(lambda _: Owner("ann", "secret"), SystemClock())
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}

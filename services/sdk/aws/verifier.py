@@ -61,7 +61,7 @@ class Verified(NamedTuple, Generic[T]):
     receive: Receive
 
 
-class Verifier(Generic[T]):
+class SignatureVerifier(Generic[T]):
     """`find`: the owner of an access key id, as of now. Raises NotFound."""
 
     def __init__(self, find: Callable[[str], Owner[T]], clock: Clock) -> None:
