@@ -183,10 +183,8 @@ def _tell(settings: Settings) -> None:
         seen = status.look(api)
         say(f"\nYour cloud is ready:  {api.server}")
     tell_first_login(settings)
-    for line in trust.how_to_meet(settings):
+    for line in (*trust.how_to_meet(settings), *_starts_at_boot(settings)):
         say(line)
-    if autostart.is_there() and not autostart.is_installed(settings.home):
-        say("Starts at boot:       no (aerekos service install)")
     say("")
     if found := status.render_findings(seen):
         say(f"{found}\n")
@@ -195,6 +193,12 @@ def _tell(settings: Settings) -> None:
     for line in (*_way_to_aerekos(), "aerekos get services", "eval $(aerekos env) && aws kms create-key"):
         say(f"  {line}")
     say("  aws s3 mb s3://first")
+
+
+def _starts_at_boot(settings: Settings) -> list[str]:
+    """That it does not, where it could."""
+    missing = autostart.is_there() and not autostart.is_installed(settings.home)
+    return ["Starts at boot:       no (aerekos service install)"] if missing else []
 
 
 def _way_to_aerekos() -> list[str]:

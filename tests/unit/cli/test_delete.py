@@ -88,6 +88,20 @@ def test_yes_on_the_line_asks_nothing(cloud: Cloud, at_a_terminal: Answer) -> No
     assert [each.method for each in cloud.writes] == ["DELETE"]
 
 
+def test_a_worker_is_asked_about_too(cloud: Cloud, at_a_terminal: Answer) -> None:
+    for answer in ("\n", "n\n"):
+        at_a_terminal(answer)
+        assert run(["worker", "remove", "oak"]) == 1
+    assert cloud.writes == []
+
+
+def test_its_help_does_not_frighten(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a name it refuses: nothing deletes all of a kind."""
+    assert run(["delete", "--help"]) == 0
+    assert "all of the kind" not in capsys.readouterr().out
+    assert run(["delete", "services"]) == 2 and cloud.writes == []
+
+
 def test_what_does_not_go_says_what_it_waits_for(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,6 @@
-"""What a start says besides: how `aerekos` is found, and that Ctrl-C ends the waiting alone."""
+"""What a start says besides: how `aerekos` is found, whether it starts at boot, where the first login is when it
+takes too long, and that Ctrl-C ends the waiting alone.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import pytest
 
 from cli.lifecycle import up
 from cli.output import Progress
-from controller.main import running_conductor
+from controller.main import autostart, running_conductor
 from controller.main.errors import UserError
 from controller.main.settings import load
 
@@ -62,3 +64,29 @@ def test_ctrl_c_ends_the_waiting_and_says_so() -> None:
     with pytest.raises(UserError) as said, up.going_on_when_interrupted():
         raise KeyboardInterrupt
     assert said.value.code == 130 and "goes on starting" in said.value.message and "aerekos down" in said.value.hint
+
+
+def test_it_says_when_nothing_starts_it_with_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load({}, home=tmp_path / "home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(autostart, "is_there", lambda: True)
+    (line,) = up._starts_at_boot(settings)
+    assert line.startswith("Starts at boot:") and "no (aerekos service install)" in line
+    unit = autostart.unit_of(settings.home, root=False).file
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Unit]")
+    assert up._starts_at_boot(settings) == []
+    unit.unlink()
+    monkeypatch.setattr(autostart, "is_there", lambda: False)
+    assert up._starts_at_boot(settings) == [], "there is nothing to do about it"
+
+
+def test_a_start_that_takes_too_long_says_where_the_first_login_is(tmp_path: Path) -> None:
+    settings = load({}, home=tmp_path)
+    up.prepare_home(settings)
+    for written, said in ((False, False), (True, True)):
+        if written:
+            up._first_login(settings).write_text("{}")
+        with pytest.raises(UserError, match="not ready after 0 s") as slow, Progress("x") as progress:
+            up._wait(settings, lambda: None, 0, progress, 0)
+        assert ("aerekos first-login" in slow.value.hint) is said and "it goes on starting" in slow.value.hint
