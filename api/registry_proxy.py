@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from api.asgi import Receive, Response, Scope, Send, json_answer, send_answer
+from api.audit.notes import noting_refused_login
 from api.auth.accounts import Accounts
 from api.auth.authentication import WHO, Authenticator
 from api.auth.authorizer import Action, Authorizer
@@ -92,7 +93,8 @@ class RegistryProxy:
                 who = self._who({**scope, "headers": [(b"authorization", f"Bearer {password}".encode())]})
             else:
                 address = (scope.get("client") or ("",))[0]
-                who = scope[WHO] = await self._accounts.prove(user, password, address=address)
+                with noting_refused_login(scope, user, self._accounts.people.user):
+                    who = scope[WHO] = await self._accounts.prove(user, password, address=address)
         else:
             who = self._who(scope)
         if who.proof is None:

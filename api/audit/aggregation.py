@@ -14,7 +14,7 @@ from controller.kit.clock import Clock
 FLUSH_SECONDS = 10.0
 _MOST_KINDS = 512
 # What all events of one kind share; the rest is that of the first.
-_SHARED = ("user", "by", "accessKey", "method", "action", "code", "from", "decision")
+_SHARED = ("user", "by", "accessKey", "login", "method", "action", "code", "from", "decision")
 _TOO_MANY = ("*",)
 
 

@@ -21,6 +21,7 @@ LIMITS: Mapping[str, int] = {
     "by": 253,
     "sid": 64,
     "accessKey": 64,
+    "login": 253,
     "verb": 64,
     "action": 96,
     "resource": 1200,

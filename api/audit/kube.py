@@ -55,6 +55,7 @@ def _annotations(line: dict[str, Any]) -> dict[str, str]:
         "aerekos.cloud/action": line.get("action", ""),
         "aerekos.cloud/resource": line.get("resource", ""),
         "aerekos.cloud/access-key": line.get("accessKey", ""),
+        "aerekos.cloud/login": line.get("login", ""),
         "aerekos.cloud/session": line.get("sid", ""),
         "aerekos.cloud/sequence": line.get("seq", ""),
         "aerekos.cloud/chain": line.get("chain", ""),

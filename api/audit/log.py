@@ -192,6 +192,7 @@ def _more(what: Attributes, notes: Notes, sid: str) -> dict[str, Any]:
         "action": bounded(notes.action, LIMITS["action"]),
         "resource": bounded(notes.resource, LIMITS["resource"]),
         "accessKey": bounded(notes.access_key, LIMITS["accessKey"]),
+        "login": bounded(notes.login, LIMITS["login"]),
         "sid": bounded(sid, LIMITS["sid"]),
         "reason": bounded(notes.reason, LIMITS["reason"]),
         "annotations": bounded_annotations(notes.annotations),

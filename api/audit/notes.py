@@ -6,7 +6,8 @@ them off again (`taken`), whoever sent them. Only a service can send an answer: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 from api.asgi import Message, Receive, Scope
 from api.audit.fields import BODY_BYTES, body_of
 from api.audit.policy import Level
+from crds.errors import ApiError
 
 KEY = "aerekos.audit"
 PREFIX = b"x-aerekos-audit-"
@@ -26,11 +28,13 @@ Headers = list[tuple[bytes, bytes]]
 class Notes:
     """`aws`: the signing name of an AWS call. `access_key` is what the request claims; a 2xx answer proves it.
     `service_tells`: a managed service answers, whose word counts; of people's own containers it does not.
+    `login`: the user that a refused login was for.
     """
 
     aws: str = ""
     service_tells: bool = False
     access_key: str = ""
+    login: str = ""
     action: str = ""
     resource: str = ""
     caller: str = ""
@@ -78,6 +82,19 @@ def note_signed(scope: Scope, signing_name: str) -> None:
     notes = notes_of(scope)
     notes.aws = signing_name or "unknown"
     notes.access_key = _claimed_key(scope)
+
+
+@contextmanager
+def noting_refused_login(scope: Scope, name: str, user: Callable[[str], object | None]) -> Iterator[None]:
+    """Whom a login was for, when it is refused inside. Only names of users that exist: people type their password
+    where their name belongs.
+    """
+    try:
+        yield
+    except ApiError:
+        if user(name) is not None:
+            notes_of(scope).login = name
+        raise
 
 
 def taken(headers: Iterable[tuple[bytes, bytes]], notes: Notes) -> Headers:

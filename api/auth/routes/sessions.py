@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import Field
 
+from api.audit.notes import noting_refused_login
 from api.auth.accounts import Accounts, TokenPair
 from api.auth.authentication import WHO, Authenticator
 from api.auth.password_policy import MOST_CHARACTERS
@@ -69,9 +70,10 @@ def session_routes(accounts: Accounts, authenticator: Authenticator, cookie: Ref
         if body.cookie:
             require_own_page(request.headers)
         address, agent = address_of(request), request.headers.get("user-agent", "")
-        pair = await accounts.log_in(
-            body.username, body.password, code=body.code, browser=body.cookie, address=address, agent=agent
-        )
+        with noting_refused_login(request.scope, body.username, accounts.people.user):
+            pair = await accounts.log_in(
+                body.username, body.password, code=body.code, browser=body.cookie, address=address, agent=agent
+            )
         # Noted in the audit log. Not before: people type their password where their name belongs.
         request.scope[WHO] = Principal(body.username, frozenset())
         return told_pair(pair, cookie, response if body.cookie else None)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
+from api.audit.notes import noting_refused_login
 from api.auth.accounts import Accounts
 from api.auth.authentication import WHO, Authenticator
 from api.auth.principal import MASTERS, Principal
@@ -50,7 +51,8 @@ def totp_routes(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
     Who = Annotated[Principal, Depends(authenticate)]
 
     async def proven(body: Proven, request: Request) -> User:
-        user = await accounts.first_factor(body.username, body.password, _address(request))
+        with noting_refused_login(request.scope, body.username, accounts.people.user):
+            user = await accounts.first_factor(body.username, body.password, _address(request))
         request.scope[WHO] = Principal(user.metadata.name, frozenset())
         return user
 

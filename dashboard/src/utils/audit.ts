@@ -14,6 +14,8 @@ export interface AuditLine {
   from: string;
   userAgent: string;
   requestId: string;
+  /** The user that a refused login was for. */
+  login?: string;
 }
 
 export interface Told {
@@ -33,6 +35,8 @@ const DOORS: [RegExp, string][] = [
 
 /** `POST /apis/…/services/web/…` as a verb and a name. */
 export function toldOf(line: AuditLine): Told {
+  if (/^\/auth\/(login|totp)/.test(line.path) && isRefused(line) && !line.user)
+    return { verb: 'could not log in', what: line.login ? `as ${line.login}` : '', to: '' };
   const door = DOORS.find(([path]) => path.test(line.path));
   if (door) return { verb: door[1], what: '', to: '' };
   const found = /^\/(?:api|apis\/([^/]+))\/([^/]+)(?:\/namespaces\/([^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/(.+))?$/.exec(
@@ -63,6 +67,6 @@ export function matching(lines: readonly AuditLine[], wanted: string, filter: Fi
     (line) =>
       (filter !== 'refused' || isRefused(line)) &&
       (filter !== 'people' || !/^system:(service|worker):/.test(line.by || line.user)) &&
-      `${line.user} ${line.by} ${line.method} ${line.path} ${line.code} ${line.from}`.toLowerCase().includes(low),
+      `${line.user} ${line.by} ${line.method} ${line.path} ${line.code} ${line.from} ${line.login ?? ''}`.toLowerCase().includes(low),
   );
 }

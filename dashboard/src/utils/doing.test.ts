@@ -167,6 +167,12 @@ describe('the audit log', () => {
       what: 'web-0',
     });
     expect(toldOf(line('POST', '/auth/login')).verb).toBe('logged in');
+    const refused = { user: '', code: 401 };
+    expect(toldOf(line('POST', '/auth/login', { ...refused, login: 'bob' }))).toMatchObject({
+      verb: 'could not log in',
+      what: 'as bob',
+    });
+    expect(toldOf(line('POST', '/auth/login', refused)).what).toBe('');
     expect(toldOf(line('PUT', '/services/storage-manager/b/k'))).toMatchObject({
       what: '/services/storage-manager/b/k',
     });

@@ -1,5 +1,6 @@
 """Every write leaves one line that says who, what and how it ended; reads and routine leave none."""
 
+import base64
 import json
 
 import pytest
@@ -37,6 +38,21 @@ async def test_who_proves_nothing_is_noted_without_a_name(house, tmp_path):
         ("", "/auth/login", 401),
     ]
     assert "guess-me" not in (tmp_path / "audit.log").read_text()
+
+
+async def test_a_refused_login_is_noted_with_the_user_it_was_for_and_no_other_word(house, tmp_path):
+    """People type their password where their name belongs."""
+    await house.add_user("ada", password="very-secret-word")
+    basic = {"authorization": "Basic " + base64.b64encode(b"ada:guess").decode()}
+    async with house.client() as client:
+        for name in ("ada", "very-secret-word", "Ada", "", "../ada", "a" * 253):
+            await client.post("/auth/login", json={"username": name, "password": "guess"})
+        await client.post("/auth/totp", json={"username": "ada", "password": "guess"})
+        await client.get("/v2/token", headers=basic)
+    found = lines(tmp_path)
+    assert [line.get("login") for line in found] == ["ada", None, None, None, None, None, "ada", "ada"]
+    assert {line["user"] for line in found} == {""} and {line["code"] for line in found} == {401}
+    assert "very-secret-word" not in (tmp_path / "audit.log").read_text()
 
 
 async def test_who_logged_in_is_noted(house, tmp_path):
