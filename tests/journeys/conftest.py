@@ -10,12 +10,12 @@ from clouds import Cloud, a_port
 
 
 @pytest.fixture
-def new_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Cloud]]:
+def new_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cloud]]:
     """Makes homes; nothing runs in them yet. Whatever the test leaves running is stopped."""
     made: list[Cloud] = []
 
-    def make() -> Cloud:
-        made.append(Cloud(tmp_path_factory.mktemp("cloud") / "home", a_port()))
+    def make(name: str = "home") -> Cloud:
+        made.append(Cloud(tmp_path_factory.mktemp("cloud") / name, a_port()))
         return made[-1]
 
     yield make

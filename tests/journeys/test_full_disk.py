@@ -39,6 +39,12 @@ def on_a_disk_of(size: str, tmp_path: Path) -> Iterator[Cloud]:
     subprocess.run(["umount", "-l", home], check=True)
 
 
+@pytest.fixture(params=["64k", "300k", "2m"])
+def tiny(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud whose home has no room for a cloud."""
+    yield from on_a_disk_of(request.param, tmp_path)
+
+
 def fill(home: Path) -> None:
     """Takes all the room there is, the last block too."""
     with (home / "fill").open("ab", buffering=0) as filling:
@@ -54,6 +60,13 @@ def make(cloud: Cloud, name: str) -> Said:
     """A ConfigMap of 100 kB."""
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"large": "x" * 100_000}}
     return cloud.command("apply", "-f", "-", text=json.dumps(body))
+
+
+def test_a_cloud_that_finds_no_room_at_its_founding_says_so(tiny: Cloud) -> None:
+    refused = tiny.command("up", "--timeout", "30")
+    assert refused.code == 1 and "no space left" in refused.err.lower(), refused
+    assert "Traceback" not in refused.err and "try:" in refused.err
+    eventually(lambda: not tiny.processes(), "nothing goes on by halves")
 
 
 def test_a_full_disk_is_survived_and_explained(cramped: Cloud) -> None:

@@ -8,11 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
-from clouds import REPOSITORY, Cloud, environment, eventually, kill
+from clouds import PATIENCE_SECONDS, REPOSITORY, Cloud, environment, eventually, kill
 
 
 def test_a_killed_service_is_ready_again_and_an_event_says_why(cloud: Cloud) -> None:
@@ -44,9 +48,43 @@ def test_a_new_conductor_adopts_what_runs_and_forgets_nothing(cloud: Cloud, tmp_
     kill(cloud.conductor_pid())
     cloud.do("up")
     assert cloud.instances() == before
+    kill(before["storage-manager-0"])
+    eventually(lambda: cloud.instances().get("storage-manager-0") not in (None, before["storage-manager-0"]), "anew")
+    eventually(lambda: cloud.is_ready("storage-manager"), "what was adopted is healed like its own")
+    assert zombies(cloud.conductor_pid()) == []
     opened = cloud.kms("decrypt", "--ciphertext-blob", f"fileb://{sealed}")["Plaintext"]
     assert base64.b64decode(opened) == plain.read_bytes()
     assert key in cloud.do("get", "keys", "-o", "name")
+
+
+def zombies(parent: int) -> list[str]:
+    """What that process has started and never asked how it ended. Source: proc(5)."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = each.read_text().rpartition(")")
+            state, ppid, *_ = rest.split()
+            if state == "Z" and int(ppid) == parent:
+                found.append(name)
+    return found
+
+
+def test_when_everything_is_killed_at_once_a_start_brings_all_of_it_back(cloud: Cloud, tmp_path: Path) -> None:
+    """As a power loss does, but for what the disk had not written yet."""
+    (tmp_path / "kept").write_bytes(random.Random(1).randbytes(3 << 20))
+    key = cloud.kms("create-key")["KeyMetadata"]["KeyId"]
+    for words in (["mb", "s3://kept"], ["cp", "--only-show-errors", str(tmp_path / "kept"), "s3://kept/a"]):
+        assert cloud.aws("s3", *words).code == 0
+    services = services_running(cloud)
+    while alive := cloud.processes():
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                kill(pid)
+    cloud.do("up")
+    assert services_running(cloud) == services
+    assert cloud.kms("describe-key", "--key-id", key)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert cloud.aws("s3", "cp", "--only-show-errors", "s3://kept/a", str(tmp_path / "back")).code == 0
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "kept").read_bytes()
 
 
 WRITER = """
@@ -104,3 +142,38 @@ def test_down_leaves_no_process_even_when_the_conductor_was_killed_first(new_clo
     assert cloud.processes() == []
     assert "nothing runs" in cloud.do("down")
     assert not (cloud.home / "run" / "conductor.json").exists()
+
+
+def test_down_in_the_middle_of_an_upload_leaves_no_half_object(new_cloud: Callable[..., Cloud]) -> None:
+    cloud, go_on, said = new_cloud(), threading.Event(), list[object]()
+    cloud.do("up")
+    assert cloud.aws("s3", "mb", "s3://half").code == 0
+
+    def body() -> Iterator[bytes]:
+        yield b"x" * (2 << 20)
+        go_on.wait(PATIENCE_SECONDS)
+        yield b"x"
+
+    def upload() -> None:
+        with cloud.http() as client:
+            try:
+                said.append(client.put("/services/storage-manager/half/object", content=body()).status_code)
+            except httpx.HTTPError as broken:
+                said.append(broken)
+
+    uploading = threading.Thread(target=upload)
+    uploading.start()
+    eventually(lambda: parts_of_uploads(cloud), "some of it is on the disk")
+    cloud.do("down")
+    assert cloud.processes() == []
+    go_on.set()
+    uploading.join(PATIENCE_SECONDS)
+    assert not uploading.is_alive() and said[0] not in (200, 201), "nobody was told that it is kept"
+    cloud.do("up")
+    assert cloud.aws("s3", "ls", "s3://half").out == ""
+    assert cloud.aws("s3", "rb", "s3://half").code == 0, "and nothing holds the bucket"
+
+
+def parts_of_uploads(cloud: Cloud) -> list[Path]:
+    """What storage-manager has of objects that are not whole."""
+    return [each for each in (cloud.home / "data").rglob("*") if each.is_file() and each.stat().st_size >= 1 << 20]

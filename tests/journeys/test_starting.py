@@ -17,7 +17,9 @@ from clouds import REPOSITORY, Cloud
 
 from api.tls import CertificateAuthority
 
-NewCloud = Callable[[], Cloud]
+NewCloud = Callable[..., Cloud]
+# 120 characters, and whatever a shell, a URL or a unit file would make something else of.
+ODD = "my clöuds & $HOME 100% 日本 'x' " + "x" * 89
 
 
 def test_up_tells_the_url_the_login_and_what_runs(new_cloud: NewCloud) -> None:
@@ -39,7 +41,7 @@ def test_up_tells_the_url_the_login_and_what_runs(new_cloud: NewCloud) -> None:
 
 
 def test_two_clouds_live_side_by_side(new_cloud: NewCloud) -> None:
-    one, two = new_cloud(), new_cloud()
+    one, two = new_cloud(ODD), new_cloud()
     one.do("up")
     two.do("up")
     one.kms("create-key")
