@@ -44,8 +44,12 @@ def look(api: ApiClient) -> dict[str, Any]:
 
 
 def waiting_for(seen: dict[str, Any]) -> str:
-    """What a cloud that is starting still waits for; empty when it has started, whatever else is wrong."""
-    return next((each["message"] for each in seen["findings"] if each["code"] in _STARTING), "")
+    """What a cloud that is starting still waits for; empty when it has started, whatever else is wrong. A store that
+    takes nothing is why nothing starts.
+    """
+    told = {each["code"]: each["message"] for each in reversed(seen["findings"])}
+    waited = next((each["message"] for each in seen["findings"] if each["code"] in _STARTING), "")
+    return waited and told.get("StoreReadOnly", waited)
 
 
 def fails(seen: dict[str, Any], from_on: str) -> bool:

@@ -58,3 +58,9 @@ def test_each_finding_is_shown_with_its_fix(cloud: Cloud, capsys: pytest.Capture
 def test_a_start_waits_for_what_passes_and_for_nothing_else() -> None:
     assert waiting_for({"findings": [FULL, CORDONED]}) == "", "up must come back on a full disk"
     assert waiting_for({"findings": [FULL, STARTING]}) == "keys start"
+
+
+def test_a_start_that_waits_for_room_says_so() -> None:
+    no_room = {"severity": "critical", "code": "StoreReadOnly", "message": "no space left", "fix": ""}
+    assert waiting_for({"findings": [STARTING, no_room]}) == "no space left"
+    assert waiting_for({"findings": [no_room]}) == "", "up must come back all the same"
