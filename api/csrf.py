@@ -39,10 +39,12 @@ def require_stated_type(scope: Scope) -> None:
 
 
 def _is_kubectl(headers: dict[bytes, bytes]) -> bool:
-    """Old kubectl (seen: 1.20) names no type for what it makes from arguments. No page can give a browser another
-    user agent without asking the other origin first, and no browser leaves Origin away.
+    """Old kubectl (seen: 1.20) names no type for what it makes from arguments, and none does with `--raw`. Since 1.22
+    they say which command it was, also when the program is called otherwise. No page can give a browser another user
+    agent or a header of its own without asking the other origin first, and no browser leaves Origin away.
     """
-    return headers.get(b"user-agent", b"").startswith(b"kubectl/") and b"origin" not in headers
+    called_so = headers.get(b"user-agent", b"").startswith(b"kubectl/")
+    return (called_so or b"kubectl-command" in headers) and b"origin" not in headers
 
 
 def may_be_kept(path: str) -> bool:

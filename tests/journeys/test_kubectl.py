@@ -51,7 +51,11 @@ spec:
       openAPIV3Schema:
         type: object
         properties:
-          spec: {type: object, properties: {watts: {type: integer, minimum: 1, description: How bright it is.}}}
+          spec:
+            type: object
+            properties:
+              watts: {type: integer, minimum: 1, description: How bright it is.}
+              note: {type: string, nullable: true}
           status: {type: object, x-kubernetes-preserve-unknown-fields: true}
 """
 DESK = """
@@ -60,6 +64,15 @@ kind: Lamp
 metadata: {name: desk, namespace: NS}
 spec: {watts: 5}
 """
+NULL = """
+apiVersion: NS.example/v1
+kind: Lamp
+metadata: {name: nulled, namespace: NS}
+spec: {watts: 5, note: null}
+"""
+LIT = '{"status":{"conditions":[{"type":"Lit","status":"True","observedGeneration":1}]}}'
+# JSON: `create --raw` sends what it is given.
+RAW = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "raw"}, "data": {"a": "7"}}'
 
 ONE = """
 apiVersion: v1
@@ -194,6 +207,24 @@ STEPS = [
     Step("apply -f -", "desk created", DESK),
     Step("apply -f -", "spec.watts", DESK.replace("5", "0"), code=1),
     Step("get lamps.{ns}.example -n {ns}", r"desk +5"),
+    Step("apply --server-side -f -", "nulled serverside-applied", NULL),
+    Step("diff --server-side -f -", "^$", NULL),
+    Step("get lamps.{ns}.example nulled -n {ns} -o yaml", "note: null"),
+    # what was said of an older generation does not count
+    Step("patch {L} desk -n {ns} --subresource=status --type=merge -p {LIT}", "patched", since=24),
+    Step("wait --for=condition=Lit {L}/desk -n {ns} --timeout=60s", "condition met", since=24),
+    Step("patch {L} desk -n {ns} --type=merge -p {\"spec\":{\"watts\":6}}", "patched"),
+    Step("wait --for=condition=Lit {L}/desk -n {ns} --timeout=1s", "timed out", code=1, since=24),
+    Step('wait --for=jsonpath={.status.conditions[?(@.type=="Lit")].status}=True {L}/desk -n {ns} --timeout=60s',
+         "condition met", since=31),
+    Step("wait --for=create {L}/desk -n {ns} --timeout=60s", "condition met", since=31),
+    Step("wait --for=create {L}/nobody -n {ns} --timeout=1s", "timed out", code=1, since=31),
+    # with nothing of kubectl's between
+    Step("create --raw {MAPS} -f -", r'"name": ?"raw"', RAW),
+    Step("replace --raw {MAPS}/raw -f -", r'"a": ?"8"', RAW.replace("7", "8")),
+    Step("get --raw {MAPS}/raw", r'"a": ?"8"'),
+    Step("delete --raw {MAPS}/raw", '"Success"'),
+    Step("get --raw {MAPS}/raw", "NotFound", code=1),
     Step("explain lamps.{ns}.example.spec.watts", "How bright", since=27),
     Step("delete crd lamps.{ns}.example --timeout=60s", "deleted"),
     # workers and services as nodes, pods and deployments
@@ -262,8 +293,10 @@ def test_every_verb(kubectl: Kubectl) -> None:
     for step in STEPS:
         if not step.since <= version <= step.until:
             continue
-        words = [each.replace("{ns}", namespace).replace("NS", namespace) for each in step.line.split()]
-        words = [each.replace("{S}", S) for each in words]
+        line = step.line.replace("{MAPS}", "/api/v1/namespaces/{ns}/configmaps")
+        line = line.replace("{L}", "lamps.{ns}.example").replace("{ns}", namespace).replace("NS", namespace)
+        words = line.split()
+        words = [each.replace("{S}", S).replace("{LIT}", LIT) for each in words]
         said = kubectl.say(*words, text=step.text.replace("NS", namespace) or None, EDITOR="sed -i s/front/back/")
         if said.code != step.code or not re.search(step.says.replace("NS", namespace), said.out + said.err):
             failures.append(f"{' '.join(words)}\n    wanted {step.code} /{step.says}/, got {said}")

@@ -72,8 +72,14 @@ async def test_what_a_form_can_send_changes_nothing(
     assert not house.store.list("", "configmaps").records
 
 
-async def test_an_old_kubectl_names_no_type_and_is_no_browser(house: House) -> None:
-    agent = (b"user-agent", b"kubectl/v1.20.15 (linux/amd64) kubernetes/8f1e5bf")
+@pytest.mark.parametrize(
+    "agent",
+    [
+        (b"user-agent", b"kubectl/v1.20.15 (linux/amd64) kubernetes/8f1e5bf"),
+        (b"kubectl-command", b"kubectl create"),  # with --raw, by a program of any name
+    ],
+)
+async def test_a_kubectl_that_names_no_type_is_no_browser(house: House, agent: tuple[bytes, bytes]) -> None:
     code, _, _ = await sent(house, "POST", CONFIG_MAPS, agent, (b"origin", b"https://evil.example"), body=BODY)
     assert code in (403, 415) and not house.store.list("", "configmaps").records
     code, _, _ = await sent(house, "POST", CONFIG_MAPS, agent, body=BODY)
