@@ -1,0 +1,376 @@
+"""Connections to instances: HTTP/1.1, one request at a time on each, bodies streamed both ways with backpressure.
+
+Protocols of asyncio with httptools, no client library: the request target must leave exactly as it came, or AWS
+signatures break, and a small signed call spent two thirds of its time in the library.
+Source: RFC 9112, sections 6 (message body), 9.3 (persistence) and 9.5 (failures).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import httptools
+
+HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
+MOST_ANSWER_HEADERS, MOST_ANSWER_HEAD_BYTES = 256, 65_536
+Headers = list[tuple[bytes, bytes]]
+
+
+class UpstreamError(Exception):
+    """Base of everything that can go wrong between the gateway and an instance."""
+
+
+class ConnectFailed(UpstreamError):
+    """No connection: the request never left."""
+
+
+class BrokenOff(UpstreamError):
+    """The instance closed the connection too early, or sent what is no HTTP."""
+
+
+class AnswerTimeout(UpstreamError):
+    """The instance was silent for too long."""
+
+
+class PoolFull(UpstreamError):
+    """Every connection there may be is in use."""
+
+
+class Endpoint(NamedTuple):
+    """Where an instance answers. `name`: what its certificate must prove; empty for one without TLS. A connection is
+    used again for the same endpoint only, so what was proven on it stays true."""
+
+    host: str
+    port: int
+    name: str = ""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection, and the exchange under way on it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: Any = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._error: Exception | None = None
+        self.closed = False
+        self.idle_since = 0.0
+        self._begin_exchange(b"")
+
+    def _begin_exchange(self, method: bytes) -> None:
+        self._method, self.status = method, 0
+        self.headers: Headers = []
+        self._parts: deque[bytes] = deque()
+        self._buffered = self._head_bytes = 0
+        self._paused = self._head_seen = self._until_close = False
+        self.complete = self.keeps_open = False
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        if self.complete or self._error is not None:
+            self.abort()  # an answer nobody asked for: what comes next on this connection means nothing
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
+            if not self.complete:
+                self.fail(BrokenOff(f"no HTTP answer: {wrong or type(wrong).__name__}"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self._until_close and exc is None and not self.complete:
+            self._finish()
+        elif not self.complete:
+            self.fail(BrokenOff(str(exc) if exc else "the connection was closed"))
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.abort()  # a second answer, right behind the first
+        else:
+            self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:
+            return
+        self._head_bytes += len(name) + len(value)
+        if len(self.headers) >= MOST_ANSWER_HEADERS or self._head_bytes > MOST_ANSWER_HEAD_BYTES:
+            self.fail(BrokenOff("the head of its answer is too large"))
+            return
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self.complete or status < 200:
+            return  # interim: the answer is still to come
+        self.status, self._head_seen = status, True
+        self.keeps_open = self._parser.should_keep_alive()
+        if self._method == b"HEAD":
+            # The parser would wait for the body that a GET has.
+            self._parser = httptools.HttpResponseParser(self)
+            self._finish()
+        elif status not in (204, 304):
+            names = {name for name, _ in self.headers}
+            self._until_close = not names & {b"content-length", b"transfer-encoding"}
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        if self.complete:
+            return
+        self._parts.append(body)
+        self._buffered += len(body)
+        if self._buffered > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def on_message_complete(self) -> None:
+        if self._head_seen and not self.complete:
+            self._finish()
+
+    # What the pool and the proxy call.
+
+    def send_head(self, method: bytes, data: bytes, patience: float) -> None:
+        """Begin an exchange: `data` is the head, and the body if it is there already. `patience`: the seconds without
+        a byte after which it fails with AnswerTimeout."""
+        self._begin_exchange(method)
+        self._patience, self._heard_at = patience, self._loop.time()
+        self._timer = self._loop.call_later(patience, self._check_silence)
+        self._transport.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """A part of the body. Returns when there is room for more, or nobody reads it any more."""
+        if self.closed or self._transport.is_closing():
+            return
+        self._transport.write(data)
+        self._heard_at = self._loop.time()
+        if self._drained is not None:
+            await self._drained
+
+    async def head(self) -> None:
+        """Wait for status and headers. Raises UpstreamError, or what `fail` was given."""
+        while not self._head_seen:
+            await self._changed()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The parts as they come. Raises as `head` does, after everything that did come."""
+        while True:
+            while self._parts:
+                part = self._parts.popleft()
+                self._buffered -= len(part)
+                if self._paused and self._buffered < LOW_WATER:
+                    self._paused = False
+                    self._transport.resume_reading()
+                yield part
+            if self.complete:
+                return
+            await self._changed()
+
+    def whole_body(self) -> bytes | None:
+        """What is there, if it is everything; None while more is to come."""
+        if not self.complete:
+            return None
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        return body
+
+    def fail(self, error: Exception) -> None:
+        """End the exchange with that error, for whoever waits, and the connection."""
+        if self._error is None:
+            self._error = error
+        self.abort()
+        self._wake()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._stop_timer()
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow on this connection."""
+        return self.complete and self.keeps_open and not self._paused and not self.closed and self._error is None
+
+    def _finish(self) -> None:
+        self.complete = True
+        self._stop_timer()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _changed(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if self._error is not None and not self._parts:
+            raise self._error
+
+    def _check_silence(self) -> None:
+        left = self._heard_at + self._patience - self._loop.time()
+        if self._paused:
+            left = self._patience  # it waits for the client to read
+        if left <= 0:
+            self.fail(AnswerTimeout(f"silent for {self._patience:g} s"))
+        else:
+            self._timer = self._loop.call_later(left, self._check_silence)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class UpstreamPool:
+    """All connections to instances. `most`: how many at once; `idle_seconds`: how long one without work stays."""
+
+    def __init__(
+        self, most: int, *, connect_seconds: float = 2.0, wait_seconds: float = 10.0, idle_seconds: float = 15.0
+    ) -> None:
+        self._most, self._connect_seconds = most, connect_seconds
+        self._wait_seconds, self._idle_seconds = wait_seconds, idle_seconds
+        self._idle: dict[Endpoint, list[UpstreamConnection]] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._count = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    async def take(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> UpstreamConnection:
+        """A connection to it, for one exchange. Raises ConnectFailed, PoolFull."""
+        idle = self._idle.get(endpoint)
+        while idle:
+            connection = idle.pop()
+            if not connection.closed:
+                return connection
+            self._count -= 1
+        if self._count >= self._most and not self._drop_idle():
+            await self._room()
+        self._count += 1
+        try:
+            return await self._connect(endpoint, tls)
+        except BaseException:
+            self._leave()
+            raise
+
+    def give_back(self, endpoint: Endpoint, connection: UpstreamConnection) -> None:
+        """After the exchange, however it ended. One that cannot be used again is closed."""
+        if not connection.reusable:
+            connection.abort()
+            self._leave()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.setdefault(endpoint, []).append(connection)
+        self._let_in()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._idle_seconds, self._sweep)
+
+    def close(self) -> None:
+        """Close everything that is idle; what is under way ends with its exchange."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        while self._drop_idle():
+            pass
+
+    async def _connect(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        secured: dict[str, Any] = {}
+        if endpoint.name:
+            # The name the certificate is checked for: an address proves nothing.
+            secured = {"ssl": tls, "server_hostname": endpoint.name}
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(loop), endpoint.host, endpoint.port, **secured
+                )
+        except (OSError, TimeoutError) as failed:  # as those of TLS are, too
+            raise ConnectFailed(str(failed) or type(failed).__name__) from failed
+        return connection
+
+    async def _room(self) -> None:
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await waiting
+        except TimeoutError:
+            raise PoolFull from None
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+        if self._count >= self._most:
+            self._drop_idle()
+
+    def _leave(self) -> None:
+        self._count -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+
+    def _drop_idle(self) -> bool:
+        for endpoint, idle in tuple(self._idle.items()):
+            if idle:
+                idle.pop(0).abort()
+                self._count -= 1
+                if not idle:
+                    del self._idle[endpoint]
+                return True
+            del self._idle[endpoint]
+        return False
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._idle_seconds
+        for endpoint, idle in tuple(self._idle.items()):
+            kept = [each for each in idle if not each.closed and each.idle_since > oldest]
+            for each in idle:
+                if each not in kept:
+                    each.abort()
+                    self._count -= 1
+            if kept:
+                self._idle[endpoint] = kept
+            else:
+                del self._idle[endpoint]
+        self._sweeper = loop.call_later(self._idle_seconds / 2, self._sweep) if self._idle else None
