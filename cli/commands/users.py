@@ -88,11 +88,11 @@ def enable_user(name: Name) -> None:
 
 @user.command("disable")
 def disable_user(name: Name, yes: Yes = False) -> None:
-    """Lock a user out: sessions and access keys end at once. What is theirs stays."""
+    """Let a user in no more: sessions and access keys end at once. What is theirs stays."""
     from cli import confirmation
 
     if not yes:
-        confirmation.confirm(f"Lock {name} out? Their sessions end now.")
+        confirmation.confirm(f"Disable {name}? Their sessions end now.")
     _set_disabled(name, True)
     say(f"user {name} disabled; let in again: aerekos user enable {name}")
 

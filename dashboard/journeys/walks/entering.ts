@@ -21,6 +21,9 @@ test(
       const policy = answer!.headers()['content-security-policy']!;
       assert.match(policy, /default-src 'none'/);
       assert.doesNotMatch(policy, /unsafe/);
+      await page.getByText(/Forgotten: aerekos user passwd admin/).waitFor();
+      const { name } = await page.evaluate(() => fetch('/cloud').then((told) => told.json()));
+      await page.waitForFunction((called) => document.title === `${called} · aerekos`, name);
       await page.getByTestId('username').fill(ADMIN.name);
       assert.deepEqual(said, [], 'a first visit is no fault');
       await page.getByTestId('password').fill('not this one');
@@ -29,6 +32,8 @@ test(
       await page.getByTestId('password').fill(ADMIN.password);
       await page.keyboard.press('Enter');
       await page.getByText('All is well').waitFor();
+      assert.equal(await page.getByTestId('cloud-name').textContent(), name);
+      assert.equal(await page.title(), `Home · ${name} · aerekos`);
       await page.reload();
       await page.getByText('All is well').waitFor();
       const kept = await page.evaluate(() =>

@@ -28,8 +28,10 @@ export function lookingWalks(): void {
       assert.deepEqual(readFileSync(await saved.path()), content);
       assert.ok(await page.getByTestId('notices').evaluate(coversNothing), 'a notice lies over the screen');
       await row.getByRole('button', { name: 'my diary.txt', exact: true }).click();
+      for (const name of ['my diary.txt', 'holiday']) assert.deepEqual(await changedNames(page, name), []);
       await page.getByTestId('presign').click();
       const link = (await page.getByText(/X-Amz-Signature/).textContent())!;
+      assert.equal(new URL(link).origin, new URL(page.url()).origin, 'by another address than one came by');
       const shared = await context.request.get(link);
       assert.deepEqual([shared.status(), (await shared.body()).equals(content)], [200, true]);
       assert.equal((await context.request.get(link.replace(/.$/, 'x'))).status(), 403);
@@ -37,6 +39,23 @@ export function lookingWalks(): void {
       await row.getByRole('button', { name: /^Delete/ }).click();
       await page.getByRole('dialog').getByRole('button', { name: 'Delete it' }).click();
       await page.getByText('Nothing is here').waitFor();
+      // What sealed it was made for that, with a UUID for a name; it is known by its alias.
+      await visit(page, '/ui/keys');
+      await page.getByRole('row').filter({ hasText: 'alias/aws/s3' }).getByText('Enabled').waitFor();
+    }),
+  );
+
+  test('Settings gives AWS tools everything that `aerekos env` does', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/settings');
+      await page.getByRole('button', { name: 'Show my AWS keys' }).click();
+      const lines = (await page.getByText(/^export AWS_ENDPOINT_URL=/).textContent())!;
+      const told = JSON.parse(await cloud().tell('env', '--format', 'json'));
+      const shown = Object.fromEntries([...lines.matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]));
+      assert.deepEqual(Object.keys(shown).sort(), Object.keys(told).sort());
+      for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION', 'AWS_DEFAULT_REGION'])
+        assert.equal(shown[name], told[name], name);
+      assert.equal(shown.AWS_ENDPOINT_URL, new URL(page.url()).origin);
     }),
   );
 
