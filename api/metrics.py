@@ -6,17 +6,18 @@ of each series, which every request would pay for.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
+from api.kube.watch_metrics import WatchMetrics
+from controller.kit.distribution import Distribution
+from controller.reconcile.metrics import LoopMetrics
 from controller.store.records import Store
+from services.sdk.loop_collector import LoopCollector, cumulative_buckets
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds in seconds; what takes longer is in one more."""
@@ -33,23 +34,40 @@ class _Calls(Collector):
         yield family
 
 
-class _Times:
-    """How long answers took: how many in each bucket, and the sum."""
+class _StoreWrites(Collector):
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    __slots__ = ("counts", "sum")
+    def collect(self) -> Iterator[Metric]:
+        written = self._store.metrics
+        batches = HistogramMetricFamily("aerekos_store_batch_changes", "Changes that shared one commit.", labels=())
+        batches.add_metric((), cumulative_buckets(written.batches), written.batches.sum)
+        text = "Time of a commit on its thread: the statements, and the fsync they share."
+        commits = HistogramMetricFamily("aerekos_store_commit_seconds", text, labels=())
+        commits.add_metric((), cumulative_buckets(written.commits), written.commits.sum)
+        yield from (batches, commits)
+        yield CounterMetricFamily("aerekos_store_failed_commits", "Commits the disk refused.", value=written.failed)
 
-    def __init__(self) -> None:
-        self.counts, self.sum = [0] * (len(BUCKETS) + 1), 0.0
 
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.sum += seconds
+class _Watches(Collector):
+    def __init__(self, watches: WatchMetrics) -> None:
+        self._watches = watches
+
+    def collect(self) -> Iterator[Metric]:
+        now = GaugeMetricFamily("aerekos_watchers", "Clients that watch, by kind.", labels=("kind",))
+        for kind, count in sorted(self._watches.by_kind.items()):
+            now.add_metric((kind,), count)
+        yield now
+        text = "Times a watcher was too slow to be told with the others, and went on by itself."
+        yield CounterMetricFamily("aerekos_watchers_slow", text, value=self._watches.slow)
+        text = "Watches that ended because their history was gone (410): they list again."
+        yield CounterMetricFamily("aerekos_watchers_expired", text, value=self._watches.expired)
 
 
 class _Requests(Collector):
     def __init__(self) -> None:
         self.answered: Counter[tuple[str, str, int]] = Counter()
-        self.times: dict[str, _Times] = {}
+        self.times: dict[str, Distribution] = {}
 
     def collect(self) -> Iterator[Metric]:
         answered = CounterMetricFamily(
@@ -61,9 +79,8 @@ class _Requests(Collector):
         seconds = HistogramMetricFamily(
             "aerekos_http_request_seconds", "Time to answer, watches excluded.", labels=("handler",)
         )
-        bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
         for handler, times in sorted(self.times.items()):
-            seconds.add_metric((handler,), list(zip(bounds, accumulate(times.counts), strict=True)), times.sum)
+            seconds.add_metric((handler,), cumulative_buckets(times), times.sum)
         yield seconds
 
 
@@ -75,9 +92,12 @@ class Metrics:
         store: Store,
         docker_calls: Mapping[str, int] | None = None,
         unreadable: Callable[[], int] = lambda: 0,
+        *,
+        loop: LoopMetrics | None = None,
+        watches: WatchMetrics | None = None,
     ) -> None:
         """`docker_calls`: what the runtime has asked Docker, by kind; `unreadable`: how many stored records this
-        version cannot read. Both are read when somebody asks.
+        version cannot read. All are read when somebody asks.
         """
         self.registry = CollectorRegistry()
         self._requests = _Requests()
@@ -89,8 +109,13 @@ class Metrics:
         self._audit = Gauge(
             "aerekos_audit_problems", "What is wrong with the audit log now; 0: nothing.", registry=self.registry
         )
+        self.registry.register(_StoreWrites(store))
         if docker_calls is not None:
             self.registry.register(_Calls(docker_calls))
+        if loop is not None:
+            self.registry.register(LoopCollector(loop, store.last))
+        if watches is not None:
+            self.registry.register(_Watches(watches))
 
     def watch_audit(self, problems: Callable[[], int]) -> None:
         """How many problems the audit log has is asked when somebody looks."""
@@ -102,7 +127,7 @@ class Metrics:
         if seconds is not None:
             times = self._requests.times.get(handler)
             if times is None:
-                times = self._requests.times[handler] = _Times()
+                times = self._requests.times[handler] = Distribution(BUCKETS)
             times.add(seconds)
 
     def render(self) -> bytes:

@@ -79,6 +79,7 @@ class ResourceApi:
         self._reading = ReadHandler(sources, clock)
         self._scaling = ScaleHandler(registry)
         self._watching = WatchHandler(sources, clock, rng)
+        self.watches = self._watching.metrics
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *headers: tuple[bytes, bytes]

@@ -26,6 +26,7 @@ from api.kube.request import ApiRequest, as_count, as_seconds
 from api.kube.resource_version import refuse_future, wants_initial_events
 from api.kube.storage import StorageMap
 from api.kube.tables import partial, table
+from api.kube.watch_metrics import WatchMetrics
 from controller.kit.clock import Clock
 from controller.resources.selectors import Test, by_fields, by_labels
 from controller.store.records import Compacted, Follower, Record, SeekableFollower, StoreEvent
@@ -133,7 +134,7 @@ class WatchHandler:
 
     def __init__(self, sources: StorageMap, clock: Clock, rng: random.Random) -> None:
         self._sources, self._clock, self._rng = sources, clock, rng
-        self._watchers = 0
+        self.metrics = WatchMetrics()
         self._crowds: dict[WatchScope, WatchBroadcaster] = {}
 
     async def serve(
@@ -188,7 +189,8 @@ class WatchHandler:
         self, ask: ApiRequest, view: _WatchEncoder, after: int, send: Send, at_once: AtOnce | None, marks: Marks
     ) -> None:
         target = ask.target
-        self._watchers += 1
+        kind = target.kind.resource
+        self.metrics.began(kind)
         try:
             async with self._sources.of(target.kind).follow(
                 target.kind, after=after, namespace=target.namespace
@@ -199,10 +201,11 @@ class WatchHandler:
                 else:
                     await self._deliver(view, follower, send, marks)
         except Compacted as gone:
+            self.metrics.expired += 1
             error = Expired(f"too old resource version: {gone.asked} ({gone.oldest})")
             await _push(send, b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status()))
         finally:
-            self._watchers -= 1
+            self.metrics.ended(kind)
 
     async def _together(
         self,
@@ -226,13 +229,14 @@ class WatchHandler:
         crowd = self._crowds.setdefault(place, WatchBroadcaster(self._pause))
         try:
             await crowd.stay(member, follower)
+            self.metrics.slow += 1
             follower.seek(member.told)
         finally:
             if not len(crowd):
                 self._crowds.pop(place, None)
 
     def _pause(self) -> float:
-        return min(GATHER_SECONDS_EACH * self._watchers, LONGEST_GATHER_SECONDS)
+        return min(GATHER_SECONDS_EACH * self.metrics.now, LONGEST_GATHER_SECONDS)
 
     async def _deliver(
         self,

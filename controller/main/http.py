@@ -34,6 +34,7 @@ from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import MutualTls
 from api.health import health_routes
 from api.kube.resource_api import ResourceApi
+from api.loop_health import LoopHealth, loop_health_routes
 from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
@@ -125,6 +126,17 @@ def _app(
     def heard(worker: str) -> None:
         loop.enqueue(WORKER.key(worker))
 
+    account_tokens = AccountTokens(components.tokens, clock)
+    resources = ResourceApi(
+        registry,
+        authorizer,
+        clock,
+        components.rng,
+        driver=driver,
+        leases=components.leases,
+        account_tokens=account_tokens,
+    )
+    loop_health = LoopHealth(loop, registry.store, resources.watches, clock, lambda: len(registry.quarantine))
     rest = rest_app(
         [
             cloud_routes(components.cloud),
@@ -147,6 +159,7 @@ def _app(
             log_routes(registry, driver, authenticator, authorizer, clock),
             traffic_routes(gateway.traffic, authenticator, authorizer),
             health_routes(health, authenticator, authorizer),
+            loop_health_routes(loop_health, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),
             template_routes(frozenset(driver.name.split(" and ")), authenticator),
             join_routes(
@@ -166,16 +179,6 @@ def _app(
             ),
         ]
     )
-    account_tokens = AccountTokens(components.tokens, clock)
-    resources = ResourceApi(
-        registry,
-        authorizer,
-        clock,
-        components.rng,
-        driver=driver,
-        leases=components.leases,
-        account_tokens=account_tokens,
-    )
     return ConductorApp(
         resources=resources,
         gateway=gateway,
@@ -189,7 +192,13 @@ def _app(
         ),
         rest=rest,
         readiness=health.readiness,
-        metrics=Metrics(registry.store, runtime.docker_calls, lambda: len(registry.quarantine)),
+        metrics=Metrics(
+            registry.store,
+            runtime.docker_calls,
+            lambda: len(registry.quarantine),
+            loop=loop,
+            watches=resources.watches,
+        ),
         limits=RateLimiter(
             clock, per_second=components.settings.requests_per_second, watches=components.settings.watches_per_user
         ),

@@ -15,6 +15,7 @@ import anyio.abc
 import structlog
 
 from controller.kit.backoff import Backoff
+from controller.reconcile.metrics import InformerState
 from controller.resources.client import ChangeType, Resources, WatchEvent
 from crds.errors import ApiError, Expired
 from crds.kind import Kind, KubeObject, key_of
@@ -48,6 +49,7 @@ class Informer(Generic[M]):
         self._resources, self._rng, self._backoff = resources, rng, backoff
         self._items: dict[ObjectKey, M] = {}
         self._listeners: list[Listener] = []
+        self._disconnected_at: float | None = None
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` for what is here, as ADDED, and on every change from now on. It must not wait and must not
@@ -78,9 +80,16 @@ class Informer(Generic[M]):
         if revision_of(written) > (self.revision or 0):
             self._items[key_of(self.kind, written)] = written
 
+    def state(self) -> InformerState:
+        """How far it has come, and whether it follows."""
+        since = self._disconnected_at
+        away = 0.0 if since is None else max(anyio.current_time() - since, 0.0)
+        kind = self.kind
+        return InformerState(kind.resource, kind.group, kind.plural, len(self._items), self.revision, away)
+
     async def run(self) -> None:
         """Follow the kind until cancelled. Never raises: what fails is retried with backoff."""
-        failures = 0
+        failures, self._disconnected_at = 0, anyio.current_time()
         while True:
             began, before = anyio.current_time(), self.revision
             failed = await self._follow_once()
@@ -113,8 +122,12 @@ class Informer(Generic[M]):
 
     async def _watch(self) -> None:
         async with self._resources.watch(self.kind, after=self.revision or 0) as steps:
-            async for seen in steps:
-                self._apply(seen)
+            self._disconnected_at = None
+            try:
+                async for seen in steps:
+                    self._apply(seen)
+            finally:
+                self._disconnected_at = anyio.current_time()
 
     async def _list(self) -> None:
         listing = await self._resources.list(self.kind)

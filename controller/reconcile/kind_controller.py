@@ -16,6 +16,7 @@ import structlog
 from controller.kit.backoff import Backoff
 from controller.reconcile import result as results
 from controller.reconcile.informer import Informer, revision_of
+from controller.reconcile.metrics import ControllerState, PassMetrics
 from controller.reconcile.own_writes import OwnWrites
 from controller.reconcile.reconciler import Reconciler, World
 from controller.reconcile.result import PassResult
@@ -56,6 +57,7 @@ class KindController:
     ) -> None:
         self.reconciler, self.kind, self.informer = reconciler, reconciler.kind, informer
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
+        self.metrics = PassMetrics()
         self._world, self._rng, self._backoff, self._deadline = world, rng, backoff, deadline
         self._own = OwnWrites()
         self._retries: dict[ObjectKey, RetryState] = {}
@@ -68,11 +70,13 @@ class KindController:
 
     async def process(self, key: ObjectKey) -> None:
         """One pass over a key taken from the queue. Raises nothing but cancellation."""
+        began = self._world.clock.monotonic()
         self._own.began(key)
         try:
-            await self._pass(key)
+            await self._pass(key, began)
         except Exception:
             _log.exception("pass broke", kind=self.kind.name, key=_short(key))
+            self.metrics.record_pass("unexpected", began, self._world.clock.monotonic())
             self._retry(key)
         finally:
             foreign = self._own.ended(key)
@@ -80,8 +84,7 @@ class KindController:
             if foreign:
                 self.queue.add(key)
 
-    async def _pass(self, key: ObjectKey) -> None:
-        began = self._world.clock.monotonic()
+    async def _pass(self, key: ObjectKey, began: float) -> None:
         seen = self.informer.get(key)
         if seen is None:
             self._forget(key)
@@ -93,7 +96,9 @@ class KindController:
         result = self._count_failures(retry, await self._run_reconciler(attempt))
         wrote = await self._save(attempt, result)
         self._schedule(key, attempt, result if wrote is not None else None)
-        took = round((self._world.clock.monotonic() - began) * 1000, 1)
+        ended = self._world.clock.monotonic()
+        self.metrics.record_pass(result.how, began, ended)
+        took = round((ended - began) * 1000, 1)
         self._log_pass(attempt, result, changed=bool(wrote) or attempt.changed, took_ms=took)
 
     async def _run_reconciler(self, attempt: _Attempt) -> PassResult:
@@ -183,23 +188,33 @@ class KindController:
         """None: the status could not be written, so people do not know yet."""
         retry = self._retries.setdefault(key, RetryState())
         if result is None and retry.unwritten:
-            self.queue.add_after(key, UNWRITTEN_BACKOFF.delay(retry.unwritten, self._rng))
+            self._back_off(key, UNWRITTEN_BACKOFF, retry.unwritten)
         elif result is None:
             retry.races += 1
-            self.queue.add_after(key, CONFLICT_BACKOFF.delay(retry.races, self._rng))
+            self._back_off(key, CONFLICT_BACKOFF, retry.races)
         elif result.how == "overtaken":
-            self.queue.add_after(key, CONFLICT_BACKOFF.delay(retry.races, self._rng))
+            self._back_off(key, CONFLICT_BACKOFF, retry.races)
         elif result.how == "permanent":
             retry.refused = _version(attempt.resource)
         elif result.after is not None:
             self.queue.add_after(key, result.after)
         elif result.how != "done":
-            self.queue.add_after(key, self._backoff.delay(retry.failures, self._rng))
+            self._back_off(key, self._backoff, retry.failures)
 
     def _retry(self, key: ObjectKey) -> None:
         retry = self._retries.setdefault(key, RetryState())
         retry.failures += 1
-        self.queue.add_after(key, self._backoff.delay(retry.failures, self._rng))
+        self._back_off(key, self._backoff, retry.failures)
+
+    def _back_off(self, key: ObjectKey, backoff: Backoff, failures: int) -> None:
+        self.metrics.retries += 1
+        self.queue.add_after(key, backoff.delay(failures, self._rng))
+
+    def state(self) -> ControllerState:
+        """Its counters and its queue now."""
+        last = self.metrics.last_at
+        ago = None if last is None else max(self._world.clock.monotonic() - last, 0.0)
+        return ControllerState(self.kind.resource, self.metrics, self.queue.state(), ago)
 
     def _forget(self, key: ObjectKey) -> None:
         self._retries.pop(key, None)

@@ -7,7 +7,7 @@ in the conductor (in-process resources) and in a managed service (over HTTP).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -19,6 +19,7 @@ from controller.kit.clock import Clock
 from controller.reconcile.event_recorder import EventRecorder
 from controller.reconcile.informer import Informers
 from controller.reconcile.kind_controller import KindController
+from controller.reconcile.metrics import ControllerState, InformerState
 from controller.reconcile.reconciler import AlsoWatch, Reconciler, World
 from controller.resources.client import Resources
 from crds.kind import Kind, KubeObject
@@ -68,6 +69,14 @@ class Loop:
         """Give this key a pass soon: something outside the resources changed. Unknown kinds are ignored."""
         if controller := self._controllers.get((key.group, key.plural)):
             controller.queue.add(key)
+
+    def controllers(self) -> Iterator[ControllerState]:
+        """As `LoopMetrics`."""
+        return (each.state() for each in self._controllers.values())
+
+    def informers(self) -> Iterator[InformerState]:
+        """As `LoopMetrics`."""
+        return (each.state() for each in self.seen)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once everything was listed and the workers are up."""

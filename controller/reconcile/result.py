@@ -21,6 +21,7 @@ from crds.meta import Condition, Status, condition, set_condition
 RECONCILED = "Reconciled"
 _LONGEST_MESSAGE = 1024
 How = Literal["done", "again", "temporary", "permanent", "unexpected", "overtaken"]
+FAILURES: tuple[How, ...] = ("temporary", "permanent", "unexpected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class PassResult:
     @property
     def failed(self) -> bool:
         """Whether people should hear of it as a warning."""
-        return self.how in ("temporary", "permanent", "unexpected")
+        return self.how in FAILURES
 
 
 def of_outcome(outcome: Outcome) -> PassResult:

@@ -13,6 +13,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio
@@ -21,13 +22,25 @@ import anyio.lowlevel
 K = TypeVar("K", bound=Hashable)
 
 
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A work queue at one moment. `depth`: keys that wait for a worker; `delayed`: those whose time has not come;
+    `working`: those in work; `oldest_seconds`: how long the first of those that wait has done so."""
+
+    depth: int
+    delayed: int
+    working: int
+    oldest_seconds: float
+
+
 class WorkQueue(Generic[K]):
     """One event loop uses it; any number of workers wait on it."""
 
     def __init__(self) -> None:
-        self._ready: dict[K, None] = {}
+        # With the time since which each waits.
+        self._ready: dict[K, float] = {}
+        self._once_more: dict[K, float] = {}
         self._working: set[K] = set()
-        self._once_more: set[K] = set()
         self._due: dict[K, tuple[float, int]] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._order = itertools.count()
@@ -35,7 +48,13 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Distinct keys that wait, with or without a delay."""
-        return len(self._ready) + len(self._once_more | self._due.keys())
+        return len(self._ready) + len(self._once_more.keys() | self._due.keys())
+
+    def state(self) -> QueueState:
+        """How much waits, and for how long."""
+        since = [*self._ready.values(), *self._once_more.values()]
+        oldest = anyio.current_time() - min(since) if since else 0.0
+        return QueueState(len(since), len(self._due), len(self._working), max(oldest, 0.0))
 
     def holds(self, key: K) -> bool:
         """Whether the key waits, is delayed or is in work: it needs no reminder."""
@@ -44,7 +63,7 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Hand out `key` as soon as a worker is free."""
         self._due.pop(key, None)
-        self._push(key)
+        self._push(key, anyio.current_time())
 
     def add_after(self, key: K, seconds: float) -> None:
         """Hand out `key` in that many seconds, unless it is due sooner anyway."""
@@ -71,9 +90,9 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """The work on `key` has ended. Raises KeyError when it was not in work."""
         self._working.remove(key)
-        if key in self._once_more:
-            self._once_more.remove(key)
-            self._push(key)
+        since = self._once_more.pop(key, None)
+        if since is not None:
+            self._push(key, since)
         elif not self._ready and not self._working:
             self._wake()
 
@@ -83,11 +102,11 @@ class WorkQueue(Generic[K]):
             changed = self._changed
             await changed.wait()
 
-    def _push(self, key: K) -> None:
+    def _push(self, key: K, since: float) -> None:
         if key in self._working:
-            self._once_more.add(key)
+            self._once_more.setdefault(key, since)
             return
-        self._ready[key] = None
+        self._ready.setdefault(key, since)
         self._wake()
 
     def _take(self) -> K:
@@ -103,7 +122,7 @@ class WorkQueue(Generic[K]):
             entry = heapq.heappop(self._heap)
             if not self._stale(entry):
                 del self._due[entry[2]]
-                self._push(entry[2])
+                self._push(entry[2], entry[0])
 
     def _next_due(self) -> float:
         return self._heap[0][0] if self._heap else math.inf

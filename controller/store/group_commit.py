@@ -7,6 +7,7 @@ cancellation, so a caller that is cancelled breaks nobody's batch.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from controller.kit.threads import BlockingExecutor
 from controller.store.backend import SqlBackend
 from controller.store.batching import Batch, Pending
 from controller.store.memory_index import MemoryIndex
+from controller.store.metrics import StoreMetrics
 from controller.store.records import Change, Record, StoreBroken, StoreError
 
 LARGEST_BATCH = 1000
@@ -30,6 +32,7 @@ class GroupCommitter:
     def __init__(self, disk: SqlBackend, memory: MemoryIndex, threads: BlockingExecutor, clock: Clock) -> None:
         self._disk, self._memory, self._threads, self._clock = disk, memory, threads, clock
         self._queue: deque[Pending] = deque()
+        self.metrics = StoreMetrics()
         self.trouble: StoreError | None = None
         self._leader_active = False
         self._closed = False
@@ -76,6 +79,7 @@ class GroupCommitter:
         try:
             await self._commit(batch)
         except self._disk.errors as error:
+            self.metrics.failed += 1
             self.trouble = self._disk.broken("write", error)
             self._fail(batch, self.trouble)
         except BaseException as error:
@@ -117,7 +121,17 @@ class GroupCommitter:
 
     async def _write_down(self, batch: Batch) -> bool:
         async with self.disk_lock:
-            return await self._threads.run(lambda: self._disk.append(batch.base, batch.records, batch.locks))
+            written, seconds = await self._threads.run(lambda: self._append(batch))
+        if written:
+            self.metrics.batches.add(len(batch.records))
+            self.metrics.commits.add(seconds)
+        return written
+
+    def _append(self, batch: Batch) -> tuple[bool, float]:
+        """Whether it is on disk, and the seconds that took on this thread."""
+        began = time.perf_counter()
+        written = self._disk.append(batch.base, batch.records, batch.locks)
+        return written, time.perf_counter() - began
 
     async def _catch_up(self) -> None:
         known = self._memory.revision

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
+from controller.store.metrics import StoreMetrics
 from crds.meta import ObjectKey
 
 Verb = Literal["created", "updated", "deleted"]
@@ -156,6 +157,15 @@ class Store(Protocol):
     @property
     def trouble(self) -> StoreError | None:
         """Why the last write did not get to the disk; None once one did."""
+        ...
+
+    @property
+    def metrics(self) -> StoreMetrics:
+        """What it has counted since it was opened."""
+        ...
+
+    def last(self, group: str, plural: str) -> int:
+        """The newest revision in which something happened to that kind; 0 if nothing is known."""
         ...
 
     def get(self, key: ObjectKey) -> Record | None:

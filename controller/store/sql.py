@@ -24,6 +24,7 @@ from controller.store.compaction import Compactor
 from controller.store.group_commit import GroupCommitter
 from controller.store.history import History
 from controller.store.memory_index import RECENT, MemoryIndex
+from controller.store.metrics import StoreMetrics
 from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken, StoreError
 from controller.store.resealing import reseal
 from controller.store.sealing import Sealing
@@ -89,6 +90,13 @@ class SqlStore:
     @property
     def trouble(self) -> StoreError | None:
         return self._writing.trouble
+
+    @property
+    def metrics(self) -> StoreMetrics:
+        return self._writing.metrics
+
+    def last(self, group: str, plural: str) -> int:
+        return self._memory.last((group, plural))
 
     def get(self, key: ObjectKey) -> Record | None:
         return self._memory.get(key)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+if TYPE_CHECKING:
+    from controller.reconcile.metrics import LoopMetrics
+    from services.sdk.loop_collector import LoopCollector
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -13,6 +19,7 @@ class ServiceMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._loop: LoopCollector | None = None
         self._requests = Counter(
             "aerekos_service_requests",
             "Requests by method and HTTP code.",
@@ -31,6 +38,15 @@ class ServiceMetrics:
         known = method if method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} else "other"
         self._requests.labels(known, str(code)).inc()
         self._seconds.observe(seconds)
+
+    def watch_loop(self, loop: LoopMetrics) -> None:
+        """Tell of this loop too, in place of an earlier one."""
+        from services.sdk.loop_collector import LoopCollector
+
+        if self._loop is None:
+            self._loop = LoopCollector(loop)
+            self.registry.register(self._loop)
+        self._loop.loop = loop
 
     def text(self) -> tuple[bytes, str]:
         """The exposition and its content type."""

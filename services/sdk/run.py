@@ -39,7 +39,7 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
         running.append(asyncio.create_task(tls.run()))
     server = server_for(app, context.host, context.port, tls.context if tls else None)
     if manifest.reconcilers:
-        running.append(asyncio.create_task(_reconcile_forever(context, manifest)))
+        running.append(asyncio.create_task(_reconcile_forever(context, manifest, app)))
 
     def stop() -> None:
         if isinstance(app, ServiceApp):
@@ -56,7 +56,7 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     await context.client.aclose()
 
 
-async def _reconcile_forever(context: ServiceContext, manifest: ManagedService) -> None:
+async def _reconcile_forever(context: ServiceContext, manifest: ManagedService, app: Any) -> None:
     """The loop, started again when it fails: the server goes on meanwhile."""
     from controller.reconcile.loop import Loop
 
@@ -67,6 +67,8 @@ async def _reconcile_forever(context: ServiceContext, manifest: ManagedService) 
     while True:
         try:
             loop = Loop(context.resources, context.clock, reconcilers, rng, component=context.service_name)
+            if isinstance(app, ServiceApp):
+                app.metrics.watch_loop(loop)
             await loop.run()
         except Exception:
             log.exception("the loop failed; it starts again in 2 s")

@@ -42,6 +42,7 @@ from api.cookies import RefreshCookie
 from api.gateway.gateway import Gateway
 from api.gateway.load_balancer import LoadBalancer
 from api.kube.resource_api import ResourceApi
+from api.kube.watch_metrics import WatchMetrics
 from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
@@ -118,6 +119,7 @@ class House:
     authenticator: Authenticator
     guard: StreamGuard
     audit: Audit
+    watches: WatchMetrics
     state: dict[str, object] = field(default_factory=lambda: {"ready": True})
     heard: list[str] = field(default_factory=list)
     pretended: dict[str, Session] = field(default_factory=dict)
@@ -229,7 +231,10 @@ async def make_house(
     gateway = Gateway(
         balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts), accounts.access_keys.used
     )
-    metrics = Metrics(store)
+    resources = ResourceApi(
+        registry, authorizer, clock, random.Random(1), account_tokens=AccountTokens(tokens, clock)
+    )
+    metrics = Metrics(store, watches=resources.watches)
     guard = StreamGuard(authenticator, authorizer)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []
@@ -248,9 +253,7 @@ async def make_house(
         ]
     )
     door = ConductorApp(
-        resources=ResourceApi(
-            registry, authorizer, clock, random.Random(1), account_tokens=AccountTokens(tokens, clock)
-        ),
+        resources=resources,
         gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
@@ -266,7 +269,7 @@ async def make_house(
     )
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
-        authenticator, guard, audit, state, heard
+        authenticator, guard, audit, resources.watches, state, heard
     )  # fmt: skip
 
 

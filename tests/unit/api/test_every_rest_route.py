@@ -34,6 +34,8 @@ from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.cloud import CloudIdentity, cloud_routes
 from api.health import health_routes
+from api.kube.watch_metrics import WatchMetrics
+from api.loop_health import LoopHealth, loop_health_routes
 from api.rest import log_routes, rest_app
 from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
@@ -97,6 +99,7 @@ MAY = {
     "GET /agents/leases": {*READERS, "worker"},
     "GET /traffic": READERS,
     "GET /health/report": ALL_KNOWN,  # of the objects they may read: tests/unit/health/test_report.py
+    "GET /health/loop": READERS,
     "GET /templates": ALL_KNOWN,
     "POST /templates/{name}": ALL_KNOWN,
     "GET /logs/{namespace}/{service}": READERS,
@@ -129,6 +132,16 @@ PROVED_BY_THE_BODY = {
 }
 
 
+class IdleLoop:
+    """A loop without reconcilers."""
+
+    def controllers(self) -> list[Any]:
+        return []
+
+    def informers(self) -> list[Any]:
+        return []
+
+
 def routers(house: House, folder: Path) -> list[APIRouter]:
     registry, authenticator, authorizer, clock = house.registry, house.authenticator, house.authorizer, house.clock
     tokens = JoinTokens(registry, clock)
@@ -145,6 +158,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         log_routes(registry, nothing, authenticator, authorizer, clock),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
         health_routes(Health(registry, house.leases, clock, ()), authenticator, authorizer),
+        loop_health_routes(LoopHealth(IdleLoop(), house.store, WatchMetrics(), clock), authenticator, authorizer),
         audit_routes(Audit(folder / "audit.log", clock), authenticator, authorizer),
         template_routes(frozenset({"process"}), authenticator),
         join_routes(tokens, authenticator, None, "", 443),

@@ -191,6 +191,30 @@ async def test_a_place_too_old_is_told_in_the_stream(wire: Wire) -> None:
         assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
         with anyio.fail_after(1):
             await watched.ended.wait()
+    assert wire.api.watches.expired == 1
+
+
+async def test_watchers_are_counted_while_they_watch(wire: Wire) -> None:
+    counted = wire.api.watches
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion=1") as first, wire.watch(f"{MAPS}?watch=1") as second:
+        await wire.ok("POST", MAPS, body("a"))
+        assert await first.told(1) == await second.told(1) == [("ADDED", "a")]
+        assert (counted.now, counted.by_kind) == (2, {"configmaps": 2})
+    assert (counted.now, counted.by_kind, counted.slow) == (0, {}, 0)
+
+
+async def test_who_cannot_be_told_with_the_others_is_counted_once_for_each_time(wire: Wire) -> None:
+    wire.at_once = True
+    async with wire.watch(f"{MAPS}?watch=1&resourceVersion=1") as watched:
+        await wire.ok("POST", MAPS, body("a"))
+        assert await watched.told(1) == [("ADDED", "a")]
+        for name in ("b", "c"):
+            await anyio.sleep(1)
+            watched.is_slow = lambda: True
+            await wire.ok("POST", MAPS, body(name))
+            assert await watched.told(1) == [("ADDED", name)]
+            watched.is_slow = lambda: False
+        assert wire.api.watches.slow == 2
 
 
 async def test_a_place_in_the_future_is_refused(wire: Wire) -> None:
