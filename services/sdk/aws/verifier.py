@@ -95,24 +95,25 @@ class SignatureVerifier(Generic[T]):
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
     """What a request claims, if it claims one thing only, to a service of those names. Raises SignatureError."""
-    _refuse_doubles(request)
+    counts = Counter([name for name, _ in request.headers])
+    _refuse_doubles(request, counts)
     signature = read_signature(request)
     if signature is None:
         raise SignatureError("missing", "Missing Authentication Token")
     if signature.service not in speaks:
         raise SignatureError("mismatch", f"Credential should be scoped to correct service: {speaks[0]!r}.")
-    counts = Counter(name for name, _ in request.headers)
-    if doubled := sorted(name for name in signature.signed_headers if counts[name] > 1):
+    if doubled := sorted([name for name in signature.signed_headers if counts[name] > 1]):
         raise SignatureError("incomplete", f"Signed headers must be sent once: {', '.join(doubled)}.")
     if len(set(signature.signed_headers)) != len(signature.signed_headers):
         raise SignatureError("incomplete", "SignedHeaders names a header twice.")
     return signature
 
 
-def _refuse_doubles(request: RawRequest) -> None:
-    counts = Counter(name for name, _ in request.headers if name in _ONCE)
-    if doubled := sorted(name for name, count in counts.items() if count > 1):
+def _refuse_doubles(request: RawRequest, counts: Mapping[str, int]) -> None:
+    if doubled := sorted([name for name in _ONCE if counts[name] > 1]):
         raise SignatureError("incomplete", f"Headers must be sent once: {', '.join(doubled)}.")
+    if not request.query:
+        return
     names = [unquote(part.partition("=")[0]) for part in request.query.split("&") if part]
     if len(set(names)) != len(names):
         raise SignatureError("incomplete", "Query members must be sent once.")
