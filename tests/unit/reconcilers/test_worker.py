@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import anyio
 import pytest
 
+from controller.kit.clock import LoopClock
 from controller.kit.leases import Leases, Usage
 from controller.kit.peers import Peer
 from controller.reconcilers.worker import WorkerReconciler
@@ -51,6 +55,33 @@ async def test_silence_is_noticed_at_the_exact_second_and_told_once():
     await reconciler.reconcile(worker, here)
     assert [reason for reason, _ in here.events.news] == ["WorkerReady", "WorkerNotReady", "WorkerReady"]
     assert here.events.news[-1][1] == "oak is Ready after 60 s of absence"
+
+
+class JumpingClock(LoopClock):
+    """A wall clock that somebody sets while the time goes on as ever."""
+
+    ahead = timedelta(0)
+
+    def now(self):
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("days", [-400, -1, 1, 400])
+async def test_a_clock_that_is_set_silences_nobody_and_hides_no_silence(days):
+    here, worker = replace(world(), clock=JumpingClock()), WORKER.new("oak")
+    leases = Leases(here.clock)
+    reconciler = WorkerReconciler(leases)
+    leases.beat("oak")
+    await reconciler.reconcile(worker, here)
+    here.clock.ahead = timedelta(days=days)
+    await anyio.sleep(1)
+    leases.beat("oak")
+    await reconciler.reconcile(worker, here)
+    assert worker.status.phase == "Ready"
+    await until_lost(leases)
+    assert here.clock.elapsed == pytest.approx(4.5)
+    await reconciler.reconcile(worker, here)
+    assert worker.status.phase == "NotReady"
 
 
 async def test_a_restarted_conductor_waits_before_it_judges():
