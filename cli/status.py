@@ -12,6 +12,8 @@ from cli.errors import Refused
 from cli.tables import grid
 from controller.health.machine import human
 from controller.main.errors import Misuse, UserError
+from crds.conditions import ConditionType
+from crds.phases import ServicePhase, WorkerPhase
 
 _GROUP = "/apis/aerekos.cloud/v1"
 NOT_WELL = "NotWell"
@@ -89,7 +91,7 @@ def render(seen: dict[str, Any]) -> str:
     workers = [
         [
             each["name"],
-            "Ready" if each["ready"] else each["phase"],
+            WorkerPhase.READY if each["ready"] else each["phase"],
             _share(each["cpu"], cores=True),
             _share(each["memory"]),
             _share(each["disk"]),
@@ -123,8 +125,8 @@ def _worker(resource: dict[str, Any], leases: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "name": name,
-        "ready": condition(status, "Ready") == "True",
-        "phase": status.get("phase", "Unknown"),
+        "ready": condition(status, ConditionType.READY) == "True",
+        "phase": status.get("phase", WorkerPhase.UNKNOWN),
         **amounts,
     }
 
@@ -138,9 +140,9 @@ def _service(resource: dict[str, Any]) -> dict[str, Any]:
         "managed": spec.get("managed", ""),
         "enabled": spec.get("enabled", True),
         "wanted": spec.get("replicas", 1) if spec.get("enabled", True) else 0,
-        "isReady": fresh and condition(status, "Ready") == "True",
+        "isReady": fresh and condition(status, ConditionType.READY) == "True",
         "replicas": status.get("ready", "0/0"),
-        "phase": status.get("phase", "Pending"),
+        "phase": status.get("phase", ServicePhase.PENDING),
         "because": because(status),
     }
 
@@ -156,7 +158,7 @@ def condition(status: dict[str, Any], kind: str) -> str:
 def because(status: dict[str, Any]) -> str:
     """Why it is not ready, in the words of its Ready condition."""
     for each in status.get("conditions") or ():
-        if each.get("type") == "Ready" and each.get("status") != "True":
+        if each.get("type") == ConditionType.READY and each.get("status") != "True":
             return str(each.get("message") or each.get("reason") or "")
     return ""
 

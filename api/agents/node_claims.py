@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
 
 from controller.kit.clock import Clock
 from controller.kit.networks import NodeNetworks
@@ -16,13 +16,13 @@ from controller.kit.peers import Peer, Peers
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.runtime.driver import DriverError
+from crds.conditions import ConditionType, Reason
 from crds.kinds.worker import WORKER
 from crds.meta import Condition, condition, set_condition
 
 # Who claims nonsense does so with every beat: the Swarm is not asked each time.
 ASKED_SECONDS = 10.0
 NodeAddresses = Callable[[str], Awaitable[frozenset[str]]]
-ENCRYPTED = "OverlayEncrypted"
 AUTO, ON, OFF = "auto", "on", "off"
 _HOW = WriteOptions(by="system:conductor", validation="Strict")
 
@@ -121,15 +121,19 @@ def overlay_encrypted(told: Peer, setting: str) -> Condition:
     """`setting`: auto, on or off. What was made before a change of it stays as it was made."""
     if setting == OFF:
         message = "AEREKOS_OVERLAY_ENCRYPTION is off: traffic between machines can be read on the way"
-        return Condition(type=ENCRYPTED, status="False", reason="SwitchedOff", message=message)
+        return _encrypted("False", Reason.ENCRYPTION_DISABLED, message)
     if told.encrypts is None:
-        return Condition(type=ENCRYPTED, status="Unknown", reason="NotTold", message="its agent has not said yet")
+        return _encrypted("Unknown", Reason.NOT_REPORTED, "its agent has not said yet")
     if told.encrypts:
         message = "its kernel encrypts overlay networks"
-        return Condition(type=ENCRYPTED, status="True", reason="KernelEncrypts", message=message)
+        return _encrypted("True", Reason.IPSEC_SUPPORTED, message)
     what = "no network with encryption works there" if setting == ON else "new networks are made without encryption"
     message = f"the kernel of {told.worker} has no IPsec (ESP with AES-GCM): {what}"
-    return Condition(type=ENCRYPTED, status="False", reason="KernelCannot", message=message)
+    return _encrypted("False", Reason.IPSEC_UNSUPPORTED, message)
+
+
+def _encrypted(status: Literal["True", "False", "Unknown"], reason: Reason, message: str) -> Condition:
+    return Condition(type=ConditionType.OVERLAY_ENCRYPTED, status=status, reason=reason, message=message)
 
 
 def _differs(body: bytes, found: Condition) -> bool:

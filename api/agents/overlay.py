@@ -14,12 +14,14 @@ from api.auth.authentication import Authenticator
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
+from crds.conditions import ConditionType, Reason
 from crds.errors import NotFound
+from crds.event_reasons import EventReason
 from crds.kinds.worker import WORKER
 from crds.meta import Condition, condition, set_condition
 from crds.model import Model
 
-OVERLAY = "OverlayReachable"
+OVERLAY = ConditionType.OVERLAY_REACHABLE
 NAMED = 10
 Tell = Callable[..., None]
 
@@ -59,7 +61,9 @@ def overlay_routes(
         except NotFound as deleted:
             raise gone(name) from deleted
         if tell is not None and _is_news(before[0], found):
-            tell(WORKER.decode(written.body), found.reason, found.message, warning=found.status == "False")
+            tell(
+                WORKER.decode(written.body), EventReason(found.reason), found.message, warning=found.status == "False"
+            )
 
     return router
 
@@ -86,23 +90,23 @@ def _takes_part(worker: Mapping[str, Any]) -> bool:
     """Judged without parsing: each of a thousand machines asks this about all others once a minute."""
     stand = {each["type"]: each["status"] for each in worker.get("status", {}).get("conditions", ())}
     leaving = "deletionTimestamp" in worker["metadata"]
-    return stand.get("Ready") == "True" and OVERLAY in stand and not leaving
+    return stand.get(ConditionType.READY) == "True" and OVERLAY in stand and not leaving
 
 
 def _found(name: str, seen: OverlayReport, expected: frozenset[str]) -> Condition:
     if not seen.peers:  # it is among its own peers: a name that leads to nobody is broken
-        return _not_reached(name, "NamesNotResolved", "the name of its peers leads to nobody")
+        return _not_reached(name, Reason.NAME_RESOLUTION_FAILED, "the name of its peers leads to nobody")
     silent = {worker: each.error for worker, each in seen.peers.items() if not each.ok and worker != name}
     missing = dict.fromkeys(sorted(expected - seen.peers.keys()), "not found by name")
     if lost := sorted((silent | missing).items()):
         told = [f"{worker} ({why})" if why else worker for worker, why in lost[:NAMED]]
         more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-        return _not_reached(name, "PeersUnreachable", ", ".join(told) + more)
+        return _not_reached(name, Reason.PEERS_UNREACHABLE, ", ".join(told) + more)
     others = len(seen.peers.keys() - {name})
     message = f"{others} other machines answer" if others else "there is no other machine yet"
-    return Condition(type=OVERLAY, status="True", reason="PeersAnswer", message=message)
+    return Condition(type=OVERLAY, status="True", reason=Reason.PEERS_REACHABLE, message=message)
 
 
-def _not_reached(name: str, reason: str, what: str) -> Condition:
+def _not_reached(name: str, reason: Reason, what: str) -> Condition:
     message = f"{name} does not reach through the overlay network: {what}"
     return Condition(type=OVERLAY, status="False", reason=reason, message=message)

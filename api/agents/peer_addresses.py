@@ -7,6 +7,7 @@ from collections.abc import Callable
 from controller.kit.leases import Leases
 from controller.kit.peers import Peer, Peers
 from controller.store.records import Store
+from crds.event_reasons import EventReason
 from crds.kinds.worker import WORKER
 
 Tell = Callable[..., None]
@@ -32,7 +33,7 @@ class PeerAddressBook:
             both = f"{told.worker} and {holder} are both known by {told.identity}"
             self._refuse(
                 told,
-                "IdentityTaken",
+                EventReason.IDENTITY_CONFLICT,
                 f"{both}; only {holder} is followed when it moves: remove the worker that is gone",
             )
             return False
@@ -43,7 +44,7 @@ class PeerAddressBook:
 
     def refuse(self, told: Peer, why: str) -> None:
         """What it says of its addresses cannot be."""
-        self._refuse(told, "AddressRefused", f"{told.worker} is not followed when it moves: {why}")
+        self._refuse(told, EventReason.ADDRESS_REJECTED, f"{told.worker} is not followed when it moves: {why}")
 
     def _holder(self, told: Peer) -> str:
         """Who else is known by that identity; empty when nobody is."""
@@ -60,15 +61,15 @@ class PeerAddressBook:
         silent = self._leases.age(told.worker)
         again = "" if silent is None else f"; heard again {silent:.1f} s after its last word from there"
         text = f"{told.worker}, known by {told.identity}, moved from {before.address} to {told.address}"
-        self._say(told.worker, "AddressChanged", text + again)
+        self._say(told.worker, EventReason.ADDRESS_CHANGED, text + again)
 
-    def _refuse(self, told: Peer, reason: str, text: str) -> None:
+    def _refuse(self, told: Peer, reason: EventReason, text: str) -> None:
         """Said once: it will claim so with every beat. What was believed of it before stays as it was."""
         if self._contested.get(told.worker) != text:
             self._contested[told.worker] = text
             self._say(told.worker, reason, text, warning=True)
 
-    def _say(self, worker: str, reason: str, text: str, *, warning: bool = False) -> None:
+    def _say(self, worker: str, reason: EventReason, text: str, *, warning: bool = False) -> None:
         record = self._store.get(WORKER.key(worker))
         if self._tell is not None and record is not None:
             self._tell(WORKER.decode(record.body), reason, text, warning=warning)

@@ -13,6 +13,7 @@ from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
+from crds.conditions import ConditionType
 from crds.errors import AlreadyExists, Conflict, Forbidden, Unauthorized
 from crds.kinds.join_token import JOIN_TOKEN, JoinToken
 from crds.kinds.worker import WORKER
@@ -86,7 +87,7 @@ class JoinTokens:
     def _require_not_alive(self, worker: str) -> None:
         """A machine that was lost may join again under its name; nobody may take over one that lives."""
         record = self._registry.store.get(WORKER.key(worker))
-        if record is not None and is_true(WORKER.decode(record.body).status.conditions, "Ready"):
+        if record is not None and is_true(WORKER.decode(record.body).status.conditions, ConditionType.READY):
             raise Conflict(f"a worker called {worker} is Ready already; give this machine another --name")
 
 

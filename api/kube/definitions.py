@@ -12,6 +12,7 @@ from api.kube.views.view import shown_uid
 from api.kube.virtual import StorageWithVirtualObjects
 from controller.resources.registry import Registry
 from controller.store.records import Record, Snapshot
+from crds.conditions import ConditionType
 from crds.kind import GROUP, Kind
 from crds.kinds.definition import DEFINITION
 from crds.meta import ObjectKey
@@ -83,7 +84,9 @@ def _record(kind: Kind[Any], began: datetime) -> Record:
         "status": {
             "acceptedNames": names,
             "storedVersions": [kind.version],
-            "conditions": [{"type": each, "status": "True"} for each in ("NamesAccepted", "Established")],
+            "conditions": [
+                {"type": each, "status": "True"} for each in (ConditionType.NAMES_ACCEPTED, ConditionType.ESTABLISHED)
+            ],
         },
     }
     uid = shown_uid("definition", name)

@@ -15,6 +15,7 @@ from cli.output import complain, say
 from cli.resources.kinds import Served
 from cli.status import because
 from controller.main.errors import Misuse, UserError
+from crds.conditions import ConditionType
 
 KEYS = "keys.aerekos.cloud"
 _MERGE = {"content-type": "application/merge-patch+json"}
@@ -141,7 +142,7 @@ def _waits_for(resource: dict[str, Any]) -> str:
     """In the words of its conditions, else who keeps it."""
     status = resource.get("status") or {}
     told: dict[str, Any] = next(
-        (each for each in status.get("conditions") or () if each.get("type") == "Reconciled"), {}
+        (each for each in status.get("conditions") or () if each.get("type") == ConditionType.RECONCILED), {}
     )
     keepers = ", ".join(resource["metadata"].get("finalizers") or ())
     return str(told.get("message") or because(status) or f"it is kept by {keepers or 'nobody'}")

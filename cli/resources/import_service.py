@@ -9,6 +9,7 @@ from cli.api_client import ApiClient
 from cli.output import Progress
 from cli.urls import segment
 from controller.main.errors import UserError
+from crds.conditions import ConditionType
 
 _LOOK_SECONDS = 0.5
 
@@ -41,7 +42,10 @@ def _wait_ready(api: ApiClient, path: str, timeout: float) -> None:
     with Progress("making it a Service") as progress:
         while True:
             conditions = api.get(path).get("status", {}).get("conditions", [])
-            ready = next((each for each in conditions if each["type"] == "Ready"), {"status": "False", "message": ""})
+            ready = next(
+                (each for each in conditions if each["type"] == ConditionType.READY),
+                {"status": "False", "message": ""},
+            )
             if ready["status"] == "True":
                 return
             if time.monotonic() > deadline:

@@ -11,6 +11,7 @@ from cli.errors import Refused
 from cli.output import Progress
 from cli.resources.kinds import Served
 from controller.main.errors import Misuse, UserError
+from crds.conditions import ConditionType
 
 _LOOK_SECONDS = 0.25
 
@@ -49,7 +50,7 @@ class Goal:
 
 
 # Not every kind has a condition Ready; that its reconciler is done with it is what there is for the others.
-READY = Goal(("Ready", "Reconciled"))
+READY = Goal((ConditionType.READY, ConditionType.RECONCILED))
 
 
 def _conditions(resource: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from cli.errors import Refused
 from cli.output import Progress
 from cli.urls import segment
 from controller.main.errors import UserError
+from crds.conditions import ConditionType
 
 _LOOK_SECONDS = 0.5
 _WORKERS = "/apis/aerekos.cloud/v1/workers"
@@ -47,4 +48,4 @@ def _look(api: ApiClient, name: str) -> dict[str, Any] | None:
 def _because(worker: dict[str, Any]) -> str:
     """What its deletion waits for."""
     conditions = worker.get("status", {}).get("conditions", [])
-    return next((str(each.get("message", "")) for each in conditions if each["type"] == "Reconciled"), "")
+    return next((str(each.get("message", "")) for each in conditions if each["type"] == ConditionType.RECONCILED), "")

@@ -11,6 +11,7 @@ from typing import Any
 from cli.api_client import ApiClient
 from cli.errors import NotReachable, Refused
 from cli.security.finding import Finding
+from crds.conditions import ConditionType
 
 Item = dict[str, Any]
 _OURS = "/apis/aerekos.cloud/v1"
@@ -237,7 +238,7 @@ def _memory(service: Item) -> Any:
 
 def _walls(seen: Seen) -> Iterator[Finding]:
     processes = [each for each in seen.of("services") if not _image(each)]
-    known = [(each, _condition(each, "Isolated")) for each in processes]
+    known = [(each, _condition(each, ConditionType.ISOLATED)) for each in processes]
     told = [(each, found) for each, found in known if found]
     for service, found in told:
         if found.get("status") != "True":
@@ -256,7 +257,9 @@ def _walls(seen: Seen) -> Iterator[Finding]:
 
 def _overlays(seen: Seen) -> Iterator[Finding]:
     plain = [
-        each for each in seen.of("workers") if (_condition(each, "OverlayEncrypted") or {}).get("status") == "False"
+        each
+        for each in seen.of("workers")
+        if (_condition(each, ConditionType.OVERLAY_ENCRYPTED) or {}).get("status") == "False"
     ]
     for worker in plain:
         yield Finding(

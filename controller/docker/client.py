@@ -21,6 +21,7 @@ import requests
 
 from controller.kit.threads import Threads
 from controller.runtime.driver import DriverError
+from crds.conditions import Reason
 
 T = TypeVar("T")
 Api = docker.APIClient
@@ -58,12 +59,13 @@ class DockerClient:
             return await self._threads.run(lambda: work(self._counting()), deadline=self._deadline + extra_seconds)
         except TimeoutError as late:
             raise DriverError(
-                f"Docker did not answer within {self._deadline + extra_seconds:g} s", reason="RuntimeUnreachable"
+                f"Docker did not answer within {self._deadline + extra_seconds:g} s",
+                reason=Reason.RUNTIME_UNREACHABLE,
             ) from late
         except docker.errors.APIError as refused:
             raise _translated(refused) from refused
         except (docker.errors.DockerException, requests.RequestException, OSError) as lost:
-            raise DriverError(f"Docker cannot be reached: {lost}", reason="RuntimeUnreachable") from lost
+            raise DriverError(f"Docker cannot be reached: {lost}", reason=Reason.RUNTIME_UNREACHABLE) from lost
 
     async def follow(self, filters: Mapping[str, Any], told: Callable[[Mapping[str, Any]], None]) -> None:
         """Call `told` on the event loop for each of the daemon's events, until the daemon ends the stream.
@@ -109,12 +111,12 @@ class _Counting:
 def _translated(refused: docker.errors.APIError) -> DriverError:
     text = str(refused.explanation or refused)
     if refused.status_code == 404:
-        return NotFound(text, reason="NotThere")
+        return NotFound(text, reason=Reason.NOT_FOUND)
     if "out of sequence" in text:
-        return VersionConflict(text, reason="OutOfDate")
+        return VersionConflict(text, reason=Reason.OUT_OF_DATE)
     if "name conflicts with an existing object" in text or refused.status_code == 409:
-        return NameConflict(text, reason="NameTaken", retryable=False)
+        return NameConflict(text, reason=Reason.NAME_CONFLICT, retryable=False)
     if "not a swarm manager" in text:
-        return DriverError(f"this Docker is no Swarm manager: {text}", reason="NotASwarmManager")
+        return DriverError(f"this Docker is no Swarm manager: {text}", reason=Reason.NOT_A_SWARM_MANAGER)
     # 400: the wish itself is wrong, and will be next time.
     return DriverError(f"Docker refused: {text}", retryable=refused.status_code != 400)

@@ -14,6 +14,7 @@ from controller.docker.client import DockerClient, NotFound
 from controller.docker.node_info import SwarmNodeInfo, parse_node_info
 from controller.runtime.driver import DriverError
 from controller.runtime.swarm.tasks import worker_name
+from crds.conditions import Reason
 
 SAVE_SECONDS = 120.0
 PIECE_BYTES = 2 * 2**20
@@ -60,7 +61,7 @@ class SwarmAdmin:
         await self._docker.ask(rotate)
 
     async def drain(self, node: str) -> None:
-        """Move everything off it. Raises NotThere."""
+        """Move everything off it. Raises NotFound."""
         await self._update(node, availability="drain")
 
     async def remove_node(self, node: str) -> None:
@@ -83,7 +84,7 @@ class SwarmAdmin:
         return all(_is_down(each) for each in await self._named(node))
 
     async def service(self, name: str) -> dict[str, Any]:
-        """A Swarm service as Docker tells it. Raises NotThere."""
+        """A Swarm service as Docker tells it. Raises NotFound."""
         found: dict[str, Any] = await self._docker.ask(lambda api: api.inspect_service(name))
         return found
 
@@ -96,7 +97,7 @@ class SwarmAdmin:
         return True
 
     async def save(self, name: str) -> AsyncIterator[bytes]:
-        """The image as `docker save` writes it, in pieces of 2 MiB. Raises NotThere before the first one."""
+        """The image as `docker save` writes it, in pieces of 2 MiB. Raises NotFound before the first one."""
         pieces = await self._docker.ask(lambda api: _saved(api, name), extra_seconds=SAVE_SECONDS)
         try:
             while piece := await self._docker.ask(lambda _: next(pieces, b""), extra_seconds=SAVE_SECONDS):
@@ -114,7 +115,7 @@ class SwarmAdmin:
             return next((each for each in told if each), "")
 
         if refused := await self._docker.ask(push, extra_seconds=PUSH_SECONDS):
-            raise DriverError(f"{name} cannot be pushed: {refused}", reason="ImageNotPushed")
+            raise DriverError(f"{name} cannot be pushed: {refused}", reason=Reason.IMAGE_PUSH_FAILED)
 
     async def _named(self, node: str) -> list[dict[str, Any]]:
         """Usually one. Those that are there come first."""
@@ -127,7 +128,7 @@ class SwarmAdmin:
     async def _update(self, node: str, *, availability: str) -> None:
         named = await self._named(node)
         if not named:
-            raise NotFound(f"the Swarm has no node called {node}", reason="NotThere")
+            raise NotFound(f"the Swarm has no node called {node}", reason=Reason.NOT_FOUND)
         id_, version, spec = named[0]["ID"], named[0]["Version"]["Index"], named[0]["Spec"]
         await self._docker.ask(lambda api: api.update_node(id_, version, {**spec, "Availability": availability}))
 

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.health.finding import Code, Finding, Severity, about
+from crds.conditions import ConditionType
 from crds.kind import Kind
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
 from crds.managed import ManagedService
 from crds.meta import ObjectKey
+from crds.phases import ServicePhase
 
 Body = Mapping[str, Any]
 HOME = "default"
@@ -19,6 +21,7 @@ HOME = "default"
 STUCK_AFTER = timedelta(minutes=5)
 STARTING_FOR = timedelta(minutes=2)
 """So long a service that starts or is updated needs nobody."""
+_ON_ITS_WAY = (ServicePhase.PENDING, ServicePhase.STARTING, ServicePhase.UPDATING)
 
 
 def of_services(services: Sequence[Body], managed: Sequence[ManagedService], now: datetime) -> Iterator[Finding]:
@@ -53,16 +56,16 @@ def _of_service(service: Body, wanted: set[str], now: datetime) -> Iterator[Find
         if built_in:
             yield _disabled(service, key, needed=name in wanted)
         return
-    if not (_is_fresh(service) and _status_of(status, "Ready") == "True"):
-        why = _words(status, "Ready") or status.get("phase") or "not looked at yet"
+    if not (_is_fresh(service) and _status_of(status, ConditionType.READY) == "True"):
+        why = _words(status, ConditionType.READY) or status.get("phase") or "not looked at yet"
         code = Code.BUILT_IN_SERVICE_NOT_READY if built_in else Code.SERVICE_NOT_READY
         # Containers of people must not make the whole cloud look broken, nor a start what needs somebody.
         own: Severity = "info" if _is_starting(service, now) else "warning"
         severity: Severity = "critical" if built_in else own
         fix = f"aerekos logs {name}{_in(meta)}; aerekos describe service {name}{_in(meta)}"
         yield about(severity, code, SERVICE, key, f"{name} is not ready: {why}", fix)
-    elif _status_of(status, "Degraded") == "True":
-        text = f"{name} {_words(status, 'Degraded')}"
+    elif _status_of(status, ConditionType.DEGRADED) == "True":
+        text = f"{name} {_words(status, ConditionType.DEGRADED)}"
         yield about(
             "warning", Code.SERVICE_DEGRADED, SERVICE, key, text, f"aerekos describe service {name}{_in(meta)}"
         )
@@ -71,9 +74,11 @@ def _of_service(service: Body, wanted: set[str], now: datetime) -> Iterator[Find
 def _is_starting(service: Body, now: datetime) -> bool:
     """Whether it was made, changed or lost its readiness a moment ago, and nothing of it has failed."""
     status = service.get("status", {})
-    if status.get("phase") not in (None, "Starting", "Updating", "Pending"):
+    if status.get("phase") not in (None, *_ON_ITS_WAY):
         return False
-    since = _condition(status, "Ready").get("lastTransitionTime") or service["metadata"].get("creationTimestamp")
+    since = _condition(status, ConditionType.READY).get("lastTransitionTime") or service["metadata"].get(
+        "creationTimestamp"
+    )
     return bool(since) and now - datetime.fromisoformat(since) < STARTING_FOR
 
 
@@ -108,7 +113,7 @@ def of_namespaces(namespaces: Iterable[Body], now: datetime) -> Iterator[Finding
         if not marked or now - datetime.fromisoformat(marked) < STUCK_AFTER:
             continue
         name = each["metadata"]["name"]
-        why = _words(each.get("status", {}), "Reconciled") or "nobody says why"
+        why = _words(each.get("status", {}), ConditionType.RECONCILED) or "nobody says why"
         text = f"namespace {name} has been terminating since {marked}: {why}"
         fix = f"remove what is named there, or see what is inside: aerekos get all -n {name}"
         yield about("warning", Code.NAMESPACE_TERMINATING, NAMESPACE, _key(NAMESPACE, each), text, fix)

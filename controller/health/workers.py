@@ -8,6 +8,7 @@ from typing import Any
 from controller.health.finding import Code, Finding, about
 from controller.health.machine import Room, disk_finding, memory_finding
 from controller.kit.leases import HeartbeatLease, Leases
+from crds.conditions import ConditionType
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
 from crds.quantity import parse_quantity
@@ -79,7 +80,7 @@ def _of_lease(worker: Body, lease: HeartbeatLease, key: ObjectKey, own: str) -> 
 
 def _ready(worker: Body) -> Body:
     conditions = worker.get("status", {}).get("conditions") or ()
-    return next((each for each in conditions if each.get("type") == "Ready"), {})
+    return next((each for each in conditions if each.get("type") == ConditionType.READY), {})
 
 
 def _room(used: float, total: object) -> Room:

@@ -7,11 +7,10 @@ from controller.main.components import Components
 from controller.reconcile.loop import Loop
 from controller.store.reserve import Turn, watch_room
 from crds.errors import NotFound
+from crds.event_reasons import EventReason
 from crds.kind import KubeObject
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.worker import WORKER
-
-FULL, OK = "DiskFull", "DiskHasRoom"
 
 
 async def keep_room(components: Components, loop: Loop) -> None:
@@ -23,9 +22,13 @@ async def keep_room(components: Components, loop: Loop) -> None:
     def tell(turn: Turn) -> None:
         if turn == "Full":
             text = "the disk of the store is full: only changes and deletions are taken, in the room kept for them"
-            loop.events.record(_about(components), FULL, text, warning=True)
+            loop.events.record(_about(components), EventReason.DISK_FULL, text, warning=True)
         else:
-            loop.events.record(_about(components), OK, "the disk of the store has room again: everything is taken")
+            loop.events.record(
+                _about(components),
+                EventReason.DISK_SPACE_AVAILABLE,
+                "the disk of the store has room again: everything is taken",
+            )
 
     await watch_room(components.reserve, components.registry.store, Threads(1), take_new, tell)
 

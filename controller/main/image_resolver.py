@@ -19,6 +19,7 @@ from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit.clock import Clock
 from controller.kit.files import write_whole
 from controller.runtime.driver import DriverError
+from crds.conditions import Reason
 
 _log = structlog.get_logger(__name__)
 _MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, " \
@@ -101,18 +102,18 @@ class ImageResolver:
             write_whole(self._file, json.dumps(self._known).encode())
 
     async def _digest(self, image: str) -> str:
-        """Raises RegistryAway, or DriverError when it is not there."""
+        """Raises RegistryUnavailable, or DriverError when it is not there."""
         name, _, tag = image.removeprefix(f"{self._registry_address}/").partition(":")
         answer = await self._asked(f"https://{self._registry}/v2/{name}/manifests/{tag or 'latest'}")
         digest = answer.headers.get("docker-content-digest", "")
         if answer.status_code != 200 or not digest:
             message = f"{image} is not among the cloud's images ({answer.status_code}); try: docker push {image}"
-            raise DriverError(message, reason="ImageNotThere")
+            raise DriverError(message, reason=Reason.IMAGE_NOT_FOUND)
         return str(digest)
 
     async def _asked(self, url: str) -> httpx.Response:
         if self._clock.monotonic() < self._away_until:
-            raise RegistryUnavailable("the registry did not answer a moment ago", reason="RegistryAway")
+            raise RegistryUnavailable("the registry did not answer a moment ago", reason=Reason.REGISTRY_UNAVAILABLE)
         try:
             async with httpx.AsyncClient(verify=registry_trust(self._trust), trust_env=False) as client:
                 return await client.head(url, headers={"accept": _MANIFESTS}, timeout=ASK_SECONDS)
@@ -120,7 +121,7 @@ class ImageResolver:
             # One caller waits, not each of those who ask about other images meanwhile.
             self._away_until = self._clock.monotonic() + AWAY_SECONDS
             message = f"the registry does not answer: {lost or type(lost).__name__}"
-            raise RegistryUnavailable(message, reason="RegistryAway") from lost
+            raise RegistryUnavailable(message, reason=Reason.REGISTRY_UNAVAILABLE) from lost
 
 
 def registry_trust(ca: Path) -> ssl.SSLContext:

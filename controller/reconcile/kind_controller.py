@@ -21,6 +21,7 @@ from controller.reconcile.own_writes import OwnWrites
 from controller.reconcile.reconciler import Reconciler, World
 from controller.reconcile.result import PassResult
 from controller.reconcile.work_queue import WorkQueue
+from crds.conditions import Reason
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import KubeObject, key_of
 from crds.meta import ObjectKey
@@ -120,7 +121,7 @@ class KindController:
             return results.of_outcome(await self.reconciler.reconcile(attempt.resource, self._world))
         if ours is None or ours not in (meta.finalizers or []):
             attempt.hands_off = True
-            return PassResult("done", "Leaving", "being deleted; nothing of ours is left")
+            return PassResult("done", Reason.DELETING, "being deleted; nothing of ours is left")
         outcome = await self.reconciler.finalize(attempt.resource, self._world)
         if outcome.settled:
             attempt.hands_off = True

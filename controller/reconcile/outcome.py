@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crds.conditions import Reason
+
 WAITING_REQUEUE_SECONDS = 15.0
 
 
@@ -25,17 +27,17 @@ class Outcome:
     requeue_after: float | None = None
 
 
-def done(message: str = "", *, reason: str = "AsWanted", requeue_after: float | None = None) -> Outcome:
+def done(message: str = "", *, reason: str = Reason.UP_TO_DATE, requeue_after: float | None = None) -> Outcome:
     """The world is as the spec wants it."""
     return Outcome(True, reason, message, requeue_after)
 
 
-def again(after: float, because: str, *, reason: str = "InProgress") -> Outcome:
+def again(after: float, because: str, *, reason: str = Reason.IN_PROGRESS) -> Outcome:
     """Not there yet: another pass in `after` seconds."""
     return Outcome(False, reason, because, after)
 
 
-def waiting(for_: str, *, reason: str = "Waiting") -> Outcome:
+def waiting(for_: str, *, reason: str = Reason.WAITING) -> Outcome:
     """Nothing to do until something else happens."""
     return Outcome(False, reason, f"waiting for {for_}", WAITING_REQUEUE_SECONDS)
 
@@ -51,7 +53,7 @@ class ReconcileError(Exception):
 class Temporary(ReconcileError):
     """Trying again may help. `after` overrides the backoff."""
 
-    def __init__(self, message: str, *, reason: str = "Retrying", after: float | None = None) -> None:
+    def __init__(self, message: str, *, reason: str = Reason.RETRYING, after: float | None = None) -> None:
         super().__init__(message, reason=reason)
         self.after = after
 
@@ -59,5 +61,5 @@ class Temporary(ReconcileError):
 class Permanent(ReconcileError):
     """Trying again cannot help until somebody changes the spec."""
 
-    def __init__(self, message: str, *, reason: str = "Refused") -> None:
+    def __init__(self, message: str, *, reason: str = Reason.REFUSED) -> None:
         super().__init__(message, reason=reason)

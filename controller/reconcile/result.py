@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from controller.reconcile.outcome import Outcome, Permanent, Temporary
 from controller.resources.merge_patch import merge_diff
+from crds.conditions import ConditionType, Reason
 from crds.errors import ApiError, Conflict, NotFound
 from crds.kind import KubeObject
 from crds.meta import Condition, Status, condition, set_condition
 
-RECONCILED = "Reconciled"
 _LONGEST_MESSAGE = 1024
 How = Literal["done", "again", "temporary", "permanent", "unexpected", "overtaken"]
 FAILURES: tuple[How, ...] = ("temporary", "permanent", "unexpected")
@@ -59,14 +59,14 @@ def of_error(error: Exception) -> PassResult:
             return PassResult("temporary", error.reason, _short(error.message), after)
         case ValidationError():
             # Its text repeats the input, which may be secret.
-            return PassResult("unexpected", "UnexpectedError", f"{error.error_count()} faults in {error.title}")
+            return PassResult("unexpected", Reason.UNEXPECTED_ERROR, f"{error.error_count()} faults in {error.title}")
         case _:
-            return PassResult("unexpected", "UnexpectedError", _short(f"{type(error).__name__}: {error}"))
+            return PassResult("unexpected", Reason.UNEXPECTED_ERROR, _short(f"{type(error).__name__}: {error}"))
 
 
 def timed_out(seconds: float) -> PassResult:
     """A reconciler that did not answer within its deadline."""
-    return PassResult("temporary", "TimedOut", f"no answer within {seconds:g} s")
+    return PassResult("temporary", Reason.TIMED_OUT, f"no answer within {seconds:g} s")
 
 
 def write_condition(resource: KubeObject, result: PassResult, now: datetime) -> bool:
@@ -75,9 +75,9 @@ def write_condition(resource: KubeObject, result: PassResult, now: datetime) -> 
     if not isinstance(status, Status):
         return True
     generation = resource.metadata.generation
-    old = condition(status.conditions, RECONCILED)
+    old = condition(status.conditions, ConditionType.RECONCILED)
     new = Condition(
-        type=RECONCILED,
+        type=ConditionType.RECONCILED,
         status="True" if result.how == "done" else "False",
         reason=result.reason,
         message=result.message,

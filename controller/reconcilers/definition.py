@@ -9,6 +9,7 @@ from typing import Any
 from controller.reconcile.outcome import Outcome, again, done
 from controller.reconcile.reconciler import AlsoWatch, World
 from crds.catalog import Catalog
+from crds.conditions import ConditionType, Reason
 from crds.errors import NotFound
 from crds.kind import Kind
 from crds.kinds.definition import DEFINITION, CustomResourceDefinition
@@ -33,20 +34,27 @@ class DefinitionReconciler:
         status.accepted_names = spec.names
         if spec.stored.name not in status.stored_versions:
             status.stored_versions.append(spec.stored.name)
-        names = Condition(type="NamesAccepted", status="True", reason="NoConflicts", message="no conflicts found")
-        ready = Condition(type="Established", status="True", reason="InitialNamesAccepted", message="it is served")
+        names = Condition(
+            type=ConditionType.NAMES_ACCEPTED, status="True", reason=Reason.NO_CONFLICTS, message="no conflicts found"
+        )
+        ready = Condition(
+            type=ConditionType.ESTABLISHED,
+            status="True",
+            reason=Reason.INITIAL_NAMES_ACCEPTED,
+            message="it is served",
+        )
         for each in (names, ready):
             set_condition(status.conditions, each, now=now)
         return done()
 
     async def finalize(self, resource: CustomResourceDefinition, world: World) -> Outcome:
         """Asks every resource of the kind to go, and looks again until none is left."""
-        going = Condition(type="Terminating", status="True", reason="InstanceDeletionInProgress",
+        going = Condition(type=ConditionType.TERMINATING, status="True", reason=Reason.INSTANCE_DELETION_IN_PROGRESS,
                           message="its resources are being deleted; none can be created")  # fmt: skip
         set_condition(resource.status.conditions, going, now=world.clock.now())
         kind = self._catalog.find(resource.spec.group, resource.spec.names.plural)
         if left := await _empty(kind, world) if kind else 0:
-            return again(REQUEUE_SECONDS, f"{left} resources of this kind remain", reason="InstancesRemain")
+            return again(REQUEUE_SECONDS, f"{left} resources of this kind remain", reason=Reason.INSTANCES_REMAIN)
         return done("no resource of this kind is left")
 
 

@@ -26,6 +26,7 @@ from controller.resources.client import Resources
 from controller.resources.strategy import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound
+from crds.event_reasons import EventReason
 from crds.kind import Kind, KubeObject, key_of
 from crds.kinds.event import EVENT
 from crds.meta import ObjectKey, OwnerReference
@@ -150,7 +151,7 @@ class GarbageCollector:
         for each in references:
             if self._events is not None and (there := self._owners.elsewhere(each.uid, resource)):
                 text = f"the owner {each.kind} {each.name} does not exist in namespace {here}, but in {there}"
-                self._events.record(resource, "OwnerRefInvalidNamespace", text, warning=True)
+                self._events.record(resource, EventReason.OWNER_REF_INVALID_NAMESPACE, text, warning=True)
 
     async def _orphan(self, kind: Kind[Any], owner: KubeObject) -> None:
         for dependent_kind, dependent in await self._live.dependents(owner):

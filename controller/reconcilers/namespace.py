@@ -9,11 +9,13 @@ from typing import Any
 from controller.reconcile.outcome import Outcome, again, done
 from controller.reconcile.reconciler import AlsoWatch, World
 from crds.catalog import Catalog
+from crds.conditions import ConditionType, Reason
 from crds.errors import Conflict, Forbidden, NotFound
 from crds.kind import Kind, KubeObject
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE, Namespace
 from crds.meta import Condition, set_condition
+from crds.phases import NamespacePhase
 
 REQUEUE_SECONDS = 1.0
 _MOST_REFUSED = 3
@@ -31,12 +33,12 @@ class NamespaceReconciler:
 
     async def reconcile(self, resource: Namespace, world: World) -> Outcome:
         """Never raises."""
-        resource.status.phase = "Active"
+        resource.status.phase = NamespacePhase.ACTIVE
         return done()
 
     async def finalize(self, resource: Namespace, world: World) -> Outcome:
         """Asks everything inside to go, and looks again until it is empty. Raises ApiError from the writes."""
-        resource.status.phase = "Terminating"
+        resource.status.phase = NamespacePhase.TERMINATING
         left: Counter[str] = Counter()
         held: Counter[str] = Counter()
         refused: list[str] = []
@@ -49,7 +51,7 @@ class NamespaceReconciler:
         if left:
             told = ", ".join(f"{count} {resource.partition('.')[0]}" for resource, count in sorted(left.items()))
             why = f"; {refused[0]}" if refused else ""
-            return again(REQUEUE_SECONDS, f"still inside: {told}{why}", reason="ContentsRemain")
+            return again(REQUEUE_SECONDS, f"still inside: {told}{why}", reason=Reason.CONTENTS_REMAIN)
         # Last, because leaving makes news; nobody waits for them, the sweeper takes what is told later.
         await _empty(EVENT, resource.metadata.name, world, [])
         return done("empty")
@@ -63,16 +65,19 @@ def _remaining(left: Counter[str], held: Counter[str], refused: Sequence[str]) -
     kinds = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(left.items()))
     names = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(held.items()))
     told = (
-        ("ContentRemaining", kinds and f"Some resources are remaining: {kinds}", "SomeResourcesRemain",
-         "ContentRemoved", "All content successfully removed"),
-        ("FinalizersRemaining", names and f"Some content in the namespace has finalizers remaining: {names}",
-         "SomeFinalizersRemain", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
-        ("DeletionContentFailure", "; ".join(refused[:_MOST_REFUSED]), "ContentDeletionFailed",
-         "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+        (ConditionType.CONTENT_REMAINING, kinds and f"Some resources are remaining: {kinds}",
+         Reason.SOME_RESOURCES_REMAIN, Reason.CONTENT_REMOVED, "All content successfully removed"),
+        (ConditionType.FINALIZERS_REMAINING,
+         names and f"Some content in the namespace has finalizers remaining: {names}",
+         Reason.SOME_FINALIZERS_REMAIN, Reason.CONTENT_HAS_NO_FINALIZERS,
+         "All content-preserving finalizers finished"),
+        (ConditionType.DELETION_CONTENT_FAILURE, "; ".join(refused[:_MOST_REFUSED]),
+         Reason.CONTENT_DELETION_FAILED, Reason.CONTENT_DELETED,
+         "All content successfully deleted, may be waiting on finalization"),
     )  # fmt: skip
-    for name, fault, reason, good_reason, good in told:
+    for kind, fault, reason, good_reason, good in told:
         yield Condition(
-            type=f"Namespace{name}",
+            type=kind,
             status="True" if fault else "False",
             reason=reason if fault else good_reason,
             message=fault or good,

@@ -12,7 +12,7 @@ from typing import Any
 from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, done, waiting
 from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
-from controller.reconcilers.service_dependencies import affected, dependents, missing
+from controller.reconcilers.service_dependencies import affected, dependents, in_words, missing
 from controller.reconcilers.service_env import EnvMissing, env_of
 from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret
 from controller.reconcilers.service_placement import decide, note_data, request_of
@@ -20,6 +20,7 @@ from controller.reconcilers.service_workload import RuntimeInputs, is_stateful, 
 from controller.runtime.driver import Driver, DriverError, ObservedInstance, SupportsIsolation, Workload
 from controller.runtime.endpoints import Endpoints
 from controller.scheduler.placing import PlacementDecision, explain
+from crds.conditions import ConditionType, Reason
 from crds.kind import Kind, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
@@ -27,14 +28,13 @@ from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_rules import misplaced
 from crds.kinds.worker import WORKER
 from crds.managed import ManagedService
+from crds.phases import ServicePhase
 
 Environment = Callable[[Service, ManagedService | None], Awaitable[RuntimeInputs]]
 Reach = Callable[[Service], frozenset[str] | None]
 # The driver's events bring us back sooner; this is for those that got lost.
 REQUEUE_SECONDS = 1.0
 ROLLED_BACK_SECONDS = 60.0
-ROLLED_BACK, WAITING_FOR_FILES = "RolledBack", "WaitingForFiles"
-CONFIG_ERROR = "CreateContainerConfigError"  # as Kubernetes calls a reference that leads nowhere
 
 
 class ServiceReconciler:
@@ -82,7 +82,7 @@ class ServiceReconciler:
         except DriverError as refused:
             raise _as_outcome(refused) from refused
         self._endpoints.forget(key_of(SERVICE, resource))
-        return done() if gone else again(REQUEUE_SECONDS, "instances are stopping", reason="Stopping")
+        return done() if gone else again(REQUEUE_SECONDS, "instances are stopping", reason=Reason.STOPPING)
 
     async def _observe(self, service: Service) -> Sequence[ObservedInstance]:
         key = key_of(SERVICE, service)
@@ -96,9 +96,9 @@ class ServiceReconciler:
             return self._managed.get(name or "")
         known = ", ".join(sorted(self._managed)) or "none"
         message = f"there is no managed service {name!r}; known are: {known}"
-        service.status.phase = "Failed"
-        status.note(service, "Ready", False, "UnknownManagedService", message, world.clock.now())
-        raise Permanent(message, reason="UnknownManagedService")
+        service.status.phase = ServicePhase.FAILED
+        status.note(service, ConditionType.READY, False, Reason.UNKNOWN_MANAGED_SERVICE, message, world.clock.now())
+        raise Permanent(message, reason=Reason.UNKNOWN_MANAGED_SERVICE)
 
     async def _refuse_misplaced(self, service: Service, world: World) -> None:
         """A record from before names were kept: what it runs would be taken for the managed service."""
@@ -106,10 +106,10 @@ class ServiceReconciler:
         if not text:
             return
         await self._driver.remove(key_of(SERVICE, service))
-        service.status.phase = "Failed"
+        service.status.phase = ServicePhase.FAILED
         status.note_instances(service, (), service.status.revision, 0)
-        status.note(service, "Ready", False, "NameReserved", text, world.clock.now())
-        raise Permanent(text, reason="NameReserved")
+        status.note(service, ConditionType.READY, False, Reason.NAME_RESERVED, text, world.clock.now())
+        raise Permanent(text, reason=Reason.NAME_RESERVED)
 
     async def _stop_all(self, service: Service, world: World) -> Outcome:
         key, now = key_of(SERVICE, service), world.clock.now()
@@ -118,31 +118,38 @@ class ServiceReconciler:
         if gone:
             self._endpoints.forget(key)
         status.note_instances(service, seen, service.status.revision, 0)
-        service.status.refusals = []
+        service.status.refusals, service.status.missing_dependencies = [], []
         service.status.conditions = [
-            each for each in service.status.conditions if each.type not in ("Placed", "Degraded")
+            each
+            for each in service.status.conditions
+            if each.type not in (ConditionType.PLACED, ConditionType.DEGRADED)
         ]
-        phase = "Disabled" if not service.spec.enabled else "Scaled to zero"
-        service.status.phase = phase if gone else "Stopping"
-        status.note(service, "Ready", False, phase.title().replace(" ", ""), _stopped_reason(service), now)
-        status.note(service, "Progressing", not gone, "AsWanted" if gone else "Stopping", "", now)
+        phase = ServicePhase.SCALED_TO_ZERO if service.spec.enabled else ServicePhase.DISABLED
+        service.status.phase = phase if gone else ServicePhase.STOPPING
+        status.note(service, ConditionType.READY, False, Reason(phase), _stopped_reason(service), now)
+        status.note(
+            service, ConditionType.PROGRESSING, not gone, Reason.UP_TO_DATE if gone else Reason.STOPPING, "", now
+        )
         return done(_stopped_reason(service)) if gone else again(REQUEUE_SECONDS, "instances are stopping")
 
     async def _run(self, service: Service, manifest: ManagedService | None, world: World) -> Outcome:
         seen = await self._observe(service)
-        lacking = missing(service, self._managed, world.seen)
+        service.status.missing_dependencies = missing(service, self._managed, world.seen)
+        lacking = [in_words(each) for each in service.status.missing_dependencies]
         if lacking and not seen:
-            return self._wait(service, ", ".join(lacking), "WaitingForNeeds", world)
+            return self._wait(service, ", ".join(lacking), Reason.WAITING_FOR_DEPENDENCIES, world)
         status.note_missing(service, lacking, world.clock.now())
         try:
             files, env = files_of(service, world.seen), env_of(service, world.seen)
         except FileMissing as missing_file:
-            return self._wait_for_content(service, str(missing_file), WAITING_FOR_FILES, seen, world)
+            return self._wait_for_content(service, str(missing_file), Reason.WAITING_FOR_FILES, seen, world)
         except EnvMissing as missing_value:
-            return self._wait_for_content(service, str(missing_value), CONFIG_ERROR, seen, world)
+            return self._wait_for_content(
+                service, str(missing_value), Reason.CREATE_CONTAINER_CONFIG_ERROR, seen, world
+            )
         decision, text = self._place(service, manifest, world)
         if not decision.chosen and not seen:
-            return self._wait(service, f"a worker. {text}", "Unplaceable", world)
+            return self._wait(service, f"a worker. {text}", Reason.UNSCHEDULABLE, world)
         inputs = await self._environment(service, manifest)
         desired = workload(service, manifest, inputs, _allowed(decision, seen), files, env)
         # A place is only needed for what is not there yet; without one the running copies stay as they are.
@@ -164,7 +171,7 @@ class ServiceReconciler:
         try:
             await self._driver.apply(desired)
         except DriverError as refused:
-            if refused.reason != ROLLED_BACK:
+            if refused.reason != Reason.ROLLED_BACK:
                 raise
             return str(refused)
         return None
@@ -181,10 +188,10 @@ class ServiceReconciler:
     def _wait(self, service: Service, for_: str, reason: str, world: World) -> Outcome:
         wanted = status.desired_replicas(service, ())
         status.note_instances(service, (), service.status.revision, wanted)
-        service.status.phase = "Waiting"
+        service.status.phase = ServicePhase.WAITING
         now = world.clock.now()
-        status.note(service, "Ready", False, reason, f"waiting for {for_}", now)
-        status.note(service, "Progressing", False, reason, f"waiting for {for_}", now)
+        status.note(service, ConditionType.READY, False, reason, f"waiting for {for_}", now)
+        status.note(service, ConditionType.PROGRESSING, False, reason, f"waiting for {for_}", now)
         return waiting(for_, reason=reason)
 
     def _wait_for_content(
@@ -211,16 +218,23 @@ class ServiceReconciler:
         phase = status.phase_of(service, seen, desired.revision, wanted)
         text = status.sentence(service, seen, phase, wanted)
         status.note_instances(service, seen, desired.revision, wanted)
-        service.status.phase = phase
+        service.status.phase, reason = phase, Reason(phase)
         # While a rollout replaces one copy the others still serve: a service of one ready instance is Ready.
         serving = service.status.ready_replicas >= max(1, wanted - 1)
-        well = phase in ("Ready", "Completed")
-        ok = well or (phase == "Updating" and serving)
+        well = phase in (ServicePhase.READY, ServicePhase.COMPLETED)
+        ok = well or (phase == ServicePhase.UPDATING and serving)
         if unplaced and not well:
             text = f"{text}. {unplaced}"
-        status.note(service, "Ready", ok, phase, text, now)
-        status.note(service, "Progressing", phase in ("Starting", "Updating"), phase, text, now)
-        return done(text) if well else again(REQUEUE_SECONDS, text, reason=phase)
+        status.note(service, ConditionType.READY, ok, reason, text, now)
+        status.note(
+            service,
+            ConditionType.PROGRESSING,
+            phase in (ServicePhase.STARTING, ServicePhase.UPDATING),
+            reason,
+            text,
+            now,
+        )
+        return done(text) if well else again(REQUEUE_SECONDS, text, reason=reason)
 
     def _report_rolled_back(
         self,
@@ -234,15 +248,17 @@ class ServiceReconciler:
         """What was there before serves; that the newest revision was rolled back is reported all the same."""
         now = world.clock.now()
         status.note_instances(service, seen, desired.revision, wanted)
-        service.status.phase = "Degraded" if service.status.ready_replicas else "Failed"
-        status.note(service, "Ready", service.status.ready_replicas >= wanted, ROLLED_BACK, said, now)
-        status.note(service, "Progressing", False, ROLLED_BACK, said, now)
-        return again(ROLLED_BACK_SECONDS, said, reason=ROLLED_BACK)
+        service.status.phase = _phase_with_a_fault(service)
+        status.note(
+            service, ConditionType.READY, service.status.ready_replicas >= wanted, Reason.ROLLED_BACK, said, now
+        )
+        status.note(service, ConditionType.PROGRESSING, False, Reason.ROLLED_BACK, said, now)
+        return again(ROLLED_BACK_SECONDS, said, reason=Reason.ROLLED_BACK)
 
     def _note_refused(self, service: Service, refused: DriverError, world: World) -> None:
-        service.status.phase = "Degraded" if service.status.ready_replicas else "Failed"
+        service.status.phase = _phase_with_a_fault(service)
         ok = service.status.ready_replicas > 0 and refused.retryable
-        status.note(service, "Ready", ok, refused.reason, str(refused), world.clock.now())
+        status.note(service, ConditionType.READY, ok, refused.reason, str(refused), world.clock.now())
 
 
 def _allowed(decision: PlacementDecision, seen: Sequence[ObservedInstance]) -> tuple[str, ...]:
@@ -251,6 +267,10 @@ def _allowed(decision: PlacementDecision, seen: Sequence[ObservedInstance]) -> t
     if allowed is None:
         return ()
     return allowed or tuple(sorted({each.worker for each in seen if each.worker}))
+
+
+def _phase_with_a_fault(service: Service) -> ServicePhase:
+    return ServicePhase.DEGRADED if service.status.ready_replicas else ServicePhase.FAILED
 
 
 def _stopped_reason(service: Service) -> str:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controller.reconcile.reconciler import Lister
+from crds.conditions import ConditionType, DependencyFault
 from crds.kind import key_of
-from crds.kinds.service import SERVICE, Service
+from crds.kinds.service import SERVICE, MissingDependency, Service
 from crds.kinds.worker import Worker
 from crds.managed import ManagedService
 from crds.meta import ObjectKey, is_true
+
+_BECOMES = {
+    DependencyFault.NOT_FOUND: "created",
+    DependencyFault.DISABLED: "enabled",
+    DependencyFault.NOT_READY: "Ready",
+}
 
 
 def needs_of(service: Service, managed: Mapping[str, ManagedService]) -> tuple[str, ...]:
@@ -20,19 +27,30 @@ def needs_of(service: Service, managed: Mapping[str, ManagedService]) -> tuple[s
     return tuple(dict.fromkeys([*named, *service.spec.needs]))
 
 
-def missing(service: Service, managed: Mapping[str, ManagedService], seen: Lister) -> tuple[str, ...]:
-    """What is not there yet, as ends of the sentence "waiting for ..."."""
+def missing(service: Service, managed: Mapping[str, ManagedService], seen: Lister) -> list[MissingDependency]:
+    """What of its dependencies cannot be used now."""
     namespace = service.metadata.namespace or "default"
-    found = (_fault(each, seen.get(SERVICE, each, namespace)) for each in needs_of(service, managed))
-    return tuple(each for each in found if each)
+    found = ((name, _fault(seen.get(SERVICE, name, namespace))) for name in needs_of(service, managed))
+    return [
+        MissingDependency(name=name, reason=fault, managed=_folder(name, managed)) for name, fault in found if fault
+    ]
 
 
-def _fault(name: str, needed: Service | None) -> str | None:
+def _fault(needed: Service | None) -> DependencyFault | None:
     if needed is None:
-        return f"{name} to be created"
+        return DependencyFault.NOT_FOUND
     if not needed.spec.enabled or needed.spec.replicas == 0:
-        return f"{name} to be enabled"
-    return None if is_true(needed.status.conditions, "Ready") else f"{name} to be Ready"
+        return DependencyFault.DISABLED
+    return None if is_true(needed.status.conditions, ConditionType.READY) else DependencyFault.NOT_READY
+
+
+def _folder(name: str, managed: Mapping[str, ManagedService]) -> str:
+    return next((each.name for each in managed.values() if each.service_name == name), "")
+
+
+def in_words(dependency: MissingDependency) -> str:
+    """The end of the sentence "waiting for ..."."""
+    return f"{dependency.name} to be {_BECOMES[DependencyFault(dependency.reason)]}"
 
 
 def dependents(changed: Service, seen: Lister, managed: Mapping[str, ManagedService]) -> Iterator[ObjectKey]:
@@ -51,5 +69,5 @@ def affected(changed: Worker, seen: Lister) -> Iterator[ObjectKey]:
     for each in seen.list(SERVICE):
         here = any(instance.worker == changed.metadata.name for instance in each.status.instances)
         choosy = bool(each.spec.placement.worker_selector) or each.spec.mode == "daemon"
-        if special or here or choosy or not is_true(each.status.conditions, "Ready"):
+        if special or here or choosy or not is_true(each.status.conditions, ConditionType.READY):
             yield key_of(SERVICE, each)

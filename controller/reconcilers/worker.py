@@ -8,16 +8,19 @@ workers cost next to nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from controller.kit.leases import BEAT_PERIOD, LEASE_SECONDS, HeartbeatLease, Leases
 from controller.reconcile.outcome import Outcome, done
 from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers.worker_removal import WorkerRemoval
 from controller.reconcilers.worker_usage import amounts, moved
+from crds.conditions import ConditionType, Reason
+from crds.event_reasons import EventReason
 from crds.kind import Kind
 from crds.kinds.worker import WORKER, Address, Worker
 from crds.meta import Condition, condition, set_condition
+from crds.phases import WorkerPhase
 
 USAGE_SECONDS = 30.0
 # Looking at the very moment of expiry could see a hair of life left, and then look again at once.
@@ -68,14 +71,14 @@ class WorkerReconciler:
 
     def _wait_for_first_beat(self, worker: Worker, left: float) -> Outcome:
         """This process has just begun: what was written before still stands until the grace is over."""
-        known = condition(worker.status.conditions, "Ready")
+        known = condition(worker.status.conditions, ConditionType.READY)
         if known is not None:
             worker.status.phase = phase(worker, ready=known.status == "True")
         return done("waiting for its first heartbeat", requeue_after=left + _AFTER_EXPIRY)
 
     def _note_ready(self, worker: Worker, alive: bool, world: World) -> None:
         now = world.clock.now()
-        before = condition(worker.status.conditions, "Ready")
+        before = condition(worker.status.conditions, ConditionType.READY)
         new = _ready() if alive else _silent(self._leases.age(worker.metadata.name), before)
         if before is not None and before.status == new.status and before.reason == new.reason:
             return  # the same truth: a growing number of silent seconds is no news
@@ -84,38 +87,44 @@ class WorkerReconciler:
             return
         if alive:
             away = _absence(before, now.timestamp())
-            world.events.record(worker, "WorkerReady", f"{worker.metadata.name} is Ready{away}")
+            world.events.record(worker, EventReason.WORKER_READY, f"{worker.metadata.name} is Ready{away}")
         else:
             text = f"{worker.metadata.name} is NotReady: {new.message}"
-            world.events.record(worker, "WorkerNotReady", text, warning=True)
+            world.events.record(worker, EventReason.WORKER_NOT_READY, text, warning=True)
 
 
-def phase(worker: Worker, *, ready: bool) -> str:
-    """`Ready`, `NotReady`, and `,Cordoned` behind it when nothing new may be placed there."""
-    return ("Ready" if ready else "NotReady") + (",Cordoned" if worker.spec.unschedulable else "")
+def phase(worker: Worker, *, ready: bool) -> WorkerPhase:
+    """Its readiness, and whether something new may be placed there."""
+    if worker.spec.unschedulable:
+        return WorkerPhase.READY_CORDONED if ready else WorkerPhase.NOT_READY_CORDONED
+    return WorkerPhase.READY if ready else WorkerPhase.NOT_READY
+
+
+def _heartbeats(status: Literal["True", "False"], reason: Reason, message: str) -> Condition:
+    return Condition(type=ConditionType.READY, status=status, reason=reason, message=message)
 
 
 def _ready() -> Condition:
-    return Condition(type="Ready", status="True", reason="HeartbeatReceived", message="the agent sends heartbeats")
+    return _heartbeats("True", Reason.HEARTBEAT_RECEIVED, "the agent sends heartbeats")
 
 
 def _silent(age: float | None, before: Condition | None) -> Condition:
-    """NeverHeard is for the first silence; one that was Ready before our own restart has gone missing."""
-    if age is None and (before is None or before.reason == "NeverHeard"):
+    """NoHeartbeatYet is for the first silence; one that was Ready before our own restart has gone missing."""
+    if age is None and (before is None or before.reason == Reason.NO_HEARTBEAT_YET):
         message = "no heartbeat yet: is aerekos-agent running there?"
-        return Condition(type="Ready", status="False", reason="NeverHeard", message=message)
+        return _heartbeats("False", Reason.NO_HEARTBEAT_YET, message)
     # Since when, the condition's own time says; a number of seconds would be wrong a second later.
     missed = 3 if age is None else int(age / BEAT_PERIOD)
     message = f"no heartbeat: {missed} in a row were missed"
-    return Condition(type="Ready", status="False", reason="HeartbeatMissed", message=message)
+    return _heartbeats("False", Reason.HEARTBEAT_MISSED, message)
 
 
 def _forget_overlay(worker: Worker, world: World) -> None:
     """What a silent machine said last of its network is no longer known."""
-    known = condition(worker.status.conditions, "OverlayReachable")
+    known = condition(worker.status.conditions, ConditionType.OVERLAY_REACHABLE)
     if known is not None and known.status != "Unknown":
         text = f"no heartbeat from {worker.metadata.name}; before: {known.message}"
-        unknown = Condition(type=known.type, status="Unknown", reason="Silent", message=text)
+        unknown = Condition(type=known.type, status="Unknown", reason=Reason.NO_HEARTBEAT, message=text)
         set_condition(worker.status.conditions, unknown, now=world.clock.now())
 
 
@@ -140,4 +149,4 @@ def _note_addresses(worker: Worker, lease: HeartbeatLease, world: World) -> None
     # Where a node of a Swarm is now, its own words tell, and how long it was away: api/agents/peer_addresses.py.
     if known and lease.swarm is None:
         text = f"{worker.metadata.name} moved from {', '.join(known)} to {', '.join(seen)}"
-        world.events.record(worker, "AddressChanged", text)
+        world.events.record(worker, EventReason.ADDRESS_CHANGED, text)

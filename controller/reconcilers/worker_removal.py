@@ -13,13 +13,14 @@ from controller.kit.peers import Peers
 from controller.reconcile.outcome import Outcome, again, done, waiting
 from controller.reconcile.reconciler import World
 from controller.runtime.driver import DriverError
+from crds.conditions import ConditionType, Reason
+from crds.event_reasons import EventReason
 from crds.kinds.worker import Worker
 from crds.meta import Condition, condition, set_condition
 
 REQUEUE_SECONDS = 1.0
 # An agent that says nothing is not waited for: the Swarm can drop a machine without its help.
 AGENT_SECONDS = 30.0
-DRAINED = "Drained"
 
 
 class SwarmMembership(Protocol):
@@ -53,19 +54,23 @@ class WorkerRemoval:
             return done(f"{name} has left")
         peer = self._peers.get(name)
         if peer is not None and peer.manager:
-            return waiting(f"its demotion, for it manages the Swarm: docker node demote {name}", reason="IsManager")
+            return waiting(
+                f"its demotion, for it manages the Swarm: docker node demote {name}", reason=Reason.DEMOTION_REQUIRED
+            )
         if not (peer and peer.leaving) and self._agent_may_answer(worker, world):
-            return again(REQUEUE_SECONDS, "its agent is told to leave", reason="TellingAgent")
-        drained = condition(worker.status.conditions, DRAINED)
+            return again(REQUEUE_SECONDS, "its agent is told to leave", reason=Reason.NOTIFYING_AGENT)
+        drained = condition(worker.status.conditions, ConditionType.DRAINED)
         if drained is None:
             await self._swarm.drain(name)
-            note = Condition(type=DRAINED, status="True", reason="Draining", message="everything moves off it")
+            note = Condition(
+                type=ConditionType.DRAINED, status="True", reason=Reason.DRAINING, message="everything moves off it"
+            )
             set_condition(worker.status.conditions, note, now=world.clock.now())
-            world.events.record(worker, "Draining", f"{name} is drained; then it leaves the Swarm")
+            world.events.record(worker, EventReason.DRAINING, f"{name} is drained; then it leaves the Swarm")
         elif _seconds_since(drained, world) > 2 * AGENT_SECONDS:
             await self._swarm.remove_node(name)
             return done(f"{name} did not leave by itself and was removed; there: docker swarm leave --force")
-        return again(REQUEUE_SECONDS, "everything moves off it, then it leaves", reason="Draining")
+        return again(REQUEUE_SECONDS, "everything moves off it, then it leaves", reason=Reason.DRAINING)
 
     def _agent_may_answer(self, worker: Worker, world: World) -> bool:
         asked = worker.metadata.deletion_timestamp

@@ -13,11 +13,11 @@ import structlog
 from pydantic import ValidationError
 
 from controller.store.records import Record
+from crds.event_reasons import EventReason
 from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey, ObjectMeta
 
 M = TypeVar("M", bound=KubeObject)
-REASON = "UnreadableRecord"
 _LONGEST = 300
 _log = structlog.get_logger(__name__)
 Report = Callable[[KubeObject, str, str], None]
@@ -42,7 +42,7 @@ class Quarantine:
         """What is found from now on is told there, and first what was found before."""
         self._report = report
         for about, message in self._reports:
-            report(about, REASON, message)
+            report(about, EventReason.UNREADABLE_RECORD, message)
         self._reports.clear()
 
     def read(self, kind: Kind[M], record: Record) -> M | None:
@@ -76,7 +76,7 @@ class Quarantine:
             metadata=ObjectMeta(name=record.key.name, namespace=record.key.namespace or None, uid=record.uid),
         )
         if self._report is not None:
-            self._report(about, REASON, message)
+            self._report(about, EventReason.UNREADABLE_RECORD, message)
         else:
             self._reports.append((about, message))
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from crds.conditions import Reason
 from crds.meta import ObjectKey
+from crds.phases import InstancePhase
 from crds.probes import Probes
-
-Phase = Literal["Starting", "Running", "Ready", "BackingOff", "Stopping", "Failed", "Completed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class ObservedInstance:
     """One copy as the driver sees it. `address` is `host:port`."""
 
     name: str
-    phase: Phase
+    phase: InstancePhase
     ready: bool
     revision: str
     address: str = ""
@@ -141,7 +141,7 @@ class RuntimeEvent:
 class DriverError(Exception):
     """The outside world refused. `retryable` says whether the same call may work later."""
 
-    def __init__(self, message: str, *, reason: str = "RuntimeRefused", retryable: bool = True) -> None:
+    def __init__(self, message: str, *, reason: str = Reason.RUNTIME_REFUSED, retryable: bool = True) -> None:
         super().__init__(message)
         self.reason, self.retryable = reason, retryable
 

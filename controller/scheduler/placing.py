@@ -27,7 +27,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PlacementDecision:
-    """`chosen` is ranked, best first; empty means unplaceable."""
+    """`chosen` is ranked, best first; empty means unschedulable."""
 
     chosen: tuple[str, ...]
     refusals: tuple[Refusal, ...]
@@ -64,18 +64,18 @@ def _refusal(request: Request, worker: Candidate) -> Refusal | None:
 
 
 def explain(request: Request, decision: PlacementDecision) -> str:
-    """One sentence for people: `Unplaceable: default/db needs 4 CPU; 2 workers lack CPU, 1 is cordoned`."""
+    """One sentence for people: `Unschedulable: default/db needs 4 CPU; 2 workers lack CPU, 1 is cordoned`."""
     if decision.chosen:
         return f"{request.name} fits on {', '.join(decision.chosen)}"
     if not decision.refusals:
-        return f"Unplaceable: {request.name} needs a worker, and none has joined"
+        return f"Unschedulable: {request.name} needs a worker, and none has joined"
     counts = Counter((each.first.one, each.first.many) for each in decision.refusals)
     ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     words = [
         f"{count}{_workers(count) if first else ''} {one if count == 1 else many}"
         for first, ((one, many), count) in zip((True, *[False] * len(ordered)), ordered, strict=False)
     ]
-    return f"Unplaceable: {request.name} needs {_needs(request)}; {', '.join(words)}"
+    return f"Unschedulable: {request.name} needs {_needs(request)}; {', '.join(words)}"
 
 
 def _workers(count: int) -> str:

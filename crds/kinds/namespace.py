@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from crds.invariants import CONDUCTOR
 from crds.kind import VERBS, Column, Kind, Resource, Subresource
 from crds.meta import Spec, Status
+from crds.phases import NamespacePhase
 from crds.protecting import keeps_namespaces
 
 
@@ -19,7 +18,7 @@ class NamespaceSpec(Spec):
 
 
 class NamespaceStatus(Status):
-    phase: Literal["Active", "Terminating"] = "Active"
+    phase: NamespacePhase = NamespacePhase.ACTIVE
 
 
 class Namespace(Resource[NamespaceSpec, NamespaceStatus]):

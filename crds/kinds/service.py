@@ -14,6 +14,7 @@ from crds.kinds.worker import Amounts
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from crds.names import DnsLabel
+from crds.phases import InstancePhase, ServicePhase
 from crds.probes import Probes
 from crds.protecting import keeps_what_others_need
 from crds.schema import list_map, list_set
@@ -209,7 +210,7 @@ class Instance(Model):
     worker: str = ""
     address: str = ""
     ready: bool = False
-    phase: str = "Pending"
+    phase: str = InstancePhase.PENDING
     restarts: int = 0
     started_at: Timestamp | None = None
     revision: str = ""
@@ -232,10 +233,18 @@ class Refusal(Model):
     reason: str
 
 
+class MissingDependency(Model):
+    """A Service that this one needs and cannot use now. `managed`: the managed service it is, if any."""
+
+    name: str
+    reason: str
+    managed: str = ""
+
+
 class ServiceStatus(Status):
     """`dataOn`: the workers that keep its volumes; later copies run there. `instanceNotes`: by name of the copy."""
 
-    phase: str = "Pending"
+    phase: str = ServicePhase.PENDING
     replicas: int = 0
     ready_replicas: int = 0
     updated_replicas: int = 0
@@ -243,6 +252,7 @@ class ServiceStatus(Status):
     revision: str = ""
     instances: list[Instance] = Field(default_factory=list, json_schema_extra=list_map("name"))
     refusals: list[Refusal] = Field(default_factory=list)
+    missing_dependencies: list[MissingDependency] = Field(default_factory=list, json_schema_extra=list_map("name"))
     instance_notes: dict[str, InstanceNotes] = Field(default_factory=dict)
     data_on: Annotated[list[str], Field(json_schema_extra=list_set())] = Field(default_factory=list)
 

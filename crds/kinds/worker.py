@@ -9,6 +9,7 @@ from pydantic import Field
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
+from crds.phases import WorkerPhase
 from crds.protecting import keeps_a_worker
 from crds.quantity import Quantity
 
@@ -65,7 +66,7 @@ class WorkerStatus(Status):
     system: SystemInfo = Field(default_factory=SystemInfo)
     identity_address: str = ""
     last_registered_at: Timestamp | None = None
-    phase: str = "Unknown"
+    phase: str = WorkerPhase.UNKNOWN
 
 
 class Worker(Resource[WorkerSpec, WorkerStatus]):

@@ -83,7 +83,7 @@ def test_what_is_needed_and_missing_is_named(cloud: Cloud) -> None:
         cloud.do("apply", "-f", "-", text=managed(name, enabled=False))
         eventually(lambda name=name: f"{name}-0" not in cloud.instances(), "it stops")
     cloud.do("apply", "-f", "-", text=managed("storage-manager"))
-    eventually(lambda: reason(cloud, "storage-manager") == "WaitingForNeeds", "it waits")
+    eventually(lambda: reason(cloud, "storage-manager") == "WaitingForDependencies", "it waits")
     said = cloud.condition("storage-manager", "Ready")["message"]
     assert said == "waiting for key-manager to be enabled"
     assert "storage-manager-0" not in cloud.instances()

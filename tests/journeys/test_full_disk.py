@@ -123,6 +123,6 @@ def test_there_is_room_to_delete_on_a_full_disk(roomy: Cloud) -> None:
 
     (roomy.home / "fill").unlink()
     eventually(lambda: reserve.stat().st_size == 16 << 20, "some room is kept again")
-    eventually(lambda: "DiskHasRoom" in reasons(roomy), "that is told too")
+    eventually(lambda: "DiskSpaceAvailable" in reasons(roomy), "that is told too")
     assert make(roomy, "there-is-room").code == 0
     assert "StoreReadOnly" not in findings(roomy)

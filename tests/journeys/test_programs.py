@@ -141,7 +141,7 @@ def is_rolled_back(cloud: Cloud) -> dict[str, Any]:
 def test_who_listens_for_other_machines_is_ended_and_told_how_not_to(cloud: Cloud) -> None:
     wide = "python3 -m http.server $(PORT) --bind 0.0.0.0 --directory /work"
     cloud.do("create", "service", "wide", "--command", wide, "--port", "80")
-    told = eventually(lambda: cloud.events("Exposed"), "it is told")[0]
+    told = eventually(lambda: cloud.events("UnexpectedListener"), "it is told")[0]
     assert "listen at the address HOST says (127.0.0.1), or publish the port" in told
     assert not cloud.is_ready("wide")
     cloud.do("delete", "service", "wide")

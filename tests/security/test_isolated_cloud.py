@@ -41,7 +41,7 @@ def users(cloud: Cloud) -> dict[str, int]:
 def test_the_condition_says_how_well_they_are_walled_in(cloud: Cloud) -> None:
     told = cloud.condition("key-manager", "Isolated")
     assert told["status"] in ("True", "False")
-    assert (told["status"] == "True") == (told["reason"] == "WalledIn") == (told.get("message", "") == "")
+    assert (told["status"] == "True") == (told["reason"] == "Sandboxed") == (told.get("message", "") == "")
 
 
 def test_doctor_says_it_too(cloud: Cloud) -> None:

@@ -110,7 +110,7 @@ async def test_a_worker_that_claims_a_public_address_is_told_to_nobody(nodes: No
     await nodes.beat("oak", "10.0.0.1", identity="8.8.8.8", address="10.0.0.1")
     assert await nodes.believed() == {}
     ((worker, reason, message),) = nodes.told
-    assert (worker, reason) == ("oak", "AddressRefused") and "8.8.8.8 is in no network of this cloud" in message
+    assert (worker, reason) == ("oak", "AddressRejected") and "8.8.8.8 is in no network of this cloud" in message
 
 
 ODD = ["8.8.8.8", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "0.0.0.1", "240.0.0.1", "::1",
@@ -137,7 +137,7 @@ async def test_an_address_of_the_network_is_believed_only_of_who_calls_from_it(n
     await nodes.beat("elm", "10.0.0.2")
     await nodes.beat("elm", "10.0.0.77", identity="10.0.0.2", address="10.0.0.53", sequence=5)
     assert await nodes.believed() == {"elm": ("10.0.0.2", "10.0.0.2")}
-    assert [reason for _, reason, _ in nodes.told] == ["AddressRefused", "AddressRefused"]
+    assert [reason for _, reason, _ in nodes.told] == ["AddressRejected", "AddressRejected"]
 
 
 async def test_the_swarm_may_know_a_node_by_another_address_than_it_calls_from(nodes: Nodes) -> None:
@@ -168,7 +168,7 @@ async def test_an_identity_belongs_to_its_first_worker_also_after_a_restart_of_t
     nodes.begin()
     await nodes.beat("elm", "10.0.0.1")
     assert await nodes.believed() == {}
-    assert {reason for _, reason, _ in nodes.told} == {"IdentityTaken"}
+    assert {reason for _, reason, _ in nodes.told} == {"IdentityConflict"}
     await nodes.beat("oak", "10.0.0.1")
     assert await nodes.believed() == {"oak": ("10.0.0.1", "10.0.0.1")}
     status = nodes.house.registry.get(WORKER, WORKER.key("oak")).object["status"]

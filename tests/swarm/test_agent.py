@@ -237,7 +237,7 @@ def test_machines_that_do_not_reach_each_other_through_the_overlay_are_named(
     until(lambda: overlay("True"), "and its end")
     events = conductor.get("/api/v1/namespaces/default/events")["items"]
     told = [each["reason"] for each in events if each["involvedObject"].get("name") == "node-1"]
-    assert {"PeersUnreachable", "PeersAnswer"} <= set(told)
+    assert {"PeersUnreachable", "PeersReachable"} <= set(told)
     for each in probers:
         each.stop()
     manager.docker("service", "rm", "mesh")

@@ -34,7 +34,7 @@ async def test_a_killed_container_is_back_and_the_news_say_so(swarm, busybox):
     async with running(swarm.manager.url) as house:
         (before,) = await house.until(workload(busybox), all_ready(1))
         kill(swarm, before.worker, "SIGKILL")
-        await house.told_of("Died")
+        await house.told_of("TaskFailed")
         (after,) = await house.until(workload(busybox), all_ready(1))
         assert after.restarts == 1
         assert "serves again after" in (await house.told_of("Recovered")).message
@@ -44,7 +44,7 @@ async def test_a_hanging_container_is_replaced(swarm, busybox):
     async with running(swarm.manager.url) as house:
         (before,) = await house.until(workload(busybox), all_ready(1))
         kill(swarm, before.worker, "SIGSTOP")
-        assert "unhealthy" in (await house.told_of("Died")).message
+        assert "unhealthy" in (await house.told_of("TaskFailed")).message
         await house.until(workload(busybox), all_ready(1))
 
 
@@ -171,7 +171,7 @@ async def test_a_strangers_service_of_the_same_name_is_never_touched(swarm, busy
         async with running(swarm.manager.url) as house:
             with pytest.raises(DriverError, match="not ours") as refused:
                 await house.driver.apply(workload(busybox))
-            assert (refused.value.reason, refused.value.retryable) == ("NameTaken", False)
+            assert (refused.value.reason, refused.value.retryable) == ("NameConflict", False)
             assert await house.driver.list_workloads() == []
         assert api.services.get(SERVICE).id == stranger.id
     finally:

@@ -190,6 +190,6 @@ async def test_a_task_that_hangs_is_made_anew(swarm, busybox, monkeypatch):
             await house.driver.apply(probeless)
             await anyio.sleep(1)
             await house.driver.apply(replace(probeless, workers=()))
-            told = await house.told_of("TaskWedged")
+            told = await house.told_of("TaskStuck")
             assert "a copy on node-3 was" in told.message and told.warning
             await house.until(replace(probeless, workers=()), all_ready(1))

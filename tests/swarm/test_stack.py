@@ -180,7 +180,7 @@ def test_updates_and_undo_lose_no_request(cloud: Deployed) -> None:
 def test_what_does_not_get_ready_goes_back_by_itself(cloud: Deployed) -> None:
     with loaded(cloud, "web") as load:
         updated(cloud, "three", image="127.0.0.1:7444/busybox:none")
-        until(lambda: "ImageNotThere" in told(cloud), "it is told that the image is not there")
+        until(lambda: "ImageNotFound" in told(cloud), "it is told that the image is not there")
         updated(cloud, "four", image="127.0.0.1:7444/busybox:1", command="exit 3")
         until(lambda: "RolledBack" in told(cloud), "it is told that the revision was rolled back")
         until(lambda: is_everywhere(cloud, "one"), "the revision before is everywhere")

@@ -9,6 +9,7 @@ from typing import Any
 from api.kube.views.pod_template import KUBECTL_RESTARTED_AT, RESTARTED_AT, selector_labels, template, with_template
 from api.kube.views.schemas import DEPLOYMENT_SPEC, DEPLOYMENT_STATUS, thing
 from api.kube.views.view import Body, ViewObject, given_annotations, own_annotations, shown_uid
+from crds.conditions import ConditionType
 from crds.errors import Cause, Invalid
 from crds.kind import Column, Kind
 from crds.kinds.service import SERVICE, SERVICE_LABEL, instances_of
@@ -115,7 +116,7 @@ def _status(service: Body) -> Body:
     ready = status.get("readyReplicas", 0)
     wanted = spec.get("replicas", 1) if spec.get("enabled", True) else 0
     available = "True" if ready >= wanted else "False"
-    reason: Body = next((each for each in status.get("conditions") or () if each["type"] == "Ready"), {})
+    reason: Body = next((each for each in status.get("conditions") or () if each["type"] == ConditionType.READY), {})
     told = {"reason": reason.get("reason", ""), "message": reason.get("message", "")}
     return {
         "observedGeneration": status.get("observedGeneration", 0),

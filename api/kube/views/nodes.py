@@ -7,6 +7,7 @@ from typing import Any
 
 from api.kube.views.schemas import NODE_SPEC, NODE_STATUS, thing
 from api.kube.views.view import Body, ViewObject, given_annotations, own_annotations
+from crds.conditions import ConditionType
 from crds.errors import Cause, Invalid
 from crds.kind import Column, Kind
 from crds.kinds.worker import WORKER
@@ -17,7 +18,9 @@ _PODS = "110"  # what Kubernetes says by default; nothing here limits them
 
 
 def _status(node: Body) -> str:
-    ready = next((each["status"] for each in node["status"]["conditions"] if each["type"] == "Ready"), "Unknown")
+    ready = next(
+        (each["status"] for each in node["status"]["conditions"] if each["type"] == ConditionType.READY), "Unknown"
+    )
     word = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
     return f"{word},SchedulingDisabled" if node["spec"].get("unschedulable") else word
 

@@ -13,6 +13,7 @@ from controller.resources.registry import Registry
 from crds.kind import Column, Kind, Subresource
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
+from crds.phases import InstancePhase
 
 NEEDS_WEBSOCKET = "Upgrade request required: exec is spoken over WebSockets only, as kubectl does from 1.30 on"
 NOT_SERVED = {
@@ -23,7 +24,11 @@ NOT_SERVED = {
     ("", "pods", "ephemeralcontainers"): "debug is not served: nothing can be added to an instance; use exec",
 }
 """What Kubernetes has below pods and we do not, in words for who asks for it."""
-_PHASES = {"Ready": "Running", "Running": "Running", "Failed": "Failed"}
+_PHASES = {
+    InstancePhase.READY: "Running",
+    InstancePhase.RUNNING: "Running",
+    InstancePhase.FAILED: "Failed",
+}
 
 
 def _ready(pod: Body) -> str:
@@ -137,7 +142,7 @@ def _status(service: Body, instance: Body) -> Body:
     address = str(instance.get("address", "")).rpartition(":")[0]
     phase = _PHASES.get(instance.get("phase", ""), "Pending")
     running = phase == "Running" and started
-    waiting = {"reason": instance.get("phase", "Pending"), "message": instance.get("message", "")}
+    waiting = {"reason": instance.get("phase", InstancePhase.PENDING), "message": instance.get("message", "")}
     state: Body = {"running": {"startedAt": started}} if running else {"waiting": waiting}
     described = container(service)
     status: Body = {

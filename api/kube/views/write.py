@@ -21,6 +21,7 @@ from controller.resources.edits import Edit
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
+from crds.conditions import ConditionType
 from crds.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, TooManyRequests
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
@@ -141,7 +142,7 @@ def _rehearsed(how: WriteOptions, options: Body) -> WriteOptions:
 
 def _is_closed(worker: Body) -> bool:
     ready = any(
-        each["type"] == "Ready" and each["status"] == "True"
+        each["type"] == ConditionType.READY and each["status"] == "True"
         for each in (worker.get("status") or {}).get("conditions") or ()
     )
     return bool((worker.get("spec") or {}).get("unschedulable")) or not ready

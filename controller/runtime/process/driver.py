@@ -31,6 +31,8 @@ from controller.runtime.process.rollbacks import Rollbacks
 from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.state_files import InstanceRecord
 from controller.runtime.process.supervisor import CRASH_BACKOFF, SupervisedInstance, SupervisorDeps
+from crds.conditions import Reason
+from crds.event_reasons import EventReason
 from crds.meta import ObjectKey
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -120,20 +122,20 @@ class ProcessDriver:
         cannot wall in, RolledBack for a revision of one that was tried in vain, NotRunning while `run` does not run.
         """
         if impossible := _needs_a_container(workload):
-            raise DriverError(impossible, reason="NeedsContainerRuntime", retryable=False)
+            raise DriverError(impossible, reason=Reason.NEEDS_CONTAINER_RUNTIME, retryable=False)
         if workload.program:
             await self._require_walls(workload.key.name)
         if self._closing:
             return  # told to stop: that nothing is started any more is no trouble to warn of
         if self._tasks is None:
-            raise DriverError("the process runtime is not running", reason="NotRunning")
+            raise DriverError("the process runtime is not running", reason=Reason.NOT_RUNNING)
         self._desired[workload.key] = wanted = self._rollbacks.instead_of(workload)
         for instance in self._of(workload.key):
             if instance.workload.revision == wanted.revision:
                 instance.update(wanted)
         self._advance(workload.key)
         if because := self._rollbacks.refusal(workload):
-            raise DriverError(because, reason="RolledBack", retryable=False)
+            raise DriverError(because, reason=Reason.ROLLED_BACK, retryable=False)
 
     async def remove(self, key: ObjectKey) -> bool:
         """Ask all its instances to stop. True when there is none."""
@@ -161,7 +163,7 @@ class ProcessDriver:
         """As the instance: its user, walls, environment, data folder. Raises DriverError when it does not run."""
         found = self._instances.get(instance)
         if found is None or found.workload.key != key or not found.seen().pid:
-            raise DriverError(f"{instance} does not run", reason="NotRunning")
+            raise DriverError(f"{instance} does not run", reason=Reason.NOT_RUNNING)
         env = self._host.env(found.workload, instance, found.port)
         ours = not found.workload.program  # which has a PATH of its own, and says so itself
         if ours and shutil.which(command[0], path=env.get("PATH")) is None and "/" not in command[0]:
@@ -198,10 +200,10 @@ class ProcessDriver:
         try:
             lacking = await self._host.refuses_programs()
         except OSError as busy:
-            raise DriverError(str(busy), reason="SandboxUnavailable") from busy
+            raise DriverError(str(busy), reason=Reason.SANDBOX_UNAVAILABLE) from busy
         if lacking:
             text = f"{name} is a program, and this machine cannot wall it in: it lacks {lacking}"
-            raise DriverError(text, reason="SandboxUnavailable", retryable=False)
+            raise DriverError(text, reason=Reason.SANDBOX_UNAVAILABLE, retryable=False)
 
     def _of(self, key: ObjectKey) -> list[SupervisedInstance]:
         ours = [each for each in self._instances.values() if each.workload.key == key]
@@ -216,7 +218,7 @@ class ProcessDriver:
             return
         if because := self._rollbacks.note(wanted, self._seen(key)):
             self._desired[key] = wanted = self._rollbacks.instead_of(wanted)
-            self._emit(RuntimeEvent(key, wanted.uid, "RolledBack", because, warning=True))
+            self._emit(RuntimeEvent(key, wanted.uid, EventReason.ROLLED_BACK, because, warning=True))
         for step in plan(wanted, self._seen(key)):
             self._do(step, wanted)
 

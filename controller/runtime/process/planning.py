@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from controller.runtime.driver import ObservedInstance, Workload
 from crds.meta import ObjectKey
+from crds.phases import InstancePhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,16 @@ def plan(wanted: Workload, seen: Sequence[ObservedInstance]) -> list[Step]:
 
 
 def _surplus(names: Sequence[str], seen: Sequence[ObservedInstance]) -> list[StopInstance]:
-    too_many = [each.name for each in seen if each.name not in names and each.phase != "Stopping"]
+    too_many = [each.name for each in seen if each.name not in names and each.phase != InstancePhase.STOPPING]
     return [StopInstance(name, "scaled down") for name in sorted(too_many, key=index_of, reverse=True)]
 
 
 def _rollout(revision: str, kept: Sequence[ObservedInstance], wanted: int) -> list[Step]:
-    outdated = [each for each in kept if each.revision != revision and each.phase != "Stopping"]
+    outdated = [each for each in kept if each.revision != revision and each.phase != InstancePhase.STOPPING]
     broken = [each for each in outdated if not each.ready]
     if broken:  # they serve nobody: replacing them costs nothing
         return [StopInstance(each.name, f"replaced by revision {revision}") for each in broken]
-    all_ready = len(kept) == wanted and all(each.ready and each.phase != "Stopping" for each in kept)
+    all_ready = len(kept) == wanted and all(each.ready and each.phase != InstancePhase.STOPPING for each in kept)
     if not outdated or not all_ready:
         return []
     last = max(outdated, key=lambda each: index_of(each.name))

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from controller.runtime.driver import ObservedInstance, Workload
 from crds.meta import ObjectKey
+from crds.phases import InstancePhase
 
 
 class Rollbacks:
@@ -43,7 +44,7 @@ class Rollbacks:
         served = self._served.get(wanted.key)
         if served is None or served.revision == wanted.revision or wanted.update.on_failure != "rollback":
             return ""
-        broken = next((each for each in new if each.phase == "BackingOff"), None)
+        broken = next((each for each in new if each.phase == InstancePhase.CRASH_LOOP_BACK_OFF), None)
         if broken is None:
             return ""
         text = (

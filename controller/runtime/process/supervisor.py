@@ -21,13 +21,15 @@ import anyio
 
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
-from controller.runtime.driver import ObservedInstance, Phase, RuntimeEvent, Workload
+from controller.runtime.driver import ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.probes import Prober, ProbeResult, watch
 from controller.runtime.process.crash_backoff import CrashBackoff
 from controller.runtime.process.process_host import Child, ProcessHost
 from controller.runtime.process.programs import where_it_is
 from controller.runtime.process.spawning import SpawnFailed
 from controller.runtime.process.state_files import InstanceRecord
+from crds.event_reasons import EventReason
+from crds.phases import InstancePhase
 from crds.probes import Exec, Probe
 
 START_DEADLINE_SECONDS = 30.0
@@ -73,7 +75,7 @@ class SupervisedInstance:
         self._backoff = deps.crash_backoff()
         # Decided here, not when the task first runs: a plan made in between must see it as serving.
         self._settled = adopted is not None and self._age(adopted[0]) >= self._start_deadline()
-        self._phase: Phase = "Ready" if self._settled else "Starting"
+        self._phase: InstancePhase = InstancePhase.READY if self._settled else InstancePhase.STARTING
         if self._settled:
             self._backoff.note_ready()
         self._pid = self._restarts = 0
@@ -88,7 +90,7 @@ class SupervisedInstance:
         return ObservedInstance(
             name=self.name,
             phase=self._phase,
-            ready=self._phase == "Ready",
+            ready=self._phase == InstancePhase.READY,
             revision=self.workload.revision,
             address=self._address if self._port and self._answers else "",
             worker=self._deps.worker,
@@ -118,7 +120,7 @@ class SupervisedInstance:
             self._drain = drain_seconds
             self._stopping.set()
             self._complete.set()
-            self._become("Stopping", because)
+            self._become(InstancePhase.STOPPING, because)
 
     async def run(self) -> None:
         """Until stopped."""
@@ -128,7 +130,7 @@ class SupervisedInstance:
                 await self._pause(ended)
             await self._complete.wait()
         self._deps.host.discard(self.name)
-        self._emit("Stopped", self._message or "stopped")
+        self._emit(EventReason.STOPPED, self._message or "stopped")
 
     @property
     def _answers(self) -> bool:
@@ -144,7 +146,7 @@ class SupervisedInstance:
         try:
             run = self._take_over() if self._adopted else await self._start()
         except SpawnFailed as refused:
-            self._emit("StartFailed", f"{self.name} could not be started: {refused}", warning=True)
+            self._emit(EventReason.START_FAILED, f"{self.name} could not be started: {refused}", warning=True)
             return str(refused)
         try:
             return await self._supervise(run)
@@ -159,7 +161,7 @@ class SupervisedInstance:
         run = ProcessRun(child, self._env(), began, settled=self._settled)
         if run.settled:
             run.first_ready.set()
-        self._emit("Adopted", f"{self.name} still runs (pid {child.pid}); it was not restarted")
+        self._emit(EventReason.ADOPTED, f"{self.name} still runs (pid {child.pid}); it was not restarted")
         return run
 
     def _age(self, record: InstanceRecord) -> float:
@@ -170,8 +172,10 @@ class SupervisedInstance:
         spawned = await self._deps.host.spawn(self.workload, self.name, self._port, now)
         child, self._port, self._lacking = spawned
         self._pid, self._started_at = child.pid, now
-        self._become("Stopping" if self._stopping.is_set() else "Starting", self._lacking)
-        self._emit("Started", f"{self.name} started (pid {child.pid}, port {self._port}). {self._lacking}".strip())
+        self._become(InstancePhase.STOPPING if self._stopping.is_set() else InstancePhase.STARTING, self._lacking)
+        self._emit(
+            EventReason.STARTED, f"{self.name} started (pid {child.pid}, port {self._port}). {self._lacking}".strip()
+        )
         return ProcessRun(child, self._env(), self._deps.clock.monotonic())
 
     def _env(self) -> dict[str, str]:
@@ -190,20 +194,20 @@ class SupervisedInstance:
 
     def _note_end(self, run: ProcessRun, ended: str) -> None:
         self._deps.host.release(self._port)
-        if self._phase == "Ready":
+        if self._phase == InstancePhase.READY:
             self._down_since = self._deps.clock.monotonic()
         self._backoff.note_not_ready()
         self._pid = 0
         if not self._stopping.is_set() and not run.killed_because:
-            self._emit("Crashed", f"{self.name} (pid {run.child.pid}) crashed: {ended}", warning=True)
+            self._emit(EventReason.CRASHED, f"{self.name} (pid {run.child.pid}) crashed: {ended}", warning=True)
 
     async def _pause(self, because: str) -> None:
         self._restarts += 1
         seconds = self._backoff.next_delay()
-        self._become("BackingOff" if seconds else "Starting", because)
+        self._become(InstancePhase.CRASH_LOOP_BACK_OFF if seconds else InstancePhase.STARTING, because)
         if not seconds:
             return
-        self._emit("BackingOff", f"{self.name} is restarted in {seconds:.0f} s: {because}", warning=True)
+        self._emit(EventReason.BACK_OFF, f"{self.name} is restarted in {seconds:.0f} s: {because}", warning=True)
         with anyio.move_on_after(seconds):
             await self._stopping.wait()
 
@@ -228,7 +232,7 @@ class SupervisedInstance:
         """Why it must not go on although it answers; empty when it may."""
         because = await self._deps.host.exposed(self.workload, self.name, self._port)
         if because and not self._stopping.is_set():
-            self._kill(run, "Exposed", because)
+            self._kill(run, EventReason.UNEXPECTED_LISTENER, because)
         return because
 
     def _note_readiness(self, run: ProcessRun, verdict: ProbeResult) -> None:
@@ -237,22 +241,22 @@ class SupervisedInstance:
         if verdict.passing:
             run.first_ready.set()
             self._note_ready()
-        elif self._phase == "Ready":
+        elif self._phase == InstancePhase.READY:
             self._down_since = self._deps.clock.monotonic()
             self._backoff.note_not_ready()
             text = f"readiness failed {verdict.times} times: {verdict.because}"
-            self._become("Running", text)
-            self._emit("Unhealthy", f"{self.name}: {text}", warning=True)
+            self._become(InstancePhase.RUNNING, text)
+            self._emit(EventReason.UNHEALTHY, f"{self.name}: {text}", warning=True)
 
     def _note_ready(self) -> None:
         self._backoff.note_ready()
-        self._become("Ready", self._lacking)
+        self._become(InstancePhase.READY, self._lacking)
         if self._down_since is None:
-            self._emit("Ready", f"{self.name} is ready at {self._address}")
+            self._emit(EventReason.READY, f"{self.name} is ready at {self._address}")
             return
         outage = self._deps.clock.monotonic() - self._down_since
         self._down_since = None
-        self._emit("Recovered", f"{self.name} is ready again after {outage:.2f} s")
+        self._emit(EventReason.RECOVERED, f"{self.name} is ready again after {outage:.2f} s")
 
     async def _watch_liveness(self, run: ProcessRun) -> None:
         probe = self.workload.probes.liveness
@@ -264,7 +268,9 @@ class SupervisedInstance:
 
     def _kill_unalive(self, run: ProcessRun, verdict: ProbeResult) -> None:
         if not verdict.passing and not self._stopping.is_set():
-            self._kill(run, "LivenessFailed", f"liveness failed {verdict.times} times, killed: {verdict.because}")
+            self._kill(
+                run, EventReason.LIVENESS_FAILED, f"liveness failed {verdict.times} times, killed: {verdict.because}"
+            )
 
     async def _watch_the_start(self, run: ProcessRun) -> None:
         if run.first_ready.is_set():  # asked first: a wait with no time left is cancelled even when it is over
@@ -273,7 +279,9 @@ class SupervisedInstance:
             await run.first_ready.wait()
             return
         if not self._stopping.is_set():
-            self._kill(run, "NotReadyInTime", f"not ready within {self._start_deadline():.0f} s, killed")
+            self._kill(
+                run, EventReason.START_DEADLINE_EXCEEDED, f"not ready within {self._start_deadline():.0f} s, killed"
+            )
 
     def _start_deadline(self) -> float:
         readiness = self.workload.probes.readiness
@@ -282,14 +290,14 @@ class SupervisedInstance:
     def _left(self, seconds: float, run: ProcessRun) -> float:
         return max(run.began + seconds - self._deps.clock.monotonic(), 0.0)
 
-    def _kill(self, run: ProcessRun, reason: str, text: str) -> None:
+    def _kill(self, run: ProcessRun, reason: EventReason, text: str) -> None:
         if run.killed_because:
             return
-        if self._phase == "Ready":
+        if self._phase == InstancePhase.READY:
             self._down_since = self._deps.clock.monotonic()
         run.killed_because = text
         run.child.signal(signal.SIGKILL)
-        self._become("Running", text)
+        self._become(InstancePhase.RUNNING, text)
         self._emit(reason, f"{self.name} (pid {run.child.pid}): {text}", warning=True)
 
     async def _end_when_stopped(self, run: ProcessRun) -> None:
@@ -329,11 +337,11 @@ class SupervisedInstance:
             quickly=not passing,
         )
 
-    def _become(self, phase: Phase, message: str) -> None:
+    def _become(self, phase: InstancePhase, message: str) -> None:
         self._phase, self._message = phase, message
         self._deps.changed(self)
 
-    def _emit(self, reason: str, message: str, *, warning: bool = False) -> None:
+    def _emit(self, reason: EventReason, message: str, *, warning: bool = False) -> None:
         self._deps.emit(RuntimeEvent(self.workload.key, self.workload.uid, reason, message, warning))
 
 

@@ -21,6 +21,7 @@ from controller.runtime.swarm.service_spec import MANAGED_USER, SpecDependencies
 from controller.runtime.swarm.snapshot import SwarmSnapshot
 from controller.runtime.swarm.tasks import revision_of, serves, worker_name
 from controller.runtime.swarm.update_plan import lasting_revisions
+from crds.conditions import Reason
 from crds.meta import ObjectKey
 
 _log = structlog.get_logger("swarm")
@@ -105,7 +106,7 @@ class DependencyProvisioner:
         name = naming.network_name(self._cloud, namespace)
         if name == self._cloud.control_network:
             message = f"the network {name} is the cloud's own; services of a namespace {namespace} cannot run here"
-            raise DriverError(message, reason="NameTaken", retryable=False)
+            raise DriverError(message, reason=Reason.NAME_CONFLICT, retryable=False)
         if name not in self._networks:
             marks = self._cloud.marks | {naming.NAMESPACE: namespace}
             self._networks[name] = await self._docker.ask(lambda api: self._find_or_create(api, name, marks))
@@ -116,12 +117,14 @@ class DependencyProvisioner:
             if found["Name"] != name:
                 continue  # Docker matches parts of names too
             if (found["Labels"] or {}).get(naming.CLOUD) != self._cloud.name:
-                raise DriverError(f"a network {name} exists that is not ours", reason="NameTaken", retryable=False)
+                raise DriverError(
+                    f"a network {name} exists that is not ours", reason=Reason.NAME_CONFLICT, retryable=False
+                )
             return str(found["Id"])
         encrypted = self._encrypted()
         if encrypted is None:
             message = "not every machine has said yet whether it can encrypt networks"
-            raise DriverError(message, reason="EncryptionUnknown")
+            raise DriverError(message, reason=Reason.ENCRYPTION_UNKNOWN)
         if not encrypted:
             _log.warning("a network between machines is not encrypted", network=name)
         options = {"encrypted": ""} if encrypted else {}
@@ -138,7 +141,9 @@ class DependencyProvisioner:
                 lambda api: [e["Id"] for e in api.networks(names=[name]) if e["Name"] == name]
             )
             if not found:
-                raise DriverError(f"the network {name} is missing; deploy stack.yml again", reason="NetworkMissing")
+                raise DriverError(
+                    f"the network {name} is missing; deploy stack.yml again", reason=Reason.NETWORK_NOT_FOUND
+                )
             self._networks[name] = str(found[0])
         return self._networks[name]
 
@@ -184,7 +189,7 @@ def avoided_nodes(workload: Workload, seen: SwarmSnapshot) -> list[str]:
         raise DriverError(
             f"no node of the Swarm is called {' or '.join(sorted(wanted))}; its nodes are "
             f"{', '.join(sorted(worker_name(node) for node in seen.nodes.values()))}",
-            reason="NoSuchWorker",
+            reason=Reason.WORKER_NOT_FOUND,
         )
     return sorted(id_ for id_ in seen.nodes if id_ not in fit | at_home)
 

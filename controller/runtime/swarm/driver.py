@@ -23,6 +23,8 @@ from controller.runtime.swarm.refresh import SOON_SECONDS, RefreshScheduler, kee
 from controller.runtime.swarm.service_controller import SwarmServiceController
 from controller.runtime.swarm.snapshot import SwarmSnapshot, take_snapshot
 from controller.runtime.swarm.stack import remove_leftovers, stack_exists
+from crds.conditions import Reason
+from crds.event_reasons import EventReason
 from crds.meta import ObjectKey
 
 # A daemon that restarts is back within that; until then, what was seen last is the best answer.
@@ -82,7 +84,7 @@ class SwarmDriver:
         return (await self._current_snapshot()).instances(key)
 
     async def apply(self, workload: Workload) -> None:
-        """Costs no call when nothing is to be done. Raises DriverError: NeedsImage, NameTaken, NoSuchWorker,
+        """Costs no call when nothing is to be done. Raises DriverError: NeedsImage, NameConflict, WorkerNotFound,
         RolledBack, NotASwarmManager, RuntimeUnreachable.
         """
         if not workload.image:
@@ -90,17 +92,19 @@ class SwarmDriver:
                 f"{workload.key.name} is a program, and a Swarm runs containers only: give it an image, or run it "
                 "in a cloud with the process runtime (`aerekos up --runtime process`)"
             )
-            raise DriverError(message, reason="NeedsImage", retryable=False)
+            raise DriverError(message, reason=Reason.NEEDS_IMAGE, retryable=False)
         self._names[naming.swarm_name(self._cloud, workload.key)] = workload.key
         await self._controller.apply(workload, await self._current_snapshot())
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
         """Take over a Swarm service that somebody else made, before its Service is created. No task restarts.
 
-        Raises DriverError: NotThere, NameTaken when it is ours already, or there is one of that key.
+        Raises DriverError: NotFound, NameConflict when it is ours already, or there is one of that key.
         """
         if key in (await take_snapshot(self._docker, self._cloud, key)).services:
-            raise DriverError(f"there is a Swarm service for {key} already", reason="NameTaken", retryable=False)
+            raise DriverError(
+                f"there is a Swarm service for {key} already", reason=Reason.NAME_CONFLICT, retryable=False
+            )
         await self._controller.adopt(name, key)
         newer = await take_snapshot(self._docker, self._cloud, key)
         self._snapshot = (await self._current_snapshot()).updated(key, newer)
@@ -206,7 +210,7 @@ class SwarmDriver:
         self._silent_since = now if self._silent_since is None else self._silent_since
         if now - self._silent_since >= LOST_AFTER_SECONDS:
             if self._lost is None:
-                self._emit_all("RuntimeUnreachable", str(lost), warning=True)
+                self._emit_all(EventReason.RUNTIME_UNREACHABLE, str(lost), warning=True)
             self._lost = lost
 
     def _note_found(self) -> None:
@@ -215,9 +219,9 @@ class SwarmDriver:
         if self._lost is not None and since is not None:
             self._lost = None
             seconds = self._clock.monotonic() - since
-            self._emit_all("RuntimeReachable", f"Docker answers again, after {seconds:.0f} s")
+            self._emit_all(EventReason.RUNTIME_REACHABLE, f"Docker answers again, after {seconds:.0f} s")
 
-    def _emit_all(self, reason: str, message: str, *, warning: bool = False) -> None:
+    def _emit_all(self, reason: EventReason, message: str, *, warning: bool = False) -> None:
         for key, workload in list(self._controller.desired.items()):
             self._emit(RuntimeEvent(key, workload.uid, reason, message, warning=warning))
 

@@ -9,7 +9,21 @@ from datetime import datetime
 from controller.runtime.driver import ObservedInstance, RuntimeEvent
 from controller.runtime.swarm.snapshot import SwarmSnapshot
 from controller.runtime.swarm.tasks import Task, copy_name, error_in, moment
+from crds.event_reasons import EventReason
 from crds.meta import ObjectKey
+from crds.phases import InstancePhase
+
+REASONS = {
+    InstancePhase.PENDING: EventReason.STARTING,
+    InstancePhase.STARTING: EventReason.STARTING,
+    InstancePhase.RUNNING: EventReason.RUNNING,
+    InstancePhase.READY: EventReason.READY,
+    InstancePhase.CRASH_LOOP_BACK_OFF: EventReason.BACK_OFF,
+    InstancePhase.STOPPING: EventReason.STOPPING,
+    InstancePhase.FAILED: EventReason.FAILED,
+    InstancePhase.COMPLETED: EventReason.COMPLETED,
+}
+"""What is reported of an instance that came to be in that phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,9 @@ class EventDiffer:
         were = {each.name: each for each in before.instances(key)}
         dead = _deaths(key, before, now)
         for name, task in dead:
-            yield RuntimeEvent(key, uid, "Died", f"{name}: {error_in(task) or 'ended'}", warning=True)
+            yield RuntimeEvent(
+                key, uid, EventReason.TASK_FAILED, f"{name}: {error_in(task) or 'ended'}", warning=True
+            )
             # One that died and is back already was Ready in both snapshots.
             if name in were and were[name].ready:
                 self._note_down(key, were[name], moment(task["Status"].get("Timestamp")) or at)
@@ -53,7 +69,7 @@ class EventDiffer:
             yield from self._about_one(key, uid, were.get(each.name), each, at)
         for name in were.keys() - {each.name for each in are}:
             self._down.pop((key, name), None)
-            yield RuntimeEvent(key, uid, "Stopped", f"{name} is gone")
+            yield RuntimeEvent(key, uid, EventReason.STOPPED, f"{name} is gone")
 
     def _about_one(
         self, key: ObjectKey, uid: str, was: ObservedInstance | None, is_: ObservedInstance, at: datetime
@@ -62,14 +78,16 @@ class EventDiffer:
             if was is not None and was.ready:
                 self._note_down(key, was, at)
             if was is None or not _same(was, is_):
-                yield RuntimeEvent(key, uid, is_.phase, f"{is_.name} is {is_.phase}{_because(is_)}")
+                yield RuntimeEvent(key, uid, REASONS[is_.phase], f"{is_.name} is {is_.phase}{_because(is_)}")
             return
         outage = self._down.pop((key, is_.name), None)
         if outage is not None and outage.revision == is_.revision:
             gap = max(((is_.started_at or at) - outage.since).total_seconds(), 0.0)
-            yield RuntimeEvent(key, uid, "Recovered", f"{is_.name} serves again after {gap:.2f} s, on {is_.worker}")
+            yield RuntimeEvent(
+                key, uid, EventReason.RECOVERED, f"{is_.name} serves again after {gap:.2f} s, on {is_.worker}"
+            )
         elif outage is not None or was is None or not _same(was, is_):
-            yield RuntimeEvent(key, uid, "Ready", f"{is_.name} is ready on {is_.worker}")
+            yield RuntimeEvent(key, uid, EventReason.READY, f"{is_.name} is ready on {is_.worker}")
 
     def _note_down(self, key: ObjectKey, was: ObservedInstance, since: datetime) -> None:
         self._down.setdefault((key, was.name), Outage(since, was.revision))

@@ -34,6 +34,8 @@ from controller.runtime.swarm.stack import StackRemoval
 from controller.runtime.swarm.stuck_tasks import AGAIN_SECONDS, stuck_task
 from controller.runtime.swarm.tasks import Task, serves, worker_name
 from controller.runtime.swarm.update_plan import PlanContext, UpdatePlan
+from crds.conditions import Reason
+from crds.event_reasons import EventReason
 from crds.meta import ObjectKey
 
 TRIES = 3
@@ -84,7 +86,7 @@ class SwarmServiceController:
         if known is None or known[0] != workload or (missing and not self._stack_removal.is_possible):
             known = workload, await self._write(workload, seen)
         if known[1].failed:
-            raise DriverError(_rolled_back(known[1]), reason="RolledBack", retryable=False)
+            raise DriverError(_rolled_back(known[1]), reason=Reason.ROLLED_BACK, retryable=False)
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
         """That Swarm service is this workload from now on. Raises DriverError."""
@@ -223,7 +225,7 @@ class SwarmServiceController:
             seconds = self._clock.now().timestamp() - move.began
             places = sorted(worker_name(seen.nodes[each["NodeID"]]) for each in tasks if serves(each, seen.nodes))
             text = f"a copy moved to a machine that had less to do, in {seconds:.0f} s; now on {', '.join(places)}"
-            self._emit(RuntimeEvent(workload.key, workload.uid, "Rebalanced", text))
+            self._emit(RuntimeEvent(workload.key, workload.uid, EventReason.REBALANCED, text))
 
     async def _recreate_stuck(self, workload: Workload, seen: SwarmSnapshot) -> None:
         key, now = workload.key, self._clock.monotonic()
@@ -239,14 +241,16 @@ class SwarmServiceController:
         task, waited = found
         place = worker_name(seen.nodes[task["NodeID"]])
         text = f"a copy on {place} was {task['Status']['State']} for {waited:.0f} s; all are made anew, one by one"
-        self._emit(RuntimeEvent(key, workload.uid, "TaskWedged", text, warning=True))
+        self._emit(RuntimeEvent(key, workload.uid, EventReason.TASK_STUCK, text, warning=True))
 
     def _emit_plan(self, workload: Workload, before: UpdatePlan, plan: UpdatePlan) -> None:
         if plan.failed and plan.failed != before.failed:
-            self._emit(RuntimeEvent(workload.key, workload.uid, "RolledBack", _rolled_back(plan), warning=True))
+            self._emit(
+                RuntimeEvent(workload.key, workload.uid, EventReason.ROLLED_BACK, _rolled_back(plan), warning=True)
+            )
         elif plan.resumed:
             text = "a machine went away during the update; the update goes on"
-            self._emit(RuntimeEvent(workload.key, workload.uid, "UpdateResumed", text))
+            self._emit(RuntimeEvent(workload.key, workload.uid, EventReason.UPDATE_RESUMED, text))
         elif not before.postponed and not plan.failed:
             self._emit_drift(workload, plan.changed)
 
@@ -256,7 +260,7 @@ class SwarmServiceController:
         if by_hand:
             what = "removed by hand" if by_hand == [MISSING] else f"changed by hand ({', '.join(by_hand)})"
             message = f"its Swarm service was {what}; put back"
-            self._emit(RuntimeEvent(workload.key, workload.uid, "DriftCorrected", message, warning=True))
+            self._emit(RuntimeEvent(workload.key, workload.uid, EventReason.DRIFT_CORRECTED, message, warning=True))
 
 
 def _rolled_back(plan: UpdatePlan) -> str:

@@ -12,6 +12,7 @@ from controller.runtime.swarm import naming
 from controller.runtime.swarm.adoption import volumes_of
 from controller.runtime.swarm.naming import Cloud
 from controller.runtime.swarm.update_plan import PlanContext, Service, Spec, UpdatePlan, plan_update
+from crds.conditions import Reason
 from crds.meta import ObjectKey
 
 MISSING = "missing"
@@ -26,7 +27,7 @@ class ServiceWriter:
     async def write(
         self, workload: Workload, wanted: dict[str, Any], there: Service | None, around: PlanContext
     ) -> UpdatePlan:
-        """`there` is the Swarm service as last seen. Raises OutOfDate when it has changed since, NameTaken."""
+        """`there` is the Swarm service as last seen. Raises OutOfDate when it has changed since, NameConflict."""
         if there is None:
             return await self._create(workload, wanted, around)
         plan = plan_update(wanted, there, around)
@@ -40,7 +41,7 @@ class ServiceWriter:
         marks = dict(there["Spec"].get("Labels") or {})
         if naming.CLOUD in marks:
             raise DriverError(
-                f"the Swarm service {name} belongs to a cloud already", reason="NameTaken", retryable=False
+                f"the Swarm service {name} belongs to a cloud already", reason=Reason.NAME_CONFLICT, retryable=False
             )
         marks |= naming.labels(self._cloud, key, "") | {naming.ADOPTED: naming.ANY_REVISION}
         if volumes := volumes_of(there):
@@ -73,7 +74,7 @@ class ServiceWriter:
         if marks.get(naming.CLOUD) != self._cloud.name or naming.key_in(marks) != workload.key:
             advice = f"remove it, or give {workload.key.name} another name"
             message = f"a Swarm service {name} exists that is not ours; {advice}"
-            raise DriverError(message, reason="NameTaken", retryable=False)
+            raise DriverError(message, reason=Reason.NAME_CONFLICT, retryable=False)
         return there
 
     async def _update(self, there: Service, first: Spec | None, spec: Spec) -> None:

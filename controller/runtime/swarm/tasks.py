@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.runtime.driver import ObservedInstance, Phase
+from controller.runtime.driver import ObservedInstance
 from controller.runtime.swarm.naming import PORT, REVISION, instance_name
 from crds.meta import ObjectKey
+from crds.phases import InstancePhase
 
 Task = Mapping[str, Any]
 _STARTING = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting")
@@ -88,12 +89,12 @@ def _instance(
     return ObservedInstance(
         name=instance_name(key, slot),
         phase=phase,
-        ready=phase == "Ready",
+        ready=phase == InstancePhase.READY,
         revision=revision_of(task),
         address=_address(task, node, reached),
         worker=worker_name(node),
         restarts=restarts,
-        started_at=moment(task["Status"].get("Timestamp")) if phase == "Ready" else None,
+        started_at=moment(task["Status"].get("Timestamp")) if phase == InstancePhase.READY else None,
         message=_message(task, tasks, phase, nodes),
     )
 
@@ -110,26 +111,26 @@ def serves(task: Task, nodes: Mapping[str, Task]) -> bool:
     return state and not is_lost(task, nodes)
 
 
-def _phase(task: Task, restarts: int, *, leaving: bool, lost: bool) -> Phase:
+def _phase(task: Task, restarts: int, *, leaving: bool, lost: bool) -> InstancePhase:
     state = task["Status"]["State"]
     if leaving:
-        return "Stopping"
+        return InstancePhase.STOPPING
     if lost and state not in ENDED:
-        return "Failed"
+        return InstancePhase.FAILED
     if state == "running":
-        return "Ready"
+        return InstancePhase.READY
     if state == "complete" and task["DesiredState"] == "complete":
-        return "Completed"
+        return InstancePhase.COMPLETED
     if state in _STARTING:
-        return "BackingOff" if restarts >= BACKING_OFF_AFTER else "Starting"
-    return "Failed"
+        return InstancePhase.CRASH_LOOP_BACK_OFF if restarts >= BACKING_OFF_AFTER else InstancePhase.STARTING
+    return InstancePhase.FAILED
 
 
-def _message(task: Task, tasks: Sequence[Task], phase: Phase, nodes: Mapping[str, Task]) -> str:
+def _message(task: Task, tasks: Sequence[Task], phase: InstancePhase, nodes: Mapping[str, Task]) -> str:
     """Why it is not ready: its machine, its own error, or how the last try ended."""
-    if phase in ("Ready", "Completed"):
+    if phase in (InstancePhase.READY, InstancePhase.COMPLETED):
         return ""
-    if phase == "Failed" and is_lost(task, nodes):
+    if phase == InstancePhase.FAILED and is_lost(task, nodes):
         return f"{_hostname(nodes.get(task['NodeID'], {})) or 'its machine'} is away"
     past = [error_in(each) for each in tasks if each is not task and error_in(each)]
     return error_in(task) or (f"last try: {past[-1]}" if past else "")

@@ -82,7 +82,7 @@ async def test_who_is_not_reached_is_named_and_told_once(asking: Asking) -> None
     )
     assert asking.told == [("oak", "PeersUnreachable", expected, True)]
     await asking.post(peers(oak=True, elm=True, ash=True))
-    assert asking.told[1:] == [("oak", "PeersAnswer", "2 other machines answer", False)]
+    assert asking.told[1:] == [("oak", "PeersReachable", "2 other machines answer", False)]
 
 
 async def test_the_same_again_writes_nothing(asking: Asking) -> None:
@@ -109,7 +109,7 @@ async def test_who_is_not_even_found_counts_as_lost(asking: Asking) -> None:
 
 async def test_an_answer_about_nobody_is_no_good_news(asking: Asking) -> None:
     await asking.post({"peers": {}})
-    assert (asking.found().status, asking.found().reason) == ("False", "NamesNotResolved")
+    assert (asking.found().status, asking.found().reason) == ("False", "NameResolutionFailed")
 
 
 async def test_a_crowd_is_counted(asking: Asking) -> None:

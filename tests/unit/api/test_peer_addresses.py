@@ -85,7 +85,7 @@ async def test_nobody_takes_the_identity_of_one_who_lives(room: Room) -> None:
         room.beat(thief)
     assert room.peers.get("elm") is None and room.peers.get("oak") == OAK
     ((name, reason, message, warning),) = room.told
-    assert (name, reason, warning) == ("elm", "IdentityTaken", True)
+    assert (name, reason, warning) == ("elm", "IdentityConflict", True)
     assert message.startswith("elm and oak are both known by 192.0.2.1; only oak is followed")
     room.beat(ELM)
     assert room.peers.get("elm") == ELM, "it is believed about its own"
@@ -98,7 +98,7 @@ async def test_the_identity_of_one_who_is_silent_is_still_its_own(room: Room) ->
     heir = replace(ELM, identity="192.0.2.1")
     room.beat(heir)
     assert room.peers.get("oak") == OAK and room.peers.get("elm") is None
-    assert [reason for _, reason, _, _ in room.told] == ["IdentityTaken"]
+    assert [reason for _, reason, _, _ in room.told] == ["IdentityConflict"]
     await room.house.registry.delete(WORKER, WORKER.key("oak"), HOW)
     room.peers.forget("oak")
     room.beat(heir)

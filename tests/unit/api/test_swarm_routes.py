@@ -30,13 +30,13 @@ class Swarm:
 
     async def service(self, name: str) -> dict[str, Any]:
         if name != "web":
-            raise NotFound(name, reason="NotThere")
+            raise NotFound(name, reason="NotFound")
         container = {"ContainerSpec": {"Image": "nginx:1"}}
         return {"ID": "s1", "Spec": {"TaskTemplate": container, "Mode": {"Replicated": {"Replicas": 1}}}}
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
         if self.adopted:
-            raise DriverError("taken", reason="NameTaken", retryable=False)
+            raise DriverError("taken", reason="NameConflict", retryable=False)
         self.adopted.append((name, key))
 
 

@@ -126,7 +126,7 @@ def test_buckets_whose_keys_are_gone() -> None:
     def bucket(*conditions: dict[str, str]) -> dict[str, Any]:
         return {"metadata": {"name": "photos", "namespace": "team"}, "status": {"conditions": list(conditions)}}
 
-    fine = (bucket(), bucket(condition("KeysUsable", "True", "KeysThere")))
+    fine = (bucket(), bucket(condition("KeysUsable", "True", "KeysAvailable")))
     assert told(resources.of_buckets(BUCKET, fine)) == []
     (finding,) = resources.of_buckets(BUCKET, [bucket(condition("KeysUsable", "False", "KeyLost", "key k is gone"))])
     assert (finding.severity, finding.code, finding.about) == (

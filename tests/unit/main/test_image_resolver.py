@@ -71,7 +71,7 @@ async def test_ours_are_named_by_digest_and_others_left_alone(tmp_path: Path) ->
         assert await made.pinned("nginx:1") == "nginx:1"
         with pytest.raises(DriverError, match=r"docker push 127\.0\.0\.1:7444/other:1") as refused:
             await made.pinned("127.0.0.1:7444/other:1")
-        assert refused.value.reason == "ImageNotThere"
+        assert refused.value.reason == "ImageNotFound"
 
 
 async def test_what_was_known_stays_true_while_the_registry_is_away(tmp_path: Path) -> None:

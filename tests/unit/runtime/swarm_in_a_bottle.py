@@ -48,7 +48,7 @@ class Api:
         for each in self.by_id.values():
             if name in (each["ID"], each["Spec"]["Name"]):
                 return dict(each)
-        raise NotFound(name, reason="NotThere")
+        raise NotFound(name, reason="NotFound")
 
     def update_service(self, id_: str, version: int, **spec: Any) -> None:
         if self.by_id[id_]["Version"]["Index"] != version:

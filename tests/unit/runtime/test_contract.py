@@ -219,9 +219,9 @@ async def test_a_record_of_somebody_elses_process_is_not_believed(factory: Facto
 async def test_a_command_that_does_not_exist_is_told_not_raised(factory: Factory, tmp_path: Path) -> None:
     async with running(factory, tmp_path) as house:
         await house.driver.apply(replace(workload(), command=("no-such-program",)))
-        (seen,) = await house.until(lambda seen: bool(seen) and seen[0].phase == "BackingOff")
+        (seen,) = await house.until(lambda seen: bool(seen) and seen[0].phase == "CrashLoopBackOff")
         assert "no such command: no-such-program" in seen.message
-        assert house.reasons() == ["StartFailed", "StartFailed", "BackingOff"]
+        assert house.reasons() == ["StartFailed", "StartFailed", "BackOff"]
 
 
 async def test_a_container_is_refused_in_words(factory: Factory, tmp_path: Path) -> None:

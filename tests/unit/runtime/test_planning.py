@@ -20,7 +20,7 @@ def an(index, phase="Ready", revision="new"):
     return ObservedInstance(f"web-{index}", phase, phase == "Ready", revision)
 
 
-phases = st.sampled_from(["Starting", "Running", "Ready", "BackingOff", "Stopping"])
+phases = st.sampled_from(["Starting", "Running", "Ready", "CrashLoopBackOff", "Stopping"])
 worlds = st.dictionaries(
     st.integers(0, 6), st.tuples(phases, st.sampled_from(["old", "older", "new"])), max_size=7
 ).map(lambda found: [an(index, *rest) for index, rest in sorted(found.items())])

@@ -128,7 +128,7 @@ async def test_who_lets_in_other_machines_is_killed_and_told(bottle):
         await bottle.driver.apply(WEB)
         await anyio.sleep(0.2)
         assert len(bottle.machine.started_at) > 1, "the first one was ended"
-        assert bottle.when("Exposed") and not bottle.when("Ready")
+        assert bottle.when("UnexpectedListener") and not bottle.when("Ready")
         bottle.machine.lets_in = ""
         await anyio.sleep(5)
         assert bottle.when("Ready")

@@ -104,7 +104,7 @@ async def test_liveness_is_not_asked_before_the_first_ready_and_the_start_has_a_
     async with bottle.running():
         await bottle.driver.apply(workload(probe("/ready", initial_delay_seconds=5), probe("/live")))
         await anyio.sleep(36)
-    assert bottle.when("NotReadyInTime") == [35]
+    assert bottle.when("StartDeadlineExceeded") == [35]
     assert "/live" not in bottle.prober.asked_at
     assert bottle.machine.started_at == [0, 35]
 

@@ -87,7 +87,7 @@ def test_one_that_died_and_is_back_between_two_looks_is_told_as_both() -> None:
     back = task(1, id="b", since="2026-01-01T00:00:00.7Z", created="2026-01-01T00:00:00.1Z")
     told = [(each.reason, each.message) for each in teller.events(look(dead, back), NOW + timedelta(seconds=5))]
     assert told == [
-        ("Died", "web-1: task: non-zero exit (137)"),
+        ("TaskFailed", "web-1: task: non-zero exit (137)"),
         ("Recovered", "web-1 serves again after 0.70 s, on node-1"),
     ]
 

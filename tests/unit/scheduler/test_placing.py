@@ -43,7 +43,7 @@ def test_each_worker_is_either_chosen_or_refused_with_a_reason(wanted, workers):
     refused = [each.worker for each in decision.refusals]
     assert sorted([*decision.chosen, *refused]) == sorted(each.name for each in workers)
     assert all(each.reason for each in decision.refusals)
-    assert explain(wanted, decision).startswith("Unplaceable") == (not decision.chosen)
+    assert explain(wanted, decision).startswith("Unschedulable") == (not decision.chosen)
 
 
 @given(request, candidates)
@@ -79,7 +79,7 @@ def test_the_summary_counts_and_names():
     workers = [Candidate("a"), Candidate("b"), Candidate("c", cordoned=True, free=ROOM)]
     wanted = Request("default/db", Needs(cpu=4))
     text = explain(wanted, place(wanted, workers))
-    assert text == "Unplaceable: default/db needs 4 CPU; 2 workers lack CPU, 1 is cordoned"
+    assert text == "Unschedulable: default/db needs 4 CPU; 2 workers lack CPU, 1 is cordoned"
 
 
 def test_the_runtimes_reach_is_explained():
