@@ -86,15 +86,16 @@ SERVICES: dict[str, tuple[str, int, list[str]]] = {  # name: (managed or image, 
     "imaging": ("registry.example/imaging:5.0.0", 2, ["ai-manager"]),
 }
 TROUBLE = {
-    "slack-manager": ("Failed", 0, "0 of 1 instances ready; slack-manager-0 is BackingOff: exit code 1, 6 restarts"),
+    "slack-manager": ("Failed", 0, "0 of 1 instances ready; slack-manager-0 is CrashLoopBackOff: exit code 1, 6 restarts"),
     "crawler-manager": ("Degraded", 2, "2 of 3 instances ready; crawler-manager-2 is Starting: waiting for /ready"),
     "email-manager": ("Waiting", 0, "waiting for domain-manager to be enabled"),
     "reports": ("Updating", 1, "1 of 1 instances ready; a new copy is starting"),
     "domain-manager": ("Disabled", 0, "not enabled"),
     "sms-manager": ("Disabled", 0, "not enabled"),
 }
+MISSING = {"email-manager": [{"name": "domain-manager", "managed": "domain_manager", "reason": "Disabled"}]}
 EVENTS = [
-    ("slack-manager", "BackingOff", "slack-manager-0 is restarted in 32 s: exit code 1", True, 6),
+    ("slack-manager", "BackOff", "slack-manager-0 is restarted in 32 s: exit code 1", True, 6),
     ("crawler-manager", "Started", "crawler-manager-2 started on atlas-03", False, 1),
     ("reports", "Updating", "reports-1 replaces reports-0: image 3.3.0 becomes 3.3.1", False, 1),
     ("shop-api", "Ready", "shop-api-2 is ready on atlas-01", False, 1),
@@ -128,14 +129,14 @@ def status_of(name: str, copies: int) -> dict[str, Any]:
         {
             "type": "Ready",
             "status": "True" if phase in ("Ready", "Updating") else "False",
-            "reason": phase,
+            "reason": "WaitingForDependencies" if name in MISSING else phase,
             "message": message,
             "lastTransitionTime": before(847),
         },
         {
             "type": "Progressing",
             "status": "True" if phase == "Updating" else "False",
-            "reason": "AsWanted",
+            "reason": "UpToDate",
             "message": "",
             "lastTransitionTime": before(900),
         },
@@ -157,6 +158,7 @@ def status_of(name: str, copies: int) -> dict[str, Any]:
         "readyReplicas": ready,
         "instances": instances,
         "conditions": conditions,
+        "missingDependencies": MISSING.get(name, []),
     }
 
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { attention, badgeOf, verdict, type Known } from './attention';
 import type { Finding, Report } from './report';
-import type { Resource, Service, Worker } from './resources';
+import type { MissingDependency, Resource, Service, Worker } from './resources';
 
 const NOBODY: Known = { services: [], workers: [], keys: [] };
 
@@ -54,7 +54,7 @@ describe('what needs a person', () => {
 
   it('enables what was switched off, and shows what was scaled to zero', () => {
     const off = { ...service('keys', 'Disabled'), spec: { enabled: false } };
-    const zero = { ...service('keys', 'Scaled to zero'), spec: { replicas: 0 } };
+    const zero = { ...service('keys', 'ScaledToZero'), spec: { replicas: 0 } };
     const fixes = [off, zero].map(
       (each) => attention([finding('BuiltInServiceDisabled', 'Service', 'keys')], { ...NOBODY, services: [each] })[0],
     );
@@ -62,16 +62,48 @@ describe('what needs a person', () => {
   });
 
   it.each([
-    ['waiting for keys to be enabled', 'WaitingForNeeds', 'enable'],
-    ['waiting for other to be created', 'WaitingForNeeds', 'create'],
-    ['waiting for keys to be Ready', 'WaitingForNeeds', 'look'],
-    ['no containers here', 'NeedsContainerRuntime', 'disable'],
-    ['no worker fits', 'Unplaceable', 'look'],
-    ['0 of 1 instances ready', 'NotReady', 'restart'],
-  ])('offers what helps a service that says "%s"', (message, reason, does) => {
-    const services = [service('web', 'Waiting', message, reason), service('keys', 'Disabled')];
+    ['NeedsContainerRuntime', 'disable'],
+    ['UnknownManagedService', 'look'],
+    ['Unschedulable', 'look'],
+    ['WaitingForFiles', 'look'],
+    ['CreateContainerConfigError', 'look'],
+    ['WaitingForDependencies', 'look'], // a record that does not say which
+    ['Failed', 'restart'],
+  ])('offers what helps a service with the reason %s, whatever its message says', (reason, does) => {
+    const services = [service('web', 'Waiting', 'waiting for keys to be enabled', reason), service('keys', 'Disabled')];
     const [item] = attention([finding('ServiceNotReady', 'Service', 'web')], { ...NOBODY, services });
     expect(item).toMatchObject({ since: 'T', fix: { do: does } });
+  });
+
+  it.each([
+    [{ name: 'keys', reason: 'Disabled' }, 'enable'],
+    [{ name: 'zero', reason: 'Disabled' }, 'look'],
+    [{ name: 'keys', reason: 'NotReady' }, 'look'],
+    [{ name: 'gone', reason: 'NotReady' }, 'look'],
+    [{ name: 'key-manager', managed: 'key_manager', reason: 'NotFound' }, 'create'],
+    [{ name: 'db-of-somebody', reason: 'NotFound' }, 'look'],
+  ] as [MissingDependency, string][])('offers what helps a service that lacks %j', (missing, does) => {
+    const web = service('web', 'Waiting', '', 'WaitingForDependencies');
+    web.status.missingDependencies = [missing];
+    const off = { ...service('keys', 'Disabled'), spec: { enabled: false } };
+    const elsewhere = { ...off, metadata: { name: 'gone', namespace: 'other' } };
+    const services = [web, elsewhere, off, service('zero', 'ScaledToZero')];
+    const fix = attention([finding('ServiceNotReady', 'Service', 'web')], { ...NOBODY, services })[0]?.fix;
+    expect(fix?.do).toBe(does);
+    if (does === 'create') expect(fix).toMatchObject({ managed: 'key_manager' });
+    if (does === 'enable') expect(fix).toMatchObject({ service: off });
+  });
+
+  it('creates no managed service for a service of another namespace: it would come to be in `default`', () => {
+    const web = service('web', 'Waiting', '', 'WaitingForDependencies');
+    web.metadata.namespace = 'shop';
+    web.status.missingDependencies = [{ name: 'key-manager', managed: 'key_manager', reason: 'NotFound' }];
+    const object = { kind: 'Service', name: 'web', namespace: 'shop' };
+    const [item] = attention([finding('ServiceNotReady', 'Service', 'web', { object })], {
+      ...NOBODY,
+      services: [web],
+    });
+    expect(item?.fix).toMatchObject({ do: 'look', label: 'See why' });
   });
 
   it.each([

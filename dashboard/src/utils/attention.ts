@@ -100,27 +100,49 @@ function fixForService(finding: Finding, services: readonly Service[]): Fix | un
     if (isOff) return { do: 'enable', service, label: `Enable ${name}` };
     return { do: 'look', kind: 'services', resource: service, tab: '', label: `Open ${name}` };
   }
-  const why = conditionOf(service, finding.code === 'ServiceDegraded' ? 'Degraded' : 'Ready');
-  return byReason(service, why?.reason ?? '', why?.message ?? '', services);
+  const type = finding.code === 'ServiceDegraded' ? 'Degraded' : 'Ready';
+  return byReason(service, conditionOf(service, type)?.reason ?? '', services);
 }
 
-function byReason(service: Service, reason: string, message: string, all: readonly Service[]): Fix {
-  const need = /([a-z0-9-]+) to be (enabled|created|Ready)/.exec(message);
-  if (need) {
-    const [, name = '', what] = need;
-    const needed = all.find((each) => each.metadata.name === name);
-    if (what === 'enabled' && needed) return { do: 'enable', service: needed, label: `Enable ${name}` };
-    if (what === 'created') return { do: 'create', managed: name.replace(/-/g, '_'), label: `Create ${name}` };
-    if (needed) return { do: 'look', kind: 'services', resource: needed, tab: '', label: `Open ${name}` };
-  }
-  if (reason === 'NeedsContainerRuntime') return { do: 'disable', service, label: 'Disable it' };
-  if (reason === 'UnknownManagedService') {
-    return { do: 'look', kind: 'services', resource: service, tab: 'yaml', label: 'Correct it' };
-  }
-  if (reason === 'Unplaceable') {
-    return { do: 'look', kind: 'services', resource: service, tab: '', label: 'See why' };
+function byReason(service: Service, reason: string, all: readonly Service[]): Fix {
+  switch (reason) {
+    case 'WaitingForDependencies':
+    case 'DependencyMissing':
+      return fixForDependency(service, all) ?? seeWhy(service);
+    case 'NeedsContainerRuntime':
+      return { do: 'disable', service, label: 'Disable it' };
+    case 'UnknownManagedService':
+      return { do: 'look', kind: 'services', resource: service, tab: 'yaml', label: 'Correct it' };
+    case 'Unschedulable':
+    case 'WaitingForFiles':
+    case 'CreateContainerConfigError':
+      return seeWhy(service);
   }
   return { do: 'restart', service, label: 'Restart' };
+}
+
+function seeWhy(service: Service): Fix {
+  return { do: 'look', kind: 'services', resource: service, tab: '', label: 'See why' };
+}
+
+/** Undefined where it lacks none, or one that only its author can create. */
+function fixForDependency(service: Service, all: readonly Service[]): Fix | undefined {
+  const [missing] = service.status.missingDependencies ?? [];
+  if (!missing) return undefined;
+  const { name, managed } = missing;
+  const { namespace } = service.metadata;
+  if (missing.reason === 'NotFound') {
+    // A managed service is created in the namespace `default`.
+    const creatable = managed && (namespace ?? 'default') === 'default';
+    return creatable ? { do: 'create', managed, label: `Create ${name}` } : undefined;
+  }
+  const needed = all.find((each) => each.metadata.name === name && each.metadata.namespace === namespace);
+  if (!needed) return undefined;
+  // One that is scaled to zero is enabled already: how many there should be is for somebody to say.
+  if (missing.reason === 'Disabled' && needed.spec.enabled === false) {
+    return { do: 'enable', service: needed, label: `Enable ${name}` };
+  }
+  return { do: 'look', kind: 'services', resource: needed, tab: '', label: `Open ${name}` };
 }
 
 export interface Verdict {

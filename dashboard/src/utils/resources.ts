@@ -39,6 +39,13 @@ export interface Instance {
   message?: string;
 }
 
+/** A Service that another one needs and cannot use now. `managed`: the managed service it is, if any. */
+export interface MissingDependency {
+  name: string;
+  managed?: string;
+  reason: 'NotFound' | 'Disabled' | 'NotReady';
+}
+
 export interface Service extends Resource {
   spec: {
     managed?: string;
@@ -56,6 +63,7 @@ export interface Service extends Resource {
     readyReplicas?: number;
     instances?: Instance[];
     refusals?: { worker: string; reason: string }[];
+    missingDependencies?: MissingDependency[];
     conditions?: Condition[];
   };
 }
