@@ -13,7 +13,7 @@ const [url, user, password] = process.argv.slice(2) as [string, string, string];
 const browser = await chromium.launch({
   executablePath: chromiumPath(),
   args: FLAGS,
-  env: { ...process.env } as Record<string, string>,
+  env: { ...process.env },
 });
 try {
   const page = await (await browser.newContext({ ignoreHTTPSErrors: false })).newPage();

@@ -110,7 +110,7 @@ async function cloud(python: string, folder: string): Promise<ChildProcess> {
   const script = join(import.meta.dirname, 'demo_data.py');
   const child = spawn(python, [script, folder, String(PORT)], { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
-    child.stdout!.once('data', () => resolve());
+    child.stdout.once('data', () => resolve());
     child.once('exit', (code) => reject(new Error(`the demonstration cloud ended with ${code}`)));
   });
   return child;

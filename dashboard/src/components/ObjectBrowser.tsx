@@ -28,7 +28,8 @@ const NOTHING: Page = { objects: [], folders: [], next: null };
 export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean }) {
   const [prefix, setPrefix] = useState('');
   const [page, setPage] = useState<Page>(NOTHING);
-  const [state, setState] = useState<'loading' | 'there' | unknown>('loading');
+  /** 'loading', 'there', or why it is not. */
+  const [state, setState] = useState<unknown>('loading');
   const [doomed, setDoomed] = useState<string | null>(null);
   const [seen, setSeen] = useState<string | null>(null);
   const read = useCallback(

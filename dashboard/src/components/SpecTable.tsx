@@ -3,6 +3,7 @@ import { Text, View } from 'react-native';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
+import { plainText } from '../utils/plainText';
 
 /** Any object as names and values, nested ones as dotted names. */
 export function SpecTable({ value, none }: { value: unknown; none: string }) {
@@ -33,5 +34,5 @@ export function flat(value: unknown, path = ''): [string, string][] {
   if (typeof value === 'object') {
     return Object.entries(value).flatMap(([name, each]) => flat(each, path ? `${path}.${name}` : name));
   }
-  return [[path, String(value)]];
+  return [[path, plainText(value)]];
 }

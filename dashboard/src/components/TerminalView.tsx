@@ -96,7 +96,7 @@ function Screen({ target, onState }: { target: Target; onState: (state: State) =
     const stopping = new AbortController();
     void converse(parent, target, onState, stopping.signal);
     return () => stopping.abort();
-    // A session is its target's for life; another one has another key.
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- a session is its target's for life; another one has another key
   }, []);
   return <View ref={frame} style={[detail.terminal, phone && detail.terminalPhone]} testID="terminal" />;
 }

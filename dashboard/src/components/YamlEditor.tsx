@@ -1,4 +1,4 @@
-import { useDeferredValue, useEffect, useMemo, useState } from 'react';
+import { useCallback, useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Text, TextInput, View } from 'react-native';
 
 import { useLayout } from '../hooks/useLayout';
@@ -33,7 +33,7 @@ interface Props {
 /** A manifest as text. The server checks it (dry run) and tells what would change before anything does. */
 export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, onDone }: Props) {
   const fields = useMemo(() => fieldsOf(schema), [schema]);
-  const manifestOf = (of: Resource) => toYaml(of, isNew ? of : undefined);
+  const manifestOf = useCallback((of: Resource) => toYaml(of, isNew ? of : undefined), [isNew]);
   const { name, namespace } = resource.metadata;
   const key = draftKey(kind.plural, namespace, isNew ? '' : name);
   const [draft, setDraft] = useState(() => readDraft(key));
@@ -51,7 +51,7 @@ export function YamlEditor({ kind, resource, isNew = false, mayWrite, schema, on
     if (!moved || !untouched) return;
     setStarted(resource);
     setCode(manifestOf(resource));
-  }, [moved, untouched, resource]);
+  }, [moved, untouched, resource, manifestOf]);
   useEffect(() => {
     if (untouched) dropDraft(key);
     else keepDraft(key, { code, started, at: Date.now() });

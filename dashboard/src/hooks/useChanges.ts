@@ -14,13 +14,14 @@ function merged(before: readonly Step[], steps: readonly Step[]): Step[] {
 export function useChanges(kinds: readonly Kind[], from: number): readonly Step[] {
   const [steps, setSteps] = useState<readonly Step[]>([]);
   const names = kinds.map((kind) => kind.plural).join();
+  const begun = from > 0;
   useEffect(() => {
     if (!from) return undefined;
     const heard = (fresh: Step[]) => setSteps((before) => merged(before, fresh));
     const stops = kinds.map((kind) => followChanges({ kind, from, heard }));
     return () => stops.forEach((stop) => stop());
-    // The kinds are constants of the caller; their names say whether they changed.
-  }, [names, from > 0]);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the kinds are constants of the caller; their names say whether they changed
+  }, [names, begun]);
   return steps;
 }
 

@@ -85,6 +85,7 @@ export function useCommands(): { commands: readonly Command[]; scalable: readonl
   const rights = JSON.stringify(may);
   const commands = useMemo(
     () => commandsFor({ services, workers, kinds, catalog, others, may }),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- `rights` are what `may` says
     [services, workers, kinds, catalog, others, rights],
   );
   return { commands, scalable: may.services ? services : [] };

@@ -1,10 +1,10 @@
 import { useEffect } from 'react';
 
-import { traffic, useTrafficOnce, type Flow } from '../utils/traffic';
+import { traffic, followTraffic, type Flow } from '../utils/traffic';
 import { useObservable } from './useObservable';
 
 /** Who asks whom, as rates, live. */
 export function useTraffic(): readonly Flow[] {
-  useEffect(() => useTrafficOnce(), []);
+  useEffect(() => followTraffic(), []);
   return useObservable(traffic);
 }

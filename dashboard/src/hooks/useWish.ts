@@ -10,6 +10,6 @@ export function useWish(what: Wish, grant: () => void, able = true): void {
     if (asked !== what || !able) return;
     wish.set(null);
     grant();
-    // The newest `grant` is as good as the first.
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the newest `grant` is as good as the first
   }, [asked, what, able]);
 }

@@ -152,8 +152,8 @@ function Workers({ workers, most }: { workers: readonly Worker[]; most: number }
 function Topology({ services, phone }: { services: readonly Service[]; phone: boolean }) {
   const catalog = useObservable(catalogSeen);
   const flows = useTraffic();
-  // Rates move every second; who talks with whom does not.
   const talks = flows.map((each) => `${each.from}>${each.to}`).join();
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- rates move every second; who talks with whom does not
   const graph = useMemo(() => graphOf(services, catalog, phone ? 8 : 26, flows), [services, catalog, phone, talks]);
   return (
     <Panel title="Topology" note="gateway → services → what they need, with requests a second">

@@ -1,6 +1,7 @@
 /** Requests to the public API, as the person who is logged in. */
 import { ApiError, fromStatus } from './errors';
 import { fetched } from './fetching';
+import { plainText } from './plainText';
 import { freshToken } from './session';
 
 export interface Ask {
@@ -54,7 +55,7 @@ export async function refusal(response: Response): Promise<ApiError> {
     const told = JSON.parse(text) as Record<string, unknown>;
     // AWS's JSON names its errors in a way of its own.
     if (told.__type)
-      return new ApiError(response.status, String(told.__type), String(told.message ?? told.Message ?? ''));
+      return new ApiError(response.status, plainText(told.__type), plainText(told.message ?? told.Message ?? ''));
     return fromStatus(response.status, told);
   } catch {
     return fromStatus(response.status, null);

@@ -22,7 +22,7 @@ export const TRAIL = 60;
 export const beats = new Observable<ReadonlyMap<string, Beat>>(new Map());
 
 /** Follows the beats until the returned function is called. */
-export const useBeatsOnce = whileUsed((signal) => {
+export const followBeats = whileUsed((signal) => {
   void followStream(() => '/agents/leases?watch=true', { lines: hear, closed: () => undefined }, signal);
 });
 

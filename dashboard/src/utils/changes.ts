@@ -3,6 +3,7 @@
  * Pure but for `followChanges`.
  */
 import { drawSoon } from './drawing';
+import { plainText } from './plainText';
 import { followStream } from './sockets';
 import { collection, keyOf, type Kind, type Resource } from './resources';
 
@@ -42,15 +43,15 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 function brief(value: unknown): string {
   if (value === undefined || value === null || value === '') return 'nothing';
   if (Array.isArray(value)) return value.length ? clipped(value.map(named).join(', ')) : 'none';
-  return clipped(typeof value === 'string' ? value : JSON.stringify(value));
+  return clipped(plainText(value));
 }
 
 /** A member of a list by its name, where it has one. */
 function named(member: unknown): string {
-  if (!isPlain(member)) return String(member);
+  if (!isPlain(member)) return plainText(member);
   const { name, value, ...rest } = member;
-  if (name === undefined || Object.keys(rest).length) return String(name ?? JSON.stringify(member));
-  return value === undefined ? String(name) : `${name}=${value}`;
+  if (name === undefined || Object.keys(rest).length) return plainText(name ?? member);
+  return value === undefined ? plainText(name) : `${plainText(name)}=${plainText(value)}`;
 }
 
 function clipped(text: string): string {

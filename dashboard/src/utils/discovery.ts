@@ -36,7 +36,7 @@ export async function readKinds(): Promise<void> {
 }
 
 async function kindsAt({ group, version, path }: { group: string; version: string; path: string }): Promise<Kind[]> {
-  const { resources } = await ask<ResourceList>(path).catch(() => ({ resources: [] }) as ResourceList);
+  const { resources } = await ask<ResourceList>(path).catch(() => ({ resources: [] }));
   return resources
     .filter((each) => !each.name.includes('/') && each.verbs.includes('list'))
     .map((each) => ({

@@ -85,7 +85,7 @@ function allowedDocument() {
   const other = new Proxy(real, {
     get(target, name) {
       if (name === 'createElement') return create;
-      const value = Reflect.get(target, name, target) as unknown;
+      const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });

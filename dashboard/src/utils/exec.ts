@@ -30,9 +30,9 @@ export interface Hears {
 }
 
 export interface Running {
-  write(text: string): void;
-  resize(columns: number, rows: number): void;
-  close(): void;
+  write: (text: string) => void;
+  resize: (columns: number, rows: number) => void;
+  close: () => void;
 }
 
 export function pathOf({ namespace, instance, command }: Target): string {

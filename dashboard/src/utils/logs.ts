@@ -1,4 +1,5 @@
 /** Lines of logs, read as far as they can be: our services write one JSON object each line. Pure. */
+import { plainText } from './plainText';
 import { momentTold } from './time';
 
 export type Level = 'error' | 'warning' | 'info' | 'debug';
@@ -27,14 +28,14 @@ export function readLine(raw: string, number: number, now = Date.now()): LogLine
   }
   const more = Object.entries(fields)
     .filter(([name]) => !KNOWN.has(name))
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const moment = String(fields.timestamp ?? fields.time ?? fields.ts ?? '');
-  const text = [String(fields.event ?? fields.message ?? ''), ...more].filter(Boolean).join('  ');
+    .map(([name, value]) => `${name}=${plainText(value)}`);
+  const moment = plainText(fields.timestamp ?? fields.time ?? fields.ts ?? '');
+  const text = [plainText(fields.event ?? fields.message ?? ''), ...more].filter(Boolean).join('  ');
   return {
     number,
     raw,
     time: told(moment, now),
-    level: levelOf(String(fields.level ?? 'info')),
+    level: levelOf(plainText(fields.level ?? 'info')),
     text,
   };
 }

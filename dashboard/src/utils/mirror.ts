@@ -156,7 +156,7 @@ export class Mirror<T extends Resource = Resource> {
         },
         closed: end,
       }).then((stream) => {
-        stop = stream.close;
+        stop = () => stream.close();
         if (signal.aborted) stream.close();
       }, end);
     });

@@ -1,5 +1,6 @@
 /** A kind's own columns, as the server draws them (Table, meta.k8s.io/v1): nothing about a kind is known here. */
 import { ask } from './api';
+import { plainText } from './plainText';
 import { collection, type Kind, type Meta } from './resources';
 
 export interface Table {
@@ -16,6 +17,6 @@ export function readTable(kind: Kind, signal: AbortSignal): Promise<Table> {
 export function cellText(value: unknown): string {
   if (value === null || value === undefined || value === '' || value === '<none>' || value === '<unknown>') return '–';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  const text = String(value);
+  const text = plainText(value);
   return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) ? new Date(text).toLocaleString() : text;
 }

@@ -74,7 +74,7 @@ function lately(trail: readonly number[]): number {
 }
 
 /** Follows the traffic until the returned function is called. */
-export const useTrafficOnce = whileUsed((signal) => {
+export const followTraffic = whileUsed((signal) => {
   const pairs = new Map<string, Pair>();
   const lines = (told: string[]) => {
     for (const line of told) {
