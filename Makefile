@@ -14,6 +14,12 @@ help: ## Show this
 # A cloud without its dashboard is still a cloud: what fails there is said, and the start goes on.
 TRY_DASHBOARD = $(MAKE) --no-print-directory dashboard || echo "==> going on without the dashboard; try again: make dashboard" >&2
 
+# Tests bring what they need where they may; what is missing all the same, the tests it takes say as they are skipped.
+TRY_TOOLS = $(MAKE) --no-print-directory dashboard/node_modules/.installed-dev \
+	  || echo "==> going on without the dashboard's tests" >&2
+TRY_BROWSER = test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || $(MAKE) --no-print-directory browser \
+	  || echo "==> going on without a browser; try again: make browser" >&2
+
 up: $(VENV)/.installed ## Install what is missing, start the cloud, come back when it is ready
 	@$(TRY_DASHBOARD)
 	@$(BIN)/aerekos up
@@ -41,6 +47,8 @@ APART = home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 # Real Swarms come after the rest: three machines that start beside a test with a deadline would take its time.
 TESTS = $(APART) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests but those that deploy whole clouds on machines
+	@$(TRY_BROWSER)
+	@$(TRY_TOOLS)
 	@$(TRY_DASHBOARD)
 	@$(TESTS) $(or $(ARGS),--ignore=tests/swarm)
 	@$(if $(ARGS),,$(TESTS) tests/swarm)
@@ -53,11 +61,12 @@ test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and br
 test-fresh: ## Follow the README in a fresh clone as a new user, with each Python there is, and reboot (root: as a user of its own)
 	@$(PYTHON) tests/fresh/follow_readme.py $(ARGS)
 
-lint: $(VENV)/.installed-dev ## Check style, types and import rules
+lint: $(VENV)/.installed-dev dashboard/node_modules/.installed-dev ## Check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd dashboard && $(NODE_PATH) npm run --silent lint
 
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/kube/test_fuzz.py tests/unit/kube/test_fuzz_scanners.py
@@ -109,19 +118,29 @@ dashboard/dist/.built: $(DASHBOARD_SOURCES) dashboard/node_modules/.installed
 	@cd dashboard && $(NODE_PATH) node node_modules/vite/bin/vite.js build --logLevel error
 	@touch $@
 
-dashboard/node_modules/.installed: dashboard/package-lock.json dashboard/requirements.lock | $(VENV)/bin/python
-	@echo "==> installing the dashboard's tools"
-	@$(INSTALL) --retries 1 --require-hashes -r dashboard/requirements.lock \
-	  || { echo "==> no Node: its wheel cannot be installed here" >&2; exit 1; }
-	@cd dashboard && $(NODE_PATH) npm ci --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000 \
-	  || { echo "==> no dashboard: its packages cannot be had from the npm registry" >&2; exit 1; }
+# Starting a cloud takes what builds the page; checking it takes all the rest. npm empties the folder for either.
+NPM_LOCKS := dashboard/package-lock.json dashboard/requirements.lock
+define INSTALL_NPM
+@echo "==> installing the dashboard's tools"
+@$(INSTALL) --retries 1 --require-hashes -r dashboard/requirements.lock \
+  || { echo "==> no Node: its wheel cannot be installed here" >&2; exit 1; }
+@cd dashboard && $(NODE_PATH) npm ci $(1) --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000 \
+  || { echo "==> no dashboard: its packages cannot be had from the npm registry" >&2; exit 1; }
+endef
+
+dashboard/node_modules/.installed: $(NPM_LOCKS) | $(VENV)/bin/python
+	$(call INSTALL_NPM,--omit=dev)
 	@touch $@
+
+dashboard/node_modules/.installed-dev: $(NPM_LOCKS) | $(VENV)/bin/python
+	$(call INSTALL_NPM)
+	@touch dashboard/node_modules/.installed $@
 
 browser: ## Install Chromium and certutil for the browser tests (Debian or Ubuntu, as root)
 	@command -v chromium >/dev/null && command -v certutil >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium libnss3-tools; }
 
-screenshots: dashboard $(VENV)/.installed ## Take pictures of every screen into docs/images
+screenshots: dashboard/node_modules/.installed-dev dashboard $(VENV)/.installed ## Take pictures of every screen into docs/images
 	@$(NODE_PATH) node dashboard/journeys/screenshots.ts $(abspath $(BIN))/python docs/images
 
 # Stamps: installing again costs time, so it happens only when a lock file or pyproject.toml is newer.

@@ -1,6 +1,6 @@
 """The dashboard's own checks as part of all tests: types, units, weight, and journeys in a real browser.
 
-They need Node and the npm packages (`make dashboard`), the journeys also Chromium (`make browser`).
+They need Node and the npm packages, the journeys also Chromium: `make test` brings them where it may.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CHROMIUM = os.environ.get("AEREKOS_CHROMIUM") or next(
 MOST_SCRIPT_BYTES = 250_000
 
 needs_node = pytest.mark.skipif(
-    not (NODE.exists() and (FOLDER / "node_modules" / ".installed").exists()),
-    reason="Node or the npm packages are not here: make dashboard",
+    not (NODE.exists() and (FOLDER / "node_modules" / ".installed-dev").exists()),
+    reason="Node or the npm packages are not here: make dashboard/node_modules/.installed-dev",
 )
 needs_build = pytest.mark.skipif(
     not (FOLDER / "dist" / ".built").exists(), reason="the dashboard is not built: make dashboard"

@@ -163,7 +163,7 @@ def test_the_aws_cli_works_from_there(there: There) -> None:
 
 def test_a_browser_that_knows_the_ca_warns_of_nothing(there: There) -> None:
     node, certutil = BIN / "node", shutil.which("certutil")
-    built = (DASHBOARD / "dist" / ".built").exists() and (DASHBOARD / "node_modules" / ".installed").exists()
+    built = (DASHBOARD / "dist" / ".built").exists() and (DASHBOARD / "node_modules" / ".installed-dev").exists()
     chromium = os.environ.get("AEREKOS_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if certutil is None or chromium is None or not (node.exists() and built):
         pytest.skip("needs Chromium, certutil (libnss3-tools), Node and the dashboard: make browser dashboard")
