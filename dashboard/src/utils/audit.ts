@@ -67,6 +67,8 @@ export function matching(lines: readonly AuditLine[], wanted: string, filter: Fi
     (line) =>
       (filter !== 'refused' || isRefused(line)) &&
       (filter !== 'people' || !/^system:(service|worker):/.test(line.by || line.user)) &&
-      `${line.user} ${line.by} ${line.method} ${line.path} ${line.code} ${line.from} ${line.login ?? ''}`.toLowerCase().includes(low),
+      `${line.user} ${line.by} ${line.method} ${line.path} ${line.code} ${line.from} ${line.login ?? ''}`
+        .toLowerCase()
+        .includes(low),
   );
 }
