@@ -72,10 +72,8 @@ export async function emulatorIn(parent: HTMLElement): Promise<Emulator> {
 function allowedDocument() {
   const real = document;
   const sheets = new Set<CSSStyleSheet>();
-  const make = Document.prototype.createElement.bind(real) as (
-    name: string,
-    options?: ElementCreationOptions,
-  ) => HTMLElement;
+  const make = (name: string, options?: ElementCreationOptions): HTMLElement =>
+    Document.prototype.createElement.call(real, name, options);
   const create = (name: string, options?: ElementCreationOptions) => {
     const element = make(name, options);
     if (name === 'style') asSheet(element, sheets);
