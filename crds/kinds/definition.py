@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from crds.kind import Column, Kind, KubeObject, Resource
 from crds.meta import Condition, Spec, Status
@@ -49,8 +49,31 @@ class SelectableField(Model):
     json_path: str
 
 
+_INNER, _CHOICES = ("items", "additionalProperties", "not"), ("allOf", "anyOf", "oneOf")
+
+
+def without_null_words(schema: Any) -> Any:
+    """A schema as Kubernetes reads it: a word with nothing behind it (`properties:`) is as if it was not there. As
+    a default or an example, null is a value.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    kept = {word: value for word, value in schema.items() if value is not None or word in ("default", "example")}
+    for word in _INNER:
+        if word in kept:
+            kept[word] = without_null_words(kept[word])
+    for word in _CHOICES:
+        if isinstance(kept.get(word), list):
+            kept[word] = [without_null_words(each) for each in kept[word]]
+    if isinstance(named := kept.get("properties"), dict):
+        kept["properties"] = {name: without_null_words(each) for name, each in named.items()}
+    return kept
+
+
 class Validation(Model):
-    open_api_v3_schema: Annotated[Schema | None, Field(alias="openAPIV3Schema")] = None
+    open_api_v3_schema: Annotated[
+        Schema | None, Field(alias="openAPIV3Schema"), BeforeValidator(without_null_words)
+    ] = None
 
 
 class Version(Model):

@@ -105,6 +105,25 @@ async def test_a_structural_schema_is_taken(wire: Wire) -> None:
         assert (await wire.ask("POST", f"{CRDS}?dryRun=All", with_field(schema))).code == 201, schema
 
 
+async def test_a_word_with_nothing_behind_it_is_none(wire: Wire) -> None:
+    """As an empty line of YAML makes it. A default may be null, and a property without a schema is a fault."""
+    empty: dict[str, Any] = {"type": "object", "properties": None, "required": None, "items": None}
+    text = {**TEXT, "nullable": True, "default": None, "enum": None}
+    schema = {
+        **OBJECT,
+        "description": None,
+        "properties": {"a": text, "b": empty},
+        "anyOf": [{"required": ["a"], "not": None}],
+        "additionalProperties": None,
+    }
+    made = await wire.ok("POST", f"{CRDS}?dryRun=All", with_field(schema))
+    kept = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["x"]
+    assert kept["properties"] == {"a": {**TEXT, "nullable": True, "default": None}, "b": {"type": "object"}}
+    assert set(kept) == {"type", "properties", "anyOf"} and kept["anyOf"] == [{"required": ["a"]}]
+    reply = await wire.ask("POST", CRDS, with_field({"type": "object", "properties": {"a": None}}))
+    assert reply.code == 422
+
+
 ROOT = {"type": "object", "properties": {"spec": OBJECT}}
 WRONG_ROOTS: list[tuple[dict[str, Any], str]] = [
     ({"type": "string"}, ".type"),
