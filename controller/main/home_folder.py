@@ -36,18 +36,23 @@ def require_own(home: Path) -> None:
     try:
         names = {each.name for each in home.iterdir()}
     except FileNotFoundError:
+        if os.geteuid() == 0:  # `sudo aerekos up` in somebody's own folder: the next start without it would fail
+            _require_own_folder(next(each for each in home.parents if each.exists()), home)
         return
     except OSError as error:
         raise refusal(home, home, error) from error
-    if not _is_ours(home) and (owner := _account(home.stat().st_uid)):
-        message = (
-            f"{home} belongs to {owner}; what {_name(os.geteuid())} starts there, {owner} could not use any more"
-        )
-        raise Misuse(message, hint=f"as {owner}: sudo -u {owner} aerekos up --home {home}   or {_ANOTHER}")
+    _require_own_folder(home, home)
     if not (names <= _BESIDES or "settings.toml" in names or {"secrets", "store"} <= names):
         there = ", ".join(sorted(names - _BESIDES)[:3])
         message = f"{home} is no home of a cloud, and not empty: it holds {there}"
         raise Misuse(message, hint=f"give a folder for it alone: AEREKOS_HOME={home / 'aerekos'} aerekos up")
+
+
+def _require_own_folder(folder: Path, home: Path) -> None:
+    if not _is_ours(folder) and (owner := _account(folder.stat().st_uid)):
+        me = _name(os.geteuid())
+        message = f"{folder} belongs to {owner}; what {me} starts there, {owner} could not use any more"
+        raise Misuse(message, hint=f"as {owner}: sudo -u {owner} aerekos up --home {home}   or {_ANOTHER}")
 
 
 def _first_foreign(path: Path) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from controller.reconcile.loop import Loop
@@ -19,8 +20,8 @@ class Contented:
     """A reconciler that finds everything as it should be; `asked` is set once it was asked."""
 
     kind: Kind[Service] = SERVICE
-    finalizer = None
-    also_watch: tuple[AlsoWatch[Any], ...] = ()
+    finalizer: str | None = None
+    also_watch: Sequence[AlsoWatch[Any]] = ()
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()

@@ -136,6 +136,18 @@ def test_root_does_not_start_the_cloud_of_somebody_else(place: Path) -> None:
 
 
 @as_root
+def test_nor_does_root_begin_one_in_the_folder_of_somebody_else(place: Path) -> None:
+    (place / "ada").mkdir()
+    os.chown(place / "ada", NOBODY, NOBODY)
+    home = place / "ada" / ".local" / "share" / "aerekos"
+    with pytest.raises(Misuse, match=f"{place / 'ada'} belongs to nobody; what root starts there") as refused:
+        prepare_home(load({}, home=home))
+    assert f"sudo -u nobody aerekos up --home {home}" in refused.value.hint
+    assert not list((place / "ada").iterdir())
+    prepare_home(load({}, home=place / "of" / "root"))
+
+
+@as_root
 def test_a_volume_of_no_account_is_taken_by_the_root_of_a_container(place: Path) -> None:
     os.chown(place, 4_000_010_001, -1)
     prepare_home(load({}, home=place))
