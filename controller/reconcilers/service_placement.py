@@ -9,15 +9,18 @@ from controller.reconcile.reconciler import Lister
 from controller.runtime.driver import ObservedInstance
 from controller.scheduler.candidate import Candidate, Needs, Request
 from controller.scheduler.placing import PlacementDecision, place
-from crds.conditions import ConditionType
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.worker import WORKER, Worker
 from crds.meta import is_true
 
 
 def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = False) -> Request:
-    """What one replica wants. `stays`: it runs where its data is, once there is enough of that for every replica."""
+    """What one replica wants. `stays`: it runs where its data is, once there is enough of that for every replica.
+
+    Data on a machine out of the runtime's reach has moved to this one, with the whole home.
+    """
     home = frozenset(service.status.data_on) if stays else frozenset()
+    home = home if reach is None else home & reach
     return Request(
         name=f"{service.metadata.namespace or 'default'}/{service.metadata.name}",
         needs=Needs.of(service.spec.resources.requests),
@@ -52,7 +55,7 @@ def _candidate(worker: Worker, reserved: Needs, replicas: int) -> Candidate:
     # must not make a running service unplaceable.
     return Candidate(
         name=worker.metadata.name,
-        ready=is_true(worker.status.conditions, ConditionType.READY),
+        ready=is_true(worker.status.conditions, "Ready"),
         cordoned=worker.spec.unschedulable,
         taints=tuple(worker.spec.taints),
         labels=worker.metadata.labels or {},

@@ -127,11 +127,7 @@ async def test_a_job_is_completed_when_all_its_copies_are(house):
     assert (await house.look(job)).settled
     assert (job.status.phase, job.status.ready) == ("Completed", "2/2")
     assert is_true(job.status.conditions, "Ready")
-    seen(
-        house,
-        job,
-        *(ObservedInstance(f"job-{n}", "CrashLoopBackOff", False, revision, message="exit 3") for n in (0, 1)),
-    )
+    seen(house, job, *(ObservedInstance(f"job-{n}", "BackingOff", False, revision, message="exit 3") for n in (0, 1)))
     await house.look(job)
     assert (job.status.phase, is_true(job.status.conditions, "Ready")) == ("Failed", False)
 
@@ -206,6 +202,17 @@ async def test_data_stays_where_it_is_and_its_absence_is_told(house):
     house.world.seen.items = [e for e in house.world.seen.items if e[1].metadata.name != "oak"]
     await house.look(db)
     assert db.status.data_on == []  # that worker is gone for good, and its data with it
+
+
+async def test_a_home_that_moved_to_another_machine_has_its_data_there(house):
+    """The process runtime reaches its own machine alone, and keeps data in the home."""
+    worker(house, "elm")
+    db = house.service("db", image="db:1", volumes=[{"name": "data", "path": "/data"}])
+    db.status.data_on = ["oak"]
+    house.reconciler._reach = lambda _: frozenset({"elm"})
+    await house.look(db)
+    assert house.driver.applied[-1].workers == ("elm",)
+    assert "elm" in db.status.data_on
 
 
 async def test_more_copies_may_keep_more_data(house):
