@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -26,6 +27,7 @@ from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.main.bootstrap import bootstrap
+from controller.main.errors import UserError
 from controller.main.settings import Settings
 from controller.resources.registry import Registry
 from controller.runtime.endpoints import Endpoints
@@ -35,6 +37,7 @@ from controller.store.sealing import Sealing
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog
 from crds.managed import ManagedService
+from services.key_manager.kinds import KEY_MATERIAL
 from services.sdk.discovery import managed_services
 
 
@@ -71,7 +74,6 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     home, clock, threads = settings.home, SystemClock(), Threads(8)
     (home / "store").mkdir(parents=True, exist_ok=True)
     services = managed_services()
-    generations.keep(home / "secrets" / "root-key", clock.now())
     derived = DerivedSecrets(generations.keep(home / "secrets" / "master-key", clock.now()))
     authority = CertificateAuthority(settings.tls, now=clock.now())
     authority.client("admin", "local-admin", [MASTERS])
@@ -81,6 +83,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     store = await _open_store(home, reserve, threads, clock, sealing)
     try:
         registry = Registry(store, catalog, clock)
+        _keep_root_key(home / "secrets" / "root-key", registry, clock.now())
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
         accounts = Accounts(registry, tokens, derived, clock, threads)
         accounts.factors.demand = cast(Demand, settings.second_factor)
@@ -119,6 +122,16 @@ async def _open_store(home: Path, reserve: Reserve, threads: Threads, clock: Sys
         if not reserve.give_back():
             raise
         return await open_store(url, threads=threads, clock=clock, sealing=sealing)
+
+
+def _keep_root_key(file: Path, registry: Registry, now: datetime) -> None:
+    """Make the root key, at the first start alone. Raises UserError where it is gone and keys are sealed under it: a
+    new one would be taken for it, and all would look well.
+    """
+    if not file.exists() and registry.store.list(KEY_MATERIAL.group, KEY_MATERIAL.plural).records:
+        hint = f"put a backup of it in its place; to lose what they encrypted: head -c 32 /dev/urandom > {file}"
+        raise UserError(f"{file} is gone, and the keys of this cloud are sealed under it", hint=hint)
+    generations.keep(file, now)
 
 
 def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
