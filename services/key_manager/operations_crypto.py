@@ -15,7 +15,7 @@ from services.key_manager.ciphertext import BadCiphertext, KeyVersion, decrypt, 
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_state import uid_of
 from services.key_manager.keyring import Keyring
-from services.key_manager.root_key import Unsealable
+from services.key_manager.root_key import NotYetOurs, Unsealable
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.router import RequestContext
 
@@ -107,6 +107,8 @@ class CryptoOperations:
     async def _material(self, key_version: KeyVersion, found: ResolvedKey) -> bytes:
         try:
             return await self._keyring.open(key_version, found.namespace)
+        except NotYetOurs as error:
+            raise AwsError("DependencyTimeoutException", str(error), 503) from error
         except Unsealable as error:
             raise AwsError("KeyUnavailableException", str(error), 500) from error
 

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 from services.key_manager import errors
 from services.key_manager.caller_access import CallerAccess
-from services.key_manager.conditions import KeyState
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_state import next_rotation, state_of
 from services.key_manager.keyring import Keyring
@@ -108,7 +107,7 @@ class KeyOperations:
         return {
             "KeyId": found.arn,
             "DeletionDate": when,
-            "KeyState": KeyState.PENDING_DELETION,
+            "KeyState": "PendingDeletion",
             "PendingWindowInDays": days,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from services.key_manager.kinds import KEY
+from services.key_manager.key_state import material_name
+from services.key_manager.kinds import KEY, KEY_MATERIAL, KeyMaterialSpec
+from services.key_manager.root_key import RootKeyCipher
 from services.sdk.testing import ServiceHarness, User, serving
 
 ROOT = bytes(range(32))
@@ -53,6 +56,26 @@ def test_the_context_and_the_key_must_be_the_same(kms: Any) -> None:
     assert code(kms.decrypt, CiphertextBlob=b"nonsense") == "InvalidCiphertextException"
     wrong = {"CiphertextBlob": blob, "KeyId": other, "EncryptionContext": {"a": "b"}}
     assert code(kms.decrypt, **wrong) == "IncorrectKeyException"
+
+
+NEXT = b"aerekos-key 1\n" + b"".join(
+    b"%d - %s\n" % (number, base64.b64encode(key)) for number, key in [(1, bytes(32)), (0, ROOT)]
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "refusal"), [(bytes(32), "KeyUnavailableException"), (NEXT, "DependencyTimeoutException")]
+)
+def test_material_under_another_root_key_is_told_from_one_that_is_on_its_way(
+    house: ServiceHarness, kms: Any, file: bytes, refusal: str
+) -> None:
+    """A key file with one more generation reaches an instance only with its next start."""
+    made = house.run(house.resources.create(KEY, KEY.new("moved", namespace="default")))
+    sealed = RootKeyCipher(file).close(bytes(32), made.metadata.uid, 1)
+    spec = KeyMaterialSpec(key_uid=made.metadata.uid, version=1, sealed=base64.b64encode(sealed).decode())
+    name = material_name(made.metadata.uid, 1)
+    house.run(house.resources.create(KEY_MATERIAL, KEY_MATERIAL.new(name, namespace="default", spec=spec)))
+    assert code(kms.encrypt, KeyId=made.metadata.uid, Plaintext=b"x") == refusal
 
 
 def test_a_key_made_by_kubectl_serves_aws(house: ServiceHarness, kms: Any) -> None:
