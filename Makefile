@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh lint bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols lint bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A cloud without its dashboard is still a cloud: what fails there is said, and the start goes on.
 TRY_DASHBOARD = $(MAKE) --no-print-directory dashboard || echo "==> going on without the dashboard; try again: make dashboard" >&2
@@ -67,6 +67,10 @@ lint: $(VENV)/.installed-dev dashboard/node_modules/.installed-dev ## Check styl
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd dashboard && $(NODE_PATH) npm run --silent lint
+
+# `make test` takes some operations of each service.
+test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS service we mean to answer, both ways, against botocore
+	@AEREKOS_AWS_PROTOCOLS=full $(BIN)/python -m pytest -q -n 2 services/sdk/tests/test_protocols.py $(ARGS)
 
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/kube/test_fuzz.py tests/unit/kube/test_fuzz_scanners.py

@@ -17,7 +17,8 @@ Source: AWS "Common errors" of each service's API reference.
 from __future__ import annotations
 
 import json
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 Fault = Literal["missing", "incomplete", "unknown-key", "mismatch", "skewed", "expired", "unsigned-header"]
 Protocol = Literal["json", "s3", "query"]
@@ -53,11 +54,12 @@ _WORDS = {"json": _JSON, "s3": _S3, "query": _QUERY}
 
 
 class AwsError(Exception):
-    """An answer that is not a success. `status` is the HTTP code."""
+    """An answer that is not a success. `status` is the HTTP code; `fields`: what the model's error has besides."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, fields: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code, self.message, self.status = code, message, status
+        self.fields: Mapping[str, Any] = fields or {}
 
     def json(self) -> bytes:
         """The body of json-1.0 and json-1.1."""

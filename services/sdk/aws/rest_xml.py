@@ -33,13 +33,13 @@ def _element(name: str, value: Any) -> str:
     return f"<{name}>{escape(text, {chr(13): '&#13;'})}</{name}>"
 
 
-def parse(body: bytes) -> ElementTree.Element:
-    """The root element, without namespaces, attributes and text between elements.
+def parse(body: bytes, deepest: int = DEEPEST) -> ElementTree.Element:
+    """The root element. Names of elements and attributes are without namespaces.
 
     Raises ValueError for what is no XML in UTF-8, has a document type (and so could have entities), or is deeper or
     has more elements than any request.
     """
-    builder = _Builder()
+    builder = _Builder(deepest)
     parser = expat.ParserCreate("utf-8", "}")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse_types
@@ -67,30 +67,33 @@ def _refuse_types(*_: object) -> None:
 
 
 class _Builder:
-    """Makes the tree, within bounds."""
+    """Makes the tree, within bounds. Text is joined once for each element: there may be a piece between any two."""
 
-    def __init__(self) -> None:
-        self._open: list[ElementTree.Element] = []
+    def __init__(self, deepest: int) -> None:
+        self._deepest = deepest
+        self._open: list[tuple[ElementTree.Element, list[str]]] = []
         self._root: ElementTree.Element | None = None
         self._count = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._count += 1
-        if self._count > MOST_ELEMENTS or len(self._open) >= DEEPEST:
-            raise ValueError(f"at most {MOST_ELEMENTS} elements, {DEEPEST} levels deep")
-        made = ElementTree.Element(name.rpartition("}")[2])
+        if self._count > MOST_ELEMENTS or len(self._open) >= self._deepest:
+            raise ValueError(f"at most {MOST_ELEMENTS} elements, {self._deepest} levels deep")
+        plain = {key.rpartition("}")[2]: value for key, value in attributes.items()}
+        made = ElementTree.Element(name.rpartition("}")[2], plain)
         if self._open:
-            self._open[-1].append(made)
+            self._open[-1][0].append(made)
         else:
             self._root = made
-        self._open.append(made)
+        self._open.append((made, []))
 
     def end(self, name: str) -> None:
-        self._open.pop()
+        element, parts = self._open.pop()
+        element.text = "".join(parts) or None
 
     def text(self, data: str) -> None:
         if self._open:
-            self._open[-1].text = (self._open[-1].text or "") + data
+            self._open[-1][1].append(data)
 
     def root(self) -> ElementTree.Element:
         if self._root is None:

@@ -1,0 +1,185 @@
+"""What a model says a value must be, checked while it is read; the faults are worded as AWS words them.
+
+A value of a wrong type ends the reading (`Unreadable`); constraints are gathered, so that one answer names all.
+Where a fault was found is a chain `(parent, name)`, made into text only for a fault.
+Source: answers of AWS services ("1 validation error detected: Value ... at ... failed to satisfy constraint: ...").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from math import inf
+from typing import Any, TypeAlias
+
+from controller.kit.patterns import Compiled, PatternError, compile_pattern
+from services.sdk.aws.protocols.shapes import ShapeRef
+
+Path: TypeAlias = "tuple[Path, str | int] | None"
+Check = Callable[[Any, Path, "Validation"], None]
+DEEPEST = 48
+"""How often a shape may be inside itself; DynamoDB's values, the deepest there are, stop at 32."""
+MOST_TOLD = 20
+_SHOWN = 200
+
+
+class Unreadable(Exception):
+    """A value that is not of its type. `path` says where."""
+
+    def __init__(self, message: str, path: Path = None) -> None:
+        super().__init__(message)
+        self.message, self.path = message, path
+
+    def text(self) -> str:
+        return f"{self.message} (at '{path_text(self.path)}')" if self.path else self.message
+
+
+class Validation:
+    """The faults of one request."""
+
+    __slots__ = ("depth", "faults", "missing")
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.missing: list[str] = []
+        self.depth = 0
+
+    def add(self, shown: str, path: Path, constraint: str) -> None:
+        self.faults.append(f"Value{shown} at '{path_text(path)}' failed to satisfy constraint: {constraint}")
+
+    def lacks(self, path: Path, name: str) -> None:
+        """A required member is not there."""
+        self.missing.append(path_text((path, name)))
+        self.add(" null", (path, name), "Member must not be null")
+
+    def descend(self, path: Path) -> None:
+        """One level deeper in a shape that is inside itself. Raises Unreadable."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise Unreadable(f"nested deeper than {DEEPEST} levels")
+
+    def text(self) -> str:
+        """All faults, or the first of very many."""
+        count = len(self.faults)
+        noun = "error" if count == 1 else "errors"
+        return f"{count} validation {noun} detected: {'; '.join(self.faults[:MOST_TOLD])}"
+
+
+def path_text(path: Path) -> str:
+    """`tags.1.member.tagKey`, as AWS writes it."""
+    parts: list[str] = []
+    while path is not None:
+        path, name = path
+        parts.append(f"{name + 1}.member" if isinstance(name, int) else name[:1].lower() + name[1:_SHOWN])
+    return ".".join(reversed(parts))
+
+
+def check_of(ref: ShapeRef) -> Check | None:
+    """All constraints of a string, blob, number, list or map; None when there are none."""
+    if ref.type == "string":
+        checks = [_length_check(ref), _enum_check(ref), _pattern_check(ref)]
+    elif ref.type in ("blob", "list", "map"):
+        checks = [_length_check(ref)]
+    elif ref.type in ("integer", "long", "float", "double"):
+        checks = [_range_check(ref)]
+    else:
+        return None
+    found = [each for each in checks if each is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+
+    def check(value: Any, path: Path, validation: Validation) -> None:
+        for each in found:
+            each(value, path, validation)
+
+    return check
+
+
+def _shown(ref: ShapeRef) -> Callable[[Any], str]:
+    """How a value is repeated in a fault: what is secret is not."""
+    if ref.trait("sensitive") or ref.type == "blob":
+        return lambda value: ""
+    return lambda value: f" '{str(value)[:_SHOWN]}'"
+
+
+def _length_check(ref: ShapeRef) -> Check | None:
+    bounds, shown = _bounds(ref), _shown(ref)
+    if bounds is None:
+        return None
+    least, most = bounds
+
+    def check(value: Any, path: Path, validation: Validation) -> None:
+        if not least <= len(value) <= most:
+            validation.add(shown(value), path, _outside("length", len(value), least, most))
+
+    return check
+
+
+def _range_check(ref: ShapeRef) -> Check | None:
+    bounds, shown = _bounds(ref), _shown(ref)
+    if bounds is None:
+        return None
+    least, most = bounds
+
+    def check(value: Any, path: Path, validation: Validation) -> None:
+        if not least <= value <= most:
+            validation.add(shown(value), path, _outside("value", value, least, most))
+
+    return check
+
+
+def _bounds(ref: ShapeRef) -> tuple[float, float] | None:
+    least, most = ref.trait("min"), ref.trait("max")
+    if least is None and most is None:
+        return None
+    return (-inf if least is None else least), (inf if most is None else most)
+
+
+def _outside(what: str, found: float, least: float, most: float) -> str:
+    if found < least:
+        return f"Member must have {what} greater than or equal to {least}"
+    return f"Member must have {what} less than or equal to {most}"
+
+
+def _enum_check(ref: ShapeRef) -> Check | None:
+    allowed = ref.trait("enum")
+    if not allowed:
+        return None
+    known, shown = frozenset(allowed), _shown(ref)
+    words = f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+
+    def check(value: Any, path: Path, validation: Validation) -> None:
+        if value not in known:
+            validation.add(shown(value), path, words)
+
+    return check
+
+
+def _pattern_check(ref: ShapeRef) -> Check | None:
+    wanted = ref.trait("pattern")
+    pattern = compiled(str(wanted)) if wanted else None
+    if pattern is None:
+        return None
+    search, shown = pattern.search, _shown(ref)
+    words = f"Member must satisfy regular expression pattern: {wanted}"
+
+    def check(value: Any, path: Path, validation: Validation) -> None:
+        try:
+            holds = search(value) is not None
+        except UnicodeEncodeError:
+            holds = False  # half a surrogate pair is no text
+        if not holds:
+            validation.add(shown(value), path, words)
+
+    return check
+
+
+@cache
+def compiled(pattern: str) -> Compiled | None:
+    """Patterns are written for Java: RE2 writes `\\u0020` differently. What it cannot read is not checked."""
+    parts = pattern.split("\\u")
+    text = parts[0] + "".join(f"\\x{{{each[:4]}}}{each[4:]}" for each in parts[1:])
+    try:
+        return compile_pattern(text)
+    except PatternError:
+        return None
