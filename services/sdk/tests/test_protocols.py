@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore import awsrequest, loaders, parsers, serialize
+from botocore import awsrequest, parsers, serialize
 from botocore import model as botocore_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -77,7 +77,10 @@ def codecs_of(service: str) -> dict[str, Codec]:
 
 @cache
 def botocore_of(service: str) -> botocore_model.ServiceModel:
-    return botocore_model.ServiceModel(loaders.Loader().load_service_model(service, "service-2"), service)
+    """The same model, without what botocore adds for its users (`service-2.sdk-extras.json`)."""
+    found = load_model(service)
+    raw = {"metadata": found.metadata, "operations": found.operations, "shapes": found.shapes}
+    return botocore_model.ServiceModel(raw, service)
 
 
 def cases() -> list[Any]:
@@ -169,6 +172,8 @@ def test_what_we_answer_is_understood(service: str, protocol: str, operation: st
                 found[name] = {k: v for k, v in found[name].items() if k in expected[name]}
             elif http_status == 204 and place is None:
                 expected.pop(name, None)
+        if "ContentType" not in expected:
+            found.pop("ContentType", None)  # what the body is anyway
         assert found == expected
 
     check()
