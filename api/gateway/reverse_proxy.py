@@ -156,10 +156,10 @@ class ReverseProxy:
         headers = [(name, value) for name, value in connection.headers if name not in dropped]
         try:
             await send({"type": "http.response.start", "status": connection.status, "headers": headers})
-            if (whole := connection.whole_body()) is not None:
+            if (whole := connection.body.whole()) is not None:
                 await send({"type": "http.response.body", "body": whole})
             else:
-                async for part in connection.body():
+                async for part in connection.body:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
         except (BrokenOff, AnswerTimeout) as error:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import httptools
 
-HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
+from api.gateway.body_stream import HIGH_WATER, LOW_WATER, BodyStream
+
 MOST_ANSWER_HEADERS, MOST_ANSWER_HEAD_BYTES = 256, 65_536
 Headers = list[tuple[bytes, bytes]]
 
@@ -50,15 +50,17 @@ class Endpoint(NamedTuple):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection, and the exchange under way on it."""
+    """One connection, and the exchange under way on it. `status` and `headers` are there after `head`; `body` raises
+    UpstreamError, or what `fail` was given.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: Any = None
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.closed = False
         self.idle_since = 0.0
@@ -67,10 +69,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin_exchange(self, method: bytes) -> None:
         self._method, self.status = method, 0
         self.headers: Headers = []
-        self._parts: deque[bytes] = deque()
-        self._buffered = self._head_bytes = 0
-        self._paused = self._head_seen = self._until_close = False
-        self.complete = self.keeps_open = False
+        self.body = BodyStream(self._pause_reading, self._resume_reading)
+        self._head_bytes = 0
+        self._head_seen = self._until_close = self.keeps_open = False
 
     # What asyncio calls.
 
@@ -80,13 +81,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
-        if self.complete or self._error is not None:
+        if self.body.complete or self._error is not None:
             self.abort()  # an answer nobody asked for: what comes next on this connection means nothing
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
-            if not self.complete:
+            if not self.body.complete:
                 self.fail(BrokenOff(f"no HTTP answer: {wrong or type(wrong).__name__}"))
 
     def eof_received(self) -> bool:
@@ -94,9 +95,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        if self._until_close and exc is None and not self.complete:
+        if self._until_close and exc is None and self._error is None and not self.body.complete:
             self._finish()
-        elif not self.complete:
+        elif not self.body.complete:
             self.fail(BrokenOff(str(exc) if exc else "the connection was closed"))
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -112,13 +113,13 @@ class UpstreamConnection(asyncio.Protocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        if self.complete:
+        if self.body.complete:
             self.abort()  # a second answer, right behind the first
         else:
             self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.complete:
+        if self.body.complete:
             return
         self._head_bytes += len(name) + len(value)
         if len(self.headers) >= MOST_ANSWER_HEADERS or self._head_bytes > MOST_ANSWER_HEAD_BYTES:
@@ -128,7 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if self.complete or status < 200:
+        if self.body.complete or self._error is not None or status < 200:
             return  # interim: the answer is still to come
         self.status, self._head_seen = status, True
         self.keeps_open = self._parser.should_keep_alive()
@@ -142,17 +143,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._wake()
 
     def on_body(self, body: bytes) -> None:
-        if self.complete:
-            return
-        self._parts.append(body)
-        self._buffered += len(body)
-        if self._buffered > HIGH_WATER and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-        self._wake()
+        if not self.body.complete:
+            self.body.feed(body)
 
     def on_message_complete(self) -> None:
-        if self._head_seen and not self.complete:
+        if self._head_seen and not self.body.complete:
             self._finish()
 
     # What the pool and the proxy call.
@@ -177,34 +172,19 @@ class UpstreamConnection(asyncio.Protocol):
     async def head(self) -> None:
         """Wait for status and headers. Raises UpstreamError, or what `fail` was given."""
         while not self._head_seen:
-            await self._changed()
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """The parts as they come. Raises as `head` does, after everything that did come."""
-        while True:
-            while self._parts:
-                part = self._parts.popleft()
-                self._buffered -= len(part)
-                if self._paused and self._buffered < LOW_WATER:
-                    self._paused = False
-                    self._transport.resume_reading()
-                yield part
-            if self.complete:
-                return
-            await self._changed()
-
-    def whole_body(self) -> bytes | None:
-        """What is there, if it is everything; None while more is to come."""
-        if not self.complete:
-            return None
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts.clear()
-        return body
+            if self._error is not None:
+                raise self._error
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
 
     def fail(self, error: Exception) -> None:
         """End the exchange with that error, for whoever waits, and the connection."""
         if self._error is None:
             self._error = error
+        self.body.fail(error)
         self.abort()
         self._wake()
 
@@ -218,31 +198,32 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether another request may follow on this connection."""
-        return self.complete and self.keeps_open and not self._paused and not self.closed and self._error is None
+        return (
+            self.body.complete
+            and self.keeps_open
+            and not self.body.paused
+            and not self.closed
+            and self._error is None
+        )
 
     def _finish(self) -> None:
-        self.complete = True
+        self.body.finish()
         self._stop_timer()
-        self._wake()
+
+    def _pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self.closed:
+            self._transport.resume_reading()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _changed(self) -> None:
-        if self._error is not None:
-            raise self._error
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._error is not None and not self._parts:
-            raise self._error
-
     def _check_silence(self) -> None:
         left = self._heard_at + self._patience - self._loop.time()
-        if self._paused:
+        if self.body.paused:
             left = self._patience  # it waits for the client to read
         if left <= 0:
             self.fail(AnswerTimeout(f"silent for {self._patience:g} s"))

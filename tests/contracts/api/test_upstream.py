@@ -12,8 +12,8 @@ from contracts.api.conftest import Instance, Serve, Served, an_instance, answeri
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.gateway.body_stream import HIGH_WATER
 from api.gateway.upstream import (
-    HIGH_WATER,
     AnswerTimeout,
     BrokenOff,
     ConnectFailed,
@@ -59,7 +59,7 @@ async def ask(
     try:
         connection.send_head(method, GET.replace(b"GET", method), patience)
         await connection.head()
-        return connection.status, b"".join([part async for part in connection.body()]), connection
+        return connection.status, b"".join([part async for part in connection.body]), connection
     finally:
         pool.give_back(at, connection)
 
@@ -147,7 +147,7 @@ def test_whatever_an_instance_says_ends_in_an_answer_or_an_error(parts: list[byt
         connection.connection_lost(None)
         try:
             await connection.head()
-            async for _ in connection.body():
+            async for _ in connection.body:
                 pass
         except UpstreamError:
             assert not connection.reusable
@@ -179,8 +179,8 @@ async def test_an_answer_waits_in_the_kernel_until_somebody_reads_it() -> None:
         connection.send_head(b"GET", GET, 60)
         await connection.head()
         got = 0
-        async for part in connection.body():
-            assert connection._buffered <= 2 * HIGH_WATER
+        async for part in connection.body:
+            assert connection.body._buffered <= 2 * HIGH_WATER
             got += len(part)
             await asyncio.sleep(0)
         pool.give_back(at, connection)
@@ -216,7 +216,7 @@ async def test_there_are_no_more_connections_than_may_be() -> None:
         for each in held:
             each.send_head(b"GET", GET, 60)
             await each.head()
-            _ = [part async for part in each.body()]
+            _ = [part async for part in each.body]
             pool.give_back(at, each)
         elsewhere = await pool.take(endpoint_of(other), None)
         assert len(pool) == 2, "one without work made room"
