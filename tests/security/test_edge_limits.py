@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,8 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.gateway import client_connection
+from api.gateway.server import GatewayServer
 from controller.kit.listening import CannotListen
 from services.sdk.edge import acceptor, protocol
 from services.sdk.edge.acceptor import Acceptor, listen
@@ -48,8 +51,41 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
+Edge = LimitedServer | GatewayServer
+
+
+@pytest.fixture(params=["server", "gateway"], autouse=True)
+def edge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both edges keep the same limits: the one of every server, and the gateway's."""
+    monkeypatch.setattr(sys.modules[__name__], "KIND", request.param)
+
+
+KIND = "server"
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch, name: str, seconds: float) -> None:
+    monkeypatch.setattr(protocol, name, seconds)
+    monkeypatch.setattr(client_connection, name, seconds)
+
+
 @asynccontextmanager
-async def served(limits: ConnectionLimits = ConnectionLimits()) -> AsyncIterator[LimitedServer]:  # noqa: B008
+async def served(limits: ConnectionLimits = ConnectionLimits()) -> AsyncIterator[Edge]:  # noqa: B008
+    async with _gateway(limits) if KIND == "gateway" else _server(limits) as edge:
+        yield edge
+
+
+@asynccontextmanager
+async def _gateway(limits: ConnectionLimits) -> AsyncIterator[GatewayServer]:
+    server = GatewayServer(app, await listen("127.0.0.1", 0, 2048), None, limits)
+    server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(0)
+
+
+@asynccontextmanager
+async def _server(limits: ConnectionLimits) -> AsyncIterator[LimitedServer]:
     config = uvicorn.Config(app, host="127.0.0.1", port=0, http=LimitedProtocol, lifespan="off", log_config=None)
     server = LimitedServer(config, limits)
     async with anyio.create_task_group() as group:
@@ -61,11 +97,12 @@ async def served(limits: ConnectionLimits = ConnectionLimits()) -> AsyncIterator
         server.should_exit = server.force_exit = True
 
 
-def port_of(server: LimitedServer) -> int:
-    return int(server.servers[0].sockets[0].getsockname()[1])
+def port_of(server: Edge) -> int:
+    sockets = server.sockets if isinstance(server, GatewayServer) else server.servers[0].sockets
+    return int(sockets[0].getsockname()[1])
 
 
-async def connect(server: LimitedServer) -> anyio.abc.SocketStream:
+async def connect(server: Edge) -> anyio.abc.SocketStream:
     return await anyio.connect_tcp("127.0.0.1", port_of(server))
 
 
@@ -80,7 +117,7 @@ async def read_all(stream: anyio.abc.SocketStream) -> bytes:
                 return told
 
 
-async def ask(server: LimitedServer, sent: bytes) -> bytes:
+async def ask(server: Edge, sent: bytes) -> bytes:
     """Everything that is answered until the server ends the connection."""
     async with await connect(server) as stream:
         await stream.send(sent)
@@ -142,7 +179,7 @@ async def test_requests_without_end_in_one_go_are_refused() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", HELLO, HELLO + b"A: b", b"\r\n"])
 async def test_a_head_that_does_not_come_in_time_is_the_last(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    shorten(monkeypatch, "HEAD_SECONDS", 0.2)
     async with served() as server:
         async with await connect(server) as stream:
             if sent:
@@ -153,7 +190,7 @@ async def test_a_head_that_does_not_come_in_time_is_the_last(sent: bytes, monkey
 
 
 async def test_a_head_that_trickles_is_not_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    shorten(monkeypatch, "HEAD_SECONDS", 0.3)
     async with served() as server, await connect(server) as stream:
         with pytest.raises((anyio.BrokenResourceError, ConnectionError)), anyio.fail_after(30):
             for byte in HELLO * 100:
@@ -162,7 +199,7 @@ async def test_a_head_that_trickles_is_not_in_time(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_second_head_has_no_more_time_than_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    shorten(monkeypatch, "HEAD_SECONDS", 0.2)
     async with served() as server, await connect(server) as stream:
         await stream.send(HELLO + b"\r\n")
         assert (await stream.receive()).startswith(b"HTTP/1.1 200")
@@ -171,7 +208,7 @@ async def test_a_second_head_has_no_more_time_than_the_first(monkeypatch: pytest
 
 
 async def test_a_body_must_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.2)
+    shorten(monkeypatch, "BODY_SECONDS", 0.2)
     async with served() as server:
         told = await ask(server, HELLO + b"Content-Length: 1000000\r\n\r\nabc")
         assert told.startswith(b"HTTP/1.1 408 ")
@@ -180,7 +217,7 @@ async def test_a_body_must_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_slow_but_honest_body_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.2)
+    shorten(monkeypatch, "BODY_SECONDS", 0.2)
     async with served() as server, await connect(server) as stream:
         await stream.send(HELLO + b"Content-Length: 4096\r\nConnection: close\r\n\r\n")
         for _ in range(8):
@@ -190,7 +227,7 @@ async def test_a_slow_but_honest_body_arrives(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_an_answer_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "STALLED_SECONDS", 0.2)
+    shorten(monkeypatch, "STALLED_SECONDS", 0.2)
     async with served() as server, await connect(server) as stream:
         await stream.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
         await eventually(lambda: server.places is not None and len(server.places) == 1)

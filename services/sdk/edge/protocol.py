@@ -133,7 +133,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.write(_answer(fault))
+        self.transport.write(fault_answer(fault))
         self.transport.close()
 
     def shutdown(self) -> None:
@@ -177,7 +177,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def _answer(fault: Fault) -> bytes:
+def fault_answer(fault: Fault) -> bytes:
+    """The whole answer to a head that is refused, as it goes over the wire: a Status, and the connection's end."""
     status = {
         "kind": "Status",
         "apiVersion": "v1",

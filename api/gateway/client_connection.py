@@ -1,0 +1,367 @@
+"""One client's connection to the gateway: requests parsed once, answered one after the other, bodies as streams.
+
+Limits are those of every server here (services/sdk/edge): small heads that come in time, bodies that go on, answers
+that are read. Source: RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import httptools
+
+from api.asgi import Receive, Scope, Send
+from api.auth.authentication import peer_subject
+from api.gateway.body_stream import HIGH_WATER, LOW_WATER
+from api.gateway.client_request import ClientLeft, ClientRequest, Tunnel
+from services.sdk.edge.connections import EXTENSION, Connection
+from services.sdk.edge.heads import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    LEAST_BYTES_PER_SECOND,
+    MOST_HEAD_BYTES,
+    MOST_IGNORED_BYTES,
+    MOST_PIPELINED,
+    STALLED_SECONDS,
+    Fault,
+)
+from services.sdk.edge.protocol import fault_answer
+
+KEEP_ALIVE_SECONDS = 75.0
+_SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")
+_SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
+_BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
+_PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without waiting for an answer")
+
+
+class App(Protocol):
+    """What answers requests."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class ClientConnection(asyncio.Protocol):
+    """`connection`: the place it has among all; None where nobody counts. `date`: the Date header of this second.
+    `opened` and `closed` are told of it.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        date: Callable[[], bytes],
+        connection: Connection | None = None,
+        opened: Callable[[ClientConnection], object] = lambda _: None,
+        closed: Callable[[ClientConnection], object] = lambda _: None,
+    ) -> None:
+        self._app, self.date, self._connection = app, date, connection
+        self._opened, self._closed = opened, closed
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: Any = None
+        self._waiting: deque[ClientRequest] = deque()
+        self._reading: ClientRequest | None = None  # whose head or body comes now
+        self._current: ClientRequest | None = None  # which is being answered
+        self._task: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._left: asyncio.Future[None] | None = None
+        self._tunnel: Tunnel | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet_since = self._stalled_since = self._head_since = self._due = 0.0
+        self._head_bytes = self._body_seen = self._ignored = 0
+        self._in_head, self._refused, self._served = True, False, False
+        self.gone = self.stopping = False
+        self.address: tuple[str, int] = ("", 0)
+        self._peer: tuple[Any, ...] = ()
+
+    def extensions(self) -> dict[str, Any]:
+        """What an application may know of the connection."""
+        return (
+            {EXTENSION: self._connection, "aerekos.peer": self._peer}
+            if self._connection
+            else {"aerekos.peer": self._peer}
+        )
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+        peer = transport.get_extra_info("peername")
+        self.address = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
+        self._peer = peer_subject(transport)
+        if self._connection is not None:
+            self._connection.drop = transport.abort
+        self._quiet_since = self._loop.time()
+        self._check_within(HEAD_SECONDS)
+        self._opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for request in (self._reading, self._current, *self._waiting):
+            if request is not None and not request.body.complete:
+                request.body.fail(ClientLeft())
+        self._waiting.clear()
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        self.resume_writing()
+        if self._tunnel is not None:
+            self._tunnel[1]()
+        if self._connection is not None:
+            self._connection.release()
+        self._closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel[0](data)
+            return
+        if self._refused:
+            return
+        if self._in_head:
+            if not self._head_bytes:
+                self._head_since = self._loop.time()
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserError as wrong:
+            self.refuse(Fault(400, f"no HTTP request: {wrong}"))
+        if not self._in_head:
+            self._check_within(self._patience)
+        elif self._head_bytes > MOST_HEAD_BYTES:
+            self.refuse(_BIG_HEAD)
+        elif self._head_bytes:
+            self._check_within(HEAD_SECONDS)
+
+    def pause_writing(self) -> None:
+        self._drained, self._stalled_since = self._loop.create_future(), self._loop.time()
+        self._check_within(STALLED_SECONDS)
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        self._reading = ClientRequest(self)
+        self._in_head, self._head_bytes = True, self._head_bytes or 1
+
+    def on_url(self, url: bytes) -> None:
+        if self._reading is not None:
+            self._reading.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reading is not None:
+            self._reading.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        request = self._reading
+        self._in_head, self._head_bytes, self._body_seen = False, 0, 0
+        self._quiet_since = self._loop.time()
+        if request is None or self._refused:
+            return
+        request.method, request.version = self._parser.get_method(), self._parser.get_http_version()
+        request.keep_alive = self._parser.should_keep_alive() and not self.stopping
+        request.upgrade = self._parser.should_upgrade()
+        fault = request.finish_head()
+        if fault is None and len(self._waiting) >= MOST_PIPELINED:
+            fault = _PIPELINED
+        if fault is not None:
+            self.refuse(fault)
+            return
+        self._waiting.append(request)
+        if self._task is None:
+            self._task = self._loop.create_task(self._answer_all())
+
+    def on_body(self, body: bytes) -> None:
+        request = self._reading
+        if request is None or self._refused:
+            return
+        if not request.answered:
+            request.body.feed(body)
+            return
+        # Answered before it was read: the rest is thrown away, so that the client reads why. Not all of it.
+        request.body.seen += len(body)
+        self._ignored += len(body)
+        if self._ignored > MOST_IGNORED_BYTES:
+            self._transport.abort()
+
+    def on_message_complete(self) -> None:
+        if self._reading is not None:
+            self._reading.body.finish()
+        self._reading = None
+        self._in_head, self._head_bytes = True, 0
+        self._quiet_since = self._loop.time()
+
+    # What requests need.
+
+    def write(self, data: bytes) -> None:
+        """Send; see `drained`."""
+        if not self.gone:
+            self._transport.write(data)
+
+    async def drained(self) -> None:
+        """Returns when there is room for more, or nobody reads any more."""
+        if self._drained is not None:
+            await self._drained
+
+    async def left(self) -> None:
+        """Returns when the client is gone."""
+        if self.gone:
+            return
+        if self._left is None:
+            self._left = self._loop.create_future()
+        await asyncio.shield(self._left)
+
+    def pause_reading(self) -> None:
+        """Let the rest wait in the kernel."""
+        if not self.gone:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        if not self.gone:
+            self._transport.resume_reading()
+
+    def become_tunnel(self, head: bytes, tunnel: Tunnel) -> None:
+        """See `ClientRequest.tunnel`."""
+        take, leave = self._tunnel = tunnel
+        if self._timer is not None:
+            self._timer.cancel()
+        self.write(head)
+        if self._current is not None and self._current.body.parts:
+            take(self._current.body.take())
+        if self.gone:
+            leave()
+
+    def close(self) -> None:
+        """After everything that was written."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """At once."""
+        self._transport.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._task is None and self._in_head and self._head_bytes == 0 and self._tunnel is None
+
+    def stop(self) -> None:
+        """The server stops: what is under way is finished first."""
+        self.stopping = True
+        if self.is_idle:
+            self._transport.abort()
+        elif self._current is not None:
+            self._current.keep_alive = False
+
+    def refuse(self, fault: Fault) -> None:
+        """Say why, unless an answer is under way, and end the connection."""
+        if self._refused or self.gone:
+            return
+        self._refused = True
+        for request in (self._reading, self._current):
+            if request is not None and not request.body.complete:
+                request.body.fail(ClientLeft())
+        if self._current is not None and self._current.status and not self._current.answered:
+            self._transport.abort()
+            return
+        if self._current is not None:
+            self._current.answered = True
+        self._transport.write(fault_answer(fault))
+        self._transport.close()
+
+    async def _answer_all(self) -> None:
+        while self._waiting and not self.gone:
+            request = self._current = self._waiting.popleft()
+            try:
+                await self._app(request.scope, request.receive, request.send)
+            except asyncio.CancelledError:
+                self._transport.abort()
+                raise
+            finally:
+                self._ended(request)
+        self._current = self._task = None
+        self._quiet_since = self._loop.time()
+
+    def _ended(self, request: ClientRequest) -> None:
+        self._served = True
+        if request.tunnelled or self.gone:
+            return
+        if not request.answered:
+            self._transport.abort()  # half an answer: only a broken connection is honest now
+        elif not request.keep_alive or self.stopping:
+            self._transport.close()
+        elif not request.body.complete:
+            request.body.take()  # the rest is ignored as it comes
+
+    def _upgraded(self, rest: bytes) -> None:
+        """What follows an upgrade is the tunnel's, if it becomes one; else the connection ends with the answer."""
+        request = self._current or (self._waiting[-1] if self._waiting else None)
+        if request is None:
+            return
+        request.keep_alive = False
+        if rest:
+            request.body.parts.append(rest)
+        self._parser = httptools.HttpRequestParser(self)
+
+    # Time. A request that comes whole sets no timer.
+
+    @property
+    def _patience(self) -> float:
+        return BODY_SECONDS * (3.0 if self._connection is not None and self._connection.proven else 1.0)
+
+    def _check_within(self, seconds: float) -> None:
+        due = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._due <= due:
+                return
+            self._timer.cancel()
+        self._due, self._timer = due, self._loop.call_later(seconds, self._check)
+
+    def _check(self) -> None:
+        self._timer = None
+        wait = self._judge(self._loop.time())
+        if wait > 0 and not self.gone:
+            self._check_within(wait)
+
+    def _judge(self, now: float) -> float:
+        """Seconds until it must be looked at again; 0 when it was ended."""
+        if self._drained is not None and now - self._stalled_since >= STALLED_SECONDS:
+            self._transport.abort()
+            return 0
+        if not self._in_head:
+            return self._judge_body(now)
+        if self._head_bytes:
+            left = HEAD_SECONDS - (now - self._head_since)
+            if left <= 0:
+                self.refuse(_SLOW_HEAD)
+            return left
+        if self._task is not None:
+            return KEEP_ALIVE_SECONDS
+        left = (KEEP_ALIVE_SECONDS if self._served else HEAD_SECONDS) - (now - self._quiet_since)
+        if left <= 0:
+            self._transport.close()  # nothing was asked
+        return left
+
+    def _judge_body(self, now: float) -> float:
+        """An unfinished body must go on. Who waits for us is not slow."""
+        request, patience = self._reading, self._patience
+        if request is None or request.body.paused or request.expects_continue:
+            self._quiet_since = now
+            return patience
+        left = patience - (now - self._quiet_since)
+        if left > 0:
+            return left
+        if request.body.seen - self._body_seen < LEAST_BYTES_PER_SECOND * patience:
+            self.refuse(_SLOW_BODY)
+            return 0
+        self._body_seen, self._quiet_since = request.body.seen, now
+        return patience

@@ -1,0 +1,192 @@
+"""One request to the gateway and the answer to it.
+
+Applications see it as ASGI has it. What ASGI has no words for stands in `scope["aerekos.request"]`: the body as a
+stream, and a connection that becomes a tunnel. Source: RFC 9112; RFC 9110, 10.1.1 (Expect).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from api.asgi import Message
+from api.gateway.body_stream import BodyStream
+from services.sdk.edge.heads import Fault, head_fault
+
+REQUEST = "aerekos.request"
+_JOINED_BYTES = 16_384  # the most one record of TLS carries
+_STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_NO_TARGET = Fault(400, "the request target is no path, nor the URL of one on this host")
+Tunnel = tuple[Callable[[bytes], object], Callable[[], object]]
+
+
+class Client(Protocol):
+    """What a request needs of its connection (`api.gateway.client_connection.ClientConnection`)."""
+
+    address: tuple[str, int]
+    gone: bool
+
+    def date(self) -> bytes: ...
+    def extensions(self) -> dict[str, Any]: ...
+    def write(self, data: bytes) -> None: ...
+    async def drained(self) -> None: ...
+    async def left(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def become_tunnel(self, head: bytes, tunnel: Tunnel) -> None: ...
+
+
+class ClientLeft(Exception):
+    """The client went before its request was complete."""
+
+
+class ClientRequest:
+    """One request and the answer to it."""
+
+    __slots__ = (
+        "_chunked",
+        "_client",
+        "_head",
+        "_read",
+        "answered",
+        "body",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "method",
+        "scope",
+        "status",
+        "target",
+        "tunnelled",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.method = self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.version = "1.1"
+        self.body = BodyStream(client.pause_reading, client.resume_reading)
+        self.scope: dict[str, Any] = {}
+        self.status, self.answered, self.keep_alive, self.tunnelled = 0, False, True, False
+        self.upgrade = self.expects_continue = self._chunked = self._read = False
+        self._head = b""
+
+    async def receive(self) -> Message:
+        """The next part of the body; after it, word of the client's leaving."""
+        if self._read:
+            await self._client.left()
+            return {"type": "http.disconnect"}
+        self.let_body_come()
+        try:
+            await self.body.changed()
+        except ClientLeft:
+            return {"type": "http.disconnect"}
+        part, self._read = self.body.take(), self.body.complete
+        return {"type": "http.request", "body": part, "more_body": not self._read}
+
+    def let_body_come(self) -> None:
+        """Tell a client that waits for it that its body is wanted."""
+        if self.expects_continue and not self.status and not self.body.seen:
+            self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.expects_continue = False
+
+    async def send(self, message: Message) -> None:
+        """The head of the answer, then its parts. Returns when the client takes more."""
+        if self.answered or self._client.gone:
+            return
+        if message["type"] == "http.response.start":
+            self._begin(message["status"], message.get("headers", ()))
+            return
+        part, more = message.get("body", b""), message.get("more_body", False)
+        if self.method == b"HEAD" or self.status in (204, 304):
+            part = b""
+        elif self._chunked:
+            part = (b"%x\r\n%b\r\n" % (len(part), part) if part else b"") + (b"" if more else b"0\r\n\r\n")
+        head, self._head = self._head, b""
+        if head and len(part) <= _JOINED_BYTES:
+            part, head = head + part, b""
+        if head:
+            self._client.write(head)
+        if part:
+            self._client.write(part)
+        self.answered = not more
+        await self._client.drained()
+
+    def _begin(self, status: int, headers: Any) -> None:
+        self.status, length, close = status, False, not self.keep_alive
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._client.date()]
+        for name, value in headers:
+            lines.append(b"%b: %b\r\n" % (name, value))
+            if name == b"content-length":
+                length = True
+            elif name == b"connection" and value.lower() == b"close":
+                close, self.keep_alive = False, False
+        if not length and self.method != b"HEAD" and status not in (204, 304):
+            if self.version == "1.1":
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                close, self.keep_alive = True, False
+        if close:
+            lines.append(b"connection: close\r\n")
+        elif self.version == "1.0" and self.keep_alive:
+            lines.append(b"connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+
+    def tunnel(self, head: bytes, take: Callable[[bytes], object], leave: Callable[[], object]) -> None:
+        """From now on the connection carries no requests: `head` answers this one, and what the client sends goes to
+        `take`; `leave` is called when it goes."""
+        self.tunnelled = self.answered = True
+        self._client.become_tunnel(head, (take, leave))
+
+    def finish_head(self) -> Fault | None:
+        """Check the head, and make the scope of it."""
+        fault = head_fault(self.target, self.headers, self.version)
+        if fault is not None:
+            return fault
+        target = _origin_form(self.target, self.headers)
+        if target is None:
+            return _NO_TARGET
+        self.target = target
+        raw_path, _, query = target.partition(b"?")
+        try:
+            path = raw_path.decode("ascii")
+        except UnicodeDecodeError:
+            return _NO_TARGET
+        for name, value in self.headers:
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expects_continue = True
+        self.scope = {
+            "type": "http",
+            "http_version": self.version,
+            "method": self.method.decode("ascii"),
+            "scheme": "https",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "client": self._client.address,
+            "extensions": self._client.extensions(),
+            REQUEST: self,
+        }
+        return None
+
+
+def _origin_form(target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Path and query. A whole URL counts as its path if it names the host the Host header names (RFC 9112, 3.2.2)."""
+    if b"#" in target:
+        return None
+    if target.startswith(b"/"):
+        return target
+    scheme, mark, rest = target.partition(b"://")
+    if not mark or scheme.lower() not in (b"http", b"https"):
+        return None
+    authority, slash, path = rest.partition(b"/")
+    if b"?" in authority or authority != next((value for name, value in headers if name == b"host"), b""):
+        return None
+    return slash + path or b"/"
