@@ -81,12 +81,16 @@ class Dashboard:
         self._files: dict[str, _File] = {}
         self._built_at = 0.0
 
-    def answer(self, scope: Scope) -> Response | None:
-        """None for paths and methods that are not the dashboard's."""
-        path = scope["path"]
-        page = path == "/" or path == "/ui" or path.startswith("/ui/")
-        if scope["method"] not in ("GET", "HEAD") or not (page or path.startswith("/assets/") or path in _ROOT_FILES):
-            return None
+    def serves(self, scope: Scope) -> bool:
+        """Whether that path and method are the dashboard's."""
+        path: str = scope["path"]
+        ours = _is_page(path) or path.startswith("/assets/") or path in _ROOT_FILES
+        return ours and scope["method"] in ("GET", "HEAD")
+
+    def answer(self, scope: Scope) -> Response:
+        """The page or the file; 404 and 503 say what to do."""
+        path: str = scope["path"]
+        page = _is_page(path)
         if page or not self._files:
             self._load()
         if not self._files:
@@ -111,6 +115,10 @@ class Dashboard:
 
 
 _ROOT_FILES = ("/favicon.svg",)
+
+
+def _is_page(path: str) -> bool:
+    return path == "/" or path == "/ui" or path.startswith("/ui/")
 
 
 def _read(file: Path) -> _File:

@@ -342,6 +342,7 @@ RIGHTS: dict[str, Any] = {
     "GET /agents/leases": ("list", "workers", ""),
     "GET /traffic": ("list", "services", ""),
     "GET /health/report": "known",  # each hears of what they may read: tests/unit/health
+    "GET /health/loop": ("list", "services", ""),
     "GET /templates": "known",
     "POST /templates/{name}": "known",
     "GET /logs/{namespace}/{service}": ("get", "services", "team-a"),

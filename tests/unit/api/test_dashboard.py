@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 def ask(dashboard: Dashboard, path: str, method: str = "GET", **headers: str) -> Response | None:
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": named}
-    return dashboard.answer(scope)
+    return dashboard.answer(scope) if dashboard.serves(scope) else None
 
 
 def headers_of(answer: Response | None) -> dict[bytes, bytes]:

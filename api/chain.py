@@ -1,0 +1,188 @@
+"""The chain every request passes: who answers it, and what is noted of it. One list of handlers, read from the top.
+
+Around the handler: a request id and a trace context (kept when the client sent good ones), the audit log's word, an
+end with the credential it began with for what lasts, errors as Kubernetes Status, one log line and one count.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import orjson
+import structlog
+
+from api.asgi import JSON, Message, Receive, Scope, Send, error_answer, send_answer
+from api.audit import Audit
+from api.audit.log import STARTED
+from api.audit.notes import Notes, notes_of, recording, taken
+from api.auth.authentication import WHO, Authenticator
+from api.csrf import NO_STORE
+from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
+from api.kube.request import is_streaming
+from api.metrics import Metrics
+from api.streams import StreamGuard
+from controller.admission.request import AUDITED
+from crds.errors import ApiError, InternalError
+
+log = structlog.get_logger("api")
+LAST_WORDS_SECONDS = 0.3
+CLIENT_LEFT = 499
+_CONTENT_IS_JSON = (b"content-type", JSON)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Request ids: unlike those of any other process, and cheap, for every request has one.
+_PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+Id = tuple[bytes, bytes]
+Serve = Callable[[Scope, Receive, "ResponseRecorder", Id], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """Answers the requests that match. `name`: in metrics and logs. `lasts`: its requests may go on for hours,
+    whatever their query says. `theirs`: it answers with what people keep here, no word of ours; `shared`: pages of
+    other origins may show that as a picture.
+    """
+
+    name: str
+    matches: Callable[[Scope], bool]
+    serve: Serve
+    lasts: bool = False
+    theirs: bool = False
+    shared: bool = False
+
+
+class RequestChain:
+    """An ASGI application for `http`: the first handler that matches answers; the last one must match everything."""
+
+    def __init__(
+        self,
+        handlers: Sequence[Handler],
+        *,
+        authenticator: Authenticator,
+        guard: StreamGuard,
+        metrics: Metrics,
+        audit: Audit,
+    ) -> None:
+        self._handlers = tuple(handlers)
+        self._authenticator, self._guard, self._metrics, self._audit = authenticator, guard, metrics, audit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request_id, notes = request_id_of(scope), notes_of(scope)
+        handler = next(each for each in self._handlers if each.matches(scope))
+        outcome = ResponseRecorder(send, notes, handler, scope["headers"], keeps_body=self._audit.keeps_bodies)
+        lasts = is_streaming(scope["query_string"])
+        if lasts:
+            # What lasts for hours is noted when it begins, too.
+            outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
+        audited = AUDITED.set(notes.annotations)
+        try:
+            self._audit.check(scope)
+            await self._authenticator.prepare(scope)
+            asked = recording(receive, notes) if self._audit.keeps_bodies else receive
+            if handler.theirs:
+                refuse_service_worker(scope["headers"])
+            if lasts or handler.lasts:
+                await self._guarded(handler, scope, asked, outcome, (b"x-request-id", request_id))
+            else:
+                await handler.serve(scope, asked, outcome, (b"x-request-id", request_id))
+        except ApiError as error:
+            notes.reason = error.message if error.code in (401, 403) else ""
+            await _refuse(outcome, error, request_id)
+        except Exception as error:
+            log.exception("request failed", request=request_id.decode(), path=scope["path"])
+            await _refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
+        finally:
+            AUDITED.reset(audited)
+        self._note(scope, handler, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
+
+    async def _guarded(
+        self, handler: Handler, scope: Scope, receive: Receive, send: ResponseRecorder, id: Id
+    ) -> None:
+        """What may last: it ends with the credential it began with. Raises why, while nothing was answered yet."""
+        with self._guard.held(scope) as stream:
+            await handler.serve(scope, receive, send, id)
+        if stream.ended is None:
+            return
+        if not send.code:
+            raise stream.ended
+        with anyio.move_on_after(LAST_WORDS_SECONDS):
+            last = orjson.dumps({"type": "ERROR", "object": stream.ended.status()}) + b"\n" if send.lines else b""
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    def _note(self, scope: Scope, handler: Handler, code: int, seconds: float, request_id: bytes) -> None:
+        watched = is_streaming(scope["query_string"])
+        self._metrics.note(handler.name, scope["method"], code, None if watched else seconds)
+        self._audit.note(scope, scope.get(WHO), code, request_id.decode())
+        if code >= 500 or handler.lasts or handler.shared:
+            log.info(
+                "answered",
+                handler=handler.name,
+                method=scope["method"],
+                path=scope["path"],
+                code=code,
+                ms=round(seconds * 1000, 1),
+                request=request_id.decode(),
+            )
+
+
+class ResponseRecorder:
+    """Passes messages on and remembers the answer's code; 0 while none has begun (the client left, or will hear of an
+    error). What the answer tells the audit log alone goes no further."""
+
+    __slots__ = ("_handler", "_keeps_body", "_notes", "_request", "_send", "begun", "code", "keeps_nothing", "lines")
+
+    def __init__(
+        self, send: Send, notes: Notes, handler: Handler, request: Sequence[tuple[bytes, bytes]], *, keeps_body: bool
+    ) -> None:
+        self._send, self._handler, self._request, self.code = send, handler, request, 0
+        self._notes, self._keeps_body = notes, keeps_body
+        self.begun: Callable[[int], None] | None = None
+        self.keeps_nothing = False  # whether nobody on the way may keep the answer
+        self.lines = False  # whether the answer is one JSON value in each line
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+            headers = taken(message.get("headers", ()), self._notes)
+            self.lines = _CONTENT_IS_JSON in headers
+            if self._handler.theirs:
+                headers = guarded(headers, self._request, shared=self._handler.shared)
+            elif NOSNIFF not in headers:
+                headers.append(NOSNIFF)
+            if self.keeps_nothing and not any(name == b"cache-control" for name, _ in headers):
+                headers.append(NO_STORE)
+            message["headers"] = headers
+            if self.begun is not None:
+                self.begun(self.code)
+        elif self._keeps_body:
+            self._notes.add_response(message.get("body", b""))
+        await self._send(message)
+
+
+async def _refuse(outcome: ResponseRecorder, error: ApiError, request_id: bytes) -> None:
+    # Once an answer has begun, all that is left is to break the connection off.
+    if outcome.code == 0:
+        await send_answer(outcome, error_answer(error), (b"x-request-id", request_id))
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """The client's, if it is a good one, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return b"%s%08x" % (_PROCESS, next(_COUNT))
+
+
+def trace_context(scope: Scope) -> tuple[bytes, bytes]:
+    """The trace context header (W3C Trace Context) of the next hop."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+            return name, value
+    return b"traceparent", f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()
