@@ -9,6 +9,7 @@ from controller.reconcile.reconciler import Lister
 from controller.runtime.driver import ObservedInstance
 from controller.scheduler.candidate import Candidate, Needs, Request
 from controller.scheduler.placing import PlacementDecision, place
+from crds.conditions import ConditionType
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.worker import WORKER, Worker
 from crds.meta import is_true
@@ -55,7 +56,7 @@ def _candidate(worker: Worker, reserved: Needs, replicas: int) -> Candidate:
     # must not make a running service unplaceable.
     return Candidate(
         name=worker.metadata.name,
-        ready=is_true(worker.status.conditions, "Ready"),
+        ready=is_true(worker.status.conditions, ConditionType.READY),
         cordoned=worker.spec.unschedulable,
         taints=tuple(worker.spec.taints),
         labels=worker.metadata.labels or {},

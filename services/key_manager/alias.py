@@ -7,6 +7,7 @@ from typing import Any
 
 from crds.kind import key_of
 from crds.meta import ObjectKey
+from services.key_manager.conditions import KeyReason
 from services.key_manager.key_state import alias_arn
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias
 from services.sdk.aws.router import account_of
@@ -33,7 +34,7 @@ class AliasReconciler:
         namespace = resource.metadata.namespace or "default"
         resource.status.arn = alias_arn(account_of(namespace), resource.spec.alias_name)
         if world.seen.get(KEY, resource.spec.key, namespace) is None:
-            return waiting(f"Key {resource.spec.key}", reason="KeyMissing")
+            return waiting(f"Key {resource.spec.key}", reason=KeyReason.KEY_NOT_FOUND)
         return done()
 
     async def finalize(self, resource: KeyAlias, world: World) -> Outcome:

@@ -10,6 +10,7 @@ from typing import Any
 from crds.errors import ApiError, Conflict, Forbidden, NotFound
 from crds.kind import key_of
 from crds.meta import ObjectKey
+from services.key_manager.conditions import KeyReason
 from services.key_manager.key_state import key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyMaterial
@@ -43,14 +44,14 @@ class KeyReconciler:
         now = world.clock.now()
         try:
             if await _deleted(resource, world, now):
-                return done("deleted as scheduled", reason="Deleted")
+                return done("deleted as scheduled", reason=KeyReason.DELETED)
         except (Conflict, Forbidden) as refused:
             # Somebody began to need it after its deletion was scheduled, or our clock is ahead of the conductor's.
-            return again(_REQUEUE_SECONDS, refused.message, reason="StillNeeded")
+            return again(_REQUEUE_SECONDS, refused.message, reason=KeyReason.IN_USE)
         try:
             newest = await self._material(resource, now)
         except ApiError as error:
-            raise Temporary(f"material: {error}", reason="NoMaterial") from error
+            raise Temporary(f"material: {error}", reason=KeyReason.KEY_MATERIAL_UNAVAILABLE) from error
         resource.status.aliases = _aliases_of(resource, world)
         due = _update_status(resource, newest)
         return done(reason=resource.status.key_state, requeue_after=_seconds(now, due))

@@ -10,7 +10,8 @@ import re
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.key_manager.kinds import Key, KeyState
+from services.key_manager.conditions import KeyState
+from services.key_manager.kinds import Key
 
 REGION = "us-east-1"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -20,10 +21,10 @@ _SAFE = re.compile(r"[^a-z0-9-]+")
 def state_of(key: Key, version: int) -> KeyState:
     """`version`: newest material there is, 0 when none."""
     if key.spec.deletion_date is not None or key.metadata.deletion_timestamp is not None:
-        return "PendingDeletion"
+        return KeyState.PENDING_DELETION
     if not version:
-        return "Creating"
-    return "Enabled" if key.spec.enabled else "Disabled"
+        return KeyState.CREATING
+    return KeyState.ENABLED if key.spec.enabled else KeyState.DISABLED
 
 
 def next_rotation(key: Key, last: datetime | None) -> datetime | None:

@@ -9,6 +9,7 @@ from pydantic import Field
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Timestamp
+from services.key_manager.conditions import KeyState
 from services.key_manager.invariants import (
     is_written_by_key_manager,
     keeps_alias_names,
@@ -17,7 +18,6 @@ from services.key_manager.invariants import (
     outlives_its_data,
 )
 
-KeyState = Literal["Creating", "Enabled", "Disabled", "PendingDeletion"]
 Days = Annotated[int, Field(ge=1, le=2560)]
 
 
@@ -37,7 +37,7 @@ class KeyStatus(Status):
     key_id: str = ""
     arn: str = ""
     aliases: list[str] = []
-    key_state: KeyState = "Creating"
+    key_state: KeyState = KeyState.CREATING
     current_version: int = 0
     rotated_at: Timestamp | None = None
     next_rotation_at: Timestamp | None = None

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from services.key_manager import errors
 from services.key_manager.caller_access import CallerAccess
+from services.key_manager.conditions import KeyState
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_state import next_rotation, state_of
 from services.key_manager.keyring import Keyring
@@ -107,7 +108,7 @@ class KeyOperations:
         return {
             "KeyId": found.arn,
             "DeletionDate": when,
-            "KeyState": "PendingDeletion",
+            "KeyState": KeyState.PENDING_DELETION,
             "PendingWindowInDays": days,
         }
 

@@ -10,6 +10,7 @@ from anyio import to_thread
 from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.bucket_directory import bucket_ref
+from services.storage_manager.conditions import BucketPhase, BucketReason
 from services.storage_manager.data_layout import open_data
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
@@ -36,7 +37,7 @@ class BucketReconciler:
         ref, status = bucket_ref(resource), resource.status
         status.objects, status.bytes = await to_thread.run_sync(self._metadata.usage, ref.id)
         status.keys = sorted(await to_thread.run_sync(self._metadata.sealed_by, ref.id))
-        status.phase, status.arn = "Ready", ref.arn
+        status.phase, status.arn = BucketPhase.READY, ref.arn
         await self._lost.update_condition(resource, world.clock.now())
         return done(requeue_after=COUNT_EVERY_SECONDS)
 
@@ -45,8 +46,8 @@ class BucketReconciler:
         ref, status = bucket_ref(resource), resource.status
         left = await to_thread.run_sync(self._metadata.seal_bucket, ref.id)
         if left:
-            status.phase, status.objects = "Deleting", left
+            status.phase, status.objects = BucketPhase.DELETING, left
             why = f"{left} objects to be removed: aws s3 rm --recursive s3://{ref.name}"
-            return again(REQUEUE_SECONDS, f"waiting for {why}", reason="BucketNotEmpty")
+            return again(REQUEUE_SECONDS, f"waiting for {why}", reason=BucketReason.BUCKET_NOT_EMPTY)
         await to_thread.run_sync(self._metadata.drop_bucket, ref.id)
         return done()

@@ -15,9 +15,9 @@ from crds.names import subdomain_fault
 from services.sdk.context import ServiceContext
 from services.sdk.informer import Informer
 from services.sdk.resources import Resources
+from services.storage_manager.conditions import BucketReason
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef, Caller, Verb
-from services.storage_manager.invariants import NOT_EMPTY
 from services.storage_manager.kinds import BUCKET, Bucket
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ async def _as_s3_errors() -> AsyncIterator[None]:
     except AlreadyExists as refused:
         raise S3Error("BucketAlreadyOwnedByYou", str(refused)) from refused
     except Conflict as refused:
-        if any(cause.reason == NOT_EMPTY for cause in refused.causes):
+        if any(cause.reason == BucketReason.BUCKET_NOT_EMPTY for cause in refused.causes):
             raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty") from refused
         raise S3Error("OperationAborted", str(refused)) from refused
     except ApiError as refused:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crds.invariants import Body, Reference, Transition, is_dying, on, spec_of, status_of
+from services.storage_manager.conditions import BucketReason
 
 STORAGE_MANAGER = "system:service:storage-manager"
 # Held by every bucket from its birth: whether it is empty is decided by storage-manager, in one transaction.
 OBJECTS = "aerekos.cloud/objects"
 DEFAULT_KEY = "alias/aws/s3"
-NOT_EMPTY = "BucketNotEmpty"
 
 
 @on("delete")
@@ -20,7 +20,7 @@ def keeps_objects(transition: Transition) -> None:
     if objects and not is_dying(transition.before):
         name, noun = transition.key.name, "object" if objects == 1 else "objects"
         text = f"the bucket you tried to delete is not empty: {objects} {noun}; aws s3 rm --recursive s3://{name}"
-        raise transition.conflict(NOT_EMPTY, text)
+        raise transition.conflict(BucketReason.BUCKET_NOT_EMPTY, text)
 
 
 def key_names(bucket: Body) -> Iterable[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
+from services.storage_manager.conditions import BucketPhase
 from services.storage_manager.invariants import KEYS, OBJECTS, STORAGE_MANAGER, keeps_objects
 
 
@@ -36,7 +37,7 @@ class BucketSpec(Spec):
 class BucketStatus(Status):
     """What was seen. `bytes` counts plaintext. `keys`: the KMS keys that something in it was sealed with."""
 
-    phase: Literal["Pending", "Ready", "Deleting"] | None = None
+    phase: BucketPhase | None = None
     objects: int | None = None
     bytes: int | None = None
     arn: str | None = None

@@ -13,13 +13,12 @@ from anyio import to_thread
 
 from crds.meta import Condition, set_condition
 from services.storage_manager.bucket_directory import bucket_ref
+from services.storage_manager.conditions import BucketCondition, BucketReason
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef, Kms
 from services.storage_manager.kinds import Bucket
 from services.storage_manager.metadata import MetadataIndex
 
-KEYS_USABLE = "KeysUsable"
-LOST = "KeyLost"
 PLATFORM = "alias/aws/"
 CHECK_SECONDS = 60.0
 _THERE = frozenset({"KMS.AccessDeniedException", "KMS.DisabledException", "KMS.KMSInvalidStateException"})
@@ -79,8 +78,9 @@ class LostKeys:
 
 
 def _condition(lost: list[str]) -> Condition:
+    kind = BucketCondition.KEYS_USABLE
     if not lost:
-        return Condition(type=KEYS_USABLE, status="True", reason="KeysThere", message="")
+        return Condition(type=kind, status="True", reason=BucketReason.KEYS_AVAILABLE)
     noun = "key" if len(lost) == 1 else "keys"
     text = f"{noun} {', '.join(lost)} cannot be found or used any more: what was sealed with it cannot be read"
-    return Condition(type=KEYS_USABLE, status="False", reason=LOST, message=text)
+    return Condition(type=kind, status="False", reason=BucketReason.KEY_LOST, message=text)

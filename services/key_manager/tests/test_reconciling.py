@@ -111,7 +111,7 @@ def test_a_key_that_is_needed_when_it_is_due_stays_and_says_by_whom(tmp_path: Pa
         room.clock.moment = date
         room.resources.delete = refused  # type: ignore[method-assign]
         _, outcome = await room.look("old")
-        assert (outcome.reason, outcome.message) == ("StillNeeded", "in use by Bucket photos")
+        assert (outcome.reason, outcome.message) == ("InUse", "in use by Bucket photos")
         assert outcome.requeue_after
 
     in_room(tmp_path, story)

@@ -14,11 +14,12 @@ from crds.meta import condition
 from services.sdk.discovery import managed_service
 from services.sdk.testing import ServiceHarness, serving
 from services.storage_manager.bucket_directory import bucket_ref
+from services.storage_manager.conditions import BucketCondition
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.kinds import BUCKET, Bucket, BucketSpec, Encryption
 from services.storage_manager.kms_client import KmsClient
-from services.storage_manager.lost_keys import CHECK_SECONDS, KEYS_USABLE, LostKeys
+from services.storage_manager.lost_keys import CHECK_SECONDS, LostKeys
 from services.storage_manager.metadata import MetadataIndex, Object, Piece
 
 KEYS = managed_service("key_manager")
@@ -125,14 +126,14 @@ def test_the_condition_says_it_once_a_minute(tmp_path: Path, code: str, status: 
 
     def told() -> str:
         asyncio.run(lost.update_condition(resource, NOW))
-        found = condition(resource.status.conditions, KEYS_USABLE)
+        found = condition(resource.status.conditions, BucketCondition.KEYS_USABLE)
         return found.status if found else ""
 
     kms.code = "ServiceUnavailable"
     assert (told(), kms.asked) == ("", 1), "nothing is said while nobody knows"
     kms.code = code
     assert (told(), told(), kms.asked) == (status, status, 2)
-    found = condition(resource.status.conditions, KEYS_USABLE)
+    found = condition(resource.status.conditions, BucketCondition.KEYS_USABLE)
     assert found is not None and ("mine" in found.message) is (status == "False")
     now, kms.code = CHECK_SECONDS, "ServiceUnavailable"
     assert (told(), kms.asked) == (status, 3), "what was known stays while key-manager is away"

@@ -59,19 +59,33 @@ async def test_a_managed_service_becomes_ready_and_a_second_look_changes_nothing
     assert keys == before
 
 
+def lacks(service):
+    """The dependencies it lacks, as clients read them."""
+    return service.wire()["status"]["missingDependencies"]
+
+
+async def test_what_no_managed_service_is_can_only_be_created_by_its_author(house):
+    web = house.service("web", image="nginx")
+    web.spec.needs = ["db"]
+    assert (await house.look(web)).reason == "WaitingForDependencies"
+    assert lacks(web) == [{"name": "db", "managed": "", "reason": "NotFound"}]
+
+
 async def test_it_waits_for_its_needs_but_runs_on_without_them(house):
     storage = house.service("storage-manager", managed="storage_manager")
     outcome = await house.look(storage)
     assert outcome.message == "waiting for key-manager to be created"
+    assert lacks(storage) == [{"name": "key-manager", "managed": "key_manager", "reason": "NotFound"}]
     keys = house.service("key-manager", managed="key_manager")
     assert (await house.look(storage)).message == "waiting for key-manager to be Ready"
+    assert [each["reason"] for each in lacks(storage)] == ["NotReady"]
     await house.look(keys)
     await house.look(storage)
-    assert storage.status.phase == "Ready"
+    assert storage.status.phase == "Ready" and lacks(storage) == []
     keys.spec.enabled = False
     await house.look(keys)
     await house.look(storage)
-    assert keys.status.phase == "Disabled"
+    assert keys.status.phase == "Disabled" and [each["reason"] for each in lacks(storage)] == ["Disabled"]
     assert house.driver.running[key_of(SERVICE, storage)]
     assert is_true(storage.status.conditions, "Degraded")
 
@@ -123,5 +137,5 @@ async def test_zero_replicas_and_deletion_forget_the_workload(house):
     await house.look(keys)
     keys.spec.replicas = 0
     await house.look(keys)
-    assert keys.status.phase == "Scaled to zero" and not house.driver.running
+    assert keys.status.phase == "ScaledToZero" and not house.driver.running
     assert (await house.reconciler.finalize(keys, house.world)).settled

@@ -127,7 +127,11 @@ async def test_a_job_is_completed_when_all_its_copies_are(house):
     assert (await house.look(job)).settled
     assert (job.status.phase, job.status.ready) == ("Completed", "2/2")
     assert is_true(job.status.conditions, "Ready")
-    seen(house, job, *(ObservedInstance(f"job-{n}", "BackingOff", False, revision, message="exit 3") for n in (0, 1)))
+    seen(
+        house,
+        job,
+        *(ObservedInstance(f"job-{n}", "CrashLoopBackOff", False, revision, message="exit 3") for n in (0, 1)),
+    )
     await house.look(job)
     assert (job.status.phase, is_true(job.status.conditions, "Ready")) == ("Failed", False)
 

@@ -97,7 +97,7 @@ async def test_a_restarted_conductor_waits_before_it_judges():
 async def test_one_that_never_spoke_is_told_apart():
     here, worker = world(), WORKER.new("oak")
     assert await until_phase(WorkerReconciler(Leases(here.clock)), worker, here, "NotReady") == pytest.approx(3.501)
-    assert condition(worker.status.conditions, "Ready").reason == "NeverHeard"
+    assert condition(worker.status.conditions, "Ready").reason == "NoHeartbeatYet"
 
 
 async def test_a_cordoned_worker_says_so():

@@ -1,0 +1,30 @@
+"""Words that Buckets carry in their status: phases, condition types and reasons."""
+
+from __future__ import annotations
+
+from crds.term import Term
+
+
+class BucketPhase(Term):
+    """Where a Bucket stands (`status.phase`)."""
+
+    PENDING = "Pending", "It was just created."
+    READY = "Ready", "It can be used."
+    DELETING = "Deleting", "It is being deleted, once it is empty."
+
+
+class BucketCondition(Term):
+    """What a condition tells about a Bucket."""
+
+    KEYS_USABLE = (
+        "KeysUsable",
+        "The KMS keys that it names, and those that its objects were sealed with, can be used.",
+    )
+
+
+class BucketReason(Term):
+    """Why a condition of a Bucket is as it is."""
+
+    KEYS_AVAILABLE = "KeysAvailable", "Every key can be used, or is another account's and exists."
+    KEY_LOST = "KeyLost", "Keys are gone, and what they sealed cannot be read; the message names them."
+    BUCKET_NOT_EMPTY = "BucketNotEmpty", "It is being deleted, and objects are left in it."
