@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from cli import completion
-from cli.commands import about, access, authority, autostart, aws, create, resources, services, users, workers
+from cli.commands import (
+    about,
+    access,
+    authority,
+    autostart,
+    aws,
+    create,
+    engines,
+    resources,
+    services,
+    users,
+    workers,
+)
 from cli.commands.options import Home
 from cli.errors import NotReachable
 from cli.output import as_json, as_yaml, complain, say
@@ -209,7 +221,7 @@ def credential(
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-for each in (about, resources, create, services, aws, autostart, access, authority, users, workers):
+for each in (about, resources, create, services, engines, aws, autostart, access, authority, users, workers):
     each.register(app)
 
 

@@ -31,7 +31,12 @@ class EventReason(Term):
     STOPPING = "Stopping", "An instance was asked to end."
     STOPPED = "Stopped", "An instance is gone."
 
+    RELOADED = "Reloaded", "An engine was told to read its configuration again."
+    RELOAD_FAILED = "ReloadFailed", "Another configuration could not be put in place; the one before holds."
+
     # Services.
+    SUPERUSER_CREATED = "SuperuserCreated", "The Secret with the password of an engine's superuser was made."
+    DATA_IN_TRASH = "DataInTrash", "The data of a deleted engine is kept for a week; the message says where."
     ROLLED_BACK = "RolledBack", "A new revision did not get ready, so the one before runs again."
     UPDATE_RESUMED = "UpdateResumed", "A paused update goes on."
     REBALANCED = "Rebalanced", "An instance is moved to a machine with fewer of them."

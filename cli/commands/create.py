@@ -36,6 +36,9 @@ def create_service(
         str, typer.Option("--command", help="A program of the machine, or what an image starts: 'python3 /app/x.py'.")
     ] = "",
     image: Annotated[str, typer.Option("--image", help="A container; needs Docker.")] = "",
+    engine: Annotated[
+        str, typer.Option("--engine", help="A database or the like, e.g. postgresql or postgresql=15.")
+    ] = "",
     ports: Annotated[
         list[str] | None, typer.Option("--port", help="8080 or http=8080; a program listens where PORT says.")
     ] = None,
@@ -55,7 +58,7 @@ def create_service(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Let the cloud check it, change nothing.")] = False,
     output: Annotated[str, typer.Option("-o", "--output", help="name, yaml or json: what was made.")] = "",
 ) -> None:
-    """Run something of your own: from a template, a program of this machine, or a container."""
+    """Run something of your own: from a template, a program, a container or an engine."""
     from cli.resources.create import CreateOptions
 
     wanted = CreateOptions(
@@ -66,6 +69,7 @@ def create_service(
         value_files=value_files or (),
         command=command,
         image=image,
+        engine=engine,
         ports=ports or (),
         published=published,
         env=env or (),

@@ -31,7 +31,7 @@ _NAMED = "NAME=VALUE"
 @dataclass(frozen=True)
 class CreateOptions:
     """What was typed. Texts as they came: `ports` are `8080` or `http=8080`, `env` and `values` `NAME=VALUE`, `files`
-    `LOCAL:PATH`, `value_files` `NAME=LOCAL`, `volumes` `NAME:PATH`.
+    `LOCAL:PATH`, `engine` `NAME` or `NAME=VERSION`, `value_files` `NAME=LOCAL`, `volumes` `NAME:PATH`.
     """
 
     name: str
@@ -41,6 +41,7 @@ class CreateOptions:
     value_files: Sequence[str] = ()
     command: str = ""
     image: str = ""
+    engine: str = ""
     ports: Sequence[str] = ()
     published: int | None = None
     env: Sequence[str] = ()
@@ -52,11 +53,13 @@ class CreateOptions:
 
 def check(wanted: CreateOptions) -> None:
     """Raises Misuse for what contradicts itself."""
-    sources = {"--template": wanted.template, "--command": wanted.command, "--image": wanted.image}
+    sources = {"--template": wanted.template, "--command": wanted.command, "--image": wanted.image,
+               "--engine": wanted.engine}  # fmt: skip
     given = [name for name, text in sources.items() if text]
     if not given:
         raise Misuse(
-            "what shall run?", hint="--template T (see: aerekos templates), --command '...' or --image IMAGE"
+            "what shall run?",
+            hint="--template T (see: aerekos templates), --command '...', --image IMAGE or --engine NAME",
         )
     if wanted.template and len(given) > 1:
         raise Misuse(f"{' and '.join(given)} contradict each other", hint="give one of them")
@@ -90,6 +93,9 @@ def typed(wanted: CreateOptions) -> list[Manifest]:
     """A Service, and before it the ConfigMap of its files. Raises Misuse naming the option."""
     contents = _contents(wanted.files)
     spec: Manifest = {"image": wanted.image} if wanted.image else {}
+    if wanted.engine:
+        name, _, version = wanted.engine.partition("=")
+        spec["engine"] = {"name": name, **({"version": version} if version else {})}
     if wanted.command:
         spec["command"] = _words(wanted.command)
     spec |= {name: value for name, value in (("replicas", wanted.replicas),) if value is not None}

@@ -94,7 +94,7 @@ def _keep_to_oneself(home: Path) -> None:
     os.umask(PRIVATE_UMASK)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # What is in the folders of services is theirs.
-    if wrong := tighten(home, apart=frozenset({"data", "run/tmp"})):
+    if wrong := tighten(home, apart=frozenset({"data", "run/tmp", "trash"})):
         log.warning("closed what others could read", count=len(wrong), first=wrong[:10])
 
 

@@ -23,6 +23,7 @@ from controller.main.stack_settings import REGISTRY_PROXY, Stack
 from controller.reconcilers.service import Environment
 from controller.runtime.composite import CompositeDriver
 from controller.runtime.driver import Driver, DriverError
+from controller.runtime.engines.finder import EngineFinder
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
 from crds.kinds.service import Service
@@ -69,7 +70,7 @@ async def choose(components: Components) -> Runtime:
 def _processes(components: Components, why: str) -> Runtime:
     driver = _process_driver(components)
     here = frozenset({components.worker})
-    return Runtime(driver, ProcessEnvironment(components), (driver.run,), lambda _: here, driver.stop_all, why)
+    return Runtime(driver, _process_environment(components), (driver.run,), lambda _: here, driver.stop_all, why)
 
 
 def _process_driver(components: Components) -> ProcessDriver:
@@ -79,13 +80,17 @@ def _process_driver(components: Components) -> ProcessDriver:
     )
 
 
+def _process_environment(components: Components) -> ProcessEnvironment:
+    return ProcessEnvironment(components, EngineFinder.of_path(components.settings.engine_path))
+
+
 def _both(components: Components, docker: DockerClient, swarm: SwarmAdmin, node: SwarmNodeInfo) -> Runtime:
     processes = _process_driver(components)
     containers = SwarmDriver(docker, components.clock, encrypted=lambda: bool(_encrypted(components)))
     here = frozenset({components.worker})
     return Runtime(
         CompositeDriver(processes, containers),
-        ProcessEnvironment(components),
+        _process_environment(components),
         (processes.run, containers.run),
         lambda service: None if service.spec.image else here,
         processes.stop_all,

@@ -8,14 +8,20 @@ from pathlib import Path
 import orjson
 
 from controller.kit.files import write_private
+from controller.kit.threads import Threads
 from controller.main.components import Components
 from controller.main.image_resolver import ImageResolver
 from controller.main.stack_settings import Stack
 from controller.reconcilers.service_workload import RuntimeInputs
-from controller.runtime.driver import File
+from controller.runtime.driver import DriverError, File
+from controller.runtime.engines.finder import EngineFinder
+from controller.runtime.engines.inputs import engine_env, find_engine
 from controller.runtime.process.planning import base_name
+from controller.runtime.process.process_host import data_folder
+from crds.conditions import Reason
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
+from crds.kinds.service_engines import DATA_VOLUME, EngineRef
 from crds.managed import ManagedService
 
 _FOLDER = "/run/aerekos"
@@ -24,10 +30,13 @@ _FOLDER = "/run/aerekos"
 class ProcessEnvironment:
     """Files below the cloud's home, of which each process reads its own: `reads`."""
 
-    def __init__(self, components: Components) -> None:
-        self._house = components
+    def __init__(self, components: Components, finder: EngineFinder) -> None:
+        self._house, self._finder, self._threads = components, finder, Threads(1)
 
     async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
+        """Raises DriverError while the program of an engine is not there."""
+        if service.spec.engine is not None:
+            return await self._of_engine(service, service.spec.engine)
         if manifest is None:
             return RuntimeInputs()
         home, name = self._house.home, base_name(key_of(SERVICE, service))
@@ -45,6 +54,13 @@ class ProcessEnvironment:
         reads = tuple(each for each in env.values() if Path(each).is_relative_to(home))
         return RuntimeInputs(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
 
+    async def _of_engine(self, service: Service, ref: EngineRef) -> RuntimeInputs:
+        volume = data_folder(self._house.home, key_of(SERVICE, service)) / DATA_VOLUME
+        found = await self._threads.run(
+            lambda: find_engine(self._finder, ref.engine, ref.version or "", volume, self._house.worker)
+        )
+        return RuntimeInputs(env=engine_env(found), command=ref.engine.command, engine=found, programs=found.folders)
+
 
 class ContainerEnvironment:
     """Swarm secrets; the image of all managed services; the network the conductor is in."""
@@ -54,6 +70,10 @@ class ContainerEnvironment:
 
     async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         """Raises DriverError while the image is not in the cloud's registry."""
+        if service.spec.engine is not None:
+            text = f"{service.spec.engine.name} is an engine, and those run in the process runtime only so far"
+            fix = "give an image instead (aerekos templates), or a cloud with: aerekos up --runtime process"
+            raise DriverError(f"{text}; {fix}", reason=Reason.ENGINE_UNSUPPORTED, retryable=False)
         if manifest is None:
             image = service.spec.image
             return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()

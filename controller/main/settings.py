@@ -46,7 +46,8 @@ class SeededUser:
 class Settings:
     """One cloud. Everything it keeps lies under `home`. `told`: the keys this very command was told, by a flag or a
     variable. `names`: what else it is reached by, besides its own addresses
-    and host name. `cloud_name`: what people call it; empty means as the machine.
+    and host name. `cloud_name`: what people call it; empty means as the machine. `engine_path`: the folders to look
+    for engines in, as PATH has them; empty means the system's.
     """
 
     home: Path
@@ -85,6 +86,7 @@ class Settings:
     audit_webhook_token_file: Path | None = None
     audit_sink_ca: Path | None = None
     audit_file: Path | None = None
+    engine_path: str = ""
     stack: Stack | None = None
     told: frozenset[str] = frozenset()
 
@@ -272,6 +274,13 @@ def _path(value: object, where: str) -> Path:
     return Path(_text(value, where)).expanduser().absolute()
 
 
+def _folders(value: object, where: str) -> str:
+    text = _text(value, where)
+    if relative := [each for each in text.split(os.pathsep) if not Path(each).is_absolute()]:
+        raise Misuse(f"{where}: {relative[0]!r} is not absolute", hint="use e.g. /opt/postgresql/bin")
+    return text
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     def check(value: object, where: str) -> str:
         if value not in choices:
@@ -339,4 +348,5 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "audit_webhook_token_file": _path,
     "audit_sink_ca": _path,
     "audit_file": _path,
+    "engine_path": _folders,
 }

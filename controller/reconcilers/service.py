@@ -13,14 +13,25 @@ from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, d
 from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
 from controller.reconcilers.service_dependencies import affected, dependents, in_words, missing
+from controller.reconcilers.service_engine import note_engine, superuser_file, users_of_secret, with_engine
 from controller.reconcilers.service_env import EnvMissing, env_of
-from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map, users_of_secret
+from controller.reconcilers.service_files import FileMissing, files_of, users_of_config_map
 from controller.reconcilers.service_placement import decide, note_data, request_of
+from controller.reconcilers.service_volumes import MEASURE_AGAIN_SECONDS, note_volumes, overfull
 from controller.reconcilers.service_workload import RuntimeInputs, is_stateful, workload
-from controller.runtime.driver import Driver, DriverError, ObservedInstance, SupportsIsolation, Workload
+from controller.runtime.driver import (
+    Driver,
+    DriverError,
+    ObservedInstance,
+    SupportsIsolation,
+    SupportsVolumes,
+    Workload,
+)
 from controller.runtime.endpoints import Endpoints
+from controller.runtime.engines.inputs import ENGINE_REASONS
 from controller.scheduler.placing import PlacementDecision, explain
 from crds.conditions import ConditionType, Reason
+from crds.event_reasons import EventReason
 from crds.kind import Kind, key_of
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
@@ -35,6 +46,8 @@ Reach = Callable[[Service], frozenset[str] | None]
 # The driver's events bring us back sooner; this is for those that got lost.
 REQUEUE_SECONDS = 1.0
 ROLLED_BACK_SECONDS = 60.0
+# Somebody may be installing it at this moment; a look costs a few stat calls.
+ENGINE_RECHECK_SECONDS = 3.0
 
 
 class ServiceReconciler:
@@ -66,7 +79,8 @@ class ServiceReconciler:
         """Raises Permanent for an unknown managed service, Temporary or Permanent as the driver says."""
         manifest = self._manifest(resource, world)
         await self._refuse_misplaced(resource, world)
-        resource = status.note_ignored(resource, world.clock.now())
+        resource = with_engine(status.note_ignored(resource, world.clock.now()))
+        note_engine(resource)
         try:
             if not resource.spec.enabled or resource.spec.replicas == 0:
                 return await self._stop_all(resource, world)
@@ -82,7 +96,20 @@ class ServiceReconciler:
         except DriverError as refused:
             raise _as_outcome(refused) from refused
         self._endpoints.forget(key_of(SERVICE, resource))
+        if gone and resource.spec.engine is not None:
+            await self._discard_volumes(resource, world)
         return done() if gone else again(REQUEUE_SECONDS, "instances are stopping", reason=Reason.STOPPING)
+
+    async def _discard_volumes(self, service: Service, world: World) -> None:
+        """An engine of that name, made later, begins anew. Raises Temporary."""
+        if not isinstance(self._driver, SupportsVolumes):
+            return
+        try:
+            told = await self._driver.discard_volumes(key_of(SERVICE, service))
+        except DriverError as refused:
+            raise _as_outcome(refused) from refused
+        if told:
+            world.events.record(service, EventReason.DATA_IN_TRASH, told)
 
     async def _observe(self, service: Service) -> Sequence[ObservedInstance]:
         key = key_of(SERVICE, service)
@@ -141,6 +168,7 @@ class ServiceReconciler:
         status.note_missing(service, lacking, world.clock.now())
         try:
             files, env = files_of(service, world.seen), env_of(service, world.seen)
+            files = (*await superuser_file(service, world), *files)
         except FileMissing as missing_file:
             return self._wait_for_content(service, str(missing_file), Reason.WAITING_FOR_FILES, seen, world)
         except EnvMissing as missing_value:
@@ -150,7 +178,14 @@ class ServiceReconciler:
         decision, text = self._place(service, manifest, world)
         if not decision.chosen and not seen:
             return self._wait(service, f"a worker. {text}", Reason.UNSCHEDULABLE, world)
-        inputs = await self._environment(service, manifest)
+        try:
+            inputs = await self._environment(service, manifest)
+        except DriverError as refused:
+            if refused.reason not in ENGINE_REASONS:
+                raise
+            return self._wait_for_engine(service, refused, seen, world)
+        if inputs.engine is not None:
+            note_engine(service, version=inputs.engine.version, program=inputs.engine.program)
         desired = workload(service, manifest, inputs, _allowed(decision, seen), files, env)
         # A place is only needed for what is not there yet; without one the running copies stay as they are.
         rolled_back = None
@@ -161,6 +196,9 @@ class ServiceReconciler:
             status.note_isolation(service, await self._driver.lacks(), world.clock.now())
         if is_stateful(service, manifest):
             note_data(service, now, world.seen)
+        if desired.volumes and any(each.ready for each in now) and isinstance(self._driver, SupportsVolumes):
+            note_volumes(service, await self._driver.volume_usage(desired))
+            status.note_overfull(service, overfull(service), world.clock.now())
         wanted = status.desired_replicas(service, now, decision)
         if rolled_back is not None:
             return self._report_rolled_back(service, desired, now, wanted, rolled_back, world)
@@ -204,6 +242,20 @@ class ServiceReconciler:
         status.note_instances(service, seen, service.status.revision, status.desired_replicas(service, seen))
         return waiting(what, reason=reason)
 
+    def _wait_for_engine(
+        self, service: Service, refused: DriverError, seen: Sequence[ObservedInstance], world: World
+    ) -> Outcome:
+        """Looked for again soon, so that it starts once somebody has installed it. What runs, runs on."""
+        now = world.clock.now()
+        if seen:
+            status.note(service, ConditionType.DEGRADED, True, refused.reason, f"it runs on, but {refused}", now)
+        else:
+            service.status.phase = ServicePhase.WAITING
+            for kind in (ConditionType.READY, ConditionType.PROGRESSING):
+                status.note(service, kind, False, refused.reason, str(refused), now)
+        status.note_instances(service, seen, service.status.revision, status.desired_replicas(service, seen))
+        return again(ENGINE_RECHECK_SECONDS, str(refused), reason=refused.reason)
+
     def _report(
         self,
         service: Service,
@@ -234,7 +286,9 @@ class ServiceReconciler:
             text,
             now,
         )
-        return done(text) if well else again(REQUEUE_SECONDS, text, reason=reason)
+        if well:
+            return done(text, requeue_after=MEASURE_AGAIN_SECONDS if service.status.volumes else None)
+        return again(REQUEUE_SECONDS, text, reason=reason)
 
     def _report_rolled_back(
         self,

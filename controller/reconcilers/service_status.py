@@ -132,6 +132,13 @@ def note_isolation(service: Service, lacks: Sequence[str], now: datetime) -> Non
     note(service, ConditionType.ISOLATED, not lacks, reason, "; ".join(lacks), now)
 
 
+def note_overfull(service: Service, overfull: Sequence[str], now: datetime) -> None:
+    """Condition VolumeOverfull while a volume holds more than it is meant to; silent when none ever did."""
+    if overfull or any(each.type == ConditionType.VOLUME_OVERFULL for each in service.status.conditions):
+        reason = Reason.REQUEST_EXCEEDED if overfull else Reason.WITHIN_REQUEST
+        note(service, ConditionType.VOLUME_OVERFULL, bool(overfull), reason, "; ".join(overfull), now)
+
+
 def note_placed(service: Service, decision: PlacementDecision, message: str, now: datetime) -> None:
     """Condition Placed, and every worker's refusal."""
     service.status.refusals = [Refusal(worker=each.worker, reason=each.reason) for each in decision.refusals]

@@ -9,12 +9,14 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.reconcilers.service_env import Env
 from controller.runtime.driver import File, Limits, Port, RolloutPolicy, Volume, Workload
+from controller.runtime.engines.finder import FoundEngine
 from controller.scheduler.candidate import Needs
+from crds.engines import Engine
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.managed import ManagedService
@@ -27,7 +29,7 @@ class RuntimeInputs:
 
     `image` and `command` replace those of the spec; `control`: it must reach the conductor. `reads`: the conductor's
     files and folders that a process of it may read. `digests`: of their content, which is handed over at the start: a
-    change of it is rolled out.
+    change of it is rolled out. `engine`: what was found of the engine; `programs`: folders it must see to run.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -37,10 +39,13 @@ class RuntimeInputs:
     control: bool = False
     reads: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    engine: FoundEngine | None = None
+    programs: tuple[str, ...] = ()
 
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 REVISION_LENGTH = 10
+START_SECONDS = 30.0
 MANAGED_COMMAND = (sys.executable, "-P", "-m", "services.sdk.run")
 
 
@@ -57,7 +62,8 @@ def workload(
     env = env or Env({each.name: each.value for each in service.spec.env})
     merged = {**env.plain, **inputs.env, **(_promised_env(managed) if managed else {})}
     probes = _probes(service, managed)
-    limits, files = _limits(service), (*inputs.files, *files)
+    engine = service.spec.engine.engine if service.spec.engine else None
+    limits, files = _limits(service), (*inputs.files, *_live(files, engine, inputs))
     return Workload(
         key=key_of(SERVICE, service),
         uid=service.metadata.uid or "",
@@ -84,7 +90,12 @@ def workload(
         volumes=tuple(Volume(each.name, each.path) for each in service.spec.volumes),
         networks=tuple(service.spec.networks),
         update=_update(service, managed),
-        program=service.spec.is_program,
+        program=service.spec.is_program or (engine is not None and not inputs.image),
+        programs=inputs.programs,
+        account=engine.account if engine else "",
+        reload_signal=engine.reload if engine and not inputs.image else None,
+        stop_signal=engine.stop if engine else "SIGTERM",
+        start_seconds=engine.start_seconds if engine else START_SECONDS,
     )
 
 
@@ -106,14 +117,16 @@ def revision(
         "env": dict(env),
         "probes": probes.wire(),
         "limits": [limits.cpu, limits.memory],
-        "files": [[each.path, each.digest or hashlib.sha256(each.content).hexdigest()] for each in files],
+        "files": [[each.path, _named(each)] for each in files],
         "mode": service.spec.mode,
         "ports": [each.wire() for each in service.spec.ports],
-        "volumes": [each.wire() for each in service.spec.volumes],
+        "volumes": [{"name": each.name, "path": each.path} for each in service.spec.volumes],
         "networks": service.spec.networks,
         "args": service.spec.args,
         "restartedAt": (service.metadata.annotations or {}).get(RESTARTED_AT),
     }
+    if service.spec.engine:
+        content["engine"] = service.spec.engine.wire()
     if secrets:
         content["secretEnv"] = dict(secrets)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -130,15 +143,27 @@ def _promised_env(managed: ManagedService) -> dict[str, str]:
     }
 
 
+def _live(files: tuple[File, ...], engine: Engine | None, inputs: RuntimeInputs) -> tuple[File, ...]:
+    """Configuration that the engine reads again; containers cannot be given other files while they run."""
+    if engine is None or engine.reload is None or inputs.image:
+        return files
+    return tuple(each if each.secret else replace(each, live=True) for each in files)
+
+
+def _named(file: File) -> str:
+    return "live" if file.live else file.digest or hashlib.sha256(file.content).hexdigest()
+
+
 def is_stateful(service: Service, managed: ManagedService | None) -> bool:
     """Whether its data binds it to the worker it first ran on."""
     return bool(service.spec.volumes) or (managed is not None and managed.keeps_data)
 
 
 def _probes(service: Service, managed: ManagedService | None) -> Probes:
-    """A program is ready when it answers at its port, unless it says how else to tell."""
+    """A program or an engine is ready when it answers at its port, unless it says how else to tell."""
     given = service.spec.probes or (managed.probes if managed else Probes())
-    if service.spec.is_program and service.spec.ports and given.readiness is None:
+    mine = service.spec.is_program or service.spec.engine is not None
+    if mine and service.spec.ports and given.readiness is None:
         return given.model_copy(update={"readiness": Probe(tcp_socket=TcpSocket(), period_seconds=2)})
     return given
 

@@ -5,7 +5,7 @@ For a conductor that itself runs as a process on a Swarm manager: it needs no im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from controller.runtime.driver import Driver, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process import ProcessDriver
@@ -61,6 +61,14 @@ class CompositeDriver:
     async def adopt(self, name: str, key: ObjectKey) -> None:
         """Raises DriverError."""
         await self._swarm.adopt(name, key)
+
+    async def volume_usage(self, workload: Workload) -> Mapping[str, int]:
+        """Of processes; a Swarm does not tell."""
+        return {} if workload.image else await self._processes.volume_usage(workload)
+
+    async def discard_volumes(self, key: ObjectKey) -> str:
+        """Of processes. Raises DriverError."""
+        return await self._processes.discard_volumes(key)
 
     def request_refresh(self, key: ObjectKey) -> None:
         self._swarm.request_refresh(key)

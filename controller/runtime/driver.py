@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from crds.conditions import Reason
+from crds.engines.engine import RunSignal
 from crds.meta import ObjectKey
 from crds.phases import InstancePhase
 from crds.probes import Probes
@@ -48,13 +49,15 @@ class Volume:
 class File:
     """Content put at `path` inside every copy. `secret`: kept encrypted, and in memory only where it is used.
 
-    `digest` names the content in the revision, which more people may read than the content.
+    `digest` names the content in the revision, which more people may read than the content. `live`: a program reads
+    it again when it is told to, so a change of it is no other revision.
     """
 
     path: str
     content: bytes = field(repr=False)
     secret: bool = False
     digest: str = ""
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,10 @@ class Workload:
     `secret_env` are variables whose values nobody else may read: never written down or told, taken as they are.
     `env` may contain `{port}`, `{address}`, `{data}`, `{instance}` placeholders; drivers fill them per instance.
     `command` replaces what an image starts, `args` what is said to it.
-    `program`: somebody's own command, without an image: it runs behind walls or not at all.
+    `program`: somebody's own command, or an engine, without an image: it runs behind walls or not at all.
+    `programs`: folders outside the system's that it may run; `account`: what its user is called, if it asks.
+    `reload_signal`: has its first process read its live files again. `stop_signal`: asks it to end; other than
+    SIGTERM, its first process alone. `start_seconds`: how long a start may take.
     `workers`: where copies may run; none given means anywhere. `ports`, `volumes`, `files` and `networks` are for
     containers: the process driver has no use for them. `networks` are names of namespaces it may also speak to;
     `control`: it also speaks to the conductor. `reads`: the conductor's files and folders that a process of it may
@@ -109,6 +115,11 @@ class Workload:
     mode: Literal["replicated", "daemon", "job"] = "replicated"
     update: RolloutPolicy = RolloutPolicy()
     program: bool = False
+    programs: tuple[str, ...] = ()
+    account: str = ""
+    stop_signal: RunSignal = "SIGTERM"
+    reload_signal: RunSignal | None = None
+    start_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +227,21 @@ class SupportsIsolation(Protocol):
 
     async def lacks(self) -> Sequence[str]:
         """What of it this machine cannot do; nothing when it can do all."""
+        ...
+
+
+@runtime_checkable
+class SupportsVolumes(Protocol):
+    """A driver whose volumes are folders it can look into."""
+
+    async def volume_usage(self, workload: Workload) -> Mapping[str, int]:
+        """Bytes that each volume holds here, by name; measured some time ago."""
+        ...
+
+    async def discard_volumes(self, key: ObjectKey) -> str:
+        """Nobody wants that workload or its data any more: where the data lies for a while, and until when, in words;
+        empty when there is none. Raises DriverError.
+        """
         ...
 
 

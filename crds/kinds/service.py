@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
+from crds.kinds.service_engines import EngineRef, engine_fault
 from crds.kinds.service_programs import program_fault
 from crds.kinds.service_rules import SERVICE_RULES
 from crds.kinds.worker import Amounts
@@ -17,6 +18,7 @@ from crds.names import DnsLabel
 from crds.phases import InstancePhase, ServicePhase
 from crds.probes import Probes
 from crds.protecting import keeps_what_others_need
+from crds.quantity import Quantity
 from crds.schema import list_map, list_set
 
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*[^/\x00]$", max_length=4096)]
@@ -99,10 +101,13 @@ class Port(Model):
 
 
 class Volume(Model):
-    """A folder that outlives a copy. It stays on its machine, and so do the copies once one has run there."""
+    """A folder that outlives a copy. It stays on its machine, and so do the copies once one has run there. `size`:
+    what it is meant to hold; reported beside what it holds, and enforced by no runtime.
+    """
 
     name: DnsLabel
     path: AbsolutePath
+    size: Quantity | None = None
 
 
 class File(Model):
@@ -135,8 +140,9 @@ class UpdateStrategy(Model):
 
 
 class ServiceSpec(Spec):
-    """`managed` (a folder under services/), `image` (any container), or neither and a `command`: a program of the
-    machine, in the process runtime, behind walls.
+    """`managed` (a folder under services/), `image` (any container), `engine` (a database or the like that this
+    version knows), or none of them and a `command`: a program of the machine. Engines and programs run in the process
+    runtime, behind walls.
 
     `command` replaces what the image starts, `args` what is said to it; a program's may contain `$(NAME)`, the value
     of a variable. `mode`: `replicas` copies, a `daemon` on
@@ -146,6 +152,7 @@ class ServiceSpec(Spec):
 
     managed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     image: str | None = None
+    engine: EngineRef | None = None
     command: list[str] = Field(default_factory=list)
     args: list[str] = Field(default_factory=list)
     enabled: bool = True
@@ -165,14 +172,17 @@ class ServiceSpec(Spec):
 
     @property
     def is_program(self) -> bool:
-        """Whether it is a program of the machine: neither a managed service nor a container."""
-        return self.managed is None and self.image is None
+        """Whether it is people's own program of the machine: no managed service, container or engine."""
+        return self.managed is None and self.image is None and self.engine is None
 
     @model_validator(mode="after")
     def _runs_one_thing(self) -> ServiceSpec:
-        if self.managed is not None and self.image is not None:
-            raise ValueError("give exactly one of managed (one of our services) or image (a container)")
-        if self.is_program and (fault := program_fault(self)):
+        if sum(each is not None for each in (self.managed, self.image, self.engine)) > 1:
+            raise ValueError(
+                "give exactly one of managed (one of our services), image (a container), engine (a database or the "
+                "like) or command (a program of the machine)"
+            )
+        if fault := program_fault(self) if self.is_program else engine_fault(self):
             raise ValueError(fault)
         if self.managed is not None and (self.mode != "replicated" or self.args):
             raise ValueError("a managed service is always replicated, and has no args")
@@ -241,6 +251,23 @@ class MissingDependency(Model):
     managed: str = ""
 
 
+class VolumeStatus(Model):
+    """`used`: what it was last seen to hold; `size`: what it is meant to."""
+
+    name: str
+    used: str
+    size: str = ""
+
+
+class EngineStatus(Model):
+    """`version` and `program` are what was found. `secret`: the Secret with the superuser's name and password."""
+
+    name: str
+    version: str = ""
+    program: str = ""
+    secret: str = ""
+
+
 class ServiceStatus(Status):
     """`dataOn`: the workers that keep its volumes; later copies run there. `instanceNotes`: by name of the copy."""
 
@@ -254,6 +281,8 @@ class ServiceStatus(Status):
     refusals: list[Refusal] = Field(default_factory=list)
     missing_dependencies: list[MissingDependency] = Field(default_factory=list, json_schema_extra=list_map("name"))
     instance_notes: dict[str, InstanceNotes] = Field(default_factory=dict)
+    engine: EngineStatus | None = None
+    volumes: list[VolumeStatus] = Field(default_factory=list, json_schema_extra=list_map("name"))
     data_on: Annotated[list[str], Field(json_schema_extra=list_set())] = Field(default_factory=list)
 
     @field_validator("data_on", mode="before")
@@ -286,9 +315,9 @@ SERVICE = Kind(
     model=Service,
     scale_path="spec.replicas",
     scale_selector=instances_of,
-    description="What should run: one of the managed services, any container, or a program of the machine.",
+    description="What should run: a managed service, a container, an engine (a database), a program of the machine.",
     invariants=(keeps_what_others_need,),
-    selectable=("status.phase", "spec.managed"),
+    selectable=("status.phase", "spec.managed", "spec.engine.name"),
     rules=SERVICE_RULES,
     columns=(
         Column("Name", "metadata.name"),
@@ -296,6 +325,7 @@ SERVICE = Kind(
         Column("Status", "status.phase"),
         Column("Managed", "spec.managed", priority=1),
         Column("Image", "spec.image", priority=1),
+        Column("Engine", "spec.engine.name", priority=1),
         Column("Restarts", "status.instances[0].restarts", type="integer"),
         Column("Why", "status.conditions[0].message", priority=1),
         Column("Age", "metadata.creationTimestamp", type="date"),

@@ -38,27 +38,32 @@ def _faults(spec: ServiceSpec) -> Iterator[str]:
         )
     if spec.mode == "job":
         yield "mode: a program runs on and is never a job; give an image, or leave mode out"
-    if spec.networks:
-        yield "networks: a program is in its machine's network; leave networks out, or give an image"
-    if spec.update.order == "start-first":
-        yield "update.order: a program's copies are replaced one after the other, stop-first; leave it out"
-    yield from _port_faults(spec)
-    yield from _path_faults(spec)
-    yield from _env_faults(spec)
-
-
-def _port_faults(spec: ServiceSpec) -> Iterator[str]:
-    for port in spec.ports:
-        if port.protocol != "tcp":
-            yield f"ports: {port.port}/udp: a program has TCP ports only; give an image for udp"
-        if port.published and port.published < LOWEST_PORT:
-            yield f"ports: published {port.published}: a program cannot listen below {LOWEST_PORT}"
-        if port.published and spec.replicas > 1:
-            yield f"ports: published {port.published}: one machine has it once; use replicas 1, or leave it out"
+    yield from shared_faults(spec, "a program")
     probes = spec.probes.wire() if spec.probes else {}
     for name, probe in probes.items():
         if not spec.ports and ("httpGet" in probe or "tcpSocket" in probe):
             yield f"probes.{name}: a program without ports answers nowhere; add ports, or use exec"
+
+
+def shared_faults(spec: ServiceSpec, what: str) -> Iterator[str]:
+    """What holds for every process of the machine that is somebody's own: `what` is a program, or an engine."""
+    if spec.networks:
+        yield f"networks: {what} is in its machine's network; leave networks out, or give an image"
+    if spec.update.order == "start-first":
+        yield f"update.order: copies of {what} are replaced one after the other, stop-first; leave it out"
+    yield from _port_faults(spec, what)
+    yield from _path_faults(spec)
+    yield from _env_faults(spec)
+
+
+def _port_faults(spec: ServiceSpec, what: str) -> Iterator[str]:
+    for port in spec.ports:
+        if port.protocol != "tcp":
+            yield f"ports: {port.port}/udp: {what} has TCP ports only; give an image for udp"
+        if port.published and port.published < LOWEST_PORT:
+            yield f"ports: published {port.published}: {what} cannot listen below {LOWEST_PORT}"
+        if port.published and spec.replicas > 1:
+            yield f"ports: published {port.published}: one machine has it once; use replicas 1, or leave it out"
 
 
 def _path_faults(spec: ServiceSpec) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crds.errors import Cause
+from crds.kinds.service_engines import engine_is_for_life
 from crds.probes import path_fault
 from crds.rules import Write, forbidden
 
@@ -112,4 +113,11 @@ def _spec(body: dict[str, Any] | None) -> dict[str, Any]:
     return (body or {}).get("spec") or {}
 
 
-SERVICE_RULES = (from_manifest_only, managed_is_for_life, names_are_kept, ports_are_kept, probes_ask_itself)
+SERVICE_RULES = (
+    from_manifest_only,
+    managed_is_for_life,
+    engine_is_for_life,
+    names_are_kept,
+    ports_are_kept,
+    probes_ask_itself,
+)

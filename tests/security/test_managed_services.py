@@ -46,6 +46,7 @@ RUN = ["sh", "-c", "cat /root/secrets/root-key > /tmp/stolen"]
 # One attempt for each field people may not set; what the attackers did is among them.
 ATTEMPTS: dict[str, Any] = {
     "image": "evil:1",
+    "engine": {"name": "postgresql"},
     "command": RUN,
     "args": ["-c", "import os"],
     "env": [{"name": "PYTHONWARNINGS", "value": "all:0:antigravity.x:0:0"}, {"name": "BROWSER", "value": "sh -c id"}],
@@ -137,7 +138,7 @@ async def test_every_field_times_editor(wire: Wire, field: str, door: str) -> No
             who=EDITOR,
         )
     if field in ATTEMPTS:
-        assert refused(reply, "managed" if field in ("image", "args") else f"spec.{field}")
+        assert refused(reply, "managed" if field in ("image", "args", "engine") else f"spec.{field}")
     else:
         assert reply.code < 300, reply.json
 
@@ -242,7 +243,7 @@ async def test_what_an_old_record_asks_for_is_not_run_and_a_condition_says_so() 
     house = Running()
     clean = house.stored("key-manager", managed="key_manager")
     await house.reconciler.reconcile(clean, house.world)
-    stained = {name: value for name, value in ATTEMPTS.items() if name not in ("image", "args")}
+    stained = {name: value for name, value in ATTEMPTS.items() if name not in ("image", "args", "engine")}
     old = house.stored("key-manager", managed="key_manager", **stained)
     await house.reconciler.reconcile(old, house.world)
     first, second = house.driver.applied

@@ -10,7 +10,7 @@ from crds.kinds.service import SERVICE_LABEL
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 KUBECTL_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-_MANAGED, _PROGRAM = "managed/", "program/"
+_MANAGED, _PROGRAM, _ENGINE = "managed/", "program/", "engine/"
 _AMOUNTS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "disk"}
 
 
@@ -20,7 +20,9 @@ def selector_labels(service: str) -> dict[str, str]:
 
 
 def image_of(spec: Body) -> str:
-    """The image; what has none is called `managed/<name>`, or `program/<name of the command>`."""
+    """The image; what has none is called `managed/<name>`, `engine/<name>` or `program/<name of the command>`."""
+    if engine := spec.get("engine"):
+        return f"{_ENGINE}{engine.get('name', '')}"
     if spec.get("image") or spec.get("managed"):
         return spec.get("image") or f"{_MANAGED}{str(spec['managed']).replace('_', '-')}"
     return f"{_PROGRAM}{str((spec.get('command') or [''])[0]).rpartition('/')[2]}"

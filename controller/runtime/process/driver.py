@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import anyio.abc
+import structlog
 
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
@@ -22,6 +23,7 @@ from controller.kit.threads import Threads
 from controller.runtime.driver import DriverError, Execution, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.log_order import in_order
 from controller.runtime.probes import NetworkProber, Prober
+from controller.runtime.process import volumes
 from controller.runtime.process.crash_backoff import CrashBackoff
 from controller.runtime.process.exec import executing
 from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
@@ -40,6 +42,10 @@ LOG_FILES_KEPT = 3
 ROTATE_EVERY_SECONDS = 30.0
 # A change of status reaches the gateway in some 50 ms; a busy machine takes longer.
 DRAIN_SECONDS = 0.5
+# Each file of a volume is looked at, so not at every pass.
+MEASURED_SECONDS = 120.0
+TRASH_FIRST_SECONDS, TRASH_EVERY_SECONDS = 60.0, 3600.0
+_log = structlog.get_logger(__name__)
 
 
 class ProcessDriver:
@@ -82,6 +88,7 @@ class ProcessDriver:
         self._listeners: list[Callable[[RuntimeEvent], None]] = []
         self._desired: dict[ObjectKey, Workload] = {}
         self._instances: dict[str, SupervisedInstance] = {}
+        self._usage: dict[ObjectKey, tuple[float, Mapping[str, int]]] = {}
         self._rollbacks = Rollbacks()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._all_gone = anyio.Event()
@@ -96,6 +103,7 @@ class ProcessDriver:
                 task_status.started()
                 # What the machine can wall in takes some starts to find out: meanwhile the loop gathers its kinds.
                 self._tasks.start_soon(self._host.lacks)
+                self._tasks.start_soon(self._empty_trash)
                 await self._keep_logs_small()
         finally:
             self._tasks = None
@@ -147,6 +155,34 @@ class ProcessDriver:
             return False
         await self._host.forget(key)
         return True
+
+    async def volume_usage(self, workload: Workload) -> Mapping[str, int]:
+        """Measured anew when the last time is a while ago."""
+        now, (since, known) = self._deps.clock.monotonic(), self._usage.get(workload.key, (-MEASURED_SECONDS, {}))
+        if now - since >= MEASURED_SECONDS:
+            folder = data_folder(self._home, workload.key)
+            names = [each.name for each in workload.volumes]
+            known = await self._threads.run(lambda: {name: volumes.used(folder / name) for name in names})
+            self._usage[workload.key] = now, known
+        return known
+
+    async def discard_volumes(self, key: ObjectKey) -> str:
+        """Moved to the trash, a folder of the home. Raises DriverError."""
+        now = self._deps.clock.now()
+        try:
+            gone = await self._threads.run(lambda: volumes.discard(self._home, key, now))
+        except OSError as refused:
+            raise DriverError(
+                f"its data cannot be moved to the trash: {refused}", reason=Reason.TRASH_FAILED
+            ) from refused
+        self._usage.pop(key, None)
+        await self._host.forget(key)
+        if gone is None:
+            return ""
+        return (
+            f"its data is kept until {gone.until:%Y-%m-%d %H:%M} UTC in {gone.path}; to have it back: "
+            f"mv {gone.path} {data_folder(self._home, key)}, then make the Service again"
+        )
 
     async def restart(self, key: ObjectKey, instance: str) -> bool:
         """Stop it; the plan that is made when it is gone starts it again."""
@@ -250,6 +286,14 @@ class ProcessDriver:
             paths = [log_path(self._home, name) for name in self._instances]
             if paths:
                 await self._threads.run(lambda paths=paths: self._rotate(paths))  # type: ignore[misc]
+
+    async def _empty_trash(self) -> None:
+        pause = TRASH_FIRST_SECONDS
+        while True:
+            await anyio.sleep(pause)
+            now, pause = self._deps.clock.now(), TRASH_EVERY_SECONDS
+            for each in await self._threads.run(lambda now=now: volumes.sweep(self._home, now)):  # type: ignore[misc]
+                _log.info("removed from the trash after a week", name=each.name, since=str(each.since))
 
     def _rotate(self, paths: Sequence[Path]) -> None:
         for path in paths:

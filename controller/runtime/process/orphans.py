@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controller.runtime.process import state_files
-from controller.runtime.process.processes import lives, reap, signal_group
+from controller.runtime.process.processes import lives, reap, signal_group, signal_leader
 
 _LOOK_EVERY_SECONDS = 0.02
 _KILL_TAKES_SECONDS = 2.0
@@ -40,8 +40,7 @@ def end_unreadable(home: Path) -> list[str]:
 def _end(home: Path, known: Sequence[AnyRecord]) -> list[int]:
     running = [each for each in known if lives(each.pid, each.ticks)]
     for each in running:
-        signal_group(each.pid, signal.SIGTERM)
-        signal_group(each.pid, signal.SIGCONT)  # a stopped process hears nothing else
+        _ask_to_end(each)
     began = time.monotonic()
     for each in running:
         grace = (
@@ -51,6 +50,15 @@ def _end(home: Path, known: Sequence[AnyRecord]) -> list[int]:
     for each in known:
         state_files.remove(home, each.instance)
     return [each.pid for each in running]
+
+
+def _ask_to_end(record: AnyRecord) -> None:
+    stop = record.wish.stop_signal if isinstance(record, state_files.InstanceRecord) else "SIGTERM"
+    if stop == "SIGTERM":
+        signal_group(record.pid, signal.SIGTERM)
+    else:
+        signal_leader(record.pid, signal.Signals[stop])
+    signal_group(record.pid, signal.SIGCONT)  # a stopped process hears nothing else
 
 
 def _await_end(record: AnyRecord, deadline: float) -> None:

@@ -40,6 +40,10 @@ class Child(Protocol):
         """To its whole group."""
         ...
 
+    def signal_leader(self, number: int) -> None:
+        """To its first process alone."""
+        ...
+
     def close(self) -> None:
         """Let go of it without ending it."""
         ...
@@ -76,6 +80,10 @@ class ProcessHost(Protocol):
         self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
     ) -> Sequence[str]:
         """What to start so that `command` runs as that instance: its user, its walls. Raises OSError."""
+        ...
+
+    async def put_live_files(self, wish: Workload, instance: str) -> bool:
+        """What that instance is to read again. Whether it is another content than before. Raises OSError."""
         ...
 
     def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
@@ -166,6 +174,11 @@ class LocalProcessHost:
                 wish, instance, command, ports=ports, env=self._inner_env(wish, instance, port), terminal=terminal
             )
         )
+
+    async def put_live_files(self, wish: Workload, instance: str) -> bool:
+        if (sandbox := self._sandbox) is None:
+            return False
+        return await self._threads.run(lambda: sandbox.put_live_files(wish, instance))
 
     def _inner_env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
         if not wish.program:

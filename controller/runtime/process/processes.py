@@ -70,6 +70,15 @@ def signal_group(group: int, number: int) -> bool:
     return True
 
 
+def signal_leader(group: int, number: int) -> bool:
+    """To its first process alone. False when there is none any more."""
+    try:
+        os.kill(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Process:
     """The leader of a process group, held by a pidfd. Close it; closing does not end the process."""
 
@@ -91,6 +100,11 @@ class Process:
         """To the whole group. No error when it is gone."""
         if not self._ended:
             signal_group(self.pid, number)
+
+    def signal_leader(self, number: int) -> None:
+        """To the leader alone, which tells the others itself. No error when it is gone."""
+        if not self._ended:
+            signal_leader(self.pid, number)
 
     def close(self) -> None:
         """Let go of it."""

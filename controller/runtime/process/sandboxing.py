@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.runtime.driver import Workload
+from controller.runtime.process import live_files
 from controller.runtime.process.contents import Contents
 from controller.runtime.process.planning import base_name
 from controller.runtime.process.programs import missing_walls
@@ -95,12 +96,20 @@ class Sandbox:
         for folder in (*lasting, self._temporary(instance)):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             give(folder, os.getuid() if user is None else user)
+        if wish.reload_signal:
+            self.put_live_files(wish, instance)
         self._stage.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def put_live_files(self, wish: Workload, instance: str) -> bool:
+        """What that instance is to read again. Whether it is another content than before. Raises OSError."""
+        user = self._user(wish)
+        return live_files.put(self._home, instance, wish, os.getuid() if user is None else user)
 
     def discard(self, instance: str) -> None:
         """It is no longer wanted."""
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
         self._contents.drop(instance)
+        live_files.drop(self._home, instance)
 
     def forget(self, key: ObjectKey) -> None:
         """Nothing of that Service runs any more. Its user stays its own as long as it has data. Raises OSError."""
@@ -144,9 +153,13 @@ class Sandbox:
         self._refuse_paths_of_the_home(wish)
         return replace(
             self._around(wish, ports, terminal=terminal),
-            run=self._programs_run,
+            run=(*self._programs_run, *wish.programs),
+            account=wish.account,
             binds=((str(self._temporary(instance)), WORKING_FOLDER), *volumes),
-            contents=self._contents.keep(instance, {each.path: each.content for each in wish.files}, env),
+            shows=tuple(live_files.shown(self._home, instance, wish).items()),
+            contents=self._contents.keep(
+                instance, {each.path: each.content for each in wish.files if not each.live}, env
+            ),
             folder=WORKING_FOLDER,
             group=not terminal,
             processes=MOST_PROCESSES,

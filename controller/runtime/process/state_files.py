@@ -21,7 +21,7 @@ from crds.model import known_fields
 from crds.probes import Probes
 
 # Values and files may be secret; the rest is known again before anything is started anew. (`Instance.take`)
-_LEFT_OUT = ("secret_env", "args", "volumes", "files", "networks", "control", "mode", "update")
+_LEFT_OUT = ("secret_env", "args", "volumes", "files", "networks", "control", "mode", "update", "programs")
 
 
 VERSION = 1

@@ -3,9 +3,9 @@
 Its task is cancelled when the conductor goes; the process then stays and is adopted by the next one.
 
 - A crash is followed by a restart at once; the next ones wait 1, 2, 4 … 60 s, until it was ready for 60 s.
-- Until it was ready for the first time, a deadline of 30 s (plus its readiness probe's initial delay) rules;
-  liveness is asked after that, and never before its own initial delay since the start.
-- An adopted process older than that deadline was ready before, and counts as ready until its probe says otherwise:
+- Until it was ready for the first time, the deadline of its workload (plus its readiness probe's initial delay)
+  rules; liveness is asked after that, and never before its own initial delay since the start.
+- An adopted process older than 30 s was ready before, and counts as ready until its probe says otherwise:
   a new conductor must not take what it has not asked yet for broken.
 - A process that fails its liveness is killed, not asked: a hung or stopped one does not obey SIGTERM.
 """
@@ -32,7 +32,7 @@ from crds.event_reasons import EventReason
 from crds.phases import InstancePhase
 from crds.probes import Exec, Probe
 
-START_DEADLINE_SECONDS = 30.0
+SETTLED_SECONDS = 30.0
 CRASH_BACKOFF = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.0)
 
 
@@ -72,9 +72,10 @@ class SupervisedInstance:
         self._stopping, self._complete = anyio.Event(), anyio.Event()
         if adopted is None or not workload.program:  # what a record holds of a program is not all of it
             self._complete.set()
+        self._updated = anyio.Event()
         self._backoff = deps.crash_backoff()
         # Decided here, not when the task first runs: a plan made in between must see it as serving.
-        self._settled = adopted is not None and self._age(adopted[0]) >= self._start_deadline()
+        self._settled = adopted is not None and self._age(adopted[0]) >= min(SETTLED_SECONDS, self._start_deadline())
         self._phase: InstancePhase = InstancePhase.READY if self._settled else InstancePhase.STARTING
         if self._settled:
             self._backoff.note_ready()
@@ -106,9 +107,10 @@ class SupervisedInstance:
         return self._port
 
     def update(self, workload: Workload) -> None:
-        """The same revision, as it is known now: its number of copies and all that no record holds."""
+        """The same revision, as it is known now: its number of copies, all that no record holds, its live files."""
         self.workload = workload
         self._complete.set()
+        self._updated.set()
 
     def stop(self, because: str, *, drain_seconds: float = 0.0) -> None:
         """Ask it to end; its task ends when the process group is gone.
@@ -187,6 +189,7 @@ class SupervisedInstance:
             tasks.start_soon(self._watch_liveness, run)
             tasks.start_soon(self._watch_the_start, run)
             tasks.start_soon(self._end_when_stopped, run)
+            tasks.start_soon(self._reload_when_updated, run)
             ended = str(await run.child.wait())
             tasks.cancel_scope.cancel()
         self._note_end(run, ended)
@@ -285,7 +288,7 @@ class SupervisedInstance:
 
     def _start_deadline(self) -> float:
         readiness = self.workload.probes.readiness
-        return START_DEADLINE_SECONDS + (readiness.initial_delay_seconds if readiness else 0.0)
+        return self.workload.start_seconds + (readiness.initial_delay_seconds if readiness else 0.0)
 
     def _left(self, seconds: float, run: ProcessRun) -> float:
         return max(run.began + seconds - self._deps.clock.monotonic(), 0.0)
@@ -303,11 +306,36 @@ class SupervisedInstance:
     async def _end_when_stopped(self, run: ProcessRun) -> None:
         await self._stopping.wait()
         await anyio.sleep(self._drain)
-        run.child.signal(signal.SIGTERM)
+        self._ask_to_end(run)
         run.child.signal(signal.SIGCONT)  # a stopped process hears SIGTERM only when it goes on
         await anyio.sleep(self.workload.stop_grace_seconds)
         self._message = f"killed: it did not stop within {self.workload.stop_grace_seconds:g} s"
         run.child.signal(signal.SIGKILL)
+
+    async def _reload_when_updated(self, run: ProcessRun) -> None:
+        """Other live files are put in place and read, without a restart; not before its start has read the first."""
+        while True:
+            await self._updated.wait()
+            self._updated = anyio.Event()
+            if (reload := self.workload.reload_signal) is None:
+                continue
+            await run.first_ready.wait()
+            try:
+                changed = await self._deps.host.put_live_files(self.workload, self.name)
+            except OSError as refused:
+                self._emit(
+                    EventReason.RELOAD_FAILED, f"{self.name} keeps its old configuration: {refused}", warning=True
+                )
+                continue
+            if changed and not self._stopping.is_set():
+                run.child.signal_leader(signal.Signals[reload])
+                self._emit(EventReason.RELOADED, f"{self.name} was told to read its configuration again")
+
+    def _ask_to_end(self, run: ProcessRun) -> None:
+        if self.workload.stop_signal == "SIGTERM":
+            run.child.signal(signal.SIGTERM)
+        else:  # means something else to the processes it has started
+            run.child.signal_leader(signal.Signals[self.workload.stop_signal])
 
     async def _ask(
         self,

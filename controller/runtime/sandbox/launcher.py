@@ -101,6 +101,7 @@ def _lock(walls: Walls, contents: Iterable[str]) -> None:
         (_tops(contents), landlock.READ_DIR),
         (walls.write, landlock.READ | landlock.CHANGE),
         ([name for _, name in walls.binds], landlock.RUN | landlock.CHANGE),
+        ([name for _, name in walls.shows], landlock.READ),
         (("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"), landlock.DEVICE),
         (("/dev/tty", "/dev/pts") if walls.terminal else (), landlock.DEVICE | landlock.READ_DIR),
         # As root, the view's own /proc shows no others. Elsewhere: oneself, and what is nobody's.

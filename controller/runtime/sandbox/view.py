@@ -55,6 +55,7 @@ _FIXED = MS_REMOUNT | MS_BIND | MS_NOSUID
 def build(walls: Walls, contents: Mapping[str, bytes]) -> None:
     """Afterwards this process sees the view, `contents` in it, and stands at its root. Raises OSError."""
     files = {**{path: _content(path) for path in walls.see if os.path.isfile(path)}, **contents}
+    accounts = _accounts(walls)
     _new_namespaces(walls)
     mount("", "/", "", MS_REC | MS_PRIVATE)
     _tmpfs(walls.stage, _SIZE.format(_FOLDERS + 2 * sum(map(len, contents.values()))))
@@ -63,8 +64,10 @@ def build(walls: Walls, contents: Mapping[str, bytes]) -> None:
     puts += [(path, _binding(walls, path, MS_RDONLY | MS_NODEV | MS_NOEXEC)) for path in walls.see
              if os.path.isdir(path)]  # fmt: skip
     puts += [(path, _binding(walls, path, MS_NODEV | MS_NOEXEC)) for path in walls.write]
-    puts += [(name, _naming(walls, source, name)) for source, name in walls.binds]
+    puts += [(name, _naming(walls, source, name, MS_NODEV)) for source, name in walls.binds]
+    puts += [(name, _naming(walls, source, name, MS_NODEV | MS_NOEXEC | MS_RDONLY)) for source, name in walls.shows]
     puts += [(path, _writing(walls, path, content)) for path, content in files.items()]
+    puts += [(path, _covering(walls, path, content)) for path, content in accounts.items()]
     puts += [(path, _binding(walls, path, MS_NOEXEC)) for path in _existing(DEVICES)]
     if walls.terminal:
         puts.append(("/dev/pts", _binding(walls, "/dev/pts", MS_NOEXEC)))
@@ -123,8 +126,8 @@ def _binding(walls: Walls, path: str, flags: int) -> Put:
     return lambda: _bind(path, _inside(walls, path, folder=os.path.isdir(path)), flags)
 
 
-def _naming(walls: Walls, source: str, name: str) -> Put:
-    return lambda: _bind(source, _inside(walls, name), MS_NODEV)
+def _naming(walls: Walls, source: str, name: str, flags: int) -> Put:
+    return lambda: _bind(source, _inside(walls, name), flags)
 
 
 def _emptying(walls: Walls, path: str) -> Put:
@@ -162,6 +165,29 @@ def _writing(walls: Walls, path: str, content: bytes) -> Put:
             os.fchmod(file.fileno(), 0o400)
             if walls.user is not None:
                 os.fchown(file.fileno(), walls.user, walls.user)
+
+    return put
+
+
+def _accounts(walls: Walls) -> dict[str, bytes]:
+    """This machine's users and groups, with the one this process becomes: some programs refuse to be nobody."""
+    if walls.user is None or not walls.account:
+        return {}
+    user = f"{walls.account}:x:{walls.user}:{walls.user}::{walls.folder}:/bin/sh\n".encode()
+    group = f"{walls.account}:x:{walls.user}:\n".encode()
+    return {path: own + _content(path) for path, own in (("/etc/passwd", user), ("/etc/group", group))}
+
+
+def _covering(walls: Walls, path: str, content: bytes) -> Put:
+    """Another content for a file of a folder that is mounted."""
+
+    def put() -> None:
+        source = f"{walls.stage}/.covering"
+        with open(source, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o444)
+        _bind(source, walls.stage + path, MS_RDONLY | MS_NODEV | MS_NOEXEC)
+        os.unlink(source)
 
     return put
 

@@ -15,9 +15,11 @@ class Walls:
     run: folders and files it may read and execute: interpreter, libraries, code. list: folders it may list.
     see: files and folders it may only read; files are copied into the view, owned by `user`.
     write: its own folders; it starts in `folder`. binds: folders of its own under another name (`source`, `name`),
-    which it may write to and run from. contents: a file (and its inode) with files for the view, readable by `user`
-    alone, and the command's environment, as `packed` makes it; without, the command has the launcher's.
-    ports: the only ones it may listen on. user: the OS user it becomes, None to stay.
+    which it may write to and run from. shows: folders under another name that it may only read.
+    contents: a file (and its inode) with files for the view, readable by `user` alone, and the command's environment,
+    as `packed` makes it; without, the command has the launcher's.
+    ports: the only ones it may listen on. user: the OS user it becomes, None to stay. account: what that
+    user is called, empty when it has no name.
     view: `root` mounts as root does, `user` inside a user namespace, empty not at all. `stage` is an empty folder to
     build it on, `hide` what must not be seen through a folder of `run`.
     landlock: the ABI to use, 0 for none. terminal: it has one. group: neither it nor what it starts can leave its
@@ -29,10 +31,12 @@ class Walls:
     see: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     binds: tuple[tuple[str, str], ...] = ()
+    shows: tuple[tuple[str, str], ...] = ()
     contents: tuple[str, int] = ("", 0)
     folder: str = "/"
     ports: tuple[int, ...] = ()
     user: int | None = None
+    account: str = ""
     view: str = ""
     stage: str = ""
     hide: tuple[str, ...] = ()

@@ -129,7 +129,7 @@ function columns(may: boolean): Column<Service>[] {
         <View style={layout.tight}>
           <TextLink to={pageOf(SERVICES, each)}>{each.metadata.name}</TextLink>
           <Text style={text.faint} numberOfLines={1}>
-            {each.spec.managed ?? each.spec.image ?? each.spec.command?.join(' ')}
+            {each.spec.managed ?? each.spec.image ?? each.spec.engine?.name ?? each.spec.command?.join(' ')}
             {each.metadata.namespace === 'default' ? '' : ` · ${each.metadata.namespace}`}
           </Text>
         </View>

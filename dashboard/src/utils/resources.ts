@@ -50,6 +50,7 @@ export interface Service extends Resource {
   spec: {
     managed?: string;
     image?: string;
+    engine?: { name: string; version?: string };
     command?: string[];
     enabled?: boolean;
     replicas?: number;

@@ -32,7 +32,7 @@ def service_of(name: str, **given: object) -> Service:
 
 
 def test_the_ones_promised_are_there() -> None:
-    assert NAMES == ["nginx", "postgres", "python-web", "static-site", "valkey", "worker-loop"]
+    assert NAMES == ["cache", "database", "nginx", "postgres", "python-web", "static-site", "valkey", "worker-loop"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,7 +42,8 @@ def test_each_is_taken_by_the_kinds_it_makes_with_nothing_but_a_name(name: str) 
         KINDS[item["kind"]].model.model_validate(item)
         assert item["metadata"]["namespace"] == "team-a" and item["metadata"]["name"].startswith("mine")
     service = service_of(name)
-    assert service.spec.is_program == (template(name).runtimes == ["process"])
+    of_the_machine = service.spec.is_program or service.spec.engine is not None
+    assert of_the_machine == (template(name).runtimes == ["process"])
     assert service.spec.resources.limits.memory, "nothing is offered without a limit"
     assert items[-1]["kind"] == "Service", "what it needs is made before it"
 
@@ -76,7 +77,7 @@ def test_every_fault_is_named_at_once() -> None:
         "name", "namespace", "parameters.colour", "parameters.replicas",
     ]  # fmt: skip
     assert "it has: page, replicas" in str(refused.value)
-    with pytest.raises(NotFound, match=r'no template "cobol"; there are: nginx'):
+    with pytest.raises(NotFound, match=r'no template "cobol"; there are: cache'):
         template("cobol")
 
 

@@ -79,7 +79,7 @@ def test_a_command_without_an_image_is_a_program() -> None:
         ({"command": [""]}, "or a command"),
         ({"mode": "job"}, "mode: a program runs on"),
         ({"networks": ["payments"]}, "networks: a program is in its machine's network"),
-        ({"update": {"order": "start-first"}}, "update.order: a program's copies"),
+        ({"update": {"order": "start-first"}}, "update.order: copies of a program"),
         ({"ports": [{"port": 53, "protocol": "udp"}]}, "ports: 53/udp"),
         ({"ports": [{"port": 80, "published": 80}]}, "ports: published 80: a program cannot listen below 1024"),
         ({"ports": [{"port": 80, "published": 8080}], "replicas": 2}, "ports: published 8080: one machine has it"),

@@ -17,7 +17,7 @@ PROGRAM = Service.model_validate({"metadata": {"name": "web", "namespace": "acme
 async def test_a_program_gets_no_credential_no_secret_and_no_file_of_the_home() -> None:
     nothing: Any = None
     for given in (
-        await ProcessEnvironment(nothing)(PROGRAM, None),
+        await ProcessEnvironment(nothing, nothing)(PROGRAM, None),
         await ContainerEnvironment(nothing, nothing, nothing)(PROGRAM, None),
     ):
         assert given == RuntimeInputs()

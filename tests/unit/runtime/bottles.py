@@ -45,6 +45,11 @@ class FakeChild:
         if number == signal.SIGKILL or (number == signal.SIGTERM and not self.stubborn):
             self.end(Exit(signal=number))
 
+    def signal_leader(self, number: int) -> None:
+        self.signals.append(("leader", number))
+        if not self.stubborn and number != signal.SIGHUP:
+            self.end(Exit(code=0))
+
     def close(self) -> None:
         pass
 
@@ -56,7 +61,8 @@ class FakeMachine:
         self.clock, self.children, self.started_at = clock, {}, []  # type: ignore[var-annotated]
         self.left: list[tuple[InstanceRecord, Child]] = []
         self.discarded: list[str] = []
-        self.stubborn = self.fails = False
+        self.stubborn = self.fails = self.full = False
+        self.put: dict[str, dict[str, bytes]] = {}
         self.lacks_walls = self.lets_in = ""
 
     async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
@@ -92,6 +98,12 @@ class FakeMachine:
 
     async def exposed(self, wish: Workload, instance: str, port: int) -> str:
         return self.lets_in
+
+    async def put_live_files(self, wish: Workload, instance: str) -> bool:
+        if self.full:
+            raise OSError("no space left")
+        before, self.put[instance] = self.put.get(instance), {each.path: each.content for each in wish.files}
+        return before != self.put[instance]
 
     async def refuses_programs(self) -> str:
         return self.lacks_walls

