@@ -152,7 +152,7 @@ def test_a_template_that_cannot_run_here_says_why_and_can_still_be_had(
 
 def test_an_unknown_template_names_those_there_are(served: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["create", "service", "web", "--template", "cobol"]) == 1
-    assert "one of nginx, postgres, python-web" in capsys.readouterr().err
+    assert "one of cache, database, nginx, postgres, python-web" in capsys.readouterr().err
 
 
 def test_a_refusal_comes_before_anything_is_made(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
