@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from controller.kit.generations import Generation, parse
 
+_REMEMBERED = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
@@ -32,6 +34,7 @@ class DerivedSecrets:
     def use(self, held: tuple[Generation, ...]) -> None:
         """Derive with these from now on, the newest first."""
         self._masters = {each.number: each.key for each in held}
+        self._access_keys: dict[tuple[str, str, int], AccessKey] = {}
         self.newest, self.oldest = held[0].number, held[-1].number
 
     def holds(self, master: int) -> bool:
@@ -53,6 +56,14 @@ class DerivedSecrets:
         Without `master`, of the oldest generation we hold: a user's first key stays what it is until that is dropped.
         """
         master = self.oldest if master is None else master
+        whose = (user, uid, master)
+        if whose not in self._access_keys:  # each signed request asks
+            if len(self._access_keys) >= _REMEMBERED:
+                self._access_keys.clear()
+            self._access_keys[whose] = self._first_access_key(user, uid, master)
+        return self._access_keys[whose]
+
+    def _first_access_key(self, user: str, uid: str, master: int) -> AccessKey:
         name = base64.b32encode(self._derive("access-key-id", user, uid, master)).decode()[:16]
         secret = base64.b64encode(self._derive("access-key", user, uid, master) + b"aerekos")[:40].decode()
         return AccessKey(f"AKIA{name}", secret)

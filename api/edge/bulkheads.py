@@ -5,15 +5,21 @@ Without such walls, who fills one service takes all others with it: storage full
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import anyio
+import asyncio
+from collections import Counter, deque
+from dataclasses import dataclass, field
 
 from crds.errors import TooManyRequests, Unavailable
 
 WAIT_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Wall:
+    """Requests to one service: under way, and waiting for one of them to end."""
+
+    used: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
 
 class Bulkheads:
@@ -21,32 +27,77 @@ class Bulkheads:
 
     def __init__(self, per_service: int, per_principal: int) -> None:
         self._per_service, self._per_principal = per_service, per_principal
-        self._walls: dict[str, anyio.Semaphore] = {}
+        self._walls: dict[str, _Wall] = {}
         self._callers: Counter[tuple[str, str]] = Counter()
 
-    @asynccontextmanager
-    async def slot(self, service: str, principal: str) -> AsyncIterator[None]:
-        """One request's place. Raises TooManyRequests for a caller who has too many, Unavailable after a while."""
+    def slot(self, service: str, principal: str) -> Slot:
+        """One request's place, to enter and to leave."""
+        return Slot(self, service, principal)
+
+    async def enter(self, service: str, principal: str) -> None:
+        """Raises TooManyRequests for a caller who has too many, Unavailable after a while."""
         caller = (service, principal)
         if self._callers[caller] >= self._per_principal:
             raise TooManyRequests(
                 f"{principal} has {self._per_principal} requests to {service} already", retry_after=1
             )
         self._callers[caller] += 1
-        wall = self._walls.setdefault(service, anyio.Semaphore(self._per_service))
+        wall = self._walls.get(service)
+        if wall is None:  # names come from the store, but services come and go
+            wall = self._walls[service] = _Wall()
+        if wall.used < self._per_service:
+            wall.used += 1
+            return
         try:
-            with anyio.move_on_after(WAIT_SECONDS) as waiting:
-                await wall.acquire()
-            if waiting.cancelled_caught:
-                raise Unavailable(f"too many requests to {service} are under way", retry_after=1)
-            try:
-                yield
-            finally:
-                wall.release()
-        finally:
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
-            # Names come from the store, but services come and go.
-            if wall.value == self._per_service and not any(name == service for name, _ in self._callers):
-                self._walls.pop(service, None)
+            await self._wait(service, wall)
+        except BaseException:
+            self._forget(caller)
+            raise
+
+    def leave(self, service: str, principal: str) -> None:
+        """Whoever waits longest has the place now."""
+        self._forget((service, principal))
+        self._hand_on(service, self._walls[service])
+
+    async def _wait(self, service: str, wall: _Wall) -> None:
+        waiting = asyncio.get_running_loop().create_future()
+        wall.waiting.append(waiting)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await waiting
+        except BaseException as ended:
+            if waiting.done() and not waiting.cancelled():  # it was given the place, and has no use for it
+                self._hand_on(service, wall)
+            if isinstance(ended, TimeoutError):
+                raise Unavailable(f"too many requests to {service} are under way", retry_after=1) from None
+            raise
+
+    def _hand_on(self, service: str, wall: _Wall) -> None:
+        while wall.waiting:
+            waiting = wall.waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        wall.used -= 1
+        if not wall.used:
+            del self._walls[service]
+
+    def _forget(self, caller: tuple[str, str]) -> None:
+        self._callers[caller] -= 1
+        if not self._callers[caller]:
+            del self._callers[caller]
+
+
+class Slot:
+    """A place behind a wall, as a context."""
+
+    __slots__ = ("_bulkheads", "_principal", "_service")
+
+    def __init__(self, bulkheads: Bulkheads, service: str, principal: str) -> None:
+        self._bulkheads, self._service, self._principal = bulkheads, service, principal
+
+    async def __aenter__(self) -> None:
+        await self._bulkheads.enter(self._service, self._principal)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._bulkheads.leave(self._service, self._principal)
