@@ -195,7 +195,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
-    for key in _CHECKS.keys() - _FILE_ALONE:
+    for key in VARIABLES:
         if text := env.get(variable(key)):
             settings = _told(settings, key, _number(text) if key in _NUMBERS else text, variable(key))
     return settings
@@ -350,3 +350,8 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "audit_file": _path,
     "engine_path": _folders,
 }
+
+FILE_KEYS = frozenset(_CHECKS)
+"""What settings.toml may hold."""
+VARIABLES = tuple(key for key in _CHECKS if key not in _FILE_ALONE)
+"""The settings that have a variable, too."""
