@@ -72,6 +72,9 @@ lint: $(VENV)/.installed-dev dashboard/node_modules/.installed-dev ## Check styl
 test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS service we mean to answer, both ways, against botocore
 	@AEREKOS_AWS_PROTOCOLS=full $(BIN)/python -m pytest -q -n 2 services/sdk/tests/test_protocols.py $(ARGS)
 
+reference: $(VENV)/.installed-dev ## Make docs/reference/ anew, after a change of kinds, commands, settings, words or metrics
+	@$(BIN)/python -m docs.generate
+
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/kube/test_fuzz.py tests/unit/kube/test_fuzz_scanners.py
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)

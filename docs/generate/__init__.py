@@ -1,0 +1,4 @@
+"""Makes docs/reference/: `make reference`. Every page is read from what runs, so that none can say something else.
+
+`tests/architecture/test_reference.py` fails where a committed page is not what this makes.
+"""

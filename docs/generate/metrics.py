@@ -1,0 +1,73 @@
+"""docs/reference/metrics.md: every metric that is exported, from the collectors themselves."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import anyio
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from api.kube.watch_metrics import WatchMetrics
+from api.metrics import Metrics
+from controller.kit.clock import SystemClock
+from controller.kit.threads import Threads
+from controller.reconcile.metrics import ControllerState, InformerState
+from controller.store.sql import open_store
+from docs.generate.markdown import code, codes, page, table
+from services.sdk.metrics import ServiceMetrics
+
+LEAD = """\
+What is exported for Prometheus, in the text format: by the conductor at `/metrics`, and by each instance of a managed
+service at its own `/metrics`. Names are as they are scraped; a histogram has `_bucket`, `_sum` and `_count`."""
+_SUFFIX = {"counter": "_total"}
+
+
+class _IdleLoop:
+    """A loop of no kinds: its metrics have names and no series."""
+
+    def controllers(self) -> Iterable[ControllerState]:
+        return ()
+
+    def informers(self) -> Iterable[InformerState]:
+        return ()
+
+
+def metrics_page() -> str:
+    """The conductor's, then those that every managed service has."""
+    service = ServiceMetrics()
+    service.watch_loop(_IdleLoop())
+    sections = [_section("Conductor", anyio.run(_conductor)), _section("Managed services", service.registry)]
+    return page("Metrics", LEAD, sections)
+
+
+async def _conductor() -> CollectorRegistry:
+    """Over a store of its own, which is empty and goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "records.db"
+        store = await open_store(f"sqlite:///{file}", threads=Threads(1), clock=SystemClock())
+        try:
+            return Metrics(store, {}, loop=_IdleLoop(), watches=WatchMetrics()).registry
+        finally:
+            await store.close()
+
+
+def _section(title: str, registry: CollectorRegistry) -> str:
+    rows = [(code(name), *rest) for name, *rest in sorted(_rows(registry))]
+    return f"## {title}\n\n{table(['Metric', 'Type', 'Labels', 'Meaning'], rows)}"
+
+
+def _rows(registry: CollectorRegistry) -> Iterator[tuple[str, str, str, str]]:
+    for collector in list(registry._collector_to_names):
+        for family in collector.collect():
+            name = f"{family.name}{_SUFFIX.get(family.type, '')}"
+            yield name, family.type, codes(_labels(family, collector)), family.documentation
+
+
+def _labels(family: Metric, collector: Collector) -> tuple[str, ...]:
+    """Names of labels are known to a family that was made for one answer, else to what it was collected from."""
+    own = getattr(family, "_labelnames", None)
+    return tuple(own if own is not None else getattr(collector, "_labelnames", ()))

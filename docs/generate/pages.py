@@ -1,0 +1,26 @@
+"""The pages of docs/reference/, by file name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from docs.generate.commands import cli_page
+from docs.generate.kinds import kinds_page
+from docs.generate.metrics import metrics_page
+from docs.generate.settings import settings_page
+from docs.generate.words import conditions_page, events_page
+
+FOLDER = Path(__file__).parents[1] / "reference"
+_MAKERS = {
+    "kinds.md": kinds_page,
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "conditions.md": conditions_page,
+    "events.md": events_page,
+    "metrics.md": metrics_page,
+}
+
+
+def pages() -> dict[str, str]:
+    """Every page as it should be now."""
+    return {name: make() for name, make in _MAKERS.items()}
