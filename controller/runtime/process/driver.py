@@ -19,7 +19,7 @@ import structlog
 
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
-from controller.kit.threads import Threads
+from controller.kit.threads import BlockingExecutor, Threads
 from controller.runtime.driver import DriverError, Execution, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.log_order import in_order
 from controller.runtime.probes import NetworkProber, Prober
@@ -67,6 +67,7 @@ class ProcessDriver:
         log_limit_bytes: int = LOG_LIMIT_BYTES,
         log_files_kept: int = LOG_FILES_KEPT,
         rotate_every_seconds: float = ROTATE_EVERY_SECONDS,
+        threads: BlockingExecutor | None = None,
     ) -> None:
         self._home = home
         self._host = host or LocalProcessHost(home, sandbox)
@@ -84,7 +85,7 @@ class ProcessDriver:
             changed=lambda instance: self._advance(instance.workload.key),
             crash_backoff=lambda: CrashBackoff(backoff, clock, rng),
         )
-        self._threads = Threads(2)
+        self._threads: BlockingExecutor = threads or Threads(2)
         self._listeners: list[Callable[[RuntimeEvent], None]] = []
         self._desired: dict[ObjectKey, Workload] = {}
         self._instances: dict[str, SupervisedInstance] = {}

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from controller.kit.clock import LoopClock
+from controller.kit.threads import Inline
 from controller.runtime.driver import ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process.driver import ProcessDriver
 from controller.runtime.process.process_host import Child
@@ -144,6 +145,7 @@ class Bottle:
             host=self.machine,
             prober=self.prober,
             rotate_every_seconds=1e9,
+            threads=Inline(),  # time that jumps waits for no thread
         )
         self.driver.on_event(lambda news: self.told.append((round(self.clock.elapsed, 3), news)))
 
