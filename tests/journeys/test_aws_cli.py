@@ -26,6 +26,29 @@ def test_env_can_be_evaluated_by_a_shell(cloud: Cloud) -> None:
     assert "Keys" in json.loads(said.stdout)
 
 
+OLD = """#!/bin/sh
+test "$1" = --version && exec echo aws-cli/2.9.19 Python/3.11.2 Linux/6.1.0 source/x86_64.debian.12 prompt/off
+unset AWS_ENDPOINT_URL
+exec {aws} "$@"
+"""
+
+
+def test_an_aws_cli_that_reads_no_address_asks_this_cloud_all_the_same(cloud: Cloud, tmp_path: Path) -> None:
+    """As that of Debian 12, which would ask Amazon."""
+    aerekos, aws = (Path(sys.executable).with_name(name) for name in ("aerekos", "aws"))
+    (tmp_path / "aws").write_text(OLD.format(aws=aws))
+    (tmp_path / "aws").chmod(0o755)
+    key = cloud.kms("create-key")["KeyMetadata"]["KeyId"]
+    env = {**cloud.env, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for script in (f"eval $({aerekos} env) && aws kms list-keys", f"{aerekos} aws kms list-keys"):
+        said = subprocess.run(
+            ["sh", "-c", script], env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
+        assert said.returncode == 0, said
+        assert key in [each["KeyId"] for each in json.loads(said.stdout)["Keys"]]
+        assert ("does not read AWS_ENDPOINT_URL" in said.stderr) is ("eval" in script)
+
+
 def test_a_key_encrypts_and_decrypts(cloud: Cloud, tmp_path: Path) -> None:
     key = cloud.kms("create-key", "--description", "for a journey")["KeyMetadata"]
     plain, sealed = tmp_path / "plain", tmp_path / "sealed"

@@ -41,6 +41,7 @@ export function lookingWalks(): void {
       await page.getByText('Nothing is here').waitFor();
       // What sealed it was made for that, with a UUID for a name; it is known by its alias.
       await visit(page, '/ui/keys');
+      await page.getByTestId('search').fill('aws/s3');
       await page.getByRole('row').filter({ hasText: 'alias/aws/s3' }).getByText('Enabled').waitFor();
     }),
   );

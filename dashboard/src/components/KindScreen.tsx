@@ -45,7 +45,9 @@ export function KindScreen({ kind, title, named, about, next, extra, onNew, abov
   if (state === 'refused') return <Failed error={error} />;
   const ordered = isSame(kind, EVENTS) ? newestFirst(items) : items;
   const shown = ordered.filter((each) =>
-    JSON.stringify([each.metadata.name, each.metadata.labels, each.spec]).toLowerCase().includes(wanted.toLowerCase()),
+    JSON.stringify([each.metadata.name, each.status?.aliases, each.metadata.labels, each.spec])
+      .toLowerCase()
+      .includes(wanted.toLowerCase()),
   );
   return (
     <>

@@ -110,11 +110,13 @@ function spaced(name: string): string {
 function opening(kind: Kind, resource: Resource): Command {
   const { name, namespace = '' } = resource.metadata;
   const sort = spaced(kind.kind);
+  // Keys that AWS tools made are called by UUIDs; people know them by their aliases.
+  const aliases: string[] = resource.status?.aliases ?? [];
   return {
     id: `open ${kind.plural} ${namespace}/${name}`,
-    name: `Open ${sort} ${name}`,
+    name: `Open ${sort} ${aliases[0] ?? name}`,
     sort: namespace && namespace !== 'default' ? `${sort} · ${namespace}` : sort,
-    also: 'describe get',
+    also: ['describe get', name, ...aliases].join(' '),
     run: () => go(pageOf(kind, resource)),
   };
 }

@@ -206,6 +206,10 @@ describe('the palette', () => {
   const others = [
     { kind: BUCKETS, resource: { metadata: { name: 'holiday', namespace: 'default' } } },
     { kind: KEYS, resource: { metadata: { name: 'payments', namespace: 'acme' } } },
+    {
+      kind: KEYS,
+      resource: { metadata: { name: '0f9c-11', namespace: 'acme' }, status: { aliases: ['alias/aws/s3'] } },
+    },
   ];
   const all: Powers = {
     services: true,
@@ -231,6 +235,8 @@ describe('the palette', () => {
       ['status', 'Go to Home'],
       ['holiday', 'Open bucket holiday'],
       ['payments', 'Open key payments'],
+      ['alias/aws', 'Open key alias/aws/s3'],
+      ['0f9c', 'Open key alias/aws/s3'],
       ['deploy', 'New service'],
       ['upload', 'Go to Buckets'],
       ['invite', 'New user'],
