@@ -93,8 +93,13 @@ $(VENV)/kubectl: | $(VENV)/bin/python
 $(VENV)/fuzz/bin/schemathesis: | $(VENV)/bin/python
 	@$(BIN)/python -m venv $(VENV)/fuzz && $(VENV)/fuzz/bin/pip install --quiet 'schemathesis>=4,<5'
 
-bench: $(VENV)/.installed-dev ## Measure, as ratios within one run
+bench: $(VENV)/.installed-dev $(VENV)/peers/.installed ## Measure, as ratios within one run
 	@$(APART) $(BIN)/python bench/run.py $(ARGS)
+
+# What the benchmarks compare with, apart from our own dependencies. Where it cannot be had, its lines are left out.
+$(VENV)/peers/.installed: | $(VENV)/bin/python
+	@$(BIN)/python -m venv $(VENV)/peers && $(VENV)/peers/bin/pip install --quiet 'ministack>=1.5,<2' && touch $@ \
+	  || { echo "==> no emulator to measure AWS calls against" >&2; rm -rf $(VENV)/peers; }
 
 bench-swarm: $(VENV)/.installed-dev dashboard ## Measure recovery on three real machines beside a plain Swarm (root, about 20 minutes)
 	@$(BIN)/python bench/swarm_recovery.py $(ARGS)

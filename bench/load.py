@@ -28,7 +28,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[bytes] | None = None
-        self._buffer, self._needed = b"", 0
+        self._buffer, self._needed, self._head_only = b"", 0, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
             head = self._buffer.find(_END)
             if head < 0:
                 return
-            self._needed = head + len(_END) + _length(self._buffer[:head])
+            self._needed = head + len(_END) + (0 if self._head_only else _length(self._buffer[:head]))
         if len(self._buffer) >= self._needed and self._answer and not self._answer.done():
             whole, self._buffer, self._needed = self._buffer, b"", 0
             self._answer.set_result(whole)
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
     async def ask(self, request: bytes) -> bytes:
         """The whole answer. Raises Refused unless its code is 2xx."""
         assert self._transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
+        self._answer, self._head_only = asyncio.get_running_loop().create_future(), request.startswith(b"HEAD ")
         self._transport.write(request)
         answer = await self._answer
         if answer[9:10] != b"2":
@@ -71,16 +71,25 @@ def _length(head: bytes) -> int:
 
 async def connect(port: int, ca: Path) -> Connection:
     """A connection to this machine, its certificate checked."""
-    context = ssl.create_default_context(cafile=str(ca))
+    return await open_connection(port, ssl.create_default_context(cafile=str(ca)))
+
+
+async def open_connection(port: int, tls: ssl.SSLContext | None) -> Connection:
+    """A connection to this machine; without `tls` in the clear."""
+    name = "localhost" if tls else None
     _, made = await asyncio.get_running_loop().create_connection(
-        Connection, "127.0.0.1", port, ssl=context, server_hostname="localhost"
+        Connection, "127.0.0.1", port, ssl=tls, server_hostname=name
     )
     return made
 
 
 async def rate(port: int, ca: Path, requests: Sequence[Requests], seconds: float) -> float:
     """Answers per second, with one connection for each of `requests`, each asking as fast as it is answered."""
-    connections = [await connect(port, ca) for _ in requests]
+    return await driven([await connect(port, ca) for _ in requests], requests, seconds)
+
+
+async def driven(connections: Sequence[Connection], requests: Sequence[Requests], seconds: float) -> float:
+    """Answers per second; each connection asks its own requests as fast as they are answered, and is closed then."""
     for each, make in zip(connections, requests, strict=True):
         await each.ask(make())  # connections and caches are warm before the clock starts
     began = time.perf_counter()

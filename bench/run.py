@@ -1,7 +1,7 @@
 """`make bench`: everything measured on this machine, as ratios within one run, in one table.
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
-shorter time. The parts can also be run alone: store.py, asking.py, watching.py, idle.py, listing.py, etcd.py,
+shorter time. The parts can also be run alone: store.py, asking.py, aws.py, watching.py, idle.py, listing.py, etcd.py,
 healing.py, page.py, agents.py.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import agents
 import asking
+import aws
 import etcd
 import healing
 import idle
@@ -33,6 +34,7 @@ def measure(patience: float) -> list[Verdict]:
         verdicts += idle.measure(cloud, 20 * patience)
         verdicts += healing.measure(cloud)
         verdicts += asking.measure(cloud, 4 * patience)
+        verdicts += aws.measure(cloud, 3 * patience)
         verdicts += watching.measure(cloud, 10 * patience)
         verdicts += etcd.measure(cloud, 8 * patience)
         verdicts += listing.measure(cloud)

@@ -1,0 +1,161 @@
+"""Signed AWS calls per second through the gateway, against an emulator that keeps everything in memory.
+
+`python bench/aws.py [seconds]`. Both are asked in turn by the same client (load.py), 16 connections, with requests
+signed before the clock starts. Our side speaks TLS, verifies each signature, asks the caller's rights, writes the
+audit log, encrypts with keys that outlive the process, and passes two processes; the peer does none of that. Its
+program is `make bench`'s own (`.venv/peers`); without it, these lines are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import uvloop
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from cloud import Cloud, a_cloud, a_port
+from load import Connection, driven, open_connection
+from verdicts import Verdict, ratio, table
+
+CLIENTS, ROUNDS = 16, 3
+PEERS = Path(sys.executable).parent.parent / "peers" / "bin" / "python"
+CONTEXT = {"tenant": "bench"}
+TARGETS = {"GenerateDataKey": 2.0, "Encrypt of 4 KiB": 2.0, "Decrypt of 4 KiB": 2.0, "S3 HEAD of an object": 1.5}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of both: where it answers, and who asks. `ca`: None for one that speaks in the clear."""
+
+    port: int
+    credentials: Credentials
+    ca: Path | None = None
+
+    def signed(self, service: str, method: str, path: str, body: bytes, **headers: str) -> bytes:
+        """The bytes of one request."""
+        scheme = "https" if self.ca else "http"
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        made = AWSRequest(method, f"{scheme}://localhost:{self.port}{path}", data=body, headers=named)
+        sign = S3SigV4Auth if service == "s3" else SigV4Auth
+        sign(self.credentials, service, "us-east-1").add_auth(made)
+        lines = [f"{name}: {value}" for name, value in made.headers.items()]
+        head = [f"{method} {path} HTTP/1.1", f"host: localhost:{self.port}", *lines, f"content-length: {len(body)}"]
+        return "\r\n".join([*head, "", ""]).encode() + body
+
+    def kms(self, operation: str, **content: object) -> bytes:
+        """A call of KMS."""
+        target, body = f"TrentService.{operation}", json.dumps(content).encode()
+        return self.signed("kms", "POST", "/", body, content_type="application/x-amz-json-1.1", x_amz_target=target)
+
+    async def connect(self) -> Connection:
+        """A connection to it."""
+        tls = ssl.create_default_context(cafile=str(self.ca)) if self.ca else None
+        return await open_connection(self.port, tls)
+
+
+async def prepared(side: Side) -> dict[str, bytes]:
+    """What is asked again and again, by its name. Makes a key, a bucket and an object."""
+    connection = await side.connect()
+
+    async def tell(request: bytes) -> dict[str, object]:
+        answer = (await connection.ask(request)).partition(b"\r\n\r\n")[2]
+        return dict(json.loads(answer)) if answer.startswith(b"{") else {}
+
+    made = await tell(side.kms("CreateKey", Description="bench"))
+    key = str(dict(made["KeyMetadata"])["KeyId"])  # type: ignore[call-overload]
+    plain = base64.b64encode(os.urandom(4096)).decode()
+    encrypt = side.kms("Encrypt", KeyId=key, Plaintext=plain, EncryptionContext=CONTEXT)
+    sealed = (await tell(encrypt))["CiphertextBlob"]
+    bucket = f"/bench-{time.time_ns()}"
+    await tell(side.signed("s3", "PUT", bucket, b""))
+    await tell(side.signed("s3", "PUT", f"{bucket}/object", b"x" * 1000))
+    connection.close()
+    return {
+        "GenerateDataKey": side.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256", EncryptionContext=CONTEXT),
+        "Encrypt of 4 KiB": encrypt,
+        "Decrypt of 4 KiB": side.kms("Decrypt", CiphertextBlob=sealed, EncryptionContext=CONTEXT),
+        "S3 HEAD of an object": side.signed("s3", "HEAD", f"{bucket}/object", b""),
+    }
+
+
+async def _rate(side: Side, request: bytes, seconds: float) -> float:
+    return await driven([await side.connect() for _ in range(CLIENTS)], [lambda: request] * CLIENTS, seconds)
+
+
+async def _measured(ours: Side, theirs: Side, seconds: float) -> list[Verdict]:
+    mine, peers = await prepared(ours), await prepared(theirs)
+    verdicts = []
+    for what, target in TARGETS.items():
+        pairs = [
+            (await _rate(ours, mine[what], seconds), await _rate(theirs, peers[what], seconds)) for _ in range(ROUNDS)
+        ]
+        found = median(each for each, _ in pairs), median(each for _, each in pairs)
+        verdicts.append(ratio(f"{what}, {CLIENTS} connections, against an emulator in memory", *found, target=target))
+    return verdicts
+
+
+@contextmanager
+def an_emulator() -> Iterator[Side]:
+    """ministack, on the loopback only."""
+    port = a_port()
+    command = [str(PEERS), "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
+    quiet = {**os.environ, "GATEWAY_PORT": str(port), "LOG_LEVEL": "ERROR"}
+    child = subprocess.Popen(command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    side = Side(port, Credentials("test", "test"))
+    try:
+        asyncio.run(_until_open(side))
+        yield side
+    finally:
+        child.terminate()
+        child.wait()
+
+
+async def _until_open(side: Side) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            (await side.connect()).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+
+
+def measure(cloud: Cloud, seconds: float = 3.0) -> list[Verdict]:
+    """KMS and S3. Nothing where there is no peer to measure against."""
+    if not PEERS.exists():
+        return []
+    told = dict(line.removeprefix("export ").rstrip(";").split("=", 1) for line in exports(cloud.do("env")))
+    ours = Side(
+        cloud.port, Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"].strip("'\"")), cloud.ca
+    )
+    with an_emulator() as theirs:
+        return uvloop.run(_measured(ours, theirs, seconds))
+
+
+def exports(text: str) -> list[str]:
+    """The lines that set a variable."""
+    return [line for line in text.splitlines() if line.startswith("export ")]
+
+
+def main() -> None:
+    with a_cloud() as cloud:
+        print(table(measure(cloud, float(sys.argv[1]) if len(sys.argv) > 1 else 3.0)))
+
+
+if __name__ == "__main__":
+    main()
