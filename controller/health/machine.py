@@ -55,7 +55,7 @@ def disk_finding(
 def store_finding(trouble: Exception | None, *, takes_new: bool) -> Iterator[Finding]:
     """That nothing can be written, or nothing new."""
     if trouble is not None:
-        fix = "reads go on; aerekos doctor tells how much room there is. It goes on by itself: docs/operations/disk-full.md"
+        fix = "reads go on; aerekos doctor tells how much room there is. It goes on by itself: docs/operations"
         yield Finding("critical", Code.STORE_READ_ONLY, f"the store is read-only: {trouble}", fix)
     elif not takes_new:
         text = "the disk of the store was full: only changes and deletions are taken"

@@ -1,4 +1,4 @@
-"""What docs/operations tells people to type, typed in a cloud with an object in it; what the pages say of it holds."""
+"""What docs/operations tells people to type, typed in a cloud with an object in it; what it promises holds."""
 
 from __future__ import annotations
 
