@@ -189,7 +189,7 @@ def answered(language: Language, asked: Json) -> Any:
 
 
 def main() -> None:
-    """Until nobody asks any more."""
+    """Answer questions until nobody asks any more."""
     language = Language()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -19,7 +19,9 @@ May = Callable[[str, str, str, str, str], bool]
 
 @dataclass(frozen=True)
 class Requester:
-    """Who writes. `of_the_house`: one of the cloud's own services or workers, whom no default limit is meant for."""
+    """The author of a write. `of_the_house`: one of the cloud's own services or workers, whom no default limit is
+    meant for.
+    """
 
     name: str
     groups: frozenset[str]

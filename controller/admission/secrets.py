@@ -28,7 +28,7 @@ class PlainSecrets:
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """By its name, by how secrets begin, or by a password in a URL."""
+    """Judge by its name, by how secrets begin, or by a password in a URL."""
     upper = name.upper()
     if value.startswith(_BEGINNINGS) and len(value) >= 16:
         return True

@@ -17,7 +17,7 @@ ONE = Decimal(1)
 
 
 def usage_of(kind: Kind[Any], body: Mapping[str, Any], workers: int) -> dict[str, Decimal]:
-    """By resource. `workers`: how many machines a daemon runs on."""
+    """The usage by resource. `workers`: how many machines a daemon runs on."""
     used = {f"{COUNT}{kind.resource}": ONE}
     if kind.resource in _NAMED:
         used[_NAMED[kind.resource]] = ONE

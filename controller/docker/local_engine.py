@@ -50,7 +50,7 @@ class LocalEngine:
         await self._docker.follow({"type": ["container"], "label": [naming.CLOUD]}, heard)
 
     async def unhealthy(self) -> list[ContainerEvent]:
-        """Those of our containers whose health check fails now: what `follow` told before anybody listened."""
+        """Containers of ours whose health check fails now: what `follow` told before anybody listened."""
         asked = {"label": [naming.CLOUD], "health": ["unhealthy"]}
         found = await self._docker.ask(lambda api: api.containers(filters=asked))
         keyed = [(naming.key_in(each["Labels"]), str(each["Id"])) for each in found]

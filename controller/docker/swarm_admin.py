@@ -42,7 +42,7 @@ class SwarmAdmin:
         return str((await self._docker.ask(lambda api: api.inspect_swarm()))["JoinTokens"]["Worker"])
 
     async def addresses_of(self, node: str) -> frozenset[str]:
-        """By which the Swarm knows the nodes of that name that are there: what is no member has none."""
+        """Addresses by which the Swarm knows the nodes of that name that are members."""
         there = [each for each in await self._named(node) if not _is_down(each)]
         return frozenset(address for each in there for address in _addresses(each) if address)
 

@@ -41,7 +41,7 @@ def room_on(folder: Path) -> Room:
 def disk_finding(
     whose: str, room: Room, about: ObjectKey | None = None, kind: str = "Conductor"
 ) -> Iterator[Finding]:
-    """From 85 % on, and critical from 95 %."""
+    """A finding for a disk that is 85 % full or more, critical from 95 %."""
     if room.share < WARN_SHARE:
         return
     text = f"the disk of {whose} is {room.share:.0%} full: {human(room.free)} free"
@@ -53,7 +53,7 @@ def disk_finding(
 
 
 def store_finding(trouble: Exception | None, *, takes_new: bool) -> Iterator[Finding]:
-    """That nothing can be written, or nothing new."""
+    """A finding where nothing can be written, or nothing new."""
     if trouble is not None:
         fix = "reads go on; aerekos doctor tells how much room there is. It goes on by itself: docs/operations"
         yield Finding("critical", Code.STORE_READ_ONLY, f"the store is read-only: {trouble}", fix)
@@ -66,7 +66,7 @@ def store_finding(trouble: Exception | None, *, takes_new: bool) -> Iterator[Fin
 def memory_finding(
     whose: str, room: Room, about: ObjectKey | None = None, kind: str = "Conductor"
 ) -> Iterator[Finding]:
-    """From 95 % on: what wants more may be killed."""
+    """A finding where 95 % or more is in use: what wants more may be killed."""
     if room.share >= MEMORY_SHARE:
         text = f"the memory of {whose} is {room.share:.0%} full: {human(room.free)} left"
         fix = "stop or move what takes most, or give services limits"
@@ -76,7 +76,9 @@ def memory_finding(
 def certificate_findings(
     folder: Path, now: datetime, names: Sequence[str] = ("ca", "server", "admin")
 ) -> Iterator[Finding]:
-    """Of the cloud's own CA and the certificates beside it; those that are not there yet are made at the start."""
+    """Findings about the cloud's own CA and the certificates beside it; those that are not there yet are made at the
+    start.
+    """
     for name in names:
         file = folder / f"{name}.crt"
         if file.exists():

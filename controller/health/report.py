@@ -46,7 +46,7 @@ class Report:
         return f"not well: {text}" if self.verdict == "NotWell" else text
 
     def seen_by(self, may_see: Callable[[Finding], bool]) -> Report:
-        """What somebody may know of it."""
+        """The part of the report that somebody may know."""
         return Report(tuple(filter(may_see, self.findings)), self.at)
 
     def wire(self) -> dict[str, Any]:

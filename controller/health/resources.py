@@ -107,7 +107,7 @@ def _needs(service: Body, managed: Sequence[ManagedService]) -> Iterator[str]:
 
 
 def of_namespaces(namespaces: Iterable[Body], now: datetime) -> Iterator[Finding]:
-    """Those that should have been gone minutes ago."""
+    """Namespaces that should have been gone minutes ago."""
     for each in namespaces:
         marked = each["metadata"].get("deletionTimestamp")
         if not marked or now - datetime.fromisoformat(marked) < STUCK_AFTER:
@@ -120,7 +120,7 @@ def of_namespaces(namespaces: Iterable[Body], now: datetime) -> Iterator[Finding
 
 
 def of_keys(kind: Kind[Any], keys: Iterable[Body]) -> Iterator[Finding]:
-    """Those that go, and with them all they sealed."""
+    """Keys that are about to go, and with them all they sealed."""
     for each in keys:
         status = each.get("status", {})
         if status.get("keyState") != "PendingDeletion":
@@ -132,7 +132,7 @@ def of_keys(kind: Kind[Any], keys: Iterable[Body]) -> Iterator[Finding]:
 
 
 def of_buckets(kind: Kind[Any], buckets: Iterable[Body]) -> Iterator[Finding]:
-    """Those whose keys are gone, as storage-manager says."""
+    """Buckets whose keys are gone, as storage-manager says."""
     for each in buckets:
         if _status_of(each.get("status", {}), "KeysUsable") != "False":
             continue

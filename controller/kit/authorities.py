@@ -24,7 +24,7 @@ def only_certificate(pem: str) -> str:
 
 
 def first_certificate(text: str) -> str:
-    """Of a file that is trusted as it is: its first certificate (PEM), without what tools write around it. Raises
+    """The first certificate (PEM) of a file that is trusted as it is, without what tools write around it. Raises
     ValueError when there is none.
     """
     _, begin, rest = text.partition(_BEGIN)

@@ -67,7 +67,9 @@ class Leases:
         swarm: Peer | None = None,
         clock: float | None = None,
     ) -> None:
-        """It lives. The newest beat replaces the one before. `clock`: what its clock said, in seconds since 1970."""
+        """Record a heartbeat. The newest beat replaces the one before. `clock`: what its clock said, in seconds since
+        1970.
+        """
         now = self._clock.monotonic()
         skew = None if clock is None else clock - self._clock.now().timestamp()
         told = dict(services or {})
@@ -95,7 +97,7 @@ class Leases:
         return heard_at + LEASE_SECONDS - self._clock.monotonic()
 
     def forget(self, worker: str) -> None:
-        """Its record was deleted."""
+        """Drop the lease of a worker whose record was deleted."""
         self._leases.pop(worker, None)
         self._lost.discard(worker)
 

@@ -35,7 +35,7 @@ class NodeNetworks:
         return self.private and not found.is_global and not found.is_link_local
 
     def with_networks(self, more: Iterable[Network]) -> NodeNetworks:
-        """These too."""
+        """The same policy with these networks besides."""
         return NodeNetworks((*self.networks, *more), self.private)
 
     def __str__(self) -> str:

@@ -40,7 +40,9 @@ class Peer:
 
 
 class Peers:
-    """By worker. `version` changes with everything others must know, and with every start of this process."""
+    """Every worker as a peer, by name. `version` changes with everything others must know, and with every start of
+    this process.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Peer] = {}
@@ -72,7 +74,7 @@ class Peers:
         return known if has_moved else None
 
     def holder(self, identity: str) -> Peer | None:
-        """Who is known by that address."""
+        """The worker that is known by that address."""
         return next((each for each in self._known.values() if each.identity == identity), None)
 
     def all_encrypt(self) -> bool | None:
@@ -84,7 +86,7 @@ class Peers:
         return self._known.get(worker)
 
     def forget(self, worker: str) -> None:
-        """Its record was deleted."""
+        """Drop a worker whose record was deleted."""
         if self._known.pop(worker, None) is not None:
             self._changes += 1
 

@@ -25,7 +25,7 @@ RENEW_LOOKS = 2160  # six hours
 async def keep_certificates_fresh(
     folder: Path, names: ServerNames, now: Callable[[], datetime], server: object
 ) -> None:
-    """Until cancelled. By the rules of a start: what is about to end, and what names other names."""
+    """Renew certificates until cancelled, by the rules of a start: those about to end, and with other names."""
     shown, looks = names.current, 0
     while True:
         await anyio.sleep(LOOK_SECONDS)

@@ -14,7 +14,9 @@ from crds.kinds.worker import WORKER
 
 
 async def keep_room(components: Components, loop: Loop) -> None:
-    """Until cancelled. Events are about this machine's Worker, or `default` where the conductor's machine is none."""
+    """Watch the room on the disk until cancelled. Events are about this machine's Worker, or `default` where the
+    conductor's machine is none.
+    """
 
     def take_new(yes: bool) -> None:
         components.registry.takes_new = yes

@@ -22,7 +22,9 @@ GROWN_BYTES = 2**27
 
 
 async def collect_seldom() -> None:
-    """Until cancelled. Begins with a whole collection: modules, routes and models are there for good."""
+    """Collect garbage seldom, until cancelled. Begins with a whole collection: modules, routes and models are there
+    for good.
+    """
     gc.disable()  # or it would look after every 700 new objects, most of which belong to requests not done yet
     try:
         while True:

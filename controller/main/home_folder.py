@@ -1,5 +1,5 @@
-"""Whose the home of a cloud is. What belongs to somebody else, or is no cloud's folder, is left as it is; the error
-says whose it is and what to do.
+"""Ownership of the home of a cloud. What belongs to somebody else, or is no cloud's folder, is left as it is; the
+error says whose it is and what to do.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ from services.sdk.edge.descriptors import divide, raise_file_limit
 
 
 async def serve_http(components: Components, runtime: Runtime, loop: Loop) -> None:
-    """Until cancelled."""
+    """Serve the API until cancelled."""
     trusted = federation(
         oidc_options(components.settings), components.registry, components.accounts, components.clock
     )

@@ -125,14 +125,16 @@ class ImageResolver:
 
 
 def registry_trust(ca: Path) -> ssl.SSLContext:
-    """For connections to the registry. No name is asked for: that CA has signed one certificate. Raises OSError."""
+    """A TLS context for connections to the registry. No name is asked for: that CA has signed one certificate. Raises
+    OSError.
+    """
     context = ssl.create_default_context(cafile=str(ca))
     context.check_hostname = False
     return context
 
 
 class RegistryUnavailable(DriverError):
-    """It does not answer; it may soon."""
+    """The registry does not answer; it may soon."""
 
 
 def _kept(file: Path) -> dict[str, str]:

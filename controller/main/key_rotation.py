@@ -15,7 +15,9 @@ from services.key_manager.root_key import Unsealable, generation_of_text
 
 
 def turning(components: Components, loop: Loop) -> dict[str, KeyRotation]:
-    """By the word of `aerekos keys rotate --what`. What they hand to services is rolled out at once."""
+    """Every key that takes turns, by the word of `aerekos keys rotate --what`. What they hand to services is rolled
+    out at once.
+    """
     secrets, clock = components.home / "secrets", components.clock
 
     def roll_out() -> None:

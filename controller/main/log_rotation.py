@@ -17,7 +17,7 @@ LIMIT_BYTES, FILES_KEPT, LOOK_EVERY_SECONDS = 10 * 1024 * 1024, 3, 5.0
 async def keep_small(
     file: Path, threads: BlockingExecutor, *, limit: int = LIMIT_BYTES, keep: int = FILES_KEPT
 ) -> NoReturn:
-    """Until cancelled. A disk that takes nothing more is no reason to end: the next look tries again."""
+    """Rotate the log until cancelled. A disk that takes no more is no reason to end: the next look tries again."""
     while True:
         with suppress(OSError):
             await threads.run(lambda: rotate(file, limit=limit, keep=keep))

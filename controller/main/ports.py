@@ -57,7 +57,7 @@ def _wrong_host(host: str, refused: CannotListen) -> UserError:
 
 
 def own_addresses() -> list[str]:
-    """Of the interfaces that are up, but the loopback."""
+    """Addresses of the interfaces that are up, but the loopback."""
     from agent.collect import addresses
 
     return addresses()

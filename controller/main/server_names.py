@@ -1,4 +1,4 @@
-"""By which names and addresses this cloud is reached, as they are now: what its server's certificate is for."""
+"""Names and addresses by which this cloud is reached, as they are now: what its server's certificate is for."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class ServerNames:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Of what was found, the names that are no addresses."""
+        """The names among what was found, without addresses."""
         return tuple(each for each in self.current if not is_address(each))
 
     async def look(self) -> tuple[str, ...]:
-        """In a stable order. What cannot be found out now stays as it was."""
+        """Names and addresses as they are now, in a stable order. What cannot be found out now stays as it was."""
         if self._swarm is not None and self._settings.stack is not None and self._looks % ASK_EVERY_LOOKS == 0:
             await self._ask(self._swarm)
         self._looks += 1

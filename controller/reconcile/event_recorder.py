@@ -160,7 +160,7 @@ class EventExpirer:
         self._life, self._pause = timedelta(seconds=life), pause
 
     async def run(self) -> None:
-        """Until cancelled. Never raises: what could not be swept is swept next time."""
+        """Sweep expired events until cancelled. Never raises: what could not be swept is swept next time."""
         while True:
             await anyio.sleep(self._pause * (0.9 + 0.2 * self._rng.random()))
             try:

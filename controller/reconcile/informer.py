@@ -67,13 +67,13 @@ class Informer(Generic[M]):
         return tuple(self._items)
 
     def list(self, namespace: str | None = None) -> Sequence[M]:
-        """Of one namespace, or of all when None. Shared by all readers."""
+        """Resources of one namespace, or of all when None. Shared by all readers."""
         if namespace is None:
             return tuple(self._items.values())
         return [item for key, item in self._items.items() if key.namespace == namespace]
 
     def record_write(self, written: M) -> None:
-        """What we just wrote, so that the next pass need not wait for the watch. Notifies no listener.
+        """Take what we just wrote, so that the next pass need not wait for the watch. Notifies no listener.
 
         Ignored when the watch is already past it: the resource may have been deleted since.
         """
@@ -218,6 +218,6 @@ class Informers:
         return self.of(kind).list(namespace)
 
     async def wait_synced(self) -> None:
-        """Until every kind was listed once."""
+        """Wait until every kind was listed once."""
         for informer in self._informers.values():
             await informer.synced.wait()

@@ -212,7 +212,7 @@ class KindController:
         self.queue.add_after(key, backoff.delay(failures, self._rng))
 
     def state(self) -> ControllerState:
-        """Its counters and its queue now."""
+        """A snapshot of the counters and the queue."""
         last = self.metrics.last_at
         ago = None if last is None else max(self._world.clock.monotonic() - last, 0.0)
         return ControllerState(self.kind.resource, self.metrics, self.queue.state(), ago)

@@ -79,7 +79,7 @@ class Loop:
         return (each.state() for each in self.seen)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled. Started once everything was listed and the workers are up."""
+        """Run until cancelled. Started once everything was listed and the workers are up."""
         async with anyio.create_task_group() as tasks:
             self.seen.start(tasks)
             tasks.start_soon(self.events.run, name="events")

@@ -51,7 +51,7 @@ class WorkQueue(Generic[K]):
         return len(self._ready) + len(self._once_more.keys() | self._due.keys())
 
     def state(self) -> QueueState:
-        """How much waits, and for how long."""
+        """A snapshot: how much waits, and for how long."""
         since = [*self._ready.values(), *self._once_more.values()]
         oldest = anyio.current_time() - min(since) if since else 0.0
         return QueueState(len(since), len(self._due), len(self._working), max(oldest, 0.0))
@@ -97,7 +97,7 @@ class WorkQueue(Generic[K]):
             self._wake()
 
     async def idle(self) -> None:
-        """Until nothing is ready or in work; delayed keys do not count."""
+        """Wait until nothing is ready or in work; delayed keys do not count."""
         while self._ready or self._working:
             changed = self._changed
             await changed.wait()

@@ -38,7 +38,9 @@ RETRY = Backoff(first=0.5, factor=2.0, limit=60.0, jitter=0.1)
 async def collect_garbage(
     resources: Resources, catalog: Catalog, clock: Clock, shared: Informers, events: EventRecorder | None = None
 ) -> None:
-    """Until cancelled. Begins again whenever kinds come or go: a collector watches the kinds it began with."""
+    """Collect garbage until cancelled. Begins again whenever kinds come or go: a collector watches the kinds it began
+    with.
+    """
     while True:
         changed = anyio.Event()
         catalog.changed = changed.set
@@ -75,7 +77,7 @@ class GarbageCollector:
         self._failures: dict[ObjectKey, int] = {}
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled. Started once everything was listed."""
+        """Run until cancelled. Started once everything was listed."""
         with ExitStack() as ears:
             for cache in self._seen:
                 ears.callback(cache.listen(self._listener(cache.kind)))

@@ -57,7 +57,7 @@ class WorkerReconciler:
         return done(requeue_after=USAGE_SECONDS if alive else None)
 
     async def finalize(self, resource: Worker, world: World) -> Outcome:
-        """Only called where workers are nodes of a Swarm."""
+        """Take one step of removing the worker. Only called where workers are nodes of a Swarm."""
         if self._leaving is not None:
             return await self._leaving.step(resource, world)
         self._leases.forget(resource.metadata.name)
@@ -94,7 +94,7 @@ class WorkerReconciler:
 
 
 def phase(worker: Worker, *, ready: bool) -> WorkerPhase:
-    """Its readiness, and whether something new may be placed there."""
+    """Phase of a worker: its readiness, and whether something new may be placed there."""
     if worker.spec.unschedulable:
         return WorkerPhase.READY_CORDONED if ready else WorkerPhase.NOT_READY_CORDONED
     return WorkerPhase.READY if ready else WorkerPhase.NOT_READY

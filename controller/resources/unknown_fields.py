@@ -21,7 +21,7 @@ class UnknownField(NamedTuple):
 
 
 def inherited(body: Any, stored: Any, locations: Iterable[Location]) -> list[UnknownField]:
-    """Those of the unknown fields of `body` that say what they said in `stored` already."""
+    """Unknown fields of `body` that say what they said in `stored` already."""
     found = [(each, _at(body, each)) for each in locations]
     return [UnknownField(each, value) for each, value in found if value is not _ABSENT and value == _at(stored, each)]
 

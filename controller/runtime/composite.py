@@ -63,11 +63,11 @@ class CompositeDriver:
         await self._swarm.adopt(name, key)
 
     async def volume_usage(self, workload: Workload) -> Mapping[str, int]:
-        """Of processes; a Swarm does not tell."""
+        """Volume usage of processes; a Swarm does not tell."""
         return {} if workload.image else await self._processes.volume_usage(workload)
 
     async def discard_volumes(self, key: ObjectKey) -> str:
-        """Of processes. Raises DriverError."""
+        """Discard volumes of processes. Raises DriverError."""
         return await self._processes.discard_volumes(key)
 
     def request_refresh(self, key: ObjectKey) -> None:

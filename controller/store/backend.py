@@ -77,7 +77,7 @@ class SqlBackend:
         return self._writer
 
     def drop_writer(self) -> None:
-        """Its state is unknown after a failure; the next write gets a new one."""
+        """Drop the writing connection: its state is unknown after a failure; the next write gets a new one."""
         connection, self._writer = self._writer, None
         if connection is not None:
             connection.invalidate()

@@ -74,7 +74,7 @@ class Batch:
             self._outcomes.append((pending, self.records[mark:], None))
 
     def settle(self) -> None:
-        """It is on disk and in memory: note so for every caller."""
+        """Tell every caller that the batch is on disk and in memory."""
         for pending, records, error in self._outcomes:
             pending.finish(records=records, error=error)
 

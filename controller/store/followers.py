@@ -77,7 +77,7 @@ class CursorFollower:
                 return batch
 
     def wake(self, before: int) -> None:
-        """Something happened after revision `before`; while it waited, up to there, nothing did."""
+        """Wake it: something happened after revision `before`; while it waited, up to there, nothing did."""
         self._cursor = max(self._cursor, before)
         self._woken.set()
 
@@ -132,7 +132,7 @@ def begin(shared: FollowerSet, kind: KindKey, namespace: str | None, after: int)
 
 
 def end(shared: FollowerSet, follower: CursorFollower) -> None:
-    """It will not be asked again."""
+    """Drop a follower that will not be asked again."""
     follower.leave()
     shared.followers.discard(follower)
 

@@ -1,4 +1,5 @@
-"""At each start: what secret kinds have on disk in plain, or sealed with an older key, is sealed with the newest.
+"""Resealing at each start: what secret kinds have on disk in plain, or sealed with an older key, is sealed with the
+newest.
 
 Records of the version before this one are rewritten, history included. Then the database is written anew (VACUUM) and
 its log cut off, so that no page of the file holds the plain text any more. SQLite's `user_version` says whether that

@@ -90,8 +90,8 @@ async def watch_room(
     tell: Callable[[Turn], None],
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> None:
-    """Until cancelled. `take_new` hears whether there is room for more than changes and deletions; `tell`, when the
-    disk got full and when that was over.
+    """Watch the free room until cancelled. `take_new` hears whether there is room for more than changes and
+    deletions; `tell`, when the disk got full and when that was over.
     """
     while True:
         looking = partial(_seen, reserve, isinstance(store.trouble, StoreFull))

@@ -18,7 +18,7 @@ _SHORT = 4096  # bytes of JSON that are worth remembering
 
 
 class Manager(NamedTuple):
-    """Who, and how. The same program applying and updating counts as two."""
+    """A field manager: who writes, and how. The same program applying and updating counts as two."""
 
     name: str
     operation: Operation
@@ -107,7 +107,7 @@ def updated(managers: Managers, me: Manager, changed: Fields, removed: Fields, *
 
 
 def without(managers: Managers, fields: Fields) -> Managers:
-    """Nobody owns those fields any more."""
+    """The managers, none of which owns those fields any more."""
     return {manager: _with(entry, entry.fields - fields, entry.time) for manager, entry in managers.items()}
 
 

@@ -19,12 +19,12 @@ class CrashBackoff:
         self._ready_since: float | None = None
 
     def note_ready(self) -> None:
-        """It became ready."""
+        """Record that the instance became ready."""
         if self._ready_since is None:
             self._ready_since = self._clock.monotonic()
 
     def note_not_ready(self) -> None:
-        """It is ready no more."""
+        """Record that the instance is ready no more."""
         since, self._ready_since = self._ready_since, None
         if since is not None and self._clock.monotonic() - since >= HEALTHY_AFTER_SECONDS:
             self._ends = 0

@@ -23,7 +23,7 @@ def folder(home: Path, instance: str) -> Path:
 
 
 def live_files(wish: Workload) -> dict[str, bytes]:
-    """By path inside the folder."""
+    """The live files, by path inside the folder."""
     return {each.path.removeprefix(f"{CONFIG_FOLDER}/"): each.content for each in wish.files if each.live}
 
 
@@ -45,7 +45,7 @@ def put(home: Path, instance: str, wish: Workload, user: int) -> bool:
 
 
 def drop(home: Path, instance: str) -> None:
-    """It is not wanted any more."""
+    """Remove the files of an instance that is not wanted any more."""
     shutil.rmtree(folder(home, instance), ignore_errors=True)
 
 

@@ -33,11 +33,11 @@ class Child(Protocol):
     pid: int
 
     async def wait(self) -> Exit:
-        """Until it ends."""
+        """Wait until the process ends."""
         ...
 
     def signal(self, number: int) -> None:
-        """To its whole group."""
+        """Send a signal to the whole process group."""
         ...
 
     def signal_leader(self, number: int) -> None:

@@ -89,7 +89,7 @@ class Process:
         self._ended = False
 
     async def wait(self) -> Exit:
-        """Until the leader ends; what it left behind in its group is killed, because it holds port and data."""
+        """Wait until the leader ends; what it left behind in its group is killed, because it holds port and data."""
         await anyio.wait_readable(self._pidfd)
         # Before reaping: as long as the leader is a zombie nobody else can get its number.
         signal_group(self.pid, signal.SIGKILL)
@@ -97,7 +97,7 @@ class Process:
         return reap(self.pid)
 
     def signal(self, number: int) -> None:
-        """To the whole group. No error when it is gone."""
+        """Send a signal to the whole group. No error when it is gone."""
         if not self._ended:
             signal_group(self.pid, number)
 

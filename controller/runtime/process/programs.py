@@ -45,7 +45,9 @@ def missing_walls(able: Abilities, *, root: bool) -> str:
 
 
 def outer_environment() -> dict[str, str]:
-    """Of what starts a program before its walls stand, as the conductor's user: nothing that anybody chose."""
+    """Environment of what starts a program before its walls stand, as the conductor's user: nothing that anybody
+    chose.
+    """
     return {"PATH": interpreter.search_path(), **library_path()}
 
 

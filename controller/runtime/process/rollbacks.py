@@ -15,7 +15,7 @@ from crds.phases import InstancePhase
 
 
 class Rollbacks:
-    """By workload."""
+    """Failed revisions and their predecessors, by workload."""
 
     def __init__(self) -> None:
         self._served: dict[ObjectKey, Workload] = {}
@@ -55,6 +55,6 @@ class Rollbacks:
         return text
 
     def forget(self, key: ObjectKey) -> None:
-        """It is gone."""
+        """Drop a workload that is gone."""
         self._served.pop(key, None)
         self._failed.pop(key, None)

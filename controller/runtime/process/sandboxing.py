@@ -89,7 +89,7 @@ class Sandbox:
         return {"TMPDIR": str(self._temporary(instance)), "HOME": str(self._data(wish)), "PYTHONSAFEPATH": "1"}
 
     def prepare(self, wish: Workload, instance: str) -> None:
-        """Its folders, given to its user; nothing temporary is left from before. Raises OSError."""
+        """Make the folders, given to its user; nothing temporary is left from before. Raises OSError."""
         user = self._user(wish)
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
         lasting = [self._volume(wish, each.name) for each in wish.volumes] if wish.program else [self._data(wish)]
@@ -106,7 +106,7 @@ class Sandbox:
         return live_files.put(self._home, instance, wish, os.getuid() if user is None else user)
 
     def discard(self, instance: str) -> None:
-        """It is no longer wanted."""
+        """Drop what was kept for a workload that is no longer wanted."""
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
         self._contents.drop(instance)
         live_files.drop(self._home, instance)

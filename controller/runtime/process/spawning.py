@@ -33,7 +33,7 @@ Remember = Callable[[int, int], None]
 
 
 class SpawnFailed(Exception):
-    """It could not be started; nothing runs."""
+    """The instance could not be started; nothing runs."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def folder(home: Path) -> Path:
 
 
 def write(home: Path, record: InstanceRecord) -> None:
-    """Durably. Raises OSError."""
+    """Write the record durably. Raises OSError."""
     wish = asdict(record.wish) | {"key": list(record.wish.key), "probes": record.wish.probes.wire()}
     wish["env"] = dict(record.wish.env)
     for name in _LEFT_OUT:
@@ -69,7 +69,7 @@ def write(home: Path, record: InstanceRecord) -> None:
 
 
 def remove(home: Path, instance: str) -> None:
-    """No error when there is none."""
+    """Remove the record; no error when there is none."""
     _path(home, instance).unlink(missing_ok=True)
 
 

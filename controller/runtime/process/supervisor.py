@@ -87,7 +87,7 @@ class SupervisedInstance:
         self._drain = 0.0
 
     def seen(self) -> ObservedInstance:
-        """As it is now."""
+        """The instance as it is now."""
         return ObservedInstance(
             name=self.name,
             phase=self._phase,
@@ -103,11 +103,11 @@ class SupervisedInstance:
 
     @property
     def port(self) -> int:
-        """Where it listens; 0 before its first start."""
+        """The port it listens on; 0 before its first start."""
         return self._port
 
     def update(self, workload: Workload) -> None:
-        """The same revision, as it is known now: its number of copies, all that no record holds, its live files."""
+        """Take the same revision as it is known now: number of copies, all that no record holds, its live files."""
         self.workload = workload
         self._complete.set()
         self._updated.set()
@@ -125,7 +125,7 @@ class SupervisedInstance:
             self._become(InstancePhase.STOPPING, because)
 
     async def run(self) -> None:
-        """Until stopped."""
+        """Supervise until stopped."""
         while not self._stopping.is_set():
             ended = await self._run_once()
             if not self._stopping.is_set():

@@ -19,12 +19,12 @@ _CAPSET_VERSION = 0x20080522
 
 
 def syscall(what: str, number: int, *arguments: Any) -> int:
-    """Its result. Raises OSError."""
+    """Make a system call and return its result. Raises OSError."""
     return _checked(what, int(_libc.syscall(ctypes.c_long(number), *arguments)))
 
 
 def prctl(what: str, *arguments: int | Any) -> int:
-    """Its result. Raises OSError."""
+    """Call prctl and return its result. Raises OSError."""
     filled = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
     return _checked(what, int(_libc.prctl(*filled, *[ctypes.c_ulong(0)] * (5 - len(filled)))))
 
@@ -42,7 +42,7 @@ def mount(source: str, target: str, sort: str, flags: int, options: str = "") ->
 
 
 def unmount(target: str) -> None:
-    """At once for us, for others when they let go. Raises OSError."""
+    """Unmount at once for us, for others when they let go. Raises OSError."""
     _checked(f"umount {target}", int(_libc.umount2(target.encode(), MNT_DETACH)))
 
 

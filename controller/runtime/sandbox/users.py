@@ -52,7 +52,7 @@ class ServiceUsers:
                 self._write(kept)
 
     def trial(self) -> int:
-        """Of nobody."""
+        """A user id that belongs to nobody."""
         with self._lock:
             kept = self._read()
             if not self._file.exists():

@@ -43,7 +43,9 @@ LONGEST = 63
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Whose things these are. `stack`: the Docker stack they are parts of; `control_network`: the conductor's own."""
+    """The cloud that owns the things in a Swarm. `stack`: the Docker stack they are parts of; `control_network`: the
+    conductor's own.
+    """
 
     name: str = "aerekos"
     stack: str = ""
@@ -87,7 +89,7 @@ def labels(cloud: Cloud, key: ObjectKey, uid: str) -> dict[str, str]:
 
 
 def key_in(found: Mapping[str, str]) -> ObjectKey | None:
-    """Whose it is; None when the labels are not (all of) ours."""
+    """Key of the workload those labels name; None when the labels are not (all of) ours."""
     if NAME not in found or NAMESPACE not in found:
         return None
     return SERVICE.key(found[NAME], found[NAMESPACE])

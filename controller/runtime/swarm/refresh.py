@@ -79,7 +79,9 @@ class RefreshScheduler:
             self._all = True
 
     async def follow_events(self) -> None:
-        """Until cancelled. A daemon that ended its stream may have been restarted: then all of it is looked at."""
+        """Follow Docker's events until cancelled. A daemon that ended its stream may have been restarted: then all of
+        it is looked at.
+        """
         while True:
             try:
                 await self._docker.follow(_WANTED, self._on_event)

@@ -76,8 +76,10 @@ class SwarmServiceController:
         self._closed = False
 
     async def apply(self, workload: Workload, seen: SwarmSnapshot) -> None:
-        """No call when it is so already. What was made and is missing from a stack is restored by the next pass, for
-        the stack may be on its way out. Raises DriverError; RolledBack when that revision was tried in vain."""
+        """Apply a workload; no call when it is so already. What was made and is missing from a stack is restored by
+        the next pass, for the stack may be on its way out. Raises DriverError; RolledBack when that revision was
+        tried in vain.
+        """
         if self._closed:
             return  # told to stop: that nothing is written any more is no trouble to warn of
         self.desired[workload.key] = workload
@@ -89,22 +91,22 @@ class SwarmServiceController:
             raise DriverError(_rolled_back(known[1]), reason=Reason.ROLLED_BACK, retryable=False)
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
-        """That Swarm service is this workload from now on. Raises DriverError."""
+        """Take that Swarm service for this workload from now on. Raises DriverError."""
         async with self.locks[key]:
             await self._writer.adopt(name, key)
 
     def drop(self, key: ObjectKey) -> None:
-        """It is not wanted any more."""
+        """Forget a workload that is not wanted any more."""
         for kept in (self.desired, self._plans, self._written_at, self._recreated_at):
             kept.pop(key, None)
 
     async def clean_up(self, key: ObjectKey, *, last: bool) -> None:
-        """After it is gone: what was made for it alone. `last`: nothing of its namespace is left."""
+        """Remove what was made for a workload alone, after it is gone. `last`: nothing of its namespace is left."""
         await self._provisioner.clean_up(key, last=last)
         self.locks.pop(key, None)
 
     def close(self) -> None:
-        """From now on nothing is made or corrected."""
+        """Make and correct nothing from now on."""
         self._closed = True
 
     def seconds_until_rebalance(self) -> float:
@@ -122,7 +124,8 @@ class SwarmServiceController:
     async def correct_drift(
         self, keys: Sequence[ObjectKey], seen: SwarmSnapshot, *, began: float, everything: bool
     ) -> None:
-        """What cannot be corrected is the reconciler's to report: its own `apply` meets the same refusal.
+        """Correct these workloads. What cannot be corrected is the reconciler's to report: its own `apply` meets the
+        same refusal.
 
         `began`: when that was looked at; `everything`: all was, so machines can be compared.
         """

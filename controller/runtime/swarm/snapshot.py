@@ -43,7 +43,7 @@ class SwarmSnapshot:
         return service is None or "Global" not in service["Spec"]["Mode"]
 
     def uid(self, key: ObjectKey) -> str:
-        """Of the Service it was made for; empty when there is none."""
+        """Uid of the Service it was made for; empty when there is none."""
         return self.marks(key).get(naming.UID, "")
 
     def service_name(self, key: ObjectKey) -> str:
@@ -94,7 +94,7 @@ class SwarmSnapshot:
 
     @property
     def keys(self) -> list[ObjectKey]:
-        """Of every workload that has a service or a copy that runs."""
+        """Keys of every workload that has a service or a copy that runs."""
         return sorted({*self.services, *(key for key in self.tasks if self.has_live_tasks(key))})
 
 

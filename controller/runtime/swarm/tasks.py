@@ -148,7 +148,7 @@ def error_of(tasks: Iterable[Task], revision: str) -> str:
 
 
 def revision_of(task: Task) -> str:
-    """Of what it runs."""
+    """Revision of what the task runs."""
     return _label(task, REVISION)
 
 
