@@ -1,4 +1,4 @@
-"""Who asks whom through the gateway, and how it ends: counted since the start, told as it moves.
+"""Traffic through the gateway: who asks whom, and how it ends, counted since the start, told as it moves.
 
 `GET /traffic` lists, `GET /traffic?watch=true` streams. Counters live in memory only: rates are what readers make of
 two of them. `from` is the managed service that asks, or empty for people and their tools.

@@ -33,7 +33,7 @@ class PeerProbe(Model):
 
 
 class OverlayReport(Model):
-    """By worker; by address where nobody has ever answered."""
+    """Results of a probe by worker; by address where nobody has ever answered."""
 
     peers: Annotated[dict[str, PeerProbe], Field(max_length=1000)]
 

@@ -14,7 +14,9 @@ Tell = Callable[..., None]
 
 
 class PeerAddressBook:
-    """Of workers that speak for themselves. `tell(worker, reason, message, warning=...)` as `EventRecorder.tell`."""
+    """Addresses that workers of the Swarm report of themselves; contested ones are refused. `tell(worker, reason,
+    message, warning=...)` as `EventRecorder.tell`.
+    """
 
     def __init__(self, store: Store, leases: Leases, peers: Peers, tell: Tell | None = None) -> None:
         self._store, self._leases, self._peers, self._tell = store, leases, peers, tell

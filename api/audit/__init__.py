@@ -1,4 +1,4 @@
-"""Who did what, when, from where, and how it ended."""
+"""The audit log: who did what, when, from where, and how it ended."""
 
 from api.audit.log import KEPT_LINES, Audit
 

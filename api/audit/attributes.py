@@ -68,7 +68,7 @@ _remembered = lru_cache(2048)(_read)
 
 
 def aws_attributes(path: str, signing_name: str, action: str, namespace: str) -> Attributes:
-    """Those of an AWS call."""
+    """Attributes of an AWS call."""
     return Attributes(action or f"{signing_name}:*", path, AWS, "", signing_name, namespace=namespace)
 
 

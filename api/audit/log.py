@@ -147,7 +147,7 @@ class Audit:
         self.journal.look_after()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Do regularly what happens without a request, until cancelled."""
         while True:
             await anyio.sleep(TICK_SECONDS)
             self.tick()

@@ -70,7 +70,7 @@ class Notes:
 
 
 def notes_of(scope: Scope) -> Notes:
-    """Those of that request."""
+    """The notes of that request."""
     found: Notes | None = scope.get(KEY)
     if found is None:
         found = scope[KEY] = Notes()
@@ -86,8 +86,8 @@ def note_signed(scope: Scope, signing_name: str) -> None:
 
 @contextmanager
 def noting_refused_login(scope: Scope, name: str, user: Callable[[str], object | None]) -> Iterator[None]:
-    """Whom a login was for, when it is refused inside. Only names of users that exist: people type their password
-    where their name belongs.
+    """Note whom a login was for, when it is refused inside. Only names of users that exist: people type their
+    password where their name belongs.
     """
     try:
         yield

@@ -76,7 +76,7 @@ class AccessKeys:
         raise NotFound(f"{name} has no access key that is active; make one: aerekos user access-key create")
 
     def owner_of(self, access_key_id: str) -> tuple[User, AccessKey]:
-        """Whose key that is. Raises NotFound for unknown ones, those switched off, and users who may not come in."""
+        """The owner of that key. Raises NotFound for keys unknown or switched off, and users who may not come in."""
         record = self._registry.store.get(ACCESS_KEY.key(access_key_id.lower()))
         if record is not None:
             spec = _spec(record)

@@ -76,7 +76,9 @@ class Accounts:
         return await self.sessions.open(user, browser=browser, restricted=restricted, address=address, agent=agent)
 
     async def prove(self, name: str, password: str, *, address: str = "") -> Principal:
-        """Who that is, without a session. Raises as `first_factor`, and Forbidden for a one-time password."""
+        """The principal of that password, without a session. Raises as `first_factor`, and Forbidden for a one-time
+        password.
+        """
         user = await self.first_factor(name, password, address)
         self.factors.require_none(user)
         if self._is_one_time(name):
@@ -85,7 +87,7 @@ class Accounts:
         return replace(principal_of(user), proof=Proof(binding, float("inf")))
 
     async def first_factor(self, name: str, password: str, address: str = "") -> User:
-        """Whose password that is: no login yet, for some have a second factor. Raises Unauthorized (in one form of
+        """The user of that password: no login yet, for some have a second factor. Raises Unauthorized (in one form of
         words for every reason), TooManyRequests.
         """
         return await self._passwords.proven(name, password, address, self._rehashed)

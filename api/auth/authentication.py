@@ -63,7 +63,7 @@ class Authenticator:
         return found
 
     def still(self, scope: Scope, audience: str = API_AUDIENCE) -> Principal:
-        """Whom the credentials of a request that began earlier prove now. Raises as `who`.
+        """The principal that the credentials of a request that began earlier prove now. Raises as `authenticate`.
 
         An access token is short so that it is worth little when it is lost; what was begun with it may go on for as
         long as its session, or the secret it came from.
@@ -93,7 +93,7 @@ class Authenticator:
         return asker
 
     def by_token(self, token: str, audience: str = API_AUDIENCE, *, begun: bool = False) -> Principal:
-        """Whom that bearer token proves. Raises Unauthorized. `begun`: see `still`."""
+        """The principal that bearer token proves. Raises Unauthorized. `begun`: see `still`."""
         found = self._named(token, audience, begun=begun)
         if found.proof is not None and found.proof.restricted:
             raise Forbidden(MUST_CHOOSE)

@@ -1,4 +1,4 @@
-"""Who may do what: one authorizer for every handler, default deny, rules as Kubernetes RBAC has them."""
+"""Permissions: one authorizer for every handler, default deny, rules as Kubernetes RBAC has them."""
 
 from __future__ import annotations
 

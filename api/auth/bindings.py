@@ -19,7 +19,7 @@ _EVERYWHERE = ""
 
 
 class Bindings:
-    """Who is bound to which rules, where. `given` are cluster roles that exist without being stored."""
+    """Role bindings: who has which rules, where. `given` are cluster roles that exist without being stored."""
 
     def __init__(self, store: Store, given: Mapping[str, Rules]) -> None:
         self._store, self.given = store, given

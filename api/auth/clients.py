@@ -38,7 +38,7 @@ class Clients:
         self._registry, self._derived = registry, derived
 
     def keys(self, client_id: str) -> tuple[ObjectKey, ...]:
-        """Of the records `binding` goes by."""
+        """Keys of the records `binding` goes by."""
         sort, _, name = client_id.partition(":")
         return _KINDS[sort].key(name), CLIENT_CREDENTIAL.key(_record_name(client_id))
 

@@ -38,7 +38,7 @@ class OnBehalf:
         self._tokens, self._accounts = tokens, accounts
 
     def principal(self, actor: Principal, token: str) -> Principal:
-        """Whom `token` names, acted for by `actor`. Raises Forbidden, Unauthorized."""
+        """The principal `token` names, acted for by `actor`. Raises Forbidden, Unauthorized."""
         if not actor.service or actor.acting:
             raise Forbidden(f'"{actor.name}" acts for nobody: only managed services do, for who called them')
         claims = self._tokens.claims(token, actor.service)
@@ -120,7 +120,7 @@ def _proof(claims: Claims) -> Proof:
 
 
 def signer(accounts: Accounts, access_key: str) -> Owner[Principal]:
-    """Whose access key that is, as of now. Raises NotFound."""
+    """The owner of that access key, as of now. Raises NotFound."""
     user, pair = accounts.owner_of(access_key)
     uid = user.metadata.uid or ""
     proof = Proof({"akid": access_key, "uid": uid}, float("inf"))

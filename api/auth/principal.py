@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""The principal: who asks, in which groups, proven by what."""
 
 from __future__ import annotations
 

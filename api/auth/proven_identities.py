@@ -29,7 +29,9 @@ class ProvenIdentities:
         self._known: dict[Hashable, Proven] = {}
 
     def principal(self, claims: Hashable, prove: Callable[[], Proven]) -> Principal:
-        """Who that is. `claims`: everything `prove` judges by, besides the records. Raises what `prove` raises."""
+        """The principal of those claims. `claims`: everything `prove` judges by, besides the records. Raises what
+        `prove` raises.
+        """
         known = self._known.get(claims)
         if known is None or not self._holds(known):
             self._known.pop(claims, None)

@@ -47,7 +47,7 @@ class AccountTokens:
 
 
 def principal_of(account: Record) -> Principal:
-    """Who a service account is."""
+    """The principal that a service account is."""
     namespace = account.key.namespace
     groups = account_groups(namespace) | {AUTHENTICATED}
     return Principal(f"{ACCOUNT_PREFIX}{namespace}:{account.key.name}", groups, namespace, uid=account.uid)

@@ -121,7 +121,7 @@ class Sessions:
         return self._tokens.claims(token, REFRESH_AUDIENCE)
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
-        """Who holds a token of a session, as that user is now. Raises Unauthorized when the session has ended."""
+        """The holder of a session, as that user is now. Raises Unauthorized when the session has ended."""
         token = (str(claims.get("sid") or ""), str(claims["sub"]), float(claims["exp"]))
         return self._proven.principal(token, lambda: self._prove(claims))
 

@@ -157,7 +157,7 @@ class Tokens:
         )
 
     def read(self, token: str, audience: str = API_AUDIENCE) -> Principal:
-        """Who the token names, as it says itself. Raises Unauthorized."""
+        """The principal a token names, as it says itself. Raises Unauthorized."""
         claims = self.claims(token, audience)
         groups = frozenset(claims["groups"]) | {AUTHENTICATED}
         return Principal(claims["sub"], groups, claims.get("ns", "default"), uid=str(claims.get("uid", "")))

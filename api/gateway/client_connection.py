@@ -246,7 +246,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport.close()
 
     def abort(self) -> None:
-        """At once."""
+        """Close the connection at once."""
         self._transport.abort()
 
     @property

@@ -55,7 +55,9 @@ class Subscriber:
 
 
 class WatchBroadcaster:
-    """Those who watch one kind in one namespace, or in all. `pause` says how many seconds a burst is gathered."""
+    """All who watch one kind in one namespace, or in all, and keep up. `pause` says how many seconds a burst is
+    gathered.
+    """
 
     def __init__(self, pause: Callable[[], float]) -> None:
         self._pause = pause
@@ -69,7 +71,7 @@ class WatchBroadcaster:
         return len(self._members)
 
     async def stay(self, member: Subscriber, follower: SeekableFollower) -> None:
-        """Until `member` is too slow. Whatever ends it, it stands at `member.told` then. Raises Compacted."""
+        """Take part until `member` is too slow. However it ends, it is at `member.told` then. Raises Compacted."""
         self._members[member] = None
         try:
             if self._led:

@@ -87,7 +87,7 @@ async def _snapshot(source: ResourceStorage, ask: ApiRequest, place: ListPositio
 
 
 def chosen(ask: ApiRequest, records: Sequence[Record]) -> Sequence[Record]:
-    """Those the request's selectors mean."""
+    """Records that the request's selectors mean."""
     kind = ask.target.kind
     tests = [
         by_labels(ask.params.get("labelSelector", "")),

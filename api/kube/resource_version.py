@@ -1,4 +1,4 @@
-"""At which revision a client wants to read, and how it goes on with the next page of a long list.
+"""The revision a client wants to read at, and how it goes on with the next page of a long list.
 
 Source: Kubernetes API concepts, "Resource versions" and "Retrieving large results sets in chunks".
 """

@@ -22,7 +22,7 @@ class StorageWithVirtualObjects(StoreStorage, ABC):
 
     @abstractmethod
     def others(self, namespace: str | None) -> Iterable[Record]:
-        """Those that are not stored, of one namespace or of all."""
+        """Objects that are not stored, of one namespace or of all."""
 
     async def get(self, kind: Kind[Any], key: ObjectKey) -> Record:
         try:

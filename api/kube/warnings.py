@@ -8,7 +8,7 @@ _MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 
 
 def warning_headers(ask: ApiRequest, warnings: tuple[str, ...] = ()) -> tuple[tuple[bytes, bytes], ...]:
-    """Of `warnings`, and of what stood twice in the body."""
+    """Warning headers for `warnings`, and for what stood twice in the body."""
     told = (*map(duplicate, ask.doubled), *warnings)
     return tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in _few(told))
 

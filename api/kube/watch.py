@@ -56,7 +56,7 @@ class _WatchEncoder:
 
     @property
     def alike(self) -> Hashable:
-        """Those who select nothing and want the same form see the same lines."""
+        """Key of watchers that see the same lines: they select nothing and want the same form."""
         return (self.form, self.include, self.dated) if not self.tests else None
 
     def lines(self, batch: Sequence[StoreEvent]) -> bytes:

@@ -50,7 +50,7 @@ class Federation:
                 await self._make(vouched)
 
     def principal(self, token: str) -> Principal:
-        """Who that is, with the issuer's groups besides the roles here. Raises Unauthorized."""
+        """The principal of an ID token, with the issuer's groups besides the roles here. Raises Unauthorized."""
         vouched = self._verifier.verify(token)
         user = self._present(vouched)
         who = principal_of(user)

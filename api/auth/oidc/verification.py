@@ -35,7 +35,7 @@ _CHECKED = {
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Whom the issuer vouches for, until `ends_at` (seconds since 1970)."""
+    """The identity an issuer vouches for, until `ends_at` (seconds since 1970)."""
 
     name: str
     claim: str

@@ -22,7 +22,7 @@ Code = Annotated[str, Field(max_length=64)]
 
 
 class Proven(Model):
-    """Who, and their password."""
+    """A user name and the password that proves it."""
 
     username: Annotated[str, Field(max_length=253)]
     password: Annotated[str, Field(max_length=1024)]
@@ -33,7 +33,7 @@ class Confirm(Proven):
 
 
 class Removal(Model):
-    """Of one's own with password and code; of another's by an admin, who needs neither."""
+    """Removal of a second factor: one's own with password and code; of another's by an admin, who needs neither."""
 
     username: Annotated[str, Field(max_length=253)]
     password: Annotated[str, Field(max_length=1024)] = ""

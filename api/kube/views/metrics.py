@@ -41,7 +41,7 @@ POD_METRICS = _kind("PodMetrics", "pods", namespaced=True)
 
 
 class Metrics:
-    """Of nodes or of pods: whoever has been heard from."""
+    """metrics.k8s.io for nodes or pods with a live heartbeat."""
 
     def __init__(self, kind: Kind[Any], store: Store, leases: Leases, pods: Pods, clock: Clock) -> None:
         self.kind, self._store, self._leases, self._pods, self._clock = kind, store, leases, pods, clock

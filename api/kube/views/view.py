@@ -59,7 +59,7 @@ class WritableView(View, Protocol):
 
 
 def own_annotations(resource: Body) -> Body:
-    """Those a view shows. What `kubectl apply` was told of the stored resource is no word about the view."""
+    """Annotations that a view shows. What `kubectl apply` noted of the stored resource is no word about the view."""
     annotations = resource["metadata"].get("annotations") or {}
     return {name: value for name, value in annotations.items() if name != LAST_APPLIED}
 
