@@ -1,4 +1,4 @@
-"""Who this worker is: kept in `home/agent/identity.json` (0600), or in memory when embedded."""
+"""The identity of this worker: kept in `home/agent/identity.json` (0600), or in memory when embedded."""
 
 from __future__ import annotations
 

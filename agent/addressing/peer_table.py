@@ -1,4 +1,5 @@
-"""Who else is in the Swarm and where they are: told by the conductor, corrected by announcements, kept on disk.
+"""The table of peers: who else is in the Swarm and where they are, told by the conductor, corrected by announcements,
+kept on disk.
 
 On disk, because an agent that starts while the conductor has just moved finds it only by what it knew before.
 """

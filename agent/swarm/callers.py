@@ -1,4 +1,4 @@
-"""Who is at the other end of a local TCP connection: the user that owns the connecting socket.
+"""The caller at the other end of a local TCP connection: the user that owns the connecting socket.
 
 TCP has no SO_PEERCRED, but the kernel's table of connections names each socket's owner. Whoever borrows this worker's
 rights at a port of 127.0.0.1 must be root, which the Docker daemon is, the daemon's own user, or this agent's.
