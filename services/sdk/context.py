@@ -45,7 +45,7 @@ class ServiceContext:
 
     @property
     def service_name(self) -> str:
-        """Its Service's name, which is also the audience of identities meant for it."""
+        """Name of the Service, which is also the audience of identities meant for it."""
         return self.service.replace("_", "-")
 
     def secret(self, name: str) -> bytes:

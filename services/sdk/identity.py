@@ -1,4 +1,4 @@
-"""Who calls: the `X-Aerekos-Identity` token the gateway puts on every request, verified and remembered.
+"""The identity of callers: the `X-Aerekos-Identity` token the gateway puts on every request, verified and remembered.
 
 The token is a JWT: ES256 and nothing else, `iss=aerekos`, `aud` this service's name. Keys come from the conductor's
 JWKS; an unknown `kid` makes us look again, at most once in `REFRESH_SECONDS`, so that nonsense tokens cost nothing.
@@ -115,7 +115,7 @@ class IdentityVerifier:
 
 
 def actors_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    """Who acts for the subject, the nearest first (RFC 8693, `act`)."""
+    """Those who act for the subject, the nearest first (RFC 8693, `act`)."""
     found: list[str] = []
     act = claims.get("act")
     while isinstance(act, dict) and len(found) < _LONGEST_CHAIN:

@@ -1,4 +1,4 @@
-"""Who calls, as the gateway verified it, or a service by its identity (see `services.sdk.aws`)."""
+"""The caller of an S3 request, as the gateway verified it, or a service by its identity (see `services.sdk.aws`)."""
 
 from __future__ import annotations
 

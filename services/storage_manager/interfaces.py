@@ -81,7 +81,7 @@ class BucketDirectory(Protocol):
     async def delete(self, caller: Caller, name: str) -> None: ...
 
     async def report_count(self, ref: BucketRef, objects: int) -> None:
-        """Its resource is to say at once that it holds so many. Never raises: it is counted again soon."""
+        """Have the Bucket say at once that it holds so many. Never raises: it is counted again soon."""
         ...
 
 

@@ -21,7 +21,7 @@ class Encryption(Model):
 
 
 class Quota(Model):
-    """At most so much, parts of unfinished uploads included. None: no limit."""
+    """Limits of a bucket, parts of unfinished uploads included. None: no limit."""
 
     bytes: Annotated[int, Field(ge=0)] | None = None
     objects: Annotated[int, Field(ge=0)] | None = None

@@ -1,4 +1,4 @@
-"""Who makes this AWS call: the person the gateway verified, or another managed service by its identity token.
+"""The caller of an AWS call: the person the gateway verified, or another managed service by its identity token.
 
 Signatures are verified at the gateway, which says in the identity token who signed and with which key. What is left
 to a service are the signatures of an `aws-chunked` body's chunks: for these it asks for the signing key of its own

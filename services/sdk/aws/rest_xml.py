@@ -53,7 +53,7 @@ def parse(body: bytes, deepest: int = DEEPEST) -> ElementTree.Element:
 
 
 def members(element: ElementTree.Element, known: frozenset[str]) -> dict[str, list[ElementTree.Element]]:
-    """Its children by name. Raises ValueError for one that is not known: what is asked for is not dropped."""
+    """Children of an element by name. Raises ValueError for an unknown one: what is asked for is not dropped."""
     found: dict[str, list[ElementTree.Element]] = {}
     for each in element:
         if each.tag not in known:

@@ -33,7 +33,7 @@ _DENIED = frozenset({"AccessDeniedException", "NotAuthorized", "AccessDenied"})
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Who calls, from where: everything about a request that is not its content."""
+    """The caller, region and account of a request: everything about a request that is not its content."""
 
     caller: Caller
     region: str

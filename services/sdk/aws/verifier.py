@@ -46,7 +46,7 @@ _ONCE = frozenset({"authorization", "host", "x-amz-date", "x-amz-security-token"
 
 
 class Owner(NamedTuple, Generic[T]):
-    """Whose access key it is, and its secret."""
+    """The owner of an access key, and its secret."""
 
     who: T
     secret: str

@@ -1,4 +1,4 @@
-"""Who holds a connection. Those that have proven nothing are many for an attacker and short-lived for everybody else.
+"""Limits on connections. Those that have proven nothing are many for an attacker and short-lived for everybody else.
 
 A connection is proven once a request on it had good credentials. When there are too many unproven ones, from one
 address or in all, the oldest of them goes: an honest client is done with its head before its turn comes. Proven ones
@@ -51,7 +51,7 @@ class Connection:
             self._connections.note_proven(self)
 
     def release(self) -> None:
-        """It has ended; saying so again changes nothing."""
+        """Give a connection back that has ended; doing so again changes nothing."""
         self._connections.forget(self)
 
 
@@ -97,7 +97,7 @@ class Connections:
         return connection
 
     async def wait_for_room(self) -> None:
-        """Until the next one may come in: proven ones have every place, or all who could go are young."""
+        """Wait until the next one may come in: proven ones have every place, or all who could go are young."""
         while (pause := self._pause()) != 0:
             self._changed.clear()
             try:
@@ -110,12 +110,12 @@ class Connections:
         return bool(self._unproven) and self._drop_oldest(self._most_unproven())
 
     def note_proven(self, connection: Connection) -> None:
-        """It counts among the unproven no more."""
+        """Count a connection among the unproven no more."""
         self._forget_unproven(connection)
         self._changed.set()
 
     def forget(self, connection: Connection) -> None:
-        """It has ended."""
+        """Drop a connection that has ended."""
         if connection not in self._living:
             return
         self._living.discard(connection)

@@ -120,7 +120,7 @@ class Objects(MetadataDb):
         return {name for id, name in named.items() if id in used}
 
     def wrapped_by(self, bucket: str) -> dict[str, tuple[bytes, str]]:
-        """By those names: the newest data key it wraps, and the KMS key that was asked (empty: the default)."""
+        """The newest data key that each of those keys wraps, and the KMS key that was asked (empty: the default)."""
         sql = (
             "SELECT coalesce(nullif(arn, ''), master), wrapped, master FROM data_keys WHERE bucket=? ORDER BY created"
         )

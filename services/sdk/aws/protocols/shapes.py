@@ -43,7 +43,7 @@ class ShapeRef:
 
     @cached_property
     def members(self) -> dict[str, ShapeRef]:
-        """Of a structure: its members in the order of the model."""
+        """Members of a structure, in the order of the model."""
         return {name: self._ref(each) for name, each in self.shape.get("members", {}).items()}
 
     @cached_property
@@ -52,17 +52,17 @@ class ShapeRef:
 
     @property
     def element(self) -> ShapeRef:
-        """Of a list: what is in it."""
+        """The shape of what is in a list."""
         return self._ref(self.shape["member"])
 
     @property
     def key(self) -> ShapeRef:
-        """Of a map."""
+        """The shape of the keys of a map."""
         return self._ref(self.shape["key"])
 
     @property
     def value(self) -> ShapeRef:
-        """Of a map."""
+        """The shape of the values of a map."""
         return self._ref(self.shape["value"])
 
     @property
