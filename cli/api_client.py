@@ -102,7 +102,7 @@ def renewed(context: contexts.Context, pair: dict[str, Any]) -> contexts.Context
 
 
 def connect(settings: Settings) -> ApiClient:
-    """As whoever is logged in, else as the local admin. Raises NotReachable when there is no cloud here."""
+    """A client as whoever is logged in, else as the local admin. Raises NotReachable when there is no cloud here."""
     context = contexts.current()
     if context:
         trust = _trusting(context.ca)
@@ -113,7 +113,7 @@ def connect(settings: Settings) -> ApiClient:
 
 
 def local(settings: Settings) -> ApiClient:
-    """As the admin of the cloud in this home."""
+    """A client as the admin of the cloud in this home."""
     server = local_url(settings)
     certificate, key = settings.tls / "admin.crt", settings.tls / "admin.key"
     try:
@@ -139,7 +139,7 @@ def local_url(settings: Settings) -> str:
 
 
 def anonymous(server: str, ca: str | None) -> ApiClient:
-    """Nobody yet: only good for logging in."""
+    """A client as nobody yet: only good for logging in."""
     return ApiClient(http_client(server, _trusting(ca)), server)
 
 

@@ -8,7 +8,7 @@ from controller.main.settings import Settings
 
 
 def own() -> str:
-    """Of this program, as `0.2.0 (1a2b3c4d5)`."""
+    """Version of this program, as `0.2.0 (1a2b3c4d5)`."""
     return _with_commit(version(), commit())
 
 

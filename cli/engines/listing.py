@@ -23,7 +23,7 @@ def found(finder: EngineFinder) -> list[dict[str, Any]]:
 
 
 def render(engines: list[dict[str, Any]]) -> str:
-    """As a table: a line for each version, or for what is to be done where there is none."""
+    """A table: a line for each version, or for what is to be done where there is none."""
     rows = []
     for each in engines:
         here = [(each["name"], one["version"], one["program"]) for one in each["installed"]]

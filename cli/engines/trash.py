@@ -28,7 +28,7 @@ def found(home: Path) -> list[dict[str, Any]]:
 
 
 def render(trashed: list[dict[str, Any]]) -> str:
-    """As a table, and the command that brings each back."""
+    """A table, and the command that brings each back."""
     if not trashed:
         return "there is nothing: no engine was deleted in the last week"
     rows = [(each["service"], each["deletedAt"], each["keptUntil"], each["used"]) for each in trashed]

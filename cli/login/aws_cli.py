@@ -22,7 +22,7 @@ WARNING = (
 
 
 def installed_version() -> tuple[int, ...] | None:
-    """Of the `aws` that would run; None when there is none or it does not say."""
+    """Version of the `aws` that would run; None when there is none or it does not say."""
     program = shutil.which("aws")
     if program is None:
         return None
@@ -49,7 +49,7 @@ def is_too_old(version: tuple[int, ...] | None) -> bool:
 
 
 def warning(version: tuple[int, ...]) -> str:
-    """For people, when `aws` is too old."""
+    """A warning for people whose `aws` is too old."""
     return WARNING.format(version=".".join(str(each) for each in version))
 
 

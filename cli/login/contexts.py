@@ -1,4 +1,4 @@
-"""Who is logged in where: `~/.config/aerekos/context.json`, readable by its owner only.
+"""Logins that are kept: `~/.config/aerekos/context.json`, readable by its owner only.
 
 One context per AEREKOS_HOME, so that a login to one cloud never answers for another on the same machine. A command
 can name another of them, or `local`: the admin of this machine's own cloud, whoever is logged in.

@@ -87,5 +87,5 @@ def random_name() -> str:
 
 
 def revoke_token(api: ApiClient, name: str) -> None:
-    """It stays in the list, so that it can be seen who used it."""
+    """Revoke a token; it stays in the list, so that it can be seen who used it."""
     api.ask("PATCH", f"{_GROUP}/jointokens/{segment(name)}", json={"spec": {"revoked": True}}, headers=_MERGE)

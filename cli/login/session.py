@@ -1,4 +1,4 @@
-"""Who may come in: logging in and out, users and their passwords."""
+"""Logging in and out, users and their passwords."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def login(
 
 
 def keep_login(server: str, user: str, ca: str | None, pair: dict[str, Any]) -> None:
-    """For the next commands."""
+    """Keep a login for the next commands."""
     contexts.keep(api_client.renewed(contexts.Context(server, user, "", "", 0.0, ca), pair))
 
 

@@ -54,7 +54,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How. `asks`: a person at a terminal first. `days`: until keys are gone; None: the cloud tells what to do."""
+    """How deletions are asked for. `asks`: a person at a terminal first. `days`: until keys are gone; None: the cloud
+    tells what to do.
+    """
 
     asks: bool = True
     days: int | None = None

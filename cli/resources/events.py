@@ -44,7 +44,7 @@ def _selector(known: kinds.Kinds, about: str) -> str:
 
 
 def follow(api: ApiClient, wanted: get.GetOptions, output: str) -> None:
-    """Those there are, then each as it happens, until interrupted."""
+    """Show the events there are, then each as it happens, until interrupted."""
     printer = Printer(output)
     while True:
         listing = api.get(wanted.kind.path(wanted.namespace), params=wanted.params)

@@ -113,7 +113,7 @@ def _converse(socket: ClientConnection) -> int:
 
 
 def exit_code(status: dict[str, Any]) -> int:
-    """Of the command that ended so. Raises UserError when it never ran."""
+    """Exit code of the command that ended so. Raises UserError when it never ran."""
     if status.get("status") == "Success":
         return 0
     causes = (status.get("details") or {}).get("causes") or ()

@@ -22,7 +22,7 @@ OUTPUTS = ("table", "wide", "json", "yaml", "name")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How it is shown: the form, and for tables whether labels and headers are."""
+    """How a listing is shown: the form, and for tables whether labels and headers are."""
 
     output: str = "table"
     labels: bool = False

@@ -18,7 +18,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which lines. `since` in seconds; `previous`: what an instance wrote before it was started last."""
+    """Which lines to show. `since` in seconds; `previous`: what an instance wrote before it was started last."""
 
     tail: int = 200
     since: int | None = None

@@ -27,13 +27,13 @@ def worst(findings: Sequence[Finding]) -> Severity:
 
 
 def as_document(findings: Sequence[Finding]) -> dict[str, Any]:
-    """For programs."""
+    """The finding as programs read it."""
     counts = {severity: sum(each.severity == severity for each in findings) for severity in ORDER}
     return {"worst": worst(findings), "counts": counts, "findings": [asdict(each) for each in findings]}
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """For people: the worst first, each with why and fix."""
+    """Findings for people: the worst first, each with why and fix."""
     for each in sorted(findings, key=lambda one: -ORDER.index(one.severity)):
         yield f"{each.severity:<8} {each.check:<18} {each.what}"
         if each.severity not in ("ok", "skipped"):
