@@ -6,6 +6,7 @@ caller's own name instead (`Instance.acting_for`), and the conductor decides the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ class AccessReviewer:
     def __init__(self, ask: Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]], clock: Clock) -> None:
         self._ask, self._clock = ask, clock
         self._known: dict[Question, tuple[bool, float]] = {}
+        self._asking: dict[Question, asyncio.Task[bool]] = {}
 
     async def require(
         self,
@@ -49,15 +51,28 @@ class AccessReviewer:
     ) -> bool:
         """Whether the caller may. The answer is at most `REMEMBER_SECONDS` old."""
         question = (caller, verb, resource, group, name, namespace)
-        now = self._clock.monotonic()
         known = self._known.get(question)
-        if known and known[1] > now:
+        if known and known[1] > self._clock.monotonic():
             return known[0]
-        answer = await self._ask(_review(verb, resource, group, name, namespace), caller.token)
+        asking = self._asking.get(question)
+        if asking is None:  # who comes while the same is asked already waits for that answer
+            asking = self._asking[question] = asyncio.create_task(self._answer(question))
+            asking.add_done_callback(lambda ended: self._asked(question, ended))
+        return await asyncio.shield(asking)
+
+    def _asked(self, question: Question, ended: asyncio.Task[bool]) -> None:
+        del self._asking[question]
+        if not ended.cancelled():
+            ended.exception()  # seen, also where everybody who waited for it has left
+
+    async def _answer(self, question: Question) -> bool:
+        caller, *wanted = question
+        until = self._clock.monotonic() + REMEMBER_SECONDS
+        answer = await self._ask(_review(*wanted), caller.token)
         allowed = (answer.get("status") or {}).get("allowed") is True
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[question] = (allowed, now + REMEMBER_SECONDS)
+        self._known[question] = (allowed, until)
         return allowed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from crds.errors import Forbidden, Unauthorized
+from crds.errors import Forbidden, Unauthorized, Unavailable
 from services.sdk.authorization import AccessReviewer
 from services.sdk.conductor_client import ServiceAuth
 from services.sdk.discovery import managed_service, managed_services
@@ -83,7 +83,7 @@ def test_identities_must_be_meant_for_us_and_fresh(claims: dict[str, Any]) -> No
     asyncio.run(story())
 
 
-def test_permissions_are_remembered_for_ten_seconds() -> None:
+def test_permissions_are_remembered_for_a_second() -> None:
     clock, allowed, asked = Hand(), [True], [0]
 
     async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
@@ -95,9 +95,42 @@ def test_permissions_are_remembered_for_ten_seconds() -> None:
         for _ in range(3):
             await authorizer.require(Caller("a"), "use", "keys", name="k", namespace="default")
         assert asked[0] == 1
-        allowed[0], clock.moment = False, 10
+        allowed[0], clock.moment = False, 1.01
         with pytest.raises(Forbidden, match='User "a" cannot use resource "keys"'):
             await authorizer.require(Caller("a"), "use", "keys", name="k", namespace="default")
+
+    asyncio.run(story())
+
+
+def test_one_question_is_asked_once_however_many_wait_for_its_answer() -> None:
+    asked: list[asyncio.Future[dict[str, Any]]] = []
+
+    async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
+        asked.append(asyncio.get_running_loop().create_future())
+        return await asked[-1]
+
+    async def story() -> None:
+        authorizer = AccessReviewer(ask, Hand())
+
+        def wanting() -> asyncio.Task[bool]:
+            return asyncio.ensure_future(
+                authorizer.allows(Caller("a"), "use", "keys", "aerekos.cloud", "k", "default")
+            )
+
+        waiting = [wanting() for _ in range(5)]
+        while not asked:
+            await asyncio.sleep(0)
+        waiting[0].cancel()  # whoever leaves takes nobody's answer along
+        await asyncio.sleep(0)
+        asked[0].set_exception(Unavailable("the conductor is away"))
+        failed = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in failed[1:]] == [Unavailable] * 4
+        again = [wanting() for _ in range(5)]
+        while len(asked) < 2:
+            await asyncio.sleep(0)
+        asked[1].set_result({"status": {"allowed": True}})
+        assert await asyncio.gather(*again) == [True] * 5
+        assert len(asked) == 2
 
     asyncio.run(story())
 
