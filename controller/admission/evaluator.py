@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 class TooExpensive(Exception):
-    """No answer in time, or within the memory there is."""
+    """The expression gave no answer in time, or within the memory there is."""
 
 
 class Evaluator:

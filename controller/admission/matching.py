@@ -1,4 +1,4 @@
-"""Which writes a policy means (Kubernetes MatchResources). Pure."""
+"""Matching of writes with policies (Kubernetes MatchResources). Pure."""
 
 from __future__ import annotations
 

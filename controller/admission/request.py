@@ -1,4 +1,4 @@
-"""What admission is asked about: one write, by somebody."""
+"""The question put to admission: one write, by somebody."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Requester:
 
     @property
     def may_lift_limits(self) -> bool:
-        """Whoever decides about all namespaces: `escalate` on them, which only admins have by default."""
+        """The right of who decides about all namespaces: `escalate` on them, which only admins have by default."""
         return self.may("escalate", "", "namespaces", "", "")
 
 

@@ -1,4 +1,4 @@
-"""How much of which resource an object is, as quotas count. Pure."""
+"""Usage of resources by an object, as quotas count. Pure."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ DEADLINE_SECONDS = 5.0
 
 
 class NotFound(DriverError):
-    """No such object."""
+    """There is no such object in Docker."""
 
 
 class VersionConflict(DriverError):
-    """Somebody changed it since we read it: read again."""
+    """Somebody changed the object since we read it: read again."""
 
 
 class NameConflict(DriverError):

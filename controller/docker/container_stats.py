@@ -1,4 +1,4 @@
-"""What our containers on this machine use of it, as its Docker daemon counts it.
+"""Usage of this machine by our containers, as its Docker daemon counts it.
 
 One question per container: an engine before 23 takes a second for an answer, whoever asks, so all are asked at once
 and seldom. Use a `Docker` of its own for it: its threads are busy as long.

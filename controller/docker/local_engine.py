@@ -37,7 +37,7 @@ class LocalEngine:
         self._docker = docker
 
     async def node_info(self) -> SwarmNodeInfo:
-        """What `docker info` says."""
+        """Info about this node, from `docker info`."""
         return parse_node_info(await self._docker.ask(lambda api: api.info()))
 
     async def follow(self, told: Callable[[ContainerEvent], None]) -> None:

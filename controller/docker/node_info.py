@@ -1,4 +1,4 @@
-"""What a Docker daemon is in a Swarm, as `docker info` tells it."""
+"""The place of a Docker daemon in a Swarm, as `docker info` tells it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ class SwarmAdmin:
         self._docker = docker
 
     async def node(self) -> SwarmNodeInfo:
-        """Any daemon may be asked; its state is `inactive` when it belongs to no Swarm."""
+        """Info about the node of this daemon. Any daemon may be asked; its state is `inactive` when it belongs to no
+        Swarm.
+        """
         return parse_node_info(await self._docker.ask(lambda api: api.info()))
 
     async def init_swarm(self) -> None:
@@ -107,7 +109,9 @@ class SwarmAdmin:
                 pieces.close()
 
     async def push(self, name: str, user: str, password: str) -> None:
-        """To the registry in its name. Raises DriverError in the daemon's own words when it is refused."""
+        """Push the image to the registry in its name. Raises DriverError in the daemon's own words when it is
+        refused.
+        """
         auth = {"username": user, "password": password}
 
         def push(api: Any) -> str:

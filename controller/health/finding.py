@@ -56,7 +56,7 @@ class Finding:
     kind: str = "Conductor"
 
     def wire(self) -> dict[str, Any]:
-        """As the API tells it."""
+        """The finding as the API tells it."""
         name, namespace = (self.about.name, self.about.namespace) if self.about else ("", "")
         told = {"kind": self.kind, "namespace": namespace, "name": name}
         return {

@@ -32,7 +32,7 @@ class Room:
 
 
 def room_on(folder: Path) -> Room:
-    """As df reckons it: what only root may use does not count. Raises OSError."""
+    """Room on a disk as df reckons it: what only root may use does not count. Raises OSError."""
     seen = os.statvfs(folder)
     used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize
     return Room(used, used + seen.f_bavail * seen.f_frsize)

@@ -50,7 +50,7 @@ class Report:
         return Report(tuple(filter(may_see, self.findings)), self.at)
 
     def wire(self) -> dict[str, Any]:
-        """As the API tells it."""
+        """The report as the API tells it."""
         told = [each.wire() for each in self.findings]
         said = {"verdict": self.verdict, "summary": self.summary, "observedAt": rfc3339(self.at)}
         return {"kind": "HealthReport", **said, "findings": told}
@@ -78,7 +78,7 @@ class Health:
         self._last: tuple[float, Report] | None = None
 
     def look(self) -> Report:
-        """How things are now."""
+        """The report of how things are now."""
         found = sorted(self._findings(), key=lambda each: SEVERITIES.index(each.severity))
         return Report(tuple(found), self._clock.now())
 

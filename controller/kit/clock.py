@@ -14,7 +14,7 @@ import anyio
 
 
 class Clock(Protocol):
-    """What code may know of time."""
+    """The clock that code is given: what it may know of time."""
 
     def now(self) -> datetime:
         """The wall clock, UTC."""

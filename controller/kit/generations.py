@@ -75,7 +75,7 @@ def rotate(path: Path, now: datetime) -> tuple[Generation, ...]:
 
 
 def drop_old(path: Path) -> tuple[Generation, ...]:
-    """Only the newest stays. What the others sealed is lost: ask first. Raises OSError."""
+    """Drop all generations but the newest. What the others sealed is lost: ask first. Raises OSError."""
     _write(path, read(path)[:1])
     return read(path)
 

@@ -1,4 +1,4 @@
-"""Where the loader finds the libraries of this very Python, when it does not lie where it was built for."""
+"""Library paths of this very Python, for when it does not lie where it was built for."""
 
 from __future__ import annotations
 

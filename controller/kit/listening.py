@@ -1,4 +1,4 @@
-"""Which addresses a host setting means, and sockets that listen there. The reason of a refusal is told apart: an
+"""Addresses that a host setting means, and sockets that listen there. The reason of a refusal is told apart: an
 unknown host, an address of another machine, a port that is taken.
 """
 

@@ -1,4 +1,4 @@
-"""Which addresses the machines of a cloud may have. Pure.
+"""Networks in which machines of a cloud may have addresses. Pure.
 
 Both sides judge by it: the conductor what workers say of themselves, each agent what anybody says of the others.
 """

@@ -21,7 +21,7 @@ _KEPT = 128
 
 
 class PatternError(ValueError):
-    """No expression of RE2, or too big a one."""
+    """The text is no expression of RE2, or too big a one."""
 
 
 class Compiled(Protocol):

@@ -91,7 +91,7 @@ class Peers:
             self._changes += 1
 
     def news_since(self, version: str) -> Mapping[str, Any]:
-        """For the answer to a beat of somebody who knows `version`: nothing, or everything."""
+        """Peers for the answer to a beat of somebody who knows `version`: nothing, or everything."""
         if version == self.version:
             return {}
         return {"peersVersion": self.version, "peers": [self._known[name].wire() for name in sorted(self._known)]}

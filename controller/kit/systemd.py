@@ -1,4 +1,4 @@
-"""What a process tells systemd about itself: that it is ready, that it still lives, that it stops.
+"""Notifications of a process to systemd: that it is ready, that it still lives, that it stops.
 
 Source: sd_notify(3), systemd.service(5) (`Type=notify`, `WatchdogSec=`). Without a `NOTIFY_SOCKET` nothing happens.
 """

@@ -1,4 +1,4 @@
-"""Which version of aerekos-cloud this is, and which commit it was built from."""
+"""The version of aerekos-cloud, and the commit it was built from."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def is_installed(home: Path) -> bool:
 
 
 def findings(home: Path) -> Iterator[Finding]:
-    """That nothing starts the cloud of that home with the machine, where systemd could."""
+    """A finding where nothing starts the cloud of that home with the machine, and systemd could."""
     if is_there() and not is_installed(home):
         text = "the cloud does not start with this machine"
         yield Finding("info", Code.AUTOSTART_MISSING, text, "aerekos service install")

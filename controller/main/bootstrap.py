@@ -1,4 +1,4 @@
-"""What must exist before a cloud can work: the first namespaces, users and services. Safe to repeat."""
+"""Bootstrap: what must exist before a cloud can work, the first namespaces, users and services. Safe to repeat."""
 
 from __future__ import annotations
 

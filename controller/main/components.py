@@ -1,4 +1,4 @@
-"""What the conductor's parts share, opened in order: secrets, certificates, the store, the first records."""
+"""Components the conductor's parts share, opened in order: secrets, certificates, the store, the first records."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _keep_root_key(file: Path, registry: Registry, now: datetime) -> None:
 
 
 def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
-    """What the store keeps as ciphertext only."""
+    """Kinds that the store keeps as ciphertext only."""
     return {(kind.group, kind.plural) for kind in catalog if kind.sealed}
 
 

@@ -23,7 +23,7 @@ from crds.kinds.worker import WORKER
 
 
 def make_loop(components: Components, runtime: Runtime) -> Loop:
-    """What the driver sees wakes the reconcilers and is told as Events."""
+    """The loop with its reconcilers. What the driver sees wakes the reconcilers and is told as Events."""
     managed = {service.name: service for service in components.services}
     in_swarm = runtime.swarm if components.settings.stack else None
     leaving = WorkerRemoval(in_swarm, components.leases, components.peers) if in_swarm else None

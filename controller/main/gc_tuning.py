@@ -1,4 +1,4 @@
-"""When Python looks for cycles of objects nobody needs any more.
+"""Tuning of the garbage collector: when Python looks for cycles of objects nobody needs any more.
 
 Left alone, the collector walks over all that was kept lately again and again, and finds nothing: requests leave
 hardly a cycle. With a busy store that stopped the loop for 90 ms, and under load for a tenth of all time. So it looks

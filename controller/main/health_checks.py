@@ -1,4 +1,4 @@
-"""What the conductor's report looks at on its own machine, beside what is stored and heard."""
+"""Checks of the conductor's report on its own machine, beside what is stored and heard."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def oidc_options(settings: Settings) -> OidcOptions | None:
 def federation(
     options: OidcOptions | None, registry: Registry, accounts: Accounts, clock: Clock
 ) -> Federation | None:
-    """What turns ID tokens into users; None without an issuer."""
+    """The login by ID tokens; None without an issuer."""
     if options is None:
         return None
     verifier = Verifier(options, IssuerKeys(options, clock), clock)

@@ -1,4 +1,6 @@
-"""Which runtime this conductor steers, and what comes with it. `auto`: a Swarm where this machine manages one."""
+"""Selection of the runtime this conductor steers, and what comes with it. `auto`: a Swarm where this machine manages
+one.
+"""
 
 from __future__ import annotations
 

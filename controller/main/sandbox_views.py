@@ -1,4 +1,4 @@
-"""What the sandboxes of managed services are made of: which folders of our code they run, and what they import."""
+"""Sandboxes of managed services: which folders of our code they run, and what they import."""
 
 from __future__ import annotations
 

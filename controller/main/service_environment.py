@@ -1,4 +1,4 @@
-"""What a managed service is given besides its spec, for each runtime: where the API is, and how to prove itself."""
+"""The environment of managed services, for each runtime: where the API is, and how to prove itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cloud is told at its start: `settings.toml` in its home, and `AEREKOS_*` variables, which win.
+"""Settings of a cloud: `settings.toml` in its home, and `AEREKOS_*` variables, which win.
 
 Where it is reached (REMEMBERED) is written back by the start that was told: see remembered_settings.py.
 

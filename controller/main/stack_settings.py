@@ -1,4 +1,4 @@
-"""What stack.yml tells a conductor that runs as a part of a Docker stack. Plain data, like settings.py."""
+"""Settings that stack.yml gives to a conductor that is a part of a Docker stack. Plain data, like settings.py."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _RACES = 5
 
 @dataclass(slots=True)
 class RetryState:
-    """What is remembered of one key between passes."""
+    """State of one key that is kept between passes."""
 
     failures: int = 0
     races: int = 0

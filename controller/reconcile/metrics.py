@@ -1,4 +1,4 @@
-"""What the reconcile loop counts, and how it is read: plain numbers, written by the loop and by nobody else.
+"""Metrics of the reconcile loop: plain numbers, written by the loop and by nobody else.
 
 The loop knows no metrics library. Whoever publishes (services/sdk/loop_collector.py, api/loop_health.py) reads a
 `LoopMetrics` when somebody asks; nothing is formatted, locked or remembered for it meanwhile.

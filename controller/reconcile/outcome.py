@@ -1,4 +1,4 @@
-"""What a pass of a reconciler comes to: one of three outcomes, or one of two exceptions.
+"""The outcome of a pass: one of three outcomes, or one of two exceptions.
 
 done(...)                 spec and world agree (may ask for another pass later)
 again(after, because)     progress is under way; another pass soon
@@ -33,7 +33,7 @@ def done(message: str = "", *, reason: str = Reason.UP_TO_DATE, requeue_after: f
 
 
 def again(after: float, because: str, *, reason: str = Reason.IN_PROGRESS) -> Outcome:
-    """Not there yet: another pass in `after` seconds."""
+    """The outcome of a pass that is not done yet: another pass in `after` seconds."""
     return Outcome(False, reason, because, after)
 
 

@@ -1,4 +1,4 @@
-"""What an author writes: a reconciler for one kind. The loop does everything else."""
+"""The interface of authors: a reconciler for one kind. The loop does everything else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a reconciler may touch."""
+    """Everything a reconciler may touch."""
 
     resources: Resources
     seen: Lister
@@ -43,7 +43,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class AlsoWatch(Generic[M]):
-    """When a resource of `kind` changes, enqueue the keys that `affects` names."""
+    """Watch another kind: when a resource of it changes, enqueue the keys that `affects` names."""
 
     kind: Kind[M]
     affects: Callable[[M, Lister], Iterable[ObjectKey]]

@@ -1,4 +1,4 @@
-"""What one pass amounts to: the condition people read, and when the next one is due. Pure.
+"""The result of a pass: the condition people read, and when the next one is due. Pure.
 
 Every way a pass can end (three outcomes, two deliberate errors, refusals of the API, a bug, no answer in time)
 becomes one PassResult, so that the kind controller has a single path after it.

@@ -1,4 +1,6 @@
-"""What a service waits for before it starts, and who waits for it. Reads only what the loop has already seen."""
+"""Dependencies of a service: what it waits for before it starts, and who waits for it. Reads only what the loop has
+already seen.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def needs_of(service: Service, managed: Mapping[str, ManagedService]) -> tuple[s
 
 
 def missing(service: Service, managed: Mapping[str, ManagedService], seen: Lister) -> list[MissingDependency]:
-    """What of its dependencies cannot be used now."""
+    """Dependencies that cannot be used now."""
     namespace = service.metadata.namespace or "default"
     found = ((name, _fault(seen.get(SERVICE, name, namespace))) for name in needs_of(service, managed))
     return [

@@ -1,4 +1,6 @@
-"""What was seen → ServiceStatus. Holds no volatile field: the same truth written again changes nothing."""
+"""From instances that were observed to a ServiceStatus. Holds no volatile field: the same truth written again changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ _BROKEN = (InstancePhase.FAILED, InstancePhase.CRASH_LOOP_BACK_OFF)
 def desired_replicas(
     service: Service, seen: Sequence[ObservedInstance], decision: PlacementDecision | None = None
 ) -> int:
-    """How many there should be; of a daemon, one on each worker that is Ready and that it may run on."""
+    """Number of instances there should be; of a daemon, one on each worker that is Ready and that it may run on."""
     if not service.spec.enabled:
         return 0
     if service.spec.mode != "daemon":
@@ -94,7 +96,7 @@ def _phase_of_a_job(seen: Sequence[ObservedInstance], wanted: int) -> ServicePha
 
 
 def sentence(service: Service, seen: Sequence[ObservedInstance], phase: ServicePhase, wanted: int) -> str:
-    """Why it is or is not Ready, naming the first instance that stands in the way."""
+    """A sentence that says why a Service is or is not Ready, naming the first instance that stands in the way."""
     ready = sum(_is_healthy(each) for each in seen)
     text = f"{ready} of {wanted} instances {'completed' if phase == ServicePhase.COMPLETED else 'ready'}"
     stuck = next((each for each in seen if not _is_healthy(each)), None)

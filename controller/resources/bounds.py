@@ -1,4 +1,4 @@
-"""How large a resource, and what it says of itself, may be: all of it is kept in memory and told to watchers."""
+"""Bounds of a resource and its metadata: all of it is kept in memory and told to watchers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _FIELDS = {"labels": LABELS, "finalizers": FINALIZERS, "ownerReferences": OWNERS
 def metadata_faults(
     meta: Mapping[str, Any], old: Mapping[str, Any] | None, *, domains: bool = False
 ) -> Iterator[Cause]:
-    """What of it is too much. What was there before may stay as it is: records of an earlier version still change.
+    """The faults of metadata that is too much. What was there before may stay as it is: records of an earlier version
+    still change.
 
     `domains`: finalizers must say whose they are, as those of Kubernetes's own kinds.
     """

@@ -1,4 +1,4 @@
-"""What a CustomResourceDefinition must keep to besides the types of its fields: names, versions, paths, schemas.
+"""Rules of a CustomResourceDefinition besides the types of its fields: names, versions, paths, schemas.
 
 Source: validation of Kubernetes apiextensions.k8s.io/v1. Works on the definition as it is sent.
 """

@@ -37,7 +37,7 @@ RuleFaults = Callable[[Sequence[tuple[str, str]]], list[str]]
 
 
 class Definitions:
-    """What the stored definitions say can exist, kept in the catalog."""
+    """Kinds that stored definitions declare, kept in the catalog."""
 
     def __init__(self, catalog: Catalog, store: Store, quarantine: Quarantine, rule_faults: RuleFaults) -> None:
         self._catalog, self._store, self._quarantine, self._rule_faults = catalog, store, quarantine, rule_faults

@@ -1,4 +1,4 @@
-"""How deep things may lie in each other. What is deeper than this can neither be walked nor written out again."""
+"""The limit on nesting. What is deeper than this can neither be walked nor written out again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `format` asks of a string in the schema of a defined kind. A format nobody knows asks nothing.
+"""Formats of strings in the schema of a defined kind. A format nobody knows asks nothing.
 
 Source: the formats Kubernetes lists for custom resources (kube-openapi `strfmt`).
 """
@@ -33,7 +33,7 @@ _WORDS = frozenset(
 
 
 def format_fault(name: Any, text: str) -> str:
-    """Why `text` is not of that format; empty when it is, or nobody knows the format."""
+    """The reason why `text` is not of that format; empty when it is, or nobody knows the format."""
     known = _FORMATS.get(name) if isinstance(name, str) else None
     return "" if known is None or known(text) else f"must be of type {name}"
 

@@ -29,7 +29,7 @@ _OPERATORS = {"==": eq, "!=": ne, "<=": le, ">=": ge, "<": lt, ">": gt}
 
 
 class JsonPathError(ValueError):
-    """No path; the message says where it stops being one."""
+    """The text is no path; the message says where it stops being one."""
 
 
 class JsonPath:

@@ -14,7 +14,9 @@ from crds.meta import ObjectKey
 
 
 class CompositeDriver:
-    """Whoever has instances of a workload answers for it; one that changes sides leaves the other side first."""
+    """Two drivers as one. Whoever has instances of a workload answers for it; one that changes sides leaves the other
+    side first.
+    """
 
     name = "swarm and process"
 

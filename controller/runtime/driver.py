@@ -198,7 +198,7 @@ class Execution(Protocol):
         ...
 
     async def write(self, data: bytes) -> None:
-        """To its standard input; empty bytes end it."""
+        """Write to the standard input; empty bytes end it."""
         ...
 
     def resize(self, columns: int, rows: int) -> None:
@@ -217,7 +217,7 @@ class SupportsExec(Protocol):
     def execute(
         self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
     ) -> AbstractAsyncContextManager[Execution]:
-        """In the instance's own surroundings; ended when the context is left. Raises DriverError."""
+        """Run a command in the instance's own surroundings; ended when the context is left. Raises DriverError."""
         ...
 
 
@@ -259,7 +259,9 @@ class SupportsAdopt(Protocol):
     """A driver that can take over what somebody else made."""
 
     async def adopt(self, name: str, key: ObjectKey) -> None:
-        """From now on it is that workload, and goes on as it is until another is wanted. Raises DriverError."""
+        """Take over a Swarm service as that workload; it goes on as it is until another is wanted. Raises
+        DriverError.
+        """
         ...
 
 

@@ -38,7 +38,7 @@ class Prober(Protocol):
         ...
 
     async def forget(self, probe: Probe, address: str) -> None:
-        """This question is not asked again."""
+        """Drop what was kept for a probe that is not asked again."""
         ...
 
 

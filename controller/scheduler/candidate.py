@@ -27,7 +27,7 @@ class Needs:
         return Needs(self.cpu + other.cpu, self.memory + other.memory, self.disk + other.disk)
 
     def times(self, count: int) -> Needs:
-        """That much, `count` times."""
+        """The amounts, `count` times."""
         return Needs(self.cpu * count, self.memory * count, self.disk * count)
 
     def left_of(self, capacity: Needs) -> Needs:

@@ -67,7 +67,7 @@ class Sealing:
         self._newest, self.settled = (name, key), False
 
     def drop_old(self) -> None:
-        """Only the newest key stays. Only for what is `settled`. Raises OSError."""
+        """Drop all keys but the newest. Only for what is `settled`. Raises OSError."""
         if not self.settled or _read(self.file)[0] != self._newest:
             raise OSError(errno.EBUSY, "older keys are in use until the next start", str(self.file))
         top = next(line for line in self.file.read_bytes().split(b"\n") if line.strip())
@@ -127,7 +127,7 @@ def _about(key: ObjectKey, revision: int) -> bytes:
 
 
 def newest_made(file: Path) -> datetime | None:
-    """When the key in use was made, if its line says so. Raises OSError."""
+    """Time at which the key in use was made, if its line says so. Raises OSError."""
     parts = next((line for line in file.read_bytes().split(b"\n") if line.strip()), b"").split()
     if len(parts) != 3:
         return None

@@ -1,4 +1,4 @@
-"""When ownership is recorded, and how a write changes it.
+"""Tracking of field ownership: when it is recorded, and how a write changes it.
 
 It begins with the first write that names its manager, or the first apply, and goes on from then: resources that
 only our own reconcilers and nameless clients write carry none of it.

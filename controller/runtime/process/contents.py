@@ -38,7 +38,7 @@ class Contents:
             return f"/proc/{os.getpid()}/fd/{descriptor}", os.fstat(descriptor).st_ino
 
     def drop(self, instance: str) -> None:
-        """They are not needed any more."""
+        """Drop contents that are not needed any more."""
         with self._lock:
             self._close(instance)
 

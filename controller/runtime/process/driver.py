@@ -197,7 +197,9 @@ class ProcessDriver:
     async def execute(
         self, key: ObjectKey, instance: str, command: Sequence[str], *, tty: bool
     ) -> AsyncIterator[Execution]:
-        """As the instance: its user, walls, environment, data folder. Raises DriverError when it does not run."""
+        """Run a command as the instance: its user, walls, environment, data folder. Raises DriverError when it does
+        not run.
+        """
         found = self._instances.get(instance)
         if found is None or found.workload.key != key or not found.seen().pid:
             raise DriverError(f"{instance} does not run", reason=Reason.NOT_RUNNING)
@@ -223,7 +225,7 @@ class ProcessDriver:
         self._listeners.append(listener)
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
-        """From the files, so an instance that is gone can still be read."""
+        """Log lines from the files, so an instance that is gone can still be read."""
         ours = await self._threads.run(lambda: logged_instances(self._home, base_name(key)))
         chosen = [name for name in ours if instance in (None, name)]
         paths = [log_path(self._home, each) for each in chosen]

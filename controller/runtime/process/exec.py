@@ -87,7 +87,7 @@ class _Piped:
         """Pipes have no size."""
 
     def end(self) -> None:
-        """With all it left in its group, which nobody would end any more."""
+        """End the command with all it left in its group, which nobody would end any more."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -41,7 +41,7 @@ class Child(Protocol):
         ...
 
     def signal_leader(self, number: int) -> None:
-        """To its first process alone."""
+        """Send a signal to the first process alone."""
         ...
 
     def close(self) -> None:
@@ -61,11 +61,11 @@ class ProcessHost(Protocol):
         ...
 
     def release(self, port: int) -> None:
-        """That port's owner has ended."""
+        """Give back the port of an owner that has ended."""
         ...
 
     def discard(self, instance: str) -> None:
-        """Nobody wants that instance any more: its record goes."""
+        """Remove the record of an instance that nobody wants any more."""
         ...
 
     async def forget(self, key: ObjectKey) -> None:
@@ -104,7 +104,9 @@ class ProcessHost(Protocol):
 
 
 class LocalProcessHost:
-    """This machine, with everything below `home`. Without a sandbox, instances run as the conductor does."""
+    """Processes of this machine, with everything below `home`. Without a sandbox, instances run as the conductor
+    does.
+    """
 
     def __init__(self, home: Path, sandbox: Sandbox | None = None) -> None:
         self._home, self._sandbox = home, sandbox

@@ -46,7 +46,7 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When that process started, in clock ticks since boot; None when it is gone or a zombie."""
+    """Start time of that process in clock ticks since boot; None when it is gone or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -102,7 +102,7 @@ class Process:
             signal_group(self.pid, number)
 
     def signal_leader(self, number: int) -> None:
-        """To the leader alone, which tells the others itself. No error when it is gone."""
+        """Send a signal to the leader alone, which tells the others itself. No error when it is gone."""
         if not self._ended:
             signal_leader(self.pid, number)
 

@@ -31,7 +31,7 @@ MOST_PROCESSES = 1024
 
 
 class Unwalled(OSError):
-    """This machine cannot wall in what would have to be."""
+    """This machine cannot wall in what would have to be walled in."""
 
 
 _TRIAL = (sys.executable, "-P", "-c", "import services.sdk, orjson")

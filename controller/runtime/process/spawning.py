@@ -139,7 +139,7 @@ class Ports:
         self._taken.add(port)
 
     def give_back(self, port: int) -> None:
-        """Nobody listens there any more."""
+        """Give back a port where nobody listens any more."""
         self._taken.discard(port)
 
 

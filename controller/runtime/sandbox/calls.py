@@ -47,7 +47,9 @@ def unmount(target: str) -> None:
 
 
 def lower_the_bound() -> None:
-    """No program started from here on can bring a capability back. Without the right to, nothing is to be lowered."""
+    """Lower the bounding set: no program started from here on can bring a capability back. Without the right to,
+    nothing is to be lowered.
+    """
     for number in range(64):
         try:
             if prctl("capability", PR_CAPBSET_READ, number) == 1:

@@ -60,7 +60,9 @@ class Domain:
         )
 
     def allow(self, path: str, rights: int) -> None:
-        """On that file, or on everything below that folder. What is not there needs no rule. Raises OSError."""
+        """Allow access to that file, or to everything below that folder. What is not there needs no rule. Raises
+        OSError.
+        """
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -78,7 +80,7 @@ class Domain:
             self._add("landlock rule for a port", _NET_PORT, struct.pack("=QQ", _BIND_TCP, port))
 
     def enter(self) -> None:
-        """From here on, for this thread and all it starts. Needs no_new_privs. Raises OSError."""
+        """Enforce the rules from here on, for this thread and all it starts. Needs no_new_privs. Raises OSError."""
         syscall("landlock_restrict_self", _RESTRICT_SELF, ctypes.c_int(self._ruleset), ctypes.c_uint32(0))
         os.close(self._ruleset)
 

@@ -92,7 +92,9 @@ def program(machine: str, *, group: bool = False) -> bytes:
 
 
 def enter(*, group: bool = False) -> None:
-    """From here on, for this thread and all it starts. Needs no_new_privs. Raises OSError, KeyError."""
+    """Enforce the filter from here on, for this thread and all it starts. Needs no_new_privs. Raises OSError,
+    KeyError.
+    """
     code = program(os.uname().machine, group=group)
     buffer = ctypes.create_string_buffer(code, len(code))
     filter_ = _Program(len(code) // 8, ctypes.addressof(buffer))

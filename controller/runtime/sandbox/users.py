@@ -78,7 +78,7 @@ def end_all_of(user: int) -> None:
 
 
 def give(folder: Path, user: int) -> None:
-    """That folder and all in it to `user`, unreadable for others. Links are not followed. Raises OSError."""
+    """Give that folder and all in it to `user`, unreadable for others. Links are not followed. Raises OSError."""
     if folder.stat().st_uid != user:
         for _, folders, files, here in os.fwalk(folder):
             for name in (*folders, *files):

@@ -48,7 +48,9 @@ class Walls:
     processes: int = 0
 
     def text(self) -> str:
-        """As an argument of the launcher. Not JSON: reading that would cost each start more than all walls do."""
+        """The walls as an argument of the launcher. Not JSON: reading that would cost each start more than all walls
+        do.
+        """
         return marshal.dumps(asdict(self)).hex()
 
     def but(self, **changes: Any) -> Walls:

@@ -80,7 +80,7 @@ class SwarmDriver:
                 await self._refresh.wait(moving, still=still, within=within)
 
     async def observe(self, key: ObjectKey) -> Sequence[ObservedInstance]:
-        """As last seen. Raises DriverError when Swarm could not be asked for a while."""
+        """Instances as last seen. Raises DriverError when Swarm could not be asked for a while."""
         return (await self._current_snapshot()).instances(key)
 
     async def apply(self, workload: Workload) -> None:
@@ -137,7 +137,7 @@ class SwarmDriver:
         self._listeners.append(listener)
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
-        """From the machines the copies run on; lines of a machine that is away are missing."""
+        """Log lines from the machines the copies run on; those of a machine that is away are missing."""
         seen = await self._current_snapshot()
         return await read_logs(self._docker, seen.service_name(key), key, seen, instance, tail)
 

@@ -53,7 +53,7 @@ class Cloud:
 
     @property
     def marks(self) -> dict[str, str]:
-        """On everything of this cloud."""
+        """Labels on everything of this cloud."""
         return {CLOUD: self.name} | ({STACK: self.stack} if self.stack else {})
 
     @property
@@ -73,7 +73,7 @@ def network_name(cloud: Cloud, namespace: str) -> str:
 
 
 def visitor_name(key: ObjectKey) -> str:
-    """In networks of other namespaces. `svc` is no top-level domain: no name of the world outside is taken."""
+    """Name in networks of other namespaces. `svc` is no top-level domain: no name of the world outside is taken."""
     return f"{key.name}.{key.namespace or 'default'}.svc"
 
 

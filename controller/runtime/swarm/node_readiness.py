@@ -12,7 +12,7 @@ SETTLES_SECONDS = 5.0
 
 
 class NodeReadiness:
-    """As this conductor sees it; `at` are readings of a monotonic clock, in seconds."""
+    """Readiness of nodes as this conductor sees it; `at` are readings of a monotonic clock, in seconds."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}

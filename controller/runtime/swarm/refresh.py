@@ -1,4 +1,4 @@
-"""When to refresh what: Docker's events and agents' reports say what, and what is on its way is refreshed soon.
+"""The schedule of refreshes: Docker's events and agents' reports say what, and what is on its way is refreshed soon.
 
 Everything is looked at every ten seconds, in case an event got lost. A change costs what it changes, rest next to
 nothing.

@@ -88,7 +88,7 @@ class ServiceWriter:
 
 
 def arguments(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """As the docker SDK names them."""
+    """Arguments as the docker SDK names them."""
     named = {
         "task_template": wanted["TaskTemplate"],
         "name": wanted["Name"],

@@ -70,7 +70,7 @@ class SwarmSnapshot:
         )
 
     def without(self, key: ObjectKey) -> SwarmSnapshot:
-        """As if that workload had never been."""
+        """The snapshot as if that workload had never been."""
         return self.updated(key, SwarmSnapshot())
 
     def is_stable(self, key: ObjectKey, workload: Workload) -> bool:

@@ -42,7 +42,7 @@ class StackRemoval:
         return bool(self._cloud.stack)
 
     def found(self, key: ObjectKey) -> None:
-        """That service is there."""
+        """Note that a service of the stack is there."""
         self._missing.discard(key)
 
     async def may_take(self, key: ObjectKey) -> bool:
