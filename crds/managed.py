@@ -57,7 +57,7 @@ class ManagedService:
     kinds: tuple[Kind[Any], ...] = ()
     reconcilers: tuple[str, ...] = ()
     speaks: tuple[str, ...] = ()
-    protocol: Literal["json", "s3", "query"] = "json"
+    protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()

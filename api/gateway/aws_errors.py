@@ -7,12 +7,14 @@ from crds.errors import ApiError
 from services.sdk.aws.error_bodies import error_body
 from services.sdk.aws.errors import AwsError, Protocol
 
-_UNAVAILABLE = {"json": "ServiceUnavailableException", "s3": "ServiceUnavailable", "query": "ServiceUnavailable"}
+_XML = frozenset({"s3", "query", "rest-xml"})
 
 
 def protocol_of(scope: Scope) -> Protocol:
     """How a service we do not have would have worded it: clients of the query protocol send forms."""
     for name, value in scope["headers"]:
+        if name == b"smithy-protocol" and value == b"rpc-v2-cbor":
+            return "smithy-rpc-v2-cbor"
         if name == b"content-type" and value.startswith(b"application/x-www-form-urlencoded"):
             return "query"
     return "json"
@@ -21,7 +23,7 @@ def protocol_of(scope: Scope) -> Protocol:
 def unavailable(error: ApiError, protocol: Protocol) -> AwsError:
     """Clients look at the HTTP code first, and try again."""
     code = 503 if error.code in (404, 429, 503, 504) else error.code
-    return AwsError(_UNAVAILABLE[protocol], error.message, code)
+    return AwsError("ServiceUnavailable" if protocol in _XML else "ServiceUnavailableException", error.message, code)
 
 
 def aws_answer(error: AwsError, protocol: Protocol, scope: Scope, request_id: bytes) -> Response:

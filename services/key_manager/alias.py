@@ -10,7 +10,7 @@ from crds.meta import ObjectKey
 from services.key_manager.conditions import KeyReason
 from services.key_manager.key_state import alias_arn
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias
-from services.sdk.aws.router import account_of
+from services.sdk.aws.accounts import account_of
 from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, World, done, waiting
 

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from services.key_manager.attribution import key_of
-from services.key_manager.caller_access import CallerAccess
 from services.key_manager.errors import as_kms_error
 from services.key_manager.key_lookup import Resolver
 from services.key_manager.keyring import Keyring
 from services.key_manager.manifest import MANIFEST
-from services.key_manager.operations import Operations
-from services.key_manager.permissions import members
+from services.key_manager.operations import handlers
+from services.key_manager.pages import Pages, page_tokens
 from services.key_manager.resealer import Resealer
 from services.key_manager.root_key import RootKeyCipher
 from services.sdk.app import ServiceApp, build_app
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
-from services.sdk.aws.router import AwsJsonApp
 from services.sdk.context import ServiceContext
 from services.sdk.health import Check
 
 
 def create_app(context: ServiceContext) -> ServiceApp:
     """The manifest's factory."""
-    keyring = Keyring(context.resources, RootKeyCipher(context.secret("root-key")))
-    operations = Operations(keyring, Resolver(keyring, context.resources), CallerAccess(context), context.clock)
+    root = context.secret("root-key")
+    keyring, pages = Keyring(context.resources, RootKeyCipher(root)), Pages(page_tokens(root))
+    operations = handlers(keyring, Resolver(keyring, context.resources), CallerAccess(context), context.clock, pages)
     authenticator = authenticator_for(context, MANIFEST.speaks)
-    kms_app = AwsJsonApp(load_model("kms"), operations, authenticator, as_kms_error, key_of, understood=members())
+    kms_app = AwsApp(load_model("kms"), operations, authenticator, translate=as_kms_error, resource_of=key_of)
 
     return build_app(
         context,

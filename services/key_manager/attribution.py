@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.key_manager.key_state import key_arn
-from services.sdk.aws.router import RequestContext
+from services.sdk.aws.operations import RequestContext
 
 _ASKED = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId", "AliasName")
 _LONGEST = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crds.errors import AlreadyExists, ApiError, Conflict
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import translate
+from services.sdk.aws.translation import translate
 
 
 def no_key(arn: str) -> AwsError:

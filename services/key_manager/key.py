@@ -15,7 +15,7 @@ from services.key_manager.key_state import key_arn, key_id, next_rotation, state
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyMaterial
 from services.key_manager.root_key import RootKeyCipher
-from services.sdk.aws.router import account_of
+from services.sdk.aws.accounts import account_of
 from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Temporary, World, again, done
 

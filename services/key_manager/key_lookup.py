@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -16,11 +15,11 @@ from services.key_manager.invariants import RESERVED
 from services.key_manager.key_state import alias_arn, alias_resource_name, key_arn, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import RequestContext, account_of
+from services.sdk.aws.operations import RequestContext
 from services.sdk.resources import Resources
-
-_ARN = re.compile(r"arn:aws:kms:([a-z0-9-]*):([0-9]{12}):((?:key|alias)/.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,10 @@ class Resolver:
         """Raises AwsError NotFoundException, InvalidArnException."""
         name, account = wanted, call.account
         if wanted.startswith("arn:"):
-            parts = _ARN.fullmatch(wanted)
-            if parts is None:
+            arn = parse_arn(wanted)
+            if arn is None or arn.service != "kms" or arn.partition != "aws" or arn.kind not in ("key", "alias"):
                 raise AwsError("InvalidArnException", f"Invalid arn {wanted}")
-            _, account, name = parts.groups()
+            account, name = arn.account, arn.resource
         namespace = self._namespace(call, account)
         if namespace is None:
             raise errors.no_key(wanted)

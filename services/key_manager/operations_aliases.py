@@ -5,25 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from services.key_manager import errors
-from services.key_manager.caller_access import CallerAccess
 from services.key_manager.invariants import RESERVED
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_state import alias_arn, alias_resource_name, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY_ALIAS, KeyAlias, KeyAliasSpec
-from services.key_manager.pagination import page
+from services.key_manager.pages import Pages
+from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import RequestContext
+from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
 
 
 class AliasOperations:
-    """One method per operation."""
+    """One declared method per operation."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess) -> None:
-        self._keyring, self._resolver, self._access = keyring, resolver, access
+    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess, pages: Pages) -> None:
+        self._keyring, self._resolver, self._access, self._pages = keyring, resolver, access, pages
 
+    @operation("CreateAlias", permission=("create", KEY_ALIAS), understands=("AliasName", "TargetKeyId"))
     async def create_alias(self, call: RequestContext, request: Json) -> Json:
         alias = _require_allowed(request["AliasName"])
         target = await self._target(call, request)
@@ -31,36 +32,39 @@ class AliasOperations:
             arn = alias_arn(call.account, alias, call.region)
             raise AwsError("AlreadyExistsException", f"An alias with the name {arn} already exists")
         name = alias_resource_name(alias)
-        acting = await self._access.resources_for(call, KEY_ALIAS, name, call.namespace)
+        acting = await self._access.resources_for(call, name, call.namespace)
         spec = KeyAliasSpec(key=target.key.metadata.name, alias_name=alias)
         created = await acting.create(KEY_ALIAS, KEY_ALIAS.new(name, namespace=call.namespace, spec=spec))
         self._keyring.aliases.put(created)
         return {}
 
+    @operation("UpdateAlias", permission=("patch", KEY_ALIAS), understands=("AliasName", "TargetKeyId"))
     async def update_alias(self, call: RequestContext, request: Json) -> Json:
         alias = await self._existing(call, _require_allowed(request["AliasName"]))
         target = await self._target(call, request)
         name = alias.metadata.name
-        acting = await self._access.resources_for(call, KEY_ALIAS, name, call.namespace)
+        acting = await self._access.resources_for(call, name, call.namespace)
         patch = {"spec": {"key": target.key.metadata.name}}
         self._keyring.aliases.put(await acting.patch(KEY_ALIAS, name, patch, call.namespace))
         return {}
 
+    @operation("DeleteAlias", permission=("delete", KEY_ALIAS), understands=("AliasName",))
     async def delete_alias(self, call: RequestContext, request: Json) -> Json:
         alias = await self._existing(call, _require_allowed(request["AliasName"]))
         name = alias.metadata.name
-        acting = await self._access.resources_for(call, KEY_ALIAS, name, call.namespace)
+        acting = await self._access.resources_for(call, name, call.namespace)
         await acting.delete(KEY_ALIAS, name, call.namespace, uid=alias.metadata.uid)
         self._keyring.aliases.drop(alias)
         return {}
 
+    @operation("ListAliases", permission=("list", KEY_ALIAS), understands=("KeyId", "Limit", "Marker"))
     async def list_aliases(self, call: RequestContext, request: Json) -> Json:
-        await self._access.require_list(call, KEY_ALIAS)
+        await self._access.require(call)
         target = await self._resolver.find(call, request["KeyId"]) if request.get("KeyId") else None
         name = target.key.metadata.name if target else None
         chosen = [each for each in self._keyring.aliases.all(call.namespace) if name in (None, each.spec.key)]
         rows = [await self._alias_entry(call, alias) for alias in chosen]
-        answer = page(rows, "AliasName", request, 50)
+        answer = self._pages.page(call, rows, "AliasName", request, 50)
         return {"Aliases": answer.pop("items"), **answer}
 
     async def _alias_entry(self, call: RequestContext, alias: KeyAlias) -> Json:

@@ -10,27 +10,41 @@ from typing import Any
 
 from crds.errors import NotFound
 from services.key_manager import errors
-from services.key_manager.caller_access import CallerAccess
 from services.key_manager.ciphertext import BadCiphertext, KeyVersion, decrypt, encrypt, key_version_of
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_state import uid_of
 from services.key_manager.keyring import Keyring
+from services.key_manager.kinds import KEY
 from services.key_manager.root_key import NotYetOurs, Unsealable
+from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.router import RequestContext
+from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
 SYMMETRIC = "SYMMETRIC_DEFAULT"
 _LONGEST_CONTEXT = 8192
 _SIZES = {"AES_256": 32, "AES_128": 16}
+_CIPHER = ("EncryptionContext", "EncryptionAlgorithm", "DryRun")
+_DATA_KEY = ("KeyId", "KeySpec", "NumberOfBytes", "EncryptionContext", "DryRun")
+_REENCRYPT = (
+    "CiphertextBlob",
+    "SourceKeyId",
+    "SourceEncryptionContext",
+    "SourceEncryptionAlgorithm",
+    "DestinationKeyId",
+    "DestinationEncryptionContext",
+    "DestinationEncryptionAlgorithm",
+    "DryRun",
+)
 
 
 class CryptoOperations:
-    """One method per operation."""
+    """One declared method per operation."""
 
     def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess) -> None:
         self._keyring, self._resolver, self._access = keyring, resolver, access
 
+    @operation("Encrypt", permission=("use", KEY), understands=("KeyId", "Plaintext", *_CIPHER))
     async def encrypt(self, call: RequestContext, request: Json) -> Json:
         found = await self._require_usable(call, request["KeyId"])
         _only_symmetric(request, "EncryptionAlgorithm")
@@ -38,6 +52,7 @@ class CryptoOperations:
         blob = await self._encrypted(found, request["Plaintext"], request.get("EncryptionContext", {}))
         return {"CiphertextBlob": blob, "KeyId": found.arn, "EncryptionAlgorithm": SYMMETRIC}
 
+    @operation("Decrypt", permission=("use", KEY), understands=("KeyId", "CiphertextBlob", *_CIPHER))
     async def decrypt(self, call: RequestContext, request: Json) -> Json:
         blob = _required_bytes(request, "CiphertextBlob")
         found = await self._key_of_ciphertext(call, blob, request.get("KeyId"))
@@ -48,6 +63,7 @@ class CryptoOperations:
         plaintext = await self._decrypted(found, blob, request.get("EncryptionContext", {}))
         return {"Plaintext": plaintext, "KeyId": found.arn, "EncryptionAlgorithm": SYMMETRIC}
 
+    @operation("ReEncrypt", permission=("use", KEY), understands=_REENCRYPT)
     async def re_encrypt(self, call: RequestContext, request: Json) -> Json:
         blob = _required_bytes(request, "CiphertextBlob")
         source = await self._key_of_ciphertext(call, blob, request.get("SourceKeyId"))
@@ -65,16 +81,19 @@ class CryptoOperations:
             "DestinationEncryptionAlgorithm": SYMMETRIC,
         }
 
+    @operation("GenerateDataKey", permission=("use", KEY), understands=_DATA_KEY)
     async def generate_data_key(self, call: RequestContext, request: Json) -> Json:
         if request.get("Recipient"):
             raise errors.unsupported("Recipient (attestation) is not supported")
         found, plaintext, blob = await self._data_key(call, request)
         return {"Plaintext": plaintext, "CiphertextBlob": blob, "KeyId": found.arn}
 
+    @operation("GenerateDataKeyWithoutPlaintext", permission=("use", KEY), understands=_DATA_KEY)
     async def generate_data_key_without_plaintext(self, call: RequestContext, request: Json) -> Json:
         found, _, blob = await self._data_key(call, request)
         return {"CiphertextBlob": blob, "KeyId": found.arn}
 
+    @operation("GenerateRandom", permission=None, understands=("NumberOfBytes",))
     async def generate_random(self, call: RequestContext, request: Json) -> Json:
         if "NumberOfBytes" not in request:
             raise errors.invalid("NumberOfBytes is required.")
@@ -121,7 +140,7 @@ class CryptoOperations:
         """The key, if the caller may use it. The platform's own keys serve people only through a service; a service
         in its own name uses no others.
         """
-        await self._access.require(call, found)
+        await self._access.require(call, found.key.metadata.name, found.namespace)
         platform = self._resolver.is_platform(found)
         if platform and not call.caller.service and not call.caller.through:
             raise errors.platform(found.arn)

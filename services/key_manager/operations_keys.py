@@ -10,60 +10,73 @@ from typing import Any
 from uuid import uuid4
 
 from services.key_manager import errors
-from services.key_manager.caller_access import CallerAccess
 from services.key_manager.conditions import KeyState
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_state import next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, Key, KeySpec
-from services.key_manager.pagination import page
-from services.sdk.aws.router import RequestContext, account_of
+from services.key_manager.pages import Pages
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.resources import Clock
 
 Json = dict[str, Any]
 SYMMETRIC = "SYMMETRIC_DEFAULT"
 ROTATED_BY_HAND = "aerekos.cloud/rotatedByHandAt"
 DEFAULT_WINDOW_DAYS, DEFAULT_ROTATION_DAYS = 30, 365
+_CREATE = ("Description", "KeyUsage", "CustomerMasterKeySpec", "KeySpec", "Origin", "MultiRegion")
 
 
 class KeyOperations:
-    """One method per operation."""
+    """One declared method per operation."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock) -> None:
+    def __init__(
+        self, keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock, pages: Pages
+    ) -> None:
         self._keyring, self._resolver, self._access, self._clock = keyring, resolver, access, clock
+        self._pages = pages
 
+    @operation("CreateKey", permission=("create", KEY), understands=_CREATE)
     async def create_key(self, call: RequestContext, request: Json) -> Json:
         _only_symmetric(request)
         name, namespace = str(uuid4()), call.namespace
-        acting = await self._access.resources_for(call, KEY, name, namespace)
+        acting = await self._access.resources_for(call, name, namespace)
         wanted = KEY.new(name, namespace=namespace, spec=KeySpec(description=request.get("Description", "")))
         key = self._keyring.keys.put(await acting.create(KEY, wanted))
         await self._keyring.ensure_material(key)
         return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
 
+    @operation("DescribeKey", permission=("get", KEY), understands=("KeyId",))
     async def describe_key(self, call: RequestContext, request: Json) -> Json:
         return {"KeyMetadata": self._metadata(await self._resolve(call, request))}
 
+    @operation("ListKeys", permission=("list", KEY), understands=("Limit", "Marker"))
     async def list_keys(self, call: RequestContext, request: Json) -> Json:
-        await self._access.require_list(call, KEY)
+        await self._access.require(call)
         found = [self._resolver.resolved(call, key) for key in self._keyring.keys.all(call.namespace)]
-        answer = page([{"KeyId": each.id, "KeyArn": each.arn} for each in found], "KeyId", request, 100)
+        rows = [{"KeyId": each.id, "KeyArn": each.arn} for each in found]
+        answer = self._pages.page(call, rows, "KeyId", request, 100)
         return {"Keys": answer.pop("items"), **answer}
 
+    @operation("UpdateKeyDescription", permission=("patch", KEY), understands=("KeyId", "Description"))
     async def update_key_description(self, call: RequestContext, request: Json) -> Json:
         await self._change(
             call, await self._require_not_deleting(call, request), {"description": request["Description"]}
         )
         return {}
 
+    @operation("EnableKey", permission=("patch", KEY), understands=("KeyId",))
     async def enable_key(self, call: RequestContext, request: Json) -> Json:
         await self._change(call, await self._require_not_deleting(call, request), {"enabled": True})
         return {}
 
+    @operation("DisableKey", permission=("patch", KEY), understands=("KeyId",))
     async def disable_key(self, call: RequestContext, request: Json) -> Json:
         await self._change(call, await self._require_not_deleting(call, request), {"enabled": False})
         return {}
 
+    @operation("EnableKeyRotation", permission=("patch", KEY), understands=("KeyId", "RotationPeriodInDays"))
     async def enable_key_rotation(self, call: RequestContext, request: Json) -> Json:
         found = await self._require_not_deleting(call, request)
         if not found.key.spec.enabled:
@@ -72,6 +85,7 @@ class KeyOperations:
         await self._change(call, found, {"rotateEvery": days})
         return {}
 
+    @operation("DisableKeyRotation", permission=("patch", KEY), understands=("KeyId",))
     async def disable_key_rotation(self, call: RequestContext, request: Json) -> Json:
         found = await self._require_not_deleting(call, request)
         if not found.key.spec.enabled:
@@ -79,6 +93,7 @@ class KeyOperations:
         await self._change(call, found, {"rotateEvery": None})
         return {}
 
+    @operation("RotateKeyOnDemand", permission=("patch", KEY), understands=("KeyId",))
     async def rotate_key_on_demand(self, call: RequestContext, request: Json) -> Json:
         found = await self._require_not_deleting(call, request)
         if not found.key.spec.enabled:
@@ -89,6 +104,7 @@ class KeyOperations:
         await self._touch(call, found)
         return {"KeyId": found.arn}
 
+    @operation("GetKeyRotationStatus", permission=("get", KEY), understands=("KeyId",))
     async def get_key_rotation_status(self, call: RequestContext, request: Json) -> Json:
         found = await self._resolve(call, request)
         days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
@@ -98,6 +114,7 @@ class KeyOperations:
             answer |= {"RotationPeriodInDays": days, "NextRotationDate": next_rotation(found.key, made)}
         return answer
 
+    @operation("ScheduleKeyDeletion", permission=("patch", KEY), understands=("KeyId", "PendingWindowInDays"))
     async def schedule_key_deletion(self, call: RequestContext, request: Json) -> Json:
         found = await self._require_not_deleting(call, request)
         days = request.get("PendingWindowInDays") or DEFAULT_WINDOW_DAYS
@@ -112,6 +129,7 @@ class KeyOperations:
             "PendingWindowInDays": days,
         }
 
+    @operation("CancelKeyDeletion", permission=("patch", KEY), understands=("KeyId",))
     async def cancel_key_deletion(self, call: RequestContext, request: Json) -> Json:
         found = await self._resolve(call, request)
         if found.key.spec.deletion_date is None:
@@ -121,7 +139,7 @@ class KeyOperations:
 
     async def _resolve(self, call: RequestContext, request: Json) -> ResolvedKey:
         found = await self._resolver.find(call, request["KeyId"])
-        await self._access.require(call, found)
+        await self._access.require(call, found.key.metadata.name, found.namespace)
         return found
 
     async def _require_not_deleting(self, call: RequestContext, request: Json) -> ResolvedKey:
@@ -144,7 +162,7 @@ class KeyOperations:
 
     async def _patch(self, call: RequestContext, found: ResolvedKey, change: Json) -> Key:
         name = found.key.metadata.name
-        acting = await self._access.resources_for(call, KEY, name, found.namespace)
+        acting = await self._access.resources_for(call, name, found.namespace)
         return self._keyring.keys.put(await acting.patch(KEY, name, change, found.namespace))
 
     def _metadata(self, found: ResolvedKey) -> Json:

@@ -9,7 +9,7 @@
   expired         InvalidSignatureException           AccessDenied 403                 SignatureDoesNotMatch 403
   unsigned-header InvalidSignatureException           AccessDenied 403                 SignatureDoesNotMatch 403
 
-All of json's are 400.
+All of json's and CBOR's are 400, those of rest-json 403. rest-xml but for S3 has query's words.
 
 Source: AWS "Common errors" of each service's API reference.
 """
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Fault = Literal["missing", "incomplete", "unknown-key", "mismatch", "skewed", "expired", "unsigned-header"]
-Protocol = Literal["json", "s3", "query"]
+Protocol = Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"]
 
 _JSON: dict[Fault, tuple[str, int]] = {
     "missing": ("MissingAuthenticationTokenException", 400),
@@ -50,7 +50,14 @@ _QUERY: dict[Fault, tuple[str, int]] = {
     "expired": ("SignatureDoesNotMatch", 403),
     "unsigned-header": ("SignatureDoesNotMatch", 403),
 }
-_WORDS = {"json": _JSON, "s3": _S3, "query": _QUERY}
+_WORDS: dict[Protocol, dict[Fault, tuple[str, int]]] = {
+    "json": _JSON,
+    "smithy-rpc-v2-cbor": _JSON,
+    "rest-json": {fault: (code, 403) for fault, (code, _) in _JSON.items()},
+    "s3": _S3,
+    "query": _QUERY,
+    "rest-xml": _QUERY,
+}
 
 
 class AwsError(Exception):

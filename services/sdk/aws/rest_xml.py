@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 # 10,000 parts, each with number, ETag and a checksum, and what stands around them.
 MOST_ELEMENTS, DEEPEST = 60_000, 8
@@ -30,7 +29,18 @@ def _element(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return f"<{name}>{''.join(_element(k, v) for k, v in value.items())}</{name}>"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"<{name}>{escape(text, {chr(13): '&#13;'})}</{name}>"
+    return f"<{name}>{escaped(text)}</{name}>"
+
+
+def escaped(text: str) -> str:
+    """Text between tags. A carriage return that is not escaped would be read as a line feed."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+
+
+def quoted(text: str) -> str:
+    """The value of an attribute, with its quotation marks."""
+    inside = escaped(text).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+    return f'"{inside}"'
 
 
 def parse(body: bytes, deepest: int = DEEPEST) -> ElementTree.Element:

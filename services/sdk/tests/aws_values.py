@@ -83,6 +83,8 @@ def _drawn_in_text(draw: Any, wire: Wire, member: ShapeRef, place: str) -> Any:
     if enum := member.trait("enum"):
         return draw(st.sampled_from([each for each in enum if place != "uri" or each]))
     least, most = _sizes(member, at_least=1 if place == "uri" else 0)
+    if member.trait("hostLabel"):
+        return draw(_NAME)
     if place == "header":
         return draw(_header_text(least, most))
     return draw(st.text(_ANY, min_size=least, max_size=most).filter(lambda text: text not in (".", "..")))

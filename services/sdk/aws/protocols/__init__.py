@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 
 from services.sdk.aws.model import ServiceModel
-from services.sdk.aws.protocols.cbor_codec import NAME, SMITHY, CborCodec
 from services.sdk.aws.protocols.codec import Codec
-from services.sdk.aws.protocols.json_codec import JsonCodec
 from services.sdk.aws.protocols.messages import HttpRequest, HttpResponse
-from services.sdk.aws.protocols.query_codec import FORM, QueryCodec
-from services.sdk.aws.protocols.rest_codec import RestJsonCodec, RestXmlCodec
 
 __all__ = ["Codec", "HttpRequest", "HttpResponse", "chosen_codec", "codec_for", "codecs_for"]
-_CODECS: dict[str, type[Codec]] = {
-    each.protocol: each for each in (JsonCodec, QueryCodec, RestJsonCodec, RestXmlCodec, CborCodec)
+# Loaded when they are spoken: a service starts within a second.
+_CODECS = {
+    "json": ("json_codec", "JsonCodec"),
+    "query": ("query_codec", "QueryCodec"),
+    "rest-json": ("rest_codec", "RestJsonCodec"),
+    "rest-xml": ("rest_codec", "RestXmlCodec"),
+    "smithy-rpc-v2-cbor": ("cbor_codec", "CborCodec"),
 }
+_FORM = "application/x-www-form-urlencoded"
 
 
 def codec_for(model: ServiceModel, protocol: str = "", operations: Iterable[str] | None = None) -> Codec:
@@ -23,24 +26,34 @@ def codec_for(model: ServiceModel, protocol: str = "", operations: Iterable[str]
     wanted = protocol or str(model.metadata["protocol"])
     if wanted not in _CODECS:
         raise LookupError(f"{wanted} is not one of {', '.join(_CODECS)}")
-    return _CODECS[wanted](model, operations)
+    module, name = _CODECS[wanted]
+    found: type[Codec] = getattr(import_module(f"{__name__}.{module}"), name)
+    return found(model, operations)
 
 
-def codecs_for(model: ServiceModel, operations: Iterable[str] | None = None) -> dict[str, Codec]:
-    """A codec for every protocol the model lists, the model's own first."""
-    own = str(model.metadata["protocol"])
+def codecs_for(
+    model: ServiceModel, operations: Iterable[str] | None = None, protocols: Iterable[str] = ()
+) -> dict[str, Codec]:
+    """A codec for each of the protocols: those the model lists, its own first, unless others are named."""
     served = None if operations is None else tuple(operations)
-    names = dict.fromkeys((own, *model.metadata.get("protocols", ())))
-    return {name: codec_for(model, name, served) for name in names if name in _CODECS}
+    listed = (str(model.metadata["protocol"]), *model.metadata.get("protocols", ()))
+    names = dict.fromkeys(tuple(protocols) or (each for each in listed if each in _CODECS))
+    return {name: codec_for(model, name, served) for name in names}
 
 
 def chosen_codec(codecs: dict[str, Codec], request: HttpRequest) -> Codec:
     """The codec whose marks a request carries, else the first."""
-    marks = {
-        CborCodec.protocol: request.headers.get(SMITHY) == NAME,
-        JsonCodec.protocol: "x-amz-target" in request.headers,
-        QueryCodec.protocol: request.headers.get("content-type", "").startswith(FORM) or "Action=" in request.query,
-    }
-    return next((codecs[name] for name, is_marked in marks.items() if is_marked and name in codecs), None) or next(
-        iter(codecs.values())
+    if len(codecs) > 1:
+        for name, is_marked in _marks(request):
+            if is_marked and name in codecs:
+                return codecs[name]
+    return next(iter(codecs.values()))
+
+
+def _marks(request: HttpRequest) -> tuple[tuple[str, bool], ...]:
+    headers = request.headers
+    return (
+        ("smithy-rpc-v2-cbor", headers.get("smithy-protocol") == "rpc-v2-cbor"),
+        ("json", "x-amz-target" in headers),
+        ("query", headers.get("content-type", "").startswith(_FORM) or "Action=" in request.query),
     )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from services.sdk.aws.errors import AwsError
+from services.sdk.aws.errors import AwsError, Protocol
 from services.sdk.aws.model import ServiceModel
 from services.sdk.aws.protocols.errors import ErrorTable, ModelError, words_of
 from services.sdk.aws.protocols.messages import HttpRequest, HttpResponse
@@ -30,6 +30,10 @@ class Codec:
     """What all protocols share. `operations`: those that are served; all, when None."""
 
     protocol = ""
+    family: Protocol = "json"
+    """Whose words a signature that is not accepted is refused in."""
+    routes_by_head = False
+    """Whether the operation is known before the body is read."""
 
     def __init__(self, model: ServiceModel, operations: Iterable[str] | None = None) -> None:
         self.model = model

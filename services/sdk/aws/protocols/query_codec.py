@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.protocols.codec import Codec, Params, Parser, Serializer
@@ -16,21 +15,20 @@ from services.sdk.aws.protocols.messages import HttpRequest, HttpResponse, whole
 from services.sdk.aws.protocols.query_values import QueryReaders, form_pairs, tree_of
 from services.sdk.aws.protocols.shapes import ShapeRef
 from services.sdk.aws.protocols.validation import Unreadable, Validation
-from services.sdk.aws.protocols.xml_values import XmlWriters, escaped
-
-FORM = "application/x-www-form-urlencoded"
+from services.sdk.aws.protocols.xml_values import XmlWriters
+from services.sdk.aws.rest_xml import escaped, quoted
 
 
 class QueryCodec(Codec):
     """The protocol `query`, by POST or GET."""
 
-    protocol = "query"
+    protocol, family = "query", "query"
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._readers, self._writers = QueryReaders(), XmlWriters()
         namespace = self.model.metadata.get("xmlNamespace")
-        self._namespace = f" xmlns={quoteattr(namespace)}" if namespace else ""
+        self._namespace = f" xmlns={quoted(namespace)}" if namespace else ""
 
     def route(self, request: HttpRequest) -> str:
         said = _first(self._pairs(request), ("Action", "Version"))

@@ -20,7 +20,8 @@ from services.sdk.aws.protocols.query_codec import error_fields
 from services.sdk.aws.protocols.routing import UriRouter, template_of
 from services.sdk.aws.protocols.shapes import ShapeRef, input_ref
 from services.sdk.aws.protocols.validation import Unreadable, Validation
-from services.sdk.aws.protocols.xml_values import XmlReaders, XmlWriters, escaped, namespace_of
+from services.sdk.aws.protocols.xml_values import XmlReaders, XmlWriters, namespace_of
+from services.sdk.aws.rest_xml import escaped
 from services.sdk.aws.rest_xml import parse as parse_xml
 
 # What of the body are members, and the body as it goes out, with its content type.
@@ -33,7 +34,7 @@ _DEEPEST = 32
 class RestCodec(Codec):
     """What both have in common: everything but the body."""
 
-    content_type = ""
+    content_type, routes_by_head = "", True
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -154,7 +155,7 @@ class RestCodec(Codec):
 class RestJsonCodec(RestCodec):
     """The protocol `rest-json`."""
 
-    protocol, content_type = "rest-json", "application/json"
+    protocol, content_type, family = "rest-json", "application/json", "rest-json"
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -200,6 +201,7 @@ class RestXmlCodec(RestCodec):
         found = (namespace_of(each) or _payload_namespace(each) for each in refs if each is not None)
         self._namespace = next((each for each in found if each), "")
         self._is_s3 = self.model.name == "s3"
+        self.family = "s3" if self._is_s3 else "rest-xml"
 
     def _document_reader(self, member: ShapeRef, root: str) -> Callable[[bytes, Any, Validation], Any]:
         read = self._readers.compile(member)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape, quoteattr
 
 from services.sdk.aws.protocols.shapes import ShapeCompiler, ShapeRef
 from services.sdk.aws.protocols.text_values import text_reader, text_writer
 from services.sdk.aws.protocols.timestamps import ISO
 from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of
+from services.sdk.aws.rest_xml import escaped, quoted
 
 # From all elements of one name: a flattened list has many of them.
 Reader = Callable[[list[Element], Path, Validation], Any]
@@ -207,16 +207,12 @@ def namespace_of(ref: ShapeRef) -> str:
     if not found:
         return ""
     uri, prefix = (found, "") if isinstance(found, str) else (found["uri"], found.get("prefix"))
-    return f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}"
-
-
-def escaped(text: str) -> str:
-    return escape(text, {"\r": "&#13;"})
+    return f" xmlns{':' + prefix if prefix else ''}={quoted(uri)}"
 
 
 def _attribute_writer(member: ShapeRef) -> Callable[[Any], str]:
     name, text = member.location_name, text_writer(member, ISO)
-    return lambda value: f" {name}={quoteattr(text(value))}"
+    return lambda value: f" {name}={quoted(text(value))}"
 
 
 def _only(elements: list[Element], path: Path) -> Element:

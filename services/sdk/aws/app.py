@@ -1,0 +1,154 @@
+"""An AWS service as an ASGI application: authenticate, read, call the handler, write, in every protocol of its model.
+
+    app = AwsApp(load_model("kms"), [KeyOperations(...), AliasOperations(...)], authenticator)
+
+Mount it with `build_app(context, app=...)`. Errors of the resource API become AWS's own by `translate`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
+
+from crds.errors import ApiError
+from services.sdk.app import Receive, Scope, Send, note_action, read_body
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator, raw_request
+from services.sdk.aws.errors import AwsError, SignatureError
+from services.sdk.aws.model import ServiceModel
+from services.sdk.aws.operations import Operation, RequestContext, handlers_of, require_modelled
+from services.sdk.aws.protocols import Codec, HttpRequest, HttpResponse, chosen_codec, codecs_for
+from services.sdk.aws.translation import translate
+
+BODY_LIMIT = 4 * 1024 * 1024
+DEFAULT_REGION = "us-east-1"
+log = logging.getLogger(__name__)
+# What an operation is about, as an ARN: from the call, the request, and the answer ({} before there is one).
+ResourceOf = Callable[[RequestContext, dict[str, Any], dict[str, Any]], str]
+_DENIED = frozenset({"AccessDeniedException", "NotAuthorized", "AccessDenied", "AuthorizationError"})
+_NOTHING: tuple[Any, ...] = (False, [], {}, "")
+
+
+class AwsApp:
+    """ASGI. `handlers`: objects whose methods are declared by `@operation`; what is not declared is unknown.
+
+    protocols: those to speak; all of the model's, when there are none.
+    """
+
+    def __init__(
+        self,
+        model: ServiceModel,
+        handlers: Iterable[object],
+        authenticator: AwsAuthenticator,
+        *,
+        protocols: Iterable[str] = (),
+        translate: Callable[[ApiError], AwsError] = translate,
+        resource_of: ResourceOf | None = None,
+    ) -> None:
+        self._model, self._authenticator, self._translate = model, authenticator, translate
+        self._handlers = handlers_of(*handlers)
+        require_modelled(model, (declared for declared, _ in self._handlers.values()))
+        self._codecs = codecs_for(model, self._handlers, protocols)
+        self._resource_of = resource_of or (lambda _call, _request, _answer: "")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = _head_of(scope)
+        codec = chosen_codec(self._codecs, head)
+        try:
+            answer = await self._answered(codec, head, scope, receive)
+        except ApiError as error:
+            answer = self._refused(codec, scope, self._translate(error))
+        except AwsError as error:
+            answer = self._refused(codec, scope, error)
+        except SignatureError as fault:
+            note_action(scope, forbidden=True)
+            answer = self._refused(codec, scope, fault.as_error(codec.family))
+        except Exception:
+            log.exception("an operation failed", extra={"fields": {"requestId": scope["state"]["request_id"]}})
+            answer = self._refused(codec, scope, AwsError("InternalFailure", "the request failed here", 500))
+        await _send(answer, scope["method"] == "HEAD", send)
+
+    async def _answered(self, codec: Codec, head: HttpRequest, scope: Scope, receive: Receive) -> HttpResponse:
+        request = head._replace(body=await _body(codec, head, receive))
+        admitted = await self._authenticator.authenticate(raw_request(scope), scope["state"]["caller"])
+        name = codec.route(request)
+        declared, handler = self._handlers[name]
+        call = self._call(admitted, scope, declared)
+        note_action(scope, f"{self._model.name}:{name}", caller=call.caller.name)
+        params = codec.parse(name, request)
+        note_action(scope, resource=self._resource_of(call, params, {}))
+        _require_understood(declared, params)
+        result = await handler(call, params) or {}
+        _require_asked(call)
+        note_action(scope, resource=self._resource_of(call, params, result))
+        return codec.serialize(name, result, call.request_id)
+
+    def _call(self, admitted: AuthenticatedCall, scope: Scope, declared: Operation) -> RequestContext:
+        region = admitted.signature.region if admitted.signature else DEFAULT_REGION
+        caller = admitted.caller
+        scope["state"]["caller"] = caller
+        return RequestContext(caller, region, account_of(caller.namespace), scope["state"]["request_id"], declared)
+
+    def _refused(self, codec: Codec, scope: Scope, error: AwsError) -> HttpResponse:
+        note_action(scope, forbidden=error.code in _DENIED)
+        return codec.serialize_error(error, scope["state"]["request_id"], resource=scope["path"])
+
+
+def _require_understood(declared: Operation, params: Mapping[str, Any]) -> None:
+    """Raises AwsError for a member of the model that is asked for and not done: never dropped in silence."""
+    if declared.understands is None:
+        return
+    for name, value in params.items():
+        if name not in declared.understands and value not in _NOTHING:
+            raise AwsError("UnsupportedOperationException", f"{declared.name} does not understand {name} here")
+
+
+def _require_asked(call: RequestContext) -> None:
+    """An answer that nobody was asked about does not leave. Raises LookupError: that is our mistake."""
+    wanted = call.declared.permission
+    if wanted and not any(asked[:2] == (wanted.verb, wanted.kind.plural) for asked in call.asked):
+        raise LookupError(f"{call.operation} answered without asking for {wanted.verb} on {wanted.kind.plural}")
+
+
+def _head_of(scope: Scope) -> HttpRequest:
+    headers: dict[str, str] = {}
+    for key, raw in scope["headers"]:
+        name, value = key.decode("latin-1"), raw.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    return HttpRequest(scope["method"], path, scope["query_string"].decode("latin-1"), headers)
+
+
+async def _body(codec: Codec, head: HttpRequest, receive: Receive) -> bytes | AsyncIterator[bytes]:
+    """The whole of it, but for operations whose body is handed on as it comes."""
+    if codec.routes_by_head and codec.has_streaming_input(codec.route(head)):
+        return _stream(receive)
+    content = await read_body(receive, BODY_LIMIT)
+    if content is None:
+        raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
+    return content
+
+
+async def _stream(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client left")
+        yield message.get("body", b"")
+        more = bool(message.get("more_body"))
+
+
+async def _send(answer: HttpResponse, bodiless: bool, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    body = answer.body
+    if isinstance(body, bytes):
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if isinstance(body, bytes):
+        await send({"type": "http.response.body", "body": b"" if bodiless else body})
+        return
+    async for block in body:
+        await send({"type": "http.response.body", "body": block, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
