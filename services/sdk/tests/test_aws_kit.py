@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from controller.kit.clock import SystemClock
 from crds.errors import Forbidden
-from services.key_manager.kinds import KEY
+from crds.kinds.config_map import CONFIG_MAP
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.arns import Arn, parse_arn
 from services.sdk.aws.authentication import AwsAuthenticator, SigningKeys
@@ -37,10 +37,10 @@ class Alarms:
     async def describe(self, call: RequestContext, request: Json) -> Json:
         return {"MetricAlarms": [{"AlarmName": each} for each in request["AlarmNames"]]}
 
-    @operation("DeleteAlarms", permission=("delete", KEY))
+    @operation("DeleteAlarms", permission=("delete", CONFIG_MAP))
     async def delete(self, call: RequestContext, request: Json) -> None:
         if request["AlarmNames"] != ["unasked"]:
-            call.asked.append(("delete", "keys", "x"))
+            call.asked.append(("delete", "configmaps", "x"))
         if request["AlarmNames"] == ["forbidden"]:
             raise Forbidden("not you")
 
