@@ -31,7 +31,7 @@ class ProcessEnvironment:
     """Files below the cloud's home, of which each process reads its own: `reads`."""
 
     def __init__(self, components: Components, finder: EngineFinder) -> None:
-        self._house, self._finder, self._threads = components, finder, Threads(1)
+        self._components, self._finder, self._threads = components, finder, Threads(1)
 
     async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         """Raises DriverError while the program of an engine is not there."""
@@ -39,14 +39,14 @@ class ProcessEnvironment:
             return await self._of_engine(service, service.spec.engine)
         if manifest is None:
             return RuntimeInputs()
-        home, name = self._house.home, base_name(key_of(SERVICE, service))
-        file, content = home / "credentials" / f"{name}.json", _credential(self._house, service)
+        home, name = self._components.home, base_name(key_of(SERVICE, service))
+        file, content = home / "credentials" / f"{name}.json", _credential(self._components, service)
         if not file.exists() or file.read_bytes() != content:
             write_private(file, content)
         secrets = {_variable(each): str(home / "secrets" / each) for each in manifest.secrets}
         own = {
-            "AEREKOS_API": self._house.settings.url,
-            "AEREKOS_CA": str(self._house.authority.ca_file),
+            "AEREKOS_API": self._components.settings.url,
+            "AEREKOS_CA": str(self._components.authority.ca_file),
             "AEREKOS_CREDENTIAL": str(file),
         }
         env = own | secrets
@@ -55,9 +55,9 @@ class ProcessEnvironment:
         return RuntimeInputs(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
 
     async def _of_engine(self, service: Service, ref: EngineRef) -> RuntimeInputs:
-        volume = data_folder(self._house.home, key_of(SERVICE, service)) / DATA_VOLUME
+        volume = data_folder(self._components.home, key_of(SERVICE, service)) / DATA_VOLUME
         found = await self._threads.run(
-            lambda: find_engine(self._finder, ref.engine, ref.version or "", volume, self._house.worker)
+            lambda: find_engine(self._finder, ref.engine, ref.version or "", volume, self._components.worker)
         )
         return RuntimeInputs(env=engine_env(found), command=ref.engine.command, engine=found, programs=found.folders)
 
@@ -66,7 +66,7 @@ class ContainerEnvironment:
     """Swarm secrets; the image of all managed services; the network the conductor is in."""
 
     def __init__(self, components: Components, stack: Stack, images: ImageResolver) -> None:
-        self._house, self._stack, self._images = components, stack, images
+        self._components, self._stack, self._images = components, stack, images
 
     async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         """Raises DriverError while the image is not in the cloud's registry."""
@@ -77,10 +77,10 @@ class ContainerEnvironment:
         if manifest is None:
             image = service.spec.image
             return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
-        secrets = {each: (self._house.home / "secrets" / each).read_bytes() for each in manifest.secrets}
+        secrets = {each: (self._components.home / "secrets" / each).read_bytes() for each in manifest.secrets}
         files = [
-            File(f"{_FOLDER}/ca.crt", self._house.authority.ca_file.read_bytes()),
-            File(f"{_FOLDER}/credential.json", _credential(self._house, service), secret=True),
+            File(f"{_FOLDER}/ca.crt", self._components.authority.ca_file.read_bytes()),
+            File(f"{_FOLDER}/credential.json", _credential(self._components, service), secret=True),
             *(File(f"{_FOLDER}/{name}", content, secret=True) for name, content in secrets.items()),
         ]
         own = {

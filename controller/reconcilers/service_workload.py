@@ -46,7 +46,7 @@ class RuntimeInputs:
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 REVISION_LENGTH = 10
 START_SECONDS = 30.0
-MANAGED_COMMAND = (sys.executable, "-P", "-m", "services.sdk.run")
+MANAGED_COMMAND = (sys.executable, "-P", "-m", "services.sdk.run", "{instance}")
 
 
 def workload(

@@ -25,6 +25,8 @@ from crds.meta import ObjectKey
 
 _log = structlog.get_logger(__name__)
 _THREADS = 4
+INSTANCE = "{instance}"
+"""The part of a managed service's command that stands for the instance's name, so that `ps` shows it."""
 
 
 class Child(Protocol):
@@ -242,6 +244,8 @@ class LocalProcessHost:
             command = programs.expanded((*wish.command, *wish.args), inner)
             if self._sandbox is None:
                 raise SpawnFailed("a program of people needs a sandbox")
+        else:
+            command = tuple(instance if part == INSTANCE else part for part in command)
         if self._sandbox:
             try:
                 self._sandbox.prepare(wish, instance)

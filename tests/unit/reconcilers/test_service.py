@@ -52,7 +52,7 @@ async def test_a_managed_service_becomes_ready_and_a_second_look_changes_nothing
     outcome = await house.look(keys)
     assert outcome.settled and keys.status.phase == "Ready" and keys.status.ready == "1/1"
     workload = house.driver.applied[0]
-    assert workload.command[1:] == ("-P", "-m", "services.sdk.run")
+    assert workload.command[1:] == ("-P", "-m", "services.sdk.run", "{instance}")
     assert workload.env["AEREKOS_LISTEN"] == "{address}"
     before = keys.model_copy(deep=True)
     await house.look(keys)
