@@ -19,6 +19,8 @@ from cli.resources.manifests import ManifestDocument
 from cli.tables import grid
 from cli.urls import segment
 from controller.main.errors import Misuse, UserError
+from crds.engines import ENGINES
+from crds.kinds.service_engines import superuser_secret
 from crds.kinds.service_programs import port_variable
 
 Manifest = dict[str, Any]
@@ -180,11 +182,25 @@ def _tell_where(api: ApiClient, service: Manifest) -> None:
     meta, spec = service["metadata"], service["spec"]
     place = "" if meta["namespace"] == "default" else f" -n {meta['namespace']}"
     complain(f"see how it is: aerekos describe service {meta['name']}{place}")
+    if spec.get("engine"):
+        _tell_of_engine(meta["name"], spec, place)
+        return
     if spec.get("ports") and meta["namespace"] == "default":
         complain(f"its address, once it is ready: {api.server}/services/{meta['name']}/")
     if not spec.get("image") and spec.get("ports"):
         named = [port_variable(each["name"]) for each in spec["ports"][1:] if each.get("name")]
         complain(f"it is told where to listen by HOST and {', '.join(['PORT', *named])}")
+
+
+def _tell_of_engine(name: str, spec: Manifest, place: str) -> None:
+    """Where it listens is known when it runs; its password is in a Secret."""
+    known = ENGINES.get(spec["engine"]["name"])
+    if known is not None and known.superuser:
+        secret = f"aerekos get secret {superuser_secret(name)}{place} -o json"
+        complain(f"its superuser is {known.superuser}; the password, once it was made: {secret}")
+    published = next((each["published"] for each in spec.get("ports") or () if each.get("published")), None)
+    where = f"127.0.0.1:{published}" if published else f"aerekos get pods{place} -o wide"
+    complain(f"it listens, once it is ready, at: {where}")
 
 
 def _pairs(option: str, texts: Iterable[str]) -> list[tuple[str, str]]:

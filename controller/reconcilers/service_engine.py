@@ -21,17 +21,12 @@ from crds.event_reasons import EventReason
 from crds.kind import KubeObject, key_of
 from crds.kinds.secret import SECRET, Secret
 from crds.kinds.service import SERVICE, EngineStatus, Port, Service, Volume
-from crds.kinds.service_engines import DATA_VOLUME
+from crds.kinds.service_engines import DATA_VOLUME, superuser_secret
 from crds.meta import ObjectKey, ObjectMeta, OwnerReference
 from crds.probes import Probes
 
 USERNAME, PASSWORD = "username", "password"
 _BYTES = 24
-
-
-def secret_name(service: str) -> str:
-    """The Secret with the superuser of that Service: `db-superuser` of `db`."""
-    return f"{service}-superuser"
 
 
 def with_engine(service: Service) -> Service:
@@ -59,7 +54,7 @@ async def superuser_file(service: Service, world: World) -> tuple[File, ...]:
     engine = service.spec.engine.engine if service.spec.engine else None
     if engine is None or not engine.superuser:
         return ()
-    name, namespace = secret_name(service.metadata.name), service.metadata.namespace or "default"
+    name, namespace = superuser_secret(service.metadata.name), service.metadata.namespace or "default"
     found = world.seen.get(SECRET, name, namespace) or await _made(service, name, engine.superuser, world)
     password = base64.b64decode((found.data or {}).get(PASSWORD, ""))
     if not password or b"\n" in password or b"\0" in password:
@@ -101,7 +96,7 @@ def note_engine(service: Service, *, version: str = "", program: str = "") -> No
         name=engine.name,
         version=version or (before.version if before else ""),
         program=program or (before.program if before else ""),
-        secret=secret_name(service.metadata.name) if engine.superuser else "",
+        secret=superuser_secret(service.metadata.name) if engine.superuser else "",
     )
 
 

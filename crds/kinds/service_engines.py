@@ -24,6 +24,11 @@ _NEVER = frozenset({"PATH", "HOME", "TMPDIR", "BASH_ENV", "ENV", "IFS", "SHELLOP
 _NEVER_BEGINS = ("LD_", "ENGINE_")
 
 
+def superuser_secret(service: str) -> str:
+    """The Secret with the superuser of that Service: `db-superuser` of `db`."""
+    return f"{service}-superuser"
+
+
 class EngineRef(Model):
     """`name` of one of the engines this version knows. `version`, or its beginning (`15`); without one, that of the
     data that is there, or else the newest found on the machine.

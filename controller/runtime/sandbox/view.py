@@ -170,12 +170,13 @@ def _writing(walls: Walls, path: str, content: bytes) -> Put:
 
 
 def _accounts(walls: Walls) -> dict[str, bytes]:
-    """This machine's users and groups, with the one this process becomes: some programs refuse to be nobody."""
-    if walls.user is None or not walls.account:
+    """This machine's users and groups, with the one this process is: some programs refuse to be nobody."""
+    number, passwd = os.getuid() if walls.user is None else walls.user, _content("/etc/passwd")
+    if not walls.account or any(line.split(b":")[2:3] == [b"%d" % number] for line in passwd.splitlines()):
         return {}
-    user = f"{walls.account}:x:{walls.user}:{walls.user}::{walls.folder}:/bin/sh\n".encode()
-    group = f"{walls.account}:x:{walls.user}:\n".encode()
-    return {path: own + _content(path) for path, own in (("/etc/passwd", user), ("/etc/group", group))}
+    user = f"{walls.account}:x:{number}:{number}::{walls.folder}:/bin/sh\n".encode()
+    group = f"{walls.account}:x:{number}:\n".encode()
+    return {"/etc/passwd": user + passwd, "/etc/group": group + _content("/etc/group")}
 
 
 def _covering(walls: Walls, path: str, content: bytes) -> Put:

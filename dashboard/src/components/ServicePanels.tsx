@@ -21,6 +21,7 @@ import { useResources } from '../hooks/useResources';
 import { Age } from './Age';
 import { DataTable, type Column } from './DataTable';
 import { Empty } from './Empty';
+import { EnginePanel } from './EnginePanel';
 import { Panel } from './Panel';
 import { Metric, Spark } from './Spark';
 import { StatusMark } from './StatusMark';
@@ -48,6 +49,7 @@ export function ServicePanels({ service }: { service: Service }) {
           />
         )}
       </Panel>
+      {service.status?.engine && <EnginePanel service={service} />}
       {needs.length > 0 && (
         <Panel title="Needs">
           <View style={layout.stack}>

@@ -114,7 +114,9 @@ function matches(service: Service, wanted: string, filter: Filter): boolean {
   }[filter];
   return (
     fits &&
-    `${service.metadata.name} ${service.spec.managed ?? ''} ${service.spec.image ?? ''}`.includes(wanted.toLowerCase())
+    `${service.metadata.name} ${service.spec.managed ?? ''} ${service.spec.image ?? ''} ${service.spec.engine?.name ?? ''}`.includes(
+      wanted.toLowerCase(),
+    )
   );
 }
 

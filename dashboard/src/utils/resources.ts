@@ -64,6 +64,8 @@ export interface Service extends Resource {
     readyReplicas?: number;
     instances?: Instance[];
     refusals?: { worker: string; reason: string }[];
+    engine?: { name: string; version?: string; program?: string; secret?: string };
+    volumes?: { name: string; used: string; size?: string }[];
     missingDependencies?: MissingDependency[];
     conditions?: Condition[];
   };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,15 @@ def test_a_template_that_cannot_run_here_says_why_and_can_still_be_had(
     assert run(["create", "service", "web", "--template", "nginx", "--dry-run", "-o", "yaml"]) == 0
     assert "nginx:1.27-alpine" in capsys.readouterr().out
     assert served.writes == []
+
+
+def test_an_engine_is_told_where_its_password_will_be(served: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = ["create", "service", "db", "--engine", "postgresql=15", "--port", "sql=5432", "--publish", "15432"]
+    assert run(wanted) == 0
+    told = capsys.readouterr().err
+    assert "aerekos get secret db-superuser -o json" in told and "127.0.0.1:15432" in told and "HOST" not in told
+    assert json.loads(served.writes[-1].content)["spec"]["engine"] == {"name": "postgresql", "version": "15"}
+    assert run(["create", "service", "db", "--engine", "valkey", "--image", "x"]) == 2
 
 
 def test_an_unknown_template_names_those_there_are(served: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
