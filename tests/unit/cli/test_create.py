@@ -157,7 +157,6 @@ def test_an_engine_is_told_where_its_password_will_be(served: Cloud, capsys: pyt
     told = capsys.readouterr().err
     assert "aerekos get secret db-superuser -o json" in told and "127.0.0.1:15432" in told and "HOST" not in told
     assert json.loads(served.writes[-1].content)["spec"]["engine"] == {"name": "postgresql", "version": "15"}
-    assert run(["create", "service", "db", "--engine", "valkey", "--image", "x"]) == 2
 
 
 def test_an_unknown_template_names_those_there_are(served: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
