@@ -38,7 +38,7 @@ def _missing(finder: EngineFinder, engine: Engine, wanted: str, worker: str) -> 
     there = ", ".join(each.version for each in finder.all(engine))
     but = f" (there is {there})" if there else ""
     name = f"{engine.name} {wanted}".strip()
-    return f"{name} is not installed on {worker}{but}; run on that machine: {command}"
+    return f"{name} is not installed on {worker}; run there: {command}{but}"
 
 
 def engine_env(found: FoundEngine) -> dict[str, str]:
