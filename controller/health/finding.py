@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Literal
 
 from crds.kind import Kind
 from crds.meta import ObjectKey
+from crds.term import Term
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
@@ -15,33 +15,36 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 Verdict = Literal["Well", "NeedsAttention", "NotWell"]
 
 
-class Code(StrEnum):
+class Code(Term):
     """What programs go by. A name once given keeps its meaning."""
 
-    CONDUCTOR_STARTING = "ConductorStarting"
-    BUILT_IN_SERVICE_MISSING = "BuiltInServiceMissing"
-    BUILT_IN_SERVICE_DISABLED = "BuiltInServiceDisabled"
-    BUILT_IN_SERVICE_NOT_READY = "BuiltInServiceNotReady"
-    SERVICE_NOT_READY = "ServiceNotReady"
-    SERVICE_DEGRADED = "ServiceDegraded"
-    NO_WORKER_READY = "NoWorkerReady"
-    WORKER_NOT_READY = "WorkerNotReady"
-    WORKER_CORDONED = "WorkerCordoned"
-    KEY_PENDING_DELETION = "KeyPendingDeletion"
-    BUCKET_KEY_LOST = "BucketKeyLost"
-    NAMESPACE_TERMINATING = "NamespaceTerminating"
-    DISK_NEARLY_FULL = "DiskNearlyFull"
-    DISK_FULL = "DiskFull"
-    STORE_READ_ONLY = "StoreReadOnly"
-    MEMORY_NEARLY_FULL = "MemoryNearlyFull"
-    CLOCK_SKEWED = "ClockSkewed"
-    CERTIFICATE_UNUSABLE = "CertificateUnusable"
-    CERTIFICATE_NOT_YET_VALID = "CertificateNotYetValid"
-    CERTIFICATE_EXPIRING = "CertificateExpiring"
-    CERTIFICATE_EXPIRED = "CertificateExpired"
-    AUTOSTART_MISSING = "AutostartMissing"
-    UNREADABLE_RECORDS = "UnreadableRecords"
-    AUDIT_LOG_FAILING = "AuditLogFailing"
+    CONDUCTOR_STARTING = "ConductorStarting", "The conductor is not ready to answer yet."
+    BUILT_IN_SERVICE_MISSING = "BuiltInServiceMissing", "A managed service that should be there has no Service."
+    BUILT_IN_SERVICE_DISABLED = "BuiltInServiceDisabled", "A managed service is disabled or scaled to zero."
+    BUILT_IN_SERVICE_NOT_READY = "BuiltInServiceNotReady", "A managed service does not serve."
+    SERVICE_NOT_READY = "ServiceNotReady", "A Service of somebody does not serve."
+    SERVICE_DEGRADED = "ServiceDegraded", "A Service serves, although something it needs is missing."
+    NO_WORKER_READY = "NoWorkerReady", "No worker sends heartbeats: nothing can run."
+    WORKER_NOT_READY = "WorkerNotReady", "A worker sends no heartbeats."
+    WORKER_CORDONED = "WorkerCordoned", "Nothing new is placed on a worker."
+    KEY_PENDING_DELETION = "KeyPendingDeletion", "A Key will be deleted, and with it all that it sealed."
+    BUCKET_KEY_LOST = "BucketKeyLost", "A key that a bucket needs is gone."
+    NAMESPACE_TERMINATING = "NamespaceTerminating", "A namespace has been terminating for minutes."
+    DISK_NEARLY_FULL = "DiskNearlyFull", "A disk is nearly full."
+    DISK_FULL = "DiskFull", "A disk is full or about to be."
+    STORE_READ_ONLY = "StoreReadOnly", "The store takes no changes."
+    MEMORY_NEARLY_FULL = "MemoryNearlyFull", "The memory of a machine is nearly full."
+    CLOCK_SKEWED = "ClockSkewed", "The clock of a worker differs from the conductor's."
+    CERTIFICATE_UNUSABLE = "CertificateUnusable", "A certificate cannot be read or used."
+    CERTIFICATE_NOT_YET_VALID = (
+        "CertificateNotYetValid",
+        "A certificate begins in the future: a clock is or was wrong.",
+    )
+    CERTIFICATE_EXPIRING = "CertificateExpiring", "A certificate ends soon."
+    CERTIFICATE_EXPIRED = "CertificateExpired", "A certificate has ended."
+    AUTOSTART_MISSING = "AutostartMissing", "The cloud does not start with its machine."
+    UNREADABLE_RECORDS = "UnreadableRecords", "Stored records cannot be read by this version, and are left alone."
+    AUDIT_LOG_FAILING = "AuditLogFailing", "The audit log cannot be written."
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from docs.generate.commands import cli_page
 from docs.generate.kinds import kinds_page
 from docs.generate.metrics import metrics_page
 from docs.generate.settings import settings_page
-from docs.generate.words import conditions_page, events_page
+from docs.generate.words import conditions_page, events_page, findings_page
 
 FOLDER = Path(__file__).parents[1] / "reference"
 _MAKERS = {
@@ -17,6 +17,7 @@ _MAKERS = {
     "settings.md": settings_page,
     "conditions.md": conditions_page,
     "events.md": events_page,
+    "findings.md": findings_page,
     "metrics.md": metrics_page,
 }
 

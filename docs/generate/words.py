@@ -1,4 +1,4 @@
-"""docs/reference/conditions.md and events.md: every phase, condition type and reason, from the enums."""
+"""docs/reference/conditions.md, events.md and findings.md: every phase, condition type, reason and code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+from controller.health.finding import Code
 from crds import conditions, event_reasons, phases
 from crds.term import Term
 from docs.generate.markdown import code, page, paragraph, table
@@ -20,6 +21,10 @@ EVENTS_LEAD = """\
 Reasons of Events: what happened, for `aerekos events`, `kubectl get events` and programs that watch
 them. An Event is kept for an hour. A pass of a reconciler that fails is an Event as well, of type `Warning`, with the
 reason of the condition `Reconciled` ([conditions.md](conditions.md))."""
+
+FINDINGS_LEAD = """\
+Codes of the health report: what `aerekos status`, `aerekos doctor`, `/health/report` and the dashboard's Home find
+wrong. Each finding has a severity (`critical`, `warning`, `info`), a message, the object it is about, and a fix."""
 
 
 def conditions_page() -> str:
@@ -38,6 +43,11 @@ def events_page() -> str:
     modules = [event_reasons, *(_module(f"services.{each.name}.event_reasons") for each in managed_services())]
     lists = [each for module in modules if module for each in _lists(module)]
     return page("Events", EVENTS_LEAD, [_section(each) for each in lists])
+
+
+def findings_page() -> str:
+    """Codes of the health report."""
+    return page("Findings", FINDINGS_LEAD, [_section(Code)])
 
 
 def _module(name: str) -> ModuleType | None:

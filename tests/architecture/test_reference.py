@@ -41,6 +41,7 @@ def test_every_kind_word_and_agent_option_is_there() -> None:
     assert [each.name for each in kinds if f"\n### {each.name}\n" not in PAGES["kinds.md"]] == []
     assert [each for each in Reason if f"| `{each}` | {each.description} |" not in PAGES["conditions.md"]] == []
     assert [each for each in EventReason if f"| `{each}` | {each.description} |" not in PAGES["events.md"]] == []
+    assert "| `StoreReadOnly` | The store takes no changes. |" in PAGES["findings.md"]
     assert "`CrashLoopBackOff`" in PAGES["conditions.md"] and "## Words of key_manager" in PAGES["conditions.md"]
     assert "## aerekos user totp enrol\n" in PAGES["cli.md"] and "| `--announce-port` |" in PAGES["cli.md"]
     assert "| `aerekos_http_requests_total` | counter | `handler`, `method`, `code` |" in PAGES["metrics.md"]

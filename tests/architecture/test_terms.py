@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import controller.health.finding
 import crds.conditions
 import crds.event_reasons
 import crds.phases
@@ -100,7 +101,13 @@ def sources() -> Iterator[Path]:
 def all_terms() -> dict[str, list[type[Term]]]:
     """Every list of words, by where it is declared: the core's modules, and one of each managed service."""
     names = [f"services.{each.name}.conditions" for each in managed_services()]
-    modules = [crds.conditions, crds.event_reasons, crds.phases, *(import_module(n) for n in names if find_spec(n))]
+    modules = [
+        crds.conditions,
+        crds.event_reasons,
+        crds.phases,
+        controller.health.finding,
+        *(import_module(n) for n in names if find_spec(n)),
+    ]
     return {
         module.__name__: [
             each
