@@ -72,6 +72,8 @@ test('a viewer is shown no forbidden action, and the server refuses it anyway', 
     await page.getByLabel('Password').fill(VIEWER.password);
     await page.getByRole('button', { name: 'Create' }).click();
     await page.getByRole('link', { name: VIEWER.name }).waitFor();
+    // The user is listed before the password is set; the dialog closes after.
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
   });
   await journey(
     async (page) => {
