@@ -7,7 +7,8 @@ nothing older than that is gone back to, may one raise the second.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 
 class FormatVersion(NamedTuple):
@@ -15,6 +16,15 @@ class FormatVersion(NamedTuple):
 
     version: int
     oldest_reader: int
+
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the body of a resource in one format, another one in the next; the given one stays as it is.
+
+It adds to what is there and takes nothing away: after a rollback, code of the format before goes on with the result,
+and what that writes comes here again. So done twice it is done once. What it does not understand it leaves; what it
+cannot bring up to date it raises for, and that record is set aside.
+"""
 
 
 class NewerFormat(Exception):

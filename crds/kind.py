@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import orjson
 from pydantic import Field
 
+from crds.formats import Upgrade
 from crds.invariants import Invariant, Reference
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
 from crds.model import Model
@@ -88,6 +89,8 @@ class Kind(Generic[M]):
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
     (`crds.invariants`). `name_label`: a label that always says the resource's own name.
+
+    `upgrades`: each leads stored bodies from one format to the next, the first from 1 to 2 (`crds.formats.Upgrade`).
     """
 
     name: str
@@ -117,6 +120,7 @@ class Kind(Generic[M]):
     keepers: tuple[str, ...] = ()
     keeper: str = ""
     name_label: str = ""
+    upgrades: tuple[Upgrade, ...] = field(default=(), compare=False, repr=False)
     given_schema: Schema | None = field(default=None, compare=False, repr=False)
     defined: bool = False
     served: bool = True

@@ -80,7 +80,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     catalog = _catalog(services)
     sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))
     reserve = Reserve(home / "store" / "reserve")
-    store = await _open_store(home, reserve, threads, clock, sealing)
+    store = await _open_store(home, reserve, threads, clock, sealing, catalog)
     try:
         registry = Registry(store, catalog, clock)
         _keep_root_key(home / "secrets" / "root-key", registry, clock.now())
@@ -113,15 +113,22 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             await store.close()
 
 
-async def _open_store(home: Path, reserve: Reserve, threads: Threads, clock: SystemClock, sealing: Sealing) -> Store:
+async def _open_store(
+    home: Path, reserve: Reserve, threads: Threads, clock: SystemClock, sealing: Sealing, catalog: Catalog
+) -> Store:
     """On a full disk, with the room that was kept for it."""
-    url = f"sqlite:///{home}/store/records.db"
+    upgrades = {(kind.group, kind.plural): kind.upgrades for kind in catalog}
+
+    async def opened() -> Store:
+        url = f"sqlite:///{home}/store/records.db"
+        return await open_store(url, threads=threads, clock=clock, sealing=sealing, upgrades=upgrades)
+
     try:
-        return await open_store(url, threads=threads, clock=clock, sealing=sealing)
+        return await opened()
     except StoreFull:
         if not reserve.give_back():
             raise
-        return await open_store(url, threads=threads, clock=clock, sealing=sealing)
+        return await opened()
 
 
 def _keep_root_key(file: Path, registry: Registry, now: datetime) -> None:

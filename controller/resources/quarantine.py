@@ -49,10 +49,13 @@ class Quarantine:
         """The typed form, kept with the record; None for one that cannot be read, which is set aside."""
         if isinstance(record.typed, kind.model):
             return record.typed
+        if record.fault:
+            self._set_aside(kind, record, record.fault)
+            return None
         try:
             record.typed = kind.decode(record.body)
         except ValidationError as error:
-            self._set_aside(kind, record, error)
+            self._set_aside(kind, record, _words(error))
             return None
         self._records.pop(record.key, None)
         found: M = record.typed
@@ -62,11 +65,11 @@ class Quarantine:
         """The record is gone."""
         self._records.pop(key, None)
 
-    def _set_aside(self, kind: Kind[Any], record: Record, error: ValidationError) -> None:
+    def _set_aside(self, kind: Kind[Any], record: Record, why: str) -> None:
         if self._records.get(record.key) == record.revision:
             return
         self._records[record.key] = record.revision
-        message = f"this version cannot read what is stored, and leaves it alone: {_words(error)}"
+        message = f"this version cannot read what is stored, and leaves it alone: {why}"
         _log.error(
             "a stored record cannot be read", resource=str(record.key), revision=record.revision, error=message
         )

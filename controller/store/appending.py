@@ -18,6 +18,7 @@ from controller.store.records import Record
 from controller.store.sealing import Sealing
 from controller.store.sqlite import BEGIN_WRITING
 from controller.store.tables import clock, heads, records
+from controller.store.upgrading import Upgrading
 
 Row = tuple[Any, ...]
 _KEY = ("api_group", "plural", "namespace", "name")
@@ -31,8 +32,8 @@ _MOVE_CLOCK = (
 class Appending:
     """The statements of that transaction, prepared for one database."""
 
-    def __init__(self, engine: Engine, sealing: Sealing | None = None) -> None:
-        dialect, self._sealing = engine.dialect, sealing
+    def __init__(self, engine: Engine, sealing: Sealing | None, upgrading: Upgrading) -> None:
+        dialect, self._sealing, self._upgrading = engine.dialect, sealing, upgrading
         # Other drivers begin by themselves before the first statement.
         self._begin = BEGIN_WRITING if dialect.name == "sqlite" else None
         self._move_clock, self._clock_row = _prepared(_MOVE_CLOCK, dialect, ("row", "expected", "moved_to"))
@@ -72,6 +73,7 @@ class Appending:
             tables.to_microseconds(record.written_at),
             record.written_by,
             record.body if sealing is None else sealing.seal(record.key, record.revision, record.body),
+            self._upgrading.format_of(record.key),
         )
 
 

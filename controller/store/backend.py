@@ -21,6 +21,7 @@ from controller.store.records import Record, StoreBroken, StoreError, StoreFull
 from controller.store.schema import upgrade
 from controller.store.sealing import Sealing, is_sealed
 from controller.store.tables import ClockRow, clock, heads, records
+from controller.store.upgrading import Upgrading
 from crds.formats import NewerFormat
 from crds.meta import ObjectKey
 
@@ -36,12 +37,12 @@ _TOMBSTONES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(
 class SqlBackend:
     """One database. `name` is what people call it: the file, or the URL without its password."""
 
-    def __init__(self, engine: Engine, sealing: Sealing | None = None) -> None:
-        self.engine, self._sealing = engine, sealing
+    def __init__(self, engine: Engine, sealing: Sealing | None, upgrading: Upgrading) -> None:
+        self.engine, self._sealing, self._upgrading = engine, sealing, upgrading
         self.name = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._writer: Connection | None = None
         self._closed = False
-        self._appending = Appending(engine, sealing)
+        self._appending = Appending(engine, sealing, upgrading)
         dbapi: Any = engine.dialect.dbapi
         self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError)
         """What may come out of any call here."""
@@ -103,12 +104,14 @@ class SqlBackend:
             return living, tombstones, clock_row
 
     def to_record(self, row: Any) -> Record:
-        """A row of `records`, all columns in order, its body opened. Raises StoreBroken when it does not open."""
+        """A row of `records`, all columns in order, its body opened and up to date. Raises StoreBroken when it does
+        not open."""
         record = tables.to_record(row)
         if is_sealed(record.body):
             if self._sealing is None:
                 raise StoreBroken(f"{record.key} is sealed: {self.name} opens only with its key, secrets/store-key")
             record.body = self._sealing.open(record.key, record.revision, record.body)
+        self._upgrading.apply(record, row.format)
         return record
 
     def _whole(self, record: Record) -> Record:

@@ -45,6 +45,8 @@ class Record:
     """What writers or readers made of `body`, so that it is made once for all. The store itself knows no kinds."""
     values: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     """`object`, where somebody has it already."""
+    fault: str = field(default="", repr=False, compare=False)
+    """Why `body` is still in an older format than this version's; empty when it is not."""
 
     @property
     def object(self) -> dict[str, Any]:

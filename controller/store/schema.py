@@ -1,22 +1,26 @@
 """The version of the database's schema: told in a table of its own, brought up to date when the store is opened.
 
 A file without that table is of version 1: it is older than the table. Version 2 seals the bodies of secret kinds,
-which code of version 1 cannot open.
+which code of version 1 cannot open. Version 3 notes the format of each body; code of version 2 leaves the column out,
+which then says the first format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Column, Connection, Integer, Table, insert, inspect, select, update
+from sqlalchemy import Column, Connection, Integer, Table, insert, inspect, select, text, update
 
 from controller.store import tables
 from crds.formats import FIRST, FormatVersion, versions_due
 
-OWN = FormatVersion(version=2, oldest_reader=2)
+OWN = FormatVersion(version=3, oldest_reader=2)
 # What leads to a version from the one before, in the transaction that notes it. Version 2 needs nothing here: sealing
 # goes by each record (`controller.store.resealing`).
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: lambda connection: None}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    2: lambda connection: None,
+    3: lambda connection: _add_format(connection),
+}
 
 schema_version = Table(
     "schema_version",
@@ -42,6 +46,10 @@ def upgrade(connection: Connection, name: str) -> None:
         connection.execute(insert(schema_version).values(id=1, **OWN._asdict()))
     elif due:
         connection.execute(update(schema_version).values(OWN._asdict()))
+
+
+def _add_format(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE records ADD COLUMN format INTEGER DEFAULT 1 NOT NULL"))
 
 
 def _found(connection: Connection) -> FormatVersion:

@@ -28,19 +28,26 @@ from controller.store.metrics import StoreMetrics
 from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken, StoreError
 from controller.store.resealing import reseal
 from controller.store.sealing import Sealing
+from controller.store.upgrading import KindUpgrades, Upgrading
 from crds.meta import ObjectKey
 
 
 async def open_store(
-    url: str, *, threads: BlockingExecutor, clock: Clock, recent: int = RECENT, sealing: Sealing | None = None
+    url: str,
+    *,
+    threads: BlockingExecutor,
+    clock: Clock,
+    recent: int = RECENT,
+    sealing: Sealing | None = None,
+    upgrades: KindUpgrades | None = None,
 ) -> Store:
     """Open it, made new if it is not there. `recent`: how many events followers find in memory. `sealing`: what
-    of it is unreadable on disk.
+    of it is unreadable on disk. `upgrades`: what brings older bodies up to date as they are read.
 
     Raises StoreBroken, naming the file and the fix, when it is damaged or may not be written, StoreFull when there is
     no room for it.
     """
-    store = SqlStore(url, threads, clock, recent, sealing)
+    store = SqlStore(url, threads, clock, recent, sealing, Upgrading(upgrades or {}))
     await store.start()
     return store
 
@@ -49,7 +56,13 @@ class SqlStore:
     """As `Store`."""
 
     def __init__(
-        self, url: str, threads: BlockingExecutor, clock: Clock, recent: int, sealing: Sealing | None = None
+        self,
+        url: str,
+        threads: BlockingExecutor,
+        clock: Clock,
+        recent: int,
+        sealing: Sealing | None,
+        upgrading: Upgrading,
     ) -> None:
         if url in ("sqlite://", "sqlite:///:memory:"):
             raise StoreBroken(f"{url} forgets everything; name a file, as in sqlite:////path/records.db")
@@ -58,7 +71,7 @@ class SqlStore:
         if engine.dialect.name == "sqlite":
             sqlite.prepare(engine)
         self._threads, self._sealing = threads, sealing
-        self._disk = SqlBackend(engine, sealing)
+        self._disk = SqlBackend(engine, sealing, upgrading)
         self._memory = MemoryIndex(recent)
         self._history = History(self._disk, threads)
         self._writing = GroupCommitter(self._disk, self._memory, threads, clock)

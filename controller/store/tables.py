@@ -5,6 +5,9 @@ the optimistic lock: two records can not replace the same one. A creation report
 the row of a re-creation holds the revision of the deletion it follows, so that a name can live twice without
 breaking UNIQUE. `body` comes last: scans that want no bodies never read their pages.
 
+`format` is that of the body, by the code that wrote it (`controller.store.upgrading`); rows from before there was one
+have the first.
+
 `heads` says which record is the newest of each key. Keys whose newest record is a deletion stay, marked
 `living = false`, until compaction forgets the deletion: a re-creation finds its predecessor there.
 
@@ -54,6 +57,7 @@ records = Table(
     Column("written_at", BigInteger, nullable=False),  # microseconds since 1970, UTC
     Column("written_by", String, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("format", Integer, nullable=False, server_default="1"),
     UniqueConstraint("api_group", "plural", "namespace", "name", "previous"),
 )
 
@@ -99,7 +103,7 @@ def from_microseconds(count: int) -> datetime:
 
 def to_record(row: Any) -> Record:
     """A row of `records`, all columns in their order."""
-    revision, group, plural, namespace, name, uid, verb, generation, previous, at, by, body = row
+    revision, group, plural, namespace, name, uid, verb, generation, previous, at, by, body, _ = row
     return Record(
         revision=revision,
         key=ObjectKey(group, plural, namespace, name),
