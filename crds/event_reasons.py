@@ -15,6 +15,10 @@ class EventReason(Term):
     STARTED = "Started", "A process of an instance was started."
     START_FAILED = "StartFailed", "A process of an instance could not be started."
     ADOPTED = "Adopted", "A process that outlived the conductor is supervised again, without a restart."
+    INSTANCE_RECORD_UNREADABLE = (
+        "InstanceRecordUnreadable",
+        "The record of a running process cannot be read: it was ended, and is started again.",
+    )
     STARTING = "Starting", "The Swarm starts an instance."
     RUNNING = "Running", "An instance runs and is not ready."
     READY = "Ready", "An instance serves."

@@ -27,7 +27,7 @@ from controller.runtime.process import volumes
 from controller.runtime.process.crash_backoff import CrashBackoff
 from controller.runtime.process.exec import executing
 from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
-from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, plan
+from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, key_of, plan
 from controller.runtime.process.process_host import Child, LocalProcessHost, ProcessHost, data_folder
 from controller.runtime.process.rollbacks import Rollbacks
 from controller.runtime.process.sandboxing import Sandbox
@@ -99,6 +99,8 @@ class ProcessDriver:
         """Supervise until cancelled. Started once what an earlier conductor left is adopted."""
         try:
             async with anyio.create_task_group() as self._tasks:
+                for instance in self._host.end_unreadable():
+                    self._report_unreadable(instance)
                 for record, child in self._host.adopt():
                     self._start(record.instance, record.wish, (record, child))
                 task_status.started()
@@ -109,6 +111,11 @@ class ProcessDriver:
         finally:
             self._tasks = None
             self._instances.clear()
+
+    def _report_unreadable(self, instance: str) -> None:
+        message = f"{instance} was ended, for its record cannot be read; it is started again"
+        news = RuntimeEvent(key_of(instance), "", EventReason.INSTANCE_RECORD_UNREADABLE, message, warning=True)
+        self._emit(news)
 
     async def stop_all(self) -> None:
         """End every instance, all at once, within their grace periods. Call it while `run` runs.

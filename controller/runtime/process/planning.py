@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.runtime.driver import ObservedInstance, Workload
+from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
 from crds.phases import InstancePhase
 
@@ -39,6 +40,12 @@ def base_name(key: ObjectKey) -> str:
 def instance_name(key: ObjectKey, index: int) -> str:
     """`key-manager-0`."""
     return f"{base_name(key)}-{index}"
+
+
+def key_of(name: str) -> ObjectKey:
+    """The Service that an instance of that name belongs to."""
+    namespace, _, service = name.rpartition("-")[0].rpartition(".")
+    return SERVICE.key(service, namespace)
 
 
 def index_of(name: str) -> int:

@@ -58,6 +58,10 @@ class ProcessHost(Protocol):
         """The child, its port (`port` if it is free) and what its limits lack. Raises SpawnFailed."""
         ...
 
+    def end_unreadable(self) -> Sequence[str]:
+        """Stop instances of an earlier conductor whose records cannot be read. Their names; blocks while they end."""
+        ...
+
     def adopt(self) -> list[tuple[InstanceRecord, Child]]:
         """What an earlier conductor started and still runs. Records of the dead are removed."""
         ...
@@ -129,9 +133,13 @@ class LocalProcessHost:
             raise
         return process, port, lacking
 
+    def end_unreadable(self) -> Sequence[str]:
+        ended = end_unreadable(self._home)
+        for instance in ended:
+            _log.warning("an instance was ended, for its record cannot be read; it is started again", name=instance)
+        return ended
+
     def adopt(self) -> list[tuple[InstanceRecord, Child]]:
-        for instance in end_unreadable(self._home):
-            _log.warning("an instance was stopped, for its record cannot be read; it is started again", name=instance)
         adopted: list[tuple[InstanceRecord, Child]] = []
         for record in state_files.read_all(self._home):
             process = _held(record)

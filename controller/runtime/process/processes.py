@@ -56,6 +56,16 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def leader_writing_to(file: Path) -> int | None:
+    """The leader of a session whose standard output is that file; None when there is none we may look at."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
+        with contextlib.suppress(OSError):
+            if (folder / "fd" / "1").samefile(file) and os.getsid(pid) == pid:
+                return pid
+    return None
+
+
 def lives(pid: int, ticks: int) -> bool:
     """Whether this very process still runs."""
     return start_ticks(pid) == ticks

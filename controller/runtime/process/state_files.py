@@ -2,6 +2,7 @@
 
 A record is on disk before the process may do anything (see spawning). It holds the wish, so that an adopted instance
 can be probed before the store was read; a managed service can be restarted from it, too. Readable by its owner only.
+Of a damaged record the process is found by the log it writes to.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 from controller.kit.files import write_private
 from controller.runtime.driver import Limits, Port, Workload
-from controller.runtime.process.processes import boot_id
+from controller.runtime.process.logfiles import log_path
+from controller.runtime.process.processes import boot_id, leader_writing_to, start_ticks
 from crds.meta import ObjectKey
 from crds.model import known_fields
 from crds.probes import Probes
@@ -74,7 +76,7 @@ def remove(home: Path, instance: str) -> None:
 
 
 def read_all(home: Path) -> list[InstanceRecord]:
-    """Every record of this boot, by instance. Files of another boot are removed, and those that name no process."""
+    """Every record of this boot, by instance. Files of another boot are removed, and those of no process."""
     return [each for each in _files(home).values() if isinstance(each, InstanceRecord)]
 
 
@@ -86,7 +88,7 @@ def read_unreadable(home: Path) -> list[UnreadableRecord]:
 def _files(home: Path) -> dict[str, InstanceRecord | UnreadableRecord]:
     found: dict[str, InstanceRecord | UnreadableRecord] = {}
     for path in sorted(folder(home).glob("*.json")):
-        record = _read(path)
+        record = _read(path) or _found_running(home, path.stem)
         if record is None or record.boot != boot_id() or path != _path(home, record.instance):
             path.unlink(missing_ok=True)
         else:
@@ -117,6 +119,12 @@ def _read(path: Path) -> InstanceRecord | UnreadableRecord | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return identity
+
+
+def _found_running(home: Path, instance: str) -> UnreadableRecord | None:
+    pid = leader_writing_to(log_path(home, instance))
+    ticks = start_ticks(pid) if pid is not None else None
+    return UnreadableRecord(instance, pid, ticks, boot_id()) if pid is not None and ticks is not None else None
 
 
 def _wish(content: dict[str, Any]) -> Workload:

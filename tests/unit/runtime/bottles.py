@@ -62,6 +62,7 @@ class FakeMachine:
         self.clock, self.children, self.started_at = clock, {}, []  # type: ignore[var-annotated]
         self.left: list[tuple[InstanceRecord, Child]] = []
         self.discarded: list[str] = []
+        self.unreadable: list[str] = []
         self.stubborn = self.fails = self.full = False
         self.put: dict[str, dict[str, bytes]] = {}
         self.lacks_walls = self.lets_in = ""
@@ -73,6 +74,9 @@ class FakeMachine:
         child = FakeChild(len(self.started_at), stubborn=self.stubborn)
         self.children[instance] = child
         return child, 4000 + len(self.started_at), ""
+
+    def end_unreadable(self) -> Sequence[str]:
+        return self.unreadable
 
     def adopt(self) -> list[tuple[InstanceRecord, Child]]:
         return self.left

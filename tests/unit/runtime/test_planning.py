@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bottles import KEY
 
 from controller.runtime.driver import ObservedInstance, Workload
-from controller.runtime.process.planning import StartInstance, StopInstance, instance_name, plan
+from controller.runtime.process.planning import StartInstance, StopInstance, instance_name, key_of, plan
 
 WANTED = Workload(KEY, "uid", "new", 3, command=("serve",))
 
@@ -29,6 +29,15 @@ wishes = st.integers(0, 6).map(lambda count: replace(WANTED, replicas=count))
 
 def test_a_namespace_is_part_of_the_name():
     assert instance_name(KEY._replace(namespace="home"), 2) == "home.web-2"
+
+
+labels = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+
+
+@given(labels, labels | st.just("default"), st.integers(0, 99))
+def test_the_service_is_known_by_the_name_of_its_instance(name, namespace, index):
+    key = KEY._replace(namespace=namespace, name=name)
+    assert key_of(instance_name(key, index)) == key
 
 
 def test_the_surplus_goes_highest_first():

@@ -16,6 +16,7 @@ import pytest
 from agent.identity import IdentityFile
 from controller.runtime.driver import Workload
 from controller.runtime.process import state_files
+from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.process_host import LocalProcessHost
 from controller.runtime.process.processes import boot_id, start_ticks
 from controller.runtime.process.state_files import InstanceRecord
@@ -67,7 +68,8 @@ def test_who_cannot_be_adopted_is_ended_and_not_forgotten(
     assert state_files.read_all(tmp_path) == [] and [each.pid for each in state_files.read_unreadable(tmp_path)] == [
         process.pid
     ]
-    assert LocalProcessHost(tmp_path).adopt() == []
+    host = LocalProcessHost(tmp_path)
+    assert host.end_unreadable() == ["web-0"] and host.adopt() == []
     assert process.poll() is not None or psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
     assert not list(state_files.folder(tmp_path).iterdir()), "so that it is started again"
     assert "web-0" in capsys.readouterr().out
@@ -75,9 +77,42 @@ def test_who_cannot_be_adopted_is_ended_and_not_forgotten(
 
 def test_a_pid_that_is_another_process_now_is_left_alone(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     written(tmp_path, process.pid, wish={"key": 7}, ticks=1)
-    LocalProcessHost(tmp_path).adopt()
+    LocalProcessHost(tmp_path).end_unreadable()
     assert process.poll() is None
     assert not list(state_files.folder(tmp_path).iterdir())
+
+
+@pytest.fixture
+def logging(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """One whose output goes to the log of `web-0`."""
+    log = log_path(tmp_path, "web-0")
+    log.parent.mkdir(parents=True)
+    with log.open("wb") as out:
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        child = subprocess.Popen(command, start_new_session=True, stdout=out)
+    yield child
+    child.kill()
+    child.wait()
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"\xff\x00", b'{"instance": "web-0"}'])
+def test_a_process_of_a_damaged_record_is_found_by_its_log(
+    tmp_path: Path, logging: subprocess.Popen[bytes], damaged: bytes
+) -> None:
+    state_files.folder(tmp_path).mkdir(parents=True)
+    file = state_files.folder(tmp_path) / "web-0.json"
+    file.write_bytes(damaged)
+    (found,) = state_files.read_unreadable(tmp_path)
+    assert (found.instance, found.pid, found.ticks) == ("web-0", logging.pid, start_ticks(logging.pid))
+    assert LocalProcessHost(tmp_path).end_unreadable() == ["web-0"]
+    assert start_ticks(logging.pid) is None and not file.exists()
+
+
+def test_a_damaged_record_of_nobody_is_removed(tmp_path: Path) -> None:
+    state_files.folder(tmp_path).mkdir(parents=True)
+    file = state_files.folder(tmp_path) / "web-0.json"
+    file.write_bytes(b"{")
+    assert LocalProcessHost(tmp_path).end_unreadable() == [] and not file.exists()
 
 
 def test_what_an_agent_keeps_is_read_after_a_rollback(tmp_path: Path) -> None:

@@ -153,3 +153,14 @@ async def test_a_new_conductor_does_not_take_the_unasked_for_broken(bottle):
         assert [each.revision for each in await bottle.seen()] == ["two"] * 3
         assert min(serving) == 2
         assert len(bottle.when("Adopted")) == 3
+
+
+async def test_that_a_process_was_ended_for_its_record_is_told_of_its_service(bottle):
+    bottle.machine.unreadable = ["home.web-1"]
+    async with bottle.running():
+        (_, news), *more = bottle.told
+    assert not more and news.key == KEY._replace(namespace="home") and news.warning
+    assert (news.reason, news.message) == (
+        "InstanceRecordUnreadable",
+        "home.web-1 was ended, for its record cannot be read; it is started again",
+    )
