@@ -72,7 +72,7 @@ lint: $(VENV)/.installed-dev dashboard/node_modules/.installed-dev ## Check styl
 test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS service we mean to answer, both ways, against botocore
 	@AEREKOS_AWS_PROTOCOLS=full $(BIN)/python -m pytest -q -n 2 services/sdk/tests/test_protocols.py $(ARGS)
 
-reference: $(VENV)/.installed-dev ## Make docs/reference/ anew, after a change of kinds, commands, settings, words or metrics
+reference: $(VENV)/.installed-dev ## Make docs/reference/ and docs/aws/ anew, after a change of operations, kinds, commands, settings, words or metrics
 	@$(BIN)/python -m docs.generate
 
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx

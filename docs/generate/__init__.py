@@ -1,4 +1,6 @@
-"""Makes docs/reference/: `make reference`. Every page is read from what runs, so that none can say something else.
+"""Makes docs/reference/ and docs/aws/: `make reference`.
+
+Every page is read from what runs, so that none can say something else.
 
 `tests/architecture/test_reference.py` fails where a committed page is not what this makes.
 """

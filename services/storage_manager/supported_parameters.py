@@ -137,13 +137,18 @@ def require_understood(operation: str, headers: dict[str, str], query: dict[str,
     for name, value in headers.items():
         if name.startswith("x-amz-"):
             _require_header(operation, name)
-        elif name in _CONDITIONS and operation not in _READS and name not in HEADERS[operation]:
+        elif is_condition(operation, name) and name not in HEADERS[operation]:
             raise S3Error("NotImplemented", f"{operation} does not understand the header {name}")
         elif name == "content-range":
             raise S3Error("NotImplemented", "an object is written whole, not a range of it")
         if check := _VALUES.get(name):
             check(name, value)
     _require_key_fits(headers)
+
+
+def is_condition(operation: str, name: str) -> bool:
+    """Return whether that header would make another request of a write that does not know it."""
+    return name in _CONDITIONS and operation not in _READS
 
 
 def _require_header(operation: str, name: str) -> None:

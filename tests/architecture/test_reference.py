@@ -12,9 +12,13 @@ from crds.conditions import Reason
 from crds.event_reasons import EventReason
 from docs.generate import settings
 from docs.generate.markdown import cell, paragraph, table
-from docs.generate.pages import FOLDER, pages
+from docs.generate.pages import AWS_FOLDER, FOLDER, aws_pages, pages
 from docs.generate.settings import Undescribed, settings_page
+from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
+from services.sdk.aws.coverage import NOT_YET
+from services.sdk.aws.model import load_model
 from services.sdk.discovery import managed_services
+from services.storage_manager.s3_app import HANDLERS as S3_HANDLERS
 
 PAGES = pages()
 COMMITTED = {each.name: each for each in FOLDER.glob("*.md")}
@@ -25,6 +29,23 @@ def test_a_page_is_what_the_program_makes(name: str) -> None:
     assert name in PAGES, f"docs/reference/{name} is made by nothing: remove it"
     assert name in COMMITTED, "run: make reference"
     assert COMMITTED[name].read_text(encoding="utf-8") == PAGES[name], "run: make reference"
+
+
+@pytest.mark.parametrize("name", sorted({*aws_pages(), *(each.name for each in AWS_FOLDER.glob("*.md"))}))
+def test_a_page_of_an_aws_service_is_what_its_declarations_make(name: str) -> None:
+    made = aws_pages()
+    assert name in made, f"docs/aws/{name} is made by nothing: remove it"
+    assert (AWS_FOLDER / name).read_text(encoding="utf-8") == made[name], "run: make reference"
+
+
+def test_every_operation_of_a_model_is_done_or_refused_with_a_reason() -> None:
+    for model, handled in (("kms", set(KMS_OPERATIONS)), ("s3", {*S3_HANDLERS, "ListObjectsV2"})):
+        text = aws_pages()[f"{model}.md"]
+        done, refused = text.split("## Refused")
+        for name in load_model(model).operations:
+            row = f"`{name}`"
+            assert (row in done) == (name in handled) and (row in refused) != (name in handled), name
+        assert NOT_YET not in refused or model == "s3"
 
 
 def test_making_them_twice_makes_the_same() -> None:

@@ -1,0 +1,26 @@
+"""What of AWS KMS is done here, and why the rest is refused."""
+
+from __future__ import annotations
+
+from services.key_manager.operations import OPERATIONS
+from services.sdk.aws.coverage import Coverage, served_operations
+from services.sdk.aws.model import load_model
+
+COVERAGE = Coverage(
+    "kms",
+    served_operations(load_model("kms"), OPERATIONS),
+    refused=(
+        (
+            "asymmetric and HMAC keys are not kept",
+            ("Sign", "Verify", "Mac", "KeyPair", "PublicKey", "SharedSecret", "capsulate"),
+        ),
+        ("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),
+        ("a Key is shared by roles on it, not by grants", ("Grant",)),
+        ("a Key's rights are roles, not policies", ("Policy", "Policies")),
+        ("tags of keys are labels of the Key resource", ("TagResource", "UntagResource", "ResourceTags")),
+        ("material is made here and never leaves or enters", ("KeyMaterial", "ParametersForImport")),
+        ("keys are of one cloud: there are no other regions", ("ReplicateKey", "PrimaryRegion")),
+    ),
+    answer="UnknownOperationException",
+    notes="Members that are refused answer UnsupportedOperationException when they are given, and change nothing.",
+)
