@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 from api.agents.heartbeats import PATH as HEARTBEAT
 from api.agents.heartbeats import Heartbeats
-from api.asgi import Message, Receive, Response, Scope, Send, json_answer, read_body, send_answer
+from api.asgi import Message, Receive, Response, Scope, Send, is_streaming, json_answer, read_body, send_answer
 from api.audit import Audit
 from api.audit.log import STARTED
 from api.auth.access_reviews import PREFIXES as REVIEWS
@@ -27,7 +27,7 @@ from api.edge.cookies import with_plain_cookies
 from api.exec import ExecHandler, as_asked, end_early, refuse
 from api.gateway.gateway import Gateway
 from api.gateway.handlers import gateway_handlers
-from api.kube.request import is_streaming, read_object
+from api.kube.request import read_object
 from api.kube.resource_api import ResourceApi
 from api.metrics import Metrics
 from api.rate_limit import RateLimiter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -80,3 +81,16 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
     if size > limit:
         raise too_large(limit)
     return b"".join(chunks)
+
+
+def read_params(query: bytes) -> dict[str, str]:
+    """The query string as a dict; a repeated parameter keeps its last value."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
+
+
+def is_streaming(query: bytes) -> bool:
+    """Whether the answer may never end: a watch, or logs that are followed. However the name was written."""
+    if not query:
+        return False
+    params = read_params(query)
+    return any(params.get(name, "").lower() not in ("", "0", "f", "false") for name in ("watch", "follow"))

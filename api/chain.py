@@ -12,20 +12,19 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 import orjson
 import structlog
 
-from api.asgi import JSON, Message, Receive, Scope, Send, error_answer, send_answer
+from api.asgi import JSON, Message, Receive, Scope, Send, error_answer, is_streaming, send_answer
 from api.audit import Audit
 from api.audit.log import STARTED
 from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
 from api.csrf import NO_STORE
 from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
-from api.kube.request import is_streaming
-from api.metrics import Metrics
 from api.streams import StreamGuard
 from controller.admission.request import AUDITED
 from crds.errors import ApiError, InternalError
@@ -40,6 +39,12 @@ _PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 Id = tuple[bytes, bytes]
 Serve = Callable[[Scope, Receive, "ResponseRecorder", Id], Awaitable[None]]
+
+
+class CountsRequests(Protocol):
+    """What counts answers (`api.metrics.Metrics`)."""
+
+    def note(self, handler: str, method: str, code: int, seconds: float | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class RequestChain:
         *,
         authenticator: Authenticator,
         guard: StreamGuard,
-        metrics: Metrics,
+        metrics: CountsRequests,
         audit: Audit,
     ) -> None:
         self._handlers = tuple(handlers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from api.auth.authorizer import Action
 from api.auth.principal import MASTERS, Principal
@@ -215,19 +215,6 @@ def read_object(body: bytes, content_type: str, doubled: list[str] | None = None
     if meta is not None and not isinstance(meta, dict):
         raise BadRequest("metadata must be a JSON object")
     return parsed
-
-
-def read_params(query: bytes) -> dict[str, str]:
-    """The query string as a dict; a repeated parameter keeps its last value."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
-
-
-def is_streaming(query: bytes) -> bool:
-    """Whether the answer may never end: a watch, or logs that are followed. However the name was written."""
-    if not query:
-        return False
-    params = read_params(query)
-    return any(params.get(name, "").lower() not in ("", "0", "f", "false") for name in ("watch", "follow"))
 
 
 def as_seconds(params: dict[str, str], name: str) -> float | None:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
-from api.asgi import AT_ONCE, Receive, Response, Scope, Send, json_answer, read_body, send_answer
+from api.asgi import AT_ONCE, Receive, Response, Scope, Send, json_answer, read_body, read_params, send_answer
 from api.auth.authorizer import Action, Authorizer
 from api.auth.networks import refuse_foreign_networks
 from api.auth.principal import Principal
@@ -22,7 +22,7 @@ from api.kube.builtin_roles import BuiltinRoles
 from api.kube.definitions import DefinitionStorage
 from api.kube.finalize import finalized
 from api.kube.get_list import ReadHandler
-from api.kube.request import ApiRequest, find_target, not_served, read_params
+from api.kube.request import ApiRequest, find_target, not_served
 from api.kube.scale import ScaleHandler
 from api.kube.storage import ResourceStorage, StorageMap, StoreStorage
 from api.kube.views.pods import NEEDS_WEBSOCKET, NOT_SERVED, POD

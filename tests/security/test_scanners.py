@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.asgi import read_params
 from api.edge.cookies import LONGEST_COOKIES, with_plain_cookies
 from api.gateway.aws_routing import signed_for
 from api.kube.parsing import parse_json, parse_yaml
-from api.kube.request import find_target, read_params
+from api.kube.request import find_target
 from controller.kit.patterns import MOST_WORK, PatternError, Work, WorkSpent, compile_pattern, found_in
 from controller.resources.selector_parsing import parse_requirements
 from controller.resources.selectors import by_fields, by_labels, field_at

@@ -103,13 +103,14 @@ def test_permissions_are_remembered_for_a_second() -> None:
 
 
 def test_one_question_is_asked_once_however_many_wait_for_its_answer() -> None:
-    asked: list[asyncio.Future[dict[str, Any]]] = []
-
-    async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
-        asked.append(asyncio.get_running_loop().create_future())
-        return await asked[-1]
-
     async def story() -> None:
+        asked: asyncio.Queue[asyncio.Future[dict[str, Any]]] = asyncio.Queue()
+
+        async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
+            answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+            asked.put_nowait(answer)
+            return await answer
+
         authorizer = AccessReviewer(ask, Hand())
 
         def wanting() -> asyncio.Task[bool]:
@@ -118,19 +119,16 @@ def test_one_question_is_asked_once_however_many_wait_for_its_answer() -> None:
             )
 
         waiting = [wanting() for _ in range(5)]
-        while not asked:
-            await asyncio.sleep(0)
+        answer = await asked.get()
         waiting[0].cancel()  # whoever leaves takes nobody's answer along
         await asyncio.sleep(0)
-        asked[0].set_exception(Unavailable("the conductor is away"))
+        answer.set_exception(Unavailable("the conductor is away"))
         failed = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(each) for each in failed[1:]] == [Unavailable] * 4
         again = [wanting() for _ in range(5)]
-        while len(asked) < 2:
-            await asyncio.sleep(0)
-        asked[1].set_result({"status": {"allowed": True}})
+        (await asked.get()).set_result({"status": {"allowed": True}})
         assert await asyncio.gather(*again) == [True] * 5
-        assert len(asked) == 2
+        assert asked.empty()
 
     asyncio.run(story())
 
