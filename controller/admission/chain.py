@@ -33,7 +33,7 @@ class Admission:
         )
 
     def mutate(self, request: AdmissionRequest) -> Body:
-        """What is to be written, with what a namespace fills in."""
+        """The body to write, with what a namespace fills in."""
         return self._limits.filled(request)
 
     def validate(self, request: AdmissionRequest) -> list[str]:

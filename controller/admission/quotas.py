@@ -52,7 +52,7 @@ class Quotas:
                 self._held.pop(request.key, None)
 
     def used(self, namespace: str, resource: str) -> Decimal:
-        """How much of that resource is used now."""
+        """The usage of that resource now."""
         kind = self._kind_of(canonical(resource))
         return self._total(kind, namespace, canonical(resource), None) if kind else NOTHING
 

@@ -16,7 +16,7 @@ Verdict = Literal["Well", "NeedsAttention", "NotWell"]
 
 
 class Code(Term):
-    """What programs go by. A name once given keeps its meaning."""
+    """The code of a finding, which programs go by. A name once given keeps its meaning."""
 
     CONDUCTOR_STARTING = "ConductorStarting", "The conductor is not ready to answer yet."
     BUILT_IN_SERVICE_MISSING = "BuiltInServiceMissing", "A managed service that should be there has no Service."

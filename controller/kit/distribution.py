@@ -26,7 +26,7 @@ class Distribution:
 
     @property
     def count(self) -> int:
-        """How many values were counted."""
+        """The number of values that were counted."""
         return sum(self.counts)
 
     @property

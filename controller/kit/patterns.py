@@ -46,7 +46,7 @@ def compile_pattern(pattern: str) -> Compiled:
 
 
 class Work:
-    """What is left of the steps that one document may cost."""
+    """The rest of the steps that one document may cost."""
 
     __slots__ = ("left",)
 

@@ -29,7 +29,7 @@ class Peer:
     encrypts: bool | None = None
 
     def wire(self) -> dict[str, Any]:
-        """What other agents are told."""
+        """The peer as other agents are told of it."""
         told = {"worker": self.worker, "identity": self.identity, "address": self.address, "manager": self.manager}
         return {**told, "publicKey": self.public_key, "sequence": self.sequence}
 

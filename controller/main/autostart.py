@@ -30,7 +30,7 @@ Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Where the unit of that home lies, and what is in it. `system`: of the machine, not of one user."""
+    """The systemd unit of a home: where it lies, and what is in it. `system`: of the machine, not of one user."""
 
     home: Path
     system: bool

@@ -16,7 +16,7 @@ _ANOTHER = "give a folder of your own: AEREKOS_HOME=... aerekos up"
 
 
 def refusal(home: Path, path: Path, error: OSError) -> Misuse:
-    """Why `path`, which is in `home`, cannot be used by whoever runs this."""
+    """The refusal: why `path`, which is in `home`, cannot be used by whoever runs this."""
     foreign = _first_foreign(path)
     if foreign is None or not isinstance(error, PermissionError):
         hint = f"chmod -R u+rwX {home}" if isinstance(error, PermissionError) else _ANOTHER

@@ -26,7 +26,8 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What `run/conductor.json` says. `start_time` is in clock ticks since boot (proc(5), stat field 22).
+    """The conductor that `run/conductor.json` names. `start_time` is in clock ticks since boot (proc(5), stat field
+    22).
 
     `told`: the settings it was started with, less secrets; empty for one that did not write them.
     """

@@ -92,7 +92,7 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """Where this machine reaches it."""
+        """Address at which this machine reaches the cloud."""
         host = _DIALLED.get(self.host, self.host)
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}"
 

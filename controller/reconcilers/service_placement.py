@@ -16,7 +16,8 @@ from crds.meta import is_true
 
 
 def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = False) -> Request:
-    """What one replica wants. `stays`: it runs where its data is, once there is enough of that for every replica.
+    """The placement request of one replica. `stays`: it runs where its data is, once there is enough of that for
+    every replica.
 
     Data on a machine out of the runtime's reach has moved to this one, with the whole home.
     """

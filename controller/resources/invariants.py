@@ -34,7 +34,7 @@ def status_only(kind: Kind[Any], old: dict[str, Any], new: dict[str, Any]) -> di
 
 
 def content(body: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
-    """What counts for the generation: everything but metadata and (where it is a subresource) status."""
+    """The content that counts for the generation: everything but metadata and (where it is a subresource) status."""
     rest = {**body}
     rest.pop("metadata", None)
     if kind.has_status:

@@ -25,7 +25,7 @@ Report = Callable[[KubeObject, str, str], None]
 
 
 class Quarantine:
-    """Which records were met that could not be read, in their newest version."""
+    """Records that were met and could not be read, in their newest version."""
 
     def __init__(self) -> None:
         self._records: dict[ObjectKey, int] = {}

@@ -68,7 +68,7 @@ _ONLY_DELETING = (
 
 
 class WriteResult(NamedTuple):
-    """What a write left behind. `changed` is False when nothing was different and nothing was written."""
+    """The result of a write. `changed` is False when nothing was different and nothing was written."""
 
     body: dict[str, Any]
     record: Record | None

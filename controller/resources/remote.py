@@ -23,7 +23,7 @@ WATCH_READ_TIMEOUT = 90.0  # the server sends a bookmark at least each minute
 
 
 def path_of(kind: Kind[Any], namespace: str | None, name: str = "", subresource: str = "") -> str:
-    """Where the resource API serves it, without a leading slash. Raises Invalid for what can be no name."""
+    """Path at which the resource API serves it, without a leading slash. Raises Invalid for what can be no name."""
     parts = ["apis", kind.group, kind.version] if kind.group else ["api", kind.version]
     if kind.namespaced and (namespace or name):
         parts += ["namespaces", namespace or "default"]

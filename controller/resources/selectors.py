@@ -1,4 +1,4 @@
-"""Which resources a selector means. Labels: `=,==,!=,<,>,in,notin,key,!key`; fields: `=,==,!=` on dotted paths.
+"""Selectors of resources. Labels: `=,==,!=,<,>,in,notin,key,!key`; fields: `=,==,!=` on dotted paths.
 
 Source: apimachinery `labels.Parse` and `fields.ParseSelector`.
 """

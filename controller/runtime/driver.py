@@ -1,4 +1,5 @@
-"""What a runtime must do: observe, apply, forget. Foreign errors end here; foreign objects are never touched.
+"""The interface of runtime drivers: observe, apply, remove. Foreign errors end here; foreign objects are never
+touched.
 
 A driver works on whole workloads (one Service), so that a runtime which keeps replicas itself (Swarm) and one
 which supervises single processes look the same from above.
@@ -62,7 +63,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class RolloutPolicy:
-    """How a new revision replaces the one before, always one copy at a time.
+    """The way a new revision replaces the one before, always one copy at a time.
 
     `order`: whether the new copy starts before the old one stops. `on_failure`: what happens when it does not get
     ready. `monitor_seconds`: how long a new copy is watched after its start.
@@ -75,7 +76,7 @@ class RolloutPolicy:
 
 @dataclass(frozen=True)
 class Workload:
-    """What one Service should look like in the outside world.
+    """The desired state of one Service in the outside world.
 
     `revision` names the content: two workloads with the same revision run the same thing. A change of it is
     rolled out one instance at a time, the next only when the last is ready. `replicas` is not part of it.

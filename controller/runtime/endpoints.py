@@ -1,5 +1,5 @@
-"""Where instances answer, as the runtime driver reported it. In memory only: who routes requests believes this table,
-never a stored status, which is for people to read.
+"""Endpoints: where instances answer, as the runtime driver reported it. In memory only: who routes requests believes
+this table, never a stored status, which is for people to read.
 
 Fed by the Service reconciler with each look at the driver; read by the gateway.
 """
@@ -27,7 +27,7 @@ class Endpoints:
         self._known: dict[ObjectKey, tuple[str, tuple[Endpoint, ...]]] = {}
 
     def report(self, key: ObjectKey, uid: str, seen: Sequence[ObservedInstance]) -> None:
-        """What the driver sees of that workload now, in place of what it saw before."""
+        """Take what the driver sees of that workload now, in place of what it saw before."""
         ready = tuple(Endpoint(each.name, each.address) for each in seen if each.ready and each.address)
         self._known[key] = (uid, ready)
 

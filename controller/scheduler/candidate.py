@@ -1,4 +1,4 @@
-"""What placement is asked, and what it knows of each worker. Plain values."""
+"""The input of placement: a request, and what is known of each worker. Plain values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Needs:
         return Needs(self.cpu * count, self.memory * count, self.disk * count)
 
     def left_of(self, capacity: Needs) -> Needs:
-        """What remains of `capacity` when this much is taken; never below zero."""
+        """The amounts that remain of `capacity` when this much is taken; never below zero."""
         return Needs(
             max(capacity.cpu - self.cpu, 0.0),
             max(capacity.memory - self.memory, 0.0),
@@ -55,8 +55,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Request:
-    """What one replica wants. `reach` None means the runtime can start it on any worker; `data_on`: the workers that
-    keep its data, none while it has none anywhere.
+    """The placement request of one replica. `reach` None means the runtime can start it on any worker; `data_on`: the
+    workers that keep its data, none while it has none anywhere.
     """
 
     name: str

@@ -18,7 +18,7 @@ from crds.quantity import format_bytes
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one worker was not chosen. `reason` joins everything that speaks against it."""
+    """The reason why one worker was not chosen. `reason` joins everything that speaks against it."""
 
     worker: str
     reason: str
@@ -34,7 +34,7 @@ class PlacementDecision:
 
     @property
     def allowed(self) -> tuple[str, ...] | None:
-        """Where copies may run, whether those workers are heard or not; None: anywhere.
+        """Workers where copies may run, whether those workers are heard or not; None: anywhere.
 
         The runtime knows by itself whom it has lost. A wish that changed with every outage would move what need not
         move, and would forbid a machine that joins before its agent has spoken.

@@ -1,4 +1,4 @@
-"""What the store keeps in memory: the newest record of every key, and the recent past.
+"""The memory of the store: the newest record of every key, and the recent past.
 
 Only committed records come in, in revision order. Reads and followers are served from here; everything in
 here can be rebuilt from the heads. Runs on the event loop only: no locks.

@@ -1,4 +1,4 @@
-"""What the store counts of its own writing. Plain numbers, written on the event loop alone."""
+"""Metrics of the store. Plain numbers, written on the event loop alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store remembers, and what it can be asked. Backends implement `Store`; nobody else knows SQL.
+"""The interface of the store, and the records it keeps. Backends implement `Store`; nobody else knows SQL.
 
 Promises every backend keeps (tests/contracts/store):
 - revisions are 1, 2, 3, ... without gaps, in commit order, over all kinds;
@@ -158,7 +158,7 @@ class Store(Protocol):
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why the last write did not get to the disk; None once one did."""
+        """The error that kept the last write from the disk; None once one did."""
         ...
 
     @property

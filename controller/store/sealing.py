@@ -86,7 +86,7 @@ class Sealing:
         return key[:2] in self.kinds
 
     def seal(self, key: ObjectKey, revision: int, body: bytes) -> bytes:
-        """What goes to disk in place of `body`: the same for kinds that are not secret."""
+        """The bytes that go to disk in place of `body`: the same for kinds that are not secret."""
         if key[:2] not in self.kinds:
             return body
         name, nonce = self._newest[0], os.urandom(NONCE_BYTES)

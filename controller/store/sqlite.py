@@ -1,4 +1,4 @@
-"""What only SQLite needs: its pragmas, and transactions that begin when we say so."""
+"""SQLite alone: its pragmas, and transactions that begin when we say so."""
 
 from __future__ import annotations
 

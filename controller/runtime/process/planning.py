@@ -1,4 +1,4 @@
-"""What is wanted and what is seen → the next safe steps. Pure; an empty plan means converged.
+"""The plan: the next safe steps from observed to desired. Pure; an empty plan means converged.
 
 Never takes a ready outdated instance down while another wanted one is not ready.
 """

@@ -52,7 +52,7 @@ class Child(Protocol):
 
 
 class ProcessHost(Protocol):
-    """What supervision needs from the outside world."""
+    """The outside world as supervision needs it."""
 
     async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
         """The child, its port (`port` if it is free) and what its limits lack. Raises SpawnFailed."""
@@ -63,7 +63,7 @@ class ProcessHost(Protocol):
         ...
 
     def adopt(self) -> list[tuple[InstanceRecord, Child]]:
-        """What an earlier conductor started and still runs. Records of the dead are removed."""
+        """Adopt what an earlier conductor started and still runs. Records of the dead are removed."""
         ...
 
     def release(self, port: int) -> None:
@@ -279,7 +279,7 @@ class LocalProcessHost:
 
 
 def data_folder(home: Path, key: ObjectKey) -> Path:
-    """Where that workload's instances keep what is theirs."""
+    """The folder where that workload's instances keep their data."""
     return home / "data" / base_name(key)
 
 

@@ -18,7 +18,7 @@ import anyio
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How it ended. Both None: it was not our child, nobody told us."""
+    """The end of a process. Both None: it was not our child, nobody told us."""
 
     code: int | None = None
     signal: int | None = None

@@ -1,4 +1,4 @@
-"""Which revision of a program served last, and which was tried in vain. Pure but for what it remembers.
+"""Rollbacks: which revision of a program served last, and which failed. Pure but for what it remembers.
 
 In memory only: a conductor that starts anew tries the newest revision once more. Managed services are not rolled
 back: they are of one piece with the conductor.
@@ -22,7 +22,7 @@ class Rollbacks:
         self._failed: dict[ObjectKey, tuple[str, str]] = {}
 
     def instead_of(self, wanted: Workload) -> Workload:
-        """What shall run: `wanted`, or what served before when that revision was tried in vain."""
+        """The workload that shall run: `wanted`, or what served before when that revision was tried in vain."""
         served = self._served.get(wanted.key)
         if served is None or not self.refusal(wanted):
             return wanted

@@ -56,7 +56,7 @@ class UnreadableRecord:
 
 
 def folder(home: Path) -> Path:
-    """Where the records live."""
+    """The folder of the records."""
     return home / "run" / "instances"
 
 

@@ -38,7 +38,9 @@ CRASH_BACKOFF = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.0)
 
 @dataclass(frozen=True)
 class SupervisorDeps:
-    """What every instance of one driver shares. `changed` is called after each change, `emit` for people."""
+    """Dependencies that every instance of one driver shares. `changed` is called after each change, `emit` for
+    people.
+    """
 
     host: ProcessHost
     prober: Prober

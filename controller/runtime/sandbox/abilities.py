@@ -1,4 +1,5 @@
-"""What this machine can wall in, found out once by trying: the best set of walls in which Python and our code start.
+"""Abilities of this machine to wall in, found out once by trying: the best set of walls in which Python and our code
+start.
 
 Nothing is left out silently: `lacking` says what cannot be done here, and why.
 """

@@ -1,4 +1,4 @@
-"""Where this Python and the code of managed services are: what every sandbox must let its process run."""
+"""Paths of this Python and of the code of managed services: what every sandbox must let its process run."""
 
 from __future__ import annotations
 

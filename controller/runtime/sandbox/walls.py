@@ -1,4 +1,4 @@
-"""Which walls one process gets: plain data that is handed to the child as text."""
+"""The walls of one process: plain data that is handed to the child as text."""
 
 from __future__ import annotations
 

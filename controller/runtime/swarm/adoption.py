@@ -21,7 +21,7 @@ _UNSAYABLE = (
 
 
 class CannotAdopt(ValueError):
-    """What of it no Service can say."""
+    """The Swarm service has something that no Service can say."""
 
 
 def service_of(found: Mapping[str, Any], name: str, namespace: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a Swarm service needs before it can be made: networks, secrets, configs, and where it may not run.
+"""Dependencies of a Swarm service, made before it: networks, secrets, configs, and where it may not run.
 
 Content is part of a secret's or config's name, because Swarm lets nobody change one that is there.
 """

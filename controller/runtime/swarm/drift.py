@@ -1,4 +1,4 @@
-"""Where a Swarm service differs from our wish. Pure.
+"""Drift: where a Swarm service differs from its desired spec. Pure.
 
 Docker fills in defaults we did not ask for, so only what the wish names is compared; within it, an empty value and
 an absent one are the same. Lists must be equal as a whole: a variable somebody added by hand is drift too.

@@ -1,4 +1,4 @@
-"""How our things are called in a Swarm, and how they are known as ours. Pure.
+"""Names and labels of our things in a Swarm. Pure.
 
 A name alone proves nothing: only what carries the label of this cloud is ours.
 """
@@ -84,7 +84,7 @@ def instance_name(key: ObjectKey, slot: int | str) -> str:
 
 
 def labels(cloud: Cloud, key: ObjectKey, uid: str) -> dict[str, str]:
-    """What makes an object ours, and whose it is."""
+    """Labels that make an object ours, and say whose it is."""
     return cloud.marks | {NAMESPACE: key.namespace, NAME: key.name, UID: uid}
 
 

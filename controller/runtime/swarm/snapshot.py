@@ -47,7 +47,7 @@ class SwarmSnapshot:
         return self.marks(key).get(naming.UID, "")
 
     def service_name(self, key: ObjectKey) -> str:
-        """What its Swarm service is called; empty when there is none."""
+        """Name of the Swarm service of that workload; empty when there is none."""
         return str(self.services.get(key, {}).get("Spec", {}).get("Name", ""))
 
     def marks(self, key: ObjectKey) -> Mapping[str, str]:

@@ -61,7 +61,7 @@ def _order(slot: int | str) -> tuple[int, str]:
 
 
 def worker_name(node: Mapping[str, Any]) -> str:
-    """What a machine's agent calls itself: the short host name. Empty for one that is just joining."""
+    """Name of a machine as its agent gives it: the short host name. Empty for one that is just joining."""
     return _hostname(node).split(".")[0].lower()
 
 
@@ -137,7 +137,7 @@ def _message(task: Task, tasks: Sequence[Task], phase: InstancePhase, nodes: Map
 
 
 def error_in(task: Task) -> str:
-    """What went wrong with it, in Docker's words; empty when nothing did."""
+    """Error of a task in Docker's words; empty when nothing did."""
     return str(task["Status"].get("Err", ""))
 
 
