@@ -1,4 +1,4 @@
-"""Which cloud this is: its name for people, and the fingerprint of its CA, which no other has."""
+"""The identity of this cloud: its name for people, and the fingerprint of its CA, which no other has."""
 
 from __future__ import annotations
 

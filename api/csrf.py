@@ -1,4 +1,5 @@
-"""What keeps pages of others from acting through a browser that is logged in, and answers from being kept.
+"""Protection against cross-site requests: what keeps pages of others from acting through a browser that is logged in,
+and answers from being kept.
 
 A page may send any site a POST without asking, as long as it is a form's or has no content type; its user's client
 certificate goes along. So what changes something must say that it is JSON (or one of Kubernetes' own types), which

@@ -33,7 +33,7 @@ FindInstance = Callable[[Scope, Principal], tuple[ObjectKey, str]]
 
 @dataclass(frozen=True)
 class ExecRequest:
-    """What the query asks for."""
+    """The command and streams that the query asks for."""
 
     command: list[str]
     tty: bool

@@ -15,7 +15,9 @@ from crds.kinds.worker import WORKER
 
 
 def health_routes(health: Health, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
-    """Everybody with a name asks, and hears of the objects they may read; of machines, who may list workers."""
+    """The report of health. Everybody with a name asks, and hears of the objects they may read; of machines, who may
+    list workers.
+    """
     router = APIRouter(prefix="/health")
 
     async def authenticate(request: Request) -> Principal:

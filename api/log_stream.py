@@ -1,4 +1,4 @@
-"""What the instances of a service wrote, and what they go on writing."""
+"""Log streams: what the instances of a service wrote, and what they go on writing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the conductor counts, for Prometheus.
+"""Metrics of the conductor, for Prometheus.
 
 Requests are counted on the event loop alone, in plain numbers: the library's own counters take a lock for each step
 of each series, which every request would pay for.

@@ -1,4 +1,4 @@
-"""How much one identity may ask: requests per second (with a burst), and watches at once.
+"""Rate limits of one identity: requests per second (with a burst), and watches at once.
 
 Protects everybody else from one client in a loop. Services and workers may ask more, for they ask for many, but not
 without end; only the house's masters are exempt.

@@ -175,5 +175,5 @@ def make_server(
 
 
 def use_certificate(server: Any, certificate: Path, key: Path) -> None:
-    """What a running server of `make_server` shows from the next connection on."""
+    """Have a running server of `make_server` show this certificate from the next connection on."""
     server.config.ssl.load_cert_chain(certificate, key)

@@ -9,7 +9,7 @@ from crds.managed import ManagedService
 
 
 def catalog(services: Iterable[ManagedService]) -> dict[str, Any]:
-    """What a person chooses from. `service` is the usual name of its Service resource."""
+    """The managed services a person chooses from. `service` is the usual name of its Service resource."""
     return {"services": [_entry(each) for each in sorted(services, key=lambda each: each.name)]}
 
 

@@ -29,7 +29,7 @@ def swarm_routes(
 
     @router.get("/{name}")
     async def one(name: str, request: Request, to: str = "", namespace: str = "default") -> dict[str, Any]:
-        """As the Service that would run the same."""
+        """A Swarm service as the Service that would run the same."""
         found = await _found(admitted(request, "get"), name)
         try:
             return service_of(found, to or name.replace("_", "-").lower(), namespace)

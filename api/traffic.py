@@ -50,7 +50,7 @@ class Traffic:
 
 
 def traffic_routes(traffic: Traffic, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
-    """For those who may list services."""
+    """The routes of traffic, for those who may list services."""
     router = APIRouter()
 
     async def authenticate(request: Request) -> Principal:

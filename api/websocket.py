@@ -1,4 +1,4 @@
-"""Any GET that streams lines, over a WebSocket: `wss://host/apis/.../services?watch=true`.
+"""WebSockets for any GET that streams lines: `wss://host/apis/.../services?watch=true`.
 
 Browsers open at most six connections to one host, but hundreds of WebSockets; Kubernetes serves its watches this way
 too. The token comes as Kubernetes has it, as the subprotocol `base64url.bearer.authorization.k8s.io.<base64url>`.

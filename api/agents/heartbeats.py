@@ -151,7 +151,7 @@ def worker_of(asker: Principal) -> str:
 
 
 def gone(worker: str) -> Forbidden:
-    """What a deleted worker is told."""
+    """The refusal a deleted worker is told."""
     return Forbidden(f"there is no worker {worker} any more; it was deleted")
 
 

@@ -1,4 +1,4 @@
-"""What a worker may say of its machine's addresses: of itself only, and only what something else shows to be true.
+"""Claims of a worker about its machine's addresses: of itself only, and only what something else shows to be true.
 
 All agents translate by what one of them says. So an address must be in the cloud's networks, and the worker must call
 from it; the address it is known by may also be one that the Swarm itself knows that node by.

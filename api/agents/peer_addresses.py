@@ -1,4 +1,4 @@
-"""Where the workers of a Swarm say they are: who is believed, and what people are told of it."""
+"""Addresses that workers of a Swarm report: who is believed, and what people are told of it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PeerAddressBook:
         return True
 
     def refuse(self, told: Peer, why: str) -> None:
-        """What it says of its addresses cannot be."""
+        """Refuse what a worker says of its addresses."""
         self._refuse(told, EventReason.ADDRESS_REJECTED, f"{told.worker} is not followed when it moves: {why}")
 
     def _holder(self, told: Peer) -> str:

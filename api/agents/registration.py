@@ -36,7 +36,7 @@ def _possible(told: Address) -> Address:
 
 
 class NodeFacts(Model):
-    """What an agent says of its machine when it registers."""
+    """Facts an agent reports of its machine when it registers."""
 
     capacity: Amounts
     addresses: list[Annotated[Address, AfterValidator(_possible)]] = Field(default_factory=list, max_length=64)

@@ -39,7 +39,7 @@ class Aggregator:
         return None
 
     def due(self, *, everything: bool = False) -> Iterator[dict[str, Any]]:
-        """What has waited long enough, as one line for each kind."""
+        """Lines that have waited long enough, one for each kind."""
         if self._waiting and (everything or self._clock.monotonic() - self._oldest >= FLUSH_SECONDS):
             ready, self._waiting = self._waiting, {}
             yield from ready.values()

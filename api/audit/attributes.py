@@ -1,4 +1,4 @@
-"""What a request is about, in the words of Kubernetes: verb, group, resource, subresource, namespace, name.
+"""Attributes of a request, in the words of Kubernetes: verb, group, resource, subresource, namespace, name.
 
 Read from the path alone, as the apiserver's RequestInfo is: an audit log tells of requests that were refused, too.
 An AWS call is a resource request of the group `aws`: its resource is the signing name (`kms`), its verb the action

@@ -18,7 +18,7 @@ BEGIN = "0" * _CODE_CHARACTERS
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where the chain stands: the newest line's number and code."""
+    """The end of the chain: the newest line's number and code."""
 
     seq: int = 0
     code: str = BEGIN
@@ -61,7 +61,7 @@ def split(line: bytes) -> tuple[bytes, Link | None]:
 
 @dataclass
 class Verified:
-    """What a check of the whole log found. `faults` empty: nothing was changed."""
+    """The result of a check of the whole log. `faults` empty: nothing was changed."""
 
     lines: int = 0
     unsealed: int = 0

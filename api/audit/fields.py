@@ -59,7 +59,7 @@ def bounded_groups(groups: frozenset[str]) -> list[str]:
 
 
 def bounded_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
-    """What admission wants noted: the first 16."""
+    """Annotations that admission wants noted: the first 16."""
     named = sorted(annotations.items())[:MOST_ANNOTATIONS]
     return {bounded(name, _GROUP): bounded(text, LIMITS["reason"]) for name, text in named}
 

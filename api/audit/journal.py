@@ -197,7 +197,7 @@ def rotated_files(path: Path) -> list[Path]:
 
 
 def head_file(file: Path) -> Path:
-    """Where the head of that log is kept."""
+    """The file that keeps the head of that log."""
     return file.with_name(f"{file.name}.head")
 
 

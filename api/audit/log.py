@@ -133,14 +133,14 @@ class Audit:
         return [each.progress for each in self._followers]
 
     def problems(self) -> list[str]:
-        """What is wrong with the log now, in words."""
+        """Problems of the log now, in words."""
         told = [f"the audit log cannot be written: {self.journal.failure}"] if self.journal.failure else []
         told += [self.journal.alarm] if self.journal.alarm else []
         told += [f"{self.journal.lost} lines were lost"] if self.journal.lost else []
         return told + [f"the sink {each.name} takes nothing: {each.fault}" for each in self.sinks if each.fault]
 
     def tick(self) -> None:
-        """What must happen without a request: bursts told, files turned over, the disk asked again."""
+        """Do what must happen without a request: bursts told, files turned over, the disk asked again."""
         for each in (self._data, self._denied):
             for line in each.due():
                 self._write(line)

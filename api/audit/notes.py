@@ -1,4 +1,4 @@
-"""What the parts that answer a request tell the audit log about it, beside what the request itself says.
+"""Notes for the audit log by the parts that answer a request, beside what the request itself says.
 
 Left in the request's scope. A managed service tells its action and resource in headers of its answer; the app takes
 them off again (`taken`), whoever sent them. Only a service can send an answer: callers cannot forge these.
@@ -78,7 +78,7 @@ def notes_of(scope: Scope) -> Notes:
 
 
 def note_signed(scope: Scope, signing_name: str) -> None:
-    """That the request is signed for that AWS service; with the access key it claims."""
+    """Note that the request is signed for that AWS service; with the access key it claims."""
     notes = notes_of(scope)
     notes.aws = signing_name or "unknown"
     notes.access_key = _claimed_key(scope)

@@ -1,4 +1,4 @@
-"""How a cloud's audit log is kept: what the settings say, checked, and made into an `Audit`."""
+"""Options of the audit log: what the settings say, checked, and made into an `Audit`."""
 
 from __future__ import annotations
 

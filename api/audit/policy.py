@@ -1,4 +1,4 @@
-"""What is noted, and how much of it: an audit policy as Kubernetes has it (audit.k8s.io/v1, kind Policy).
+"""The audit policy: what is noted, and how much of it, as Kubernetes has it (audit.k8s.io/v1, kind Policy).
 
 The first rule that matches decides; what no rule matches is not noted. Secrets, credentials, tokens, logins and AWS
 calls never go above Metadata, whatever a policy says: their bodies are what a log must not hold.
@@ -39,7 +39,7 @@ class PolicyFault(ValueError):
 
 
 class Level(IntEnum):
-    """How much is noted."""
+    """How much is noted of a request."""
 
     NONE, METADATA, REQUEST, REQUEST_RESPONSE = range(4)
 
@@ -124,7 +124,7 @@ class Policy:
         self._verdicts: dict[Hashable, Verdict] = {}
 
     def judge(self, user: str, groups: frozenset[str], what: Attributes) -> Verdict:
-        """What is noted of that request. Remembered by what the rules look at: most requests are of few sorts."""
+        """Decide what is noted of a request. Remembered by what the rules look at: most requests are of few sorts."""
         where = what.namespace if what.resource else what.path
         if len(where) > _LONGEST_REMEMBERED:
             return self._judge(user, groups, what)

@@ -1,4 +1,4 @@
-"""Where the audit log goes besides its own file: syslog (RFC 5424), a webhook (EventList of audit.k8s.io/v1), a file.
+"""Sinks of the audit log besides its own file: syslog (RFC 5424), a webhook (EventList of audit.k8s.io/v1), a file.
 
 A sink reads the journal's files from where it came to, so it needs no queue in memory, and a sink that was away for a
 day is sent the day. Each runs in a thread of its own: a slow one delays nobody. A line may come twice after a crash,
@@ -140,7 +140,7 @@ class WebhookSink:
 
 @dataclass
 class Progress:
-    """How far a sink is. `fault` is empty while it takes what it is sent."""
+    """The progress of a sink. `fault` is empty while it takes what it is sent."""
 
     name: str
     sent: int = 0
@@ -164,7 +164,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """What is written so far is tried once more."""
+        """Try once more what is written so far."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)

@@ -115,7 +115,7 @@ class Accounts:
         return self._tokens.issue(who, seconds=IDENTITY_SECONDS, audience=audience, **binding)
 
     def client_secret(self, client_id: str, key: ObjectKey) -> str:
-        """What that service or worker proves itself with. Raises NotFound."""
+        """The secret that service or worker proves itself with. Raises NotFound."""
         return self.clients.secret(client_id, key)
 
     async def set_password(self, name: str, password: str, *, one_time: bool, by: str) -> None:

@@ -44,7 +44,7 @@ class Authenticator:
         self.federation = federation
 
     async def prepare(self, scope: Scope) -> None:
-        """What reading the credentials of this request must wait for: an issuer's keys. Costs nothing for our own."""
+        """Wait for what reading this request's credentials needs: an issuer's keys. Costs nothing for our own."""
         if self.federation is None:
             return
         authorization = _header(scope["headers"], b"authorization")

@@ -68,7 +68,7 @@ _IMAGES = "images"
 
 
 def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
-    """What each group of people may do. Editors change everything but users, workers and tokens.
+    """Rules of each group of people. Editors change everything but users, workers and tokens.
 
     Kinds that people define are named with their own group alone: a `nodes.longhorn.io` is not our `nodes`.
     """
@@ -164,7 +164,7 @@ class Authorizer:
             yield from self._bindings.rules(who, namespace)
 
     def role(self, reference: Mapping[str, Any], namespace: str) -> tuple[Rule, ...] | None:
-        """What the role a binding refers to allows; None when there is no such role."""
+        """Rules of the role a binding refers to; None when there is no such role."""
         self._refresh()
         return self._bindings.role(reference, namespace) if self._bindings is not None else None
 
@@ -227,7 +227,9 @@ class Authorizer:
         )
 
     def may_impersonate(self, who: Principal, user: str, groups: Iterable[str]) -> bool:
-        """Only the conductor's masters name anybody they like. Services bring their caller's own token instead."""
+        """Refuse impersonation: only the conductor's masters name anybody they like. Services bring their caller's
+        own token instead.
+        """
         return MASTERS in who.groups and not who.actors
 
 

@@ -55,7 +55,9 @@ class Clients:
         return self._derived.client_secret_fits(client_id, client.uid, self._generation(client), secret)
 
     def secret(self, client_id: str, key: ObjectKey | None = None) -> str:
-        """What that client proves itself with. `key`: its resource, where the id does not say it. Raises NotFound."""
+        """The secret that client proves itself with. `key`: its resource, where the id does not say it. Raises
+        NotFound.
+        """
         client = self._find(client_id, key)
         if client is None:
             raise NotFound(f"{client_id} has no resource", key=key)

@@ -42,7 +42,7 @@ class DerivedSecrets:
         return master in self._masters
 
     def client_secret(self, client_id: str, uid: str, generation: int = 0) -> str:
-        """What `service:<name>` or `worker:<name>` proves itself with; another one in each generation."""
+        """The secret `service:<name>` or `worker:<name>` proves itself with; another one in each generation."""
         return self._client_secret(client_id, uid, generation, self.newest)
 
     def client_secret_fits(self, client_id: str, uid: str, generation: int, given: str) -> bool:

@@ -1,4 +1,4 @@
-"""Nobody gives away more than they have: writing a role or a binding needs everything that it allows.
+"""Escalation: nobody gives away more than they have, so writing a role or a binding needs everything that it allows.
 
 Without this, whoever may write role bindings could make themselves an admin. As Kubernetes has it: the verbs
 `escalate` (on roles) and `bind` (on bindings) lift the check for those who were given them.

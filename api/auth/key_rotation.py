@@ -26,7 +26,9 @@ RollOut = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What is so now. `waiting`: how many things still need an older generation; `then`: what is to be done next."""
+    """The state after a step of a rotation. `waiting`: how many things still need an older generation; `then`: what
+    is to be done next.
+    """
 
     newest: str
     older: int

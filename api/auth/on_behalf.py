@@ -78,8 +78,8 @@ class Identities:
         self._minted: dict[tuple[Principal, str, frozenset[tuple[str, Any]]], tuple[bytes, float]] = {}
 
     def token(self, who: Principal, service: str) -> bytes:
-        """For `service` alone. It ends with what the caller proved themselves with, and never outlives that. Raises
-        Forbidden for a name that stands in tokens for an endpoint of our own.
+        """An identity token for `service` alone. It ends with what the caller proved themselves with, and never
+        outlives that. Raises Forbidden for a name that stands in tokens for an endpoint of our own.
         """
         if service in _OUR_AUDIENCES:
             raise Forbidden(f"no Service called {service} is told who calls: that name stands for the cloud itself")

@@ -55,7 +55,7 @@ class Passwords:
         return user
 
     async def hash(self, password: str) -> str:
-        """What is kept of it."""
+        """The hash that is kept of a password."""
         return await self._hashed(lambda: hash_password(password))
 
     def _require_in_time(self, credential: Credential) -> None:

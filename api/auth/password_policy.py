@@ -1,4 +1,4 @@
-"""Which passwords are taken: long ones that are no common word, no pattern and not the user's own name.
+"""The password policy: long ones that are no common word, no pattern and not the user's own name.
 
 Source: NIST SP 800-63B, 5.1.1.2: length and a list of what attackers try first, instead of classes of characters.
 """
@@ -36,7 +36,7 @@ def check_password(password: str, name: str) -> None:
 
 
 def fault(password: str, name: str) -> str:
-    """Why that password is no good for that user; empty when it is."""
+    """The reason why that password is no good for that user; empty when it is."""
     if len(password) < LEAST_CHARACTERS:
         return f"it is shorter than {LEAST_CHARACTERS} characters"
     if len(password) > MOST_CHARACTERS:

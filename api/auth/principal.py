@@ -18,7 +18,7 @@ CONDUCTOR = "system:conductor"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What an identity was proven with: the claims that bind its token to something in the store, and when the proof
+    """The proof of an identity: the claims that bind its token to something in the store, and when the proof
     ends, in seconds since 1970. `restricted`: good for nothing but choosing a password.
     """
 

@@ -1,4 +1,4 @@
-"""What was proven a moment ago and need not be worked out again: identities, and the records that said so."""
+"""A cache of what was proven a moment ago: identities, and the records that said so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verified token is worth now: it names somebody, and what it is bound to; both are looked up at each use.
+"""The validity of a verified token now: it names somebody, and what it is bound to; both are looked up at each use.
 
 Nothing a token says of groups is believed. Bindings: `sid` a session, `pwd` a password (registry tokens), `uid` the
 resource of a worker, a service or a service account, `gen` how often that one's secret was replaced.

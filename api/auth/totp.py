@@ -48,7 +48,7 @@ def matching_step(secret: bytes, code: str, now: float, last: int) -> int | None
 
 
 def provisioning_uri(secret: bytes, user: str, issuer: str) -> str:
-    """What an authenticator app reads from a picture (Key URI Format)."""
+    """The address an authenticator app reads from a picture (Key URI Format)."""
     label, named = quote(f"{issuer}:{user}"), quote(issuer)
     return f"otpauth://totp/{label}?secret={base32(secret)}&issuer={named}&algorithm=SHA1&digits=6&period=30"
 
@@ -63,7 +63,7 @@ def recovery_codes() -> list[str]:
 
 
 def hash_recovery(code: str) -> str:
-    """What is kept of a recovery code. It is random enough that no slow hash is needed."""
+    """The hash that is kept of a recovery code. It is random enough that no slow hash is needed."""
     plain = code.lower().replace("-", "").replace(" ", "")
     return hashlib.sha256(b"aerekos-recovery\x00" + plain.encode()).hexdigest()
 

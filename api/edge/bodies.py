@@ -1,4 +1,4 @@
-"""How long the body of a request may be, by its path: judged before a byte of it is read.
+"""Limits of request bodies by path, judged before a byte of it is read.
 
 What is longer by its own word is refused at once; what says nothing is counted as it comes. Paths that carry whole
 objects to a service are streams, and judged there.
@@ -52,6 +52,6 @@ def has_body(headers: Headers) -> bool:
 
 
 def too_large(limit: int) -> TooLarge:
-    """What is told of a body that is too long."""
+    """The refusal of a body that is too long."""
     size = f"{limit // MEBIBYTE} MiB" if limit >= MEBIBYTE else f"{limit // KIBIBYTE} KiB"
     return TooLarge(f"the request body is larger than the {size} this API takes")

@@ -55,7 +55,7 @@ class Bulkheads:
             raise
 
     def leave(self, service: str, principal: str) -> None:
-        """Whoever waits longest has the place now."""
+        """Give the place to whoever waits longest."""
         self._forget((service, principal))
         self._hand_on(service, self._walls[service])
 

@@ -1,4 +1,4 @@
-"""What people keep here, shown by a browser: never with the dashboard's origin, nor with any right of it.
+"""Content of people, shown by a browser: never with the dashboard's origin, nor with any right of it.
 
 A link to an object opens under the dashboard's own host and port. Without these headers, a page among the objects is
 a page of the dashboard: it reads what the dashboard may. With them it is shown in a sandbox with an origin nobody

@@ -1,4 +1,4 @@
-"""What the gateway refuses of the AWS protocols, in the words of the protocol that was spoken."""
+"""Refusals of the gateway to AWS clients, in the words of the protocol that was spoken."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without 
 
 
 class App(Protocol):
-    """What answers requests."""
+    """The application that answers requests."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 

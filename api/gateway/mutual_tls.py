@@ -17,7 +17,7 @@ from services.sdk.certificate import load_chain
 
 
 class Secures(Protocol):
-    """How a service is spoken to."""
+    """The way a service is spoken to: with which name and TLS context."""
 
     def host(self, service: str, address: str) -> str:
         """The name its certificate must carry; empty for one that has none."""
@@ -29,7 +29,7 @@ class Secures(Protocol):
 
 
 class Plain:
-    """Nobody has a certificate."""
+    """No TLS: nobody has a certificate."""
 
     def host(self, service: str, address: str) -> str:
         return ""

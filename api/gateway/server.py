@@ -30,7 +30,7 @@ class GatewayServer:
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
-        """What it listens on."""
+        """The sockets it listens on."""
         return self._acceptor.sockets
 
     @property

@@ -25,7 +25,7 @@ class UpstreamError(Exception):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection: the request never left."""
+    """There is no connection: the request never left."""
 
 
 class BrokenOff(UpstreamError):
@@ -41,8 +41,9 @@ class PoolFull(UpstreamError):
 
 
 class Endpoint(NamedTuple):
-    """Where an instance answers. `name`: what its certificate must prove; empty for one without TLS. A connection is
-    used again for the same endpoint only, so what was proven on it stays true."""
+    """The address where an instance answers. `name`: what its certificate must prove; empty for one without TLS. A
+    connection is used again for the same endpoint only, so what was proven on it stays true.
+    """
 
     host: str
     port: int

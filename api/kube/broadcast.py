@@ -23,7 +23,9 @@ BOOKMARK_SECONDS = 30.0
 
 
 class EventEncoder(Protocol):
-    """How a watcher wants to see things. Views with the same `alike` see the same; None is like no other."""
+    """The form in which a watcher wants to see events. Views with the same `alike` see the same; None is like no
+    other.
+    """
 
     @property
     def alike(self) -> Hashable: ...

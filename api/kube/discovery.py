@@ -1,4 +1,5 @@
-"""What this API serves: the legacy documents every client understands, and all of it in one answer for newer ones.
+"""Discovery of what this API serves: the legacy documents every client understands, and all of it in one answer for
+newer ones.
 
 Source: Kubernetes API discovery, `meta/v1` APIResourceList and `apidiscovery.k8s.io/v2` APIGroupDiscoveryList.
 """

@@ -1,4 +1,4 @@
-"""What this API's resources look like, in OpenAPI v2 (kubectl up to 1.28) and v3 (everything newer).
+"""Schemas of this API's resources, in OpenAPI v2 (kubectl up to 1.28) and v3 (everything newer).
 
 Clients use it to explain kinds, to check manifests before they send them, and to learn that PATCH takes
 `dryRun` and `fieldValidation` (without which they check on their own side, against older rules).

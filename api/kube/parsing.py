@@ -1,4 +1,4 @@
-"""What clients send, as JSON values: from JSON, or from the YAML that says the same."""
+"""Parsing of what clients send into JSON values: from JSON, or from the YAML that says the same."""
 
 from __future__ import annotations
 

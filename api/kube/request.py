@@ -28,7 +28,9 @@ _TRUE = frozenset({"1", "t", "true", "True", "TRUE"})
 
 
 class ResourcePath(NamedTuple):
-    """What a path points at. `name` empty means the collection; `namespace` None means all of them."""
+    """The resource or collection a path points at. `name` empty means the collection; `namespace` None means all of
+    them.
+    """
 
     kind: Kind[Any]
     namespace: str | None
@@ -82,7 +84,7 @@ def _segment(raw: str) -> str:
 
 
 def not_served() -> NotFound:
-    """For a path behind which there is nothing, in the words of Kubernetes."""
+    """The refusal of a path behind which there is nothing, in the words of Kubernetes."""
     return NotFound("the server could not find the requested resource")
 
 
@@ -123,7 +125,7 @@ class ApiRequest:
 
     @property
     def action(self) -> Action:
-        """What the authorizer is asked."""
+        """The action that the authorizer is asked about."""
         target = self.target
         resource = f"{target.kind.plural}/{target.subresource}" if target.subresource else target.kind.plural
         # As in Kubernetes, a namespace counts as inside itself: a role in it may show it.
@@ -132,7 +134,7 @@ class ApiRequest:
 
     @property
     def how(self) -> WriteOptions:
-        """How a write is to be made. Raises BadRequest for options that make no sense."""
+        """Options of a write. Raises BadRequest for options that make no sense."""
         dry_run = self.params.get("dryRun", "")
         if dry_run not in ("", "All"):
             raise BadRequest(f'dryRun: unsupported value "{dry_run}"; the only one is "All"')

@@ -20,7 +20,7 @@ _MATCH = "resourceVersionMatch"
 
 
 class ListPosition(NamedTuple):
-    """Where to read: at that revision (0: the newest), behind that (namespace, name) if one is given."""
+    """The position of a read: at that revision (0: the newest), behind that (namespace, name) if one is given."""
 
     revision: int
     after: tuple[str, str] | None

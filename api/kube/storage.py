@@ -1,4 +1,4 @@
-"""Where the records of a kind come from: the store, or a view that shows stored kinds as another kind."""
+"""Storage of the records of a kind: the store, or a view that shows stored kinds as another kind."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def row(kind: Kind[Any], resource: dict[str, Any], *, now: datetime, include: st
 
 
 def partial(resource: dict[str, Any]) -> dict[str, Any]:
-    """Only the metadata (PartialObjectMetadata)."""
+    """The metadata alone (PartialObjectMetadata)."""
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": resource["metadata"]}
 
 

@@ -1,4 +1,4 @@
-"""What is stored of a kind, and beside it what nobody stored: read as one, and only the stored written."""
+"""Virtual objects of a kind beside the stored ones: read as one, and only the stored written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a write was not refused for and its author should know: a `Warning` header for each (RFC 7234)."""
+"""Warnings to the author of a write that was not refused: a `Warning` header for each (RFC 7234)."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class _WatchEncoder:
         return self._line("DELETED", record, orjson.dumps(last), last)
 
     def first_line(self, record: Record) -> bytes:
-        """What a watcher that has seen nothing yet is told of `record`."""
+        """The line that tells `record` to a watcher that has seen nothing yet."""
         if not self._means(record.object):
             return b""
         return self._line("ADDED", record, record.body, record.object)
@@ -101,7 +101,7 @@ class _WatchEncoder:
         return table(self.kind, [resource], meta, now=self.clock.now(), include=self.include)
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
-        """How far everything was told. `initial_end`: all that was there at the beginning was."""
+        """A bookmark: how far everything was told. `initial_end`: all that was there at the beginning was."""
         meta: dict[str, Any] = {"resourceVersion": str(revision)}
         if initial_end:
             meta["annotations"] = {INITIAL_EVENTS_END: "true"}

@@ -1,4 +1,4 @@
-"""What watches are counted by. Plain numbers, written on the event loop alone."""
+"""Metrics of watches. Plain numbers, written on the event loop alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an ID token to somebody of this cloud: a User record that names them, so that disabling it ends everything.
+"""Logins by ID token: a User record that names them, so that disabling it ends everything.
 
 A User is found by `externalId` (prefix and claim, any characters), or by its own name when that is the same. Who has
 a password here is never found by name alone: an issuer's `admin` is not ours.
@@ -40,7 +40,7 @@ class Federation:
         return self._verifier.is_of_issuer(token)
 
     async def prepare(self, token: str) -> None:
-        """What reading the token needs and must be waited for: the issuer's key, and a new User."""
+        """Wait for what reading the token needs: the issuer's key, and a new User."""
         await self._verifier.prepare(token)
         if not self._create:
             return

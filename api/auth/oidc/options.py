@@ -1,4 +1,4 @@
-"""How an OpenID Connect issuer is trusted: the same settings kube-apiserver has, with the same meaning."""
+"""Options of trust in an OpenID Connect issuer: the same settings kube-apiserver has, with the same meaning."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def identity_routes(
 
     @router.get("/ca.pem")
     async def ca_pem(token: str = "", nonce: Nonce = "") -> Response:
-        """With a token's name and a nonce, the answer proves itself to holders of that token."""
+        """The CA; with a token's name and a nonce, the answer proves itself to holders of that token."""
         proof = {PROOF: join_tokens.prove_ca(token, bytes.fromhex(nonce), _digest(ca))} if token else None
         return Response(ca, media_type="application/x-pem-file", headers=proof)
 

@@ -178,7 +178,7 @@ def _told(session: Session, current: bool) -> dict[str, Any]:
 
 
 def address_of(request: Request) -> str:
-    """Where the request came from."""
+    """The address the request came from."""
     return request.client.host if request.client else ""
 
 

@@ -20,7 +20,7 @@ class KindAlias(View, Protocol):
     """A view whose resources can be made and deleted as what they are stored as."""
 
     def born(self, body: Body) -> Body:
-        """What to store of a new one. Raises Invalid."""
+        """The body to store of a new one. Raises Invalid."""
         ...
 
     def stored_selector(self, fields: str) -> str:

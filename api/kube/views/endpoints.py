@@ -1,4 +1,4 @@
-"""Where the instances of Services listen, shown as core/v1 endpoints. Read only."""
+"""Endpoints: where the instances of Services listen, as core/v1 shows it. Read only."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Events:
         return {name: value for name, value in whole.items() if value is not None}
 
     def born(self, body: Body) -> Body:
-        """What to store of a new event. Raises Invalid for one that lacks what a recorder knows."""
+        """The body to store of a new event. Raises Invalid for one that lacks what a recorder knows."""
         _refuse(body, list(_faults(body)))
         head = {"apiVersion": EVENT.api_version, "kind": EVENT.name}
         return {"involvedObject": {}, **_stored(body), **head}

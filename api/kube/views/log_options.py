@@ -1,4 +1,4 @@
-"""Which lines of a log somebody wants, by `sinceSeconds`, `sinceTime`, `limitBytes` and `timestamps`.
+"""Options of reading logs, by `sinceSeconds`, `sinceTime`, `limitBytes` and `timestamps`.
 
 The runtime keeps lines and no times, so a line's time is the one it tells of itself: at its beginning, or as the
 field `timestamp`, `time` or `ts` of a JSON object. A line that tells none is as old as the one before it; where no
@@ -53,7 +53,7 @@ class LogOptions:
 
 
 def time_of(line: str) -> datetime | None:
-    """When the line was written, as it says itself; without a zone it is taken for UTC."""
+    """Time of a line, as it says itself; without a zone it is taken for UTC."""
     found = _TOLD.search(line[:_SEARCHED])
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What workers' heartbeats say of CPU and memory, as metrics.k8s.io/v1beta1: for `top`. From memory, never stored."""
+"""CPU and memory of workers' heartbeats, as metrics.k8s.io/v1beta1: for `top`. From memory, never stored."""
 
 from __future__ import annotations
 

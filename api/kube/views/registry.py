@@ -82,7 +82,7 @@ class Views:
         return viewed.source if viewed else None
 
     def advice(self, kind: Kind[Any], verb: str) -> str:
-        """What to do where `verb` is not served; empty when nothing better is known."""
+        """Advice where `verb` is not served; empty when nothing better is known."""
         behind = self.behind(kind)
         if behind is not None and verb in behind.verbs:
             return f"it is a view of {behind.resource}, which does"

@@ -1,4 +1,4 @@
-"""What a service looked like before, shown as apps/v1 replica sets: for `rollout history` and `rollout undo`.
+"""Earlier revisions of a service, shown as apps/v1 replica sets: for `rollout history` and `rollout undo`.
 
 Read from the kept history of the service; older than that is forgotten, and the numbers begin again there.
 """

@@ -1,4 +1,4 @@
-"""What views look like, as far as `kubectl explain` and patches need to know: their fields in OpenAPI words."""
+"""Schemas of views, as far as `kubectl explain` and patches need to know: their fields in OpenAPI words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a write to a view would lose: fields that somebody set and that what is stored has no place for.
+"""Fields that a write to a view would lose: those that somebody set and that what is stored has no place for.
 
 Better refused than answered with "paused", "serviceaccount updated", and nothing done. Pure.
 """

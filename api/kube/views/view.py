@@ -1,4 +1,4 @@
-"""What a view is, and how views are read and followed like stored kinds."""
+"""Views, and how they are read and followed like stored kinds."""
 
 from __future__ import annotations
 
