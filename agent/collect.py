@@ -1,4 +1,4 @@
-"""What this machine is and how busy it is. The only home of psutil in the agent.
+"""Measurements of this machine: what it is and how busy it is. The only home of psutil in the agent.
 
 `beat` is called each second and reads a few files of /proc (about a millisecond); `facts` is called when registering.
 """
@@ -68,7 +68,7 @@ class Collector:
         return {"capacity": self._capacity(), "addresses": listed, "system": system(), "labels": labels}
 
     def beat(self) -> Heartbeat:
-        """What is used now. CPU is the mean since the last beat.
+        """The usage of now. CPU is the mean since the last beat.
 
         What cannot be read this time keeps its last value: a heartbeat says above all that this machine lives.
         """

@@ -123,8 +123,8 @@ class ConductorClient:
 
 
 def tls_context(ca: str) -> ssl.SSLContext:
-    """For connections to whoever holds a server's certificate of that CA, for the name that is asked for: see
-    `tls_extensions`.
+    """A TLS context for connections to whoever holds a server's certificate of that CA, for the name that is asked
+    for: see `tls_extensions`.
     """
     return ssl.create_default_context(cadata=ca)
 

@@ -1,4 +1,4 @@
-"""What can go wrong between an agent and its conductor. One tree, drawn here:
+"""Errors between an agent and its conductor. One tree, drawn here:
 
 AgentError
 ├── Unreachable     no API answered, or with 5xx or 429: try again with patience
@@ -23,7 +23,7 @@ class AccessRevoked(AgentError):
 
 
 class CannotJoin(AgentError):
-    """Only a person can help; the message says how."""
+    """The machine cannot join: only a person can help, and the message says how."""
 
 
 class CannotMeasure(AgentError):

@@ -1,4 +1,4 @@
-"""What an agent may do besides its heartbeat: jobs of its own, fields in each heartbeat, a look at the responses."""
+"""Extensions of an agent besides its heartbeat: jobs, fields in each heartbeat, a look at the responses."""
 
 from __future__ import annotations
 

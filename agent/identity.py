@@ -27,7 +27,7 @@ class Identity:
 
 
 class IdentityStore(Protocol):
-    """Where the identity is kept."""
+    """The place where the identity is kept."""
 
     def load(self) -> Identity | None: ...
 
@@ -37,7 +37,7 @@ class IdentityStore(Protocol):
 
 
 class IdentityFile:
-    """On disk: whole or not there, readable by its owner only."""
+    """An identity on disk: whole or not there, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,7 +59,7 @@ class IdentityFile:
 
 
 class IdentityInMemory:
-    """For the agent inside the conductor: nothing to join, nothing to keep."""
+    """An identity for the agent inside the conductor: nothing to join, nothing to keep."""
 
     def __init__(self, identity: Identity | None = None) -> None:
         self._identity = identity

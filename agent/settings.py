@@ -1,4 +1,4 @@
-"""What the agent is told at its start: arguments first, then AEREKOS_AGENT_* variables."""
+"""Settings of the agent: arguments first, then AEREKOS_AGENT_* variables."""
 
 from __future__ import annotations
 

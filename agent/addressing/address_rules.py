@@ -1,4 +1,6 @@
-"""Which addresses no other machine is believed to have, whoever says so: the agent's own judgement, made last."""
+"""Rules of addresses that no other machine is believed to have, whoever says so: the agent's own judgement, made
+last.
+"""
 
 from __future__ import annotations
 

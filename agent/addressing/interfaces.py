@@ -1,4 +1,4 @@
-"""Where this machine is: the addresses of its interfaces, and word from the kernel when they change."""
+"""The interfaces of this machine: their addresses of its interfaces, and word from the kernel when they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine says of itself: its key, its identity address, where it is now, and how often it has moved."""
+"""This machine as a peer: its key, its identity address, where it is now, and how often it has moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What should stand in the kernel and what does → the steps between them. Pure; nothing to do is an empty list."""
+"""The plan from the NAT rules the kernel has to those it should have. Pure; nothing to do is an empty list."""
 
 from __future__ import annotations
 

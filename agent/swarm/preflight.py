@@ -1,4 +1,4 @@
-"""What must be true of a machine before it joins the Swarm; checked before anything is changed on it.
+"""Preflight checks of a machine before it joins the Swarm, made before anything is changed on it.
 
 Each refusal is a CannotJoin that says what is wrong, which, and what to try.
 """
