@@ -1,4 +1,4 @@
-"""Which key a KMS call was about, for the audit log: the ARN in the answer if it names one, else as it was asked."""
+"""The key a KMS call was about, for the audit log: the ARN in the answer if it names one, else as it was asked."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ _LABEL = b"aerekos kms message key\x00"
 
 
 class BadCiphertext(Exception):
-    """Not ours, damaged, or not made with this key and context."""
+    """The ciphertext is not ours, damaged, or not made with this key and context."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """Which key and which version of its material made a blob."""
+    """The key, and the version of its material, that made a blob."""
 
     uid: str
     version: int

@@ -1,4 +1,4 @@
-"""What holds for keys, aliases and material, whoever writes: what protects data outlives it.
+"""Invariants of keys, aliases and material, whoever writes: what protects data outlives it.
 
 - A Key that has material goes by `spec.deletionDate` alone, 7 to 30 days ahead, taken back at any time before; then
   key-manager deletes it, if nothing needs it any more. DELETE is refused: a marked resource cannot be unmarked, so a

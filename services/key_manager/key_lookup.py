@@ -1,4 +1,4 @@
-"""From what a caller writes as KeyId to the Key it means: key id, key ARN, alias name, alias ARN, resource name.
+"""Lookup of the Key that a caller means by KeyId: key id, key ARN, alias name, alias ARN, resource name.
 
 `alias/aws/<service>` belongs to the platform: the managed service of that name gets its key at the first use.
 """

@@ -1,4 +1,5 @@
-"""What state a key is in, when it rotates next, what it is called. Pure: resources and a moment in, answers out.
+"""State of a key: whether it can be used, when it rotates next, how it is called. Pure: resources and a moment in,
+answers out.
 
 Everything follows from the Key's spec and its materials, so an operation need not wait for any status.
 """

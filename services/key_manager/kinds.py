@@ -1,4 +1,4 @@
-"""What people can name: keys and their aliases. And what only this service touches: sealed key material."""
+"""Kinds of this service: keys and their aliases, and, touched by it alone, sealed key material."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which managed services are installed: one folder under `services/` each, nothing to register.
+"""Discovery of managed services: one folder under `services/` each, nothing to register.
 
 A folder is a managed service when it has a module `manifest` with a `MANIFEST`. Only manifests (and the kinds they
 name) are imported here, so asking is cheap.

@@ -26,7 +26,7 @@ _LONGEST_CHAIN = 8
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody verified. `namespace` is where their AWS calls land; `access_key` what they signed with, if they did;
+    """A verified caller. `namespace` is where their AWS calls land; `access_key` what they signed with, if they did;
     `through` the services that act for them, the nearest first. `token` is their identity as it came: whoever does
     something in their name hands it back.
     """

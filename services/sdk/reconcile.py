@@ -1,4 +1,4 @@
-"""What an author of reconcilers needs from the loop (a managed service does not import controller)."""
+"""Names that an author of reconcilers needs from the loop (a managed service does not import controller)."""
 
 from controller.kit.clock import Clock
 from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, done, waiting

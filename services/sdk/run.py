@@ -25,7 +25,7 @@ log = logging.getLogger("services.sdk.run")
 
 
 def load(reference: str) -> Any:
-    """What `package.module:attribute` names. Raises ImportError, AttributeError."""
+    """The object that `package.module:attribute` names. Raises ImportError, AttributeError."""
     module, _, attribute = reference.partition(":")
     return getattr(import_module(module), attribute)
 

@@ -1,4 +1,4 @@
-"""How a blob looks on disk: a header, then frames of 64 KiB plaintext, each sealed on its own.
+"""The format of a blob on disk: a header, then frames of 64 KiB plaintext, each sealed on its own.
 
     header   b"AKB1" + mode (1 byte: 1 = AES-256-GCM, 0 = keyed checksum only)
     frame    body (65536 bytes, the last one shorter or empty) + tag (16 bytes)
@@ -61,7 +61,7 @@ class AesGcmCipher:
 
 
 class NoCipher:
-    """For buckets without encryption: readable bytes, faults still noticed."""
+    """No encryption: readable bytes, faults still noticed."""
 
     mode = 0
 
@@ -114,7 +114,7 @@ class Sealer:
 
 
 class Span(NamedTuple):
-    """Where one frame lies in the file, and which part of its plaintext is wanted."""
+    """The place of one frame in the file, and which part of its plaintext is wanted."""
 
     frame: int
     last: bool

@@ -1,4 +1,4 @@
-"""Which blobs are being read in this process: blobs that are being read are not erased, however long it takes."""
+"""Pins on blobs that are being read in this process: those are not erased, however long it takes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Blobs:
         self.temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, blob: str) -> Path:
-        """Where the blob lives."""
+        """The file of the blob."""
         return self.root / blob[:2] / blob
 
     def write(self, blob: str, cipher: BlobCipher) -> Writer:
@@ -102,7 +102,7 @@ class Writer:
         self._file.close()  # not before the rename: the lock says that somebody still wants the file
 
     def abandon(self) -> None:
-        """As if it never began."""
+        """Drop the blob as if it had never begun."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 

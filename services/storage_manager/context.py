@@ -1,4 +1,4 @@
-"""What every operation is handed: the metadata index, the blobs, the keys, and one request."""
+"""The context every operation is handed: the metadata index, the blobs, the keys, and one request."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class S3Response:
 
 @dataclass(frozen=True, slots=True)
 class S3Context:
-    """What operations work with."""
+    """Everything operations work with."""
 
     directory: BucketDirectory
     metadata: MetadataIndex
@@ -160,7 +160,7 @@ class S3Context:
             raise S3Error("QuotaExceeded", f"{ref.name} holds {objects} objects; its quota is {most_objects}")
 
     async def require_room_for(self, ref: BucketRef, piece: Piece) -> None:
-        """What arrived without a length, or beside others, is judged by what it is. Raises as `require_room`."""
+        """Judge what arrived without a length, or beside others, by what it is. Raises as `require_room`."""
         try:
             await self.require_room(ref, piece.size)
         except S3Error:

@@ -1,4 +1,4 @@
-"""Where a service's data folder keeps what: the metadata index beside the blobs."""
+"""The layout of a service's data folder: the metadata index beside the blobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the S3 API refuses, by the names S3 clients know (S3 API reference, Error Responses)."""
+"""Refusals of the S3 API, by the names S3 clients know (S3 API reference, Error Responses)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is collected: blobs nothing names, files of writes that died, uploads nobody completes."""
+"""Garbage collection: blobs nothing names, files of writes that died, uploads nobody completes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the S3 operations ask of the rest of the service: who calls, which buckets there are, which keys.
+"""Interfaces that the S3 operations ask of the rest of the service: who calls, which buckets there are, which keys.
 
 The operations know only these protocols; `services.sdk` and the tests bring what stands behind them.
 """

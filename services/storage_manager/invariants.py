@@ -1,4 +1,4 @@
-"""What holds for buckets, whoever writes: what is stored outlives the wish to be rid of it."""
+"""Invariants of buckets, whoever writes: what is stored outlives the wish to be rid of it."""
 
 from __future__ import annotations
 

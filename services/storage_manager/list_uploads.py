@@ -1,4 +1,4 @@
-"""What is listed of multipart uploads: their parts, and the uploads nobody has completed yet."""
+"""Listings of multipart uploads: their parts, and the uploads nobody has completed yet."""
 
 from __future__ import annotations
 

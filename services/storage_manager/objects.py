@@ -45,7 +45,7 @@ def iso(moment: float) -> str:
 
 
 def kept_headers(headers: dict[str, str]) -> dict[str, str]:
-    """What is stored with an object and given back."""
+    """Headers that are stored with an object and given back."""
     kept = {k: v for k, v in headers.items() if k in KEPT or k.startswith(META)}
     _require_small(kept)
     encoding = [

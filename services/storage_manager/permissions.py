@@ -1,4 +1,4 @@
-"""What each S3 operation is called in permissions, and what it asks of the caller: the one place to read it.
+"""Permissions of S3 operations: their names, and what they ask of the caller. The one place to read it.
 
 A caller needs `verb` on the Bucket; a copy needs `source` on the Bucket it reads from, too. Where a KMS key was named
 (by the request or by the bucket), the caller needs `use` on that Key as well (`KEY_USERS`).

@@ -1,4 +1,4 @@
-"""Which AWS account a namespace is (docs/interfaces.md). Light: manifests may import it."""
+"""The AWS account of a namespace (docs/interfaces.md). Light: manifests may import it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a request claims. `timestamp` is `20260102T030405Z`; `expires` seconds, only when presigned.
+    """A signature as a request claims it. `timestamp` is `20260102T030405Z`; `expires` seconds, only when presigned.
 
     Chunk signatures of STREAMING bodies start from `value` (the seed), `timestamp` and `scope`.
     """
@@ -82,7 +82,7 @@ def read_signature(request: RawRequest) -> Signature | None:
 
 
 def payload_hash(request: RawRequest, signature: Signature, body_sha256: str | None) -> str:
-    """What stands for the body in the canonical request.
+    """The hash or marker that stands for the body in the canonical request.
 
     S3 says it in a header (hash, UNSIGNED-PAYLOAD or STREAMING-...); other services sign the body itself.
     Raises SignatureError when S3's header is missing or contradicts a body we know.
@@ -137,7 +137,7 @@ def _skewed(said: str, made: datetime, now: datetime) -> str:
 
 
 def string_to_sign(request: RawRequest, signature: Signature, body_hash: str) -> str:
-    """What the signing key is laid over."""
+    """The text that is signed with the signing key."""
     digest = hashlib.sha256(canonical_request(request, signature, body_hash).encode()).hexdigest()
     return "\n".join((ALGORITHM, signature.timestamp, signature.scope, digest))
 

@@ -94,7 +94,7 @@ class SignatureVerifier(Generic[T]):
 
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
-    """What a request claims, if it claims one thing only, to a service of those names. Raises SignatureError."""
+    """The signature a request claims, if only one, for a service of those names. Raises SignatureError."""
     counts = Counter([name for name, _ in request.headers])
     _refuse_doubles(request, counts)
     signature = read_signature(request)

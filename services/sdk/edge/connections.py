@@ -20,7 +20,7 @@ YOUNG_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """In all; from one address; of those the unproven, in all and from one address."""
+    """Limits in all and from one address; of the unproven, in all and from one address."""
 
     total: int = 20_000
     per_address: int = 10_000
@@ -159,7 +159,7 @@ class Connections:
 
 
 def prove(scope: MutableMapping[str, Any]) -> None:
-    """Somebody known makes this request: its connection is not one of the many."""
+    """Note that somebody known makes this request: its connection is not one of the many."""
     connection = (scope.get("extensions") or {}).get(EXTENSION)
     if connection is not None:
         connection.prove()

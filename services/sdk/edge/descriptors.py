@@ -16,7 +16,7 @@ MOST_CONNECTIONS, MOST_UPSTREAM = 20_000, 512
 
 
 class DescriptorBudget(NamedTuple):
-    """How many connections there may be from clients, and to services."""
+    """The number of connections there may be from clients, and to services."""
 
     connections: int
     upstream: int

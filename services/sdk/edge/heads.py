@@ -1,4 +1,4 @@
-"""Which request heads are taken: small ones, and only such as all hops of a request understand alike.
+"""Checks of request heads: only small ones, and only such as all hops of a request understand alike.
 
 Source: RFC 9112, sections 3.2 (Host), 5.2 (obs-fold), 6.1 and 6.3 (message body length); RFC 6585 (431).
 """
@@ -21,7 +21,7 @@ _PER_HEADER = 4
 
 
 class Fault(NamedTuple):
-    """Why a head is refused."""
+    """The reason why a head is refused."""
 
     code: int
     message: str

@@ -1,4 +1,4 @@
-"""What the metadata index knows, as plain records. Times in seconds since 1970, sizes in bytes of plaintext."""
+"""Plain records of the metadata index. Times in seconds since 1970, sizes in bytes of plaintext."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends: buckets, uploads nobody completes, blobs nothing names."""
+"""Retention in the metadata index: the end of buckets, uploads nobody completes, blobs nothing names."""
 
 from __future__ import annotations
 
