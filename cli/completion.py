@@ -1,4 +1,4 @@
-"""What a shell offers when somebody presses Tab: kinds, names and namespaces, asked from the cloud.
+"""Completion in shells: kinds, names and namespaces, asked from the cloud.
 
 Completion is never in the way: a cloud that does not answer at once completes nothing, and nothing is written.
 """

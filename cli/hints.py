@@ -33,7 +33,7 @@ class _Rule:
 
 
 def hint_for(refused: Refused) -> str:
-    """What to try next; empty when the message says it or nobody knows."""
+    """A hint what to try next; empty when the message says it or nobody knows."""
     causes = [str(each.get("reason", "")) for each in refused.details.get("causes") or ()]
     text = "\0".join((refused.message, refused.reason, refused.path, *causes))
     for rule in _RULES:

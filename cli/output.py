@@ -1,4 +1,4 @@
-"""What people see: results on stdout, errors and progress on stderr, JSON and YAML for programs."""
+"""Output to people: results on stdout, errors and progress on stderr, JSON and YAML for programs."""
 
 from __future__ import annotations
 

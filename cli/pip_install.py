@@ -1,4 +1,4 @@
-"""What `make up` does before there is anything: pip installs what a lock file names, told in few lines.
+"""Installing for `make up`, before there is anything: pip installs what a lock file names, told in few lines.
 
     python -m cli.pip_install LOG [what follows `pip install`]...
 

@@ -27,7 +27,7 @@ _STARTING = frozenset({"ConductorStarting", "NoWorkerReady", "BuiltInServiceNotR
 
 
 def look(api: ApiClient) -> dict[str, Any]:
-    """What `-o json` prints. `ready`: nothing of what was found is critical."""
+    """The document that `-o json` prints. `ready`: nothing of what was found is critical."""
     leases = {each["worker"]: each for each in _leases(api)}
     workers = [_worker(each, leases) for each in api.get(f"{_GROUP}/workers")["items"]]
     services = [_service(each) for each in api.get(f"{_GROUP}/services")["items"]]
@@ -156,7 +156,7 @@ def condition(status: dict[str, Any], kind: str) -> str:
 
 
 def because(status: dict[str, Any]) -> str:
-    """Why it is not ready, in the words of its Ready condition."""
+    """The reason why a service is not ready, in the words of its Ready condition."""
     for each in status.get("conditions") or ():
         if each.get("type") == ConditionType.READY and each.get("status") != "True":
             return str(each.get("message") or each.get("reason") or "")

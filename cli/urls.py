@@ -1,4 +1,4 @@
-"""What somebody typed, as a part of a URL: quoted, and refused where it could mean another place."""
+"""Parts of URLs out of what somebody typed: quoted, and refused where it could mean another place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which version this program is, and which the cloud."""
+"""Versions of this program and of the cloud."""
 
 from __future__ import annotations
 

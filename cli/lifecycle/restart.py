@@ -34,7 +34,7 @@ class Difference:
 
 
 def differences(found: Running, settings: Settings) -> list[Difference]:
-    """What this command, or a line of settings.toml about where the cloud is reached, wants otherwise."""
+    """Settings that this command, or a line of settings.toml about where the cloud is reached, wants otherwise."""
     asked = as_told(settings)
     keys = [each for each in asked if each in REMEMBERED or each in settings.told]
     runs_with: Mapping[str, Any] = found.told or {"port": found.port}

@@ -1,4 +1,4 @@
-"""What AWS tools need to speak to this cloud: `aerekos env`."""
+"""The environment AWS tools need to speak to this cloud: `aerekos env`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Context:
 
 
 def choose(name: str | None) -> None:
-    """What follows acts as that login; None: as the one of this place. Raises Misuse for an unknown one."""
+    """Let what follows act as that login; None: as the one of this place. Raises Misuse for an unknown one."""
     _chosen.set(name)
     if name not in (None, LOCAL) and name not in known():
         _chosen.set(None)

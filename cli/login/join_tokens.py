@@ -44,7 +44,7 @@ def create_token(api: ApiClient, name: str, *, hours: float, uses: int, ca: str)
 
 
 def join_line(how: dict[str, Any], server: str, token: str) -> str:
-    """What to run on the machine that joins. `how`: the answer of `GET /join`.
+    """The line to run on the machine that joins. `how`: the answer of `GET /join`.
 
     The token is in the environment, which is its user's alone: arguments can be read by everybody on a machine. The
     script is fetched from somebody not proven yet, so it runs only when it is, byte for byte, the one we know.

@@ -1,4 +1,4 @@
-"""What kubectl and every other Kubernetes client need to speak to this cloud: `aerekos kubeconfig`.
+"""The kubeconfig that Kubernetes clients need to speak to this cloud: `aerekos kubeconfig`.
 
 Whoever has logged in gets a kubeconfig that holds no token, but the command that has a fresh one each time
 (`aerekos credential`, client.authentication.k8s.io ExecCredential). The local admin's certificate is simply in it.

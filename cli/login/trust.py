@@ -1,4 +1,4 @@
-"""Which cloud to log in to, and by which CA it is known: given, pinned by an earlier login, or met the first time.
+"""Trust in the cloud to log in to, by its CA: given, pinned by an earlier login, or met the first time.
 
 At a first meeting everything comes from somebody who may sit in between. Of that, only the certificate of the CA is
 taken, in the one form the fingerprint covers, once a person or `--fingerprint` has said that it is the right one. A
@@ -32,7 +32,7 @@ Ask = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a command was told to believe: a file with the CA, or its fingerprint. `ask` puts a question to a person
+    """The trust a command was told to have: a file with the CA, or its fingerprint. `ask` puts a question to a person
     and returns the answer; None when nobody is there.
     """
 

@@ -32,8 +32,9 @@ _NAMED = "NAME=VALUE"
 
 @dataclass(frozen=True)
 class CreateOptions:
-    """What was typed. Texts as they came: `ports` are `8080` or `http=8080`, `env` and `values` `NAME=VALUE`, `files`
-    `LOCAL:PATH`, `engine` `NAME` or `NAME=VERSION`, `value_files` `NAME=LOCAL`, `volumes` `NAME:PATH`.
+    """Options of `create` as they were typed. Texts as they came: `ports` are `8080` or `http=8080`, `env` and
+    `values` `NAME=VALUE`, `files` `LOCAL:PATH`, `engine` `NAME` or `NAME=VERSION`, `value_files` `NAME=LOCAL`,
+    `volumes` `NAME:PATH`.
     """
 
     name: str
@@ -78,7 +79,9 @@ def check(wanted: CreateOptions) -> None:
 
 
 def manifests(api: ApiClient, wanted: CreateOptions, *, only_look: bool) -> list[Manifest]:
-    """What shall be made, in order. Raises Refused, Misuse, and UserError for a template that cannot run here."""
+    """Manifests of what shall be made, in order. Raises Refused, Misuse, and UserError for a template that cannot run
+    here.
+    """
     if not wanted.template:
         return typed(wanted)
     found = _template(api, wanted.template)

@@ -27,7 +27,9 @@ _MENDABLE = (400, 403, 409, 422)
 
 
 def edit(api: ApiClient, kind: Served, namespace: str, name: str) -> str:
-    """What became of it. Raises Misuse without an editor, Refused, UserError when what was written is given up."""
+    """Edit one resource and say what became of it. Raises Misuse without an editor, Refused, UserError when what was
+    written is given up.
+    """
     editor = find_editor()
     live: dict[str, Any] = api.get(kind.path(namespace, name))
     text, objection = as_yaml(_shown(live)), ""

@@ -31,7 +31,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class GetOptions:
-    """What to get, and how to show it. `namespace` None means all of them."""
+    """Options of `get`: what to get, and how to show it. `namespace` None means all of them."""
 
     kind: Served
     namespace: str | None = "default"

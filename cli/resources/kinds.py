@@ -1,4 +1,4 @@
-"""Which kinds there are, asked from the API each time: a new managed service brings its kinds without a new CLI."""
+"""Kinds that there are, asked from the API each time: a new managed service brings its kinds without a new CLI."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Served:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str | None = None, name: str = "") -> str:
-        """Where it is. A namespaced kind without namespace means all of them. Raises Misuse."""
+        """Path of a resource or collection. A namespaced kind without namespace means all. Raises Misuse."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         room = f"/namespaces/{segment(namespace)}" if self.namespaced and namespace else ""
         return f"{root}{room}/{self.plural}" + (f"/{segment(name)}" if name else "")

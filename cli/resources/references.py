@@ -1,4 +1,4 @@
-"""What people name on the command line: `KIND NAME...`, `KIND/NAME...`, or the name of a service's instance.
+"""References on the command line: `KIND NAME...`, `KIND/NAME...`, or the name of a service's instance.
 
 Every command takes them alike, whatever name of a kind is used.
 """

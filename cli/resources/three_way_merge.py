@@ -1,4 +1,4 @@
-"""What `apply` has to change: a three-way comparison, pure.
+"""The three-way comparison of `apply`: what has to change. Pure.
 
 Three sides: what was applied last time (in an annotation), what is applied now, and what is there. A field leaves
 only when the last apply brought it; what the server or somebody else added stays. The result is a JSON merge

@@ -1,4 +1,4 @@
-"""What the cloud itself says: users, roles, tokens, images, quotas, walls, the audit log."""
+"""Security checks of what the cloud itself says: users, roles, tokens, images, quotas, walls, the audit log."""
 
 from __future__ import annotations
 

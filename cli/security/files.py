@@ -1,4 +1,4 @@
-"""What lies on the disk: modes, owners, keys, certificates, a one-time password nobody used."""
+"""Security checks of what lies on the disk: modes, owners, keys, certificates, a one-time password nobody used."""
 
 from __future__ import annotations
 

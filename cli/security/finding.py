@@ -1,4 +1,4 @@
-"""What a check found: how bad, what, why it matters, and what to do."""
+"""Findings of security checks: how bad, what, why it matters, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What listens where: nothing of the cloud speaks plainly to other machines."""
+"""Security checks of listeners: nothing of the cloud speaks plainly to other machines."""
 
 from __future__ import annotations
 
