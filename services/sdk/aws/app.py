@@ -14,11 +14,12 @@ from typing import Any
 from crds.errors import ApiError
 from services.sdk.app import Receive, Scope, Send, note_action, read_body
 from services.sdk.aws.accounts import account_of
-from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator, raw_request
+from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.model import ServiceModel
 from services.sdk.aws.operations import Operation, RequestContext, handlers_of, require_modelled
 from services.sdk.aws.protocols import Codec, HttpRequest, HttpResponse, chosen_codec, codecs_for
+from services.sdk.aws.sigv4 import RawRequest
 from services.sdk.aws.translation import translate
 
 BODY_LIMIT = 4 * 1024 * 1024
@@ -71,7 +72,8 @@ class AwsApp:
 
     async def _answered(self, codec: Codec, head: HttpRequest, scope: Scope, receive: Receive) -> HttpResponse:
         request = head._replace(body=await _body(codec, head, receive))
-        admitted = await self._authenticator.authenticate(raw_request(scope), scope["state"]["caller"])
+        signed = RawRequest(head.method, head.path, head.query, list(head.headers.items()))
+        admitted = await self._authenticator.authenticate(signed, scope["state"]["caller"])
         name = codec.route(request)
         declared, handler = self._handlers[name]
         call = self._call(admitted, scope, declared)
