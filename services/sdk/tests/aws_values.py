@@ -5,7 +5,6 @@ Where a protocol cannot tell two values apart (an empty list in a form), only on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -177,8 +176,3 @@ def _moment(draw: Any, wanted: str) -> datetime:
         st.datetimes(datetime(1970, 1, 2), datetime(2037, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
     )
     return found.replace(microsecond=0) if wanted == HTTP else found
-
-
-def without_nothing(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Members that are there."""
-    return {name: each for name, each in value.items() if each is not None}

@@ -177,6 +177,12 @@ def test_s3_errors_have_no_envelope_and_others_do() -> None:
     )
 
 
+def test_sqs_says_its_old_codes_too() -> None:
+    answer = codec("sqs").serialize_error(AwsError("QueueDoesNotExist", "The specified queue does not exist."), "r")
+    assert json.loads(body_of(answer))["__type"] == "QueueDoesNotExist"
+    assert dict(answer.headers)["x-amzn-query-error"] == "AWS.SimpleQueueService.NonExistentQueue;Sender"
+
+
 def test_an_empty_message_is_left_out() -> None:
     answer = KMS.serialize_error(AwsError("InvalidCiphertextException", ""), "r")
     assert json.loads(body_of(answer)) == {"__type": "InvalidCiphertextException"}

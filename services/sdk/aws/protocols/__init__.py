@@ -14,8 +14,8 @@ __all__ = ["Codec", "HttpRequest", "HttpResponse", "chosen_codec", "codec_for", 
 _CODECS = {
     "json": ("json_codec", "JsonCodec"),
     "query": ("query_codec", "QueryCodec"),
-    "rest-json": ("rest_codec", "RestJsonCodec"),
-    "rest-xml": ("rest_codec", "RestXmlCodec"),
+    "rest-json": ("rest_json_codec", "RestJsonCodec"),
+    "rest-xml": ("rest_xml_codec", "RestXmlCodec"),
     "smithy-rpc-v2-cbor": ("cbor_codec", "CborCodec"),
 }
 _FORM = "application/x-www-form-urlencoded"

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from services.sdk.aws.protocols.timestamps import from_epoch
 
-DEEPEST = 128
+DEEPEST = 100
 _ENDLESS, _BREAK = 31, 0xFF
 _FLOATS = {25: struct.Struct(">e"), 26: struct.Struct(">f"), 27: struct.Struct(">d")}
 _SIMPLE = {20: False, 21: True, 22: None, 23: None}

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.sdk.aws.protocols import cbor
 from services.sdk.aws.protocols.codec import Codec, Params, Parser, Serializer
-from services.sdk.aws.protocols.document_values import DocumentReaders
+from services.sdk.aws.protocols.document_readers import DocumentReaders
 from services.sdk.aws.protocols.errors import ModelError
 from services.sdk.aws.protocols.messages import HttpRequest, HttpResponse, whole_body
 from services.sdk.aws.protocols.shapes import ShapeCompiler, ShapeRef

@@ -91,6 +91,25 @@ _BY_SERVICE = {
 _MISSING = "MissingRequiredParameterException"
 
 
+# What a service called its errors when it spoke query, where the model has lost it.
+_SQS = "AWS.SimpleQueueService."
+_OLD_CODES = {
+    "sqs": {
+        "BatchEntryIdsNotDistinct": f"{_SQS}BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong": f"{_SQS}BatchRequestTooLong",
+        "EmptyBatchRequest": f"{_SQS}EmptyBatchRequest",
+        "InvalidBatchEntryId": f"{_SQS}InvalidBatchEntryId",
+        "MessageNotInflight": f"{_SQS}MessageNotInflight",
+        "PurgeQueueInProgress": f"{_SQS}PurgeQueueInProgress",
+        "QueueDeletedRecently": f"{_SQS}QueueDeletedRecently",
+        "QueueDoesNotExist": f"{_SQS}NonExistentQueue",
+        "QueueNameExists": "QueueAlreadyExists",
+        "TooManyEntriesInBatchRequest": f"{_SQS}TooManyEntriesInBatchRequest",
+        "UnsupportedOperation": f"{_SQS}UnsupportedOperation",
+    },
+}
+
+
 def words_of(model: ServiceModel, protocol: str) -> Words:
     """The words of that service in that protocol."""
     words = _BY_SERVICE.get(model.name, _BY_PROTOCOL[protocol])
@@ -98,4 +117,5 @@ def words_of(model: ServiceModel, protocol: str) -> Words:
 
 
 def _code_of(ref: ShapeRef) -> str:
-    return str((ref.shape.get("error") or {}).get("code", ref.name))
+    old = _OLD_CODES.get(ref.model.name, {}).get(ref.name, ref.name)
+    return str((ref.shape.get("error") or {}).get("code", old))

@@ -73,11 +73,6 @@ class RequestBindings(NamedTuple):
                 found[name] = {key: read(value, ((None, name), key), validation) for key, value in named.items()}
 
 
-def is_bound(member: ShapeRef) -> bool:
-    """Whether a member of a request stands outside its body."""
-    return member.trait("location") in _REQUEST_PLACES
-
-
 def request_bindings(ref: ShapeRef | None, template: Template) -> RequestBindings:
     """The readers of one operation."""
     made = RequestBindings(template, [], {}, None, [], [])
@@ -139,7 +134,9 @@ def body_members(ref: ShapeRef | None, *, answer: bool = False) -> dict[str, Sha
 
 
 def header_text(text: str) -> str:
-    """Raises ValueError for what would end a header, or begin another one."""
+    """Raises ValueError for what would end a header, or begin another one, or cannot be sent as one."""
+    if not text.isascii():
+        text.encode("latin-1")
     if not _CONTROLS.isdisjoint(text):
         raise ValueError("a header has no control characters")
     return text

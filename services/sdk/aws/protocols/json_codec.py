@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from services.sdk.aws.protocols.codec import Codec, Params, Parser, Serializer
-from services.sdk.aws.protocols.document_values import DocumentReaders, JsonWriters
+from services.sdk.aws.protocols.document_readers import DocumentReaders
 from services.sdk.aws.protocols.errors import ModelError
+from services.sdk.aws.protocols.json_writers import JsonWriters
 from services.sdk.aws.protocols.messages import HttpRequest, HttpResponse, whole_body
 from services.sdk.aws.protocols.shapes import ShapeRef
 from services.sdk.aws.protocols.validation import Unreadable, Validation

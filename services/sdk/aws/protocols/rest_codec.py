@@ -1,4 +1,4 @@
-"""rest-json and rest-xml: members in the path, the query, the headers, and the rest in the body.
+"""What rest-json and rest-xml have in common: members in the path, the query and the headers, the rest in the body.
 
 Source: Smithy "AWS restJson1", "AWS restXml"; botocore `BaseRestSerializer`, `BaseRestParser`.
 """
@@ -8,27 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from services.sdk.aws.protocols.codec import Codec, Params, Parser, Serializer
-from services.sdk.aws.protocols.document_values import DocumentReaders, JsonWriters
-from services.sdk.aws.protocols.errors import ModelError
 from services.sdk.aws.protocols.http_bindings import answer_bindings, body_members, request_bindings
-from services.sdk.aws.protocols.json_codec import json_object
 from services.sdk.aws.protocols.messages import Body, HttpRequest, HttpResponse, whole_body
-from services.sdk.aws.protocols.query_codec import error_fields
 from services.sdk.aws.protocols.routing import UriRouter, template_of
-from services.sdk.aws.protocols.shapes import ShapeRef, input_ref
+from services.sdk.aws.protocols.shapes import ShapeRef
 from services.sdk.aws.protocols.validation import Unreadable, Validation
-from services.sdk.aws.protocols.xml_values import XmlReaders, XmlWriters, namespace_of
-from services.sdk.aws.rest_xml import escaped
-from services.sdk.aws.rest_xml import parse as parse_xml
 
 # What of the body are members, and the body as it goes out, with its content type.
 BodyReader = Callable[[bytes, Validation], Params]
 BodyWriter = Callable[[Mapping[str, Any]], bytes]
 _NO_BODY = (204, 304)
-_DEEPEST = 32
 
 
 class RestCodec(Codec):
@@ -150,121 +140,6 @@ class RestCodec(Codec):
 
     def _id_headers(self, request_id: str) -> list[tuple[str, str]]:
         return [("x-amzn-requestid", request_id)]
-
-
-class RestJsonCodec(RestCodec):
-    """The protocol `rest-json`."""
-
-    protocol, content_type, family = "rest-json", "application/json", "rest-json"
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._readers, self._writers = DocumentReaders(), JsonWriters()
-
-    def _document_reader(self, member: ShapeRef, root: str) -> Callable[[bytes, Any, Validation], Any]:
-        read = self._readers.compile(member)
-        return lambda body, path, validation: read(_json(body), path, validation)
-
-    def _structure_reader(self, members: dict[str, ShapeRef], ref: ShapeRef | None) -> BodyReader:
-        read = self._readers.structure(members, ())
-        return lambda body, validation: read(json_object(body), None, validation)
-
-    def _document_writer(self, member: ShapeRef) -> Callable[[Any], bytes]:
-        write = self._writers.compile(member)
-        return lambda value: orjson.dumps(write(value))
-
-    def _structure_writer(self, members: dict[str, ShapeRef], ref: ShapeRef | None) -> BodyWriter:
-        write = self._writers.structure(members)
-        return lambda result: orjson.dumps(write(result))
-
-    def _error(self, error: ModelError, request_id: str, resource: str) -> HttpResponse:
-        members = error.members("message")
-        known = error.ref.members if error.ref else {}
-        answer = self._answer_writer(error.ref, error.status)
-        made = answer({name: each for name, each in members.items() if name in known}, request_id)
-        more = {name: each for name, each in members.items() if name not in known}
-        body = {**(orjson.loads(made.body) if made.body else {}), **more}  # type: ignore[arg-type]
-        kept = [each for each in made.headers if each[0] != "content-type"]
-        headers = [("content-type", self.content_type), ("x-amzn-errortype", error.name), *kept]
-        return HttpResponse(error.status, headers, orjson.dumps(body))
-
-
-class RestXmlCodec(RestCodec):
-    """The protocol `rest-xml`. S3's errors have no envelope."""
-
-    protocol, content_type = "rest-xml", "application/xml"
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._readers, self._writers = XmlReaders(), XmlWriters()
-        refs = (input_ref(self.model, name) for name in self.model.operations)
-        found = (namespace_of(each) or _payload_namespace(each) for each in refs if each is not None)
-        self._namespace = next((each for each in found if each), "")
-        self._is_s3 = self.model.name == "s3"
-        self.family = "s3" if self._is_s3 else "rest-xml"
-
-    def _document_reader(self, member: ShapeRef, root: str) -> Callable[[bytes, Any, Validation], Any]:
-        read = self._readers.compile(member)
-        return lambda body, path, validation: read([_xml(body, root)], path, validation)
-
-    def _structure_reader(self, members: dict[str, ShapeRef], ref: ShapeRef | None) -> BodyReader:
-        read = self._readers.structure(members, ())
-        root = (ref.location_name or ref.name) if ref else ""
-
-        def parse(body: bytes, validation: Validation) -> Params:
-            return read([_xml(body, root)], None, validation) if body.strip() else {}
-
-        return parse
-
-    def _document_writer(self, member: ShapeRef) -> Callable[[Any], bytes]:
-        write, root = self._writers.compile(member), member.location_name or member.name
-        return lambda value: _document(write(root, value, self._namespace))
-
-    def _structure_writer(self, members: dict[str, ShapeRef], ref: ShapeRef | None) -> BodyWriter:
-        write, root = self._writers.structure(members), (ref.location_name or ref.name) if ref else ""
-        return lambda result: _document(f"<{root}{self._namespace}>{write(result)[1]}</{root}>")
-
-    def _error(self, error: ModelError, request_id: str, resource: str) -> HttpResponse:
-        told = [("Code", error.code), ("Message", error.message)]
-        inside = "" if self._is_s3 else f"<Type>{error.fault}</Type>"
-        inside += "".join(f"<{name}>{escaped(text)}</{name}>" for name, text in told)
-        inside += error_fields(self._writers, error)
-        id = f"<RequestId>{escaped(request_id)}</RequestId>"
-        if self._is_s3:
-            document = f"<Error>{inside}<Resource>{escaped(resource)}</Resource>{id}</Error>"
-        else:
-            document = f"<ErrorResponse{self._namespace}><Error>{inside}</Error>{id}</ErrorResponse>"
-        headers = [("content-type", self.content_type), *self._id_headers(request_id)]
-        return HttpResponse(error.status, headers, _document(document))
-
-    def _id_headers(self, request_id: str) -> list[tuple[str, str]]:
-        return [("x-amz-request-id" if self._is_s3 else "x-amzn-requestid", request_id)]
-
-
-def _payload_namespace(ref: ShapeRef) -> str:
-    payload = ref.trait("payload")
-    return namespace_of(ref.members[payload]) if payload else ""
-
-
-def _xml(body: bytes, root: str) -> Any:
-    try:
-        found = parse_xml(body, _DEEPEST)
-    except ValueError as wrong:
-        raise Unreadable(f"the body is no XML: {wrong}") from None
-    if found.tag != root:
-        raise Unreadable(f"the document is a {found.tag[:80]}, not a {root}")
-    return found
-
-
-def _document(text: str) -> bytes:
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as wrong:
-        raise Unreadable(f"the body is no JSON: {wrong}") from None
 
 
 def _is_there(body: Body) -> bool:

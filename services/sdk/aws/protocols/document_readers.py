@@ -1,4 +1,4 @@
-"""Trees of objects, lists and scalars to values and back, for JSON and CBOR.
+"""Trees of objects, lists and scalars to values, for JSON and CBOR.
 
 The two differ in scalars alone: bytes and moments are themselves in CBOR, base64 and numbers in JSON.
 Members that the model does not have are ignored, as AWS does.
@@ -7,18 +7,16 @@ Source: Smithy "AWS JSON 1.0/1.1", "AWS restJson1", "Smithy RPC v2 CBOR"; AWS's 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from services.sdk.aws.protocols.shapes import ShapeCompiler, ShapeRef
-from services.sdk.aws.protocols.text_values import BITS, SPECIAL, base64_bytes, base64_text, number_text
-from services.sdk.aws.protocols.timestamps import EPOCH, from_epoch, moment_reader, moment_writer, named_format
+from services.sdk.aws.protocols.text_values import BITS, SPECIAL, base64_bytes
+from services.sdk.aws.protocols.timestamps import EPOCH, from_epoch, moment_reader, named_format
 from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of
 
 Reader = Callable[[Any, Path, Validation], Any]
-Writer = Callable[[Any], Any]
 _NAMES = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double", "boolean": "Boolean"}
 
 
@@ -129,48 +127,6 @@ class DocumentReaders(ShapeCompiler[Reader]):
         return readers.get(ref.type) or _decimal_reader(ref.type)
 
 
-class JsonWriters(ShapeCompiler[Writer]):
-    """Compiles writers. A member the shape does not have is a KeyError: that is our mistake."""
-
-    def structure(self, members: dict[str, ShapeRef]) -> Writer:
-        """A writer of those members."""
-        table = {name: (each.location_name or name, self.compile(each)) for name, each in members.items()}
-
-        def write(value: Any) -> Any:
-            found = {}
-            for name, each in value.items():
-                if each is not None:
-                    row = table[name]
-                    found[row[0]] = row[1](each)
-            return found
-
-        return write
-
-    def _make(self, ref: ShapeRef) -> Writer:
-        if ref.type == "structure":
-            return _itself if ref.is_document else self.structure(ref.members)
-        if ref.type == "list":
-            return self._list(ref)
-        if ref.type == "map":
-            return self._map(ref)
-        if ref.type == "timestamp":
-            wanted = named_format(ref.trait("timestampFormat"), EPOCH)
-            return (lambda value: value.timestamp()) if wanted == EPOCH else moment_writer(wanted)
-        scalars: dict[str, Writer] = {"blob": base64_text, "float": _float, "double": _float}
-        return scalars.get(ref.type, _itself)
-
-    def _recursive(self, made: dict[Any, Writer], key: Any) -> Writer:
-        return lambda value: made[key](value)
-
-    def _list(self, ref: ShapeRef) -> Writer:
-        element = self.compile(ref.element)
-        return lambda value: [element(each) for each in value]
-
-    def _map(self, ref: ShapeRef) -> Writer:
-        inner = self.compile(ref.value)
-        return lambda value: {key: inner(each) for key, each in value.items()}
-
-
 def _with_check(read: Reader, ref: ShapeRef) -> Reader:
     check = check_of(ref)
     if check is None:
@@ -182,10 +138,6 @@ def _with_check(read: Reader, ref: ShapeRef) -> Reader:
         return value
 
     return checked
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 def _anything(raw: Any, path: Path, validation: Validation) -> Any:
@@ -260,7 +212,3 @@ def _decimal_reader(kind: str) -> Reader:
         return raw  # type: ignore[no-any-return]
 
     return decimal
-
-
-def _float(value: float) -> float | str:
-    return value if math.isfinite(value) else number_text(value)
