@@ -36,7 +36,7 @@ def test_a_process_of_the_first_version_is_known(home: Path) -> None:
     kept(home)
     (record,) = state_files.read_all(home)
     assert (record.instance, record.pid, record.port) == ("web-0", os.getpid(), 4711)
-    workload = record.wish
+    workload = record.workload
     assert workload.key == SERVICE.key("web", "default") and workload.command == ("sleep", "600")
 
 
@@ -44,7 +44,7 @@ def test_a_process_of_a_newer_version_is_known_by_what_both_know(home: Path) -> 
     first = json.loads((FIRST / "instance.json").read_text())
     kept(home, version=state_files.VERSION + 1, cgroup="/x", wish=first["wish"] | {"affinity": {"zone": "a"}})
     (record,) = state_files.read_all(home)
-    assert record.wish.command == ("sleep", "600")
+    assert record.workload.command == ("sleep", "600")
 
 
 def test_a_process_whose_record_says_too_little_is_reported_not_forgotten(home: Path) -> None:

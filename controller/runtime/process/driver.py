@@ -102,7 +102,7 @@ class ProcessDriver:
                 for instance in self._host.end_unreadable():
                     self._report_unreadable(instance)
                 for record, child in self._host.adopt():
-                    self._start(record.instance, record.wish, (record, child))
+                    self._start(record.instance, record.workload, (record, child))
                 task_status.started()
                 # What the machine can wall in takes some starts to find out: meanwhile the loop gathers its kinds.
                 self._tasks.start_soon(self._host.lacks)
@@ -277,10 +277,10 @@ class ProcessDriver:
             ready = self._instances[step.name].seen().ready
             self._instances[step.name].stop(step.because, drain_seconds=DRAIN_SECONDS if ready else 0.0)
 
-    def _start(self, name: str, wish: Workload, adopted: tuple[InstanceRecord, Child] | None) -> None:
+    def _start(self, name: str, workload: Workload, adopted: tuple[InstanceRecord, Child] | None) -> None:
         if self._tasks is None:
             return
-        self._instances[name] = SupervisedInstance(name, wish, self._deps, adopted)
+        self._instances[name] = SupervisedInstance(name, workload, self._deps, adopted)
         self._tasks.start_soon(self._supervise, self._instances[name])
 
     async def _supervise(self, instance: SupervisedInstance) -> None:

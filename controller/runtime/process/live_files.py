@@ -22,17 +22,17 @@ def folder(home: Path, instance: str) -> Path:
     return home / "run" / "config" / instance
 
 
-def live_files(wish: Workload) -> dict[str, bytes]:
+def live_files(workload: Workload) -> dict[str, bytes]:
     """The live files, by path inside the folder."""
-    return {each.path.removeprefix(f"{CONFIG_FOLDER}/"): each.content for each in wish.files if each.live}
+    return {each.path.removeprefix(f"{CONFIG_FOLDER}/"): each.content for each in workload.files if each.live}
 
 
-def put(home: Path, instance: str, wish: Workload, user: int) -> bool:
+def put(home: Path, instance: str, workload: Workload, user: int) -> bool:
     """Make the folder hold them and nothing else, readable by that user alone. Whether anything changed.
 
     Raises OSError.
     """
-    root, wanted = folder(home, instance), live_files(wish)
+    root, wanted = folder(home, instance), live_files(workload)
     _make(root, user)
     kept = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if not path.is_dir()}
     gone = [path for name, path in kept.items() if name not in wanted]
@@ -68,6 +68,6 @@ def _holds(path: Path | None, content: bytes) -> bool:
     return path is not None and path.read_bytes() == content
 
 
-def shown(home: Path, instance: str, wish: Workload) -> Mapping[str, str]:
+def shown(home: Path, instance: str, workload: Workload) -> Mapping[str, str]:
     """The folder of an instance and its name inside; nothing for a program that reads nothing again."""
-    return {str(folder(home, instance)): CONFIG_FOLDER} if wish.reload_signal else {}
+    return {str(folder(home, instance)): CONFIG_FOLDER} if workload.reload_signal else {}

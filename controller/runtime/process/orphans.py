@@ -44,7 +44,9 @@ def _end(home: Path, known: Sequence[AnyRecord]) -> list[int]:
     began = time.monotonic()
     for each in running:
         grace = (
-            each.wish.stop_grace_seconds if isinstance(each, state_files.InstanceRecord) else _UNKNOWN_GRACE_SECONDS
+            each.workload.stop_grace_seconds
+            if isinstance(each, state_files.InstanceRecord)
+            else _UNKNOWN_GRACE_SECONDS
         )
         _await_end(each, began + grace)
     for each in known:
@@ -53,7 +55,7 @@ def _end(home: Path, known: Sequence[AnyRecord]) -> list[int]:
 
 
 def _ask_to_end(record: AnyRecord) -> None:
-    stop = record.wish.stop_signal if isinstance(record, state_files.InstanceRecord) else "SIGTERM"
+    stop = record.workload.stop_signal if isinstance(record, state_files.InstanceRecord) else "SIGTERM"
     if stop == "SIGTERM":
         signal_group(record.pid, signal.SIGTERM)
     else:

@@ -54,7 +54,7 @@ class Child(Protocol):
 class ProcessHost(Protocol):
     """The outside world as supervision needs it."""
 
-    async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
+    async def spawn(self, workload: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
         """The child, its port (`port` if it is free) and what its limits lack. Raises SpawnFailed."""
         ...
 
@@ -78,25 +78,25 @@ class ProcessHost(Protocol):
         """Nothing of that workload runs, or is wanted, any more."""
         ...
 
-    def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
+    def env(self, workload: Workload, instance: str, port: int) -> dict[str, str]:
         """The environment to start that instance in: complete, but for a program, which is given its own inside."""
         ...
 
     async def inside(
-        self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
+        self, workload: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
     ) -> Sequence[str]:
         """What to start so that `command` runs as that instance: its user, its walls. Raises OSError."""
         ...
 
-    async def put_live_files(self, wish: Workload, instance: str) -> bool:
+    async def put_live_files(self, workload: Workload, instance: str) -> bool:
         """What that instance is to read again. Whether it is another content than before. Raises OSError."""
         ...
 
-    def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
+    def ports(self, workload: Workload, instance: str, port: int) -> Mapping[int, int]:
         """Where that instance listens, by the ports its Service names."""
         ...
 
-    async def exposed(self, wish: Workload, instance: str, port: int) -> str:
+    async def exposed(self, workload: Workload, instance: str, port: int) -> str:
         """Where that program lets in others than it was told, in words; empty when it does not."""
         ...
 
@@ -122,11 +122,11 @@ class LocalProcessHost:
         # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
         self._threads = Threads(_THREADS)
 
-    async def spawn(self, wish: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
-        port = self._take_ports(wish, instance, port)
+    async def spawn(self, workload: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
+        port = self._take_ports(workload, instance, port)
         try:
             process, lacking = await self._threads.run(
-                lambda: spawn(self._launch(wish, instance, port), self._remember(wish, instance, port, now))
+                lambda: spawn(self._launch(workload, instance, port), self._remember(workload, instance, port, now))
             )
         except BaseException:
             self._ports.give_back(port)
@@ -168,37 +168,42 @@ class LocalProcessHost:
         if sandbox := self._sandbox:
             await self._threads.run(lambda: sandbox.forget(key))
 
-    def env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
-        if wish.program:
+    def env(self, workload: Workload, instance: str, port: int) -> dict[str, str]:
+        if workload.program:
             return programs.outer_environment()
-        given = environment(wish.env, instance=instance, port=port, data=data_folder(self._home, wish.key))
-        return given | self._sandbox.env(wish, instance) if self._sandbox else given
+        given = environment(workload.env, instance=instance, port=port, data=data_folder(self._home, workload.key))
+        return given | self._sandbox.env(workload, instance) if self._sandbox else given
 
     async def inside(
-        self, wish: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
+        self, workload: Workload, instance: str, port: int, command: Sequence[str], *, terminal: bool = False
     ) -> Sequence[str]:
         sandbox = self._sandbox
         if sandbox is None:
             return command
-        ports = self._listens(wish, instance, port)
+        ports = self._listens(workload, instance, port)
         return await self._threads.run(
             lambda: sandbox.command(
-                wish, instance, command, ports=ports, env=self._inner_env(wish, instance, port), terminal=terminal
+                workload,
+                instance,
+                command,
+                ports=ports,
+                env=self._inner_env(workload, instance, port),
+                terminal=terminal,
             )
         )
 
-    async def put_live_files(self, wish: Workload, instance: str) -> bool:
+    async def put_live_files(self, workload: Workload, instance: str) -> bool:
         if (sandbox := self._sandbox) is None:
             return False
-        return await self._threads.run(lambda: sandbox.put_live_files(wish, instance))
+        return await self._threads.run(lambda: sandbox.put_live_files(workload, instance))
 
-    def _inner_env(self, wish: Workload, instance: str, port: int) -> dict[str, str]:
-        if not wish.program:
+    def _inner_env(self, workload: Workload, instance: str, port: int) -> dict[str, str]:
+        if not workload.program:
             return {}
-        return programs.environment(wish, instance, self.ports(wish, instance, port))
+        return programs.environment(workload, instance, self.ports(workload, instance, port))
 
-    def ports(self, wish: Workload, instance: str, port: int) -> Mapping[int, int]:
-        first = {wish.ports[0].port: port} if wish.ports else {}
+    def ports(self, workload: Workload, instance: str, port: int) -> Mapping[int, int]:
+        first = {workload.ports[0].port: port} if workload.ports else {}
         return {**self._more.get(instance, {}), **first}
 
     async def lacks(self) -> Sequence[str]:
@@ -209,71 +214,71 @@ class LocalProcessHost:
         except OSError as busy:
             return (str(busy),)
 
-    async def exposed(self, wish: Workload, instance: str, port: int) -> str:
-        published = {each.port for each in wish.ports if each.published}
-        closed = {real for named, real in self.ports(wish, instance, port).items() if named not in published}
+    async def exposed(self, workload: Workload, instance: str, port: int) -> str:
+        published = {each.port for each in workload.ports if each.published}
+        closed = {real for named, real in self.ports(workload, instance, port).items() if named not in published}
         return await self._threads.run(lambda: exposed(closed)) if closed else ""
 
     async def refuses_programs(self) -> str:
         sandbox = self._sandbox
         return await self._threads.run(sandbox.refuses_programs) if sandbox else "a sandbox"
 
-    def _listens(self, wish: Workload, instance: str, port: int) -> tuple[int, ...]:
+    def _listens(self, workload: Workload, instance: str, port: int) -> tuple[int, ...]:
         """Managed services have their one port; programs those they name, and none when they name none."""
-        return tuple(self.ports(wish, instance, port).values()) if wish.program else (port,)
+        return tuple(self.ports(workload, instance, port).values()) if workload.program else (port,)
 
-    def _take_ports(self, wish: Workload, instance: str, port: int) -> int:
+    def _take_ports(self, workload: Workload, instance: str, port: int) -> int:
         """The first one; the others are noted. Raises SpawnFailed."""
-        fixed = _fixed(wish)
+        fixed = _fixed(workload)
         try:
             port = self._ports.take(fixed or port, fixed=bool(fixed))
         except OSError as refused:
             raise SpawnFailed(f"no free port: {refused}") from refused
         try:
-            self._take_more(wish, instance)
+            self._take_more(workload, instance)
         except OSError as refused:
             self._ports.give_back(port)
             raise SpawnFailed(f"no free port: {refused}") from refused
         return port
 
-    def _take_more(self, wish: Workload, instance: str) -> None:
+    def _take_more(self, workload: Workload, instance: str) -> None:
         """Raises OSError."""
         had = self._more.pop(instance, {})
         for port in had.values():
             self._ports.give_back(port)
-        for each in wish.ports[1:] if wish.program else ():
+        for each in workload.ports[1:] if workload.program else ():
             taken = self._ports.take(each.published or had.get(each.port, 0), fixed=bool(each.published))
             self._more.setdefault(instance, {})[each.port] = taken
 
-    def _launch(self, wish: Workload, instance: str, port: int) -> Launch:
+    def _launch(self, workload: Workload, instance: str, port: int) -> Launch:
         """Raises SpawnFailed."""
-        command, inner = wish.command, self._inner_env(wish, instance, port)
-        if wish.program:
-            command = programs.expanded((*wish.command, *wish.args), inner)
+        command, inner = workload.command, self._inner_env(workload, instance, port)
+        if workload.program:
+            command = programs.expanded((*workload.command, *workload.args), inner)
             if self._sandbox is None:
                 raise SpawnFailed("a program of people needs a sandbox")
         else:
             command = tuple(instance if part == INSTANCE else part for part in command)
         if self._sandbox:
             try:
-                self._sandbox.prepare(wish, instance)
-                ports = self._listens(wish, instance, port)
-                command = self._sandbox.command(wish, instance, command, ports=ports, env=inner)
+                self._sandbox.prepare(workload, instance)
+                ports = self._listens(workload, instance, port)
+                command = self._sandbox.command(workload, instance, command, ports=ports, env=inner)
             except OSError as refused:
                 raise SpawnFailed(f"its sandbox cannot be made: {refused}") from refused
         return Launch(
             instance=instance,
             command=command,
-            env=self.env(wish, instance, port),
+            env=self.env(workload, instance, port),
             log=log_path(self._home, instance),
-            data=None if wish.program else data_folder(self._home, wish.key),
-            limits=wish.limits,
+            data=None if workload.program else data_folder(self._home, workload.key),
+            limits=workload.limits,
         )
 
-    def _remember(self, wish: Workload, instance: str, port: int, now: datetime) -> Callable[[int, int], None]:
+    def _remember(self, workload: Workload, instance: str, port: int, now: datetime) -> Callable[[int, int], None]:
         def remember(pid: int, ticks: int) -> None:
             more = dict(self._more.get(instance, {}))
-            state_files.write(self._home, InstanceRecord(instance, pid, ticks, boot_id(), port, now, wish, more))
+            state_files.write(self._home, InstanceRecord(instance, pid, ticks, boot_id(), port, now, workload, more))
 
         return remember
 
@@ -283,9 +288,9 @@ def data_folder(home: Path, key: ObjectKey) -> Path:
     return home / "data" / base_name(key)
 
 
-def _fixed(wish: Workload) -> int:
+def _fixed(workload: Workload) -> int:
     """The port of this machine that the first one must be; 0 for any."""
-    return wish.ports[0].published if wish.program and wish.ports else 0
+    return workload.ports[0].published if workload.program and workload.ports else 0
 
 
 def _held(record: InstanceRecord) -> Process | None:

@@ -51,17 +51,17 @@ def outer_environment() -> dict[str, str]:
     return {"PATH": interpreter.search_path(), **library_path()}
 
 
-def environment(wish: Workload, instance: str, ports: Ports) -> dict[str, str]:
+def environment(workload: Workload, instance: str, ports: Ports) -> dict[str, str]:
     """All of it: what is given, what its Service says, and last what we promise."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"PATH": interpreter.search_path(), "HOME": WORKING_FOLDER, "TMPDIR": "/tmp"}  # noqa: S108 - in its own view
     promised = {
         "AEREKOS_INSTANCE": instance,
-        "AEREKOS_SERVICE": wish.key.name,
-        "AEREKOS_NAMESPACE": wish.key.namespace,
-        **_told(wish.ports, ports),
+        "AEREKOS_SERVICE": workload.key.name,
+        "AEREKOS_NAMESPACE": workload.key.namespace,
+        **_told(workload.ports, ports),
     }
-    return {**inherited, **library_path(), **own, **wish.env, **wish.secret_env, **promised}
+    return {**inherited, **library_path(), **own, **workload.env, **workload.secret_env, **promised}
 
 
 def _told(declared: Sequence[Port], ports: Ports) -> dict[str, str]:

@@ -62,7 +62,7 @@ class Sandbox:
 
     def command(
         self,
-        wish: Workload,
+        workload: Workload,
         instance: str,
         command: Sequence[str],
         *,
@@ -74,36 +74,40 @@ class Sandbox:
 
         Raises OSError, Unwalled for a program.
         """
-        if wish.program:
-            walls = self._program_walls(wish, instance, tuple(ports), env, terminal=terminal)
+        if workload.program:
+            walls = self._program_walls(workload, instance, tuple(ports), env, terminal=terminal)
         else:
-            walls = self._walls(wish, instance, tuple(ports), terminal=terminal)
+            walls = self._walls(workload, instance, tuple(ports), terminal=terminal)
         return launched(walls, command)
 
     def refuses_programs(self) -> str:
         """Why no program of people can run on this machine; empty when it can. Raises OSError."""
         return missing_walls(self.abilities, root=os.geteuid() == 0)
 
-    def env(self, wish: Workload, instance: str) -> dict[str, str]:
+    def env(self, workload: Workload, instance: str) -> dict[str, str]:
         """What must be different inside: the folders of the conductor's user are not there."""
-        return {"TMPDIR": str(self._temporary(instance)), "HOME": str(self._data(wish)), "PYTHONSAFEPATH": "1"}
+        return {"TMPDIR": str(self._temporary(instance)), "HOME": str(self._data(workload)), "PYTHONSAFEPATH": "1"}
 
-    def prepare(self, wish: Workload, instance: str) -> None:
+    def prepare(self, workload: Workload, instance: str) -> None:
         """Make the folders, given to its user; nothing temporary is left from before. Raises OSError."""
-        user = self._user(wish)
+        user = self._user(workload)
         shutil.rmtree(self._temporary(instance), ignore_errors=True)
-        lasting = [self._volume(wish, each.name) for each in wish.volumes] if wish.program else [self._data(wish)]
+        lasting = (
+            [self._volume(workload, each.name) for each in workload.volumes]
+            if workload.program
+            else [self._data(workload)]
+        )
         for folder in (*lasting, self._temporary(instance)):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             give(folder, os.getuid() if user is None else user)
-        if wish.reload_signal:
-            self.put_live_files(wish, instance)
+        if workload.reload_signal:
+            self.put_live_files(workload, instance)
         self._stage.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def put_live_files(self, wish: Workload, instance: str) -> bool:
+    def put_live_files(self, workload: Workload, instance: str) -> bool:
         """What that instance is to read again. Whether it is another content than before. Raises OSError."""
-        user = self._user(wish)
-        return live_files.put(self._home, instance, wish, os.getuid() if user is None else user)
+        user = self._user(workload)
+        return live_files.put(self._home, instance, workload, os.getuid() if user is None else user)
 
     def discard(self, instance: str) -> None:
         """Drop what was kept for a workload that is no longer wanted."""
@@ -120,57 +124,57 @@ class Sandbox:
     def _stage(self) -> Path:
         return self._home / "run" / "view"
 
-    def _data(self, wish: Workload) -> Path:
-        return self._home / "data" / base_name(wish.key)
+    def _data(self, workload: Workload) -> Path:
+        return self._home / "data" / base_name(workload.key)
 
-    def _volume(self, wish: Workload, name: str) -> Path:
-        return self._data(wish) / name
+    def _volume(self, workload: Workload, name: str) -> Path:
+        return self._data(workload) / name
 
     def _temporary(self, instance: str) -> Path:
         return self._home / "run" / "tmp" / instance
 
-    def _user(self, wish: Workload) -> int | None:
-        return self._users.of(base_name(wish.key)) if self.abilities.users else None
+    def _user(self, workload: Workload) -> int | None:
+        return self._users.of(base_name(workload.key)) if self.abilities.users else None
 
-    def _walls(self, wish: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
-        data = str(self._data(wish))
+    def _walls(self, workload: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
+        data = str(self._data(workload))
         return replace(
-            self._around(wish, ports, terminal=terminal),
+            self._around(workload, ports, terminal=terminal),
             run=self._run,
             list=self._list,
-            see=wish.reads,
+            see=workload.reads,
             write=(data, str(self._temporary(instance))),
             folder=data,
             processes=MOST_PROCESSES if self.abilities.users else 0,
         )
 
     def _program_walls(
-        self, wish: Workload, instance: str, ports: tuple[int, ...], env: Mapping[str, str], *, terminal: bool
+        self, workload: Workload, instance: str, ports: tuple[int, ...], env: Mapping[str, str], *, terminal: bool
     ) -> Walls:
         if lacking := self.refuses_programs():
             raise Unwalled(f"this machine lacks {lacking}")
-        volumes = [(str(self._volume(wish, each.name)), each.path) for each in wish.volumes]
-        self._refuse_paths_of_the_home(wish)
+        volumes = [(str(self._volume(workload, each.name)), each.path) for each in workload.volumes]
+        self._refuse_paths_of_the_home(workload)
         return replace(
-            self._around(wish, ports, terminal=terminal),
-            run=(*self._programs_run, *wish.programs),
-            account=wish.account,
+            self._around(workload, ports, terminal=terminal),
+            run=(*self._programs_run, *workload.programs),
+            account=workload.account,
             binds=((str(self._temporary(instance)), WORKING_FOLDER), *volumes),
-            shows=tuple(live_files.shown(self._home, instance, wish).items()),
+            shows=tuple(live_files.shown(self._home, instance, workload).items()),
             contents=self._contents.keep(
-                instance, {each.path: each.content for each in wish.files if not each.live}, env
+                instance, {each.path: each.content for each in workload.files if not each.live}, env
             ),
             folder=WORKING_FOLDER,
             group=not terminal,
             processes=MOST_PROCESSES,
         )
 
-    def _around(self, wish: Workload, ports: tuple[int, ...], *, terminal: bool) -> Walls:
+    def _around(self, workload: Workload, ports: tuple[int, ...], *, terminal: bool) -> Walls:
         """What is the same for whoever is walled in."""
         able = self.abilities
         return Walls(
             ports=ports,
-            user=self._user(wish),
+            user=self._user(workload),
             view=able.view,
             stage=str(self._stage),
             hide=self._hide,
@@ -179,10 +183,10 @@ class Sandbox:
             terminal=terminal,
         )
 
-    def _refuse_paths_of_the_home(self, wish: Workload) -> None:
+    def _refuse_paths_of_the_home(self, workload: Workload) -> None:
         """What it names is made as root, before it is locked in: never where it, or another, can lay a link."""
         homes = [Path(each) for each in self._hide]
-        for path in (*(each.path for each in wish.volumes), *(each.path for each in wish.files)):
+        for path in (*(each.path for each in workload.volumes), *(each.path for each in workload.files)):
             if any(Path(path).is_relative_to(home) or home.is_relative_to(path) for home in homes):
                 raise Unwalled(f"{path} is a path of the cloud itself; choose another")
 

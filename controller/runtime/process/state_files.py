@@ -1,8 +1,8 @@
 """One file per running instance: how a later conductor finds what an earlier one started.
 
-A record is on disk before the process may do anything (see spawning). It holds the wish, so that an adopted instance
-can be probed before the store was read; a managed service can be restarted from it, too. Readable by its owner only.
-Of a damaged record the process is found by the log it writes to.
+A record is on disk before the process may do anything (see spawning). It holds the workload, so that an adopted
+instance can be probed before the store was read; a managed service can be restarted from it, too. Readable by its
+owner only.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _LEFT_OUT = ("secret_env", "args", "volumes", "files", "networks", "control", "m
 
 
 VERSION = 1
+_WORKLOAD = "wish"  # as the first version called it in its files
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class InstanceRecord:
     boot: str
     port: int
     started_at: datetime
-    wish: Workload
+    workload: Workload
     more_ports: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -62,11 +63,12 @@ def folder(home: Path) -> Path:
 
 def write(home: Path, record: InstanceRecord) -> None:
     """Write the record durably. Raises OSError."""
-    wish = asdict(record.wish) | {"key": list(record.wish.key), "probes": record.wish.probes.wire()}
-    wish["env"] = dict(record.wish.env)
+    workload = asdict(record.workload) | {"key": list(record.workload.key), "probes": record.workload.probes.wire()}
+    workload["env"] = dict(record.workload.env)
     for name in _LEFT_OUT:
-        del wish[name]
-    content = asdict(record) | {"version": VERSION, "wish": wish, "started_at": record.started_at.isoformat()}
+        del workload[name]
+    content = asdict(record) | {"version": VERSION, _WORKLOAD: workload, "started_at": record.started_at.isoformat()}
+    del content["workload"]
     write_private(_path(home, record.instance), json.dumps(content, indent=1).encode())
 
 
@@ -113,7 +115,7 @@ def _read(path: Path) -> InstanceRecord | UnreadableRecord | None:
             **known_fields(InstanceRecord, content)
             | {
                 "started_at": datetime.fromisoformat(content["started_at"]),
-                "wish": _wish(content["wish"]),
+                "workload": _workload_of(content[_WORKLOAD]),
                 "more_ports": {int(name): port for name, port in content.get("more_ports", {}).items()},
             }
         )
@@ -127,7 +129,7 @@ def _found_running(home: Path, instance: str) -> UnreadableRecord | None:
     return UnreadableRecord(instance, pid, ticks, boot_id()) if pid is not None and ticks is not None else None
 
 
-def _wish(content: dict[str, Any]) -> Workload:
+def _workload_of(content: dict[str, Any]) -> Workload:
     content = {name: value for name, value in known_fields(Workload, content).items() if name not in _LEFT_OUT}
     return Workload(
         **content

@@ -179,7 +179,7 @@ def test_a_record_keeps_ports_and_no_secrets(
     state_files.write(tmp_path, written)
     assert "hunter2" not in (tmp_path / "run" / "instances" / "web-0.json").read_text()
     (read,) = state_files.read_all(tmp_path)
-    assert read.more_ports == {81: 4002} and read.wish.ports == WEB.ports and read.wish.program
+    assert read.more_ports == {81: 4002} and read.workload.ports == WEB.ports and read.workload.program
 
 
 async def _with_a_bad_revision(bottle, **changes):

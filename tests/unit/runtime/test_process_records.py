@@ -51,10 +51,10 @@ def test_what_a_newer_version_added_is_passed_over(tmp_path: Path, process: subp
     newer = {"nice": 3, "limits": {"memory": None, "cpu_seconds": None, "gpus": 1}}
     record = written(tmp_path, process.pid, version=2, cgroup="x", wish=newer)
     (read,) = state_files.read_all(tmp_path)
-    assert (read.pid, read.port, read.wish.key, read.wish.command) == (
+    assert (read.pid, read.port, read.workload.key, read.workload.command) == (
         record.pid,
         4000,
-        record.wish.key,
+        record.workload.key,
         ("sleep", "1"),
     )
     assert [child.pid for _, child in LocalProcessHost(tmp_path).adopt()] == [process.pid]
