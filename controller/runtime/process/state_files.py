@@ -2,7 +2,7 @@
 
 A record is on disk before the process may do anything (see spawning). It holds the workload, so that an adopted
 instance can be probed before the store was read; a managed service can be restarted from it, too. Readable by its
-owner only.
+owner only. Of a damaged record the process is found by the log it writes to.
 """
 
 from __future__ import annotations
