@@ -84,9 +84,11 @@ class Reason(Term):
     RUNTIME_REFUSED = "RuntimeRefused", "The runtime refused; the message has its words."
     RUNTIME_UNREACHABLE = "RuntimeUnreachable", "Docker does not answer."
     NEEDS_CONTAINER_RUNTIME = "NeedsContainerRuntime", "It has an image, and this cloud runs no containers."
-    ENGINE_MISSING = "EngineMissing", "The program of its engine is not on the machine; the message has the fix."
+    ENGINE_MISSING = (
+        "EngineMissing",
+        "The program or image of its engine is missing; the message has the fix.",
+    )
     ENGINE_VERSION_MISMATCH = "EngineVersionMismatch", "Its data is of another version than is asked for."
-    ENGINE_UNSUPPORTED = "EngineUnsupported", "This runtime runs no engines."
     TRASH_FAILED = "TrashFailed", "The data of a deleted engine cannot be moved to the trash; it is tried again."
     NEEDS_IMAGE = "NeedsImage", "It has no image, and a Swarm runs nothing else."
     NOT_RUNNING = "NotRunning", "There is no such running instance, or its runtime is not running."

@@ -70,6 +70,15 @@ class ImageResolver:
                     raise
         return f"{image}@{self._known[image]}"
 
+    async def offered(self, image: str) -> str:
+        """As `pinned`, of one that this machine's Docker may have and the registry not yet. Raises DriverError."""
+        try:
+            return await self.pinned(image)
+        except DriverError as refused:
+            if refused.reason != Reason.IMAGE_NOT_FOUND or not await self._pushed(image):
+                raise
+            return await self.pinned(image)
+
     async def keep(self, images: Sequence[str]) -> None:
         """Push what is missing from this machine's Docker to the registry; ends when all of it is there."""
         for image in images:

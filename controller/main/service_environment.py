@@ -11,10 +11,10 @@ from controller.kit.files import write_private
 from controller.kit.threads import Threads
 from controller.main.components import Components
 from controller.main.image_resolver import ImageResolver
-from controller.main.stack_settings import Stack
+from controller.main.stack_settings import REGISTRY_PROXY, Stack
 from controller.reconcilers.service_workload import RuntimeInputs
 from controller.runtime.driver import DriverError, File
-from controller.runtime.engines.finder import EngineFinder
+from controller.runtime.engines.finder import EngineFinder, FoundEngine
 from controller.runtime.engines.inputs import engine_env, find_engine
 from controller.runtime.process.planning import base_name
 from controller.runtime.process.process_host import data_folder
@@ -25,6 +25,7 @@ from crds.kinds.service_engines import DATA_VOLUME, EngineRef
 from crds.managed import ManagedService
 
 _FOLDER = "/run/aerekos"
+_ENGINE_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class ProcessEnvironment:
@@ -71,9 +72,7 @@ class ContainerEnvironment:
     async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         """Raises DriverError while the image is not in the cloud's registry."""
         if service.spec.engine is not None:
-            text = f"{service.spec.engine.name} is an engine, and those run in the process runtime only so far"
-            fix = "give an image instead (aerekos templates), or a cloud with: aerekos up --runtime process"
-            raise DriverError(f"{text}; {fix}", reason=Reason.ENGINE_UNSUPPORTED, retryable=False)
+            return await self._of_engine(service.spec.engine)
         if manifest is None:
             image = service.spec.image
             return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
@@ -95,6 +94,23 @@ class ContainerEnvironment:
             # Swarm cannot say it for a service before Docker 27, so the first program does.
             command=("setpriv", "--no-new-privs", "--", "python3", "-m", "services.sdk.run"),
             control=True,
+        )
+
+    async def _of_engine(self, ref: EngineRef) -> RuntimeInputs:
+        """An image of Debian packages, which a manager builds when it is first needed. Raises DriverError."""
+        wanted = (ref.version or "").partition(".")[0] if ref.engine.by_major else ""
+        image = f"{REGISTRY_PROXY}/aerekos/engine-{ref.name}:{wanted or 'default'}"
+        try:
+            pinned = await self._images.offered(image)
+        except DriverError as refused:
+            if refused.reason != Reason.IMAGE_NOT_FOUND:
+                raise
+            command = f"images/engine.sh {ref.name} {wanted}".strip()
+            text = f"the image of {ref.name} is not built yet; on this manager, in the sources: {command}"
+            raise DriverError(text, reason=Reason.ENGINE_MISSING) from refused
+        env = {"PATH": _ENGINE_PATH, "PORT": "{port}", "HOST": "0.0.0.0"}  # noqa: S104 - of a container
+        return RuntimeInputs(
+            env=env, image=pinned, command=ref.engine.command, engine=FoundEngine(pinned, ref.version or "")
         )
 
 

@@ -79,8 +79,9 @@ class Engine:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What starts it."""
-        return ("/bin/sh", "-e", "-c", self.script, self.name)
+        """What starts it. An image has its program on PATH."""
+        found = " || ".join(f"command -v {each}" for each in self.programs)
+        return ("/bin/sh", "-e", "-c", f': "${{ENGINE_PROGRAM:=$({found})}}"{self.script}', self.name)
 
     def packages(self, version: str = "") -> str:
         """The Debian package of that version; of any, without one."""

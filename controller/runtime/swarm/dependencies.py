@@ -17,7 +17,7 @@ from controller.docker.client import DockerClient
 from controller.runtime.driver import DriverError, File, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.naming import Cloud
-from controller.runtime.swarm.service_spec import MANAGED_USER, SpecDependencies
+from controller.runtime.swarm.service_spec import SpecDependencies, own_user
 from controller.runtime.swarm.snapshot import SwarmSnapshot
 from controller.runtime.swarm.tasks import revision_of, serves, worker_name
 from controller.runtime.swarm.update_plan import lasting_revisions
@@ -171,8 +171,9 @@ def _readers(workload: Workload, file: File) -> dict[str, Any]:
     """Who reads it inside. A secret of ours is its process's alone; as which user somebody's image runs, nobody knows
     here, and nothing but that image is in the container.
     """
-    if workload.control and file.secret:
-        return {"UID": str(MANAGED_USER), "GID": str(MANAGED_USER), "Mode": 0o400}
+    user = own_user(workload)
+    if user is not None and file.secret:
+        return {"UID": str(user), "GID": str(user), "Mode": 0o400}
     return {"UID": "0", "GID": "0", "Mode": 0o444}
 
 

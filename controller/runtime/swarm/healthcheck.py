@@ -14,9 +14,10 @@ from crds.probes import Probe, Probes
 SECOND = 1_000_000_000
 # Docker refuses anything quicker than a millisecond, and a container takes this long to be asked at all.
 SHORTEST_PERIOD_SECONDS = 0.1
+START_SECONDS = 30.0
 
 
-def healthcheck(probes: Probes, port: int) -> dict[str, Any]:
+def healthcheck(probes: Probes, port: int, start_seconds: float = START_SECONDS) -> dict[str, Any]:
     """Docker's HealthConfig. Without probes none is asked, not even the image's own."""
     probe = probes.liveness or probes.readiness
     if probe is None:
@@ -26,14 +27,14 @@ def healthcheck(probes: Probes, port: int) -> dict[str, Any]:
         "Interval": int(max(probe.period_seconds, SHORTEST_PERIOD_SECONDS) * SECOND),
         "Timeout": int(probe.timeout_seconds * SECOND),
         "Retries": probe.failure_threshold,
-        "StartPeriod": int(_start_seconds(probes) * SECOND),
+        "StartPeriod": int(_start_seconds(probes, start_seconds) * SECOND),
     }
 
 
-def _start_seconds(probes: Probes) -> float:
+def _start_seconds(probes: Probes, start_seconds: float) -> float:
     """Noes before that do not count: as long as a start may take."""
     asked = [each for each in (probes.liveness, probes.readiness) if each is not None]
-    return max(each.initial_delay_seconds for each in asked) + 30
+    return max(each.initial_delay_seconds for each in asked) + start_seconds
 
 
 def _question(probe: Probe, port: int) -> list[str]:

@@ -26,6 +26,8 @@ ROLLBACK = RolloutPolicy(order="stop-first", on_failure="pause")
 NODE_CONSTRAINT = "node.id!="
 # As whom our image of managed services runs (images/services).
 MANAGED_USER = 10001
+# As whom our images of engines run (images/engine.sh).
+ENGINE_USER = 10002
 # Of what Docker gives to every container, what lets it pretend to be a neighbour, make devices, or write the host's
 # audit log; nobody's program needs that.
 DROPPED = ("CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW")
@@ -107,22 +109,29 @@ def _container(cloud: Cloud, workload: Workload, around: SpecDependencies) -> di
             REVISION: workload.revision,
             naming.PORT: str(port_of(workload)),
         },
-        "Healthcheck": healthcheck(workload.probes, port_of(workload)),
+        "Healthcheck": healthcheck(workload.probes, port_of(workload), workload.start_seconds),
         "StopGracePeriod": int(workload.stop_grace_seconds * SECOND),
         "Init": True,
         "Mounts": _mounts(cloud, workload, around),
         "Secrets": list(around.secrets),
         "Configs": list(around.configs),
+        **({"StopSignal": workload.stop_signal} if workload.stop_signal != "SIGTERM" else {}),
         **_confined(workload),
     }
 
 
 def _confined(workload: Workload) -> dict[str, Any]:
     """Ours: no rights, one user, nothing to write but data and /tmp. Docker's own seccomp profile stays for all."""
-    if not workload.control:
+    if (user := own_user(workload)) is None:
         return {"CapabilityDrop": list(DROPPED)}
-    user = f"{MANAGED_USER}:{MANAGED_USER}"
-    return {"CapabilityDrop": ["ALL"], "User": user, "ReadOnly": True}
+    return {"CapabilityDrop": ["ALL"], "User": f"{user}:{user}", "ReadOnly": True}
+
+
+def own_user(workload: Workload) -> int | None:
+    """As whom it runs, when its image is one of ours: a managed service, or an engine."""
+    if workload.control:
+        return MANAGED_USER
+    return ENGINE_USER if workload.account else None
 
 
 def _filled(text: str, workload: Workload) -> str:
@@ -152,7 +161,7 @@ def _mounts(cloud: Cloud, workload: Workload, around: SpecDependencies) -> list[
     made: list[dict[str, Any]] = [
         {"Type": "volume", "Source": names[each.name], "Target": each.path} for each in wanted
     ]
-    return [*made, {"Type": "tmpfs", "Target": "/tmp"}] if workload.control else made  # noqa: S108 (its own)
+    return [*made, {"Type": "tmpfs", "Target": "/tmp"}] if own_user(workload) else made  # noqa: S108 (its own)
 
 
 def _limits(workload: Workload) -> dict[str, int]:

@@ -91,3 +91,24 @@ async def test_what_is_missing_is_pushed(tmp_path: Path) -> None:
         known["/v2/web/manifests/1"] = DIGEST
         assert await made._kept(WEB)
         assert made._swarm.pushed == [WEB]  # type: ignore[attr-defined]
+
+
+async def test_one_that_only_this_machine_s_docker_has_is_pushed_when_it_is_asked_for(tmp_path: Path) -> None:
+    known: dict[str, str] = {}
+    async with registry(known, tmp_path) as address:
+        made = images(address, tmp_path)
+
+        class Pushes(Swarm):
+            async def push(self, name: str, user: str, password: str) -> None:
+                known["/v2/web/manifests/1"] = DIGEST
+
+        made._swarm = Pushes()  # type: ignore[assignment]
+        assert await made.offered(WEB) == f"{WEB}@{DIGEST}"
+
+        class Lacks(Swarm):
+            async def push(self, name: str, user: str, password: str) -> None:
+                raise DriverError("no such image")
+
+        made._swarm = Lacks()  # type: ignore[assignment]
+        with pytest.raises(DriverError, match="not among the cloud's images"):
+            await made.offered("127.0.0.1:7444/other:1")

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from controller.main.service_environment import ContainerEnvironment, ProcessEnvironment
+from controller.reconcilers.service_engine import with_engine
 from controller.reconcilers.service_workload import RuntimeInputs, workload
 from controller.runtime.driver import DriverError
 from controller.runtime.engines.finder import EngineFinder
+from crds.conditions import Reason
 from crds.kinds.service import Service
 
 PROGRAM = Service.model_validate({"metadata": {"name": "web", "namespace": "acme"}, "spec": {"command": ["x"]}})
@@ -29,13 +31,42 @@ async def test_a_program_gets_no_credential_no_secret_and_no_file_of_the_home() 
     assert wish.program and not wish.reads and not wish.control
 
 
+class Images:
+    """The cloud's registry, with those images."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = known
+
+    async def offered(self, image: str) -> str:
+        if image not in self.known:
+            raise DriverError(f"{image} is not among the cloud's images", reason=Reason.IMAGE_NOT_FOUND)
+        return f"{image}@sha256:1"
+
+
+def database(**engine: str) -> Service:
+    said = {"metadata": {"name": "db", "namespace": "acme"}, "spec": {"engine": {"name": "postgresql", **engine}}}
+    return with_engine(Service.model_validate(said))
+
+
 @pytest.mark.anyio
-async def test_a_swarm_runs_no_engine_and_says_what_does() -> None:
+async def test_on_a_swarm_an_engine_is_an_image_of_the_cloud_s_own_registry() -> None:
     nothing: Any = None
-    database = Service.model_validate({"metadata": {"name": "db"}, "spec": {"engine": {"name": "postgresql"}}})
-    with pytest.raises(DriverError, match="process runtime only so far; give an image instead") as refused:
-        await ContainerEnvironment(nothing, nothing, nothing)(database, None)
-    assert (refused.value.reason, refused.value.retryable) == ("EngineUnsupported", False)
+    images: Any = Images("127.0.0.1:7444/aerekos/engine-postgresql:15")
+    inputs = await ContainerEnvironment(nothing, nothing, images)(database(version="15.2"), None)
+    wish = workload(database(version="15.2"), None, inputs, ())
+    assert wish.image == "127.0.0.1:7444/aerekos/engine-postgresql:15@sha256:1" and not wish.program
+    assert (wish.stop_signal, wish.reload_signal, wish.account) == ("SIGINT", None, "postgres")
+    assert wish.env["PORT"] == "{port}" and [each.path for each in wish.volumes] == ["/var/lib/postgresql"]
+
+
+@pytest.mark.anyio
+async def test_an_image_that_is_not_built_yet_is_named_with_what_builds_it() -> None:
+    nothing: Any = None
+    images: Any = Images()
+    for asked, command in ((database(), "images/engine.sh postgresql"), (database(version="15"), "postgresql 15")):
+        with pytest.raises(DriverError) as refused:
+            await ContainerEnvironment(nothing, nothing, images)(asked, None)
+        assert refused.value.reason == "EngineMissing" and str(refused.value).endswith(command)
 
 
 @pytest.mark.anyio
@@ -46,7 +77,6 @@ async def test_an_engine_is_given_its_program_and_no_file_of_the_home(tmp_path: 
         program.parent.mkdir(exist_ok=True)
         program.write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 16.1'\n")
         program.chmod(0o755)
-    database = Service.model_validate({"metadata": {"name": "db"}, "spec": {"engine": {"name": "postgresql"}}})
-    given = await ProcessEnvironment(house, EngineFinder([tmp_path / "bin"]))(database, None)
+    given = await ProcessEnvironment(house, EngineFinder([tmp_path / "bin"]))(database(), None)
     assert given.engine and given.engine.version == "16.1" and given.programs == (str(tmp_path / "bin"),)
     assert not given.reads and not given.control and set(given.env) == {"ENGINE_PROGRAM", "PATH"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.driver import DriverError, RolloutPolicy
+from controller.runtime.driver import DriverError, File, RolloutPolicy
 from controller.runtime.swarm import naming
-from controller.runtime.swarm.dependencies import avoided_nodes
+from controller.runtime.swarm.dependencies import _readers, avoided_nodes
 from controller.runtime.swarm.drift import differences
 from controller.runtime.swarm.event_diff import EventDiffer
 from controller.runtime.swarm.naming import Cloud
@@ -19,6 +20,7 @@ from controller.runtime.swarm.service_spec import SpecDependencies, service_spec
 from controller.runtime.swarm.snapshot import SwarmSnapshot
 from controller.runtime.swarm.stuck_tasks import stuck_task
 from controller.runtime.swarm.tasks import instances
+from crds.engines import ENGINES
 
 from .swarms import KEY, NODES, NOW, SERVICE, look, task, workload
 
@@ -176,3 +178,22 @@ def test_a_wish_is_part_of_the_stack_and_says_how_it_is_updated() -> None:
     assert made["UpdateConfig"] == {"Parallelism": 1, "FailureAction": "rollback", "Monitor": 2_000_000_000,
                                     "MaxFailureRatio": 0, "Order": "start-first"}  # fmt: skip
     assert naming.STACK not in service_spec(Cloud(), workload(), SpecDependencies())["Labels"]
+
+
+def test_an_engine_has_a_user_of_its_own_its_own_signal_and_time_to_recover() -> None:
+    engine = ENGINES["postgresql"]
+    wish = replace(
+        workload(),
+        account=engine.account,
+        stop_signal=engine.stop,
+        start_seconds=engine.start_seconds,
+        probes=engine.probes,
+    )
+    spec = service_spec(Cloud("aerekos"), wish, SpecDependencies())["TaskTemplate"]["ContainerSpec"]
+    assert (spec["User"], spec["ReadOnly"], spec["CapabilityDrop"]) == ("10002:10002", True, ["ALL"])
+    assert spec["StopSignal"] == "SIGINT" and spec["Healthcheck"]["StartPeriod"] == 3600 * 10**9
+    assert {"Type": "tmpfs", "Target": "/tmp"} in spec["Mounts"]
+    secret = _readers(wish, File("/secrets/superuser", b"x", secret=True))
+    assert secret == {"UID": "10002", "GID": "10002", "Mode": 0o400}
+    plain = service_spec(Cloud("aerekos"), workload(), SpecDependencies())["TaskTemplate"]["ContainerSpec"]
+    assert "StopSignal" not in plain and "User" not in plain, "what was there before is not restarted by an update"
