@@ -136,6 +136,7 @@ def _told_the_peer(inner: Any, transport: Any) -> Any:
 
 
 LONGEST_FRAME = 2**20
+_MANY = 1_000_000
 
 
 def make_server(
@@ -172,6 +173,26 @@ def make_server(
         proxy_headers=False,  # nobody stands before us: who says otherwise only wants another name in the audit log
     )
     return LimitedServer(config, limits)
+
+
+def make_socket_server(app: Any) -> LimitedServer:
+    """A server for a socket that only we can open (`serve(sockets=...)`): whoever does has kept the limits."""
+    config = uvicorn.Config(
+        app,
+        http=_WithPeer,
+        ws=_SocketWithPeer,
+        ws_max_size=LONGEST_FRAME,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=3600,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+    )
+    return LimitedServer(config, ConnectionLimits(_MANY, _MANY, _MANY, _MANY))
 
 
 def use_certificate(server: Any, certificate: Path, key: Path) -> None:

@@ -110,14 +110,14 @@ class ClientConnection(asyncio.Protocol):
             self._left.set_result(None)
         self.resume_writing()
         if self._tunnel is not None:
-            self._tunnel[1]()
+            self._tunnel.leave()
         if self._connection is not None:
             self._connection.release()
         self._closed(self)
 
     def data_received(self, data: bytes) -> None:
         if self._tunnel is not None:
-            self._tunnel[0](data)
+            self._tunnel.take(data)
             return
         if self._refused:
             return
@@ -140,12 +140,16 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._drained, self._stalled_since = self._loop.create_future(), self._loop.time()
+        if self._tunnel is not None:
+            self._tunnel.pause()
         self._check_within(STALLED_SECONDS)
 
     def resume_writing(self) -> None:
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         self._drained = None
+        if self._tunnel is not None and not self.gone:
+            self._tunnel.resume()
 
     # What the parser calls.
 
@@ -230,16 +234,17 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone:
             self._transport.resume_reading()
 
-    def become_tunnel(self, head: bytes, tunnel: Tunnel) -> None:
-        """See `ClientRequest.tunnel`."""
-        take, leave = self._tunnel = tunnel
+    def become_tunnel(self, tunnel: Tunnel) -> None:
+        """See `ClientRequest.become`."""
+        self._tunnel = tunnel
         if self._timer is not None:
             self._timer.cancel()
-        self.write(head)
         if self._current is not None and self._current.body.parts:
-            take(self._current.body.take())
+            tunnel.take(self._current.body.take())
+        if self._drained is not None:
+            tunnel.pause()
         if self.gone:
-            leave()
+            tunnel.leave()
 
     def close(self) -> None:
         """After everything that was written."""
@@ -308,7 +313,7 @@ class ClientConnection(asyncio.Protocol):
         if request is None:
             return
         request.keep_alive = False
-        if rest:
+        if rest and request.upgrade:
             request.body.parts.append(rest)
         self._parser = httptools.HttpRequestParser(self)
 

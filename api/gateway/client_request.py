@@ -6,7 +6,6 @@ stream, and a connection that becomes a tunnel. Source: RFC 9112; RFC 9110, 10.1
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -18,8 +17,28 @@ from services.sdk.edge.heads import Fault, head_fault
 REQUEST = "aerekos.request"
 _JOINED_BYTES = 16_384  # the most one record of TLS carries
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_UPGRADE_WITH_BODY = Fault(400, "a request that changes the protocol has no body")
 _NO_TARGET = Fault(400, "the request target is no path, nor the URL of one on this host")
-Tunnel = tuple[Callable[[bytes], object], Callable[[], object]]
+
+
+class Tunnel(Protocol):
+    """The far end of a connection that carries no requests any more."""
+
+    def take(self, data: bytes) -> None:
+        """What the client sent."""
+        ...
+
+    def leave(self) -> None:
+        """The client has gone."""
+        ...
+
+    def pause(self) -> None:
+        """The client reads too slowly: send it nothing for now."""
+        ...
+
+    def resume(self) -> None:
+        """It has read what waited."""
+        ...
 
 
 class Client(Protocol):
@@ -35,7 +54,8 @@ class Client(Protocol):
     async def left(self) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
-    def become_tunnel(self, head: bytes, tunnel: Tunnel) -> None: ...
+    def become_tunnel(self, tunnel: Tunnel) -> None: ...
+    def close(self) -> None: ...
 
 
 class ClientLeft(Exception):
@@ -138,17 +158,21 @@ class ClientRequest:
         lines.append(b"\r\n")
         self._head = b"".join(lines)
 
-    def tunnel(self, head: bytes, take: Callable[[bytes], object], leave: Callable[[], object]) -> None:
-        """From now on the connection carries no requests: `head` answers this one, and what the client sends goes to
-        `take`; `leave` is called when it goes."""
+    def become(self, tunnel: Tunnel) -> Client:
+        """From now on the connection carries no requests: its bytes go to `tunnel`, which writes to the returned."""
         self.tunnelled = self.answered = True
-        self._client.become_tunnel(head, (take, leave))
+        self._client.become_tunnel(tunnel)
+        return self._client
 
     def finish_head(self) -> Fault | None:
         """Check the head, and make the scope of it."""
         fault = head_fault(self.target, self.headers, self.version)
         if fault is not None:
             return fault
+        if self.upgrade:
+            if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+                return _UPGRADE_WITH_BODY  # where it ends, each hop would decide for itself
+            self.upgrade = (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in self.headers]
         target = _origin_form(self.target, self.headers)
         if target is None:
             return _NO_TARGET

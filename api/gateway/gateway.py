@@ -19,9 +19,10 @@ from api.auth.tokens import Tokens
 from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
 from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
+from api.gateway.exchange import Headers
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
-from api.gateway.reverse_proxy import Headers, ReverseProxy, forwarded
+from api.gateway.reverse_proxy import ReverseProxy, forwarded
 from api.traffic import Traffic
 from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound

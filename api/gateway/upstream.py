@@ -41,12 +41,13 @@ class PoolFull(UpstreamError):
 
 
 class Endpoint(NamedTuple):
-    """The address where an instance answers. `name`: what its certificate must prove; empty for one without TLS. A
-    connection is used again for the same endpoint only, so what was proven on it stays true.
+    """The address where an instance answers; without a port, `host` is the path of a socket. `name`: what its
+    certificate must prove; empty for one without TLS. A connection is used again for the same endpoint only, so what
+    was proven on it stays true.
     """
 
     host: str
-    port: int
+    port: int = 0
     name: str = ""
 
 
@@ -299,9 +300,12 @@ class UpstreamPool:
             secured = {"ssl": tls, "server_hostname": endpoint.name}
         try:
             async with asyncio.timeout(self._connect_seconds):
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(loop), endpoint.host, endpoint.port, **secured
-                )
+                if not endpoint.port:
+                    _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(loop), endpoint.host)
+                else:
+                    _, connection = await loop.create_connection(
+                        lambda: UpstreamConnection(loop), endpoint.host, endpoint.port, **secured
+                    )
         except (OSError, TimeoutError) as failed:  # as those of TLS are, too
             raise ConnectFailed(str(failed) or type(failed).__name__) from failed
         return connection

@@ -16,7 +16,8 @@ from unit.api.components import House, make_house
 from api.asgi import read_body
 from api.edge.bodies import BODY_LIMITS, DEFAULT_LIMIT, MEBIBYTE, body_limit, check_length
 from api.edge.bulkheads import Bulkheads
-from api.gateway.reverse_proxy import ClientDisconnected, ReverseProxy, _RequestBody
+from api.gateway.exchange import ClientDisconnected, RequestBody
+from api.gateway.reverse_proxy import ReverseProxy
 from controller.store.followers import PAGE_BYTES
 from controller.store.memory_index import MemoryIndex
 from controller.store.records import Record
@@ -211,7 +212,7 @@ async def test_a_body_that_begins_and_breaks_off_is_the_client_s_doing() -> None
         return told.pop(0)
 
     with pytest.raises(ClientDisconnected):
-        await _RequestBody(receive, expected=True).begin()
+        await RequestBody(receive, expected=True).begin()
 
 
 class One(Nowhere):

@@ -81,7 +81,8 @@ class Acceptor:
                 await self._survive(refused)
                 continue
             self._warned = False
-            connection = self._connections.admit(str(peer[0]))
+            # A socket of this machine has no addresses.
+            connection = self._connections.admit(str(peer[0]) if peer else "")
             if connection is None:
                 taken.close()
                 continue

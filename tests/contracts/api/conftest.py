@@ -15,8 +15,13 @@ import anyio
 import pytest
 from unit.api.components import ADMIN, House, make_house
 
-from api.server import make_server
+from api.front_proxy import FrontProxy, listen_on
+from api.gateway.passthrough import Passthrough
+from api.gateway.server import GatewayServer
+from api.server import make_server, make_socket_server
 from api.tls import CertificateAuthority
+from services.sdk.edge.acceptor import listen
+from services.sdk.edge.connections import ConnectionLimits
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -121,9 +126,34 @@ async def serving(
         await running
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
+@asynccontextmanager
+async def behind_a_gateway(
+    app: Any, tmp_path: Path, now: datetime | None = None
+) -> AsyncIterator[tuple[int, CertificateAuthority]]:
+    """The same, with the gateway's server before it, which sends all requests on over a socket."""
+    authority = CertificateAuthority(tmp_path / "tls", now=now or datetime.now(UTC))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.server(["localhost", "127.0.0.1"]))
+    tls.load_verify_locations(authority.ca_file)
+    tls.verify_mode = ssl.CERT_OPTIONAL
+    path, conductor = tmp_path / "conductor.sock", make_socket_server(FrontProxy(app))
+    running = asyncio.create_task(conductor.serve(sockets=[listen_on(path)]))
+    passthrough = Passthrough(str(path))
+    gateway = GatewayServer(passthrough, await listen("127.0.0.1", 0, 64), tls, ConnectionLimits())
+    gateway.start()
+    try:
+        yield gateway.sockets[0].getsockname()[1], authority
+    finally:
+        await gateway.stop(0)
+        passthrough.close()
+        conductor.should_exit = conductor.force_exit = True
+        await running
+
+
+@pytest.fixture(params=["direct", "gateway"])
+async def served(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     house = await make_house(tmp_path)
-    async with serving(house.door, tmp_path, house.clock.now()) as (port, authority):
+    served_by = serving if request.param == "direct" else behind_a_gateway
+    async with served_by(house.door, tmp_path, house.clock.now()) as (port, authority):
         yield Served(house, port, ssl.create_default_context(cafile=str(authority.ca_file)))
     await house.close()

@@ -1,0 +1,107 @@
+"""Requests that the gateway sends on to the conductor, over a socket that only the user of the home can open.
+
+The gateway ends TLS, so it says what the conductor would have seen itself, as Kubernetes has it for proxies in front
+of its API (`--requestheader-username-headers`): `X-Remote-User` and `X-Remote-Group` are the name and the groups of
+the client's verified certificate, `X-Forwarded-For` is its address. Believed on this socket alone: the gateway drops
+them where clients send them, and no other server of ours reads them. Bearer tokens are judged here as ever.
+The other way, `X-Aerekos-Proven` says that a request came from somebody known, for the limits of connections.
+Source: Kubernetes, "Authenticating Proxy"; RFC 7239 (Forwarded) for what is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from api.asgi import Message, Receive, Scope, Send
+from services.sdk.edge.connections import EXTENSION
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
+TRUSTED = frozenset({USER, GROUP, ADDRESS})
+"""What only the gateway may say."""
+
+
+class FrontProxy:
+    """An ASGI application for that socket. `app` sees the request as if the client had come to it by itself."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        proof = _Proof()
+        told = {name: value for name, value in scope["headers"] if name in TRUSTED}
+        groups = [value for name, value in scope["headers"] if name == GROUP]
+        scope["headers"] = [each for each in scope["headers"] if each[0] not in TRUSTED]
+        extensions: dict[str, Any] = scope.setdefault("extensions", {})
+        extensions["aerekos.peer"] = _subject(told.get(USER, b""), groups)
+        extensions[EXTENSION] = proof
+        scope["client"] = (told.get(ADDRESS, b"").decode("latin-1"), 0)
+        scope["scheme"] = "https" if scope["type"] == "http" else "wss"
+        await self._app(scope, receive, _WithProof(send, proof) if scope["type"] == "http" else send)
+
+
+class _Proof:
+    """Stands for the client's connection, which is the gateway's. The scope holds it, so it holds nothing of the
+    request: both would wait for the collector."""
+
+    __slots__ = ("proven",)
+
+    def __init__(self) -> None:
+        self.proven = False
+
+    def prove(self) -> None:
+        self.proven = True
+
+
+class _WithProof:
+    """Says in the head of the answer whether the client was proven to be somebody."""
+
+    __slots__ = ("_proof", "_send")
+
+    def __init__(self, send: Send, proof: _Proof) -> None:
+        self._send, self._proof = send, proof
+
+    async def __call__(self, message: Message) -> None:
+        if self._proof.proven and message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (PROVEN, b"1")]
+        await self._send(message)
+
+
+def _subject(user: bytes, groups: list[bytes]) -> tuple[Any, ...]:
+    """As `ssl` gives the subject of a certificate; empty without one."""
+    if not user:
+        return ()
+    told = [("organizationName", each.decode("utf-8")) for each in groups]
+    return tuple((field,) for field in (*told, ("commonName", user.decode("utf-8"))))
+
+
+def remote_headers(subject: tuple[Any, ...], address: str) -> list[tuple[bytes, bytes]]:
+    """What the gateway says of a client: the subject of its certificate, and where it is."""
+    fields = [pair for field in subject for pair in field]
+    user = next((value for name, value in fields if name == "commonName"), "")
+    groups = [value for name, value in fields if name == "organizationName"] if user else []
+    said = [(ADDRESS, address.encode("latin-1"))]
+    if user:
+        said.append((USER, user.encode("utf-8")))
+    return [*said, *((GROUP, each.encode("utf-8")) for each in groups)]
+
+
+def listen_on(path: Path, backlog: int = 2048) -> socket.socket:
+    """A socket at that path, for its owner alone. What a conductor that was killed left goes. Raises OSError."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.setblocking(False)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(backlog)
+    return listener

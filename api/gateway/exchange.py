@@ -1,0 +1,187 @@
+"""One request sent on, and its answer taken back, both as streams: what every proxy of the gateway does alike.
+
+Source: RFC 9110, 7.6 (message forwarding); RFC 9112, 7.1 (chunked bodies).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+
+from api.asgi import Message, Receive, Send
+from api.gateway.upstream import UpstreamConnection
+from crds.errors import BadRequest
+
+CLIENT_LEFT = 499
+_WATCH_AFTER_SECONDS = 0.05
+_LAST_CHUNK = b"0\r\n\r\n"
+_NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+    }
+)
+Headers = list[tuple[bytes, bytes]]
+
+
+class Exchange:
+    """One request on one connection: its body goes out while the answer comes in; both end when the client goes.
+    `patience`: the seconds without a byte after which it ends with AnswerTimeout.
+    """
+
+    def __init__(
+        self, connection: UpstreamConnection, body: RequestBody, method: bytes, head: bytes, patience: float
+    ) -> None:
+        self._connection, self._body = connection, body
+        self._method, self._head, self._patience = method, head, patience
+        self._pumping: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Exchange:
+        loop = asyncio.get_running_loop()
+        whole = self._body.whole()
+        self._connection.send_head(self._method, self._head + (whole or b""), self._patience)
+        if whole is None:
+            self._pumping = loop.create_task(self._pump())
+        # Most answers are there before it is worth looking whether somebody still waits for them.
+        self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._begin_watch)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._pumping is not None and not self._pumping.done():
+            self._pumping.cancel()
+            self._connection.keeps_open = False  # the instance would take the rest for the next request
+
+    async def relay(self, send: Send, headers: Headers) -> None:
+        """Send the answer on, with these headers, as it comes. Raises UpstreamError, ClientDisconnected."""
+        connection = self._connection
+        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
+        if (whole := connection.body.whole()) is not None:
+            await send({"type": "http.response.body", "body": whole})
+            return
+        async for part in connection.body:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def answered(self) -> None:
+        """Wait for the head of the answer. Raises UpstreamError, ClientDisconnected."""
+        await self._connection.head()
+
+    def _begin_watch(self) -> None:
+        self._watching = asyncio.get_running_loop().create_task(self._until_gone())
+
+    async def _until_gone(self) -> None:
+        await self._body.gone()
+        self._connection.fail(ClientDisconnected())
+
+    async def _pump(self) -> None:
+        try:
+            async for part in self._body.framed():
+                await self._connection.send(part)
+        except ClientDisconnected as left:
+            self._connection.fail(left)
+
+
+class ClientDisconnected(Exception):
+    """The client went before its request was answered: no fault of an instance."""
+
+
+class RequestBody:
+    """The request's body as a stream that can be read once; then, word of the client's leaving."""
+
+    def __init__(self, receive: Receive, *, expected: bool, chunked: bool = False) -> None:
+        self._receive, self.expected, self._chunked = receive, expected, chunked
+        self.started = False
+        self._first: Message | None = None
+        self._ended = asyncio.Event()
+        if not expected:
+            self._ended.set()
+
+    async def begin(self) -> None:
+        """Waits for the first part. Raises ClientDisconnected."""
+        while self.expected and self._first is None:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            if message.get("body") or not message.get("more_body"):
+                self._first = message
+
+    def whole(self) -> bytes | None:
+        """All of it, as it goes out, if it came with the first part; None for a body that is still coming."""
+        if not self.expected:
+            return b""
+        if self._first is None or self._first.get("more_body"):
+            return None
+        self.started = True
+        self._ended.set()
+        body: bytes = self._first.get("body", b"")
+        return (_chunk(body) if body else b"") + _LAST_CHUNK if self._chunked else body
+
+    async def framed(self) -> AsyncIterator[bytes]:
+        """The parts as they go out. Raises ClientDisconnected."""
+        self.started = True
+        more = True
+        while more:
+            message, self._first = self._first or await self._receive(), None
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            if part := message.get("body", b""):
+                yield _chunk(part) if self._chunked else part
+            more = bool(message.get("more_body"))
+        self._ended.set()
+        if self._chunked:
+            yield _LAST_CHUNK
+
+    async def gone(self) -> None:
+        """Returns when the client leaves after its request was read."""
+        await self._ended.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _chunk(part: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(part), part)
+
+
+def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
+    """The head of a request, as it goes out. Raises BadRequest for what would be read as something else."""
+    lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
+    lines += [b"%b: %b\r\n" % each for each in headers]
+    head = b"".join(lines)
+    if _NOT_IN_TARGET.search(target) or head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        raise BadRequest("this request cannot be passed on: its head has a line break or a space where none may be")
+    return head + b"\r\n"
+
+
+def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    """What the Connection header declares to be for this hop only (RFC 9110, 7.6.1)."""
+    listed = b",".join(value for name, value in headers if name == b"connection")
+    # A message must not lose its end, whoever asks for it.
+    return {each.strip().lower() for each in listed.split(b",")} - {b"", b"content-length", b"host"}
+
+
+def is_chunked(headers: Headers) -> bool:
+    """Whether the body says its length in parts."""
+    return any(name == b"transfer-encoding" for name, _ in headers)
+
+
+def has_body(headers: Headers) -> bool:
+    """Whether a body comes with that head."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
+    )

@@ -1,0 +1,150 @@
+"""What is not the gateway's own goes on to the conductor as it came: resource API, logins, dashboard, watches.
+
+A connection that is upgraded (WebSockets) becomes a tunnel: bytes both ways, and nobody looks into them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from api.asgi import Receive, Scope, Send, error_answer, send_answer
+from api.front_proxy import PROVEN, TRUSTED, remote_headers
+from api.gateway.body_stream import HIGH_WATER, LOW_WATER
+from api.gateway.client_request import REQUEST, Client, ClientRequest
+from api.gateway.exchange import (
+    HOP_BY_HOP,
+    ClientDisconnected,
+    Exchange,
+    Headers,
+    RequestBody,
+    has_body,
+    is_chunked,
+    named_by_connection,
+    request_head,
+)
+from api.gateway.upstream import ConnectFailed, Endpoint, PoolFull, UpstreamError, UpstreamPool
+from crds.errors import ApiError, Unavailable
+from services.sdk.edge.connections import prove
+
+SILENT_SECONDS = 3600.0
+"""A watch may be quiet for long; its bookmarks come every half a minute."""
+_NOT_RELAYED = HOP_BY_HOP | {b"date", b"server", PROVEN}
+_UPGRADE = frozenset({b"connection", b"upgrade"})
+
+
+class Passthrough:
+    """An ASGI application on a `GatewayServer`. `path`: the conductor's socket."""
+
+    def __init__(self, path: str, most_connections: int = 20_000) -> None:
+        self._endpoint, self._pool = Endpoint(path), UpstreamPool(most_connections)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        self._pool.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request: ClientRequest = scope[REQUEST]
+        try:
+            if request.upgrade:
+                await self._tunnel(scope, request)
+            else:
+                await self._forward(scope, request, receive, send)
+        except ClientDisconnected:
+            return
+        except (ConnectFailed, PoolFull):
+            await _refuse(request, send, Unavailable("the conductor is away; it comes back by itself", retry_after=1))
+        except UpstreamError:
+            await _refuse(request, send, Unavailable("the conductor broke off; try again", retry_after=1))
+        except ApiError as refused:
+            await _refuse(request, send, refused)
+
+    async def _forward(self, scope: Scope, request: ClientRequest, receive: Receive, send: Send) -> None:
+        headers = _sent_on(scope, HOP_BY_HOP)
+        if is_chunked(request.headers):
+            headers.append((b"transfer-encoding", b"chunked"))
+        head = request_head(request.method, request.target, headers)
+        body = RequestBody(receive, expected=has_body(request.headers), chunked=is_chunked(request.headers))
+        connection = await self._pool.take(self._endpoint, None)
+        try:
+            async with Exchange(connection, body, request.method, head, SILENT_SECONDS) as exchange:
+                await exchange.answered()
+                if (PROVEN, b"1") in connection.headers:
+                    prove(scope)
+                dropped = _NOT_RELAYED | named_by_connection(connection.headers)
+                await exchange.relay(send, [each for each in connection.headers if each[0] not in dropped])
+        finally:
+            self._pool.give_back(self._endpoint, connection)
+
+    async def _tunnel(self, scope: Scope, request: ClientRequest) -> None:
+        loop = asyncio.get_running_loop()
+        head = request_head(request.method, request.target, _sent_on(scope, HOP_BY_HOP - _UPGRADE))
+        try:
+            _, tunnel = await loop.create_unix_connection(lambda: _Tunnel(request), self._endpoint.host)
+        except OSError as refused:
+            raise ConnectFailed(str(refused)) from refused
+        tunnel.begin(head)
+
+
+def _sent_on(scope: Scope, hop_by_hop: frozenset[bytes]) -> Headers:
+    """The request's headers less those of this hop, and what the gateway says of its client."""
+    dropped = hop_by_hop | TRUSTED | (named_by_connection(scope["headers"]) - _UPGRADE)
+    headers = [each for each in scope["headers"] if each[0] not in dropped]
+    peer = (scope.get("extensions") or {}).get("aerekos.peer") or ()
+    return [*headers, *remote_headers(peer, scope["client"][0])]
+
+
+async def _refuse(request: ClientRequest, send: Send, error: ApiError) -> None:
+    # Once an answer has begun, all that is left is to break the connection off.
+    if not request.status and not request.tunnelled:
+        await send_answer(send, error_answer(error))
+
+
+class _Tunnel(asyncio.Protocol):
+    """The conductor's end of an upgraded connection."""
+
+    def __init__(self, request: ClientRequest) -> None:
+        self._request = request
+        self._client: Client | None = None
+        self._transport: Any = None
+
+    def begin(self, head: bytes) -> None:
+        """Ask, and leave client and conductor to themselves."""
+        self._transport.write(head)
+        self._client = self._request.become(self)
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        if self._client is not None:
+            self._client.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._client is not None and not self._client.gone:
+            self._client.close()
+
+    def pause_writing(self) -> None:
+        if self._client is not None:
+            self._client.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._client is not None:
+            self._client.resume_reading()
+
+    # What the client's connection calls.
+
+    def take(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def leave(self) -> None:
+        self._transport.abort()
+
+    def pause(self) -> None:
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        self._transport.resume_reading()

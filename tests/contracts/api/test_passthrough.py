@@ -1,0 +1,122 @@
+"""What the gateway sends on to the conductor: who asks is said by the gateway alone, and connections may change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.api.conftest import behind_a_gateway, read_all
+
+from api.asgi import Receive, Scope, Send
+from api.auth.principal import MASTERS
+from api.gateway.passthrough import Passthrough
+from api.gateway.server import GatewayServer
+from api.tls import CertificateAuthority
+from services.sdk.edge.acceptor import listen
+from services.sdk.edge.connections import ConnectionLimits, prove
+
+pytestmark = pytest.mark.anyio
+HELLO = b"GET /x HTTP/1.1\r\nhost: x\r\n"
+CLOSE = b"connection: close\r\n\r\n"
+
+
+async def told(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with what an application sees of who asks; `/known` is asked by somebody known."""
+    if scope["path"] == "/known":
+        prove(scope)
+    seen = {
+        "peer": scope["extensions"]["aerekos.peer"],
+        "client": scope["client"][0],
+        "headers": sorted({name.decode() for name, _ in scope["headers"]}),
+    }
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[tuple[int, CertificateAuthority]]:
+    async with behind_a_gateway(told, tmp_path) as made:
+        yield made
+
+
+async def ask(port: int, tls: ssl.SSLContext, raw: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Head and content of the answer."""
+    code, head, body = await read_all(
+        *await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="localhost"), raw
+    )
+    assert code == 200, head
+    return head, json.loads(body[body.index(b"{") : body.rindex(b"}") + 1])
+
+
+FORGED = b"X-Remote-User: root\r\nX-Remote-Group: system:masters\r\nX-Forwarded-For: 203.0.113.9\r\n"
+
+
+async def test_nobody_but_the_gateway_says_who_asks(front: tuple[int, CertificateAuthority]) -> None:
+    port, authority = front
+    _, seen = await ask(port, ssl.create_default_context(cafile=str(authority.ca_file)), HELLO + FORGED + CLOSE)
+    assert seen == {"peer": [], "client": "127.0.0.1", "headers": ["host"]}
+
+
+async def test_a_client_s_certificate_is_told_and_nothing_beside_it(front: tuple[int, CertificateAuthority]) -> None:
+    port, authority = front
+    tls = ssl.create_default_context(cafile=str(authority.ca_file))
+    tls.load_cert_chain(*authority.client("ann", "ann", ["a", MASTERS]))
+    _, seen = await ask(port, tls, HELLO + FORGED + CLOSE)
+    assert sorted(tuple(pair) for (pair,) in seen["peer"]) == [
+        ("commonName", "ann"),
+        ("organizationName", "a"),
+        ("organizationName", MASTERS),
+    ]
+
+
+async def test_who_is_known_is_told_to_the_gateway_alone(
+    front: tuple[int, CertificateAuthority],
+) -> None:
+    port, authority = front
+    tls = ssl.create_default_context(cafile=str(authority.ca_file))
+    head, _ = await ask(port, tls, HELLO.replace(b"/x", b"/known") + CLOSE)
+    assert b"proven" not in head
+
+
+async def test_a_client_proves_nothing_by_the_gateway_s_own_word(front: tuple[int, CertificateAuthority]) -> None:
+    port, authority = front
+    tls = ssl.create_default_context(cafile=str(authority.ca_file))
+    head, seen = await ask(port, tls, HELLO + b"X-Aerekos-Proven: 1\r\n" + CLOSE)
+    assert b"proven" not in head
+    assert seen["headers"] == ["host", "x-aerekos-proven"], "which means nothing in a request"
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (b"connection: upgrade\r\nupgrade: websocket\r\ncontent-length: 3\r\n\r\nabc", 400),
+        (b"connection: upgrade\r\nupgrade: websocket\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"connection: upgrade\r\nupgrade: h2c\r\ncontent-length: 3\r\n\r\nabc", 400),
+        (b"connection: upgrade\r\nupgrade: h2c\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+    ],
+)
+async def test_an_upgrade_smuggles_nothing(front: tuple[int, CertificateAuthority], lines: bytes, code: int) -> None:
+    port, authority = front
+    tls = ssl.create_default_context(cafile=str(authority.ca_file))
+    streams = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="localhost")
+    found, head, body = await read_all(*streams, HELLO + lines)
+    assert found == code
+    assert (head + body).count(b"HTTP/1.1 ") + (head + body).count(b"http/1.1 ") == 1
+
+
+async def test_while_the_conductor_is_away_that_is_said(tmp_path: Path) -> None:
+    passthrough = Passthrough(str(tmp_path / "nobody.sock"))
+    server = GatewayServer(passthrough, await listen("127.0.0.1", 0, 8), None, ConnectionLimits())
+    server.start()
+    port = server.sockets[0].getsockname()[1]
+    for lines in (CLOSE, b"connection: upgrade\r\nupgrade: websocket\r\n\r\n"):
+        code, head, body = await read_all(*await asyncio.open_connection("127.0.0.1", port), HELLO + lines)
+        assert (code, b"retry-after: 1" in head) == (503, True)
+        assert json.loads(body)["message"] == "the conductor is away; it comes back by itself"
+    await server.stop(0)
+    passthrough.close()
