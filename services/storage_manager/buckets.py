@@ -8,11 +8,12 @@ from typing import Any
 from anyio import to_thread
 
 from services.sdk.aws.accounts import account_of
-from services.sdk.aws.rest_xml import parse, render
+from services.sdk.aws.rest_xml import parse
+from services.storage_manager.answers import render_answer
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.listing import Page, encoder, number, page
-from services.storage_manager.objects import iso
+from services.storage_manager.objects import when
 
 NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 MOST_BUCKETS = 10_000
@@ -27,15 +28,15 @@ async def list_all(context: S3Context, request: S3Request) -> S3Response:
     found = [each for each in found if each.name.startswith(query.get("prefix", "")) and each.name > after]
     more = found[limit - 1].name if limit and len(found) > limit else None
     found = found[:limit]
-    buckets = [{"Name": each.name, "CreationDate": iso(each.created)} for each in found]
+    buckets = [{"Name": each.name, "CreationDate": when(each.created)} for each in found]
     owner = {"ID": request.caller.name, "DisplayName": request.caller.name}
     fields = {
         "Owner": owner,
-        "Buckets": {"Bucket": buckets},
+        "Buckets": buckets,
         "ContinuationToken": more,
         "Prefix": query.get("prefix"),
     }
-    return S3Response(content=render("ListAllMyBucketsResult", fields))
+    return S3Response(content=render_answer("ListBuckets", fields))
 
 
 async def create(context: S3Context, request: S3Request) -> S3Response:
@@ -70,7 +71,7 @@ async def head(context: S3Context, request: S3Request) -> S3Response:
 async def location(context: S3Context, request: S3Request) -> S3Response:
     """GetBucketLocation: empty means us-east-1."""
     await context.bucket(request)
-    return S3Response(content=render("LocationConstraint", {}))
+    return S3Response(content=render_answer("GetBucketLocation", {}))
 
 
 async def delete(context: S3Context, request: S3Request) -> S3Response:
@@ -103,7 +104,8 @@ async def list_objects(context: S3Context, request: S3Request) -> S3Response:
 
     found = await to_thread.run_sync(list_page)
     fields = {"Name": ref.name, "MaxKeys": limit} | _fields(query, found, account_of(ref.namespace))
-    return S3Response(content=render("ListBucketResult", fields))
+    operation = "ListObjectsV2" if query.get("list-type") == "2" else "ListObjects"
+    return S3Response(content=render_answer(operation, fields))
 
 
 def _after(query: dict[str, str]) -> str:
@@ -121,7 +123,7 @@ def _fields(query: dict[str, str], found: Page, account: str) -> dict[str, Any]:
     contents = [
         {
             "Key": text(o.key),
-            "LastModified": iso(o.modified),
+            "LastModified": when(o.modified),
             "ETag": f'"{o.etag}"',
             "Size": o.size,
             "Owner": owner,

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from anyio import to_thread
 
-from services.sdk.aws.rest_xml import render
+from services.storage_manager.answers import render_answer
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE
 from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
 from services.storage_manager.errors import S3Error
@@ -20,10 +20,10 @@ from services.storage_manager.objects import (
     check_key,
     commit_object,
     find_object,
-    iso,
     kept_headers,
     not_modified,
     sealed_by,
+    when,
 )
 from services.storage_manager.supported_parameters import SSE, sealing_of
 
@@ -115,7 +115,8 @@ async def copy(context: S3Context, request: S3Request) -> S3Response:
     new = Object(request.key, piece.size, md5, context.clock(), headers | sealing, (piece,))
     await commit_object(context, ref, new, request.headers)
     told = {f"Checksum{name.removeprefix(PREFIX).upper()}": value for name, value in sums.items()}
-    body = render("CopyObjectResult", {"LastModified": iso(new.modified), "ETag": f'"{md5}"'} | told)
+    copied = {"LastModified": when(new.modified), "ETag": f'"{md5}"'} | told
+    body = render_answer("CopyObject", {"CopyObjectResult": copied})
     return S3Response(headers=sealed_by(ref) | sealing, content=body)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from anyio import to_thread
 
-from services.sdk.aws.rest_xml import members, parse, render
+from services.sdk.aws.rest_xml import members, parse
+from services.storage_manager.answers import render_answer
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
@@ -40,7 +41,7 @@ async def delete_many(context: S3Context, request: S3Request) -> S3Response:
         elif not quiet:
             done.append({"Key": each["Key"]})
     await context.report_emptiness(ref)
-    return S3Response(content=render("DeleteResult", {"Deleted": done, "Error": failed}))
+    return S3Response(content=render_answer("DeleteObjects", {"Deleted": done, "Errors": failed}))
 
 
 async def _delete_one(context: S3Context, ref: BucketRef, wanted: dict[str, str]) -> S3Error | None:

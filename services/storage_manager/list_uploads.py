@@ -6,11 +6,11 @@ from typing import Any
 
 from anyio import to_thread
 
-from services.sdk.aws.rest_xml import render
+from services.storage_manager.answers import render_answer
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.listing import encoder, number
 from services.storage_manager.multipart import bucket_of, upload_of
-from services.storage_manager.objects import iso
+from services.storage_manager.objects import when
 
 LONGEST_PAGE = 1000
 
@@ -23,14 +23,14 @@ async def list_parts(context: S3Context, request: S3Request) -> S3Response:
     limit = min(limit, LONGEST_PAGE)
     left = [p for p in await to_thread.run_sync(context.metadata.parts, upload.id) if p.number > after]
     parts = [
-        {"PartNumber": p.number, "LastModified": iso(p.modified), "ETag": f'"{p.etag}"', "Size": p.size}
+        {"PartNumber": p.number, "LastModified": when(p.modified), "ETag": f'"{p.etag}"', "Size": p.size}
         for p in left[:limit]
     ]
     fields: dict[str, Any] = {"Bucket": ref.name, "Key": upload.key, "UploadId": upload.id}
-    fields |= {"PartNumberMarker": after, "MaxParts": limit, "IsTruncated": 0 < limit < len(left), "Part": parts}
+    fields |= {"PartNumberMarker": after, "MaxParts": limit, "IsTruncated": 0 < limit < len(left), "Parts": parts}
     if 0 < limit < len(left):
         fields["NextPartNumberMarker"] = left[limit - 1].number
-    return S3Response(content=render("ListPartsResult", fields))
+    return S3Response(content=render_answer("ListParts", fields))
 
 
 async def list_uploads(context: S3Context, request: S3Request) -> S3Response:
@@ -42,10 +42,10 @@ async def list_uploads(context: S3Context, request: S3Request) -> S3Response:
     found = await to_thread.run_sync(context.metadata.uploads, ref.id, prefix)
     begin = next((i + 1 for i, u in enumerate(found) if (u.key, u.id) == (key, id)), None)
     left = found[begin:] if begin is not None else [u for u in found if u.key > key]
-    uploads = [{"Key": text(u.key), "UploadId": u.id, "Initiated": iso(u.created)} for u in left[:limit]]
+    uploads = [{"Key": text(u.key), "UploadId": u.id, "Initiated": when(u.created)} for u in left[:limit]]
     fields: dict[str, Any] = {"Bucket": ref.name, "Prefix": text(prefix), "MaxUploads": limit}
-    fields |= {"KeyMarker": text(key), "UploadIdMarker": id, "Upload": uploads}
+    fields |= {"KeyMarker": text(key), "UploadIdMarker": id, "Uploads": uploads}
     fields |= {"EncodingType": request.query.get("encoding-type"), "IsTruncated": 0 < limit < len(left)}
     if 0 < limit < len(left):
         fields |= {"NextKeyMarker": uploads[-1]["Key"], "NextUploadIdMarker": uploads[-1]["UploadId"]}
-    return S3Response(content=render("ListMultipartUploadsResult", fields))
+    return S3Response(content=render_answer("ListMultipartUploads", fields))

@@ -7,7 +7,8 @@ import hashlib
 from anyio import to_thread
 
 from crds.numbers import whole_number
-from services.sdk.aws.rest_xml import members, parse, render
+from services.sdk.aws.rest_xml import members, parse
+from services.storage_manager.answers import render_answer
 from services.storage_manager.blobs import new_id
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE, of_parts, requested_checksums
 from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
@@ -15,7 +16,7 @@ from services.storage_manager.copy_object import source_of
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object, Part, Upload
-from services.storage_manager.objects import check_key, iso, kept_headers, sealed_by, write_precondition
+from services.storage_manager.objects import check_key, kept_headers, sealed_by, when, write_precondition
 from services.storage_manager.supported_parameters import sealing_of
 
 SMALLEST_PART, MOST_PARTS = 5 << 20, 10_000
@@ -42,9 +43,7 @@ async def create(context: S3Context, request: S3Request) -> S3Response:
     upload = Upload(new_id(), ref.id, request.key, context.clock(), kept)
     await to_thread.run_sync(context.metadata.begin, upload)
     fields = {"Bucket": ref.name, "Key": request.key, "UploadId": upload.id}
-    return S3Response(
-        headers=sums | sealed_by(ref) | sealing, content=render("InitiateMultipartUploadResult", fields)
-    )
+    return S3Response(headers=sums | sealed_by(ref) | sealing, content=render_answer("CreateMultipartUpload", fields))
 
 
 def _number(request: S3Request) -> int:
@@ -77,8 +76,8 @@ async def copy_part(context: S3Context, request: S3Request) -> S3Response:
     piece, md5, sums = await source.sealed_again(context, ref, _summed_by(upload))
     part = Part(number, piece.size, md5, context.clock(), piece, sums)
     await _keep_part(context, upload, part)
-    fields = {"LastModified": iso(part.modified), "ETag": f'"{md5}"'}
-    return S3Response(headers=sealed_by(ref), content=render("CopyPartResult", fields))
+    fields = {"LastModified": when(part.modified), "ETag": f'"{md5}"'}
+    return S3Response(headers=sealed_by(ref), content=render_answer("UploadPartCopy", {"CopyPartResult": fields}))
 
 
 async def _keep_part(context: S3Context, upload: Upload, part: Part) -> None:
@@ -171,7 +170,7 @@ def _completed(ref: BucketRef, key: str, etag: str, sums: dict[str, str]) -> S3R
     fields |= {f"Checksum{name.removeprefix(PREFIX).upper()}": sums[name] for name in sums if name in CHECKSUMS}
     if TYPE in sums:
         fields["ChecksumType"] = sums[TYPE]
-    return S3Response(headers=sealed_by(ref), content=render("CompleteMultipartUploadResult", fields))
+    return S3Response(headers=sealed_by(ref), content=render_answer("CompleteMultipartUpload", fields))
 
 
 async def abort(context: S3Context, request: S3Request) -> S3Response:

@@ -39,9 +39,9 @@ class WritePrecondition(TypedDict):
     only_over: str
 
 
-def iso(moment: float) -> str:
-    """`2026-01-02T03:04:05.000Z`."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def when(moment: float) -> datetime:
+    """Whole seconds: a listing says no more than the header `Last-Modified`."""
+    return datetime.fromtimestamp(int(moment), UTC)
 
 
 def kept_headers(headers: dict[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from services.sdk.aws.protocols.shapes import ShapeRef
@@ -125,9 +126,11 @@ def drawn(draw: Any, wire: Wire, ref: ShapeRef, depth: int) -> Any:
     if ref.type == "list":
         return [drawn(draw, wire, ref.element, depth + 1) for _ in range(_count(draw, wire, ref, depth))]
     if ref.type == "map":
-        count = _count(draw, wire, ref, depth)
-        pairs = [(_scalar(draw, wire, ref.key), drawn(draw, wire, ref.value, depth + 1)) for _ in range(count)]
-        return dict(pairs) if len(dict(pairs)) == count else dict(pairs[:1])
+        found = {}
+        for _ in range(_count(draw, wire, ref, depth)):
+            found[_scalar(draw, wire, ref.key)] = drawn(draw, wire, ref.value, depth + 1)
+        assume(len(found) >= ref.trait("min", 0))
+        return found
     return _scalar(draw, wire, ref)
 
 

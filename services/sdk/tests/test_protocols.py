@@ -172,6 +172,8 @@ def test_what_we_answer_is_understood(service: str, protocol: str, operation: st
                 found[name] = {k: v for k, v in found[name].items() if k in expected[name]}
             elif http_status == 204 and place is None:
                 expected.pop(name, None)
+        if (service, operation) == ("s3", "GetBucketLocation"):
+            expected = {}  # botocore's clients read the root's text by a rule of their own
         if "ContentType" not in expected:
             found.pop("ContentType", None)  # what the body is anyway
         assert found == expected

@@ -13,6 +13,7 @@ from services.sdk.aws.protocols.errors import ModelError
 from services.sdk.aws.protocols.messages import HttpResponse
 from services.sdk.aws.protocols.query_codec import error_fields
 from services.sdk.aws.protocols.rest_codec import BodyReader, BodyWriter, RestCodec
+from services.sdk.aws.protocols.s3_names import BARE, ROOTS
 from services.sdk.aws.protocols.shapes import ShapeRef, input_ref
 from services.sdk.aws.protocols.validation import Unreadable, Validation
 from services.sdk.aws.protocols.xml_values import XmlReaders, XmlWriters, namespace_of
@@ -54,8 +55,16 @@ class RestXmlCodec(RestCodec):
         return lambda value: _document(write(root, value, self._namespace))
 
     def _structure_writer(self, members: dict[str, ShapeRef], ref: ShapeRef | None) -> BodyWriter:
-        write, root = self._writers.structure(members), (ref.location_name or ref.name) if ref else ""
+        write, root = self._writers.structure(members), self._root_of(ref)
+        if ref is not None and self._is_s3 and (bare := BARE.get(ref.name)):
+            return lambda result: _document(_bare(bare, self._namespace, str(result.get(bare) or "")))
         return lambda result: _document(f"<{root}{self._namespace}>{write(result)[1]}</{root}>")
+
+    def _root_of(self, ref: ShapeRef | None) -> str:
+        if ref is None:
+            return ""
+        named = ROOTS.get(ref.name) if self._is_s3 else None
+        return named or ref.location_name or ref.name
 
     def _error(self, error: ModelError, request_id: str, resource: str) -> HttpResponse:
         told = [("Code", error.code), ("Message", error.message)]
@@ -87,6 +96,10 @@ def _xml(body: bytes, root: str) -> Any:
     if found.tag != root:
         raise Unreadable(f"the document is a {found.tag[:80]}, not a {root}")
     return found
+
+
+def _bare(root: str, namespace: str, text: str) -> str:
+    return f"<{root}{namespace}>{escaped(text)}</{root}>"
 
 
 def _document(text: str) -> bytes:

@@ -41,7 +41,8 @@ def text_reader(ref: ShapeRef, default_format: str) -> TextReader:
 def text_writer(ref: ShapeRef, default_format: str) -> TextWriter:
     """Writes a scalar of that shape."""
     if ref.type == "timestamp":
-        return moment_writer(named_format(ref.trait("timestampFormat"), default_format))
+        wanted = named_format(ref.trait("timestampFormat"), default_format)
+        return moment_writer(wanted, always_milliseconds=ref.model.name == "s3")
     writers: dict[str, TextWriter] = {"boolean": _boolean_text, "blob": base64_text, "string": _string_text}
     return writers.get(ref.type, number_text)
 

@@ -26,8 +26,10 @@ def moment_reader(wanted: str) -> Callable[[Any], datetime]:
     return {EPOCH: _from_epoch, ISO: _from_iso, HTTP: _from_http}[wanted]
 
 
-def moment_writer(wanted: str) -> Callable[[datetime], str]:
-    """The text of a moment."""
+def moment_writer(wanted: str, *, always_milliseconds: bool = False) -> Callable[[datetime], str]:
+    """The text of a moment. S3 writes milliseconds even where there are none."""
+    if wanted == ISO and always_milliseconds:
+        return lambda moment: f"{_in_utc(moment).isoformat(timespec='milliseconds')[:-6]}Z"
     return {EPOCH: _epoch_text, ISO: iso_text, HTTP: _http_text}[wanted]
 
 
@@ -41,9 +43,13 @@ def from_epoch(seconds: float) -> datetime:
 
 def iso_text(moment: datetime) -> str:
     """Milliseconds where there are any, microseconds only where milliseconds would lose some."""
-    plain = moment.astimezone(UTC).replace(tzinfo=None)
-    digits = "seconds" if not plain.microsecond else "microseconds" if plain.microsecond % 1000 else "milliseconds"
-    return f"{plain.isoformat(timespec=digits)}Z"
+    found = _in_utc(moment)
+    digits = "seconds" if not found.microsecond else "microseconds" if found.microsecond % 1000 else "milliseconds"
+    return f"{found.isoformat(timespec=digits)[:-6]}Z"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _from_epoch(raw: Any) -> datetime:

@@ -153,7 +153,9 @@ class XmlWriters(ShapeCompiler[Writer]):
         if ref.type == "map":
             return self._map(ref)
         text = text_writer(ref, ISO)
-        return lambda name, value, namespace: f"<{name}{namespace}>{escaped(text(value))}</{name}>"
+        if ref.type == "string":
+            return lambda name, value, namespace: f"<{name}{namespace}>{escaped(text(value))}</{name}>"
+        return lambda name, value, namespace: f"<{name}{namespace}>{text(value)}</{name}>"
 
     def _recursive(self, made: dict[Any, Writer], key: Any) -> Writer:
         return lambda name, value, namespace: made[key](name, value, namespace)
