@@ -30,7 +30,9 @@ PORT = a_port()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("engines")
+    made = tmp_path_factory.mktemp("engines")
+    made.chmod(0o755)  # users of services run what is there
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +181,58 @@ def test_what_was_deleted_lies_in_the_trash_and_comes_back(database: Cloud) -> N
     eventually(lambda: database.is_ready("young"), "it runs with the data it had, and another password")
     assert "creating configuration files" not in database.do("logs", "young").rpartition("is shut down")[2]
     database.do("delete", "service", "young")
+
+
+def link(folder: Path, engine: str) -> None:
+    """Lets the cloud find an engine of this machine, or skips."""
+    found = EngineFinder().find(ENGINES[engine])
+    if found is None:
+        pytest.skip(f"no {engine}: aerekos engine install {engine}")
+    (folder / Path(found.program).name).symlink_to(found.program)
+
+
+def test_a_cache_keeps_what_it_was_told(database: Cloud, folder: Path) -> None:
+    link(folder, "valkey")
+    database.do("create", "service", "cache", "--engine", "valkey")
+    eventually(lambda: database.is_ready("cache"), "it answers with its password")
+    ask = 'export REDISCLI_AUTH="$(cat /secrets/superuser)"; redis-cli -p $PORT'
+
+    def asked(words: str) -> str:
+        return database.command("exec", "cache-0", "--", "sh", "-c", f"{ask} {words}").out.strip()
+
+    assert asked("set colour blue") == "OK"
+    assert "NOAUTH" in database.command("exec", "cache-0", "--", "sh", "-c", "redis-cli -p $PORT get colour").out
+    before = database.instances()["cache-0"]
+    database.do("restart", "cache")
+    eventually(lambda: database.instances().get("cache-0") not in (None, before), "another process")
+    eventually(lambda: asked("get colour") == "blue", "what it was told is there")
+    database.do("delete", "service", "cache")
+
+
+def test_a_load_balancer_takes_another_configuration_between_two_requests(
+    database: Cloud, folder: Path, tmp_path: Path
+) -> None:
+    link(folder, "haproxy")
+
+    def apply(word: str) -> None:
+        answer = f'http-request return status 200 content-type text/plain string "{word}"'
+        config = f'defaults\n mode http\n timeout client 5s\nfrontend f\n bind "${{HOST}}:${{PORT}}"\n {answer}\n'
+        file = {"path": "/config/haproxy.cfg", "content": config}
+        spec = {"engine": {"name": "haproxy"}, "files": [file]}
+        body = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": {"name": "lb"}, "spec": spec}
+        (tmp_path / "lb.json").write_text(json.dumps(body))
+        database.do("apply", "-f", str(tmp_path / "lb.json"))
+
+    apply("one")
+    eventually(lambda: answered(database) == "one", "it answers through the gateway")
+    pid = database.instances()["lb-0"]
+    apply("two")
+    eventually(lambda: answered(database) == "two", "it answers otherwise")
+    assert database.instances()["lb-0"] == pid, "its first process is the one it was"
+    database.do("delete", "service", "lb")
+
+
+def answered(cloud: Cloud) -> str:
+    with cloud.http() as client:
+        answer = client.get("/services/lb/")
+    return answer.text if answer.status_code == 200 else ""
