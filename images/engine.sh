@@ -3,14 +3,16 @@
 # Swarm asks this machine's Docker for it and keeps it in the cloud's registry.
 # Usage: images/engine.sh NAME [MAJOR]              (needs root, mmdebstrap and docker)
 #        images/engine.sh --tar FILE NAME [MAJOR]   only the file system
-# PYTHON (any from 3.11) and AEREKOS_IMAGE_DOOR may be set.
+# PYTHON (one that has our requirements; .venv's, where there is one) and AEREKOS_IMAGE_DOOR may be set.
 set -eu
 cd "$(dirname "$0")/.."
 tar=
 if [ "${1:-}" = --tar ]; then tar=${2:?}; shift 2; fi
 name=${1:?usage: $0 [--tar FILE] NAME [MAJOR]}
 major=${2:-}
-python=${PYTHON:-python3}
+venv=.venv/bin/python
+[ -x "$venv" ] || venv=python3
+python=${PYTHON:-$venv}
 # What is known of it, from the one place that knows.
 facts=$("$python" -c '
 import shlex, sys
