@@ -10,8 +10,16 @@ import { Age } from './Age';
 import { Sign } from './Sign';
 
 /** Types whose being true is nothing good. */
-const BAD_WHEN_TRUE = new Set(['Degraded', 'Failed']);
-const NEUTRAL = new Set(['Progressing']);
+const BAD_WHEN_TRUE = new Set([
+  'Degraded',
+  'Failed',
+  'FieldsIgnored',
+  'NamespaceContentRemaining',
+  'NamespaceDeletionContentFailure',
+  'NamespaceFinalizersRemaining',
+]);
+/** Neither good nor bad: something goes on while they are true. */
+const NEUTRAL = new Set(['Drained', 'Progressing', 'Terminating']);
 
 function healthOf(condition: Condition): Health {
   if (condition.status === 'Unknown') return 'unknown';
