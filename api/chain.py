@@ -25,8 +25,10 @@ from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
 from api.csrf import NO_STORE
 from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
+from api.spans import describe, request_span
 from api.streams import StreamGuard
 from controller.admission.request import AUDITED
+from controller.kit.tracing import TRACEPARENT, Span, traceparent
 from crds.errors import ApiError, InternalError
 
 log = structlog.get_logger("api")
@@ -78,6 +80,10 @@ class RequestChain:
         self._authenticator, self._guard, self._metrics, self._audit = authenticator, guard, metrics, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with request_span(scope, lasts=is_streaming(scope["query_string"])) as span:
+            await self._serve(scope, receive, send, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         began = time.perf_counter()
         request_id, notes = request_id_of(scope), notes_of(scope)
         handler = next(each for each in self._handlers if each.matches(scope))
@@ -105,7 +111,9 @@ class RequestChain:
             await _refuse(outcome, InternalError(f"internal error ({type(error).__name__})"), request_id)
         finally:
             AUDITED.reset(audited)
-        self._note(scope, handler, outcome.code or CLIENT_LEFT, time.perf_counter() - began, request_id)
+        code = outcome.code or CLIENT_LEFT
+        describe(span, scope, handler.name, code, request_id)
+        self._note(scope, handler, code, time.perf_counter() - began, request_id)
 
     async def _guarded(
         self, handler: Handler, scope: Scope, receive: Receive, send: ResponseRecorder, id: Id
@@ -186,8 +194,10 @@ def request_id_of(scope: Scope) -> bytes:
 
 
 def trace_context(scope: Scope) -> tuple[bytes, bytes]:
-    """The trace context header (W3C Trace Context) of the next hop."""
+    """The trace context header (W3C Trace Context) of the next hop: as it came, where nothing is traced here."""
+    if (own := traceparent()) is not None:
+        return TRACEPARENT, own
     for name, value in scope["headers"]:
-        if name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+        if name == TRACEPARENT and _TRACEPARENT.fullmatch(value):
             return name, value
-    return b"traceparent", f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()
+    return TRACEPARENT, f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()

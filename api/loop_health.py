@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, Request
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Action, Authorizer
 from api.auth.principal import Principal
-from api.kube.watch_metrics import WatchMetrics
+from api.watch_metrics import WatchMetrics
+from controller.kit import tracing
 from controller.kit.clock import Clock
 from controller.kit.distribution import Distribution
 from controller.reconcile.metrics import ControllerState, InformerState, LoopMetrics
@@ -50,6 +51,7 @@ class LoopHealth:
                 "expired": self.watches.expired,
             },
             "unreadableRecords": self.unreadable(),
+            "traces": _traces(),
         }
 
     def _kind(self, name: str, controller: ControllerState | None, informer: InformerState | None) -> dict[str, Any]:
@@ -97,6 +99,12 @@ def _passes(controller: ControllerState) -> dict[str, Any]:
         "last": passes.last,
         "lastSecondsAgo": _rounded(controller.last_seconds_ago),
     }
+
+
+def _traces() -> dict[str, int] | None:
+    """null: no collector is set."""
+    sender = tracing.tracing()
+    return None if sender is None else {"exported": sender.sent.exported, "failed": sender.sent.failed}
 
 
 def _times(times: Distribution) -> dict[str, Any]:

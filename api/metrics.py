@@ -13,11 +13,12 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.kube.watch_metrics import WatchMetrics
+from api.watch_metrics import WatchMetrics
 from controller.kit.distribution import Distribution
 from controller.reconcile.metrics import LoopMetrics
 from controller.store.records import Store
 from services.sdk.loop_collector import LoopCollector, cumulative_buckets
+from services.sdk.trace_collector import TraceCollector
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds in seconds; what takes longer is in one more."""
@@ -110,6 +111,7 @@ class Metrics:
             "aerekos_audit_problems", "What is wrong with the audit log now; 0: nothing.", registry=self.registry
         )
         self.registry.register(_StoreWrites(store))
+        self.registry.register(TraceCollector())
         if docker_calls is not None:
             self.registry.register(_Calls(docker_calls))
         if loop is not None:

@@ -24,6 +24,7 @@ from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.reverse_proxy import ReverseProxy, forwarded
 from api.traffic import Traffic
+from controller.kit import tracing
 from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
@@ -150,9 +151,18 @@ class Gateway:
         began = self._clock.monotonic()
         notes_of(scope).service_tells = service in self._services
         try:
-            code = await self._proxy.forward(
-                scope, receive, send, service=service, target=target, headers=headers, principal=_name_of(scope)
-            )
+            with tracing.child("gateway", "client") as span:
+                span.note("aerekos.service", service)
+                code = await self._proxy.forward(
+                    scope,
+                    receive,
+                    send,
+                    service=service,
+                    target=target,
+                    headers=headers if span is tracing.NO_SPAN else tracing.with_traceparent(headers),
+                    principal=_name_of(scope),
+                )
+                span.note("http.response.status_code", code)
         except NotFound:
             raise
         except ApiError as error:

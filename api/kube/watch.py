@@ -26,7 +26,7 @@ from api.kube.request import ApiRequest, as_count, as_seconds
 from api.kube.resource_version import refuse_future, wants_initial_events
 from api.kube.storage import StorageMap
 from api.kube.tables import partial, table
-from api.kube.watch_metrics import WatchMetrics
+from api.watch_metrics import WatchMetrics
 from controller.kit.clock import Clock
 from controller.resources.selectors import Test, by_fields, by_labels
 from controller.store.records import Compacted, Follower, Record, SeekableFollower, StoreEvent

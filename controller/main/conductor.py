@@ -25,6 +25,7 @@ from agent.identity import Identity, IdentityInMemory
 from agent.settings import Settings as AgentSettings
 from api.logging import configure_logging
 from controller.docker.swarm_admin import SwarmAdmin
+from controller.kit import tracing
 from controller.kit.lasting import Lasting
 from controller.kit.listening import CannotListen
 from controller.kit.modes import PRIVATE_UMASK, tighten
@@ -58,6 +59,7 @@ COMPACT_EVERY_SECONDS = 300.0
 SWEEP_EVERY_SECONDS = 300.0
 STOPPING_SECONDS = 60.0
 RENEW_SECONDS = 86_400.0
+LAST_SPANS_SECONDS = 1.0
 
 
 def serve(settings: Settings) -> NoReturn:
@@ -72,8 +74,15 @@ def serve(settings: Settings) -> NoReturn:
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with the_only_one(settings):
         require_free_port(settings)
+        if settings.otlp_endpoint:
+            tracing.start(settings.otlp_endpoint, "aerekos-conductor", report=_report_collector)
         code = runner.run(_serve(settings, Notifier()))
+        tracing.stop(LAST_SPANS_SECONDS)
     exit_now(code)
+
+
+def _report_collector(taken: bool, what: str) -> None:
+    (log.info if taken else log.warning)(what)
 
 
 def _remember(settings: Settings) -> None:

@@ -49,6 +49,7 @@ class ProcessEnvironment:
             "AEREKOS_API": self._components.settings.url,
             "AEREKOS_CA": str(self._components.authority.ca_file),
             "AEREKOS_CREDENTIAL": str(file),
+            **_collector(self._components),
         }
         env = own | secrets
         # Whatever of the home it is told of, it may read; and nothing else.
@@ -86,6 +87,7 @@ class ContainerEnvironment:
             "AEREKOS_API": self._stack.url,
             "AEREKOS_CA": f"{_FOLDER}/ca.crt",
             "AEREKOS_CREDENTIAL": f"{_FOLDER}/credential.json",
+            **_collector(self._components),
         }
         return RuntimeInputs(
             env=own | {_variable(each): f"{_FOLDER}/{each}" for each in secrets},
@@ -118,6 +120,11 @@ def _credential(components: Components, service: Service) -> bytes:
     client = f"service:{service.metadata.name}"
     secret = components.accounts.client_secret(client, SERVICE.key(service.metadata.name, service.metadata.namespace))
     return orjson.dumps({"clientId": client, "clientSecret": secret})
+
+
+def _collector(components: Components) -> dict[str, str]:
+    endpoint = components.settings.otlp_endpoint
+    return {"AEREKOS_OTLP_ENDPOINT": endpoint} if endpoint else {}
 
 
 def _digest(file: Path) -> str:

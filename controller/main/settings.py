@@ -87,6 +87,7 @@ class Settings:
     audit_sink_ca: Path | None = None
     audit_file: Path | None = None
     engine_path: str = ""
+    otlp_endpoint: str = ""
     stack: Stack | None = None
     told: frozenset[str] = frozenset()
 
@@ -281,6 +282,21 @@ def _folders(value: object, where: str) -> str:
     return text
 
 
+def _collector(value: object, where: str) -> str:
+    from urllib.parse import urlsplit
+
+    text = _text(value, where)
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or parts.query or parts.fragment or parts.username is not None:
+        hint = "use e.g. http://127.0.0.1:4318"
+        raise Misuse(f"{where}: must be the URL of an OTLP/HTTP collector, not {value!r}", hint=hint)
+    return text
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     def check(value: object, where: str) -> str:
         if value not in choices:
@@ -349,6 +365,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "audit_sink_ca": _path,
     "audit_file": _path,
     "engine_path": _folders,
+    "otlp_endpoint": _collector,
 }
 
 FILE_KEYS = frozenset(_CHECKS)

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import structlog
 
+from controller.kit import tracing
 from controller.kit.backoff import Backoff
 from controller.reconcile import result as results
 from controller.reconcile.informer import Informer, revision_of
@@ -59,6 +60,7 @@ class KindController:
         self.reconciler, self.kind, self.informer = reconciler, reconciler.kind, informer
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
         self.metrics = PassMetrics()
+        self._span_name = f"reconcile {self.kind.resource}"
         self._world, self._rng, self._backoff, self._deadline = world, rng, backoff, deadline
         self._own = OwnWrites()
         self._retries: dict[ObjectKey, RetryState] = {}
@@ -94,8 +96,10 @@ class KindController:
         if retry.refused == _version(seen):
             return
         attempt = _Attempt(self, key, seen.model_copy(deep=True))
-        result = self._count_failures(retry, await self._run_reconciler(attempt))
-        wrote = await self._save(attempt, result)
+        with tracing.span(self._span_name) as span:
+            result = self._count_failures(retry, await self._run_reconciler(attempt))
+            wrote = await self._save(attempt, result)
+            _describe(span, key, result)
         self._schedule(key, attempt, result if wrote is not None else None)
         ended = self._world.clock.monotonic()
         self.metrics.record_pass(result.how, began, ended)
@@ -246,6 +250,15 @@ class _Attempt:
         self.resource.metadata = written.metadata.model_copy(deep=True)
         self.before["metadata"] = written.wire()["metadata"]
         self.changed = True
+
+
+def _describe(span: tracing.Span, key: ObjectKey, result: PassResult) -> None:
+    if span is tracing.NO_SPAN:
+        return
+    span.note("aerekos.key", _short(key))
+    span.note("aerekos.result", result.how)
+    if result.failed:
+        span.fail(result.reason)
 
 
 def _version(resource: KubeObject) -> tuple[object, ...]:

@@ -34,6 +34,8 @@ class Pending:
     abandoned: bool = False
     records: Sequence[Record] = ()
     error: Exception | None = None
+    trace: Any = None
+    """The span it was called in (`tracing.current`)."""
 
     def finish(self, *, records: Sequence[Record] = (), error: Exception | None = None) -> None:
         """Note how it went."""

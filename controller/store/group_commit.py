@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import anyio
 import anyio.lowlevel
 
+from controller.kit import tracing
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor
 from controller.store.backend import SqlBackend
@@ -46,7 +47,7 @@ class GroupCommitter:
         if self._closed:
             raise StoreBroken(f"{self._disk.name} is closed; open the store again")
         first = self._leader_active and not self._queue
-        pending = Pending(tuple(changes), by, anyio.Event() if first else self._batch_ended)
+        pending = Pending(tuple(changes), by, anyio.Event() if first else self._batch_ended, trace=tracing.current())
         self._queue.append(pending)
         if self._leader_active:
             await self._wait(pending)
@@ -77,7 +78,8 @@ class GroupCommitter:
         batch = self._gather()
         ended = self._next_batch()
         try:
-            await self._commit(batch)
+            with _span_of(batch):
+                await self._commit(batch)
         except self._disk.errors as error:
             self.metrics.failed += 1
             self.trouble = self._disk.broken("write", error)
@@ -176,3 +178,9 @@ class GroupCommitter:
         for each in self._queue:
             each.turn = self._batch_ended
         return ended
+
+
+def _span_of(batch: Sequence[Pending]) -> tracing.Span:
+    """One span for the commit, below the first traced write; the others are linked."""
+    first, *others = [each.trace for each in batch if each.trace is not None] or [None]
+    return tracing.within(first, "store batch", others)

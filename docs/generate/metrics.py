@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from api.kube.watch_metrics import WatchMetrics
 from api.metrics import Metrics
+from api.watch_metrics import WatchMetrics
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.reconcile.metrics import ControllerState, InformerState

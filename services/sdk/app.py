@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import orjson
 
+from controller.kit import tracing
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
 from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
@@ -140,6 +141,11 @@ class _Exchange:
 
     async def run(self) -> None:
         self._scope.setdefault("state", {})["request_id"] = self.id
+        with self._span() as span:
+            await self._serve()
+            self._describe(span)
+
+    async def _serve(self) -> None:
         clock = self._app.context.clock
         began = clock.monotonic()
         try:
@@ -150,6 +156,24 @@ class _Exchange:
             log.exception("the request failed", extra={"fields": {"requestId": self.id}})
             await self._refuse(InternalError(f"the request failed here; request id {self.id}"))
         self._log_request(clock.monotonic() - began)
+
+    def _span(self) -> tracing.Span:
+        """Below the gateway's. Only of what came through it: probes and scrapes are none of it."""
+        if tracing.tracing() is None or header_of(self._scope, HEADER) is None:
+            return tracing.NO_SPAN
+        parent = header_of(self._scope, "traceparent") or ""
+        return tracing.span(self._scope["method"], "server", parent=parent.encode("latin-1"))
+
+    def _describe(self, span: tracing.Span) -> None:
+        if span is tracing.NO_SPAN:
+            return
+        if action := (self._scope["state"].get("audit") or {}).get("action"):
+            span.name(action)
+        span.note("http.request.method", self._scope["method"])
+        span.note("http.response.status_code", self.status)
+        span.note("aerekos.request_id", self.id)
+        if self.status >= 500:
+            span.fail(str(self.status))
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

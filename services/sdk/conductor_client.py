@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from controller.kit import tracing
 from controller.kit.clock import Clock
 from crds.errors import Unavailable, from_status
 from services.sdk.identity import ON_BEHALF_OF
@@ -69,7 +70,14 @@ def open_client(api: str, ca: Path | None, auth: httpx.Auth | None, *, base: str
         trust_env=False,
         timeout=httpx.Timeout(30.0, connect=2.0),
         limits=httpx.Limits(max_connections=256, max_keepalive_connections=64),
+        event_hooks={"request": [_carry_trace]},
     )
+
+
+async def _carry_trace(request: httpx.Request) -> None:
+    """What is asked for a request or a pass belongs to its trace."""
+    if (value := tracing.traceparent()) is not None:
+        request.headers["traceparent"] = value.decode()
 
 
 async def fetch_json(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from services.sdk.trace_collector import TraceCollector
+
 if TYPE_CHECKING:
     from controller.reconcile.metrics import LoopMetrics
     from services.sdk.loop_collector import LoopCollector
@@ -20,6 +22,7 @@ class ServiceMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._loop: LoopCollector | None = None
+        self.registry.register(TraceCollector())
         self._requests = Counter(
             "aerekos_service_requests",
             "Requests by method and HTTP code.",

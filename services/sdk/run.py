@@ -13,6 +13,7 @@ import signal
 from importlib import import_module
 from typing import Any
 
+from controller.kit import tracing
 from controller.kit.process_exit import exit_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
@@ -22,6 +23,7 @@ from services.sdk.logs import start_logging, start_structlog
 from services.sdk.server import server_for
 
 log = logging.getLogger("services.sdk.run")
+LAST_SPANS_SECONDS = 1.0
 
 
 def load(reference: str) -> Any:
@@ -82,11 +84,18 @@ def main() -> None:
     manifest = managed_service(context.service)
     if manifest is None:
         raise SystemExit(f"there is no managed service {context.service!r}")
+    if endpoint := os.environ.get("AEREKOS_OTLP_ENDPOINT"):
+        tracing.start(endpoint, context.service_name, instance=context.name, report=_report_collector)
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(context, manifest))
+        tracing.stop(LAST_SPANS_SECONDS)
         exit_now(0)
+
+
+def _report_collector(taken: bool, what: str) -> None:
+    log.log(logging.INFO if taken else logging.WARNING, what)
 
 
 if __name__ == "__main__":

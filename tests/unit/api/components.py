@@ -42,13 +42,13 @@ from api.cookies import RefreshCookie
 from api.gateway.gateway import Gateway
 from api.gateway.load_balancer import LoadBalancer
 from api.kube.resource_api import ResourceApi
-from api.kube.watch_metrics import WatchMetrics
 from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
 from api.rest import rest_app
 from api.streams import StreamGuard
 from api.traffic import traffic_routes
+from api.watch_metrics import WatchMetrics
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads

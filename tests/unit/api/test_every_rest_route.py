@@ -34,13 +34,13 @@ from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.cloud import CloudIdentity, cloud_routes
 from api.health import health_routes
-from api.kube.watch_metrics import WatchMetrics
 from api.loop_health import LoopHealth, loop_health_routes
 from api.rest import log_routes, rest_app
 from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
 from api.tls import CertificateAuthority
 from api.traffic import traffic_routes
+from api.watch_metrics import WatchMetrics
 from controller.health.report import Health
 from crds.kinds.worker import WORKER
 from services.sdk.certificate import new_request

@@ -24,6 +24,11 @@ def test_arguments_win_over_environment_over_file(tmp_path: Path) -> None:
     assert settings.url == "https://127.0.0.1:3"
 
 
+def test_a_collector_is_named_with_or_without_a_path(tmp_path: Path) -> None:
+    for url in ("http://127.0.0.1:4318", "https://collector.lan/otlp", "http://[::1]:4318/v1/traces"):
+        assert load({"AEREKOS_OTLP_ENDPOINT": url}, home=tmp_path).otlp_endpoint == url
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -40,6 +45,10 @@ def test_arguments_win_over_environment_over_file(tmp_path: Path) -> None:
         ('names = ["*.lan"]', "names: '*.lan'"),
         ('cloud_name = "a\\u0007b"', "cloud_name: cannot be"),
         ("retention_hours = -1", "retention_hours: must be"),
+        ('otlp_endpoint = "localhost:4318"', "otlp_endpoint: must be the URL"),
+        ('otlp_endpoint = "http://me:secret@collector"', "otlp_endpoint: must be the URL"),
+        ('otlp_endpoint = "http://[x"', "otlp_endpoint: must be the URL"),
+        ('otlp_endpoint = "https://collector:99999"', "otlp_endpoint: must be the URL"),
         ("users = []", "users: must be a list"),
         ('[[users]]\nname = "a"\nroles = ["king"]', "users[0].roles"),
         ('[[users]]\nroles = ["admin"]', "users[0].name: is missing"),
