@@ -19,6 +19,8 @@ from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import DEFAULT_KEY, BucketRef
 
 ASK_EVERY_SECONDS = 15.0
+# KMS answers 500 for it, but asking again helps nobody: the root key that sealed the key is gone.
+KEY_UNAVAILABLE = "KeyUnavailableException"
 _JSON = "application/x-amz-json-1.1"
 
 
@@ -74,6 +76,6 @@ class KmsClient:
 
 def _refusal(status: int, answer: dict[str, Any]) -> S3Error:
     code, said = str(answer.get("__type", "")), str(answer.get("message", ""))
-    if status >= 500 or not code:
+    if (status >= 500 and code != KEY_UNAVAILABLE) or not code:
         return S3Error("ServiceUnavailable", f"key-manager answered {status}: {said}")
     return S3Error(f"KMS.{code}", said)

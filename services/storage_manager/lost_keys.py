@@ -17,6 +17,7 @@ from services.storage_manager.conditions import BucketCondition, BucketReason
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef, Kms
 from services.storage_manager.kinds import Bucket
+from services.storage_manager.kms_client import KEY_UNAVAILABLE
 from services.storage_manager.metadata import MetadataIndex
 
 PLATFORM = "alias/aws/"
@@ -25,7 +26,7 @@ _THERE = frozenset({"KMS.AccessDeniedException", "KMS.DisabledException", "KMS.K
 _GONE = frozenset(
     {
         *("KMS.NotFoundException", "KMS.InvalidCiphertextException", "KMS.InvalidArnException"),
-        "KMS.KeyUnavailableException",  # its material is sealed under a root key that is gone
+        f"KMS.{KEY_UNAVAILABLE}",  # its material is sealed under a root key that is gone
     }
 )
 

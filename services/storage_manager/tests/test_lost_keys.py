@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from crds.meta import condition
@@ -139,3 +140,24 @@ def test_the_condition_says_it_once_a_minute(tmp_path: Path, code: str, status: 
     assert (told(), kms.asked) == (status, 3), "what was known stays while key-manager is away"
     resource.spec.encryption.key = None
     assert (told(), kms.asked) == ("True", 3), "another key named: looked at at once"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (500, "KeyUnavailableException", "KMS.KeyUnavailableException"),
+        (503, "DependencyTimeoutException", "ServiceUnavailable"),
+        (400, "DisabledException", "KMS.DisabledException"),
+    ],
+)
+def test_a_key_that_is_lost_is_told_from_a_key_manager_that_is_away(status: int, kind: str, code: str) -> None:
+    """As key-manager answers for material under another root key: test_kms.py."""
+
+    async def story() -> None:
+        answers = httpx.MockTransport(lambda _: httpx.Response(status, json={"__type": kind, "message": "no"}))
+        async with httpx.AsyncClient(transport=answers, base_url="https://key-manager") as peer:
+            with pytest.raises(S3Error) as refused:
+                await KmsClient(peer).decrypt(bucket_ref(bucket()), b"wrapped")
+        assert refused.value.code == code
+
+    asyncio.run(story())
