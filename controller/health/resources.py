@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.health.finding import Code, Finding, Severity, about
-from crds.conditions import ConditionType
+from crds.conditions import ConditionType, Reason
 from crds.kind import Kind
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
@@ -62,13 +62,19 @@ def _of_service(service: Body, wanted: set[str], now: datetime) -> Iterator[Find
         # Containers of people must not make the whole cloud look broken, nor a start what needs somebody.
         own: Severity = "info" if _is_starting(service, now) else "warning"
         severity: Severity = "critical" if built_in else own
-        fix = f"aerekos logs {name}{_in(meta)}; aerekos describe service {name}{_in(meta)}"
-        yield about(severity, code, SERVICE, key, f"{name} is not ready: {why}", fix)
+        yield about(severity, code, SERVICE, key, f"{name} is not ready: {why}", _fix(service))
     elif _status_of(status, ConditionType.DEGRADED) == "True":
         text = f"{name} {_words(status, ConditionType.DEGRADED)}"
         yield about(
             "warning", Code.SERVICE_DEGRADED, SERVICE, key, text, f"aerekos describe service {name}{_in(meta)}"
         )
+
+
+def _fix(service: Body) -> str:
+    meta = service["metadata"]
+    if _condition(service.get("status", {}), ConditionType.READY).get("reason") == Reason.ENGINE_MISSING:
+        return "run that command there, as root; it starts by itself then"
+    return f"aerekos logs {meta['name']}{_in(meta)}; aerekos describe service {meta['name']}{_in(meta)}"
 
 
 def _is_starting(service: Body, now: datetime) -> bool:

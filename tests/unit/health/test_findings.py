@@ -209,3 +209,9 @@ def test_what_is_told_is_plain_json() -> None:
         "message": "m",
         "fix": "f",
     }
+
+
+def test_what_an_engine_lacks_is_mended_by_the_command_it_names() -> None:
+    lacks = condition("Ready", "False", "EngineMissing", "run there: aerekos engine install postgresql")
+    (found,) = resources.of_services([service("db", lacks, engine={"name": "postgresql"})], (), NOW)
+    assert found.fix == "run that command there, as root; it starts by itself then"
