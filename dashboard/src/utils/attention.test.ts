@@ -64,6 +64,8 @@ describe('what needs a person', () => {
   it.each([
     ['NeedsContainerRuntime', 'disable'],
     ['UnknownManagedService', 'look'],
+    ['EngineMissing', 'look'],
+    ['EngineVersionMismatch', 'look'],
     ['Unschedulable', 'look'],
     ['WaitingForFiles', 'look'],
     ['CreateContainerConfigError', 'look'],

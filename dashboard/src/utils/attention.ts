@@ -112,7 +112,9 @@ function byReason(service: Service, reason: string, all: readonly Service[]): Fi
     case 'NeedsContainerRuntime':
       return { do: 'disable', service, label: 'Disable it' };
     case 'UnknownManagedService':
+    case 'EngineVersionMismatch':
       return { do: 'look', kind: 'services', resource: service, tab: 'yaml', label: 'Correct it' };
+    case 'EngineMissing': // installed on the machine, by somebody who is root there
     case 'Unschedulable':
     case 'WaitingForFiles':
     case 'CreateContainerConfigError':
