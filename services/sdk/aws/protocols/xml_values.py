@@ -142,7 +142,10 @@ class XmlWriters(ShapeCompiler[Writer]):
         return write
 
     def _member(self, name: str, member: ShapeRef) -> Callable[[Any], str]:
-        write, namespace = self.compile(member), namespace_of(member)
+        namespace = namespace_of(member)
+        if member.type not in ("structure", "list", "map"):
+            return _scalar_writer(member, f"<{name}{namespace}>", f"</{name}>")
+        write = self.compile(member)
         return lambda value: write(name, value, namespace)
 
     def _make(self, ref: ShapeRef) -> Writer:
@@ -152,10 +155,8 @@ class XmlWriters(ShapeCompiler[Writer]):
             return self._list(ref)
         if ref.type == "map":
             return self._map(ref)
-        text = text_writer(ref, ISO)
-        if ref.type == "string":
-            return lambda name, value, namespace: f"<{name}{namespace}>{escaped(text(value))}</{name}>"
-        return lambda name, value, namespace: f"<{name}{namespace}>{text(value)}</{name}>"
+        inside = _scalar_writer(ref, "", "")
+        return lambda name, value, namespace: f"<{name}{namespace}>{inside(value)}</{name}>"
 
     def _recursive(self, made: dict[Any, Writer], key: Any) -> Writer:
         return lambda name, value, namespace: made[key](name, value, namespace)
@@ -210,6 +211,13 @@ def namespace_of(ref: ShapeRef) -> str:
         return ""
     uri, prefix = (found, "") if isinstance(found, str) else (found["uri"], found.get("prefix"))
     return f" xmlns{':' + prefix if prefix else ''}={quoted(uri)}"
+
+
+def _scalar_writer(ref: ShapeRef, opening: str, closing: str) -> Callable[[Any], str]:
+    text = text_writer(ref, ISO)
+    if ref.type == "string":
+        return lambda value: f"{opening}{escaped(text(value))}{closing}"
+    return lambda value: f"{opening}{text(value)}{closing}"
 
 
 def _attribute_writer(member: ShapeRef) -> Callable[[Any], str]:
