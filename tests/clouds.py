@@ -54,10 +54,11 @@ class Said:
 
 @dataclass(frozen=True)
 class Cloud:
-    """One home and port. Commands run as a person's would, in a process of their own."""
+    """One home and port. Commands run as a person's would, in a process of their own. `code`: what runs."""
 
     home: Path
     port: int
+    code: Path = REPOSITORY
 
     def __post_init__(self) -> None:
         ends_with_pytest(self.home)
@@ -71,11 +72,11 @@ class Cloud:
             "AEREKOS_RUNTIME": "process",  # a Swarm that this machine manages is somebody else's
             "XDG_CONFIG_HOME": f"{self.home}-config",
         }
-        return kept | own
+        return kept | own | ({"PYTHONPATH": str(self.code)} if self.code != REPOSITORY else {})
 
     def command(self, *arguments: str, text: str | None = None, timeout: float = 90, **env: str) -> Said:
         """Whatever comes of `aerekos <arguments>`."""
-        return run([sys.executable, "-m", "cli.main", *arguments], {**self.env, **env}, text, timeout)
+        return run([sys.executable, "-m", "cli.main", *arguments], {**self.env, **env}, text, timeout, self.code)
 
     def do(self, *arguments: str, text: str | None = None) -> str:
         """What a successful `aerekos <arguments>` prints."""
@@ -144,9 +145,9 @@ def environment(pid: int) -> bytes:
         return b""
 
 
-def run(command: list[str], env: dict[str, str], text: str | None, timeout: float) -> Said:
+def run(command: list[str], env: dict[str, str], text: str | None, timeout: float, folder: Path = REPOSITORY) -> Said:
     done = subprocess.run(
-        command, env=env, cwd=REPOSITORY, input=text, capture_output=True, text=True, timeout=timeout, check=False
+        command, env=env, cwd=folder, input=text, capture_output=True, text=True, timeout=timeout, check=False
     )
     return Said(done.returncode, done.stdout, done.stderr)
 
