@@ -76,7 +76,7 @@ POSTGRESQL = Engine(
     start_seconds=3600.0,
     superuser="postgres",
     probes=Probes(
-        readiness=Probe(exec=Exec(command=["/bin/sh", "-c", _ASK]), period_seconds=5, timeout_seconds=5),
+        readiness=Probe(exec=Exec(command=["/bin/sh", "-c", _ASK]), period_seconds=10, timeout_seconds=5),
         liveness=Probe(
             exec=Exec(command=["/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"]), period_seconds=10, timeout_seconds=5
         ),

@@ -50,7 +50,7 @@ VALKEY = Engine(
     start_seconds=3600.0,
     superuser="default",
     probes=Probes(
-        readiness=Probe(exec=Exec(command=["/bin/sh", "-c", _IS_READY]), period_seconds=5, timeout_seconds=5),
+        readiness=Probe(exec=Exec(command=["/bin/sh", "-c", _IS_READY]), period_seconds=10, timeout_seconds=5),
         liveness=Probe(exec=Exec(command=["/bin/sh", "-c", _IS_ALIVE]), period_seconds=10, timeout_seconds=5),
     ),
 )
