@@ -81,7 +81,7 @@ class ConductorApp:
     ) -> None:
         self._resources, self._gateway = resources, gateway
         self._authenticator, self._authorizer, self._guard = authenticator, authorizer, guard
-        self._rest, self._readiness, self._metrics = rest, readiness, metrics
+        self._rest, self._readiness, self.metrics = rest, readiness, metrics
         self._limits, self._audit = limits, audit
         metrics.watch_audit(lambda: len(audit.problems()))
         self._heartbeats, self._exec, self._images = heartbeats, exec_, images
@@ -203,7 +203,7 @@ class ConductorApp:
                     state = {**state, "audit": problems}
                 return json_answer(200 if state["ready"] else 503, state)
             case "/metrics":
-                return Response(200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8")
+                return Response(200, self.metrics.render(), b"text/plain; version=0.0.4; charset=utf-8")
             case _:
                 return json_answer(200, VERSION)
 

@@ -19,10 +19,10 @@ import orjson
 import structlog
 
 from api.asgi import JSON, Message, Receive, Scope, Send, error_answer, is_streaming, send_answer
-from api.audit import Audit
 from api.audit.log import STARTED
 from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
+from api.auth.principal import Principal
 from api.csrf import NO_STORE
 from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
 from api.spans import describe, request_span
@@ -40,7 +40,19 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 Id = tuple[bytes, bytes]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Serve = Callable[[Scope, Receive, "ResponseRecorder", Id], Awaitable[None]]
+
+
+class AuditsRequests(Protocol):
+    """What notes who did what (`api.audit.log.Audit`)."""
+
+    @property
+    def keeps_bodies(self) -> bool: ...
+
+    def check(self, scope: Scope) -> None: ...
+
+    def note(self, scope: Scope, who: Principal | None, code: int, request_id: str, stage: str = ...) -> None: ...
 
 
 class CountsRequests(Protocol):
@@ -65,7 +77,9 @@ class Handler:
 
 
 class RequestChain:
-    """An ASGI application for `http`: the first handler that matches answers; the last one must match everything."""
+    """An ASGI application for `http`: the first handler that matches answers. What none matches goes to `otherwise`
+    as it came; without one, the last handler must match everything.
+    """
 
     def __init__(
         self,
@@ -74,9 +88,10 @@ class RequestChain:
         authenticator: Authenticator,
         guard: StreamGuard,
         metrics: CountsRequests,
-        audit: Audit,
+        audit: AuditsRequests,
+        otherwise: Asgi | None = None,
     ) -> None:
-        self._handlers = tuple(handlers)
+        self._handlers, self._otherwise = tuple(handlers), otherwise
         self._authenticator, self._guard, self._metrics, self._audit = authenticator, guard, metrics, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +101,11 @@ class RequestChain:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         began = time.perf_counter()
         request_id, notes = request_id_of(scope), notes_of(scope)
-        handler = next(each for each in self._handlers if each.matches(scope))
+        handler = next((each for each in self._handlers if each.matches(scope)), None)
+        if handler is None:
+            assert self._otherwise is not None, "the last handler must match everything"
+            await self._otherwise(scope, receive, send)
+            return
         outcome = ResponseRecorder(send, notes, handler, scope["headers"], keeps_body=self._audit.keeps_bodies)
         lasts = is_streaming(scope["query_string"])
         if lasts:

@@ -19,6 +19,8 @@ from typing import Any
 from api.asgi import Message, Receive, Scope, Send
 from services.sdk.edge.connections import EXTENSION
 
+SOCKET = "conductor.sock"
+"""In the folder `run` of the home."""
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
 TRUSTED = frozenset({USER, GROUP, ADDRESS})

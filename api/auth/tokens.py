@@ -36,11 +36,13 @@ _NOTED_SECONDS = 3600
 class TokenKeys:
     """The signing keys under a folder, one PEM file each, named `<kid>.pem`. The newest signs; all verify.
 
-    Beside each lies `<kid>.until`: when the last token it signed ends. A key that no longer signs goes then.
+    Beside each lies `<kid>.until`: when the last token it signed ends. A key that no longer signs goes then. The keys
+    in the folder `beside` are those of another program: they verify here and never sign.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, beside: Path | None = None) -> None:
         self._folder, self._ends, self.version = folder, dict[str, float](), 0
+        self._beside, self._theirs, self._seen = beside, dict[str, Any](), (0, 0)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not list(folder.glob("*.pem")):
             self.rotate()
@@ -103,6 +105,15 @@ class TokenKeys:
         self._public = {kid: key.public_key() for kid, key in self._private.items()}
         self.version += 1
         self._ends = {kid: end for kid, end in self._ends.items() if kid in self._private}
+        beside = self._beside.glob("*.pem") if self._beside else ()
+        self._theirs = {file.stem: jwk.construct(file.read_text(), ALGORITHM).public_key() for file in beside}
+        self._seen = (_changed(self._folder), _changed(self._beside) if self._beside else 0)
+
+    def refresh(self) -> None:
+        """Read the keys again that another process has made or taken away."""
+        seen = (_changed(self._folder), _changed(self._beside) if self._beside else 0)
+        if seen != self._seen:
+            self._load()
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The compact form of `claims`, signed with the newest key."""
@@ -114,11 +125,12 @@ class TokenKeys:
         """The claims, whose end the caller judges. Raises Unauthorized with the reason in words."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
-            if not isinstance(kid, str) or kid not in self._public:
+            if kid not in self._public and kid not in self._theirs:
+                self.refresh()
+            key = self._public.get(kid) or self._theirs.get(kid) if isinstance(kid, str) else None
+            if key is None:
                 raise Unauthorized("the token was signed with a key this cloud does not know; log in again")
-            claims: dict[str, Any] = jwt.decode(
-                token, self._public[kid], [ALGORITHM], _CHECKED, audience=audience, issuer=ISSUER
-            )
+            claims: dict[str, Any] = jwt.decode(token, key, [ALGORITHM], _CHECKED, audience=audience, issuer=ISSUER)
         except JOSEError as error:
             raise Unauthorized(f"the token is not valid: {error}; log in again") from error
         return claims
@@ -126,7 +138,8 @@ class TokenKeys:
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set (RFC 7517)."""
         keys = []
-        for kid, key in self._public.items():
+        self.refresh()
+        for kid, key in (self._public | self._theirs).items():
             fields = {name: _str(value) for name, value in key.to_dict().items()}
             keys.append({**fields, "kid": kid, "use": "sig", "alg": ALGORITHM})
         return {"keys": keys}
@@ -179,6 +192,14 @@ class Tokens:
             self._known.pop((token, audience), None)
             raise Unauthorized("the token has expired; log in again")
         return known
+
+
+def _changed(folder: Path) -> int:
+    """When files came to that folder or went, in nanoseconds; 0 where there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _str(value: Any) -> str:

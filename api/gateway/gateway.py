@@ -7,6 +7,7 @@ learns no secret, and can do nothing in anybody's name but with that token (api/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 from urllib.parse import unquote
 
 from api.asgi import Message, Receive, Scope, Send, send_answer
@@ -38,6 +39,12 @@ _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH
 FindSigner = Callable[[str], Owner[Principal]]
 
 
+class CountsTraffic(Protocol):
+    """What counts who asks whom (`api.traffic.Traffic`)."""
+
+    def note(self, asker: str, service: str, code: int, seconds: float) -> None: ...
+
+
 class Gateway:
     """Adds who calls, and hands the request to a ready instance. `find_signer`: the owner of an access key;
     `note_use` hears of each key that signed, and for which service; `own_names`: by which this cloud is reached.
@@ -55,11 +62,13 @@ class Gateway:
         most_connections: int = 512,
         tls: Secures | None = None,
         own_names: OwnNames = tuple,
+        traffic: CountsTraffic | None = None,
     ) -> None:
         self._proxy = ReverseProxy(balancer, tls, most_connections=most_connections)
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
-        self._speaks, self.traffic = signing_names(self._services.values()), Traffic()
+        self._speaks = signing_names(self._services.values())
+        self.traffic: CountsTraffic = traffic or Traffic()
         self._identities, self._verifier = Identities(tokens, clock), SignatureVerifier(find_signer, clock)
         self._note_use, self._own_names = note_use, own_names
 

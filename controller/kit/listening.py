@@ -71,12 +71,14 @@ def listen_addresses(host: str, port: int) -> list[ListenAddress]:
     return [ListenAddress(family, str(at[0]), port, at[3] if len(at) > 3 else 0) for family, at in told]
 
 
-def open_listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
-    """Non-blocking, at each of the places that host means. Raises CannotListen; then none is open."""
+def open_listeners(host: str, port: int, backlog: int, *, shared: bool = False) -> list[socket.socket]:
+    """Non-blocking, at each of the places that host means. `shared`: other processes of this user may listen there,
+    too, and the kernel divides the connections among them. Raises CannotListen; then none is open.
+    """
     opened: list[socket.socket] = []
     try:
         for address in listen_addresses(host, port):
-            listener = _open(address, backlog)
+            listener = _open(address, backlog, shared=shared)
             if listener is not None:
                 opened.append(listener)
     except CannotListen:
@@ -86,12 +88,14 @@ def open_listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
     return opened
 
 
-def _open(address: ListenAddress, backlog: int) -> socket.socket | None:
+def _open(address: ListenAddress, backlog: int, *, shared: bool) -> socket.socket | None:
     listener = None
     try:
         # The protocol is named, for asyncio turns Nagle's delay off only where it is.
         listener = socket.socket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if address.family == socket.AF_INET6:
             # Each family has a socket of its own: IPv4 clients keep their address, by which they are judged.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -35,10 +35,10 @@ from controller.store.records import Store, StoreFull
 from controller.store.reserve import Reserve
 from controller.store.sealing import Sealing
 from controller.store.sql import open_store
-from crds.catalog import CORE_KINDS, Catalog
+from crds.catalog import Catalog
 from crds.managed import ManagedService
 from services.key_manager.kinds import KEY_MATERIAL
-from services.sdk.discovery import managed_services
+from services.sdk.discovery import catalog_of, managed_services
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,16 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     derived = DerivedSecrets(generations.keep(home / "secrets" / "master-key", clock.now()))
     authority = CertificateAuthority(settings.tls, now=clock.now())
     authority.client("admin", "local-admin", [MASTERS])
-    catalog = _catalog(services)
+    catalog = catalog_of(services)
     sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))
     reserve = Reserve(home / "store" / "reserve")
     store = await _open_store(home, reserve, threads, clock, sealing, catalog)
     try:
         registry = Registry(store, catalog, clock)
         _keep_root_key(home / "secrets" / "root-key", registry, clock.now())
-        tokens = Tokens(TokenKeys(home / "secrets" / "jwt"), clock)
+        gateways = home / "secrets" / "gateway-jwt"
+        TokenKeys(gateways)  # made before any service asks for the keys that count
+        tokens = Tokens(TokenKeys(home / "secrets" / "jwt", beside=gateways), clock)
         accounts = Accounts(registry, tokens, derived, clock, threads)
         accounts.factors.demand = cast(Demand, settings.second_factor)
         worker = socket.gethostname().split(".")[0].lower() or "worker"
@@ -144,10 +146,3 @@ def _keep_root_key(file: Path, registry: Registry, now: datetime) -> None:
 def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
     """Kinds that the store keeps as ciphertext only."""
     return {(kind.group, kind.plural) for kind in catalog if kind.sealed}
-
-
-def _catalog(services: tuple[ManagedService, ...]) -> Catalog:
-    catalog = Catalog(CORE_KINDS, managed={service.name: service.needs for service in services})
-    for kind in (kind for service in services for kind in service.kinds):
-        catalog.add(kind)
-    return catalog

@@ -26,9 +26,13 @@ from api.auth.routes.oidc import oidc_routes
 from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
+from api.channel.conductor import Channel
+from api.channel.replication import Replication
+from api.channel.reports import Reports
 from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
 from api.exec import ExecHandler
+from api.front_proxy import SOCKET, FrontProxy, listen_on
 from api.gateway.gateway import Gateway
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import MutualTls
@@ -39,11 +43,11 @@ from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
 from api.rest import log_routes, rest_app
-from api.server import make_server
+from api.server import make_server, make_socket_server
 from api.streams import StreamGuard
 from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
-from api.traffic import traffic_routes
+from api.traffic import Traffic, traffic_routes
 from controller.kit.networks import parse_networks
 from controller.main.audit_log import looked_after, open_audit
 from controller.main.certificates import keep_certificates_fresh, server_certificate
@@ -71,6 +75,7 @@ async def serve_http(components: Components, runtime: Runtime, loop: Loop) -> No
     managed = {each.service_name: each.name for each in components.services}
     balancer = LoadBalancer(components.registry, components.endpoints, components.clock, managed)
     budget, names = divide(raise_file_limit()), ServerNames(components.settings, runtime.swarm, runtime.node)
+    traffic = Traffic()
     gateway = Gateway(
         balancer,
         components.tokens,
@@ -82,12 +87,17 @@ async def serve_http(components: Components, runtime: Runtime, loop: Loop) -> No
         most_connections=budget.upstream,
         tls=MutualTls(components.authority, managed, components.clock),
         own_names=lambda: names.hosts,
+        traffic=traffic,
     )
     images = _images(components, authenticator)
     certificate, key = server_certificate(components.authority, await names.look())
     audit = open_audit(components.settings, components.clock)
+    app = _app(components, runtime, loop, authenticator, guard, gateway, images, audit, traffic)
+    reports = Reports(audit, app.metrics, traffic, components.accounts.access_keys.used)
+    channel = Channel(app, Replication(components.registry.store, components.endpoints), reports)
+    behind = make_socket_server(FrontProxy(channel))
     server = make_server(
-        _app(components, runtime, loop, authenticator, guard, gateway, images, audit),
+        app,
         host=components.settings.host,
         port=components.settings.port,
         certificate=certificate,
@@ -99,7 +109,9 @@ async def serve_http(components: Components, runtime: Runtime, loop: Loop) -> No
         async with looked_after(audit), anyio.create_task_group() as group:
             group.start_soon(guard.run)
             group.start_soon(keep_certificates_fresh, components.settings.tls, names, components.clock.now, server)
+            group.start_soon(partial(behind.serve, sockets=[listen_on(components.home / "run" / SOCKET)]))
             await server.serve()
+            behind.should_exit = behind.force_exit = True
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
@@ -116,6 +128,7 @@ def _app(
     gateway: Gateway,
     images: RegistryProxy,
     audit: Audit,
+    traffic: Traffic,
 ) -> ConductorApp:
     registry, authorizer, clock, driver = components.registry, components.authorizer, components.clock, runtime.driver
     ca, stack = components.authority.pem, components.settings.stack
@@ -157,7 +170,7 @@ def _app(
             certificate_routes(components.authority, authenticator, clock),
             agent_routes(registry, components.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer, clock),
-            traffic_routes(gateway.traffic, authenticator, authorizer),
+            traffic_routes(traffic, authenticator, authorizer),
             health_routes(health, authenticator, authorizer),
             loop_health_routes(loop_health, authenticator, authorizer),
             audit_routes(audit, authenticator, authorizer),

@@ -6,7 +6,8 @@ Fed by the Service reconciler with each look at the driver; read by the gateway.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from controller.runtime.driver import ObservedInstance
@@ -20,20 +21,47 @@ class Endpoint(NamedTuple):
     address: str
 
 
+Listener = Callable[[ObjectKey, str, tuple[Endpoint, ...]], object]
+
+
 class Endpoints:
     """Ready instances by workload. A Service made anew under an old name has another uid, and starts with none."""
 
     def __init__(self) -> None:
         self._known: dict[ObjectKey, tuple[str, tuple[Endpoint, ...]]] = {}
+        self._listeners: list[Listener] = []
 
     def report(self, key: ObjectKey, uid: str, seen: Sequence[ObservedInstance]) -> None:
         """Take what the driver sees of that workload now, in place of what it saw before."""
-        ready = tuple(Endpoint(each.name, each.address) for each in seen if each.ready and each.address)
-        self._known[key] = (uid, ready)
+        self.put(key, uid, [Endpoint(each.name, each.address) for each in seen if each.ready and each.address])
+
+    def put(self, key: ObjectKey, uid: str, ready: Sequence[Endpoint]) -> None:
+        """These are the ready instances of that Service now."""
+        now = (uid, tuple(ready))
+        if self._known.get(key) == now:
+            return
+        self._known[key] = now
+        for listener in self._listeners:
+            listener(key, *now)
 
     def forget(self, key: ObjectKey) -> None:
         """Nothing of it is there any more."""
-        self._known.pop(key, None)
+        known = self._known.pop(key, None)
+        for listener in self._listeners if known else ():
+            listener(key, known[0] if known else "", ())
+
+    def all(self) -> dict[ObjectKey, tuple[str, tuple[Endpoint, ...]]]:
+        """Every workload that was reported: its uid and its ready instances."""
+        return dict(self._known)
+
+    @contextmanager
+    def told(self, listener: Listener) -> Iterator[None]:
+        """`listener` hears of every change while the context lasts. It must not block."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def ready(self, key: ObjectKey, uid: str) -> tuple[Endpoint, ...]:
         """The ready instances of the Service with that uid; none when the driver has not told of it yet."""

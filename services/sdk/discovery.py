@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import services
+from crds.catalog import CORE_KINDS, Catalog
 from crds.managed import ManagedService
 
 
@@ -20,6 +21,14 @@ def managed_services() -> tuple[ManagedService, ...]:
     """Every managed service by name. Raises TypeError when a MANIFEST is something else."""
     found = (managed_service(name) for name in _folders())
     return tuple(sorted((each for each in found if each is not None), key=lambda each: each.name))
+
+
+def catalog_of(managed: tuple[ManagedService, ...]) -> Catalog:
+    """The kinds of this cloud: the core's, and those of these services."""
+    catalog = Catalog(CORE_KINDS, managed={service.name: service.needs for service in managed})
+    for kind in (kind for service in managed for kind in service.kinds):
+        catalog.add(kind)
+    return catalog
 
 
 def managed_service(name: str) -> ManagedService | None:

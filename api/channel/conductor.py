@@ -1,0 +1,40 @@
+"""The conductor's end: what its socket serves for gateways alone, before everything else."""
+
+from __future__ import annotations
+
+from api.asgi import Receive, Scope, Send, error_answer, send_answer
+from api.channel import replication, reports
+from api.channel.replication import Replication
+from api.channel.reports import Reports
+from api.front_proxy import App
+from crds.errors import ApiError, MethodNotAllowed, NotFound
+
+PREFIX = "/internal/"
+
+
+class Channel:
+    """An ASGI application: `/internal/...` is for gateways, all else for `app`."""
+
+    def __init__(self, app: App, replication: Replication, reports: Reports) -> None:
+        self._app, self._replication, self._reports = app, replication, reports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._answer(scope, receive, send)
+        except ApiError as error:
+            await send_answer(send, error_answer(error))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = {replication.PATH: "GET", reports.PATH: "POST"}
+        path = scope["path"]
+        if path not in known:
+            raise NotFound(f"{path} is not served here")
+        if scope["method"] != known[path]:
+            raise MethodNotAllowed(f"{path} takes {known[path]}")
+        if path == replication.PATH:
+            await self._replication.serve(scope, receive, send)
+        else:
+            await send_answer(send, await self._reports.answer(receive))

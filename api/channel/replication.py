@@ -1,0 +1,66 @@
+"""`GET /internal/replica`: who is who, what they may and where services answer, told to a gateway as it changes."""
+
+from __future__ import annotations
+
+import anyio
+from anyio.abc import ObjectSendStream
+
+from api.asgi import JSON, Receive, Scope, Send
+from api.channel.records import ALIVE, COPIED, KINDS, endpoints_line, record_line, synced_line
+from controller.runtime.endpoints import Endpoint, Endpoints
+from controller.store.records import Store
+from crds.meta import ObjectKey
+
+PATH = "/internal/replica"
+ALIVE_SECONDS = 5.0
+_MOST_WAITING = 1000
+
+
+class Replication:
+    """Tells each gateway that asks everything there is, then what changes, until it leaves."""
+
+    def __init__(self, store: Store, endpoints: Endpoints) -> None:
+        self._store, self._endpoints = store, endpoints
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the gateway goes, or is too slow to be told: then it asks for everything again."""
+        sending, waiting = anyio.create_memory_object_stream[bytes](_MOST_WAITING)
+        async with anyio.create_task_group() as group:
+
+            def moved(key: ObjectKey, uid: str, ready: tuple[Endpoint, ...]) -> None:
+                try:
+                    sending.send_nowait(endpoints_line(key, uid, ready))
+                except anyio.WouldBlock:
+                    group.cancel_scope.cancel()
+
+            with self._endpoints.told(moved):
+                revision, everything = self._everything()
+                await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON)]})
+                await send({"type": "http.response.body", "body": everything, "more_body": True})
+                group.start_soon(self._follow, revision, sending)
+                group.start_soon(_until_gone, receive, group.cancel_scope)
+                while True:
+                    line = ALIVE
+                    with anyio.move_on_after(ALIVE_SECONDS):
+                        line = await waiting.receive()
+                    await send({"type": "http.response.body", "body": line, "more_body": True})
+
+    def _everything(self) -> tuple[int, bytes]:
+        """At one revision: nothing else runs meanwhile."""
+        revision = self._store.revision
+        lines = [record_line(each) for kind in KINDS for each in self._store.list(kind.group, kind.plural).records]
+        lines += [endpoints_line(key, uid, ready) for key, (uid, ready) in self._endpoints.all().items()]
+        return revision, b"".join(lines) + synced_line(revision)
+
+    async def _follow(self, after: int, sending: ObjectSendStream[bytes]) -> None:
+        async with self._store.follow("", "*", after=after) as follower:
+            async for batch in follower:
+                lines = [record_line(each.record) for each in batch if each.record.key[:2] in COPIED]
+                if lines:
+                    await sending.send(b"".join(lines))
+
+
+async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,237 @@
+"""`python -m api.gateway`: the gateway as a process of its own, in front of a conductor on the same machine.
+
+It ends TLS, answers signed AWS calls and `/services/...` by itself, and sends everything else on to the conductor's
+socket. What it must know it follows (`api.channel`); it asks nobody while a request waits. Keys and certificates are
+those of the home: it runs as the same user, and reads them again when they change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import structlog
+import uvloop
+
+from api.asgi import Receive, Scope, Send
+from api.auth.accounts import Accounts
+from api.auth.authentication import Authenticator
+from api.auth.authorizer import Authorizer
+from api.auth.derived_secrets import DerivedSecrets
+from api.auth.on_behalf import signer
+from api.auth.tokens import TokenKeys, Tokens
+from api.chain import RequestChain
+from api.channel import replication, reports
+from api.front_proxy import SOCKET
+from api.gateway.gateway import Gateway
+from api.gateway.handlers import gateway_handlers
+from api.gateway.load_balancer import LoadBalancer
+from api.gateway.mutual_tls import MutualTls
+from api.gateway.passthrough import Passthrough
+from api.gateway.replica import Replica
+from api.gateway.reporter import Counts, Reporter, TrafficCounts
+from api.gateway.server import GatewayServer
+from api.gateway.upstream import BrokenOff, Endpoint, UpstreamPool
+from api.logging import configure_logging
+from api.streams import StreamGuard
+from api.tls import CertificateAuthority
+from controller.kit import generations
+from controller.kit.clock import SystemClock
+from controller.kit.listening import open_listeners
+from controller.kit.threads import Threads
+from controller.resources.registry import Registry
+from services.sdk.discovery import catalog_of, managed_services
+from services.sdk.edge.connections import limits_for
+from services.sdk.edge.descriptors import divide, raise_file_limit
+
+log = structlog.get_logger("gateway")
+RELOAD_SECONDS = 1.0
+_QUIET_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a gateway is told to run. `names`: by which host names this cloud is reached."""
+
+    home: Path
+    host: str
+    port: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def socket(self) -> str:
+        return str(self.home / "run" / SOCKET)
+
+
+class ConductorChannel:
+    """Asks the conductor over its socket, for the gateway itself."""
+
+    def __init__(self, path: str) -> None:
+        self._endpoint, self._pool = Endpoint(path), UpstreamPool(8)
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The replica's lines. Raises UpstreamError when the conductor goes."""
+        connection = await self._pool.take(self._endpoint, None)
+        try:
+            connection.send_head(b"GET", _head("GET", replication.PATH), _QUIET_SECONDS)
+            await connection.head()
+            if connection.status != 200:
+                raise BrokenOff(f"it answered {connection.status}")
+            rest = b""
+            async for part in connection.body:
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    yield line
+        finally:
+            connection.abort()
+            self._pool.give_back(self._endpoint, connection)
+
+    async def deliver(self, body: bytes) -> None:
+        """Hand reports over. Raises UpstreamError."""
+        connection = await self._pool.take(self._endpoint, None)
+        try:
+            head = _head("POST", reports.PATH, f"content-length: {len(body)}")
+            connection.send_head(b"POST", head + body, _QUIET_SECONDS)
+            await connection.head()
+            if connection.status != 204:
+                raise BrokenOff(f"it answered {connection.status}")
+        finally:
+            self._pool.give_back(self._endpoint, connection)
+
+
+class GatewayProcess:
+    """Everything a gateway is made of, opened from a home. Raises OSError for a home without keys."""
+
+    def __init__(self, options: Options) -> None:
+        self._options, self._clock = options, SystemClock()
+        self._channel = ConductorChannel(options.socket)
+        self.replica, self.reporter = Replica(self._channel.lines), Reporter(self._channel.deliver)
+        self.passthrough = Passthrough(options.socket)
+        self._secrets = options.home / "secrets"
+        services = managed_services()
+        registry = Registry(self.replica.store, catalog_of(services), self._clock)
+        self._derived = DerivedSecrets(generations.read(self._secrets / "master-key"))
+        self._tokens = Tokens(TokenKeys(self._secrets / "gateway-jwt", beside=self._secrets / "jwt"), self._clock)
+        accounts = Accounts(registry, self._tokens, self._derived, self._clock, Threads(1))
+        authorizer = Authorizer(registry.catalog, services, self.replica.store)
+        authenticator = Authenticator(self._tokens, accounts, authorizer)
+        self.guard = StreamGuard(authenticator, authorizer)
+        managed = {each.service_name: each.name for each in services}
+        self._authority = CertificateAuthority(options.home / "tls", now=self._clock.now())
+        self._budget = divide(raise_file_limit())
+        self.gateway = Gateway(
+            LoadBalancer(registry, self.replica.endpoints, self._clock, managed),
+            self._tokens,
+            authorizer,
+            services,
+            self._clock,
+            partial(signer, accounts),
+            self.reporter.used,
+            most_connections=self._budget.upstream,
+            tls=MutualTls(self._authority, managed, self._clock),
+            own_names=lambda: options.names,
+            traffic=TrafficCounts(self.reporter),
+        )
+        self._chain = RequestChain(
+            gateway_handlers(self.gateway, authenticator),
+            authenticator=authenticator,
+            guard=self.guard,
+            metrics=Counts(self.reporter),
+            audit=self.reporter,
+            otherwise=self.passthrough,
+        )
+
+    async def serve(self) -> None:
+        """Until SIGTERM or SIGINT; then what is under way is finished."""
+        tls = self._server_context()
+        async with anyio.create_task_group() as group:
+            for task in (self.replica.run, self.reporter.run, self.guard.run):
+                group.start_soon(task)
+            group.start_soon(self._keep_fresh, tls)
+            await self.replica.synced.wait()
+            listeners = open_listeners(self._options.host, self._options.port, 2048, shared=True)
+            server = GatewayServer(self._answer, listeners, tls, limits_for(self._budget.connections))
+            server.start()
+            log.info("the gateway is up", port=self._options.port)
+            await _until_told_to_stop()
+            await server.stop()
+            await self.reporter.flush()
+            group.cancel_scope.cancel()
+        self.passthrough.close()
+        await self.gateway.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["aerekos.request"].upgrade:
+            await self.passthrough(scope, receive, send)
+        else:
+            await self._chain(scope, receive, send)
+
+    def _server_context(self) -> ssl.SSLContext:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load_cert_chain(*self._certificate)
+        tls.load_verify_locations(self._authority.ca_file)
+        tls.verify_mode = ssl.CERT_OPTIONAL
+        return tls
+
+    @property
+    def _certificate(self) -> tuple[Path, Path]:
+        folder = self._options.home / "tls"
+        return folder / "server.crt", folder / "server.key"
+
+    async def _keep_fresh(self, tls: ssl.SSLContext) -> None:
+        """Keys take turns while this runs; what is new is used within a second or two."""
+        master, seen = self._secrets / "master-key", _changed_at(self._secrets / "master-key", *self._certificate)
+        while True:
+            await anyio.sleep(RELOAD_SECONDS)
+            self._tokens.keys.refresh()
+            self._tokens.keys.look_after(self._clock.now())
+            now = _changed_at(master, *self._certificate)
+            if now != seen:
+                seen = now
+                self._derived.use(generations.read(master))
+                tls.load_cert_chain(*self._certificate)
+
+
+def _changed_at(*files: Path) -> tuple[int, ...]:
+    return tuple(each.stat().st_mtime_ns for each in files)
+
+
+def _head(method: str, path: str, *lines: str) -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "host: conductor", *lines, "", ""]).encode()
+
+
+async def _until_told_to_stop() -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            return
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a gateway until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m api.gateway", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="the folder of the cloud")
+    parser.add_argument("--host", default="localhost", help="the address to listen on (default: the loopback)")
+    parser.add_argument("--port", type=int, required=True, help="the port to listen on; several may share it")
+    parser.add_argument(
+        "--name", action="append", default=[], help="a host name of this cloud, before which buckets may stand"
+    )
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    told = parser.parse_args(arguments)
+    configure_logging(told.log_level)
+    options = Options(told.home, told.host, told.port, tuple(told.name))
+    if not (options.home / "secrets" / "master-key").exists():
+        parser.exit(1, f"there is no cloud in {options.home}: start one with aerekos up\n")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(options))
+
+
+async def _run(options: Options) -> None:
+    await GatewayProcess(options).serve()
