@@ -125,15 +125,18 @@ class TokenKeys:
         """The claims, whose end the caller judges. Raises Unauthorized with the reason in words."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
-            if kid not in self._public and kid not in self._theirs:
-                self.refresh()
-            key = self._public.get(kid) or self._theirs.get(kid) if isinstance(kid, str) else None
+            key = self._key(kid) if isinstance(kid, str) else None
             if key is None:
                 raise Unauthorized("the token was signed with a key this cloud does not know; log in again")
             claims: dict[str, Any] = jwt.decode(token, key, [ALGORITHM], _CHECKED, audience=audience, issuer=ISSUER)
         except JOSEError as error:
             raise Unauthorized(f"the token is not valid: {error}; log in again") from error
         return claims
+
+    def _key(self, kid: str) -> Any:
+        if kid not in self._public and kid not in self._theirs:
+            self.refresh()
+        return self._public.get(kid) or self._theirs.get(kid)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set (RFC 7517)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from contracts.api.conftest import behind_a_gateway, read_all
 
 from api.asgi import Receive, Scope, Send
 from api.auth.principal import MASTERS
+from api.front_proxy import listen_on
 from api.gateway.passthrough import Passthrough
 from api.gateway.server import GatewayServer
 from api.tls import CertificateAuthority
@@ -107,6 +109,14 @@ async def test_an_upgrade_smuggles_nothing(front: tuple[int, CertificateAuthorit
     found, head, body = await read_all(*streams, HELLO + lines)
     assert found == code
     assert (head + body).count(b"HTTP/1.1 ") + (head + body).count(b"http/1.1 ") == 1
+
+
+def test_the_conductor_s_socket_is_its_user_s_alone(tmp_path: Path) -> None:
+    path = tmp_path / "conductor.sock"
+    path.write_text("left by one that was killed")
+    listener = listen_on(path)
+    assert stat.S_ISSOCK(path.stat().st_mode) and stat.S_IMODE(path.stat().st_mode) == 0o600
+    listener.close()
 
 
 async def test_while_the_conductor_is_away_that_is_said(tmp_path: Path) -> None:
