@@ -83,20 +83,24 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file.unlink()
 
 
-def test_a_big_file_goes_in_and_comes_back(cloud: Cloud, big: Path, tmp_path: Path) -> None:
-    for arguments in (
-        ["mb", "s3://photos"],
-        ["cp", "--only-show-errors", str(big), "s3://photos/2026/big.bin"],
-        ["cp", "--only-show-errors", "s3://photos/2026/big.bin", str(tmp_path / "back")],
-    ):
+@pytest.fixture(scope="module")
+def photos(cloud: Cloud, big: Path) -> str:
+    """A bucket with the big file in it."""
+    for arguments in (["mb", "s3://photos"], ["cp", "--only-show-errors", str(big), "s3://photos/2026/big.bin"]):
         said = cloud.aws("s3", *arguments)
         assert said.code == 0, said
+    return "s3://photos"
+
+
+def test_a_big_file_goes_in_and_comes_back(cloud: Cloud, photos: str, big: Path, tmp_path: Path) -> None:
+    said = cloud.aws("s3", "cp", "--only-show-errors", f"{photos}/2026/big.bin", str(tmp_path / "back"))
+    assert said.code == 0, said
     assert sha256(tmp_path / "back") == sha256(big)
-    assert str(BIG) in cloud.aws("s3", "ls", "s3://photos/2026/").out
+    assert str(BIG) in cloud.aws("s3", "ls", f"{photos}/2026/").out
     assert "photos" in cloud.aws("s3", "ls").out and "photos" in cloud.do("get", "buckets")
 
 
-def test_what_lies_on_the_disk_is_not_the_file(cloud: Cloud, big: Path) -> None:
+def test_what_lies_on_the_disk_is_not_the_file(cloud: Cloud, photos: str, big: Path) -> None:
     files = [each for each in (cloud.home / "data").rglob("*") if each.is_file()]
     assert sum(each.stat().st_size for each in files) >= BIG
     with big.open("rb") as plain:
@@ -104,13 +108,16 @@ def test_what_lies_on_the_disk_is_not_the_file(cloud: Cloud, big: Path) -> None:
     assert not [each for each in files for piece in pieces if piece in each.read_bytes()]
 
 
-def test_what_is_removed_is_gone(cloud: Cloud) -> None:
-    full = cloud.aws("s3", "rb", "s3://photos")
+def test_what_is_removed_is_gone(cloud: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    for arguments in (["mb", "s3://albums"], ["cp", "--only-show-errors", str(tmp_path / "old"), "s3://albums/1/a"]):
+        assert cloud.aws("s3", *arguments).code == 0
+    full = cloud.aws("s3", "rb", "s3://albums")
     assert full.code != 0 and "BucketNotEmpty" in full.err
-    assert cloud.aws("s3", "rm", "--recursive", "s3://photos").code == 0
-    assert cloud.aws("s3", "rb", "s3://photos").code == 0
-    assert "photos" not in cloud.do("get", "buckets")
-    missing = cloud.aws("s3", "cp", "s3://photos/2026/big.bin", "-")
+    assert cloud.aws("s3", "rm", "--recursive", "s3://albums").code == 0
+    assert cloud.aws("s3", "rb", "s3://albums").code == 0
+    assert "albums" not in cloud.do("get", "buckets")
+    missing = cloud.aws("s3", "cp", "s3://albums/1/a", "-")
     assert missing.code != 0 and ("404" in missing.err or "NoSuchBucket" in missing.err)
 
 
