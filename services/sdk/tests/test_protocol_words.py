@@ -117,6 +117,24 @@ def test_faults_say_which_member_and_why(operation: str, document: Any, code: st
     assert refusal(KMS, operation, request) == (code, message)
 
 
+def test_scalars_in_lists_and_maps_are_judged_together() -> None:
+    stages = {"SecretId": "s", "SecretString": "s", "VersionStages": ["ok", "x" * 257]}
+    request = HttpRequest("POST", "/", "", {}, json.dumps(stages).encode())
+    code, message = refusal(codec("secretsmanager"), "PutSecretValue", request)
+    assert code == "ValidationException"
+    assert message.startswith(f"1 validation error detected: Value '[ok, {'x' * 195}' at 'versionStages' failed")
+    assert message.endswith(
+        "constraint: Member must satisfy constraint: "
+        "[Member must have length less than or equal to 256, Member must have length greater than or equal to 1]"
+    )
+    variables = {"Environment": {"Variables": {"1bad": "x", "Good": "y"}}}
+    path = "/2015-03-31/functions/f/configuration"
+    change = HttpRequest("PUT", path, "", {}, json.dumps(variables).encode())
+    code, message = refusal(codec("lambda"), "UpdateFunctionConfiguration", change)
+    assert message.startswith("1 validation error detected: Value at 'environment.variables' failed")  # it is secret
+    assert "Map keys must satisfy constraint: [" in message
+
+
 def test_an_enumeration_is_told_whole() -> None:
     code, message = refusal(
         KMS, "GenerateDataKey", HttpRequest("POST", "/", "", {}, b'{"KeyId": "k", "KeySpec": "DES"}')
@@ -255,6 +273,18 @@ def test_answers_are_written_by_shape_alone() -> None:
             codec(service).serialize(operation, {"NoSuchMember": 1}, "r")
     with pytest.raises(ValueError, match="control"):
         codec("s3").serialize("PutObject", {"ETag": "a\r\nset-cookie: b"}, "r")
+
+
+def test_a_pattern_is_of_the_whole_value() -> None:
+    iam = codec("iam")
+    for name, fits in (("ann", True), ("ann!", False), ("%C3%A4nn", False), ("ann%0A", False)):
+        form = HttpRequest("POST", "/", "", {}, f"Action=CreateUser&UserName={name}".encode())
+        if fits:
+            assert iam.parse("CreateUser", form) == {"UserName": name}
+        else:
+            code, message = refusal(iam, "CreateUser", form)
+            assert code == "ValidationError"
+            assert "at 'userName' failed to satisfy constraint: Member must satisfy regular expression" in message
 
 
 def test_patterns_are_checked_nearly_everywhere() -> None:

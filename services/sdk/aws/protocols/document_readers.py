@@ -90,9 +90,10 @@ class DocumentReaders(ShapeCompiler[Reader]):
         def read(raw: Any, path: Path, validation: Validation) -> Any:
             if not isinstance(raw, list):
                 raise unexpected(raw, "", path)
+            found = [element(each, (path, index), validation) for index, each in enumerate(raw)]
             if check is not None:
-                check(raw, path, validation)
-            return [element(each, (path, index), validation) for index, each in enumerate(raw)]
+                check(found, path, validation)
+            return found
 
         return read
 
@@ -102,12 +103,13 @@ class DocumentReaders(ShapeCompiler[Reader]):
         def read(raw: Any, path: Path, validation: Validation) -> Any:
             if not isinstance(raw, dict):
                 raise unexpected(raw, "", path)
-            if check is not None:
-                check(raw, path, validation)
             key_path = (path, "key")
-            return {
+            found = {
                 keys(key, key_path, validation): values(each, (path, key), validation) for key, each in raw.items()
             }
+            if check is not None:
+                check(found, path, validation)
+            return found
 
         return read
 

@@ -7,7 +7,7 @@ Source: botocore `model.py`; Smithy "JSON AST" as botocore's `service-2.json` ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -18,11 +18,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class ShapeRef:
-    """A shape where it is used."""
+    """A shape where it is used. `judged`: by itself; scalars in a list or map are judged by that, all at once."""
 
     model: ServiceModel
     name: str
     traits: Shape
+    judged: bool = True
 
     @cached_property
     def shape(self) -> Shape:
@@ -53,17 +54,21 @@ class ShapeRef:
     @property
     def element(self) -> ShapeRef:
         """The shape of what is in a list."""
-        return self._ref(self.shape["member"])
+        return self._inside("member")
 
     @property
     def key(self) -> ShapeRef:
         """The shape of the keys of a map."""
-        return self._ref(self.shape["key"])
+        return self._inside("key")
 
     @property
     def value(self) -> ShapeRef:
         """The shape of the values of a map."""
-        return self._ref(self.shape["value"])
+        return self._inside("value")
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.type not in ("structure", "list", "map")
 
     @property
     def flattened(self) -> bool:
@@ -81,6 +86,10 @@ class ShapeRef:
     def streams(self) -> bool:
         """Whether it is a body that is handed on as it comes."""
         return self.type == "blob" and bool(self.trait("streaming"))
+
+    def _inside(self, side: str) -> ShapeRef:
+        found = self._ref(self.shape[side])
+        return replace(found, judged=False) if found.is_scalar else found
 
     def _ref(self, raw: Shape) -> ShapeRef:
         return ShapeRef(self.model, raw["shape"], raw)
@@ -136,7 +145,7 @@ class ShapeCompiler(Generic[F]):
 
     def _key(self, ref: ShapeRef) -> Any:
         """What a closure depends on. Names are the parent's matter."""
-        return ref.name, ref.flattened, ref.trait("timestampFormat"), ref.trait("sensitive")
+        return ref.name, ref.flattened, ref.trait("timestampFormat"), ref.trait("sensitive"), ref.judged
 
     def _make(self, ref: ShapeRef) -> F:
         raise NotImplementedError

@@ -7,8 +7,10 @@ Source: answers of AWS services ("1 validation error detected: Value ... at ... 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
+from itertools import islice
 from math import inf
 from typing import Any, TypeAlias
 
@@ -76,10 +78,21 @@ def path_text(path: Path) -> str:
 
 def check_of(ref: ShapeRef) -> Check | None:
     """All constraints of a string, blob, number, list or map; None when there are none."""
+    if not ref.judged:
+        return None
     if ref.type == "string":
         checks = [_length_check(ref), _enum_check(ref), _pattern_check(ref)]
-    elif ref.type in ("blob", "list", "map"):
+    elif ref.type == "blob":
         checks = [_length_check(ref)]
+    elif ref.type == "list":
+        checks = [_length_check(ref), _inner_check(ref, ref.element, "Member must", lambda value: value)]
+    elif ref.type == "map":
+        keys = _inner_check(ref, ref.key, "Map keys must", lambda value: value)
+        checks = [
+            _length_check(ref),
+            keys,
+            _inner_check(ref, ref.value, "Map value must", lambda value: value.values()),
+        ]
     elif ref.type in ("integer", "long", "float", "double"):
         checks = [_range_check(ref)]
     else:
@@ -97,9 +110,50 @@ def check_of(ref: ShapeRef) -> Check | None:
 
 def _shown(ref: ShapeRef) -> Callable[[Any], str]:
     """How a value is repeated in a fault: what is secret is not."""
-    if ref.trait("sensitive") or ref.type == "blob":
+    inner = {"list": ("element",), "map": ("key", "value")}.get(ref.type, ())
+    parts = [ref, *(getattr(ref, each) for each in inner)]
+    if any(each.trait("sensitive") or each.type == "blob" for each in parts):
         return lambda value: ""
-    return lambda value: f" '{str(value)[:_SHOWN]}'"
+    return lambda value: f" '{_text(value)[:_SHOWN]}'"
+
+
+def _text(value: Any) -> str:
+    """A value as Java writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value[:_SHOWN]))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}={_text(each)}' for key, each in islice(value.items(), _SHOWN))}}}"
+    return str(value)[:_SHOWN]
+
+
+def _inner_check(ref: ShapeRef, inner: ShapeRef, words: str, values: Callable[[Any], Iterable[Any]]) -> Check | None:
+    """One fault for all scalars of a list or map, with all that is asked of them."""
+    check = check_of(replace(inner, judged=True)) if inner.is_scalar else None
+    if check is None:
+        return None
+    shown, said = _shown(ref), f"{words} satisfy constraint: [{', '.join(_constraints(inner))}]"
+
+    def check_all(value: Any, path: Path, validation: Validation) -> None:
+        scratch = Validation()
+        for each in values(value):
+            check(each, path, scratch)
+            if scratch.faults:
+                validation.add(shown(value), path, said)
+                return
+
+    return check_all
+
+
+def _constraints(ref: ShapeRef) -> Iterator[str]:
+    what = "value" if ref.type in ("integer", "long", "float", "double") else "length"
+    if (most := ref.trait("max")) is not None:
+        yield f"Member must have {what} less than or equal to {most}"
+    if (least := ref.trait("min")) is not None:
+        yield f"Member must have {what} greater than or equal to {least}"
+    if pattern := ref.trait("pattern"):
+        yield f"Member must satisfy regular expression pattern: {pattern}"
+    if enum := ref.trait("enum"):
+        yield f"Member must satisfy enum value set: [{', '.join(enum)}]"
 
 
 def _length_check(ref: ShapeRef) -> Check | None:
@@ -176,10 +230,13 @@ def _pattern_check(ref: ShapeRef) -> Check | None:
 
 @cache
 def compiled(pattern: str) -> Compiled | None:
-    """Patterns are written for Java: RE2 writes `\\u0020` differently. What it cannot read is not checked."""
+    """The expression that a whole value must fit, as with Java's `matches`: most in the models have no anchors.
+
+    RE2 writes `\\u0020` differently. What it cannot read is not checked.
+    """
     parts = pattern.split("\\u")
     text = parts[0] + "".join(f"\\x{{{each[:4]}}}{each[4:]}" for each in parts[1:])
     try:
-        return compile_pattern(text)
+        return compile_pattern(f"\\A(?:{text})\\z")
     except PatternError:
         return None
