@@ -12,12 +12,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
 
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
-from services.sdk.aws.model import snake_case
 from services.storage_manager.s3_app import OPERATIONS as S3_OPERATIONS
 
 READ, WRITE, KNOWN = "read", "write", "known"
@@ -201,7 +201,7 @@ def snake(operation: str) -> str:
 
 
 def test_every_operation_has_a_row() -> None:
-    public = {snake_case(name) for name in KMS_OPERATIONS}
+    public = {xform_name(name) for name in KMS_OPERATIONS}
     assert public == set(KMS)
     assert {str(name) for name in S3_OPERATIONS.values()} | {"ListBuckets"} == set(S3)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from services.key_manager.operations import OPERATIONS
 from services.key_manager.pages import Pages, page_tokens
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.model import load_model, snake_case
+from services.sdk.aws.model import load_model
 from services.sdk.aws.operations import RequestContext, require_modelled
 from services.sdk.identity import Caller
 from services.sdk.testing import ServiceHarness, User, serving
@@ -217,5 +218,5 @@ def test_every_operation_asks_for_what_its_row_says(house: ServiceHarness, opera
     shape = load_model("kms").shapes[str(load_model("kms").input_of(operation))]
     needed = {*shape.get("required", ()), *NEEDED.get(operation, ())}
     client = house.boto3_client("kms", user)
-    refused = code(getattr(client, snake_case(operation)), **{member: asked[member] for member in needed})
+    refused = code(getattr(client, xform_name(operation)), **{member: asked[member] for member in needed})
     assert refused == "AccessDeniedException"

@@ -7,7 +7,6 @@ Source: botocore `data/<service>/<version>/service-2.json.gz`.
 from __future__ import annotations
 
 import gzip
-import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -73,8 +72,3 @@ def load_model(service: str) -> ServiceModel:
     content = files[-1].read_bytes()
     raw = orjson.loads(gzip.decompress(content) if files[-1].suffix == ".gz" else content)
     return ServiceModel(service, raw["metadata"], raw["operations"], raw["shapes"])
-
-
-def snake_case(operation: str) -> str:
-    """`GenerateDataKeyWithoutPlaintext` is handled by `generate_data_key_without_plaintext`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", operation).lower()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sdk.aws.errors import AwsError
-from services.sdk.aws.model import load_model, snake_case
+from services.sdk.aws.model import load_model
 from services.sdk.aws.protocols import Codec, HttpRequest, HttpResponse, codec_for, codecs_for
 from services.sdk.aws.protocols.validation import compiled
 
@@ -294,12 +294,3 @@ def test_patterns_are_checked_nearly_everywhere() -> None:
         patterns = {each["pattern"] for each in load_model(service).shapes.values() if "pattern" in each}
         found[service] = (sum(compiled(each) is not None for each in patterns), len(patterns))
     assert sum(done for done, _ in found.values()) >= 0.85 * sum(all for _, all in found.values()), found
-
-
-def test_operations_become_method_names() -> None:
-    names = ("Encrypt", "GenerateDataKeyWithoutPlaintext", "ListMFADevices")
-    assert [snake_case(name) for name in names] == [
-        "encrypt",
-        "generate_data_key_without_plaintext",
-        "list_mfa_devices",
-    ]
