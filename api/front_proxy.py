@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from services.sdk.edge.connections import EXTENSION
 
 SOCKET = "conductor.sock"
 """In the folder `run` of the home."""
+_LONGEST_PATH = 107
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
 TRUSTED = frozenset({USER, GROUP, ADDRESS})
@@ -102,8 +104,17 @@ def listen_on(path: Path, backlog: int = 2048) -> socket.socket:
     listener.setblocking(False)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        listener.bind(short_path(path))
     finally:
         os.umask(before)
     listener.listen(backlog)
     return listener
+
+
+@cache
+def short_path(path: Path) -> str:
+    """Another name where its own is longer than a socket may have (107 bytes, unix(7)). Its folder stays open."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        return str(path)
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{path.name}"

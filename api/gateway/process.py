@@ -29,7 +29,7 @@ from api.auth.on_behalf import signer
 from api.auth.tokens import TokenKeys, Tokens
 from api.chain import RequestChain
 from api.channel import replication, reports
-from api.front_proxy import SOCKET
+from api.front_proxy import SOCKET, short_path
 from api.gateway.gateway import Gateway
 from api.gateway.handlers import gateway_handlers
 from api.gateway.load_balancer import LoadBalancer
@@ -67,7 +67,7 @@ class Options:
 
     @property
     def socket(self) -> str:
-        return str(self.home / "run" / SOCKET)
+        return short_path(self.home / "run" / SOCKET)
 
 
 class ConductorChannel:

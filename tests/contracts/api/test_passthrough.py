@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import stat
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from contracts.api.conftest import behind_a_gateway, read_all
 
 from api.asgi import Receive, Scope, Send
 from api.auth.principal import MASTERS
-from api.front_proxy import listen_on
+from api.front_proxy import listen_on, short_path
 from api.gateway.passthrough import Passthrough
 from api.gateway.server import GatewayServer
 from api.tls import CertificateAuthority
@@ -111,11 +112,15 @@ async def test_an_upgrade_smuggles_nothing(front: tuple[int, CertificateAuthorit
     assert (head + body).count(b"HTTP/1.1 ") + (head + body).count(b"http/1.1 ") == 1
 
 
-def test_the_conductor_s_socket_is_its_user_s_alone(tmp_path: Path) -> None:
-    path = tmp_path / "conductor.sock"
+@pytest.mark.parametrize("folder", ["home", "a" * 120])
+def test_the_conductor_s_socket_is_its_user_s_alone(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "conductor.sock"
+    path.parent.mkdir()
     path.write_text("left by one that was killed")
     listener = listen_on(path)
     assert stat.S_ISSOCK(path.stat().st_mode) and stat.S_IMODE(path.stat().st_mode) == 0o600
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(short_path(path))
     listener.close()
 
 
