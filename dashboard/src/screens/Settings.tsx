@@ -5,6 +5,7 @@ import { Button } from '../components/Button';
 import { CopyAs, Snippet } from '../components/CopyAs';
 import { Fact, Facts } from '../components/Facts';
 import { Field } from '../components/Field';
+import { LoopPanel } from '../components/LoopPanel';
 import { Panel } from '../components/Panel';
 import { ScreenHead } from '../components/ScreenHead';
 import { useConnection } from '../hooks/useConnection';
@@ -27,12 +28,13 @@ export function Settings() {
   if (!who) return null;
   return (
     <>
-      <ScreenHead title="Settings" about="Your account, and how other tools connect.">
+      <ScreenHead title="Settings" about="Your account, how other tools connect, and how the cloud keeps up.">
         <CopyAs copies={{ kubectl: 'kubectl auth whoami', curl: curl('/auth/whoami') }} />
       </ScreenHead>
       <You who={who} />
       <Password name={who.name} />
       <Clients name={who.name} />
+      <LoopPanel />
     </>
   );
 }
