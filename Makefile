@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols lint bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols lint coverage bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,14 @@ test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS servi
 
 reference: $(VENV)/.installed-dev ## Make docs/reference/ and docs/aws/ anew, after a change of operations, kinds, commands, settings, words or metrics
 	@$(BIN)/python -m docs.generate
+
+# What unit tests alone reach: whole clouds run lines, but tell nobody whether these do what they should.
+coverage: export COVERAGE_FILE := $(abspath build/coverage)
+coverage: $(VENV)/.installed-dev ## Run the unit tests, and fail where they cover less of a package than tests/coverage.toml says
+	@mkdir -p build && $(BIN)/coverage erase
+	@$(APART) $(BIN)/coverage run -m pytest -q -n 2 --dist loadfile tests/unit tests/formats services
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage json --quiet -o build/coverage.json
+	@$(BIN)/python tests/coverage_thresholds.py build/coverage.json
 
 fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of nonsense; no answer may be a 5xx
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/kube/test_fuzz.py tests/unit/kube/test_fuzz_scanners.py
