@@ -145,7 +145,9 @@ def _count(draw: Any, wire: Wire, ref: ShapeRef, depth: int) -> int:
 
 def _scalar(draw: Any, wire: Wire, ref: ShapeRef) -> Any:
     if ref.type == "timestamp":
-        return _moment(draw, named_format(ref.trait("timestampFormat"), _DEFAULT_FORMATS[wire.protocol]))
+        found = _moment(draw, named_format(ref.trait("timestampFormat"), _DEFAULT_FORMATS[wire.protocol]))
+        # S3 answers in milliseconds.
+        return found.replace(microsecond=found.microsecond // 1000 * 1000) if ref.model.name == "s3" else found
     if ref.type == "string":
         if enum := ref.trait("enum"):
             return draw(st.sampled_from(enum))
