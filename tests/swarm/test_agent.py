@@ -53,11 +53,45 @@ def busybox_here(made: Cluster) -> str:
 
 
 @pytest.fixture(scope="module")
-def agents(made: Cluster, conductor: Conductor) -> dict[str, Running]:
-    """One on each machine that has joined by now; the first joins with the token that must be proven."""
-    running = {node.name: conductor.agent(node, TOKEN=conductor.token, LOG_LEVEL="debug") for node in made.nodes[:2]}
-    until(lambda: all(conductor.is_ready(name) for name in running), "both are Ready workers")
-    return running
+def joined(made: Cluster, conductor: Conductor) -> Running:
+    """How the second machine joined the first time."""
+    return conductor.join(made.nodes[1], "--token", conductor.new_token())
+
+
+@pytest.fixture(scope="module")
+def started() -> dict[str, Running]:
+    """The agents of the first two machines, by machine, which may have ended."""
+    return {}
+
+
+@pytest.fixture
+def agents(made: Cluster, conductor: Conductor, joined: Running, started: dict[str, Running]) -> dict[str, Running]:
+    """One on each of the first two machines, whatever became of them; the first joins with the token that must be
+    proven.
+    """
+    if swarm_state(made.nodes[1]) != "active":
+        again = conductor.join(made.nodes[1], "--token", conductor.new_token())
+        assert again.process.returncode == 0, again.text()
+    for node in made.nodes[:2]:
+        if node.name not in started or started[node.name].process.poll() is not None:
+            started[node.name] = conductor.agent(node, TOKEN=conductor.token, LOG_LEVEL="debug")
+    until(lambda: all(conductor.is_ready(name) for name in started), "both are Ready workers")
+    return started
+
+
+@pytest.fixture(scope="module")
+def wanted(conductor: Conductor, busybox_here: str) -> None:
+    """A Service with two copies."""
+    conductor.apply("web", image=busybox_here, command=["sh", "-c", WEB], ports=[{"port": 80}], replicas=2,
+                    probes={"liveness": PROBE}, stopGraceSeconds=30)  # fmt: skip
+
+
+@pytest.fixture
+def web(made: Cluster, conductor: Conductor, agents: dict[str, Running], wanted: None) -> None:
+    """Both copies are ready, one on each of the first two machines."""
+    until(lambda: conductor.service("web").get("ready") == "2/2", "both copies are ready")
+    here = made.nodes[:2]
+    until(lambda: all(len(containers_of(each, "aerekos_default_web")) == 1 for each in here), "one on each", 120)
 
 
 def swarm_state(node: Node) -> str:
@@ -65,20 +99,22 @@ def swarm_state(node: Node) -> str:
 
 
 def nodes(manager: Node) -> list[tuple[str, str]]:
+    """But for the third machine, of which a manager has a memory once it has left by hand."""
     told = manager.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}}").split()
-    return sorted(zip(told[::2], told[1::2], strict=True))
+    return sorted(each for each in zip(told[::2], told[1::2], strict=True) if each[0] != "node-3")
 
 
 def containers_of(node: Node, service: str) -> list[str]:
     return node.docker("ps", "-q", "--filter", f"label=com.docker.swarm.service.name={service}").split()
 
 
-def test_a_machine_joins_with_one_command_and_says_so_the_next_time(made: Cluster, conductor: Conductor) -> None:
+def test_a_machine_joins_with_one_command_and_says_so_the_next_time(
+    made: Cluster, conductor: Conductor, joined: Running, agents: dict[str, Running]
+) -> None:
     second = made.nodes[1]
-    first = conductor.join(second, "--token", conductor.new_token())
-    assert first.process.returncode == 0, first.text()
-    assert "known to the conductor as node-2" in first.text()
-    assert f"joined the Swarm as {second.address}" in first.text()
+    assert joined.process.returncode == 0, joined.text()
+    assert "known to the conductor as node-2" in joined.text()
+    assert f"joined the Swarm as {second.address}" in joined.text()
     assert swarm_state(second) == "active"
     until(lambda: ("node-2", "Ready") in nodes(made.manager), "the manager sees it")
     again = conductor.join(second)
@@ -120,12 +156,9 @@ def test_agents_join_the_cloud_by_a_token_that_is_proven(conductor: Conductor, a
 
 
 def test_what_happens_to_a_container_is_known_at_once(
-    made: Cluster, conductor: Conductor, agents: dict[str, Running], busybox_here: str
+    made: Cluster, conductor: Conductor, agents: dict[str, Running], web: None
 ) -> None:
     """Docker tells a manager nothing of it, and the conductor looks by itself only every ten seconds."""
-    conductor.apply("web", image=busybox_here, command=["sh", "-c", WEB], ports=[{"port": 80}], replicas=2,
-                    probes={"liveness": PROBE}, stopGraceSeconds=30)  # fmt: skip
-    until(lambda: conductor.service("web").get("ready") == "2/2", "both copies are ready")
     time.sleep(2)  # until nothing moves: then only the agent's word makes the conductor look
     second = made.nodes[1]
     (victim,) = containers_of(second, "aerekos_default_web")
@@ -137,7 +170,7 @@ def test_what_happens_to_a_container_is_known_at_once(
 
 
 def test_a_process_that_hangs_is_replaced_long_before_its_grace_time(
-    made: Cluster, conductor: Conductor, agents: dict[str, Running]
+    made: Cluster, conductor: Conductor, agents: dict[str, Running], web: None
 ) -> None:
     second = made.nodes[1]
     (victim,) = containers_of(second, "aerekos_default_web")
@@ -160,7 +193,7 @@ def children(pid: int) -> list[int]:
 
 
 def test_each_copy_is_measured_under_its_own_name(
-    conductor: Conductor, agents: dict[str, Running], made: Cluster
+    conductor: Conductor, agents: dict[str, Running], made: Cluster, web: None
 ) -> None:
     (busy,) = containers_of(made.nodes[1], "aerekos_default_web")
     made.nodes[1].docker("exec", "-d", busy, "timeout", "8", "sh", "-c", "while true; do :; done")
@@ -283,7 +316,9 @@ def test_a_deleted_worker_leaves_and_its_agent_ends(
     assert not (conductor.home / "node-2" / "agent" / "identity.json").exists()
 
 
-def test_the_manager_is_not_made_to_leave_by_hand(made: Cluster, conductor: Conductor) -> None:
+def test_the_manager_is_not_made_to_leave_by_hand(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running]
+) -> None:
     tried = conductor.agent(made.manager, "leave")
     tried.process.wait(30)
     assert tried.process.returncode == 1 and "docker node demote" in tried.text()
