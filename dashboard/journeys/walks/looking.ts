@@ -60,6 +60,22 @@ export function lookingWalks(): void {
     }),
   );
 
+  test('Settings shows the control loop as it is, again and again', { skip }, () =>
+    journey(async (page) => {
+      await visit(page, '/ui/settings');
+      const panel = page.getByRole('region', { name: 'Control loop' });
+      const told = () => page.waitForResponse((each) => each.url().endsWith('/health/loop'));
+      const row = panel.getByRole('row').filter({ hasText: 'services.aerekos.cloud' });
+      await row.getByText(/^\d+ resources?$/).waitFor();
+      const passes = Number((await row.getByRole('cell').nth(4).textContent())!.split(' ')[0]!.replace(',', ''));
+      assert.ok(passes > 0, 'services had their passes');
+      const first = (await (await told()).json()) as { observedAt: string };
+      const next = (await (await told()).json()) as { observedAt: string; store: { revision: number } };
+      assert.notEqual(next.observedAt, first.observedAt);
+      await panel.getByText(next.store.revision.toLocaleString('en'), { exact: true }).first().waitFor();
+    }),
+  );
+
   test('a key is made and rotated, and its version moves on by itself', { skip }, () =>
     journey(async (page) => {
       await visit(page, '/ui/keys');
