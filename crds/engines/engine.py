@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from crds.probes import Probes
@@ -13,6 +13,7 @@ CONFIG_FOLDER, SECRETS_FOLDER = "/config", "/secrets"
 SUPERUSER_FILE = f"{SECRETS_FOLDER}/superuser"
 """The superuser's password, as the program finds it."""
 RunSignal = Literal["SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP"]
+_IN_A_VERSION = frozenset("0123456789.")
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Engine:
     """One engine.
 
     programs: names its main program goes by, the first found wins. others: programs that must lie beside it.
-    folders: where distributions keep it besides PATH, as patterns. version: finds it in what the program says
-    when it is asked with version_flag.
+    folders: where distributions keep it besides PATH, as patterns. version_after: what stands before the version
+    in what the program says when it is asked with version_flag.
     package: the Debian package; `{major}` is the version that was asked for, without one it is `package_any`.
     units: systemd units Debian would start for it, which are not wanted; while_installing: files that keep its
     package from starting anything.
@@ -52,7 +53,7 @@ class Engine:
     name: str
     title: str
     programs: tuple[str, ...]
-    version: str
+    version_after: str
     package: str
     package_any: str
     script: str
@@ -89,8 +90,8 @@ class Engine:
 
     def read_version(self, said: str) -> str:
         """The version in what the program says of itself; empty when there is none."""
-        found = re.search(self.version, said)
-        return found[1] if found else ""
+        rest = said.partition(self.version_after)[2]
+        return "".join(takewhile(_IN_A_VERSION.__contains__, rest)).strip(".")
 
 
 def fits(found: str, wanted: str) -> bool:

