@@ -35,11 +35,21 @@ class Grant:
     group: str = "aerekos.cloud"
 
 
+@dataclass(frozen=True, slots=True)
+class RootSealed:
+    """Records that are sealed under the root key. `generation`: the `module:function` that says under which one a
+    resource (its JSON) is; -1 for a form nobody knows.
+    """
+
+    kind: Kind[Any]
+    generation: str
+
+
 @dataclass(frozen=True)
 class ManagedService:
     """One managed service.
 
-    name: folder and `spec.managed` value, `key_manager`; its Service is called `key-manager`.
+    name: folder and `spec.managed` value, `notes_manager`; its Service is called `notes-manager`.
     app: `module:factory` of the ASGI application, called with `services.sdk.context.ServiceContext`.
     reconcilers: `module:attribute` of each reconciler that runs inside the service's process.
     speaks: AWS signing names it answers (`kms`), from the SigV4 credential scope. protocol: how it words errors.
@@ -48,6 +58,7 @@ class ManagedService:
     through this service they may no more than that.
     keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
+    root_sealed: what it stores under that key, which must not be lost, and is sealed again after a rotation.
     """
 
     name: str
@@ -60,6 +71,7 @@ class ManagedService:
     protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    root_sealed: tuple[RootSealed, ...] = ()
     grants: tuple[Grant, ...] = ()
     acts: tuple[Grant, ...] = ()
     starts_enabled: bool = False
@@ -68,5 +80,5 @@ class ManagedService:
 
     @property
     def service_name(self) -> str:
-        """The name of its Service resource: `key-manager`."""
+        """The name of its Service resource: `notes-manager`."""
         return self.name.replace("_", "-")

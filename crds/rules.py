@@ -17,7 +17,7 @@ from crds.errors import Cause
 class Write:
     """A write that is about to be kept. `old` None: a creation; `new` None: its deletion is asked for.
 
-    `managed`: the managed services this cloud ships, by the name of their folder (`key_manager`).
+    `managed`: the managed services this cloud ships, by the name of their folder (`notes_manager`).
     """
 
     old: dict[str, Any] | None

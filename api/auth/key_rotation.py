@@ -54,7 +54,7 @@ class KeyRotation(Protocol):
 
 
 class RootKey:
-    """`secrets/root-key`: key_manager seals under the newest, and seals again what is under older ones."""
+    """`secrets/root-key`: services seal under the newest, and seal again what is under older ones."""
 
     def __init__(self, file: Path, clock: Clock, under: Counting, roll_out: RollOut) -> None:
         """`under`: how many key materials are sealed under which generation."""
@@ -90,7 +90,7 @@ class RootKey:
         waiting = self._waiting(held)
         if waiting:
             raise Conflict(
-                f"{waiting} key materials are still sealed under an older root key; key-manager seals them again by "
+                f"{waiting} key materials are still sealed under an older root key; they are sealed again by "
                 "itself while it runs, its log says what keeps it from that"
             )
 
@@ -99,7 +99,7 @@ class RootKey:
 
     def _turned(self, held: tuple[generations.Generation, ...]) -> Rotated:
         waiting, older = self._waiting(held), len(held) - 1
-        then = "key-manager seals everything again by itself; then: aerekos keys rotate --what root --drop-old"
+        then = "everything is sealed again by itself; then: aerekos keys rotate --what root --drop-old"
         return Rotated(f"generation {held[0].number}", older, waiting, then if older else "")
 
 

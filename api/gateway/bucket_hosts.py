@@ -1,7 +1,7 @@
 """Buckets as host names: `first.cloud.lan` is the bucket `first` where `cloud.lan` is a name of this cloud.
 
 The signature covers the Host header as it came and is verified before; only then the bucket moves to the front of the
-path, which is all that storage-manager knows. Source: Amazon S3, "Virtual hosting of general purpose buckets".
+path, which is all that the service knows. Source: Amazon S3, "Virtual hosting of general purpose buckets".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def bucket_of(host: str, own_names: Sequence[str]) -> str:
 
 
 def with_bucket(scope: Scope, target: bytes, own_names: Sequence[str]) -> bytes:
-    """Path and query as they are asked of storage-manager."""
+    """Path and query as they are asked of the service."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     bucket = bucket_of(hosts[0].decode("latin-1"), own_names) if len(hosts) == 1 else ""
     if not bucket:

@@ -86,7 +86,7 @@ def logs(
     namespace: Namespace = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come.")] = False,
     tail: Annotated[int, typer.Option(min=0, max=100_000, help="How many lines to begin with.")] = 200,
-    instance: Annotated[str | None, typer.Option(help="Only this instance, e.g. key-manager-0.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Only this instance, e.g. web-0.")] = None,
     since: Annotated[str | None, typer.Option(help="Only newer ones, e.g. 30s, 15m, 2h.")] = None,
     timestamps: Annotated[bool, typer.Option(help="The time of each line before it.")] = False,
     previous: Annotated[bool, typer.Option("-p", "--previous", help="Of before its last start.")] = False,

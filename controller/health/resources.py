@@ -138,7 +138,7 @@ def of_keys(kind: Kind[Any], keys: Iterable[Body]) -> Iterator[Finding]:
 
 
 def of_buckets(kind: Kind[Any], buckets: Iterable[Body]) -> Iterator[Finding]:
-    """Buckets whose keys are gone, as storage-manager says."""
+    """Buckets whose keys are gone, as their service says."""
     for each in buckets:
         if _status_of(each.get("status", {}), "KeysUsable") != "False":
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +37,6 @@ from controller.store.sealing import Sealing
 from controller.store.sql import open_store
 from crds.catalog import Catalog
 from crds.managed import ManagedService
-from services.key_manager.kinds import KEY_MATERIAL
 from services.sdk.discovery import catalog_of, managed_services
 
 
@@ -83,7 +82,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     store = await _open_store(home, reserve, threads, clock, sealing, catalog)
     try:
         registry = Registry(store, catalog, clock)
-        _keep_root_key(home / "secrets" / "root-key", registry, clock.now())
+        _keep_root_key(home / "secrets" / "root-key", registry, services, clock.now())
         gateways = home / "secrets" / "gateway-jwt"
         TokenKeys(gateways)  # made before any service asks for the keys that count
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt", beside=gateways), clock)
@@ -133,11 +132,12 @@ async def _open_store(
         return await opened()
 
 
-def _keep_root_key(file: Path, registry: Registry, now: datetime) -> None:
+def _keep_root_key(file: Path, registry: Registry, services: Sequence[ManagedService], now: datetime) -> None:
     """Make the root key, at the first start alone. Raises UserError where it is gone and keys are sealed under it: a
     new one would be taken for it, and all would look well.
     """
-    if not file.exists() and registry.store.list(KEY_MATERIAL.group, KEY_MATERIAL.plural).records:
+    sealed = [each.kind for service in services for each in service.root_sealed]
+    if not file.exists() and any(registry.store.list(kind.group, kind.plural).records for kind in sealed):
         hint = f"put a backup of it in its place; to lose what they encrypted: head -c 32 /dev/urandom > {file}"
         raise UserError(f"{file} is gone, and the keys of this cloud are sealed under it", hint=hint)
     generations.keep(file, now)

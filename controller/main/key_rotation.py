@@ -10,8 +10,7 @@ from controller.main.components import Components
 from controller.reconcile.loop import Loop
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
-from services.key_manager.kinds import KEY_MATERIAL
-from services.key_manager.root_key import Unsealable, generation_of_text
+from services.sdk.discovery import load
 
 
 def turning(components: Components, loop: Loop) -> dict[str, KeyRotation]:
@@ -40,13 +39,10 @@ def managed(components: Components) -> list[ObjectKey]:
 
 
 def under(components: Components) -> Mapping[int, int]:
-    """How many key materials are sealed under which generation of the root key; -1: in no form we know."""
-    records = components.registry.store.list(KEY_MATERIAL.group, KEY_MATERIAL.plural).records
-    return Counter(_generation(each.object["spec"]["sealed"]) for each in records)
-
-
-def _generation(sealed: str) -> int:
-    try:
-        return generation_of_text(sealed)
-    except Unsealable:
-        return -1
+    """How many records are sealed under which generation of the root key; -1: in no form we know."""
+    found: Counter[int] = Counter()
+    for sealed in (each for service in components.services for each in service.root_sealed):
+        generation = load(sealed.generation)
+        records = components.registry.store.list(sealed.kind.group, sealed.kind.plural).records
+        found.update(generation(each.object) for each in records)
+    return found

@@ -24,7 +24,7 @@ _BECOMES = {
 def needs_of(service: Service, managed: Mapping[str, ManagedService]) -> tuple[str, ...]:
     """Service names, the manifest's first, each once."""
     manifest = managed.get(service.spec.managed or "")
-    # Manifests speak of folders (`key_manager`), specs of Services (`key-manager`).
+    # Manifests speak of folders (`notes_manager`), specs of Services (`notes-manager`).
     named = [each.replace("_", "-") for each in manifest.needs] if manifest else []
     return tuple(dict.fromkeys([*named, *service.spec.needs]))
 

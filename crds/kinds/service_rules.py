@@ -28,7 +28,7 @@ PLATFORM_PORTS = frozenset({2377, 4789, 7443, 7444, 7446, 7946})
 
 
 def service_name(managed: str) -> str:
-    """The name of the Service of that managed service: `key-manager` of `key_manager`."""
+    """The name of the Service of that managed service: `notes-manager` of `notes_manager`."""
     return managed.replace("_", "-")
 
 

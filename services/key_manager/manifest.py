@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crds.managed import Grant, ManagedService
+from crds.managed import Grant, ManagedService, RootSealed
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL
 
 _ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
@@ -16,6 +16,7 @@ MANIFEST = ManagedService(
     reconcilers=("services.key_manager.key:KeyReconciler", "services.key_manager.alias:AliasReconciler"),
     speaks=("kms",),
     secrets=("root-key",),
+    root_sealed=(RootSealed(KEY_MATERIAL, "services.key_manager.root_key:generation_in"),),
     grants=(Grant("keys", _ALL), Grant("keyaliases", _ALL), Grant("keymaterials", _ALL)),
     acts=(
         Grant("keys", ("get", "list", "create", "patch", "use")),

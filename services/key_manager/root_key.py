@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -83,6 +85,14 @@ def generation_of_text(text: str) -> int:
         return generation_of(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
         raise Unsealable("unknown format of sealed material") from error
+
+
+def generation_in(material: Mapping[str, Any]) -> int:
+    """Under which generation a KeyMaterial is sealed, from its JSON; -1: in no form we know."""
+    try:
+        return generation_of_text(material["spec"]["sealed"])
+    except Unsealable:
+        return -1
 
 
 def new_material() -> bytes:

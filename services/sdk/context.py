@@ -27,7 +27,7 @@ MakeResources = Callable[[Caller | None], Resources]
 
 @dataclass
 class ServiceContext:
-    """`service` is the folder's name (`key_manager`), `name` this instance's (`key-manager-0`)."""
+    """`service` is the folder's name (`notes_manager`), `name` this instance's (`notes-manager-0`)."""
 
     name: str
     service: str
@@ -62,7 +62,7 @@ class ServiceContext:
         return self._resources(caller)
 
     def peer(self, service_name: str) -> httpx.AsyncClient:
-        """A client whose root is another managed service (`key-manager`), through the gateway. Close it yourself."""
+        """A client whose root is another managed service (`notes-manager`), by the gateway. Close it yourself."""
         if self.make_peer:
             return self.make_peer(service_name)
         return _peer(self, service_name)

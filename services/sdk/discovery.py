@@ -10,6 +10,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import services
 from crds.catalog import CORE_KINDS, Catalog
@@ -41,6 +42,12 @@ def managed_service(name: str) -> ManagedService | None:
     if not isinstance(manifest, ManagedService):
         raise TypeError(f"services.{name}.manifest.MANIFEST must be a ManagedService")
     return manifest
+
+
+def load(reference: str) -> Any:
+    """The object that `package.module:attribute` names. Raises ImportError, AttributeError."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _folders() -> list[str]:

@@ -40,7 +40,7 @@ class Caller:
 
     @property
     def service(self) -> str:
-        """The calling managed service's name (`storage-manager`), or empty."""
+        """The calling managed service's name (`notes-manager`), or empty."""
         return self.name.removeprefix(SERVICE_PREFIX) if self.name.startswith(SERVICE_PREFIX) else ""
 
 

@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import signal
-from importlib import import_module
 from typing import Any
 
 from controller.kit import tracing
@@ -18,18 +17,12 @@ from controller.kit.process_exit import exit_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext, from_environment
-from services.sdk.discovery import managed_service
+from services.sdk.discovery import load, managed_service
 from services.sdk.logs import start_logging, start_structlog
 from services.sdk.server import server_for
 
 log = logging.getLogger("services.sdk.run")
 LAST_SPANS_SECONDS = 1.0
-
-
-def load(reference: str) -> Any:
-    """The object that `package.module:attribute` names. Raises ImportError, AttributeError."""
-    module, _, attribute = reference.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 async def serve(context: ServiceContext, manifest: ManagedService) -> None:

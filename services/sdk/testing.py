@@ -1,6 +1,6 @@
 """A whole managed service in a test: real HTTP on loopback, real AWS clients, a conductor made of memory.
 
-    with serving("key_manager", secrets={"root-key": bytes(32)}) as harness:
+    with serving("notes_manager", secrets={"root-key": bytes(32)}) as harness:
         kms = harness.boto3_client("kms")
 
 `harness.conductor` knows users and answers reviews (`refuse`), `harness.resources` are the resources. No sleeping:
@@ -43,10 +43,9 @@ from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import derive_key
 from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.context import ServiceContext
-from services.sdk.discovery import managed_service
+from services.sdk.discovery import load, managed_service
 from services.sdk.edge.server import LimitedServer
 from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
-from services.sdk.run import load
 from services.sdk.server import server_for
 
 M = TypeVar("M", bound=KubeObject)
@@ -296,7 +295,7 @@ class ServiceHarness:
         )
 
     def peer_client(self, caller: str) -> httpx.AsyncClient:
-        """How the managed service `caller` (`storage-manager`) reaches this one."""
+        """How the managed service `caller` (`notes-manager`) reaches this one."""
         audience = self.context.service_name
         token = self.conductor.token(f"system:service:{caller}", audience, groups=["system:services"])
         return httpx.AsyncClient(base_url=self.url, headers={"X-Aerekos-Identity": token})

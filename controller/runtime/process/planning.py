@@ -33,12 +33,12 @@ Step = StartInstance | StopInstance
 
 
 def base_name(key: ObjectKey) -> str:
-    """`key-manager`, or `payments.key-manager` outside the namespace `default`."""
+    """`web`, or `payments.web` outside the namespace `default`."""
     return key.name if key.namespace in ("", "default") else f"{key.namespace}.{key.name}"
 
 
 def instance_name(key: ObjectKey, index: int) -> str:
-    """`key-manager-0`."""
+    """`web-0`."""
     return f"{base_name(key)}-{index}"
 
 

@@ -13,15 +13,15 @@ import { Button } from './Button';
 import { Panel } from './Panel';
 import { Sign } from './Sign';
 
-/** Says that the service behind a screen does not run, and offers to start it. Nothing when it does. */
-export function ServiceOff({ managed, what }: { managed: string; what: string }) {
+/** Says that the service that speaks for a screen (`kms`) does not run, and offers to start it. Nothing when it does. */
+export function ServiceOff({ speaks, what }: { speaks: string; what: string }) {
   const { items, state } = useResources<Service>(SERVICES);
   const may = useMay(SERVICES);
-  const offered = useObservable(catalog).some((each) => each.managed === managed);
-  const service = items.find((each) => each.spec.managed === managed);
+  const offered = useObservable(catalog).find((each) => each.speaks.includes(speaks));
+  const service = items.find((each) => each.spec.managed === offered?.managed);
   const health = service ? serviceHealth(service) : 'idle';
-  if (state !== 'live' || health === 'well') return null;
-  const name = managed.replace(/_/g, '-');
+  if (state !== 'live' || health === 'well' || !offered) return null;
+  const name = offered.service;
   const off = health === 'idle';
   const why = off
     ? `${name} is not enabled.`
@@ -35,8 +35,12 @@ export function ServiceOff({ managed, what }: { managed: string; what: string })
             {what}: {why}
           </Text>
         </View>
-        {off && may && offered && (
-          <Button label={`Enable ${name}`} look="primary" onPress={() => void enableManaged(managed, service)} />
+        {off && may && (
+          <Button
+            label={`Enable ${name}`}
+            look="primary"
+            onPress={() => void enableManaged(offered.managed, service)}
+          />
         )}
       </View>
     </Panel>

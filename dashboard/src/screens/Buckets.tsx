@@ -30,7 +30,7 @@ export function Buckets() {
         next="Make one here, or: aws s3 mb s3://first"
         onNew={() => setMaking(true)}
         extra={EXTRA}
-        above={<ServiceOff managed="storage_manager" what="Objects cannot be reached" />}
+        above={<ServiceOff speaks="s3" what="Objects cannot be reached" />}
       />
       {making && (
         <NameDialog

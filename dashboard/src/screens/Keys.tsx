@@ -16,13 +16,13 @@ export function Keys() {
         about="Encryption keys that never leave this cloud. AWS KMS tools use the same ones."
         next="Make one here, or: aws kms create-key"
         onNew={() => setMaking(true)}
-        above={<ServiceOff managed="key_manager" what="Keys cannot be used" />}
+        above={<ServiceOff speaks="kms" what="Keys cannot be used" />}
       />
       {making && (
         <NameDialog
           kind={KEYS}
           title="New key"
-          about="Its material is made inside key-manager and never leaves it."
+          about="Its material is made inside the service that keeps keys, and never leaves it."
           more={{
             label: 'Rotate every (days)',
             hint: 'Leave empty to rotate only by hand.',

@@ -1,5 +1,6 @@
 /** What people can do. Each shows its result at once, and takes it back with the reason when the server refuses. */
 import { ask, MERGE } from './api';
+import { pathSpeaking } from './catalog';
 import { inWords } from './errors';
 import { mirrorOf, type Mirror } from './mirror';
 import {
@@ -119,12 +120,12 @@ export function setMeta(kind: Kind, resource: Resource, patch: object, done: str
   return change({ kind, resource, patch, done, shown: (real) => real });
 }
 
-/** New material for a key, now: what it sealed before stays readable. The door is the KMS one, as for AWS tools. */
+/** New material for a key, now: what it sealed before stays readable. By the KMS API, as AWS tools ask for it. */
 export async function rotateKey(key: Resource): Promise<boolean> {
   const name = key.metadata.name;
   const body = { KeyId: key.status?.keyId ?? name };
   try {
-    await ask('/services/key-manager/', { method: 'POST', body, type: 'application/x-amz-json-1.1', headers: ROTATE });
+    await ask(`${pathSpeaking('kms')}/`, { method: 'POST', body, type: 'application/x-amz-json-1.1', headers: ROTATE });
     say('well', `${name} has new material`);
     return true;
   } catch (error) {

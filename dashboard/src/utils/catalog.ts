@@ -15,6 +15,13 @@ export interface CatalogEntry {
 
 export const catalog = new Observable<readonly CatalogEntry[]>([]);
 
+/** The path of the service that answers for that AWS service (`kms`), through the gateway. Where none does, the gateway
+    says so. */
+export function pathSpeaking(signingName: string): string {
+  const found = catalog.get().find((each) => each.speaks.includes(signingName));
+  return `/services/${found?.service ?? signingName}`;
+}
+
 /** Safe to repeat; what cannot be had stays empty. */
 export async function readCatalog(): Promise<void> {
   const found = await ask<{ services: CatalogEntry[] }>('/catalog').catch(() => null);

@@ -1,4 +1,5 @@
 /** The same question or wish in other tools' words. Tokens are never copied: `$TOKEN` stands for them. */
+import { pathSpeaking } from './catalog';
 import { collection, place, type Kind, type Resource } from './resources';
 
 export interface Copies {
@@ -54,7 +55,7 @@ export function asTab(kind: Kind, resource: Resource, tab: string): Copies {
     case 'terminal':
       return { kubectl: `kubectl exec -it -n ${namespace} ${first} -- sh`, curl: curl(place(kind, name, namespace)) };
     case 'objects':
-      return { kubectl: `aws s3 ls s3://${name}`, curl: curl(`/services/storage-manager/${name}?list-type=2`) };
+      return { kubectl: `aws s3 ls s3://${name}`, curl: curl(`${pathSpeaking('s3')}/${name}?list-type=2`) };
     case 'history':
       return {
         aerekos: asOne(kind, resource).aerekos?.replace(' -o yaml', ' --watch'),

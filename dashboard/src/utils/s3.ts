@@ -1,10 +1,9 @@
 /** Objects in buckets, over the gateway: S3 in path style, the person's own token instead of a signature. */
 import { raw, refusal } from './api';
+import { pathSpeaking } from './catalog';
 import { Unreachable } from './errors';
 import { saveAs } from './saving';
 import { freshToken } from './session';
-
-export const STORAGE = '/services/storage-manager';
 
 export interface ObjectSeen {
   key: string;
@@ -21,7 +20,7 @@ export interface Page {
 
 function pathOf(bucket: string, key = ''): string {
   const safe = key.split('/').map(encodeURIComponent).join('/');
-  return `${STORAGE}/${encodeURIComponent(bucket)}${key ? `/${safe}` : ''}`;
+  return `${pathSpeaking('s3')}/${encodeURIComponent(bucket)}${key ? `/${safe}` : ''}`;
 }
 
 export function readPage(xml: string): Page {
