@@ -27,7 +27,7 @@ from controller.kit.threads import Threads
 from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Outcome, done
 from controller.reconcile.reconciler import AlsoWatch, World
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from controller.resources.registry import Registry
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog

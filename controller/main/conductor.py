@@ -47,7 +47,7 @@ from controller.main.runtime_selection import choose
 from controller.main.settings import Settings
 from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage_collector import collect_garbage
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from controller.runtime.driver import DriverError
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError

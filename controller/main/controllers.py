@@ -15,7 +15,7 @@ from controller.reconcilers.quota import QuotaReconciler
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
 from controller.reconcilers.worker_removal import WorkerRemoval
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from controller.runtime.driver import RuntimeEvent
 from crds.kind import KubeObject
 from crds.kinds.service import SERVICE

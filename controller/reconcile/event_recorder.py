@@ -16,7 +16,7 @@ import anyio
 import structlog
 
 from controller.kit.clock import Clock
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from crds.errors import ApiError, NotFound
 from crds.kind import KubeObject
 from crds.kinds.event import EVENT, Event, EventSeries, EventSource, ObjectReference

@@ -16,7 +16,7 @@ import structlog
 
 from controller.kit.backoff import Backoff
 from controller.reconcile.metrics import InformerState
-from controller.resources.client import ChangeType, Resources, WatchEvent
+from controller.client.protocol import ChangeType, Resources, WatchEvent
 from crds.errors import ApiError, Expired
 from crds.kind import Kind, KubeObject, key_of
 from crds.meta import ObjectKey

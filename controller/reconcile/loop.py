@@ -21,7 +21,7 @@ from controller.reconcile.informer import Informers
 from controller.reconcile.kind_controller import KindController
 from controller.reconcile.metrics import ControllerState, InformerState
 from controller.reconcile.reconciler import AlsoWatch, Reconciler, World
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from crds.catalog import Catalog
 from crds.errors import NotFound
 from crds.kind import Kind, KubeObject

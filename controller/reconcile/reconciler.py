@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from controller.kit.clock import Clock
 from controller.reconcile.outcome import Outcome
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 

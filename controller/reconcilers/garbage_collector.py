@@ -22,7 +22,7 @@ from controller.reconcile.event_recorder import EventRecorder
 from controller.reconcile.informer import Informers
 from controller.reconcile.owner_index import OwnerIndex, OwnerLookup
 from controller.reconcile.work_queue import WorkQueue
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from controller.resources.strategy import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound

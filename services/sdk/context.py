@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from controller.kit.clock import Clock, SystemClock
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from crds.names import url_path
 from services.sdk.authorization import REVIEWS, AccessReviewer
 from services.sdk.certificate import InstanceCertificate, signed_by_conductor
@@ -84,7 +84,7 @@ class ServiceContext:
     def _resources(self, caller: Caller | None) -> Resources:
         if self.make_resources:
             return self.make_resources(caller)
-        from controller.resources.remote import RemoteResources
+        from controller.client.remote import RemoteResources
 
         if caller is None:
             return RemoteResources(self.client)

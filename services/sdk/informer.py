@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from controller.kit.backoff import Backoff
-from controller.resources.client import Resources
+from controller.client.protocol import Resources
 from crds.errors import ApiError, NotFound
 from crds.kind import Kind, KubeObject
 

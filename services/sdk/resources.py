@@ -3,7 +3,7 @@
 from controller.kit.clock import Clock, SystemClock
 from controller.kit.files import write_private, write_whole
 from controller.kit.threads import BlockingExecutor, Inline, Threads
-from controller.resources.client import Listing, Resources, WatchEvent
+from controller.client.protocol import Listing, Resources, WatchEvent
 
 __all__ = [
     "BlockingExecutor",

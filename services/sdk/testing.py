@@ -32,7 +32,7 @@ from jose import jwk, jwt
 
 from controller.kit.clock import Clock, SystemClock
 from controller.reconcile.informer import Informers
-from controller.resources.client import ChangeType, Listing, Propagation, WatchEvent
+from controller.client.protocol import ChangeType, Listing, Propagation, WatchEvent
 from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
 from crds.kind import Kind, KubeObject

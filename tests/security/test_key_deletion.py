@@ -17,7 +17,7 @@ from unit.api.components import ADMIN, HOW, House, make_house
 
 from controller.reconcile.reconciler import World
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from controller.resources.strategy import WriteOptions
 from crds.errors import ApiError, Conflict, Forbidden, Invalid
 from crds.invariants import CONDUCTOR

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controller.resources.remote import path_of
+from controller.client.remote import path_of
 from crds.errors import Invalid
 from services.key_manager.kinds import KEY
 from services.key_manager.operations import OPERATIONS

@@ -18,7 +18,7 @@ from api.rest import rest_app
 from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Permanent, done
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.namespace import NAMESPACE
 

@@ -1,4 +1,4 @@
-"""A fake of `controller.resources.client.Resources`: a dict, a list of changes, and ways to make it misbehave.
+"""A fake of `controller.client.protocol.Resources`: a dict, a list of changes, and ways to make it misbehave.
 
 It keeps the rules the loop relies on (revisions, generations, finalizers, Conflict), and no others.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from controller.resources.client import Listing, WatchEvent
+from controller.client.protocol import Listing, WatchEvent
 from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, Expired, not_found
 from crds.kind import Kind

@@ -15,7 +15,7 @@ from controller.reconcile.informer import Informers
 from controller.reconcile.outcome import again, done
 from controller.reconcilers.garbage_collector import GarbageCollector, collect_garbage
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.resources.client import Propagation
+from controller.client.protocol import Propagation
 from crds.catalog import Catalog
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE

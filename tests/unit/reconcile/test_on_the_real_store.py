@@ -19,7 +19,7 @@ from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Temporary, again, done
 from controller.reconcilers.garbage_collector import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store

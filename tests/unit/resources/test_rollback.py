@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.reconcile.informer import Informer
-from controller.resources.local import LocalResources
+from controller.client.local import LocalResources
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.resources.unknown_fields import inherited, lost, restored

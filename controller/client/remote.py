@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 import httpx
 import orjson
 
-from controller.resources.client import Listing, Propagation, WatchEvent
+from controller.client.protocol import Listing, Propagation, WatchEvent
 from crds.errors import ApiError, Unavailable, from_status
 from crds.kind import Kind, KubeObject
 from crds.meta import ObjectMeta

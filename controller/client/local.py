@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
-from controller.resources.client import ChangeType, Listing, Propagation, WatchEvent
+from controller.client.protocol import ChangeType, Listing, Propagation, WatchEvent
 from controller.resources.quarantine import Quarantine
 from controller.resources.registry import Registry
 from controller.resources.selectors import by_fields, by_labels

@@ -1,0 +1,1 @@
+"""Resources as every part of the cloud may use them: one protocol, in the conductor's process or over HTTP."""
