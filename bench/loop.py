@@ -22,12 +22,12 @@ import structlog
 import uvloop
 from verdicts import Verdict, ratio, table
 
+from controller.client.local import LocalResources
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Outcome, done
 from controller.reconcile.reconciler import AlsoWatch, World
-from controller.client.local import LocalResources
 from controller.resources.registry import Registry
 from controller.store.sql import open_store
 from crds.catalog import CORE_KINDS, Catalog

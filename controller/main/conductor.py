@@ -24,6 +24,7 @@ from agent.heartbeat import Agent
 from agent.identity import Identity, IdentityInMemory
 from agent.settings import Settings as AgentSettings
 from api.logging import configure_logging
+from controller.client.local import LocalResources
 from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit import tracing
 from controller.kit.lasting import Lasting
@@ -47,7 +48,6 @@ from controller.main.runtime_selection import choose
 from controller.main.settings import Settings
 from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage_collector import collect_garbage
-from controller.client.local import LocalResources
 from controller.runtime.driver import DriverError
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError

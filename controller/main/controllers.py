@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.client.local import LocalResources
 from controller.main.bootstrap import SYSTEM_CONDUCTOR
 from controller.main.components import Components
 from controller.main.runtime_selection import Runtime
@@ -15,7 +16,6 @@ from controller.reconcilers.quota import QuotaReconciler
 from controller.reconcilers.service import ServiceReconciler
 from controller.reconcilers.worker import WorkerReconciler
 from controller.reconcilers.worker_removal import WorkerRemoval
-from controller.client.local import LocalResources
 from controller.runtime.driver import RuntimeEvent
 from crds.kind import KubeObject
 from crds.kinds.service import SERVICE

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import anyio
 import structlog
 
-from controller.kit.clock import Clock
 from controller.client.protocol import Resources
+from controller.kit.clock import Clock
 from crds.errors import ApiError, NotFound
 from crds.kind import KubeObject
 from crds.kinds.event import EVENT, Event, EventSeries, EventSource, ObjectReference

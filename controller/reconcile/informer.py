@@ -14,9 +14,9 @@ import anyio
 import anyio.abc
 import structlog
 
+from controller.client.protocol import ChangeType, Resources, WatchEvent
 from controller.kit.backoff import Backoff
 from controller.reconcile.metrics import InformerState
-from controller.client.protocol import ChangeType, Resources, WatchEvent
 from crds.errors import ApiError, Expired
 from crds.kind import Kind, KubeObject, key_of
 from crds.meta import ObjectKey

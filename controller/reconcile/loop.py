@@ -14,6 +14,7 @@ import anyio
 import anyio.abc
 import structlog
 
+from controller.client.protocol import Resources
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.reconcile.event_recorder import EventRecorder
@@ -21,7 +22,6 @@ from controller.reconcile.informer import Informers
 from controller.reconcile.kind_controller import KindController
 from controller.reconcile.metrics import ControllerState, InformerState
 from controller.reconcile.reconciler import AlsoWatch, Reconciler, World
-from controller.client.protocol import Resources
 from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from controller.client.protocol import Resources
 from controller.kit.clock import Clock
 from controller.reconcile.outcome import Outcome
-from controller.client.protocol import Resources
 from crds.kind import Kind, KubeObject
 from crds.meta import ObjectKey
 

@@ -16,13 +16,13 @@ import anyio
 import anyio.abc
 import structlog
 
+from controller.client.protocol import Resources
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.reconcile.event_recorder import EventRecorder
 from controller.reconcile.informer import Informers
 from controller.reconcile.owner_index import OwnerIndex, OwnerLookup
 from controller.reconcile.work_queue import WorkQueue
-from controller.client.protocol import Resources
 from controller.resources.strategy import FOREGROUND, ORPHAN
 from crds.catalog import Catalog
 from crds.errors import ApiError, Conflict, NotFound

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from controller.kit.clock import Clock, SystemClock
 from controller.client.protocol import Resources
+from controller.kit.clock import Clock, SystemClock
 from crds.names import url_path
 from services.sdk.authorization import REVIEWS, AccessReviewer
 from services.sdk.certificate import InstanceCertificate, signed_by_conductor

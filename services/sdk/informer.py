@@ -11,8 +11,8 @@ import random
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
-from controller.kit.backoff import Backoff
 from controller.client.protocol import Resources
+from controller.kit.backoff import Backoff
 from crds.errors import ApiError, NotFound
 from crds.kind import Kind, KubeObject
 

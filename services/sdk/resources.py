@@ -1,9 +1,9 @@
 """The Resources protocol and durable files, for authors (a managed service does not import controller)."""
 
+from controller.client.protocol import Listing, Resources, WatchEvent
 from controller.kit.clock import Clock, SystemClock
 from controller.kit.files import write_private, write_whole
 from controller.kit.threads import BlockingExecutor, Inline, Threads
-from controller.client.protocol import Listing, Resources, WatchEvent
 
 __all__ = [
     "BlockingExecutor",

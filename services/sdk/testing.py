@@ -30,9 +30,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jose import jwk, jwt
 
+from controller.client.protocol import ChangeType, Listing, Propagation, WatchEvent
 from controller.kit.clock import Clock, SystemClock
 from controller.reconcile.informer import Informers
-from controller.client.protocol import ChangeType, Listing, Propagation, WatchEvent
 from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
 from crds.kind import Kind, KubeObject

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from unit.api.components import ADMIN, HOW, House, make_house
 
+from controller.client.local import LocalResources
 from controller.reconcile.reconciler import World
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.client.local import LocalResources
 from controller.resources.strategy import WriteOptions
 from crds.errors import ApiError, Conflict, Forbidden, Invalid
 from crds.invariants import CONDUCTOR

@@ -19,8 +19,8 @@ from unit.api.components import ADMIN, House, make_house
 
 from api.kube.request import find_target
 from cli.resources.kinds import Served
-from controller.main.errors import Misuse
 from controller.client.remote import RemoteResources, path_of
+from controller.main.errors import Misuse
 from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError, Invalid
 from crds.kinds.service import SERVICE

@@ -15,10 +15,10 @@ from unit.api.components import ADMIN, HOW, House
 from api.loop_health import LoopHealth, loop_health_routes
 from api.metrics import Metrics
 from api.rest import rest_app
+from controller.client.local import LocalResources
 from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Permanent, done
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.client.local import LocalResources
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.namespace import NAMESPACE
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller.reconcilers.definition import DefinitionReconciler
 from controller.client.local import LocalResources
+from controller.reconcilers.definition import DefinitionReconciler
 from crds.kinds.definition import DEFINITION as KIND
 from crds.meta import condition
 from tests.unit.kube.conftest import Wire

@@ -10,12 +10,12 @@ from typing import Any
 import anyio
 import pytest
 
+from controller.client.protocol import Propagation
 from controller.reconcile.event_recorder import EventExpirer, EventRecorder
 from controller.reconcile.informer import Informers
 from controller.reconcile.outcome import again, done
 from controller.reconcilers.garbage_collector import GarbageCollector, collect_garbage
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.client.protocol import Propagation
 from crds.catalog import Catalog
 from crds.kinds.event import EVENT
 from crds.kinds.namespace import NAMESPACE

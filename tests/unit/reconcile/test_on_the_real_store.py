@@ -12,6 +12,7 @@ import anyio
 import orjson
 import pytest
 
+from controller.client.local import LocalResources
 from controller.kit.backoff import Backoff
 from controller.kit.clock import LoopClock
 from controller.kit.threads import Inline
@@ -19,7 +20,6 @@ from controller.reconcile.loop import Loop
 from controller.reconcile.outcome import Temporary, again, done
 from controller.reconcilers.garbage_collector import GarbageCollector
 from controller.reconcilers.namespace import NamespaceReconciler
-from controller.client.local import LocalResources
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from controller.client.local import LocalResources
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.reconcile.informer import Informer
-from controller.client.local import LocalResources
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.resources.unknown_fields import inherited, lost, restored
