@@ -211,6 +211,10 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone:
             self._transport.write(data)
 
+    def soon(self, work: Callable[[], object]) -> None:
+        """Do that at the end of this turn of the loop."""
+        self._loop.call_soon(work)
+
     async def drained(self) -> None:
         """Returns when there is room for more, or nobody reads any more."""
         if self._drained is not None:

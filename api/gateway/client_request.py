@@ -6,6 +6,7 @@ stream, and a connection that becomes a tunnel. Source: RFC 9112; RFC 9110, 10.1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -50,6 +51,7 @@ class Client(Protocol):
     def date(self) -> bytes: ...
     def extensions(self) -> dict[str, Any]: ...
     def write(self, data: bytes) -> None: ...
+    def soon(self, work: Callable[[], object]) -> None: ...
     async def drained(self) -> None: ...
     async def left(self) -> None: ...
     def pause_reading(self) -> None: ...
@@ -126,11 +128,9 @@ class ClientRequest:
             part = b""
         elif self._chunked:
             part = (b"%x\r\n%b\r\n" % (len(part), part) if part else b"") + (b"" if more else b"0\r\n\r\n")
-        head, self._head = self._head, b""
-        if head and len(part) <= _JOINED_BYTES:
-            part, head = head + part, b""
-        if head:
-            self._client.write(head)
+        if self._head and len(part) <= _JOINED_BYTES:
+            part, self._head = self._head + part, b""
+        self._send_head()
         if part:
             self._client.write(part)
         self.answered = not more
@@ -157,6 +157,13 @@ class ClientRequest:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
+        # Most bodies come at once, and go out with the head; a watch may be silent for long after it.
+        self._client.soon(self._send_head)
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._client.write(head)
 
     def become(self, tunnel: Tunnel) -> Client:
         """From now on the connection carries no requests: its bytes go to `tunnel`, which writes to the returned."""

@@ -191,7 +191,10 @@ def test_a_secret_that_was_cut_off_is_named_not_used(new_cloud: NewCloud, name: 
 def test_interrupted_while_it_waits_it_says_so_and_can_go_on(new_cloud: NewCloud) -> None:
     cloud = new_cloud()
     command = [sys.executable, "-m", "cli.main", "up"]
-    with subprocess.Popen(command, env=cloud.env, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as waiting:
+    # What began in the background of a shell does not hear Ctrl-C, nor do its children, unless they are told to.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    asked = {"env": cloud.env, "cwd": REPOSITORY, "stderr": subprocess.PIPE, "text": True, "preexec_fn": hear}
+    with subprocess.Popen(command, **asked) as waiting:  # type: ignore[call-overload]
         assert waiting.stderr is not None and "starting the conductor" in waiting.stderr.readline()
         waiting.send_signal(signal.SIGINT)
         said = waiting.stderr.read()

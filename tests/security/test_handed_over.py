@@ -11,6 +11,7 @@ import pytest
 
 from controller.main.service_environment import ProcessEnvironment
 from controller.reconcilers.service_workload import workload
+from controller.runtime.engines.finder import EngineFinder
 from crds.kinds.service import SERVICE, ServiceSpec
 from services.sdk.discovery import managed_services
 
@@ -23,14 +24,14 @@ class House:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.settings = SimpleNamespace(url="https://127.0.0.1:7443")
+        self.settings = SimpleNamespace(url="https://127.0.0.1:7443", otlp_endpoint="")
         self.authority = SimpleNamespace(ca_file=home / "tls" / "ca.crt")
         self.accounts = SimpleNamespace(client_secret=lambda client, key: f"secret of {key}")
 
 
 async def given(house: Any, name: str, namespace: str, managed: str) -> Any:
     service = SERVICE.new(name, namespace=namespace, spec=ServiceSpec(managed=managed))
-    return await ProcessEnvironment(house)(service, MANIFESTS[managed])
+    return await ProcessEnvironment(house, EngineFinder())(service, MANIFESTS[managed])
 
 
 async def test_two_services_of_one_name_do_not_share_a_credential(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ async def test_what_it_was_handed_is_rolled_out_when_it_changes(tmp_path: Path) 
     for secret in ("one", "one", "another"):
         house.accounts.client_secret = lambda client, key, secret=secret: secret
         service = SERVICE.new("key-manager", namespace="default", spec=ServiceSpec(managed="key_manager"))
-        told = await ProcessEnvironment(house)(service, MANIFESTS["key_manager"])  # type: ignore[arg-type]
+        told = await ProcessEnvironment(house, EngineFinder())(service, MANIFESTS["key_manager"])  # type: ignore[arg-type]
         revisions.append(workload(service, MANIFESTS["key_manager"], told, ()).revision)
     assert revisions[0] == revisions[1] != revisions[2]
 
