@@ -101,7 +101,7 @@ if [ -x "$aerekos" ] && [ -n "$login" ]; then
   docker cp -q "$conductor:/data/tls/ca.crt" "$ca" 2>/dev/null || docker cp "$conductor:/data/tls/ca.crt" "$ca" >/dev/null
   # The one-time password stands in the first conductor's log; one that nobody wrote down takes its place.
   chosen=$(od -An -N18 -tx1 /dev/urandom | tr -d ' \n')
-  { echo "$login" | sed 's/.* //'; echo "$chosen"; } |
+  { echo "$login" | sed -n '1s/.* //p'; echo "$chosen"; } |
     "$aerekos" login --server "$url" --ca "$ca" --user admin --password-stdin || chosen=
   rm -f "$ca"
 fi
