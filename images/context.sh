@@ -28,7 +28,7 @@ find "$to" -name __pycache__ -prune -exec rm -rf {} +
 find "$to/source" -name tests -prune -exec rm -rf {} +
 find "$to" -name .built -delete
 # Compiled here once: a container starts a second sooner. Judged by content, not by time, as the rest of the layer.
-"$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash --stripdir "$to" --prependdir /opt/aerekos \
+"$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$to" -p /opt/aerekos \
   "$to/site" "$to/source" >/dev/null || true
 images/registry/fetch.sh "$to/registry"
 # Content decides, not the moment or the umask: the same sources give the same layers.
