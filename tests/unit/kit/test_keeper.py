@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,10 @@ def is_there(pid: int) -> bool:
 def test_what_was_told_of_a_home_ends_with_the_run_that_made_it(tmp_path: Path, how: signal.Signals | None) -> None:
     command = [sys.executable, "-c", RUN, str(tmp_path / "home"), "leave" if how is None else "stay"]
     path = os.pathsep.join([str(REPOSITORY / "tests"), str(REPOSITORY)])
-    ours = subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": path}, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    # What began in the background of a shell does not hear Ctrl-C, nor do its children, unless they are told to.
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "preexec_fn": hear}
+    ours = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, text=True, **pipes)  # type: ignore[call-overload]
     assert ours.stdout is not None
     cloud, other = (int(ours.stdout.readline()) for _ in range(2))
     try:
