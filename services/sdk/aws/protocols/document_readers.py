@@ -14,7 +14,7 @@ from typing import Any
 from services.sdk.aws.protocols.shapes import ShapeCompiler, ShapeRef
 from services.sdk.aws.protocols.text_values import BITS, SPECIAL, base64_bytes
 from services.sdk.aws.protocols.timestamps import EPOCH, from_epoch, moment_reader, named_format
-from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of
+from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of, deeper
 
 Reader = Callable[[Any, Path, Validation], Any]
 _NAMES = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double", "boolean": "Boolean"}
@@ -59,9 +59,7 @@ class DocumentReaders(ShapeCompiler[Reader]):
             for key, value in raw.items():
                 if value is not None and (row := table.get(key)) is not None:
                     found[row[0]] = row[1](value, (path, row[0]), validation)
-            for name in required:
-                if name not in found:
-                    validation.lacks(path, name)
+            validation.require(found, required, path)
             return found
 
         return read
@@ -76,13 +74,7 @@ class DocumentReaders(ShapeCompiler[Reader]):
         return _with_check(self._scalar(ref), ref)
 
     def _recursive(self, made: dict[Any, Reader], key: Any) -> Reader:
-        def again(raw: Any, path: Path, validation: Validation) -> Any:
-            validation.descend(path)
-            value = made[key](raw, path, validation)
-            validation.depth -= 1
-            return value
-
-        return again
+        return deeper(made, key)
 
     def _list(self, ref: ShapeRef) -> Reader:
         element, check = self.compile(ref.element), check_of(ref)

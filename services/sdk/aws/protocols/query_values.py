@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from services.sdk.aws.protocols.shapes import ShapeCompiler, ShapeRef
 from services.sdk.aws.protocols.text_values import text_reader
 from services.sdk.aws.protocols.timestamps import ISO
-from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of
+from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of, deeper
 
 MOST_PARAMETERS, MOST_PARTS = 50_000, 256
 _DIGITS = frozenset("0123456789")
@@ -85,13 +85,7 @@ class QueryReaders(ShapeCompiler[Reader]):
         return read
 
     def _recursive(self, made: dict[Any, Reader], key: Any) -> Reader:
-        def again(node: Node, path: Path, validation: Validation) -> Any:
-            validation.descend(path)
-            value = made[key](node, path, validation)
-            validation.depth -= 1
-            return value
-
-        return again
+        return deeper(made, key)
 
     def structure(self, members: dict[str, ShapeRef], required: tuple[str, ...]) -> Reader:
         """A reader of those members."""
@@ -102,9 +96,7 @@ class QueryReaders(ShapeCompiler[Reader]):
             for part, below in node.below.items():
                 if (row := table.get(part)) is not None:
                     found[row[0]] = row[1](below, (path, row[0]), validation)
-            for name in required:
-                if name not in found:
-                    validation.lacks(path, name)
+            validation.require(found, required, path)
             return found
 
         return read

@@ -48,9 +48,7 @@ class RestCodec(Codec):
             found: Params = {}
             bindings.read(request, found, validation)
             found.update(read_body(request, validation))
-            for name in required:
-                if name not in found:
-                    validation.lacks(None, name)
+            validation.require(found, required, None)
             return found
 
         return parse

@@ -7,16 +7,17 @@ Source: answers of AWS services ("1 validation error detected: Value ... at ... 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import islice
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from controller.kit.patterns import Compiled, PatternError, compile_pattern
 from services.sdk.aws.protocols.shapes import ShapeRef
 
+T = TypeVar("T")
 Path: TypeAlias = "tuple[Path, str | int] | None"
 Check = Callable[[Any, Path, "Validation"], None]
 DEEPEST = 48
@@ -54,6 +55,12 @@ class Validation:
         self.missing.append(path_text((path, name)))
         self.add(" null", (path, name), "Member must not be null")
 
+    def require(self, found: Mapping[str, Any], names: tuple[str, ...], path: Path) -> None:
+        """Every one of those members is in what was found."""
+        for name in names:
+            if name not in found:
+                self.lacks(path, name)
+
     def descend(self, path: Path) -> None:
         """One level deeper in a shape that is inside itself. Raises Unreadable."""
         self.depth += 1
@@ -65,6 +72,20 @@ class Validation:
         count = len(self.faults)
         noun = "error" if count == 1 else "errors"
         return f"{count} validation {noun} detected: {'; '.join(self.faults[:MOST_TOLD])}"
+
+
+def deeper(
+    made: Mapping[Any, Callable[[T, Path, Validation], Any]], key: Any
+) -> Callable[[T, Path, Validation], Any]:
+    """The reader of a shape inside itself: one level deeper, and looked up when it is reached."""
+
+    def again(raw: T, path: Path, validation: Validation) -> Any:
+        validation.descend(path)
+        value = made[key](raw, path, validation)
+        validation.depth -= 1
+        return value
+
+    return again
 
 
 def path_text(path: Path) -> str:

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from services.sdk.aws.protocols.shapes import ShapeCompiler, ShapeRef
 from services.sdk.aws.protocols.text_values import text_reader, text_writer
 from services.sdk.aws.protocols.timestamps import ISO
-from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of
+from services.sdk.aws.protocols.validation import Path, Unreadable, Validation, check_of, deeper
 from services.sdk.aws.rest_xml import escaped, quoted
 
 # From all elements of one name: a flattened list has many of them.
@@ -51,9 +51,7 @@ class XmlReaders(ShapeCompiler[Reader]):
             for attribute, (name, member_of) in attributes.items():
                 if (text := element.get(attribute)) is not None:
                     found[name] = member_of([_text_element(text)], (path, name), validation)
-            for name in required:
-                if name not in found:
-                    validation.lacks(path, name)
+            validation.require(found, required, path)
             return found
 
         return read
@@ -76,13 +74,7 @@ class XmlReaders(ShapeCompiler[Reader]):
         return read
 
     def _recursive(self, made: dict[Any, Reader], key: Any) -> Reader:
-        def again(elements: list[Element], path: Path, validation: Validation) -> Any:
-            validation.descend(path)
-            value = made[key](elements, path, validation)
-            validation.depth -= 1
-            return value
-
-        return again
+        return deeper(made, key)
 
     def _list(self, ref: ShapeRef) -> Reader:
         inner, check, flattened = self.compile(ref.element), check_of(ref), ref.flattened
