@@ -6,12 +6,12 @@ What stands around every handler: api/chain.py.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from api.agents.heartbeats import PATH as HEARTBEAT
 from api.agents.heartbeats import Heartbeats
-from api.asgi import Message, Receive, Response, Scope, Send, is_streaming, json_answer, read_body, send_answer
+from api.asgi import App, Message, Receive, Response, Scope, Send, is_streaming, json_answer, read_body, send_answer
 from api.audit import Audit
 from api.audit.log import STARTED
 from api.auth.access_reviews import PREFIXES as REVIEWS
@@ -40,7 +40,6 @@ from controller.kit.version import commit, version
 from crds.errors import ApiError, MethodNotAllowed
 from services.sdk.discovery import managed_services
 
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LOGS = "/logs/"
 RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]

@@ -15,11 +15,14 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 AtOnce = Callable[[bytes], bool]
 """Writes the next part of a body that has begun, now. False, and nothing is written: the client is slow, or gone."""
 AT_ONCE = "aerekos.at_once"
 """Where a scope's extensions have the `AtOnce` of a watch, if its server can do that."""
 JSON = b"application/json"
+CLIENT_LEFT = 499
+"""What is noted of a request whose client went before it was answered; nginx's code, no client sees it."""
 
 
 class Response(NamedTuple):

@@ -18,7 +18,7 @@ import anyio
 import orjson
 import structlog
 
-from api.asgi import JSON, Message, Receive, Scope, Send, error_answer, is_streaming, send_answer
+from api.asgi import CLIENT_LEFT, JSON, App, Message, Receive, Scope, Send, error_answer, is_streaming, send_answer
 from api.audit.log import STARTED
 from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
@@ -33,14 +33,12 @@ from crds.errors import ApiError, InternalError
 
 log = structlog.get_logger("api")
 LAST_WORDS_SECONDS = 0.3
-CLIENT_LEFT = 499
 _CONTENT_IS_JSON = (b"content-type", JSON)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # Request ids: unlike those of any other process, and cheap, for every request has one.
 _PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 Id = tuple[bytes, bytes]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Serve = Callable[[Scope, Receive, "ResponseRecorder", Id], Awaitable[None]]
 
 
@@ -89,25 +87,27 @@ class RequestChain:
         guard: StreamGuard,
         metrics: CountsRequests,
         audit: AuditsRequests,
-        otherwise: Asgi | None = None,
+        otherwise: App | None = None,
     ) -> None:
         self._handlers, self._otherwise = tuple(handlers), otherwise
         self._authenticator, self._guard, self._metrics, self._audit = authenticator, guard, metrics, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with request_span(scope, lasts=is_streaming(scope["query_string"])) as span:
-            await self._serve(scope, receive, send, span)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
-        began = time.perf_counter()
-        request_id, notes = request_id_of(scope), notes_of(scope)
         handler = next((each for each in self._handlers if each.matches(scope)), None)
         if handler is None:
             assert self._otherwise is not None, "the last handler must match everything"
             await self._otherwise(scope, receive, send)
             return
-        outcome = ResponseRecorder(send, notes, handler, scope["headers"], keeps_body=self._audit.keeps_bodies)
         lasts = is_streaming(scope["query_string"])
+        with request_span(scope, lasts=lasts) as span:
+            await self._serve(handler, scope, receive, send, span, lasts=lasts)
+
+    async def _serve(
+        self, handler: Handler, scope: Scope, receive: Receive, send: Send, span: Span, *, lasts: bool
+    ) -> None:
+        began = time.perf_counter()
+        request_id, notes = request_id_of(scope), notes_of(scope)
+        outcome = ResponseRecorder(send, notes, handler, scope["headers"], keeps_body=self._audit.keeps_bodies)
         if lasts:
             # What lasts for hours is noted when it begins, too.
             outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
@@ -132,7 +132,7 @@ class RequestChain:
             AUDITED.reset(audited)
         code = outcome.code or CLIENT_LEFT
         describe(span, scope, handler.name, code, request_id)
-        self._note(scope, handler, code, time.perf_counter() - began, request_id)
+        self._note(scope, handler, code, time.perf_counter() - began, request_id, watched=lasts)
 
     async def _guarded(
         self, handler: Handler, scope: Scope, receive: Receive, send: ResponseRecorder, id: Id
@@ -148,8 +148,9 @@ class RequestChain:
             last = orjson.dumps({"type": "ERROR", "object": stream.ended.status()}) + b"\n" if send.lines else b""
             await send({"type": "http.response.body", "body": last, "more_body": False})
 
-    def _note(self, scope: Scope, handler: Handler, code: int, seconds: float, request_id: bytes) -> None:
-        watched = is_streaming(scope["query_string"])
+    def _note(
+        self, scope: Scope, handler: Handler, code: int, seconds: float, request_id: bytes, *, watched: bool
+    ) -> None:
         self._metrics.note(handler.name, scope["method"], code, None if watched else seconds)
         self._audit.note(scope, scope.get(WHO), code, request_id.decode())
         if code >= 500 or handler.lasts or handler.shared:

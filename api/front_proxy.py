@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from api.asgi import Message, Receive, Scope, Send
+from api.asgi import App, Message, Receive, Scope, Send
 from services.sdk.edge.connections import EXTENSION
 
 SOCKET = "conductor.sock"
 """In the folder `run` of the home."""
 _LONGEST_PATH = 107
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
 TRUSTED = frozenset({USER, GROUP, ADDRESS})
 """What only the gateway may say."""

@@ -150,34 +150,29 @@ def make_server(
     limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
 ) -> LimitedServer:
     """A server that speaks TLS 1.2+, asks for a client certificate and accepts none."""
-    config = uvicorn.Config(
+    config = _config(
         app,
         host=host,
         port=port,
-        http=_WithPeer,
-        ws=_SocketWithPeer,
-        ws_max_size=LONGEST_FRAME,
-        loop="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
         ssl_certfile=str(certificate),
         ssl_keyfile=str(key),
         ssl_ca_certs=str(ca),
         ssl_cert_reqs=ssl.CERT_OPTIONAL,
         backlog=2048,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-        server_header=False,
         date_header=True,
-        proxy_headers=False,  # nobody stands before us: who says otherwise only wants another name in the audit log
     )
     return LimitedServer(config, limits)
 
 
 def make_socket_server(app: Any) -> LimitedServer:
     """A server for a socket that only we can open (`serve(sockets=...)`): whoever does has kept the limits."""
-    config = uvicorn.Config(
+    config = _config(app, timeout_keep_alive=3600, date_header=False)
+    return LimitedServer(config, ConnectionLimits(_MANY, _MANY, _MANY, _MANY))
+
+
+def _config(app: Any, **own: Any) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=_WithPeer,
         ws=_SocketWithPeer,
@@ -186,13 +181,11 @@ def make_socket_server(app: Any) -> LimitedServer:
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_keep_alive=3600,
         timeout_graceful_shutdown=5,
         server_header=False,
-        date_header=False,
-        proxy_headers=False,
+        proxy_headers=False,  # it would believe anybody; the gateway is heard in api/front_proxy.py
+        **own,
     )
-    return LimitedServer(config, ConnectionLimits(_MANY, _MANY, _MANY, _MANY))
 
 
 def use_certificate(server: Any, certificate: Path, key: Path) -> None:

@@ -6,7 +6,7 @@ two of them. `from` is the managed service that asks, or empty for people and th
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import anyio
 import orjson
@@ -19,6 +19,12 @@ from api.auth.principal import Principal
 from crds.kind import GROUP
 
 PERIOD = 1.0
+
+
+class CountsTraffic(Protocol):
+    """What counts who asks whom: `Traffic`, or what tells one elsewhere."""
+
+    def note(self, asker: str, service: str, code: int, seconds: float) -> None: ...
 
 
 @dataclass(slots=True)

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import orjson
 
-from api.asgi import Message, Receive, Scope, Send
+from api.asgi import App, Message, Receive, Scope, Send
 
 LINES = "aerekos.lines"
 _BEARER = "base64url.bearer.authorization.k8s.io."
 GOING_AWAY = 1012  # "service restart" in the IANA registry: come back
 _KEPT = (b"host", b"x-request-id", b"traceparent")
 _MOST_REFUSAL_BYTES = 2**16
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 async def serve_socket(scope: Scope, receive: Receive, send: Send, app: App) -> None:

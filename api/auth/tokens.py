@@ -107,13 +107,15 @@ class TokenKeys:
         self._ends = {kid: end for kid, end in self._ends.items() if kid in self._private}
         beside = self._beside.glob("*.pem") if self._beside else ()
         self._theirs = {file.stem: jwk.construct(file.read_text(), ALGORITHM).public_key() for file in beside}
-        self._seen = (_changed(self._folder), _changed(self._beside) if self._beside else 0)
+        self._seen = self._changed_at()
 
     def refresh(self) -> None:
         """Read the keys again that another process has made or taken away."""
-        seen = (_changed(self._folder), _changed(self._beside) if self._beside else 0)
-        if seen != self._seen:
+        if self._changed_at() != self._seen:
             self._load()
+
+    def _changed_at(self) -> tuple[int, int]:
+        return _changed(self._folder), _changed(self._beside) if self._beside else 0
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The compact form of `claims`, signed with the newest key."""

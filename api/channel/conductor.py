@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from api.asgi import Receive, Scope, Send, error_answer, send_answer
+from api.asgi import App, Receive, Scope, Send, error_answer, send_answer
 from api.channel import replication, reports
 from api.channel.replication import Replication
 from api.channel.reports import Reports
-from api.front_proxy import App
 from crds.errors import ApiError, MethodNotAllowed, NotFound
 
 PREFIX = "/internal/"

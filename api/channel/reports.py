@@ -15,31 +15,13 @@ import orjson
 from api.asgi import Receive, Response, Scope, read_body
 from api.audit.notes import KEY, Notes
 from api.auth.principal import Principal, Proof
+from api.chain import AuditsRequests, CountsRequests
+from api.traffic import CountsTraffic
 from crds.errors import BadRequest
 
 PATH = "/internal/reports"
 MOST_BYTES = 8 * 2**20
 _NOTED = ("aws", "service_tells", "access_key", "action", "resource", "caller", "decision", "reason")
-
-
-class AuditsRequests(Protocol):
-    """The audit log (`api.audit.log.Audit`)."""
-
-    def note(
-        self, scope: Scope, who: Principal | None, code: int, request_id: str, stage: str = "ResponseComplete"
-    ) -> None: ...
-
-
-class CountsAnswers(Protocol):
-    """The metrics (`api.metrics.Metrics`)."""
-
-    def note(self, handler: str, method: str, code: int, seconds: float | None) -> None: ...
-
-
-class CountsTraffic(Protocol):
-    """The map of traffic (`api.traffic.Traffic`)."""
-
-    def note(self, asker: str, service: str, code: int, seconds: float) -> None: ...
 
 
 class NotesUse(Protocol):
@@ -51,7 +33,9 @@ class NotesUse(Protocol):
 class Reports:
     """Takes reports in, each as if the request had been answered here."""
 
-    def __init__(self, audit: AuditsRequests, metrics: CountsAnswers, traffic: CountsTraffic, used: NotesUse) -> None:
+    def __init__(
+        self, audit: AuditsRequests, metrics: CountsRequests, traffic: CountsTraffic, used: NotesUse
+    ) -> None:
         self._audit, self._metrics, self._traffic, self._used = audit, metrics, traffic, used
 
     async def answer(self, receive: Receive) -> Response:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import httptools
 
-from api.asgi import Receive, Scope, Send
+from api.asgi import App
 from api.auth.authentication import peer_subject
 from api.gateway.body_stream import HIGH_WATER, LOW_WATER
 from api.gateway.client_request import ClientLeft, ClientRequest, Tunnel
@@ -35,12 +35,6 @@ _SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} 
 _SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
 _BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
 _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without waiting for an answer")
-
-
-class App(Protocol):
-    """The application that answers requests."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 class ClientConnection(asyncio.Protocol):
@@ -78,11 +72,10 @@ class ClientConnection(asyncio.Protocol):
 
     def extensions(self) -> dict[str, Any]:
         """What an application may know of the connection."""
-        return (
-            {EXTENSION: self._connection, "aerekos.peer": self._peer}
-            if self._connection
-            else {"aerekos.peer": self._peer}
-        )
+        known: dict[str, Any] = {"aerekos.peer": self._peer}
+        if self._connection is not None:
+            known[EXTENSION] = self._connection
+        return known
 
     # What asyncio calls.
 

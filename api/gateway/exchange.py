@@ -10,10 +10,9 @@ import re
 from collections.abc import AsyncIterator, Iterable
 
 from api.asgi import Message, Receive, Send
-from api.gateway.upstream import UpstreamConnection
+from api.gateway.upstream import Headers, UpstreamConnection
 from crds.errors import BadRequest
 
-CLIENT_LEFT = 499
 _WATCH_AFTER_SECONDS = 0.05
 _LAST_CHUNK = b"0\r\n\r\n"
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
@@ -31,7 +30,8 @@ HOP_BY_HOP = frozenset(
         b"expect",
     }
 )
-Headers = list[tuple[bytes, bytes]]
+# Our own server writes a Date; two of them would be one too many.
+NOT_RELAYED = HOP_BY_HOP | {b"date", b"server"}
 
 
 class Exchange:
@@ -67,9 +67,13 @@ class Exchange:
             self._pumping.cancel()
             self._connection.keeps_open = False  # the instance would take the rest for the next request
 
-    async def relay(self, send: Send, headers: Headers) -> None:
-        """Send the answer on, with these headers, as it comes. Raises UpstreamError, ClientDisconnected."""
+    async def relay(self, send: Send, without: frozenset[bytes] = NOT_RELAYED) -> None:
+        """Send the answer on as it comes, less those headers and what was for this hop. Raises UpstreamError,
+        ClientDisconnected.
+        """
         connection = self._connection
+        dropped = without | named_by_connection(connection.headers)
+        headers = [each for each in connection.headers if each[0] not in dropped]
         await send({"type": "http.response.start", "status": connection.status, "headers": headers})
         if (whole := connection.body.whole()) is not None:
             await send({"type": "http.response.body", "body": whole})
@@ -175,13 +179,6 @@ def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
     return {each.strip().lower() for each in listed.split(b",")} - {b"", b"content-length", b"host"}
 
 
-def is_chunked(headers: Headers) -> bool:
+def is_chunked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the body says its length in parts."""
     return any(name == b"transfer-encoding" for name, _ in headers)
-
-
-def has_body(headers: Headers) -> bool:
-    """Whether a body comes with that head."""
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
-    )

@@ -7,7 +7,6 @@ learns no secret, and can do nothing in anybody's name but with that token (api/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 from urllib.parse import unquote
 
 from api.asgi import Message, Receive, Scope, Send, send_answer
@@ -20,11 +19,11 @@ from api.auth.tokens import Tokens
 from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
 from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
-from api.gateway.exchange import Headers
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.reverse_proxy import ReverseProxy, forwarded
-from api.traffic import Traffic
+from api.gateway.upstream import Headers
+from api.traffic import CountsTraffic, Traffic
 from controller.kit import tracing
 from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound
@@ -37,12 +36,6 @@ from services.sdk.edge.connections import prove
 PREFIX = "/services/"
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 FindSigner = Callable[[str], Owner[Principal]]
-
-
-class CountsTraffic(Protocol):
-    """What counts who asks whom (`api.traffic.Traffic`)."""
-
-    def note(self, asker: str, service: str, code: int, seconds: float) -> None: ...
 
 
 class Gateway:

@@ -9,27 +9,27 @@ import asyncio
 from typing import Any
 
 from api.asgi import Receive, Scope, Send, error_answer, send_answer
+from api.edge.bodies import has_body
 from api.front_proxy import PROVEN, TRUSTED, remote_headers
 from api.gateway.body_stream import HIGH_WATER, LOW_WATER
 from api.gateway.client_request import REQUEST, Client, ClientRequest
 from api.gateway.exchange import (
     HOP_BY_HOP,
+    NOT_RELAYED,
     ClientDisconnected,
     Exchange,
-    Headers,
     RequestBody,
-    has_body,
     is_chunked,
     named_by_connection,
     request_head,
 )
-from api.gateway.upstream import ConnectFailed, Endpoint, PoolFull, UpstreamError, UpstreamPool
+from api.gateway.upstream import ConnectFailed, Endpoint, Headers, PoolFull, UpstreamError, UpstreamPool
 from crds.errors import ApiError, Unavailable
 from services.sdk.edge.connections import prove
 
 SILENT_SECONDS = 3600.0
 """A watch may be quiet for long; its bookmarks come every half a minute."""
-_NOT_RELAYED = HOP_BY_HOP | {b"date", b"server", PROVEN}
+_NOT_RELAYED = NOT_RELAYED | {PROVEN}
 _UPGRADE = frozenset({b"connection", b"upgrade"})
 
 
@@ -71,8 +71,7 @@ class Passthrough:
                 await exchange.answered()
                 if (PROVEN, b"1") in connection.headers:
                     prove(scope)
-                dropped = _NOT_RELAYED | named_by_connection(connection.headers)
-                await exchange.relay(send, [each for each in connection.headers if each[0] not in dropped])
+                await exchange.relay(send, _NOT_RELAYED)
         finally:
             self._pool.give_back(self._endpoint, connection)
 

@@ -12,17 +12,15 @@ from typing import Protocol
 
 import anyio
 
-from api.asgi import Receive, Scope, Send
+from api.asgi import CLIENT_LEFT, Receive, Scope, Send
 from api.cookies import without_ours
+from api.edge.bodies import has_body
 from api.edge.bulkheads import Bulkheads
 from api.gateway.exchange import (
-    CLIENT_LEFT,
     HOP_BY_HOP,
     ClientDisconnected,
     Exchange,
-    Headers,
     RequestBody,
-    has_body,
     is_chunked,
     named_by_connection,
     request_head,
@@ -33,6 +31,7 @@ from api.gateway.upstream import (
     BrokenOff,
     ConnectFailed,
     Endpoint,
+    Headers,
     PoolFull,
     UpstreamConnection,
     UpstreamPool,
@@ -43,8 +42,6 @@ from crds.errors import Timeout, Unavailable
 ANSWER_SECONDS = 120.0
 _TRIES = 4
 _PAUSE = Backoff(first=0.05, factor=2, limit=0.5, jitter=0.5)
-# Our own server writes a Date; two of them would be one too many.
-_NOT_RELAYED = HOP_BY_HOP | {b"date", b"server"}
 _OURS, _NAMESPACE = b"x-aerekos-", b"x-aerekos-namespace"
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 
@@ -145,10 +142,8 @@ class ReverseProxy:
         self, exchange: Exchange, connection: UpstreamConnection, address: str, service: str, send: Send
     ) -> int:
         """Raises Unavailable when the instance breaks off in the middle; the answer has begun then."""
-        dropped = _NOT_RELAYED | named_by_connection(connection.headers)
-        headers = [(name, value) for name, value in connection.headers if name not in dropped]
         try:
-            await exchange.relay(send, headers)
+            await exchange.relay(send)
         except (BrokenOff, AnswerTimeout) as error:
             self._balancer.record_failure(address)
             raise Unavailable(f"{service} broke off in the middle of its answer: {error!r}") from error
@@ -170,6 +165,6 @@ def forwarded(
     if any(name == b"cookie" for name, _ in kept):
         kept = [(name, without_ours(value) if name == b"cookie" else value) for name, value in kept]
         kept = [(name, value) for name, value in kept if value or name != b"cookie"]
-    if any(name == b"transfer-encoding" for name, _ in headers):
+    if is_chunked(headers):
         kept.append((b"transfer-encoding", b"chunked"))
     return [*kept, *extra]

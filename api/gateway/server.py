@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from time import time
 
-from api.gateway.client_connection import App, ClientConnection
+from api.asgi import App
+from api.gateway.client_connection import ClientConnection
 from services.sdk.edge.acceptor import Acceptor
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 
