@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+import anyio
 import orjson
 
 from api.edge.bodies import too_large
@@ -59,6 +60,13 @@ async def send_answer(send: Send, answer: Response, *extra: tuple[bytes, bytes])
     ]
     await send({"type": "http.response.start", "status": answer.code, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    """Wait until the client leaves, after its request was read, and cancel what is done for it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
 
 
 BROKEN_OFF = BadRequest("the request broke off before its end")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from anyio.abc import ObjectSendStream
 
-from api.asgi import JSON, Receive, Scope, Send
+from api.asgi import JSON, Receive, Scope, Send, cancel_when_gone
 from api.channel.records import ALIVE, COPIED, KINDS, endpoints_line, record_line, synced_line
 from controller.runtime.endpoints import Endpoint, Endpoints
 from controller.store.records import Store
@@ -38,7 +38,7 @@ class Replication:
                 await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON)]})
                 await send({"type": "http.response.body", "body": everything, "more_body": True})
                 group.start_soon(self._follow, revision, sending)
-                group.start_soon(_until_gone, receive, group.cancel_scope)
+                group.start_soon(cancel_when_gone, receive, group.cancel_scope)
                 while True:
                     line = ALIVE
                     with anyio.move_on_after(ALIVE_SECONDS):
@@ -58,9 +58,3 @@ class Replication:
                 lines = [record_line(each.record) for each in batch if each.record.key[:2] in COPIED]
                 if lines:
                     await sending.send(b"".join(lines))
-
-
-async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import anyio
 import orjson
 
-from api.asgi import JSON, AtOnce, Receive, Send
+from api.asgi import JSON, AtOnce, Receive, Send, cancel_when_gone
 from api.kube.broadcast import BOOKMARK_SECONDS, Subscriber, WatchBroadcaster
 from api.kube.negotiation import Form, form_of
 from api.kube.request import ApiRequest, as_count, as_seconds
@@ -154,7 +154,7 @@ class WatchHandler:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON), *headers]})
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as group:
-                group.start_soon(_until_gone, receive, group.cancel_scope)
+                group.start_soon(cancel_when_gone, receive, group.cancel_scope)
                 await _push(send, initial)
                 await self._stream(ask, view, start, send, at_once, marks)
                 group.cancel_scope.cancel()
@@ -269,9 +269,3 @@ class WatchHandler:
 async def _push(send: Send, lines: bytes) -> None:
     if lines:
         await send({"type": "http.response.body", "body": lines, "more_body": True})
-
-
-async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from api.asgi import Receive, Send
+from api.asgi import Receive, Send, cancel_when_gone
 from api.kube.request import ApiRequest, as_count
 from api.kube.views.log_options import LogOptions
 from api.kube.views.view import ViewStorage
@@ -48,16 +48,10 @@ class Logs:
         lines = log_lines(self._driver, service.key, ask.target.name, tail, follow=ask.flag("follow"))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", _TEXT), *headers]})
         async with anyio.create_task_group() as group:
-            group.start_soon(_until_gone, receive, group.cancel_scope)
+            group.start_soon(cancel_when_gone, receive, group.cancel_scope)
             async for text in lines:
                 await send({"type": "http.response.body", "body": choice.of(text), "more_body": True})
                 if choice.is_over:
                     break
             group.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
