@@ -25,8 +25,6 @@ from api.dashboard import Dashboard
 from api.edge.bodies import DEFAULT_LIMIT, body_limit, check_length, has_body
 from api.edge.cookies import with_plain_cookies
 from api.exec import ExecHandler, as_asked, end_early, refuse
-from api.gateway.gateway import Gateway
-from api.gateway.handlers import gateway_handlers
 from api.kube.request import read_object
 from api.kube.resource_api import ResourceApi
 from api.metrics import Metrics
@@ -65,7 +63,6 @@ class ConductorApp:
         self,
         *,
         resources: ResourceApi,
-        gateway: Gateway,
         authenticator: Authenticator,
         authorizer: Authorizer,
         heartbeats: Heartbeats,
@@ -78,7 +75,7 @@ class ConductorApp:
         limits: RateLimiter,
         audit: Audit,
     ) -> None:
-        self._resources, self._gateway = resources, gateway
+        self._resources = resources
         self._authenticator, self._authorizer, self._guard = authenticator, authorizer, guard
         self._rest, self._readiness, self.metrics = rest, readiness, metrics
         self._limits, self._audit = limits, audit
@@ -92,7 +89,6 @@ class ConductorApp:
     def handlers(self) -> tuple[Handler, ...]:
         """The first that matches answers."""
         return (
-            *gateway_handlers(self._gateway, self._authenticator),
             Handler("images", _below(IMAGES), self._serve_images, theirs=True),
             Handler("agents", _at(HEARTBEAT), self._plain(self._serve_heartbeat)),
             Handler("resources", _below(*RESOURCE_PATHS), self._plain(self._serve_resources)),

@@ -174,6 +174,13 @@ def _names_of(certificate: x509.Certificate) -> x509.SubjectAlternativeName | No
         return None
 
 
+def dns_names(certificate: Path) -> tuple[str, ...]:
+    """The host names, without addresses and patterns, that a certificate is for. Raises OSError."""
+    names = _names_of(_load_certificate(certificate))
+    found = names.get_values_for_type(x509.DNSName) if names else []
+    return tuple(each for each in found if not each.startswith("*."))
+
+
 def service_host(service: str, namespace: str) -> str:
     """What the certificate of a Service's instances is for, as Kubernetes names services."""
     return f"{service}.{namespace}.svc"

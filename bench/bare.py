@@ -1,6 +1,6 @@
-"""What the API is measured against: a FastAPI application that only answers, on the conductor's own server.
+"""What the API is measured against: a FastAPI application that only answers, on uvicorn with TLS.
 
-`python bench/bare.py <port> <tls folder>`: same uvicorn settings, same certificates, same event loop. GET answers
+`python bench/bare.py <port> <tls folder>`: same certificates, same event loop. GET answers
 with a resource of the same size from a dict; PATCH reads the JSON body, merges it in memory and answers with the
 result. No identity, no rights, no validation, no history, no disk.
 """
@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 import uvloop
 from fastapi import FastAPI
-
-from api.server import make_server
 
 app = FastAPI(openapi_url=None)
 ROWS: dict[str, dict[str, Any]] = {}
@@ -39,10 +38,17 @@ async def patch(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     port, tls = int(sys.argv[1]), Path(sys.argv[2])
-    server = make_server(
-        app, host="127.0.0.1", port=port, certificate=tls / "server.crt", key=tls / "server.key", ca=tls / "ca.crt"
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        ssl_certfile=str(tls / "server.crt"),
+        ssl_keyfile=str(tls / "server.key"),
     )
-    uvloop.run(server.serve())
+    uvloop.run(uvicorn.Server(config).serve())
 
 
 if __name__ == "__main__":

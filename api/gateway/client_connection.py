@@ -257,12 +257,17 @@ class ClientConnection(asyncio.Protocol):
         return self._task is None and self._in_head and self._head_bytes == 0 and self._tunnel is None
 
     def stop(self) -> None:
-        """The server stops: what is under way is finished first."""
+        """The server stops: what is under way is finished first, but what would last for hours."""
         self.stopping = True
-        if self.is_idle:
-            self._transport.abort()
+        if self._tunnel is not None or (self._current is not None and self._current.is_streaming):
+            self._transport.close()
         elif self._current is not None:
             self._current.keep_alive = False
+
+    def stop_idle(self) -> None:
+        """Close it where no request is under way."""
+        if self.is_idle:
+            self._transport.close()
 
     def refuse(self, fault: Fault) -> None:
         """Say why, unless an answer is under way, and end the connection."""

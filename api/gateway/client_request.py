@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from api.asgi import Message
+from api.asgi import Message, is_streaming
 from api.gateway.body_stream import BodyStream
 from services.sdk.edge.heads import Fault, head_fault
 
@@ -96,6 +96,11 @@ class ClientRequest:
         self.status, self.answered, self.keep_alive, self.tunnelled = 0, False, True, False
         self.upgrade = self.expects_continue = self._chunked = self._read = False
         self._head = b""
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether its answer may never end."""
+        return is_streaming(self.target.partition(b"?")[2])
 
     async def receive(self) -> Message:
         """The next part of the body; after it, word of the client's leaving."""

@@ -24,6 +24,7 @@ from api.gateway.exchange import (
     request_head,
 )
 from api.gateway.upstream import ConnectFailed, Endpoint, Headers, PoolFull, UpstreamError, UpstreamPool
+from api.gateway.websocket_frames import FrameSplitter
 from crds.errors import ApiError, Unavailable
 from services.sdk.edge.connections import prove
 
@@ -106,6 +107,7 @@ class _Tunnel(asyncio.Protocol):
         self._request = request
         self._client: Client | None = None
         self._transport: Any = None
+        self._frames = FrameSplitter()
 
     def begin(self, head: bytes) -> None:
         """Ask, and leave client and conductor to themselves."""
@@ -120,7 +122,8 @@ class _Tunnel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._client is not None:
-            self._client.write(data)
+            for part in self._frames.split(data):
+                self._client.write(part)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._client is not None and not self._client.gone:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-import ssl
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -38,13 +38,14 @@ from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
 from api.gateway.reporter import Counts, Reporter, TrafficCounts
 from api.gateway.server import GatewayServer
+from api.gateway.server_tls import ServerTls
 from api.gateway.upstream import BrokenOff, Endpoint, UpstreamPool
 from api.logging import configure_logging
 from api.streams import StreamGuard
 from api.tls import CertificateAuthority
 from controller.kit import generations
 from controller.kit.clock import SystemClock
-from controller.kit.listening import open_listeners
+from controller.kit.listening import inherited_listeners, open_listeners
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from services.sdk.discovery import catalog_of, managed_services
@@ -58,12 +59,12 @@ _QUIET_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Options:
-    """How a gateway is told to run. `names`: by which host names this cloud is reached."""
+    """How a gateway is told to run. `sockets`: how many to listen on it was started with; 0 to open its own."""
 
     home: Path
     host: str
     port: int
-    names: tuple[str, ...] = ()
+    sockets: int = 0
 
     @property
     def socket(self) -> str:
@@ -125,6 +126,7 @@ class GatewayProcess:
         self.guard = StreamGuard(authenticator, authorizer)
         managed = {each.service_name: each.name for each in services}
         self._authority = CertificateAuthority(options.home / "tls", now=self._clock.now())
+        self._tls = ServerTls(options.home / "tls")
         self._budget = divide(raise_file_limit())
         self.gateway = Gateway(
             LoadBalancer(registry, self.replica.endpoints, self._clock, managed),
@@ -136,7 +138,7 @@ class GatewayProcess:
             self.reporter.used,
             most_connections=self._budget.upstream,
             tls=MutualTls(self._authority, managed, self._clock),
-            own_names=lambda: options.names,
+            own_names=lambda: self._tls.names,
             traffic=TrafficCounts(self.reporter),
         )
         self._chain = RequestChain(
@@ -150,14 +152,13 @@ class GatewayProcess:
 
     async def serve(self) -> None:
         """Until SIGTERM or SIGINT; then what is under way is finished."""
-        tls = self._server_context()
         async with anyio.create_task_group() as group:
             for task in (self.replica.run, self.reporter.run, self.guard.run):
                 group.start_soon(task)
-            group.start_soon(self._keep_fresh, tls)
+            group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()
-            listeners = open_listeners(self._options.host, self._options.port, 2048, shared=True)
-            server = GatewayServer(self._answer, listeners, tls, limits_for(self._budget.connections))
+            limits = limits_for(self._budget.connections)
+            server = GatewayServer(self._answer, self._listeners(), self._tls.context, limits)
             server.start()
             log.info("the gateway is up", port=self._options.port)
             await _until_told_to_stop()
@@ -173,35 +174,24 @@ class GatewayProcess:
         else:
             await self._chain(scope, receive, send)
 
-    def _server_context(self) -> ssl.SSLContext:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        tls.load_cert_chain(*self._certificate)
-        tls.load_verify_locations(self._authority.ca_file)
-        tls.verify_mode = ssl.CERT_OPTIONAL
-        return tls
+    def _listeners(self) -> list[socket.socket]:
+        """Raises CannotListen."""
+        if self._options.sockets:
+            return inherited_listeners(self._options.sockets)
+        return open_listeners(self._options.host, self._options.port, 2048, shared=True)
 
-    @property
-    def _certificate(self) -> tuple[Path, Path]:
-        folder = self._options.home / "tls"
-        return folder / "server.crt", folder / "server.key"
-
-    async def _keep_fresh(self, tls: ssl.SSLContext) -> None:
+    async def _keep_fresh(self) -> None:
         """Keys take turns while this runs; what is new is used within a second or two."""
-        master, seen = self._secrets / "master-key", _changed_at(self._secrets / "master-key", *self._certificate)
+        master = self._secrets / "master-key"
+        seen = master.stat().st_mtime_ns
         while True:
             await anyio.sleep(RELOAD_SECONDS)
             self._tokens.keys.refresh()
             self._tokens.keys.look_after(self._clock.now())
-            now = _changed_at(master, *self._certificate)
-            if now != seen:
+            self._tls.refresh()
+            if (now := master.stat().st_mtime_ns) != seen:
                 seen = now
                 self._derived.use(generations.read(master))
-                tls.load_cert_chain(*self._certificate)
-
-
-def _changed_at(*files: Path) -> tuple[int, ...]:
-    return tuple(each.stat().st_mtime_ns for each in files)
 
 
 def _head(method: str, path: str, *lines: str) -> bytes:
@@ -221,12 +211,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="localhost", help="the address to listen on (default: the loopback)")
     parser.add_argument("--port", type=int, required=True, help="the port to listen on; several may share it")
     parser.add_argument(
-        "--name", action="append", default=[], help="a host name of this cloud, before which buckets may stand"
+        "--sockets", type=int, default=0, help="listen on so many sockets it is started with, from descriptor 3 on"
     )
+    parser.add_argument("--number", type=int, default=0, help="which of this machine's gateways it is, for ps")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     told = parser.parse_args(arguments)
     configure_logging(told.log_level)
-    options = Options(told.home, told.host, told.port, tuple(told.name))
+    options = Options(told.home, told.host, told.port, told.sockets)
     if not (options.home / "secrets" / "master-key").exists():
         parser.exit(1, f"there is no cloud in {options.home}: start one with aerekos up\n")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

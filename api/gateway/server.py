@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from time import time
 
@@ -15,6 +16,8 @@ from services.sdk.edge.acceptor import Acceptor
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 
 GRACE_SECONDS = 5.0
+IDLE_SECONDS = 0.5
+"""Clients whose next request may be on its way are told with its answer that it was the last one."""
 
 
 class GatewayServer:
@@ -25,7 +28,7 @@ class GatewayServer:
     ) -> None:
         self._app, self._date = app, (0, b"")
         self._clients: set[ClientConnection] = set()
-        self._all_closed = asyncio.Event()
+        self._all_closed, self._stopping = asyncio.Event(), False
         self.places = Connections(limits, asyncio.get_running_loop().time)
         self._acceptor = Acceptor(listeners, self.places, self._connection, tls)
 
@@ -45,19 +48,31 @@ class GatewayServer:
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Accept no more, finish what is under way for so many seconds, and end the rest."""
-        self._acceptor.close()
+        self._stopping = True
+        self._acceptor.stop_accepting()
         for client in tuple(self._clients):
             client.stop()
+        if not await self._closed_within(min(grace, IDLE_SECONDS)):
+            for client in tuple(self._clients):
+                client.stop_idle()
+        await self._closed_within(max(grace - IDLE_SECONDS, 0.0))
+        self._acceptor.close()
+        for client in tuple(self._clients):
+            client.abort()
+
+    async def _closed_within(self, seconds: float) -> bool:
+        """Whether no client is left."""
         if self._clients:
-            try:
-                async with asyncio.timeout(grace):
+            self._all_closed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
                     await self._all_closed.wait()
-            except TimeoutError:
-                for client in tuple(self._clients):
-                    client.abort()
+        return not self._clients
 
     def _connection(self, connection: Connection) -> ClientConnection:
-        return ClientConnection(self._app, self._date_header, connection, self._clients.add, self._forget)
+        client = ClientConnection(self._app, self._date_header, connection, self._clients.add, self._forget)
+        client.stopping = self._stopping
+        return client
 
     def _forget(self, client: ClientConnection) -> None:
         self._clients.discard(client)

@@ -26,7 +26,14 @@ def down(settings: Settings, *, timeout: float) -> None:
 
 
 def _sweep(settings: Settings) -> list[str]:
-    """Ends service processes that lost their conductor. What the driver says of them, one line each."""
+    """Ends processes that lost their conductor. What is to be said of them, one line each."""
+    from controller.main.gateway_records import stop_gateways
+
+    gateways = [f"gateway (pid {pid})" for pid in stop_gateways(settings.home)]
+    return [*gateways, *_sweep_services(settings)]
+
+
+def _sweep_services(settings: Settings) -> list[str]:
     if not (settings.run / "instances").is_dir():
         return []
     from controller.runtime.process import stop_orphans

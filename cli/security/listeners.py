@@ -9,18 +9,20 @@ from ipaddress import ip_address
 
 from cli.security.finding import Finding
 from controller.main import running_conductor
+from controller.main.gateway_records import read_gateways
 from controller.main.settings import Settings
 
 _WAIT_SECONDS = 1.0
 
 
 def check_listeners(settings: Settings) -> Iterator[Finding]:
-    """Asks every listening port of the conductor and its children for TLS."""
+    """Asks every listening port of the conductor, its gateways and its children for TLS."""
     found = running_conductor.running(settings)
     if found is None:
         yield Finding("skipped", "plain-listeners", "no conductor runs on this machine")
         return
-    places = sorted(set(_listening(found.pid)))
+    pids = (found.pid, *(each.pid for each in read_gateways(settings.home).values()))
+    places = sorted({place for pid in pids for place in _listening(pid)})
     wide = [place for place in places if not _is_local(place[0])]
     plain = [place for place in places if not _speaks_tls(*place)]
     yield from _plain(wide, plain)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LOOPBACK = "localhost"
+FIRST_INHERITED = 3
+"""The number of the first socket a process was handed, as systemd has it. Source: sd_listen_fds(3)."""
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared, and meant where somebody asks for it)
 _NO_SUCH_FAMILY = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPFNOSUPPORT, errno.EPROTONOSUPPORT})
 
@@ -86,6 +88,18 @@ def open_listeners(host: str, port: int, backlog: int, *, shared: bool = False) 
             listener.close()
         raise
     return opened
+
+
+def inherited_listeners(count: int) -> list[socket.socket]:
+    """Listening sockets this process was started with. Raises CannotListen."""
+    try:
+        found = [socket.socket(fileno=FIRST_INHERITED + at) for at in range(count)]
+    except OSError as refused:
+        raise CannotListen(f"no socket was handed over: {refused.strerror}") from refused
+    for each in found:
+        each.set_inheritable(False)
+        each.setblocking(False)
+    return found
 
 
 def _open(address: ListenAddress, backlog: int, *, shared: bool) -> socket.socket | None:

@@ -1,5 +1,5 @@
 """Certificates that end, or name what is no longer true, take the next one's place while the conductor runs: the
-server's, and the local admin's. Connections that are open stay as they are.
+server's, which gateways read again, and the local admin's. Connections that are open stay as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import anyio
 import structlog
 
 from api.auth.principal import MASTERS
-from api.server import use_certificate
 from api.tls import CertificateAuthority
 from controller.main.server_names import ServerNames, below
 
@@ -22,9 +21,7 @@ LOOK_SECONDS = 10.0
 RENEW_LOOKS = 2160  # six hours
 
 
-async def keep_certificates_fresh(
-    folder: Path, names: ServerNames, now: Callable[[], datetime], server: object
-) -> None:
+async def keep_certificates_fresh(folder: Path, names: ServerNames, now: Callable[[], datetime]) -> None:
     """Renew certificates until cancelled, by the rules of a start: those about to end, and with other names."""
     shown, looks = names.current, 0
     while True:
@@ -34,24 +31,21 @@ async def keep_certificates_fresh(
             found = await names.look()
             if found == shown and looks % RENEW_LOOKS:
                 continue
-            if renew(folder, found, now(), server):
-                log.info("the server shows a new certificate", names=found)
+            if renew(folder, found, now()):
+                log.info("the server has a new certificate", names=found)
             shown = found
         except (OSError, ValueError) as broken:
             log.warning("a certificate could not be made", because=str(broken))
 
 
-def renew(folder: Path, names: Sequence[str], now: datetime, server: object) -> bool:
-    """Whether the server shows another certificate from now on."""
+def renew(folder: Path, names: Sequence[str], now: datetime) -> bool:
+    """Whether there is another certificate of the server from now on."""
     authority = CertificateAuthority(folder, now=now)
     authority.client("admin", "local-admin", [MASTERS])
     file = folder / "server.crt"
     before = file.read_bytes() if file.exists() else b""
-    certificate, key = server_certificate(authority, names)
-    if certificate.read_bytes() == before:
-        return False
-    use_certificate(server, certificate, key)
-    return True
+    certificate, _ = server_certificate(authority, names)
+    return certificate.read_bytes() != before
 
 
 def server_certificate(authority: CertificateAuthority, names: Sequence[str]) -> tuple[Path, Path]:

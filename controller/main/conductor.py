@@ -38,6 +38,7 @@ from controller.main.components import Components, open_components
 from controller.main.controllers import make_loop
 from controller.main.errors import UserError
 from controller.main.full_disk import keep_room
+from controller.main.gateways import Gateways
 from controller.main.gc_tuning import collect_seldom
 from controller.main.http import serve_http
 from controller.main.log_rotation import keep_small
@@ -113,12 +114,15 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
         _remember(settings)
         loop = make_loop(components, runtime)
         resources = LocalResources(components.registry, SYSTEM_CONDUCTOR)
+        gateways = Gateways(settings, components.clock, components.rng, Threads(1))
         async with anyio.create_task_group() as group:
             # Only a store that cannot be used, or a port that cannot be had, is worth ending everything for.
             tasks = Lasting(group, components.rng, fatal=(StoreBroken, CannotListen))
             for number, task in enumerate(runtime.tasks):
                 await tasks.start(task, name=f"runtime {number}")
-            tasks.start_soon(serve_http, components, runtime, loop, name="http")
+            await tasks.start(serve_http, components, runtime, loop, name="http")
+            gateways.open()
+            tasks.start_soon(gateways.run, name="gateways")
             await tasks.start(loop.run, name="loop")
             tasks.start_soon(components.leases.watch, lambda worker: loop.enqueue(WORKER.key(worker)), name="leases")
             catalog = components.registry.catalog
@@ -142,9 +146,11 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
             await _until_told_to_stop()
             notifier.stopping()
             log.info("stopping what this conductor started")
+            gateways.stop()
             with anyio.CancelScope(shield=True), anyio.move_on_after(STOPPING_SECONDS):
                 await runtime.stop()
             group.cancel_scope.cancel()
+        await gateways.wait_stopped()
     return 0
 
 

@@ -1,10 +1,9 @@
-"""The conductor's HTTP side: the door with everything behind it, served over TLS."""
+"""The conductor's HTTP side: the resource API with everything beside it, on a socket that only gateways speak to."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import anyio
+from anyio.abc import TaskStatus
 
 from agent.addressing.interfaces import local_network
 from api.agents.container_events import news_routes
@@ -18,7 +17,6 @@ from api.audit import Audit
 from api.audit.routes import audit_routes
 from api.auth.authentication import Authenticator
 from api.auth.join_tokens import JoinTokens
-from api.auth.on_behalf import signer
 from api.auth.routes.access_keys import access_key_routes
 from api.auth.routes.certificates import certificate_routes
 from api.auth.routes.identities import identity_routes
@@ -33,9 +31,6 @@ from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
 from api.exec import ExecHandler
 from api.front_proxy import SOCKET, FrontProxy, listen_on
-from api.gateway.gateway import Gateway
-from api.gateway.load_balancer import LoadBalancer
-from api.gateway.mutual_tls import MutualTls
 from api.health import health_routes
 from api.kube.resource_api import ResourceApi
 from api.loop_health import LoopHealth, loop_health_routes
@@ -43,7 +38,7 @@ from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
 from api.rest import log_routes, rest_app
-from api.server import make_server, make_socket_server
+from api.server import make_socket_server
 from api.streams import StreamGuard
 from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
@@ -61,61 +56,37 @@ from controller.main.server_names import ServerNames
 from controller.reconcile.loop import Loop
 from controller.runtime.driver import SupportsAdopt, SupportsExec, SupportsRefresh
 from crds.kinds.worker import WORKER
-from services.sdk.edge.connections import limits_for
-from services.sdk.edge.descriptors import divide, raise_file_limit
 
 
-async def serve_http(components: Components, runtime: Runtime, loop: Loop) -> None:
-    """Serve the API until cancelled."""
+async def serve_http(
+    components: Components,
+    runtime: Runtime,
+    loop: Loop,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled. Started once gateways can come: it listens, and their certificate is there."""
     trusted = federation(
         oidc_options(components.settings), components.registry, components.accounts, components.clock
     )
     authenticator = Authenticator(components.tokens, components.accounts, components.authorizer, trusted)
-    guard = StreamGuard(authenticator, components.authorizer)
-    managed = {each.service_name: each.name for each in components.services}
-    balancer = LoadBalancer(components.registry, components.endpoints, components.clock, managed)
-    budget, names = divide(raise_file_limit()), ServerNames(components.settings, runtime.swarm, runtime.node)
-    traffic = Traffic()
-    gateway = Gateway(
-        balancer,
-        components.tokens,
-        components.authorizer,
-        components.services,
-        components.clock,
-        partial(signer, components.accounts),
-        components.accounts.access_keys.used,
-        most_connections=budget.upstream,
-        tls=MutualTls(components.authority, managed, components.clock),
-        own_names=lambda: names.hosts,
-        traffic=traffic,
-    )
-    images = _images(components, authenticator)
-    certificate, key = server_certificate(components.authority, await names.look())
-    audit = open_audit(components.settings, components.clock)
-    app = _app(components, runtime, loop, authenticator, guard, gateway, images, audit, traffic)
+    guard, traffic = StreamGuard(authenticator, components.authorizer), Traffic()
+    names = ServerNames(components.settings, runtime.swarm, runtime.node)
+    server_certificate(components.authority, await names.look())
+    images, audit = _images(components, authenticator), open_audit(components.settings, components.clock)
+    app = _app(components, runtime, loop, authenticator, guard, images, audit, traffic)
     reports = Reports(audit, app.metrics, traffic, components.accounts.access_keys.used)
     channel = Channel(app, Replication(components.registry.store, components.endpoints), reports)
-    behind = make_socket_server(FrontProxy(channel))
-    server = make_server(
-        app,
-        host=components.settings.host,
-        port=components.settings.port,
-        certificate=certificate,
-        key=key,
-        ca=components.authority.ca_file,
-        limits=limits_for(budget.connections),
-    )
+    server, listener = make_socket_server(FrontProxy(channel)), listen_on(components.home / "run" / SOCKET)
     try:
         async with looked_after(audit), anyio.create_task_group() as group:
             group.start_soon(guard.run)
-            group.start_soon(keep_certificates_fresh, components.settings.tls, names, components.clock.now, server)
-            group.start_soon(partial(behind.serve, sockets=[listen_on(components.home / "run" / SOCKET)]))
-            await server.serve()
-            behind.should_exit = behind.force_exit = True
+            group.start_soon(keep_certificates_fresh, components.settings.tls, names, components.clock.now)
+            task_status.started()
+            await server.serve(sockets=[listener])
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await gateway.close()
             await images.close()
 
 
@@ -125,7 +96,6 @@ def _app(
     loop: Loop,
     authenticator: Authenticator,
     guard: StreamGuard,
-    gateway: Gateway,
     images: RegistryProxy,
     audit: Audit,
     traffic: Traffic,
@@ -194,7 +164,6 @@ def _app(
     )
     return ConductorApp(
         resources=resources,
-        gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
         guard=guard,

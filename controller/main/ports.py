@@ -10,6 +10,7 @@ from pathlib import Path
 from controller.kit.listening import CannotListen, Why, open_listeners
 from controller.main import running_conductor
 from controller.main.errors import UserError
+from controller.main.gateway_records import read_gateways
 from controller.main.settings import Settings, default_home
 
 _STEP, _TRIES = 1000, 50
@@ -17,8 +18,10 @@ _STEP, _TRIES = 1000, 50
 
 def require_free_port(settings: Settings, *, besides: int | None = None) -> None:
     """Raises UserError when another program listens there, or the host is not one of this machine. `besides`: a port
-    that will be given up first.
+    that will be given up first. Gateways that outlived their conductor listen on for the next one.
     """
+    if any(each.port == settings.port for each in read_gateways(settings.home).values()):
+        return
     port = 0 if settings.port == besides else settings.port
     try:
         _close(open_listeners(settings.host, port, 1))
@@ -93,10 +96,10 @@ def listening_pid(port: int) -> int | None:
 
 
 def cloud_of(pid: int) -> Path | None:
-    """The home whose conductor that process is; None for every other program, and those of other users."""
+    """The home whose conductor or gateway that process is; None for every other program, and those of other users."""
     for home in _homes_told(pid):
         found = running_conductor.running(Settings(home))
-        if found is not None and found.pid == pid:
+        if pid in {found and found.pid, *(each.pid for each in read_gateways(home).values())}:
             return home
     return None
 

@@ -25,6 +25,7 @@ ENCRYPTION = ("auto", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ROLES = ("admin", "editor", "viewer")
 DEFAULT_PORT = 7443
+MOST_GATEWAYS = 64
 FILE_VERSION = 1
 REMEMBERED = ("host", "port", "runtime", "names", "cloud_name")
 # Where this machine itself reaches a cloud that listens at more than one address.
@@ -47,7 +48,8 @@ class Settings:
     """One cloud. Everything it keeps lies under `home`. `told`: the keys this very command was told, by a flag or a
     variable. `names`: what else it is reached by, besides its own addresses
     and host name. `cloud_name`: what people call it; empty means as the machine. `engine_path`: the folders to look
-    for engines in, as PATH has them; empty means the system's.
+    for engines in, as PATH has them; empty means the system's. `gateways`: how many processes take what comes in; 0
+    means one for each core but one.
     """
 
     home: Path
@@ -88,6 +90,7 @@ class Settings:
     audit_file: Path | None = None
     engine_path: str = ""
     otlp_endpoint: str = ""
+    gateways: int = 0
     stack: Stack | None = None
     told: frozenset[str] = frozenset()
 
@@ -205,7 +208,7 @@ def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
 _LIMITS = ("requests_per_second", "watches_per_user")
 _AUDIT_NUMBERS = ("audit_max_mib", "audit_data_lines_per_second", "audit_denied_lines_per_second", "audit_days")
 _FILE_ALONE = frozenset({"users"})
-_NUMBERS = ("port", "retention_hours", *_LIMITS, *_AUDIT_NUMBERS)
+_NUMBERS = ("port", "retention_hours", "gateways", *_LIMITS, *_AUDIT_NUMBERS)
 
 
 def _number(text: str) -> object:
@@ -251,6 +254,13 @@ def _hours(value: object, where: str) -> float:
 def _limit(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
         raise Misuse(f"{where}: must be a number from 1 to 1000000, not {value!r}", hint="use e.g. 500")
+    return value
+
+
+def _gateways(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_GATEWAYS:
+        hint = "use 0 for one on each core but one"
+        raise Misuse(f"{where}: must be a number from 0 to {MOST_GATEWAYS}, not {value!r}", hint=hint)
     return value
 
 
@@ -366,6 +376,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "audit_file": _path,
     "engine_path": _folders,
     "otlp_endpoint": _collector,
+    "gateways": _gateways,
 }
 
 FILE_KEYS = frozenset(_CHECKS)

@@ -75,7 +75,7 @@ class Nodes:
 
         house = self.house
         claims = self.claims = NodeClaims(house.registry, self.peers, house.clock, NodeNetworks(), known_by)
-        house.door._heartbeats = Heartbeats(  # type: ignore[attr-defined]
+        house.conductor._heartbeats = Heartbeats(  # type: ignore[attr-defined]
             house.registry, house.leases, self.peers, house.authenticator, lambda _: None, tell, claims
         )
 

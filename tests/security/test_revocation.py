@@ -90,7 +90,7 @@ class Room:
             audit_routes(house.audit, house.authenticator, house.authorizer),
             traffic_routes(house.gateway.traffic, house.authenticator, house.authorizer),
         ]
-        house.door._rest = rest_app(routes)
+        house.conductor._rest = rest_app(routes)
 
         def find(scope: Any, who: Any) -> Any:
             from api.auth.authorizer import Action
@@ -98,7 +98,7 @@ class Room:
             house.authorizer.require(who, Action("create", "", "pods/exec", "default", "web-0"))
             return SERVICE.key("web"), "web-0"
 
-        house.door._exec = ExecHandler(driver, find)  # type: ignore[arg-type]
+        house.conductor._exec = ExecHandler(driver, find)  # type: ignore[arg-type]
 
     async def read(self, name: str, path: str, token: str) -> None:
         async with self.client(token) as client, client.stream("GET", path, timeout=60) as answer:

@@ -7,18 +7,19 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import anyio
 import pytest
 from unit.api.components import ADMIN, House, make_house
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import ROTATE_EVERY, TokenKeys
-from api.server import make_server
+from api.gateway.server import GatewayServer
+from api.gateway.server_tls import ServerTls
 from api.tls import LEAF_DAYS, RENEW_DAYS, CertificateAuthority
 from controller.main.certificates import renew
 from crds.errors import Unauthorized
+from services.sdk.edge.acceptor import listen
+from services.sdk.edge.connections import ConnectionLimits
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
@@ -91,24 +92,30 @@ async def test_a_certificate_about_to_end_is_replaced_without_a_restart(house: H
     began = datetime.now(UTC) - timedelta(days=LEAF_DAYS - RENEW_DAYS + 1)
     authority = CertificateAuthority(folder, now=began)
     authority.client("admin", "local-admin", ["system:masters"])
-    certificate, key = authority.server(names)
-    admin = (folder / "admin.crt").read_bytes()
-    server: Any = make_server(
-        house.door, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file
-    )
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve)
-        with anyio.fail_after(60):
-            while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-                await anyio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        first = await shown(port, authority.ca_file)
-        assert not renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS - 1), server)
-        assert await shown(port, authority.ca_file) == first
-        assert renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS + 1), server)
-        second = await shown(port, authority.ca_file)
-        assert second != first and (folder / "admin.crt").read_bytes() != admin
-        server.should_exit = server.force_exit = True
+    authority.server(names)
+    admin, tls = (folder / "admin.crt").read_bytes(), ServerTls(folder)
+    server = GatewayServer(house.door, await listen("127.0.0.1", 0, 8), tls.context, ConnectionLimits())
+    server.start()
+    port = server.sockets[0].getsockname()[1]
+    first = await shown(port, authority.ca_file)
+    assert not renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS - 1))
+    assert not tls.refresh() and await shown(port, authority.ca_file) == first
+    assert renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS + 1))
+    assert tls.refresh() and await shown(port, authority.ca_file) != first
+    assert (folder / "admin.crt").read_bytes() != admin
+    await server.stop(0)
+
+
+async def test_a_certificate_that_does_not_fit_its_key_is_not_shown(tmp_path: Path) -> None:
+    """As between the two writes of a renewal; what was shown goes on, and the next look takes what fits."""
+    folder, now = tmp_path / "tls", datetime.now(UTC)
+    certificate, key = CertificateAuthority(folder, now=now).server(["one.lan"])
+    tls, was = ServerTls(folder), key.read_bytes()
+    other, _ = CertificateAuthority(tmp_path / "other", now=now).server(["two.lan"])
+    key.write_bytes(other.with_name("server.key").read_bytes())
+    assert not tls.refresh() and tls.names == ("one.lan",)
+    key.write_bytes(was)
+    assert tls.refresh() and tls.names == ("one.lan",) and certificate.exists()
 
 
 async def shown(port: int, ca: Path) -> object:

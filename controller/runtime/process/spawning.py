@@ -9,16 +9,18 @@ The child opens its own log file (append), so logging does not depend on the con
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from controller.kit.libraries import library_path
+from controller.kit.listening import FIRST_INHERITED
 from controller.runtime.driver import Limits
 from controller.runtime.process.limiting import apply_limits
 from controller.runtime.process.processes import Process, start_ticks
@@ -28,6 +30,7 @@ GATE = 'read -r go || exit 125; exec "$@" </dev/null'
 INHERITED = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE"
 )  # fmt: skip
+_MOST_SOCKETS = 16
 _PLACEHOLDER = re.compile(r"\{(port|address|data|instance)\}")
 Remember = Callable[[int, int], None]
 
@@ -38,14 +41,17 @@ class SpawnFailed(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-    """Everything one start needs. `env` is complete."""
+    """Everything one start needs. `env` is complete. `log`: None for where this process writes itself. `sockets`:
+    descriptors the child gets, as its numbers from FIRST_INHERITED on.
+    """
 
     instance: str
     command: tuple[str, ...]
     env: Mapping[str, str]
-    log: Path
+    log: Path | None
     data: Path | None
     limits: Limits
+    sockets: tuple[int, ...] = ()
 
 
 def environment(wanted: Mapping[str, str], *, instance: str, port: int, data: Path) -> dict[str, str]:
@@ -65,7 +71,8 @@ def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
     try:
         if launch.data is not None:
             launch.data.mkdir(parents=True, exist_ok=True)
-        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        if launch.log is not None:
+            launch.log.parent.mkdir(parents=True, exist_ok=True)
         return _through_the_gate(launch, remember)
     except (OSError, ValueError) as refused:  # ValueError: a NUL in the command or the environment
         raise SpawnFailed(str(refused)) from refused
@@ -84,16 +91,24 @@ def _through_the_gate(launch: Launch, remember: Remember) -> tuple[Process, str]
 
 
 def _fork(launch: Launch, gate: int) -> int:
+    # Copied out of the way first: else one that is put in its place could cover another that is not yet.
+    above = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST_INHERITED + _MOST_SOCKETS) for each in launch.sockets]
+    try:
+        return _posix_spawn(launch, gate, above)
+    finally:
+        for each in above:
+            os.close(each)
+
+
+def _posix_spawn(launch: Launch, gate: int, sockets: Sequence[int]) -> int:
     appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    opened = () if launch.log is None else ((os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o600),)
+    handed = ((os.POSIX_SPAWN_DUP2, each, FIRST_INHERITED + at) for at, each in enumerate(sockets))
     return os.posix_spawn(
         "/bin/sh",
         ["/bin/sh", "-c", GATE, "sh", *launch.command],
         dict(launch.env),
-        file_actions=[
-            (os.POSIX_SPAWN_DUP2, gate, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
+        file_actions=[(os.POSIX_SPAWN_DUP2, gate, 0), *opened, (os.POSIX_SPAWN_DUP2, 1, 2), *handed],
         setsid=True,
         setsigmask=[],
         # Python ignores these two; an ignored signal would stay ignored in the child.

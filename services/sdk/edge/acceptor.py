@@ -43,12 +43,13 @@ class Acceptor:
     ) -> None:
         self._listeners, self._connections, self._make, self._tls = listeners, connections, make, tls
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
         self._warned = False
 
     def start(self) -> None:
         """Begin, in tasks of its own."""
         for listener in self._listeners:
-            self._spawn(self._accept(listener))
+            self._loops.append(self._spawn(self._accept(listener)))
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -58,12 +59,18 @@ class Acceptor:
     async def wait_closed(self) -> None:
         """As `asyncio.Server`'s: `close` leaves nothing to wait for."""
 
+    def stop_accepting(self) -> None:
+        """Take no more. Who was let in finishes their handshake."""
+        for task in self._loops:
+            task.cancel()
+        for listener in self._listeners:
+            listener.close()
+
     def close(self) -> None:
         """Take no more; what is established stays."""
         for task in tuple(self._tasks):
             task.cancel()
-        for listener in self._listeners:
-            listener.close()
+        self.stop_accepting()
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]

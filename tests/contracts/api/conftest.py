@@ -18,7 +18,7 @@ from unit.api.components import ADMIN, House, make_house
 from api.front_proxy import FrontProxy, listen_on
 from api.gateway.passthrough import Passthrough
 from api.gateway.server import GatewayServer
-from api.server import make_server, make_socket_server
+from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
@@ -108,29 +108,10 @@ async def read_all(
 
 
 @asynccontextmanager
-async def serving(
-    app: Any, tmp_path: Path, now: datetime | None = None
-) -> AsyncIterator[tuple[int, CertificateAuthority]]:
-    """`app` behind our server and real TLS: its port, and who vouches for it."""
-    authority = CertificateAuthority(tmp_path / "tls", now=now or datetime.now(UTC))
-    certificate, key = authority.server(["localhost", "127.0.0.1"])
-    server: Any = make_server(app, host="127.0.0.1", port=0, certificate=certificate, key=key, ca=authority.ca_file)
-    running = asyncio.create_task(server.serve())
-    with anyio.fail_after(60):
-        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-            await anyio.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1], authority
-    finally:
-        server.should_exit = server.force_exit = True
-        await running
-
-
-@asynccontextmanager
 async def behind_a_gateway(
     app: Any, tmp_path: Path, now: datetime | None = None
 ) -> AsyncIterator[tuple[int, CertificateAuthority]]:
-    """The same, with the gateway's server before it, which sends all requests on over a socket."""
+    """`app` on its socket, behind a gateway's server and real TLS: its port, and who vouches for it."""
     authority = CertificateAuthority(tmp_path / "tls", now=now or datetime.now(UTC))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*authority.server(["localhost", "127.0.0.1"]))
@@ -150,10 +131,9 @@ async def behind_a_gateway(
         await running
 
 
-@pytest.fixture(params=["direct", "gateway"])
-async def served(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
     house = await make_house(tmp_path)
-    served_by = serving if request.param == "direct" else behind_a_gateway
-    async with served_by(house.door, tmp_path, house.clock.now()) as (port, authority):
+    async with behind_a_gateway(house.door, tmp_path, house.clock.now()) as (port, authority):
         yield Served(house, port, ssl.create_default_context(cafile=str(authority.ca_file)))
     await house.close()

@@ -16,7 +16,7 @@ import anyio
 import pytest
 import websocket
 import websockets
-from contracts.api.conftest import Served, read_all, serving
+from contracts.api.conftest import Served, behind_a_gateway, read_all
 from unit.api.components import ADMIN, HOW
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -84,7 +84,7 @@ async def test_each_frame_of_a_socket_is_a_record_of_its_own(tmp_path: Path) -> 
             await send({"type": "websocket.send", "bytes": word})
         await send({"type": "websocket.close", "code": 1000})
 
-    async with serving(app, tmp_path) as (port, authority):
+    async with behind_a_gateway(app, tmp_path) as (port, authority):
 
         def behind_each_frame() -> list[tuple[bytes, int]]:
             options = {"ca_certs": str(authority.ca_file)}
@@ -118,7 +118,7 @@ async def test_the_server_does_not_say_what_it_is_made_of(served: Served) -> Non
 
 async def test_who_reads_late_leaves_the_crowd_and_still_gets_everything(served: Served) -> None:
     """More is written than the buffers of both ends hold, so the server has to wait for who does not read."""
-    crowds = served.house.door._resources._watching._crowds
+    crowds = served.house.conductor._resources._watching._crowds
     watch = served.head("GET", f"{NAMESPACES}/default/configmaps?watch=true&resourceVersion=1")
     (quick, one), (late, other) = await served.connect(), await served.connect()
     one.write(watch)
@@ -140,7 +140,7 @@ async def test_who_reads_late_leaves_the_crowd_and_still_gets_everything(served:
 
 async def test_a_watch_that_ended_leaves_nothing_to_the_collector(served: Served) -> None:
     """What it left would be kept for minutes, with all buffers of its connection."""
-    crowds = served.house.door._resources._watching._crowds
+    crowds = served.house.conductor._resources._watching._crowds
     gc.collect()
     gc.disable()
     try:

@@ -16,6 +16,7 @@ import api.auth.passwords as passwords
 from api.agents.heartbeats import Heartbeats
 from api.agents.registration import agent_routes
 from api.app import ConductorApp
+from api.asgi import App, Receive, Scope, Send
 from api.audit import Audit
 from api.audit.options import AuditOptions
 from api.audit.routes import audit_routes
@@ -37,9 +38,11 @@ from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
 from api.auth.tokens import TokenKeys, Tokens
+from api.chain import RequestChain
 from api.cloud import CloudIdentity, cloud_routes
 from api.cookies import RefreshCookie
 from api.gateway.gateway import Gateway
+from api.gateway.handlers import gateway_handlers
 from api.gateway.load_balancer import LoadBalancer
 from api.kube.resource_api import ResourceApi
 from api.metrics import Metrics
@@ -115,7 +118,8 @@ class House:
     balancer: LoadBalancer
     gateway: Gateway
     metrics: Metrics
-    door: ConductorApp
+    door: App
+    conductor: ConductorApp
     authenticator: Authenticator
     guard: StreamGuard
     audit: Audit
@@ -252,9 +256,8 @@ async def make_house(
             audit_routes(audit, authenticator, authorizer),
         ]
     )
-    door = ConductorApp(
+    conductor = ConductorApp(
         resources=resources,
-        gateway=gateway,
         authenticator=authenticator,
         authorizer=authorizer,
         guard=guard,
@@ -267,10 +270,35 @@ async def make_house(
         limits=RateLimiter(clock, per_second=1000, watches=100),
         audit=audit,
     )
+    door = _with_gateway(conductor, gateway, authenticator, guard, metrics, audit)
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
-        authenticator, guard, audit, resources.watches, state, heard
+        conductor,        authenticator, guard, audit, resources.watches, state, heard
     )  # fmt: skip
+
+
+def _with_gateway(
+    conductor: ConductorApp,
+    gateway: Gateway,
+    authenticator: Authenticator,
+    guard: StreamGuard,
+    metrics: Metrics,
+    audit: Audit,
+) -> App:
+    """Both in one process: what the gateway answers by itself, and the conductor for all else."""
+    chain = RequestChain(
+        gateway_handlers(gateway, authenticator),
+        authenticator=authenticator,
+        guard=guard,
+        metrics=metrics,
+        audit=audit,
+        otherwise=conductor,
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (chain if scope["type"] == "http" else conductor)(scope, receive, send)
+
+    return app
 
 
 def _federation(

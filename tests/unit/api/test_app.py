@@ -85,7 +85,7 @@ async def told_by(house: House, path: str) -> list[Message]:
 
 
 async def test_a_fault_of_ours_is_a_500_that_tells_nothing(house: House) -> None:
-    house.door._rest = Broken(begins=False)
+    house.conductor._rest = Broken(begins=False)
     with capture_logs() as lines:
         start, body = await told_by(house, "/broken")
     assert (start["status"], json.loads(body["body"])["reason"]) == (500, "InternalError")
@@ -94,7 +94,7 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing(house: House) -> None
 
 
 async def test_once_begun_an_answer_is_broken_off_not_begun_again(house: House) -> None:
-    house.door._rest = Broken(begins=True)
+    house.conductor._rest = Broken(begins=True)
     with capture_logs():
         told = await told_by(house, "/broken")
     assert [message["type"] for message in told] == ["http.response.start"]

@@ -63,7 +63,7 @@ def test_watches_are_given_back():
     ],
 )
 async def test_whatever_goes_on_is_counted_however_it_is_written(house: House, path: str) -> None:
-    house.door._limits = RateLimiter(house.clock, per_second=1000, watches=0)
+    house.conductor._limits = RateLimiter(house.clock, per_second=1000, watches=0)
     somebody = Principal("ada", frozenset({"aerekos:admin"}))
     await house.add_user("ada", "admin")
     async with house.client(house.bearer(somebody)) as client:

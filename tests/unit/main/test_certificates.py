@@ -74,41 +74,27 @@ async def test_addresses_that_cannot_be_read_now_stay_as_they_were(tmp_path: Pat
     assert ["10.0.0.5" in await names.look() for _ in range(4)] == [True, True, True, False]
 
 
-class FakeServer:
-    """Counts what it is given to show."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.shown = folder, [set[str]()]
-
-    def use(self, _: object, certificate: Path, key: Path) -> None:
-        self.shown.append(shown(certificate.parent))
-
-
-async def test_it_is_made_anew_when_an_address_changes_and_only_then(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine, server = Machine(), FakeServer(tmp_path)
-    monkeypatch.setattr(certificates, "use_certificate", server.use)
+async def test_it_is_made_anew_when_an_address_changes_and_only_then(tmp_path: Path) -> None:
+    machine = Machine()
     names = machine.names(Settings(tmp_path))
-    _, key = server_certificate(CertificateAuthority(tmp_path, now=datetime.now(UTC)), await names.look())
-    before = key.read_bytes()
+    certificate, key = server_certificate(CertificateAuthority(tmp_path, now=datetime.now(UTC)), await names.look())
+    before, first = key.read_bytes(), certificate.read_bytes()
     async with anyio.create_task_group() as group:
-        group.start_soon(keep_certificates_fresh, tmp_path, names, lambda: datetime.now(UTC), server)
+        group.start_soon(keep_certificates_fresh, tmp_path, names, lambda: datetime.now(UTC))
         await anyio.sleep(LOOK_SECONDS * (RENEW_LOOKS + 2))
-        assert len(server.shown) == 1, "nothing changed"
+        assert certificate.read_bytes() == first, "nothing changed"
         machine.addresses = ["10.0.0.6"]
         await anyio.sleep(LOOK_SECONDS)
-        assert "10.0.0.6" in server.shown[-1] and "10.0.0.5" not in server.shown[-1]
+        assert "10.0.0.6" in shown(tmp_path) and "10.0.0.5" not in shown(tmp_path)
         machine.name = "cellar"
         await anyio.sleep(LOOK_SECONDS)
-        assert "cellar" in server.shown[-1] and len(server.shown) == 3
+        assert "cellar" in shown(tmp_path)
         group.cancel_scope.cancel()
     assert key.read_bytes() == before and key.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_disk_that_is_full_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, server = Machine(), FakeServer(tmp_path)
-    monkeypatch.setattr(certificates, "use_certificate", server.use)
+    machine = Machine()
     names = machine.names(Settings(tmp_path))
     server_certificate(CertificateAuthority(tmp_path, now=datetime.now(UTC)), await names.look())
     real, full = certificates.renew, [True]
@@ -120,13 +106,13 @@ async def test_a_disk_that_is_full_is_tried_again(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(certificates, "renew", renew)
     async with anyio.create_task_group() as group:
-        group.start_soon(keep_certificates_fresh, tmp_path, names, lambda: datetime.now(UTC), server)
+        group.start_soon(keep_certificates_fresh, tmp_path, names, lambda: datetime.now(UTC))
         machine.addresses = ["10.0.0.6"]
         await anyio.sleep(LOOK_SECONDS * 3)
-        assert len(server.shown) == 1
+        assert "10.0.0.6" not in shown(tmp_path)
         full[0] = False
         await anyio.sleep(LOOK_SECONDS)
-        assert "10.0.0.6" in server.shown[-1]
+        assert "10.0.0.6" in shown(tmp_path)
         group.cancel_scope.cancel()
 
 
