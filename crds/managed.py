@@ -50,8 +50,8 @@ class ManagedService:
     """One managed service.
 
     name: folder and `spec.managed` value, `notes_manager`; its Service is called `notes-manager`.
-    app: `module:factory` of the ASGI application, called with `services.sdk.context.ServiceContext`.
-    reconcilers: `module:attribute` of each reconciler that runs inside the service's process.
+    create: `module:function` that makes its parts (`services.sdk.service.Service`) of a
+    `services.sdk.context.ServiceContext`: the application, reconcilers, checks and tasks of its process.
     speaks: AWS signing names it answers (`kms`), from the SigV4 credential scope. protocol: how it words errors.
     needs: managed services that must be Ready before it starts; it may call these and no others.
     grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
@@ -64,9 +64,8 @@ class ManagedService:
     name: str
     title: str
     summary: str
-    app: str
+    create: str
     kinds: tuple[Kind[Any], ...] = ()
-    reconcilers: tuple[str, ...] = ()
     speaks: tuple[str, ...] = ()
     protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
     needs: tuple[str, ...] = ()

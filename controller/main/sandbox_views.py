@@ -18,6 +18,6 @@ _ENTRY = "services.sdk.run"
 
 def sandbox_of(home: Path, managed: Iterable[ManagedService]) -> Sandbox:
     """The sandbox of all managed services of that home."""
-    named = (reference.partition(":")[0] for each in managed for reference in (each.app, *each.reconcilers))
+    named = (each.create.partition(":")[0] for each in managed)
     folders = [Path(str(each.__file__)).parent for each in _PACKAGES]
     return Sandbox(home, folders, (_ENTRY, *dict.fromkeys(named)))

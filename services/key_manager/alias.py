@@ -11,7 +11,6 @@ from services.key_manager.conditions import KeyReason
 from services.key_manager.key_state import alias_arn
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias
 from services.sdk.aws.accounts import account_of
-from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, World, done, waiting
 
 
@@ -26,9 +25,6 @@ class AliasReconciler:
     kind = KEY_ALIAS
     finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(KEY, _aliases_of),)
-
-    def __init__(self, context: ServiceContext) -> None:
-        """Needs nothing of the instance."""
 
     async def reconcile(self, resource: KeyAlias, world: World) -> Outcome:
         namespace = resource.metadata.namespace or "default"

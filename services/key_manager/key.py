@@ -14,9 +14,7 @@ from services.key_manager.conditions import KeyReason
 from services.key_manager.key_state import key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyMaterial
-from services.key_manager.root_key import RootKeyCipher
 from services.sdk.aws.accounts import account_of
-from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Temporary, World, again, done
 
 _LONGEST_REQUEUE_SECONDS = 86400.0
@@ -31,14 +29,14 @@ def _keys_of(alias: KeyAlias, seen: Lister) -> Iterable[ObjectKey]:
 
 
 class KeyReconciler:
-    """Reads and writes through a Keyring of its own; the operations have theirs."""
+    """Reads and writes through the Keyring of the operations."""
 
     kind = KEY
     finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(KEY_ALIAS, _keys_of),)
 
-    def __init__(self, context: ServiceContext) -> None:
-        self._keyring = Keyring(context.resources, RootKeyCipher(context.secret("root-key")))
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
 
     async def reconcile(self, resource: Key, world: World) -> Outcome:
         now = world.clock.now()

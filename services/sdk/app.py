@@ -22,13 +22,15 @@ from controller.kit import tracing
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
 from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
-from services.sdk.health import Check, readiness
+from services.sdk.health import readiness
 from services.sdk.identity import HEADER
 from services.sdk.metrics import ServiceMetrics
+from services.sdk.reconciling import reconcile_forever
 from services.sdk.server import PEER
 
 if TYPE_CHECKING:
     from services.sdk.context import ServiceContext
+    from services.sdk.service import Service
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,39 +46,16 @@ _LONGEST_NOTE = 1280
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def build_app(
-    context: ServiceContext,
-    *,
-    routes: Sequence[Route] = (),
-    app: Asgi | None = None,
-    ready: Sequence[Check] = (),
-    tasks: Sequence[Task] = (),
-    on_stop: Sequence[Task] = (),
-) -> ServiceApp:
-    """The application to serve.
-
-    routes: (method, exact path, ASGI); app: takes every other path. ready: the checks behind `/ready`.
-    tasks: run from start to stop (caches, sweepers); they must not end. on_stop: called in order at the end.
-    """
-    return ServiceApp(context, routes, app, ready, tasks, on_stop)
-
-
 class ServiceApp:
-    """See `build_app`."""
+    """The application to serve: the parts of a service, and what all services have.
 
-    def __init__(
-        self,
-        context: ServiceContext,
-        routes: Sequence[Route],
-        app: Asgi | None,
-        ready: Sequence[Check],
-        tasks: Sequence[Task],
-        on_stop: Sequence[Task],
-    ) -> None:
+    reconciles: whether its reconcilers run, too; tests may leave that to themselves.
+    """
+
+    def __init__(self, context: ServiceContext, service: Service, *, reconciles: bool = True) -> None:
         self.context, self.metrics = context, ServiceMetrics()
-        self.checks = list(ready)
-        self._routes = {(method, path): each for method, path, each in routes}
-        self._app, self._tasks, self._on_stop = app, tasks, on_stop
+        self._service, self._reconciles = service, reconciles and bool(service.reconcilers)
+        self._routes = {(method, path): each for method, path, each in service.routes}
         self.stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +73,7 @@ class ServiceApp:
         self._require_gateway(scope)
         scope["state"]["caller"] = await self.context.identities.verify(token)
         prove(scope)
-        chosen = self._routes.get((scope["method"], scope["path"]), self._app)
+        chosen = self._routes.get((scope["method"], scope["path"]), self._service.app)
         if chosen is None:
             raise NotFound(f"{scope['method']} {scope['path']} is not served here")
         await chosen(scope, receive, send)
@@ -109,7 +88,7 @@ class ServiceApp:
         if scope["path"] == "/health":
             await send_json(send, 200, {"alive": True})
         elif scope["path"] == "/ready" and not self.stopping:
-            await send_json(send, *await readiness(self.checks))
+            await send_json(send, *await readiness(self._service.checks))
         elif scope["path"] == "/ready":
             await send_json(send, 503, {"ready": False, "because": "stopping"})
         elif scope["path"] == "/metrics":
@@ -119,13 +98,16 @@ class ServiceApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        running = [asyncio.create_task(_logged(task)) for task in self._tasks]
+        running = [asyncio.create_task(_logged(task)) for task in self._service.tasks]
+        if self._reconciles:
+            loop = reconcile_forever(self.context, self._service.reconcilers, self.metrics)
+            running.append(asyncio.create_task(loop))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        for last in self._on_stop:
+        for last in self._service.on_stop:
             await last()
         await send({"type": "lifespan.shutdown.complete"})
 

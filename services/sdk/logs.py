@@ -49,7 +49,7 @@ def start_logging(level: str = "INFO", **bound: str) -> None:
 
 
 def start_structlog(**bound: str) -> None:
-    """The loop logs through structlog: give its lines the same shape. Called only when reconcilers run."""
+    """The loop logs through structlog: give its lines the same shape."""
     import structlog
 
     structlog.configure(

@@ -8,18 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import signal
-from typing import Any
 
 from controller.kit import tracing
 from controller.kit.process_exit import exit_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext, from_environment
-from services.sdk.discovery import load, managed_service
+from services.sdk.discovery import managed_service
 from services.sdk.logs import start_logging, start_structlog
 from services.sdk.server import server_for
+from services.sdk.service import create_service
 
 log = logging.getLogger("services.sdk.run")
 LAST_SPANS_SECONDS = 1.0
@@ -27,18 +26,15 @@ LAST_SPANS_SECONDS = 1.0
 
 async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     """Serves until a signal says stop."""
-    app = load(manifest.app)(context)
+    app = ServiceApp(context, create_service(manifest, context))
     tls, running = context.certificate, []
     if tls is not None:
         await tls.obtain()
         running.append(asyncio.create_task(tls.run()))
     server = server_for(app, context.host, context.port, tls.context if tls else None)
-    if manifest.reconcilers:
-        running.append(asyncio.create_task(_reconcile_forever(context, manifest, app)))
 
     def stop() -> None:
-        if isinstance(app, ServiceApp):
-            app.stopping = True
+        app.stopping = True
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
@@ -51,29 +47,11 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     await context.client.aclose()
 
 
-async def _reconcile_forever(context: ServiceContext, manifest: ManagedService, app: Any) -> None:
-    """The loop, started again when it fails: the server goes on meanwhile."""
-    from controller.reconcile.loop import Loop
-
-    start_structlog(service=context.service_name, instance=context.name)
-    made = [load(reference) for reference in manifest.reconcilers]
-    reconcilers = [each(context) if callable(each) else each for each in made]
-    rng = random.Random()  # noqa: S311 - only spreads retries
-    while True:
-        try:
-            loop = Loop(context.resources, context.clock, reconcilers, rng, component=context.service_name)
-            if isinstance(app, ServiceApp):
-                app.metrics.watch_loop(loop)
-            await loop.run()
-        except Exception:
-            log.exception("the loop failed; it starts again in 2 s")
-        await asyncio.sleep(2)
-
-
 def main() -> None:
     context = from_environment()
     level = os.environ.get("AEREKOS_LOG_LEVEL", "INFO")
     start_logging(level, service=context.service_name, instance=context.name)
+    start_structlog(service=context.service_name, instance=context.name)
     manifest = managed_service(context.service)
     if manifest is None:
         raise SystemExit(f"there is no managed service {context.service!r}")

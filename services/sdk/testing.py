@@ -37,16 +37,17 @@ from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
 from crds.kind import Kind, KubeObject
 from crds.managed import ManagedService
-from services.sdk.app import Asgi, Receive, Scope, Send, header_of, send_bytes
+from services.sdk.app import Asgi, Receive, Scope, Send, ServiceApp, header_of, send_bytes
 from services.sdk.aws.error_bodies import error_body
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import derive_key
 from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.context import ServiceContext
-from services.sdk.discovery import load, managed_service
+from services.sdk.discovery import managed_service
 from services.sdk.edge.server import LimitedServer
 from services.sdk.identity import ALGORITHM, ISSUER, ON_BEHALF_OF
 from services.sdk.server import server_for
+from services.sdk.service import Service, create_service
 
 M = TypeVar("M", bound=KubeObject)
 
@@ -269,6 +270,14 @@ def fake_context(
     )
 
 
+def created(manifest: ManagedService, folder: Path) -> Service:
+    """The parts of that service, made of nothing but fakes and secrets of 32 zeros. Nothing of it runs."""
+    conductor = FakeConductor()
+    secrets = dict.fromkeys(manifest.secrets, bytes(32))
+    context = fake_context(manifest.name, folder, conductor, MemoryResources(conductor.clock), secrets)
+    return create_service(manifest, context)
+
+
 @dataclass
 class ServiceHarness:
     """A running service."""
@@ -329,7 +338,8 @@ def serving(
         with tempfile.TemporaryDirectory() as folder:
             context = fake_context(service, Path(folder), conductor, resources, secrets)
             context.make_peer = peer
-            gateway = _gateway(load(manifest.app)(context), conductor, context, manifest)
+            app = ServiceApp(context, create_service(manifest, context), reconciles=False)
+            gateway = _gateway(app, conductor, context, manifest)
             server = server_for(gateway, "127.0.0.1", 0)
             task = asyncio.create_task(_serve(server))
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event

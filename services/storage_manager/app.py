@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from services.sdk.app import ServiceApp, build_app
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.context import ServiceContext
 from services.sdk.health import Check
+from services.sdk.service import Service
 from services.storage_manager.auth import S3Authenticator
+from services.storage_manager.bucket import BucketReconciler
 from services.storage_manager.bucket_directory import ResourceBucketDirectory
 from services.storage_manager.context import S3Context
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.data_layout import open_data
 from services.storage_manager.garbage_collection import BlobCollector
 from services.storage_manager.kms_client import KmsClient
+from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.manifest import MANIFEST
 from services.storage_manager.s3_app import S3App
 
 
-def create_app(context: ServiceContext) -> ServiceApp:
-    """The manifest's factory."""
+def create(context: ServiceContext) -> Service:
+    """One metadata index, for the operations, the collector and the reconciler."""
     metadata, blobs = open_data(context.data)
     buckets, peer = ResourceBucketDirectory(context), context.peer("key-manager")
     kms = KmsClient(peer)
     s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms))
-    return build_app(
-        context,
+    lost = LostKeys(metadata, kms, context.clock.monotonic)
+    return Service(
         app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks))),
-        ready=[
+        reconcilers=[BucketReconciler(metadata, lost)],
+        checks=[
             Check("buckets", lambda: None if buckets.informer.listed else buckets.informer.fault),
             Check("conductor", lambda: buckets.informer.fault, essential=False),
             # Keys in memory go on working for minutes, and buckets without encryption always.

@@ -7,15 +7,13 @@ from typing import Any
 
 from anyio import to_thread
 
-from services.sdk.context import ServiceContext
 from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketPhase, BucketReason
-from services.storage_manager.data_layout import open_data
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
-from services.storage_manager.kms_client import KmsClient
 from services.storage_manager.lost_keys import LostKeys
+from services.storage_manager.metadata import MetadataIndex
 
 COUNT_EVERY_SECONDS = 15.0
 REQUEUE_SECONDS = 2.0
@@ -28,9 +26,8 @@ class BucketReconciler:
     finalizer: str | None = OBJECTS
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, context: ServiceContext) -> None:
-        self._metadata, _ = open_data(context.data)
-        self._lost = LostKeys(self._metadata, KmsClient(context.peer("key-manager")), context.clock.monotonic)
+    def __init__(self, metadata: MetadataIndex, lost: LostKeys) -> None:
+        self._metadata, self._lost = metadata, lost
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Counts again every few seconds: objects come and go without a change of the resource."""

@@ -9,12 +9,11 @@ MANIFEST = ManagedService(
     name="storage_manager",
     title="Storage",
     summary="Buckets and objects over the S3 protocol, encrypted by default.",
-    app="services.storage_manager.app:create_app",
+    create="services.storage_manager.app:create",
     kinds=(BUCKET,),
     speaks=("s3",),
     protocol="s3",
     needs=("key_manager",),
-    reconcilers=("services.storage_manager.bucket:BucketReconciler",),
     grants=(
         Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
         Grant("keys", ("use",)),

@@ -36,10 +36,11 @@ from controller.runtime.probes import NetworkProber
 from controller.runtime.swarm.healthcheck import healthcheck
 from crds.errors import Unauthorized, Unavailable
 from crds.managed import default_probes
-from services.sdk.app import build_app, send_json
+from services.sdk.app import ServiceApp, send_json
 from services.sdk.certificate import InstanceCertificate, load_chain
 from services.sdk.health import Check
 from services.sdk.server import server_for
+from services.sdk.service import Service
 from services.sdk.testing import FakeConductor, MemoryResources, fake_context
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +94,7 @@ async def genuine(authority: CertificateAuthority, folder: Path) -> AsyncIterato
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send_json(send, 200, {"caller": scope["state"]["caller"].name})
 
-    served = build_app(instance, app=app, ready=[Check("always", lambda: None)])
+    served = ServiceApp(instance, Service(app=app, checks=[Check("always", lambda: None)]))
     server = server_for(served, "127.0.0.1", 0, instance.certificate.context)
     task = asyncio.create_task(server.serve())
     with anyio.fail_after(30):

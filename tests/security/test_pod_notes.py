@@ -32,7 +32,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 @pytest.fixture
 async def served(wire: Wire) -> Wire:
     """`web` is a managed service here, and has an identity of its own."""
-    managed = [ManagedService(name=each, title="", summary="", app="") for each in ("web", "other")]
+    managed = [ManagedService(name=each, title="", summary="", create="") for each in ("web", "other")]
     registry = wire.registry
     authorizer = Authorizer(registry.catalog, managed, registry.store)
     return Wire(ResourceApi(registry, authorizer, LoopClock(), random.Random(1)), registry)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from crds.errors import Conflict, NotFound
-from services.key_manager.key import KeyReconciler
+from services.key_manager.app import create
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL, Key, KeyAliasSpec, KeySpec
 from services.sdk.reconcile import Outcome, World
 from services.sdk.testing import FakeConductor, MemoryResources, fake_context, watched
@@ -35,7 +35,7 @@ class Room:
         self.resources = MemoryResources(self.clock)
         conductor = FakeConductor(self.clock)
         context = fake_context("key_manager", folder, conductor, self.resources, {"root-key": bytes(32)})
-        self.reconciler = KeyReconciler(context)
+        self.reconciler = create(context).reconcilers[0]
 
     async def look(self, name: str) -> tuple[Key, Outcome]:
         key = await self.resources.get(KEY, name)

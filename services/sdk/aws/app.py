@@ -2,7 +2,7 @@
 
     app = AwsApp(load_model("kms"), [KeyOperations(...), AliasOperations(...)], authenticator)
 
-Mount it with `build_app(context, app=...)`. Errors of the resource API become AWS's own by `translate`.
+It is the `app` of a `services.sdk.service.Service`. Errors of the resource API become AWS's own by `translate`.
 """
 
 from __future__ import annotations
