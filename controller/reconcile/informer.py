@@ -46,8 +46,11 @@ class Informer(Generic[M]):
         self.kind = kind
         self.synced = anyio.Event()
         self.revision: int | None = None
+        self.fault: str | None = f"{kind.plural} are not read yet"
+        """Why what is here may be old, or None."""
         self._resources, self._rng, self._backoff = resources, rng, backoff
         self._items: dict[ObjectKey, M] = {}
+        self._dropped: dict[ObjectKey, M] = {}
         self._listeners: list[Listener] = []
         self._disconnected_at: float | None = None
 
@@ -59,26 +62,37 @@ class Informer(Generic[M]):
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def get(self, key: ObjectKey) -> M | None:
+    def by_key(self, key: ObjectKey) -> M | None:
         """Shared by all readers: copy before changing."""
         return self._items.get(key)
 
     def keys(self) -> Sequence[ObjectKey]:
         return tuple(self._items)
 
-    def list(self, namespace: str | None = None) -> Sequence[M]:
+    def all(self, namespace: str | None = None) -> Sequence[M]:
         """Resources of one namespace, or of all when None. Shared by all readers."""
         if namespace is None:
             return tuple(self._items.values())
         return [item for key, item in self._items.items() if key.namespace == namespace]
 
     def record_write(self, written: M) -> None:
-        """Take what we just wrote, so that the next pass need not wait for the watch. Notifies no listener.
+        """Take what was just written or read, so that nobody need wait for the watch. Notifies no listener.
 
-        Ignored when the watch is already past it: the resource may have been deleted since.
+        Ignored when the watch is already past it, for it may have been deleted since, and when a newer one is here.
         """
-        if revision_of(written) > (self.revision or 0):
-            self._items[key_of(self.kind, written)] = written
+        key = key_of(self.kind, written)
+        here, dropped = self._items.get(key), self._dropped.get(key)
+        newest = max(self.revision or 0, revision_of(here) if here is not None else 0)
+        if revision_of(written) > newest and (dropped is None or _uid(dropped) != _uid(written)):
+            self._store(key, written)
+
+    def record_deletion(self, deleted: M) -> None:
+        """Forget what was just deleted, before the watch brings it. Notifies no listener yet."""
+        key = key_of(self.kind, deleted)
+        here = self._items.get(key)
+        if here is not None and _uid(here) == _uid(deleted):
+            self._dropped[key] = here
+            self._discard(key)
 
     def state(self) -> InformerState:
         """How far it has come, and whether it follows."""
@@ -111,9 +125,11 @@ class Informer(Generic[M]):
             self.revision = None
             return False
         except (ApiError, OSError) as error:
+            self.fault = f"{self.kind.plural} cannot be followed: {error}"
             _log.warning("watch broke", kind=self.kind.resource, because=str(error))
             return True
-        except Exception:
+        except Exception as error:
+            self.fault = f"{self.kind.plural} cannot be followed: {error!r}"
             # One unreadable record must not stop the whole house; the next listing may be readable.
             _log.exception("watch failed unexpectedly", kind=self.kind.resource)
             self.revision = None
@@ -122,7 +138,7 @@ class Informer(Generic[M]):
 
     async def _watch(self) -> None:
         async with self._resources.watch(self.kind, after=self.revision or 0) as steps:
-            self._disconnected_at = None
+            self._disconnected_at = self.fault = None
             try:
                 async for seen in steps:
                     self._apply(seen)
@@ -142,19 +158,28 @@ class Informer(Generic[M]):
         # What we wrote after the listing was made is not in it, and lives.
         stale = {key for key, item in self._items.items() if revision_of(item) <= revision}
         for key in stale.difference(present):
-            vanished = self._items.pop(key)
+            vanished = self._items[key]
+            self._discard(key)
             self._notify("DELETED", vanished, vanished)
+        for key, dropped in list(self._dropped.items()):
+            if key not in present:
+                del self._dropped[key]
+                self._notify("DELETED", dropped, dropped)
 
     def _put(self, key: ObjectKey, item: M, revision: int) -> None:
         """Notifies of a change to the newest version we know of, not of an older one."""
+        if (dropped := self._dropped.get(key)) is not None:
+            if _uid(dropped) == _uid(item):
+                return  # its deletion is on its way
+            del self._dropped[key]
         before = self._items.get(key)
         if before is None:
-            self._items[key] = item
+            self._store(key, item)
             self._notify("ADDED", item, None)
             return
         known = revision_of(before)
         if revision > known:
-            self._items[key] = item
+            self._store(key, item)
         elif revision < known or item is before:
             return
         # The same again is our own write that comes back: others want to hear of it.
@@ -166,14 +191,30 @@ class Informer(Generic[M]):
             return
         key = key_of(self.kind, seen.object)
         if seen.type == "DELETED":
-            before = self._items.pop(key, None)
-            self._notify("DELETED", seen.object, before)
+            self._take_away(key, seen)
         else:
             self._put(key, seen.object, seen.revision)
+
+    def _take_away(self, key: ObjectKey, seen: WatchEvent[M]) -> None:
+        before = self._dropped.pop(key, None) or self._items.get(key)
+        here = self._items.get(key)
+        if here is not None and revision_of(here) <= seen.revision:  # else it was made again, and we know already
+            self._discard(key)
+        self._notify("DELETED", seen.object, before)
+
+    def _store(self, key: ObjectKey, item: M) -> None:
+        self._items[key] = item
+
+    def _discard(self, key: ObjectKey) -> None:
+        del self._items[key]
 
     def _notify(self, change: ChangeType, item: M, before: M | None) -> None:
         for listener in self._listeners:
             listener(change, item, before)
+
+
+def _uid(resource: KubeObject) -> str:
+    return resource.metadata.uid or ""
 
 
 class Informers:
@@ -211,11 +252,11 @@ class Informers:
 
     def get(self, kind: Kind[M], name: str, namespace: str | None = None) -> M | None:
         """Shared: copy before changing. None when there is none."""
-        return self.of(kind).get(kind.key(name, namespace))
+        return self.of(kind).by_key(kind.key(name, namespace))
 
     def list(self, kind: Kind[M], namespace: str | None = None) -> Sequence[M]:
         """Shared: copy before changing."""
-        return self.of(kind).list(namespace)
+        return self.of(kind).all(namespace)
 
     async def wait_synced(self) -> None:
         """Wait until every kind was listed once."""

@@ -88,7 +88,7 @@ class KindController:
                 self.queue.add(key)
 
     async def _pass(self, key: ObjectKey, began: float) -> None:
-        seen = self.informer.get(key)
+        seen = self.informer.by_key(key)
         if seen is None:
             self._forget(key)
             return

@@ -7,7 +7,7 @@ in the conductor (in-process resources) and in a managed service (over HTTP).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -32,7 +32,8 @@ _JITTER = 0.1
 class Loop:
     """`workers` per reconciler; `resync`, `deadline` (per pass) and `grace` in seconds.
 
-    `also_read`: kinds that reconcilers read from `world.seen` without being woken by them.
+    `also_read`: kinds that reconcilers read from `world.seen` without being woken by them. `shared`: informers that
+    somebody else runs; what they follow is not followed again.
     Raises ValueError when two reconcilers claim one kind: each status has one writer.
     """
 
@@ -50,13 +51,15 @@ class Loop:
         grace: float = 5.0,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         also_read: Iterable[Kind[Any]] = (),
+        shared: Informers | None = None,
     ) -> None:
         self._rng, self._workers, self._resync, self._grace = rng, workers, resync, grace
-        self.seen = Informers([*_kinds(reconcilers), *also_read], resources, rng)
+        self.seen = Informers([*_kinds(reconcilers), *also_read], resources, rng, shared)
         self.events = EventRecorder(resources, clock, component)
         self.world = World(resources, self.seen, clock, self.events)
         self._controllers: dict[tuple[str, str], KindController] = {}
         self._passes: set[anyio.CancelScope] = set()
+        self._listening: list[Callable[[], None]] = []
         self._synced = False
         self.caught_up = False
         """Whether everything found at the start has had one pass."""
@@ -79,7 +82,14 @@ class Loop:
         return (each.state() for each in self.seen)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run until cancelled. Started once everything was listed and the workers are up."""
+        """Run until cancelled, once. Started when everything was listed and the workers are up."""
+        try:
+            await self._run(task_status)
+        finally:
+            for end in self._listening:
+                end()
+
+    async def _run(self, task_status: anyio.abc.TaskStatus[None]) -> None:
         async with anyio.create_task_group() as tasks:
             self.seen.start(tasks)
             tasks.start_soon(self.events.run, name="events")
@@ -130,9 +140,9 @@ class Loop:
         if resource in self._controllers:
             raise ValueError(f"two reconcilers claim {controller.kind.resource}; one status has one writer")
         self._controllers[resource] = controller
-        controller.informer.listen(controller.on_event)
+        self._listening.append(controller.informer.listen(controller.on_event))
         for also in controller.reconciler.also_watch:
-            self.seen.of(also.kind).listen(self._router(controller, also))
+            self._listening.append(self.seen.of(also.kind).listen(self._router(controller, also)))
 
     def _router(self, controller: KindController, also: AlsoWatch[Any]) -> Any:
         def route(change: str, item: KubeObject, before: KubeObject | None) -> None:

@@ -124,7 +124,7 @@ class GarbageCollector:
 
     async def _attend(self, key: ObjectKey) -> None:
         kind = self._kinds[(key.group, key.plural)]
-        resource = self._seen.of(kind).get(key)
+        resource = self._seen.of(kind).by_key(key)
         if resource is None:
             return
         finalizers = resource.metadata.finalizers or []

@@ -18,14 +18,13 @@ from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.context import ServiceContext
-from services.sdk.health import Check
 from services.sdk.service import Service
 
 
 def create(context: ServiceContext) -> Service:
     """One keyring, for the operations and the reconcilers."""
     root = context.secret("root-key")
-    keyring, pages = Keyring(context.resources, RootKeyCipher(root)), Pages(page_tokens(root))
+    keyring, pages = Keyring(context, RootKeyCipher(root)), Pages(page_tokens(root))
     operations = handlers(keyring, Resolver(keyring, context.resources), CallerAccess(context), context.clock, pages)
     authenticator = authenticator_for(context, MANIFEST.speaks)
     kms_app = AwsApp(load_model("kms"), operations, authenticator, translate=as_kms_error, resource_of=key_of)
@@ -33,9 +32,5 @@ def create(context: ServiceContext) -> Service:
     return Service(
         app=kms_app,
         reconcilers=[KeyReconciler(keyring), AliasReconciler()],
-        checks=[
-            Check("conductor", lambda: keyring.fault, essential=False),
-            Check("keys", lambda: keyring.unread),
-        ],
-        tasks=[keyring.keys.run, keyring.aliases.run, keyring.materials.run, Resealer(keyring).run],
+        tasks=[Resealer(keyring).run],
     )

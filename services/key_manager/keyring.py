@@ -22,8 +22,7 @@ from services.key_manager.kinds import (
     KeyMaterialSpec,
 )
 from services.key_manager.root_key import RootKeyCipher, new_material
-from services.sdk.informer import Informer
-from services.sdk.resources import Resources
+from services.sdk.context import ServiceContext
 
 _OPENED_LIMIT = 4096
 
@@ -31,23 +30,11 @@ _OPENED_LIMIT = 4096
 class Keyring:
     """Holds keys, aliases and opened material in memory. One per process."""
 
-    def __init__(self, resources: Resources, cipher: RootKeyCipher) -> None:
-        self._resources, self._cipher = resources, cipher
-        self.keys = Informer(resources, KEY)
-        self.aliases = Informer(resources, KEY_ALIAS)
-        self.materials = Informer(resources, KEY_MATERIAL)
+    def __init__(self, context: ServiceContext, cipher: RootKeyCipher) -> None:
+        self._resources, self._cipher = context.resources, cipher
+        self.keys, self.aliases = context.informer(KEY), context.informer(KEY_ALIAS)
+        self.materials = context.informer(KEY_MATERIAL)
         self._opened: dict[KeyVersion, bytes] = {}
-
-    @property
-    def fault(self) -> str | None:
-        """Why what we answer from may be old, or None."""
-        return self.keys.fault or self.aliases.fault or self.materials.fault
-
-    @property
-    def unread(self) -> str | None:
-        """Why nothing can be answered yet: before the first listing. Later faults only make the copies older."""
-        informers = (self.keys, self.aliases, self.materials)
-        return next((each.fault for each in informers if not each.listed), None)
 
     async def key(self, name: str, namespace: str) -> Key | None:
         """Find a key by resource name."""

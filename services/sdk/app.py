@@ -22,7 +22,7 @@ from controller.kit import tracing
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
 from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
-from services.sdk.health import readiness
+from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
 from services.sdk.metrics import ServiceMetrics
 from services.sdk.reconciling import reconcile_forever
@@ -56,6 +56,12 @@ class ServiceApp:
         self.context, self.metrics = context, ServiceMetrics()
         self._service, self._reconciles = service, reconciles and bool(service.reconcilers)
         self._routes = {(method, path): each for method, path, each in service.routes}
+        informers = context.informers
+        self._checks = [
+            Check("resources", informers.unread),
+            Check("conductor", informers.fault, essential=False),
+            *service.checks,
+        ]
         self.stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +94,7 @@ class ServiceApp:
         if scope["path"] == "/health":
             await send_json(send, 200, {"alive": True})
         elif scope["path"] == "/ready" and not self.stopping:
-            await send_json(send, *await readiness(self._service.checks))
+            await send_json(send, *await readiness(self._checks))
         elif scope["path"] == "/ready":
             await send_json(send, 503, {"ready": False, "because": "stopping"})
         elif scope["path"] == "/metrics":
@@ -98,7 +104,8 @@ class ServiceApp:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        running = [asyncio.create_task(_logged(task)) for task in self._service.tasks]
+        tasks = [*(each.run for each in self.context.informers), *self._service.tasks]
+        running = [asyncio.create_task(_logged(task)) for task in tasks]
         if self._reconciles:
             loop = reconcile_forever(self.context, self._service.reconcilers, self.metrics)
             running.append(asyncio.create_task(loop))

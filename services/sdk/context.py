@@ -10,18 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
 from controller.client.protocol import Resources
 from controller.kit.clock import Clock, SystemClock
+from crds.kind import Kind, KubeObject
 from crds.names import url_path
 from services.sdk.authorization import REVIEWS, AccessReviewer
 from services.sdk.certificate import InstanceCertificate, signed_by_conductor
 from services.sdk.conductor_client import ServiceAuth, fetch_json, open_client
 from services.sdk.identity import Caller, IdentityVerifier
 
+if TYPE_CHECKING:
+    from services.sdk.informer import Informer, ServiceInformers
+
+M = TypeVar("M", bound=KubeObject)
 MakeResources = Callable[[Caller | None], Resources]
 
 
@@ -56,6 +61,17 @@ class ServiceContext:
     def resources(self) -> Resources:
         """Resources, touched as the service itself: only what its manifest's grants allow."""
         return self._resources(None)
+
+    @cached_property
+    def informers(self) -> ServiceInformers:
+        """Those that were asked for by `informer`; they run as long as the service does."""
+        from services.sdk.informer import ServiceInformers
+
+        return ServiceInformers(self.resources)
+
+    def informer(self, kind: Kind[M]) -> Informer[M]:
+        """The copy of that kind in memory, which all of the process shares. Ask in `create`, before it starts."""
+        return self.informers.informer(kind)
 
     def acting_for(self, caller: Caller) -> Resources:
         """Resources, touched in the caller's name: what they may now, of what our manifest says we do for callers."""

@@ -26,7 +26,14 @@ async def reconcile_forever(
     rng = random.Random()  # noqa: S311 - only spreads retries
     while True:
         try:
-            loop = Loop(context.resources, context.clock, reconcilers, rng, component=context.service_name)
+            loop = Loop(
+                context.resources,
+                context.clock,
+                reconcilers,
+                rng,
+                component=context.service_name,
+                shared=context.informers,
+            )
             metrics.watch_loop(loop)
             await loop.run()
         except Exception:

@@ -30,11 +30,9 @@ def create(context: ServiceContext) -> Service:
         app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks))),
         reconcilers=[BucketReconciler(metadata, lost)],
         checks=[
-            Check("buckets", lambda: None if buckets.informer.listed else buckets.informer.fault),
-            Check("conductor", lambda: buckets.informer.fault, essential=False),
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[buckets.informer.run, kms.run, BlobCollector(metadata, blobs, s3.pins).run],
+        tasks=[kms.run, BlobCollector(metadata, blobs, s3.pins).run],
         on_stop=[peer.aclose],
     )

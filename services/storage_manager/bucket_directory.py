@@ -27,17 +27,17 @@ POLL_SECONDS = 0.05
 
 
 class ResourceBucketDirectory:
-    """`informer.run` must run. Rights are those on the Bucket resource; answers are some seconds old at most."""
+    """Rights are those on the Bucket resource; answers are some seconds old at most."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
-        self.informer: Informer[Bucket] = Informer(context.resources, BUCKET)
+        self._informer: Informer[Bucket] = context.informer(BUCKET)
 
     async def all(self, caller: Caller) -> list[BucketRef]:
         """Return the buckets of the caller's namespace, by name. Raises S3Error AccessDenied."""
         async with _as_s3_errors():
             await self._require(caller, "list", "")
-            found = [bucket_ref(each) for each in self.informer.all(caller.namespace)]
+            found = [bucket_ref(each) for each in self._informer.all(caller.namespace)]
             return sorted(found, key=lambda ref: ref.name)
 
     async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
@@ -46,7 +46,7 @@ class ResourceBucketDirectory:
             raise S3Error("NoSuchBucket", "there is no bucket of that name")
         async with _as_s3_errors():
             await self._require(caller, verb, name)
-            found = await self.informer.read(name, caller.namespace)
+            found = await self._informer.read(name, caller.namespace)
             if found is None:
                 raise S3Error("NoSuchBucket", f"there is no bucket {name}")
             return replace(bucket_ref(found), caller=caller.identity)
@@ -55,17 +55,17 @@ class ResourceBucketDirectory:
         """Raises S3Error BucketAlreadyOwnedByYou, AccessDenied."""
         async with _as_s3_errors():
             resources = await self._acting(caller, "create", name)
-            self.informer.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
+            self._informer.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Returns when it is gone, so that its name is free again. Raises S3Error NoSuchBucket, AccessDenied."""
         async with _as_s3_errors():
             resources = await self._acting(caller, "delete", name)
-            if (here := self.informer.get(name, caller.namespace)) is not None:
+            if (here := self._informer.get(name, caller.namespace)) is not None:
                 await self.report_count(bucket_ref(here), 0)  # it was closed, so it is empty and stays so
             await resources.delete(BUCKET, name, caller.namespace)
-            if (gone := self.informer.get(name, caller.namespace)) is not None:
-                self.informer.drop(gone)
+            if (gone := self._informer.get(name, caller.namespace)) is not None:
+                self._informer.drop(gone)
             with anyio.move_on_after(DELETION_SECONDS):
                 while await self._is_there(name, caller.namespace):  # noqa: ASYNC110 - others delete it
                     await anyio.sleep(POLL_SECONDS)
@@ -78,7 +78,7 @@ class ResourceBucketDirectory:
         except (ApiError, OSError, httpx.HTTPError) as why:
             log.warning("bucket %s does not say yet how many objects it holds: %s", ref.name, why)
         else:
-            self.informer.put(found)
+            self._informer.put(found)
 
     async def _is_there(self, name: str, namespace: str) -> bool:
         try:

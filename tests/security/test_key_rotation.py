@@ -40,7 +40,7 @@ from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_MATERIAL, KeySpec
 from services.key_manager.resealer import Resealer
 from services.key_manager.root_key import NotYetOurs, RootKeyCipher, Unsealable, generation_of_text
-from services.sdk.testing import MemoryResources
+from services.sdk.testing import FakeConductor, MemoryResources, fake_context
 
 pytestmark = pytest.mark.anyio
 RAW, NOW = bytes(range(32)), datetime(2026, 5, 1, tzinfo=UTC)
@@ -159,7 +159,8 @@ class Room:
 
     async def start(self) -> Keyring:
         """A key_manager with the file as it is now, which has read all there is."""
-        ring = Keyring(self.resources, RootKeyCipher(self.file.read_bytes()))
+        context = fake_context("key_manager", self.file.parent, FakeConductor(), self.resources)
+        ring = Keyring(context, RootKeyCipher(self.file.read_bytes()))
         for each in (await self.resources.list(KEY_MATERIAL)).items:
             ring.materials.put(each)
         return ring

@@ -31,7 +31,7 @@ async def test_our_own_write_is_seen_before_the_watch_brings_it(house: House) ->
         await anyio.sleep(1)
         written = await house.resources.patch(LAMP, "desk", {"spec": {"bright": 9}}, "home")
         cache.record_write(written)
-        assert cache.get(KEY) is written
+        assert cache.by_key(KEY) is written
         tasks.cancel_scope.cancel()
 
 
@@ -43,8 +43,65 @@ async def test_a_late_note_does_not_bring_back_what_was_deleted(house: House) ->
         await house.resources.delete(LAMP, "desk", "home")
         await anyio.sleep(1)
         cache.record_write(written)
-        assert cache.get(KEY) is None
+        assert cache.by_key(KEY) is None
         tasks.cancel_scope.cancel()
+
+
+async def test_a_recorded_deletion_holds_until_the_watch_brings_it_and_is_told_then(house: House) -> None:
+    cache, heard = cache_of(house), list[str]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        made = await house.lamp()
+        await anyio.sleep(1)
+        cache.listen(lambda change, item, before: heard.append(f"{change} {before is not None}"))
+        late = await house.resources.patch(LAMP, "desk", {"spec": {"bright": 9}}, "home")
+        await house.resources.delete(LAMP, "desk", "home")
+        cache.record_deletion(made)
+        cache.record_write(late)
+        assert cache.by_key(KEY) is None, "what was written before the deletion does not bring it back"
+        await anyio.sleep(1)
+        tasks.cancel_scope.cancel()
+    assert cache.by_key(KEY) is None
+    assert heard == ["ADDED False", "MODIFIED True", "DELETED True"]
+
+
+async def test_what_was_made_again_outlives_the_late_news_of_the_deletion_before(house: House) -> None:
+    cache = cache_of(house)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        old = await house.lamp()
+        await anyio.sleep(1)
+        await house.resources.delete(LAMP, "desk", "home")
+        new = await house.lamp()
+        cache.record_deletion(old)
+        cache.record_write(new)
+        cache.record_deletion(old)
+        assert cache.by_key(KEY) is new
+        await anyio.sleep(1)
+        found = cache.by_key(KEY)
+        assert found is not None and found.metadata.uid == new.metadata.uid
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_deletion_that_a_listing_brings_is_told_as_well(house: House) -> None:
+    cache, heard = cache_of(house), list[str]()
+    made = await house.lamp()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        await anyio.sleep(1)
+        cache.listen(lambda change, item, before: heard.append(change))
+        house.resources.fail_next("stream", Unavailable("restarting"))
+        house.resources.fail_next("watch", *[Unavailable("restarting")] * 3)
+        house.resources.hang_up()
+        await anyio.sleep(1)
+        assert cache.fault is not None and "cannot be followed: restarting" in cache.fault
+        await house.resources.delete(LAMP, "desk", "home")
+        cache.record_deletion(made)
+        house.resources.compact()
+        await anyio.sleep(60)
+        assert cache.fault is None
+        tasks.cancel_scope.cancel()
+    assert heard == ["ADDED", "DELETED"]
 
 
 async def test_a_server_that_always_forgets_is_asked_with_growing_patience(house: House) -> None:
@@ -63,7 +120,7 @@ async def test_an_unreadable_record_does_not_end_the_watch(house: House) -> None
     with anyio.move_on_after(60):
         await house.lamp()
         await cache.run()
-    assert cache.get(KEY) is not None
+    assert cache.by_key(KEY) is not None
 
 
 async def test_what_is_shared_is_followed_once_and_told_from_the_beginning(house: House) -> None:

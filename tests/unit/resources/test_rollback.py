@@ -106,7 +106,7 @@ async def test_an_unreadable_record_is_set_aside_and_the_others_go_on(registry: 
         group.start_soon(cache.run)
         with anyio.fail_after(10):
             await cache.synced.wait()
-            assert [item.metadata.name for item in cache.list()] == ["db"]
+            assert [item.metadata.name for item in cache.all()] == ["db"]
             await registry.merge(SERVICE, SERVICE.key("db", "default"), {"spec": {"replicas": 2}}, HOW)
             record = registry.get(SERVICE, SERVICE.key("web", "default"))
             mended = {**record.object, "spec": {**record.object["spec"], "replicas": 1}}
