@@ -10,10 +10,6 @@ COVERAGE = Coverage(
     "kms",
     served_operations(load_model("kms"), OPERATIONS),
     refused=(
-        (
-            "asymmetric and HMAC keys are not kept",
-            ("Sign", "Verify", "Mac", "KeyPair", "PublicKey", "SharedSecret", "capsulate"),
-        ),
         ("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),
         ("a Key is shared by roles on it, not by grants", ("Grant",)),
         ("a Key's rights are roles, not policies", ("Policy", "Policies")),

@@ -38,6 +38,28 @@ def invalid_ciphertext() -> AwsError:
     return AwsError("InvalidCiphertextException", "")
 
 
+def wrong_usage(arn: str, usage: str, operation: str) -> AwsError:
+    return AwsError("InvalidKeyUsageException", f"{arn} key usage is {usage} which is not valid for {operation}.")
+
+
+def wrong_algorithm(algorithm: str, key_spec: str) -> AwsError:
+    return AwsError("InvalidKeyUsageException", f"Algorithm {algorithm} is incompatible with key spec {key_spec}.")
+
+
+def invalid_key_spec(arn: str, key_spec: str, operation: str) -> AwsError:
+    text = f"{arn} key spec is {key_spec} which is not valid for {operation}."
+    return AwsError("InvalidKeyUsageException", text)
+
+
+def root_key_on_its_way(error: Exception) -> AwsError:
+    """Sealed under a root key that this instance gets with its next start."""
+    return AwsError("DependencyTimeoutException", str(error), 503)
+
+
+def unavailable(error: Exception) -> AwsError:
+    return AwsError("KeyUnavailableException", str(error), 500)
+
+
 def incorrect_key() -> AwsError:
     return AwsError(
         "IncorrectKeyException",

@@ -28,6 +28,8 @@ TOLERANCE = timedelta(minutes=5)
 _ARN = re.compile(r"arn:aws:kms:[a-z0-9-]*:([0-9]{12}):(?:key/)?(.+)")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMED = 3
+# What may not change, and what a Key is that does not say it: one of a version before.
+_LASTING = {"usage": "ENCRYPT_DECRYPT", "keySpec": "SYMMETRIC_DEFAULT"}
 
 
 @on("create", "update")
@@ -46,10 +48,12 @@ def keeps_its_window(transition: Transition) -> None:
 @on("update")
 def keeps_its_nature(transition: Transition) -> None:
     """What a key is for stays; the platform's own keys stay as they are."""
-    if changed(transition, "usage"):
-        raise transition.invalid("spec.usage", "cannot be changed")
+    before, after = spec_of(transition.before), spec_of(transition.after)
+    for name, unsaid in _LASTING.items():
+        if before.get(name, unsaid) != after.get(name, unsaid):
+            raise transition.invalid(f"spec.{name}", "cannot be changed; make another key")
     alias = _platform_alias(transition)
-    if alias is None or spec_of(transition.before) == spec_of(transition.after):
+    if alias is None or before == after:
         return
     if transition.by != KEY_MANAGER or any(changed(transition, each) for each in ("enabled", "deletionDate")):
         raise transition.forbidden(f"{alias} is the platform's own key; nobody changes, disables or deletes it")

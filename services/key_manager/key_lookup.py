@@ -12,6 +12,7 @@ from crds.errors import AlreadyExists
 from crds.names import subdomain_fault
 from services.key_manager import errors
 from services.key_manager.invariants import RESERVED
+from services.key_manager.key_specs import SYMMETRIC
 from services.key_manager.key_state import alias_arn, alias_resource_name, key_arn, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
@@ -33,6 +34,10 @@ class ResolvedKey:
     @property
     def id(self) -> str:
         return key_id(self.key)
+
+    @property
+    def is_symmetric(self) -> bool:
+        return self.key.spec.key_spec == SYMMETRIC
 
 
 class Resolver:

@@ -7,6 +7,9 @@ memory for keys in use, because unsealing costs more than encrypting.
 from __future__ import annotations
 
 import base64
+from typing import Any
+
+from anyio import to_thread
 
 from crds.errors import AlreadyExists, NotFound
 from crds.meta import OwnerReference
@@ -21,7 +24,8 @@ from services.key_manager.kinds import (
     KeyMaterial,
     KeyMaterialSpec,
 )
-from services.key_manager.root_key import RootKeyCipher, new_material
+from services.key_manager.material import is_slow_to_make, new_material, private_key
+from services.key_manager.root_key import RootKeyCipher
 from services.sdk.context import ServiceContext
 
 _OPENED_LIMIT = 4096
@@ -35,6 +39,7 @@ class Keyring:
         self.keys, self.aliases = context.informer(KEY), context.informer(KEY_ALIAS)
         self.materials = context.informer(KEY_MATERIAL)
         self._opened: dict[KeyVersion, bytes] = {}
+        self._private: dict[KeyVersion, Any] = {}
 
     async def key(self, name: str, namespace: str) -> Key | None:
         """Find a key by resource name."""
@@ -90,7 +95,7 @@ class Keyring:
     async def add_material(self, key: Key, version: int) -> KeyMaterial:
         """Make that version unless somebody else just did. Raises ApiError."""
         uid, namespace = uid_of(key), key.metadata.namespace or "default"
-        sealed = base64.b64encode(self._cipher.close(new_material(), uid, version)).decode()
+        sealed = self._sealed(await _made_material(key.spec.key_spec), uid, version)
         name = material_name(uid, version)
         spec = KeyMaterialSpec(key_uid=uid, version=version, sealed=sealed)
         wanted = KEY_MATERIAL.new(name, namespace=namespace, spec=spec)
@@ -111,7 +116,7 @@ class Keyring:
         if self._cipher.is_current(before):
             return False
         plain = self._cipher.open(before, uid, version)
-        sealed = base64.b64encode(self._cipher.close(plain, uid, version)).decode()
+        sealed = self._sealed(plain, uid, version)
         meta = {"resourceVersion": material.metadata.resource_version}
         change = {"metadata": meta, "spec": {"sealed": sealed}}
         namespace = material.metadata.namespace or "default"
@@ -119,7 +124,7 @@ class Keyring:
         return True
 
     async def open(self, key_version: KeyVersion, namespace: str) -> bytes:
-        """The 32 bytes of that key version. Raises NotFound, Unsealable."""
+        """The material of that key version. Raises NotFound, Unsealable."""
         material = self._opened.get(key_version)
         if material is None:
             found = await self.materials.read(material_name(key_version.uid, key_version.version), namespace)
@@ -130,3 +135,24 @@ class Keyring:
                 self._opened.clear()
             self._opened[key_version] = material
         return material
+
+    async def private_key(self, key: Key) -> Any:
+        """The private key of an asymmetric Key. Raises NotFound, Unsealable, BadMaterial."""
+        newest = await self.ensure_material(key)
+        key_version = KeyVersion(newest.spec.key_uid, newest.spec.version)
+        found = self._private.get(key_version)
+        if found is None:
+            material = await self.open(key_version, key.metadata.namespace or "default")
+            if len(self._private) >= _OPENED_LIMIT:
+                self._private.clear()
+            found = self._private[key_version] = private_key(key.spec.key_spec, material)
+        return found
+
+    def _sealed(self, material: bytes, uid: str, version: int) -> str:
+        return base64.b64encode(self._cipher.close(material, uid, version)).decode()
+
+
+async def _made_material(key_spec: str) -> bytes:
+    if is_slow_to_make(key_spec):
+        return await to_thread.run_sync(new_material, key_spec)
+    return new_material(key_spec)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
@@ -17,18 +17,31 @@ from services.key_manager.invariants import (
     keeps_its_window,
     outlives_its_data,
 )
+from services.key_manager.key_specs import ALGORITHMS, SYMMETRIC, KeySpecName, Usage, is_compatible
 
 Days = Annotated[int, Field(ge=1, le=2560)]
 
 
 class KeySpec(Spec):
-    """`rotateEvery` in days, None: only by hand. `deletionDate`: when the key and all it encrypted are lost."""
+    """`keySpec` and `usage` as AWS names them; neither may change. `rotateEvery` in days, None: only by hand.
+    `deletionDate`: when the key and all it encrypted are lost.
+    """
 
     description: Annotated[str, Field(max_length=8192)] = ""
-    usage: Literal["ENCRYPT_DECRYPT"] = "ENCRYPT_DECRYPT"
+    key_spec: KeySpecName = "SYMMETRIC_DEFAULT"
+    usage: Usage = "ENCRYPT_DECRYPT"
     enabled: bool = True
     rotate_every: Days | None = None
     deletion_date: Timestamp | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not is_compatible(self.key_spec, self.usage):
+            usages = " or ".join(ALGORITHMS[self.key_spec])
+            raise ValueError(f"usage {self.usage} does not fit keySpec {self.key_spec}; it takes {usages}")
+        if self.rotate_every is not None and self.key_spec != SYMMETRIC:
+            raise ValueError(f"rotateEvery is for keySpec {SYMMETRIC} alone; leave it out for {self.key_spec}")
+        return self
 
 
 class KeyStatus(Status):
@@ -66,7 +79,7 @@ class KeyAlias(Resource[KeyAliasSpec, KeyAliasStatus]):
 
 
 class KeyMaterialSpec(Spec):
-    """`sealed`: base64 of 32 bytes of key material under the root key, bound to this uid and version."""
+    """`sealed`: base64 of key material under the root key, bound to this uid and version."""
 
     key_uid: str
     version: Annotated[int, Field(ge=1)]
@@ -96,6 +109,8 @@ KEY = Kind(
         Column("Alias", "status.aliases"),
         Column("State", "status.keyState"),
         Column("Version", "status.currentVersion", "integer"),
+        Column("Spec", "spec.keySpec", priority=1),
+        Column("Usage", "spec.usage", priority=1),
         Column("Next rotation", "status.nextRotationAt", priority=1),
         Column("Key ID", "status.keyId", priority=1),
         Column("Description", "spec.description", priority=1),

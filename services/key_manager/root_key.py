@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.sdk.keys import parse
 
-MATERIAL_SIZE = 32
 _FIRST, _FORMAT = b"\x01", b"\x02"
 _GENERATION, _NONCE, _TAG = 4, 12, 16
 
@@ -93,11 +92,6 @@ def generation_in(material: Mapping[str, Any]) -> int:
         return generation_of_text(material["spec"]["sealed"])
     except Unsealable:
         return -1
-
-
-def new_material() -> bytes:
-    """32 random bytes."""
-    return secrets.token_bytes(MATERIAL_SIZE)
 
 
 def _head_size(sealed: bytes) -> int:

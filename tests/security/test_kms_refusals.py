@@ -102,7 +102,7 @@ def test_an_address_made_of_a_name_stays_below_its_kind(name: str) -> None:
         ("create_key", {"XksKeyId": "x"}),
         ("create_key", {"Origin": "EXTERNAL"}),
         ("create_key", {"MultiRegion": True}),
-        ("create_key", {"KeySpec": "RSA_2048"}),
+        ("create_key", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
         ("encrypt", {"KeyId": "x", "Plaintext": b"x", "GrantTokens": ["token"]}),
         ("decrypt", {"CiphertextBlob": b"x", "GrantTokens": ["token"]}),
         ("decrypt", {"CiphertextBlob": b"x", "Recipient": {"AttestationDocument": b"x"}}),
@@ -214,6 +214,16 @@ def test_every_operation_asks_for_what_its_row_says(house: ServiceHarness, opera
         "KeySpec": "AES_256",
         "CiphertextBlob": admin.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"],
         "DestinationKeyId": key,
+        "Message": b"x",
+        "Signature": b"x",
+        "SigningAlgorithm": "ECDSA_SHA_256",
+        "Mac": b"x",
+        "MacAlgorithm": "HMAC_SHA_256",
+        "KeyPairSpec": "RSA_2048",
+        "PublicKey": b"x",
+        "KeyAgreementAlgorithm": "ECDH",
+        "EncapsulationAlgorithm": "ML_KEM",
+        "SharedSecretCiphertextBlob": b"x",
     }
     shape = load_model("kms").shapes[str(load_model("kms").input_of(operation))]
     needed = {*shape.get("required", ()), *NEEDED.get(operation, ())}

@@ -6,12 +6,11 @@ from typing import Any
 
 from services.key_manager import errors
 from services.key_manager.invariants import RESERVED
-from services.key_manager.key_lookup import ResolvedKey, Resolver
+from services.key_manager.key_lookup import ResolvedKey
 from services.key_manager.key_state import alias_arn, alias_resource_name, key_id
-from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY_ALIAS, KeyAlias, KeyAliasSpec
+from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.pages import Pages
-from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
@@ -21,8 +20,8 @@ Json = dict[str, Any]
 class AliasOperations:
     """One declared method per operation."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess, pages: Pages) -> None:
-        self._keyring, self._resolver, self._access, self._pages = keyring, resolver, access, pages
+    def __init__(self, keys: KeyAccess, pages: Pages) -> None:
+        self._keyring, self._resolver, self._access, self._pages = keys.keyring, keys.resolver, keys.access, pages
 
     @operation("CreateAlias", permission=("create", KEY_ALIAS), understands=("AliasName", "TargetKeyId"))
     async def create_alias(self, call: RequestContext, request: Json) -> Json:
@@ -95,6 +94,9 @@ def _require_allowed(alias: str) -> str:
     if alias.startswith(RESERVED):
         raise AwsError("NotAuthorizedException", f"{RESERVED} is reserved for this cloud's own services", 400)
     plain = alias.removeprefix("alias/")
-    if plain == alias or not plain or ":" in plain:
-        raise AwsError("InvalidAliasNameException", "Invalid identifier: an alias starts with alias/ and has a name")
+    if plain == alias:
+        where = "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"
+        raise errors.invalid(f'Alias must start with the prefix "alias/". Please see {where}')
+    if not plain or ":" in plain:
+        raise AwsError("InvalidAliasNameException", "Invalid identifier: an alias has a name behind alias/")
     return alias

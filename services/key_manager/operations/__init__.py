@@ -1,0 +1,43 @@
+"""Every KMS operation key_manager answers, one module per topic."""
+
+from __future__ import annotations
+
+from services.key_manager.key_lookup import Resolver
+from services.key_manager.keyring import Keyring
+from services.key_manager.operations.aliases import AliasOperations
+from services.key_manager.operations.asymmetric import AsymmetricOperations
+from services.key_manager.operations.crypto import CryptoOperations
+from services.key_manager.operations.data_keys import DataKeyOperations
+from services.key_manager.operations.key_access import KeyAccess
+from services.key_manager.operations.keys import KeyOperations
+from services.key_manager.operations.mac import MacOperations
+from services.key_manager.operations.rotation import RotationOperations
+from services.key_manager.pages import Pages
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.operations import declared_operations
+from services.sdk.resources import Clock
+
+# An operation that is missing here answers UnknownOperationException.
+OPERATIONS = declared_operations(
+    KeyOperations,
+    RotationOperations,
+    AliasOperations,
+    CryptoOperations,
+    DataKeyOperations,
+    AsymmetricOperations,
+    MacOperations,
+)
+
+
+def handlers(keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock, pages: Pages) -> list[object]:
+    """What answers them."""
+    keys = KeyAccess(keyring, resolver, access)
+    return [
+        KeyOperations(keys, clock, pages),
+        RotationOperations(keys, clock, pages),
+        AliasOperations(keys, pages),
+        CryptoOperations(keys),
+        DataKeyOperations(keys),
+        AsymmetricOperations(keys),
+        MacOperations(keys),
+    ]

@@ -1,0 +1,134 @@
+"""KMS operations about keys themselves: create, describe, list, enable, delete.
+
+Source: AWS KMS API reference. A key made here is a Key resource named by a uuid; `kubectl get keys` shows it at once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from crds.model import rfc3339
+from services.key_manager import errors
+from services.key_manager.conditions import KeyState
+from services.key_manager.key_lookup import ResolvedKey
+from services.key_manager.key_specs import ALGORITHMS, ALGORITHMS_MEMBER, SYMMETRIC, algorithms_of, is_compatible
+from services.key_manager.key_state import state_of
+from services.key_manager.kinds import KEY, KeySpec
+from services.key_manager.operations.key_access import KeyAccess
+from services.key_manager.pages import Pages
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.operations import RequestContext, operation
+from services.sdk.resources import Clock
+
+Json = dict[str, Any]
+DEFAULT_WINDOW_DAYS = 30
+_CREATE = ("Description", "KeyUsage", "CustomerMasterKeySpec", "KeySpec", "Origin", "MultiRegion")
+
+
+class KeyOperations:
+    """One declared method per operation."""
+
+    def __init__(self, keys: KeyAccess, clock: Clock, pages: Pages) -> None:
+        self._keys, self._clock, self._pages = keys, clock, pages
+        self._keyring, self._resolver, self._access = keys.keyring, keys.resolver, keys.access
+
+    @operation("CreateKey", permission=("create", KEY), understands=_CREATE)
+    async def create_key(self, call: RequestContext, request: Json) -> Json:
+        spec = _wanted_spec(request)
+        name, namespace = str(uuid4()), call.namespace
+        acting = await self._access.resources_for(call, name, namespace)
+        wanted = KEY.new(name, namespace=namespace, spec=spec)
+        key = self._keyring.keys.put(await acting.create(KEY, wanted))
+        await self._keyring.ensure_material(key)
+        return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
+
+    @operation("DescribeKey", permission=("get", KEY), understands=("KeyId",))
+    async def describe_key(self, call: RequestContext, request: Json) -> Json:
+        return {"KeyMetadata": self._metadata(await self._keys.resolve(call, request))}
+
+    @operation("ListKeys", permission=("list", KEY), understands=("Limit", "Marker"))
+    async def list_keys(self, call: RequestContext, request: Json) -> Json:
+        await self._access.require(call)
+        found = [self._resolver.resolved(call, key) for key in self._keyring.keys.all(call.namespace)]
+        rows = [{"KeyId": each.id, "KeyArn": each.arn} for each in found]
+        answer = self._pages.page(call, rows, "KeyId", request, 100)
+        return {"Keys": answer.pop("items"), **answer}
+
+    @operation("UpdateKeyDescription", permission=("patch", KEY), understands=("KeyId", "Description"))
+    async def update_key_description(self, call: RequestContext, request: Json) -> Json:
+        await self._keys.change(
+            call, await self._keys.require_changeable(call, request), {"description": request["Description"]}
+        )
+        return {}
+
+    @operation("EnableKey", permission=("patch", KEY), understands=("KeyId",))
+    async def enable_key(self, call: RequestContext, request: Json) -> Json:
+        await self._keys.change(call, await self._keys.require_changeable(call, request), {"enabled": True})
+        return {}
+
+    @operation("DisableKey", permission=("patch", KEY), understands=("KeyId",))
+    async def disable_key(self, call: RequestContext, request: Json) -> Json:
+        await self._keys.change(call, await self._keys.require_changeable(call, request), {"enabled": False})
+        return {}
+
+    @operation("ScheduleKeyDeletion", permission=("patch", KEY), understands=("KeyId", "PendingWindowInDays"))
+    async def schedule_key_deletion(self, call: RequestContext, request: Json) -> Json:
+        found = await self._keys.require_changeable(call, request)
+        days = request.get("PendingWindowInDays") or DEFAULT_WINDOW_DAYS
+        if not 7 <= days <= 30:
+            raise errors.invalid("PendingWindowInDays must be between 7 and 30")
+        when = (self._clock.now() + timedelta(days=days)).replace(microsecond=0)
+        await self._keys.change(call, found, {"deletionDate": rfc3339(when), "enabled": False})
+        return {
+            "KeyId": found.arn,
+            "DeletionDate": when,
+            "KeyState": KeyState.PENDING_DELETION,
+            "PendingWindowInDays": days,
+        }
+
+    @operation("CancelKeyDeletion", permission=("patch", KEY), understands=("KeyId",))
+    async def cancel_key_deletion(self, call: RequestContext, request: Json) -> Json:
+        found = await self._keys.resolve(call, request)
+        if found.key.spec.deletion_date is None:
+            raise errors.wrong_state(f"{found.arn} is not pending deletion.")
+        await self._keys.change(call, found, {"deletionDate": None})
+        return {"KeyId": found.arn}
+
+    def _metadata(self, found: ResolvedKey) -> Json:
+        key, newest = found.key, self._keyring.newest(found.key)
+        return {
+            "AWSAccountId": account_of(found.namespace),
+            "KeyId": found.id,
+            "Arn": found.arn,
+            "CreationDate": key.metadata.creation_timestamp,
+            "Enabled": key.spec.enabled and key.spec.deletion_date is None,
+            "Description": key.spec.description,
+            "KeyUsage": key.spec.usage,
+            "KeyState": state_of(key, newest.spec.version if newest else key.status.current_version),
+            "DeletionDate": key.spec.deletion_date,
+            "Origin": "AWS_KMS",
+            "KeyManager": "AWS" if self._resolver.is_platform(found) else "CUSTOMER",
+            "CustomerMasterKeySpec": key.spec.key_spec,
+            "KeySpec": key.spec.key_spec,
+            ALGORITHMS_MEMBER[key.spec.usage]: list(algorithms_of(key.spec.key_spec, key.spec.usage)),
+            "MultiRegion": False,
+        }
+
+
+def _wanted_spec(request: Json) -> KeySpec:
+    """The Key that CreateKey asks for. Raises AwsError."""
+    key_spec = request.get("KeySpec") or request.get("CustomerMasterKeySpec") or SYMMETRIC
+    if key_spec not in ALGORITHMS:
+        raise errors.unsupported(f"KeySpec {key_spec} is not supported here; use one of {', '.join(ALGORITHMS)}")
+    usage = request.get("KeyUsage")
+    if usage is None and key_spec != SYMMETRIC:
+        text = "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
+        raise errors.invalid(text)
+    usage = usage or "ENCRYPT_DECRYPT"
+    if not is_compatible(key_spec, usage):
+        raise errors.invalid(f"KeyUsage {usage} is not compatible with KeySpec {key_spec}")
+    if request.get("Origin", "AWS_KMS") != "AWS_KMS" or request.get("MultiRegion"):
+        raise errors.unsupported("only single-region keys of origin AWS_KMS are supported")
+    return KeySpec(description=request.get("Description", ""), key_spec=key_spec, usage=usage)
