@@ -11,38 +11,26 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-
-import orjson
+from typing import TYPE_CHECKING
 
 from controller.kit import tracing
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
+from services.sdk.asgi import Asgi, Message, Receive, Scope, Send, audit_headers, header_of, send_bytes, send_json
 from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
 from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
-from services.sdk.metrics import ServiceMetrics
 from services.sdk.reconciling import reconcile_forever
+from services.sdk.route_table import RouteTable
 from services.sdk.server import PEER
 
 if TYPE_CHECKING:
     from services.sdk.context import ServiceContext
-    from services.sdk.service import Service
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-Task = Callable[[], Awaitable[None]]
-Route = tuple[str, str, Asgi]
+    from services.sdk.service import Service, Task
 
 access = logging.getLogger("access")
 log = logging.getLogger(__name__)
-_LONGEST_NOTE = 1280
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -53,9 +41,11 @@ class ServiceApp:
     """
 
     def __init__(self, context: ServiceContext, service: Service, *, reconciles: bool = True) -> None:
-        self.context, self.metrics = context, ServiceMetrics()
+        self.context, self.metrics = context, context.metrics
         self._service, self._reconciles = service, reconciles and bool(service.reconcilers)
-        self._routes = {(method, path): each for method, path, each in service.routes}
+        self._app: Asgi | None = service.app
+        if service.routes:
+            self._app = RouteTable(context, service.routes, then=service.app)
         informers = context.informers
         self._checks = [
             Check("resources", informers.unread),
@@ -79,10 +69,9 @@ class ServiceApp:
         self._require_gateway(scope)
         scope["state"]["caller"] = await self.context.identities.verify(token)
         prove(scope)
-        chosen = self._routes.get((scope["method"], scope["path"]), self._service.app)
-        if chosen is None:
+        if self._app is None:
             raise NotFound(f"{scope['method']} {scope['path']} is not served here")
-        await chosen(scope, receive, send)
+        await self._app(scope, receive, send)
 
     def _require_gateway(self, scope: Scope) -> None:
         """An identity token counts only from the gateway's own hand. Raises Unauthorized."""
@@ -191,63 +180,6 @@ class _Exchange:
             "caller": self._scope["state"]["caller"].name,
         }
         access.info("answered", extra={"fields": fields})
-
-
-def note_action(
-    scope: Scope, action: str = "", resource: str = "", *, caller: str = "", forbidden: bool = False
-) -> None:
-    """Tell the conductor's audit log what this request did (`kms:Decrypt`), to what (an ARN), and for whom.
-
-    May be called again as more is known; what is empty leaves what was noted. The gateway takes it off the answer.
-    """
-    noted: dict[str, str] = scope.setdefault("state", {}).setdefault("audit", {})
-    decision = "forbid" if forbidden else ""
-    told = {"action": action, "resource": resource, "caller": caller, "decision": decision}
-    noted.update({name: value for name, value in told.items() if value})
-
-
-def audit_headers(state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    """What was noted, as headers. Quoted, because names hold whatever people named their things."""
-    noted: dict[str, str] = state.get("audit") or {}
-    return [
-        (b"x-aerekos-audit-" + name.encode(), quote(value[:_LONGEST_NOTE], safe=":/*").encode())
-        for name, value in noted.items()
-    ]
-
-
-def header_of(scope: Scope, name: str) -> str | None:
-    """The first header of that (lower case) name."""
-    wanted = name.encode()
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
-
-
-async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None when it is longer than `limit` bytes."""
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionError("the client left")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            return None
-        more = bool(message.get("more_body"))
-    return b"".join(parts)
-
-
-async def send_json(send: Send, status: int, body: Any) -> None:
-    """A JSON answer."""
-    await send_bytes(send, status, orjson.dumps(body), "application/json")
-
-
-async def send_bytes(
-    send: Send, status: int, body: bytes, content_type: str, headers: Sequence[tuple[bytes, bytes]] = ()
-) -> None:
-    """A whole answer at once."""
-    own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
-    await send({"type": "http.response.body", "body": body})
 
 
 async def _logged(task: Task) -> None:

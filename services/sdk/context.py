@@ -22,6 +22,7 @@ from services.sdk.authorization import REVIEWS, AccessReviewer
 from services.sdk.certificate import InstanceCertificate, signed_by_conductor
 from services.sdk.conductor_client import ServiceAuth, fetch_json, open_client
 from services.sdk.identity import Caller, IdentityVerifier
+from services.sdk.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
     from services.sdk.informer import Informer, ServiceInformers
@@ -61,6 +62,11 @@ class ServiceContext:
     def resources(self) -> Resources:
         """Resources, touched as the service itself: only what its manifest's grants allow."""
         return self._resources(None)
+
+    @cached_property
+    def metrics(self) -> ServiceMetrics:
+        """What `/metrics` shows. Metrics of one's own go to its `registry`, in `create`."""
+        return ServiceMetrics()
 
     @cached_property
     def informers(self) -> ServiceInformers:

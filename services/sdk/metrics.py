@@ -1,4 +1,4 @@
-"""Prometheus metrics every managed service has. Imported at the first scrape or request, not before."""
+"""Prometheus metrics every managed service has."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ from controller.resources.merge_patch import merge_patch
 from crds.errors import AlreadyExists, Conflict, NotFound, not_found
 from crds.kind import Kind, KubeObject
 from crds.managed import ManagedService
-from services.sdk.app import Asgi, Receive, Scope, Send, ServiceApp, header_of, send_bytes
+from services.sdk.app import ServiceApp
+from services.sdk.asgi import Asgi, Receive, Scope, Send, header_of, send_bytes
 from services.sdk.aws.error_bodies import error_body
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import derive_key
@@ -191,6 +192,10 @@ class FakeConductor:
         self.clock = clock or SystemClock()
         self.users = {User().access_key: User()}
         self.refused: set[tuple[str, str]] = set()
+        self.judge: Callable[[str, dict[str, str]], bool] | None = None
+        """Whether that user may do what these `resourceAttributes` say; None allows all that was not refused."""
+        self.reviews: list[tuple[str, str, str]] = []
+        """User, verb and resource of everything that was asked."""
         private = ec.generate_private_key(ec.SECP256R1())
         self._pem = private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -225,9 +230,15 @@ class FakeConductor:
             return self._signing_key(body)
         if path.endswith("/selfsubjectaccessreviews"):
             user = jwt.get_unverified_claims(request.headers[ON_BEHALF_OF])["sub"]
-            allowed = (user, body["spec"]["resourceAttributes"]["verb"]) not in self.refused
-            return httpx.Response(201, json={"status": {"allowed": allowed}})
+            return httpx.Response(201, json={"status": {"allowed": self._allows(user, body["spec"])}})
         return httpx.Response(404, json={"kind": "Status", "reason": "NotFound", "message": path})
+
+    def _allows(self, user: str, spec: dict[str, Any]) -> bool:
+        wanted = spec["resourceAttributes"]
+        self.reviews.append((user, wanted["verb"], wanted["resource"]))
+        if (user, wanted["verb"]) in self.refused:
+            return False
+        return self.judge is None or self.judge(user, wanted)
 
     def _signing_key(self, wanted: dict[str, str]) -> httpx.Response:
         user = self.users.get(wanted["accessKeyId"])
@@ -303,6 +314,12 @@ class ServiceHarness:
             config=Config(retries={"total_max_attempts": 1}, **options),
         )
 
+    def http(self, user: User | None = None) -> httpx.Client:
+        """A client of its plain routes, as the gateway lets `user` in. Close it."""
+        who = user or User()
+        token = self.conductor.token(who.name, self.context.service_name, groups=who.groups, ns=who.namespace)
+        return httpx.Client(base_url=self.url, headers={"X-Aerekos-Identity": token})
+
     def peer_client(self, caller: str) -> httpx.AsyncClient:
         """How the managed service `caller` (`notes-manager`) reaches this one."""
         audience = self.context.service_name
@@ -316,7 +333,7 @@ class ServiceHarness:
 
 @contextmanager
 def serving(
-    service: str,
+    service: str | ManagedService,
     *,
     secrets: Mapping[str, bytes] | None = None,
     clock: Clock | None = None,
@@ -326,9 +343,9 @@ def serving(
 
     `peer`: the clients it reaches other managed services with, such as `ServiceHarness.peer_client` of another one.
     """
-    manifest = managed_service(service)
+    manifest = service if isinstance(service, ManagedService) else managed_service(service)
     if manifest is None:
-        raise LookupError(service)
+        raise LookupError(f"there is no managed service {service!r}")
     conductor = FakeConductor(clock)
     started: list[ServiceHarness | BaseException] = []
     ready, stop = threading.Event(), asyncio.Event()
@@ -336,7 +353,7 @@ def serving(
     async def main() -> None:
         resources = MemoryResources(conductor.clock)
         with tempfile.TemporaryDirectory() as folder:
-            context = fake_context(service, Path(folder), conductor, resources, secrets)
+            context = fake_context(manifest.name, Path(folder), conductor, resources, secrets)
             context.make_peer = peer
             app = ServiceApp(context, create_service(manifest, context), reconciles=False)
             gateway = _gateway(app, conductor, context, manifest)
@@ -359,11 +376,11 @@ def serving(
             started.append(error)
             ready.set()
 
-    runner = threading.Thread(target=thread, name=f"serving {service}", daemon=True)
+    runner = threading.Thread(target=thread, name=f"serving {manifest.name}", daemon=True)
     runner.start()
     ready.wait(30)
     if not started or isinstance(started[0], BaseException):
-        raise RuntimeError(f"{service} did not start") from (started[0] if started else None)  # type: ignore[misc]
+        raise RuntimeError(f"{manifest.name} did not start") from (started[0] if started else None)  # type: ignore[misc]
     try:
         yield started[0]
     finally:

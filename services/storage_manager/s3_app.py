@@ -12,12 +12,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from crds.errors import ApiError
-from services.sdk.app import note_action
+from services.sdk.asgi import note_action
 from services.sdk.aws.rest_xml import render
+from services.sdk.permissions import Permission
 from services.storage_manager import buckets, copy_object, delete_objects, list_uploads, multipart, objects
 from services.storage_manager.context import S3Context, S3Request, S3Response, read_headers, read_query
 from services.storage_manager.errors import S3Error, disk_full, is_disk_full
 from services.storage_manager.interfaces import Authenticator, Scope
+from services.storage_manager.kinds import BUCKET
 from services.storage_manager.permissions import PERMISSIONS
 from services.storage_manager.request_body import Incoming, Receive
 from services.storage_manager.supported_parameters import hoisted, require_understood
@@ -99,6 +101,10 @@ class S3App:
 
     def __init__(self, context: S3Context, authenticator: Authenticator) -> None:
         self._house, self._authenticator = context, authenticator
+
+    def permissions(self) -> dict[str, Permission | None]:
+        """As `services.sdk.permissions.GuardedApp`."""
+        return {name: Permission(each.verb, BUCKET) for name, each in PERMISSIONS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -21,7 +21,7 @@ from botocore.credentials import Credentials
 from clouds import Cloud, a_port, eventually
 from unit.api.components import ADMIN, House, make_house
 
-from services.sdk.app import audit_headers, note_action
+from services.sdk.asgi import audit_headers, note_action
 
 SECRETS = "/api/v1/namespaces/default/secrets"
 

@@ -36,7 +36,8 @@ from controller.runtime.probes import NetworkProber
 from controller.runtime.swarm.healthcheck import healthcheck
 from crds.errors import Unauthorized, Unavailable
 from crds.managed import default_probes
-from services.sdk.app import ServiceApp, send_json
+from services.sdk.app import ServiceApp
+from services.sdk.asgi import send_json
 from services.sdk.certificate import InstanceCertificate, load_chain
 from services.sdk.health import Check
 from services.sdk.server import server_for

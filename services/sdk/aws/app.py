@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from crds.errors import ApiError
-from services.sdk.app import Receive, Scope, Send, note_action, read_body
+from services.sdk.asgi import Receive, Scope, Send, note_action, read_body
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator
 from services.sdk.aws.errors import AwsError, SignatureError
@@ -21,6 +21,7 @@ from services.sdk.aws.operations import Operation, RequestContext, handlers_of, 
 from services.sdk.aws.protocols import Codec, HttpRequest, HttpResponse, chosen_codec, codecs_for
 from services.sdk.aws.sigv4 import RawRequest
 from services.sdk.aws.translation import translate
+from services.sdk.permissions import Permission
 
 BODY_LIMIT = 4 * 1024 * 1024
 DEFAULT_REGION = "us-east-1"
@@ -52,6 +53,10 @@ class AwsApp:
         require_modelled(model, (declared for declared, _ in self._handlers.values()))
         self._codecs = codecs_for(model, self._handlers, protocols)
         self._resource_of = resource_of or (lambda _call, _request, _answer: "")
+
+    def permissions(self) -> dict[str, Permission | None]:
+        """As `GuardedApp`."""
+        return {name: declared.permission for name, (declared, _) in self._handlers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = _head_of(scope)

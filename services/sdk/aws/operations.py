@@ -16,18 +16,11 @@ from typing import Any, TypeVar
 from crds.kind import Kind
 from services.sdk.aws.model import ServiceModel
 from services.sdk.identity import Caller
+from services.sdk.permissions import Permission
 
 Handler = Callable[["RequestContext", dict[str, Any]], Awaitable[dict[str, Any] | None]]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 _MARK = "__aws_operation__"
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A verb of Kubernetes RBAC on a kind of resource."""
-
-    verb: str
-    kind: Kind[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from controller.kit.clock import Clock
 from crds.errors import NotFound
-from services.sdk.app import Receive, Scope, read_body
+from services.sdk.asgi import Receive, Scope, read_body
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import (
     UNSIGNED_PAYLOAD,

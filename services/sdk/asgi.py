@@ -1,0 +1,74 @@
+"""Raw ASGI: its types, and what every handler does with a request and an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_LONGEST_NOTE = 1280
+
+
+def note_action(
+    scope: Scope, action: str = "", resource: str = "", *, caller: str = "", forbidden: bool = False
+) -> None:
+    """Tell the conductor's audit log what this request did (`kms:Decrypt`), to what (an ARN), and for whom.
+
+    May be called again as more is known; what is empty leaves what was noted. The gateway takes it off the answer.
+    """
+    noted: dict[str, str] = scope.setdefault("state", {}).setdefault("audit", {})
+    decision = "forbid" if forbidden else ""
+    told = {"action": action, "resource": resource, "caller": caller, "decision": decision}
+    noted.update({name: value for name, value in told.items() if value})
+
+
+def audit_headers(state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """What was noted, as headers. Quoted, because names hold whatever people named their things."""
+    noted: dict[str, str] = state.get("audit") or {}
+    return [
+        (b"x-aerekos-audit-" + name.encode(), quote(value[:_LONGEST_NOTE], safe=":/*").encode())
+        for name, value in noted.items()
+    ]
+
+
+def header_of(scope: Scope, name: str) -> str | None:
+    """The first header of that (lower case) name."""
+    wanted = name.encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
+
+
+async def read_body(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None when it is longer than `limit` bytes."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client left")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            return None
+        more = bool(message.get("more_body"))
+    return b"".join(parts)
+
+
+async def send_json(send: Send, status: int, body: Any) -> None:
+    """A JSON answer."""
+    await send_bytes(send, status, orjson.dumps(body), "application/json")
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, content_type: str, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """A whole answer at once."""
+    own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+    await send({"type": "http.response.body", "body": body})
