@@ -19,7 +19,7 @@ from api.auth.access_reviews import review
 from api.auth.authentication import WHO, Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.principal import Principal
-from api.chain import Handler, Id, RequestChain, ResponseRecorder, Serve, request_id_of
+from api.chain import Handler, Id, RequestChain, ResponseRecorder, Serve
 from api.csrf import may_be_kept, require_stated_type
 from api.dashboard import Dashboard
 from api.edge.bodies import DEFAULT_LIMIT, body_limit, check_length, has_body
@@ -31,6 +31,7 @@ from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import PREFIX as IMAGES
 from api.registry_proxy import TOKEN_PATH, RegistryProxy
+from api.request_context import request_id_of
 from api.service_catalog import catalog
 from api.streams import StreamGuard
 from api.websocket import serve_socket

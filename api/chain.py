@@ -6,9 +6,6 @@ end with the credential it began with for what lasts, errors as Kubernetes Statu
 
 from __future__ import annotations
 
-import itertools
-import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -25,19 +22,16 @@ from api.auth.authentication import WHO, Authenticator
 from api.auth.principal import Principal
 from api.csrf import NO_STORE
 from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
+from api.request_context import REQUEST_ID_HEADER, request_id_of
 from api.spans import describe, request_span
 from api.streams import StreamGuard
 from controller.admission.request import AUDITED
-from controller.kit.tracing import TRACEPARENT, Span, traceparent
+from controller.kit.tracing import Span
 from crds.errors import ApiError, InternalError
 
 log = structlog.get_logger("api")
 LAST_WORDS_SECONDS = 0.3
 _CONTENT_IS_JSON = (b"content-type", JSON)
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-# Request ids: unlike those of any other process, and cheap, for every request has one.
-_PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
-_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 Id = tuple[bytes, bytes]
 Serve = Callable[[Scope, Receive, "ResponseRecorder", Id], Awaitable[None]]
 
@@ -76,7 +70,7 @@ class Handler:
 
 class RequestChain:
     """An ASGI application for `http`: the first handler that matches answers. What none matches goes to `otherwise`
-    as it came; without one, the last handler must match everything.
+    as it came; without one, the last handler must match everything. `logs`: False where an access log says it all.
     """
 
     def __init__(
@@ -88,8 +82,9 @@ class RequestChain:
         metrics: CountsRequests,
         audit: AuditsRequests,
         otherwise: App | None = None,
+        logs: bool = True,
     ) -> None:
-        self._handlers, self._otherwise = tuple(handlers), otherwise
+        self._handlers, self._otherwise, self._logs = tuple(handlers), otherwise, logs
         self._authenticator, self._guard, self._metrics, self._audit = authenticator, guard, metrics, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +102,9 @@ class RequestChain:
     ) -> None:
         began = time.perf_counter()
         request_id, notes = request_id_of(scope), notes_of(scope)
-        outcome = ResponseRecorder(send, notes, handler, scope["headers"], keeps_body=self._audit.keeps_bodies)
+        outcome = ResponseRecorder(
+            send, notes, handler, scope["headers"], request_id, keeps_body=self._audit.keeps_bodies
+        )
         if lasts:
             # What lasts for hours is noted when it begins, too.
             outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
@@ -153,7 +150,7 @@ class RequestChain:
     ) -> None:
         self._metrics.note(handler.name, scope["method"], code, None if watched else seconds)
         self._audit.note(scope, scope.get(WHO), code, request_id.decode())
-        if code >= 500 or handler.lasts or handler.shared:
+        if self._logs and (code >= 500 or handler.lasts or handler.shared):
             log.info(
                 "answered",
                 handler=handler.name,
@@ -169,13 +166,31 @@ class ResponseRecorder:
     """Passes messages on and remembers the answer's code; 0 while none has begun (the client left, or will hear of an
     error). What the answer tells the audit log alone goes no further."""
 
-    __slots__ = ("_handler", "_keeps_body", "_notes", "_request", "_send", "begun", "code", "keeps_nothing", "lines")
+    __slots__ = (
+        "_handler",
+        "_id",
+        "_keeps_body",
+        "_notes",
+        "_request",
+        "_send",
+        "begun",
+        "code",
+        "keeps_nothing",
+        "lines",
+    )
 
     def __init__(
-        self, send: Send, notes: Notes, handler: Handler, request: Sequence[tuple[bytes, bytes]], *, keeps_body: bool
+        self,
+        send: Send,
+        notes: Notes,
+        handler: Handler,
+        request: Sequence[tuple[bytes, bytes]],
+        request_id: bytes,
+        *,
+        keeps_body: bool,
     ) -> None:
         self._send, self._handler, self._request, self.code = send, handler, request, 0
-        self._notes, self._keeps_body = notes, keeps_body
+        self._notes, self._id, self._keeps_body = notes, request_id, keeps_body
         self.begun: Callable[[int], None] | None = None
         self.keeps_nothing = False  # whether nobody on the way may keep the answer
         self.lines = False  # whether the answer is one JSON value in each line
@@ -187,6 +202,7 @@ class ResponseRecorder:
             self.lines = _CONTENT_IS_JSON in headers
             if self._handler.theirs:
                 headers = guarded(headers, self._request, shared=self._handler.shared)
+                headers.append((REQUEST_ID_HEADER, self._id))
             elif NOSNIFF not in headers:
                 headers.append(NOSNIFF)
             if self.keeps_nothing and not any(name == b"cache-control" for name, _ in headers):
@@ -203,21 +219,3 @@ async def _refuse(outcome: ResponseRecorder, error: ApiError, request_id: bytes)
     # Once an answer has begun, all that is left is to break the connection off.
     if outcome.code == 0:
         await send_answer(outcome, error_answer(error), (b"x-request-id", request_id))
-
-
-def request_id_of(scope: Scope) -> bytes:
-    """The client's, if it is a good one, or a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return b"%s%08x" % (_PROCESS, next(_COUNT))
-
-
-def trace_context(scope: Scope) -> tuple[bytes, bytes]:
-    """The trace context header (W3C Trace Context) of the next hop: as it came, where nothing is traced here."""
-    if (own := traceparent()) is not None:
-        return TRACEPARENT, own
-    for name, value in scope["headers"]:
-        if name == TRACEPARENT and _TRACEPARENT.fullmatch(value):
-            return name, value
-    return TRACEPARENT, f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()

@@ -4,7 +4,8 @@ The gateway ends TLS, so it says what the conductor would have seen itself, as K
 of its API (`--requestheader-username-headers`): `X-Remote-User` and `X-Remote-Group` are the name and the groups of
 the client's verified certificate, `X-Forwarded-For` is its address. Believed on this socket alone: the gateway drops
 them where clients send them, and no other server of ours reads them. Bearer tokens are judged here as ever.
-The other way, `X-Aerekos-Proven` says that a request came from somebody known, for the limits of connections.
+The other way, `X-Aerekos-Proven` says that a request came from somebody known, for the limits of connections, and
+`X-Aerekos-Principal` who that is, percent-encoded, for the access log.
 Source: Kubernetes, "Authenticating Proxy"; RFC 7239 (Forwarded) for what is left out.
 """
 
@@ -15,14 +16,18 @@ import socket
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from api.asgi import App, Message, Receive, Scope, Send
+from api.auth.authentication import WHO
+from api.auth.principal import Principal
 from services.sdk.edge.connections import EXTENSION
 
 SOCKET = "conductor.sock"
 """In the folder `run` of the home."""
 _LONGEST_PATH = 107
 USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
+PRINCIPAL = b"x-aerekos-principal"
 TRUSTED = frozenset({USER, GROUP, ADDRESS})
 """What only the gateway may say."""
 
@@ -46,7 +51,7 @@ class FrontProxy:
         extensions[EXTENSION] = proof
         scope["client"] = (told.get(ADDRESS, b"").decode("latin-1"), 0)
         scope["scheme"] = "https" if scope["type"] == "http" else "wss"
-        await self._app(scope, receive, _WithProof(send, proof) if scope["type"] == "http" else send)
+        await self._app(scope, receive, _WithProof(scope, send, proof) if scope["type"] == "http" else send)
 
 
 class _Proof:
@@ -63,16 +68,19 @@ class _Proof:
 
 
 class _WithProof:
-    """Says in the head of the answer whether the client was proven to be somebody."""
+    """Says in the head of the answer whether the client was proven to be somebody, and who."""
 
-    __slots__ = ("_proof", "_send")
+    __slots__ = ("_proof", "_scope", "_send")
 
-    def __init__(self, send: Send, proof: _Proof) -> None:
-        self._send, self._proof = send, proof
+    def __init__(self, scope: Scope, send: Send, proof: _Proof) -> None:
+        self._scope, self._send, self._proof = scope, send, proof
 
     async def __call__(self, message: Message) -> None:
         if self._proof.proven and message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), (PROVEN, b"1")]
+            said = [(PROVEN, b"1")]
+            if isinstance(who := self._scope.get(WHO), Principal):
+                said.append((PRINCIPAL, quote(who.name, safe=":@/").encode()))
+            message["headers"] = [*message.get("headers", ()), *said]
         await self._send(message)
 
 

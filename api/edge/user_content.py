@@ -19,7 +19,7 @@ POLICY = (
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 NOSNIFF = (b"x-content-type-options", b"nosniff")
-# What an answer could do to the whole origin, or to this page's protection.
+# What an answer could do to the whole origin, or to this page's protection; and the request's id, which is ours.
 _NOT_THEIRS = frozenset(
     {
         b"content-security-policy",
@@ -38,6 +38,7 @@ _NOT_THEIRS = frozenset(
         b"report-to",
         b"reporting-endpoints",
         b"origin-agent-cluster",
+        b"x-request-id",
     }
 )
 _PASSIVE = (b"image/", b"audio/", b"video/")

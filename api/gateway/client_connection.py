@@ -39,7 +39,7 @@ _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without 
 
 class ClientConnection(asyncio.Protocol):
     """`connection`: the place it has among all; None where nobody counts. `date`: the Date header of this second.
-    `opened` and `closed` are told of it.
+    `opened` and `closed` are told of it, `finished` of each request that is over.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class ClientConnection(asyncio.Protocol):
         connection: Connection | None = None,
         opened: Callable[[ClientConnection], object] = lambda _: None,
         closed: Callable[[ClientConnection], object] = lambda _: None,
+        finished: Callable[[ClientRequest], object] = lambda _: None,
     ) -> None:
         self._app, self.date, self._connection = app, date, connection
-        self._opened, self._closed = opened, closed
+        self._opened, self._closed, self._finished = opened, closed, finished
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: Any = None
@@ -62,6 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._left: asyncio.Future[None] | None = None
         self._tunnel: Tunnel | None = None
+        self._tunnelled: ClientRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_since = self._stalled_since = self._head_since = self._due = 0.0
         self._head_bytes = self._body_seen = self._ignored = 0
@@ -104,6 +106,8 @@ class ClientConnection(asyncio.Protocol):
         self.resume_writing()
         if self._tunnel is not None:
             self._tunnel.leave()
+        if self._tunnelled is not None:
+            self._finished(self._tunnelled)
         if self._connection is not None:
             self._connection.release()
         self._closed(self)
@@ -111,6 +115,8 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._tunnel is not None:
             self._tunnel.take(data)
+            if self._tunnelled is not None:
+                self._tunnelled.body.seen += len(data)
             return
         if self._refused:
             return
@@ -164,6 +170,7 @@ class ClientConnection(asyncio.Protocol):
         self._quiet_since = self._loop.time()
         if request is None or self._refused:
             return
+        request.began = self._quiet_since
         request.method, request.version = self._parser.get_method(), self._parser.get_http_version()
         request.keep_alive = self._parser.should_keep_alive() and not self.stopping
         request.upgrade = self._parser.should_upgrade()
@@ -203,6 +210,12 @@ class ClientConnection(asyncio.Protocol):
         """Send; see `drained`."""
         if not self.gone:
             self._transport.write(data)
+            if self._tunnelled is not None:
+                self._tunnelled.sent += len(data)
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
 
     def soon(self, work: Callable[[], object]) -> None:
         """Do that at the end of this turn of the loop."""
@@ -233,7 +246,7 @@ class ClientConnection(asyncio.Protocol):
 
     def become_tunnel(self, tunnel: Tunnel) -> None:
         """See `ClientRequest.become`."""
-        self._tunnel = tunnel
+        self._tunnel, self._tunnelled = tunnel, self._current
         if self._timer is not None:
             self._timer.cancel()
         if self._current is not None and self._current.body.parts:
@@ -280,10 +293,12 @@ class ClientConnection(asyncio.Protocol):
         if self._current is not None and self._current.status and not self._current.answered:
             self._transport.abort()
             return
-        if self._current is not None:
-            self._current.answered = True
+        refused = self._current or self._reading or ClientRequest(self)
+        refused.answered, refused.status = True, fault.code
         self._transport.write(fault_answer(fault))
         self._transport.close()
+        if refused is not self._current:
+            self._finished(refused)
 
     async def _answer_all(self) -> None:
         while self._waiting and not self.gone:
@@ -300,6 +315,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _ended(self, request: ClientRequest) -> None:
         self._served = True
+        if not request.tunnelled:
+            self._finished(request)
         if request.tunnelled or self.gone:
             return
         if not request.answered:

@@ -49,6 +49,7 @@ class Client(Protocol):
     gone: bool
 
     def date(self) -> bytes: ...
+    def now(self) -> float: ...
     def extensions(self) -> dict[str, Any]: ...
     def write(self, data: bytes) -> None: ...
     def soon(self, work: Callable[[], object]) -> None: ...
@@ -65,7 +66,9 @@ class ClientLeft(Exception):
 
 
 class ClientRequest:
-    """One request and the answer to it."""
+    """One request and the answer to it. `began`: the loop's time when its head was there; `sent`: bytes of the
+    answer's body, or of the tunnel it became.
+    """
 
     __slots__ = (
         "_chunked",
@@ -73,12 +76,14 @@ class ClientRequest:
         "_head",
         "_read",
         "answered",
+        "began",
         "body",
         "expects_continue",
         "headers",
         "keep_alive",
         "method",
         "scope",
+        "sent",
         "status",
         "target",
         "tunnelled",
@@ -96,6 +101,17 @@ class ClientRequest:
         self.status, self.answered, self.keep_alive, self.tunnelled = 0, False, True, False
         self.upgrade = self.expects_continue = self._chunked = self._read = False
         self._head = b""
+        self.began, self.sent = 0.0, 0
+
+    @property
+    def address(self) -> str:
+        """Where the client is."""
+        return self._client.address[0]
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far; 0 for one whose head never came."""
+        return self._client.now() - self.began if self.began else 0.0
 
     @property
     def is_streaming(self) -> bool:
@@ -132,7 +148,10 @@ class ClientRequest:
         if self.method == b"HEAD" or self.status in (204, 304):
             part = b""
         elif self._chunked:
+            self.sent += len(part)
             part = (b"%x\r\n%b\r\n" % (len(part), part) if part else b"") + (b"" if more else b"0\r\n\r\n")
+        else:
+            self.sent += len(part)
         if self._head and len(part) <= _JOINED_BYTES:
             part, self._head = self._head + part, b""
         self._send_head()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from api.asgi import Receive, Scope
 from api.audit.notes import note_signed
 from api.auth.authentication import Authenticator
-from api.chain import Handler, Id, ResponseRecorder, trace_context
+from api.chain import Handler, Id, ResponseRecorder
 from api.edge.bodies import check_length
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
+from api.request_context import trace_context
 
 SIGNED_FOR = "aerekos.signed_for"
 

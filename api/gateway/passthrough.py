@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
-from api.asgi import Receive, Scope, Send, error_answer, send_answer
+from api.asgi import CLIENT_LEFT, Receive, Scope, Send, error_answer, is_streaming, send_answer
 from api.edge.bodies import has_body
+from api.front_proxy import PRINCIPAL as PRINCIPAL_HEADER
 from api.front_proxy import PROVEN, TRUSTED, remote_headers
 from api.gateway.body_stream import HIGH_WATER, LOW_WATER
 from api.gateway.client_request import REQUEST, Client, ClientRequest
@@ -25,12 +27,18 @@ from api.gateway.exchange import (
 )
 from api.gateway.upstream import ConnectFailed, Endpoint, Headers, PoolFull, UpstreamError, UpstreamPool
 from api.gateway.websocket_frames import FrameSplitter
+from api.request_context import PRINCIPAL, REQUEST_ID_HEADER, UPSTREAM, request_id_of, trace_context
+from api.spans import describe, request_span
+from controller.kit import tracing
+from controller.kit.tracing import TRACEPARENT
 from crds.errors import ApiError, Unavailable
 from services.sdk.edge.connections import prove
 
 SILENT_SECONDS = 3600.0
 """A watch may be quiet for long; its bookmarks come every half a minute."""
-_NOT_RELAYED = NOT_RELAYED | {PROVEN}
+_NOT_RELAYED = NOT_RELAYED | {PROVEN, PRINCIPAL_HEADER}
+_OURS = frozenset({REQUEST_ID_HEADER, TRACEPARENT})
+_CONDUCTOR = ("conductor", "")
 _UPGRADE = frozenset({b"connection", b"upgrade"})
 
 
@@ -46,6 +54,14 @@ class Passthrough:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request: ClientRequest = scope[REQUEST]
+        lasts = request.upgrade or is_streaming(scope["query_string"])
+        with request_span(scope, lasts=lasts) as span:
+            scope[UPSTREAM] = _CONDUCTOR
+            await self._serve(scope, request, receive, send)
+            if span is not tracing.NO_SPAN:
+                describe(span, scope, "conductor", request.status or CLIENT_LEFT, request_id_of(scope))
+
+    async def _serve(self, scope: Scope, request: ClientRequest, receive: Receive, send: Send) -> None:
         try:
             if request.upgrade:
                 await self._tunnel(scope, request)
@@ -54,11 +70,13 @@ class Passthrough:
         except ClientDisconnected:
             return
         except (ConnectFailed, PoolFull):
-            await _refuse(request, send, Unavailable("the conductor is away; it comes back by itself", retry_after=1))
+            await _refuse(
+                scope, request, send, Unavailable("the conductor is away; it comes back by itself", retry_after=1)
+            )
         except UpstreamError:
-            await _refuse(request, send, Unavailable("the conductor broke off; try again", retry_after=1))
+            await _refuse(scope, request, send, Unavailable("the conductor broke off; try again", retry_after=1))
         except ApiError as refused:
-            await _refuse(request, send, refused)
+            await _refuse(scope, request, send, refused)
 
     async def _forward(self, scope: Scope, request: ClientRequest, receive: Receive, send: Send) -> None:
         headers = _sent_on(scope, HOP_BY_HOP)
@@ -70,8 +88,7 @@ class Passthrough:
         try:
             async with Exchange(connection, body, request.method, head, SILENT_SECONDS) as exchange:
                 await exchange.answered()
-                if (PROVEN, b"1") in connection.headers:
-                    prove(scope)
+                _note_proven(scope, connection.headers)
                 await exchange.relay(send, _NOT_RELAYED)
         finally:
             self._pool.give_back(self._endpoint, connection)
@@ -86,18 +103,27 @@ class Passthrough:
         tunnel.begin(head)
 
 
+def _note_proven(scope: Scope, headers: Headers) -> None:
+    """What the conductor says of who asks."""
+    if (PROVEN, b"1") in headers:
+        prove(scope)
+        name = next((value for name, value in headers if name == PRINCIPAL_HEADER), b"")
+        scope[PRINCIPAL] = unquote(name.decode("latin-1"))
+
+
 def _sent_on(scope: Scope, hop_by_hop: frozenset[bytes]) -> Headers:
     """The request's headers less those of this hop, and what the gateway says of its client."""
-    dropped = hop_by_hop | TRUSTED | (named_by_connection(scope["headers"]) - _UPGRADE)
+    dropped = hop_by_hop | TRUSTED | _OURS | (named_by_connection(scope["headers"]) - _UPGRADE)
     headers = [each for each in scope["headers"] if each[0] not in dropped]
     peer = (scope.get("extensions") or {}).get("aerekos.peer") or ()
-    return [*headers, *remote_headers(peer, scope["client"][0])]
+    own = ((REQUEST_ID_HEADER, request_id_of(scope)), trace_context(scope))
+    return [*headers, *own, *remote_headers(peer, scope["client"][0])]
 
 
-async def _refuse(request: ClientRequest, send: Send, error: ApiError) -> None:
+async def _refuse(scope: Scope, request: ClientRequest, send: Send, error: ApiError) -> None:
     # Once an answer has begun, all that is left is to break the connection off.
     if not request.status and not request.tunnelled:
-        await send_answer(send, error_answer(error))
+        await send_answer(send, error_answer(error), (REQUEST_ID_HEADER, request_id_of(scope)))
 
 
 class _Tunnel(asyncio.Protocol):
@@ -121,6 +147,8 @@ class _Tunnel(asyncio.Protocol):
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
 
     def data_received(self, data: bytes) -> None:
+        if not self._request.status and data[9:12].isdigit():
+            self._request.status = int(data[9:12])  # for the access log; the client reads the rest
         if self._client is not None:
             for part in self._frames.split(data):
                 self._client.write(part)

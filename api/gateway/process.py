@@ -30,6 +30,7 @@ from api.auth.tokens import TokenKeys, Tokens
 from api.chain import RequestChain
 from api.channel import replication, reports
 from api.front_proxy import SOCKET, short_path
+from api.gateway.access_log import AccessLog
 from api.gateway.gateway import Gateway
 from api.gateway.handlers import gateway_handlers
 from api.gateway.load_balancer import LoadBalancer
@@ -43,7 +44,7 @@ from api.gateway.upstream import BrokenOff, Endpoint, UpstreamPool
 from api.logging import configure_logging
 from api.streams import StreamGuard
 from api.tls import CertificateAuthority
-from controller.kit import generations
+from controller.kit import generations, tracing
 from controller.kit.clock import SystemClock
 from controller.kit.listening import inherited_listeners, open_listeners
 from controller.kit.threads import Threads
@@ -53,7 +54,7 @@ from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
 
 log = structlog.get_logger("gateway")
-RELOAD_SECONDS = 1.0
+RELOAD_SECONDS, LAST_SPANS_SECONDS = 1.0, 1.0
 _QUIET_SECONDS = 30.0
 
 
@@ -148,21 +149,24 @@ class GatewayProcess:
             metrics=Counts(self.reporter),
             audit=self.reporter,
             otherwise=self.passthrough,
+            logs=False,
         )
 
     async def serve(self) -> None:
         """Until SIGTERM or SIGINT; then what is under way is finished."""
+        access = AccessLog(self._options.home / "logs" / "access.log")
         async with anyio.create_task_group() as group:
             for task in (self.replica.run, self.reporter.run, self.guard.run):
                 group.start_soon(task)
             group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()
             limits = limits_for(self._budget.connections)
-            server = GatewayServer(self._answer, self._listeners(), self._tls.context, limits)
+            server = GatewayServer(self._answer, self._listeners(), self._tls.context, limits, access.note)
             server.start()
             log.info("the gateway is up", port=self._options.port)
             await _until_told_to_stop()
             await server.stop()
+            access.close()
             await self.reporter.flush()
             group.cancel_scope.cancel()
         self.passthrough.close()
@@ -214,14 +218,22 @@ def main(arguments: list[str] | None = None) -> None:
         "--sockets", type=int, default=0, help="listen on so many sockets it is started with, from descriptor 3 on"
     )
     parser.add_argument("--number", type=int, default=0, help="which of this machine's gateways it is, for ps")
+    parser.add_argument("--otlp-endpoint", default="", help="where spans are sent (default: nothing is traced)")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     told = parser.parse_args(arguments)
     configure_logging(told.log_level)
     options = Options(told.home, told.host, told.port, told.sockets)
     if not (options.home / "secrets" / "master-key").exists():
         parser.exit(1, f"there is no cloud in {options.home}: start one with aerekos up\n")
+    if told.otlp_endpoint:
+        tracing.start(told.otlp_endpoint, "aerekos-gateway", report=_report_collector)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(options))
+    tracing.stop(LAST_SPANS_SECONDS)
+
+
+def _report_collector(taken: bool, what: str) -> None:
+    (log.info if taken else log.warning)(what)
 
 
 async def _run(options: Options) -> None:

@@ -36,6 +36,7 @@ from api.gateway.upstream import (
     UpstreamConnection,
     UpstreamPool,
 )
+from api.request_context import UPSTREAM
 from controller.kit.backoff import Backoff
 from crds.errors import Timeout, Unavailable
 
@@ -92,16 +93,19 @@ class ReverseProxy:
         try:
             await body.begin()
             async with self._bulkheads.slot(service, principal):
-                return await self._carried(method, head, body, send, service)
+                return await self._carried(method, head, body, scope, send, service)
         except ClientDisconnected:
             return CLIENT_LEFT
 
-    async def _carried(self, method: bytes, head: bytes, body: RequestBody, send: Send, service: str) -> int:
+    async def _carried(
+        self, method: bytes, head: bytes, body: RequestBody, scope: Scope, send: Send, service: str
+    ) -> int:
         tried: list[str] = []
         last: Exception | None = None
         for attempt in range(_TRIES):
             address = self._address(service, tried)
             endpoint = self._endpoint(service, address)
+            scope[UPSTREAM] = (service, address)
             try:
                 connection = await self._pool.take(endpoint, self._tls.context() if endpoint.name else None)
             except PoolFull as full:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.utils import formatdate
 from time import time
 
 from api.asgi import App
 from api.gateway.client_connection import ClientConnection
+from api.gateway.client_request import ClientRequest
 from services.sdk.edge.acceptor import Acceptor
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 
@@ -21,12 +22,19 @@ IDLE_SECONDS = 0.5
 
 
 class GatewayServer:
-    """Serves `app` on `listeners` until it is stopped. `tls`: None for tests, and for sockets only we can reach."""
+    """Serves `app` on `listeners` until it is stopped. `tls`: None for tests, and for sockets only we can reach.
+    `finished` is told of each request that is over.
+    """
 
     def __init__(
-        self, app: App, listeners: Sequence[socket.socket], tls: ssl.SSLContext | None, limits: ConnectionLimits
+        self,
+        app: App,
+        listeners: Sequence[socket.socket],
+        tls: ssl.SSLContext | None,
+        limits: ConnectionLimits,
+        finished: Callable[[ClientRequest], object] = lambda _: None,
     ) -> None:
-        self._app, self._date = app, (0, b"")
+        self._app, self._finished, self._date = app, finished, (0, b"")
         self._clients: set[ClientConnection] = set()
         self._all_closed, self._stopping = asyncio.Event(), False
         self.places = Connections(limits, asyncio.get_running_loop().time)
@@ -70,7 +78,8 @@ class GatewayServer:
         return not self._clients
 
     def _connection(self, connection: Connection) -> ClientConnection:
-        client = ClientConnection(self._app, self._date_header, connection, self._clients.add, self._forget)
+        joined = (self._clients.add, self._forget, self._finished)
+        client = ClientConnection(self._app, self._date_header, connection, *joined)
         client.stopping = self._stopping
         return client
 

@@ -153,7 +153,8 @@ class Gateways:
     def _command(self) -> tuple[str, ...]:
         settings = self._settings
         where = ("--home", str(settings.home), "--host", settings.host, "--port", str(settings.port))
-        return (sys.executable, "-P", "-m", "api.gateway", *where, "--log-level", settings.log_level)
+        traced = ("--otlp-endpoint", settings.otlp_endpoint) if settings.otlp_endpoint else ()
+        return (sys.executable, "-P", "-m", "api.gateway", *where, "--log-level", settings.log_level, *traced)
 
     def _is_ours(self, record: GatewayRecord) -> bool:
         return record.command == self._command and record.program == _program()

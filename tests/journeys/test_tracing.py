@@ -1,4 +1,4 @@
-"""One call of an AWS tool is one trace: the conductor, its gateway, the service, and what that one asks in turn."""
+"""One call of an AWS tool is one trace: the gateway, the service, and what that one asks in turn."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_a_call_of_a_key_is_one_trace(cloud: Cloud, collector: Collector) -> Non
     assert encrypt is not None
     assert way_up(encrypt, spans) == [
         "key-manager: kms:Encrypt",
-        "aerekos-conductor: gateway",
-        "aerekos-conductor: POST aws",
+        "aerekos-gateway: gateway",
+        "aerekos-gateway: POST aws",
     ]
     assert encrypt.attributes["http.response.status_code"] == 200
     request = next(each for each in spans if each.trace == encrypt.trace and not each.parent)
@@ -70,8 +70,8 @@ def test_what_a_service_asks_for_a_call_belongs_to_it(cloud: Cloud, collector: C
     file.write_bytes(b"x" * 1000)
     assert cloud.aws("s3", "mb", "s3://traced").code == 0
     assert cloud.aws("s3", "cp", str(file), "s3://traced/file").code == 0
-    put = ["storage-manager: s3:PutObject", "aerekos-conductor: gateway", "aerekos-conductor: PUT aws"]
-    asked = ["key-manager: kms:GenerateDataKey", "aerekos-conductor: gateway", "aerekos-conductor: POST gateway"]
+    put = ["storage-manager: s3:PutObject", "aerekos-gateway: gateway", "aerekos-gateway: PUT aws"]
+    asked = ["key-manager: kms:GenerateDataKey", "aerekos-gateway: gateway", "aerekos-gateway: POST gateway"]
 
     def ways(spans: list[CollectedSpan]) -> list[list[str]]:
         return [way_up(each, spans) for each in spans if each.name in ("s3:PutObject", "kms:GenerateDataKey")]
@@ -92,13 +92,16 @@ def test_a_write_is_followed_to_its_commit_and_the_pass_to_its_own(cloud: Cloud,
 
     def found(spans: list[CollectedSpan]) -> bool:
         passes = {each.id for each in spans if each.attributes.get("aerekos.key") == "traced"}
-        return any(each.parent in passes for each in commits(spans)) and any(
-            each.trace == GIVEN[3:35] for each in commits(spans)
-        )
+        given = [each for each in spans if each.trace == GIVEN[3:35]]
+        return any(each.parent in passes for each in commits(spans)) and {"store batch", "POST conductor"} <= {
+            each.name for each in given
+        }
 
     spans = collector.wait_for(found)
     request = next(each for each in spans if each.trace == GIVEN[3:35] and each.name == "POST resources")
-    assert request.parent == GIVEN[36:52]  # the client's own span
+    carried = next(each for each in spans if each.trace == GIVEN[3:35] and each.name == "POST conductor")
+    assert (request.parent, carried.service) == (carried.id, "aerekos-gateway")
+    assert carried.parent == GIVEN[36:52]  # the client's own span
     assert [each.parent for each in commits(spans) if each.trace == GIVEN[3:35]] == [request.id]
     first = next(each for each in spans if each.attributes.get("aerekos.key") == "traced")
     assert (first.name, first.parent) == ("reconcile namespaces", "")
@@ -107,7 +110,8 @@ def test_a_write_is_followed_to_its_commit_and_the_pass_to_its_own(cloud: Cloud,
 def test_passes_of_a_service_are_traced_into_the_conductor(cloud: Cloud, collector: Collector) -> None:
     def found(spans: list[CollectedSpan]) -> bool:
         passes = {each.id for each in spans if each.service == "key-manager" and each.name == PASS}
-        return any(each.parent in passes and each.service == "aerekos-conductor" for each in spans)
+        carried = {each.id for each in spans if each.parent in passes and each.service == "aerekos-gateway"}
+        return any(each.parent in carried and each.service == "aerekos-conductor" for each in spans)
 
     cloud.kms("create-key")
     collector.wait_for(found)

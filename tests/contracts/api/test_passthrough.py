@@ -25,6 +25,7 @@ from services.sdk.edge.connections import ConnectionLimits, prove
 
 pytestmark = pytest.mark.anyio
 HELLO = b"GET /x HTTP/1.1\r\nhost: x\r\n"
+OURS = ["traceparent", "x-request-id"]
 CLOSE = b"connection: close\r\n\r\n"
 
 
@@ -62,7 +63,7 @@ FORGED = b"X-Remote-User: root\r\nX-Remote-Group: system:masters\r\nX-Forwarded-
 async def test_nobody_but_the_gateway_says_who_asks(front: tuple[int, CertificateAuthority]) -> None:
     port, authority = front
     _, seen = await ask(port, ssl.create_default_context(cafile=str(authority.ca_file)), HELLO + FORGED + CLOSE)
-    assert seen == {"peer": [], "client": "127.0.0.1", "headers": ["host"]}
+    assert seen == {"peer": [], "client": "127.0.0.1", "headers": ["host", *OURS]}
 
 
 async def test_a_client_s_certificate_is_told_and_nothing_beside_it(front: tuple[int, CertificateAuthority]) -> None:
@@ -91,7 +92,7 @@ async def test_a_client_proves_nothing_by_the_gateway_s_own_word(front: tuple[in
     tls = ssl.create_default_context(cafile=str(authority.ca_file))
     head, seen = await ask(port, tls, HELLO + b"X-Aerekos-Proven: 1\r\n" + CLOSE)
     assert b"proven" not in head
-    assert seen["headers"] == ["host", "x-aerekos-proven"], "which means nothing in a request"
+    assert seen["headers"] == ["host", OURS[0], "x-aerekos-proven", OURS[1]], "which means nothing in a request"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""The identity of a request, the same at every hop: its id and its trace context, kept in its scope.
+
+Source: W3C Trace Context. `X-Request-ID` has no standard; every proxy has it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+
+from api.asgi import Scope
+from controller.kit.tracing import TRACEPARENT, traceparent
+
+REQUEST_ID_HEADER = b"x-request-id"
+REQUEST_ID, TRACE = "aerekos.request_id", "aerekos.trace"
+PRINCIPAL, UPSTREAM = "aerekos.principal", "aerekos.upstream"
+"""Where a scope has the name of who asked, if somebody else found out, and (service, instance) that answers."""
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Request ids: unlike those of any other process, and cheap, for every request has one.
+_PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """The client's, if it is a good one, or a new one."""
+    found: bytes | None = scope.get(REQUEST_ID)
+    if found is None:
+        found = scope[REQUEST_ID] = _given_id(scope) or b"%s%08x" % (_PROCESS, next(_COUNT))
+    return found
+
+
+def trace_context(scope: Scope) -> tuple[bytes, bytes]:
+    """The trace context header of the next hop: as it came, where nothing is traced here."""
+    found: bytes | None = scope.get(TRACE)
+    if found is None:
+        found = scope[TRACE] = traceparent() or _given_trace(scope) or _new_trace()
+    return TRACEPARENT, found
+
+
+def _given_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return b""
+
+
+def _given_trace(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == TRACEPARENT and _TRACEPARENT.fullmatch(value):
+            return bytes(value)
+    return b""
+
+
+def _new_trace() -> bytes:
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()
