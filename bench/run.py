@@ -1,8 +1,8 @@
 """`make bench`: everything measured on this machine, as ratios within one run, in one table.
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
-shorter time. The parts can also be run alone: store.py, asking.py, aws.py, watching.py, idle.py, listing.py, etcd.py,
-healing.py, page.py, agents.py.
+shorter time. The parts can also be run alone: store.py, asking.py, aws.py, gateway.py, watching.py, idle.py,
+listing.py, etcd.py, healing.py, page.py, agents.py.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import agents
 import asking
 import aws
 import etcd
+import gateway
 import healing
 import idle
 import listing
@@ -38,6 +39,7 @@ def measure(patience: float) -> list[Verdict]:
         verdicts += watching.measure(cloud, 10 * patience)
         verdicts += etcd.measure(cloud, 8 * patience)
         verdicts += listing.measure(cloud)
+    verdicts += gateway.measure(4 * patience)
     verdicts += page.measure()
     with a_cloud() as cloud:
         verdicts += agents.measure(cloud, 60 * patience)
