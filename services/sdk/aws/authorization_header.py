@@ -7,12 +7,17 @@ Source: AWS IAM User Guide, "Create a signed AWS API request".
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 8192
 """Bytes of an Authorization header or X-Amz-Credential; a claim with 100 signed headers has about 3,000."""
 LONGEST_PART = 256
 _FIELDS = ("Credential", "SignedHeaders", "Signature")
+_USUAL = re.compile(r"(AWS4-[A-Z0-9-]+) Credential=([^\s,]+), ?SignedHeaders=([^\s,]+), ?Signature=([^\s,]+)")
+"""As every tool writes it. Each class ends before what follows it, so this one never goes back."""
+_LONGEST_CREDENTIAL = 4 * (LONGEST_PART + 1) + len("aws4_request")
 _DIGITS = frozenset("0123456789")
 _SERVICE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _ALGORITHM = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
@@ -40,6 +45,8 @@ def parse_authorization(value: str) -> AuthorizationHeader | None:
     """None for everything that is not one algorithm and each of the three fields once."""
     if len(value) > LONGEST:
         return None
+    if (usual := _USUAL.fullmatch(value)) is not None:
+        return AuthorizationHeader(*usual.groups())
     algorithm, _, rest = value.partition(" ")
     fields = _fields(rest)
     if fields is None or not algorithm.startswith("AWS4-") or not _ALGORITHM.issuperset(algorithm):
@@ -49,7 +56,13 @@ def parse_authorization(value: str) -> AuthorizationHeader | None:
 
 def parse_credential(text: str) -> Credential | None:
     """None for everything that is no credential scope."""
-    parts = text.split("/", 5) if len(text) <= LONGEST else []
+    return _parse_credential(text) if len(text) <= _LONGEST_CREDENTIAL else None
+
+
+@lru_cache(maxsize=1024)
+def _parse_credential(text: str) -> Credential | None:
+    """Everybody's is the same for a day."""
+    parts = text.split("/", 5)
     if len(parts) != 5 or parts[4] != "aws4_request" or any(map(_is_odd, parts)):
         return None
     access_key, date, region, service, _ = parts

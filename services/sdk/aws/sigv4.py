@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from posixpath import normpath
+from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from crds.numbers import whole_number
@@ -31,8 +31,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 _UNSIGNED_ALLOWED = frozenset({"x-amz-content-sha256", "x-amzn-trace-id"})
 
 
-@dataclass(frozen=True, slots=True)
-class RawRequest:
+class RawRequest(NamedTuple):
     """A request as it came: path and query undecoded, header names in lower case."""
 
     method: str
@@ -42,11 +41,13 @@ class RawRequest:
 
     def header(self, name: str) -> str | None:
         """The first header of that name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """A signature as a request claims it. `timestamp` is `20260102T030405Z`; `expires` seconds, only when presigned.
 
     Chunk signatures of STREAMING bodies start from `value` (the seed), `timestamp` and `scope`.

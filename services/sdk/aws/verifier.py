@@ -8,8 +8,7 @@ body with that hash. All other protocols sign the body itself: it is read up to 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -95,22 +94,23 @@ class SignatureVerifier(Generic[T]):
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
     """The signature a request claims, if only one, for a service of those names. Raises SignatureError."""
-    counts = Counter([name for name, _ in request.headers])
-    _refuse_doubles(request, counts)
+    names = [name for name, _ in request.headers]
+    doubles = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else frozenset[str]()
+    _refuse_doubles(request, doubles)
     signature = read_signature(request)
     if signature is None:
         raise SignatureError("missing", "Missing Authentication Token")
     if signature.service not in speaks:
         raise SignatureError("mismatch", f"Credential should be scoped to correct service: {speaks[0]!r}.")
-    if doubled := sorted([name for name in signature.signed_headers if counts[name] > 1]):
+    if doubles and (doubled := sorted(doubles & set(signature.signed_headers))):
         raise SignatureError("incomplete", f"Signed headers must be sent once: {', '.join(doubled)}.")
     if len(set(signature.signed_headers)) != len(signature.signed_headers):
         raise SignatureError("incomplete", "SignedHeaders names a header twice.")
     return signature
 
 
-def _refuse_doubles(request: RawRequest, counts: Mapping[str, int]) -> None:
-    if doubled := sorted([name for name in _ONCE if counts[name] > 1]):
+def _refuse_doubles(request: RawRequest, doubles: Set[str]) -> None:
+    if doubles and (doubled := sorted(doubles & _ONCE)):
         raise SignatureError("incomplete", f"Headers must be sent once: {', '.join(doubled)}.")
     if not request.query:
         return
