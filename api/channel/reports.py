@@ -1,15 +1,19 @@
 """`POST /internal/reports`: what gateways answered, for the audit log, the metrics and the map of traffic.
 
-A report is a JSON object: `handler`, `method`, `code`, `seconds`, `stage`, `requestId`; `audit`: what the line of the
-audit log is made of; `traffic`: [asker, service]; `used`: [access key, service]. Everything a gateway says here is
-believed: it is the conductor's own program, at work elsewhere.
+Lines of JSON. The first counts: `counted`: [handler, method, code, seconds or null] of each answer; `traffic`:
+[asker, service, code, seconds]; `used`: [access key, service]. Each other one is what a line of the audit log is made
+of.
+Everything a gateway says here is believed: it is the conductor's own program, at work elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
+import anyio
+import anyio.lowlevel
 import orjson
 
 from api.asgi import Receive, Response, Scope, read_body
@@ -21,7 +25,10 @@ from crds.errors import BadRequest
 
 PATH = "/internal/reports"
 MOST_BYTES = 8 * 2**20
+_BETWEEN_TURNS = 20
+"""Lines until others get their turn: a batch is hundreds of them, and watches must not wait for all."""
 _NOTED = ("aws", "service_tells", "access_key", "action", "resource", "caller", "decision", "reason")
+_noted = attrgetter(*_NOTED)
 
 
 class NotesUse(Protocol):
@@ -42,44 +49,65 @@ class Reports:
         """Raises BadRequest, TooLarge."""
         body = await read_body(receive, limit=MOST_BYTES)
         try:
-            for line in body.splitlines():
-                self._take(orjson.loads(line))
+            counts, *lines = body.split(b"\n")
+            self._count(orjson.loads(counts))
+            for number, line in enumerate(lines):
+                if number % _BETWEEN_TURNS == 0:
+                    await anyio.lowlevel.checkpoint()
+                self._audit_one(orjson.loads(line))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as wrong:
             raise BadRequest(f"this is no report of a gateway: {wrong!r}") from wrong
         return Response(204, b"")
 
-    def _take(self, report: Mapping[str, Any]) -> None:
-        code, seconds = int(report["code"]), float(report["seconds"])
-        if "handler" in report:
-            self._metrics.note(report["handler"], report["method"], code, None if report["watched"] else seconds)
-        if "audit" in report:
-            scope, who = read_audit(report["audit"])
-            self._audit.note(scope, who, code, report["requestId"], report["stage"])
-        if "traffic" in report:
-            asker, service = report["traffic"]
-            self._traffic.note(asker, service, code, seconds)
-        if "used" in report:
-            self._used(*report["used"])
+    def _count(self, counts: Mapping[str, Any]) -> None:
+        for handler, method, code, seconds in counts["counted"]:
+            self._metrics.note(handler, method, int(code), None if seconds is None else float(seconds))
+        for asker, service, code, seconds in counts["traffic"]:
+            self._traffic.note(asker, service, int(code), float(seconds))
+        for access_key_id, service in counts["used"]:
+            self._used(access_key_id, service)
+
+    def _audit_one(self, fields: Mapping[str, Any]) -> None:
+        scope, who = read_audit(fields)
+        self._audit.note(scope, who, int(fields["code"]), fields["requestId"], fields["stage"])
 
 
-def audit_fields(scope: Scope, notes: Notes, who: Principal | None) -> dict[str, Any]:
-    """Everything that a line of the audit log says, of a request that was answered elsewhere."""
-    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
-    return {
+def counts_line(
+    counted: Sequence[tuple[str, str, int, float | None]],
+    traffic: Sequence[tuple[str, str, int, float]],
+    used: Sequence[tuple[str, str]],
+) -> bytes:
+    """The first line of a report."""
+    return orjson.dumps({"counted": counted, "traffic": traffic, "used": used})
+
+
+def audit_line(scope: Scope, notes: Notes, who: Principal | None, code: int, request_id: str, stage: str) -> bytes:
+    """Each other line: everything that the audit log says of a request that was answered elsewhere."""
+    agent = b""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            agent = value
+            break
+    fields = {
+        "code": code,
+        "requestId": request_id,
+        "stage": stage,
         "method": scope["method"],
         "path": scope["path"],
         "query": scope["query_string"].decode("latin-1"),
         "client": (scope.get("client") or ("",))[0],
         "agent": agent.decode("latin-1"),
-        "notes": {name: getattr(notes, name) for name in _NOTED},
+        "notes": _noted(notes),
         "annotations": notes.annotations,
         "who": _who(who) if who else None,
     }
+    return orjson.dumps(fields)
 
 
 def read_audit(fields: Mapping[str, Any]) -> tuple[Scope, Principal | None]:
     """The request and who asked, as far as the audit log looks at them. Raises KeyError, TypeError."""
-    notes = Notes(**{name: fields["notes"][name] for name in _NOTED}, annotations=dict(fields["annotations"]))
+    noted = zip(_NOTED, fields["notes"], strict=True)
+    notes = Notes(**dict(noted), annotations=dict(fields["annotations"]))
     scope: Scope = {
         "type": "http",
         "method": fields["method"],

@@ -46,6 +46,7 @@ from api.streams import StreamGuard
 from api.tls import CertificateAuthority
 from controller.kit import generations, tracing
 from controller.kit.clock import SystemClock
+from controller.kit.gc_tuning import collect_seldom
 from controller.kit.listening import inherited_listeners, open_listeners
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
@@ -156,7 +157,7 @@ class GatewayProcess:
         """Until SIGTERM or SIGINT; then what is under way is finished."""
         access = AccessLog(self._options.home / "logs" / "access.log")
         async with anyio.create_task_group() as group:
-            for task in (self.replica.run, self.reporter.run, self.guard.run):
+            for task in (self.replica.run, self.reporter.run, self.guard.run, collect_seldom):
                 group.start_soon(task)
             group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()

@@ -7,21 +7,19 @@ as the audit log promises. The conductor writes the log; nothing is kept on disk
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sized
 
 import anyio
-import orjson
 import structlog
 
 from api.asgi import Scope
 from api.audit.notes import notes_of
 from api.auth.principal import Principal
-from api.channel.reports import audit_fields
+from api.channel.reports import MOST_BYTES, audit_line, counts_line
 from crds.errors import Unavailable
 
 log = structlog.get_logger("gateway")
-MOST_WAITING, MOST_AT_ONCE = 20_000, 2_000
+MOST_WAITING, MOST_AT_ONCE = 20_000, 1_000
 EVERY_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 Deliver = Callable[[bytes], Awaitable[None]]
@@ -34,35 +32,39 @@ class Reporter:
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._waiting: deque[bytes] = deque()
+        self._lines: deque[bytes] = deque()
+        self._counted: list[tuple[str, str, int, float | None]] = []
+        self._traffic: list[tuple[str, str, int, float]] = []
+        self._used: dict[tuple[str, str], None] = {}
         self._there = anyio.Event()
         self.lost = 0
 
     def check(self, scope: Scope) -> None:
         """Raises Unavailable for a change that could not be noted."""
-        if len(self._waiting) >= MOST_WAITING and scope["method"] not in _READS:
+        if len(self._lines) >= MOST_WAITING and scope["method"] not in _READS:
             raise Unavailable("what is done here cannot be noted: the conductor is away", retry_after=5)
 
     def note(
         self, scope: Scope, who: Principal | None, code: int, request_id: str, stage: str = "ResponseComplete"
     ) -> None:
         """One request was answered, or has begun to be."""
-        audit = audit_fields(scope, notes_of(scope), who)
-        self._add({"audit": audit, "code": code, "seconds": 0, "requestId": request_id, "stage": stage})
+        if self._has_room(self._lines):
+            self._lines.append(audit_line(scope, notes_of(scope), who, code, request_id, stage))
 
     def count(self, handler: str, method: str, code: int, seconds: float | None) -> None:
         """For the metrics. `seconds` None for one that goes on."""
-        watched = seconds is None
-        told = {"handler": handler, "method": method, "code": code, "seconds": seconds or 0, "watched": watched}
-        self._add(told)
+        if self._has_room(self._counted):
+            self._counted.append((handler, method, code, seconds))
 
     def traffic(self, asker: str, service: str, code: int, seconds: float) -> None:
         """For the map."""
-        self._add({"traffic": [asker, service], "code": code, "seconds": seconds})
+        if self._has_room(self._traffic):
+            self._traffic.append((asker, service, code, seconds))
 
     def used(self, access_key_id: str, service: str) -> None:
         """An access key signed a request to that service."""
-        self._add({"used": [access_key_id, service], "code": 0, "seconds": 0})
+        self._used[access_key_id, service] = None
+        self._there.set()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -73,24 +75,39 @@ class Reporter:
 
     async def flush(self) -> None:
         """Deliver what waits. What cannot be delivered waits on."""
-        while self._waiting:
-            batch = [self._waiting[number] for number in range(min(len(self._waiting), MOST_AT_ONCE))]
+        while self._lines or self._counted or self._traffic or self._used:
+            lines, counted, traffic = self._next_lines(), self._counted[:MOST_AT_ONCE], self._traffic[:MOST_AT_ONCE]
+            used = list(self._used)
             try:
-                await self._deliver(b"\n".join(batch))
+                await self._deliver(b"\n".join([counts_line(counted, traffic, used), *lines]))
             except Exception as failed:
-                log.warning("reports wait: the conductor takes none", waiting=len(self._waiting), because=str(failed))
+                log.warning("reports wait: the conductor takes none", waiting=len(self._lines), because=str(failed))
                 await anyio.sleep(AGAIN_SECONDS)
                 return
-            for _ in batch:
-                self._waiting.popleft()
+            for _ in lines:
+                self._lines.popleft()
+            del self._counted[: len(counted)], self._traffic[: len(traffic)]
+            for each in used:
+                self._used.pop(each, None)
         self._there = anyio.Event()
 
-    def _add(self, report: dict[str, Any]) -> None:
-        if len(self._waiting) >= MOST_WAITING:
+    def _next_lines(self) -> list[bytes]:
+        """As many as the conductor takes at once."""
+        lines: list[bytes] = []
+        left = MOST_BYTES // 2
+        for line in self._lines:
+            left -= len(line)
+            if lines and (left < 0 or len(lines) >= MOST_AT_ONCE):
+                break
+            lines.append(line)
+        return lines
+
+    def _has_room(self, waiting: Sized) -> bool:
+        if len(waiting) >= MOST_WAITING:
             self.lost += 1
-            return
-        self._waiting.append(orjson.dumps(report))
+            return False
         self._there.set()
+        return True
 
 
 class Counts:

@@ -27,6 +27,7 @@ from api.logging import configure_logging
 from controller.client.local import LocalResources
 from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit import tracing
+from controller.kit.gc_tuning import collect_seldom
 from controller.kit.lasting import Lasting
 from controller.kit.listening import CannotListen
 from controller.kit.modes import PRIVATE_UMASK, tighten
@@ -39,7 +40,6 @@ from controller.main.controllers import make_loop
 from controller.main.errors import UserError
 from controller.main.full_disk import keep_room
 from controller.main.gateways import Gateways
-from controller.main.gc_tuning import collect_seldom
 from controller.main.http import serve_http
 from controller.main.log_rotation import keep_small
 from controller.main.ports import require_free_port

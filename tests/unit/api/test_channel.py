@@ -19,7 +19,7 @@ from api.auth.principal import Principal, Proof
 from api.channel.conductor import Channel
 from api.channel.records import endpoints_line, read_record, record_line, synced_line
 from api.channel.replication import Replication
-from api.channel.reports import Reports, audit_fields, read_audit
+from api.channel.reports import MOST_BYTES, Reports, audit_line, read_audit
 from api.gateway import reporter as reporting
 from api.gateway.replica import Replica
 from api.gateway.reporter import Counts, Reporter, TrafficCounts
@@ -220,7 +220,7 @@ async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatc
         "127.0.0.1",
     )
     assert (principal, principal.session) == (who, "s1")
-    assert b"secret" not in orjson.dumps(audit_fields(SCOPE, scope["aerekos.audit"], who))
+    assert b"secret" not in audit_line(SCOPE, scope["aerekos.audit"], who, 200, "r1", stage)
     assert metrics.lines == [("aws", "POST", 200, 0.5), ("aws", "GET", 200, None)]
     assert (traffic.lines, used.lines) == ([("", "key-manager", 200, 0.25)], [("used", "AKIA1", "key-manager")])
 
@@ -244,6 +244,21 @@ async def test_what_cannot_be_noted_any_more_is_refused_if_it_changes_something(
     assert reporter.lost == 1
 
 
+async def test_many_long_requests_are_more_than_one_report() -> None:
+    """Or the conductor would refuse it as too large, again and again, and every change behind it."""
+    sizes = list[int]()
+
+    async def deliver(body: bytes) -> None:
+        sizes.append(len(body))
+
+    reporter = Reporter(deliver)
+    for number in range(1000):
+        reporter.note({**SCOPE, "query_string": b"q" * 16_000}, None, 200, f"r{number}")
+    await reporter.flush()
+    assert len(sizes) > 1
+    assert max(sizes) < MOST_BYTES
+
+
 @given(st.binary(max_size=300))
 def test_a_report_that_is_none_is_said_to_be(body: bytes) -> None:
     async def receive() -> dict[str, Any]:
@@ -261,6 +276,6 @@ def test_a_report_that_is_none_is_said_to_be(body: bytes) -> None:
 
 def test_what_an_audit_line_is_made_of_survives_the_way() -> None:
     notes = Notes(aws="kms", action="kms:Decrypt", annotations={"a": "b"})
-    scope, who = read_audit(orjson.loads(orjson.dumps(audit_fields(SCOPE, notes, None))))
+    scope, who = read_audit(orjson.loads(audit_line(SCOPE, notes, None, 200, "r1", "ResponseComplete")))
     assert (scope["method"], scope["query_string"], who) == ("POST", b"x=1", None)
     assert scope["aerekos.audit"] == notes

@@ -11,8 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from controller.kit.virtual import VirtualLoop
-from controller.main.gc_tuning import (
+from controller.kit.gc_tuning import (
     FEW_OBJECTS,
     GROWN_BYTES,
     WHOLE_SECONDS,
@@ -20,6 +19,7 @@ from controller.main.gc_tuning import (
     collect_seldom,
     resident_bytes,
 )
+from controller.kit.virtual import VirtualLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ def thawed() -> Iterator[None]:
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """At each look there is enough to look for."""
-    monkeypatch.setattr("controller.main.gc_tuning.FEW_OBJECTS", 0)
+    monkeypatch.setattr("controller.kit.gc_tuning.FEW_OBJECTS", 0)
 
 
 async def test_a_cycle_that_had_lived_goes_with_the_whole_collection(busy: None) -> None:
@@ -93,7 +93,7 @@ async def test_who_rests_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_cycle_goes_soon_where_memory_grows(busy: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the past of one large definition, changed again and again, would fill the memory for minutes."""
     resident = 0
-    monkeypatch.setattr("controller.main.gc_tuning.resident_bytes", lambda: resident)
+    monkeypatch.setattr("controller.kit.gc_tuning.resident_bytes", lambda: resident)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(collect_seldom)
         knot = Knot()
