@@ -125,6 +125,10 @@ def recording(receive: Receive, notes: Notes) -> Receive:
 
 def _claimed_key(scope: Scope) -> str:
     """From `Credential=AKIA.../...` in the Authorization header, or X-Amz-Credential of a presigned URL."""
-    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")[:2048]
+    header = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            header = value[:2048]
+            break
     raw = header.partition(b"Credential=")[2] or scope["query_string"][:8192].partition(b"X-Amz-Credential=")[2]
     return unquote(raw[: _LONGEST_KEY * 3].decode("latin-1")).partition("/")[0][:_LONGEST_KEY]

@@ -29,12 +29,15 @@ class DerivedSecrets:
     """`master`: what is in a key file that is not in the store, or its generations."""
 
     def __init__(self, master: bytes | tuple[Generation, ...]) -> None:
+        self.version = 0
+        """Another one after each `use`."""
         self.use(parse(master) if isinstance(master, bytes) else master)
 
     def use(self, held: tuple[Generation, ...]) -> None:
         """Derive with these from now on, the newest first."""
         self._masters = {each.number: each.key for each in held}
         self._access_keys: dict[tuple[str, str, int], AccessKey] = {}
+        self.version += 1
         self.newest, self.oldest = held[0].number, held[-1].number
 
     def holds(self, master: int) -> bool:

@@ -8,7 +8,7 @@ callers. A service that passes the request on to a peer is added to the chain (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ IDENTITY_SECONDS = 300
 _OUR_AUDIENCES = frozenset({API_AUDIENCE, REGISTRY_AUDIENCE, REFRESH_AUDIENCE})
 # What ties an identity to something in the store, and so is carried on to the next one made of it.
 _BINDING = ("sid", "pwd", "uid", "gen", "akid", "vouched")
+_REMEMBERED = 10_000
 Claims = Mapping[str, Any]
 
 
@@ -76,22 +77,32 @@ class Identities:
     def __init__(self, tokens: Tokens, clock: Clock) -> None:
         self._tokens, self._clock = tokens, clock
         self._minted: dict[tuple[Principal, str, frozenset[tuple[str, Any]]], tuple[bytes, float]] = {}
+        self._same: dict[tuple[int, str], tuple[Principal, bytes, float]] = {}
 
     def token(self, who: Principal, service: str) -> bytes:
         """An identity token for `service` alone. It ends with what the caller proved themselves with, and never
         outlives that. Raises Forbidden for a name that stands in tokens for an endpoint of our own.
         """
+        now, same = self._clock.now().timestamp(), (id(who), service)
+        known = self._same.get(same)
+        if known is None or known[0] is not who or known[2] < now:
+            if len(self._same) > _REMEMBERED:
+                self._same.clear()
+            known = self._same[same] = (who, *self._token(who, service, now))
+        return known[1]
+
+    def _token(self, who: Principal, service: str, now: float) -> tuple[bytes, float]:
+        """The token of any principal like this one, and until when it is used."""
         if service in _OUR_AUDIENCES:
             raise Forbidden(f"no Service called {service} is told who calls: that name stands for the cloud itself")
         binding = _binding(who)
         key = (who, service, frozenset(binding.items()))
-        now = self._clock.now().timestamp()
         minted = self._minted.get(key)
         if minted is None or minted[1] < now:
-            if len(self._minted) > 10_000:
+            if len(self._minted) > _REMEMBERED:
                 self._minted.clear()
             minted = self._minted[key] = self._fresh(who, service, binding, now)
-        return minted[0]
+        return minted
 
     def _fresh(self, who: Principal, service: str, binding: dict[str, Any], now: float) -> tuple[bytes, float]:
         ends_at = min(now + IDENTITY_SECONDS, who.proof.ends_at if who.proof else now + IDENTITY_SECONDS)
@@ -125,3 +136,26 @@ def signer(accounts: Accounts, access_key: str) -> Owner[Principal]:
     uid = user.metadata.uid or ""
     proof = Proof({"akid": access_key, "uid": uid}, float("inf"))
     return Owner(replace(principal_of(user), uid=uid, proof=proof), pair.secret)
+
+
+class RememberedSigners:
+    """Owners of access keys, looked up once for as long as nothing has changed. `as_of`: another value after each
+    change of anything that `find` looks at. Keys that are unknown are not remembered.
+    """
+
+    def __init__(self, find: Callable[[str], Owner[Principal]], as_of: Callable[[], Hashable]) -> None:
+        self._find, self._as_of = find, as_of
+        self._known: dict[str, Owner[Principal]] = {}
+        self._known_as_of: Hashable = None
+
+    def __call__(self, access_key: str) -> Owner[Principal]:
+        """Raises NotFound."""
+        if (now := self._as_of()) != self._known_as_of:
+            self._known.clear()
+            self._known_as_of = now
+        found = self._known.get(access_key)
+        if found is None:
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            found = self._known[access_key] = self._find(access_key)
+        return found

@@ -46,9 +46,8 @@ def check_length(path: str, headers: Headers) -> None:
 
 def has_body(headers: Headers) -> bool:
     """Whether a body comes with that head."""
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
-    )
+    told = [value for name, value in headers if name in (b"content-length", b"transfer-encoding")]
+    return bool(told) and told != [b"0"]
 
 
 def too_large(limit: int) -> TooLarge:

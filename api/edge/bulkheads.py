@@ -6,7 +6,7 @@ Without such walls, who fills one service takes all others with it: storage full
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 
 from crds.errors import TooManyRequests, Unavailable
@@ -28,7 +28,7 @@ class Bulkheads:
     def __init__(self, per_service: int, per_principal: int) -> None:
         self._per_service, self._per_principal = per_service, per_principal
         self._walls: dict[str, _Wall] = {}
-        self._callers: Counter[tuple[str, str]] = Counter()
+        self._callers: dict[tuple[str, str], int] = {}
 
     def slot(self, service: str, principal: str) -> Slot:
         """One request's place, to enter and to leave."""
@@ -37,11 +37,12 @@ class Bulkheads:
     async def enter(self, service: str, principal: str) -> None:
         """Raises TooManyRequests for a caller who has too many, Unavailable after a while."""
         caller = (service, principal)
-        if self._callers[caller] >= self._per_principal:
+        used = self._callers.get(caller, 0)
+        if used >= self._per_principal:
             raise TooManyRequests(
                 f"{principal} has {self._per_principal} requests to {service} already", retry_after=1
             )
-        self._callers[caller] += 1
+        self._callers[caller] = used + 1
         wall = self._walls.get(service)
         if wall is None:  # names come from the store, but services come and go
             wall = self._walls[service] = _Wall()
@@ -83,8 +84,10 @@ class Bulkheads:
             del self._walls[service]
 
     def _forget(self, caller: tuple[str, str]) -> None:
-        self._callers[caller] -= 1
-        if not self._callers[caller]:
+        used = self._callers[caller] - 1
+        if used:
+            self._callers[caller] = used
+        else:
             del self._callers[caller]
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Set
 
 from api.asgi import Message, Receive, Send
 from api.gateway.upstream import Headers, UpstreamConnection
 from crds.errors import BadRequest
 
-_WATCH_AFTER_SECONDS = 0.05
+_NOTHING = frozenset[bytes]()
 _LAST_CHUNK = b"0\r\n\r\n"
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 HOP_BY_HOP = frozenset(
@@ -46,34 +46,32 @@ class Exchange:
         self._method, self._head, self._patience = method, head, patience
         self._pumping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Exchange:
-        loop = asyncio.get_running_loop()
         whole = self._body.whole()
         self._connection.send_head(self._method, self._head + (whole or b""), self._patience)
         if whole is None:
-            self._pumping = loop.create_task(self._pump())
+            self._pumping = asyncio.get_running_loop().create_task(self._pump())
         # Most answers are there before it is worth looking whether somebody still waits for them.
-        self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._begin_watch)
+        self._connection.late.add(self._begin_watch)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._connection.late.remove(self._begin_watch)
         if self._watching is not None:
             self._watching.cancel()
         if self._pumping is not None and not self._pumping.done():
             self._pumping.cancel()
             self._connection.keeps_open = False  # the instance would take the rest for the next request
 
-    async def relay(self, send: Send, without: frozenset[bytes] = NOT_RELAYED) -> None:
+    async def relay(self, send: Send, without: Set[bytes] = NOT_RELAYED) -> None:
         """Send the answer on as it comes, less those headers and what was for this hop. Raises UpstreamError,
         ClientDisconnected.
         """
         connection = self._connection
-        dropped = without | named_by_connection(connection.headers)
-        headers = [each for each in connection.headers if each[0] not in dropped]
+        if named := named_by_connection(connection.headers):
+            without = without | named
+        headers = [each for each in connection.headers if each[0] not in without]
         await send({"type": "http.response.start", "status": connection.status, "headers": headers})
         if (whole := connection.body.whole()) is not None:
             await send({"type": "http.response.body", "body": whole})
@@ -112,9 +110,8 @@ class RequestBody:
         self._receive, self.expected, self._chunked = receive, expected, chunked
         self.started = False
         self._first: Message | None = None
-        self._ended = asyncio.Event()
-        if not expected:
-            self._ended.set()
+        self._ended = not expected
+        self._waiting: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
         """Waits for the first part. Raises ClientDisconnected."""
@@ -131,8 +128,7 @@ class RequestBody:
             return b""
         if self._first is None or self._first.get("more_body"):
             return None
-        self.started = True
-        self._ended.set()
+        self.started = self._ended = True
         body: bytes = self._first.get("body", b"")
         return (_chunk(body) if body else b"") + _LAST_CHUNK if self._chunked else body
 
@@ -147,13 +143,17 @@ class RequestBody:
             if part := message.get("body", b""):
                 yield _chunk(part) if self._chunked else part
             more = bool(message.get("more_body"))
-        self._ended.set()
+        self._ended = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
         if self._chunked:
             yield _LAST_CHUNK
 
     async def gone(self) -> None:
         """Returns when the client leaves after its request was read."""
-        await self._ended.wait()
+        if not self._ended:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -172,13 +172,15 @@ def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
     return head + b"\r\n"
 
 
-def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> Set[bytes]:
     """What the Connection header declares to be for this hop only (RFC 9110, 7.6.1)."""
-    listed = b",".join(value for name, value in headers if name == b"connection")
+    listed = [value for name, value in headers if name == b"connection"]
+    if not listed:
+        return _NOTHING
     # A message must not lose its end, whoever asks for it.
-    return {each.strip().lower() for each in listed.split(b",")} - {b"", b"content-length", b"host"}
+    return {each.strip().lower() for each in b",".join(listed).split(b",")} - {b"", b"content-length", b"host"}
 
 
 def is_chunked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the body says its length in parts."""
-    return any(name == b"transfer-encoding" for name, _ in headers)
+    return b"transfer-encoding" in [name for name, _ in headers]

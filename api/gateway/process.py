@@ -25,7 +25,7 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived_secrets import DerivedSecrets
-from api.auth.on_behalf import signer
+from api.auth.on_behalf import RememberedSigners, signer
 from api.auth.tokens import TokenKeys, Tokens
 from api.chain import RequestChain
 from api.channel import replication, reports
@@ -136,7 +136,7 @@ class GatewayProcess:
             authorizer,
             services,
             self._clock,
-            partial(signer, accounts),
+            RememberedSigners(partial(signer, accounts), lambda: (self.replica.store.version, self._derived.version)),
             self.reporter.used,
             most_connections=self._budget.upstream,
             tls=MutualTls(self._authority, managed, self._clock),

@@ -35,6 +35,8 @@ class ReplicaStore:
 
     def __init__(self) -> None:
         self._index, self.metrics = MemoryIndex(recent=1), StoreMetrics()
+        self.version = 0
+        """Another one after each change, also where the conductor began anew at an older revision."""
 
     @property
     def revision(self) -> int:
@@ -42,10 +44,12 @@ class ReplicaStore:
 
     def replace(self, records: Sequence[Record], revision: int) -> None:
         """Begin again from these."""
+        self.version += 1
         self._index.rebuild(records, {}, revision, revision)
 
     def apply(self, record: Record) -> None:
         """One change that came after."""
+        self.version += 1
         self._index.apply([record])
 
     def last(self, group: str, plural: str) -> int:

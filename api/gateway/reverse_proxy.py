@@ -163,12 +163,16 @@ def forwarded(
     Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard. A
     `peer`, another managed service, says in which namespace it works.
     """
-    own = {name for name, _ in extra} | {without} | named_by_connection(headers)
-    kept: Headers = [(name, value) for name, value in headers if name not in HOP_BY_HOP and name not in own]
-    kept = [each for each in kept if not each[0].startswith(_OURS) or (peer and each[0] == _NAMESPACE)]
-    if any(name == b"cookie" for name, _ in kept):
-        kept = [(name, without_ours(value) if name == b"cookie" else value) for name, value in kept]
-        kept = [(name, value) for name, value in kept if value or name != b"cookie"]
+    own = {without, *named_by_connection(headers), *[name for name, _ in extra]}
+    kept: Headers = []
+    for each in headers:
+        name, value = each
+        if name in HOP_BY_HOP or name in own or (name.startswith(_OURS) and not (peer and name == _NAMESPACE)):
+            continue
+        if name != b"cookie":
+            kept.append(each)
+        elif others := without_ours(value):
+            kept.append((name, others))
     if is_chunked(headers):
         kept.append((b"transfer-encoding", b"chunked"))
     return [*kept, *extra]

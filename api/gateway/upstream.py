@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import httptools
 
 from api.gateway.body_stream import HIGH_WATER, LOW_WATER, BodyStream
 
+_LATE_SECONDS = 0.05
 MOST_ANSWER_HEADERS, MOST_ANSWER_HEAD_BYTES = 256, 65_536
 Headers = list[tuple[bytes, bytes]]
 
@@ -52,16 +55,18 @@ class Endpoint(NamedTuple):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection, and the exchange under way on it. `status` and `headers` are there after `head`; `body` raises
+    """One connection, and the exchange under way on it. `late`: for what need not be done for exchanges that are over
+    soon. `status` and `headers` are there after `head`; `body` raises
     UpstreamError, or what `fail` was given.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, late: Ticker) -> None:
+        self._loop, self.late = loop, late
         self._transport: Any = None
         self._parser = httptools.HttpResponseParser(self)
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.closed = False
@@ -97,8 +102,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self._stop_timer()
         if self._until_close and exc is None and self._error is None and not self.body.complete:
-            self._finish()
+            self.body.finish()
         elif not self.body.complete:
             self.fail(BrokenOff(str(exc) if exc else "the connection was closed"))
         if self._drained is not None and not self._drained.done():
@@ -138,7 +144,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._method == b"HEAD":
             # The parser would wait for the body that a GET has.
             self._parser = httptools.HttpResponseParser(self)
-            self._finish()
+            self.body.finish()
         elif status not in (204, 304):
             names = {name for name, _ in self.headers}
             self._until_close = not names & {b"content-length", b"transfer-encoding"}
@@ -150,7 +156,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._head_seen and not self.body.complete:
-            self._finish()
+            self.body.finish()
 
     # What the pool and the proxy call.
 
@@ -159,7 +165,7 @@ class UpstreamConnection(asyncio.Protocol):
         a byte after which it fails with AnswerTimeout."""
         self._begin_exchange(method)
         self._patience, self._heard_at = patience, self._loop.time()
-        self._timer = self._loop.call_later(patience, self._check_silence)
+        self._check_within(patience)
         self._transport.write(data)
 
     async def send(self, data: bytes) -> None:
@@ -208,10 +214,6 @@ class UpstreamConnection(asyncio.Protocol):
             and self._error is None
         )
 
-    def _finish(self) -> None:
-        self.body.finish()
-        self._stop_timer()
-
     def _pause_reading(self) -> None:
         self._transport.pause_reading()
 
@@ -223,19 +225,61 @@ class UpstreamConnection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _check_within(self, seconds: float) -> None:
+        """One timer goes on through many exchanges: most of them end long before it."""
+        due = self._heard_at + seconds
+        if self._timer is not None:
+            if self._due <= due:
+                return
+            self._timer.cancel()
+        self._due, self._timer = due, self._loop.call_at(due, self._check_silence)
+
     def _check_silence(self) -> None:
-        left = self._heard_at + self._patience - self._loop.time()
+        self._timer = None
+        if self.body.complete or self._error is not None:
+            return
+        now = self._loop.time()
+        left = self._heard_at + self._patience - now
         if self.body.paused:
             left = self._patience  # it waits for the client to read
         if left <= 0:
             self.fail(AnswerTimeout(f"silent for {self._patience:g} s"))
         else:
-            self._timer = self._loop.call_later(left, self._check_silence)
+            self._due, self._timer = now + left, self._loop.call_at(now + left, self._check_silence)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class Ticker:
+    """Calls what is still here after `seconds`, or twice that, with one timer for all: each request adds something,
+    and most are over long before.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._young: dict[Callable[[], object], None] = {}
+        self._old: dict[Callable[[], object], None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: Callable[[], object]) -> None:
+        """Call it, unless it is removed before."""
+        self._young[call] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick)
+
+    def remove(self, call: Callable[[], object]) -> None:
+        """It is over."""
+        self._young.pop(call, None)
+        self._old.pop(call, None)
+
+    def _tick(self) -> None:
+        due, self._old, self._young = self._old, self._young, {}
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick) if self._old else None
+        for call in due:
+            call()
 
 
 class UpstreamPool:
@@ -250,6 +294,7 @@ class UpstreamPool:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._count = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        self._late = Ticker(_LATE_SECONDS)
 
     def __len__(self) -> int:
         return self._count
@@ -294,21 +339,19 @@ class UpstreamPool:
 
     async def _connect(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        secured: dict[str, Any] = {}
+        connection, secured = partial(UpstreamConnection, loop, self._late), dict[str, Any]()
         if endpoint.name:
             # The name the certificate is checked for: an address proves nothing.
             secured = {"ssl": tls, "server_hostname": endpoint.name}
         try:
             async with asyncio.timeout(self._connect_seconds):
                 if not endpoint.port:
-                    _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(loop), endpoint.host)
+                    _, made = await loop.create_unix_connection(connection, endpoint.host)
                 else:
-                    _, connection = await loop.create_connection(
-                        lambda: UpstreamConnection(loop), endpoint.host, endpoint.port, **secured
-                    )
+                    _, made = await loop.create_connection(connection, endpoint.host, endpoint.port, **secured)
         except (OSError, TimeoutError) as failed:  # as those of TLS are, too
             raise ConnectFailed(str(failed) or type(failed).__name__) from failed
-        return connection
+        return made
 
     async def _room(self) -> None:
         waiting = asyncio.get_running_loop().create_future()

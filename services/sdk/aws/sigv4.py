@@ -230,8 +230,10 @@ def _normal_path(path: str) -> str:
 
 
 def _canonical_query(query: str) -> str:
+    if not query:
+        return ""
     pairs = []
-    for part in query.split("&") if query else ():
+    for part in query.split("&"):
         name, _, value = part.partition("=")
         if name and unquote(name) != "X-Amz-Signature":
             pairs.append((_encoded(name), _encoded(value)))

@@ -135,9 +135,10 @@ def _check_payload_is_known(request: RawRequest, signature: Signature) -> None:
 
 def payload_headers(request: Mapping[str, Any], verified: Verified[Any]) -> list[tuple[bytes, bytes]]:
     """What a presigned query says of the body, as the header a service looks for."""
+    if not verified.signature.presigned or verified.signature.service != _SAYS_ITS_HASH:
+        return []
     said = any(name == _PAYLOAD_HEADER.encode() for name, _ in request["headers"])
-    wanted = verified.signature.presigned and not said and verified.signature.service == _SAYS_ITS_HASH
-    return [(_PAYLOAD_HEADER.encode(), verified.payload.encode())] if wanted else []
+    return [] if said else [(_PAYLOAD_HEADER.encode(), verified.payload.encode())]
 
 
 def raw_request(scope: Mapping[str, Any]) -> RawRequest:

@@ -19,6 +19,7 @@ from api.gateway.upstream import (
     ConnectFailed,
     Endpoint,
     PoolFull,
+    Ticker,
     UpstreamConnection,
     UpstreamError,
     UpstreamPool,
@@ -139,7 +140,7 @@ async def test_what_is_no_whole_answer_is_none(raw: bytes) -> None:
 @given(st.lists(st.binary(min_size=1, max_size=200), max_size=8))
 def test_whatever_an_instance_says_ends_in_an_answer_or_an_error(parts: list[bytes]) -> None:
     async def run() -> None:
-        connection = UpstreamConnection(asyncio.get_running_loop())
+        connection = UpstreamConnection(asyncio.get_running_loop(), Ticker(60))
         connection.connection_made(Nothing())
         connection.send_head(b"GET", GET, 60)
         for part in parts:
