@@ -50,7 +50,7 @@ from controller.kit.gc_tuning import collect_seldom
 from controller.kit.listening import inherited_listeners, open_listeners
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
-from services.sdk.discovery import catalog_of, managed_services
+from services.sdk.discovery import catalog_of, managed_services, use_folders
 from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
 
@@ -221,7 +221,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--number", type=int, default=0, help="which of this machine's gateways it is, for ps")
     parser.add_argument("--otlp-endpoint", default="", help="where spans are sent (default: nothing is traced)")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    parser.add_argument("--services-path", default="", help="more folders that hold managed services, as in PATH")
     told = parser.parse_args(arguments)
+    use_folders(told.services_path)
     configure_logging(told.log_level)
     options = Options(told.home, told.host, told.port, told.sockets)
     if not (options.home / "secrets" / "master-key").exists():

@@ -53,6 +53,7 @@ from controller.runtime.driver import DriverError
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
+from services.sdk.discovery import ServiceFolderError, managed_services, use_folders
 from services.sdk.edge.descriptors import raise_file_limit
 
 log = structlog.get_logger("conductor")
@@ -70,6 +71,12 @@ def serve(settings: Settings) -> NoReturn:
     StoreBroken or OSError for what cannot be opened.
     """
     configure_logging(settings.log_level)
+    try:
+        use_folders(settings.services_path)
+        managed_services()
+    except ServiceFolderError as wrong:
+        hint = f"correct AEREKOS_SERVICES_PATH, or services_path in {settings.file}"
+        raise UserError(str(wrong), hint=hint) from wrong
     _keep_to_oneself(settings.home)
     raise_file_limit()
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)

@@ -153,8 +153,9 @@ class Gateways:
     def _command(self) -> tuple[str, ...]:
         settings = self._settings
         where = ("--home", str(settings.home), "--host", settings.host, "--port", str(settings.port))
-        traced = ("--otlp-endpoint", settings.otlp_endpoint) if settings.otlp_endpoint else ()
-        return (sys.executable, "-P", "-m", "api.gateway", *where, "--log-level", settings.log_level, *traced)
+        told = {"--otlp-endpoint": settings.otlp_endpoint, "--services-path": settings.services_path}
+        more = (word for name, value in told.items() if value for word in (name, value))
+        return (sys.executable, "-P", "-m", "api.gateway", *where, "--log-level", settings.log_level, *more)
 
     def _is_ours(self, record: GatewayRecord) -> bool:
         return record.command == self._command and record.program == _program()

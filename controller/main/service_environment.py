@@ -23,6 +23,7 @@ from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_engines import DATA_VOLUME, EngineRef
 from crds.managed import ManagedService
+from services.sdk.discovery import VARIABLE, folder_elsewhere
 
 _FOLDER = "/run/aerekos"
 _ENGINE_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -50,6 +51,7 @@ class ProcessEnvironment:
             "AEREKOS_CA": str(self._components.authority.ca_file),
             "AEREKOS_CREDENTIAL": str(file),
             **_collector(self._components),
+            **({VARIABLE: str(elsewhere.parent)} if (elsewhere := folder_elsewhere(manifest.name)) else {}),
         }
         env = own | secrets
         # Whatever of the home it is told of, it may read; and nothing else.
@@ -77,6 +79,9 @@ class ContainerEnvironment:
         if manifest is None:
             image = service.spec.image
             return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
+        if elsewhere := folder_elsewhere(manifest.name):
+            where = f"{elsewhere} is in no image; copy it to services/ and build the images: make images"
+            raise DriverError(where, reason=Reason.IMAGE_NOT_FOUND)
         secrets = {each: (self._components.home / "secrets" / each).read_bytes() for each in manifest.secrets}
         files = [
             File(f"{_FOLDER}/ca.crt", self._components.authority.ca_file.read_bytes()),

@@ -27,7 +27,7 @@ ROLES = ("admin", "editor", "viewer")
 DEFAULT_PORT = 7443
 MOST_GATEWAYS = 64
 FILE_VERSION = 1
-REMEMBERED = ("host", "port", "runtime", "names", "cloud_name")
+REMEMBERED = ("host", "port", "runtime", "names", "cloud_name", "services_path")
 # Where this machine itself reaches a cloud that listens at more than one address.
 _DIALLED = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104 (not a bind)
 
@@ -46,10 +46,10 @@ class SeededUser:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One cloud. Everything it keeps lies under `home`. `told`: the keys this very command was told, by a flag or a
-    variable. `names`: what else it is reached by, besides its own addresses
-    and host name. `cloud_name`: what people call it; empty means as the machine. `engine_path`: the folders to look
-    for engines in, as PATH has them; empty means the system's. `gateways`: how many processes take what comes in; 0
-    means one for each core but one.
+    variable. `names`: what else it is reached by, besides its own addresses and host name. `cloud_name`: what people
+    call it; empty means as the machine. `engine_path`: the folders to look for engines in, as PATH has them; empty
+    means the system's. `services_path`: more folders that hold managed services, in the same way. `gateways`: how
+    many processes take what comes in; 0 means one for each core but one.
     """
 
     home: Path
@@ -89,6 +89,7 @@ class Settings:
     audit_sink_ca: Path | None = None
     audit_file: Path | None = None
     engine_path: str = ""
+    services_path: str = ""
     otlp_endpoint: str = ""
     gateways: int = 0
     stack: Stack | None = None
@@ -285,11 +286,16 @@ def _path(value: object, where: str) -> Path:
     return Path(_text(value, where)).expanduser().absolute()
 
 
-def _folders(value: object, where: str) -> str:
-    text = _text(value, where)
-    if relative := [each for each in text.split(os.pathsep) if not Path(each).is_absolute()]:
-        raise Misuse(f"{where}: {relative[0]!r} is not absolute", hint="use e.g. /opt/postgresql/bin")
-    return text
+def _folders(example: str) -> Callable[[object, str], str]:
+    def check(value: object, where: str) -> str:
+        if value == "":  # as it is remembered
+            return ""
+        text = _text(value, where)
+        if relative := [each for each in text.split(os.pathsep) if not Path(each).is_absolute()]:
+            raise Misuse(f"{where}: {relative[0]!r} is not absolute", hint=f"use e.g. {example}")
+        return text
+
+    return check
 
 
 def _collector(value: object, where: str) -> str:
@@ -374,7 +380,8 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "audit_webhook_token_file": _path,
     "audit_sink_ca": _path,
     "audit_file": _path,
-    "engine_path": _folders,
+    "engine_path": _folders("/opt/postgresql/bin"),
+    "services_path": _folders("/opt/services"),
     "otlp_endpoint": _collector,
     "gateways": _gateways,
 }

@@ -14,7 +14,6 @@ import pytest
 from crds.errors import Forbidden, Unauthorized, Unavailable
 from services.sdk.authorization import AccessReviewer
 from services.sdk.conductor_client import ServiceAuth
-from services.sdk.discovery import managed_service, managed_services
 from services.sdk.identity import Caller, IdentityVerifier
 from services.sdk.resources import SystemClock
 from services.sdk.testing import FakeConductor
@@ -131,12 +130,6 @@ def test_one_question_is_asked_once_however_many_wait_for_its_answer() -> None:
         assert asked.empty()
 
     asyncio.run(story())
-
-
-def test_services_are_found_by_their_folder() -> None:
-    assert "key_manager" in [each.name for each in managed_services()]
-    assert managed_service("sdk") is None
-    assert managed_service("no_such_thing") is None
 
 
 def test_starting_imports_nothing_heavy() -> None:
