@@ -21,6 +21,7 @@ from controller.main import running_conductor
 from controller.main.errors import UserError
 from controller.main.home_folder import refusal
 from controller.main.settings import Settings
+from crds.errors import CONDUCTOR_AWAY
 
 if TYPE_CHECKING:
     import httpx
@@ -183,6 +184,9 @@ def _not_proven(server: str, refused: ssl.SSLCertVerificationError) -> NotProven
     return NotProven(message, hint=f"{hint}, aerekos login {server} --fingerprint ...")
 
 
+_START = "start it: aerekos up   (it may be starting still: aerekos status)"
+
+
 @contextmanager
 def named_errors(server: str) -> Iterator[None]:
     """Network errors become errors that say what to do."""
@@ -193,8 +197,7 @@ def named_errors(server: str) -> Iterator[None]:
     except httpx.ConnectError as error:
         if (refused := _refused_certificate(error)) is not None:
             raise _not_proven(server, refused) from error
-        hint = "start it: aerekos up   (it may be starting still: aerekos status)"
-        raise NotReachable(f"nobody answers at {server}", hint=hint) from error
+        raise NotReachable(f"nobody answers at {server}", hint=_START) from error
     except httpx.TimeoutException as error:
         raise NotReachable(f"{server} does not answer in time", hint="aerekos doctor") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -208,6 +211,9 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
     status = body if isinstance(body, dict) else {}
     message = status.get("message") or f"the server answered {answer.status_code}"
     details = status.get("details") or {}
+    if CONDUCTOR_AWAY in (cause.get("reason") for cause in details.get("causes") or ()):
+        server = str(answer.url.copy_with(raw_path=b"/")).rstrip("/")
+        raise NotReachable(f"the gateway at {server} answers, and no conductor behind it", hint=_START)
     for cause in details.get("causes") or ():
         told = str(cause.get("message", ""))
         message += "" if told in message else f"\n  {cause.get('field', '')}: {told}"

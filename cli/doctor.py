@@ -18,6 +18,7 @@ from controller.health import finding as health
 from controller.health.machine import certificate_findings, disk_finding, human, room_on
 from controller.main import running_conductor
 from controller.main.errors import UserError
+from controller.main.gateway_records import read_gateways
 from controller.main.ports import require_free_port
 from controller.main.settings import Settings
 
@@ -102,10 +103,19 @@ def _conductor(settings: Settings) -> Iterator[Finding]:
     found = running_conductor.running(settings)
     if found:
         yield Finding("ok", "conductor", f"pid {found.pid}, port {found.port}")
+        yield from _gateways(settings)
         return
     yield Finding("fail", "conductor", "not running", f"aerekos up   (its last log: {settings.log_file})")
     require_free_port(settings)
     yield Finding("ok", "port", f"{settings.port} is free")
+
+
+def _gateways(settings: Settings) -> Iterator[Finding]:
+    pids = ", ".join(str(each.pid) for each in read_gateways(settings.home))
+    if pids:
+        yield Finding("ok", "gateways", f"pid {pids}")
+    else:
+        yield Finding("fail", "gateways", "none runs, so nobody is let in", f"see why: {settings.log_file}")
 
 
 def _certificates(settings: Settings) -> Iterator[Finding]:

@@ -28,6 +28,9 @@ from typing import Any, ClassVar
 
 from crds.meta import ObjectKey
 
+CONDUCTOR_AWAY = "ConductorAway"
+"""The reason of the cause by which a gateway says that nobody stands behind it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:

@@ -31,7 +31,7 @@ from api.request_context import PRINCIPAL, REQUEST_ID_HEADER, UPSTREAM, request_
 from api.spans import describe, request_span
 from controller.kit import tracing
 from controller.kit.tracing import TRACEPARENT
-from crds.errors import ApiError, Unavailable
+from crds.errors import CONDUCTOR_AWAY, ApiError, Cause, Unavailable
 from services.sdk.edge.connections import prove
 
 SILENT_SECONDS = 3600.0
@@ -70,9 +70,7 @@ class Passthrough:
         except ClientDisconnected:
             return
         except (ConnectFailed, PoolFull):
-            await _refuse(
-                scope, request, send, Unavailable("the conductor is away; it comes back by itself", retry_after=1)
-            )
+            await _refuse(scope, request, send, _away())
         except UpstreamError:
             await _refuse(scope, request, send, Unavailable("the conductor broke off; try again", retry_after=1))
         except ApiError as refused:
@@ -118,6 +116,11 @@ def _sent_on(scope: Scope, hop_by_hop: frozenset[bytes]) -> Headers:
     peer = (scope.get("extensions") or {}).get("aerekos.peer") or ()
     own = ((REQUEST_ID_HEADER, request_id_of(scope)), trace_context(scope))
     return [*headers, *own, *remote_headers(peer, scope["client"][0])]
+
+
+def _away() -> Unavailable:
+    why = "the conductor is away; it comes back by itself"
+    return Unavailable(why, causes=(Cause("", why, CONDUCTOR_AWAY),), retry_after=1)
 
 
 async def _refuse(scope: Scope, request: ClientRequest, send: Send, error: ApiError) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from api.channel import replication, reports
 from api.front_proxy import SOCKET, short_path
 from api.gateway.access_log import AccessLog
 from api.gateway.gateway import Gateway
+from api.gateway.hand_over import READY, StatusPipe
 from api.gateway.handlers import gateway_handlers
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import MutualTls
@@ -61,12 +61,15 @@ _QUIET_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Options:
-    """How a gateway is told to run. `sockets`: how many to listen on it was started with; 0 to open its own."""
+    """How a gateway is told to run. `sockets`: how many to listen on it was started with; 0 to open its own.
+    `status`: a descriptor to write to that it is ready, and that it wants somebody to take over.
+    """
 
     home: Path
     host: str
     port: int
     sockets: int = 0
+    status: int = -1
 
     @property
     def socket(self) -> str:
@@ -113,7 +116,7 @@ class GatewayProcess:
     """Everything a gateway is made of, opened from a home. Raises OSError for a home without keys."""
 
     def __init__(self, options: Options) -> None:
-        self._options, self._clock = options, SystemClock()
+        self._options, self._clock, self._status = options, SystemClock(), StatusPipe(options.status)
         self._channel = ConductorChannel(options.socket)
         self.replica, self.reporter = Replica(self._channel.lines), Reporter(self._channel.deliver)
         self.passthrough = Passthrough(options.socket)
@@ -154,7 +157,7 @@ class GatewayProcess:
         )
 
     async def serve(self) -> None:
-        """Until SIGTERM or SIGINT; then what is under way is finished."""
+        """Until it is told to stop (api/gateway/hand_over.py); then what is under way is finished."""
         access = AccessLog(self._options.home / "logs" / "access.log")
         async with anyio.create_task_group() as group:
             for task in (self.replica.run, self.reporter.run, self.guard.run, collect_seldom):
@@ -165,8 +168,8 @@ class GatewayProcess:
             server = GatewayServer(self._answer, self._listeners(), self._tls.context, limits, access.note)
             server.start()
             log.info("the gateway is up", port=self._options.port)
-            await _until_told_to_stop()
-            await server.stop()
+            self._status.say(READY)
+            await server.stop(await self._status.until_told_to_stop())
             access.close()
             await self.reporter.flush()
             group.cancel_scope.cancel()
@@ -203,12 +206,6 @@ def _head(method: str, path: str, *lines: str) -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "host: conductor", *lines, "", ""]).encode()
 
 
-async def _until_told_to_stop() -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            return
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run a gateway until it is told to stop."""
     parser = argparse.ArgumentParser(prog="python -m api.gateway", description=__doc__)
@@ -218,6 +215,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--sockets", type=int, default=0, help="listen on so many sockets it is started with, from descriptor 3 on"
     )
+    parser.add_argument(
+        "--status", type=int, default=-1, help="a descriptor to write to that it is ready, or makes room"
+    )
     parser.add_argument("--number", type=int, default=0, help="which of this machine's gateways it is, for ps")
     parser.add_argument("--otlp-endpoint", default="", help="where spans are sent (default: nothing is traced)")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     use_folders(told.services_path)
     configure_logging(told.log_level)
-    options = Options(told.home, told.host, told.port, told.sockets)
+    options = Options(told.home, told.host, told.port, told.sockets, told.status)
     if not (options.home / "secrets" / "master-key").exists():
         parser.exit(1, f"there is no cloud in {options.home}: start one with aerekos up\n")
     if told.otlp_endpoint:

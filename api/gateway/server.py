@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import formatdate
 from time import time
 
@@ -16,9 +17,18 @@ from api.gateway.client_request import ClientRequest
 from services.sdk.edge.acceptor import Acceptor
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 
-GRACE_SECONDS = 5.0
-IDLE_SECONDS = 0.5
-"""Clients whose next request may be on its way are told with its answer that it was the last one."""
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds until everything is ended, and until connections are closed on which nothing is under way: a client
+    whose next request is on its way already is told with the answer that it was the last one.
+    """
+
+    grace: float
+    idle: float
+
+
+AT_ONCE, AT_THE_END, NEXT_ONE_IS_THERE = Patience(0.0, 0.0), Patience(5.0, 0.5), Patience(60.0, 15.0)
 
 
 class GatewayServer:
@@ -54,16 +64,16 @@ class GatewayServer:
         """Begin to accept."""
         self._acceptor.start()
 
-    async def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Accept no more, finish what is under way for so many seconds, and end the rest."""
+    async def stop(self, patience: Patience = AT_THE_END) -> None:
+        """Accept no more, finish what is under way, and end what takes longer."""
         self._stopping = True
         self._acceptor.stop_accepting()
         for client in tuple(self._clients):
             client.stop()
-        if not await self._closed_within(min(grace, IDLE_SECONDS)):
+        if not await self._closed_within(patience.idle):
             for client in tuple(self._clients):
                 client.stop_idle()
-        await self._closed_within(max(grace - IDLE_SECONDS, 0.0))
+        await self._closed_within(patience.grace - patience.idle)
         self._acceptor.close()
         for client in tuple(self._clients):
             client.abort()

@@ -21,7 +21,7 @@ def check_listeners(settings: Settings) -> Iterator[Finding]:
     if found is None:
         yield Finding("skipped", "plain-listeners", "no conductor runs on this machine")
         return
-    pids = (found.pid, *(each.pid for each in read_gateways(settings.home).values()))
+    pids = (found.pid, *(each.pid for each in read_gateways(settings.home)))
     places = sorted({place for pid in pids for place in _listening(pid)})
     wide = [place for place in places if not _is_local(place[0])]
     plain = [place for place in places if not _speaks_tls(*place)]

@@ -24,10 +24,12 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class GatewayRecord:
-    """One gateway. `ticks`: when it started, in clock ticks since boot; with `boot` it makes a pid unique. `command`:
-    what it was started with, and `program`: of which version it is; the next conductor keeps those it would start.
+    """One gateway. `number`: its place; of two at the same one, the first is about to leave. `ticks`: when it started,
+    in clock ticks since boot; with `boot` it makes a pid unique. `command`: what it was started with, and `program`:
+    of which version it is; the next conductor keeps those it would start.
     """
 
+    number: int
     pid: int
     ticks: int
     boot: str
@@ -41,27 +43,27 @@ class GatewayRecord:
         return self.boot == boot_id() and lives(self.pid, self.ticks)
 
 
-def read_gateways(home: Path) -> dict[int, GatewayRecord]:
-    """Those that live, by their numbers. What cannot be read is nobody's."""
+def read_gateways(home: Path) -> list[GatewayRecord]:
+    """Those that live, the oldest first. What cannot be read is nobody's."""
     try:
         kept = json.loads(_file(home).read_text())
         if kept["version"] != VERSION:
-            return {}
-        found = {int(number): _record(each) for number, each in kept["gateways"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {number: each for number, each in found.items() if each.alive}
+            return []
+        found = [_record(each) for each in kept["gateways"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [each for each in found if each.alive]
 
 
-def write_gateways(home: Path, gateways: Mapping[int, GatewayRecord]) -> None:
+def write_gateways(home: Path, gateways: Sequence[GatewayRecord]) -> None:
     """Durably. Raises OSError."""
-    kept = {str(number): asdict(each) for number, each in sorted(gateways.items())}
-    write_private(_file(home), json.dumps({"version": VERSION, "gateways": kept}, indent=1).encode())
+    kept = {"version": VERSION, "gateways": [asdict(each) for each in gateways]}
+    write_private(_file(home), json.dumps(kept, indent=1).encode())
 
 
 def stop_gateways(home: Path, grace_seconds: float = GRACE_SECONDS) -> Sequence[int]:
     """End those that lost their conductor. Their pids; blocks until they are gone."""
-    living = list(read_gateways(home).values())
+    living = read_gateways(home)
     for each in living:
         signal_leader(each.pid, signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
@@ -78,8 +80,8 @@ def _record(kept: Mapping[str, object]) -> GatewayRecord:
     command, boot, program = kept["command"], str(kept["boot"]), str(kept["program"])
     if not isinstance(command, list):
         raise TypeError("command is no list")
-    pid, ticks, port = (int(str(kept[name])) for name in ("pid", "ticks", "port"))
-    return GatewayRecord(pid, ticks, boot, port, tuple(map(str, command)), program)
+    number, pid, ticks, port = (int(str(kept[name])) for name in ("number", "pid", "ticks", "port"))
+    return GatewayRecord(number, pid, ticks, boot, port, tuple(map(str, command)), program)
 
 
 def _file(home: Path) -> Path:

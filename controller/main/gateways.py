@@ -11,22 +11,26 @@ import random
 import signal
 import socket
 import sys
+from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
+from api.gateway.hand_over import LEAVING, READY
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.kit.libraries import library_path
-from controller.kit.listening import CannotListen, open_listeners
+from controller.kit.listening import FIRST_INHERITED, CannotListen, open_listeners
 from controller.kit.threads import BlockingExecutor
 from controller.kit.version import commit, version
 from controller.main.gateway_records import GRACE_SECONDS, GatewayRecord, read_gateways, write_gateways
 from controller.main.settings import Settings
 from controller.runtime.driver import Limits
 from controller.runtime.process.crash_backoff import CrashBackoff
-from controller.runtime.process.processes import Process, boot_id, signal_leader
+from controller.runtime.process.processes import Process, boot_id
 from controller.runtime.process.spawning import INHERITED, Launch, SpawnFailed, spawn
 
 log = structlog.get_logger("conductor")
@@ -39,94 +43,152 @@ def default_count() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
+@dataclass(slots=True)
+class _Running:
+    """`status`: where it writes to how it is; -1 for one that was adopted."""
+
+    process: Process
+    status: int = -1
+
+
 class Gateways:
     """Keeps as many gateways as the settings say, until it is told to stop."""
 
     def __init__(self, settings: Settings, clock: Clock, rng: random.Random, threads: BlockingExecutor) -> None:
         self._settings, self._clock, self._rng, self._threads = settings, clock, rng, threads
         self._numbers = range(settings.gateways or default_count())
-        self._records: dict[int, GatewayRecord] = {}
-        self._processes: dict[int, Process] = {}
+        self._running: dict[int, _Running] = {}
+        self._leaving: list[_Running] = []
+        """Those that go as soon as there is another one."""
         self._listeners: dict[int, list[socket.socket]] = {}
+        self._records: list[GatewayRecord] = []
         self._remembering = Lock()
         self._stopping = False
 
     def open(self) -> None:
         """Adopt those that live, and listen where there is none. Raises CannotListen."""
-        found = read_gateways(self._settings.home)
-        fitting = {number: each for number, each in found.items() if number in self._numbers and self._is_ours(each)}
-        for number, record in fitting.items():
-            self._adopt(number, record)
+        self._records = read_gateways(self._settings.home)
+        for record in reversed(self._records):
+            self._adopt(record)
         for number in self._numbers:
-            if number not in self._processes:
+            if number not in self._running:
                 self._listen(number)
-        for record in found.values():
-            if record not in self._records.values():
-                log.info("a gateway that was started otherwise makes room", pid=record.pid)
-                signal_leader(record.pid, signal.SIGTERM)
 
     async def run(self) -> None:
         """Start them, and again when they end, until cancelled or stopped."""
         async with anyio.create_task_group() as group:
+            for leaving in tuple(self._leaving):
+                group.start_soon(self._see_off, leaving)
             for number in self._numbers:
-                group.start_soon(self._keep, number)
+                group.start_soon(self._keep, number, group)
 
     def stop(self) -> None:
         """Have them take nothing more, finish what is under way, and end."""
         self._stopping = True
         for number in tuple(self._listeners):
             self._close(number)
-        for process in self._processes.values():
-            process.signal_leader(signal.SIGTERM)
+        for each in self._all:
+            each.process.signal_leader(signal.SIGTERM)
 
     async def wait_stopped(self) -> None:
-        """Until the last one has ended; one that takes too long is killed."""
+        """Until the last one has ended; one that takes too long is killed. `run` must have ended."""
         with anyio.move_on_after(GRACE_SECONDS) as patience:
             await self._all_ended()
         if patience.cancelled_caught:
-            for process in self._processes.values():
-                process.signal(signal.SIGKILL)
+            for each in self._all:
+                each.process.signal(signal.SIGKILL)
             await self._all_ended()
-        write_gateways(self._settings.home, {})
+        write_gateways(self._settings.home, [])
+
+    @property
+    def _all(self) -> list[_Running]:
+        return [*self._leaving, *self._running.values()]
 
     async def _all_ended(self) -> None:
-        for process in self._processes.values():
-            await process.wait()
+        for each in self._all:
+            await each.process.wait()
 
-    async def _keep(self, number: int) -> None:
+    async def _keep(self, number: int, group: TaskGroup) -> None:
         backoff = CrashBackoff(_BACKOFF, self._clock, self._rng)
         while not self._stopping:
-            why = "" if number in self._processes else await self._start(number)
-            if process := self._processes.get(number):
+            why = "" if number in self._running else await self._start(number)
+            if running := self._running.get(number):
                 backoff.note_ready()
-                why = str(await process.wait())
-                self._processes.pop(number).close()
-            if self._stopping:
-                return
-            backoff.note_not_ready()
-            pause = backoff.next_delay()
-            log.warning("a gateway is started again", number=number, because=why, after_seconds=round(pause, 1))
-            await anyio.sleep(pause)
+                why = await self._watch(number, running, group)
+                backoff.note_not_ready()
+            if why and not self._stopping:
+                pause = backoff.next_delay()
+                log.warning("a gateway is started again", number=number, because=why, after_seconds=round(pause, 1))
+                await anyio.sleep(pause)
+
+    async def _watch(self, number: int, running: _Running, group: TaskGroup) -> str:
+        """Why it ended; empty when it lives, and wants another one to take over."""
+        while running.status >= 0:
+            await anyio.wait_readable(running.status)
+            told = os.read(running.status, 64)
+            if READY in told:
+                self._relieve()
+            if LEAVING in told or not told:
+                os.close(running.status)
+                running.status = -1
+            if LEAVING in told:
+                log.info("a gateway asks for another one to take over", number=number, pid=running.process.pid)
+                self._leaving.append(self._running.pop(number))
+                group.start_soon(self._see_off, running)
+                return ""
+        ended = await running.process.wait()
+        self._running.pop(number).process.close()
+        return str(ended)
+
+    def _relieve(self) -> None:
+        for each in self._leaving:
+            each.process.signal_leader(signal.SIGUSR1)
+
+    async def _see_off(self, leaving: _Running) -> None:
+        await leaving.process.wait()
+        self._leaving.remove(leaving)
+        leaving.process.close()
 
     async def _start(self, number: int) -> str:
         """Why it could not be started; empty when it was."""
+        status, given = os.pipe()
         try:
             if number not in self._listeners:  # of one that was adopted
                 self._listen(number)
-            launch = self._launch(number)
-            process, _ = await self._threads.run(lambda: spawn(launch, lambda *born: self._remember(number, *born)))
+            launch = self._launch(number, given)
+            self._running[number] = await self._threads.run(lambda: self._spawn(number, launch, status))
         except (SpawnFailed, CannotListen) as refused:
+            os.close(status)
             return str(refused)
-        self._processes[number] = process
+        finally:
+            os.close(given)
         return ""
 
-    def _adopt(self, number: int, record: GatewayRecord) -> None:
+    def _spawn(self, number: int, launch: Launch, status: int) -> _Running:
+        """In a thread. Raises SpawnFailed."""
+        process, _ = spawn(launch, partial(self._remember, number))
+        return _Running(process, status)
+
+    def _remember(self, number: int, pid: int, ticks: int) -> None:
+        """On disk stands which process it is, before it may do anything."""
+        where = (pid, ticks, boot_id(), self._settings.port)
+        with self._remembering:
+            self._records.append(GatewayRecord(number, *where, self._command, _program()))
+            self._records = [each for each in self._records if each.alive]
+            write_gateways(self._settings.home, self._records)
+
+    def _adopt(self, record: GatewayRecord) -> None:
         try:
-            self._processes[number] = Process(record.pid)
+            found = _Running(Process(record.pid))
         except ProcessLookupError:
             return
-        self._records[number] = record
-        log.info("a gateway goes on", number=number, pid=record.pid)
+        fits = record.command == self._command and record.program == _program()
+        if fits and record.number in self._numbers and record.number not in self._running:
+            log.info("a gateway goes on", number=record.number, pid=record.pid)
+            self._running[record.number] = found
+        else:
+            log.info("a gateway that was started otherwise makes room", pid=record.pid)
+            self._leaving.append(found)
 
     def _listen(self, number: int) -> None:
         """Raises CannotListen."""
@@ -136,18 +198,12 @@ class Gateways:
         for each in self._listeners.pop(number):
             each.close()
 
-    def _remember(self, number: int, pid: int, ticks: int) -> None:
-        with self._remembering:  # each start has a thread of its own
-            self._records[number] = GatewayRecord(
-                pid, ticks, boot_id(), self._settings.port, self._command, _program()
-            )
-            write_gateways(self._settings.home, self._records)
-
-    def _launch(self, number: int) -> Launch:
+    def _launch(self, number: int, status: int) -> Launch:
         sockets = tuple(each.fileno() for each in self._listeners[number])
         given = {name: os.environ[name] for name in INHERITED if name in os.environ} | library_path()
-        command = (*self._command, "--number", str(number), "--sockets", str(len(sockets)))
-        return Launch(f"gateway-{number}", command, given, log=None, data=None, limits=Limits(), sockets=sockets)
+        handed = ("--sockets", str(len(sockets)), "--status", str(FIRST_INHERITED + len(sockets)))
+        command, passed = (*self._command, "--number", str(number), *handed), (*sockets, status)
+        return Launch(f"gateway-{number}", command, given, log=None, data=None, limits=Limits(), sockets=passed)
 
     @property
     def _command(self) -> tuple[str, ...]:
@@ -156,9 +212,6 @@ class Gateways:
         told = {"--otlp-endpoint": settings.otlp_endpoint, "--services-path": settings.services_path}
         more = (word for name, value in told.items() if value for word in (name, value))
         return (sys.executable, "-P", "-m", "api.gateway", *where, "--log-level", settings.log_level, *more)
-
-    def _is_ours(self, record: GatewayRecord) -> bool:
-        return record.command == self._command and record.program == _program()
 
 
 def _program() -> str:

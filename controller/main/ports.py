@@ -20,7 +20,7 @@ def require_free_port(settings: Settings, *, besides: int | None = None) -> None
     """Raises UserError when another program listens there, or the host is not one of this machine. `besides`: a port
     that will be given up first. Gateways that outlived their conductor listen on for the next one.
     """
-    if any(each.port == settings.port for each in read_gateways(settings.home).values()):
+    if any(each.port == settings.port for each in read_gateways(settings.home)):
         return
     port = 0 if settings.port == besides else settings.port
     try:
@@ -99,7 +99,7 @@ def cloud_of(pid: int) -> Path | None:
     """The home whose conductor or gateway that process is; None for every other program, and those of other users."""
     for home in _homes_told(pid):
         found = running_conductor.running(Settings(home))
-        if pid in {found and found.pid, *(each.pid for each in read_gateways(home).values())}:
+        if pid in {found and found.pid, *(each.pid for each in read_gateways(home))}:
             return home
     return None
 

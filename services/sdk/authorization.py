@@ -1,4 +1,5 @@
-"""May they? Asked of the conductor in their own name (SelfSubjectAccessReview), remembered for a second.
+"""May they? Asked of the conductor in their own name (SelfSubjectAccessReview), remembered for a second. While no
+conductor runs nobody's rights change, so what it said last holds for some minutes: calls of AWS tools go on.
 
 A service asks this for things that are no resource write, such as encrypting with a Key. Writes are made in the
 caller's own name instead (`Instance.acting_for`), and the conductor decides there.
@@ -11,10 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from controller.kit.clock import Clock
-from crds.errors import Forbidden
+from crds.errors import CONDUCTOR_AWAY, Forbidden, Unavailable
 from services.sdk.identity import Caller
 
 REMEMBER_SECONDS = 1.0  # who lost a right must not use it two seconds later
+HOLDS_SECONDS = 300.0
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _REMEMBERED = 8192
 Question = tuple[Caller, str, str, str, str, str]
@@ -49,7 +51,7 @@ class AccessReviewer:
     async def allows(
         self, caller: Caller, verb: str, resource: str, group: str, name: str = "", namespace: str = ""
     ) -> bool:
-        """Whether the caller may. The answer is at most `REMEMBER_SECONDS` old."""
+        """Whether the caller may. The answer is at most `REMEMBER_SECONDS` old where there is a conductor to ask."""
         question = (caller, verb, resource, group, name, namespace)
         known = self._known.get(question)
         if known and known[1] > self._clock.monotonic():
@@ -68,12 +70,23 @@ class AccessReviewer:
     async def _answer(self, question: Question) -> bool:
         caller, *wanted = question
         until = self._clock.monotonic() + REMEMBER_SECONDS
-        answer = await self._ask(_review(*wanted), caller.token)
+        try:
+            answer = await self._ask(_review(*wanted), caller.token)
+        except Unavailable as error:
+            known = self._known.get(question)
+            if known is None or known[1] + HOLDS_SECONDS < until or not _is_away(error):
+                raise
+            return known[0]
         allowed = (answer.get("status") or {}).get("allowed") is True
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[question] = (allowed, until)
         return allowed
+
+
+def _is_away(error: Unavailable) -> bool:
+    """Whether the gateway itself says that nobody is there; one that only takes long may be about to say no."""
+    return any(each.reason == CONDUCTOR_AWAY for each in error.causes)
 
 
 def _review(verb: str, resource: str, group: str, name: str, namespace: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@ from controller.kit.clock import Clock
 from crds.errors import Unavailable, from_status
 from services.sdk.identity import ON_BEHALF_OF
 
+_BROKEN_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+_QUESTIONS = ("/apis/authorization.k8s.io/", "/apis/authentication.k8s.io/")
+"""What is asked by POST and changes nothing."""
+
 
 class ServiceAuth(httpx.Auth):
     """Bearer tokens from `POST /auth/token`: renewed at half their life, fetched again once after a 401."""
@@ -87,9 +91,15 @@ async def fetch_json(
 
     Raises ApiError as the conductor's Status says; Unavailable when it cannot be reached.
     """
+    headers = {ON_BEHALF_OF: on_behalf_of} if on_behalf_of else None
     try:
-        headers = {ON_BEHALF_OF: on_behalf_of} if on_behalf_of else None
-        response = await client.request(method, path, json=body, headers=headers)
+        try:
+            response = await client.request(method, path, json=body, headers=headers)
+        except _BROKEN_OFF:
+            # As when the gateway was about to close a connection that lay idle. Asked again where that does no harm.
+            if method != "GET" and not path.startswith(_QUESTIONS):
+                raise
+            response = await client.request(method, path, json=body, headers=headers)
     except httpx.TransportError as error:
         raise Unavailable(f"the conductor cannot be reached: {error!r}") from error
     try:

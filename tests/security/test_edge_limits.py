@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.gateway import client_connection
-from api.gateway.server import GatewayServer
+from api.gateway.server import AT_ONCE, GatewayServer
 from controller.kit.listening import CannotListen
 from services.sdk.edge import acceptor, protocol
 from services.sdk.edge.acceptor import Acceptor, listen
@@ -81,7 +81,7 @@ async def _gateway(limits: ConnectionLimits) -> AsyncIterator[GatewayServer]:
     try:
         yield server
     finally:
-        await server.stop(0)
+        await server.stop(AT_ONCE)
 
 
 @asynccontextmanager

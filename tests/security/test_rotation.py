@@ -13,7 +13,7 @@ from unit.api.components import ADMIN, House, make_house
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import ROTATE_EVERY, TokenKeys
-from api.gateway.server import GatewayServer
+from api.gateway.server import AT_ONCE, GatewayServer
 from api.gateway.server_tls import ServerTls
 from api.tls import LEAF_DAYS, RENEW_DAYS, CertificateAuthority
 from controller.main.certificates import renew
@@ -103,7 +103,7 @@ async def test_a_certificate_about_to_end_is_replaced_without_a_restart(house: H
     assert renew(folder, names, began + timedelta(days=LEAF_DAYS - RENEW_DAYS + 1))
     assert tls.refresh() and await shown(port, authority.ca_file) != first
     assert (folder / "admin.crt").read_bytes() != admin
-    await server.stop(0)
+    await server.stop(AT_ONCE)
 
 
 async def test_a_certificate_that_does_not_fit_its_key_is_not_shown(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from crds.errors import Forbidden, Unauthorized, Unavailable
-from services.sdk.authorization import AccessReviewer
+from crds.errors import CONDUCTOR_AWAY, Cause, Forbidden, Unauthorized, Unavailable
+from services.sdk.authorization import HOLDS_SECONDS, REMEMBER_SECONDS, AccessReviewer
 from services.sdk.conductor_client import ServiceAuth
 from services.sdk.identity import Caller, IdentityVerifier
 from services.sdk.resources import SystemClock
@@ -97,6 +97,38 @@ def test_permissions_are_remembered_for_a_second() -> None:
         allowed[0], clock.moment = False, 1.01
         with pytest.raises(Forbidden, match='User "a" cannot use resource "keys"'):
             await authorizer.require(Caller("a"), "use", "keys", name="k", namespace="default")
+
+    asyncio.run(story())
+
+
+def test_what_was_said_last_holds_while_no_conductor_runs() -> None:
+    """Only where the gateway says so: a conductor that answers late may be about to say no."""
+    clock, faults = Hand(), list[Unavailable]()
+
+    async def ask(review: dict[str, Any], token: str) -> dict[str, Any]:
+        if faults:
+            raise faults[0]
+        return {"status": {"allowed": True}}
+
+    async def story() -> None:
+        authorizer = AccessReviewer(ask, clock)
+
+        async def may(name: str) -> bool:
+            return await authorizer.allows(Caller("a"), "use", "keys", "aerekos.cloud", name, "default")
+
+        assert await may("known")
+        clock.moment = REMEMBER_SECONDS + 0.1
+        faults[:] = [Unavailable("away", causes=(Cause("", "away", CONDUCTOR_AWAY),))]
+        assert await may("known")
+        with pytest.raises(Unavailable):
+            await may("never asked")
+        faults[:] = [Unavailable("it takes too long")]
+        with pytest.raises(Unavailable):
+            await may("known")
+        clock.moment = REMEMBER_SECONDS + HOLDS_SECONDS + 0.1
+        faults[:] = [Unavailable("away", causes=(Cause("", "away", CONDUCTOR_AWAY),))]
+        with pytest.raises(Unavailable):
+            await may("known")
 
     asyncio.run(story())
 

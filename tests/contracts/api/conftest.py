@@ -17,7 +17,7 @@ from unit.api.components import ADMIN, House, make_house
 
 from api.front_proxy import FrontProxy, listen_on
 from api.gateway.passthrough import Passthrough
-from api.gateway.server import GatewayServer
+from api.gateway.server import AT_ONCE, GatewayServer
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from services.sdk.edge.acceptor import listen
@@ -125,7 +125,7 @@ async def behind_a_gateway(
     try:
         yield gateway.sockets[0].getsockname()[1], authority
     finally:
-        await gateway.stop(0)
+        await gateway.stop(AT_ONCE)
         passthrough.close()
         conductor.should_exit = conductor.force_exit = True
         await running

@@ -18,8 +18,9 @@ from api.asgi import Receive, Scope, Send
 from api.auth.principal import MASTERS
 from api.front_proxy import listen_on, short_path
 from api.gateway.passthrough import Passthrough
-from api.gateway.server import GatewayServer
+from api.gateway.server import AT_ONCE, GatewayServer
 from api.tls import CertificateAuthority
+from crds.errors import CONDUCTOR_AWAY
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits, prove
 
@@ -133,6 +134,8 @@ async def test_while_the_conductor_is_away_that_is_said(tmp_path: Path) -> None:
     for lines in (CLOSE, b"connection: upgrade\r\nupgrade: websocket\r\n\r\n"):
         code, head, body = await read_all(*await asyncio.open_connection("127.0.0.1", port), HELLO + lines)
         assert (code, b"retry-after: 1" in head) == (503, True)
-        assert json.loads(body)["message"] == "the conductor is away; it comes back by itself"
-    await server.stop(0)
+        told = json.loads(body)
+        assert told["message"] == "the conductor is away; it comes back by itself"
+        assert [each["reason"] for each in told["details"]["causes"]] == [CONDUCTOR_AWAY]
+    await server.stop(AT_ONCE)
     passthrough.close()
