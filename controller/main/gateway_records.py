@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class GatewayRecord:
-    """One gateway. `number`: its place; of two at the same one, the first is about to leave. `ticks`: when it started,
+    """One gateway. `number`: its place; of two at one, the first is about to leave. `ticks`: when it started,
     in clock ticks since boot; with `boot` it makes a pid unique. `command`: what it was started with, and `program`:
     of which version it is; the next conductor keeps those it would start.
     """

@@ -25,7 +25,7 @@ from api.gateway.access_log import AccessLog
 from api.gateway.client_request import ClientRequest
 from api.gateway.handlers import gateway_handlers
 from api.gateway.passthrough import Passthrough
-from api.gateway.server import GatewayServer
+from api.gateway.server import AT_ONCE, GatewayServer
 from api.server import make_socket_server
 from controller.kit import tracing
 from services.sdk.edge.acceptor import listen
@@ -109,7 +109,7 @@ async def a_gate(house: House, folder: Path, conductor: Any) -> AsyncIterator[Ga
     try:
         yield Gate(house, server.sockets[0].getsockname()[1], log, file)
     finally:
-        await server.stop(0)
+        await server.stop(AT_ONCE)
         passthrough.close()
         log.close()
         behind.should_exit = behind.force_exit = True
