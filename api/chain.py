@@ -21,6 +21,7 @@ from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
 from api.auth.principal import Principal
 from api.csrf import NO_STORE
+from api.edge.token_buckets import rate_limit_headers
 from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
 from api.request_context import REQUEST_ID_HEADER, request_id_of
 from api.spans import describe, request_span
@@ -102,9 +103,7 @@ class RequestChain:
     ) -> None:
         began = time.perf_counter()
         request_id, notes = request_id_of(scope), notes_of(scope)
-        outcome = ResponseRecorder(
-            send, notes, handler, scope["headers"], request_id, keeps_body=self._audit.keeps_bodies
-        )
+        outcome = ResponseRecorder(send, scope, notes, handler, request_id, keeps_body=self._audit.keeps_bodies)
         if lasts:
             # What lasts for hours is noted when it begins, too.
             outcome.begun = lambda code: self._audit.note(scope, scope.get(WHO), code, request_id.decode(), STARTED)
@@ -171,7 +170,7 @@ class ResponseRecorder:
         "_id",
         "_keeps_body",
         "_notes",
-        "_request",
+        "_scope",
         "_send",
         "begun",
         "code",
@@ -182,14 +181,14 @@ class ResponseRecorder:
     def __init__(
         self,
         send: Send,
+        scope: Scope,
         notes: Notes,
         handler: Handler,
-        request: Sequence[tuple[bytes, bytes]],
         request_id: bytes,
         *,
         keeps_body: bool,
     ) -> None:
-        self._send, self._handler, self._request, self.code = send, handler, request, 0
+        self._send, self._handler, self._scope, self.code = send, handler, scope, 0
         self._notes, self._id, self._keeps_body = notes, request_id, keeps_body
         self.begun: Callable[[int], None] | None = None
         self.keeps_nothing = False  # whether nobody on the way may keep the answer
@@ -201,8 +200,8 @@ class ResponseRecorder:
             headers = taken(message.get("headers", ()), self._notes)
             self.lines = _CONTENT_IS_JSON in headers
             if self._handler.theirs:
-                headers = guarded(headers, self._request, shared=self._handler.shared)
-                headers.append((REQUEST_ID_HEADER, self._id))
+                headers = guarded(headers, self._scope["headers"], shared=self._handler.shared)
+                headers += ((REQUEST_ID_HEADER, self._id), *rate_limit_headers(self._scope))
             elif NOSNIFF not in headers:
                 headers.append(NOSNIFF)
             if self.keeps_nothing and not any(name == b"cache-control" for name, _ in headers):

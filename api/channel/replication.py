@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import anyio
 from anyio.abc import ObjectSendStream
 
 from api.asgi import JSON, Receive, Scope, Send, cancel_when_gone
 from api.channel.records import ALIVE, COPIED, KINDS, endpoints_line, record_line, synced_line
+from api.channel.settings import GatewaySettings, settings_line
 from controller.runtime.endpoints import Endpoint, Endpoints
 from controller.store.records import Store
 from crds.meta import ObjectKey
@@ -17,23 +22,34 @@ _MOST_WAITING = 1000
 
 
 class Replication:
-    """Tells each gateway that asks everything there is, then what changes, until it leaves."""
+    """Tells each gateway that asks everything there is, then what changes, until it leaves. How many gateways there
+    are is one of those things.
+    """
 
-    def __init__(self, store: Store, endpoints: Endpoints) -> None:
-        self._store, self._endpoints = store, endpoints
+    def __init__(
+        self,
+        store: Store,
+        endpoints: Endpoints,
+        settings: GatewaySettings = GatewaySettings(),  # noqa: B008 (frozen)
+    ) -> None:
+        self._store, self._endpoints, self._settings = store, endpoints, settings
+        self._gateways: set[Callable[[bytes], None]] = set()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the gateway goes, or is too slow to be told: then it asks for everything again."""
         sending, waiting = anyio.create_memory_object_stream[bytes](_MOST_WAITING)
         async with anyio.create_task_group() as group:
 
-            def moved(key: ObjectKey, uid: str, ready: tuple[Endpoint, ...]) -> None:
+            def tell(line: bytes) -> None:
                 try:
-                    sending.send_nowait(endpoints_line(key, uid, ready))
+                    sending.send_nowait(line)
                 except anyio.WouldBlock:
                     group.cancel_scope.cancel()
 
-            with self._endpoints.told(moved):
+            def moved(key: ObjectKey, uid: str, ready: tuple[Endpoint, ...]) -> None:
+                tell(endpoints_line(key, uid, ready))
+
+            with self._endpoints.told(moved), self._counted(tell):
                 revision, everything = self._everything()
                 await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON)]})
                 await send({"type": "http.response.body", "body": everything, "more_body": True})
@@ -44,6 +60,22 @@ class Replication:
                     with anyio.move_on_after(ALIVE_SECONDS):
                         line = await waiting.receive()
                     await send({"type": "http.response.body", "body": line, "more_body": True})
+
+    @contextmanager
+    def _counted(self, tell: Callable[[bytes], None]) -> Iterator[None]:
+        """All gateways hear how many they are."""
+        self._gateways.add(tell)
+        self._tell_settings()
+        try:
+            yield
+        finally:
+            self._gateways.discard(tell)
+            self._tell_settings()
+
+    def _tell_settings(self) -> None:
+        line = settings_line(replace(self._settings, gateways=len(self._gateways)))
+        for tell in tuple(self._gateways):
+            tell(line)
 
     def _everything(self) -> tuple[int, bytes]:
         """At one revision: nothing else runs meanwhile."""

@@ -1,13 +1,25 @@
-"""Refusals of the gateway to AWS clients, in the words of the protocol that was spoken."""
+"""Refusals of the gateway to AWS clients, in the words of the protocol that was spoken.
+
+Who asks too often hears what AWS says then, which SDKs know to wait for. Source: AWS "Common errors"
+(ThrottlingException, Throttling); Amazon S3 API, "Error responses" (SlowDown); botocore `retries`.
+"""
 
 from __future__ import annotations
 
 from api.asgi import Response, Scope
-from crds.errors import ApiError
+from crds.errors import ApiError, TooManyRequests
 from services.sdk.aws.error_bodies import error_body
 from services.sdk.aws.errors import AwsError, Protocol
 
 _XML = frozenset({"s3", "query", "rest-xml"})
+_THROTTLED: dict[Protocol, tuple[str, int]] = {
+    "json": ("ThrottlingException", 400),
+    "smithy-rpc-v2-cbor": ("ThrottlingException", 400),
+    "rest-json": ("ThrottlingException", 429),
+    "query": ("Throttling", 400),
+    "rest-xml": ("Throttling", 400),
+    "s3": ("SlowDown", 503),
+}
 
 
 def protocol_of(scope: Scope) -> Protocol:
@@ -20,14 +32,21 @@ def protocol_of(scope: Scope) -> Protocol:
     return "json"
 
 
-def unavailable(error: ApiError, protocol: Protocol) -> AwsError:
-    """Clients look at the HTTP code first, and try again."""
-    code = 503 if error.code in (404, 429, 503, 504) else error.code
+def as_aws_error(error: ApiError, protocol: Protocol) -> AwsError:
+    """Clients look at the HTTP code or the word first, and try again."""
+    if isinstance(error, TooManyRequests):
+        word, code = _THROTTLED[protocol]
+        return AwsError(word, error.message, code)
+    code = 503 if error.code in (404, 503, 504) else error.code
     return AwsError("ServiceUnavailable" if protocol in _XML else "ServiceUnavailableException", error.message, code)
 
 
-def aws_answer(error: AwsError, protocol: Protocol, scope: Scope, request_id: bytes) -> Response:
+def aws_answer(
+    error: AwsError, protocol: Protocol, scope: Scope, request_id: bytes, retry_after: int | None = None
+) -> Response:
     """The whole refusal. What was not read of a body could not be told from the next request: the connection ends."""
     told = error_body(error, protocol, request_id=request_id.decode("latin-1"), resource=scope["path"])
-    again = ((b"retry-after", b"1"),) if told.status == 503 else ()
+    if retry_after is None and told.status == 503:
+        retry_after = 1
+    again = () if retry_after is None else ((b"retry-after", b"%d" % retry_after),)
     return Response(told.status, told.content, told.content_type, (*told.headers, *again, (b"connection", b"close")))

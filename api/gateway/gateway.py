@@ -9,27 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
-from api.asgi import Message, Receive, Scope, Send, send_answer
+from api.asgi import Message, Receive, Response, Scope, Send, error_answer, send_answer
 from api.audit.notes import notes_of
 from api.auth.authentication import WHO
 from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities
 from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
-from api.gateway.aws_errors import aws_answer, protocol_of, unavailable
+from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
+from api.gateway.request_limits import RequestLimits
 from api.gateway.reverse_proxy import ReverseProxy, forwarded
 from api.gateway.upstream import Headers
+from api.request_context import request_id_of
 from api.traffic import CountsTraffic, Traffic
 from controller.kit import tracing
 from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
 from crds.managed import ManagedService
-from services.sdk.aws.errors import AwsError, SignatureError
+from services.sdk.aws.errors import AwsError, Protocol, SignatureError
 from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.edge.connections import prove
 
@@ -56,6 +58,7 @@ class Gateway:
         tls: Secures | None = None,
         own_names: OwnNames = tuple,
         traffic: CountsTraffic | None = None,
+        limits: RequestLimits | None = None,
     ) -> None:
         self._proxy = ReverseProxy(balancer, tls, most_connections=most_connections)
         self._authorizer, self._clock = authorizer, clock
@@ -64,6 +67,7 @@ class Gateway:
         self.traffic: CountsTraffic = traffic or Traffic()
         self._identities, self._verifier = Identities(tokens, clock), SignatureVerifier(find_signer, clock)
         self._note_use, self._own_names = note_use, own_names
+        self.limits = limits or RequestLimits(clock.monotonic)
 
     async def close(self) -> None:
         await self._proxy.close()
@@ -72,13 +76,25 @@ class Gateway:
         """The AWS signing name of a signed request, or None."""
         return signed_for(scope["headers"], scope["query_string"])
 
+    def refuse(self, scope: Scope, error: ApiError) -> Response:
+        """The refusal of a request nobody has looked at, in the words of whom it was for."""
+        signing_name = self.aws_service(scope)
+        if signing_name is None:
+            return error_answer(error)
+        protocol = self._protocol(scope, signing_name)
+        return aws_answer(as_aws_error(error, protocol), protocol, scope, request_id_of(scope), error.retry_after)
+
+    def _protocol(self, scope: Scope, signing_name: str) -> Protocol:
+        managed = self._services.get(self._speaks.get(signing_name, ""))
+        return managed.protocol if managed else protocol_of(scope)
+
     async def serve_aws(
         self, scope: Scope, receive: Receive, send: Send, signing_name: str, *extra: tuple[bytes, bytes]
     ) -> int:
         """A request that was signed goes on as it came; one that was not is refused in the words of its protocol."""
         managed = self._services.get(self._speaks.get(signing_name, ""))
-        protocol = managed.protocol if managed else protocol_of(scope)
-        begun = _Begun(send)
+        protocol = self._protocol(scope, signing_name)
+        begun, retry_after = _Begun(send), None
         try:
             if managed is None:
                 raise AwsError(*refusal(signing_name, self._speaks))
@@ -90,8 +106,8 @@ class Gateway:
         except ApiError as lost:
             if begun.yes:  # all that is left is to break the connection off, as the app does
                 raise
-            error = unavailable(lost, protocol)
-        answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""))
+            error, retry_after = as_aws_error(lost, protocol), lost.retry_after
+        answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""), retry_after)
         await send_answer(send, answer, *extra)
         return answer.code
 
@@ -106,6 +122,7 @@ class Gateway:
         found = await self._verifier.verified(scope, receive, managed.speaks)
         scope[WHO] = found.who
         prove(scope)
+        self.limits.admit_principal(scope, found.who)
         if found.who.proof is not None:
             self._note_use(str(found.who.proof.binding.get("akid", "")), managed.service_name)
         service = managed.service_name
@@ -120,7 +137,10 @@ class Gateway:
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]
     ) -> int:
-        """`/services/<name>/<rest>` goes on as `/<rest>`. Raises NotFound, Forbidden, Unavailable, Timeout."""
+        """`/services/<name>/<rest>` goes on as `/<rest>`. Raises NotFound, Forbidden, Unavailable, Timeout,
+        TooManyRequests.
+        """
+        self.limits.admit_principal(scope, who)
         name, target = _split(_target(scope))
         if not name:
             raise NotFound("write /services/<name>/...; `aerekos get services` lists the names")
@@ -150,6 +170,7 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: Send, asker: str, service: str, target: bytes, headers: Headers
     ) -> int:
         """Carried to the service and counted, unless there is no such service."""
+        self.limits.admit_service(scope, service)
         began = self._clock.monotonic()
         notes_of(scope).service_tells = service in self._services
         try:

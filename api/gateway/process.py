@@ -38,6 +38,7 @@ from api.gateway.mutual_tls import MutualTls
 from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
 from api.gateway.reporter import Counts, Reporter, TrafficCounts
+from api.gateway.request_limits import LimitedByAddress, RequestLimits
 from api.gateway.server import GatewayServer
 from api.gateway.server_tls import ServerTls
 from api.gateway.upstream import BrokenOff, Endpoint, UpstreamPool
@@ -118,7 +119,8 @@ class GatewayProcess:
     def __init__(self, options: Options) -> None:
         self._options, self._clock, self._status = options, SystemClock(), StatusPipe(options.status)
         self._channel = ConductorChannel(options.socket)
-        self.replica, self.reporter = Replica(self._channel.lines), Reporter(self._channel.deliver)
+        self.limits, self.reporter = RequestLimits(self._clock.monotonic), Reporter(self._channel.deliver)
+        self.replica = Replica(self._channel.lines, self.limits.use)
         self.passthrough = Passthrough(options.socket)
         self._secrets = options.home / "secrets"
         services = managed_services()
@@ -145,6 +147,7 @@ class GatewayProcess:
             tls=MutualTls(self._authority, managed, self._clock),
             own_names=lambda: self._tls.names,
             traffic=TrafficCounts(self.reporter),
+            limits=self.limits,
         )
         self._chain = RequestChain(
             gateway_handlers(self.gateway, authenticator),
@@ -165,7 +168,8 @@ class GatewayProcess:
             group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()
             limits = limits_for(self._budget.connections)
-            server = GatewayServer(self._answer, self._listeners(), self._tls.context, limits, access.note)
+            limited = LimitedByAddress(self._answer, self.limits, self.gateway.refuse)
+            server = GatewayServer(limited, self._listeners(), self._tls.context, limits, access.note)
             server.start()
             log.info("the gateway is up", port=self._options.port)
             self._status.say(READY)

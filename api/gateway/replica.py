@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from api.channel.records import read_record
+from api.channel.settings import GatewaySettings, read_settings
 from controller.runtime.endpoints import Endpoint, Endpoints
 from controller.store.memory_index import MemoryIndex
 from controller.store.metrics import StoreMetrics
@@ -89,10 +90,12 @@ class ReplicaStore:
 
 
 class Replica:
-    """Keeps store and endpoints as the conductor has them. `ask` begins a new stream of lines."""
+    """Keeps store and endpoints as the conductor has them. `ask` begins a new stream of lines; `use` hears of
+    settings as they change.
+    """
 
-    def __init__(self, ask: Lines) -> None:
-        self._ask = ask
+    def __init__(self, ask: Lines, use: Callable[[GatewaySettings], object] = lambda _: None) -> None:
+        self._ask, self._use = ask, use
         self.store, self.endpoints = ReplicaStore(), Endpoints()
         self.synced = anyio.Event()
         """Set once everything was told for the first time."""
@@ -121,6 +124,8 @@ class Replica:
                     self.store.apply(record)
                 else:
                     records.append(record)
+            elif word == "settings":
+                self._use(read_settings(fields[0]))
             elif word == "endpoints":
                 key, uid, ready = _read_endpoints(fields)
                 if self.connected:

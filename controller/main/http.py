@@ -27,6 +27,7 @@ from api.auth.service_accounts import AccountTokens
 from api.channel.conductor import Channel
 from api.channel.replication import Replication
 from api.channel.reports import Reports
+from api.channel.settings import GatewaySettings
 from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
 from api.exec import ExecHandler
@@ -53,6 +54,7 @@ from controller.main.key_rotation import turning
 from controller.main.oidc import federation, oidc_options
 from controller.main.runtime_selection import Runtime
 from controller.main.server_names import ServerNames
+from controller.main.settings import Settings
 from controller.reconcile.loop import Loop
 from controller.runtime.driver import SupportsAdopt, SupportsExec, SupportsRefresh
 from crds.kinds.worker import WORKER
@@ -76,7 +78,8 @@ async def serve_http(
     images, audit = _images(components, authenticator), open_audit(components.settings, components.clock)
     app = _app(components, runtime, loop, authenticator, guard, images, audit, traffic)
     reports = Reports(audit, app.metrics, traffic, components.accounts.access_keys.used)
-    channel = Channel(app, Replication(components.registry.store, components.endpoints), reports)
+    replication = Replication(components.registry.store, components.endpoints, _of_gateways(components.settings))
+    channel = Channel(app, replication, reports)
     server, listener = make_socket_server(FrontProxy(channel)), listen_on(components.home / "run" / SOCKET)
     try:
         async with looked_after(audit), anyio.create_task_group() as group:
@@ -88,6 +91,14 @@ async def serve_http(
     finally:
         with anyio.CancelScope(shield=True):
             await images.close()
+
+
+def _of_gateways(settings: Settings) -> GatewaySettings:
+    return GatewaySettings(
+        per_principal=settings.gateway_requests_per_principal,
+        per_address=settings.gateway_requests_per_address,
+        per_service=settings.gateway_requests_per_service,
+    )
 
 
 def _app(

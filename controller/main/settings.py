@@ -64,6 +64,9 @@ class Settings:
     retention_hours: float = 72.0
     requests_per_second: int = 500
     watches_per_user: int = 500
+    gateway_requests_per_principal: int = 10_000
+    gateway_requests_per_address: int = 5_000
+    gateway_requests_per_service: int = 20_000
     node_networks: str = "private"
     second_factor: str = "none"
     overlay_encryption: str = "auto"
@@ -206,7 +209,12 @@ def _from_environment(settings: Settings, env: Mapping[str, str]) -> Settings:
     return settings
 
 
-_LIMITS = ("requests_per_second", "watches_per_user")
+_GATEWAY_LIMITS = (
+    "gateway_requests_per_principal",
+    "gateway_requests_per_address",
+    "gateway_requests_per_service",
+)
+_LIMITS = ("requests_per_second", "watches_per_user", *_GATEWAY_LIMITS)
 _AUDIT_NUMBERS = ("audit_max_mib", "audit_data_lines_per_second", "audit_denied_lines_per_second", "audit_days")
 _FILE_ALONE = frozenset({"users"})
 _NUMBERS = ("port", "retention_hours", "gateways", *_LIMITS, *_AUDIT_NUMBERS)
@@ -356,6 +364,9 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "retention_hours": _hours,
     "requests_per_second": _limit,
     "watches_per_user": _limit,
+    "gateway_requests_per_principal": _limit,
+    "gateway_requests_per_address": _limit,
+    "gateway_requests_per_service": _limit,
     "node_networks": _networks,
     "second_factor": _one_of(("none", "admins", "everybody")),
     "overlay_encryption": _one_of(ENCRYPTION),

@@ -20,6 +20,7 @@ from api.channel.conductor import Channel
 from api.channel.records import endpoints_line, read_record, record_line, synced_line
 from api.channel.replication import Replication
 from api.channel.reports import MOST_BYTES, Reports, audit_line, read_audit
+from api.channel.settings import GatewaySettings, read_settings, settings_line
 from api.gateway import reporter as reporting
 from api.gateway.replica import Replica
 from api.gateway.reporter import Counts, Reporter, TrafficCounts
@@ -64,7 +65,7 @@ def user(name: str, revision: int, verb: Any = "created") -> Record:
 WEB = SERVICE.key("web")
 
 
-async def follow(*streams: list[bytes]) -> Replica:
+async def follow(*streams: list[bytes], use: Any = lambda _: None) -> Replica:
     """A replica that was told these lines, one stream after the other; each breaks off at its end."""
     left, done = list(streams), anyio.Event()
 
@@ -76,7 +77,7 @@ async def follow(*streams: list[bytes]) -> Replica:
             yield line
         raise ConnectionError("the conductor went")
 
-    replica = Replica(ask)
+    replica = Replica(ask, use)
     async with anyio.create_task_group() as group:
         group.start_soon(replica.run)
         await done.wait()
@@ -139,6 +140,43 @@ async def test_the_conductor_tells_everything_and_then_what_changes(house: House
     with anyio.fail_after(30):
         await app({"type": "http", "method": "GET", "path": "/internal/replica", "headers": []}, receive, send)
     assert {each[3] for each in lines if each[0] == "record"}.isdisjoint({"secrets", "configmaps"})
+
+
+async def test_gateways_hear_how_many_they_are(house: House) -> None:
+    replication = Replication(house.store, house.endpoints, GatewaySettings(per_principal=7))
+    heard: dict[str, list[GatewaySettings]] = {"one": [], "two": []}
+    leave = {name: anyio.Event() for name in heard}
+
+    async def follow(name: str) -> None:
+        async def receive() -> dict[str, Any]:
+            await leave[name].wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            for word, *fields in map(orjson.loads, message.get("body", b"").splitlines()):
+                if word == "settings":
+                    heard[name].append(read_settings(fields[0]))
+            if name == "two":
+                leave["two"].set()
+            if [each.gateways for each in heard["one"]] == [1, 2, 1]:
+                leave["one"].set()
+
+        await replication.serve({"type": "http"}, receive, send)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow, "one")
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(follow, "two")
+    assert [each.gateways for each in heard["one"]] == [1, 2, 1]
+    assert {each.per_principal for each in heard["one"]} == {7}
+
+
+async def test_a_replica_hands_settings_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.gateway.replica.AGAIN_SECONDS", 0)
+    settings, used = GatewaySettings(1, 2, 3, 4), list[GatewaySettings]()
+    await follow([synced_line(1), settings_line(settings)], use=used.append)
+    assert used == [settings]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Token buckets: how often something may happen, by name, with a burst of two seconds' worth.
+
+What is left is told in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`: three headers of whole
+numbers, as drafts up to -06 have them and clients read them; later drafts put all of it into one structured field.
+Source: draft-ietf-httpapi-ratelimit-headers-06.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+BURST_SECONDS = 2.0
+MOST_BUCKETS = 65_536
+VERDICT = "aerekos.rate_limit"
+"""Where a scope has the verdict of the tightest limit that was looked at."""
+
+
+class Verdict(NamedTuple):
+    """`remaining` of `limit` tokens are left; all are there again in `reset` whole seconds. `retry_after`: the
+    seconds to wait for one, where there is none.
+    """
+
+    admitted: bool
+    limit: int
+    remaining: int
+    reset: int
+    retry_after: int = 0
+
+
+class TokenBuckets:
+    """A bucket for each name. Full ones are forgotten, and no more than MOST_BUCKETS are kept: the oldest of too many
+    begin anew, which only helps who has one.
+    """
+
+    def __init__(self, per_second: float, now: Callable[[], float]) -> None:
+        self.per_second, self._now = per_second, now
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def take(self, name: str, times: float = 1.0) -> Verdict:
+        """One token. `times`: how many times as much that name may ask."""
+        rate, now = self.per_second * times, self._now()
+        most = max(rate * BURST_SECONDS, 1.0)
+        known = self._left.get(name)
+        if known is None:
+            left = most
+            if len(self._left) >= MOST_BUCKETS:
+                self._make_room(now)
+        else:
+            left = min(known[0] + (now - known[1]) * rate, most)
+        if left < 1.0:
+            wait = math.ceil((1.0 - left) / rate)
+            return Verdict(False, int(most), 0, math.ceil((most - left) / rate), wait)
+        left -= 1.0
+        self._left[name] = (left, now)
+        return Verdict(True, int(most), int(left), math.ceil((most - left) / rate))
+
+    def _make_room(self, now: float) -> None:
+        """A bucket nobody took from for as long as a burst lasts is full, and the same as none."""
+        self._left = {name: each for name, each in self._left.items() if now - each[1] < BURST_SECONDS}
+        for name in tuple(islice(self._left, max(len(self._left) - MOST_BUCKETS * 3 // 4, 0))):
+            del self._left[name]
+
+
+def rate_limit_headers(scope: Mapping[str, Any]) -> tuple[tuple[bytes, bytes], ...]:
+    """What is left of the tightest limit that was looked at; nothing where none was."""
+    verdict: Verdict | None = scope.get(VERDICT)
+    if verdict is None:
+        return ()
+    return (
+        (b"ratelimit-limit", b"%d" % verdict.limit),
+        (b"ratelimit-remaining", b"%d" % verdict.remaining),
+        (b"ratelimit-reset", b"%d" % verdict.reset),
+    )
