@@ -11,6 +11,11 @@ def no_key(arn: str) -> AwsError:
     return AwsError("NotFoundException", f"Key '{arn}' does not exist")
 
 
+def no_key_id(wanted: str) -> AwsError:
+    """It cannot be the id of any key."""
+    return AwsError("NotFoundException", f"Invalid keyId '{wanted}'")
+
+
 def no_alias(arn: str) -> AwsError:
     return AwsError("NotFoundException", f"Alias {arn} is not found.")
 
@@ -49,6 +54,19 @@ def wrong_algorithm(algorithm: str, key_spec: str) -> AwsError:
 def invalid_key_spec(arn: str, key_spec: str, operation: str) -> AwsError:
     text = f"{arn} key spec is {key_spec} which is not valid for {operation}."
     return AwsError("InvalidKeyUsageException", text)
+
+
+def locks_its_owner_out() -> AwsError:
+    text = "The new key policy will not allow you to update the key policy in the future."
+    return AwsError("MalformedPolicyDocumentException", text)
+
+
+def rotated_too_often(arn: str) -> AwsError:
+    text = (
+        "The on-demand rotations limit has been reached for the given keyId. "
+        f"No more on-demand rotations can be performed for this key: {arn}"
+    )
+    return AwsError("LimitExceededException", text)
 
 
 def root_key_on_its_way(error: Exception) -> AwsError:

@@ -51,7 +51,7 @@ class KeyReconciler:
         except ApiError as error:
             raise Temporary(f"material: {error}", reason=KeyReason.KEY_MATERIAL_UNAVAILABLE) from error
         resource.status.aliases = _aliases_of(resource, world)
-        due = _update_status(resource, newest)
+        due = _update_status(resource, newest, self._keyring.rotation_base(resource))
         return done(reason=resource.status.key_state, requeue_after=_seconds(now, due))
 
     async def finalize(self, resource: Key, world: World) -> Outcome:
@@ -61,9 +61,9 @@ class KeyReconciler:
         newest = await self._keyring.ensure_material(key)
         while (later := await self._keyring.next_material(newest)) is not None:
             newest = later
-        due = next_rotation(key, newest.metadata.creation_timestamp)
+        due = next_rotation(key, self._keyring.rotation_base(key))
         if due is not None and due <= now and key.spec.enabled:
-            newest = await self._keyring.add_material(key, newest.spec.version + 1)
+            newest = await self._keyring.add_material(key, newest.spec.version + 1, "AUTOMATIC")
         return newest
 
 
@@ -96,7 +96,7 @@ async def _delete_aliases(key: str, namespace: str | None, world: World) -> None
                 await world.resources.delete(KEY_ALIAS, each.metadata.name, namespace, uid=each.metadata.uid)
 
 
-def _update_status(key: Key, newest: KeyMaterial) -> datetime | None:
+def _update_status(key: Key, newest: KeyMaterial, rotation_base: datetime | None) -> datetime | None:
     """Fill the status; returns when to look again."""
     status, made = key.status, newest.metadata.creation_timestamp
     status.key_id = key_id(key)
@@ -104,7 +104,7 @@ def _update_status(key: Key, newest: KeyMaterial) -> datetime | None:
     status.current_version = newest.spec.version
     status.key_state = state_of(key, newest.spec.version)
     status.rotated_at = made if newest.spec.version > 1 else None
-    status.next_rotation_at = next_rotation(key, made)
+    status.next_rotation_at = next_rotation(key, rotation_base)
     status.deletion_date = key.spec.deletion_date
     return key.spec.deletion_date or status.next_rotation_at
 

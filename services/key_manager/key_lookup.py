@@ -13,7 +13,7 @@ from crds.names import subdomain_fault
 from services.key_manager import errors
 from services.key_manager.invariants import RESERVED
 from services.key_manager.key_specs import SYMMETRIC
-from services.key_manager.key_state import alias_arn, alias_resource_name, key_arn, key_id
+from services.key_manager.key_state import alias_arn, alias_resource_name, is_key_id, key_arn, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
 from services.sdk.aws.accounts import account_of
@@ -62,7 +62,7 @@ class Resolver:
         id = name.removeprefix("key/") if wanted.startswith("arn:") else name
         key = None if subdomain_fault(id) else await self._keyring.key_by_id(id, namespace)
         if key is None:
-            raise errors.no_key(key_arn(account, id, call.region))
+            raise errors.no_key(key_arn(account, id, call.region)) if is_key_id(id) else errors.no_key_id(wanted)
         return self.resolved(call, key)
 
     def resolved(self, call: RequestContext, key: Key) -> ResolvedKey:

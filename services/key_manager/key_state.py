@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.key_manager.conditions import KeyState
-from services.key_manager.kinds import Key
+from services.key_manager.kinds import Key, KeyMaterial
 
 REGION = "us-east-1"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MULTI_REGION = re.compile(r"mrk-[0-9a-f]{32}")
 _SAFE = re.compile(r"[^a-z0-9-]+")
 
 
@@ -29,7 +30,9 @@ def state_of(key: Key, version: int) -> KeyState:
 
 
 def next_rotation(key: Key, last: datetime | None) -> datetime | None:
-    """Return when new material is due; None when the key does not rotate by itself."""
+    """Return when new material is due, `last` being when the first was made or the period made the latest; None when
+    the key does not rotate by itself.
+    """
     if key.spec.rotate_every is None or last is None or key.spec.deletion_date is not None:
         return None
     return last + timedelta(days=key.spec.rotate_every)
@@ -46,9 +49,20 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def is_key_id(text: str) -> bool:
+    """Return whether AWS could have given a key that id: a uuid, or that of a multi-Region key."""
+    return is_uuid(text) or _MULTI_REGION.fullmatch(text) is not None
+
+
 def uid_of(key: Key) -> str:
     """The uid, in the spelling ciphertexts use."""
     return str(UUID(key.metadata.uid or ""))
+
+
+def material_id(material: KeyMaterial) -> str:
+    """What AWS calls a KeyMaterialId: 64 hex digits, which tell nothing of the material."""
+    spec = material.spec
+    return spec.material_id or hashlib.sha256(f"{spec.key_uid}\x00{spec.version}".encode()).hexdigest()
 
 
 def key_arn(account: str, id: str, region: str = REGION) -> str:

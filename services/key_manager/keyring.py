@@ -7,7 +7,8 @@ memory for keys in use, because unsealing costs more than encrypting.
 from __future__ import annotations
 
 import base64
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from anyio import to_thread
 
@@ -29,6 +30,7 @@ from services.key_manager.root_key import RootKeyCipher
 from services.sdk.context import ServiceContext
 
 _OPENED_LIMIT = 4096
+Rotation = Literal["", "AUTOMATIC", "ON_DEMAND"]
 
 
 class Keyring:
@@ -92,12 +94,24 @@ class Keyring:
         name = material_name(material.spec.key_uid, material.spec.version + 1)
         return await self.materials.read(name, material.metadata.namespace or "default")
 
-    async def add_material(self, key: Key, version: int) -> KeyMaterial:
+    def history(self, key: Key) -> list[KeyMaterial]:
+        """All material known here, the oldest first."""
+        newest, uid, namespace = self.newest(key), uid_of(key), key.metadata.namespace or "default"
+        versions = range(1, newest.spec.version + 1) if newest else ()
+        found = (self.materials.get(material_name(uid, each), namespace) for each in versions)
+        return [each for each in found if each is not None]
+
+    def rotation_base(self, key: Key) -> datetime | None:
+        """What its period counts from: rotating by hand does not change when it rotates by itself."""
+        scheduled = [each for each in self.history(key) if each.spec.rotation != "ON_DEMAND"]
+        return scheduled[-1].metadata.creation_timestamp if scheduled else None
+
+    async def add_material(self, key: Key, version: int, rotation: Rotation = "") -> KeyMaterial:
         """Make that version unless somebody else just did. Raises ApiError."""
         uid, namespace = uid_of(key), key.metadata.namespace or "default"
         sealed = self._sealed(await _made_material(key.spec.key_spec), uid, version)
         name = material_name(uid, version)
-        spec = KeyMaterialSpec(key_uid=uid, version=version, sealed=sealed)
+        spec = KeyMaterialSpec(key_uid=uid, version=version, sealed=sealed, rotation=rotation)
         wanted = KEY_MATERIAL.new(name, namespace=namespace, spec=spec)
         wanted.metadata.owner_references = [
             OwnerReference(

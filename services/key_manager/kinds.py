@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
@@ -17,19 +17,24 @@ from services.key_manager.invariants import (
     keeps_its_window,
     outlives_its_data,
 )
+from services.key_manager.key_policy import policy_fault
 from services.key_manager.key_specs import ALGORITHMS, SYMMETRIC, KeySpecName, Usage, is_compatible
+from services.sdk.aws.tags import tag_fault
 
 Days = Annotated[int, Field(ge=1, le=2560)]
 
 
 class KeySpec(Spec):
     """`keySpec` and `usage` as AWS names them; neither may change. `rotateEvery` in days, None: only by hand.
-    `deletionDate`: when the key and all it encrypted are lost.
+    `policy`: a key policy of AWS, JSON; without one the account's roles decide. `deletionDate`: when the key and all
+    it encrypted are lost.
     """
 
     description: Annotated[str, Field(max_length=8192)] = ""
     key_spec: KeySpecName = "SYMMETRIC_DEFAULT"
     usage: Usage = "ENCRYPT_DECRYPT"
+    policy: str = ""
+    tags: dict[str, str] = {}
     enabled: bool = True
     rotate_every: Days | None = None
     deletion_date: Timestamp | None = None
@@ -42,6 +47,20 @@ class KeySpec(Spec):
         if self.rotate_every is not None and self.key_spec != SYMMETRIC:
             raise ValueError(f"rotateEvery is for keySpec {SYMMETRIC} alone; leave it out for {self.key_spec}")
         return self
+
+    @field_validator("policy")
+    @classmethod
+    def _is_policy(cls, text: str) -> str:
+        if text and (fault := policy_fault(text)):
+            raise ValueError(fault)
+        return text
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags(cls, tags: dict[str, str]) -> dict[str, str]:
+        if fault := tag_fault(tags):
+            raise ValueError(fault)
+        return tags
 
 
 class KeyStatus(Status):
@@ -79,11 +98,15 @@ class KeyAlias(Resource[KeyAliasSpec, KeyAliasStatus]):
 
 
 class KeyMaterialSpec(Spec):
-    """`sealed`: base64 of key material under the root key, bound to this uid and version."""
+    """`sealed`: base64 of key material under the root key, bound to this uid and version. `materialId`: what AWS
+    calls it; empty: it follows from uid and version. `rotation`: why it was made, empty for the first.
+    """
 
     key_uid: str
     version: Annotated[int, Field(ge=1)]
     sealed: str
+    material_id: str = ""
+    rotation: Literal["", "AUTOMATIC", "ON_DEMAND"] = ""
 
 
 class KeyMaterialStatus(Status):

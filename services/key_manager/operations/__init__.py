@@ -11,7 +11,9 @@ from services.key_manager.operations.data_keys import DataKeyOperations
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.operations.keys import KeyOperations
 from services.key_manager.operations.mac import MacOperations
+from services.key_manager.operations.policies import PolicyOperations
 from services.key_manager.operations.rotation import RotationOperations
+from services.key_manager.operations.tags import TagOperations
 from services.key_manager.pages import Pages
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.operations import declared_operations
@@ -26,6 +28,8 @@ OPERATIONS = declared_operations(
     DataKeyOperations,
     AsymmetricOperations,
     MacOperations,
+    PolicyOperations,
+    TagOperations,
 )
 
 
@@ -40,4 +44,6 @@ def handlers(keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: 
         DataKeyOperations(keys),
         AsymmetricOperations(keys),
         MacOperations(keys),
+        PolicyOperations(keys),
+        TagOperations(keys, pages),
     ]

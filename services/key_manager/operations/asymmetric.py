@@ -71,7 +71,7 @@ class AsymmetricOperations:
 
     @operation("DeriveSharedSecret", permission=("use", KEY), understands=_DERIVE)
     async def derive_shared_secret(self, call: RequestContext, request: Json) -> Json:
-        found = await self._keys.require_usable(call, request["KeyId"], "KEY_AGREEMENT")
+        found = await self._keys.require_usable(call, request, "KEY_AGREEMENT")
         algorithm = require_algorithm(found, request["KeyAgreementAlgorithm"])
         refuse_recipient(request)
         refuse_dry_run(request)
@@ -110,7 +110,7 @@ class AsymmetricOperations:
 
     async def _signing(self, call: RequestContext, request: Json) -> tuple[ResolvedKey, str, str]:
         """The key, algorithm and message type, for a message that fits them."""
-        found = await self._keys.require_usable(call, request["KeyId"], "SIGN_VERIFY")
+        found = await self._keys.require_usable(call, request, "SIGN_VERIFY")
         algorithm = require_algorithm(found, request["SigningAlgorithm"])
         message_type = request.get("MessageType", asymmetric.RAW)
         if message_type not in asymmetric.message_types(algorithm):
@@ -121,7 +121,7 @@ class AsymmetricOperations:
         return found, algorithm, message_type
 
     async def _encapsulating(self, call: RequestContext, request: Json) -> tuple[ResolvedKey, str]:
-        found = await self._keys.require_usable(call, request["KeyId"], "ENCAPSULATE_DECAPSULATE")
+        found = await self._keys.require_usable(call, request, "ENCAPSULATE_DECAPSULATE")
         algorithm = require_algorithm(found, request["EncapsulationAlgorithm"])
         refuse_dry_run(request)
         return found, algorithm

@@ -47,7 +47,7 @@ class CryptoOperations:
 
     @operation("Encrypt", permission=("use", KEY), understands=("KeyId", "Plaintext", *_CIPHER))
     async def encrypt(self, call: RequestContext, request: Json) -> Json:
-        found = await self._keys.require_usable(call, request["KeyId"], "ENCRYPT_DECRYPT")
+        found = await self._keys.require_usable(call, request, "ENCRYPT_DECRYPT")
         algorithm = require_algorithm(found, request.get("EncryptionAlgorithm", SYMMETRIC))
         refuse_dry_run(request)
         blob = await self._encrypted(found, algorithm, request["Plaintext"], request.get("EncryptionContext", {}))
@@ -56,7 +56,7 @@ class CryptoOperations:
     @operation("Decrypt", permission=("use", KEY), understands=("KeyId", "CiphertextBlob", *_CIPHER))
     async def decrypt(self, call: RequestContext, request: Json) -> Json:
         blob = required_bytes(request, "CiphertextBlob")
-        found = await self._keys.key_of_ciphertext(call, blob, request.get("KeyId"))
+        found = await self._keys.key_of_ciphertext(call, blob, request.get("KeyId"), request)
         algorithm = require_algorithm(found, request.get("EncryptionAlgorithm", SYMMETRIC))
         refuse_recipient(request)
         refuse_dry_run(request)
@@ -66,13 +66,18 @@ class CryptoOperations:
     @operation("ReEncrypt", permission=("use", KEY), understands=_REENCRYPT)
     async def re_encrypt(self, call: RequestContext, request: Json) -> Json:
         blob = required_bytes(request, "CiphertextBlob")
-        source = await self._keys.key_of_ciphertext(call, blob, request.get("SourceKeyId"))
-        target = await self._keys.require_usable(call, request["DestinationKeyId"], "ENCRYPT_DECRYPT")
+        opening, sealing = (request.get(f"{end}EncryptionContext", {}) for end in ("Source", "Destination"))
+        source = await self._keys.key_of_ciphertext(
+            call, blob, request.get("SourceKeyId"), request, "ReEncryptFrom", opening
+        )
+        target = await self._keys.resolver.find(call, request["DestinationKeyId"])
+        await self._keys.permitted(call, target, request, "ReEncryptTo", sealing)
+        self._keys.require_fit(call, target, "ENCRYPT_DECRYPT")
         before = require_algorithm(source, request.get("SourceEncryptionAlgorithm", SYMMETRIC))
         after = require_algorithm(target, request.get("DestinationEncryptionAlgorithm", SYMMETRIC))
         refuse_dry_run(request)
-        plaintext = await self._decrypted(source, before, blob, request.get("SourceEncryptionContext", {}))
-        again = await self._encrypted(target, after, plaintext, request.get("DestinationEncryptionContext", {}))
+        plaintext = await self._decrypted(source, before, blob, opening)
+        again = await self._encrypted(target, after, plaintext, sealing)
         return {
             "CiphertextBlob": again,
             "SourceKeyId": source.arn,

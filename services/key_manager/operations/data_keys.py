@@ -73,7 +73,7 @@ class DataKeyOperations:
 
     async def _sealing_key(self, call: RequestContext, request: Json) -> ResolvedKey:
         refuse_recipient(request)
-        found = await self._keys.require_usable(call, request["KeyId"], "ENCRYPT_DECRYPT")
+        found = await self._keys.require_usable(call, request, "ENCRYPT_DECRYPT")
         if not found.is_symmetric:
             raise errors.invalid_key_spec(found.arn, found.key.spec.key_spec, call.operation)
         return found

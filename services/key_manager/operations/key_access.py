@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.key_manager import errors
+from services.key_manager.authorization import KeyAuthorizer
 from services.key_manager.ciphertext import BadCiphertext, key_version_of
 from services.key_manager.key_lookup import ResolvedKey, Resolver
 from services.key_manager.key_specs import Usage, algorithms_of
@@ -25,11 +26,12 @@ class KeyAccess:
 
     def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess) -> None:
         self.keyring, self.resolver, self.access = keyring, resolver, access
+        self.authorizer = KeyAuthorizer(keyring, access)
 
     async def resolve(self, call: RequestContext, request: Json) -> ResolvedKey:
         """The key, whatever state it is in. Raises AwsError, Forbidden."""
         found = await self.resolver.find(call, request["KeyId"])
-        await self.access.require(call, found.key.metadata.name, found.namespace)
+        await self.authorizer.require(call, found, request)
         return found
 
     async def require_changeable(self, call: RequestContext, request: Json) -> ResolvedKey:
@@ -43,19 +45,30 @@ class KeyAccess:
             raise errors.pending_deletion(found.arn)
         return found
 
-    async def require_usable(self, call: RequestContext, wanted: str, usage: Usage) -> ResolvedKey:
-        """A key that is enabled and for that usage. Raises AwsError, Forbidden."""
-        found = await self.permitted(call, await self.resolver.find(call, wanted))
+    async def require_usable(self, call: RequestContext, request: Json, usage: Usage) -> ResolvedKey:
+        """The key of the request, enabled and for that usage. Raises AwsError, Forbidden."""
+        found = await self.permitted(call, await self.resolver.find(call, request["KeyId"]), request)
+        return self.require_fit(call, found, usage)
+
+    def require_fit(self, call: RequestContext, found: ResolvedKey, usage: Usage) -> ResolvedKey:
+        """The key, if it is enabled and for that usage. Raises AwsError."""
         require_enabled(found)
         if found.key.spec.usage != usage:
             raise errors.wrong_usage(found.arn, found.key.spec.usage, call.operation)
         return found
 
-    async def permitted(self, call: RequestContext, found: ResolvedKey) -> ResolvedKey:
+    async def permitted(
+        self,
+        call: RequestContext,
+        found: ResolvedKey,
+        request: Json,
+        action: str = "",
+        encryption: Json | None = None,
+    ) -> ResolvedKey:
         """The key, if the caller may use it. The platform's own keys serve people only through a service; a service
         in its own name uses no others.
         """
-        await self.access.require(call, found.key.metadata.name, found.namespace)
+        await self.authorizer.require(call, found, request, action, encryption)
         platform = self.resolver.is_platform(found)
         if platform and not call.caller.service and not call.caller.through:
             raise errors.platform(found.arn)
@@ -64,10 +77,19 @@ class KeyAccess:
             raise AwsError("AccessDeniedException", text)
         return found
 
-    async def key_of_ciphertext(self, call: RequestContext, blob: bytes, wanted: str | None) -> ResolvedKey:
+    async def key_of_ciphertext(
+        self,
+        call: RequestContext,
+        blob: bytes,
+        wanted: str | None,
+        request: Json,
+        action: str = "",
+        encryption: Json | None = None,
+    ) -> ResolvedKey:
         """The key that made `blob`, checked against the one the caller expects; for RSA the caller has to say."""
         if wanted is not None:
-            found = await self.permitted(call, await self.resolver.find(call, wanted))
+            named = await self.resolver.find(call, wanted)
+            found = await self.permitted(call, named, request, action, encryption)
             if found.key.spec.usage != "ENCRYPT_DECRYPT":
                 raise errors.incorrect_key()
             if found.is_symmetric and _uid_in(blob) != uid_of(found.key):
@@ -76,7 +98,7 @@ class KeyAccess:
             key = await self.keyring.key_by_uid(_uid_in(blob), call.namespace, anywhere=bool(call.caller.service))
             if key is None:
                 raise errors.invalid_ciphertext()
-            found = await self.permitted(call, self.resolver.resolved(call, key))
+            found = await self.permitted(call, self.resolver.resolved(call, key), request, action, encryption)
         require_enabled(found)
         return found
 
@@ -127,7 +149,7 @@ def refuse_dry_run(request: Json) -> None:
     """Raises what AWS answers a rehearsal that would have succeeded."""
     if request.get("DryRun"):
         text = "The request would have succeeded, but the DryRun option is set."
-        raise AwsError("DryRunOperationException", text, 412)
+        raise AwsError("DryRunOperationException", text)
 
 
 def refuse_recipient(request: Json) -> None:

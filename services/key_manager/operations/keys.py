@@ -14,9 +14,11 @@ from services.key_manager import errors
 from services.key_manager.conditions import KeyState
 from services.key_manager.key_lookup import ResolvedKey
 from services.key_manager.key_specs import ALGORITHMS, ALGORITHMS_MEMBER, SYMMETRIC, algorithms_of, is_compatible
-from services.key_manager.key_state import state_of
-from services.key_manager.kinds import KEY, KeySpec
+from services.key_manager.key_state import material_id, state_of
+from services.key_manager.kinds import KEY, Key, KeyMaterial, KeySpec
 from services.key_manager.operations.key_access import KeyAccess
+from services.key_manager.operations.policies import require_policy
+from services.key_manager.operations.tags import wanted_tags
 from services.key_manager.pages import Pages
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.operations import RequestContext, operation
@@ -24,7 +26,17 @@ from services.sdk.resources import Clock
 
 Json = dict[str, Any]
 DEFAULT_WINDOW_DAYS = 30
-_CREATE = ("Description", "KeyUsage", "CustomerMasterKeySpec", "KeySpec", "Origin", "MultiRegion")
+_CREATE = (
+    "Description",
+    "KeyUsage",
+    "CustomerMasterKeySpec",
+    "KeySpec",
+    "Origin",
+    "MultiRegion",
+    "Policy",
+    "BypassPolicyLockoutSafetyCheck",
+    "Tags",
+)
 
 
 class KeyOperations:
@@ -40,6 +52,8 @@ class KeyOperations:
         name, namespace = str(uuid4()), call.namespace
         acting = await self._access.resources_for(call, name, namespace)
         wanted = KEY.new(name, namespace=namespace, spec=spec)
+        found = self._resolver.resolved(call, wanted)
+        self._keys.authorizer.require_owner_kept(call, found, request, spec.policy)
         key = self._keyring.keys.put(await acting.create(KEY, wanted))
         await self._keyring.ensure_material(key)
         return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
@@ -114,7 +128,15 @@ class KeyOperations:
             "KeySpec": key.spec.key_spec,
             ALGORITHMS_MEMBER[key.spec.usage]: list(algorithms_of(key.spec.key_spec, key.spec.usage)),
             "MultiRegion": False,
+            **_current_material(key, newest),
         }
+
+
+def _current_material(key: Key, newest: KeyMaterial | None) -> Json:
+    """Of symmetric keys alone, whose material may change."""
+    if newest is None or key.spec.key_spec != SYMMETRIC:
+        return {}
+    return {"CurrentKeyMaterialId": material_id(newest)}
 
 
 def _wanted_spec(request: Json) -> KeySpec:
@@ -131,4 +153,10 @@ def _wanted_spec(request: Json) -> KeySpec:
         raise errors.invalid(f"KeyUsage {usage} is not compatible with KeySpec {key_spec}")
     if request.get("Origin", "AWS_KMS") != "AWS_KMS" or request.get("MultiRegion"):
         raise errors.unsupported("only single-region keys of origin AWS_KMS are supported")
-    return KeySpec(description=request.get("Description", ""), key_spec=key_spec, usage=usage)
+    return KeySpec(
+        description=request.get("Description", ""),
+        key_spec=key_spec,
+        usage=usage,
+        policy=require_policy(request["Policy"]) if request.get("Policy") else "",
+        tags=wanted_tags(request.get("Tags", ())),
+    )

@@ -37,7 +37,7 @@ class MacOperations:
         return {"KeyId": found.arn, "MacValid": True, "MacAlgorithm": algorithm}
 
     async def _computed(self, call: RequestContext, request: Json) -> tuple[ResolvedKey, str, bytes]:
-        found = await self._keys.require_usable(call, request["KeyId"], "GENERATE_VERIFY_MAC")
+        found = await self._keys.require_usable(call, request, "GENERATE_VERIFY_MAC")
         algorithm = require_algorithm(found, request["MacAlgorithm"])
         refuse_dry_run(request)
         newest = await self._keys.keyring.ensure_material(found.key)

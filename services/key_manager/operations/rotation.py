@@ -7,8 +7,8 @@ from typing import Any
 from crds.model import rfc3339_micro
 from services.key_manager import errors
 from services.key_manager.key_lookup import ResolvedKey
-from services.key_manager.key_state import next_rotation
-from services.key_manager.kinds import KEY
+from services.key_manager.key_state import material_id, next_rotation
+from services.key_manager.kinds import KEY, KeyMaterial
 from services.key_manager.operations.key_access import KeyAccess, require_enabled
 from services.key_manager.pages import Pages
 from services.sdk.aws.operations import RequestContext, operation
@@ -17,6 +17,8 @@ from services.sdk.resources import Clock
 Json = dict[str, Any]
 ROTATED_BY_HAND = "aerekos.cloud/rotatedByHandAt"
 DEFAULT_ROTATION_DAYS = 365
+MOST_ON_DEMAND = 10
+_LIST = ("KeyId", "IncludeKeyMaterial", "Limit", "Marker")
 
 
 class RotationOperations:
@@ -41,7 +43,9 @@ class RotationOperations:
     async def rotate_key_on_demand(self, call: RequestContext, request: Json) -> Json:
         found = await self._rotating(call, request)
         newest = await self._keyring.ensure_material(found.key)
-        await self._keyring.add_material(found.key, newest.spec.version + 1)
+        if sum(each.spec.rotation == "ON_DEMAND" for each in self._keyring.history(found.key)) >= MOST_ON_DEMAND:
+            raise errors.rotated_too_often(found.arn)
+        await self._keyring.add_material(found.key, newest.spec.version + 1, "ON_DEMAND")
         # The reconciler tells of new material when it looks at the key, which a change makes it do.
         noted = {ROTATED_BY_HAND: rfc3339_micro(self._clock.now())}
         await self._keys.patch(call, found, {"metadata": {"annotations": noted}})
@@ -51,18 +55,40 @@ class RotationOperations:
     async def get_key_rotation_status(self, call: RequestContext, request: Json) -> Json:
         found = await self._keys.resolve(call, request)
         _require_symmetric(found)
-        days, newest = found.key.spec.rotate_every, self._keyring.newest(found.key)
+        days = found.key.spec.rotate_every
         answer: Json = {"KeyId": found.arn, "KeyRotationEnabled": days is not None}
         if days is not None:
-            made = newest.metadata.creation_timestamp if newest else None
-            answer |= {"RotationPeriodInDays": days, "NextRotationDate": next_rotation(found.key, made)}
+            due = next_rotation(found.key, self._keyring.rotation_base(found.key))
+            answer |= {"RotationPeriodInDays": days, "NextRotationDate": due}
         return answer
+
+    @operation("ListKeyRotations", permission=("get", KEY), understands=_LIST)
+    async def list_key_rotations(self, call: RequestContext, request: Json) -> Json:
+        found = await self._keys.resolve(call, request)
+        _require_symmetric(found)
+        history = self._keyring.history(found.key)
+        whole = request.get("IncludeKeyMaterial") == "ALL_KEY_MATERIAL"
+        rows = [_row(found, each, history[-1]) for each in history if whole or each.spec.version > 1]
+        answer = self._pages.page(call, rows, "Order", request, 100)
+        shown = [{name: value for name, value in row.items() if name != "Order"} for row in answer.pop("items")]
+        return {"Rotations": shown, **answer}
 
     async def _rotating(self, call: RequestContext, request: Json) -> ResolvedKey:
         found = await self._keys.require_changeable(call, request)
         require_enabled(found)
         _require_symmetric(found)
         return found
+
+
+def _row(found: ResolvedKey, material: KeyMaterial, newest: KeyMaterial) -> Json:
+    """A rotation as AWS lists it. `Order`: what pages are cut by."""
+    spec = material.spec
+    row: Json = {"Order": f"{spec.version:010d}", "KeyId": found.id, "KeyMaterialId": material_id(material)}
+    row["KeyMaterialState"] = "CURRENT" if material is newest else "NON_CURRENT"
+    if spec.version > 1:
+        # What was made before rotations were told apart is taken for the common sort.
+        row |= {"RotationDate": material.metadata.creation_timestamp, "RotationType": spec.rotation or "AUTOMATIC"}
+    return row
 
 
 def _require_symmetric(found: ResolvedKey) -> None:

@@ -16,6 +16,15 @@ class CallerAccess:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
+    async def allows(self, call: RequestContext, name: str, namespace: str) -> bool:
+        """Return whether the caller may do this with that resource; for those whom policies may allow it too."""
+        wanted = call.permission
+        call.asked.append((wanted.verb, wanted.kind.plural, name))
+        kind = wanted.kind
+        return await self._context.authorizer.allows(
+            call.caller, wanted.verb, kind.plural, kind.group, name, namespace
+        )
+
     async def require(self, call: RequestContext, name: str = "", namespace: str | None = None) -> None:
         """Raises Forbidden unless the caller may do this with that resource; without a name, with all."""
         wanted, where = call.permission, call.namespace if namespace is None else namespace

@@ -122,7 +122,7 @@ def test_scalars_in_lists_and_maps_are_judged_together() -> None:
     request = HttpRequest("POST", "/", "", {}, json.dumps(stages).encode())
     code, message = refusal(codec("secretsmanager"), "PutSecretValue", request)
     assert code == "ValidationException"
-    assert message.startswith(f"1 validation error detected: Value '[ok, {'x' * 195}' at 'versionStages' failed")
+    assert message.startswith(f"1 validation error detected: Value '[ok, {'x' * 257}]' at 'versionStages' failed")
     assert message.endswith(
         "constraint: Member must satisfy constraint: "
         "[Member must have length less than or equal to 256, Member must have length greater than or equal to 1]"

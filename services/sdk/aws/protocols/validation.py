@@ -23,7 +23,7 @@ Check = Callable[[Any, Path, "Validation"], None]
 DEEPEST = 48
 """How often a shape may be inside itself; DynamoDB's values, the deepest there are, stop at 32."""
 MOST_TOLD = 20
-_SHOWN = 200
+_SHOWN = 1024
 
 
 class Unreadable(Exception):

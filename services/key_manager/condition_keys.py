@@ -1,0 +1,74 @@
+"""What a KMS request says to the conditions of policies and grants: who asks, for which key, with which context.
+
+Source: AWS Service Authorization Reference, "Condition keys for AWS Key Management Service"; IAM "Global condition
+keys". Keys that have no meaning here (`kms:RecipientAttestation:...`, `aws:SourceVpc`) are never present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.key_manager.key_lookup import ResolvedKey
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.policy import Context, Requester
+from services.sdk.identity import Caller
+
+Json = dict[str, Any]
+_OF_REQUEST = {
+    "kms:MessageType": "MessageType",
+    "kms:SigningAlgorithm": "SigningAlgorithm",
+    "kms:MacAlgorithm": "MacAlgorithm",
+    "kms:KeyAgreementAlgorithm": "KeyAgreementAlgorithm",
+    "kms:EncryptionAlgorithm": "EncryptionAlgorithm",
+    "kms:DataKeyPairSpec": "KeyPairSpec",
+    "kms:GranteePrincipal": "GranteePrincipal",
+    "kms:RetiringPrincipal": "RetiringPrincipal",
+    "kms:GrantOperations": "Operations",
+    "kms:BypassPolicyLockoutSafetyCheck": "BypassPolicyLockoutSafetyCheck",
+    "kms:ScheduleKeyDeletionPendingWindowInDays": "PendingWindowInDays",
+    "kms:RotationPeriodInDays": "RotationPeriodInDays",
+    "kms:WrappingAlgorithm": "WrappingAlgorithm",
+    "kms:WrappingKeySpec": "WrappingKeySpec",
+    "kms:ExpirationModel": "ExpirationModel",
+    "kms:ReplicaRegion": "ReplicaRegion",
+    "kms:PrimaryRegion": "PrimaryRegion",
+}
+
+
+def requester_of(caller: Caller) -> Requester:
+    """The caller as policies name them: a user of the account that is their namespace."""
+    account = account_of(caller.namespace)
+    return Requester("user", f"arn:aws:iam::{account}:user/{caller.name}", account)
+
+
+def context_of(
+    call: RequestContext, found: ResolvedKey, request: Json, encryption: Json, aliases: Iterable[str]
+) -> Context:
+    """`encryption`: the encryption context of the call, or of that half of it which is judged."""
+    who, spec = requester_of(call.caller), found.key.spec
+    given: dict[str, Any] = {
+        "aws:PrincipalArn": who.arn,
+        "aws:PrincipalAccount": who.account,
+        "aws:PrincipalType": "User",
+        "aws:username": call.caller.name,
+        "aws:RequestedRegion": call.region,
+        "aws:SecureTransport": True,
+        "kms:CallerAccount": who.account,
+        "kms:KeySpec": spec.key_spec,
+        "kms:KeyUsage": spec.usage,
+        "kms:KeyOrigin": "AWS_KMS",
+        "kms:MultiRegion": False,
+        "kms:ResourceAliases": list(aliases),
+        "kms:EncryptionContextKeys": list(encryption),
+    }
+    given |= {f"kms:EncryptionContext:{name}": value for name, value in encryption.items()}
+    given |= {f"aws:ResourceTag/{name}": value for name, value in spec.tags.items()}
+    given |= {key: request[member] for key, member in _OF_REQUEST.items() if member in request}
+    if (asked := str(request.get("KeyId", ""))).startswith("alias/") or ":alias/" in asked:
+        given["kms:RequestAlias"] = asked[asked.index("alias/") :]
+    if tags := request.get("Tags"):
+        given |= {f"aws:RequestTag/{each['TagKey']}": each["TagValue"] for each in tags}
+        given["aws:TagKeys"] = [each["TagKey"] for each in tags]
+    return Context(given)
