@@ -1,10 +1,11 @@
 """Traffic through the gateway: who asks whom, and how it ends, counted since the start, told as it moves.
 
 `GET /traffic` lists, `GET /traffic?watch=true` streams. Counters live in memory only: rates are what readers make of
-two of them. `from` is the managed service that asks, or empty for people and their tools.
+two of them. `from` is the managed service that asks, or empty for people and their tools; `ejected` names the
+instances of `to` that gateways give no requests for a while.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -19,6 +20,7 @@ from api.auth.principal import Principal
 from crds.kind import GROUP
 
 PERIOD = 1.0
+Seen = dict[tuple[str, str], tuple[int, tuple[str, ...]]]
 
 
 class CountsTraffic(Protocol):
@@ -37,10 +39,13 @@ class TrafficCounter:
 
 
 class Traffic:
-    """One count for each pair that ever spoke. Callers name only services that exist, so it stays small."""
+    """One count for each pair that ever spoke. Callers name only services that exist, so it stays small. `ejected`:
+    the instances of a service that gateways give nothing now.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, ejected: Callable[[str], list[str]] = lambda _: []) -> None:
         self._counts: dict[tuple[str, str], TrafficCounter] = {}
+        self._ejected = ejected
 
     def note(self, asker: str, service: str, code: int, seconds: float) -> None:
         count = self._counts.setdefault((asker, service), TrafficCounter())
@@ -48,11 +53,17 @@ class Traffic:
         count.errors += code >= 500
         count.seconds += seconds
 
-    def told(self, seen: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
-        """The pairs that asked more than `seen` says, which learns of it."""
-        moved = {pair: count for pair, count in self._counts.items() if seen.get(pair) != count.requests}
-        seen.update((pair, count.requests) for pair, count in moved.items())
-        return [_one(asker, service, count) for (asker, service), count in moved.items()]
+    def told(self, seen: Seen) -> list[dict[str, Any]]:
+        """The pairs that asked more, or whose service has other instances ejected, than `seen` says, which learns of
+        it.
+        """
+        told = []
+        for (asker, service), count in self._counts.items():
+            ejected = self._ejected(service)
+            if seen.get((asker, service)) != (now := (count.requests, tuple(ejected))):
+                seen[asker, service] = now
+                told.append(_one(asker, service, count, ejected))
+        return told
 
 
 def traffic_routes(traffic: Traffic, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
@@ -79,14 +90,14 @@ async def _moving(traffic: Traffic) -> AsyncIterator[bytes]:
 
     A pair whose first request comes later is ADDED with counters of zero: its requests are traffic of now.
     """
-    seen: dict[tuple[str, str], int] = {}
+    seen: Seen = {}
     yield b"".join(_line("ADDED", each) for each in traffic.told(seen))
     while True:
         await anyio.sleep(PERIOD)
         known = set(seen)
         for each in traffic.told(seen):
             if (each["from"], each["to"]) not in known:
-                yield _line("ADDED", _one(each["from"], each["to"], TrafficCounter()))
+                yield _line("ADDED", _one(each["from"], each["to"], TrafficCounter(), each["ejected"]))
             yield _line("MODIFIED", each)
 
 
@@ -94,6 +105,6 @@ def _line(change: str, told: dict[str, Any]) -> bytes:
     return orjson.dumps({"type": change, "object": told}) + b"\n"
 
 
-def _one(asker: str, service: str, count: TrafficCounter) -> dict[str, Any]:
+def _one(asker: str, service: str, count: TrafficCounter, ejected: list[str]) -> dict[str, Any]:
     numbers = {"requests": count.requests, "errors": count.errors, "seconds": round(count.seconds, 4)}
-    return {"from": asker, "to": service, **numbers}
+    return {"from": asker, "to": service, **numbers, "ejected": ejected}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from api.channel.conductor import Channel
 from api.channel.replication import Replication
 from api.channel.reports import Reports
 from api.front_proxy import listen_on
+from api.gateway_metrics import GatewayCounts
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from controller.kit import generations
@@ -105,7 +107,7 @@ class Conductor:
 
     async def serve(self) -> None:
         """The channel, until the process is ended."""
-        reports = Reports(self.audit, self.audit, self.audit, self.audit.used)
+        reports = Reports(self.audit, self.audit, self.audit, self.audit.used, GatewayCounts(time.monotonic))
         channel = Channel(self._answer, Replication(self._registry.store, self._endpoints), reports)
         await make_socket_server(channel).serve(sockets=[listen_on(self._home / "run" / "conductor.sock")])
 

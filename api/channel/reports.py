@@ -37,13 +37,25 @@ class NotesUse(Protocol):
     def __call__(self, access_key_id: str, service: str, /) -> None: ...
 
 
+class CountsEvents(Protocol):
+    """Hears of what gateways did beside answering (`api.gateway_metrics.GatewayCounts`)."""
+
+    def note(self, event: str, subject: str, instance: str = ..., seconds: float = ...) -> None: ...
+
+
 class Reports:
     """Takes reports in, each as if the request had been answered here."""
 
     def __init__(
-        self, audit: AuditsRequests, metrics: CountsRequests, traffic: CountsTraffic, used: NotesUse
+        self,
+        audit: AuditsRequests,
+        metrics: CountsRequests,
+        traffic: CountsTraffic,
+        used: NotesUse,
+        events: CountsEvents,
     ) -> None:
         self._audit, self._metrics, self._traffic, self._used = audit, metrics, traffic, used
+        self._events = events
 
     async def answer(self, receive: Receive) -> Response:
         """Raises BadRequest, TooLarge."""
@@ -66,6 +78,8 @@ class Reports:
             self._traffic.note(asker, service, int(code), float(seconds))
         for access_key_id, service in counts["used"]:
             self._used(access_key_id, service)
+        for event, subject, instance, duration in counts["events"]:
+            self._events.note(event, subject, instance, float(duration))
 
     def _audit_one(self, fields: Mapping[str, Any]) -> None:
         scope, who = read_audit(fields)
@@ -76,9 +90,10 @@ def counts_line(
     counted: Sequence[tuple[str, str, int, float | None]],
     traffic: Sequence[tuple[str, str, int, float]],
     used: Sequence[tuple[str, str]],
+    events: Sequence[tuple[str, str, str, float]] = (),
 ) -> bytes:
     """The first line of a report."""
-    return orjson.dumps({"counted": counted, "traffic": traffic, "used": used})
+    return orjson.dumps({"counted": counted, "traffic": traffic, "used": used, "events": events})
 
 
 def audit_line(scope: Scope, notes: Notes, who: Principal | None, code: int, request_id: str, stage: str) -> bytes:

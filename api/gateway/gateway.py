@@ -19,6 +19,7 @@ from api.auth.tokens import Tokens
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
+from api.gateway.events import NotesEvents
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
@@ -59,8 +60,11 @@ class Gateway:
         own_names: OwnNames = tuple,
         traffic: CountsTraffic | None = None,
         limits: RequestLimits | None = None,
+        events: NotesEvents | None = None,
     ) -> None:
-        self._proxy = ReverseProxy(balancer, tls, most_connections=most_connections)
+        self._proxy = ReverseProxy(
+            balancer, tls, most_connections, balancer.active, events, balancer.instance_at, clock.monotonic
+        )
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks = signing_names(self._services.values())

@@ -1,81 +1,156 @@
-"""Chooses an instance for a request: ready ones in turn, passing over those that just failed."""
+"""Chooses an instance for a request: of those that are ready, the one with the fewest requests under way.
+
+An instance that fails again and again is ejected for a time that grows with each ejection, but never more than half
+of a service at once: then it is not the instances that fail, and some answer is better than none. What counts is that
+it could not be reached, broke off or was silent; answers of 500 are the service's own affair.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
-from controller.runtime.endpoints import Endpoints
+from controller.runtime.endpoints import Endpoint, Endpoints
 from controller.store.records import Record
 from crds.errors import NotFound, Unavailable
 from crds.kinds.service import SERVICE
+from crds.meta import ObjectKey
 
-OPEN_AFTER_FAILURES = 3
-OPEN_SECONDS = 2.0
+EJECT_AFTER_FAILURES = 3
+EJECT_SECONDS, LONGEST_EJECTION_SECONDS, FORGET_SECONDS = 2.0, 60.0, 120.0
+WINDOW = 8
+"""So many instances are compared: of a thousand, those whose turn it is."""
+NoteEjection = Callable[[str, str, float], object]
 
 
 @dataclass(slots=True)
-class _Circuit:
-    """Failures in a row, and until when the instance is passed over."""
+class _Host:
+    """One ready instance: failures in a row, and until when it is ejected, for the how manieth time."""
 
+    endpoint: Endpoint
+    group: _Group
     failures: int = 0
-    open_until: float = 0.0
+    ejections: int = 0
+    ejected_until: float = float("-inf")
+
+
+@dataclass(slots=True)
+class _Group:
+    """The ready instances of one service, as the driver reported them last."""
+
+    service: str
+    ready: tuple[Endpoint, ...] = ()
+    hosts: list[_Host] = field(default_factory=list)
+    turn: int = 0
 
 
 class LoadBalancer:
     """Knows instances from what the runtime driver reported; remembers failures by address.
 
     `managed`: Service name -> manifest name. A Service that only took the name of a managed one gets nothing.
+    `note_ejection` hears of service, instance and seconds. `active`: requests under way by address, kept by who sends
+    them.
     """
 
     def __init__(
-        self, registry: Registry, endpoints: Endpoints, clock: Clock, managed: Mapping[str, str] | None = None
+        self,
+        registry: Registry,
+        endpoints: Endpoints,
+        clock: Clock,
+        managed: Mapping[str, str] | None = None,
+        note_ejection: NoteEjection = lambda *_: None,
     ) -> None:
         self._registry, self._endpoints, self._clock = registry, endpoints, clock
-        self._managed = dict(managed or {})
-        self._turn: dict[str, int] = {}
-        self._circuits: dict[str, _Circuit] = {}
+        self._managed, self._note_ejection = dict(managed or {}), note_ejection
+        self._groups: dict[ObjectKey, _Group] = {}
+        self._hosts: dict[str, _Host] = {}
+        self.active: dict[str, int] = {}
 
     def candidates(self, service: str, namespace: str = "default") -> list[str]:
-        """`host:port` of every ready instance, the one whose turn it is first.
+        """`host:port` of ready instances, best first.
 
         Raises NotFound when there is no such service, Unavailable (try again) when none is ready.
         """
-        key = SERVICE.key(service, namespace)
-        record = self._registry.store.get(key)
-        if record is None:
-            raise NotFound(f'services "{service}" not found', key=key)
-        ready = [each.address for each in self._endpoints.ready(key, record.uid)]
-        if not ready or not self._is_genuine(service, record):
-            raise Unavailable(f"no instance of {service} is ready; see: aerekos describe service {service}",
-                              key=key, retry_after=1)  # fmt: skip
-        turn = self._turn.get(service, 0)
-        self._turn[service] = turn + 1
-        start = turn % len(ready)
-        ordered = ready[start:] + ready[:start]
-        return sorted(ordered, key=self._is_open)
+        group = self._group(service, namespace)
+        hosts = group.hosts
+        if len(hosts) == 1:
+            return [hosts[0].endpoint.address]
+        start = group.turn % len(hosts)
+        group.turn += 1
+        now, active = self._clock.monotonic(), self.active
+        in_turn = (hosts[start:] + hosts[:start])[:WINDOW]
+        in_turn.sort(key=lambda host: (host.ejected_until > now, active.get(host.endpoint.address, 0)))
+        return [each.endpoint.address for each in in_turn]
 
     def is_managed(self, service: str) -> bool:
         """Whether that name belongs to a managed service, which proves itself by its certificate."""
         return service in self._managed
 
+    def instance_at(self, address: str) -> str:
+        """The name of the instance that answers there; the address itself when none is known."""
+        host = self._hosts.get(address)
+        return host.endpoint.instance if host else address
+
     def record_success(self, address: str) -> None:
         """The instance answered."""
-        self._circuits.pop(address, None)
+        host = self._hosts.get(address)
+        if host is not None:
+            host.failures = 0
 
     def record_failure(self, address: str) -> None:
-        """The instance did not answer; three times in a row and it rests for two seconds."""
-        circuit = self._circuits.setdefault(address, _Circuit())
-        circuit.failures += 1
-        if circuit.failures >= OPEN_AFTER_FAILURES:
-            circuit.open_until = self._clock.monotonic() + OPEN_SECONDS
+        """The instance did not answer. After its return from an ejection, once is enough for the next."""
+        host = self._hosts.get(address)
+        if host is None:
+            return
+        host.failures += 1
+        if host.failures >= EJECT_AFTER_FAILURES:
+            self._eject(host, self._clock.monotonic())
+
+    def _eject(self, host: _Host, now: float) -> None:
+        hosts = host.group.hosts
+        ejected = sum(each.ejected_until > now for each in hosts)
+        if host.ejected_until > now or (ejected + 1) * 2 > len(hosts):
+            return
+        host.ejections = host.ejections + 1 if now - host.ejected_until < FORGET_SECONDS else 1
+        seconds = min(EJECT_SECONDS * 2 ** (host.ejections - 1), LONGEST_EJECTION_SECONDS)
+        host.ejected_until = now + seconds
+        self._note_ejection(host.group.service, host.endpoint.instance, seconds)
+
+    def _group(self, service: str, namespace: str) -> _Group:
+        key = SERVICE.key(service, namespace)
+        record = self._registry.store.get(key)
+        if record is None:
+            self._forget(key)
+            raise NotFound(f'services "{service}" not found', key=key)
+        ready = self._endpoints.ready(key, record.uid)
+        group = self._groups.get(key)
+        if group is None or group.ready is not ready:
+            group = self._renew(key, service, ready)
+        if not ready or not self._is_genuine(service, record):
+            raise Unavailable(f"no instance of {service} is ready; see: aerekos describe service {service}",
+                              key=key, retry_after=1)  # fmt: skip
+        return group
+
+    def _renew(self, key: ObjectKey, service: str, ready: tuple[Endpoint, ...]) -> _Group:
+        """What is remembered of an instance stays with it; another one at the same address begins anew."""
+        before = {each.endpoint: each for each in self._forget(key)}
+        group = self._groups[key] = _Group(service, ready)
+        for endpoint in ready:
+            host = before.get(endpoint) or _Host(endpoint, group)
+            host.group = group
+            group.hosts.append(host)
+            self._hosts[endpoint.address] = host
+        return group
+
+    def _forget(self, key: ObjectKey) -> list[_Host]:
+        group = self._groups.pop(key, None)
+        for each in group.hosts if group else ():
+            if self._hosts.get(each.endpoint.address) is each:
+                del self._hosts[each.endpoint.address]
+        return group.hosts if group else []
 
     def _is_genuine(self, service: str, record: Record) -> bool:
         wanted = self._managed.get(service)
         return wanted is None or (record.object.get("spec") or {}).get("managed") == wanted
-
-    def _is_open(self, address: str) -> bool:
-        circuit = self._circuits.get(address)
-        return circuit is not None and circuit.open_until > self._clock.monotonic()

@@ -37,7 +37,7 @@ from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import MutualTls
 from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
-from api.gateway.reporter import Counts, Reporter, TrafficCounts
+from api.gateway.reporter import Counts, EventCounts, Reporter, TrafficCounts
 from api.gateway.request_limits import LimitedByAddress, RequestLimits
 from api.gateway.server import GatewayServer
 from api.gateway.server_tls import ServerTls
@@ -119,7 +119,9 @@ class GatewayProcess:
     def __init__(self, options: Options) -> None:
         self._options, self._clock, self._status = options, SystemClock(), StatusPipe(options.status)
         self._channel = ConductorChannel(options.socket)
-        self.limits, self.reporter = RequestLimits(self._clock.monotonic), Reporter(self._channel.deliver)
+        self.reporter = Reporter(self._channel.deliver)
+        events = EventCounts(self.reporter)
+        self.limits = RequestLimits(self._clock.monotonic, note_refused=partial(events.note, "limited"))
         self.replica = Replica(self._channel.lines, self.limits.use)
         self.passthrough = Passthrough(options.socket)
         self._secrets = options.home / "secrets"
@@ -136,7 +138,7 @@ class GatewayProcess:
         self._tls = ServerTls(options.home / "tls")
         self._budget = divide(raise_file_limit())
         self.gateway = Gateway(
-            LoadBalancer(registry, self.replica.endpoints, self._clock, managed),
+            LoadBalancer(registry, self.replica.endpoints, self._clock, managed, partial(events.note, "ejected")),
             self._tokens,
             authorizer,
             services,
@@ -148,6 +150,7 @@ class GatewayProcess:
             own_names=lambda: self._tls.names,
             traffic=TrafficCounts(self.reporter),
             limits=self.limits,
+            events=events,
         )
         self._chain = RequestChain(
             gateway_handlers(self.gateway, authenticator),

@@ -16,6 +16,7 @@ from api.asgi import Scope
 from api.audit.notes import notes_of
 from api.auth.principal import Principal
 from api.channel.reports import MOST_BYTES, audit_line, counts_line
+from api.gateway.events import Event
 from crds.errors import Unavailable
 
 log = structlog.get_logger("gateway")
@@ -36,6 +37,7 @@ class Reporter:
         self._counted: list[tuple[str, str, int, float | None]] = []
         self._traffic: list[tuple[str, str, int, float]] = []
         self._used: dict[tuple[str, str], None] = {}
+        self._events: list[tuple[str, str, str, float]] = []
         self._there = anyio.Event()
         self.lost = 0
 
@@ -61,6 +63,11 @@ class Reporter:
         if self._has_room(self._traffic):
             self._traffic.append((asker, service, code, seconds))
 
+    def event(self, event: Event, subject: str, instance: str = "", seconds: float = 0.0) -> None:
+        """Something the gateway did beside answering."""
+        if self._has_room(self._events):
+            self._events.append((event, subject, instance, seconds))
+
     def used(self, access_key_id: str, service: str) -> None:
         """An access key signed a request to that service."""
         self._used[access_key_id, service] = None
@@ -75,18 +82,18 @@ class Reporter:
 
     async def flush(self) -> None:
         """Deliver what waits. What cannot be delivered waits on."""
-        while self._lines or self._counted or self._traffic or self._used:
+        while self._lines or self._counted or self._traffic or self._used or self._events:
             lines, counted, traffic = self._next_lines(), self._counted[:MOST_AT_ONCE], self._traffic[:MOST_AT_ONCE]
-            used = list(self._used)
+            used, events = list(self._used), self._events[:MOST_AT_ONCE]
             try:
-                await self._deliver(b"\n".join([counts_line(counted, traffic, used), *lines]))
+                await self._deliver(b"\n".join([counts_line(counted, traffic, used, events), *lines]))
             except Exception as failed:
                 log.warning("reports wait: the conductor takes none", waiting=len(self._lines), because=str(failed))
                 await anyio.sleep(AGAIN_SECONDS)
                 return
             for _ in lines:
                 self._lines.popleft()
-            del self._counted[: len(counted)], self._traffic[: len(traffic)]
+            del self._counted[: len(counted)], self._traffic[: len(traffic)], self._events[: len(events)]
             for each in used:
                 self._used.pop(each, None)
         self._there = anyio.Event()
@@ -128,3 +135,13 @@ class TrafficCounts:
 
     def note(self, asker: str, service: str, code: int, seconds: float) -> None:
         self._reporter.traffic(asker, service, code, seconds)
+
+
+class EventCounts:
+    """What the gateway does beside answering, told by a `Reporter`."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def note(self, event: Event, subject: str, instance: str = "", seconds: float = 0.0) -> None:
+        self._reporter.event(event, subject, instance, seconds)

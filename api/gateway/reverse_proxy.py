@@ -1,13 +1,15 @@
 """Carries one request to an instance and its answer back, both as streams, bytes untouched.
 
 What may be tried again: a request that never left (no connection), and one whose method may be repeated without harm
-(RFC 9110, 9.2.2) and whose body nobody has read yet. Everything else is the caller's to decide.
+(RFC 9110, 9.2.2) and whose body nobody has read yet, as far as the budget goes. Everything else is the caller's to
+decide.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
@@ -16,6 +18,7 @@ from api.asgi import CLIENT_LEFT, Receive, Scope, Send
 from api.cookies import without_ours
 from api.edge.bodies import has_body
 from api.edge.bulkheads import Bulkheads
+from api.gateway.events import NoEvents, NotesEvents
 from api.gateway.exchange import (
     HOP_BY_HOP,
     ClientDisconnected,
@@ -26,6 +29,7 @@ from api.gateway.exchange import (
     request_head,
 )
 from api.gateway.mutual_tls import Plain, Secures
+from api.gateway.retry_budget import RetryBudget
 from api.gateway.upstream import (
     AnswerTimeout,
     BrokenOff,
@@ -61,8 +65,24 @@ class ReverseProxy:
     """One pool of connections to all instances. A connection belongs to the service that proved itself on it: what
     was opened for one is never used for another, even at the same address."""
 
-    def __init__(self, balancer: UpstreamResolver, tls: Secures | None = None, most_connections: int = 512) -> None:
+    def __init__(
+        self,
+        balancer: UpstreamResolver,
+        tls: Secures | None = None,
+        most_connections: int = 512,
+        active: dict[str, int] | None = None,
+        events: NotesEvents | None = None,
+        instance_at: Callable[[str], str] = str,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`active`: how many requests are under way at each address, kept for whoever balances them. `instance_at`:
+        the name of the instance there.
+        """
+        self._instance_at = instance_at
         self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
+        self._active: dict[str, int] = {} if active is None else active
+        self._events: NotesEvents = events or NoEvents()
+        self._budget = RetryBudget(now)
         self._bulkheads = Bulkheads(max(most_connections // 2, 1), max(most_connections // 4, 1))
         self._tls: Secures = tls or Plain()
         self._pool = UpstreamPool(most_connections)
@@ -102,36 +122,54 @@ class ReverseProxy:
     ) -> int:
         tried: list[str] = []
         last: Exception | None = None
+        self._budget.earn(service)
         for attempt in range(_TRIES):
             address = self._address(service, tried)
             endpoint = self._endpoint(service, address)
-            scope[UPSTREAM] = (service, address)
+            scope[UPSTREAM] = (service, self._instance_at(address))
+            self._active[address] = self._active.get(address, 0) + 1
             try:
                 connection = await self._pool.take(endpoint, self._tls.context() if endpoint.name else None)
-            except PoolFull as full:
-                raise Unavailable(f"too many requests to {service} are under way", retry_after=1) from full
-            except ConnectFailed as failed:
-                last = failed
-            else:
                 try:
                     async with Exchange(connection, body, method, head, ANSWER_SECONDS) as exchange:
                         await exchange.answered()
                         return await self._relayed(exchange, connection, address, service, send)
-                except BrokenOff as error:
-                    if body.started or method not in _REPEATABLE:
-                        self._balancer.record_failure(address)
-                        message = f"{service} broke off before it answered; try again"
-                        raise Unavailable(message, retry_after=1) from error
-                    last = error
-                except AnswerTimeout as error:
-                    self._balancer.record_failure(address)
-                    raise Timeout(f"{service} did not answer in {ANSWER_SECONDS:.0f} s") from error
                 finally:
                     self._pool.give_back(endpoint, connection)
+            except PoolFull as full:
+                raise Unavailable(f"too many requests to {service} are under way", retry_after=1) from full
+            except ConnectFailed as failed:
+                last = failed
+            except BrokenOff as error:
+                repeatable = method in _REPEATABLE and not body.started and attempt < _TRIES - 1
+                if not repeatable or not self._may_repeat(service):
+                    self._balancer.record_failure(address)
+                    message = f"{service} broke off before it answered; try again"
+                    raise Unavailable(message, retry_after=1) from error
+                last = error
+            except AnswerTimeout as error:
+                self._balancer.record_failure(address)
+                self._events.note("timed-out", service)
+                raise Timeout(f"{service} did not answer in {ANSWER_SECONDS:.0f} s") from error
+            finally:
+                self._leave(address)
             self._balancer.record_failure(address)
             tried.append(address)
             await anyio.sleep(_PAUSE.delay(attempt + 1, self._rng))
         raise Unavailable(f"{service} cannot be reached: {last!r}", retry_after=1)
+
+    def _may_repeat(self, service: str) -> bool:
+        """Whether a request that may have reached an instance is sent once more."""
+        allowed = self._budget.spend(service)
+        self._events.note("retried" if allowed else "retry-refused", service)
+        return allowed
+
+    def _leave(self, address: str) -> None:
+        left = self._active[address] - 1
+        if left:
+            self._active[address] = left
+        else:
+            del self._active[address]
 
     def _address(self, service: str, tried: Sequence[str]) -> str:
         """The next in turn that has not failed this very request; when all have, the next in turn."""

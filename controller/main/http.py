@@ -32,6 +32,7 @@ from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
 from api.exec import ExecHandler
 from api.front_proxy import SOCKET, FrontProxy, listen_on
+from api.gateway_metrics import GatewayCounts
 from api.health import health_routes
 from api.kube.resource_api import ResourceApi
 from api.loop_health import LoopHealth, loop_health_routes
@@ -72,12 +73,14 @@ async def serve_http(
         oidc_options(components.settings), components.registry, components.accounts, components.clock
     )
     authenticator = Authenticator(components.tokens, components.accounts, components.authorizer, trusted)
-    guard, traffic = StreamGuard(authenticator, components.authorizer), Traffic()
+    guard, gateways = StreamGuard(authenticator, components.authorizer), GatewayCounts(components.clock.monotonic)
     names = ServerNames(components.settings, runtime.swarm, runtime.node)
     server_certificate(components.authority, await names.look())
+    traffic = Traffic(gateways.ejected)
     images, audit = _images(components, authenticator), open_audit(components.settings, components.clock)
     app = _app(components, runtime, loop, authenticator, guard, images, audit, traffic)
-    reports = Reports(audit, app.metrics, traffic, components.accounts.access_keys.used)
+    app.metrics.registry.register(gateways)
+    reports = Reports(audit, app.metrics, traffic, components.accounts.access_keys.used, gateways)
     replication = Replication(components.registry.store, components.endpoints, _of_gateways(components.settings))
     channel = Channel(app, replication, reports)
     server, listener = make_socket_server(FrontProxy(channel)), listen_on(components.home / "run" / SOCKET)

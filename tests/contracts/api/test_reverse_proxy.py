@@ -134,7 +134,7 @@ async def test_a_client_that_leaves_takes_its_request_along(served: Served) -> N
                 await asked.wait()
                 writer.transport.abort()
                 await web.left.wait()
-            assert served.house.balancer._circuits == {}, "it was not the instance's fault"
+            assert served.house.balancer._hosts[web.address].failures == 0, "it was not the instance's fault"
 
 
 async def test_an_instance_that_dies_in_mid_answer_is_not_passed_off_as_complete(served: Served) -> None:
@@ -149,7 +149,7 @@ async def test_an_instance_that_dies_in_mid_answer_is_not_passed_off_as_complete
     assert (code, b"content-length: 100" in head) == (200, True)
     assert len(body) < 100
     assert len(web.heads) == 1, "an answer that has begun is not asked for again"
-    assert served.house.balancer._circuits[web.address].failures == 1
+    assert served.house.balancer._hosts[web.address].failures == 1
 
 
 async def test_an_aws_answer_that_breaks_off_does_not_begin_again(served: Served) -> None:
@@ -277,3 +277,53 @@ async def test_a_header_cannot_end_a_line(served: Served) -> None:
 def test_a_message_keeps_its_end_whatever_the_connection_header_names() -> None:
     headers = [(b"connection", b"content-length, host"), (b"content-length", b"4"), (b"host", b"x")]
     assert forwarded(headers) == headers[1:]
+
+
+async def test_an_instance_that_breaks_off_is_ejected_and_that_can_be_seen(served: Served) -> None:
+    async with an_instance(refuses_all) as bad, an_instance(answering()) as good:
+        await served.house.add_service("web", bad.address, good.address)
+        for _ in range(8):
+            assert (await served.ask("GET", f"{WEB}/"))[0] == 200
+        assert len(bad.heads) == 3
+        served.house.clock.forward(2.0)
+        for _ in range(4):
+            assert (await served.ask("GET", f"{WEB}/"))[0] == 200
+        assert len(bad.heads) == 4, "back after a while, and out again at once"
+    _, _, told = await served.ask("GET", "/traffic")
+    assert b'"ejected":["web-0"]' in told
+    text = served.house.metrics.render().decode()
+    assert 'aerekos_gateway_ejections_total{service="web"} 2.0' in text
+    assert 'aerekos_gateway_retries_total{service="web"} 4.0' in text
+
+
+async def test_retries_come_out_of_a_budget(served: Served) -> None:
+    """All instances break off: a client hears so at once, and the service is not asked four times as often."""
+    async with an_instance(refuses_all) as bad, an_instance(refuses_all) as worse:
+        await served.house.add_service("web", bad.address, worse.address)
+        for _ in range(12):
+            assert (await served.ask("GET", f"{WEB}/"))[0] == 503
+        assert len(bad.heads) + len(worse.heads) == 12 + 10 + 2, "those of two seconds, and a fifth of the requests"
+    text = served.house.metrics.render().decode()
+    assert 'aerekos_gateway_retries_total{service="web"} 12.0' in text
+    assert 'aerekos_gateway_retries_refused_total{service="web"} 9.0' in text
+
+
+async def test_the_least_busy_instance_is_asked(served: Served) -> None:
+    asked, go_on = anyio.Event(), anyio.Event()
+
+    async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await go_on.wait()
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with an_instance(slow) as busy, an_instance(answering()) as free:
+        await served.house.add_service("web", busy.address, free.address)
+        async with anyio.create_task_group() as group:
+            group.start_soon(served.ask, "GET", f"{WEB}/")
+            with anyio.fail_after(60):
+                await asked.wait()
+            for _ in range(6):
+                assert (await served.ask("GET", f"{WEB}/"))[0] == 200
+            go_on.set()
+        assert (len(busy.heads), len(free.heads)) == (1, 6)
+    assert served.house.balancer.active == {}

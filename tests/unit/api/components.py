@@ -44,13 +44,14 @@ from api.cookies import RefreshCookie
 from api.gateway.gateway import Gateway
 from api.gateway.handlers import gateway_handlers
 from api.gateway.load_balancer import LoadBalancer
+from api.gateway_metrics import GatewayCounts
 from api.kube.resource_api import ResourceApi
 from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
 from api.rest import rest_app
 from api.streams import StreamGuard
-from api.traffic import traffic_routes
+from api.traffic import Traffic, traffic_routes
 from api.watch_metrics import WatchMetrics
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
@@ -231,14 +232,18 @@ async def make_house(
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
     federation = _federation(registry, accounts, clock, oidc, fetch) if oidc else None
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer, federation), Endpoints()
-    balancer = LoadBalancer(registry, endpoints, clock, {KMS.service_name: KMS.name})
+    counts = GatewayCounts(clock.monotonic)
+    managed = {KMS.service_name: KMS.name}
+    balancer = LoadBalancer(registry, endpoints, clock, managed, partial(counts.note, "ejected"))
     gateway = Gateway(
-        balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts), accounts.access_keys.used
-    )
+        balancer, tokens, authorizer, (KMS,), clock, partial(signer, accounts), accounts.access_keys.used,
+        traffic=Traffic(counts.ejected), events=counts,
+    )  # fmt: skip
     resources = ResourceApi(
         registry, authorizer, clock, random.Random(1), account_tokens=AccountTokens(tokens, clock)
     )
     metrics = Metrics(store, watches=resources.watches)
+    metrics.registry.register(counts)
     guard = StreamGuard(authenticator, authorizer)
     state: dict[str, object] = {"ready": True}
     heard: list[str] = []

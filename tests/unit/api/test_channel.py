@@ -23,7 +23,7 @@ from api.channel.reports import MOST_BYTES, Reports, audit_line, read_audit
 from api.channel.settings import GatewaySettings, read_settings, settings_line
 from api.gateway import reporter as reporting
 from api.gateway.replica import Replica
-from api.gateway.reporter import Counts, Reporter, TrafficCounts
+from api.gateway.reporter import Counts, EventCounts, Reporter, TrafficCounts
 from controller.runtime.endpoints import Endpoint
 from controller.store.records import Record, StoreBroken
 from crds.errors import Unavailable
@@ -222,8 +222,8 @@ SCOPE = {
 async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporting, "EVERY_SECONDS", 0)
     monkeypatch.setattr(reporting, "AGAIN_SECONDS", 0)
-    audit, metrics, traffic, used = Heard(), Heard(), Heard(), Heard()
-    taken = Reports(audit, metrics, traffic, used.used)
+    audit, metrics, traffic, used, events = Heard(), Heard(), Heard(), Heard(), Heard()
+    taken = Reports(audit, metrics, traffic, used.used, events)
     away, done = [True, True], anyio.Event()
 
     async def deliver(body: bytes) -> None:
@@ -244,6 +244,7 @@ async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatc
     Counts(reporter).note("aws", "GET", 200, None)
     TrafficCounts(reporter).note("", "key-manager", 200, 0.25)
     reporter.used("AKIA1", "key-manager")
+    EventCounts(reporter).note("ejected", "key-manager", "key-manager-0", 2.0)
     async with anyio.create_task_group() as group:
         group.start_soon(reporter.run)
         with anyio.fail_after(30):
@@ -260,6 +261,7 @@ async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatc
     assert (principal, principal.session) == (who, "s1")
     assert b"secret" not in audit_line(SCOPE, scope["aerekos.audit"], who, 200, "r1", stage)
     assert metrics.lines == [("aws", "POST", 200, 0.5), ("aws", "GET", 200, None)]
+    assert events.lines == [("ejected", "key-manager", "key-manager-0", 2.0)]
     assert (traffic.lines, used.lines) == ([("", "key-manager", 200, 0.25)], [("used", "AKIA1", "key-manager")])
 
 
@@ -305,7 +307,7 @@ def test_a_report_that_is_none_is_said_to_be(body: bytes) -> None:
     async def answer() -> None:
         heard = Heard()
         try:
-            await Reports(heard, heard, heard, heard.used).answer(receive)
+            await Reports(heard, heard, heard, heard.used, heard).answer(receive)
         except Exception as error:
             assert type(error).__name__ == "BadRequest"
 
