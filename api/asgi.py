@@ -21,6 +21,8 @@ AtOnce = Callable[[bytes], bool]
 """Writes the next part of a body that has begun, now. False, and nothing is written: the client is slow, or gone."""
 AT_ONCE = "aerekos.at_once"
 """Where a scope's extensions have the `AtOnce` of a watch, if its server can do that."""
+BODY_FOLLOWS = "aerekos.body_follows"
+"""In a message with the head of an answer: the next one comes at once. Servers that do not know it lose nothing."""
 JSON = b"application/json"
 CLIENT_LEFT = 499
 """What is noted of a request whose client went before it was answered; nginx's code, no client sees it."""

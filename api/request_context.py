@@ -6,6 +6,7 @@ Source: W3C Trace Context. `X-Request-ID` has no standard; every proxy has it.
 from __future__ import annotations
 
 import itertools
+import random
 import re
 import secrets
 
@@ -19,6 +20,7 @@ PRINCIPAL, UPSTREAM = "aerekos.principal", "aerekos.upstream"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # Request ids: unlike those of any other process, and cheap, for every request has one.
 _PROCESS, _COUNT = secrets.token_hex(4).encode(), itertools.count()
+_RANDOM = random.Random(secrets.token_bytes(32))  # noqa: S311 (unlike others, and no secret)
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -53,4 +55,4 @@ def _given_trace(scope: Scope) -> bytes:
 
 
 def _new_trace() -> bytes:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()
+    return b"00-%032x-%016x-01" % (_RANDOM.getrandbits(128) or 1, _RANDOM.getrandbits(64) or 1)

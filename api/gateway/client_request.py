@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from api.asgi import Message, is_streaming
+from api.asgi import BODY_FOLLOWS, Message, is_streaming
 from api.gateway.body_stream import BodyStream
 from services.sdk.edge.heads import Fault, head_fault
 
@@ -125,7 +125,8 @@ class ClientRequest:
             return {"type": "http.disconnect"}
         self.let_body_come()
         try:
-            await self.body.changed()
+            if not self.body.complete:
+                await self.body.changed()
         except ClientLeft:
             return {"type": "http.disconnect"}
         part, self._read = self.body.take(), self.body.complete
@@ -143,6 +144,9 @@ class ClientRequest:
             return
         if message["type"] == "http.response.start":
             self._begin(message["status"], message.get("headers", ()))
+            if not message.get(BODY_FOLLOWS):
+                # Most bodies come at once, and go out with the head; a watch may be silent for long after it.
+                self._client.soon(self._send_head)
             return
         part, more = message.get("body", b""), message.get("more_body", False)
         if self.method == b"HEAD" or self.status in (204, 304):
@@ -181,8 +185,6 @@ class ClientRequest:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
-        # Most bodies come at once, and go out with the head; a watch may be silent for long after it.
-        self._client.soon(self._send_head)
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""

@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Set
 
-from api.asgi import Message, Receive, Send
+from api.asgi import BODY_FOLLOWS, Message, Receive, Send
 from api.gateway.upstream import Headers, UpstreamConnection
 from crds.errors import BadRequest
 
@@ -72,8 +72,12 @@ class Exchange:
         if named := named_by_connection(connection.headers):
             without = without | named
         headers = [each for each in connection.headers if each[0] not in without]
-        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
-        if (whole := connection.body.whole()) is not None:
+        whole = connection.body.whole()
+        head = {"type": "http.response.start", "status": connection.status, "headers": headers}
+        if whole is not None:
+            head[BODY_FOLLOWS] = True
+        await send(head)
+        if whole is not None:
             await send({"type": "http.response.body", "body": whole})
             return
         async for part in connection.body:

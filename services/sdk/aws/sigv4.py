@@ -145,11 +145,8 @@ def string_to_sign(request: RawRequest, signature: Signature, body_hash: str) ->
 
 def canonical_request(request: RawRequest, signature: Signature, body_hash: str) -> str:
     """The one spelling both sides agree on."""
-    values: dict[str, list[str]] = {name: [] for name in signature.signed_headers}
-    for name, value in request.headers:
-        if name in values:
-            values[name].append(" ".join(value.split()))
-    headers = "".join([f"{name}:{','.join(values[name])}\n" for name in signature.signed_headers])
+    values = _values(request.headers)
+    headers = "".join([f"{name}:{' '.join(values.get(name, '').split())}\n" for name in signature.signed_headers])
     return "\n".join(
         (
             request.method,
@@ -160,6 +157,15 @@ def canonical_request(request: RawRequest, signature: Signature, body_hash: str)
             body_hash,
         )
     )
+
+
+def _values(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The value of each header; of one that was sent several times, all of them."""
+    values = dict(headers)
+    if len(values) < len(headers):
+        for name in values:
+            values[name] = ",".join([" ".join(value.split()) for each, value in headers if each == name])
+    return values
 
 
 def derive_key(secret: str, date: str, region: str, service: str) -> bytes:

@@ -33,20 +33,16 @@ def head_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version:
         return Fault(414, f"the request target is longer than {LONGEST_URL} bytes")
     if len(headers) > MOST_HEADERS:
         return Fault(431, f"the request has more than {MOST_HEADERS} headers")
-    size, hosts, lengths, codings = len(url), 0, 0, 0
-    for name, value in headers:
-        size += len(name) + len(value) + _PER_HEADER
-        if name == b"host":
-            hosts += 1
-        elif name == b"content-length":
-            lengths += 1
-        elif name == b"transfer-encoding":
-            codings += 1
-            if value.strip().lower() != b"chunked":
-                return Fault(400, "the only transfer coding taken is chunked")
-        if b"\n" in value or b"\r" in value or b"\0" in value:
-            return Fault(400, "a header value has no line breaks")
-    if size > MOST_HEAD_BYTES:
+    names = [name for name, _ in headers]
+    values = b"".join([value for _, value in headers])
+    hosts, lengths, codings = names.count(b"host"), names.count(b"content-length"), names.count(b"transfer-encoding")
+    if codings and any(
+        name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in headers
+    ):
+        return Fault(400, "the only transfer coding taken is chunked")
+    if b"\n" in values or b"\r" in values or b"\0" in values:
+        return Fault(400, "a header value has no line breaks")
+    if len(url) + len(values) + len(b"".join(names)) + len(names) * _PER_HEADER > MOST_HEAD_BYTES:
         return Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
     if hosts > 1 or (hosts == 0 and http_version == "1.1"):
         return Fault(400, "a request has one Host header")
