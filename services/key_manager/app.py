@@ -24,8 +24,10 @@ from services.sdk.service import Service
 def create(context: ServiceContext) -> Service:
     """One keyring, for the operations and the reconcilers."""
     root = context.secret("root-key")
-    keyring, pages = Keyring(context, RootKeyCipher(root)), Pages(page_tokens(root))
-    operations = handlers(keyring, Resolver(keyring, context.resources), CallerAccess(context), context.clock, pages)
+    cipher, pages = RootKeyCipher(root), Pages(page_tokens(root))
+    keyring = Keyring(context, cipher)
+    resolver, access = Resolver(keyring, context.resources), CallerAccess(context)
+    operations = handlers(keyring, resolver, access, cipher, context.clock, pages)
     authenticator = authenticator_for(context, MANIFEST.speaks)
     kms_app = AwsApp(load_model("kms"), operations, authenticator, translate=as_kms_error, resource_of=key_of)
 

@@ -11,6 +11,7 @@ class KeyState(Term):
     CREATING = "Creating", "It has no key material yet."
     ENABLED = "Enabled", "It can be used."
     DISABLED = "Disabled", "It cannot be used until it is enabled."
+    PENDING_IMPORT = "PendingImport", "It cannot be used until its key material is imported, or imported again."
     PENDING_DELETION = "PendingDeletion", "It cannot be used, and is deleted with its material at its deletion date."
 
 

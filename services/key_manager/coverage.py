@@ -12,7 +12,6 @@ COVERAGE = Coverage(
     refused=(
         ("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),
         ("a Key is shared by roles on it, not by grants", ("Grant",)),
-        ("material is made here and never leaves or enters", ("KeyMaterial", "ParametersForImport")),
         ("keys are of one cloud: there are no other regions", ("ReplicateKey", "PrimaryRegion")),
     ),
     answer="UnknownOperationException",

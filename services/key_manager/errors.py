@@ -35,6 +35,15 @@ def platform(arn: str) -> AwsError:
     )
 
 
+def pending_import(arn: str) -> AwsError:
+    return AwsError("KMSInvalidStateException", f"{arn} is pending import.")
+
+
+def wrong_origin(arn: str, origin: str) -> AwsError:
+    text = f"{arn} origin is {origin} which is not valid for this operation."
+    return AwsError("UnsupportedOperationException", text)
+
+
 def wrong_state(message: str) -> AwsError:
     return AwsError("KMSInvalidStateException", message)
 
@@ -76,6 +85,14 @@ def root_key_on_its_way(error: Exception) -> AwsError:
 
 def unavailable(error: Exception) -> AwsError:
     return AwsError("KeyUnavailableException", str(error), 500)
+
+
+def incorrect_material() -> AwsError:
+    text = (
+        "The key material in the request is expired, invalid, or is not the same key material that was previously "
+        "imported into this KMS key."
+    )
+    return AwsError("IncorrectKeyMaterialException", text)
 
 
 def incorrect_key() -> AwsError:

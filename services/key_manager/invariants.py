@@ -6,6 +6,7 @@
 - A Key that a resource names is refused by that name. `alias/aws/*` and the keys behind it belong to the platform.
 - Material is written and removed by key-manager alone, and stays as long as its Key. It changes in one way: the same
   is sealed under a newer generation of the root key; never under an older one, by an instance that is about to go.
+  Imported material may be removed besides, and the same imported again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ARN = re.compile(r"arn:aws:kms:[a-z0-9-]*:([0-9]{12}):(?:key/)?(.+)")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMED = 3
 # What may not change, and what a Key is that does not say it: one of a version before.
-_LASTING = {"usage": "ENCRYPT_DECRYPT", "keySpec": "SYMMETRIC_DEFAULT"}
+_LASTING = {"usage": "ENCRYPT_DECRYPT", "keySpec": "SYMMETRIC_DEFAULT", "origin": "AWS_KMS"}
 
 
 @on("create", "update")
@@ -120,9 +121,24 @@ def plain_name(name: str, namespace: str) -> str:
 
 def _refuse_all_but_resealing(transition: Transition) -> None:
     before, after = dict(spec_of(transition.before)), dict(spec_of(transition.after))
+    if before.get("imported"):
+        _refuse_all_but_importing(transition, before, after)
+        return
     old, new = before.pop("sealed", ""), after.pop("sealed", "")
     if before != after or _generation(new) <= _generation(old):
         raise transition.invalid("spec", "key material cannot be changed, only sealed under a newer root key")
+
+
+def _refuse_all_but_importing(transition: Transition, before: Body, after: Body) -> None:
+    """Imported material is removed, expires and comes again; what it is (`materialId`) stays. It begins to be used
+    once, and is not sealed under an older root key.
+    """
+    if any(before.get(name) != after.get(name) for name in ("keyUid", "version", "materialId", "imported")):
+        raise transition.invalid("spec", "imported key material can be removed and imported again, not exchanged")
+    if after.get("pending") and not before.get("pending"):
+        raise transition.invalid("spec.pending", "material that was in use stays what its ciphertexts need")
+    if _generation(after.get("sealed", "")) < _generation(before.get("sealed", "")):
+        raise transition.invalid("spec.sealed", "key material is not sealed under an older root key")
 
 
 def _refuse_old_root_keys(transition: Transition) -> None:

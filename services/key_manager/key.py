@@ -11,7 +11,7 @@ from crds.errors import ApiError, Conflict, Forbidden, NotFound
 from crds.kind import key_of
 from crds.meta import ObjectKey
 from services.key_manager.conditions import KeyReason
-from services.key_manager.key_state import key_arn, key_id, next_rotation, state_of
+from services.key_manager.key_state import is_there, key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyMaterial
 from services.sdk.aws.accounts import account_of
@@ -36,7 +36,7 @@ class KeyReconciler:
     also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(KEY_ALIAS, _keys_of),)
 
     def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+        self.keyring = keyring
 
     async def reconcile(self, resource: Key, world: World) -> Outcome:
         now = world.clock.now()
@@ -47,23 +47,37 @@ class KeyReconciler:
             # Somebody began to need it after its deletion was scheduled, or our clock is ahead of the conductor's.
             return again(_REQUEUE_SECONDS, refused.message, reason=KeyReason.IN_USE)
         try:
+            if resource.spec.origin == "EXTERNAL":
+                return await self._reconcile_imported(resource, world)
             newest = await self._material(resource, now)
         except ApiError as error:
             raise Temporary(f"material: {error}", reason=KeyReason.KEY_MATERIAL_UNAVAILABLE) from error
         resource.status.aliases = _aliases_of(resource, world)
-        due = _update_status(resource, newest, self._keyring.rotation_base(resource))
+        due = _update_status(resource, newest, self.keyring.rotation_base(resource))
         return done(reason=resource.status.key_state, requeue_after=_seconds(now, due))
 
     async def finalize(self, resource: Key, world: World) -> Outcome:
         return done()
 
+    async def _reconcile_imported(self, key: Key, world: World) -> Outcome:
+        """Forget imported material whose time is over. Without material, a key waits for it."""
+        now, known, pending = world.clock.now(), self.keyring.history(key), self.keyring.pending(key)
+        for each in [*known, *([pending] if pending else [])]:
+            if not each.spec.removed and not is_there(each, now):
+                await self.keyring.remove_imported(each)
+        key.status.aliases = _aliases_of(key, world)
+        due = _update_status(key, known[-1] if known else None, None, imported=self.keyring.is_imported(key, now))
+        ends = [each.spec.valid_to for each in known if each.spec.valid_to is not None and is_there(each, now)]
+        nearest = min([*ends, *([due] if due else [])], default=None)
+        return done(reason=key.status.key_state, requeue_after=_seconds(now, nearest))
+
     async def _material(self, key: Key, now: datetime) -> KeyMaterial:
-        newest = await self._keyring.ensure_material(key)
-        while (later := await self._keyring.next_material(newest)) is not None:
+        newest = await self.keyring.ensure_material(key)
+        while (later := await self.keyring.next_material(newest)) is not None:
             newest = later
-        due = next_rotation(key, self._keyring.rotation_base(key))
+        due = next_rotation(key, self.keyring.rotation_base(key))
         if due is not None and due <= now and key.spec.enabled:
-            newest = await self._keyring.add_material(key, newest.spec.version + 1, "AUTOMATIC")
+            newest = await self.keyring.add_material(key, newest.spec.version + 1, "AUTOMATIC")
         return newest
 
 
@@ -96,14 +110,16 @@ async def _delete_aliases(key: str, namespace: str | None, world: World) -> None
                 await world.resources.delete(KEY_ALIAS, each.metadata.name, namespace, uid=each.metadata.uid)
 
 
-def _update_status(key: Key, newest: KeyMaterial, rotation_base: datetime | None) -> datetime | None:
+def _update_status(
+    key: Key, newest: KeyMaterial | None, rotation_base: datetime | None, *, imported: bool = True
+) -> datetime | None:
     """Fill the status; returns when to look again."""
-    status, made = key.status, newest.metadata.creation_timestamp
+    status, version = key.status, newest.spec.version if newest else 0
     status.key_id = key_id(key)
     status.arn = key_arn(account_of(key.metadata.namespace or "default"), status.key_id)
-    status.current_version = newest.spec.version
-    status.key_state = state_of(key, newest.spec.version)
-    status.rotated_at = made if newest.spec.version > 1 else None
+    status.current_version = version
+    status.key_state = state_of(key, version, imported=imported)
+    status.rotated_at = newest.metadata.creation_timestamp if newest and version > 1 else None
     status.next_rotation_at = next_rotation(key, rotation_base)
     status.deletion_date = key.spec.deletion_date
     return key.spec.deletion_date or status.next_rotation_at

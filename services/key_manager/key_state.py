@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from services.key_manager.conditions import KeyState
@@ -20,10 +21,12 @@ _MULTI_REGION = re.compile(r"mrk-[0-9a-f]{32}")
 _SAFE = re.compile(r"[^a-z0-9-]+")
 
 
-def state_of(key: Key, version: int) -> KeyState:
-    """`version`: newest material there is, 0 when none."""
+def state_of(key: Key, version: int, *, imported: bool = True) -> KeyState:
+    """`version`: newest material there is, 0 when none. `imported`: whether all that was imported is there."""
     if key.spec.deletion_date is not None or key.metadata.deletion_timestamp is not None:
         return KeyState.PENDING_DELETION
+    if key.spec.origin == "EXTERNAL" and not (version and imported):
+        return KeyState.PENDING_IMPORT
     if not version:
         return KeyState.CREATING
     return KeyState.ENABLED if key.spec.enabled else KeyState.DISABLED
@@ -57,6 +60,22 @@ def is_key_id(text: str) -> bool:
 def uid_of(key: Key) -> str:
     """The uid, in the spelling ciphertexts use."""
     return str(UUID(key.metadata.uid or ""))
+
+
+def is_there(material: KeyMaterial, now: datetime) -> bool:
+    """Return whether material can be used: imported one may have been removed, or have expired."""
+    spec = material.spec
+    return not spec.removed and (spec.valid_to is None or spec.valid_to > now)
+
+
+def expiration_of(material: KeyMaterial) -> dict[str, Any]:
+    """What AWS says of imported material besides; nothing of that made here."""
+    spec = material.spec
+    if not spec.imported or spec.removed:
+        return {}
+    if spec.valid_to is None:
+        return {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    return {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": spec.valid_to}
 
 
 def material_id(material: KeyMaterial) -> str:

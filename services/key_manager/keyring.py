@@ -14,8 +14,9 @@ from anyio import to_thread
 
 from crds.errors import AlreadyExists, NotFound
 from crds.meta import OwnerReference
+from crds.model import rfc3339
 from services.key_manager.ciphertext import KeyVersion
-from services.key_manager.key_state import alias_resource_name, is_uuid, material_name, uid_of
+from services.key_manager.key_state import alias_resource_name, is_there, is_uuid, material_name, uid_of
 from services.key_manager.kinds import (
     KEY,
     KEY_ALIAS,
@@ -72,18 +73,36 @@ class Keyring:
         return found if found is not None and found.spec.alias_name == name else None
 
     def newest(self, key: Key) -> KeyMaterial | None:
-        """The newest material known here."""
+        """The newest material in use known here."""
         uid, namespace = uid_of(key), key.metadata.namespace or "default"
         version, found = max(key.status.current_version, 1), None
         while (here := self.materials.get(material_name(uid, version), namespace)) is not None:
+            if here.spec.pending:
+                break
             version, found = version + 1, here
         return found
 
+    def pending(self, key: Key) -> KeyMaterial | None:
+        """Imported material that waits for its rotation; there is one at most, and it is the newest."""
+        newest = self.newest(key)
+        version = newest.spec.version + 1 if newest else 1
+        return self.materials.get(material_name(uid_of(key), version), key.metadata.namespace or "default")
+
+    def is_imported(self, key: Key, now: datetime) -> bool:
+        """Return whether all material that ciphertexts of an imported key may need is there."""
+        known = self.history(key)
+        return bool(known) and all(is_there(each, now) for each in known)
+
     async def ensure_material(self, key: Key) -> KeyMaterial:
-        """The newest material, made when there is none. Racing is harmless: one wins, all use the winner's."""
+        """The newest material, made when there is none. Racing is harmless: one wins, all use the winner's.
+
+        Raises NotFound for a key whose material is to be imported, and ApiError.
+        """
         found = self.newest(key)
         if found is not None:
             return found
+        if key.spec.origin == "EXTERNAL":
+            raise NotFound(f"key {key.metadata.name} has no imported material")
         version = max(key.status.current_version, 1)
         namespace = key.metadata.namespace or "default"
         found = await self.materials.read(material_name(uid_of(key), version), namespace)
@@ -95,7 +114,7 @@ class Keyring:
         return await self.materials.read(name, material.metadata.namespace or "default")
 
     def history(self, key: Key) -> list[KeyMaterial]:
-        """All material known here, the oldest first."""
+        """All material in use known here, the oldest first."""
         newest, uid, namespace = self.newest(key), uid_of(key), key.metadata.namespace or "default"
         versions = range(1, newest.spec.version + 1) if newest else ()
         found = (self.materials.get(material_name(uid, each), namespace) for each in versions)
@@ -108,20 +127,73 @@ class Keyring:
 
     async def add_material(self, key: Key, version: int, rotation: Rotation = "") -> KeyMaterial:
         """Make that version unless somebody else just did. Raises ApiError."""
-        uid, namespace = uid_of(key), key.metadata.namespace or "default"
+        uid = uid_of(key)
         sealed = self._sealed(await _made_material(key.spec.key_spec), uid, version)
-        name = material_name(uid, version)
         spec = KeyMaterialSpec(key_uid=uid, version=version, sealed=sealed, rotation=rotation)
+        try:
+            return await self._create(key, spec)
+        except AlreadyExists:
+            name, namespace = material_name(uid, version), key.metadata.namespace or "default"
+            return self.materials.put(await self._resources.get(KEY_MATERIAL, name, namespace))
+
+    async def import_material(
+        self, key: Key, version: int, material: bytes, id: str, valid_to: datetime | None, description: str
+    ) -> KeyMaterial:
+        """Add material from outside; but the first waits for a rotation. Raises ApiError."""
+        spec = KeyMaterialSpec(
+            key_uid=uid_of(key),
+            version=version,
+            sealed=self._sealed(material, uid_of(key), version),
+            material_id=id,
+            rotation="ON_DEMAND" if version > 1 else "",
+            imported=True,
+            pending=version > 1,
+            valid_to=valid_to,
+            description=description,
+        )
+        return await self._create(key, spec)
+
+    async def import_again(
+        self, here: KeyMaterial, material: bytes, valid_to: datetime | None, description: str | None
+    ) -> None:
+        """Put the same material back, or change until when it is valid. Raises ApiError."""
+        spec: dict[str, Any] = {
+            "sealed": self._sealed(material, here.spec.key_uid, here.spec.version),
+            "removed": False,
+            "validTo": None if valid_to is None else rfc3339(valid_to),
+        }
+        await self._patch(here, spec if description is None else {**spec, "description": description})
+
+    async def remove_imported(self, here: KeyMaterial) -> None:
+        """Forget imported material; its id stays, so that only the same can come again. Raises ApiError."""
+        nothing = self._sealed(b"", here.spec.key_uid, here.spec.version)
+        await self._patch(here, {"sealed": nothing, "removed": True, "validTo": None})
+        self._forget(here)
+
+    async def use_pending(self, here: KeyMaterial) -> None:
+        """Begin to encrypt with imported material. Raises ApiError."""
+        await self._patch(here, {"pending": False})
+
+    async def _create(self, key: Key, spec: KeyMaterialSpec) -> KeyMaterial:
+        name = material_name(spec.key_uid, spec.version)
+        namespace = key.metadata.namespace or "default"
         wanted = KEY_MATERIAL.new(name, namespace=namespace, spec=spec)
         wanted.metadata.owner_references = [
             OwnerReference(
                 api_version=KEY.api_version, kind=KEY.name, name=key.metadata.name, uid=key.metadata.uid or ""
             )
         ]
-        try:
-            return self.materials.put(await self._resources.create(KEY_MATERIAL, wanted))
-        except AlreadyExists:
-            return self.materials.put(await self._resources.get(KEY_MATERIAL, name, namespace))
+        return self.materials.put(await self._resources.create(KEY_MATERIAL, wanted))
+
+    async def _patch(self, here: KeyMaterial, spec: dict[str, Any]) -> None:
+        change = {"metadata": {"resourceVersion": here.metadata.resource_version}, "spec": spec}
+        namespace = here.metadata.namespace or "default"
+        self.materials.put(await self._resources.patch(KEY_MATERIAL, here.metadata.name, change, namespace))
+
+    def _forget(self, here: KeyMaterial) -> None:
+        key_version = KeyVersion(here.spec.key_uid, here.spec.version)
+        self._opened.pop(key_version, None)
+        self._private.pop(key_version, None)
 
     async def reseal(self, material: KeyMaterial) -> bool:
         """Seal it under the newest root key; False when it is already. Raises ApiError, Unsealable."""
@@ -130,18 +202,16 @@ class Keyring:
         if self._cipher.is_current(before):
             return False
         plain = self._cipher.open(before, uid, version)
-        sealed = self._sealed(plain, uid, version)
-        meta = {"resourceVersion": material.metadata.resource_version}
-        change = {"metadata": meta, "spec": {"sealed": sealed}}
-        namespace = material.metadata.namespace or "default"
-        self.materials.put(await self._resources.patch(KEY_MATERIAL, material.metadata.name, change, namespace))
+        await self._patch(material, {"sealed": self._sealed(plain, uid, version)})
         return True
 
     async def open(self, key_version: KeyVersion, namespace: str) -> bytes:
         """The material of that key version. Raises NotFound, Unsealable."""
-        material = self._opened.get(key_version)
+        material, name = self._opened.get(key_version), material_name(key_version.uid, key_version.version)
+        if (here := self.materials.get(name, namespace)) is not None and here.spec.removed:
+            raise NotFound(f"material {key_version.version} of key {key_version.uid} was removed")
         if material is None:
-            found = await self.materials.read(material_name(key_version.uid, key_version.version), namespace)
+            found = await self.materials.read(name, namespace)
             if found is None or found.spec.key_uid != key_version.uid:
                 raise NotFound(f"key {key_version.uid} has no material {key_version.version}")
             material = self._cipher.open(base64.b64decode(found.spec.sealed), key_version.uid, key_version.version)

@@ -25,14 +25,15 @@ Days = Annotated[int, Field(ge=1, le=2560)]
 
 
 class KeySpec(Spec):
-    """`keySpec` and `usage` as AWS names them; neither may change. `rotateEvery` in days, None: only by hand.
-    `policy`: a key policy of AWS, JSON; without one the account's roles decide. `deletionDate`: when the key and all
-    it encrypted are lost.
+    """`keySpec`, `usage` and `origin` as AWS names them, which may not change; EXTERNAL: its material is imported.
+    `rotateEvery` in days, None: only by hand. `policy`: a key policy of AWS, JSON; without one the account's roles
+    decide. `deletionDate`: when the key and all it encrypted are lost.
     """
 
     description: Annotated[str, Field(max_length=8192)] = ""
     key_spec: KeySpecName = "SYMMETRIC_DEFAULT"
     usage: Usage = "ENCRYPT_DECRYPT"
+    origin: Literal["AWS_KMS", "EXTERNAL"] = "AWS_KMS"
     policy: str = ""
     tags: dict[str, str] = {}
     enabled: bool = True
@@ -46,6 +47,8 @@ class KeySpec(Spec):
             raise ValueError(f"usage {self.usage} does not fit keySpec {self.key_spec}; it takes {usages}")
         if self.rotate_every is not None and self.key_spec != SYMMETRIC:
             raise ValueError(f"rotateEvery is for keySpec {SYMMETRIC} alone; leave it out for {self.key_spec}")
+        if self.rotate_every is not None and self.origin != "AWS_KMS":
+            raise ValueError("rotateEvery is for origin AWS_KMS alone; imported material is rotated by hand")
         return self
 
     @field_validator("policy")
@@ -100,6 +103,9 @@ class KeyAlias(Resource[KeyAliasSpec, KeyAliasStatus]):
 class KeyMaterialSpec(Spec):
     """`sealed`: base64 of key material under the root key, bound to this uid and version. `materialId`: what AWS
     calls it; empty: it follows from uid and version. `rotation`: why it was made, empty for the first.
+
+    Of `imported` material: `pending`, it is there and not used until a rotation; `removed` or past `validTo`, it has
+    to be imported again (`sealed` then holds nothing).
     """
 
     key_uid: str
@@ -107,6 +113,11 @@ class KeyMaterialSpec(Spec):
     sealed: str
     material_id: str = ""
     rotation: Literal["", "AUTOMATIC", "ON_DEMAND"] = ""
+    imported: bool = False
+    pending: bool = False
+    removed: bool = False
+    valid_to: Timestamp | None = None
+    description: Annotated[str, Field(max_length=256)] = ""
 
 
 class KeyMaterialStatus(Status):

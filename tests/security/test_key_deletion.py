@@ -6,6 +6,7 @@ clock. The same with kubectl and the aws CLI on a real cloud: test_protected_res
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from crds.kinds.namespace import NAMESPACE
 from crds.model import rfc3339
 from services.key_manager.invariants import KEY_MANAGER
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL
+from services.key_manager.root_key import RootKeyCipher
 from services.storage_manager.kinds import BUCKET
 
 pytestmark = pytest.mark.anyio
@@ -262,6 +264,32 @@ async def test_material_is_key_managers_alone_and_stays_as_long_as_its_key(house
             await house.registry.delete(KEY_MATERIAL, record.key, how)
         with pytest.raises(Invalid):
             await house.registry.merge(KEY_MATERIAL, record.key, {"spec": {"sealed": "eA=="}}, how)
+
+
+async def test_imported_material_is_removed_and_comes_again_but_is_not_exchanged(house: House) -> None:
+    root = RootKeyCipher(bytes(32))
+    uid = await make_key(house, "outside", material=False)
+    spec = {"keyUid": uid, "version": 1, "imported": True, "pending": True, "materialId": "a" * 64}
+    name = f"{uid}-v1"
+    await make(house, KEY_MATERIAL, name, {**spec, "sealed": text_of(root, uid)}, how=US)
+
+    async def patch(how: WriteOptions = US, **fields: Any) -> None:
+        await house.registry.merge(KEY_MATERIAL, KEY_MATERIAL.key(name, "default"), {"spec": fields}, how)
+
+    await patch(pending=False)
+    await patch(removed=True, sealed=text_of(root, uid))
+    await patch(removed=False, sealed=text_of(root, uid), validTo=ahead(house, days=9))
+    for wrong in ({"materialId": "b" * 64}, {"pending": True}, {"imported": False}, {"version": 2}, {"sealed": ""}):
+        with pytest.raises(Invalid):
+            await patch(**wrong)
+    with pytest.raises(Forbidden):
+        await patch(HOW, removed=True)
+    with pytest.raises(Conflict):
+        await house.registry.delete(KEY_MATERIAL, KEY_MATERIAL.key(name, "default"), US)
+
+
+def text_of(root: RootKeyCipher, uid: str) -> str:
+    return base64.b64encode(root.close(bytes(32), uid, 1)).decode()
 
 
 async def test_an_owner_does_not_take_a_key_along(house: House) -> None:

@@ -8,6 +8,7 @@ from services.key_manager.operations.aliases import AliasOperations
 from services.key_manager.operations.asymmetric import AsymmetricOperations
 from services.key_manager.operations.crypto import CryptoOperations
 from services.key_manager.operations.data_keys import DataKeyOperations
+from services.key_manager.operations.import_material import ImportOperations
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.operations.keys import KeyOperations
 from services.key_manager.operations.mac import MacOperations
@@ -15,6 +16,7 @@ from services.key_manager.operations.policies import PolicyOperations
 from services.key_manager.operations.rotation import RotationOperations
 from services.key_manager.operations.tags import TagOperations
 from services.key_manager.pages import Pages
+from services.key_manager.root_key import RootKeyCipher
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.operations import declared_operations
 from services.sdk.resources import Clock
@@ -30,12 +32,15 @@ OPERATIONS = declared_operations(
     MacOperations,
     PolicyOperations,
     TagOperations,
+    ImportOperations,
 )
 
 
-def handlers(keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock, pages: Pages) -> list[object]:
+def handlers(
+    keyring: Keyring, resolver: Resolver, access: CallerAccess, cipher: RootKeyCipher, clock: Clock, pages: Pages
+) -> list[object]:
     """What answers them."""
-    keys = KeyAccess(keyring, resolver, access)
+    keys = KeyAccess(keyring, resolver, access, clock)
     return [
         KeyOperations(keys, clock, pages),
         RotationOperations(keys, clock, pages),
@@ -46,4 +51,5 @@ def handlers(keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: 
         MacOperations(keys),
         PolicyOperations(keys),
         TagOperations(keys, pages),
+        ImportOperations(keys, cipher, clock),
     ]

@@ -20,7 +20,6 @@ from services.key_manager.operations.key_access import (
     refuse_dry_run,
     refuse_recipient,
     require_algorithm,
-    require_enabled,
 )
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
@@ -56,7 +55,7 @@ class AsymmetricOperations:
     @operation("GetPublicKey", permission=("get", KEY), understands=("KeyId",))
     async def get_public_key(self, call: RequestContext, request: Json) -> Json:
         found = await self._keys.resolve(call, request)
-        require_enabled(found)
+        self._keys.require_enabled(found)
         spec = found.key.spec
         if not is_asymmetric(spec.key_spec):
             raise errors.invalid_key_spec(found.arn, spec.key_spec, call.operation)
@@ -84,7 +83,7 @@ class AsymmetricOperations:
             "KeyId": found.arn,
             "SharedSecret": secret,
             "KeyAgreementAlgorithm": algorithm,
-            "KeyOrigin": "AWS_KMS",
+            "KeyOrigin": found.key.spec.origin,
         }
 
     @operation("Encapsulate", permission=("use", KEY), understands=("KeyId", "EncapsulationAlgorithm", "DryRun"))

@@ -17,6 +17,7 @@ from services.key_manager.root_key import NotYetOurs, Unsealable
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
+from services.sdk.resources import Clock
 
 Json = dict[str, Any]
 
@@ -24,8 +25,8 @@ Json = dict[str, Any]
 class KeyAccess:
     """What every operation on a key begins with."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess) -> None:
-        self.keyring, self.resolver, self.access = keyring, resolver, access
+    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock) -> None:
+        self.keyring, self.resolver, self.access, self.clock = keyring, resolver, access, clock
         self.authorizer = KeyAuthorizer(keyring, access)
 
     async def resolve(self, call: RequestContext, request: Json) -> ResolvedKey:
@@ -52,7 +53,7 @@ class KeyAccess:
 
     def require_fit(self, call: RequestContext, found: ResolvedKey, usage: Usage) -> ResolvedKey:
         """The key, if it is enabled and for that usage. Raises AwsError."""
-        require_enabled(found)
+        self.require_enabled(found)
         if found.key.spec.usage != usage:
             raise errors.wrong_usage(found.arn, found.key.spec.usage, call.operation)
         return found
@@ -99,8 +100,18 @@ class KeyAccess:
             if key is None:
                 raise errors.invalid_ciphertext()
             found = await self.permitted(call, self.resolver.resolved(call, key), request, action, encryption)
-        require_enabled(found)
+        self.require_enabled(found)
         return found
+
+    def require_enabled(self, found: ResolvedKey) -> None:
+        """Raises AwsError for a key that cannot be used now."""
+        spec = found.key.spec
+        if spec.deletion_date is not None or found.key.metadata.deletion_timestamp is not None:
+            raise errors.pending_deletion(found.arn)
+        if not spec.enabled:
+            raise errors.disabled(found.arn)
+        if spec.origin == "EXTERNAL" and not self.keyring.is_imported(found.key, self.clock.now()):
+            raise errors.pending_import(found.arn)
 
     async def private_key(self, found: ResolvedKey) -> Any:
         """The private key of an asymmetric key. Raises AwsError."""
@@ -120,14 +131,6 @@ class KeyAccess:
         name = found.key.metadata.name
         acting = await self.access.resources_for(call, name, found.namespace)
         return self.keyring.keys.put(await acting.patch(KEY, name, change, found.namespace))
-
-
-def require_enabled(found: ResolvedKey) -> None:
-    """Raises AwsError for a key that cannot be used now."""
-    if found.key.spec.deletion_date is not None or found.key.metadata.deletion_timestamp is not None:
-        raise errors.pending_deletion(found.arn)
-    if not found.key.spec.enabled:
-        raise errors.disabled(found.arn)
 
 
 def require_algorithm(found: ResolvedKey, algorithm: str) -> str:

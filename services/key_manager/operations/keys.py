@@ -14,7 +14,7 @@ from services.key_manager import errors
 from services.key_manager.conditions import KeyState
 from services.key_manager.key_lookup import ResolvedKey
 from services.key_manager.key_specs import ALGORITHMS, ALGORITHMS_MEMBER, SYMMETRIC, algorithms_of, is_compatible
-from services.key_manager.key_state import material_id, state_of
+from services.key_manager.key_state import expiration_of, material_id, state_of
 from services.key_manager.kinds import KEY, Key, KeyMaterial, KeySpec
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.operations.policies import require_policy
@@ -55,7 +55,8 @@ class KeyOperations:
         found = self._resolver.resolved(call, wanted)
         self._keys.authorizer.require_owner_kept(call, found, request, spec.policy)
         key = self._keyring.keys.put(await acting.create(KEY, wanted))
-        await self._keyring.ensure_material(key)
+        if spec.origin == "AWS_KMS":
+            await self._keyring.ensure_material(key)
         return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
 
     @operation("DescribeKey", permission=("get", KEY), understands=("KeyId",))
@@ -112,23 +113,26 @@ class KeyOperations:
 
     def _metadata(self, found: ResolvedKey) -> Json:
         key, newest = found.key, self._keyring.newest(found.key)
+        imported = key.spec.origin == "AWS_KMS" or self._keyring.is_imported(key, self._clock.now())
+        state = state_of(key, newest.spec.version if newest else key.status.current_version, imported=imported)
         return {
             "AWSAccountId": account_of(found.namespace),
             "KeyId": found.id,
             "Arn": found.arn,
             "CreationDate": key.metadata.creation_timestamp,
-            "Enabled": key.spec.enabled and key.spec.deletion_date is None,
+            "Enabled": key.spec.enabled and state in (KeyState.ENABLED, KeyState.CREATING),
             "Description": key.spec.description,
             "KeyUsage": key.spec.usage,
-            "KeyState": state_of(key, newest.spec.version if newest else key.status.current_version),
+            "KeyState": state,
             "DeletionDate": key.spec.deletion_date,
-            "Origin": "AWS_KMS",
+            "Origin": key.spec.origin,
             "KeyManager": "AWS" if self._resolver.is_platform(found) else "CUSTOMER",
             "CustomerMasterKeySpec": key.spec.key_spec,
             "KeySpec": key.spec.key_spec,
             ALGORITHMS_MEMBER[key.spec.usage]: list(algorithms_of(key.spec.key_spec, key.spec.usage)),
             "MultiRegion": False,
             **_current_material(key, newest),
+            **(expiration_of(newest) if newest else {}),
         }
 
 
@@ -151,12 +155,14 @@ def _wanted_spec(request: Json) -> KeySpec:
     usage = usage or "ENCRYPT_DECRYPT"
     if not is_compatible(key_spec, usage):
         raise errors.invalid(f"KeyUsage {usage} is not compatible with KeySpec {key_spec}")
-    if request.get("Origin", "AWS_KMS") != "AWS_KMS" or request.get("MultiRegion"):
-        raise errors.unsupported("only single-region keys of origin AWS_KMS are supported")
+    origin = request.get("Origin", "AWS_KMS")
+    if origin not in ("AWS_KMS", "EXTERNAL") or request.get("MultiRegion"):
+        raise errors.unsupported("only single-region keys of origin AWS_KMS or EXTERNAL are supported")
     return KeySpec(
         description=request.get("Description", ""),
         key_spec=key_spec,
         usage=usage,
+        origin=origin,
         policy=require_policy(request["Policy"]) if request.get("Policy") else "",
         tags=wanted_tags(request.get("Tags", ())),
     )

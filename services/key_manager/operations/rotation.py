@@ -7,9 +7,9 @@ from typing import Any
 from crds.model import rfc3339_micro
 from services.key_manager import errors
 from services.key_manager.key_lookup import ResolvedKey
-from services.key_manager.key_state import material_id, next_rotation
+from services.key_manager.key_state import expiration_of, is_there, material_id, next_rotation
 from services.key_manager.kinds import KEY, KeyMaterial
-from services.key_manager.operations.key_access import KeyAccess, require_enabled
+from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.pages import Pages
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.resources import Clock
@@ -41,11 +41,15 @@ class RotationOperations:
 
     @operation("RotateKeyOnDemand", permission=("patch", KEY), understands=("KeyId",))
     async def rotate_key_on_demand(self, call: RequestContext, request: Json) -> Json:
-        found = await self._rotating(call, request)
-        newest = await self._keyring.ensure_material(found.key)
+        found = await self._changeable(call, request)
+        _require_symmetric(found)
         if sum(each.spec.rotation == "ON_DEMAND" for each in self._keyring.history(found.key)) >= MOST_ON_DEMAND:
             raise errors.rotated_too_often(found.arn)
-        await self._keyring.add_material(found.key, newest.spec.version + 1, "ON_DEMAND")
+        if found.key.spec.origin == "EXTERNAL":
+            await self._use_pending(found)
+        else:
+            newest = await self._keyring.ensure_material(found.key)
+            await self._keyring.add_material(found.key, newest.spec.version + 1, "ON_DEMAND")
         # The reconciler tells of new material when it looks at the key, which a change makes it do.
         noted = {ROTATED_BY_HAND: rfc3339_micro(self._clock.now())}
         await self._keys.patch(call, found, {"metadata": {"annotations": noted}})
@@ -66,29 +70,51 @@ class RotationOperations:
     async def list_key_rotations(self, call: RequestContext, request: Json) -> Json:
         found = await self._keys.resolve(call, request)
         _require_symmetric(found)
-        history = self._keyring.history(found.key)
         whole = request.get("IncludeKeyMaterial") == "ALL_KEY_MATERIAL"
-        rows = [_row(found, each, history[-1]) for each in history if whole or each.spec.version > 1]
+        history, pending = self._keyring.history(found.key), self._keyring.pending(found.key)
+        rows = [self._row(found, each, history[-1]) for each in history if whole or each.spec.version > 1]
+        if whole and pending is not None:
+            rows.append(self._row(found, pending, history[-1]))
         answer = self._pages.page(call, rows, "Order", request, 100)
         shown = [{name: value for name, value in row.items() if name != "Order"} for row in answer.pop("items")]
         return {"Rotations": shown, **answer}
 
+    def _row(self, found: ResolvedKey, material: KeyMaterial, newest: KeyMaterial) -> Json:
+        """A rotation as AWS lists it. `Order`: what pages are cut by."""
+        spec = material.spec
+        row: Json = {"Order": f"{spec.version:010d}", "KeyId": found.id, "KeyMaterialId": material_id(material)}
+        state = "CURRENT" if material is newest else "NON_CURRENT"
+        row["KeyMaterialState"] = "PENDING_ROTATION" if spec.pending else state
+        if spec.version > 1 and not spec.pending:
+            # What was made before rotations were told apart is taken for the common sort.
+            row |= {
+                "RotationDate": material.metadata.creation_timestamp,
+                "RotationType": spec.rotation or "AUTOMATIC",
+            }
+        if spec.imported:
+            there = is_there(material, self._clock.now())
+            row |= {"ImportState": "IMPORTED" if there else "PENDING_IMPORT", **expiration_of(material)}
+            row["KeyMaterialDescription"] = spec.description
+        return row
+
     async def _rotating(self, call: RequestContext, request: Json) -> ResolvedKey:
-        found = await self._keys.require_changeable(call, request)
-        require_enabled(found)
+        """A key whose material is made anew by itself."""
+        found = await self._changeable(call, request)
         _require_symmetric(found)
+        if found.key.spec.origin != "AWS_KMS":
+            raise errors.wrong_origin(found.arn, found.key.spec.origin)
         return found
 
+    async def _changeable(self, call: RequestContext, request: Json) -> ResolvedKey:
+        found = await self._keys.require_changeable(call, request)
+        self._keys.require_enabled(found)
+        return found
 
-def _row(found: ResolvedKey, material: KeyMaterial, newest: KeyMaterial) -> Json:
-    """A rotation as AWS lists it. `Order`: what pages are cut by."""
-    spec = material.spec
-    row: Json = {"Order": f"{spec.version:010d}", "KeyId": found.id, "KeyMaterialId": material_id(material)}
-    row["KeyMaterialState"] = "CURRENT" if material is newest else "NON_CURRENT"
-    if spec.version > 1:
-        # What was made before rotations were told apart is taken for the common sort.
-        row |= {"RotationDate": material.metadata.creation_timestamp, "RotationType": spec.rotation or "AUTOMATIC"}
-    return row
+    async def _use_pending(self, found: ResolvedKey) -> None:
+        pending = self._keyring.pending(found.key)
+        if pending is None or not is_there(pending, self._clock.now()):
+            raise errors.wrong_state(f"No available key material pending rotation for the key: {found.arn}.")
+        await self._keyring.use_pending(pending)
 
 
 def _require_symmetric(found: ResolvedKey) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from crds.errors import Conflict, NotFound
 from services.key_manager.app import create
+from services.key_manager.key import KeyReconciler
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL, Key, KeyAliasSpec, KeySpec
 from services.sdk.reconcile import Outcome, World
 from services.sdk.testing import FakeConductor, MemoryResources, fake_context, watched
@@ -35,7 +36,8 @@ class Room:
         self.resources = MemoryResources(self.clock)
         conductor = FakeConductor(self.clock)
         context = fake_context("key_manager", folder, conductor, self.resources, {"root-key": bytes(32)})
-        self.reconciler = create(context).reconcilers[0]
+        self.reconciler = cast(KeyReconciler, create(context).reconcilers[0])
+        self.keyring = self.reconciler.keyring
 
     async def look(self, name: str) -> tuple[Key, Outcome]:
         key = await self.resources.get(KEY, name)
@@ -56,6 +58,24 @@ def in_room(folder: Path, story: Callable[[Room], Awaitable[None]]) -> None:
         await story(Room(folder))
 
     asyncio.run(main())
+
+
+def test_imported_material_is_forgotten_when_its_time_is_over(tmp_path: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.resources.create(KEY, KEY.new("outside", spec=KeySpec(origin="EXTERNAL")))
+        key, outcome = await room.look("outside")
+        assert (key.status.key_state, await room.versions(), outcome.requeue_after) == ("PendingImport", [], None)
+        until = room.clock.moment + timedelta(hours=2)
+        await room.keyring.import_material(key, 1, bytes(32), "a" * 64, until, "")
+        key, outcome = await room.look("outside")
+        assert (key.status.key_state, outcome.requeue_after) == ("Enabled", 7200)
+        room.clock.moment = until
+        key, _ = await room.look("outside")
+        assert (key.status.key_state, key.status.current_version) == ("PendingImport", 1)
+        [material] = (await room.resources.list(KEY_MATERIAL)).items
+        assert (material.spec.removed, material.spec.material_id) == (True, "a" * 64)
+
+    in_room(tmp_path, story)
 
 
 def test_material_is_made_once_and_rotated_when_due(tmp_path: Path) -> None:
