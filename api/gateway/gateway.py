@@ -62,6 +62,7 @@ class Gateway:
         limits: RequestLimits | None = None,
         events: NotesEvents | None = None,
     ) -> None:
+        self._balancer = balancer
         self._proxy = ReverseProxy(
             balancer, tls, most_connections, balancer.active, events, balancer.instance_at, clock.monotonic
         )
@@ -188,6 +189,7 @@ class Gateway:
                     target=target,
                     headers=headers if span is tracing.NO_SPAN else tracing.with_traceparent(headers),
                     principal=_name_of(scope),
+                    patience=self._balancer.patience(service),
                 )
                 span.note("http.response.status_code", code)
         except NotFound:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from api.gateway.reverse_proxy import ANSWER_SECONDS, Patience
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.runtime.endpoints import Endpoint, Endpoints
@@ -83,6 +84,14 @@ class LoadBalancer:
         in_turn = (hosts[start:] + hosts[:start])[:WINDOW]
         in_turn.sort(key=lambda host: (host.ejected_until > now, active.get(host.endpoint.address, 0)))
         return [each.endpoint.address for each in in_turn]
+
+    def patience(self, service: str, namespace: str = "default") -> Patience | None:
+        """How long to wait for that service, where it says so itself."""
+        record = self._registry.store.get(SERVICE.key(service, namespace))
+        told = record.object.get("spec", {}).get("timeouts") if record else None
+        if not told:
+            return None
+        return Patience(told.get("idleSeconds", ANSWER_SECONDS), told.get("requestSeconds"))
 
     def is_managed(self, service: str) -> bool:
         """Whether that name belongs to a managed service, which proves itself by its certificate."""

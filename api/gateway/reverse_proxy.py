@@ -7,10 +7,11 @@ decide.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import anyio
 
@@ -49,6 +50,13 @@ _TRIES = 4
 _PAUSE = Backoff(first=0.05, factor=2, limit=0.5, jitter=0.5)
 _OURS, _NAMESPACE = b"x-aerekos-", b"x-aerekos-namespace"
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+
+
+class Patience(NamedTuple):
+    """The seconds to wait for the next byte of an answer, and for the whole of it; None for as long as it goes on."""
+
+    idle: float
+    request: float | None = None
 
 
 class UpstreamResolver(Protocol):
@@ -100,6 +108,7 @@ class ReverseProxy:
         target: bytes,
         headers: Headers,
         principal: str = "",
+        patience: Patience | None = None,
     ) -> int:
         """Answers the request through `service`; returns the HTTP code. Raises Unavailable, Timeout, NotFound,
         TooManyRequests, BadRequest.
@@ -110,15 +119,35 @@ class ReverseProxy:
         method = scope["method"].encode("ascii")
         head = request_head(method, target, headers)
         body = RequestBody(receive, expected=has_body(headers), chunked=is_chunked(headers))
+        idle, most = patience or Patience(ANSWER_SECONDS)
         try:
-            await body.begin()
-            async with self._bulkheads.slot(service, principal):
-                return await self._carried(method, head, body, scope, send, service)
+            if most is None:
+                return await self._placed(method, head, body, scope, send, service, principal, idle)
+            async with asyncio.timeout(most):
+                return await self._placed(method, head, body, scope, send, service, principal, idle)
         except ClientDisconnected:
             return CLIENT_LEFT
+        except TimeoutError as late:
+            self._events.note("timed-out", service)
+            raise Timeout(f"{service} did not answer completely in {most:g} s") from late
+
+    async def _placed(
+        self,
+        method: bytes,
+        head: bytes,
+        body: RequestBody,
+        scope: Scope,
+        send: Send,
+        service: str,
+        principal: str,
+        idle: float,
+    ) -> int:
+        await body.begin()
+        async with self._bulkheads.slot(service, principal):
+            return await self._carried(method, head, body, scope, send, service, idle)
 
     async def _carried(
-        self, method: bytes, head: bytes, body: RequestBody, scope: Scope, send: Send, service: str
+        self, method: bytes, head: bytes, body: RequestBody, scope: Scope, send: Send, service: str, idle: float
     ) -> int:
         tried: list[str] = []
         last: Exception | None = None
@@ -131,7 +160,7 @@ class ReverseProxy:
             try:
                 connection = await self._pool.take(endpoint, self._tls.context() if endpoint.name else None)
                 try:
-                    async with Exchange(connection, body, method, head, ANSWER_SECONDS) as exchange:
+                    async with Exchange(connection, body, method, head, idle) as exchange:
                         await exchange.answered()
                         return await self._relayed(exchange, connection, address, service, send)
                 finally:
@@ -150,7 +179,7 @@ class ReverseProxy:
             except AnswerTimeout as error:
                 self._balancer.record_failure(address)
                 self._events.note("timed-out", service)
-                raise Timeout(f"{service} did not answer in {ANSWER_SECONDS:.0f} s") from error
+                raise Timeout(f"{service} did not answer in {idle:g} s") from error
             finally:
                 self._leave(address)
             self._balancer.record_failure(address)

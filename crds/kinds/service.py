@@ -139,6 +139,15 @@ class UpdateStrategy(Model):
     monitor_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
 
 
+class Timeouts(Model):
+    """How long the gateway waits for the service. `idleSeconds`: for the next byte of an answer. `requestSeconds`:
+    for the whole of it, from the head of the request on; without, as long as it goes on. A change restarts nothing.
+    """
+
+    idle_seconds: Annotated[float, Field(gt=0, le=86_400)] = 120
+    request_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+
+
 class ServiceSpec(Spec):
     """`managed` (a folder under services/), `image` (any container), `engine` (a database or the like that this
     version knows), or none of them and a `command`: a program of the machine. Engines and programs run in the process
@@ -169,6 +178,7 @@ class ServiceSpec(Spec):
     files: list[File] = Field(default_factory=list, json_schema_extra=list_map("path"))
     networks: list[DnsLabel] = Field(default_factory=list)
     update: UpdateStrategy = Field(default_factory=UpdateStrategy)
+    timeouts: Timeouts | None = None
 
     @property
     def is_program(self) -> bool:

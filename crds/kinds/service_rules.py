@@ -16,7 +16,18 @@ from crds.rules import Write, forbidden
 
 # What people may say of a managed service. Everything else of the spec, also fields still to come, is its manifest's.
 MANAGED_MAY_SET = frozenset(
-    {"managed", "enabled", "replicas", "needs", "resources", "placement", "stopGraceSeconds", "mode", "update"}
+    {
+        "managed",
+        "enabled",
+        "replicas",
+        "needs",
+        "resources",
+        "placement",
+        "stopGraceSeconds",
+        "mode",
+        "update",
+        "timeouts",
+    }
 )
 MANAGED_NAMESPACE = "default"
 # Parts of the cloud itself: the conductor meets the services of that namespace in a network where names are spoken,

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from api.gateway_metrics import GatewayCounts
 from api.metrics import Metrics
 from api.watch_metrics import WatchMetrics
 from controller.kit.clock import SystemClock
@@ -50,7 +51,9 @@ async def _conductor() -> CollectorRegistry:
         file = Path(folder) / "records.db"
         store = await open_store(f"sqlite:///{file}", threads=Threads(1), clock=SystemClock())
         try:
-            return Metrics(store, {}, loop=_IdleLoop(), watches=WatchMetrics()).registry
+            registry = Metrics(store, {}, loop=_IdleLoop(), watches=WatchMetrics()).registry
+            registry.register(GatewayCounts(lambda: 0.0))
+            return registry
         finally:
             await store.close()
 

@@ -66,6 +66,7 @@ HARMLESS: dict[str, Any] = {
     "stopGraceSeconds": 3,
     "mode": "replicated",
     "update": {"onFailure": "pause"},
+    "timeouts": {"requestSeconds": 30.0},
 }
 FIELDS = sorted(SERVICE.schema["properties"]["spec"]["properties"])
 

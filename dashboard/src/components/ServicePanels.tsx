@@ -16,7 +16,7 @@ import { bytes } from '../utils/quantities';
 import { SERVICES, WORKERS, type Instance, type Service } from '../utils/resources';
 import { pageOf } from '../utils/routes';
 import { needsOf } from '../utils/topology';
-import { errorShare, flowTo, perSecond } from '../utils/traffic';
+import { ejections, errorShare, flowTo, perSecond } from '../utils/traffic';
 import { useResources } from '../hooks/useResources';
 import { Age } from './Age';
 import { DataTable, type Column } from './DataTable';
@@ -98,7 +98,7 @@ function Numbers({ service, beats }: { service: Service; beats: ReadonlyMap<stri
         <Metric name="Requests" told={flow ? perSecond(flow.rate) : 'none'} values={flow?.trail ?? []} />
         <Metric
           name="Errors"
-          told={errors || 'none'}
+          told={[errors || 'none', ejections(flow)].filter(Boolean).join('; ')}
           values={flow?.errorTrail ?? []}
           tint={errors ? color.bad : color.soft}
         />

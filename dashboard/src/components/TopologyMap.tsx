@@ -6,7 +6,7 @@ import { color, font } from '../styles/tokens';
 import { go, pageOf } from '../utils/routes';
 import { SERVICES, type Service } from '../utils/resources';
 import { GATEWAY, type Edge, type Graph, type Node } from '../utils/topology';
-import { errorShare, flowTo, perSecond, type Flow } from '../utils/traffic';
+import { ejections, errorShare, flowTo, perSecond, type Flow } from '../utils/traffic';
 
 const BOX = { width: 164, height: 40, gapX: 44, gapY: 9 };
 const PAD = 6;
@@ -99,7 +99,8 @@ function Wire({ edge, flow, at, lit, dim }: WireProps) {
   const failing = (flow?.errorRate ?? 0) > 0;
   const still = lit ? color.gold : edge.alive ? color.lineStrong : color.bad;
   const d = curve(a, b);
-  const told = flow?.rate ? `${perSecond(flow.rate)}${failing ? `, ${errorShare(flow)}` : ''}` : 'no requests now';
+  const rate = flow?.rate ? `${perSecond(flow.rate)}${failing ? `, ${errorShare(flow)}` : ''}` : 'no requests now';
+  const told = [rate, ejections(flow)].filter(Boolean).join('; ');
   return (
     <g opacity={dim && !lit ? 0.25 : 1}>
       <title>{`${edge.from} → ${edge.to}: ${told}`}</title>

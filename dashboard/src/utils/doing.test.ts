@@ -11,7 +11,7 @@ import { tabPage } from './keyboard';
 import { signed } from './presign';
 import { BUCKETS, KEYS, SECRETS, SERVICES, USERS, type Resource, type Service, type Worker } from './resources';
 import { faultsOf } from './schema';
-import { errorShare, flowTo, Pair, perSecond } from './traffic';
+import { ejections, errorShare, flowTo, Pair, perSecond } from './traffic';
 import { isUndoable, restored, untouched } from './undo';
 
 describe('a command in an instance', () => {
@@ -114,9 +114,20 @@ describe('traffic', () => {
     expect(pair.tick().trail).toEqual([3]);
   });
   it('adds up what asks one service, and says how much fails', () => {
-    const flow = { from: '', to: 'kms', rate: 2, errorRate: 1, tookMs: 10, trail: [1, 3], errorTrail: [0, 1] };
+    const flow = {
+      from: '',
+      to: 'kms',
+      rate: 2,
+      errorRate: 1,
+      tookMs: 10,
+      trail: [1, 3],
+      errorTrail: [0, 1],
+      ejected: ['kms-1'],
+    };
     const both = flowTo('kms', [flow, { ...flow, from: 's3', tookMs: 20, trail: [5] }, { ...flow, to: 'web' }])!;
-    expect(both).toMatchObject({ rate: 4, errorRate: 2, tookMs: 15, trail: [1, 8] });
+    expect(both).toMatchObject({ rate: 4, errorRate: 2, tookMs: 15, trail: [1, 8], ejected: ['kms-1'] });
+    expect(ejections(both)).toBe('1 instance ejected: kms-1');
+    expect(ejections({ ejected: [] })).toBe('');
     expect([perSecond(0.04), perSecond(12.4), perSecond(1234)]).toEqual(['0.0/s', '12/s', '1.2k/s']);
     expect([errorShare(both), errorShare({ rate: 3, errorRate: 0 })]).toEqual(['50 % fail', '']);
   });

@@ -10,6 +10,8 @@ interface Told {
   requests: number;
   errors: number;
   seconds: number;
+  /** Instances of `to` that the gateway gives no requests for a while: they failed. */
+  ejected?: string[];
 }
 
 export interface Flow {
@@ -23,6 +25,8 @@ export interface Flow {
   /** Requests in each second of the last minute, oldest first. */
   trail: number[];
   errorTrail: number[];
+  /** Instances that failed, and are given no requests for a while. */
+  ejected: string[];
 }
 
 const PERIOD_MS = 1000;
@@ -65,6 +69,7 @@ export class Pair {
       tookMs: asked ? (took / asked) * 1000 : 0,
       trail: this.requests,
       errorTrail: this.errors,
+      ejected: this.now.ejected ?? [],
     };
   }
 }
@@ -107,6 +112,7 @@ export function flowTo(service: string, flows: readonly Flow[]): Flow | undefine
     tookMs: rate ? found.reduce((sum, each) => sum + each.tookMs * each.rate, 0) / rate : 0,
     trail: summed(found.map((each) => each.trail)),
     errorTrail: summed(found.map((each) => each.errorTrail)),
+    ejected: [...new Set(found.flatMap((each) => each.ejected))].sort(),
   };
 }
 
@@ -121,4 +127,11 @@ export function errorShare(flow: Pick<Flow, 'rate' | 'errorRate'>): string {
   if (flow.errorRate === 0 || flow.rate === 0) return '';
   const percent = (flow.errorRate / flow.rate) * 100;
   return `${percent < 1 ? '<1' : Math.round(percent)} % fail`;
+}
+
+/** `1 instance ejected: web-0`; empty while none is. */
+export function ejections(flow: Pick<Flow, 'ejected'> | undefined): string {
+  const names = flow?.ejected ?? [];
+  if (names.length === 0) return '';
+  return `${names.length} instance${names.length > 1 ? 's' : ''} ejected: ${names.join(', ')}`;
 }

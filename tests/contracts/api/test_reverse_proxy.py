@@ -9,7 +9,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from contracts.api.conftest import Served, an_instance, answering, read_all
+from contracts.api.conftest import Serve, Served, an_instance, answering, read_all
 
 from api.gateway import reverse_proxy
 from api.gateway.reverse_proxy import forwarded
@@ -326,4 +326,43 @@ async def test_the_least_busy_instance_is_asked(served: Served) -> None:
                 assert (await served.ask("GET", f"{WEB}/"))[0] == 200
             go_on.set()
         assert (len(busy.heads), len(free.heads)) == (1, 6)
+    assert served.house.balancer.active == {}
+
+
+async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+async def drips(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An answer that goes on and on: never idle, and never complete."""
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b"1\r\nx\r\n")
+        await writer.drain()
+        await anyio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("serve", "timeouts", "code"),
+    [
+        (says_nothing, {"idleSeconds": 0.1}, 504),
+        (says_nothing, {"requestSeconds": 0.1}, 504),
+        (drips, {"requestSeconds": 0.3}, 200),
+        (answering(), {"requestSeconds": 30, "idleSeconds": 30}, 200),
+    ],
+)
+async def test_a_service_says_how_long_it_may_take(
+    served: Served, serve: Serve, timeouts: dict[str, float], code: int
+) -> None:
+    async with an_instance(serve) as web:
+        await served.house.add_service("web", web.address, timeouts=timeouts)
+        found, _, body = await served.ask("GET", f"{WEB}/")
+        if serve in (says_nothing, drips):
+            with anyio.fail_after(60):
+                await web.left.wait()
+    assert found == code
+    assert not body.endswith(b"0\r\n\r\n"), "what was broken off is not passed off as complete"
+    late = "" if serve not in (says_nothing, drips) else 'aerekos_gateway_timeouts_total{service="web"} 1.0'
+    assert late in served.house.metrics.render().decode()
     assert served.house.balancer.active == {}

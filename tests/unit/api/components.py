@@ -169,12 +169,13 @@ class House:
         who = Principal("system:serviceaccount:default:robot", frozenset())
         return {"authorization": f"Bearer {self.tokens.issue(who, seconds=600, uid=made.record.uid)}"}
 
-    async def add_service(self, name: str, *addresses: str, unready: tuple[str, ...] = ()) -> None:
+    async def add_service(self, name: str, *addresses: str, unready: tuple[str, ...] = (), **more: Any) -> None:
         """A Service whose instances are where the test says, as if a driver had reported them."""
         key = SERVICE.key(name, "default")
         if self.store.get(key) is None:
             spec = {"managed": KMS.name} if name == KMS.service_name else {"image": "x:1"}
-            await self.registry.create(SERVICE, "default", {"metadata": {"name": name}, "spec": spec}, HOW)
+            body = {"metadata": {"name": name}, "spec": spec | more}
+            await self.registry.create(SERVICE, "default", body, HOW)
         seen = [
             ObservedInstance(f"{name}-{n}", "Ready", address not in unready, "r", address)
             for n, address in enumerate((*addresses, *unready))
