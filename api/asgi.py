@@ -53,15 +53,24 @@ def error_answer(error: ApiError) -> Response:
 
 
 async def send_answer(send: Send, answer: Response, *extra: tuple[bytes, bytes]) -> None:
-    """The whole response in two messages."""
+    """The whole response: in one piece where `send` has a `send_whole`, else in two messages."""
     headers = [
         (b"content-type", answer.content_type),
         (b"content-length", str(len(answer.body)).encode()),
         *answer.headers,
         *extra,
     ]
-    await send({"type": "http.response.start", "status": answer.code, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    whole = getattr(send, "send_whole", None)
+    if whole is not None:
+        await whole(answer.code, headers, answer.body)
+        return
+    await send_in_two(send, answer.code, headers, answer.body)
+
+
+async def send_in_two(send: Send, code: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """A whole response in the two messages that every ASGI server knows."""
+    await send({"type": "http.response.start", "status": code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -7,7 +7,7 @@ end with the credential it began with for what lasts, errors as Kubernetes Statu
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,19 @@ import anyio
 import orjson
 import structlog
 
-from api.asgi import CLIENT_LEFT, JSON, App, Message, Receive, Scope, Send, error_answer, is_streaming, send_answer
+from api.asgi import (
+    CLIENT_LEFT,
+    JSON,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    error_answer,
+    is_streaming,
+    send_answer,
+    send_in_two,
+)
 from api.audit.log import STARTED
 from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
@@ -26,6 +38,7 @@ from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
 from api.request_context import REQUEST_ID_HEADER, request_id_of
 from api.spans import describe, request_span
 from api.streams import StreamGuard
+from api.whole_answers import write_whole
 from controller.admission.request import AUDITED
 from controller.kit.tracing import Span
 from crds.errors import ApiError, InternalError
@@ -89,8 +102,10 @@ class RequestChain:
         self._authenticator, self._guard, self._metrics, self._audit = authenticator, guard, metrics, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = next((each for each in self._handlers if each.matches(scope)), None)
-        if handler is None:
+        for handler in self._handlers:
+            if handler.matches(scope):
+                break
+        else:
             assert self._otherwise is not None, "the last handler must match everything"
             await self._otherwise(scope, receive, send)
             return
@@ -196,22 +211,33 @@ class ResponseRecorder:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.code = message["status"]
-            headers = taken(message.get("headers", ()), self._notes)
-            self.lines = _CONTENT_IS_JSON in headers
-            if self._handler.theirs:
-                headers = guarded(headers, self._scope["headers"], shared=self._handler.shared)
-                headers += ((REQUEST_ID_HEADER, self._id), *rate_limit_headers(self._scope))
-            elif NOSNIFF not in headers:
-                headers.append(NOSNIFF)
-            if self.keeps_nothing and not any(name == b"cache-control" for name, _ in headers):
-                headers.append(NO_STORE)
-            message["headers"] = headers
-            if self.begun is not None:
-                self.begun(self.code)
+            message["headers"] = self._begin(message["status"], message.get("headers", ()))
         elif self._keeps_body:
             self._notes.add_response(message.get("body", b""))
         await self._send(message)
+
+    async def send_whole(self, code: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """An answer of ours whose body is at hand."""
+        headers = self._begin(code, headers)
+        if self._keeps_body:
+            self._notes.add_response(body)
+        if not write_whole(self._send, code, headers, body):
+            await send_in_two(self._send, code, headers, body)
+
+    def _begin(self, code: int, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers to send."""
+        self.code, headers = code, taken(given, self._notes)
+        self.lines = _CONTENT_IS_JSON in headers
+        if self._handler.theirs:
+            headers = guarded(headers, self._scope["headers"], shared=self._handler.shared)
+            headers += ((REQUEST_ID_HEADER, self._id), *rate_limit_headers(self._scope))
+        elif NOSNIFF not in headers:
+            headers.append(NOSNIFF)
+        if self.keeps_nothing and not any(name == b"cache-control" for name, _ in headers):
+            headers.append(NO_STORE)
+        if self.begun is not None:
+            self.begun(code)
+        return headers
 
 
 async def _refuse(outcome: ResponseRecorder, error: ApiError, request_id: bytes) -> None:
