@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
+
+_EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
+_REMEMBERED_SECONDS = 4096
 
 
 class Model(BaseModel):
@@ -40,7 +44,14 @@ def known_fields(sort: type[Any], stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def rfc3339(moment: datetime) -> str:
     """`2026-01-02T03:04:05Z`: whole seconds, UTC, as Kubernetes writes `metav1.Time`."""
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    aware = moment if moment.tzinfo is not None else moment.astimezone(UTC)
+    return _text_of((aware - _EPOCH) // _SECOND)
+
+
+@lru_cache(_REMEMBERED_SECONDS)
+def _text_of(second: int) -> str:
+    """Remembered: writes of one second have the same time, and what is written again was made when it was made."""
+    utc = _EPOCH + timedelta(seconds=second)
     return f"{utc.isoformat(timespec='seconds')[: -len('+00:00')]}Z"
 
 

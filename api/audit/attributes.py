@@ -7,9 +7,12 @@ An AWS call is a resource request of the group `aws`: its resource is the signin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from urllib.parse import unquote
+
+from api.audit.fields import bounded
 
 AWS = "aws"
 _LONGEST = 253
@@ -18,7 +21,7 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 _TRUE = (b"watch=1", b"watch=t", b"watch=true", b"watch=True", b"watch=TRUE")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attributes:
     """`resource` empty: no resource request; then `verb` is the HTTP method in lower case."""
 
@@ -35,6 +38,21 @@ class Attributes:
     def whole_resource(self) -> str:
         """`pods/exec`, or `pods`."""
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+    @cached_property
+    def reference(self) -> Mapping[str, str] | None:
+        """The object as a line of the log names it (`objectRef`); None where none is named. Shared."""
+        if not self.resource or self.group == AWS:
+            return None
+        named = {
+            "resource": self.resource,
+            "namespace": self.namespace,
+            "name": self.name,
+            "apiGroup": self.group,
+            "apiVersion": self.version,
+            "subresource": self.subresource,
+        }
+        return {name: bounded(value, _LONGEST) for name, value in named.items() if value}
 
 
 def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:

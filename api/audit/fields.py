@@ -7,7 +7,8 @@ JSON writes some characters as six.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -52,10 +53,11 @@ def decoded(raw: bytes, limit: int) -> str:
     return text if len(raw) <= limit else f"{text}...[+{len(raw) - limit}]"
 
 
-def bounded_groups(groups: frozenset[str]) -> list[str]:
-    """Sorted; beyond 32, how many more."""
+@lru_cache(256)
+def bounded_groups(groups: frozenset[str]) -> Sequence[str]:
+    """Sorted; beyond 32, how many more. Remembered: there are few sets of groups."""
     named = [bounded(each, _GROUP) for each in sorted(groups)[:MOST_GROUPS]]
-    return named if len(groups) <= MOST_GROUPS else [*named, f"...[+{len(groups) - MOST_GROUPS}]"]
+    return tuple(named if len(groups) <= MOST_GROUPS else [*named, f"...[+{len(groups) - MOST_GROUPS}]"])
 
 
 def bounded_annotations(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ import anyio
 
 from api.asgi import Scope
 from api.audit.aggregation import Aggregator
-from api.audit.attributes import AWS, Attributes, attributes_of, aws_attributes
+from api.audit.attributes import Attributes, attributes_of, aws_attributes
 from api.audit.chain import Chain
 from api.audit.fields import LIMITS, bounded, bounded_annotations, bounded_groups, decoded, fitted, without_secrets
 from api.audit.journal import Journal, end_of
@@ -187,30 +187,21 @@ def _attributes(scope: Scope, notes: Notes, who: Principal | None) -> Attributes
 
 def _more(what: Attributes, notes: Notes, sid: str) -> dict[str, Any]:
     """The fields that not every line has."""
-    told = {
-        "verb": bounded(what.verb, LIMITS["verb"]),
-        "action": bounded(notes.action, LIMITS["action"]),
-        "resource": bounded(notes.resource, LIMITS["resource"]),
-        "accessKey": bounded(notes.access_key, LIMITS["accessKey"]),
-        "login": bounded(notes.login, LIMITS["login"]),
-        "sid": bounded(sid, LIMITS["sid"]),
-        "reason": bounded(notes.reason, LIMITS["reason"]),
-        "annotations": bounded_annotations(notes.annotations),
-        "objectRef": _object(what) if what.resource and what.group != AWS else None,
-    }
-    return {name: value for name, value in told.items() if value}
-
-
-def _object(what: Attributes) -> dict[str, str]:
-    named = {
-        "resource": what.resource,
-        "namespace": what.namespace,
-        "name": what.name,
-        "apiGroup": what.group,
-        "apiVersion": what.version,
-        "subresource": what.subresource,
-    }
-    return {name: bounded(value, 253) for name, value in named.items() if value}
+    texts = (
+        ("verb", what.verb),
+        ("action", notes.action),
+        ("resource", notes.resource),
+        ("accessKey", notes.access_key),
+        ("login", notes.login),
+        ("sid", sid),
+        ("reason", notes.reason),
+    )
+    told: dict[str, Any] = {name: bounded(text, LIMITS[name]) for name, text in texts if text}
+    if notes.annotations:
+        told["annotations"] = bounded_annotations(notes.annotations)
+    if (reference := what.reference) is not None:
+        told["objectRef"] = reference
+    return told
 
 
 def _is_aws_read(scope: Scope) -> bool:
@@ -219,5 +210,7 @@ def _is_aws_read(scope: Scope) -> bool:
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    raw = next((value for key, value in scope["headers"] if key == name), b"")
-    return decoded(raw, LIMITS["userAgent"]) if raw else ""
+    for key, value in scope["headers"]:
+        if key == name:
+            return decoded(value, LIMITS["userAgent"])
+    return ""
