@@ -7,14 +7,12 @@ Rules are asked by the one place where writes happen (`controller.resources.regi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crds.errors import Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """A write that is about to be kept. `old` None: a creation; `new` None: its deletion is asked for.
 
     `managed`: the managed services this cloud ships, by the name of their folder (`notes_manager`).

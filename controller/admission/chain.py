@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from controller.admission.images import Images
 from controller.admission.limits import LimitRanger
@@ -44,8 +43,6 @@ class Admission:
             if (audited := AUDITED.get()) is not None:
                 audited.update(request.annotations)
 
-    @contextmanager
-    def reserved(self, request: AdmissionRequest | None) -> Iterator[None]:
+    def reserved(self, request: AdmissionRequest | None) -> AbstractContextManager[None]:
         """Holds what the write will use while it is made. Raises Forbidden when there is not so much left."""
-        with self.quotas.reserved(request) if request is not None else nullcontext():
-            yield
+        return self.quotas.reserved(request) if request is not None else nullcontext()

@@ -7,7 +7,7 @@ that come at once do not both get the last place. Nothing is counted twice: a he
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -35,21 +35,21 @@ class Quotas:
         self._store, self._catalog = store, catalog
         self._held: dict[ObjectKey, list[Usage]] = {}
 
-    @contextmanager
-    def reserved(self, request: AdmissionRequest) -> Iterator[None]:
-        """Raises Forbidden for what goes over a quota."""
+    def reserved(self, request: AdmissionRequest) -> AbstractContextManager[None]:
+        """Raises Forbidden for what goes over a quota. To be entered at once: nothing is held before."""
         wanted = self._wanted(request)
-        if wanted is None:
-            yield
-            return
-        held = self._held.setdefault(request.key, [])
+        return nullcontext() if wanted is None else self._holding(request.key, wanted)
+
+    @contextmanager
+    def _holding(self, key: ObjectKey, wanted: Usage) -> Iterator[None]:
+        held = self._held.setdefault(key, [])
         held.append(wanted)
         try:
             yield
         finally:
             held.remove(wanted)
             if not held:
-                self._held.pop(request.key, None)
+                self._held.pop(key, None)
 
     def used(self, namespace: str, resource: str) -> Decimal:
         """The usage of that resource now."""

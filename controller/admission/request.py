@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from crds.errors import Forbidden
 from crds.kind import Kind
@@ -17,8 +17,7 @@ May = Callable[[str, str, str, str, str], bool]
 """Whether the author may: verb, group, resource, namespace (empty: everywhere), name."""
 
 
-@dataclass(frozen=True)
-class Requester:
+class Requester(NamedTuple):
     """The author of a write. `of_the_house`: one of the cloud's own services or workers, whom no default limit is
     meant for.
     """
@@ -39,9 +38,12 @@ AUDITED: ContextVar[dict[str, str] | None] = ContextVar("audited", default=None)
 """Where whoever serves a request wants the annotations of its writes; None: nobody listens."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class AdmissionRequest:
-    """`old` is None for a creation, `new` for a deletion. `new` has its defaults, and keeps its kind's schema."""
+    """`old` is None for a creation, `new` for a deletion. `new` has its defaults, and keeps its kind's schema.
+
+    Plugins add annotations and warnings, and set nothing. Not frozen: that would cost each write ten calls.
+    """
 
     operation: Operation
     kind: Kind[Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from crds.invariants import CONDUCTOR, GROUP, Body, Operation, Referrer, Transit
 from crds.kind import Kind
 from crds.kinds.namespace import NAMESPACE
 from crds.meta import ObjectKey
+
+_UNJUDGED: AbstractAsyncContextManager[None] = nullcontext()
 
 
 class StoreView:
@@ -64,23 +66,25 @@ class Guard:
         self._view = StoreView(store, catalog, clock)
         self._locks: dict[str, anyio.Lock] = {}
 
-    @asynccontextmanager
-    async def judging(
+    def judging(
         self, kind: Kind[Any], key: ObjectKey, operation: Operation, old: Body | None, new: Body | None, by: str
-    ) -> AsyncIterator[None]:
-        """The write happens inside. Raises what the invariants raise."""
+    ) -> AbstractAsyncContextManager[None]:
+        """The write happens inside. Entering raises what the invariants raise."""
         asked = [each for each in kind.invariants if operation in each.on]
         if not asked:
-            yield
-            return
+            return _UNJUDGED
         transition = Transition(
             kind, key, operation, old, new, by, self._clock.now(), self._view, self._goes_along(key)
         )
-        if not any(each.exclusive for each in asked):
+        return self._judging(transition, exclusive=any(each.exclusive for each in asked))
+
+    @asynccontextmanager
+    async def _judging(self, transition: Transition, *, exclusive: bool) -> AsyncIterator[None]:
+        if not exclusive:
             _ask(transition)
             yield
             return
-        async with self._locks.setdefault(kind.resource, anyio.Lock()):
+        async with self._locks.setdefault(transition.kind.resource, anyio.Lock()):
             _ask(replace(transition, now=self._clock.now()))
             yield
 

@@ -113,9 +113,10 @@ def prepare_update(
     if nothing_changed(result.body, old):
         return None
     check_immutable(kind, key, old, result.body)
-    check_bounds(kind, result.body["metadata"], old["metadata"], key)
-    if not same_labels(result.body["metadata"], old["metadata"]):
-        check_metadata(kind, result.body["metadata"], key)
+    if result.body["metadata"] != old["metadata"]:  # what was there before may stay as it is
+        check_bounds(kind, result.body["metadata"], old["metadata"], key)
+        if not same_labels(result.body["metadata"], old["metadata"]):
+            check_metadata(kind, result.body["metadata"], key)
     if content(result.body, kind) != content(old, kind):
         result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return result._replace(warnings=(*doubled, *result.warnings))
