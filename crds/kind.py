@@ -141,7 +141,9 @@ class Kind(Generic[M]):
 
     def at(self, version: str) -> Kind[Any] | None:
         """This kind in that version; None when it is not served in it."""
-        return next((each for each in self.served_versions if each.version == version), None)
+        if self.served and version == self.version:
+            return self  # nearly always
+        return next((each for each in self.further if each.version == version), None)
 
     def is_version(self, version: str) -> bool:
         """Whether that is this version, or another one of the same kind."""

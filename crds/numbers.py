@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-_DIGITS = frozenset("0123456789")
-
 
 def whole_number(text: str, most: int = 2**63 - 1) -> int | None:
     """The number from 0 to `most` that `text` is; None when it is something else."""
-    if not 0 < len(text) <= len(str(most)) or not _DIGITS.issuperset(text):
+    if len(text) > len(str(most)) or not (text.isascii() and text.isdigit()):
         return None
     return number if (number := int(text)) <= most else None

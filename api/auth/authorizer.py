@@ -144,7 +144,7 @@ class Authorizer:
     def allows(self, who: Principal, action: Action) -> bool:
         """Whether `who` may do that."""
         self._refresh()
-        if not all(self._acts_so(actor, action) for actor in who.actors):
+        if who.actors and not all(self._acts_so(actor, action) for actor in who.actors):
             return False
         if self._writes_a_report(action) and not self._reports(who, action):
             return False

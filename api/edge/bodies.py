@@ -29,7 +29,10 @@ Headers = Any
 
 def body_limit(path: str) -> int | None:
     """Bytes a body sent to that path may have; None for a stream."""
-    return next((limit for prefix, limit in BODY_LIMITS if path.startswith(prefix)), DEFAULT_LIMIT)
+    for prefix, limit in BODY_LIMITS:
+        if path.startswith(prefix):
+            return limit
+    return DEFAULT_LIMIT
 
 
 def check_length(path: str, headers: Headers) -> None:
