@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from crds.errors import TooManyRequests, Unavailable
 
 WAIT_SECONDS = 10.0
+LEAST_PLACES = 16
+"""So many a process has, however many processes there are."""
 
 
 @dataclass(slots=True)
@@ -23,12 +25,20 @@ class _Wall:
 
 
 class Bulkheads:
-    """`per_service` requests to one service at once; of those, `per_principal` of one caller."""
+    """`per_service` requests to one service at once; of those, `per_principal` of one caller. Of several processes,
+    each has its share of both (`share_with`).
+    """
 
     def __init__(self, per_service: int, per_principal: int) -> None:
-        self._per_service, self._per_principal = per_service, per_principal
+        self._whole = self._per_service, self._per_principal = per_service, per_principal
         self._walls: dict[str, _Wall] = {}
         self._callers: dict[tuple[str, str], int] = {}
+
+    def share_with(self, processes: int) -> None:
+        """So many processes carry requests now. Whoever is under way stays."""
+        per_service, per_principal = self._whole
+        self._per_service = max(per_service // max(processes, 1), min(per_service, LEAST_PLACES))
+        self._per_principal = max(per_principal // max(processes, 1), min(per_principal, LEAST_PLACES))
 
     def slot(self, service: str, principal: str) -> Slot:
         """One request's place, to enter and to leave."""

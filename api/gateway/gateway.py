@@ -16,6 +16,7 @@ from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities
 from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
+from api.channel.settings import GatewaySettings
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
@@ -73,6 +74,11 @@ class Gateway:
         self._identities, self._verifier = Identities(tokens, clock), SignatureVerifier(find_signer, clock)
         self._note_use, self._own_names = note_use, own_names
         self.limits = limits or RequestLimits(clock.monotonic)
+
+    def use(self, settings: GatewaySettings) -> None:
+        """From now on."""
+        self.limits.use(settings)
+        self._proxy.share_with(settings.gateways)
 
     async def close(self) -> None:
         await self._proxy.close()

@@ -24,10 +24,13 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived_secrets import DerivedSecrets
+from api.auth.oidc.login import Federation, federation_of
+from api.auth.oidc.options import OidcOptions
 from api.auth.on_behalf import RememberedSigners, signer
 from api.auth.tokens import TokenKeys, Tokens
 from api.chain import RequestChain
 from api.channel import replication, reports
+from api.channel.settings import GatewaySettings
 from api.front_proxy import SOCKET, short_path
 from api.gateway.access_log import AccessLog
 from api.gateway.gateway import Gateway
@@ -122,16 +125,17 @@ class GatewayProcess:
         self.reporter = Reporter(self._channel.deliver)
         events = EventCounts(self.reporter)
         self.limits = RequestLimits(self._clock.monotonic, note_refused=partial(events.note, "limited"))
-        self.replica = Replica(self._channel.lines, self.limits.use)
+        self.replica = Replica(self._channel.lines, self._use)
+        self._oidc: OidcOptions | None = None
         self.passthrough = Passthrough(options.socket)
         self._secrets = options.home / "secrets"
         services = managed_services()
-        registry = Registry(self.replica.store, catalog_of(services), self._clock)
+        self._registry = registry = Registry(self.replica.store, catalog_of(services), self._clock)
         self._derived = DerivedSecrets(generations.read(self._secrets / "master-key"))
         self._tokens = Tokens(TokenKeys(self._secrets / "gateway-jwt", beside=self._secrets / "jwt"), self._clock)
-        accounts = Accounts(registry, self._tokens, self._derived, self._clock, Threads(1))
+        self._accounts = accounts = Accounts(registry, self._tokens, self._derived, self._clock, Threads(1))
         authorizer = Authorizer(registry.catalog, services, self.replica.store)
-        authenticator = Authenticator(self._tokens, accounts, authorizer)
+        self._authenticator = authenticator = Authenticator(self._tokens, accounts, authorizer)
         self.guard = StreamGuard(authenticator, authorizer)
         managed = {each.service_name: each.name for each in services}
         self._authority = CertificateAuthority(options.home / "tls", now=self._clock.now())
@@ -188,6 +192,18 @@ class GatewayProcess:
             await self.passthrough(scope, receive, send)
         else:
             await self._chain(scope, receive, send)
+
+    def _use(self, settings: GatewaySettings) -> None:
+        """The settings of the cloud, as the conductor tells them."""
+        self.gateway.use(settings)
+        if settings.oidc != self._oidc:
+            self._oidc = settings.oidc
+            self._authenticator.federation = self._federation(settings.oidc) if settings.oidc else None
+
+    def _federation(self, options: OidcOptions) -> Federation:
+        """Of an issuer's users, those that are known: only the conductor makes new ones."""
+        people, sessions = self._accounts.people, self._accounts.sessions
+        return federation_of(options, self._registry, people, sessions, self._clock, create_users=False)
 
     def _listeners(self) -> list[socket.socket]:
         """Raises CannotListen."""

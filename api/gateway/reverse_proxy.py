@@ -95,6 +95,10 @@ class ReverseProxy:
         self._tls: Secures = tls or Plain()
         self._pool = UpstreamPool(most_connections)
 
+    def share_with(self, gateways: int) -> None:
+        """So many gateways carry requests to the same services."""
+        self._bulkheads.share_with(gateways)
+
     async def close(self) -> None:
         self._pool.close()
 

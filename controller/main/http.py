@@ -101,6 +101,7 @@ def _of_gateways(settings: Settings) -> GatewaySettings:
         per_principal=settings.gateway_requests_per_principal,
         per_address=settings.gateway_requests_per_address,
         per_service=settings.gateway_requests_per_service,
+        oidc=oidc_options(settings),
     )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from api.auth.accounts import Accounts
-from api.auth.oidc.keys import IssuerKeys
-from api.auth.oidc.login import Federation
+from api.auth.oidc.login import Federation, federation_of
 from api.auth.oidc.options import OidcOptions, read_required
-from api.auth.oidc.verification import Verifier
 from controller.kit.clock import Clock
 from controller.main.errors import Misuse
 from controller.main.settings import Settings
@@ -40,6 +38,4 @@ def federation(
     """The login by ID tokens; None without an issuer."""
     if options is None:
         return None
-    verifier = Verifier(options, IssuerKeys(options, clock), clock)
-    create = options.create_users
-    return Federation(verifier, registry, accounts.people, accounts.sessions, create_users=create)
+    return federation_of(options, registry, accounts.people, accounts.sessions, clock, create_users=True)

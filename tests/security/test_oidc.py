@@ -405,5 +405,11 @@ def test_a_bearer_of_the_issuer_is_known_to_a_real_cloud(cloud: Cloud, issuer: R
     with cloud.http(admin=False) as client:
         good = client.get("/auth/whoami", headers={"authorization": f"Bearer {issuer.token()}"})
         bad = client.get("/auth/whoami", headers={"authorization": f"Bearer {issuer.token(aud='other')}"})
-    assert (good.status_code, bad.status_code) == (200, 401), good.text
-    assert good.json()["name"].startswith("ada-")
+        name = good.json()["name"]
+        assert (good.status_code, bad.status_code) == (200, 401), good.text
+        assert name.startswith("ada-")
+        # What the gateway answers by itself knows them as well: a user without a role, and nobody.
+        known = client.get("/services/key-manager/x", headers={"authorization": f"Bearer {issuer.token(jti='2')}"})
+        stranger = client.get("/services/key-manager/x", headers={"authorization": f"Bearer {issuer.token(aud='x')}"})
+    assert (known.status_code, name in known.text) == (403, True), known.text
+    assert stranger.status_code == 401

@@ -11,10 +11,13 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+from api.auth.oidc.keys import IssuerKeys
+from api.auth.oidc.options import OidcOptions
 from api.auth.oidc.verification import Verifier, Vouched
 from api.auth.principal import Principal
 from api.auth.sessions import Sessions, TokenPair
 from api.auth.users import Users, principal_of
+from controller.kit.clock import Clock
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from crds.errors import AlreadyExists, Unauthorized
@@ -98,6 +101,14 @@ class Federation:
             await self._registry.create(
                 USER, "", {"metadata": {"name": _slug(vouched)}, "spec": spec}, WriteOptions(by=_BY)
             )
+
+
+def federation_of(
+    options: OidcOptions, registry: Registry, people: Users, sessions: Sessions, clock: Clock, *, create_users: bool
+) -> Federation:
+    """The logins of that issuer. `create_users`: False where none can be made, whatever the options say."""
+    verifier = Verifier(options, IssuerKeys(options, clock), clock)
+    return Federation(verifier, registry, people, sessions, create_users=create_users and options.create_users)
 
 
 def _slug(vouched: Vouched) -> str:

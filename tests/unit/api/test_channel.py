@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.api.components import House
 
+from api.audit.attributes import attributes_of, aws_attributes
 from api.audit.notes import Notes
+from api.audit.policy import Level, Policy, Rule
+from api.auth.oidc.options import OidcOptions
 from api.auth.principal import Principal, Proof
 from api.channel.conductor import Channel
 from api.channel.records import endpoints_line, read_record, record_line, synced_line
@@ -174,7 +178,8 @@ async def test_gateways_hear_how_many_they_are(house: House) -> None:
 
 async def test_a_replica_hands_settings_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.gateway.replica.AGAIN_SECONDS", 0)
-    settings, used = GatewaySettings(1, 2, 3, 4), list[GatewaySettings]()
+    issuer = OidcOptions("https://x", "c", required_claims={"a": "b"}, algorithms=("ES256",), ca=Path("/ca"))
+    settings, used = GatewaySettings(1, 2, 3, 4, issuer), list[GatewaySettings]()
     await follow([synced_line(1), settings_line(settings)], use=used.append)
     assert used == [settings]
 
@@ -263,6 +268,18 @@ async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatc
     assert metrics.lines == [("aws", "POST", 200, 0.5), ("aws", "GET", 200, None)]
     assert events.lines == [("ejected", "key-manager", "key-manager-0", 2.0)]
     assert (traffic.lines, used.lines) == ([("", "key-manager", 200, 0.25)], [("used", "AKIA1", "key-manager")])
+
+
+def test_no_policy_gets_bodies_of_what_gateways_answer() -> None:
+    """So they are not told either (`Reporter.keeps_bodies`)."""
+    everything = Policy([Rule(Level.REQUEST_RESPONSE)])
+    calls = (
+        attributes_of("PUT", "/services/web/x", b""),
+        aws_attributes("/", "kms", "kms:Encrypt", ""),
+        aws_attributes("/bucket/key", "s3", "", ""),
+    )
+    assert {everything.judge("ann", frozenset(), each).level for each in calls} == {Level.METADATA}
+    assert everything.judge("ann", frozenset(), attributes_of("PUT", "/api/v1/namespaces/x", b"")).level > 1
 
 
 async def test_what_cannot_be_noted_any_more_is_refused_if_it_changes_something(
