@@ -19,7 +19,7 @@ from controller.docker.swarm_admin import SwarmAdmin
 from controller.main.components import Components
 from controller.main.errors import UserError
 from controller.main.image_resolver import ImageResolver
-from controller.main.sandbox_views import sandbox_of
+from controller.main.sandbox_views import fork_server_of, sandbox_of
 from controller.main.service_environment import ContainerEnvironment, ProcessEnvironment
 from controller.main.stack_settings import REGISTRY_PROXY, Stack
 from controller.reconcilers.service import Environment
@@ -76,9 +76,13 @@ def _processes(components: Components, why: str) -> Runtime:
 
 
 def _process_driver(components: Components) -> ProcessDriver:
-    sandbox = sandbox_of(components.home, components.services)
     return ProcessDriver(
-        components.home, worker=components.worker, clock=components.clock, rng=components.rng, sandbox=sandbox
+        components.home,
+        worker=components.worker,
+        clock=components.clock,
+        rng=components.rng,
+        sandbox=sandbox_of(components.home, components.services),
+        forks=fork_server_of(components.clock),
     )
 
 

@@ -1,4 +1,4 @@
-"""Sandboxes of managed services: which folders of our code they run, and what they import."""
+"""Sandboxes of managed services: which folders of our code they run, what they import, what they have in common."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 import controller
 import crds
 import services
+from controller.kit.clock import Clock
+from controller.runtime.forking.client import ForkServer
 from controller.runtime.process.sandboxing import Sandbox
+from controller.runtime.process.spawning import inherited_environment
 from crds.managed import ManagedService
+from services.sdk.common_modules import COMMON_MODULES
 from services.sdk.discovery import folder_elsewhere
 
 # What a service's process runs of ours; the API, the CLI and the agent are none of its business.
@@ -24,3 +28,8 @@ def sandbox_of(home: Path, managed: Iterable[ManagedService]) -> Sandbox:
     folders = [Path(str(each.__file__)).parent for each in _PACKAGES]
     folders += filter(None, (folder_elsewhere(each.name) for each in managed))
     return Sandbox(home, folders, (_ENTRY, *dict.fromkeys(named)))
+
+
+def fork_server_of(clock: Clock) -> ForkServer:
+    """The fork server of all managed services. It is begun with what every one of them inherits, and nothing more."""
+    return ForkServer(COMMON_MODULES, inherited_environment(), clock)

@@ -21,6 +21,7 @@ from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor, Threads
 from controller.runtime.driver import DriverError, Execution, ObservedInstance, RuntimeEvent, Workload
+from controller.runtime.forking.client import ForkServer
 from controller.runtime.log_order import in_order
 from controller.runtime.probes import NetworkProber, Prober
 from controller.runtime.process import volumes
@@ -62,6 +63,7 @@ class ProcessDriver:
         rng: random.Random,
         host: ProcessHost | None = None,
         sandbox: Sandbox | None = None,
+        forks: ForkServer | None = None,
         prober: Prober | None = None,
         backoff: Backoff = CRASH_BACKOFF,
         log_limit_bytes: int = LOG_LIMIT_BYTES,
@@ -70,7 +72,8 @@ class ProcessDriver:
         threads: BlockingExecutor | None = None,
     ) -> None:
         self._home = home
-        self._host = host or LocalProcessHost(home, sandbox)
+        self._forks = forks
+        self._host = host or LocalProcessHost(home, sandbox, forks)
         self._log_limit, self._log_files, self._rotate_every = (
             log_limit_bytes,
             log_files_kept,
@@ -99,6 +102,8 @@ class ProcessDriver:
         """Supervise until cancelled. Started once what an earlier conductor left is adopted."""
         try:
             async with anyio.create_task_group() as self._tasks:
+                if self._forks:  # first: it loads while the store is read
+                    self._tasks.start_soon(self._forks.run)
                 for instance in self._host.end_unreadable():
                     self._report_unreadable(instance)
                 for record, child in self._host.adopt():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import structlog
 
 from controller.kit.threads import Threads
 from controller.runtime.driver import Workload
+from controller.runtime.forking.client import ForkOrder, ForkServer
 from controller.runtime.process import programs, state_files
 from controller.runtime.process.exposure import exposed
 from controller.runtime.process.limiting import leave_cgroup
@@ -25,6 +27,8 @@ from crds.meta import ObjectKey
 
 _log = structlog.get_logger(__name__)
 _THREADS = 4
+MODULE_COMMAND = (sys.executable, "-P", "-m")
+"""A command that begins so can be forked: the rest is a module with a `main`, and its arguments."""
 INSTANCE = "{instance}"
 """The part of a managed service's command that stands for the instance's name, so that `ps` shows it."""
 
@@ -111,11 +115,11 @@ class ProcessHost(Protocol):
 
 class LocalProcessHost:
     """Processes of this machine, with everything below `home`. Without a sandbox, instances run as the conductor
-    does.
+    does; without a fork server, each starts a Python of its own.
     """
 
-    def __init__(self, home: Path, sandbox: Sandbox | None = None) -> None:
-        self._home, self._sandbox = home, sandbox
+    def __init__(self, home: Path, sandbox: Sandbox | None = None, forks: ForkServer | None = None) -> None:
+        self._home, self._sandbox, self._forks = home, sandbox, forks
         self._ports = Ports()
         # Ports of an instance besides its first: kept until nobody wants it any more.
         self._more: dict[str, dict[int, int]] = {}
@@ -126,7 +130,11 @@ class LocalProcessHost:
         port = self._take_ports(workload, instance, port)
         try:
             process, lacking = await self._threads.run(
-                lambda: spawn(self._launch(workload, instance, port), self._remember(workload, instance, port, now))
+                lambda: spawn(
+                    self._launch(workload, instance, port),
+                    self._remember(workload, instance, port, now),
+                    self._forks,
+                )
             )
         except BaseException:
             self._ports.give_back(port)
@@ -259,21 +267,35 @@ class LocalProcessHost:
                 raise SpawnFailed("a program of people needs a sandbox")
         else:
             command = tuple(instance if part == INSTANCE else part for part in command)
-        if self._sandbox:
-            try:
+        env, fork = self.env(workload, instance, port), None
+        try:
+            if self._sandbox:
                 self._sandbox.prepare(workload, instance)
+            fork = self._fork_order(workload, instance, port, command, env)
+            if self._sandbox:
                 ports = self._listens(workload, instance, port)
                 command = self._sandbox.command(workload, instance, command, ports=ports, env=inner)
-            except OSError as refused:
-                raise SpawnFailed(f"its sandbox cannot be made: {refused}") from refused
+        except OSError as refused:
+            raise SpawnFailed(f"its sandbox cannot be made: {refused}") from refused
         return Launch(
             instance=instance,
             command=command,
-            env=self.env(workload, instance, port),
+            env=env,
             log=log_path(self._home, instance),
             data=None if workload.program else data_folder(self._home, workload.key),
             limits=workload.limits,
+            fork=fork,
         )
+
+    def _fork_order(
+        self, workload: Workload, instance: str, port: int, command: Sequence[str], env: Mapping[str, str]
+    ) -> ForkOrder | None:
+        """The same as a child of the fork server; None for what is no module of ours. Raises OSError."""
+        if workload.program or tuple(command[: len(MODULE_COMMAND)]) != MODULE_COMMAND:
+            return None
+        module, *arguments = command[len(MODULE_COMMAND) :]
+        walls = self._sandbox.walls(workload, instance, (port,)).text() if self._sandbox else ""
+        return ForkOrder(module, tuple(arguments), env, walls)
 
     def _remember(self, workload: Workload, instance: str, port: int, now: datetime) -> Callable[[int, int], None]:
         def remember(pid: int, ticks: int) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Exit:
         if self.signal is not None:
             return f"killed by {_signal_name(self.signal)}"
         if self.code is None:
-            return "ended (how is unknown: it was started by an earlier conductor)"
+            return "ended (how is unknown: what started it is gone)"
         hint = {126: " (command not executable)", 127: " (command not found)"}.get(self.code, "")
         return f"exit code {self.code}{hint}"
 
@@ -90,11 +93,14 @@ def signal_leader(group: int, number: int) -> bool:
 
 
 class Process:
-    """The leader of a process group, held by a pidfd. Close it; closing does not end the process."""
+    """The leader of a process group, held by a pidfd. Close it; closing does not end the process.
 
-    def __init__(self, pid: int) -> None:
+    `reap`: the wait status of one that is another process's child, None when nobody knows it; it may block.
+    """
+
+    def __init__(self, pid: int, reap: Callable[[], int | None] | None = None) -> None:
         """Raises ProcessLookupError when it is gone."""
-        self.pid = pid
+        self.pid, self._reap = pid, reap
         self._pidfd = os.pidfd_open(pid)
         self._ended = False
 
@@ -104,7 +110,19 @@ class Process:
         # Before reaping: as long as the leader is a zombie nobody else can get its number.
         signal_group(self.pid, signal.SIGKILL)
         self._ended = True
-        return reap(self.pid)
+        if self._reap is None:
+            return reap(self.pid)
+        return exit_of(await anyio.to_thread.run_sync(self._reap))
+
+    def kill(self) -> None:
+        """End the group, and wait until it has: nobody waits for it otherwise. Blocks."""
+        signal_group(self.pid, signal.SIGKILL)
+        select.select([self._pidfd], [], [])
+        self._ended = True
+        if self._reap is None:
+            reap(self.pid)
+        else:
+            self._reap()
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group. No error when it is gone."""
@@ -130,7 +148,12 @@ def reap(pid: int) -> Exit:
         gone, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return Exit()
-    if gone == 0:
+    return exit_of(status if gone else None)
+
+
+def exit_of(status: int | None) -> Exit:
+    """The exit of that wait status; None is an unknown one."""
+    if status is None:
         return Exit()
     code = os.waitstatus_to_exitcode(status)
     return Exit(code=code) if code >= 0 else Exit(signal=-code)

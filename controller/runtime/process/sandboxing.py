@@ -77,7 +77,7 @@ class Sandbox:
         if workload.program:
             walls = self._program_walls(workload, instance, tuple(ports), env, terminal=terminal)
         else:
-            walls = self._walls(workload, instance, tuple(ports), terminal=terminal)
+            walls = self.walls(workload, instance, tuple(ports), terminal=terminal)
         return launched(walls, command)
 
     def refuses_programs(self) -> str:
@@ -136,7 +136,8 @@ class Sandbox:
     def _user(self, workload: Workload) -> int | None:
         return self._users.of(base_name(workload.key)) if self.abilities.users else None
 
-    def _walls(self, workload: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool) -> Walls:
+    def walls(self, workload: Workload, instance: str, ports: tuple[int, ...], *, terminal: bool = False) -> Walls:
+        """The walls of an instance of a managed service. Raises OSError."""
         data = str(self._data(workload))
         return replace(
             self._around(workload, ports, terminal=terminal),

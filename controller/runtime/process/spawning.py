@@ -1,6 +1,7 @@
 """Starting a process so that no unrecorded orphan is possible.
 
-The child is born behind a gate: a shell that waits for one line on its standard input. We write the record
+The child is born behind a gate: a shell that waits for one line on its standard input, or a child of the fork server
+that waits for the same. We write the record
 durably, apply the limits, and only then open the gate; the shell becomes the command. If the conductor dies
 in between, or the record cannot be written, the gate closes unopened and the shell exits with 125.
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from controller.kit.libraries import library_path
 from controller.kit.listening import FIRST_INHERITED
 from controller.runtime.driver import Limits
+from controller.runtime.forking.client import ForkOrder, ForkRefused, ForkServer
 from controller.runtime.process.limiting import apply_limits
 from controller.runtime.process.processes import Process, start_ticks
 
@@ -30,7 +32,11 @@ GATE = 'read -r go || exit 125; exec "$@" </dev/null'
 INHERITED = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE"
 )  # fmt: skip
+<<<<<<< HEAD
 _MOST_SOCKETS = 16
+=======
+_APPENDING, _LOG_MODE = os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+>>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
 _PLACEHOLDER = re.compile(r"\{(port|address|data|instance)\}")
 Remember = Callable[[int, int], None]
 
@@ -41,8 +47,13 @@ class SpawnFailed(Exception):
 
 @dataclass(frozen=True)
 class Launch:
+<<<<<<< HEAD
     """Everything one start needs. `env` is complete. `log`: None for where this process writes itself. `sockets`:
     descriptors the child gets, as its numbers from FIRST_INHERITED on.
+=======
+    """Everything one start needs. `env` is complete. `fork`: the same as a child of the fork server, where that is
+    possible.
+>>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
     """
 
     instance: str
@@ -51,17 +62,27 @@ class Launch:
     log: Path | None
     data: Path | None
     limits: Limits
+<<<<<<< HEAD
     sockets: tuple[int, ...] = ()
+=======
+    fork: ForkOrder | None = None
+
+
+def inherited_environment() -> dict[str, str]:
+    """The part of the conductor's own environment that its managed services have, too."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | library_path()
+>>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
 
 
 def environment(wanted: Mapping[str, str], *, instance: str, port: int, data: Path) -> dict[str, str]:
     """The inherited minimum plus `wanted` with its four placeholders filled; other braces stay."""
     values = {"port": str(port), "address": f"127.0.0.1:{port}", "data": str(data), "instance": instance}
-    own = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return own | library_path() | {k: _PLACEHOLDER.sub(lambda found: values[found[1]], v) for k, v in wanted.items()}
+    return inherited_environment() | {
+        k: _PLACEHOLDER.sub(lambda found: values[found[1]], v) for k, v in wanted.items()
+    }
 
 
-def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
+def spawn(launch: Launch, remember: Remember, forks: ForkServer | None = None) -> tuple[Process, str]:
     """The running process and what its limits lack. `remember(pid, ticks)` must be durable when it returns.
 
     Blocks for one fork and one fsync. Raises SpawnFailed.
@@ -71,25 +92,31 @@ def spawn(launch: Launch, remember: Remember) -> tuple[Process, str]:
     try:
         if launch.data is not None:
             launch.data.mkdir(parents=True, exist_ok=True)
+<<<<<<< HEAD
         if launch.log is not None:
             launch.log.parent.mkdir(parents=True, exist_ok=True)
         return _through_the_gate(launch, remember)
+=======
+        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        return _through_the_gate(launch, remember, forks)
+>>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
     except (OSError, ValueError) as refused:  # ValueError: a NUL in the command or the environment
         raise SpawnFailed(str(refused)) from refused
 
 
-def _through_the_gate(launch: Launch, remember: Remember) -> tuple[Process, str]:
+def _through_the_gate(launch: Launch, remember: Remember, forks: ForkServer | None) -> tuple[Process, str]:
     inside, ours = os.pipe()
     try:
         try:
-            pid = _fork(launch, inside)
+            process = (_forked(launch, inside, forks) if forks else None) or Process(_started(launch, inside))
         finally:
             os.close(inside)
-        return _open_gate(pid, ours, launch, remember)
+        return _open_gate(process, ours, launch, remember)
     finally:
         os.close(ours)
 
 
+<<<<<<< HEAD
 def _fork(launch: Launch, gate: int) -> int:
     # Copied out of the way first: else one that is put in its place could cover another that is not yet.
     above = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST_INHERITED + _MOST_SOCKETS) for each in launch.sockets]
@@ -104,11 +131,35 @@ def _posix_spawn(launch: Launch, gate: int, sockets: Sequence[int]) -> int:
     appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     opened = () if launch.log is None else ((os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o600),)
     handed = ((os.POSIX_SPAWN_DUP2, each, FIRST_INHERITED + at) for at, each in enumerate(sockets))
+=======
+def _forked(launch: Launch, gate: int, forks: ForkServer) -> Process | None:
+    """None when it must be started instead."""
+    if launch.fork is None or not forks.can_fork(launch.env):
+        return None
+    log = os.open(launch.log, _APPENDING | os.O_CLOEXEC, _LOG_MODE)
+    try:
+        return Process(*forks.fork(launch.fork, gate, log))
+    except ForkRefused:
+        return None
+    finally:
+        os.close(log)
+
+
+def _started(launch: Launch, gate: int) -> int:
+>>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
     return os.posix_spawn(
         "/bin/sh",
         ["/bin/sh", "-c", GATE, "sh", *launch.command],
         dict(launch.env),
+<<<<<<< HEAD
         file_actions=[(os.POSIX_SPAWN_DUP2, gate, 0), *opened, (os.POSIX_SPAWN_DUP2, 1, 2), *handed],
+=======
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, gate, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(launch.log), _APPENDING, _LOG_MODE),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+>>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
         setsid=True,
         setsigmask=[],
         # Python ignores these two; an ignored signal would stay ignored in the child.
@@ -116,15 +167,14 @@ def _posix_spawn(launch: Launch, gate: int, sockets: Sequence[int]) -> int:
     )
 
 
-def _open_gate(pid: int, ours: int, launch: Launch, remember: Remember) -> tuple[Process, str]:
+def _open_gate(process: Process, ours: int, launch: Launch, remember: Remember) -> tuple[Process, str]:
     try:
-        process = Process(pid)
-        remember(pid, start_ticks(pid) or 0)
-        lacking = apply_limits(pid, launch.instance, launch.limits)
+        remember(process.pid, start_ticks(process.pid) or 0)
+        lacking = apply_limits(process.pid, launch.instance, launch.limits)
         os.write(ours, b"go\n")
     except BaseException:
-        os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        process.kill()
+        process.close()
         raise
     return process, lacking
 

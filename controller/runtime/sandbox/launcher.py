@@ -1,7 +1,8 @@
 """Inside the child: puts up the walls, then becomes the command. `python -I -S launcher.py <walls> <command...>`.
 
-Runs before every start, so it imports as little as it can. Whatever wall was asked for and cannot be put up ends the
-start with 126 and a line that names it: nothing runs with fewer walls than it was told.
+Runs before every start of a program, so it imports as little as it can; a child of the fork server puts up the same
+walls. Whatever wall was asked for and cannot be put up ends the start with 126 and a line that names it: nothing runs
+with fewer walls than it was told.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 TYPE_CHECKING = False  # what it would cost to import typing for
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import NoReturn
 
     from controller.runtime.sandbox.walls import Walls
 
@@ -21,19 +23,28 @@ CANNOT_WALL, NOT_FOUND = 126, 127
 
 def main(arguments: list[str]) -> None:
     """Never returns."""
-    walls, command = _walls(arguments[0]), arguments[1:]
-    try:
-        contents, env = _contents(walls)
-        _put_up(walls, contents)
-    except (OSError, KeyError) as error:
-        _end(CANNOT_WALL, f"its sandbox could not be made: {error}")
+    command = arguments[1:]
+    env = put_up(walls_of(arguments[0]))
     try:
         os.execvpe(command[0], command, env)  # noqa: S606
     except OSError as error:
         _end(NOT_FOUND, f"{command[0]} cannot be started: {error.strerror}")
 
 
-def _walls(text: str) -> Walls:
+def put_up(walls: Walls) -> dict[str, str]:
+    """Put up all of them, around this process. The environment it shall have behind them; does not return when one
+    cannot be put up.
+    """
+    try:
+        contents, env = _contents(walls)
+        _put_up(walls, contents)
+    except (OSError, KeyError) as error:
+        _end(CANNOT_WALL, f"its sandbox could not be made: {error}")
+    return env
+
+
+def walls_of(text: str) -> Walls:
+    """The walls that `Walls.text` made `text` of."""
     import marshal
     from types import SimpleNamespace
 
@@ -123,7 +134,7 @@ def _tops(contents: Iterable[str]) -> set[str]:
 _OWN_PROC = ("/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/loadavg", "/proc/filesystems")
 
 
-def _end(code: int, text: str) -> None:
+def _end(code: int, text: str) -> NoReturn:
     os.write(2, f"{text}\n".encode())
     os._exit(code)
 
