@@ -1,4 +1,5 @@
-"""A process tries each forbidden thing, in a real sandbox of the process runtime: built by root, and without root.
+"""A process tries each forbidden thing, in a real sandbox of the process runtime: built by root, and without root,
+around a program that is started and around a child of the fork server.
 
 Run by root, the tests of the second kind become an ordinary user first (in a view of its own, since Python may lie
 below /root). What a machine cannot do is skipped here, and told by the condition Isolated there.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -23,7 +25,11 @@ from clouds import a_port
 import controller
 import crds
 import services
+from controller.kit.clock import SystemClock
 from controller.runtime.driver import Workload
+from controller.runtime.forking import running_server
+from controller.runtime.forking.client import ForkOrder, ForkServer
+from controller.runtime.forking.running_server import server_command
 from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.sandbox import abilities, landlock, seccomp
 from controller.runtime.sandbox.abilities import Abilities, launched
@@ -31,6 +37,7 @@ from controller.runtime.sandbox.users import BLOCK, BLOCKS, FIRST, TRIAL, Servic
 from controller.runtime.sandbox.walls import Walls
 from crds.meta import ObjectKey
 
+BODIES = Path(__file__).parent / "bodies"
 ATTEMPTS = Path(__file__).parent / "attempts.py"
 PACKAGES = [Path(str(each.__file__)).parent for each in (controller, crds, services)]
 KEY = ObjectKey("aerekos.cloud", "services", "default", "key-manager")
@@ -58,6 +65,7 @@ class House:
     home: Path
     able: Abilities
     become: tuple[str, ...] = ()
+    forks: bool = False
     sandbox: Sandbox = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,11 +80,32 @@ class House:
 
     def run(self, *command: str, wish: Workload | None = None) -> subprocess.CompletedProcess[str]:
         wish = wish or self.wish
+        if self.forks:
+            return self._forked(self.sandbox.walls(wish, "key-manager-0", (PORT,)), command, wish)
         inside = self.sandbox.command(wish, "key-manager-0", command, ports=(PORT,), env={})
         own = {"PATH": os.environ["PATH"], **self.sandbox.env(wish, "key-manager-0")}
         return subprocess.run(
             self._as(inside), env=own, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd="/"
         )
+
+    def _forked(self, walls: Walls, command: tuple[str, ...], wish: Workload) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(BODIES), *filter(None, sys.path)])
+        server = ForkServer(["forked"], {"PATH": os.environ["PATH"], "PYTHONPATH": path}, SystemClock())
+        env = {"PATH": os.environ["PATH"], **self.sandbox.env(wish, "key-manager-0")}
+        log, (hears, says) = self.home.with_name("log"), os.pipe()
+        with log.open("wb") as file, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running_server, "server_command", lambda number: self._as(server_command(number)))
+            pid, reap = server.fork(ForkOrder("forked", command, env, walls.text()), hears, file.fileno())
+            gone = os.pidfd_open(pid)
+            os.write(says, b"go\n")
+            assert select.select([gone], [], [], 60)[0]
+            for each in (hears, says, gone):
+                os.close(each)
+            status = reap()
+        server.close()
+        assert status is not None
+        code, text = os.waitstatus_to_exitcode(status), log.read_text()
+        return subprocess.CompletedProcess(command, code, *(("", text) if code else (text, "")))
 
     def _as(self, inside: tuple[str, ...]) -> tuple[str, ...]:
         if not self.become:
@@ -86,7 +115,7 @@ class House:
         give(self.home, NOBODY)
         stage = self.home.with_name(f"{self.home.name}-stage")
         stage.mkdir(exist_ok=True)
-        run = (*self.sandbox._run, "/etc")
+        run = (*self.sandbox._run, "/etc", str(BODIES))
         outer = Walls(run=run, write=(str(self.home),), view="root", user=NOBODY, stage=str(stage), seccomp=False)
         return launched(outer, inside)
 
@@ -122,19 +151,22 @@ def _able(view: str, *, users: bool) -> Abilities:
     return Abilities(view, users, landlock.abi(), seccomp.is_known())
 
 
-@pytest.fixture(params=["root", "ordinary user", "ordinary user, Landlock alone"])
+USERS = ("root", "ordinary user", "ordinary user, Landlock alone")
+
+
+@pytest.fixture(params=[*USERS, *(f"{each}, forked" for each in USERS)])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     if landlock.abi() < 6 or not seccomp.is_known():
         pytest.skip(f"Landlock {landlock.abi()} and {os.uname().machine} are not enough for all of this")
-    home = tmp_path / "home"
-    if request.param == "root":
+    home, forks = tmp_path / "home", "forked" in request.param
+    if request.param.startswith("root"):
         if os.geteuid() != 0:
             pytest.skip("needs root")
-        yield House(home, _able("root", users=True))
+        yield House(home, _able("root", users=True), forks=forks)
         return
     if "alone" not in request.param and not _user_namespaces():
         pytest.skip("this machine gives no user namespaces")
-    yield House(home, _able("" if "alone" in request.param else "user", users=False), become=("nobody",))
+    yield House(home, _able("" if "alone" in request.param else "user", users=False), become=("nobody",), forks=forks)
 
 
 def test_nothing_forbidden_works_and_all_it_needs_does(house: House) -> None:
@@ -186,10 +218,13 @@ def test_a_secret_the_manifest_does_not_ask_for_is_not_there(house: House) -> No
 
 def test_a_wall_that_cannot_be_put_up_ends_the_start(house: House) -> None:
     """Nothing runs with fewer walls than it was told."""
-    walls = house.sandbox._walls(house.wish, "key-manager-0", (PORT,), terminal=False)
+    walls = house.sandbox.walls(house.wish, "key-manager-0", (PORT,))
     for broken in (walls.but(view="root", stage="/nowhere", user=None), walls.but(folder="/nowhere")):
-        command = house._as(launched(broken, ("echo", "ran")))
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if house.forks:
+            done = house._forked(broken, ("echo", "ran"), house.wish)
+        else:
+            command = house._as(launched(broken, ("echo", "ran")))
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 126 and "ran" not in done.stdout and "sandbox could not be made" in done.stderr
 
 
@@ -208,6 +243,8 @@ def test_a_busy_machine_is_asked_again_not_left_with_fewer_walls(
 
 
 def test_what_is_not_there_is_named(house: House) -> None:
+    if house.forks:
+        return  # a fork starts no program
     done = house.run("no-such-program")
     assert done.returncode == 127 and "no-such-program cannot be started" in done.stderr
 

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from controller.runtime.forking.title import set_title
+from controller.runtime.forking.title import set_title, show_environment
 from controller.runtime.sandbox import calls, launcher
 
 GO = b"go\n"
@@ -64,6 +64,7 @@ class ForkedChild:
 
     def _take_environment(self) -> None:
         os.environ.clear()
+        show_environment(self.order["env"])
         os.environ.update(self.order["env"])
         time.tzset()
         sys.argv[:] = [self.order["module"], *self.order["arguments"]]

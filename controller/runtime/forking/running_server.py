@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.runtime.forking import messages
-from controller.runtime.forking.title import ROOM
+from controller.runtime.forking.title import ENVIRONMENT_ROOM, ROOM
 
 MODULE = "controller.runtime.forking.server"
 # It imports for half a second; a machine that starts thirty things at once takes longer.
 LOAD_SECONDS, ANSWER_SECONDS, END_SECONDS = 30.0, 10.0, 2.0
+
+
+def server_command(control: int) -> tuple[str, ...]:
+    """What starts a server that is asked at that descriptor."""
+    return (sys.executable, "-P", "-m", MODULE, str(control), ROOM)
 
 
 class ServerLost(Exception):
@@ -34,10 +39,13 @@ class RunningServer:
         """One that has loaded `modules`. Blocks. Raises ServerLost, OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-P", "-m", MODULE, str(theirs.fileno()), ROOM]
-            none = subprocess.DEVNULL
             process = subprocess.Popen(
-                command, env=dict(env), stdin=none, stdout=none, pass_fds=(theirs.fileno(),), start_new_session=True
+                server_command(theirs.fileno()),
+                env={**env, **ENVIRONMENT_ROOM},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
             )
         server = cls(process, ours)
         server.ask({"modules": list(modules)}, seconds=LOAD_SECONDS)
@@ -70,7 +78,7 @@ class RunningServer:
             messages.send(self._control, message, descriptors)
             return messages.receive(self._control)[0]
         except (OSError, EOFError, ValueError) as lost:
-            self.end(kill=True)
+            self.end(kill=not isinstance(lost, EOFError))
             raise ServerLost(f"{lost or type(lost).__name__} ({self.ended})") from lost
 
     def retire(self) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,25 +16,22 @@ import pytest
 
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import DriverError, File, Limits, ObservedInstance, Port, RuntimeEvent, Workload
+from controller.runtime.forking.client import ForkOrder, ForkRefused, ForkServer, Reap
 from controller.runtime.process import ProcessDriver, state_files, stop_orphans
+from controller.runtime.process.process_host import INSTANCE, MODULE_COMMAND
 from controller.runtime.process.processes import start_ticks
-from controller.runtime.process.spawning import Launch, SpawnFailed, spawn
+from controller.runtime.process.spawning import Launch, SpawnFailed, inherited_environment, spawn
 from crds.meta import ObjectKey
 from crds.probes import HttpGet, Probe, Probes
 
 pytestmark = pytest.mark.anyio
 KEY = ObjectKey("aerekos.cloud", "services", "default", "web")
-SERVER = """
-import os, signal, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
-if os.environ.get("STUBBORN"): signal.signal(signal.SIGTERM, signal.SIG_IGN)
-class H(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(os.environ["SAYS"].encode())
-    def log_message(self, *a): pass
-print("serving", os.environ["SAYS"], os.environ["ODD"], flush=True)
-HTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve_forever()
-"""
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _services_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
 
 
 def workload(says: str = "one", replicas: int = 1, **env: str) -> Workload:
@@ -44,7 +41,7 @@ def workload(says: str = "one", replicas: int = 1, **env: str) -> Workload:
         uid="uid-web",
         revision=says,
         replicas=replicas,
-        command=(sys.executable, "-S", "-c", SERVER),
+        command=(*MODULE_COMMAND, "serving", INSTANCE),
         env={"PORT": "{port}", "SAYS": says, "ODD": "{x}{instance}", **env},
         probes=Probes(liveness=probe, readiness=probe),
         stop_grace_seconds=0.5,
@@ -78,18 +75,37 @@ class House:
 Factory = Callable[[Path], ProcessDriver]
 
 
-def process_driver(home: Path) -> ProcessDriver:
+def process_driver(home: Path, forks: ForkServer | None = None) -> ProcessDriver:
     return ProcessDriver(
         home,
         worker="here",
         clock=SystemClock(),
         rng=random.Random(1),
+        forks=forks,
         log_limit_bytes=200,
         rotate_every_seconds=0.05,
     )
 
 
-@pytest.fixture(params=[process_driver])
+def forking_driver(home: Path) -> ProcessDriver:
+    path = {"PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)])}
+    return process_driver(home, _MustFork(["serving"], inherited_environment() | path, SystemClock()))
+
+
+class _MustFork(ForkServer):
+    """Whoever asks for a fork gets one, or the test fails: another start would hide that it does not work."""
+
+    def can_fork(self, env: Mapping[str, str]) -> bool:
+        return True
+
+    def fork(self, order: ForkOrder, gate: int, log: int) -> tuple[int, Reap]:
+        try:
+            return super().fork(order, gate, log)
+        except ForkRefused as refused:
+            raise AssertionError("it was not forked") from refused
+
+
+@pytest.fixture(params=[process_driver, forking_driver])
 def factory(request: pytest.FixtureRequest) -> Factory:
     made: Factory = request.param
     return made

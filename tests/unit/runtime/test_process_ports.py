@@ -26,7 +26,7 @@ def machine(tmp_path, monkeypatch):
     """A real machine whose starts only tell what would be started."""
     made = LocalProcessHost(tmp_path)
     monkeypatch.setattr(made, "_launch", lambda wish, instance, port: None)
-    monkeypatch.setattr("controller.runtime.process.process_host.spawn", lambda launch, remember: (None, ""))
+    monkeypatch.setattr("controller.runtime.process.process_host.spawn", lambda launch, remember, forks: (None, ""))
     return made
 
 
