@@ -22,7 +22,6 @@ from anyio.abc import TaskGroup
 from api.gateway.hand_over import LEAVING, READY
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
-from controller.kit.libraries import library_path
 from controller.kit.listening import FIRST_INHERITED, CannotListen, open_listeners
 from controller.kit.threads import BlockingExecutor
 from controller.kit.version import commit, version
@@ -31,7 +30,7 @@ from controller.main.settings import Settings
 from controller.runtime.driver import Limits
 from controller.runtime.process.crash_backoff import CrashBackoff
 from controller.runtime.process.processes import Process, boot_id
-from controller.runtime.process.spawning import INHERITED, Launch, SpawnFailed, spawn
+from controller.runtime.process.spawning import Launch, SpawnFailed, inherited_environment, spawn
 
 log = structlog.get_logger("conductor")
 BACKLOG = 2048
@@ -200,10 +199,17 @@ class Gateways:
 
     def _launch(self, number: int, status: int) -> Launch:
         sockets = tuple(each.fileno() for each in self._listeners[number])
-        given = {name: os.environ[name] for name in INHERITED if name in os.environ} | library_path()
         handed = ("--sockets", str(len(sockets)), "--status", str(FIRST_INHERITED + len(sockets)))
         command, passed = (*self._command, "--number", str(number), *handed), (*sockets, status)
-        return Launch(f"gateway-{number}", command, given, log=None, data=None, limits=Limits(), sockets=passed)
+        return Launch(
+            f"gateway-{number}",
+            command,
+            inherited_environment(),
+            log=None,
+            data=None,
+            limits=Limits(),
+            sockets=passed,
+        )
 
     @property
     def _command(self) -> tuple[str, ...]:

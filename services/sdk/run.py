@@ -15,7 +15,7 @@ from controller.kit.process_exit import exit_now
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext, from_environment
-from services.sdk.discovery import managed_service
+from services.sdk.discovery import VARIABLE, managed_service, use_folders
 from services.sdk.logs import start_logging, start_structlog
 from services.sdk.server import server_for
 from services.sdk.service import create_service
@@ -52,6 +52,7 @@ def main() -> None:
     level = os.environ.get("AEREKOS_LOG_LEVEL", "INFO")
     start_logging(level, service=context.service_name, instance=context.name)
     start_structlog(service=context.service_name, instance=context.name)
+    use_folders(os.environ.get(VARIABLE, ""))  # a fork has loaded `services` without
     manifest = managed_service(context.service)
     if manifest is None:
         raise SystemExit(f"there is no managed service {context.service!r}")

@@ -1,11 +1,11 @@
 """Starting a process so that no unrecorded orphan is possible.
 
 The child is born behind a gate: a shell that waits for one line on its standard input, or a child of the fork server
-that waits for the same. We write the record
-durably, apply the limits, and only then open the gate; the shell becomes the command. If the conductor dies
-in between, or the record cannot be written, the gate closes unopened and the shell exits with 125.
+that waits for the same. We write the record durably, apply the limits, and only then open the gate; the shell becomes
+the command. If the conductor dies in between, or the record cannot be written, the gate closes unopened and the child
+exits with 125.
 
-The child opens its own log file (append), so logging does not depend on the conductor's life.
+The child writes to its own log file (append), so logging does not depend on the conductor's life.
 """
 
 from __future__ import annotations
@@ -32,11 +32,8 @@ GATE = 'read -r go || exit 125; exec "$@" </dev/null'
 INHERITED = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE"
 )  # fmt: skip
-<<<<<<< HEAD
 _MOST_SOCKETS = 16
-=======
 _APPENDING, _LOG_MODE = os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
->>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
 _PLACEHOLDER = re.compile(r"\{(port|address|data|instance)\}")
 Remember = Callable[[int, int], None]
 
@@ -47,13 +44,9 @@ class SpawnFailed(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-<<<<<<< HEAD
     """Everything one start needs. `env` is complete. `log`: None for where this process writes itself. `sockets`:
-    descriptors the child gets, as its numbers from FIRST_INHERITED on.
-=======
-    """Everything one start needs. `env` is complete. `fork`: the same as a child of the fork server, where that is
-    possible.
->>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
+    descriptors the child gets, as its numbers from FIRST_INHERITED on. `fork`: the same as a child of the fork
+    server, where that is possible.
     """
 
     instance: str
@@ -62,24 +55,20 @@ class Launch:
     log: Path | None
     data: Path | None
     limits: Limits
-<<<<<<< HEAD
     sockets: tuple[int, ...] = ()
-=======
     fork: ForkOrder | None = None
 
 
 def inherited_environment() -> dict[str, str]:
     """The part of the conductor's own environment that its managed services have, too."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ} | library_path()
->>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
 
 
 def environment(wanted: Mapping[str, str], *, instance: str, port: int, data: Path) -> dict[str, str]:
     """The inherited minimum plus `wanted` with its four placeholders filled; other braces stay."""
     values = {"port": str(port), "address": f"127.0.0.1:{port}", "data": str(data), "instance": instance}
-    return inherited_environment() | {
-        k: _PLACEHOLDER.sub(lambda found: values[found[1]], v) for k, v in wanted.items()
-    }
+    filled = {name: _PLACEHOLDER.sub(lambda found: values[found[1]], text) for name, text in wanted.items()}
+    return inherited_environment() | filled
 
 
 def spawn(launch: Launch, remember: Remember, forks: ForkServer | None = None) -> tuple[Process, str]:
@@ -92,14 +81,9 @@ def spawn(launch: Launch, remember: Remember, forks: ForkServer | None = None) -
     try:
         if launch.data is not None:
             launch.data.mkdir(parents=True, exist_ok=True)
-<<<<<<< HEAD
         if launch.log is not None:
             launch.log.parent.mkdir(parents=True, exist_ok=True)
-        return _through_the_gate(launch, remember)
-=======
-        launch.log.parent.mkdir(parents=True, exist_ok=True)
         return _through_the_gate(launch, remember, forks)
->>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
     except (OSError, ValueError) as refused:  # ValueError: a NUL in the command or the environment
         raise SpawnFailed(str(refused)) from refused
 
@@ -116,25 +100,9 @@ def _through_the_gate(launch: Launch, remember: Remember, forks: ForkServer | No
         os.close(ours)
 
 
-<<<<<<< HEAD
-def _fork(launch: Launch, gate: int) -> int:
-    # Copied out of the way first: else one that is put in its place could cover another that is not yet.
-    above = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST_INHERITED + _MOST_SOCKETS) for each in launch.sockets]
-    try:
-        return _posix_spawn(launch, gate, above)
-    finally:
-        for each in above:
-            os.close(each)
-
-
-def _posix_spawn(launch: Launch, gate: int, sockets: Sequence[int]) -> int:
-    appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    opened = () if launch.log is None else ((os.POSIX_SPAWN_OPEN, 1, str(launch.log), appending, 0o600),)
-    handed = ((os.POSIX_SPAWN_DUP2, each, FIRST_INHERITED + at) for at, each in enumerate(sockets))
-=======
 def _forked(launch: Launch, gate: int, forks: ForkServer) -> Process | None:
     """None when it must be started instead."""
-    if launch.fork is None or not forks.can_fork(launch.env):
+    if launch.fork is None or launch.log is None or not forks.can_fork(launch.env):
         return None
     log = os.open(launch.log, _APPENDING | os.O_CLOEXEC, _LOG_MODE)
     try:
@@ -146,20 +114,23 @@ def _forked(launch: Launch, gate: int, forks: ForkServer) -> Process | None:
 
 
 def _started(launch: Launch, gate: int) -> int:
->>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
+    # Copied out of the way first: else one that is put in its place could cover another that is not yet.
+    above = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST_INHERITED + _MOST_SOCKETS) for each in launch.sockets]
+    try:
+        return _posix_spawn(launch, gate, above)
+    finally:
+        for each in above:
+            os.close(each)
+
+
+def _posix_spawn(launch: Launch, gate: int, sockets: Sequence[int]) -> int:
+    opened = () if launch.log is None else ((os.POSIX_SPAWN_OPEN, 1, str(launch.log), _APPENDING, _LOG_MODE),)
+    handed = ((os.POSIX_SPAWN_DUP2, each, FIRST_INHERITED + at) for at, each in enumerate(sockets))
     return os.posix_spawn(
         "/bin/sh",
         ["/bin/sh", "-c", GATE, "sh", *launch.command],
         dict(launch.env),
-<<<<<<< HEAD
         file_actions=[(os.POSIX_SPAWN_DUP2, gate, 0), *opened, (os.POSIX_SPAWN_DUP2, 1, 2), *handed],
-=======
-        file_actions=[
-            (os.POSIX_SPAWN_DUP2, gate, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(launch.log), _APPENDING, _LOG_MODE),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
->>>>>>> 54f1f01 (runtime: managed services are forked off one process that has their common modules loaded)
         setsid=True,
         setsigmask=[],
         # Python ignores these two; an ignored signal would stay ignored in the child.
