@@ -229,7 +229,7 @@ async def test_without_a_fork_server_it_is_started(tmp_path: Path, monkeypatch: 
 def launch_of(folder: Path, *chore: str) -> Launch:
     env = environment()
     fork = ForkOrder("chores", chore, env)
-    return Launch("web-0", (*MODULE_COMMAND, "chores", *chore), env, folder / "log", folder, Limits(), fork)
+    return Launch("web-0", (*MODULE_COMMAND, "chores", *chore), env, folder / "log", folder, Limits(), fork=fork)
 
 
 def test_without_a_record_a_fork_does_nothing(tmp_path: Path) -> None:
