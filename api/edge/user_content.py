@@ -57,13 +57,14 @@ def guarded(
 ) -> Headers:
     """The answer's headers, with what keeps it in its place. `shared`: pages of others may show it as a picture."""
     kept: Headers = [each for each in headers if each[0].lower() not in _NOT_THEIRS]
-    if _navigates(request) and not _may_be_shown(kept):
+    if navigates(request) and not _may_be_shown(kept):
         kept = _attached(kept)
     policy = b"cross-origin" if shared else b"same-origin"
     return [*kept, NOSNIFF, (b"content-security-policy", POLICY), (b"cross-origin-resource-policy", policy)]
 
 
-def _navigates(request: Sequence[tuple[bytes, bytes]]) -> bool:
+def navigates(request: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a browser opens the answer as a page, or inside of one."""
     told = {name: value.lower() for name, value in request if name.startswith(b"sec-fetch-")}
     return told.get(b"sec-fetch-mode") == b"navigate" or told.get(b"sec-fetch-dest") in _NAVIGATION
 

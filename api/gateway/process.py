@@ -19,7 +19,7 @@ import anyio
 import structlog
 import uvloop
 
-from api.asgi import Receive, Scope, Send
+from api.asgi import App, Receive, Scope, Send
 from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
@@ -33,6 +33,7 @@ from api.channel import replication, reports
 from api.channel.settings import GatewaySettings
 from api.front_proxy import SOCKET, short_path
 from api.gateway.access_log import AccessLog
+from api.gateway.content_origin import ContentOrigin
 from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
 from api.gateway.handlers import gateway_handlers
@@ -51,7 +52,7 @@ from api.tls import CertificateAuthority
 from controller.kit import generations, tracing
 from controller.kit.clock import SystemClock
 from controller.kit.gc_tuning import collect_seldom
-from controller.kit.listening import inherited_listeners, open_listeners
+from controller.kit.listening import CannotListen, inherited_listeners, open_listeners
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from services.sdk.discovery import catalog_of, managed_services, use_folders
@@ -59,6 +60,7 @@ from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
 
 log = structlog.get_logger("gateway")
+CONTENT_CONNECTIONS = 256
 RELOAD_SECONDS, LAST_SPANS_SECONDS = 1.0, 1.0
 _QUIET_SECONDS = 30.0
 
@@ -66,7 +68,8 @@ _QUIET_SECONDS = 30.0
 @dataclass(frozen=True)
 class Options:
     """How a gateway is told to run. `sockets`: how many to listen on it was started with; 0 to open its own.
-    `status`: a descriptor to write to that it is ready, and that it wants somebody to take over.
+    `status`: a descriptor to write to that it is ready, and that it wants somebody to take over. `content_port`: the
+    port for what people keep; 0 for none.
     """
 
     home: Path
@@ -74,6 +77,7 @@ class Options:
     port: int
     sockets: int = 0
     status: int = -1
+    content_port: int = 0
 
     @property
     def socket(self) -> str:
@@ -127,6 +131,7 @@ class GatewayProcess:
         self.limits = RequestLimits(self._clock.monotonic, note_refused=partial(events.note, "limited"))
         self.replica = Replica(self._channel.lines, self._use)
         self._oidc: OidcOptions | None = None
+        self._content = ContentOrigin(options.content_port, options.port)
         self.passthrough = Passthrough(options.socket)
         self._secrets = options.home / "secrets"
         services = managed_services()
@@ -175,17 +180,39 @@ class GatewayProcess:
             group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()
             limits = limits_for(self._budget.connections)
-            limited = LimitedByAddress(self._answer, self.limits, self.gateway.refuse)
-            server = GatewayServer(limited, self._listeners(), self._tls.context, limits, access.note)
+            content = self._content_server(access)
+            app = self._content.before(self._answer) if content else self._answer
+            server = GatewayServer(self._limited(app), self._listeners(), self._tls.context, limits, access.note)
             server.start()
             log.info("the gateway is up", port=self._options.port)
             self._status.say(READY)
-            await server.stop(await self._status.until_told_to_stop())
+            grace = await self._status.until_told_to_stop()
+            async with anyio.create_task_group() as stopping:
+                for each in (server, content) if content else (server,):
+                    stopping.start_soon(each.stop, grace)
             access.close()
             await self.reporter.flush()
             group.cancel_scope.cancel()
         self.passthrough.close()
         await self.gateway.close()
+
+    def _limited(self, app: App) -> App:
+        return LimitedByAddress(app, self.limits, self.gateway.refuse)
+
+    def _content_server(self, access: AccessLog) -> GatewayServer | None:
+        """The server of the port for what people keep; None without one, or while it cannot be had."""
+        port = self._content.port
+        if not port:
+            return None
+        try:
+            listeners = open_listeners(self._options.host, port, 2048, shared=True)
+        except CannotListen as refused:
+            log.error("objects have no port of their own; they are shown at the dashboard's", because=str(refused))
+            return None
+        app, limits = self._limited(self._content.at_its_port(self._answer)), limits_for(CONTENT_CONNECTIONS)
+        server = GatewayServer(app, listeners, self._tls.context, limits, access.note)
+        server.start()
+        return server
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["aerekos.request"].upgrade:
@@ -242,13 +269,16 @@ def main(arguments: list[str] | None = None) -> None:
         "--status", type=int, default=-1, help="a descriptor to write to that it is ready, or makes room"
     )
     parser.add_argument("--number", type=int, default=0, help="which of this machine's gateways it is, for ps")
+    parser.add_argument(
+        "--content-port", type=int, default=0, help="another port, for what people keep (default: none)"
+    )
     parser.add_argument("--otlp-endpoint", default="", help="where spans are sent (default: nothing is traced)")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--services-path", default="", help="more folders that hold managed services, as in PATH")
     told = parser.parse_args(arguments)
     use_folders(told.services_path)
     configure_logging(told.log_level)
-    options = Options(told.home, told.host, told.port, told.sockets, told.status)
+    options = Options(told.home, told.host, told.port, told.sockets, told.status, told.content_port)
     if not (options.home / "secrets" / "master-key").exists():
         parser.exit(1, f"there is no cloud in {options.home}: start one with aerekos up\n")
     if told.otlp_endpoint:

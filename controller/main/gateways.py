@@ -216,6 +216,7 @@ class Gateways:
         settings = self._settings
         where = ("--home", str(settings.home), "--host", settings.host, "--port", str(settings.port))
         told = {"--otlp-endpoint": settings.otlp_endpoint, "--services-path": settings.services_path}
+        told["--content-port"] = str(settings.content_port or "")
         more = (word for name, value in told.items() if value for word in (name, value))
         return (sys.executable, "-P", "-m", "api.gateway", *where, "--log-level", settings.log_level, *more)
 

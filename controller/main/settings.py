@@ -95,6 +95,7 @@ class Settings:
     services_path: str = ""
     otlp_endpoint: str = ""
     gateways: int = 0
+    content_port: int = 0
     stack: Stack | None = None
     told: frozenset[str] = frozenset()
 
@@ -173,6 +174,10 @@ def load(
     for key, value in arguments.items():
         if value is not None:
             settings = _told(settings, key, value, f"--{key}")
+    if settings.content_port == settings.port:
+        raise Misuse(
+            f"content_port: {settings.port} is the port of everything else", hint="another port makes another origin"
+        )
     return replace(settings, stack=from_environment(env))
 
 
@@ -217,7 +222,7 @@ _GATEWAY_LIMITS = (
 _LIMITS = ("requests_per_second", "watches_per_user", *_GATEWAY_LIMITS)
 _AUDIT_NUMBERS = ("audit_max_mib", "audit_data_lines_per_second", "audit_denied_lines_per_second", "audit_days")
 _FILE_ALONE = frozenset({"users"})
-_NUMBERS = ("port", "retention_hours", "gateways", *_LIMITS, *_AUDIT_NUMBERS)
+_NUMBERS = ("port", "content_port", "retention_hours", "gateways", *_LIMITS, *_AUDIT_NUMBERS)
 
 
 def _number(text: str) -> object:
@@ -252,6 +257,10 @@ def _port(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise Misuse(f"{where}: must be a port from 1 to 65535, not {value!r}", hint=f"use e.g. {DEFAULT_PORT}")
     return value
+
+
+def _content_port(value: object, where: str) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _port(value, where)
 
 
 def _hours(value: object, where: str) -> float:
@@ -395,6 +404,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "services_path": _folders("/opt/services"),
     "otlp_endpoint": _collector,
     "gateways": _gateways,
+    "content_port": _content_port,
 }
 
 FILE_KEYS = frozenset(_CHECKS)

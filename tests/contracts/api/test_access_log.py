@@ -141,7 +141,7 @@ async def test_a_line_says_who_asked_whom_and_what_came_of_it(gate: Gate) -> Non
     assert line.pop("time").endswith("Z")
     assert line == {
         "client": "127.0.0.1", "method": "POST", "path": "/services/web/a", "status": 201, "received": 3, "sent": 5,
-        "service": "web", "instance": web.address, "principal": "ann", "requestId": "r1", "traceparent": GIVEN,
+        "service": "web", "instance": "web-0", "principal": "ann", "requestId": "r1", "traceparent": GIVEN,
     }  # fmt: skip
 
 
