@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import httptools
@@ -170,7 +171,7 @@ class ClientConnection(asyncio.Protocol):
         self._quiet_since = self._loop.time()
         if request is None or self._refused:
             return
-        request.began = self._quiet_since
+        request.began = perf_counter()  # the loop's time is in whole milliseconds
         request.method, request.version = self._parser.get_method(), self._parser.get_http_version()
         request.keep_alive = self._parser.should_keep_alive() and not self.stopping
         request.upgrade = self._parser.should_upgrade()
@@ -212,10 +213,6 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write(data)
             if self._tunnelled is not None:
                 self._tunnelled.sent += len(data)
-
-    def now(self) -> float:
-        """The loop's time."""
-        return self._loop.time()
 
     def soon(self, work: Callable[[], object]) -> None:
         """Do that at the end of this turn of the loop."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -49,7 +50,6 @@ class Client(Protocol):
     gone: bool
 
     def date(self) -> bytes: ...
-    def now(self) -> float: ...
     def extensions(self) -> dict[str, Any]: ...
     def write(self, data: bytes) -> None: ...
     def soon(self, work: Callable[[], object]) -> None: ...
@@ -66,7 +66,7 @@ class ClientLeft(Exception):
 
 
 class ClientRequest:
-    """One request and the answer to it. `began`: the loop's time when its head was there; `sent`: bytes of the
+    """One request and the answer to it. `began`: by the finest clock, when its head was there; `sent`: bytes of the
     answer's body, or of the tunnel it became.
     """
 
@@ -111,7 +111,7 @@ class ClientRequest:
     @property
     def seconds(self) -> float:
         """How long it has taken so far; 0 for one whose head never came."""
-        return self._client.now() - self.began if self.began else 0.0
+        return perf_counter() - self.began if self.began else 0.0
 
     @property
     def is_streaming(self) -> bool:

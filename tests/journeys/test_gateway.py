@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -170,3 +171,18 @@ def test_those_of_a_dead_conductor_make_room_where_it_is_started_otherwise_or_no
     assert "gateway (pid " in cloud.do("down")
     assert not any(each.alive for each in two) and gateways(cloud) == []
     cloud.do("up")
+
+
+def test_each_request_has_a_line_in_the_access_log(cloud: Cloud) -> None:
+    client_of(cloud, "kms").list_keys()
+    with cloud.http() as client:
+        client.get("/version", headers={"x-request-id": "a-journey"})
+
+    def written() -> bool:
+        text = (cloud.home / "logs" / "access.log").read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in text.splitlines()]
+        version = [line["status"] for line in lines if line.get("requestId") == "a-journey"]
+        keys = [line["instance"] for line in lines if line.get("service") == "key-manager" and line["path"] == "/"]
+        return keys[-1:] == ["key-manager-0"] and version == [200]
+
+    eventually(written, "both requests stand in the access log")

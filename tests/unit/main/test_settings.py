@@ -51,7 +51,6 @@ def test_a_collector_is_named_with_or_without_a_path(tmp_path: Path) -> None:
         ('otlp_endpoint = "https://collector:99999"', "otlp_endpoint: must be the URL"),
         ("content_port = 70000", "content_port: must be a port"),
         ("content_port = true", "content_port: must be a port"),
-        ("content_port = 7443", "content_port: 7443 is the port of everything else"),
         ("gateway_requests_per_principal = 0", "gateway_requests_per_principal: must be a number"),
         ("users = []", "users: must be a list"),
         ('[[users]]\nname = "a"\nroles = ["king"]', "users[0].roles"),
@@ -81,3 +80,10 @@ def test_the_home_follows_the_platform() -> None:
 
 def test_passwords_are_not_printed(tmp_path: Path) -> None:
     assert "hunter2" not in repr(load({"AEREKOS_ADMIN_PASSWORD": "hunter2"}, home=tmp_path))
+
+
+def test_objects_have_another_port_or_none(tmp_path: Path) -> None:
+    assert load({"AEREKOS_CONTENT_PORT": "7445"}, home=tmp_path).content_port == 7445
+    assert load({"AEREKOS_CONTENT_PORT": "0"}, home=tmp_path).content_port == 0
+    with pytest.raises(Misuse, match="8443 is the port of everything else"):
+        load({"AEREKOS_CONTENT_PORT": "8443"}, home=tmp_path, port=8443)
