@@ -19,6 +19,7 @@ from cli.commands import (
     aws,
     create,
     engines,
+    new,
     resources,
     services,
     users,
@@ -221,7 +222,7 @@ def credential(
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-for each in (about, resources, create, services, engines, aws, autostart, access, authority, users, workers):
+for each in (about, resources, create, new, services, engines, aws, autostart, access, authority, users, workers):
     each.register(app)
 
 

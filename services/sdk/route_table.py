@@ -15,7 +15,7 @@ from crds.names import subdomain_fault
 from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
 from services.sdk.identity import Caller
 from services.sdk.permissions import GuardedApp
-from services.sdk.routes import Answer, Handler, Request, Route, declared_routes
+from services.sdk.routes import Handler, Request, Response, Route, declared_routes
 
 if TYPE_CHECKING:
     from services.sdk.context import ServiceContext
@@ -157,7 +157,7 @@ async def _send(answer: Any, send: Send) -> None:
     if answer is None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
-    elif isinstance(answer, Answer):
+    elif isinstance(answer, Response):
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
         await send_bytes(send, answer.status, answer.body, answer.content_type, headers)
     else:

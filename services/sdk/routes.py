@@ -7,7 +7,7 @@
 
 The permission is asked for before the body is read, in the caller's name: on the resource `{name}` where the path
 has one, in `{namespace}` where it has that, else in the caller's own. Unknown paths, members of the query and fields
-are refused. A handler returns what becomes JSON (None: 204), or an `Answer`, or raises an ApiError.
+are refused. A handler returns what becomes JSON (None: 204), or an `Response`, or raises an ApiError.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What is not simply JSON with 200."""
 
     body: bytes

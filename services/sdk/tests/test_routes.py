@@ -12,7 +12,7 @@ from crds.kinds.config_map import CONFIG_MAP, ConfigMap
 from crds.managed import Grant, ManagedService
 from crds.model import Model
 from services.sdk.context import ServiceContext
-from services.sdk.routes import Answer, Request, route
+from services.sdk.routes import Request, Response, route
 from services.sdk.service import Service, create_service
 from services.sdk.testing import FakeConductor, MemoryResources, ServiceHarness, User, fake_context, serving
 
@@ -32,10 +32,10 @@ class WordRoutes:
         return {"name": found.metadata.name, "in": request.namespace}
 
     @route("POST", "/words", permission=("create", CONFIG_MAP), query=("dryRun",), body=Word)
-    async def add(self, request: Request) -> Answer:
+    async def add(self, request: Request) -> Response:
         if "dryRun" not in request.query:
             await request.resources.create(CONFIG_MAP, CONFIG_MAP.new(request.body.name, namespace=request.namespace))
-        return Answer(b"{}", 201, headers={"Location": f"/words/{request.body.name}"})
+        return Response(b"{}", 201, headers={"Location": f"/words/{request.body.name}"})
 
     @route("GET", "/namespaces/{namespace}/words/{name}", permission=("get", CONFIG_MAP))
     async def read_elsewhere(self, request: Request) -> dict[str, Any]:

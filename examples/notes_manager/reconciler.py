@@ -1,0 +1,19 @@
+"""The Note reconciler: counts words."""
+
+from __future__ import annotations
+
+from services.notes_manager.kinds import NOTE, Note
+from services.sdk.reconcile import Outcome, World, done
+
+
+class NoteReconciler:
+    kind = NOTE
+    finalizer = None
+    also_watch = ()
+
+    async def reconcile(self, resource: Note, world: World) -> Outcome:
+        resource.status.words = len(resource.spec.text.split())
+        return done()
+
+    async def finalize(self, resource: Note, world: World) -> Outcome:
+        return done()
