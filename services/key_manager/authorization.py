@@ -2,33 +2,44 @@
 
 A key without a policy of its own, and one whose policy names the account, lets the roles decide. A policy's Deny wins
 over everything; where it names nobody, nobody may. It gives rights by itself to whom it names directly, for reading
-and using the key; changes are written in the caller's own name and need the role besides.
+and using the key; changes are written in the caller's own name and need the role besides. What neither allows, a
+grant may.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.key_manager import errors
-from services.key_manager.condition_keys import context_of, requester_of
+from services.key_manager.condition_keys import context_of
+from services.key_manager.grants import BadGrantToken, allows, is_for, is_of, named_by
 from services.key_manager.key_lookup import ResolvedKey
 from services.key_manager.key_policy import compiled, whatever_roles_allow
 from services.key_manager.keyring import Keyring
+from services.key_manager.requester import requester_of
+from services.key_manager.root_key import RootKeyCipher
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
-from services.sdk.aws.policy import Decision, Policies, Request, evaluate
+from services.sdk.aws.policy import Decision, Outcome, Policies, Request, evaluate
 
 Json = dict[str, Any]
 _GIVEN_BY_POLICY = ("use", "get")
 
 
+class _Refusal(NamedTuple):
+    """What a policy says no with. final: a Deny, against which nothing helps."""
+
+    said: str
+    final: bool
+
+
 class KeyAuthorizer:
     """Decides for one key at a time. What policies say needs nobody to be asked."""
 
-    def __init__(self, keyring: Keyring, access: CallerAccess) -> None:
-        self._keyring, self._access = keyring, access
+    def __init__(self, keyring: Keyring, access: CallerAccess, cipher: RootKeyCipher) -> None:
+        self._keyring, self._access, self._cipher = keyring, access, cipher
 
     async def require(
         self,
@@ -37,34 +48,73 @@ class KeyAuthorizer:
         request: Json,
         action: str = "",
         encryption: Json | None = None,
+        resource: str | None = None,
     ) -> None:
-        """Raises Forbidden, AwsError AccessDeniedException. `action`: `Encrypt`, where it is not the operation's."""
-        name, policy = found.key.metadata.name, found.key.spec.policy
-        if not policy:
-            await self._access.require(call, name, found.namespace)
-            return
+        """Raises Forbidden, AwsError AccessDeniedException.
+
+        action: `ReEncryptTo`, where it is not the operation's name. encryption: the context that is judged, where it
+        is not the request's. resource: what the role has to be about, where that is not the key.
+        """
+        name, policy = found.key.metadata.name if resource is None else resource, found.key.spec.policy
+        for token in request.get("GrantTokens", ()):
+            await self._keyring.grants.read(*reversed(self.grant_named(token)))
         by_role = await self._access.allows(call, name, found.namespace)
-        asked = self._asked(call, found, request, action or call.operation, encryption)
-        decision = _decided(asked, policy, by_role=by_role)
-        if not decision.allowed:
-            raise AwsError("AccessDeniedException", decision.refusal(asked))
-        if not by_role and call.permission.verb not in _GIVEN_BY_POLICY:
+        if by_role and not policy:
+            return
+        action = action or call.operation
+        pairs = request.get("EncryptionContext", {}) if encryption is None else encryption
+        refusal = self._refusal(call, found, request, action, pairs, by_role=by_role) if policy else None
+        if (refusal or not by_role) and await self._is_granted(call, found, request, action, pairs, refusal):
+            return
+        if refusal is not None:
+            raise AwsError("AccessDeniedException", refusal.said)
+        if not by_role and (not policy or call.permission.verb not in _GIVEN_BY_POLICY):
             await self._access.require(call, name, found.namespace)
+
+    def _refusal(
+        self, call: RequestContext, found: ResolvedKey, request: Json, action: str, pairs: Json, *, by_role: bool
+    ) -> _Refusal | None:
+        """What the key's policy has against it."""
+        asked = self._asked(call, found, request, action, pairs)
+        decision = _decided(asked, found.key.spec.policy, by_role=by_role)
+        if decision.allowed:
+            return None
+        return _Refusal(decision.refusal(asked), final=decision.outcome is Outcome.EXPLICIT_DENY)
+
+    async def _is_granted(
+        self,
+        call: RequestContext,
+        found: ResolvedKey,
+        request: Json,
+        action: str,
+        pairs: Json,
+        refusal: _Refusal | None,
+    ) -> bool:
+        """Return whether a grant allows what neither role nor policy does; no grant helps against a Deny."""
+        if refusal is not None and refusal.final:
+            return False
+        who = requester_of(call.caller)
+        known = self._keyring.grants.all(found.namespace)
+        return any(is_of(each, found.key) and is_for(each, who) and allows(each, action, pairs) for each in known)
+
+    def grant_named(self, token: str) -> tuple[str, str]:
+        """The namespace and name of the grant a token is of. Raises AwsError InvalidGrantTokenException."""
+        try:
+            return named_by(self._cipher, token)
+        except BadGrantToken as error:
+            raise AwsError("InvalidGrantTokenException", str(error)) from error
 
     def require_owner_kept(self, call: RequestContext, found: ResolvedKey, request: Json, policy: str) -> None:
         """Raises AwsError for a policy that the caller could not replace again, unless that is what they want."""
         if not policy or request.get("BypassPolicyLockoutSafetyCheck"):
             return
-        asked = self._asked(call, found, {"KeyId": found.arn}, "PutKeyPolicy", None)
+        asked = self._asked(call, found, {"KeyId": found.arn}, "PutKeyPolicy", {})
         if not _decided(asked, policy, by_role=True).allowed:
             raise errors.locks_its_owner_out()
 
-    def _asked(
-        self, call: RequestContext, found: ResolvedKey, request: Json, action: str, encryption: Json | None
-    ) -> Request:
+    def _asked(self, call: RequestContext, found: ResolvedKey, request: Json, action: str, pairs: Json) -> Request:
         known = self._keyring.aliases.all(found.namespace)
         aliases = [each.spec.alias_name for each in known if each.spec.key == found.key.metadata.name]
-        pairs = request.get("EncryptionContext", {}) if encryption is None else encryption
         context = context_of(call, found, request, pairs, aliases)
         owner = account_of(found.namespace)
         return Request(requester_of(call.caller), f"kms:{action}", found.arn, context, owner)

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.key_manager.key_lookup import ResolvedKey
-from services.sdk.aws.accounts import account_of
+from services.key_manager.requester import requester_of
 from services.sdk.aws.operations import RequestContext
-from services.sdk.aws.policy import Context, Requester
-from services.sdk.identity import Caller
+from services.sdk.aws.policy import Context
 
 Json = dict[str, Any]
 _OF_REQUEST = {
@@ -35,12 +34,6 @@ _OF_REQUEST = {
     "kms:ReplicaRegion": "ReplicaRegion",
     "kms:PrimaryRegion": "PrimaryRegion",
 }
-
-
-def requester_of(caller: Caller) -> Requester:
-    """The caller as policies name them: a user of the account that is their namespace."""
-    account = account_of(caller.namespace)
-    return Requester("user", f"arn:aws:iam::{account}:user/{caller.name}", account)
 
 
 def context_of(

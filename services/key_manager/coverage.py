@@ -11,7 +11,6 @@ COVERAGE = Coverage(
     served_operations(load_model("kms"), OPERATIONS),
     refused=(
         ("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),
-        ("a Key is shared by roles on it, not by grants", ("Grant",)),
         ("keys are of one cloud: there are no other regions", ("ReplicateKey", "PrimaryRegion")),
     ),
     answer="UnknownOperationException",

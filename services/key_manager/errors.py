@@ -11,6 +11,10 @@ def no_key(arn: str) -> AwsError:
     return AwsError("NotFoundException", f"Key '{arn}' does not exist")
 
 
+def no_grant(id: str) -> AwsError:
+    return AwsError("NotFoundException", f"Grant ID {id} not found")
+
+
 def no_key_id(wanted: str) -> AwsError:
     """It cannot be the id of any key."""
     return AwsError("NotFoundException", f"Invalid keyId '{wanted}'")

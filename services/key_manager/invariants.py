@@ -87,6 +87,13 @@ def keeps_alias_names(transition: Transition) -> None:
         _refuse_taken(transition, name)
 
 
+@on("update")
+def keeps_what_it_grants(transition: Transition) -> None:
+    """A grant is what it was when it was given; whoever wants another one makes it and takes this back."""
+    if spec_of(transition.before) != spec_of(transition.after):
+        raise transition.invalid("spec", "cannot be changed; make another grant and delete this one")
+
+
 @on("create", "update", "delete")
 def is_written_by_key_manager(transition: Transition) -> None:
     """Material is made once, re-sealed under newer root keys, and goes when its Key has gone."""

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from crds.errors import ApiError, Conflict, Forbidden, NotFound
-from crds.kind import key_of
+from crds.kind import Kind, key_of
 from crds.meta import ObjectKey
 from services.key_manager.conditions import KeyReason
 from services.key_manager.key_state import is_there, key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
-from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyMaterial
+from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_GRANT, Key, KeyAlias, KeyMaterial
 from services.sdk.aws.accounts import account_of
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Temporary, World, again, done
 
@@ -98,16 +98,17 @@ async def _deleted(key: Key, world: World, now: datetime) -> bool:
         await world.resources.delete(KEY, meta.name, meta.namespace, uid=meta.uid)
     except NotFound:
         pass
-    await _delete_aliases(meta.name, meta.namespace, world)
+    await _delete_dependents(KEY_ALIAS, meta.name, meta.namespace, world)
+    await _delete_dependents(KEY_GRANT, meta.name, meta.namespace, world)
     return True
 
 
-async def _delete_aliases(key: str, namespace: str | None, world: World) -> None:
-    """They go with their key, as in KMS: nobody else's key may come to stand behind them unnoticed."""
-    for each in (await world.resources.list(KEY_ALIAS, namespace)).items:
+async def _delete_dependents(kind: Kind[Any], key: str, namespace: str | None, world: World) -> None:
+    """Aliases and grants go with their key, as in KMS: nobody else's key may come to stand behind them unnoticed."""
+    for each in (await world.resources.list(kind, namespace)).items:
         if each.spec.key == key:
             with suppress(NotFound, Conflict):
-                await world.resources.delete(KEY_ALIAS, each.metadata.name, namespace, uid=each.metadata.uid)
+                await world.resources.delete(kind, each.metadata.name, namespace, uid=each.metadata.uid)
 
 
 def _update_status(

@@ -11,11 +11,13 @@ from uuid import uuid4
 from crds.errors import AlreadyExists
 from crds.names import subdomain_fault
 from services.key_manager import errors
+from services.key_manager.grants import is_for, is_of
 from services.key_manager.invariants import RESERVED
 from services.key_manager.key_specs import SYMMETRIC
 from services.key_manager.key_state import alias_arn, alias_resource_name, is_key_id, key_arn, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
+from services.key_manager.requester import requester_of
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.errors import AwsError
@@ -58,12 +60,26 @@ class Resolver:
         if namespace is None:
             raise errors.no_key(wanted)
         if name.startswith("alias/"):
-            return await self._by_alias(call, name, namespace)
+            return self._require_reachable(call, await self._by_alias(call, name, namespace), wanted)
         id = name.removeprefix("key/") if wanted.startswith("arn:") else name
         key = None if subdomain_fault(id) else await self._keyring.key_by_id(id, namespace)
         if key is None:
             raise errors.no_key(key_arn(account, id, call.region)) if is_key_id(id) else errors.no_key_id(wanted)
-        return self.resolved(call, key)
+        return self._require_reachable(call, self.resolved(call, key), wanted)
+
+    def is_reachable(self, call: RequestContext, key: Key) -> bool:
+        """Return whether a caller sees that key at all: people their own account's, and what is granted to them."""
+        if call.caller.service or (key.metadata.namespace or "default") == call.namespace:
+            return True
+        who = requester_of(call.caller)
+        return any(
+            is_of(each, key) and is_for(each, who) for each in self._keyring.grants.all(key.metadata.namespace)
+        )
+
+    def _require_reachable(self, call: RequestContext, found: ResolvedKey, wanted: str) -> ResolvedKey:
+        if not self.is_reachable(call, found.key):
+            raise errors.no_key(wanted)
+        return found
 
     def resolved(self, call: RequestContext, key: Key) -> ResolvedKey:
         """Return `key` with its namespace and ARN."""
@@ -80,7 +96,9 @@ class Resolver:
         if account == call.account:
             return call.namespace
         if not call.caller.service:
-            return None  # people reach the keys of their own namespace only
+            who = requester_of(call.caller)
+            given = (each.metadata.namespace or "default" for each in self._keyring.grants.all() if is_for(each, who))
+            return next((each for each in given if account_of(each) == account), None)
         known = {each.metadata.namespace or "default" for each in self._keyring.keys.all()} | {"default"}
         return next((each for each in known if account_of(each) == account), None)
 

@@ -20,9 +20,11 @@ from services.key_manager.key_state import alias_resource_name, is_there, is_uui
 from services.key_manager.kinds import (
     KEY,
     KEY_ALIAS,
+    KEY_GRANT,
     KEY_MATERIAL,
     Key,
     KeyAlias,
+    KeyGrant,
     KeyMaterial,
     KeyMaterialSpec,
 )
@@ -40,7 +42,7 @@ class Keyring:
     def __init__(self, context: ServiceContext, cipher: RootKeyCipher) -> None:
         self._resources, self._cipher = context.resources, cipher
         self.keys, self.aliases = context.informer(KEY), context.informer(KEY_ALIAS)
-        self.materials = context.informer(KEY_MATERIAL)
+        self.materials, self.grants = context.informer(KEY_MATERIAL), context.informer(KEY_GRANT)
         self._opened: dict[KeyVersion, bytes] = {}
         self._private: dict[KeyVersion, Any] = {}
 
@@ -194,6 +196,12 @@ class Keyring:
         key_version = KeyVersion(here.spec.key_uid, here.spec.version)
         self._opened.pop(key_version, None)
         self._private.pop(key_version, None)
+
+    async def delete_grant(self, grant: KeyGrant) -> None:
+        """End it, for who may without a role. Raises ApiError."""
+        name, namespace = grant.metadata.name, grant.metadata.namespace or "default"
+        await self._resources.delete(KEY_GRANT, name, namespace, uid=grant.metadata.uid)
+        self.grants.drop(grant)
 
     async def reseal(self, material: KeyMaterial) -> bool:
         """Seal it under the newest root key; False when it is already. Raises ApiError, Unsealable."""

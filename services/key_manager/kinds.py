@@ -1,4 +1,4 @@
-"""Kinds of this service: keys and their aliases, and, touched by it alone, sealed key material."""
+"""Kinds of this service: keys, their aliases and grants, and, touched by it alone, sealed key material."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from services.key_manager.invariants import (
     keeps_alias_names,
     keeps_its_nature,
     keeps_its_window,
+    keeps_what_it_grants,
     outlives_its_data,
 )
 from services.key_manager.key_policy import policy_fault
-from services.key_manager.key_specs import ALGORITHMS, SYMMETRIC, KeySpecName, Usage, is_compatible
+from services.key_manager.key_specs import ALGORITHMS, SYMMETRIC, GrantOperation, KeySpecName, Usage, is_compatible
 from services.sdk.aws.tags import tag_fault
 
+PRINCIPAL = r"^arn:aws:(iam|sts)::[0-9]{12}:(user|role|assumed-role|federated-user)/[^\s]+$"
 Days = Annotated[int, Field(ge=1, le=2560)]
 
 
@@ -129,6 +131,29 @@ class KeyMaterial(Resource[KeyMaterialSpec, KeyMaterialStatus]):
     status: KeyMaterialStatus = Field(default_factory=KeyMaterialStatus)
 
 
+class KeyGrantSpec(Spec):
+    """What `grantee` may do with `key`, a Key's name in the namespace; never changed, only taken back. Principals are
+    ARNs: `arn:aws:iam::<account>:user/<name>`. `retiring`: who may end it besides.
+    """
+
+    key: str
+    grantee: Annotated[str, Field(pattern=PRINCIPAL, max_length=2048)]
+    operations: Annotated[list[GrantOperation], Field(min_length=1)]
+    retiring: Annotated[str, Field(pattern=f"{PRINCIPAL}|^$", max_length=2048)] = ""
+    name: Annotated[str, Field(max_length=256)] = ""
+    encryption_context_equals: dict[str, str] | None = None
+    encryption_context_subset: dict[str, str] | None = None
+
+
+class KeyGrantStatus(Status):
+    """A grant counts from the moment it is written: there is nothing to tell of it."""
+
+
+class KeyGrant(Resource[KeyGrantSpec, KeyGrantStatus]):
+    spec: KeyGrantSpec
+    status: KeyGrantStatus = Field(default_factory=KeyGrantStatus)
+
+
 KEY = Kind(
     name="Key",
     plural="keys",
@@ -163,6 +188,23 @@ KEY_ALIAS = Kind(
         Column("Name", "metadata.name"),
         Column("Alias", "spec.aliasName"),
         Column("Key", "spec.key"),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)
+KEY_GRANT = Kind(
+    name="KeyGrant",
+    plural="keygrants",
+    singular="keygrant",
+    short_names=("kgrant",),
+    model=KeyGrant,
+    description="What somebody may do with a Key.",
+    invariants=(keeps_what_it_grants,),
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Key", "spec.key"),
+        Column("Grantee", "spec.grantee"),
+        Column("Operations", "spec.operations"),
+        Column("Retiring", "spec.retiring", priority=1),
         Column("Age", "metadata.creationTimestamp", "date"),
     ),
 )

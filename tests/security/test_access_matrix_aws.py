@@ -28,6 +28,8 @@ KMS: dict[str, str] = {
     **dict.fromkeys(("generate_data_key_without_plaintext", "create_key", "update_key_description"), WRITE),
     **dict.fromkeys(("get_key_policy", "list_key_policies", "list_resource_tags", "list_key_rotations"), READ),
     **dict.fromkeys(("get_parameters_for_import", "import_key_material", "delete_imported_key_material"), WRITE),
+    **dict.fromkeys(("list_grants", "list_retirable_grants"), READ),
+    **dict.fromkeys(("create_grant", "revoke_grant", "retire_grant"), WRITE),
     **dict.fromkeys(("put_key_policy", "tag_resource", "untag_resource"), WRITE),
     **dict.fromkeys(("generate_data_key_pair", "generate_data_key_pair_without_plaintext"), WRITE),
     **dict.fromkeys(("sign", "verify", "generate_mac", "verify_mac", "derive_shared_secret"), WRITE),
@@ -43,6 +45,7 @@ S3: dict[str, str] = {
     **dict.fromkeys(("UploadPart", "UploadPartCopy", "ListParts", "CompleteMultipartUpload"), WRITE),
     **dict.fromkeys(("AbortMultipartUpload", "CreateBucket", "DeleteBucket"), WRITE),
 }
+GRANTEE = "arn:aws:iam::000000000000:user/somebody"
 # What each may: in their own account. Nobody may anything in another's.
 PEOPLE: dict[str, frozenset[str]] = {
     "admin": frozenset({READ, WRITE, KNOWN}),
@@ -170,6 +173,10 @@ def kms_arguments(operation: str, key: str, blob: bytes, who: str) -> dict[str, 
             "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
             "WrappingKeySpec": "RSA_2048",
         },
+        "create_grant": {"KeyId": key, "GranteePrincipal": GRANTEE, "Operations": ["Encrypt"]},
+        "list_retirable_grants": {"RetiringPrincipal": GRANTEE},
+        "revoke_grant": {"KeyId": key, "GrantId": "0" * 64},
+        "retire_grant": {"KeyId": key, "GrantId": "0" * 64},
         "import_key_material": {"KeyId": key, "ImportToken": b"x", "EncryptedKeyMaterial": b"x"},
         "put_key_policy": {"KeyId": key, "Policy": "garbage"},
         "tag_resource": {"KeyId": key, "Tags": [{"TagKey": "a", "TagValue": "b"}]},

@@ -8,6 +8,7 @@ from services.key_manager.operations.aliases import AliasOperations
 from services.key_manager.operations.asymmetric import AsymmetricOperations
 from services.key_manager.operations.crypto import CryptoOperations
 from services.key_manager.operations.data_keys import DataKeyOperations
+from services.key_manager.operations.grants import GrantOperations
 from services.key_manager.operations.import_material import ImportOperations
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.operations.keys import KeyOperations
@@ -33,6 +34,7 @@ OPERATIONS = declared_operations(
     PolicyOperations,
     TagOperations,
     ImportOperations,
+    GrantOperations,
 )
 
 
@@ -40,7 +42,7 @@ def handlers(
     keyring: Keyring, resolver: Resolver, access: CallerAccess, cipher: RootKeyCipher, clock: Clock, pages: Pages
 ) -> list[object]:
     """What answers them."""
-    keys = KeyAccess(keyring, resolver, access, clock)
+    keys = KeyAccess(keyring, resolver, access, cipher, clock)
     return [
         KeyOperations(keys, clock, pages),
         RotationOperations(keys, clock, pages),
@@ -52,4 +54,5 @@ def handlers(
         PolicyOperations(keys),
         TagOperations(keys, pages),
         ImportOperations(keys, cipher, clock),
+        GrantOperations(keys, cipher, pages),
     ]

@@ -26,8 +26,9 @@ from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
 T = TypeVar("T")
-_SIGN = ("KeyId", "Message", "MessageType", "SigningAlgorithm", "DryRun")
-_DERIVE = ("KeyId", "KeyAgreementAlgorithm", "PublicKey", "DryRun")
+_SIGN = ("KeyId", "Message", "MessageType", "SigningAlgorithm", "GrantTokens", "DryRun")
+_ENCAPSULATE = ("KeyId", "EncapsulationAlgorithm", "GrantTokens", "DryRun")
+_DERIVE = ("KeyId", "KeyAgreementAlgorithm", "PublicKey", "GrantTokens", "DryRun")
 
 
 class AsymmetricOperations:
@@ -52,7 +53,7 @@ class AsymmetricOperations:
             raise AwsError("KMSInvalidSignatureException", "")
         return {"KeyId": found.arn, "SignatureValid": True, "SigningAlgorithm": algorithm}
 
-    @operation("GetPublicKey", permission=("get", KEY), understands=("KeyId",))
+    @operation("GetPublicKey", permission=("get", KEY), understands=("KeyId", "GrantTokens"))
     async def get_public_key(self, call: RequestContext, request: Json) -> Json:
         found = await self._keys.resolve(call, request)
         self._keys.require_enabled(found)
@@ -86,7 +87,7 @@ class AsymmetricOperations:
             "KeyOrigin": found.key.spec.origin,
         }
 
-    @operation("Encapsulate", permission=("use", KEY), understands=("KeyId", "EncapsulationAlgorithm", "DryRun"))
+    @operation("Encapsulate", permission=("use", KEY), understands=_ENCAPSULATE)
     async def encapsulate(self, call: RequestContext, request: Json) -> Json:
         found, algorithm = await self._encapsulating(call, request)
         secret, sealed = asymmetric.encapsulate(await self._keys.private_key(found))
@@ -96,7 +97,7 @@ class AsymmetricOperations:
     @operation(
         "Decapsulate",
         permission=("use", KEY),
-        understands=("KeyId", "EncapsulationAlgorithm", "SharedSecretCiphertextBlob", "DryRun"),
+        understands=(*_ENCAPSULATE, "SharedSecretCiphertextBlob"),
     )
     async def decapsulate(self, call: RequestContext, request: Json) -> Json:
         found, algorithm = await self._encapsulating(call, request)

@@ -26,7 +26,7 @@ from services.key_manager.operations.symmetric import SymmetricCipher
 from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
-_CIPHER = ("EncryptionContext", "EncryptionAlgorithm", "DryRun")
+_CIPHER = ("EncryptionContext", "EncryptionAlgorithm", "GrantTokens", "DryRun")
 _REENCRYPT = (
     "CiphertextBlob",
     "SourceKeyId",
@@ -35,6 +35,7 @@ _REENCRYPT = (
     "DestinationKeyId",
     "DestinationEncryptionContext",
     "DestinationEncryptionAlgorithm",
+    "GrantTokens",
     "DryRun",
 )
 

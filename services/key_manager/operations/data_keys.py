@@ -21,8 +21,8 @@ from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
 _SIZES = {"AES_256": 32, "AES_128": 16}
-_DATA_KEY = ("KeyId", "KeySpec", "NumberOfBytes", "EncryptionContext", "DryRun")
-_DATA_KEY_PAIR = ("KeyId", "KeyPairSpec", "EncryptionContext", "DryRun")
+_DATA_KEY = ("KeyId", "KeySpec", "NumberOfBytes", "EncryptionContext", "GrantTokens", "DryRun")
+_DATA_KEY_PAIR = ("KeyId", "KeyPairSpec", "EncryptionContext", "GrantTokens", "DryRun")
 
 
 class DataKeyOperations:

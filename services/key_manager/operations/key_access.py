@@ -13,7 +13,7 @@ from services.key_manager.key_state import uid_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, Key
 from services.key_manager.material import BadMaterial
-from services.key_manager.root_key import NotYetOurs, Unsealable
+from services.key_manager.root_key import NotYetOurs, RootKeyCipher, Unsealable
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
@@ -25,9 +25,11 @@ Json = dict[str, Any]
 class KeyAccess:
     """What every operation on a key begins with."""
 
-    def __init__(self, keyring: Keyring, resolver: Resolver, access: CallerAccess, clock: Clock) -> None:
+    def __init__(
+        self, keyring: Keyring, resolver: Resolver, access: CallerAccess, cipher: RootKeyCipher, clock: Clock
+    ) -> None:
         self.keyring, self.resolver, self.access, self.clock = keyring, resolver, access, clock
-        self.authorizer = KeyAuthorizer(keyring, access)
+        self.authorizer = KeyAuthorizer(keyring, access, cipher)
 
     async def resolve(self, call: RequestContext, request: Json) -> ResolvedKey:
         """The key, whatever state it is in. Raises AwsError, Forbidden."""
@@ -42,9 +44,13 @@ class KeyAccess:
         found = await self.resolve(call, request)
         if self.resolver.is_platform(found):
             raise errors.platform(found.arn)
+        self.require_unscheduled(found)
+        return found
+
+    def require_unscheduled(self, found: ResolvedKey) -> None:
+        """Raises AwsError for a key that is about to go."""
         if found.key.spec.deletion_date is not None:
             raise errors.pending_deletion(found.arn)
-        return found
 
     async def require_usable(self, call: RequestContext, request: Json, usage: Usage) -> ResolvedKey:
         """The key of the request, enabled and for that usage. Raises AwsError, Forbidden."""
@@ -96,8 +102,8 @@ class KeyAccess:
             if found.is_symmetric and _uid_in(blob) != uid_of(found.key):
                 raise errors.incorrect_key()
         else:
-            key = await self.keyring.key_by_uid(_uid_in(blob), call.namespace, anywhere=bool(call.caller.service))
-            if key is None:
+            key = await self.keyring.key_by_uid(_uid_in(blob), call.namespace, anywhere=True)
+            if key is None or not self.resolver.is_reachable(call, key):
                 raise errors.invalid_ciphertext()
             found = await self.permitted(call, self.resolver.resolved(call, key), request, action, encryption)
         self.require_enabled(found)

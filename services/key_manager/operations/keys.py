@@ -59,7 +59,7 @@ class KeyOperations:
             await self._keyring.ensure_material(key)
         return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
 
-    @operation("DescribeKey", permission=("get", KEY), understands=("KeyId",))
+    @operation("DescribeKey", permission=("get", KEY), understands=("KeyId", "GrantTokens"))
     async def describe_key(self, call: RequestContext, request: Json) -> Json:
         return {"KeyMetadata": self._metadata(await self._keys.resolve(call, request))}
 

@@ -14,7 +14,7 @@ from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
-_MAC = ("KeyId", "Message", "MacAlgorithm", "DryRun")
+_MAC = ("KeyId", "Message", "MacAlgorithm", "GrantTokens", "DryRun")
 _HASHES = {f"HMAC_SHA_{bits}": f"sha{bits}" for bits in (224, 256, 384, 512)}
 
 
