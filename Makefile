@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols lint coverage bench bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench: $(VENV)/.installed-dev $(VENV)/peers/.installed ## Measure, as ratios wit
 $(VENV)/peers/.installed: | $(VENV)/bin/python
 	@$(BIN)/python -m venv $(VENV)/peers && $(VENV)/peers/bin/pip install --quiet 'ministack>=1.5,<2' && touch $@ \
 	  || { echo "==> no emulator to measure AWS calls against" >&2; rm -rf $(VENV)/peers; }
+
+bench-load: $(VENV)/.installed-dev ## Ten minutes of S3 and KMS at full speed, then gateways killed (ARGS=60: one minute)
+	@$(APART) $(BIN)/python bench/endurance.py $(ARGS)
 
 bench-swarm: $(VENV)/.installed-dev dashboard ## Measure recovery on three real machines beside a plain Swarm (root, about 20 minutes)
 	@$(BIN)/python bench/swarm_recovery.py $(ARGS)

@@ -30,8 +30,8 @@ async def _ask(connection: Connection, path: str, body: dict[str, Any], token: s
     return dict(json.loads(answer.partition(b"\r\n\r\n")[2]))
 
 
-async def _agent(cloud: Cloud, number: int, join: str, turn: asyncio.Semaphore) -> tuple[Connection, str]:
-    """Its connection and access token, once it is registered."""
+async def registered(cloud: Cloud, number: int, join: str, turn: asyncio.Semaphore) -> tuple[Connection, str]:
+    """The connection and the access token of a machine, once it is registered."""
     async with turn:
         connection = await connect(cloud.port, cloud.ca)
         made = await _ask(connection, "/auth/join", {"token": join, "name": f"machine-{number}"})
@@ -42,11 +42,12 @@ async def _agent(cloud: Cloud, number: int, join: str, turn: asyncio.Semaphore) 
     return connection, token
 
 
-async def _beat(connection: Connection, token: str, first: float, until: float) -> None:
-    beat, due = request("POST", "/agents/heartbeat", token, json.dumps(BEAT).encode()), first
+async def beat(connection: Connection, token: str, first: float, until: float) -> None:
+    """Beat once a second from `first` on."""
+    said, due = request("POST", "/agents/heartbeat", token, json.dumps(BEAT).encode()), first
     while due < until:
         await asyncio.sleep(due - time.monotonic())
-        await connection.ask(beat)
+        await connection.ask(said)
         due += 1.0
 
 
@@ -55,10 +56,10 @@ async def _measured(cloud: Cloud, join: str, seconds: float) -> tuple[float, flo
     beating: list[asyncio.Task[None]] = []
     until = time.monotonic() + 3600
     connections = []
-    for made in asyncio.as_completed([_agent(cloud, n, join, turn) for n in range(AGENTS)]):
+    for made in asyncio.as_completed([registered(cloud, n, join, turn) for n in range(AGENTS)]):
         connection, token = await made
         connections.append(connection)
-        beating.append(asyncio.create_task(_beat(connection, token, time.monotonic() + 1, until)))
+        beating.append(asyncio.create_task(beat(connection, token, time.monotonic() + 1, until)))
     await asyncio.sleep(SETTLE_SECONDS)
     process = psutil.Process(cloud.pid)
     (busy,) = await asyncio.to_thread(percent_of_a_core, [process], seconds)

@@ -55,8 +55,8 @@ class Cloud:
 
 
 @contextmanager
-def a_cloud() -> Iterator[Cloud]:
-    """A fresh one, gone afterwards with everything it kept."""
+def a_cloud(**settings: str) -> Iterator[Cloud]:
+    """A fresh one with those settings, gone afterwards with everything it kept."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("AEREKOS_BENCH_DIR")) as folder:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AEREKOS_", "AWS_"))}
         port = a_port()
@@ -68,6 +68,7 @@ def a_cloud() -> Iterator[Cloud]:
             "AEREKOS_WATCHES_PER_USER": "10000",
             "AEREKOS_ADMIN_PASSWORD": secrets.token_urlsafe(16),
             "XDG_CONFIG_HOME": f"{folder}/config",
+            **settings,
         }
         cloud = Cloud(Path(folder) / "home", port, kept | own)
         try:

@@ -124,7 +124,8 @@ async def arrived(watchers: Sequence[Watcher], written: int) -> list[float]:
     return sorted(delay / 1e6 for each in watchers for delay in each.delays)
 
 
-async def _measured(cloud: Cloud, token: str, seconds: float, crowd: tuple[int, int]) -> list[Verdict]:
+async def delays_of(cloud: Cloud, token: str, seconds: float, crowd: tuple[int, int]) -> list[float]:
+    """All delays in ms, sorted. Raises RuntimeError for an event that is lost."""
     count, per_second = crowd
     revision = await _newest(cloud.ca, cloud.port, token)
     ask = request("GET", f"{CONFIG_MAPS}?watch=true&resourceVersion={revision}", token)
@@ -137,6 +138,12 @@ async def _measured(cloud: Cloud, token: str, seconds: float, crowd: tuple[int, 
     delays = await arrived(watchers, await write_on_time(connections, per_second, seconds, write))
     for each in (*watchers, *connections):
         each.close()
+    return delays
+
+
+async def _measured(cloud: Cloud, token: str, seconds: float, crowd: tuple[int, int]) -> list[Verdict]:
+    delays = await delays_of(cloud, token, seconds, crowd)
+    count, per_second = crowd
     what = f"watch delay, {count:,} watchers, {per_second} writes/s"
     p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
     return [limit(f"{what}, p50", p50, 50, " ms"), limit(f"{what}, p99", p99, 50, " ms")]
