@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from fastapi import Request, Response
 
 from api.auth.sessions import REFRESH_SECONDS
 from crds.errors import Forbidden
+
+if TYPE_CHECKING:
+    from fastapi import Request, Response
 
 FAMILY = "__Host-aerekos-refresh"
 KEY_HEADER = "x-aerekos-refresh-key"

@@ -1,25 +1,13 @@
-"""Traffic through the gateway: who asks whom, and how it ends, counted since the start, told as it moves.
+"""Traffic through the gateway: who asks whom, and how it ends, counted since the start.
 
-`GET /traffic` lists, `GET /traffic?watch=true` streams. Counters live in memory only: rates are what readers make of
-two of them. `from` is the managed service that asks, or empty for people and their tools; `ejected` names the
-instances of `to` that gateways give no requests for a while.
+Counters live in memory only: rates are what readers make of two of them. `from` is the managed service that asks, or
+empty for people and their tools; `ejected` names the instances of `to` that gateways give no requests for a while.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-import anyio
-import orjson
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import StreamingResponse
-
-from api.auth.authentication import Authenticator
-from api.auth.authorizer import Action, Authorizer
-from api.auth.principal import Principal
-from crds.kind import GROUP
-
-PERIOD = 1.0
 Seen = dict[tuple[str, str], tuple[int, tuple[str, ...]]]
 
 
@@ -62,49 +50,11 @@ class Traffic:
             ejected = self._ejected(service)
             if seen.get((asker, service)) != (now := (count.requests, tuple(ejected))):
                 seen[asker, service] = now
-                told.append(_one(asker, service, count, ejected))
+                told.append(traffic_of(asker, service, count, ejected))
         return told
 
 
-def traffic_routes(traffic: Traffic, authenticator: Authenticator, authorizer: Authorizer) -> APIRouter:
-    """The routes of traffic, for those who may list services."""
-    router = APIRouter()
-
-    async def authenticate(request: Request) -> Principal:
-        return authenticator.authenticate(request.scope)
-
-    @router.get("/traffic", response_model=None)
-    async def all_traffic(
-        asker: Annotated[Principal, Depends(authenticate)], watch: bool = False
-    ) -> dict[str, Any] | StreamingResponse:
-        authorizer.require(asker, Action("watch" if watch else "list", GROUP, "services"))
-        if watch:
-            return StreamingResponse(_moving(traffic), media_type="application/json")
-        return {"traffic": traffic.told({})}
-
-    return router
-
-
-async def _moving(traffic: Traffic) -> AsyncIterator[bytes]:
-    """One JSON line for each pair that asked since the last look; the first ones tell all.
-
-    A pair whose first request comes later is ADDED with counters of zero: its requests are traffic of now.
-    """
-    seen: Seen = {}
-    yield b"".join(_line("ADDED", each) for each in traffic.told(seen))
-    while True:
-        await anyio.sleep(PERIOD)
-        known = set(seen)
-        for each in traffic.told(seen):
-            if (each["from"], each["to"]) not in known:
-                yield _line("ADDED", _one(each["from"], each["to"], TrafficCounter(), each["ejected"]))
-            yield _line("MODIFIED", each)
-
-
-def _line(change: str, told: dict[str, Any]) -> bytes:
-    return orjson.dumps({"type": change, "object": told}) + b"\n"
-
-
-def _one(asker: str, service: str, count: TrafficCounter, ejected: list[str]) -> dict[str, Any]:
+def traffic_of(asker: str, service: str, count: TrafficCounter, ejected: list[str]) -> dict[str, Any]:
+    """One pair, as it is told."""
     numbers = {"requests": count.requests, "errors": count.errors, "seconds": round(count.seconds, 4)}
     return {"from": asker, "to": service, **numbers, "ejected": ejected}

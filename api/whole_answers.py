@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from api.asgi import Send
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+# Known by name: a gateway has no uvicorn, which is megabytes.
+_UVICORN = ("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle")
+_STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 
 _NOT_PLAIN = frozenset({b"connection", b"transfer-encoding"})
 _BODILESS = frozenset({204, 304})
@@ -25,9 +32,9 @@ def write_whole(send: Send, code: int, headers: Iterable[tuple[bytes, bytes]], b
     `headers`: names in lower case, the body's length among them.
     """
     cycle = getattr(send, "__self__", None)
-    if type(cycle) is not RequestResponseCycle or not _is_plain(cycle, code):
+    if cycle is None or (type(cycle).__module__, type(cycle).__name__) != _UVICORN or not _is_plain(cycle, code):
         return False
-    lines = [STATUS_LINE[code]]
+    lines = [_STATUS_LINES[code]]
     for name, value in (*cycle.default_headers, *headers):
         if name in _NOT_PLAIN or _CONTROL.search(value):
             return False

@@ -28,8 +28,8 @@ from services.sdk.edge.heads import (
     MOST_PIPELINED,
     STALLED_SECONDS,
     Fault,
+    fault_answer,
 )
-from services.sdk.edge.protocol import fault_answer
 
 KEEP_ALIVE_SECONDS = 75.0
 _SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")

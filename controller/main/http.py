@@ -44,7 +44,8 @@ from api.server import make_socket_server
 from api.streams import StreamGuard
 from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
-from api.traffic import Traffic, traffic_routes
+from api.traffic import Traffic
+from api.traffic_routes import traffic_routes
 from controller.kit.networks import parse_networks
 from controller.main.audit_log import looked_after, open_audit
 from controller.main.certificates import keep_certificates_fresh, server_certificate

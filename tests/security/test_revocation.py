@@ -25,7 +25,7 @@ from api.auth.routes.sessions import session_routes
 from api.exec import ExecHandler
 from api.rest import log_routes, rest_app
 from api.streams import LOOK_SECONDS
-from api.traffic import traffic_routes
+from api.traffic_routes import traffic_routes
 from crds.kinds.rbac import CLUSTER_ROLE_BINDING
 from crds.kinds.service import SERVICE
 from crds.kinds.service_account import SERVICE_ACCOUNT

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import httpx
 import orjson
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -53,7 +52,7 @@ class IssuerKeys:
                 with anyio.fail_after(_WAIT_SECONDS):
                     self._keys = await self._fetched()
                 self._fetched_at = now
-            except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, TimeoutError) as error:
+            except (OSError, ValueError, KeyError, TypeError, TimeoutError) as error:
                 # A key that was taken back must not be believed for ever because nobody answers.
                 if now - self._fetched_at > 24 * FRESH_SECONDS:
                     self._keys = {}
@@ -86,15 +85,19 @@ def _made(key: dict[str, Any], algorithm: str) -> Key | None:
 
 def _fetcher(options: OidcOptions) -> Fetch:
     async def fetch(url: str) -> Any:
+        import httpx  # where no issuer is, it is not needed
+
         trust = ssl.create_default_context(cafile=str(options.ca) if options.ca else None)
-        client = httpx.AsyncClient(verify=trust, timeout=_WAIT_SECONDS, trust_env=False)
-        async with client, client.stream("GET", url) as answer:
-            answer.raise_for_status()
-            body = b""
-            async for chunk in answer.aiter_bytes():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise ValueError("the document is too long")
+        client, body = httpx.AsyncClient(verify=trust, timeout=_WAIT_SECONDS, trust_env=False), b""
+        try:
+            async with client, client.stream("GET", url) as answer:
+                answer.raise_for_status()
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MOST_BYTES:
+                        raise ValueError("the document is too long")
+        except httpx.HTTPError as failed:
+            raise OSError(f"{type(failed).__name__}: {failed}") from failed
         return orjson.loads(body)
 
     return fetch

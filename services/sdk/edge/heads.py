@@ -6,7 +6,10 @@ Source: RFC 9112, sections 3.2 (Host), 5.2 (obs-fold), 6.1 and 6.3 (message body
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import NamedTuple
+
+import orjson
 
 MOST_HEAD_BYTES, MOST_HEADERS, LONGEST_URL = 65_536, 100, 16_384
 MOST_PIPELINED = 16
@@ -18,6 +21,7 @@ BODY_SECONDS, LEAST_BYTES_PER_SECOND = 10.0, 512
 STALLED_SECONDS = 60.0
 """So long may a client read nothing of an answer that waits for it."""
 _PER_HEADER = 4
+_REASONS = {400: "BadRequest", 408: "Timeout", 414: "RequestURITooLong", 431: "RequestHeaderFieldsTooLarge"}
 
 
 class Fault(NamedTuple):
@@ -49,3 +53,20 @@ def head_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version:
     if lengths > 1 or codings > 1 or (lengths and codings):
         return Fault(400, "a request says once how long its body is")
     return None
+
+
+def fault_answer(fault: Fault) -> bytes:
+    """The whole answer to a head that is refused, as it goes over the wire: a Status, and the connection's end."""
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": fault.message,
+        "reason": _REASONS.get(fault.code, "BadRequest"),
+        "code": fault.code,
+    }
+    body = orjson.dumps(status)
+    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    line = b"HTTP/1.1 %d %b\r\n" % (fault.code, HTTPStatus(fault.code).phrase.encode())
+    return line + head + body

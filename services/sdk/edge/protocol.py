@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.sdk.edge.connections import EXTENSION, Connection
 from services.sdk.edge.heads import (
@@ -21,11 +20,11 @@ from services.sdk.edge.heads import (
     MOST_PIPELINED,
     STALLED_SECONDS,
     Fault,
+    fault_answer,
     head_fault,
 )
 
 GOODBYE_SECONDS = 0.2
-_REASONS = {400: "BadRequest", 408: "Timeout", 414: "RequestURITooLong", 431: "RequestHeaderFieldsTooLarge"}
 _SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")
 _SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
 _BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
@@ -175,19 +174,3 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def fault_answer(fault: Fault) -> bytes:
-    """The whole answer to a head that is refused, as it goes over the wire: a Status, and the connection's end."""
-    status = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": fault.message,
-        "reason": _REASONS.get(fault.code, "BadRequest"),
-        "code": fault.code,
-    }
-    body = orjson.dumps(status)
-    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    return STATUS_LINE[fault.code] + head + body

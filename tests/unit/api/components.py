@@ -51,7 +51,8 @@ from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
 from api.rest import rest_app
 from api.streams import StreamGuard
-from api.traffic import Traffic, traffic_routes
+from api.traffic import Traffic
+from api.traffic_routes import traffic_routes
 from api.watch_metrics import WatchMetrics
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers

@@ -39,7 +39,7 @@ from api.rest import log_routes, rest_app
 from api.swarm_services import swarm_routes
 from api.templates.routes import template_routes
 from api.tls import CertificateAuthority
-from api.traffic import traffic_routes
+from api.traffic_routes import traffic_routes
 from api.watch_metrics import WatchMetrics
 from controller.health.report import Health
 from crds.kinds.worker import WORKER

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from unit.api.components import ADMIN, House
 
-import api.traffic
+import api.traffic_routes
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from api.gateway_metrics import GatewayCounts
 from api.traffic import Traffic
@@ -60,10 +60,10 @@ def test_what_gateways_did_can_be_scraped() -> None:
 
 
 async def test_a_pair_that_comes_later_begins_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.traffic, "PERIOD", 0)
+    monkeypatch.setattr(api.traffic_routes, "PERIOD", 0)
     traffic, told = Traffic(), []
     traffic.note("", "kms", 200, 0.5)
-    moving = api.traffic._moving(traffic)
+    moving = api.traffic_routes._moving(traffic)
     told += (await anext(moving)).splitlines()
     traffic.note("", "s3", 200, 0.5)
     told += [await anext(moving), await anext(moving)]
