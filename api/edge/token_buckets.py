@@ -19,15 +19,22 @@ VERDICT = "aerekos.rate_limit"
 
 
 class Verdict(NamedTuple):
-    """`remaining` of `limit` tokens are left; all are there again in `reset` whole seconds. `retry_after`: the
-    seconds to wait for one, where there is none.
-    """
+    """`left` of `most` tokens are left, and `rate` come each second."""
 
     admitted: bool
-    limit: int
-    remaining: int
-    reset: int
-    retry_after: int = 0
+    left: float
+    most: float
+    rate: float
+
+    @property
+    def reset(self) -> int:
+        """Whole seconds until all are there again."""
+        return math.ceil((self.most - self.left) / self.rate)
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until there is one."""
+        return math.ceil((1.0 - self.left) / self.rate)
 
 
 class TokenBuckets:
@@ -53,12 +60,11 @@ class TokenBuckets:
                 self._make_room(now)
         else:
             left = min(known[0] + (now - known[1]) * rate, most)
-        if left < 1.0:
-            wait = math.ceil((1.0 - left) / rate)
-            return Verdict(False, int(most), 0, math.ceil((most - left) / rate), wait)
-        left -= 1.0
-        self._left[name] = (left, now)
-        return Verdict(True, int(most), int(left), math.ceil((most - left) / rate))
+        admitted = left >= 1.0
+        if admitted:
+            left -= 1.0
+            self._left[name] = (left, now)
+        return Verdict(admitted, left, most, rate)
 
     def _make_room(self, now: float) -> None:
         """A bucket nobody took from for as long as a burst lasts is full, and the same as none."""
@@ -73,7 +79,7 @@ def rate_limit_headers(scope: Mapping[str, Any]) -> tuple[tuple[bytes, bytes], .
     if verdict is None:
         return ()
     return (
-        (b"ratelimit-limit", b"%d" % verdict.limit),
-        (b"ratelimit-remaining", b"%d" % verdict.remaining),
+        (b"ratelimit-limit", b"%d" % verdict.most),
+        (b"ratelimit-remaining", b"%d" % verdict.left),
         (b"ratelimit-reset", b"%d" % verdict.reset),
     )

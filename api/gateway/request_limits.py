@@ -58,7 +58,7 @@ class RequestLimits:
 
     def _judge(self, scope: Scope, kind: str, verdict: Verdict) -> None:
         known: Verdict | None = scope.get(VERDICT)
-        if known is None or verdict.remaining < known.remaining:
+        if known is None or verdict.left < known.left:
             scope[VERDICT] = verdict
         if not verdict.admitted:
             self._note_refused(kind)
