@@ -33,6 +33,7 @@ from api.channel import replication, reports
 from api.channel.settings import GatewaySettings
 from api.front_proxy import SOCKET, short_path
 from api.gateway.access_log import AccessLog
+from api.gateway.access_reviews import AccessReviews
 from api.gateway.content_origin import ContentOrigin
 from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
@@ -161,8 +162,11 @@ class GatewayProcess:
             limits=self.limits,
             events=events,
         )
+        reviews = AccessReviews(
+            authenticator, authorizer, registry.catalog, self.limits.admit_principal, self.passthrough
+        )
         self._chain = RequestChain(
-            gateway_handlers(self.gateway, authenticator),
+            (*gateway_handlers(self.gateway, authenticator), reviews.handler()),
             authenticator=authenticator,
             guard=self.guard,
             metrics=Counts(self.reporter),
