@@ -8,13 +8,16 @@ The verified caller is `scope["state"]["caller"]`, the request id `scope["state"
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import random
 import re
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from controller.kit import tracing
+from controller.kit.backoff import Backoff
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
 from services.sdk.asgi import Asgi, Message, Receive, Scope, Send, audit_headers, header_of, send_bytes, send_json
 from services.sdk.certificate import GATEWAY
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 access = logging.getLogger("access")
 log = logging.getLogger(__name__)
+_TASK_BACKOFF = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.2)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -94,7 +98,7 @@ class ServiceApp:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         tasks = [*(each.run for each in self.context.informers), *self._service.tasks]
-        running = [asyncio.create_task(_logged(task)) for task in tasks]
+        running = [asyncio.create_task(_run_again_and_again(task)) for task in tasks]
         if self._reconciles:
             loop = reconcile_forever(self.context, self._service.reconcilers, self.metrics)
             running.append(asyncio.create_task(loop))
@@ -105,6 +109,8 @@ class ServiceApp:
         await asyncio.gather(*running, return_exceptions=True)
         for last in self._service.on_stop:
             await last()
+        for client in self.context.clients.values():
+            await client.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -182,9 +188,15 @@ class _Exchange:
         access.info("answered", extra={"fields": fields})
 
 
-async def _logged(task: Task) -> None:
-    try:
-        await task()
-        log.error("a background task ended by itself", extra={"fields": {"task": repr(task)}})
-    except Exception:
-        log.exception("a background task failed", extra={"fields": {"task": repr(task)}})
+async def _run_again_and_again(task: Task) -> None:
+    """Until cancelled: a task that ends or fails is begun again, later and later."""
+    rng = random.Random()  # noqa: S311 - only spreads retries
+    for failures in itertools.count(1):
+        began = asyncio.get_running_loop().time()
+        try:
+            await task()
+            log.error("a background task ended by itself", extra={"fields": {"task": repr(task)}})
+        except Exception:
+            log.exception("a background task failed", extra={"fields": {"task": repr(task)}})
+        held = asyncio.get_running_loop().time() - began > _TASK_BACKOFF.limit
+        await asyncio.sleep(_TASK_BACKOFF.delay(1 if held else failures, rng))

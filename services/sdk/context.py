@@ -25,6 +25,7 @@ from services.sdk.identity import Caller, IdentityVerifier
 from services.sdk.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
+    from services.sdk.clients.service_client import ServiceClient
     from services.sdk.informer import Informer, ServiceInformers
 
 M = TypeVar("M", bound=KubeObject)
@@ -48,6 +49,7 @@ class ServiceContext:
     make_peer: Callable[[str], httpx.AsyncClient] | None = None
     certificate: InstanceCertificate | None = None
     """What it serves TLS with, and then to the gateway alone. None for tests that need no TLS."""
+    clients: dict[str, ServiceClient] = field(default_factory=dict)
 
     @property
     def service_name(self) -> str:
@@ -88,6 +90,15 @@ class ServiceContext:
         if self.make_peer:
             return self.make_peer(service_name)
         return _peer(self, service_name)
+
+    def service_client(self, service_name: str) -> ServiceClient:
+        """The client of another managed service (`notes-manager`): one for the process, closed by the kit."""
+        from services.sdk.clients.service_client import ServiceClient
+
+        if service_name not in self.clients:
+            record = self.metrics.record_call
+            self.clients[service_name] = ServiceClient(service_name, self.peer(service_name), self.clock, record)
+        return self.clients[service_name]
 
     @cached_property
     def identities(self) -> IdentityVerifier:

@@ -29,6 +29,12 @@ class ServiceMetrics:
             ("method", "code"),
             registry=self.registry,
         )
+        self._calls = Counter(
+            "aerekos_service_client_requests",
+            "Requests to other services by what came of them; each try counts.",
+            ("service", "outcome"),
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "aerekos_service_request_seconds",
             "Time until the last byte of the answer.",
@@ -41,6 +47,10 @@ class ServiceMetrics:
         known = method if method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} else "other"
         self._requests.labels(known, str(code)).inc()
         self._seconds.observe(seconds)
+
+    def record_call(self, service: str, outcome: str) -> None:
+        """Count what came of a request to another service."""
+        self._calls.labels(service, outcome).inc()
 
     def watch_loop(self, loop: LoopMetrics) -> None:
         """Tell of this loop too, in place of an earlier one."""

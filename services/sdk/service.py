@@ -20,6 +20,7 @@ from services.sdk.routes import declared_routes
 
 if TYPE_CHECKING:
     from controller.reconcile.reconciler import Reconciler
+    from services.sdk.backup import BackupHooks
     from services.sdk.context import ServiceContext
     from services.sdk.health import Check
 
@@ -32,8 +33,8 @@ class Service:
 
     routes: objects whose methods are declared by `services.sdk.routes.route`; app: takes every path that is none of
     theirs, and says itself what it asks of its callers. reconcilers: one for each kind at most.
-    checks: what `/ready` asks. tasks: run from start to stop (caches, sweepers); they must not end.
-    on_stop: called in order at the end, when nothing else runs any more.
+    checks: what `/ready` asks. tasks: run from start to stop (sweepers); one that ends or fails is begun again.
+    on_stop: called in order at the end, when nothing else runs any more. backup: of what is in its data folder.
     """
 
     app: GuardedApp | None = None
@@ -42,6 +43,7 @@ class Service:
     checks: Sequence[Check] = ()
     tasks: Sequence[Task] = ()
     on_stop: Sequence[Task] = ()
+    backup: BackupHooks | None = None
 
     def permissions(self) -> dict[str, Permission | None]:
         """What every route and operation asks for, by its name; None for one that anybody known may use."""

@@ -1,0 +1,1 @@
+"""Clients of other managed services: `ServiceContext.service_client`."""
