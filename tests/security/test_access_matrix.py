@@ -219,7 +219,7 @@ async def bind(house: House, role: str, subject: dict[str, str]) -> None:
 
 def questions(house: House) -> Iterator[Question]:
     """Every verb on every kind and every part of it: in one's own namespace, another's, and in all of them."""
-    resources: Any = house.door
+    resources: Any = house.conductor
     kinds = [*house.registry.catalog, *resources._resources._views.kinds]
     for kind in kinds:
         subs = [("", verb) for verb in kind.verbs]
