@@ -26,7 +26,6 @@ from api.asgi import (
     error_answer,
     is_streaming,
     send_answer,
-    send_in_two,
 )
 from api.audit.log import STARTED
 from api.audit.notes import Notes, notes_of, recording, taken
@@ -38,7 +37,7 @@ from api.edge.user_content import NOSNIFF, guarded, refuse_service_worker
 from api.request_context import REQUEST_ID_HEADER, request_id_of
 from api.spans import describe, request_span
 from api.streams import StreamGuard
-from api.whole_answers import write_whole
+from api.whole_answers import send_whole
 from controller.admission.request import AUDITED
 from controller.kit.tracing import Span
 from crds.errors import ApiError, InternalError
@@ -221,8 +220,7 @@ class ResponseRecorder:
         headers = self._begin(code, headers)
         if self._keeps_body:
             self._notes.add_response(body)
-        if not write_whole(self._send, code, headers, body):
-            await send_in_two(self._send, code, headers, body)
+        await send_whole(self._send, code, headers, body)
 
     def _begin(self, code: int, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers to send."""

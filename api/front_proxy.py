@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from urllib.parse import quote
 from api.asgi import App, Message, Receive, Scope, Send
 from api.auth.authentication import WHO
 from api.auth.principal import Principal
+from api.whole_answers import send_whole
 from services.sdk.edge.connections import EXTENSION
 
 SOCKET = "conductor.sock"
@@ -76,12 +77,26 @@ class _WithProof:
         self._scope, self._send, self._proof = scope, send, proof
 
     async def __call__(self, message: Message) -> None:
-        if self._proof.proven and message["type"] == "http.response.start":
-            said = [(PROVEN, b"1")]
-            if isinstance(who := self._scope.get(WHO), Principal):
-                said.append((PRINCIPAL, quote(who.name, safe=":@/").encode()))
-            message["headers"] = [*message.get("headers", ()), *said]
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *self._said()]
         await self._send(message)
+
+    async def send_whole(self, code: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """The same for an answer in one piece."""
+        await send_whole(self._send, code, [*headers, *self._said()], body)
+
+    def _said(self) -> list[tuple[bytes, bytes]]:
+        if not self._proof.proven:
+            return []
+        who = self._scope.get(WHO)
+        named = [(PRINCIPAL, _encoded(who.name))] if isinstance(who, Principal) else []
+        return [(PROVEN, b"1"), *named]
+
+
+@lru_cache(1024)
+def _encoded(name: str) -> bytes:
+    """Remembered: few people ask much."""
+    return quote(name, safe=":@/").encode()
 
 
 def _subject(user: bytes, groups: list[bytes]) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from api.asgi import Send
+from api.asgi import Send, send_in_two
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -24,6 +24,15 @@ _NOT_PLAIN = frozenset({b"connection", b"transfer-encoding"})
 _BODILESS = frozenset({204, 304})
 # What uvicorn refuses in a header's value. Lines are ended here, so a value with an end of its own is none.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+async def send_whole(send: Send, code: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Send the whole answer by the shortest way there is. `headers`: as `write_whole`."""
+    whole = getattr(send, "send_whole", None)
+    if whole is not None:
+        await whole(code, headers, body)
+    elif not write_whole(send, code, headers, body):
+        await send_in_two(send, code, headers, body)
 
 
 def write_whole(send: Send, code: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
