@@ -39,6 +39,7 @@ class LimitedProtocol(HttpToolsProtocol):
     _head_bytes = _body_bytes = _body_seen = _ignored = 0
     _refused: Fault | None = None
     _timer: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -49,8 +50,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        if self._stalled is not None:
-            self._stalled.cancel()
+        for timer in (self._stalled, self.timeout_keep_alive_task):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
         if self.connection is not None:
             self.connection.release()
@@ -105,6 +107,38 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self._refused is None:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but that its timer goes on through many requests: setting one for each, and taking it back,
+        costs as much as reading the head."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_in(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something came. The timer stays: it looks for itself whether the connection is idle."""
+        self._idle_since = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Ends a connection that was idle so long."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # at work: the end of the answer sets another
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_in(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _look_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
         super().pause_writing()
