@@ -51,8 +51,8 @@ def context_of(
         "kms:CallerAccount": who.account,
         "kms:KeySpec": spec.key_spec,
         "kms:KeyUsage": spec.usage,
-        "kms:KeyOrigin": "AWS_KMS",
-        "kms:MultiRegion": False,
+        "kms:KeyOrigin": spec.origin,
+        "kms:MultiRegion": spec.multi_region,
         "kms:ResourceAliases": list(aliases),
         "kms:EncryptionContextKeys": list(encryption),
     }

@@ -9,10 +9,7 @@ from services.sdk.aws.model import load_model
 COVERAGE = Coverage(
     "kms",
     served_operations(load_model("kms"), OPERATIONS),
-    refused=(
-        ("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),
-        ("keys are of one cloud: there are no other regions", ("ReplicateKey", "PrimaryRegion")),
-    ),
+    refused=(("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),),
     answer="UnknownOperationException",
     notes="Members that are refused answer UnsupportedOperationException when they are given, and change nothing.",
 )

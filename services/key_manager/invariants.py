@@ -31,6 +31,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMED = 3
 # What may not change, and what a Key is that does not say it: one of a version before.
 _LASTING = {"usage": "ENCRYPT_DECRYPT", "keySpec": "SYMMETRIC_DEFAULT", "origin": "AWS_KMS"}
+_OF_FAMILY = {"multiRegion": False, "region": "", "replicaOf": "", "materialOf": ""}
 
 
 @on("create", "update")
@@ -46,14 +47,24 @@ def keeps_its_window(transition: Transition) -> None:
     _refuse_in_use(transition, transition.after)
 
 
+@on("create")
+def is_no_replica_of_another_s(transition: Transition) -> None:
+    """Who could name a key's material in a Key of their own could use it without a right on that key."""
+    spec = spec_of(transition.after)
+    if transition.by != KEY_MANAGER and (spec.get("materialOf") or spec.get("replicaOf")):
+        raise transition.forbidden("replicas are made by key-manager alone; use: aws kms replicate-key")
+
+
 @on("update")
 def keeps_its_nature(transition: Transition) -> None:
     """What a key is for stays; the platform's own keys stay as they are."""
     before, after = spec_of(transition.before), spec_of(transition.after)
-    for name, unsaid in _LASTING.items():
+    for name, unsaid in {**_LASTING, **_OF_FAMILY}.items():
         if before.get(name, unsaid) != after.get(name, unsaid):
             raise transition.invalid(f"spec.{name}", "cannot be changed; make another key")
     alias = _platform_alias(transition)
+    if before.get("primaryRegion", "") != after.get("primaryRegion", "") and not after.get("multiRegion"):
+        raise transition.invalid("spec.primaryRegion", "is for multi-Region keys alone")
     if alias is None or before == after:
         return
     if transition.by != KEY_MANAGER or any(changed(transition, each) for each in ("enabled", "deletionDate")):
@@ -164,6 +175,10 @@ def _generation(sealed: str) -> int:
 
 def _refuse_in_use(transition: Transition, key: Body) -> None:
     namespace = transition.key.namespace
+    replicas = _replicas(transition, str(key["metadata"].get("uid")))
+    if replicas and not transition.together:
+        text = f"its material is that of {', '.join(replicas)}; delete these replicas first"
+        raise transition.conflict("KeyInUse", text)
     names = names_of(key, transition.view.list("keyaliases", namespace))
     users = _users(transition, names)
     if users:
@@ -198,6 +213,13 @@ def _users(transition: Transition, names: set[str]) -> str:
         if plain_name(each.name, namespace) in names
     )
     return ", ".join(islice(dict.fromkeys(found), _NAMED))
+
+
+def _replicas(transition: Transition, uid: str) -> list[str]:
+    """The first keys that have that key's material."""
+    keys = transition.view.list("keys", transition.key.namespace)
+    found = (each["metadata"]["name"] for each in keys if spec_of(each).get("materialOf") == uid)
+    return list(islice(found, _NAMED))
 
 
 def _platform_alias(transition: Transition) -> str | None:

@@ -11,7 +11,7 @@ from crds.errors import ApiError, Conflict, Forbidden, NotFound
 from crds.kind import Kind, key_of
 from crds.meta import ObjectKey
 from services.key_manager.conditions import KeyReason
-from services.key_manager.key_state import is_there, key_arn, key_id, next_rotation, state_of
+from services.key_manager.key_state import REGION, is_there, key_arn, key_id, next_rotation, state_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_GRANT, Key, KeyAlias, KeyMaterial
 from services.sdk.aws.accounts import account_of
@@ -117,7 +117,7 @@ def _update_status(
     """Fill the status; returns when to look again."""
     status, version = key.status, newest.spec.version if newest else 0
     status.key_id = key_id(key)
-    status.arn = key_arn(account_of(key.metadata.namespace or "default"), status.key_id)
+    status.arn = key_arn(account_of(key.metadata.namespace or "default"), status.key_id, key.spec.region or REGION)
     status.current_version = version
     status.key_state = state_of(key, version, imported=imported)
     status.rotated_at = newest.metadata.creation_timestamp if newest and version > 1 else None

@@ -17,6 +17,7 @@ from services.key_manager.key_specs import SYMMETRIC
 from services.key_manager.key_state import alias_arn, alias_resource_name, is_key_id, key_arn, key_id
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, KEY_ALIAS, Key, KeyAlias, KeyAliasSpec, KeySpec
+from services.key_manager.regions import is_in, replica_name
 from services.key_manager.requester import requester_of
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.arns import parse_arn
@@ -42,6 +43,11 @@ class ResolvedKey:
         return self.key.spec.key_spec == SYMMETRIC
 
 
+def asked_region(call: RequestContext) -> str:
+    """The region a signature names; services ask in none, and get keys of all."""
+    return "" if call.caller.service or call.caller.through else call.region
+
+
 class Resolver:
     """`own`: the service's own resources, for the keys it makes for the platform."""
 
@@ -50,22 +56,37 @@ class Resolver:
 
     async def find(self, call: RequestContext, wanted: str) -> ResolvedKey:
         """Raises AwsError NotFoundException, InvalidArnException."""
-        name, account = wanted, call.account
+        name, account, region = wanted, call.account, asked_region(call)
         if wanted.startswith("arn:"):
             arn = parse_arn(wanted)
             if arn is None or arn.service != "kms" or arn.partition != "aws" or arn.kind not in ("key", "alias"):
                 raise AwsError("InvalidArnException", f"Invalid arn {wanted}")
-            account, name = arn.account, arn.resource
+            if region and arn.region != region:
+                raise AwsError("NotFoundException", f"Invalid arn {arn.region}")
+            account, name, region = arn.account, arn.resource, arn.region
         namespace = self._namespace(call, account)
         if namespace is None:
             raise errors.no_key(wanted)
         if name.startswith("alias/"):
-            return self._require_reachable(call, await self._by_alias(call, name, namespace), wanted)
+            return self._require_reachable(call, await self._by_alias(call, name, namespace), wanted, region)
         id = name.removeprefix("key/") if wanted.startswith("arn:") else name
         key = None if subdomain_fault(id) else await self._keyring.key_by_id(id, namespace)
+        if key is not None and not is_in(key, region):
+            key = await self.sibling(key, region)
         if key is None:
             raise errors.no_key(key_arn(account, id, call.region)) if is_key_id(id) else errors.no_key_id(wanted)
-        return self._require_reachable(call, self.resolved(call, key), wanted)
+        return self._require_reachable(call, self.resolved(call, key), wanted, region)
+
+    async def sibling(self, key: Key, region: str) -> Key | None:
+        """The key of the same multi-Region family in that region."""
+        if not key.spec.multi_region:
+            return None
+        id, namespace = key_id(key), key.metadata.namespace or "default"
+        for name in (id, replica_name(id, region)):
+            found = await self._keyring.key(name, namespace)
+            if found is not None and found.spec.region == region and key_id(found) == id:
+                return found
+        return None
 
     def is_reachable(self, call: RequestContext, key: Key) -> bool:
         """Return whether a caller sees that key at all: people their own account's, and what is granted to them."""
@@ -76,15 +97,16 @@ class Resolver:
             is_of(each, key) and is_for(each, who) for each in self._keyring.grants.all(key.metadata.namespace)
         )
 
-    def _require_reachable(self, call: RequestContext, found: ResolvedKey, wanted: str) -> ResolvedKey:
-        if not self.is_reachable(call, found.key):
-            raise errors.no_key(wanted)
+    def _require_reachable(self, call: RequestContext, found: ResolvedKey, wanted: str, region: str) -> ResolvedKey:
+        if not self.is_reachable(call, found.key) or not is_in(found.key, region):
+            raise errors.no_alias(wanted) if "alias/" in wanted else errors.no_key(wanted)
         return found
 
     def resolved(self, call: RequestContext, key: Key) -> ResolvedKey:
         """Return `key` with its namespace and ARN."""
         namespace = key.metadata.namespace or "default"
-        return ResolvedKey(key, namespace, key_arn(account_of(namespace), key_id(key), call.region))
+        region = key.spec.region or call.region
+        return ResolvedKey(key, namespace, key_arn(account_of(namespace), key_id(key), region))
 
     def is_platform(self, found: ResolvedKey) -> bool:
         """Return whether an `alias/aws/...` points to that key."""

@@ -10,7 +10,7 @@ import hashlib
 import re
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from services.key_manager.conditions import KeyState
 from services.key_manager.kinds import Key, KeyMaterial
@@ -19,6 +19,11 @@ REGION = "us-east-1"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MULTI_REGION = re.compile(r"mrk-[0-9a-f]{32}")
 _SAFE = re.compile(r"[^a-z0-9-]+")
+
+
+def new_key_id(*, multi_region: bool) -> str:
+    """A random KeyId."""
+    return f"mrk-{uuid4().hex}" if multi_region else str(uuid4())
 
 
 def state_of(key: Key, version: int, *, imported: bool = True) -> KeyState:
@@ -42,9 +47,9 @@ def next_rotation(key: Key, last: datetime | None) -> datetime | None:
 
 
 def key_id(key: Key) -> str:
-    """The AWS KeyId: the name of a key made through AWS (a uuid), else the uid."""
+    """The AWS KeyId: the name of a key made through AWS, of a replica that of its family, else the uid."""
     name = key.metadata.name
-    return name if is_uuid(name) else key.metadata.uid or ""
+    return key.spec.replica_of or (name if is_key_id(name) else key.metadata.uid or "")
 
 
 def is_uuid(text: str) -> bool:
@@ -58,8 +63,8 @@ def is_key_id(text: str) -> bool:
 
 
 def uid_of(key: Key) -> str:
-    """The uid, in the spelling ciphertexts use."""
-    return str(UUID(key.metadata.uid or ""))
+    """The uid that material and ciphertexts name, in their spelling: of a replica, that of its first sibling."""
+    return str(UUID(key.spec.material_of or key.metadata.uid or ""))
 
 
 def is_there(material: KeyMaterial, now: datetime) -> bool:

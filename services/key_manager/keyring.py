@@ -197,6 +197,10 @@ class Keyring:
         self._opened.pop(key_version, None)
         self._private.pop(key_version, None)
 
+    async def create_replica(self, key: Key) -> Key:
+        """Make a Key that shares another one's material, for who may. Raises ApiError."""
+        return self.keys.put(await self._resources.create(KEY, key))
+
     async def delete_grant(self, grant: KeyGrant) -> None:
         """End it, for who may without a role. Raises ApiError."""
         name, namespace = grant.metadata.name, grant.metadata.namespace or "default"

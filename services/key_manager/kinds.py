@@ -11,6 +11,7 @@ from crds.meta import Spec, Status
 from crds.model import Timestamp
 from services.key_manager.conditions import KeyState
 from services.key_manager.invariants import (
+    is_no_replica_of_another_s,
     is_written_by_key_manager,
     keeps_alias_names,
     keeps_its_nature,
@@ -30,12 +31,20 @@ class KeySpec(Spec):
     """`keySpec`, `usage` and `origin` as AWS names them, which may not change; EXTERNAL: its material is imported.
     `rotateEvery` in days, None: only by hand. `policy`: a key policy of AWS, JSON; without one the account's roles
     decide. `deletionDate`: when the key and all it encrypted are lost.
+
+    `region`: where AWS clients find it, empty: everywhere. Of `multiRegion` keys one is in `primaryRegion`; the
+    others have the id `replicaOf`, and the material of the key with the uid `materialOf`. Set by key-manager alone.
     """
 
     description: Annotated[str, Field(max_length=8192)] = ""
     key_spec: KeySpecName = "SYMMETRIC_DEFAULT"
     usage: Usage = "ENCRYPT_DECRYPT"
     origin: Literal["AWS_KMS", "EXTERNAL"] = "AWS_KMS"
+    multi_region: bool = False
+    region: str = ""
+    primary_region: str = ""
+    replica_of: str = ""
+    material_of: str = ""
     policy: str = ""
     tags: dict[str, str] = {}
     enabled: bool = True
@@ -162,7 +171,7 @@ KEY = Kind(
     categories=("all",),
     model=Key,
     description="An encryption key that never leaves key_manager.",
-    invariants=(keeps_its_nature, keeps_its_window, outlives_its_data),
+    invariants=(is_no_replica_of_another_s, keeps_its_nature, keeps_its_window, outlives_its_data),
     columns=(
         Column("Name", "metadata.name"),
         Column("Alias", "status.aliases"),

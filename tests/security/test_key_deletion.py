@@ -288,6 +288,20 @@ async def test_imported_material_is_removed_and_comes_again_but_is_not_exchanged
         await house.registry.delete(KEY_MATERIAL, KEY_MATERIAL.key(name, "default"), US)
 
 
+async def test_nobody_but_key_manager_makes_replicas_and_the_first_of_a_family_stays(house: House) -> None:
+    uid = str(house.registry.get(KEY, KEY.key("payments", "default")).object["metadata"]["uid"])
+    spec = {"multiRegion": True, "region": "eu-west-1", "replicaOf": "payments", "materialOf": uid}
+    with pytest.raises(Forbidden):
+        await make(house, KEY, "mine", spec)
+    with pytest.raises(Invalid):
+        await house.registry.merge(KEY, KEY.key("payments", "default"), {"spec": {"materialOf": uid}}, HOW)
+    await make(house, KEY, "replica", spec, how=US)
+    date = {"spec": {"deletionDate": ahead(house, days=8)}}
+    with pytest.raises(Conflict, match="replica"):
+        await house.registry.merge(KEY, KEY.key("payments", "default"), date, HOW)
+    await house.registry.merge(KEY, KEY.key("replica", "default"), date, HOW)
+
+
 def text_of(root: RootKeyCipher, uid: str) -> str:
     return base64.b64encode(root.close(bytes(32), uid, 1)).decode()
 

@@ -13,6 +13,7 @@ from services.key_manager.operations.import_material import ImportOperations
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.operations.keys import KeyOperations
 from services.key_manager.operations.mac import MacOperations
+from services.key_manager.operations.multi_region import MultiRegionOperations
 from services.key_manager.operations.policies import PolicyOperations
 from services.key_manager.operations.rotation import RotationOperations
 from services.key_manager.operations.tags import TagOperations
@@ -35,6 +36,7 @@ OPERATIONS = declared_operations(
     TagOperations,
     ImportOperations,
     GrantOperations,
+    MultiRegionOperations,
 )
 
 
@@ -43,8 +45,9 @@ def handlers(
 ) -> list[object]:
     """What answers them."""
     keys = KeyAccess(keyring, resolver, access, cipher, clock)
+    described = KeyOperations(keys, clock, pages)
     return [
-        KeyOperations(keys, clock, pages),
+        described,
         RotationOperations(keys, clock, pages),
         AliasOperations(keys, pages),
         CryptoOperations(keys),
@@ -55,4 +58,5 @@ def handlers(
         TagOperations(keys, pages),
         ImportOperations(keys, cipher, clock),
         GrantOperations(keys, cipher, pages),
+        MultiRegionOperations(keys, described),
     ]

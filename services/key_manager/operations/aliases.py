@@ -6,11 +6,12 @@ from typing import Any
 
 from services.key_manager import errors
 from services.key_manager.invariants import RESERVED
-from services.key_manager.key_lookup import ResolvedKey
+from services.key_manager.key_lookup import ResolvedKey, asked_region
 from services.key_manager.key_state import alias_arn, alias_resource_name, key_id
 from services.key_manager.kinds import KEY_ALIAS, KeyAlias, KeyAliasSpec
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.pages import Pages
+from services.key_manager.regions import is_in
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
@@ -62,12 +63,15 @@ class AliasOperations:
         target = await self._resolver.find(call, request["KeyId"]) if request.get("KeyId") else None
         name = target.key.metadata.name if target else None
         chosen = [each for each in self._keyring.aliases.all(call.namespace) if name in (None, each.spec.key)]
-        rows = [await self._alias_entry(call, alias) for alias in chosen]
+        rows = [row for alias in chosen if (row := await self._alias_entry(call, alias)) is not None]
         answer = self._pages.page(call, rows, "AliasName", request, 50)
         return {"Aliases": answer.pop("items"), **answer}
 
-    async def _alias_entry(self, call: RequestContext, alias: KeyAlias) -> Json:
+    async def _alias_entry(self, call: RequestContext, alias: KeyAlias) -> Json | None:
+        """None for an alias of a key in another region."""
         key = await self._keyring.key(alias.spec.key, call.namespace)
+        if key is not None and not is_in(key, asked_region(call)):
+            return None
         name = alias.spec.alias_name
         row: Json = {"AliasName": name, "AliasArn": alias_arn(call.account, name, call.region)}
         row["CreationDate"] = row["LastUpdatedDate"] = alias.metadata.creation_timestamp

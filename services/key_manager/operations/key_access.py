@@ -7,12 +7,13 @@ from typing import Any
 from services.key_manager import errors
 from services.key_manager.authorization import KeyAuthorizer
 from services.key_manager.ciphertext import BadCiphertext, key_version_of
-from services.key_manager.key_lookup import ResolvedKey, Resolver
+from services.key_manager.key_lookup import ResolvedKey, Resolver, asked_region
 from services.key_manager.key_specs import Usage, algorithms_of
 from services.key_manager.key_state import uid_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.kinds import KEY, Key
 from services.key_manager.material import BadMaterial
+from services.key_manager.regions import is_in
 from services.key_manager.root_key import NotYetOurs, RootKeyCipher, Unsealable
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
@@ -105,6 +106,10 @@ class KeyAccess:
             key = await self.keyring.key_by_uid(_uid_in(blob), call.namespace, anywhere=True)
             if key is None or not self.resolver.is_reachable(call, key):
                 raise errors.invalid_ciphertext()
+            if not is_in(key, asked_region(call)):
+                key = await self.resolver.sibling(key, call.region)
+                if key is None:
+                    raise errors.invalid_ciphertext()
             found = await self.permitted(call, self.resolver.resolved(call, key), request, action, encryption)
         self.require_enabled(found)
         return found

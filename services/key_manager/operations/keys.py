@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 from crds.model import rfc3339
 from services.key_manager import errors
 from services.key_manager.conditions import KeyState
-from services.key_manager.key_lookup import ResolvedKey
+from services.key_manager.key_lookup import ResolvedKey, asked_region
 from services.key_manager.key_specs import ALGORITHMS, ALGORITHMS_MEMBER, SYMMETRIC, algorithms_of, is_compatible
-from services.key_manager.key_state import expiration_of, material_id, state_of
+from services.key_manager.key_state import expiration_of, material_id, new_key_id, state_of
 from services.key_manager.kinds import KEY, Key, KeyMaterial, KeySpec
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.operations.policies import require_policy
 from services.key_manager.operations.tags import wanted_tags
 from services.key_manager.pages import Pages
+from services.key_manager.regions import configuration_of, family_of, is_in
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.resources import Clock
@@ -48,8 +48,8 @@ class KeyOperations:
 
     @operation("CreateKey", permission=("create", KEY), understands=_CREATE)
     async def create_key(self, call: RequestContext, request: Json) -> Json:
-        spec = _wanted_spec(request)
-        name, namespace = str(uuid4()), call.namespace
+        spec = _wanted_spec(call, request)
+        name, namespace = new_key_id(multi_region=spec.multi_region), call.namespace
         acting = await self._access.resources_for(call, name, namespace)
         wanted = KEY.new(name, namespace=namespace, spec=spec)
         found = self._resolver.resolved(call, wanted)
@@ -57,16 +57,18 @@ class KeyOperations:
         key = self._keyring.keys.put(await acting.create(KEY, wanted))
         if spec.origin == "AWS_KMS":
             await self._keyring.ensure_material(key)
-        return {"KeyMetadata": self._metadata(self._resolver.resolved(call, key))}
+        return {"KeyMetadata": self.metadata(self._resolver.resolved(call, key))}
 
     @operation("DescribeKey", permission=("get", KEY), understands=("KeyId", "GrantTokens"))
     async def describe_key(self, call: RequestContext, request: Json) -> Json:
-        return {"KeyMetadata": self._metadata(await self._keys.resolve(call, request))}
+        return {"KeyMetadata": self.metadata(await self._keys.resolve(call, request))}
 
     @operation("ListKeys", permission=("list", KEY), understands=("Limit", "Marker"))
     async def list_keys(self, call: RequestContext, request: Json) -> Json:
         await self._access.require(call)
-        found = [self._resolver.resolved(call, key) for key in self._keyring.keys.all(call.namespace)]
+        region = asked_region(call)
+        known = [each for each in self._keyring.keys.all(call.namespace) if is_in(each, region)]
+        found = [self._resolver.resolved(call, key) for key in known]
         rows = [{"KeyId": each.id, "KeyArn": each.arn} for each in found]
         answer = self._pages.page(call, rows, "KeyId", request, 100)
         return {"Keys": answer.pop("items"), **answer}
@@ -111,7 +113,13 @@ class KeyOperations:
         await self._keys.change(call, found, {"deletionDate": None})
         return {"KeyId": found.arn}
 
-    def _metadata(self, found: ResolvedKey) -> Json:
+    def _family(self, found: ResolvedKey) -> list[Key]:
+        if not found.key.spec.multi_region:
+            return []
+        return family_of(found.key, self._keyring.keys.all(found.namespace))
+
+    def metadata(self, found: ResolvedKey) -> Json:
+        """A key as AWS describes it."""
         key, newest = found.key, self._keyring.newest(found.key)
         imported = key.spec.origin == "AWS_KMS" or self._keyring.is_imported(key, self._clock.now())
         state = state_of(key, newest.spec.version if newest else key.status.current_version, imported=imported)
@@ -130,7 +138,7 @@ class KeyOperations:
             "CustomerMasterKeySpec": key.spec.key_spec,
             "KeySpec": key.spec.key_spec,
             ALGORITHMS_MEMBER[key.spec.usage]: list(algorithms_of(key.spec.key_spec, key.spec.usage)),
-            "MultiRegion": False,
+            **configuration_of(key, self._family(found), account_of(found.namespace)),
             **_current_material(key, newest),
             **(expiration_of(newest) if newest else {}),
         }
@@ -143,7 +151,7 @@ def _current_material(key: Key, newest: KeyMaterial | None) -> Json:
     return {"CurrentKeyMaterialId": material_id(newest)}
 
 
-def _wanted_spec(request: Json) -> KeySpec:
+def _wanted_spec(call: RequestContext, request: Json) -> KeySpec:
     """The Key that CreateKey asks for. Raises AwsError."""
     key_spec = request.get("KeySpec") or request.get("CustomerMasterKeySpec") or SYMMETRIC
     if key_spec not in ALGORITHMS:
@@ -156,13 +164,17 @@ def _wanted_spec(request: Json) -> KeySpec:
     if not is_compatible(key_spec, usage):
         raise errors.invalid(f"KeyUsage {usage} is not compatible with KeySpec {key_spec}")
     origin = request.get("Origin", "AWS_KMS")
-    if origin not in ("AWS_KMS", "EXTERNAL") or request.get("MultiRegion"):
-        raise errors.unsupported("only single-region keys of origin AWS_KMS or EXTERNAL are supported")
+    if origin not in ("AWS_KMS", "EXTERNAL"):
+        raise errors.unsupported(f"Origin {origin} is not supported: there are no key stores outside")
+    multi = bool(request.get("MultiRegion"))
     return KeySpec(
         description=request.get("Description", ""),
         key_spec=key_spec,
         usage=usage,
         origin=origin,
+        multi_region=multi,
+        region=call.region,
+        primary_region=call.region if multi else "",
         policy=require_policy(request["Policy"]) if request.get("Policy") else "",
         tags=wanted_tags(request.get("Tags", ())),
     )

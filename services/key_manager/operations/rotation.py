@@ -11,6 +11,7 @@ from services.key_manager.key_state import expiration_of, is_there, material_id,
 from services.key_manager.kinds import KEY, KeyMaterial
 from services.key_manager.operations.key_access import KeyAccess
 from services.key_manager.pages import Pages
+from services.key_manager.regions import is_primary
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.resources import Clock
 
@@ -43,6 +44,7 @@ class RotationOperations:
     async def rotate_key_on_demand(self, call: RequestContext, request: Json) -> Json:
         found = await self._changeable(call, request)
         _require_symmetric(found)
+        _require_primary(found)
         if sum(each.spec.rotation == "ON_DEMAND" for each in self._keyring.history(found.key)) >= MOST_ON_DEMAND:
             raise errors.rotated_too_often(found.arn)
         if found.key.spec.origin == "EXTERNAL":
@@ -103,6 +105,7 @@ class RotationOperations:
         _require_symmetric(found)
         if found.key.spec.origin != "AWS_KMS":
             raise errors.wrong_origin(found.arn, found.key.spec.origin)
+        _require_primary(found)
         return found
 
     async def _changeable(self, call: RequestContext, request: Json) -> ResolvedKey:
@@ -115,6 +118,12 @@ class RotationOperations:
         if pending is None or not is_there(pending, self._clock.now()):
             raise errors.wrong_state(f"No available key material pending rotation for the key: {found.arn}.")
         await self._keyring.use_pending(pending)
+
+
+def _require_primary(found: ResolvedKey) -> None:
+    """A family rotates as one, by its primary key."""
+    if found.key.spec.multi_region and not is_primary(found.key):
+        raise errors.unsupported(f"{found.arn} is not a multi-region primary key.")
 
 
 def _require_symmetric(found: ResolvedKey) -> None:
