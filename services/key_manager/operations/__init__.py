@@ -7,6 +7,7 @@ from services.key_manager.keyring import Keyring
 from services.key_manager.operations.aliases import AliasOperations
 from services.key_manager.operations.asymmetric import AsymmetricOperations
 from services.key_manager.operations.crypto import CryptoOperations
+from services.key_manager.operations.custom_stores import CustomStoreOperations
 from services.key_manager.operations.data_keys import DataKeyOperations
 from services.key_manager.operations.grants import GrantOperations
 from services.key_manager.operations.import_material import ImportOperations
@@ -37,6 +38,7 @@ OPERATIONS = declared_operations(
     ImportOperations,
     GrantOperations,
     MultiRegionOperations,
+    CustomStoreOperations,
 )
 
 
@@ -59,4 +61,5 @@ def handlers(
         ImportOperations(keys, cipher, clock),
         GrantOperations(keys, cipher, pages),
         MultiRegionOperations(keys, described),
+        CustomStoreOperations(keys),
     ]

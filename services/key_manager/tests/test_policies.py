@@ -169,6 +169,13 @@ def test_each_end_of_a_re_encryption_is_judged_by_its_own_context(kms: Any, eve:
     assert wrong[0] == "AccessDeniedException" and "kms:ReEncryptTo" in wrong[1]
 
 
+def test_there_is_no_key_store_elsewhere(kms: Any) -> None:
+    assert kms.describe_custom_key_stores()["CustomKeyStores"] == []
+    assert refusal(kms.describe_custom_key_stores, CustomKeyStoreId="cks-1")[0] == "CustomKeyStoreNotFoundException"
+    assert refusal(kms.connect_custom_key_store, CustomKeyStoreId="cks-1")[0] == "UnknownOperationException"
+    assert refusal(kms.create_key, CustomKeyStoreId="cks-1")[0] == "UnsupportedOperationException"
+
+
 def test_tags_come_change_and_go(kms: Any) -> None:
     key = kms.create_key(Tags=[{"TagKey": "a", "TagValue": "1"}])["KeyMetadata"]["KeyId"]
     kms.tag_resource(KeyId=key, Tags=[{"TagKey": "b", "TagValue": "2"}, {"TagKey": "a", "TagValue": "3"}])
