@@ -12,6 +12,7 @@ from crds.kinds.client_credential import CLIENT_CREDENTIAL
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.definition import DEFINITION
 from crds.kinds.event import EVENT
+from crds.kinds.iam import IAM_KINDS
 from crds.kinds.image_policy import IMAGE_POLICY
 from crds.kinds.join_token import JOIN_TOKEN
 from crds.kinds.lease import LEASE
@@ -50,6 +51,7 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     IMAGE_POLICY,
     VALIDATING_ADMISSION_POLICY,
     VALIDATING_ADMISSION_POLICY_BINDING,
+    *IAM_KINDS,
 )
 
 

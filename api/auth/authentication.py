@@ -11,7 +11,7 @@ from typing import Any
 
 from api.asgi import Scope
 from api.auth.accounts import Accounts
-from api.auth.authorizer import Authorizer
+from api.auth.authorizer import Action, Authorizer
 from api.auth.oidc.login import Federation
 from api.auth.on_behalf import HEADER as ON_BEHALF_OF
 from api.auth.on_behalf import OnBehalf
@@ -27,9 +27,9 @@ WHO = "aerekos.who"
 # What a session that began with a one-time password may ask.
 _CHOOSING_PASSWORD = frozenset({"/auth/password", "/auth/whoami", "/auth/logout"})
 # Where a service acts for its caller: where the authorizer is asked, which knows what its manifest allows. All else
-# believes the name or the groups alone.
-_ACTED_FOR = ("/api/", "/apis/", "/services/")
-_ACTED_FOR_BESIDES = frozenset({"/auth/signing-keys", "/auth/whoami"})
+# believes the name or the groups alone; access keys ask `require_acting`.
+_ACTED_FOR = ("/api/", "/apis/", "/services/", "/auth/access-keys")
+_ACTED_FOR_BESIDES = frozenset({"/auth/signing-keys", "/auth/whoami", "/auth/policies"})
 ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 
 
@@ -91,6 +91,11 @@ class Authenticator:
         if user:
             return self._impersonated(asker, user, groups)
         return asker
+
+    def require_acting(self, who: Principal, action: Action) -> None:
+        """Raises Forbidden where a service acts for `who` and does not do this for its callers."""
+        if not self._authorizer.acts(who, action):
+            raise Forbidden(f"{who.acting} does not {action.verb} {action.resource} for its callers")
 
     def by_token(self, token: str, audience: str = API_AUDIENCE, *, begun: bool = False) -> Principal:
         """The principal that bearer token proves. Raises Unauthorized. `begun`: see `still`."""

@@ -13,6 +13,7 @@ from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
 from crds.kinds.admission_policy import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING
+from crds.kinds.iam import IAM_KINDS
 from crds.kinds.image_policy import IMAGE_POLICY
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.quota import LIMIT_RANGE, RESOURCE_QUOTA
@@ -31,6 +32,9 @@ _ABOUT_ONESELF = (
 _GUARDED = frozenset(
     {"users", "credentials", "jointokens", "workers", "customresourcedefinitions"}
     | {kind.plural for kind in (ROLE, CLUSTER_ROLE, ROLE_BINDING, CLUSTER_ROLE_BINDING)}
+    # Whoever may write what IAM says of people decides what they may.
+    | {kind.plural for kind in IAM_KINDS}
+    | {"oidcproviders", "iamaccounts", "instanceprofiles"}
     # What limits others: whoever is limited does not write it.
     | {kind.plural for kind in (RESOURCE_QUOTA, LIMIT_RANGE, IMAGE_POLICY)}
     | {kind.plural for kind in (VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)}
@@ -144,13 +148,17 @@ class Authorizer:
     def allows(self, who: Principal, action: Action) -> bool:
         """Whether `who` may do that."""
         self._refresh()
-        if who.actors and not all(self._acts_so(actor, action) for actor in who.actors):
+        if who.actors and not self.acts(who, action):
             return False
         if self._writes_a_report(action) and not self._reports(who, action):
             return False
         if MASTERS not in who.groups and (action.group, action.resource.partition("/")[0]) in self._internal:
             return self._is_granted(who, action)
         return any(rule.allows(action) for rule in self.rules(who, action.namespace))
+
+    def acts(self, who: Principal, action: Action) -> bool:
+        """Whether all services that act for `who` do this for their callers. It says nothing of what `who` may."""
+        return all(self._acts_so(actor, action) for actor in who.actors)
 
     def rules(self, who: Principal, namespace: str) -> Iterator[Rule]:
         """All rules for `who` in that namespace (empty: at the cluster scope): by group, then by role binding."""

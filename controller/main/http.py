@@ -16,11 +16,13 @@ from api.app import ConductorApp
 from api.audit import Audit
 from api.audit.routes import audit_routes
 from api.auth.authentication import Authenticator
+from api.auth.iam_policies import IamPolicies
 from api.auth.join_tokens import JoinTokens
 from api.auth.routes.access_keys import access_key_routes
 from api.auth.routes.certificates import certificate_routes
 from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
+from api.auth.routes.policies import policy_routes
 from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
@@ -141,6 +143,7 @@ def _app(
             cloud_routes(components.cloud),
             session_routes(components.accounts, authenticator, cookie),
             access_key_routes(components.accounts, authenticator),
+            policy_routes(IamPolicies(registry.store), authenticator),
             totp_routes(components.accounts, authenticator),
             oidc_routes(oidc_options(components.settings), authenticator, cookie),
             identity_routes(

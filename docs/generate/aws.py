@@ -12,10 +12,11 @@ from services.sdk.discovery import managed_services
 
 
 def aws_pages() -> dict[str, str]:
-    """A page for every managed service with a `coverage.py`, by file name."""
+    """A page for every API that a `coverage.py` speaks of, by file name."""
     names = (f"services.{each.name}.coverage" for each in managed_services())
-    found: list[Coverage] = [import_module(name).COVERAGE for name in names if find_spec(name)]
-    return {f"{each.model}.md": coverage_page(each) for each in found}
+    found = [import_module(name).COVERAGE for name in names if find_spec(name)]
+    every: list[Coverage] = [each for one in found for each in (one if isinstance(one, tuple) else (one,))]
+    return {f"{each.model}.md": coverage_page(each) for each in every}
 
 
 def coverage_page(coverage: Coverage) -> str:

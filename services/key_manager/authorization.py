@@ -8,6 +8,7 @@ grant may.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from services.key_manager import errors
@@ -58,10 +59,11 @@ class KeyAuthorizer:
         name, policy = found.key.metadata.name if resource is None else resource, found.key.spec.policy
         for token in request.get("GrantTokens", ()):
             await self._keyring.grants.read(*reversed(self.grant_named(token)))
-        by_role = await self._access.allows(call, name, found.namespace)
+        action = action or call.operation
+        call = replace(call, resource=found.arn, action=f"kms:{action}")
+        by_role = await self._access.has_right(call, name, found.namespace)
         if by_role and not policy:
             return
-        action = action or call.operation
         pairs = request.get("EncryptionContext", {}) if encryption is None else encryption
         refusal = self._refusal(call, found, request, action, pairs, by_role=by_role) if policy else None
         if (refusal or not by_role) and await self._is_granted(call, found, request, action, pairs, refusal):

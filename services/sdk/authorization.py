@@ -74,7 +74,7 @@ class AccessReviewer:
             answer = await self._ask(_review(*wanted), caller.token)
         except Unavailable as error:
             known = self._known.get(question)
-            if known is None or known[1] + HOLDS_SECONDS < until or not _is_away(error):
+            if known is None or known[1] + HOLDS_SECONDS < until or not is_away(error):
                 raise
             return known[0]
         allowed = (answer.get("status") or {}).get("allowed") is True
@@ -84,7 +84,7 @@ class AccessReviewer:
         return allowed
 
 
-def _is_away(error: Unavailable) -> bool:
+def is_away(error: Unavailable) -> bool:
     """Whether the gateway itself says that nobody is there; one that only takes long may be about to say no."""
     return any(each.reason == CONDUCTOR_AWAY for each in error.causes)
 

@@ -317,6 +317,7 @@ RIGHTS: dict[str, Any] = {
     "GET /join/agent": "nobody",
     "GET /join/agent.tar": "nobody",
     "GET /auth/access-keys": "known",
+    "GET /auth/policies": "known",
     "POST /auth/access-keys": "known",
     "PATCH /auth/access-keys/{key_id}": "known",
     "DELETE /auth/access-keys/{key_id}": "known",

@@ -112,7 +112,7 @@ def minimal(shape: Shape) -> Any:
     if shape.type_name == "list":
         return [minimal(kind.member)]
     if shape.type_name == "string":
-        return kind.enum[0] if kind.enum else NAME
+        return kind.enum[0] if kind.enum else NAME.ljust(kind.metadata.get("min", 1), "x")
     return {"blob": b"x", "boolean": False, "map": {}}.get(shape.type_name, max(kind.metadata.get("min", 1), 1))
 
 

@@ -1,4 +1,7 @@
-"""/auth/access-keys: the AWS key pairs of oneself; for admins, those of anybody, without their secrets."""
+"""/auth/access-keys: the AWS key pairs of oneself; for admins, those of anybody.
+
+A secret is told once, to whoever made the key. Services ask for their callers where their manifest says so.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -7,10 +10,14 @@ from fastapi import APIRouter, Depends, Request
 from api.auth.access_keys import KeyInfo
 from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
+from api.auth.authorizer import Action
 from api.auth.principal import MASTERS, Principal
 from crds.errors import Forbidden
+from crds.kind import GROUP
+from crds.kinds.access_key import ACCESS_KEY
 from crds.model import Model, rfc3339
 
+_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PATCH": "update", "DELETE": "delete"}
 _ADMINS = frozenset({"aerekos:admin", MASTERS})
 
 
@@ -23,7 +30,9 @@ def access_key_routes(accounts: Accounts, authenticator: Authenticator) -> APIRo
     router, keys = APIRouter(prefix="/auth/access-keys"), accounts.access_keys
 
     async def authenticate(request: Request) -> Principal:
-        return authenticator.authenticate(request.scope)
+        who = authenticator.authenticate(request.scope)
+        authenticator.require_acting(who, Action(_VERBS[request.method], GROUP, ACCESS_KEY.plural))
+        return who
 
     Who = Annotated[Principal, Depends(authenticate)]
 
@@ -32,9 +41,9 @@ def access_key_routes(accounts: Accounts, authenticator: Authenticator) -> APIRo
         return {"accessKeys": [_told(each) for each in keys.of(_about(asker, user))]}
 
     @router.post("", status_code=201)
-    async def create(asker: Who) -> dict[str, Any]:
-        """The only answer with a secret in it, and only to its owner."""
-        made = await keys.create(asker.name, by=asker.name)
+    async def create(asker: Who, user: str | None = None) -> dict[str, Any]:
+        """The only answer with a secret in it: to its owner, or to the admin who makes it for somebody."""
+        made = await keys.create(_about(asker, user), by=asker.name)
         return {**_told(made), "secretAccessKey": made.pair.secret}
 
     @router.patch("/{key_id}")

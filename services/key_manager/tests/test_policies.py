@@ -202,3 +202,40 @@ def test_tags_that_may_not_be_are_refused(kms: Any, names: list[str], said: str)
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     assert refusal(kms.tag_resource, KeyId=key, Tags=tags) == ("TagException", said)
     assert kms.list_resource_tags(KeyId=key)["Tags"] == []
+
+
+def iam_says(house: ServiceHarness, *statements: Json) -> None:
+    """What IAM has for eve, as the conductor tells it."""
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    house.conductor.identities.policies["eve"] = {
+        "user": {"name": "eve", "arn": EVE, "account": "000000000000", "id": "AIDAEVE", "tags": {}},
+        "identity": [{"name": "p", "document": document}],
+        "boundary": None,
+    }
+
+
+def test_iams_policies_decide_about_keys(house: ServiceHarness, kms: Any, eve: Any) -> None:
+    for verb in ("use", "get", "list"):
+        house.conductor.refuse("eve", verb)
+    one, other = (kms.create_key()["KeyMetadata"] for _ in range(2))
+    kms.create_alias(AliasName="alias/one", TargetKeyId=one["KeyId"])
+    iam_says(house, {"Effect": "Allow", "Action": ["kms:Encrypt", "kms:ListKeys"], "Resource": one["Arn"]})
+    assert eve.encrypt(KeyId="alias/one", Plaintext=b"x")["KeyId"] == one["Arn"]
+    for call in (
+        lambda: eve.encrypt(KeyId=other["KeyId"], Plaintext=b"x"),
+        lambda: eve.generate_data_key(KeyId=one["KeyId"], KeySpec="AES_256"),
+        eve.list_keys,
+    ):
+        with pytest.raises(ClientError, match="no identity-based policy allows the kms:"):
+            call()
+
+
+def test_a_deny_of_iams_wins_over_roles_and_aliases(house: ServiceHarness, kms: Any, eve: Any) -> None:
+    key = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/closed", TargetKeyId=key["KeyId"])
+    iam_says(house, {"Effect": "Deny", "Action": "kms:*", "Resource": key["Arn"]})
+    for name in (key["KeyId"], key["Arn"], "alias/closed"):
+        with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+            eve.encrypt(KeyId=name, Plaintext=b"x")
+    open_key = kms.create_key()["KeyMetadata"]["Arn"]
+    assert eve.encrypt(KeyId=open_key, Plaintext=b"x")["KeyId"] == open_key

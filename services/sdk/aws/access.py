@@ -1,11 +1,14 @@
-"""In whose name an AWS call uses resources, and whether it may: always the caller's, and the conductor decides.
+"""In whose name an AWS call uses resources, and whether it may: by roles of the cloud, or by policies of IAM.
 
 A service that calls for somebody brings their name along, so the rights are asked of the person.
 """
 
 from __future__ import annotations
 
+from crds.errors import Forbidden
+from services.sdk.aws.judgement import Judgement, judge
 from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.policy.context import Given
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
@@ -25,14 +28,45 @@ class CallerAccess:
             call.caller, wanted.verb, kind.plural, kind.group, name, namespace
         )
 
+    async def has_right(self, call: RequestContext, name: str, namespace: str) -> bool:
+        """Whether a role of the cloud or a policy of IAM gives it. Raises Forbidden for what IAM's policies refuse.
+
+        They say nothing of other accounts: what is there is given by its own policy.
+        """
+        judged = self.judge(call)
+        by_policy = judged is not None and judged.allows and namespace == call.namespace
+        return await self.allows(call, name, namespace) or by_policy
+
     async def require(self, call: RequestContext, name: str = "", namespace: str | None = None) -> None:
-        """Raises Forbidden unless the caller may do this with that resource; without a name, with all."""
-        wanted, where = call.permission, call.namespace if namespace is None else namespace
-        call.asked.append((wanted.verb, wanted.kind.plural, name))
-        kind = wanted.kind
-        await self._context.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, where)
+        """Raises Forbidden unless the caller may do this with that resource; without a name, with all.
+
+        By a role of the cloud or by a policy of IAM, whose Deny and boundary refuse in any case.
+        """
+        await self._allowed(call, name, namespace)
 
     async def resources_for(self, call: RequestContext, name: str, namespace: str | None = None) -> Resources:
-        """Resources to do it with, in the caller's name. Raises Forbidden for who may not."""
-        await self.require(call, name, namespace)
-        return self._context.acting_for(call.caller)
+        """Resources to do it with, in the caller's name where a role allows it; where IAM's policies alone do, in
+        the service's own. Raises Forbidden for who may not.
+        """
+        by_role = await self._allowed(call, name, namespace)
+        return self._context.acting_for(call.caller) if by_role else self._context.resources
+
+    def judge(self, call: RequestContext) -> Judgement | None:
+        """The word of IAM's policies. Raises Forbidden; None for those IAM knows nothing of."""
+        if call.policies is None:
+            return None
+        facts: dict[str, Given] = {"aws:RequestedRegion": call.region}
+        return judge(call.policies, call.action, call.resource, facts, self._context.clock.now())
+
+    async def _allowed(self, call: RequestContext, name: str, namespace: str | None) -> bool:
+        """Whether a role allows it; if not, a policy does. Raises Forbidden when neither does."""
+        judged, where = self.judge(call), call.namespace if namespace is None else namespace
+        if await self.allows(call, name, where):
+            return True
+        if judged is not None and judged.allows and where == call.namespace:
+            return False
+        if judged is not None and call.policies is not None and call.policies.identity:
+            raise Forbidden(judged.refusal)
+        wanted, kind = call.permission, call.permission.kind
+        await self._context.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, where)
+        return True

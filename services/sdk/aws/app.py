@@ -8,13 +8,15 @@ It is the `app` of a `services.sdk.service.Service`. Errors of the resource API 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from crds.errors import ApiError
 from services.sdk.asgi import Receive, Scope, Send, note_action, read_body
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator
+from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.model import ServiceModel
 from services.sdk.aws.operations import Operation, RequestContext, handlers_of, require_modelled
@@ -28,6 +30,8 @@ DEFAULT_REGION = "us-east-1"
 log = logging.getLogger(__name__)
 # What an operation is about, as an ARN: from the call, the request, and the answer ({} before there is one).
 ResourceOf = Callable[[RequestContext, dict[str, Any], dict[str, Any]], str]
+# The ARN of the resource that policies are asked about, before the operation runs; empty for none.
+JudgedResource = Callable[[RequestContext, dict[str, Any]], Awaitable[str]]
 _DENIED = frozenset({"AccessDeniedException", "NotAuthorized", "AccessDenied", "AuthorizationError"})
 _NOTHING: tuple[Any, ...] = (False, [], {}, "")
 
@@ -47,11 +51,13 @@ class AwsApp:
         protocols: Iterable[str] = (),
         translate: Callable[[ApiError], AwsError] = translate,
         resource_of: ResourceOf | None = None,
+        judged_resource: JudgedResource | None = None,
     ) -> None:
         self._model, self._authenticator, self._translate = model, authenticator, translate
         self._handlers = handlers_of(*handlers)
         require_modelled(model, (declared for declared, _ in self._handlers.values()))
         self._codecs = codecs_for(model, self._handlers, protocols)
+        self._judged_resource = judged_resource
         self._resource_of = resource_of or (lambda _call, _request, _answer: "")
 
     def permissions(self) -> dict[str, Permission | None]:
@@ -81,21 +87,33 @@ class AwsApp:
         admitted = await self._authenticator.authenticate(signed, scope["state"]["caller"])
         name = codec.route(request)
         declared, handler = self._handlers[name]
-        call = self._call(admitted, scope, declared)
+        call = self._call(admitted, scope, declared, await self._authenticator.policies_of(admitted.caller))
         note_action(scope, f"{self._model.name}:{name}", caller=call.caller.name)
         params = codec.parse(name, request)
         note_action(scope, resource=self._resource_of(call, params, {}))
         _require_understood(declared, params)
+        if self._judged_resource is not None:
+            call = replace(call, resource=await self._judged_resource(call, params))
         result = await handler(call, params) or {}
         _require_asked(call)
         note_action(scope, resource=self._resource_of(call, params, result))
         return codec.serialize(name, result, call.request_id)
 
-    def _call(self, admitted: AuthenticatedCall, scope: Scope, declared: Operation) -> RequestContext:
+    def _call(
+        self, admitted: AuthenticatedCall, scope: Scope, declared: Operation, policies: CallerPolicies | None
+    ) -> RequestContext:
         region = admitted.signature.region if admitted.signature else DEFAULT_REGION
         caller = admitted.caller
         scope["state"]["caller"] = caller
-        return RequestContext(caller, region, account_of(caller.namespace), scope["state"]["request_id"], declared)
+        return RequestContext(
+            caller,
+            region,
+            account_of(caller.namespace),
+            scope["state"]["request_id"],
+            declared,
+            action=f"{self._model.signing_name}:{declared.name}",
+            policies=policies,
+        )
 
     def _refused(self, codec: Codec, scope: Scope, error: AwsError) -> HttpResponse:
         note_action(scope, forbidden=error.code in _DENIED)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.kit.clock import Clock
 from crds.errors import NotFound
+from services.sdk.aws.caller_policies import PATH, CallerPolicies, CallerPolicyReader
 from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.sigv4 import RawRequest, Signature, read_signature
 from services.sdk.aws.verifier import raw_request
@@ -66,8 +67,14 @@ class SigningKeys:
 class AwsAuthenticator:
     """Authenticates AWS calls to one service. `speaks`: its signing names."""
 
-    def __init__(self, keys: SigningKeys, speaks: tuple[str, ...]) -> None:
-        self._keys, self._speaks = keys, speaks
+    def __init__(
+        self, keys: SigningKeys, speaks: tuple[str, ...], policies: CallerPolicyReader | None = None
+    ) -> None:
+        self._keys, self._speaks, self._policies = keys, speaks, policies
+
+    async def policies_of(self, caller: Caller) -> CallerPolicies | None:
+        """What IAM says of the caller. Raises ApiError."""
+        return await self._policies.of(caller) if self._policies is not None else None
 
     async def authenticate(self, request: RawRequest, identity: Caller) -> AuthenticatedCall:
         """Raises SignatureError when the identity is not that of this signed request.
@@ -102,4 +109,7 @@ def authenticator_for(context: ServiceContext, speaks: tuple[str, ...]) -> AwsAu
     async def ask(wanted: dict[str, Any], token: str) -> dict[str, Any]:
         return await fetch_json(context.client, "POST", "/auth/signing-keys", wanted, on_behalf_of=token)
 
-    return AwsAuthenticator(SigningKeys(ask, context.clock), speaks)
+    async def policies(token: str) -> dict[str, Any]:
+        return await fetch_json(context.client, "GET", PATH, on_behalf_of=token)
+
+    return AwsAuthenticator(SigningKeys(ask, context.clock), speaks, CallerPolicyReader(policies, context.clock))

@@ -33,6 +33,11 @@ class ServiceModel:
         return str(self.metadata.get("targetPrefix", ""))
 
     @property
+    def signing_name(self) -> str:
+        """`kms` in credentials, and before the colon of actions in policies."""
+        return str(self.metadata.get("signingName") or self.metadata.get("endpointPrefix", ""))
+
+    @property
     def content_type(self) -> str:
         return f"application/x-amz-json-{self.metadata.get('jsonVersion', '1.0')}"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from crds.kind import Kind
+from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.model import ServiceModel
 from services.sdk.identity import Caller
 from services.sdk.permissions import Permission
@@ -39,7 +40,8 @@ class RequestContext:
     """The caller, region and account of a request: everything about a request that is not its content.
 
     `asked`: the permissions that were asked for, each as verb, kind and name. An operation that answers without
-    having asked for its own is stopped.
+    having asked for its own is stopped. `action`: what policies call it (`iam:GetUser`); `resource`: the ARN it is
+    about, if the service says so; `policies`: those IAM has for the caller.
     """
 
     caller: Caller
@@ -48,6 +50,9 @@ class RequestContext:
     request_id: str
     declared: Operation
     asked: list[tuple[str, str, str]] = field(default_factory=list, compare=False)
+    action: str = ""
+    resource: str = ""
+    policies: CallerPolicies | None = field(default=None, compare=False)
 
     @property
     def namespace(self) -> str:

@@ -23,6 +23,7 @@ from services.sdk.aws.verifier import Owner
 from services.sdk.context import ServiceContext
 from services.sdk.identity import ALGORITHM, HEADER, ISSUER, ON_BEHALF_OF
 from services.sdk.service import Service, create_service
+from services.sdk.testing.identities import FakeIdentities
 from services.sdk.testing.memory_resources import MemoryResources
 
 
@@ -43,6 +44,7 @@ class FakeConductor:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.users = {User().access_key: User()}
+        self.identities = FakeIdentities(self.clock)
         self.refused: set[tuple[str, str]] = set()
         self.judge: Callable[[str, dict[str, str]], bool] | None = None
         """Whether that user may do what these `resourceAttributes` say; None allows all that was not refused."""
@@ -83,6 +85,11 @@ class FakeConductor:
         if path.endswith("/selfsubjectaccessreviews"):
             user = jwt.get_unverified_claims(request.headers[ON_BEHALF_OF])["sub"]
             return httpx.Response(201, json={"status": {"allowed": self._allows(user, body["spec"])}})
+        if path == "/auth/policies":
+            user = jwt.get_unverified_claims(request.headers[ON_BEHALF_OF])["sub"]
+            return self.identities.policies_of(user)
+        if path.startswith("/auth/access-keys"):
+            return self.identities.access_keys(request, path.removeprefix("/auth/access-keys").lstrip("/"), body)
         return httpx.Response(404, json={"kind": "Status", "reason": "NotFound", "message": path})
 
     def _allows(self, user: str, spec: dict[str, Any]) -> bool:

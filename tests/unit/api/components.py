@@ -24,6 +24,7 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived_secrets import DerivedSecrets
+from api.auth.iam_policies import IamPolicies
 from api.auth.join_tokens import JoinTokens
 from api.auth.oidc.keys import Fetch, IssuerKeys
 from api.auth.oidc.login import Federation
@@ -34,6 +35,7 @@ from api.auth.principal import AUTHENTICATED, MASTERS, Principal
 from api.auth.routes.access_keys import access_key_routes
 from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
+from api.auth.routes.policies import policy_routes
 from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
@@ -255,6 +257,7 @@ async def make_house(
             cloud_routes(CloudIdentity("attic", "ab" * 32)),
             session_routes(accounts, authenticator, COOKIE),
             access_key_routes(accounts, authenticator),
+            policy_routes(IamPolicies(registry.store), authenticator),
             totp_routes(accounts, authenticator),
             oidc_routes(oidc, authenticator, COOKIE),
             identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA, clock, SIGNING),

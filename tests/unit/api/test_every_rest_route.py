@@ -24,12 +24,14 @@ from api.agents.overlay import overlay_routes
 from api.agents.registration import agent_routes
 from api.audit import Audit
 from api.audit.routes import audit_routes
+from api.auth.iam_policies import IamPolicies
 from api.auth.join_tokens import JoinTokens
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
 from api.auth.routes.access_keys import access_key_routes
 from api.auth.routes.certificates import certificate_routes
 from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
+from api.auth.routes.policies import policy_routes
 from api.auth.routes.sessions import session_routes
 from api.auth.routes.totp import totp_routes
 from api.cloud import CloudIdentity, cloud_routes
@@ -81,6 +83,7 @@ MAY = {
     "GET /auth/sessions": ALL_KNOWN,
     # of people; machines and masters are told that they have none
     "GET /auth/access-keys": ALL_KNOWN,
+    "GET /auth/policies": ALL_KNOWN,
     "POST /auth/access-keys": ALL_KNOWN,
     "PATCH /auth/access-keys/{key_id}": ALL_KNOWN,
     "DELETE /auth/access-keys/{key_id}": ALL_KNOWN,
@@ -150,6 +153,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         cloud_routes(CloudIdentity("attic", "ab" * 32)),
         session_routes(house.accounts, authenticator, COOKIE),
         access_key_routes(house.accounts, authenticator),
+        policy_routes(IamPolicies(house.store), authenticator),
         totp_routes(house.accounts, authenticator),
         oidc_routes(None, authenticator, COOKIE),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),

@@ -1,0 +1,75 @@
+"""Puts iam_manager together: the directory, the operations of IAM and STS, and the two APIs."""
+
+from __future__ import annotations
+
+from services.iam_manager.directory import Directory
+from services.iam_manager.errors import as_iam_error
+from services.iam_manager.identities import Identities
+from services.iam_manager.judged_resources import JudgedResources
+from services.iam_manager.manifest import MANIFEST
+from services.iam_manager.operations.access_keys import AccessKeyOperations
+from services.iam_manager.operations.account import AccountOperations
+from services.iam_manager.operations.attachments import AttachmentOperations
+from services.iam_manager.operations.groups import GroupOperations
+from services.iam_manager.operations.instance_profiles import InstanceProfileOperations
+from services.iam_manager.operations.not_kept import NotKeptOperations
+from services.iam_manager.operations.oidc_providers import OidcProviderOperations
+from services.iam_manager.operations.policies import PolicyOperations
+from services.iam_manager.operations.roles import RoleOperations
+from services.iam_manager.operations.simulation import SimulationOperations
+from services.iam_manager.operations.users import UserOperations
+from services.iam_manager.policy_store import PolicyStore
+from services.iam_manager.signing_names import BySigningName
+from services.iam_manager.sts import StsOperations
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.app import AwsApp
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.model import load_model
+from services.sdk.aws.operations import declared_operations
+from services.sdk.context import ServiceContext
+from services.sdk.service import Service
+
+OPERATIONS = declared_operations(
+    UserOperations,
+    GroupOperations,
+    RoleOperations,
+    PolicyOperations,
+    AttachmentOperations,
+    InstanceProfileOperations,
+    OidcProviderOperations,
+    AccountOperations,
+    SimulationOperations,
+    AccessKeyOperations,
+    NotKeptOperations,
+)
+STS_OPERATIONS = declared_operations(StsOperations)
+
+
+def create(context: ServiceContext) -> Service:
+    """One directory, for both APIs."""
+    access = CallerAccess(context)
+    directory = Directory(context, access)
+    policies = PolicyStore(directory)
+    authenticator = authenticator_for(context, MANIFEST.speaks)
+    handlers = [
+        UserOperations(directory, policies),
+        GroupOperations(directory),
+        RoleOperations(directory, policies),
+        PolicyOperations(directory, policies, context.clock),
+        AttachmentOperations(directory, policies),
+        InstanceProfileOperations(directory),
+        OidcProviderOperations(directory),
+        AccountOperations(directory, policies),
+        SimulationOperations(directory, policies),
+        AccessKeyOperations(context, directory, access),
+        NotKeptOperations(directory),
+    ]
+    iam = AwsApp(
+        load_model("iam"),
+        handlers,
+        authenticator,
+        translate=as_iam_error,
+        judged_resource=JudgedResources(directory, policies).of,
+    )
+    sts = AwsApp(load_model("sts"), [StsOperations(Identities(directory))], authenticator, translate=as_iam_error)
+    return Service(app=BySigningName(iam, {"sts": sts}))

@@ -1,0 +1,49 @@
+"""Errors in IAM's own words. Source: AWS IAM API reference, and its answers as public tests recorded them."""
+
+from __future__ import annotations
+
+from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.policy import PolicyError
+from services.sdk.aws.translation import translate
+
+
+def no_entity(message: str) -> AwsError:
+    return AwsError("NoSuchEntity", message, 404)
+
+
+def exists(message: str) -> AwsError:
+    return AwsError("EntityAlreadyExists", message, 409)
+
+
+def in_use(message: str) -> AwsError:
+    return AwsError("DeleteConflict", message, 409)
+
+
+def limit(message: str) -> AwsError:
+    return AwsError("LimitExceeded", message, 409)
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError("InvalidInput", message, 400)
+
+
+def validation(message: str) -> AwsError:
+    return AwsError("ValidationError", message, 400)
+
+
+def malformed(wrong: PolicyError) -> AwsError:
+    return AwsError("MalformedPolicyDocument", wrong.message, 400)
+
+
+def as_iam_error(error: ApiError) -> AwsError:
+    """Translate an error of the resource API to the one IAM would give."""
+    if isinstance(error, Forbidden):
+        return AwsError("AccessDenied", error.message, 403)
+    if isinstance(error, NotFound):
+        return no_entity(error.message)
+    if isinstance(error, AlreadyExists):
+        return exists(error.message)
+    if isinstance(error, Conflict):
+        return AwsError("ConcurrentModification", error.message, 409)
+    return translate(error)

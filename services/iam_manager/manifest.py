@@ -1,0 +1,24 @@
+"""The front page of iam_manager: AWS IAM and STS over the directory of this cloud."""
+
+from __future__ import annotations
+
+from crds.managed import Grant, ManagedService
+from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, OIDC_PROVIDER
+
+_READ = ("get", "list", "watch")
+_WRITE = ("create", "update", "patch", "delete")
+_OWN = ("iamusers", "iamgroups", "iamroles", "iampolicies", "instanceprofiles", "oidcproviders", "iamaccounts")
+_KEYS = Grant("accesskeys", ("get", "create", "update", "delete"))
+
+MANIFEST = ManagedService(
+    name="iam_manager",
+    title="Identities",
+    summary="Users, groups, roles and policies over the AWS IAM and STS protocols.",
+    create="services.iam_manager.app:create",
+    kinds=(INSTANCE_PROFILE, OIDC_PROVIDER, IAM_ACCOUNT),
+    speaks=("iam", "sts"),
+    protocol="query",
+    grants=(*(Grant(each, (*_READ, *_WRITE)) for each in _OWN), Grant("users", (*_READ, "create", "delete"))),
+    acts=(*(Grant(each, (*_READ, *_WRITE)) for each in _OWN), Grant("users", ("create", "delete")), _KEYS),
+    starts_enabled=True,
+)

@@ -1,0 +1,1 @@
+"""Every IAM operation iam_manager answers: what these classes declare."""
