@@ -36,12 +36,11 @@ class IamPolicies:
         account = account_of(who.namespace)
         user = self._find(IAM_USER, who.name, who.namespace)
         spec = user.spec if user else IamUserSpec(user_name=who.name)
-        uid = (user or person).metadata.uid or ""
         told = {
             "name": spec.user_name,
             "arn": iam_arn(account, "user", spec.path, spec.user_name),
             "account": account,
-            "id": unique_id("AIDA", uid),
+            "id": unique_id("AIDA", person.metadata.uid or ""),
             "tags": spec.tags,
         }
         identity = list(self._identity(user, account, who.namespace)) if user else []

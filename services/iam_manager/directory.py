@@ -24,6 +24,7 @@ from services.sdk.context import ServiceContext
 R = TypeVar("R", bound=Resource[Any, Any])
 _ATTEMPTS = 8
 ACCOUNT_RECORD = "account"
+MADE_BY = "aerekos.cloud/made-by"
 
 
 class _Words(NamedTuple):
@@ -105,21 +106,18 @@ class Directory:
     # Users: the IAM side, and the User itself.
 
     async def user(self, call: RequestContext, name: str) -> IamUser:
-        """Raises NoSuchEntity."""
-        found = await self.find(IAM_USER, call, name)
-        if found is None and (person := await self.person(call, name)) is not None:
-            return side_of(person)
-        if found is None:
+        """To look at: it has the uid and the birth of the User. Raises NoSuchEntity."""
+        found, person = await self.find(IAM_USER, call, name), await self.person(call, name)
+        if found is None and person is None:
             raise errors.no_entity(_WORDS[IAM_USER.name].missing.format(name))
-        return found
+        return _of_person(found, person)
 
     async def users(self, call: RequestContext) -> list[IamUser]:
         """All of the account, those included of whom IAM never wrote anything."""
-        known = {each.metadata.name: each for each in await self.all(IAM_USER, call)}
-        for person in (await self._own.list(USER)).items:
-            if person.spec.namespace == call.namespace and person.metadata.name not in known:
-                known[person.metadata.name] = side_of(person)
-        return sorted(known.values(), key=lambda each: each.spec.user_name)
+        sides = {each.metadata.name: each for each in await self.all(IAM_USER, call)}
+        people = [each for each in (await self._own.list(USER)).items if each.spec.namespace == call.namespace]
+        found = [_of_person(sides.pop(each.metadata.name, None), each) for each in people]
+        return sorted([*found, *sides.values()], key=lambda each: each.spec.user_name)
 
     async def person(self, call: RequestContext, name: str) -> User | None:
         """The User of that name, if it is of this account."""
@@ -134,11 +132,13 @@ class Directory:
         name = resource_name(spec.user_name)
         acting = await self._access.resources_for(call, name, call.namespace)
         person = USER.new(name, spec=UserSpec(display_name=spec.user_name, namespace=call.namespace))
+        person.metadata.labels = {MADE_BY: "iam"}
         try:
-            await acting.create(USER, person)
+            person = await acting.create(USER, person)
         except AlreadyExists:
             raise errors.exists(_WORDS[IAM_USER.name].exists.format(spec.user_name)) from None
-        return await acting.create(IAM_USER, IAM_USER.new(name, namespace=call.namespace, spec=spec))
+        made = await acting.create(IAM_USER, IAM_USER.new(name, namespace=call.namespace, spec=spec))
+        return _of_person(made, person)
 
     async def change_user(self, call: RequestContext, name: str, change: Callable[[IamUser], None]) -> IamUser:
         """Like `change`; writes the IAM side where there was none."""
@@ -173,8 +173,11 @@ class Directory:
             await acting.replace(IAM_ACCOUNT, found)
 
 
-def side_of(person: User) -> IamUser:
-    """The IAM side of a User of whom IAM never wrote anything."""
+def _of_person(side: IamUser | None, person: User | None) -> IamUser:
+    """The IAM side of a User, who is the same before and after IAM first writes something of them."""
+    if person is None:
+        assert side is not None
+        return side
+    spec = side.spec if side is not None else IamUserSpec(user_name=person.metadata.name)
     meta = person.metadata.model_copy(update={"namespace": person.spec.namespace})
-    spec = IamUserSpec(user_name=person.metadata.name)
     return IamUser(api_version=IAM_USER.api_version, kind=IAM_USER.name, metadata=meta, spec=spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crds.kinds.iam import IAM_GROUP, IAM_POLICY, IAM_ROLE, IAM_USER, IamGroup, IamPolicy, IamRole, IamUser
+from crds.kinds.iam import IAM_GROUP, IAM_POLICY, IAM_ROLE, IamGroup, IamPolicy, IamRole, IamUser
 from services.iam_manager import errors
 from services.iam_manager.directory import Directory
 from services.iam_manager.views import policy_arn
@@ -75,7 +75,7 @@ class PolicyStore:
     async def holders(self, call: RequestContext) -> tuple[list[IamUser], list[IamGroup], list[IamRole]]:
         """Everything in the account that may have policies."""
         return (
-            await self._directory.all(IAM_USER, call),
+            await self._directory.users(call),
             await self._directory.all(IAM_GROUP, call),
             await self._directory.all(IAM_ROLE, call),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from crds.kinds.iam import IAM_USER, IamUser, IamUserSpec
+from crds.kinds.user import User
 from services.iam_manager import errors
-from services.iam_manager.directory import Directory
+from services.iam_manager.directory import MADE_BY, Directory
 from services.iam_manager.pages import PAGED, page
 from services.iam_manager.policy_store import PolicyStore
 from services.iam_manager.tagging import given_tags, tag_page, with_tags, without_tags
@@ -79,11 +80,7 @@ class UserOperations:
             raise errors.in_use("Cannot delete entity, must delete policies first.")
         if user.spec.groups:
             raise errors.in_use("Cannot delete entity, must remove users from group first.")
-        person = await self._directory.person(call, request["UserName"])
-        if person is not None and person.spec.roles:
-            raise errors.in_use(
-                f"Cannot delete entity, must take away its roles of this cloud first: {person.spec.roles}"
-            )
+        _require_made_here(await self._directory.person(call, request["UserName"]))
         await self._directory.delete_user(call, user)
 
     @operation("TagUser", permission=("patch", IAM_USER), understands=("UserName", "Tags"))
@@ -112,3 +109,12 @@ class UserOperations:
             lambda each: each.spec.group_name,
             lambda each: group_view(call.account, each),
         )
+
+
+def _require_made_here(person: User | None) -> None:
+    """A person of the cloud has more than IAM knows of. Raises DeleteConflict."""
+    if person is None:
+        return
+    name = person.metadata.name
+    if person.spec.roles or (person.metadata.labels or {}).get(MADE_BY) != "iam":
+        raise errors.in_use(f"Cannot delete entity, {name} is a user of this cloud: aerekos user delete {name}")

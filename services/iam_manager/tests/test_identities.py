@@ -68,11 +68,13 @@ def test_a_user_of_the_cloud_is_a_user_of_iam(iam: Any, account: Account) -> Non
     person = USER.parse({"metadata": {"name": "clara"}, "spec": {"roles": ["editor"], "namespace": where}})
     harness.run(harness.resources.create(USER, person))
     assert iam.get_user(UserName="clara")["User"]["Path"] == "/"
-    assert [each["UserName"] for each in iam.list_users()["Users"]] == ["clara"]
+    (before,) = iam.list_users()["Users"]
+    assert before["UserName"] == "clara"
     iam.put_user_policy(UserName="clara", PolicyName="p", PolicyDocument=POLICY)
+    assert iam.list_users()["Users"] == [before]
     assert harness.run(harness.resources.get(IAM_USER, "clara", where)).spec.inline == {"p": POLICY}
     iam.delete_user_policy(UserName="clara", PolicyName="p")
-    with pytest.raises(ClientError, match="roles of this cloud"):
+    with pytest.raises(ClientError, match="user of this cloud"):
         iam.delete_user(UserName="clara")
 
 
