@@ -44,6 +44,8 @@ class AccessLog:
 
     def note(self, request: ClientRequest) -> None:
         """One request is over."""
+        if self._file < 0:
+            return  # the connection outlived the server
         self._waiting.append(orjson.dumps(access_record(request), option=_UTC))
         if len(self._waiting) >= MOST_WAITING:
             self.flush()
@@ -72,6 +74,7 @@ class AccessLog:
         """Write what waits, and no more after it."""
         self.flush()
         os.close(self._file)
+        self._file = -1
 
     def _opened(self) -> int:
         return os.open(self._path, _MODE, 0o600)
