@@ -23,14 +23,14 @@ _TYPES: dict[str, PatchType] = {
 def patch_type(ask: ApiRequest) -> PatchType:
     """Raises UnsupportedMedia: strategic merge exists only for kinds Kubernetes itself has."""
     found = _TYPES.get(ask.content_type)
+    if found is not None and (found != "strategic" or is_kubernetes_own(ask.target.kind)):
+        return found
     strategic = is_kubernetes_own(ask.target.kind)
-    if found is None or (found == "strategic" and not strategic):
-        accepted = ", ".join(name for name, each in _TYPES.items() if each != "strategic" or strategic)
-        raise UnsupportedMedia(
-            "the body of the request was in an unknown format - accepted media types include: "
-            f"{accepted} (got {ask.content_type or 'none'})"
-        )
-    return found
+    accepted = ", ".join(name for name, each in _TYPES.items() if each != "strategic" or strategic)
+    raise UnsupportedMedia(
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"{accepted} (got {ask.content_type or 'none'})"
+    )
 
 
 def is_kubernetes_own(kind: Kind[Any]) -> bool:

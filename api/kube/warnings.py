@@ -9,6 +9,8 @@ _MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 
 def warning_headers(ask: ApiRequest, warnings: tuple[str, ...] = ()) -> tuple[tuple[bytes, bytes], ...]:
     """Warning headers for `warnings`, and for what stood twice in the body."""
+    if not ask.doubled and not warnings:
+        return ()
     told = (*map(duplicate, ask.doubled), *warnings)
     return tuple((b"warning", f'299 - "{_quoted(text)}"'.encode()) for text in _few(told))
 

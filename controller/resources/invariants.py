@@ -15,11 +15,11 @@ _IDENTITY = _NOT_TAKEN - {"managedFields"}
 
 def default_empty(kind: Kind[Any], whole: dict[str, Any]) -> None:
     """A status (and a spec with only optional fields) that was left out means an empty one."""
-    fields = kind.model.model_fields
     for name in ("spec", "status"):
         if whole.get(name) is None:
             whole.pop(name, None)
-            if name in fields and not fields[name].is_required():
+            field = kind.model.model_fields.get(name)
+            if field is not None and not field.is_required():
                 whole[name] = {}
 
 
@@ -156,7 +156,7 @@ def _check_keepers(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], meta: d
 
 def check_immutable(kind: Kind[Any], key: ObjectKey, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Raises Invalid when a config map or secret that was closed for good is given other content."""
-    if "immutable" not in kind.model.model_fields or old.get("immutable") is not True:
+    if old.get("immutable") is not True or "immutable" not in kind.model.model_fields:
         return
     changed = [name for name, value in content(old, kind).items() if new.get(name) != value]
     changed += sorted(content(new, kind).keys() - old.keys())

@@ -119,7 +119,7 @@ def prepare_update(
             check_metadata(kind, result.body["metadata"], key)
     if content(result.body, kind) != content(old, kind):
         result.body["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-    return result._replace(warnings=(*doubled, *result.warnings))
+    return result._replace(warnings=(*doubled, *result.warnings)) if doubled else result
 
 
 def mark_deleted(kind: Kind[Any], old: dict[str, Any], propagation: str, now: str) -> dict[str, Any]:

@@ -46,7 +46,9 @@ class ValidatedObject(NamedTuple):
         """The model, told what was written into the body's metadata since the check."""
         if self.model is not None:
             meta, told = self.body["metadata"], self.model.metadata
-            told.managed_fields, told.generation = meta.get("managedFields"), meta.get("generation")
+            told.generation = meta.get("generation")
+            if (owners := meta.get("managedFields")) is not told.managed_fields:
+                told.managed_fields = owners
         return self.model
 
 

@@ -119,8 +119,9 @@ class SqlStore:
 
     async def write(self, changes: Sequence[Change], *, by: str) -> Sequence[Record]:
         """As `Store.write`. Raises ValueError for a deletion that expects nothing to be there."""
-        if any(change.body is None and change.expect == 0 for change in changes):
-            raise ValueError("a deletion must expect the revision it deletes")
+        for change in changes:
+            if change.body is None and change.expect == 0:
+                raise ValueError("a deletion must expect the revision it deletes")
         return await self._writing.write(changes, by) if changes else ()
 
     def follow(
