@@ -27,7 +27,7 @@ def create(context: ServiceContext) -> Service:
     s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms))
     lost = LostKeys(metadata, kms, context.clock.monotonic)
     return Service(
-        app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks))),
+        app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)),
         reconcilers=[BucketReconciler(metadata, lost)],
         checks=[
             # Keys in memory go on working for minutes, and buckets without encryption always.

@@ -6,7 +6,9 @@ from services.sdk.aws.authentication import AwsAuthenticator, raw_request
 from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.sigv4 import RawRequest
 from services.sdk.identity import Caller as Identity
+from services.sdk.resources import Clock
 from services.storage_manager.aws_chunked import Signing
+from services.storage_manager.caller_rights import CallerRights
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import Caller, Scope
 
@@ -14,8 +16,8 @@ from services.storage_manager.interfaces import Caller, Scope
 class S3Authenticator:
     """Header-signed, presigned, or stated by the gateway for bearer callers."""
 
-    def __init__(self, authenticator: AwsAuthenticator) -> None:
-        self._authenticator = authenticator
+    def __init__(self, authenticator: AwsAuthenticator, clock: Clock) -> None:
+        self._authenticator, self._clock = authenticator, clock
 
     async def authenticate(self, scope: Scope) -> Caller:
         """Raises S3Error in S3's own words. The body is not read: `bodies` checks it against what was signed."""
@@ -31,7 +33,8 @@ class S3Authenticator:
         if found is not None and not found.presigned and _has_signed_chunks(request):
             key = await self._authenticator.signing_key(admitted)
             signing = Signing(key, found.timestamp, found.scope, found.value)
-        return Caller(who.name, who.namespace, signing, who.groups, who)
+        rights = CallerRights(await self._authenticator.policies_of(who), self._clock.now)
+        return Caller(who.name, who.namespace, signing, who.groups, who, rights)
 
 
 def _has_signed_chunks(request: RawRequest) -> bool:

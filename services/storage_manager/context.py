@@ -15,6 +15,7 @@ from crds.numbers import whole_number
 from services.sdk.aws.accounts import account_of
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs, Writer, new_id
+from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.checksums import CHECKSUMS
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
@@ -91,12 +92,14 @@ class S3Context:
         _require_expected_owner(ref, request.headers.get(OWNER))
         return ref
 
-    async def source_bucket(self, request: S3Request, bucket: str) -> BucketRef:
-        """The bucket that is copied from, as `bucket`."""
+    async def source_bucket(self, request: S3Request, bucket: str, key: str) -> BucketRef:
+        """The bucket that is copied from, as `bucket`; the caller may read that object of it."""
         verb = request.permission.source
         if verb is None:
             raise S3Error("InvalidRequest", f"{request.operation} has no source")
-        ref = await self.directory.find(request.caller, bucket, verb)
+        caller = request.caller
+        may_read = caller.rights.allows("s3:GetObject", object_arn(bucket, key))
+        ref = await self.directory.find(replace(caller, allowed=may_read), bucket, verb)
         _require_expected_owner(ref, request.headers.get(SOURCE_OWNER))
         return ref
 

@@ -63,7 +63,7 @@ class CopySource:
 async def source_of(context: S3Context, request: S3Request) -> CopySource:
     """Open what `x-amz-copy-source` names. Raises NoSuchKey, PreconditionFailed, InvalidRange, InvalidRequest."""
     bucket, key = _named(request.headers["x-amz-copy-source"])
-    ref = await context.source_bucket(request, bucket)
+    ref = await context.source_bucket(request, bucket, key)
     found = await find_object(context, ref, key)
     asked = {k.removeprefix("x-amz-copy-source-"): v for k, v in request.headers.items() if k.startswith(CONDITION)}
     if not_modified(found, asked):

@@ -8,6 +8,7 @@ from anyio import to_thread
 
 from services.sdk.aws.rest_xml import members, parse
 from services.storage_manager.answers import render_answer
+from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
@@ -35,13 +36,23 @@ async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for each in wanted:
-        refusal = await _delete_one(context, ref, each)
+        refusal = _denied(request, each["Key"]) or await _delete_one(context, ref, each)
         if refusal:
             failed.append({"Key": each["Key"], "Code": refusal.code, "Message": refusal.message})
         elif not quiet:
             done.append({"Key": each["Key"]})
     await context.report_emptiness(ref)
     return S3Response(content=render_answer("DeleteObjects", {"Deleted": done, "Errors": failed}))
+
+
+def _denied(request: S3Request, key: str) -> S3Error | None:
+    """What IAM's policies have against this one."""
+    caller, arn = request.caller, object_arn(request.bucket, key)
+    try:
+        may = caller.rights.allows(request.permission.action, arn)
+    except S3Error as refusal:
+        return refusal
+    return S3Error("AccessDenied", f"no policy allows this for {arn}") if caller.allowed and not may else None
 
 
 async def _delete_one(context: S3Context, ref: BucketRef, wanted: dict[str, str]) -> S3Error | None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from services.sdk.identity import Caller as Identity
 from services.storage_manager.aws_chunked import Signing
+from services.storage_manager.caller_rights import CallerRights
 from services.storage_manager.permissions import Verb as Verb
 
 Scope = MutableMapping[str, Any]
@@ -20,7 +21,7 @@ DEFAULT_KEY = "alias/aws/s3"
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A verified caller. `signing` is set for requests whose chunks are signed; `identity` is what we prove
-    with that we act for them.
+    with that we act for them. `rights`: what IAM's policies give; `allowed`: that they give this very request.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Caller:
     signing: Signing | None = None
     groups: tuple[str, ...] = ()
     identity: Identity = field(default=Identity(""), compare=False, repr=False)
+    rights: CallerRights = field(default=CallerRights(), compare=False, repr=False)
+    allowed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

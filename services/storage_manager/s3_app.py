@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,9 +17,10 @@ from services.sdk.asgi import note_action
 from services.sdk.aws.rest_xml import render
 from services.sdk.permissions import Permission
 from services.storage_manager import buckets, copy_object, delete_objects, list_uploads, multipart, objects
+from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.context import S3Context, S3Request, S3Response, read_headers, read_query
 from services.storage_manager.errors import S3Error, disk_full, is_disk_full
-from services.storage_manager.interfaces import Authenticator, Scope
+from services.storage_manager.interfaces import Authenticator, Caller, Scope
 from services.storage_manager.kinds import BUCKET
 from services.storage_manager.permissions import PERMISSIONS
 from services.storage_manager.request_body import Incoming, Receive
@@ -78,7 +80,18 @@ def resource_of(request: S3Request) -> str:
     """The ARN of the object, or of the bucket; empty for all buckets."""
     if not request.bucket:
         return ""
-    return f"arn:aws:s3:::{request.bucket}/{request.key}" if request.key else f"arn:aws:s3:::{request.bucket}"
+    return object_arn(request.bucket, request.key)
+
+
+def judged(request: S3Request) -> Caller:
+    """The caller, and whether IAM's policies give them this. Raises S3Error AccessDenied for what these refuse.
+
+    Of many keys in a body each is judged where it is read, and a source where it is opened.
+    """
+    rights, action = request.caller.rights, request.permission.action
+    if request.operation == "DeleteObjects":
+        return replace(request.caller, allowed=rights.allows_all_of(action, request.bucket))
+    return replace(request.caller, allowed=rights.allows(action, resource_of(request), request.query))
 
 
 def choose(request: S3Request) -> str:
@@ -137,6 +150,7 @@ class S3App:
             request.operation = choose(request)
             note_action(scope, PERMISSIONS[request.operation].action)
             require_understood(request.operation, headers, query)
+            request.caller = judged(request)
             return await _with_first_block(await HANDLERS[request.operation](self._house, request))
         except ValueError as why:
             raise S3Error("MalformedXML", str(why)) from why

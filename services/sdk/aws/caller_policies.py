@@ -44,7 +44,7 @@ class CallerPolicyReader:
         self._asking: dict[Caller, asyncio.Task[CallerPolicies | None]] = {}
 
     async def of(self, caller: Caller) -> CallerPolicies | None:
-        """None for those IAM knows nothing of. Raises ApiError when the conductor cannot be asked."""
+        """None for those of whom IAM has no policy. Raises ApiError when the conductor cannot be asked."""
         if caller.service:
             return None
         known = self._known.get(caller)
@@ -77,10 +77,9 @@ class CallerPolicyReader:
 
 
 def _policies_of(answer: Mapping[str, Any]) -> CallerPolicies | None:
-    user = answer.get("user")
-    if user is None:
+    user, boundary = answer.get("user"), answer.get("boundary")
+    if user is None or not (answer["identity"] or boundary):
         return None
-    boundary = answer.get("boundary")
     return CallerPolicies(
         Requester("user", user["arn"], user["account"], ids=(user["id"],)),
         tuple(named for each in answer["identity"] if (named := _named(each)) is not None),
