@@ -78,7 +78,10 @@ class Reason(Term):
     COMPLETED = "Completed", "The job ran to its end."
     STOPPING = "Stopping", "Instances are on their way out."
     DISABLED = "Disabled", "`spec.enabled` is false."
-    SCALED_TO_ZERO = "ScaledToZero", "`spec.replicas` is 0."
+    SCALED_TO_ZERO = (
+        "ScaledToZero",
+        "`spec.replicas` is 0, or it sleeps (`spec.activation`).",
+    )
 
     # Of what the runtime refuses.
     RUNTIME_REFUSED = "RuntimeRefused", "The runtime refused; the message has its words."

@@ -22,7 +22,7 @@ class ServicePhase(Term):
     COMPLETED = "Completed", "A job that ran to its end."
     STOPPING = "Stopping", "Instances that are no longer desired are on their way out."
     DISABLED = "Disabled", "`spec.enabled` is false: nothing runs."
-    SCALED_TO_ZERO = "ScaledToZero", "`spec.replicas` is 0: nothing runs."
+    SCALED_TO_ZERO = "ScaledToZero", "`spec.replicas` is 0, or it sleeps until somebody asks for it: nothing runs."
 
 
 class InstancePhase(Term):

@@ -1,14 +1,14 @@
 """`POST /internal/reports`: what gateways answered, for the audit log, the metrics and the map of traffic.
 
 Lines of JSON. The first counts: `counted`: [handler, method, code, seconds or null] of each answer; `traffic`:
-[asker, service, code, seconds]; `used`: [access key, service]. Each other one is what a line of the audit log is made
-of.
+[asker, service, code, seconds]; `used`: [access key, service]; `wanted`: services that somebody waits for, or is
+being answered by. Each other one is what a line of the audit log is made of.
 Everything a gateway says here is believed: it is the conductor's own program, at work elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -53,9 +53,10 @@ class Reports:
         traffic: CountsTraffic,
         used: NotesUse,
         events: CountsEvents,
+        note_service_use: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._audit, self._metrics, self._traffic, self._used = audit, metrics, traffic, used
-        self._events = events
+        self._events, self._note_service_use = events, note_service_use
 
     async def answer(self, receive: Receive) -> Response:
         """Raises BadRequest, TooLarge."""
@@ -76,6 +77,9 @@ class Reports:
             self._metrics.note(handler, method, int(code), None if seconds is None else float(seconds))
         for asker, service, code, seconds in counts["traffic"]:
             self._traffic.note(asker, service, int(code), float(seconds))
+            self._note_service_use(service)
+        for service in counts.get("wanted", ()):  # a gateway of the version before knows none
+            self._note_service_use(service)
         for access_key_id, service in counts["used"]:
             self._used(access_key_id, service)
         for event, subject, instance, duration in counts["events"]:
@@ -91,9 +95,10 @@ def counts_line(
     traffic: Sequence[tuple[str, str, int, float]],
     used: Sequence[tuple[str, str]],
     events: Sequence[tuple[str, str, str, float]] = (),
+    wanted: Sequence[str] = (),
 ) -> bytes:
     """The first line of a report."""
-    return orjson.dumps({"counted": counted, "traffic": traffic, "used": used, "events": events})
+    return orjson.dumps({"counted": counted, "traffic": traffic, "used": used, "events": events, "wanted": wanted})
 
 
 def audit_line(scope: Scope, notes: Notes, who: Principal | None, code: int, request_id: str, stage: str) -> bytes:

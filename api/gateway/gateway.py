@@ -7,6 +7,7 @@ learns no secret, and can do nothing in anybody's name but with that token (api/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import unquote
 
 from api.asgi import Message, Receive, Response, Scope, Send, error_answer, send_answer
@@ -17,6 +18,7 @@ from api.auth.on_behalf import Identities
 from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
 from api.channel.settings import GatewaySettings
+from api.gateway.activation import Activation
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
@@ -62,8 +64,9 @@ class Gateway:
         traffic: CountsTraffic | None = None,
         limits: RequestLimits | None = None,
         events: NotesEvents | None = None,
+        activation: Activation | None = None,
     ) -> None:
-        self._balancer = balancer
+        self._balancer, self._activation = balancer, activation
         self._proxy = ReverseProxy(
             balancer, tls, most_connections, balancer.active, events, balancer.instance_at, clock.monotonic
         )
@@ -177,6 +180,15 @@ class Gateway:
         verb = "get" if service in self._services else _VERBS.get(method, "create")
         return Action(verb, GROUP, "services/proxy", "default", service)
 
+    async def _carry(self, scope: Scope, receive: Receive, send: Send, *, service: str, **how: Any) -> int:
+        """Once the service is awake."""
+        activation = self._activation
+        if activation is None or not activation.on_demand(service):
+            return await self._proxy.forward(scope, receive, send, service=service, **how)
+        with activation.used(service):
+            await activation.until_ready(service)
+            return await self._proxy.forward(scope, receive, send, service=service, **how)
+
     async def _forward(
         self, scope: Scope, receive: Receive, send: Send, asker: str, service: str, target: bytes, headers: Headers
     ) -> int:
@@ -187,7 +199,7 @@ class Gateway:
         try:
             with tracing.child("gateway", "client") as span:
                 span.note("aerekos.service", service)
-                code = await self._proxy.forward(
+                code = await self._carry(
                     scope,
                     receive,
                     send,

@@ -34,6 +34,7 @@ from api.channel.settings import GatewaySettings
 from api.front_proxy import SOCKET, short_path
 from api.gateway.access_log import AccessLog
 from api.gateway.access_reviews import AccessReviews
+from api.gateway.activation import Activation
 from api.gateway.content_origin import ContentOrigin
 from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
@@ -147,6 +148,7 @@ class GatewayProcess:
         self._authority = CertificateAuthority(options.home / "tls", now=self._clock.now())
         self._tls = ServerTls(options.home / "tls")
         self._budget = divide(raise_file_limit())
+        self._activation = Activation(self.replica.store, self.replica.endpoints, self.reporter.wanted)
         self.gateway = Gateway(
             LoadBalancer(registry, self.replica.endpoints, self._clock, managed, partial(events.note, "ejected")),
             self._tokens,
@@ -161,6 +163,7 @@ class GatewayProcess:
             traffic=TrafficCounts(self.reporter),
             limits=self.limits,
             events=events,
+            activation=self._activation,
         )
         reviews = AccessReviews(
             authenticator, authorizer, registry.catalog, self.limits.admit_principal, self.passthrough
@@ -179,7 +182,7 @@ class GatewayProcess:
         """Until it is told to stop (api/gateway/hand_over.py); then what is under way is finished."""
         access = AccessLog(self._options.home / "logs" / "access.log")
         async with anyio.create_task_group() as group:
-            for task in (self.replica.run, self.reporter.run, self.guard.run, collect_seldom):
+            for task in (self.replica.run, self.reporter.run, self.guard.run, self._activation.run, collect_seldom):
                 group.start_soon(task)
             group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()

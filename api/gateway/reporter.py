@@ -38,6 +38,7 @@ class Reporter:
         self._traffic: list[tuple[str, str, int, float]] = []
         self._used: dict[tuple[str, str], None] = {}
         self._events: list[tuple[str, str, str, float]] = []
+        self._wanted: dict[str, None] = {}
         self._there = anyio.Event()
         self.lost = 0
 
@@ -73,6 +74,11 @@ class Reporter:
         self._used[access_key_id, service] = None
         self._there.set()
 
+    def wanted(self, service: str) -> None:
+        """Somebody waits for that service, or is being answered by it."""
+        self._wanted[service] = None
+        self._there.set()
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
@@ -82,11 +88,11 @@ class Reporter:
 
     async def flush(self) -> None:
         """Deliver what waits. What cannot be delivered waits on."""
-        while self._lines or self._counted or self._traffic or self._used or self._events:
+        while self._lines or self._counted or self._traffic or self._used or self._events or self._wanted:
             lines, counted, traffic = self._next_lines(), self._counted[:MOST_AT_ONCE], self._traffic[:MOST_AT_ONCE]
-            used, events = list(self._used), self._events[:MOST_AT_ONCE]
+            used, events, wanted = list(self._used), self._events[:MOST_AT_ONCE], list(self._wanted)
             try:
-                await self._deliver(b"\n".join([counts_line(counted, traffic, used, events), *lines]))
+                await self._deliver(b"\n".join([counts_line(counted, traffic, used, events, wanted), *lines]))
             except Exception as failed:
                 log.warning("reports wait: the conductor takes none", waiting=len(self._lines), because=str(failed))
                 await anyio.sleep(AGAIN_SECONDS)
@@ -96,6 +102,8 @@ class Reporter:
             del self._counted[: len(counted)], self._traffic[: len(traffic)], self._events[: len(events)]
             for each in used:
                 self._used.pop(each, None)
+            for name in wanted:
+                self._wanted.pop(name, None)
         self._there = anyio.Event()
 
     def _next_lines(self) -> list[bytes]:

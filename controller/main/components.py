@@ -29,6 +29,7 @@ from controller.kit.threads import Threads
 from controller.main.bootstrap import bootstrap
 from controller.main.errors import UserError
 from controller.main.settings import Settings
+from controller.reconcilers.service_activation import Activations
 from controller.resources.registry import Registry
 from controller.runtime.endpoints import Endpoints
 from controller.store.records import Store, StoreFull
@@ -57,6 +58,7 @@ class Components:
     leases: Leases
     peers: Peers
     endpoints: Endpoints
+    activations: Activations
     worker: str
     derived: DerivedSecrets
     sealing: Sealing
@@ -104,6 +106,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             leases=Leases(clock),
             peers=Peers(),
             endpoints=Endpoints(),
+            activations=Activations(clock),
             worker=worker,
             derived=derived,
             sealing=sealing,

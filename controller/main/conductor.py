@@ -47,6 +47,7 @@ from controller.main.remembered_settings import remember
 from controller.main.running_conductor import the_only_one
 from controller.main.runtime_selection import choose
 from controller.main.settings import Settings
+from controller.main.waking import wake_owners
 from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage_collector import collect_garbage
 from controller.runtime.driver import DriverError
@@ -138,6 +139,7 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
             tasks.start_soon(EventExpirer(resources, components.clock, components.rng).run, name="events")
             tasks.start_soon(_compact_slowly, components, name="compaction")
             tasks.start_soon(keep_room, components, loop, name="room")
+            tasks.start_soon(wake_owners, components, name="waking")
             tasks.start_soon(keep_small, settings.log_file, Threads(1), name="log")
             tasks.start_soon(_sweep_sessions, components, name="sessions")
             if settings.stack is None:  # in a stack, agents are services of their own

@@ -33,7 +33,13 @@ def make_loop(components: Components, runtime: Runtime) -> Loop:
         QuotaReconciler(components.registry.admission.quotas.used),
         WorkerReconciler(components.leases, leaving),
         ServiceReconciler(
-            runtime.driver, managed, runtime.environment, reach=runtime.reach, endpoints=components.endpoints
+            runtime.driver,
+            managed,
+            runtime.environment,
+            reach=runtime.reach,
+            endpoints=components.endpoints,
+            activations=components.activations,
+            exists=lambda kind: bool(components.registry.store.list(kind.group, kind.plural).records),
         ),
     ]
     loop = Loop(
@@ -59,6 +65,7 @@ def make_loop(components: Components, runtime: Runtime) -> Loop:
     def report(about: KubeObject, reason: str, message: str) -> None:
         loop.events.record(about, reason, message, warning=True)
 
+    components.activations.enqueue = loop.enqueue
     components.registry.quarantine.report_to(report)
     runtime.driver.on_event(hear)
     loop.seen.of(WORKER).listen(forget)

@@ -83,7 +83,14 @@ async def serve_http(
     images, audit = _images(components, authenticator), open_audit(components.settings, components.clock)
     app = _app(components, runtime, loop, authenticator, guard, images, audit, traffic)
     app.metrics.registry.register(gateways)
-    reports = Reports(audit, app.metrics, traffic, components.accounts.access_keys.used, gateways)
+    reports = Reports(
+        audit,
+        app.metrics,
+        traffic,
+        components.accounts.access_keys.used,
+        gateways,
+        components.activations.note_use,
+    )
     replication = Replication(components.registry.store, components.endpoints, _of_gateways(components.settings))
     channel = Channel(app, replication, reports)
     server, listener = make_socket_server(FrontProxy(channel)), listen_on(components.home / "run" / SOCKET)

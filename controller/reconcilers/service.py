@@ -12,6 +12,7 @@ from typing import Any
 from controller.reconcile.outcome import Outcome, Permanent, Temporary, again, done, waiting
 from controller.reconcile.reconciler import AlsoWatch, World
 from controller.reconcilers import service_status as status
+from controller.reconcilers.service_activation import Activations, Exists, kept_awake, needed_asleep, until_idle
 from controller.reconcilers.service_dependencies import affected, dependents, in_words, missing
 from controller.reconcilers.service_engine import note_engine, superuser_file, users_of_secret, with_engine
 from controller.reconcilers.service_env import EnvMissing, env_of
@@ -46,6 +47,8 @@ Reach = Callable[[Service], frozenset[str] | None]
 # The driver's events bring us back sooner; this is for those that got lost.
 REQUEUE_SECONDS = 1.0
 ROLLED_BACK_SECONDS = 60.0
+# A change of endpoints reaches gateways in some milliseconds; a busy machine takes longer.
+DRAIN_SECONDS = 0.5
 # Somebody may be installing it at this moment; a look costs a few stat calls.
 ENGINE_RECHECK_SECONDS = 3.0
 
@@ -64,12 +67,16 @@ class ServiceReconciler:
         environment: Environment,
         reach: Reach = lambda _: None,
         endpoints: Endpoints | None = None,
+        activations: Activations | None = None,
+        exists: Exists = lambda _: False,
     ) -> None:
         self._driver, self._managed = driver, managed
+        self._activations, self._exists = activations, exists
         self._endpoints = endpoints or Endpoints()
         self._environment, self._reach = environment, reach
         self.also_watch: Sequence[AlsoWatch[Any]] = (
             AlsoWatch(SERVICE, lambda changed, seen: dependents(changed, seen, managed)),
+            AlsoWatch(SERVICE, lambda changed, seen: needed_asleep(changed, seen, managed)),
             AlsoWatch(WORKER, affected),
             AlsoWatch(SECRET, users_of_secret),
             AlsoWatch(CONFIG_MAP, users_of_config_map),
@@ -84,6 +91,8 @@ class ServiceReconciler:
         try:
             if not resource.spec.enabled or resource.spec.replicas == 0:
                 return await self._stop_all(resource, world)
+            if resource.spec.on_demand and self._activations is not None:
+                return await self._run_on_demand(resource, manifest, self._activations, world)
             return await self._run(resource, manifest, world)
         except DriverError as refused:
             self._note_refused(resource, refused, world)
@@ -96,6 +105,8 @@ class ServiceReconciler:
         except DriverError as refused:
             raise _as_outcome(refused) from refused
         self._endpoints.forget(key_of(SERVICE, resource))
+        if self._activations is not None:
+            self._activations.forget(key_of(SERVICE, resource))
         if gone and resource.spec.engine is not None:
             await self._discard_volumes(resource, world)
         return done() if gone else again(REQUEUE_SECONDS, "instances are stopping", reason=Reason.STOPPING)
@@ -137,6 +148,22 @@ class ServiceReconciler:
         status.note_instances(service, (), service.status.revision, 0)
         status.note(service, ConditionType.READY, False, Reason.NAME_RESERVED, text, world.clock.now())
         raise Permanent(text, reason=Reason.NAME_RESERVED)
+
+    async def _run_on_demand(
+        self, service: Service, manifest: ManagedService | None, activations: Activations, world: World
+    ) -> Outcome:
+        key = key_of(SERVICE, service)
+        runs = bool(await self._driver.observe(key))
+        kept = kept_awake(service, self._managed, world.seen, self._exists)
+        left = activations.seconds_left(service, runs=runs, kept=kept)
+        if left:
+            return until_idle(await self._run(service, manifest, world), left)
+        uid = service.metadata.uid or ""
+        if self._endpoints.ready(key, uid):
+            # Gateways hear of it first: whoever comes now is held, and wakes it.
+            self._endpoints.put(key, uid, ())
+            return again(DRAIN_SECONDS, "nobody asks for it, so it goes to sleep", reason=Reason.STOPPING)
+        return await self._stop_all(service, world)
 
     async def _stop_all(self, service: Service, world: World) -> Outcome:
         key, now = key_of(SERVICE, service), world.clock.now()
@@ -328,6 +355,8 @@ def _phase_with_a_fault(service: Service) -> ServicePhase:
 
 
 def _stopped_reason(service: Service) -> str:
+    if service.spec.enabled and service.spec.replicas:
+        return "asleep until somebody asks for it"
     return "scaled to zero" if service.spec.enabled else "not enabled"
 
 

@@ -157,6 +157,10 @@ class ServiceSpec(Spec):
     of a variable. `mode`: `replicas` copies, a `daemon` on
     every worker, or a `job`: `replicas` copies that run to their end once. `networks`: other namespaces whose
     services it may speak to.
+
+    `activation`: `onDemand` lets a managed service sleep: it is started by the first request that comes through the
+    gateway, and stopped when none came for `idleSeconds`. Services that need it, and resources of its kinds, keep it
+    awake.
     """
 
     managed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
@@ -179,6 +183,13 @@ class ServiceSpec(Spec):
     networks: list[DnsLabel] = Field(default_factory=list)
     update: UpdateStrategy = Field(default_factory=UpdateStrategy)
     timeouts: Timeouts | None = None
+    activation: Literal["always", "onDemand"] = "always"
+    idle_seconds: Annotated[float, Field(ge=10, le=86_400)] = 300
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it may sleep while nobody asks for it."""
+        return self.activation == "onDemand"
 
     @property
     def is_program(self) -> bool:
@@ -196,6 +207,8 @@ class ServiceSpec(Spec):
             raise ValueError(fault)
         if self.managed is not None and (self.mode != "replicated" or self.args):
             raise ValueError("a managed service is always replicated, and has no args")
+        if self.on_demand and self.managed is None:
+            raise ValueError("activation: only a managed service can be started on demand; leave activation out")
         if self.mode == "daemon" and self.replicas > 1:
             raise ValueError("replicas: a daemon runs once on every worker; leave replicas out")
         shared = self.volumes or any(each.published for each in self.ports)
