@@ -56,12 +56,15 @@ def _of_service(service: Body, wanted: set[str], now: datetime) -> Iterator[Find
         if built_in:
             yield _disabled(service, key, needed=name in wanted)
         return
+    on_demand = spec.get("activation") == "onDemand"
+    if on_demand and status.get("phase") == ServicePhase.SCALED_TO_ZERO:
+        return
     if not (_is_fresh(service) and _status_of(status, ConditionType.READY) == "True"):
         why = _words(status, ConditionType.READY) or status.get("phase") or "not looked at yet"
         code = Code.BUILT_IN_SERVICE_NOT_READY if built_in else Code.SERVICE_NOT_READY
         # Containers of people must not make the whole cloud look broken, nor a start what needs somebody.
         own: Severity = "info" if _is_starting(service, now) else "warning"
-        severity: Severity = "critical" if built_in else own
+        severity: Severity = "critical" if built_in and not (on_demand and own == "info") else own
         yield about(severity, code, SERVICE, key, f"{name} is not ready: {why}", _fix(service))
     elif _status_of(status, ConditionType.DEGRADED) == "True":
         text = f"{name} {_words(status, ConditionType.DEGRADED)}"

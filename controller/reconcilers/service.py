@@ -75,8 +75,10 @@ class ServiceReconciler:
         self._endpoints = endpoints or Endpoints()
         self._environment, self._reach = environment, reach
         self.also_watch: Sequence[AlsoWatch[Any]] = (
-            AlsoWatch(SERVICE, lambda changed, seen: dependents(changed, seen, managed)),
-            AlsoWatch(SERVICE, lambda changed, seen: needed_asleep(changed, seen, managed)),
+            AlsoWatch(
+                SERVICE,
+                lambda changed, seen: [*dependents(changed, seen, managed), *needed_asleep(changed, seen, managed)],
+            ),
             AlsoWatch(WORKER, affected),
             AlsoWatch(SECRET, users_of_secret),
             AlsoWatch(CONFIG_MAP, users_of_config_map),

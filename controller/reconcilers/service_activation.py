@@ -20,6 +20,7 @@ from crds.phases import ServicePhase
 
 HOME = "default"
 """The namespace of managed services, which is where gateways look for them."""
+_NOT_AWAKE = (ServicePhase.SCALED_TO_ZERO, ServicePhase.STOPPING, ServicePhase.PENDING)
 Exists = Callable[[Kind[KubeObject]], bool]
 
 
@@ -78,15 +79,11 @@ def needed_asleep(changed: Service, seen: Lister, managed: Mapping[str, ManagedS
     """Services on demand that `changed` needs: its start wakes them."""
     for name in needs_of(changed, managed):
         needed = seen.get(SERVICE, name, changed.metadata.namespace)
-        if needed is not None and needed.spec.on_demand:
+        if needed is not None and needed.spec.on_demand and needed.status.phase in _NOT_AWAKE:
             yield key_of(SERVICE, needed)
 
 
 def _is_awake(service: Service) -> bool:
     if not service.spec.enabled or service.spec.replicas == 0:
         return False
-    return not service.spec.on_demand or service.status.phase not in (
-        ServicePhase.SCALED_TO_ZERO,
-        ServicePhase.STOPPING,
-        ServicePhase.PENDING,
-    )
+    return not service.spec.on_demand or service.status.phase not in _NOT_AWAKE

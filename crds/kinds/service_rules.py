@@ -18,6 +18,8 @@ from crds.rules import Write, forbidden
 MANAGED_MAY_SET = frozenset(
     {
         "managed",
+        "activation",
+        "idleSeconds",
         "enabled",
         "replicas",
         "needs",

@@ -228,7 +228,8 @@ async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatc
     monkeypatch.setattr(reporting, "EVERY_SECONDS", 0)
     monkeypatch.setattr(reporting, "AGAIN_SECONDS", 0)
     audit, metrics, traffic, used, events = Heard(), Heard(), Heard(), Heard(), Heard()
-    taken = Reports(audit, metrics, traffic, used.used, events)
+    services: list[str] = []
+    taken = Reports(audit, metrics, traffic, used.used, events, services.append)
     away, done = [True, True], anyio.Event()
 
     async def deliver(body: bytes) -> None:
@@ -250,11 +251,14 @@ async def test_what_a_gateway_did_is_told_once_the_conductor_is_there(monkeypatc
     TrafficCounts(reporter).note("", "key-manager", 200, 0.25)
     reporter.used("AKIA1", "key-manager")
     EventCounts(reporter).note("ejected", "key-manager", "key-manager-0", 2.0)
+    reporter.wanted("notes-manager")
+    reporter.wanted("notes-manager")
     async with anyio.create_task_group() as group:
         group.start_soon(reporter.run)
         with anyio.fail_after(30):
             await done.wait()
         group.cancel_scope.cancel()
+    assert services == ["key-manager", "notes-manager"], "who answered, and who is waited for"
     ((scope, principal, code, request, stage),) = audit.lines
     assert (code, request, stage, scope["path"], scope["client"][0]) == (
         200,

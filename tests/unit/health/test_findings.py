@@ -96,6 +96,15 @@ def test_a_service_that_starts_needs_nobody_for_a_while(phase: str, minutes: int
     assert told(resources.of_services((built_in,), (), NOW)) == [("critical", "BuiltInServiceNotReady")]
 
 
+def test_a_service_that_sleeps_is_no_trouble_and_one_that_wakes_is_little() -> None:
+    echo = service("echo-manager", condition("Ready", "False"), managed="echo_manager", activation="onDemand")
+    echo["status"]["phase"] = "ScaledToZero"
+    assert told(resources.of_services([*BOTH, echo], (KEYS, STORAGE), NOW)) == []
+    echo["status"] |= {"phase": "Starting"}
+    echo["metadata"]["creationTimestamp"] = NOW.isoformat()
+    assert told(resources.of_services([*BOTH, echo], (KEYS, STORAGE), NOW)) == [("info", "BuiltInServiceNotReady")]
+
+
 def test_a_missing_service_comes_with_the_document_that_makes_it() -> None:
     import yaml
 
