@@ -13,11 +13,13 @@ from services.key_manager.operations import handlers
 from services.key_manager.pages import Pages, page_tokens
 from services.key_manager.resealer import Resealer
 from services.key_manager.root_key import RootKeyCipher
+from services.key_manager.root_key_check import RootKeyCheck
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.context import ServiceContext
+from services.sdk.health import Check
 from services.sdk.service import Service
 
 
@@ -34,5 +36,6 @@ def create(context: ServiceContext) -> Service:
     return Service(
         app=kms_app,
         reconcilers=[KeyReconciler(keyring), AliasReconciler()],
+        checks=[Check("root-key", RootKeyCheck(keyring).fault)],
         tasks=[Resealer(keyring).run],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -64,7 +65,12 @@ def is_key_id(text: str) -> bool:
 
 def uid_of(key: Key) -> str:
     """The uid that material and ciphertexts name, in their spelling: of a replica, that of its first sibling."""
-    return str(UUID(key.spec.material_of or key.metadata.uid or ""))
+    return _canonical(key.spec.material_of or key.metadata.uid or "")
+
+
+@lru_cache(maxsize=4096)
+def _canonical(uid: str) -> str:
+    return str(UUID(uid))
 
 
 def is_there(material: KeyMaterial, now: datetime) -> bool:

@@ -29,7 +29,7 @@ from services.key_manager.kinds import (
     KeyMaterialSpec,
 )
 from services.key_manager.material import is_slow_to_make, new_material, private_key
-from services.key_manager.root_key import RootKeyCipher
+from services.key_manager.root_key import NotYetOurs, RootKeyCipher, Unsealable
 from services.sdk.context import ServiceContext
 
 _OPENED_LIMIT = 4096
@@ -219,12 +219,10 @@ class Keyring:
 
     async def open(self, key_version: KeyVersion, namespace: str) -> bytes:
         """The material of that key version. Raises NotFound, Unsealable."""
-        material, name = self._opened.get(key_version), material_name(key_version.uid, key_version.version)
-        if (here := self.materials.get(name, namespace)) is not None and here.spec.removed:
-            raise NotFound(f"material {key_version.version} of key {key_version.uid} was removed")
+        material = self._opened.get(key_version)
         if material is None:
-            found = await self.materials.read(name, namespace)
-            if found is None or found.spec.key_uid != key_version.uid:
+            found = await self.materials.read(material_name(key_version.uid, key_version.version), namespace)
+            if found is None or found.spec.key_uid != key_version.uid or found.spec.removed:
                 raise NotFound(f"key {key_version.uid} has no material {key_version.version}")
             material = self._cipher.open(base64.b64decode(found.spec.sealed), key_version.uid, key_version.version)
             if len(self._opened) >= _OPENED_LIMIT:
@@ -243,6 +241,17 @@ class Keyring:
                 self._private.clear()
             found = self._private[key_version] = private_key(key.spec.key_spec, material)
         return found
+
+    def sealing_fault(self, material: KeyMaterial) -> str | None:
+        """Why that material does not open, or None; one of a newer root key than ours is no fault of ours."""
+        try:
+            sealed = base64.b64decode(material.spec.sealed)
+            self._cipher.open(sealed, material.spec.key_uid, material.spec.version)
+        except NotYetOurs:
+            return None
+        except (Unsealable, ValueError) as error:
+            return str(error)
+        return None
 
     def _sealed(self, material: bytes, uid: str, version: int) -> str:
         return base64.b64encode(self._cipher.close(material, uid, version)).decode()

@@ -6,7 +6,6 @@ from crds.errors import NotFound
 from services.key_manager import errors
 from services.key_manager.ciphertext import BadCiphertext, KeyVersion, decrypt, encrypt, key_version_of
 from services.key_manager.key_lookup import ResolvedKey
-from services.key_manager.key_state import uid_of
 from services.key_manager.keyring import Keyring
 from services.key_manager.root_key import NotYetOurs, Unsealable
 
@@ -24,7 +23,7 @@ class SymmetricCipher:
         if sum(len(name) + len(value) for name, value in context.items()) > _LONGEST_CONTEXT:
             raise errors.invalid(f"The encryption context is over {_LONGEST_CONTEXT} characters.")
         newest = await self._keyring.ensure_material(found.key)
-        key_version = KeyVersion(uid_of(found.key), newest.spec.version)
+        key_version = KeyVersion(newest.spec.key_uid, newest.spec.version)
         return encrypt(await self.material(key_version, found), key_version, plaintext, context)
 
     async def decrypt(self, found: ResolvedKey, blob: bytes, context: dict[str, str]) -> bytes:

@@ -78,6 +78,26 @@ def test_material_under_another_root_key_is_told_from_one_that_is_on_its_way(
     assert code(kms.encrypt, KeyId=made.metadata.uid, Plaintext=b"x") == refusal
 
 
+def add_material(house: ServiceHarness, name: str, root: bytes) -> None:
+    made = house.run(house.resources.create(KEY, KEY.new(name, namespace="default")))
+    sealed = base64.b64encode(RootKeyCipher(root).close(bytes(32), made.metadata.uid, 1)).decode()
+    spec = KeyMaterialSpec(key_uid=made.metadata.uid, version=1, sealed=sealed)
+    wanted = KEY_MATERIAL.new(material_name(made.metadata.uid, 1), namespace="default", spec=spec)
+    stored = house.run(house.resources.create(KEY_MATERIAL, wanted))
+    house.context.informer(KEY_MATERIAL).put(stored)
+
+
+def test_an_instance_with_a_wrong_root_key_is_not_ready_and_says_why(house: ServiceHarness) -> None:
+    assert httpx.get(f"{house.url}/ready").status_code == 200, "without keys, any root key is the right one"
+    add_material(house, "first", bytes(32))
+    told = httpx.get(f"{house.url}/ready")
+    assert told.status_code == 503
+    assert "none of 1 key materials opens with this root key" in told.text
+    assert "put the backup of secrets/root-key back" in told.text
+    add_material(house, "second", ROOT)
+    assert httpx.get(f"{house.url}/ready").status_code == 200, "one that is damaged stops nobody"
+
+
 def test_a_key_made_by_kubectl_serves_aws(house: ServiceHarness, kms: Any) -> None:
     made = house.run(house.resources.create(KEY, KEY.new("payments", namespace="default")))
     blob = kms.encrypt(KeyId=made.metadata.uid, Plaintext=b"x")["CiphertextBlob"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)
 def account_of(namespace: str) -> str:
     """A namespace's AWS account: twelve digits."""
     if namespace == "default":

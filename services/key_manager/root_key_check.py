@@ -1,0 +1,28 @@
+"""Whether the root key is the one that the stored material is sealed under. With another one nothing is served: an
+instance that made new material under it would only make the confusion larger.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from services.key_manager.keyring import Keyring
+
+_SAMPLE = 16
+
+
+class RootKeyCheck:
+    """Proven by the first material that opens: one that is damaged says nothing of the key."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring, self._proven = keyring, False
+
+    def fault(self) -> str | None:
+        """Why this instance must not serve, or None."""
+        if self._proven:
+            return None
+        faults = [self._keyring.sealing_fault(each) for each in islice(self._keyring.materials.all(), _SAMPLE)]
+        if not faults:
+            return None
+        self._proven = None in faults
+        return None if self._proven else f"none of {len(faults)} key materials opens with this root key: {faults[0]}"
