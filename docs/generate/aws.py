@@ -36,4 +36,7 @@ def coverage_page(coverage: Coverage) -> str:
     for name, reason in refused.items():
         reasons.setdefault(reason, []).append(name)
     others = table(("Why", "Operations"), ((why, codes(names)) for why, names in reasons.items()))
-    return page(title, lead, ["## Done", coverage.notes, served, "## Refused", others])
+    parts = ["## Done", coverage.notes, served, "## Refused", others]
+    if coverage.differences:
+        parts += ["## Otherwise than AWS", "\n".join(f"- {each}" for each in coverage.differences)]
+    return page(title, lead, parts)

@@ -9,7 +9,23 @@ from services.sdk.aws.model import load_model
 COVERAGE = Coverage(
     "kms",
     served_operations(load_model("kms"), OPERATIONS),
-    refused=(("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),),
+    refused=(
+        ("no key stores outside: keys are sealed under this cloud's root key", ("CustomKeyStore",)),
+        ("who used a key, and when, is in the audit log", ("GetKeyLastUsage",)),
+    ),
     answer="UnknownOperationException",
     notes="Members that are refused answer UnsupportedOperationException when they are given, and change nothing.",
+    differences=(
+        "The values of an enumeration are named in the order of the model, and all of them; AWS names them in another.",
+        "RSA ciphertexts open with the algorithm they were made with alone: `RSAES_OAEP_SHA_1` does not open what was "
+        "encrypted with SHA-256.",
+        "`GenerateDataKey`, `Decrypt` and their kind do not say `KeyMaterialId`.",
+        "`ED25519_PH_SHA_512`, `SM2` and `ML_KEM_512` are refused.",
+        "A principal is `arn:aws:iam::<account>:user/<name>`; grants to an account or a service are refused.",
+        "A key policy gives rights by itself for using and reading a key; to change it the role is needed too.",
+        "Names of aliases are unique in an account, not in a region.",
+        "A multi-Region family shares one material; its first key is deleted last, and imported material comes once.",
+        "A replica can be used as soon as it is made.",
+        "At most ten rotations of a key by hand.",
+    ),
 )

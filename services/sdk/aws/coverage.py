@@ -28,7 +28,8 @@ class Served(NamedTuple):
 @dataclass(frozen=True)
 class Coverage:
     """served: by AWS's name of the operation. refused: reasons, each with the words that operations of it have in
-    their names; the first that fits counts. answer: what a refused operation gets.
+    their names; the first that fits counts. answer: what a refused operation gets. differences: what is done in another way than
+    AWS does it, a sentence each.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Coverage:
     refused: tuple[tuple[str, tuple[str, ...]], ...]
     answer: str
     notes: str = ""
+    differences: tuple[str, ...] = ()
 
     def reason_of(self, operation: str) -> str:
         """Why an operation is refused."""
