@@ -16,10 +16,10 @@ COVERAGE = Coverage(
     answer="UnknownOperationException",
     notes="Members that are refused answer UnsupportedOperationException when they are given, and change nothing.",
     differences=(
-        "The values of an enumeration are named in the order of the model, and all of them; AWS names them in another.",
-        "RSA ciphertexts open with the algorithm they were made with alone: `RSAES_OAEP_SHA_1` does not open what was "
-        "encrypted with SHA-256.",
-        "`GenerateDataKey`, `Decrypt` and their kind do not say `KeyMaterialId`.",
+        "A refused value of an enumeration is told all that may be, in the order of the model; AWS has another order.",
+        "RSA ciphertexts open with the algorithm they were made with alone: `RSAES_OAEP_SHA_1` does not open what "
+        "was encrypted with SHA-256.",
+        "Data keys and what is decrypted come without `KeyMaterialId`.",
         "`ED25519_PH_SHA_512`, `SM2` and `ML_KEM_512` are refused.",
         "A principal is `arn:aws:iam::<account>:user/<name>`; grants to an account or a service are refused.",
         "A key policy gives rights by itself for using and reading a key; to change it the role is needed too.",
