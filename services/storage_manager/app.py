@@ -22,8 +22,7 @@ from services.storage_manager.s3_app import S3App
 def create(context: ServiceContext) -> Service:
     """One metadata index, for the operations, the collector and the reconciler."""
     metadata, blobs = open_data(context.data)
-    buckets, peer = ResourceBucketDirectory(context), context.peer("key-manager")
-    kms = KmsClient(peer)
+    buckets, kms = ResourceBucketDirectory(context), KmsClient(context.service_client("key-manager"))
     s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms))
     lost = LostKeys(metadata, kms, context.clock.monotonic)
     return Service(
@@ -34,5 +33,4 @@ def create(context: ServiceContext) -> Service:
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
         tasks=[kms.run, BlobCollector(metadata, blobs, s3.pins).run],
-        on_stop=[peer.aclose],
     )

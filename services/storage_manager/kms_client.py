@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 import anyio
-import httpx
 
-from services.sdk.identity import ON_BEHALF_OF
+from crds.errors import Timeout, Unavailable
+from services.sdk.clients.service_client import ServiceClient
+from services.sdk.identity import Caller
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import DEFAULT_KEY, BucketRef
 
@@ -25,10 +26,10 @@ _JSON = "application/x-amz-json-1.1"
 
 
 class KmsClient:
-    """`peer` is a client whose root is key-manager. `fault`: why it could not be asked last time, or None."""
+    """`client` is that of key-manager. `fault`: why it could not be asked last time, or None."""
 
-    def __init__(self, peer: httpx.AsyncClient) -> None:
-        self._peer = peer
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
         self.fault: str | None = None
 
     async def run(self) -> None:
@@ -52,18 +53,19 @@ class KmsClient:
 
     async def _bound(self, operation: str, ref: BucketRef, body: dict[str, Any]) -> dict[str, Any]:
         bound = {**body, "EncryptionContext": {"aws:s3:arn": ref.arn}}
-        token = ref.caller.token if ref.caller is not None and ref.own_key else ""
-        return await self._ask(operation, ref.namespace, bound, token)
+        return await self._ask(operation, ref.namespace, bound, ref.caller if ref.own_key else None)
 
-    async def _ask(self, operation: str, namespace: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
-        """`token`: the identity of the caller it is asked for."""
-        target = f"TrentService.{operation}"
-        headers = {"content-type": _JSON, "x-amz-target": target, "x-aerekos-namespace": namespace}
-        headers |= {ON_BEHALF_OF: token} if token else {}
+    async def _ask(
+        self, operation: str, namespace: str, body: dict[str, Any], caller: Caller | None = None
+    ) -> dict[str, Any]:
+        """What is asked here does no harm when it is asked twice. `caller`: for whom."""
+        headers = {"content-type": _JSON, "x-amz-target": f"TrentService.{operation}"}
         try:
-            response = await self._peer.post("/", headers=headers, json=body)
+            response = await self._client.request(
+                "POST", "/", caller=caller, namespace=namespace, headers=headers, json=body, idempotent=True
+            )
             answer: dict[str, Any] = response.json()
-        except (httpx.TransportError, ValueError) as away:
+        except (Unavailable, Timeout, ValueError) as away:
             self.fault = f"key-manager does not answer: {away!r}"
             raise S3Error("ServiceUnavailable", self.fault) from away
         if response.status_code == 200:

@@ -163,6 +163,8 @@ def _wanted_spec(found: ResolvedKey, request: Json) -> KeyGrantSpec:
         raise errors.invalid(f"Grant operations [{', '.join(wrong)}] are not valid for {found.arn}.")
     if constraints and not found.is_symmetric:
         raise errors.invalid("Grant constraints are only for symmetric encryption keys.")
+    if "GranteePrincipal" not in request:  # the model has one of services in its place
+        raise AwsError("ValidationException", "GranteePrincipal is missing: users, roles and sessions get grants")
     retiring = request.get("RetiringPrincipal", "")
     return KeyGrantSpec(
         key=found.key.metadata.name,

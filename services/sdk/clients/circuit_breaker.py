@@ -15,7 +15,7 @@ State = Literal["closed", "open", "half-open"]
 class CircuitBreaker:
     """`failures` in a row open it for `open_seconds`."""
 
-    def __init__(self, clock: Clock, *, failures: int = 5, open_seconds: float = 5.0) -> None:
+    def __init__(self, clock: Clock, *, failures: int = 5, open_seconds: float = 1.0) -> None:
         self._clock, self._limit, self._open_seconds = clock, failures, open_seconds
         self._failures = 0
         self._opened_at: float | None = None

@@ -1,8 +1,8 @@
 """The client of another managed service, through the gateway, which finds it and says there who calls.
 
-    keys = context.service_client("key-manager")
-    answer = await keys.request("POST", "/", headers={"X-Amz-Target": ...}, json={...}, caller=caller)
-    note = await notes.fetch(Note, "GET", "/notes/first", fallback=lambda why: EMPTY)
+    notes = context.service_client("notes-manager")
+    answer = await notes.request("POST", "/", headers={"X-Amz-Target": ...}, json={...}, caller=caller)
+    found = await notes.fetch(Found, "GET", "/search", fallback=lambda why: NOTHING)
 
 Each request has a deadline that holds for all its tries. What is idempotent is sent again when the other side did not
 answer, within a budget; anything else only when it surely did not get there. A breaker leaves it alone while it does

@@ -24,7 +24,7 @@ In the first two, `conductor` knows users and answers reviews (`refuse`, `judge`
 
 from services.sdk.testing.cloud import RunningCloud, cloud
 from services.sdk.testing.conductor import FakeConductor, User, created, fake_context
-from services.sdk.testing.harness import ServiceHarness, serving
+from services.sdk.testing.harness import ServiceHarness, client_over, serving
 from services.sdk.testing.memory_resources import MemoryResources, watched
 from services.sdk.testing.virtual import MemoryService, in_memory, virtual_time
 
@@ -35,6 +35,7 @@ __all__ = [
     "RunningCloud",
     "ServiceHarness",
     "User",
+    "client_over",
     "cloud",
     "created",
     "fake_context",

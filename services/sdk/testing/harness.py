@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx
 
-from controller.kit.clock import Clock
+from controller.kit.clock import Clock, SystemClock
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
+from services.sdk.clients.service_client import ServiceClient
 from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_service
 from services.sdk.server import server_for
@@ -64,6 +65,11 @@ class ServiceHarness:
     def run(self, work: Any) -> Any:
         """The result of a coroutine, run in the service's own loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+def client_over(http: httpx.AsyncClient, name: str = "peer") -> ServiceClient:
+    """The client that a service has of another one, whose root `http` is."""
+    return ServiceClient(name, http, SystemClock(), lambda service, outcome: None)
 
 
 @contextmanager

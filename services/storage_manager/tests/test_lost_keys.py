@@ -13,7 +13,7 @@ import pytest
 
 from crds.meta import condition
 from services.sdk.discovery import managed_service
-from services.sdk.testing import ServiceHarness, serving
+from services.sdk.testing import ServiceHarness, client_over, serving
 from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketCondition
 from services.storage_manager.errors import S3Error
@@ -41,7 +41,7 @@ def with_kms(work: Callable[[ServiceHarness, KmsClient], Any]) -> None:
 
         async def story() -> None:
             async with harness.peer_client("storage-manager") as peer:
-                await work(harness, KmsClient(peer))
+                await work(harness, KmsClient(client_over(peer)))
 
         asyncio.run(story())
 
@@ -157,7 +157,7 @@ def test_a_key_that_is_lost_is_told_from_a_key_manager_that_is_away(status: int,
         answers = httpx.MockTransport(lambda _: httpx.Response(status, json={"__type": kind, "message": "no"}))
         async with httpx.AsyncClient(transport=answers, base_url="https://key-manager") as peer:
             with pytest.raises(S3Error) as refused:
-                await KmsClient(peer).decrypt(bucket_ref(bucket()), b"wrapped")
+                await KmsClient(client_over(peer)).decrypt(bucket_ref(bucket()), b"wrapped")
         assert refused.value.code == code
 
     asyncio.run(story())
