@@ -58,7 +58,9 @@ def test_a_token_is_renewed_at_half_its_life_and_once_after_a_401(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "claims", [{"aud": "other"}, {"iss": "somebody"}, {"exp": 1}], ids=["audience", "issuer", "expired"]
+    "claims",
+    [{"aud": "other"}, {"iss": "somebody"}, {"exp": 1}, {"exp": None}],
+    ids=["audience", "issuer", "expired", "for ever"],
 )
 def test_identities_must_be_meant_for_us_and_fresh(claims: dict[str, Any]) -> None:
     conductor = FakeConductor()
