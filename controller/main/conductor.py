@@ -54,7 +54,7 @@ from controller.runtime.driver import DriverError
 from controller.store.records import Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
-from services.sdk.discovery import ServiceFolderError, managed_services, use_folders
+from services.sdk.discovery import ServiceFolderError, catalog_of, managed_services, use_folders
 from services.sdk.edge.descriptors import raise_file_limit
 
 log = structlog.get_logger("conductor")
@@ -74,9 +74,9 @@ def serve(settings: Settings) -> NoReturn:
     configure_logging(settings.log_level)
     try:
         use_folders(settings.services_path)
-        managed_services()
+        catalog_of(managed_services())
     except ServiceFolderError as wrong:
-        hint = f"correct AEREKOS_SERVICES_PATH, or services_path in {settings.file}"
+        hint = f"mend it, or correct AEREKOS_SERVICES_PATH, or services_path in {settings.file}"
         raise UserError(str(wrong), hint=hint) from wrong
     _keep_to_oneself(settings.home)
     raise_file_limit()

@@ -56,20 +56,27 @@ def managed_services() -> tuple[ManagedService, ...]:
 
 
 def catalog_of(managed: tuple[ManagedService, ...]) -> Catalog:
-    """The kinds of this cloud: the core's, and those of these services."""
+    """The kinds of this cloud: the core's, and those of these services. Raises ServiceFolderError for one of two."""
     catalog = Catalog(CORE_KINDS, managed={service.name: service.needs for service in managed})
-    for kind in (kind for service in managed for kind in service.kinds):
-        catalog.add(kind)
+    for service in managed:
+        for kind in service.kinds:
+            try:
+                catalog.add(kind)
+            except ValueError as taken:
+                raise ServiceFolderError(f"{service.name}: {taken}; rename that of {service.name}") from taken
     return catalog
 
 
 def managed_service(name: str) -> ManagedService | None:
-    """The manifest in `services/<name>/`, or None when there is none."""
+    """The manifest in `services/<name>/`, or None when there is none. Raises ServiceFolderError, TypeError."""
     if not name.isidentifier() or find_spec(f"services.{name}") is None:
         return None
     if find_spec(f"services.{name}.manifest") is None:
         return None
-    manifest = import_module(f"services.{name}.manifest").MANIFEST
+    try:
+        manifest = import_module(f"services.{name}.manifest").MANIFEST
+    except Exception as broken:
+        raise ServiceFolderError(f"the manifest of {name} cannot be read: {broken!r}") from broken
     if not isinstance(manifest, ManagedService):
         raise TypeError(f"services.{name}.manifest.MANIFEST must be a ManagedService")
     return manifest

@@ -59,3 +59,18 @@ def test_a_folder_that_is_not_there_and_two_of_one_name_are_refused(tmp_path: Pa
     folder(tmp_path, managed_services()[0].name)
     said = python(LIST, str(tmp_path))
     assert "rename one of them" in said.stderr and str(tmp_path) in said.stderr
+
+
+def test_a_manifest_that_cannot_be_read_says_whose_it_is(tmp_path: Path) -> None:
+    (folder(tmp_path, "ours_manager") / "manifest.py").write_text("import no_such_module")
+    assert "the manifest of ours_manager cannot be read: ModuleNotFoundError" in python(LIST, str(tmp_path)).stderr
+
+
+def test_a_kind_that_another_one_has_is_refused(tmp_path: Path) -> None:
+    text = "from crds.kinds.config_map import CONFIG_MAP\nfrom dataclasses import replace\n"
+    text += MANIFEST.format(name="ours_manager") + "MANIFEST = replace(MANIFEST, kinds=(replace(CONFIG_MAP),))"
+    (folder(tmp_path, "ours_manager") / "manifest.py").write_text(text)
+    known = "from services.sdk.discovery import catalog_of, managed_services; catalog_of(managed_services())"
+    assert (
+        "ours_manager: two kinds claim configmaps; rename that of ours_manager" in python(known, str(tmp_path)).stderr
+    )
