@@ -13,6 +13,7 @@ COMMON_MODULES = (
     "services.sdk.aws.pagination",
     "services.sdk.aws.protocols.json_codec",
     "services.sdk.aws.rest_xml",
+    "services.sdk.clients.service_client",
     "services.sdk.informer",
     "services.sdk.keys",
     "services.sdk.loop_collector",
