@@ -50,7 +50,6 @@ class Informer(Generic[M]):
         """Why what is here may be old, or None."""
         self._resources, self._rng, self._backoff = resources, rng, backoff
         self._items: dict[ObjectKey, M] = {}
-        self._dropped: dict[ObjectKey, M] = {}
         self._listeners: list[Listener] = []
         self._disconnected_at: float | None = None
 
@@ -81,18 +80,9 @@ class Informer(Generic[M]):
         Ignored when the watch is already past it, for it may have been deleted since, and when a newer one is here.
         """
         key = key_of(self.kind, written)
-        here, dropped = self._items.get(key), self._dropped.get(key)
-        newest = max(self.revision or 0, revision_of(here) if here is not None else 0)
-        if revision_of(written) > newest and (dropped is None or _uid(dropped) != _uid(written)):
-            self._store(key, written)
-
-    def record_deletion(self, deleted: M) -> None:
-        """Forget what was just deleted, before the watch brings it. Notifies no listener yet."""
-        key = key_of(self.kind, deleted)
         here = self._items.get(key)
-        if here is not None and _uid(here) == _uid(deleted):
-            self._dropped[key] = here
-            self._discard(key)
+        if revision_of(written) > max(self.revision or 0, revision_of(here) if here is not None else 0):
+            self._store(key, written)
 
     def state(self) -> InformerState:
         """How far it has come, and whether it follows."""
@@ -161,17 +151,9 @@ class Informer(Generic[M]):
             vanished = self._items[key]
             self._discard(key)
             self._notify("DELETED", vanished, vanished)
-        for key, dropped in list(self._dropped.items()):
-            if key not in present:
-                del self._dropped[key]
-                self._notify("DELETED", dropped, dropped)
 
     def _put(self, key: ObjectKey, item: M, revision: int) -> None:
         """Notifies of a change to the newest version we know of, not of an older one."""
-        if (dropped := self._dropped.get(key)) is not None:
-            if _uid(dropped) == _uid(item):
-                return  # its deletion is on its way
-            del self._dropped[key]
         before = self._items.get(key)
         if before is None:
             self._store(key, item)
@@ -196,11 +178,10 @@ class Informer(Generic[M]):
             self._put(key, seen.object, seen.revision)
 
     def _take_away(self, key: ObjectKey, seen: WatchEvent[M]) -> None:
-        before = self._dropped.pop(key, None) or self._items.get(key)
         here = self._items.get(key)
         if here is not None and revision_of(here) <= seen.revision:  # else it was made again, and we know already
             self._discard(key)
-        self._notify("DELETED", seen.object, before)
+        self._notify("DELETED", seen.object, here)
 
     def _store(self, key: ObjectKey, item: M) -> None:
         self._items[key] = item
@@ -211,10 +192,6 @@ class Informer(Generic[M]):
     def _notify(self, change: ChangeType, item: M, before: M | None) -> None:
         for listener in self._listeners:
             listener(change, item, before)
-
-
-def _uid(resource: KubeObject) -> str:
-    return resource.metadata.uid or ""
 
 
 class Informers:

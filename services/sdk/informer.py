@@ -8,6 +8,7 @@ the conductor is away the copy goes on answering: that is degraded mode, `fault`
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from controller.kit.backoff import Backoff
@@ -25,11 +26,15 @@ _BACKOFF = Backoff(first=0.2, limit=5.0, jitter=0.2)
 
 
 class Informer(FollowingInformer[M]):
-    """Every resource of `kind`, in all namespaces, by name and by uid."""
+    """Every resource of `kind`, in all namespaces, by name and by uid.
+
+    `drop` hides what was deleted from whoever asks here. Its reconciler sees it until it is gone, to finalize it.
+    """
 
     def __init__(self, resources: Resources, kind: Kind[M], rng: random.Random | None = None) -> None:
         super().__init__(kind, resources, rng or random.Random(), _BACKOFF)  # noqa: S311 - only spreads retries
         self._by_uid: dict[str, M] = {}
+        self._hidden: set[str] = set()
 
     @property
     def listed(self) -> bool:
@@ -38,11 +43,17 @@ class Informer(FollowingInformer[M]):
 
     def get(self, name: str, namespace: str) -> M | None:
         """Return the resource from memory."""
-        return self.by_key(self.kind.key(name, namespace))
+        found = self.by_key(self.kind.key(name, namespace))
+        return None if found is None or found.metadata.uid in self._hidden else found
 
     def by_uid(self, uid: str) -> M | None:
         """Return the resource of that uid from memory."""
-        return self._by_uid.get(uid)
+        return None if uid in self._hidden else self._by_uid.get(uid)
+
+    def all(self, namespace: str | None = None) -> Sequence[M]:
+        """Return all resources from memory, in no order."""
+        found = super().all(namespace)
+        return found if not self._hidden else [each for each in found if each.metadata.uid not in self._hidden]
 
     async def read(self, name: str, namespace: str) -> M | None:
         """Return the resource from memory, else from the conductor. Raises ApiError when it is away."""
@@ -60,19 +71,26 @@ class Informer(FollowingInformer[M]):
         return item
 
     def drop(self, item: M) -> None:
-        """Remove a resource that was deleted."""
-        self.record_deletion(item)
+        """Hide a resource that was deleted, before the watch brings that it is gone."""
+        if (uid := item.metadata.uid) in self._by_uid:
+            self._hidden.add(uid)
 
     def _store(self, key: ObjectKey, item: M) -> None:
-        if (before := self.by_key(key)) is not None:
-            self._by_uid.pop(before.metadata.uid or "", None)
+        before, uid = self.by_key(key), item.metadata.uid or ""
+        if before is not None and before.metadata.uid != uid:
+            self._forget(before)
         super()._store(key, item)
-        self._by_uid[item.metadata.uid or ""] = item
+        self._by_uid[uid] = item
 
     def _discard(self, key: ObjectKey) -> None:
         if (before := self.by_key(key)) is not None:
-            self._by_uid.pop(before.metadata.uid or "", None)
+            self._forget(before)
         super()._discard(key)
+
+    def _forget(self, item: M) -> None:
+        uid = item.metadata.uid or ""
+        self._by_uid.pop(uid, None)
+        self._hidden.discard(uid)
 
 
 class ServiceInformers(Informers):

@@ -129,6 +129,18 @@ def test_a_bucket_made_anew_begins_empty(s3: Any) -> None:
         assert code(s3.list_objects_v2, Bucket="box") == "NoSuchBucket"
 
 
+def test_so_it_does_when_its_reconciler_must_let_it_go_first(keys: ServiceHarness) -> None:
+    peer = keys.peer_client
+    with serving("storage_manager", peer=lambda _: peer("storage-manager"), reconciles=True) as house:
+        s3 = house.boto3_client("s3", **V4)
+        for _ in range(2):
+            s3.create_bucket(Bucket="box")
+            s3.put_object(Bucket="box", Key="k", Body=b"x")
+            s3.delete_object(Bucket="box", Key="k")
+            s3.delete_bucket(Bucket="box")
+            assert not [name for kind, _, name in house.resources.items if kind == BUCKET.plural]
+
+
 def test_without_keys_it_says_so() -> None:
     def nobody(_: str) -> httpx.AsyncClient:
         def refuse(request: httpx.Request) -> httpx.Response:
