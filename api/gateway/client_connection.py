@@ -31,7 +31,7 @@ from services.sdk.edge.heads import (
     fault_answer,
 )
 
-KEEP_ALIVE_SECONDS = 75.0
+KEEP_ALIVE_SECONDS, GOODBYE_SECONDS = 75.0, 1.0
 _SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")
 _SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
 _BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
@@ -270,14 +270,29 @@ class ClientConnection(asyncio.Protocol):
         """The server stops: what is under way is finished first, but what would last for hours."""
         self.stopping = True
         if self._tunnel is not None or (self._current is not None and self._current.is_streaming):
-            self._transport.close()
+            self._leave()
         elif self._current is not None:
             self._current.keep_alive = False
 
     def stop_idle(self) -> None:
         """Close it where no request is under way."""
         if self.is_idle:
-            self._transport.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close once everything is sent. Closing TLS waits half a minute for a client that pools this connection and
+        does not listen to it.
+        """
+        self._transport.close()
+        self._loop.call_later(GOODBYE_SECONDS, self._leave_for_good)
+
+    def _leave_for_good(self) -> None:
+        if self.gone:
+            return
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(GOODBYE_SECONDS, self._leave_for_good)
+        else:
+            self._transport.abort()
 
     def refuse(self, fault: Fault) -> None:
         """Say why, unless an answer is under way, and end the connection."""
@@ -318,7 +333,9 @@ class ClientConnection(asyncio.Protocol):
             return
         if not request.answered:
             self._transport.abort()  # half an answer: only a broken connection is honest now
-        elif not request.keep_alive or self.stopping:
+        elif self.stopping:
+            self._leave()
+        elif not request.keep_alive:
             self._transport.close()
         elif not request.body.complete:
             request.body.take()  # the rest is ignored as it comes

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 import pytest
 
 from api.asgi import Receive, Scope, Send
 from api.gateway.server import AT_ONCE, GatewayServer, Patience
+from api.tls import CertificateAuthority
 from controller.kit.listening import open_listeners
 from services.sdk.edge.connections import ConnectionLimits
 
@@ -110,6 +114,26 @@ async def test_who_asks_nothing_and_what_lasts_for_ever_do_not_hold_it_up(anyio_
         await watching.read()
         idle_writer.close()
         watching_writer.close()
+
+
+async def test_a_client_that_does_not_listen_to_its_connection_does_not_hold_it_up(tmp_path: Path) -> None:
+    """As those do that pool connections: the end of TLS is not answered."""
+    authority = CertificateAuthority(tmp_path, now=datetime.now(UTC))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.server(["localhost"]))
+    trust = ssl.create_default_context(cafile=str(authority.ca_file))
+    listeners = open_listeners("127.0.0.1", 0, 16)
+    server = GatewayServer(Slow(), listeners, tls, ConnectionLimits())
+    server.start()
+    port = listeners[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
+    writer.write(ask("/"))
+    await head_of(reader)
+    await reader.readexactly(2)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    with anyio.fail_after(15):  # not the half minute it would wait
+        await server.stop(Patience(60.0, IDLE_SECONDS))
+    writer.transport.abort()
 
 
 async def test_clients_wait_for_the_next_one_where_its_socket_is_kept(anyio_backend: str) -> None:
