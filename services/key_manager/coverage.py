@@ -16,7 +16,7 @@ COVERAGE = Coverage(
     answer="UnknownOperationException",
     notes="Members that are refused answer UnsupportedOperationException when they are given, and change nothing.",
     differences=(
-        "A refused value of an enumeration is told all that may be, in the order of the model; AWS has another order.",
+        "What a value may be is told in the order of the model; AWS has another order.",
         "RSA ciphertexts open with the algorithm they were made with alone: `RSAES_OAEP_SHA_1` does not open what "
         "was encrypted with SHA-256.",
         "Data keys and what is decrypted come without `KeyMaterialId`.",

@@ -6,9 +6,11 @@ memory for keys in use, because unsealing costs more than encrypting.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from datetime import datetime
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 from anyio import to_thread
 
@@ -16,6 +18,7 @@ from crds.errors import AlreadyExists, NotFound
 from crds.meta import OwnerReference
 from crds.model import rfc3339
 from services.key_manager.ciphertext import KeyVersion
+from services.key_manager.key_specs import SYMMETRIC
 from services.key_manager.key_state import alias_resource_name, is_there, is_uuid, material_name, uid_of
 from services.key_manager.kinds import (
     KEY,
@@ -45,6 +48,7 @@ class Keyring:
         self.materials, self.grants = context.informer(KEY_MATERIAL), context.informer(KEY_GRANT)
         self._opened: dict[KeyVersion, bytes] = {}
         self._private: dict[KeyVersion, Any] = {}
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def key(self, name: str, namespace: str) -> Key | None:
         """Find a key by resource name."""
@@ -105,6 +109,11 @@ class Keyring:
             return found
         if key.spec.origin == "EXTERNAL":
             raise NotFound(f"key {key.metadata.name} has no imported material")
+        lock = self._making.setdefault(uid_of(key), asyncio.Lock())
+        async with lock:  # an RSA key takes a second: the operation and the reconciler of one process make one
+            return self.newest(key) or await self._made(key)
+
+    async def _made(self, key: Key) -> KeyMaterial:
         version = max(key.status.current_version, 1)
         namespace = key.metadata.namespace or "default"
         found = await self.materials.read(material_name(uid_of(key), version), namespace)
@@ -168,8 +177,9 @@ class Keyring:
 
     async def remove_imported(self, here: KeyMaterial) -> None:
         """Forget imported material; its id stays, so that only the same can come again. Raises ApiError."""
-        nothing = self._sealed(b"", here.spec.key_uid, here.spec.version)
-        await self._patch(here, {"sealed": nothing, "removed": True, "validTo": None})
+        # In its place lies what nobody knows: a version before, which does not read `removed`, must not use nothing.
+        unknown = self._sealed(new_material(SYMMETRIC), here.spec.key_uid, here.spec.version)
+        await self._patch(here, {"sealed": unknown, "removed": True, "validTo": None})
         self._forget(here)
 
     async def use_pending(self, here: KeyMaterial) -> None:

@@ -116,7 +116,7 @@ class KeyMaterialSpec(Spec):
     calls it; empty: it follows from uid and version. `rotation`: why it was made, empty for the first.
 
     Of `imported` material: `pending`, it is there and not used until a rotation; `removed` or past `validTo`, it has
-    to be imported again (`sealed` then holds nothing).
+    to be imported again (`sealed` then holds something else).
     """
 
     key_uid: str

@@ -11,9 +11,11 @@ from typing import Any, cast
 import pytest
 
 from crds.errors import Conflict, NotFound
+from services.key_manager import keyring
 from services.key_manager.app import create
 from services.key_manager.key import KeyReconciler
 from services.key_manager.kinds import KEY, KEY_ALIAS, KEY_MATERIAL, Key, KeyAliasSpec, KeySpec
+from services.key_manager.material import new_material
 from services.sdk.reconcile import Outcome, World
 from services.sdk.testing import FakeConductor, MemoryResources, fake_context, watched
 
@@ -58,6 +60,25 @@ def in_room(folder: Path, story: Callable[[Room], Awaitable[None]]) -> None:
         await story(Room(folder))
 
     asyncio.run(main())
+
+
+def test_whoever_needs_material_at_once_gets_what_was_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(key_spec: str) -> bytes:
+        made.append(key_spec)
+        return new_material(key_spec)
+
+    async def story(room: Room) -> None:
+        monkeypatch.setattr(keyring, "new_material", counted)
+        spec = KeySpec(key_spec="RSA_2048", usage="SIGN_VERIFY")
+        key = await room.resources.create(KEY, KEY.new("signer", spec=spec))
+        found = await asyncio.gather(*(room.keyring.ensure_material(key) for _ in range(8)))
+        assert len({each.spec.sealed for each in found}) == 1 and made == ["RSA_2048"]
+
+    in_room(tmp_path, story)
 
 
 def test_imported_material_is_forgotten_when_its_time_is_over(tmp_path: Path) -> None:

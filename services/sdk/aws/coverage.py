@@ -28,8 +28,8 @@ class Served(NamedTuple):
 @dataclass(frozen=True)
 class Coverage:
     """served: by AWS's name of the operation. refused: reasons, each with the words that operations of it have in
-    their names; the first that fits counts. answer: what a refused operation gets. differences: what is done in another way
-    than AWS does it, a sentence each.
+    their names; the first that fits counts. answer: what a refused operation gets.
+    differences: what is done in another way than AWS does it, a sentence each.
     """
 
     model: str
