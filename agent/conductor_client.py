@@ -28,6 +28,12 @@ def make_client(verify: ssl.SSLContext | bool, seconds: float = CALL_SECONDS) ->
     return httpx.AsyncClient(verify=verify, timeout=seconds, limits=limits, trust_env=False)
 
 
+def make_socket_client(path: str, seconds: float = CALL_SECONDS) -> httpx.AsyncClient:
+    """One for the conductor's own socket, which only its user can open. What it asks waits behind nobody's data."""
+    transport = httpx.AsyncHTTPTransport(uds=path, limits=httpx.Limits(max_connections=2, keepalive_expiry=60))
+    return httpx.AsyncClient(transport=transport, timeout=seconds, headers={"x-forwarded-for": "127.0.0.1"})
+
+
 class ConductorClient:
     """Calls to the first API that answers; the one that did is tried first next time."""
 

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 from api.agents.heartbeats import PATH as HEARTBEAT
 from api.agents.heartbeats import Heartbeats
-from api.asgi import App, Message, Receive, Response, Scope, Send, is_streaming, json_answer, read_body, send_answer
+from api.asgi import App, Message, Receive, Response, Scope, Send, json_answer, read_body, send_answer
 from api.audit import Audit
 from api.audit.log import STARTED
 from api.auth.access_reviews import PREFIXES as REVIEWS
@@ -37,6 +37,7 @@ from api.streams import StreamGuard
 from api.websocket import serve_socket
 from controller.kit.version import commit, version
 from crds.errors import ApiError, MethodNotAllowed
+from services.sdk.asgi import is_streaming
 from services.sdk.discovery import managed_services
 
 LOGS = "/logs/"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import anyio
 import orjson
@@ -21,8 +20,6 @@ AtOnce = Callable[[bytes], bool]
 """Writes the next part of a body that has begun, now. False, and nothing is written: the client is slow, or gone."""
 AT_ONCE = "aerekos.at_once"
 """Where a scope's extensions have the `AtOnce` of a watch, if its server can do that."""
-BODY_FOLLOWS = "aerekos.body_follows"
-"""In a message with the head of an answer: the next one comes at once. Servers that do not know it lose nothing."""
 JSON = b"application/json"
 CLIENT_LEFT = 499
 """What is noted of a request whose client went before it was answered; nginx's code, no client sees it."""
@@ -103,16 +100,3 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
     if size > limit:
         raise too_large(limit)
     return b"".join(chunks)
-
-
-def read_params(query: bytes) -> dict[str, str]:
-    """The query string as a dict; a repeated parameter keeps its last value."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
-
-
-def is_streaming(query: bytes) -> bool:
-    """Whether the answer may never end: a watch, or logs that are followed. However the name was written."""
-    if not query:
-        return False
-    params = read_params(query)
-    return any(params.get(name, "").lower() not in ("", "0", "f", "false") for name in ("watch", "follow"))

@@ -15,18 +15,7 @@ import anyio
 import orjson
 import structlog
 
-from api.asgi import (
-    CLIENT_LEFT,
-    JSON,
-    App,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    error_answer,
-    is_streaming,
-    send_answer,
-)
+from api.asgi import CLIENT_LEFT, JSON, App, Message, Receive, Scope, Send, error_answer, send_answer
 from api.audit.log import STARTED
 from api.audit.notes import Notes, notes_of, recording, taken
 from api.auth.authentication import WHO, Authenticator
@@ -41,6 +30,7 @@ from api.whole_answers import send_whole
 from controller.admission.request import AUDITED
 from controller.kit.tracing import Span
 from crds.errors import ApiError, InternalError
+from services.sdk.asgi import is_streaming
 
 log = structlog.get_logger("api")
 LAST_WORDS_SECONDS = 0.3

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from api.asgi import AT_ONCE, Receive, Scope, Send
-from services.sdk.edge.connections import EXTENSION, Connection, ConnectionLimits
-from services.sdk.edge.protocol import LimitedProtocol
-from services.sdk.edge.server import LimitedServer
+from api.asgi import AT_ONCE, Scope
 
 JOINED_BYTES = 16_384
 
@@ -29,8 +28,6 @@ class WriteCoalescer:
         self._transport, self._loop = transport, loop
         self._waiting: list[bytes] = []
         self._size = 0
-        self.connection: Connection | None = None
-        """The place this connection has, for the protocol that takes over after an upgrade."""
 
     def write(self, data: bytes) -> None:
         """Sent in this turn of the loop, at its end at the latest."""
@@ -61,13 +58,11 @@ class WriteCoalescer:
         return getattr(self._transport, name)
 
 
-class _Coalescing(LimitedProtocol):
+class _Coalescing(HttpToolsProtocol):
     """Joins head and body, and writes to watchers at once."""
 
     def connection_made(self, transport: Any) -> None:
-        joining = WriteCoalescer(transport, self.loop)
-        joining.connection = self.connection
-        super().connection_made(cast(asyncio.Transport, joining))
+        super().connection_made(cast(asyncio.Transport, WriteCoalescer(transport, self.loop)))
 
     def on_headers_complete(self) -> None:
         """What is one change to a thousand watchers should not be a thousand tasks waiting to write."""
@@ -77,6 +72,18 @@ class _Coalescing(LimitedProtocol):
             extensions: dict[str, Any] = cast(Scope, self.scope).setdefault("extensions", {})
             # Weak: the cycle holds the scope, and with it would wait for the collector, its connection's buffers too.
             extensions[AT_ONCE] = partial(_write_at_once, weakref.ref(cycle))
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each request: gateways may keep idle connections as long as they live."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+
+    def _unset_keepalive_if_required(self) -> None:
+        """There is no timer."""
 
 
 def _write_at_once(answering: weakref.ref[RequestResponseCycle], part: bytes) -> bool:
@@ -91,35 +98,62 @@ def _write_at_once(answering: weakref.ref[RequestResponseCycle], part: bytes) ->
 
 
 class _WebSockets(WebSocketsSansIOProtocol):
-    """A connection that was upgraded keeps its place until it ends."""
-
-    _connection: Connection | None = None
+    """Each frame goes out at once."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport.parted() if isinstance(transport, WriteCoalescer) else transport)
-        self._connection = getattr(transport, "connection", None)
-        self.app = _told_the_connection(self.app, self._connection)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._connection is not None:
-            self._connection.release()
 
 
-def _told_the_connection(inner: Any, connection: Connection | None) -> Any:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if connection is not None:
-            scope.setdefault("extensions", {})[EXTENSION] = connection
-        await inner(scope, receive, send)
+class SocketServer(uvicorn.Server):
+    """Serves on Unix sockets (`serve(sockets=...)`). It leaves signals to whoever runs it."""
 
-    return app
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._stops = False
+        self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it was told to stop. Setting it stops the server at once, from any thread."""
+        return self._stops
+
+    @should_exit.setter
+    def should_exit(self, stops: bool) -> None:
+        self._stops = stops
+        if stops and self._stopping is not None:
+            loop, stopping = self._stopping
+            loop.call_soon_threadsafe(stopping.set)
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which wakes up ten times a second to see whether to stop: most of what an idle one does."""
+        stopping = asyncio.Event()
+        self._stopping = asyncio.get_running_loop(), stopping
+        if not self._stops:
+            await stopping.wait()
+        self._stopping = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listen. uvicorn's own asks event loops for a TCP server, whatever the sockets are."""
+        loop = asyncio.get_running_loop()
+        servers = [await loop.create_unix_server(self._protocol, sock=each, backlog=BACKLOG) for each in sockets]
+        self.servers = cast(Any, servers)
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast(type[_Coalescing], self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state={})
 
 
 LONGEST_FRAME = 2**20
-_MANY = 1_000_000
+BACKLOG = 2048
 
 
-def make_socket_server(app: Any) -> LimitedServer:
+def make_socket_server(app: Any) -> SocketServer:
     """A server for a socket that only we can open (`serve(sockets=...)`): whoever does has kept the limits."""
     config = uvicorn.Config(
         app,
@@ -130,10 +164,9 @@ def make_socket_server(app: Any) -> LimitedServer:
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_keep_alive=3600,
         timeout_graceful_shutdown=5,
         date_header=False,
         server_header=False,
         proxy_headers=False,  # it would believe anybody; the gateway is heard in api/front_proxy.py
     )
-    return LimitedServer(config, ConnectionLimits(_MANY, _MANY, _MANY, _MANY))
+    return SocketServer(config)

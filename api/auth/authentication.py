@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from api.asgi import Scope
 from api.auth.accounts import Accounts
@@ -165,10 +164,3 @@ def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
         if name == wanted:
             return value.decode("latin-1")
     return ""
-
-
-def peer_subject(transport: Any) -> tuple[Any, ...]:
-    """The subject of the certificate the client showed (already verified by TLS); empty without one."""
-    tls = transport.get_extra_info("ssl_object")
-    certificate = tls.getpeercert() if tls is not None else None
-    return tuple(certificate.get("subject", ())) if certificate else ()

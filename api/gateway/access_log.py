@@ -20,8 +20,8 @@ import structlog
 from api.asgi import CLIENT_LEFT, Scope
 from api.auth.authentication import WHO
 from api.auth.principal import Principal
-from api.gateway.client_request import ClientRequest
 from api.request_context import PRINCIPAL, REQUEST_ID, TRACE, UPSTREAM
+from services.sdk.edge.client_request import ClientRequest
 
 log = structlog.get_logger("gateway")
 EVERY_SECONDS, MOST_WAITING = 0.1, 1_000

@@ -15,9 +15,9 @@ from api.asgi import App, Receive, Response, Scope, Send, error_answer, send_ans
 from api.csrf import NO_STORE
 from api.edge.user_content import navigates
 from api.gateway.aws_routing import signed_for
-from api.gateway.client_request import REQUEST, ClientRequest
 from api.request_context import REQUEST_ID_HEADER, request_id_of
 from crds.errors import NotFound
+from services.sdk.edge.client_request import REQUEST, ClientRequest
 
 HTTPS_PORT = 443
 _HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")

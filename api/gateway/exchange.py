@@ -9,9 +9,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Set
 
-from api.asgi import BODY_FOLLOWS, Message, Receive, Send
+from api.asgi import Message, Receive, Send
 from api.gateway.upstream import Headers, UpstreamConnection
 from crds.errors import BadRequest
+from services.sdk.asgi import BODY_FOLLOWS
 
 _NOTHING = frozenset[bytes]()
 _LAST_CHUNK = b"0\r\n\r\n"

@@ -11,7 +11,7 @@ import signal
 
 import anyio
 
-from api.gateway.server import AT_THE_END, NEXT_ONE_IS_THERE, Patience
+from services.sdk.edge.http_server import AT_THE_END, NEXT_ONE_IS_THERE, Patience
 
 READY, LEAVING = b"ready\n", b"leaving\n"
 

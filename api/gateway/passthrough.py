@@ -9,12 +9,10 @@ import asyncio
 from typing import Any
 from urllib.parse import unquote
 
-from api.asgi import CLIENT_LEFT, Receive, Scope, Send, error_answer, is_streaming, send_answer
+from api.asgi import CLIENT_LEFT, Receive, Scope, Send, error_answer, send_answer
 from api.edge.bodies import has_body
 from api.front_proxy import PRINCIPAL as PRINCIPAL_HEADER
 from api.front_proxy import PROVEN, TRUSTED, remote_headers
-from api.gateway.body_stream import HIGH_WATER, LOW_WATER
-from api.gateway.client_request import REQUEST, Client, ClientRequest
 from api.gateway.exchange import (
     HOP_BY_HOP,
     NOT_RELAYED,
@@ -32,6 +30,9 @@ from api.spans import describe, request_span
 from controller.kit import tracing
 from controller.kit.tracing import TRACEPARENT
 from crds.errors import CONDUCTOR_AWAY, ApiError, Cause, Unavailable
+from services.sdk.asgi import is_streaming
+from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER
+from services.sdk.edge.client_request import REQUEST, Client, ClientRequest
 from services.sdk.edge.connections import prove
 
 SILENT_SECONDS = 3600.0
@@ -43,7 +44,7 @@ _UPGRADE = frozenset({b"connection", b"upgrade"})
 
 
 class Passthrough:
-    """An ASGI application on a `GatewayServer`. `path`: the conductor's socket."""
+    """An ASGI application on a `HttpServer`. `path`: the conductor's socket."""
 
     def __init__(self, path: str, most_connections: int = 20_000) -> None:
         self._endpoint, self._pool = Endpoint(path), UpstreamPool(most_connections)

@@ -45,7 +45,6 @@ from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
 from api.gateway.reporter import Counts, EventCounts, Reporter, TrafficCounts
 from api.gateway.request_limits import LimitedByAddress, RequestLimits
-from api.gateway.server import GatewayServer
 from api.gateway.server_tls import ServerTls
 from api.gateway.upstream import BrokenOff, Endpoint, UpstreamPool
 from api.logging import configure_logging
@@ -60,6 +59,7 @@ from controller.resources.registry import Registry
 from services.sdk.discovery import catalog_of, managed_services, use_folders
 from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
+from services.sdk.edge.http_server import HttpServer
 
 log = structlog.get_logger("gateway")
 CONTENT_CONNECTIONS = 256
@@ -189,7 +189,7 @@ class GatewayProcess:
             limits = limits_for(self._budget.connections)
             content = self._content_server(access)
             app = self._content.before(self._answer) if content else self._answer
-            server = GatewayServer(self._limited(app), self._listeners(), self._tls.context, limits, access.note)
+            server = HttpServer(self._limited(app), self._listeners(), self._tls.context, limits, access.note)
             server.start()
             log.info("the gateway is up", port=self._options.port)
             self._status.say(READY)
@@ -206,7 +206,7 @@ class GatewayProcess:
     def _limited(self, app: App) -> App:
         return LimitedByAddress(app, self.limits, self.gateway.refuse)
 
-    def _content_server(self, access: AccessLog) -> GatewayServer | None:
+    def _content_server(self, access: AccessLog) -> HttpServer | None:
         """The server of the port for what people keep; None without one, or while it cannot be had."""
         port = self._content.port
         if not port:
@@ -217,7 +217,7 @@ class GatewayProcess:
             log.error("objects have no port of their own; they are shown at the dashboard's", because=str(refused))
             return None
         app, limits = self._limited(self._content.at_its_port(self._answer)), limits_for(CONTENT_CONNECTIONS)
-        server = GatewayServer(app, listeners, self._tls.context, limits, access.note)
+        server = HttpServer(app, listeners, self._tls.context, limits, access.note)
         server.start()
         return server
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import httptools
 
-from api.gateway.body_stream import HIGH_WATER, LOW_WATER, BodyStream
+from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER, BodyStream
 
 _LATE_SECONDS = 0.05
 MOST_ANSWER_HEADERS, MOST_ANSWER_HEAD_BYTES = 256, 65_536

@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
-from api.asgi import AT_ONCE, Receive, Response, Scope, Send, json_answer, read_body, read_params, send_answer
+from api.asgi import AT_ONCE, Receive, Response, Scope, Send, json_answer, read_body, send_answer
 from api.auth.authorizer import Action, Authorizer
 from api.auth.networks import refuse_foreign_networks
 from api.auth.principal import Principal
@@ -44,6 +44,7 @@ from crds.kinds.rbac import CLUSTER_ROLE
 from crds.kinds.review import REVIEWS
 from crds.kinds.service import SERVICE
 from crds.meta import ObjectKey
+from services.sdk.asgi import read_params
 
 BODY_LIMIT = RESOURCE_LIMIT
 

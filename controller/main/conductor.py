@@ -10,19 +10,23 @@ import asyncio
 import os
 import resource
 import signal
+import ssl
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
 import anyio
+import httpx
 import structlog
 import uvloop
 
+from agent.conductor_client import make_socket_client
 from agent.errors import CannotJoin
 from agent.heartbeat import Agent
 from agent.identity import Identity, IdentityInMemory
 from agent.settings import Settings as AgentSettings
+from api.front_proxy import SOCKET, short_path
 from api.logging import configure_logging
 from controller.client.local import LocalResources
 from controller.docker.swarm_admin import SwarmAdmin
@@ -171,13 +175,18 @@ async def _run_agent(components: Components) -> None:
     settings = AgentSettings(
         name=components.worker,
         home=components.home,
-        api=(components.settings.url,),
+        api=("http://conductor",),
         services_dir=components.home / "run" / "instances",
     )
+    path = short_path(components.home / "run" / SOCKET)
+
+    def by_socket(_: ssl.SSLContext | bool) -> httpx.AsyncClient:
+        return make_socket_client(path)
+
     while True:
         await ensure_worker(components.registry, components.worker)
         with suppress(CannotJoin):
-            await Agent(settings, components.clock, identity=IdentityInMemory(_identity(components))).run()
+            await Agent(settings, components.clock, by_socket, identity=IdentityInMemory(_identity(components))).run()
 
 
 def _identity(components: Components) -> Identity:

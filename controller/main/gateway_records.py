@@ -18,7 +18,7 @@ from controller.runtime.process.processes import boot_id, lives, signal_leader
 
 VERSION = 1
 GRACE_SECONDS = 7.0
-"""Longer than a gateway takes to finish what is under way (api/gateway/server.py)."""
+"""Longer than a gateway takes to finish what is under way (services/sdk/edge/http_server.py)."""
 _POLL_SECONDS = 0.05
 
 

@@ -13,7 +13,8 @@ import logging
 import random
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from controller.kit import tracing
@@ -26,7 +27,7 @@ from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
 from services.sdk.reconciling import reconcile_forever
 from services.sdk.route_table import RouteTable
-from services.sdk.server import PEER
+from services.sdk.server import peer_name
 
 if TYPE_CHECKING:
     from services.sdk.context import ServiceContext
@@ -59,9 +60,7 @@ class ServiceApp:
         self.stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             await _Exchange(self, scope, receive, send).run()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,8 +78,7 @@ class ServiceApp:
 
     def _require_gateway(self, scope: Scope) -> None:
         """An identity token counts only from the gateway's own hand. Raises Unauthorized."""
-        peer = (scope.get("extensions") or {}).get(PEER)
-        if self.context.certificate is not None and peer != GATEWAY:
+        if self.context.certificate is not None and peer_name(scope) != GATEWAY:
             raise Unauthorized("every request must come through the gateway, which shows its certificate")
 
     async def _own(self, scope: Scope, send: Send) -> None:
@@ -95,23 +93,24 @@ class ServiceApp:
         else:
             raise Unauthorized("every request must come through the gateway (no X-Aerekos-Identity)")
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Inside, what is no answer to a request runs: informers, tasks, reconcilers."""
         tasks = [*(each.run for each in self.context.informers), *self._service.tasks]
         running = [asyncio.create_task(_run_again_and_again(task)) for task in tasks]
         if self._reconciles:
             loop = reconcile_forever(self.context, self._service.reconcilers, self.metrics)
             running.append(asyncio.create_task(loop))
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        for last in self._service.on_stop:
-            await last()
-        for client in self.context.clients.values():
-            await client.aclose()
-        await send({"type": "lifespan.shutdown.complete"})
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            for last in self._service.on_stop:
+                await last()
+            for client in self.context.clients.values():
+                await client.aclose()
 
 
 class _Exchange:

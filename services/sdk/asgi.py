@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import orjson
 
@@ -14,6 +14,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+BODY_FOLLOWS = "aerekos.body_follows"
+"""In a message with the head of an answer: the next one comes at once. Servers that do not know it lose nothing."""
 _LONGEST_NOTE = 1280
 
 
@@ -72,3 +74,16 @@ async def send_bytes(
     own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
     await send({"type": "http.response.body", "body": body})
+
+
+def read_params(query: bytes) -> dict[str, str]:
+    """The query string as a dict; a repeated parameter keeps its last value."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
+
+
+def is_streaming(query: bytes) -> bool:
+    """Whether the answer may never end: a watch, or logs that are followed. However the name was written."""
+    if not query:
+        return False
+    params = read_params(query)
+    return any(params.get(name, "").lower() not in ("", "0", "f", "false") for name in ("watch", "follow"))

@@ -38,6 +38,5 @@ COMMON_MODULES = (
     "jose.jwt",
     "sniffio",
     "sqlite3",
-    "uvicorn.lifespan.on",
     "uvloop",
 )

@@ -17,7 +17,7 @@ from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext, from_environment
 from services.sdk.discovery import VARIABLE, managed_service, use_folders
 from services.sdk.logs import start_logging, start_structlog
-from services.sdk.server import server_for
+from services.sdk.server import PATIENCE, open_server
 from services.sdk.service import create_service
 
 log = logging.getLogger("services.sdk.run")
@@ -31,16 +31,18 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     if tls is not None:
         await tls.obtain()
         running.append(asyncio.create_task(tls.run()))
-    server = server_for(app, context.host, context.port, tls.context if tls else None)
-
-    def stop() -> None:
-        app.stopping = True
-        server.should_exit = True
-
+    server, stopped = (
+        await open_server(app, context.host, context.port, tls.context if tls else None),
+        asyncio.Event(),
+    )
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
-    await server.serve()
+        loop.add_signal_handler(each, stopped.set)
+    async with app.running():
+        server.start()
+        await stopped.wait()
+        app.stopping = True
+        await server.stop(PATIENCE)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)

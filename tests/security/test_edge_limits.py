@@ -8,27 +8,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
-import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.gateway import client_connection
-from api.gateway.server import AT_ONCE, GatewayServer
 from controller.kit.listening import CannotListen
-from services.sdk.edge import acceptor, protocol
+from services.sdk.edge import acceptor, client_connection
 from services.sdk.edge.acceptor import Acceptor, listen
 from services.sdk.edge.connections import EXTENSION, ConnectionLimits, Connections, limits_for, prove, source_of
 from services.sdk.edge.descriptors import MOST_CONNECTIONS, divide
 from services.sdk.edge.heads import LONGEST_URL, MOST_HEAD_BYTES, MOST_HEADERS, head_fault
-from services.sdk.edge.protocol import LimitedProtocol
-from services.sdk.edge.server import LimitedServer
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 HELLO = b"GET / HTTP/1.1\r\nHost: cloud.test\r\n"
@@ -51,32 +46,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-Edge = LimitedServer | GatewayServer
-
-
-@pytest.fixture(params=["server", "gateway"], autouse=True)
-def edge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both edges keep the same limits: the one of every server, and the gateway's."""
-    monkeypatch.setattr(sys.modules[__name__], "KIND", request.param)
-
-
-KIND = "server"
-
-
 def shorten(monkeypatch: pytest.MonkeyPatch, name: str, seconds: float) -> None:
-    monkeypatch.setattr(protocol, name, seconds)
     monkeypatch.setattr(client_connection, name, seconds)
 
 
 @asynccontextmanager
-async def served(limits: ConnectionLimits = ConnectionLimits()) -> AsyncIterator[Edge]:  # noqa: B008
-    async with _gateway(limits) if KIND == "gateway" else _server(limits) as edge:
-        yield edge
-
-
-@asynccontextmanager
-async def _gateway(limits: ConnectionLimits) -> AsyncIterator[GatewayServer]:
-    server = GatewayServer(app, await listen("127.0.0.1", 0, 2048), None, limits)
+async def served(limits: ConnectionLimits = ConnectionLimits()) -> AsyncIterator[HttpServer]:  # noqa: B008
+    server = HttpServer(app, await listen("127.0.0.1", 0, 2048), None, limits)
     server.start()
     try:
         yield server
@@ -84,25 +60,11 @@ async def _gateway(limits: ConnectionLimits) -> AsyncIterator[GatewayServer]:
         await server.stop(AT_ONCE)
 
 
-@asynccontextmanager
-async def _server(limits: ConnectionLimits) -> AsyncIterator[LimitedServer]:
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, http=LimitedProtocol, lifespan="off", log_config=None)
-    server = LimitedServer(config, limits)
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve)
-        with anyio.fail_after(30):
-            while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-                await anyio.sleep(0.01)
-        yield server
-        server.should_exit = server.force_exit = True
+def port_of(server: HttpServer) -> int:
+    return int(server.sockets[0].getsockname()[1])
 
 
-def port_of(server: Edge) -> int:
-    sockets = server.sockets if isinstance(server, GatewayServer) else server.servers[0].sockets
-    return int(sockets[0].getsockname()[1])
-
-
-async def connect(server: Edge) -> anyio.abc.SocketStream:
+async def connect(server: HttpServer) -> anyio.abc.SocketStream:
     return await anyio.connect_tcp("127.0.0.1", port_of(server))
 
 
@@ -117,7 +79,7 @@ async def read_all(stream: anyio.abc.SocketStream) -> bytes:
                 return told
 
 
-async def ask(server: Edge, sent: bytes) -> bytes:
+async def ask(server: HttpServer, sent: bytes) -> bytes:
     """Everything that is answered until the server ends the connection."""
     async with await connect(server) as stream:
         await stream.send(sent)

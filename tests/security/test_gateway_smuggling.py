@@ -23,9 +23,9 @@ from unit.api.components import ADMIN, House, make_house
 
 from api.chain import RequestChain
 from api.gateway.handlers import gateway_handlers
-from api.gateway.server import AT_ONCE, GatewayServer
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 MEBIBYTE = 2**20
@@ -74,7 +74,7 @@ class Front:
     """A gateway with two services, `left` and `right`, and a caller who may ask both."""
 
     house: House
-    server: GatewayServer
+    server: HttpServer
     left: Instance
     right: Instance
 
@@ -114,7 +114,7 @@ async def a_front(folder: Path) -> AsyncIterator[Front]:
         audit=house.audit,
         otherwise=nobody,
     )
-    server = GatewayServer(chain, await listen("127.0.0.1", 0, 64), None, ConnectionLimits())
+    server = HttpServer(chain, await listen("127.0.0.1", 0, 64), None, ConnectionLimits())
     server.start()
     yield Front(house, server, left, right)
     await server.stop(AT_ONCE)

@@ -39,8 +39,9 @@ from crds.managed import default_probes
 from services.sdk.app import ServiceApp
 from services.sdk.asgi import send_json
 from services.sdk.certificate import InstanceCertificate, load_chain
+from services.sdk.edge.http_server import AT_ONCE
 from services.sdk.health import Check
-from services.sdk.server import server_for
+from services.sdk.server import open_server
 from services.sdk.service import Service
 from services.sdk.testing import FakeConductor, MemoryResources, fake_context
 
@@ -96,17 +97,14 @@ async def genuine(authority: CertificateAuthority, folder: Path) -> AsyncIterato
         await send_json(send, 200, {"caller": scope["state"]["caller"].name})
 
     served = ServiceApp(instance, Service(app=app, checks=[Check("always", lambda: None)]))
-    server = server_for(served, "127.0.0.1", 0, instance.certificate.context)
-    task = asyncio.create_task(server.serve())
-    with anyio.fail_after(30):
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-            await anyio.sleep(0.005)
-    try:
-        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", conductor, instance.certificate
-    finally:
-        server.should_exit = server.force_exit = True
-        await task
-        await instance.client.aclose()
+    server = await open_server(served, "127.0.0.1", 0, instance.certificate.context)
+    async with served.running():
+        server.start()
+        try:
+            yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", conductor, instance.certificate
+        finally:
+            await server.stop(AT_ONCE)
+    await instance.client.aclose()
 
 
 @asynccontextmanager

@@ -13,13 +13,13 @@ from unit.api.components import ADMIN, House, make_house
 
 from api.auth.principal import AUTHENTICATED, Principal
 from api.auth.tokens import ROTATE_EVERY, TokenKeys
-from api.gateway.server import AT_ONCE, GatewayServer
 from api.gateway.server_tls import ServerTls
 from api.tls import LEAF_DAYS, RENEW_DAYS, CertificateAuthority
 from controller.main.certificates import renew
 from crds.errors import Unauthorized
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
@@ -94,7 +94,7 @@ async def test_a_certificate_about_to_end_is_replaced_without_a_restart(house: H
     authority.client("admin", "local-admin", ["system:masters"])
     authority.server(names)
     admin, tls = (folder / "admin.crt").read_bytes(), ServerTls(folder)
-    server = GatewayServer(house.door, await listen("127.0.0.1", 0, 8), tls.context, ConnectionLimits())
+    server = HttpServer(house.door, await listen("127.0.0.1", 0, 8), tls.context, ConnectionLimits())
     server.start()
     port = server.sockets[0].getsockname()[1]
     first = await shown(port, authority.ca_file)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.asgi import read_params
 from api.edge.cookies import LONGEST_COOKIES, with_plain_cookies
 from api.gateway.aws_routing import signed_for
 from api.kube.parsing import parse_json, parse_yaml
@@ -28,6 +27,7 @@ from crds.catalog import CORE_KINDS, Catalog
 from crds.errors import ApiError, BadRequest
 from crds.names import label_key_fault, label_value_fault, subdomain_fault
 from crds.numbers import whole_number
+from services.sdk.asgi import read_params
 from services.sdk.aws.authorization_header import (
     LONGEST,
     AuthorizationHeader,

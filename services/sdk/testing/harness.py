@@ -19,7 +19,8 @@ from services.sdk.app import ServiceApp
 from services.sdk.clients.service_client import ServiceClient
 from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_service
-from services.sdk.server import server_for
+from services.sdk.edge.http_server import AT_ONCE
+from services.sdk.server import open_server
 from services.sdk.service import create_service
 from services.sdk.testing.conductor import FakeConductor, GatewayIdentity, User, fake_context
 from services.sdk.testing.gateway import gateway_for
@@ -100,17 +101,14 @@ def serving(
             context.make_peer = peer
             app = ServiceApp(context, create_service(manifest, context), reconciles=reconciles)
             gateway = gateway_for(app, conductor, context, manifest)
-            server = server_for(gateway, "127.0.0.1", 0)
-            task = asyncio.create_task(server.serve())
-            while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.001)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            loop = asyncio.get_running_loop()
-            started.append(ServiceHarness(f"http://127.0.0.1:{port}", conductor, resources, context, loop))
-            ready.set()
-            await stop.wait()
-            server.should_exit = True
-            await task
+            server = await open_server(gateway, "127.0.0.1", 0)
+            async with app.running():
+                server.start()
+                port, loop = server.sockets[0].getsockname()[1], asyncio.get_running_loop()
+                started.append(ServiceHarness(f"http://127.0.0.1:{port}", conductor, resources, context, loop))
+                ready.set()
+                await stop.wait()
+                await server.stop(AT_ONCE)
 
     def thread() -> None:
         try:

@@ -20,7 +20,6 @@ from controller.kit.clock import LoopClock
 from controller.kit.virtual import VirtualLoop
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
-from services.sdk.asgi import Message
 from services.sdk.context import ServiceContext
 from services.sdk.service import Service, create_service
 from services.sdk.testing.conductor import FakeConductor, GatewayIdentity, User, fake_context
@@ -83,21 +82,6 @@ async def in_memory(
         context.make_peer = peer
         service = create_service(manifest, context)
         app = ServiceApp(context, service)
-        async with _alive(app):
+        async with app.running():
             yield MemoryService(context, conductor, kept, service, app)
-
-
-@asynccontextmanager
-async def _alive(app: ServiceApp) -> AsyncIterator[None]:
-    """What a server tells its application: that it starts, and that it ends."""
-    told: asyncio.Queue[Message] = asyncio.Queue()
-    said: asyncio.Queue[Message] = asyncio.Queue()
-    living = asyncio.create_task(app({"type": "lifespan"}, told.get, said.put))
-    await told.put({"type": "lifespan.startup"})
-    await said.get()
-    try:
-        yield
-    finally:
-        app.stopping = True
-        await told.put({"type": "lifespan.shutdown"})
-        await living
+            app.stopping = True

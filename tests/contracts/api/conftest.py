@@ -17,11 +17,11 @@ from unit.api.components import ADMIN, House, make_house
 
 from api.front_proxy import FrontProxy, listen_on
 from api.gateway.passthrough import Passthrough
-from api.gateway.server import AT_ONCE, GatewayServer
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -120,7 +120,7 @@ async def behind_a_gateway(
     path, conductor = tmp_path / "conductor.sock", make_socket_server(FrontProxy(app))
     running = asyncio.create_task(conductor.serve(sockets=[listen_on(path)]))
     passthrough = Passthrough(str(path))
-    gateway = GatewayServer(passthrough, await listen("127.0.0.1", 0, 64), tls, ConnectionLimits())
+    gateway = HttpServer(passthrough, await listen("127.0.0.1", 0, 64), tls, ConnectionLimits())
     gateway.start()
     try:
         yield gateway.sockets[0].getsockname()[1], authority

@@ -22,14 +22,14 @@ from api.chain import RequestChain
 from api.front_proxy import FrontProxy, listen_on
 from api.gateway import access_log
 from api.gateway.access_log import AccessLog
-from api.gateway.client_request import ClientRequest
 from api.gateway.handlers import gateway_handlers
 from api.gateway.passthrough import Passthrough
-from api.gateway.server import AT_ONCE, GatewayServer
 from api.server import make_socket_server
 from controller.kit import tracing
 from services.sdk.edge.acceptor import listen
+from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -104,7 +104,7 @@ async def a_gate(house: House, folder: Path, conductor: Any) -> AsyncIterator[Ga
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (passthrough if scope["aerekos.request"].upgrade else chain)(scope, receive, send)
 
-    server = GatewayServer(app, await listen("127.0.0.1", 0, 64), None, ConnectionLimits(), log.note)
+    server = HttpServer(app, await listen("127.0.0.1", 0, 64), None, ConnectionLimits(), log.note)
     server.start()
     try:
         yield Gate(house, server.sockets[0].getsockname()[1], log, file)

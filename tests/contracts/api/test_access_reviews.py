@@ -29,7 +29,6 @@ from api.front_proxy import FrontProxy, listen_on
 from api.gateway.access_reviews import PATH, AccessReviews
 from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
-from api.gateway.server import AT_ONCE, GatewayServer
 from api.server import make_socket_server
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
@@ -37,6 +36,7 @@ from crds.kinds.rbac import ROLE, ROLE_BINDING
 from crds.managed import Grant
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 SERVICE = Principal(f"system:service:{KMS.service_name}", frozenset({SERVICES, AUTHENTICATED}))
@@ -128,7 +128,7 @@ async def gate(tmp_path: Path) -> AsyncIterator[Gate]:
         (reviews.handler(),), authenticator=authenticator, guard=house.guard, metrics=house.metrics,
         audit=house.audit, otherwise=counted,
     )  # fmt: skip
-    server = GatewayServer(chain, await listen("127.0.0.1", 0, 64), None, ConnectionLimits())
+    server = HttpServer(chain, await listen("127.0.0.1", 0, 64), None, ConnectionLimits())
     server.start()
     made = Gate(house, server.sockets[0].getsockname()[1])
     async with anyio.create_task_group() as group:

@@ -18,9 +18,9 @@ from unit.api.components import ADMIN, House, make_house
 from api.chain import RequestChain
 from api.gateway.content_origin import ContentOrigin
 from api.gateway.handlers import gateway_handlers
-from api.gateway.server import AT_ONCE, GatewayServer
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 NAVIGATES = ("sec-fetch-mode: navigate", "sec-fetch-dest: document")
@@ -61,8 +61,8 @@ async def ports(tmp_path: Path) -> AsyncIterator[Ports]:
     here, there = own[0].getsockname()[1], content[0].getsockname()[1]
     origin = ContentOrigin(there, here)
     servers = [
-        GatewayServer(origin.before(chain), own, None, ConnectionLimits()),
-        GatewayServer(origin.at_its_port(chain), content, None, ConnectionLimits()),
+        HttpServer(origin.before(chain), own, None, ConnectionLimits()),
+        HttpServer(origin.at_its_port(chain), content, None, ConnectionLimits()),
     ]
     for each in servers:
         each.start()

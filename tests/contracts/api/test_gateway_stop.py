@@ -15,10 +15,10 @@ import anyio
 import pytest
 
 from api.asgi import Receive, Scope, Send
-from api.gateway.server import AT_ONCE, GatewayServer, Patience
 from api.tls import CertificateAuthority
 from controller.kit.listening import open_listeners
 from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer, Patience
 
 pytestmark = pytest.mark.anyio
 IDLE_SECONDS = 0.5
@@ -45,7 +45,7 @@ class Slow:
 
 @dataclass
 class Stopping:
-    server: GatewayServer
+    server: HttpServer
     app: Slow
     port: int
 
@@ -56,7 +56,7 @@ class Stopping:
 @asynccontextmanager
 async def served() -> AsyncIterator[Stopping]:
     app, listeners = Slow(), open_listeners("127.0.0.1", 0, 16)
-    server = GatewayServer(app, listeners, None, ConnectionLimits())
+    server = HttpServer(app, listeners, None, ConnectionLimits())
     server.start()
     port = listeners[0].getsockname()[1]
     try:
@@ -123,7 +123,7 @@ async def test_a_client_that_does_not_listen_to_its_connection_does_not_hold_it_
     tls.load_cert_chain(*authority.server(["localhost"]))
     trust = ssl.create_default_context(cafile=str(authority.ca_file))
     listeners = open_listeners("127.0.0.1", 0, 16)
-    server = GatewayServer(Slow(), listeners, tls, ConnectionLimits())
+    server = HttpServer(Slow(), listeners, tls, ConnectionLimits())
     server.start()
     port = listeners[0].getsockname()[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
@@ -142,7 +142,7 @@ async def test_clients_wait_for_the_next_one_where_its_socket_is_kept(anyio_back
         await here.server.stop(AT_ONCE)
         reader, writer = await here.connect()
         writer.write(ask("/"))
-        following = GatewayServer(here.app, kept, None, ConnectionLimits())
+        following = HttpServer(here.app, kept, None, ConnectionLimits())
         following.start()
         assert b"200 ok" in await head_of(reader)
         writer.close()

@@ -18,11 +18,11 @@ from api.asgi import Receive, Scope, Send
 from api.auth.principal import MASTERS
 from api.front_proxy import listen_on, short_path
 from api.gateway.passthrough import Passthrough
-from api.gateway.server import AT_ONCE, GatewayServer
 from api.tls import CertificateAuthority
 from crds.errors import CONDUCTOR_AWAY
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits, prove
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
 HELLO = b"GET /x HTTP/1.1\r\nhost: x\r\n"
@@ -128,7 +128,7 @@ def test_the_conductor_s_socket_is_its_user_s_alone(tmp_path: Path, folder: str)
 
 async def test_while_the_conductor_is_away_that_is_said(tmp_path: Path) -> None:
     passthrough = Passthrough(str(tmp_path / "nobody.sock"))
-    server = GatewayServer(passthrough, await listen("127.0.0.1", 0, 8), None, ConnectionLimits())
+    server = HttpServer(passthrough, await listen("127.0.0.1", 0, 8), None, ConnectionLimits())
     server.start()
     port = server.sockets[0].getsockname()[1]
     for lines in (CLOSE, b"connection: upgrade\r\nupgrade: websocket\r\n\r\n"):

@@ -12,7 +12,6 @@ from contracts.api.conftest import Instance, Serve, Served, an_instance, answeri
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.gateway.body_stream import HIGH_WATER
 from api.gateway.upstream import (
     AnswerTimeout,
     BrokenOff,
@@ -24,6 +23,7 @@ from api.gateway.upstream import (
     UpstreamError,
     UpstreamPool,
 )
+from services.sdk.edge.body_stream import HIGH_WATER
 
 pytestmark = pytest.mark.anyio
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"

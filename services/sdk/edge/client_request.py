@@ -12,8 +12,8 @@ from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from api.asgi import BODY_FOLLOWS, Message, is_streaming
-from api.gateway.body_stream import BodyStream
+from services.sdk.asgi import BODY_FOLLOWS, Message, is_streaming
+from services.sdk.edge.body_stream import BodyStream
 from services.sdk.edge.heads import Fault, head_fault
 
 REQUEST = "aerekos.request"
@@ -44,7 +44,7 @@ class Tunnel(Protocol):
 
 
 class Client(Protocol):
-    """What a request needs of its connection (`api.gateway.client_connection.ClientConnection`)."""
+    """What a request needs of its connection (`services.sdk.edge.client_connection.ClientConnection`)."""
 
     address: tuple[str, int]
     gone: bool

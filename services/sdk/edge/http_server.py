@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from time import time
 
-from api.asgi import App
-from api.gateway.client_connection import ClientConnection
-from api.gateway.client_request import ClientRequest
+from services.sdk.asgi import Asgi
 from services.sdk.edge.acceptor import Acceptor
+from services.sdk.edge.client_connection import ClientConnection
+from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 
 
@@ -31,14 +31,14 @@ class Patience:
 AT_ONCE, AT_THE_END, NEXT_ONE_IS_THERE = Patience(0.0, 0.0), Patience(5.0, 0.5), Patience(60.0, 15.0)
 
 
-class GatewayServer:
+class HttpServer:
     """Serves `app` on `listeners` until it is stopped. `tls`: None for tests, and for sockets only we can reach.
     `finished` is told of each request that is over.
     """
 
     def __init__(
         self,
-        app: App,
+        app: Asgi,
         listeners: Sequence[socket.socket],
         tls: ssl.SSLContext | None,
         limits: ConnectionLimits,

@@ -14,10 +14,9 @@ from typing import Any
 
 import httptools
 
-from api.asgi import App
-from api.auth.authentication import peer_subject
-from api.gateway.body_stream import HIGH_WATER, LOW_WATER
-from api.gateway.client_request import ClientLeft, ClientRequest, Tunnel
+from services.sdk.asgi import Asgi
+from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER
+from services.sdk.edge.client_request import ClientLeft, ClientRequest, Tunnel
 from services.sdk.edge.connections import EXTENSION, Connection
 from services.sdk.edge.heads import (
     BODY_SECONDS,
@@ -45,7 +44,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        app: App,
+        app: Asgi,
         date: Callable[[], bytes],
         connection: Connection | None = None,
         opened: Callable[[ClientConnection], object] = lambda _: None,
@@ -403,3 +402,10 @@ class ClientConnection(asyncio.Protocol):
             return 0
         self._body_seen, self._quiet_since = request.body.seen, now
         return patience
+
+
+def peer_subject(transport: Any) -> tuple[Any, ...]:
+    """The subject of the certificate the client showed (already verified by TLS); empty without one."""
+    tls = transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert() if tls is not None else None
+    return tuple(certificate.get("subject", ())) if certificate else ()
