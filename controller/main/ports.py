@@ -38,7 +38,9 @@ def _explained(settings: Settings, refused: CannotListen) -> UserError:
         pid = listening_pid(port)
         home = cloud_of(pid) if pid else None
         if home is not None:
-            message = f"port {port} of {host} is taken: this is another aerekos cloud of yours: {home} (pid {pid})"
+            conductor = running_conductor.running(Settings(home))
+            which = f"{home} (pid {conductor.pid if conductor else pid})"
+            message = f"port {port} of {host} is taken: this is another aerekos cloud of yours: {which}"
             return UserError(message, hint=f"use that one: AEREKOS_HOME={home} aerekos status   or {another}")
         return UserError(f"port {port} of {host} is taken by {_named(pid, port)}", hint=another)
     if refused.why is Why.PRIVILEGED:

@@ -203,7 +203,8 @@ class ClientRequest:
         if fault is not None:
             return fault
         if self.upgrade:
-            if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+            lengths = [value for name, value in self.headers if name in (b"content-length", b"transfer-encoding")]
+            if any(value != b"0" for value in lengths):  # kubectl says that there is none
                 return _UPGRADE_WITH_BODY  # where it ends, each hop would decide for itself
             self.upgrade = (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in self.headers]
         target = _origin_form(self.target, self.headers)
