@@ -3,7 +3,8 @@
 `python bench/aws.py [seconds]`. Both are asked in turn by the same client (load.py), 16 connections, with requests
 signed before the clock starts. Our side speaks TLS, verifies each signature, asks the caller's rights, writes the
 audit log, encrypts with keys that outlive the process, and passes two processes; the peer does none of that. Its
-program is `make bench`'s own (`.venv/peers`); without it, these lines are left out.
+program is `make bench`'s own (`.venv/peers`); without it, these lines are left out. Signatures are measured beside
+the library that makes them.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ from cloud import Cloud, a_cloud, a_port
 from load import Connection, driven, open_connection
 from verdicts import Verdict, ratio, table
 
+from services.key_manager.asymmetric import sign
+from services.key_manager.material import new_material, private_key
+
 CLIENTS, ROUNDS = 16, 3
 PEERS = Path(sys.executable).parent.parent / "peers" / "bin" / "python"
 CONTEXT = {"tenant": "bench"}
+MESSAGE = b"what is signed" * 16
 TARGETS = {"GenerateDataKey": 2.0, "Encrypt of 4 KiB": 2.0, "Decrypt of 4 KiB": 2.0, "S3 HEAD of an object": 1.5}
 
 
@@ -107,6 +112,28 @@ async def _measured(ours: Side, theirs: Side, seconds: float) -> list[Verdict]:
     return verdicts
 
 
+async def _signing(ours: Side, seconds: float) -> list[Verdict]:
+    """Beside the library itself, in one process and without anybody who asks."""
+    connection, verdicts = await ours.connect(), []
+    for spec, algorithm in (("RSA_2048", "RSASSA_PSS_SHA_256"), ("ECC_NIST_P256", "ECDSA_SHA_256")):
+        answer = await connection.ask(ours.kms("CreateKey", KeySpec=spec, KeyUsage="SIGN_VERIFY"))
+        key = json.loads(answer.partition(b"\r\n\r\n")[2])["KeyMetadata"]["KeyId"]
+        message = base64.b64encode(MESSAGE).decode()
+        request = ours.kms("Sign", KeyId=key, Message=message, SigningAlgorithm=algorithm)
+        rate, raw = await _rate(ours, request, seconds), _raw_rate(spec, algorithm, seconds)
+        verdicts.append(ratio(f"Sign with {spec}, {CLIENTS} connections, against the library alone", rate, raw))
+    connection.close()
+    return verdicts
+
+
+def _raw_rate(spec: str, algorithm: str, seconds: float) -> float:
+    key, made, started = private_key(spec, new_material(spec)), 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < seconds:
+        sign(key, algorithm, MESSAGE, "RAW")
+        made += 1
+    return made / passed
+
+
 @contextmanager
 def an_emulator() -> Iterator[Side]:
     """ministack, on the loopback only."""
@@ -136,15 +163,16 @@ async def _until_open(side: Side) -> None:
 
 
 def measure(cloud: Cloud, seconds: float = 3.0) -> list[Verdict]:
-    """KMS and S3. Nothing where there is no peer to measure against."""
-    if not PEERS.exists():
-        return []
+    """KMS and S3; beside the peer, where there is one."""
     told = dict(line.removeprefix("export ").rstrip(";").split("=", 1) for line in exports(cloud.do("env")))
     ours = Side(
         cloud.port, Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"].strip("'\"")), cloud.ca
     )
+    signing = uvloop.run(_signing(ours, seconds))
+    if not PEERS.exists():
+        return signing
     with an_emulator() as theirs:
-        return uvloop.run(_measured(ours, theirs, seconds))
+        return uvloop.run(_measured(ours, theirs, seconds)) + signing
 
 
 def exports(text: str) -> list[str]:
