@@ -2,7 +2,7 @@
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
 shorter time. The parts can also be run alone: store.py, asking.py, aws.py, gateway.py, watching.py, idle.py,
-listing.py, etcd.py, healing.py, page.py, agents.py.
+listing.py, etcd.py, healing.py, managed.py, page.py, agents.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import gateway
 import healing
 import idle
 import listing
+import managed
 import page
 import psutil
 import store
@@ -40,6 +41,7 @@ def measure(patience: float) -> list[Verdict]:
         verdicts += etcd.measure(cloud, 8 * patience)
         verdicts += listing.measure(cloud)
     verdicts += gateway.measure(4 * patience)
+    verdicts += managed.measure()
     verdicts += page.measure()
     with a_cloud() as cloud:
         verdicts += agents.measure(cloud, 60 * patience)

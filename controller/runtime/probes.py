@@ -21,7 +21,7 @@ import anyio
 
 from crds.probes import Exec, HttpGet, Probe, path_fault
 
-QUICK_FIRST, QUICK_GROWTH, QUICK_LIMIT = 0.05, 1.5, 0.25
+QUICK_FIRST, QUICK_GROWTH, QUICK_LIMIT = 0.05, 1.2, 0.25
 _ANSWER_BYTES = 16_384
 _ASKED_ON_ONE = 10
 _LENGTH = re.compile(rb"\r\ncontent-length: ?(\d{1,9})(?=\r|$)", re.IGNORECASE)
