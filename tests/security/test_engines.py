@@ -43,6 +43,7 @@ REFUSED: dict[str, Any] = {
     "volumes": [{"name": "data", "path": "/etc"}],
     "replicas": 2,
     "ports": [{"port": 22, "published": 22}],
+    "activation": "onDemand",
 }
 TAKEN: dict[str, Any] = {
     "engine": {"name": "postgresql", "version": "15"},
@@ -53,6 +54,8 @@ TAKEN: dict[str, Any] = {
     "probes": {"readiness": {"tcpSocket": {}}},
     "stopGraceSeconds": 60,
     "update": {"onFailure": "pause"},
+    "timeouts": {"requestSeconds": 30.0},
+    "idleSeconds": 30.0,
 }
 FIELDS = sorted(SERVICE.schema["properties"]["spec"]["properties"])
 

@@ -67,6 +67,8 @@ HARMLESS: dict[str, Any] = {
     "mode": "replicated",
     "update": {"onFailure": "pause"},
     "timeouts": {"requestSeconds": 30.0},
+    "activation": "onDemand",
+    "idleSeconds": 30.0,
 }
 FIELDS = sorted(SERVICE.schema["properties"]["spec"]["properties"])
 
