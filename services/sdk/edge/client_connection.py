@@ -268,10 +268,15 @@ class ClientConnection(asyncio.Protocol):
     def stop(self) -> None:
         """The server stops: what is under way is finished first, but what would last for hours."""
         self.stopping = True
-        if self._tunnel is not None or (self._current is not None and self._current.is_streaming):
+        if self._lasts:
             self._leave()
         elif self._current is not None:
             self._current.keep_alive = False
+
+    @property
+    def _lasts(self) -> bool:
+        """Whether it is in the middle of what has no end: there is always more to write, and nobody misses it."""
+        return self._tunnel is not None or (self._current is not None and self._current.is_streaming)
 
     def stop_idle(self) -> None:
         """Close it where no request is under way."""
@@ -288,7 +293,7 @@ class ClientConnection(asyncio.Protocol):
     def _leave_for_good(self) -> None:
         if self.gone:
             return
-        if self._transport.get_write_buffer_size():
+        if self._transport.get_write_buffer_size() and not self._lasts:
             self._loop.call_later(GOODBYE_SECONDS, self._leave_for_good)
         else:
             self._transport.abort()
