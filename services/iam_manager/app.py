@@ -15,6 +15,7 @@ from services.iam_manager.operations.instance_profiles import InstanceProfileOpe
 from services.iam_manager.operations.not_kept import NotKeptOperations
 from services.iam_manager.operations.oidc_providers import OidcProviderOperations
 from services.iam_manager.operations.policies import PolicyOperations
+from services.iam_manager.operations.reports import ReportOperations
 from services.iam_manager.operations.roles import RoleOperations
 from services.iam_manager.operations.simulation import SimulationOperations
 from services.iam_manager.operations.users import UserOperations
@@ -41,6 +42,7 @@ OPERATIONS = declared_operations(
     SimulationOperations,
     AccessKeyOperations,
     NotKeptOperations,
+    ReportOperations,
 )
 STS_OPERATIONS = declared_operations(StsOperations)
 
@@ -51,6 +53,7 @@ def create(context: ServiceContext) -> Service:
     directory = Directory(context, access)
     policies = PolicyStore(directory)
     authenticator = authenticator_for(context, MANIFEST.speaks)
+    simulation, keys = SimulationOperations(directory, policies), AccessKeyOperations(context, directory, access)
     handlers = [
         UserOperations(directory, policies),
         GroupOperations(directory),
@@ -60,8 +63,9 @@ def create(context: ServiceContext) -> Service:
         InstanceProfileOperations(directory),
         OidcProviderOperations(directory),
         AccountOperations(directory, policies),
-        SimulationOperations(directory, policies),
-        AccessKeyOperations(context, directory, access),
+        simulation,
+        keys,
+        ReportOperations(directory, keys, simulation, context.clock),
         NotKeptOperations(directory),
     ]
     iam = AwsApp(

@@ -38,7 +38,7 @@ class AccessKeyOperations:
     @operation("ListAccessKeys", permission=None, understands=("UserName", *PAGED))
     async def list_access_keys(self, call: RequestContext, request: Json) -> Json:
         user, person = await self._whose(call, request)
-        found = (await self._ask(call, "GET", f"?user={person}"))["accessKeys"]
+        found = await self.of(call, person)
         return page(
             call,
             request,
@@ -59,6 +59,11 @@ class AccessKeyOperations:
     async def delete_access_key(self, call: RequestContext, request: Json) -> None:
         _, person = await self._whose(call, request)
         await self._one(call, "DELETE", request, person)
+
+    async def of(self, call: RequestContext, person: str) -> list[Json]:
+        """The keys of that User, as the conductor tells them. Raises ApiError."""
+        found: list[Json] = (await self._ask(call, "GET", f"?user={person}"))["accessKeys"]
+        return found
 
     async def _whose(self, call: RequestContext, request: Json) -> tuple[str, str]:
         """The user's name in IAM, and that of the User. Raises Forbidden for what a policy denies."""

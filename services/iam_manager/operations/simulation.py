@@ -80,6 +80,11 @@ class SimulationOperations:
         holder, _ = await self._source(call, request["PolicySourceArn"])
         return {"ContextKeyNames": _keys_of([*await self._of(call, holder), *_given(request.get("PolicyInputList"))])}
 
+    async def policies_of(self, call: RequestContext, arn: str) -> list[NamedPolicy]:
+        """All policies of the user, group or role of that ARN. Raises NoSuchEntity."""
+        holder, _ = await self._source(call, arn)
+        return await self._of(call, holder)
+
     async def _source(self, call: RequestContext, arn: str) -> tuple[Holder, Requester]:
         if name := name_in(arn, call.account, "user"):
             user = await self._directory.user(call, name)
@@ -95,12 +100,12 @@ class SimulationOperations:
         raise errors.invalid(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
 
     async def _of(self, call: RequestContext, holder: Holder) -> list[NamedPolicy]:
-        """All policies of an identity: its own, those attached, and those of its groups."""
+        """All policies of an identity: its own by name, those attached by their ARN, and those of its groups."""
         found = [_compiled(name, each) for name, each in holder.spec.inline.items()]
         for arn in holder.spec.attached:
             document = await self._policies.document(call, arn)
             if document is not None:
-                found.append(_compiled(arn.rpartition("/")[2], document))
+                found.append(_compiled(arn, document))
         if isinstance(holder, IamUser):
             for name in holder.spec.groups:
                 group = await self._directory.find(IAM_GROUP, call, name)
@@ -155,7 +160,10 @@ def _matched(decision: Decision) -> list[Json]:
     if decision.match is None:
         return []
     kind = _TYPES.get(decision.match.source, "none")
-    return [{"SourcePolicyId": decision.match.policy, "SourcePolicyType": kind}]
+    name = decision.match.policy
+    return [
+        {"SourcePolicyId": name.rpartition("/")[2] if name.startswith("arn:") else name, "SourcePolicyType": kind}
+    ]
 
 
 def _entries(request: Json) -> Iterable[Json]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import Any
 
@@ -188,3 +190,27 @@ def test_everything_of_an_account_at_once(iam: Any) -> None:
     assert [each["GroupName"] for each in found["GroupDetailList"]] == ["detailed"]
     assert found["Policies"][0]["PolicyVersionList"][0]["IsDefaultVersion"]
     assert iam.get_account_authorization_details(Filter=["Role"])["UserDetailList"] == []
+
+
+def test_the_credential_report(iam: Any) -> None:
+    made = iam.create_user(UserName="reported")["User"]
+    key = iam.create_access_key(UserName="reported")["AccessKey"]
+    iam.update_access_key(UserName="reported", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    iam.create_access_key(UserName="reported")
+    assert iam.generate_credential_report()["State"] == "COMPLETE"
+    answer = iam.get_credential_report()
+    (row,) = csv.DictReader(io.StringIO(answer["Content"].decode()))
+    assert (row["user"], row["arn"]) == ("reported", made["Arn"])
+    assert (row["access_key_1_active"], row["access_key_2_active"]) == ("false", "true")
+    assert row["password_enabled"] == "not_supported"
+    assert answer["ReportFormat"] == "text/csv"
+
+
+def test_which_policies_give_a_service(iam: Any) -> None:
+    arn = iam.create_user(UserName="given")["User"]["Arn"]
+    iam.attach_user_policy(UserName="given", PolicyArn="arn:aws:iam::aws:policy/PowerUserAccess")
+    iam.put_user_policy(UserName="given", PolicyName="own", PolicyDocument=POLICY)
+    asked = {"Arn": arn, "ServiceNamespaces": ["s3", "iam", "organizations"]}
+    rows = iam.list_policies_granting_service_access(**asked)["PoliciesGrantingServiceAccess"]
+    found = {each["ServiceNamespace"]: [one["PolicyName"] for one in each["Policies"]] for each in rows}
+    assert found == {"s3": ["own", "PowerUserAccess"], "iam": ["PowerUserAccess"], "organizations": []}
