@@ -43,6 +43,7 @@ FOR_ADMINS = {"users", "jointokens", "workers", "customresourcedefinitions"}
 FOR_ADMINS |= {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
 FOR_ADMINS |= {"resourcequotas", "limitranges", "imagepolicies"}
 FOR_ADMINS |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
+FOR_ADMINS |= {"iamusers", "iamgroups", "iamroles", "iampolicies", "iamaccounts", "instanceprofiles", "oidcproviders"}
 EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "serviceaccounts", "leases"}
 EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
