@@ -60,7 +60,8 @@ class KeyAuthorizer:
         for token in request.get("GrantTokens", ()):
             await self._keyring.grants.read(*reversed(self.grant_named(token)))
         action = action or call.operation
-        call = replace(call, resource=found.arn, action=f"kms:{action}")
+        if call.policies is not None:
+            call = replace(call, resource=found.arn, action=f"kms:{action}")
         by_role = await self._access.has_right(call, name, found.namespace)
         if by_role and not policy:
             return
