@@ -116,6 +116,28 @@ async def test_who_asks_nothing_and_what_lasts_for_ever_do_not_hold_it_up(anyio_
         watching_writer.close()
 
 
+async def test_a_watch_that_begins_while_it_stops_does_not_hold_it_up(anyio_backend: str) -> None:
+    async with served() as here, anyio.create_task_group() as group:
+        reader, writer = await here.connect()
+        writer.write(ask("/"))
+        await head_of(reader)
+        await reader.readexactly(2)
+        ended = anyio.Event()
+
+        async def stop() -> None:
+            await here.server.stop(Patience(60.0, IDLE_SECONDS))
+            ended.set()
+
+        group.start_soon(stop)
+        await anyio.sleep(IDLE_SECONDS / 5)
+        writer.write(ask("/x?watch=1"))
+        await head_of(reader)
+        with anyio.fail_after(15):
+            await ended.wait()
+            await reader.read()
+        writer.close()
+
+
 async def test_a_client_that_does_not_listen_to_its_connection_does_not_hold_it_up(tmp_path: Path) -> None:
     """As those do that pool connections: the end of TLS is not answered."""
     authority = CertificateAuthority(tmp_path, now=datetime.now(UTC))
