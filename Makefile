@@ -87,6 +87,7 @@ fuzz: $(VENV)/.installed-dev $(VENV)/fuzz/bin/schemathesis ## Some minutes of no
 	AEREKOS_FUZZ_EXAMPLES=15000 $(BIN)/python -m pytest -q -n 0 tests/unit/kube/test_fuzz.py tests/unit/kube/test_fuzz_scanners.py
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/schema.py $(abspath $(VENV)/fuzz/bin/schemathesis)
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/heads.py
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/crowd.py
 
 # Debian's kubectl (1.20) for the tests. Its package cannot be installed beside another kubectl, so it is only unpacked.
 # Without apt, or without a network, the tests use the programs there are; an empty folder remembers that it was tried.

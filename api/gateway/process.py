@@ -40,6 +40,7 @@ from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
 from api.gateway.handlers import gateway_handlers
 from api.gateway.load_balancer import LoadBalancer
+from api.gateway.memory import return_memory
 from api.gateway.mutual_tls import MutualTls
 from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
@@ -285,6 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     use_folders(told.services_path)
     configure_logging(told.log_level)
+    return_memory()
     options = Options(told.home, told.host, told.port, told.sockets, told.status, told.content_port)
     if not (options.home / "secrets" / "master-key").exists():
         parser.exit(1, f"there is no cloud in {options.home}: start one with aerekos up\n")

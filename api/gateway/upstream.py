@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import httptools
 
 from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER, BodyStream
+from services.sdk.edge.ended_transport import ENDED
 
 _LATE_SECONDS = 0.05
 MOST_ANSWER_HEADERS, MOST_ANSWER_HEAD_BYTES = 256, 65_536
@@ -63,7 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, late: Ticker) -> None:
         self._loop, self.late = loop, late
         self._transport: Any = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -109,6 +110,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.fail(BrokenOff(str(exc) if exc else "the connection was closed"))
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+        self._transport, self._parser = ENDED, None
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()

@@ -6,6 +6,7 @@ instances take for requests is said by another parser (h11).
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import h11
 import pytest
 from fuzz.heads import BENDS
@@ -22,6 +24,8 @@ from hypothesis import strategies as st
 from unit.api.components import ADMIN, House, make_house
 
 from api.chain import RequestChain
+from services.sdk.edge.client_connection import ClientConnection
+from services.sdk.edge.client_request import ClientRequest
 from api.gateway.handlers import gateway_handlers
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
@@ -342,3 +346,24 @@ async def test_an_instance_that_does_not_read_holds_its_client_back(front: Front
     left.set()
     server.close()
     assert sent < MOST_HELD
+
+
+async def test_requests_and_connections_leave_nothing_to_the_collector(front: Front) -> None:
+    """A crowd that came and went would stay in memory until it looks, which is seldom."""
+    good = front.head(b"GET /services/left/first HTTP/1.1") + front.head(b"POST /services/left/2 HTTP/1.1", LENGTH)
+    await front.tell(good + HIDDEN)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            assert codes(await front.tell(good + HIDDEN)) == [200, 200]
+        with anyio.fail_after(30):
+            while front.server.clients:  # noqa: ASYNC110 (nobody tells)
+                await anyio.sleep(0.01)
+        await anyio.lowlevel.checkpoint()
+        left = [
+            type(each).__name__ for each in gc.get_objects() if isinstance(each, ClientConnection | ClientRequest)
+        ]
+        assert left == []
+    finally:
+        gc.enable()

@@ -18,6 +18,7 @@ from services.sdk.asgi import Asgi
 from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER
 from services.sdk.edge.client_request import ClientLeft, ClientRequest, Tunnel
 from services.sdk.edge.connections import EXTENSION, Connection
+from services.sdk.edge.ended_transport import ENDED
 from services.sdk.edge.heads import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -54,7 +55,7 @@ class ClientConnection(asyncio.Protocol):
         self._app, self.date, self._connection = app, date, connection
         self._opened, self._closed, self._finished = opened, closed, finished
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
         self._waiting: deque[ClientRequest] = deque()
         self._reading: ClientRequest | None = None  # whose head or body comes now
@@ -100,6 +101,8 @@ class ClientConnection(asyncio.Protocol):
         for request in (self._reading, self._current, *self._waiting):
             if request is not None and not request.body.complete:
                 request.body.fail(ClientLeft())
+            if request is not None and request is not self._current:
+                request.scope = {}
         self._waiting.clear()
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
@@ -108,9 +111,11 @@ class ClientConnection(asyncio.Protocol):
             self._tunnel.leave()
         if self._tunnelled is not None:
             self._finished(self._tunnelled)
+            self._tunnelled.scope = {}
         if self._connection is not None:
             self._connection.release()
         self._closed(self)
+        self._transport, self._parser = ENDED, None
 
     def data_received(self, data: bytes) -> None:
         if self._tunnel is not None:
@@ -333,6 +338,7 @@ class ClientConnection(asyncio.Protocol):
         self._served = True
         if not request.tunnelled:
             self._finished(request)
+            request.scope = {}  # which has the request: together they would wait for the collector
         if request.tunnelled or self.gone:
             return
         if not request.answered:

@@ -42,7 +42,7 @@ class Connection:
     def __init__(self, connections: Connections, address: str, since: float) -> None:
         self._connections, self.address, self.since = connections, address, since
         self.proven = False
-        self.drop: Callable[[], object] = lambda: None
+        self.drop: Callable[[], object] = _nothing
 
     def prove(self) -> None:
         """A request on it came from somebody known."""
@@ -53,6 +53,11 @@ class Connection:
     def release(self) -> None:
         """Give a connection back that has ended; doing so again changes nothing."""
         self._connections.forget(self)
+        self.drop = _nothing
+
+
+def _nothing() -> None:
+    """To end what has ended."""
 
 
 class Connections:
