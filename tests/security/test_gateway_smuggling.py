@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from unit.api.components import ADMIN, House, make_house
 
 from api.chain import RequestChain
-from services.sdk.edge.client_connection import ClientConnection
-from services.sdk.edge.client_request import ClientRequest
 from api.gateway.handlers import gateway_handlers
 from services.sdk.edge.acceptor import listen
+from services.sdk.edge.client_connection import ClientConnection
+from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import ConnectionLimits
 from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
