@@ -170,6 +170,8 @@ def _chunk(part: bytes) -> bytes:
 def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
     """The head of a request, as it goes out. Raises BadRequest for what would be read as something else."""
     lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
+    if b"host" not in [name for name, _ in headers]:
+        lines.append(b"host: \r\n")  # HTTP/1.0 need not say it, and what goes out is HTTP/1.1
     lines += [b"%b: %b\r\n" % each for each in headers]
     head = b"".join(lines)
     if _NOT_IN_TARGET.search(target) or head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):

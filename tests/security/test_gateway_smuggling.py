@@ -229,6 +229,12 @@ async def test_a_whole_url_of_this_host_is_its_path(front: Front) -> None:
     assert front.left.asked == [b"/first"]
 
 
+async def test_a_request_of_http_1_0_goes_on_as_a_whole_one_of_http_1_1(front: Front) -> None:
+    token = front.house.bearer(ADMIN)["authorization"].encode()
+    told = await front.tell(b"GET /services/left/first HTTP/1.0\r\nAuthorization: %b\r\n\r\n" % token)
+    assert (codes(told), front.left.asked, front.left.broken) == ([200], [b"/first"], [])
+
+
 async def test_requests_in_one_go_are_answered_in_their_order_by_who_they_are_for(front: Front) -> None:
     names = [random.Random(7).choice((b"left", b"right")) for _ in range(12)]
     sent = [front.head(b"GET /services/%b/%d HTTP/1.1" % (name, n)) for n, name in enumerate(names)]
