@@ -284,7 +284,7 @@ class ClientConnection(asyncio.Protocol):
         return self._tunnel is not None or (self._current is not None and self._current.is_streaming)
 
     def stop_idle(self) -> None:
-        """Close it where no request is under way, or one that has no end: that came after the server began to stop."""
+        """Close it where no request is under way, or one without an end: that came after the server began to stop."""
         if self.is_idle or self._lasts:
             self._leave()
 
