@@ -122,6 +122,8 @@ def in_turn(peers: list[Peer], request: Request, seconds: float, connections: in
 def small_requests(setup: Setup, seconds: float) -> list[Verdict]:
     """Requests per second, CPU of each, and what is added to the delay of one alone."""
     peers, request = [setup.gateway, setup.haproxy], setup.kms()
+    for each in peers:
+        once(each, request, 2)  # connections and caches are warm before the clock starts
     ours, theirs = in_turn(peers, request, seconds)
     [bearer] = in_turn([setup.gateway], setup.bearer(), seconds)
     alone = in_turn([*peers, setup.small], request, seconds / 2, connections=1)
