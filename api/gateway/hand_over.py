@@ -1,7 +1,8 @@
 """How a gateway and what started it speak of its place: words on a pipe one way, signals the other.
 
-`READY`: it takes what comes in. `LEAVING`: it was told by SIGHUP to make room, and goes on until another one, on the
-same sockets, takes over; SIGUSR1 tells it that it has. A gateway nobody listens to ends at once when it is told to.
+`READY`: it takes what comes in. `ALIVE`, every few seconds: its loop goes round. `LEAVING`: it was told by SIGHUP to
+make room, and goes on until another one, on the same sockets, takes over; SIGUSR1 tells it that it has. A gateway
+nobody listens to ends at once when it is told to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import anyio
 
 from services.sdk.edge.http_server import AT_THE_END, NEXT_ONE_IS_THERE, Patience
 
-READY, LEAVING = b"ready\n", b"leaving\n"
+READY, ALIVE, LEAVING = b"ready\n", b"alive\n", b"leaving\n"
+ALIVE_SECONDS = 3.0
 
 
 class StatusPipe:
@@ -30,6 +32,12 @@ class StatusPipe:
             return os.write(self._descriptor, word) == len(word)
         except OSError:  # a conductor that was killed
             return False
+
+    async def run(self) -> None:
+        """Give signs of life until cancelled."""
+        while True:
+            await anyio.sleep(ALIVE_SECONDS)
+            self.say(ALIVE)
 
     async def until_told_to_stop(self) -> Patience:
         """How long what is under way may take then. SIGTERM, SIGINT: somebody waits for the end."""

@@ -183,7 +183,14 @@ class GatewayProcess:
         """Until it is told to stop (api/gateway/hand_over.py); then what is under way is finished."""
         access = AccessLog(self._options.home / "logs" / "access.log")
         async with anyio.create_task_group() as group:
-            for task in (self.replica.run, self.reporter.run, self.guard.run, self._activation.run, collect_seldom):
+            for task in (
+                self.replica.run,
+                self.reporter.run,
+                self.guard.run,
+                self._activation.run,
+                collect_seldom,
+                self._status.run,
+            ):
                 group.start_soon(task)
             group.start_soon(self._keep_fresh)
             await self.replica.synced.wait()

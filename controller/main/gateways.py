@@ -34,6 +34,7 @@ from controller.runtime.process.spawning import Launch, SpawnFailed, inherited_e
 
 log = structlog.get_logger("conductor")
 BACKLOG = 2048
+HUNG_SECONDS = 20.0
 _BACKOFF = Backoff(first=0.5, factor=2.0, limit=10.0)
 
 
@@ -44,10 +45,11 @@ def default_count() -> int:
 
 @dataclass(slots=True)
 class _Running:
-    """`status`: where it writes to how it is; -1 for one that was adopted."""
+    """`status`: where it writes to how it is; -1 for one that was adopted. `ready`: it was, so it can hang."""
 
     process: Process
     status: int = -1
+    ready: bool = False
 
 
 class Gateways:
@@ -104,8 +106,12 @@ class Gateways:
         return [*self._leaving, *self._running.values()]
 
     async def _all_ended(self) -> None:
-        for each in self._all:
-            await each.process.wait()
+        for number, running in tuple(self._running.items()):
+            await running.process.wait()
+            self._running.pop(number).process.close()
+        while self._leaving:
+            await self._leaving[0].process.wait()
+            self._leaving.pop(0).process.close()
 
     async def _keep(self, number: int, group: TaskGroup) -> None:
         backoff = CrashBackoff(_BACKOFF, self._clock, self._rng)
@@ -123,9 +129,15 @@ class Gateways:
     async def _watch(self, number: int, running: _Running, group: TaskGroup) -> str:
         """Why it ended; empty when it lives, and wants another one to take over."""
         while running.status >= 0:
-            await anyio.wait_readable(running.status)
+            with anyio.move_on_after(HUNG_SECONDS if running.ready else None) as patience:
+                await anyio.wait_readable(running.status)
+            if patience.cancelled_caught:
+                running.process.signal(signal.SIGKILL)
+                await self._ended(number)
+                return f"it gave no sign of life for {HUNG_SECONDS:g} s"
             told = os.read(running.status, 64)
             if READY in told:
+                running.ready = True
                 self._relieve()
             if LEAVING in told or not told:
                 os.close(running.status)
@@ -135,7 +147,13 @@ class Gateways:
                 self._leaving.append(self._running.pop(number))
                 group.start_soon(self._see_off, running)
                 return ""
+        return await self._ended(number)
+
+    async def _ended(self, number: int) -> str:
+        running = self._running[number]
         ended = await running.process.wait()
+        if running.status >= 0:
+            os.close(running.status)
         self._running.pop(number).process.close()
         return str(ended)
 

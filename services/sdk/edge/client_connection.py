@@ -35,6 +35,7 @@ KEEP_ALIVE_SECONDS, GOODBYE_SECONDS = 75.0, 1.0
 _SLOW_HEAD = Fault(408, f"the request head did not come within {HEAD_SECONDS:g} s")
 _SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SECOND} bytes per second")
 _BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
+_LEAVING = Fault(503, "this server stops, and another one takes over: ask again on a new connection")
 _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without waiting for an answer")
 
 
@@ -182,6 +183,8 @@ class ClientConnection(asyncio.Protocol):
         fault = request.finish_head()
         if fault is None and len(self._waiting) >= MOST_PIPELINED:
             fault = _PIPELINED
+        if fault is None and self.stopping and request.is_streaming:
+            fault = _LEAVING
         if fault is not None:
             self.refuse(fault)
             return

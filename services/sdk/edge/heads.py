@@ -21,7 +21,15 @@ BODY_SECONDS, LEAST_BYTES_PER_SECOND = 10.0, 512
 STALLED_SECONDS = 60.0
 """So long may a client read nothing of an answer that waits for it."""
 _PER_HEADER = 4
-_REASONS = {400: "BadRequest", 408: "Timeout", 414: "RequestURITooLong", 431: "RequestHeaderFieldsTooLarge"}
+_REASONS = {
+    
+    400: "BadRequest",
+    408: "Timeout",
+    414: "RequestURITooLong",
+    431: "RequestHeaderFieldsTooLarge",
+    503: "ServiceUnavailable",
+,
+}
 
 
 class Fault(NamedTuple):

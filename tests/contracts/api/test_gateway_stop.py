@@ -100,6 +100,20 @@ async def test_a_client_whose_next_request_is_on_its_way_is_answered(anyio_backe
         writer.close()
 
 
+async def test_nothing_that_lasts_begins_any_more(anyio_backend: str) -> None:
+    async with served() as here, anyio.create_task_group() as group:
+        reader, writer = await here.connect()
+        writer.write(ask("/"))
+        await head_of(reader)
+        await reader.readexactly(2)
+        group.start_soon(here.server.stop, Patience(30.0, 25.0))
+        await anyio.sleep(0.1)
+        writer.write(ask("/x?watch=1"))
+        assert b"503 service unavailable" in await head_of(reader)
+        assert b"ask again" in await reader.read()
+        writer.close()
+
+
 async def test_who_asks_nothing_and_what_lasts_for_ever_do_not_hold_it_up(anyio_backend: str) -> None:
     async with served() as here:
         idle, idle_writer = await here.connect()
