@@ -22,13 +22,11 @@ STALLED_SECONDS = 60.0
 """So long may a client read nothing of an answer that waits for it."""
 _PER_HEADER = 4
 _REASONS = {
-    
     400: "BadRequest",
     408: "Timeout",
     414: "RequestURITooLong",
     431: "RequestHeaderFieldsTooLarge",
     503: "ServiceUnavailable",
-,
 }
 
 
