@@ -40,9 +40,11 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
         loop.add_signal_handler(each, stopped.set)
     async with app.running():
         server.start()
+        log.info("the service is up", extra={"fields": {"port": context.port}})
         await stopped.wait()
         app.stopping = True
         await server.stop(PATIENCE)
+    log.info("the service has stopped")
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)

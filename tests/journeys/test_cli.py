@@ -213,7 +213,7 @@ def test_a_service_is_restarted_switched_off_and_on(cloud: Cloud, aerekos: Type)
     eventually(lambda: cloud.instances().get("storage-manager-0", before) != before, "another process")
     assert aerekos("wait", "service/storage-manager")[1] == "service/storage-manager is ready\n"
     code, out, _ = aerekos("logs", "storage-manager-0", "-p", "--tail", "1")
-    assert code == 0 and "Finished server process" in out
+    assert code == 0 and "the service has stopped" in out
     assert aerekos("disable", "service/storage-manager")[0] == 0
     eventually(lambda: "storage-manager-0" not in cloud.instances(), "it stops")
     assert aerekos("enable", "storage-manager")[0] == 0

@@ -36,7 +36,7 @@ NEWER = {
             '    upgrades=(lambda body: {**body, "spec": {"tier": "plain", **body["spec"]}},),\n',
         ),
     ],
-    "crds/kinds/service_rules.py": [('{"managed", "enabled", ', '{"tier", "managed", "enabled", ')],
+    "crds/kinds/service_rules.py": [('        "enabled",\n', '        "enabled",\n        "tier",\n')],
     "controller/runtime/process/state_files.py": [
         (f"VERSION = {RECORD}\n", f"VERSION = {RECORD + 1}\n"),
         (
