@@ -16,7 +16,7 @@ TEMPLATE = Path(__file__).parent / "template"
 # Not called `tests` in the template: no wheel holds a folder of that name.
 PLACES = {"test_service.py": "tests/test_service.py"}
 EMPTY = ("__init__.py", "tests/__init__.py")
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LONGEST = 40
 
@@ -52,7 +52,7 @@ class Names:
 def names_of(name: str, kind: str | None) -> Names:
     """The names behind `notes` or `notes_manager`. Raises Misuse for what is no name, or taken."""
     stem = name.removesuffix("_manager")
-    if not _NAME.fullmatch(stem) or len(stem) > _LONGEST:
+    if not _NAME.fullmatch(stem) or "__" in stem or stem.endswith("_") or len(stem) > _LONGEST:
         hint = f"lower-case letters, digits and underscores, beginning with a letter, {_LONGEST} at most: e.g. notes"
         raise Misuse(f"{name!r} cannot be the name of a managed service", hint=hint)
     chosen = kind or "".join(each.capitalize() for each in _singular(stem).split("_"))

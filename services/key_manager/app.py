@@ -36,6 +36,6 @@ def create(context: ServiceContext) -> Service:
     return Service(
         app=kms_app,
         reconcilers=[KeyReconciler(keyring), AliasReconciler()],
-        checks=[Check("root-key", RootKeyCheck(keyring).fault)],
+        checks=[Check("root-key", RootKeyCheck(keyring).fault, essential=False)],
         tasks=[Resealer(keyring).run],
     )

@@ -1,5 +1,5 @@
-"""Whether the root key is the one that the stored material is sealed under. With another one nothing is served: an
-instance that made new material under it would only make the confusion larger.
+"""Whether the root key is the one that the stored material is sealed under. With another one the service is degraded
+and says so: who has given up what was sealed before (docs/operations/lost-keys.md) makes new keys under this one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class RootKeyCheck:
         self._keyring, self._proven = keyring, False
 
     def fault(self) -> str | None:
-        """Why this instance must not serve, or None."""
+        """Why nothing of before opens, or None."""
         if self._proven:
             return None
         faults = [self._keyring.sealing_fault(each) for each in islice(self._keyring.materials.all(), _SAMPLE)]

@@ -97,10 +97,10 @@ export function lookingWalks(): void {
     journey(async (page) => {
       await visit(page, '/ui/services/default/key-manager/logs');
       await page.getByText('Following').waitFor();
-      await page.getByTestId('log').getByText('Application startup complete').first().waitFor();
+      await page.getByTestId('log').getByText('the service is up').first().waitFor();
       await page.getByTestId('search').fill('no such line anywhere');
       await page.getByText(/No line holds/).waitFor();
-      await page.getByTestId('search').fill('startup complete');
+      await page.getByTestId('search').fill('service is up');
       await page.getByTestId('search-log').click();
       await page
         .getByTestId('log-reach')
@@ -110,7 +110,7 @@ export function lookingWalks(): void {
         page.waitForEvent('download'),
         page.getByRole('button', { name: 'Download' }).click(),
       ]);
-      assert.match(readFileSync(await saved.path(), 'utf8'), /startup complete/);
+      assert.match(readFileSync(await saved.path(), 'utf8'), /service is up/);
     }),
   );
 

@@ -19,7 +19,7 @@ test('the conductor dies and returns: the page tells the age of its data, then h
     await page.getByText('Live', { exact: true }).waitFor();
     const rows = page.getByRole('table', { name: 'Services' }).getByRole('link');
     await page.getByRole('link', { name: 'late', exact: true }).waitFor();
-    assert.deepEqual((await rows.allTextContents()).sort(), ['key-manager', 'late', 'storage-manager']);
+    assert.deepEqual((await rows.allTextContents()).sort(), ['iam-manager', 'key-manager', 'late', 'storage-manager']);
     await cloud().tell('delete', 'service', 'late');
     await page.getByRole('link', { name: 'late', exact: true }).waitFor({ state: 'detached' });
     await visit(page, '/ui');

@@ -29,6 +29,7 @@ FOR_ADMINS = {
     *("users", "jointokens", "workers", "customresourcedefinitions"),
     *("roles", "clusterroles", "rolebindings", "clusterrolebindings"),
     *("resourcequotas", "limitranges", "imagepolicies"),
+    *("iamusers", "iamgroups", "iamroles", "iampolicies"),
     *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
 }
 READS = {"get", "list", "watch"}
