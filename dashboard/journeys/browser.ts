@@ -68,7 +68,7 @@ function listening(page: Page): string[] {
   page.on('console', (message) => {
     // Refusals and lost connections are part of the journeys.
     const expected =
-      /status of 40[139]|status of 422|ERR_FAILED|ERR_CONNECTION|WebSocket|ERR_NETWORK|ERR_INTERNET/.test(
+      /status of 40[139]|status of 422|status of 503|ERR_FAILED|ERR_CONNECTION|WebSocket|ERR_NETWORK|ERR_INTERNET/.test(
         message.text(),
       );
     if (message.type() === 'error' && !expected) complaints.push(message.text());

@@ -42,11 +42,11 @@ test('a killed process shows as an outage and comes back, without reloading', { 
   journey(async (page) => {
     await page.getByText('All is well').waitFor();
     await recordVerdicts(page);
-    cloud().killInstance('key-manager-0');
+    await cloud().killInstance('key-manager-0');
     await page.waitForFunction(() => (window as any).verdicts.some((each: string) => !each.includes('All is well')));
     await page.waitForFunction(() => (window as any).verdicts.at(-1)?.includes('All is well'));
     await visit(page, '/ui/services/default/key-manager');
-    await page.getByRole('row').filter({ hasText: 'key-manager-0' }).getByText('1', { exact: true }).waitFor();
+    await page.getByRole('row').filter({ hasText: 'key-manager-0' }).getByText('2', { exact: true }).waitFor();
   }),
 );
 
