@@ -18,7 +18,7 @@ from swarm.cluster import busybox_tar, cluster
 from swarm.load import loaded
 from swarm.needs import why_not
 from swarm.node import Node, run, until
-from swarm.stack import Deployed, deploy
+from swarm.stack import REPOSITORY, Deployed, deploy
 
 pytestmark = pytest.mark.product
 # A machine that is back is taken for good after five seconds.
@@ -125,6 +125,38 @@ def processes_of(cloud: Deployed, service: str) -> list[dict[str, str]]:
     children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
     lines = [(Path(f"/proc/{each}/status").read_text().splitlines()) for each in children]
     return [dict(line.split(":\t", 1) for line in each if ":\t" in line) for each in lines]
+
+
+def test_a_database_by_its_name(cloud: Deployed, tmp_path: Path) -> None:
+    """It waits for its image with the line that builds it, starts by itself then, and keeps its rows."""
+    cloud.apply(db={"engine": {"name": "postgresql"}})
+
+    def missing() -> str:
+        told = cloud.get("services", "db").get("status", {}).get("conditions", [])
+        return next((each["message"] for each in told if each["reason"] == "EngineMissing"), "")
+
+    until(lambda: "images/engine.sh postgresql" in missing(), "it is said what builds its image")
+    told = ("env", f"DOCKER_HOST={cloud.manager.url}", f"PYTHON={sys.executable}")
+    run(*told, str(REPOSITORY / "images" / "engine.sh"), "postgresql", timeout=600)
+    cloud.until_ready("db", 1)
+    password = b64decode(json.loads(cloud.do("get", "secret", "db-superuser", "-o", "json"))["data"]["password"])
+
+    def container() -> str:
+        return cloud.manager.docker(
+            "ps", "-q", "--filter", "label=com.docker.swarm.service.name=aerekos_default_db"
+        ).strip()
+
+    def sql(query: str) -> str:
+        psql = ("psql", "-h", "db", "-U", "postgres", "-tAqc", query)
+        try:
+            return cloud.manager.docker("exec", "-e", f"PGPASSWORD={password.decode()}", container(), *psql).strip()
+        except RuntimeError as lost:
+            return str(lost)
+
+    sql("create table lines as select generate_series(1, 100) as n")
+    assert sql("select count(*) from lines") == "100"
+    cloud.manager.docker("kill", "-s", "KILL", container())
+    until(lambda: sql("select count(*) from lines") == "100", "it is back, with its rows")
 
 
 def test_what_runs_has_only_the_rights_it_is_for(cloud: Deployed) -> None:
