@@ -37,7 +37,7 @@ from api.streams import StreamGuard
 from api.websocket import serve_socket
 from controller.kit.version import commit, version
 from crds.errors import ApiError, MethodNotAllowed
-from services.sdk.asgi import is_streaming
+from services.sdk.asgi import is_streaming, replaying
 from services.sdk.discovery import managed_services
 
 LOGS = "/logs/"
@@ -154,7 +154,7 @@ class ConductorApp:
         scope["headers"] = with_plain_cookies(scope["headers"])
         if has_body(scope["headers"]):
             limit = body_limit(scope["path"]) or DEFAULT_LIMIT
-            receive = _replaying(await read_body(receive, limit=limit), receive)
+            receive = replaying(await read_body(receive, limit=limit), receive)
         await self._rest(scope, receive, _WithHeader(send, id))
 
     async def _serve_exec(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -222,16 +222,6 @@ class _WithHeader:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], self._header]
         await self._send(message)
-
-
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    """`receive` as it was before `body` was read."""
-    left = [body]
-
-    async def again() -> Message:
-        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
-
-    return again
 
 
 def _below(*prefixes: str) -> Callable[[Scope], bool]:

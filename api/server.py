@@ -15,7 +15,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from api.asgi import AT_ONCE, Scope
 
-JOINED_BYTES = 16_384
+JOINED_BYTES, LONGEST_FRAME = 16_384, 2**20
+BACKLOG = 2048
 
 
 class WriteCoalescer:
@@ -147,10 +148,6 @@ class SocketServer(uvicorn.Server):
     def _protocol(self) -> asyncio.Protocol:
         make = cast(type[_Coalescing], self.config.http_protocol_class)
         return make(config=self.config, server_state=self.server_state, app_state={})
-
-
-LONGEST_FRAME = 2**20
-BACKLOG = 2048
 
 
 def make_socket_server(app: Any) -> SocketServer:

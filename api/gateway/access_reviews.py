@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from api.asgi import App, Message, Receive, Scope, json_answer, read_body, send_answer
+from api.asgi import App, Receive, Scope, json_answer, read_body, send_answer
 from api.auth.access_reviews import review
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
@@ -20,6 +20,7 @@ from api.chain import Handler, Id, ResponseRecorder
 from api.csrf import require_stated_type
 from crds.catalog import Catalog
 from crds.errors import BadRequest
+from services.sdk.asgi import replaying
 
 PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 MOST_BYTES = 64 * 2**10
@@ -45,7 +46,7 @@ class AccessReviews:
         body = await read_body(receive, limit=MOST_BYTES)
         asked = _read(body)
         if _kind_of(asked) not in self._known:
-            await self._otherwise(scope, _again(body, receive), send)
+            await self._otherwise(scope, replaying(body, receive), send)
             return
         who = self._authenticator.authenticate(scope)
         self._admit(scope, who)
@@ -75,15 +76,3 @@ def _kind_of(asked: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(wanted, dict):
         return "", ""
     return str(wanted.get("group", "")), str(wanted.get("resource", ""))
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """`receive` as it was before `body` was read."""
-    left = [body]
-
-    async def received() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await receive()
-
-    return received

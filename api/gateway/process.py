@@ -58,6 +58,7 @@ from controller.kit.listening import CannotListen, inherited_listeners, open_lis
 from controller.kit.threads import Threads
 from controller.resources.registry import Registry
 from services.sdk.discovery import catalog_of, managed_services, use_folders
+from services.sdk.edge.client_request import REQUEST
 from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
 from services.sdk.edge.http_server import HttpServer
@@ -230,7 +231,7 @@ class GatewayProcess:
         return server
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["aerekos.request"].upgrade:
+        if scope[REQUEST].upgrade:
             await self.passthrough(scope, receive, send)
         else:
             await self._chain(scope, receive, send)

@@ -47,6 +47,16 @@ def header_of(scope: Scope, name: str) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
 
 
+def replaying(body: bytes, receive: Receive) -> Receive:
+    """`receive` as it was before `body` was read: that as one message, then whatever else the connection tells."""
+    left = [body]
+
+    async def again() -> Message:
+        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
+
+    return again
+
+
 async def read_body(receive: Receive, limit: int) -> bytes | None:
     """The whole body, or None when it is longer than `limit` bytes."""
     parts, size, more = [], 0, True

@@ -15,7 +15,7 @@ from api.auth.access_keys import MOST_KEYS, USE_NOTED_EVERY
 from crds.errors import NotFound
 from crds.kinds.access_key import ACCESS_KEY
 from crds.kinds.user import USER
-from services.sdk.authorization import REMEMBER_SECONDS
+from services.sdk.remembered import REMEMBER_SECONDS
 
 pytestmark = pytest.mark.anyio
 KEYS = "/auth/access-keys"

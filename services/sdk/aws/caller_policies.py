@@ -1,26 +1,21 @@
 """The IAM policies of callers, asked of the conductor in their own name and remembered for a second.
 
-While the conductor is away they hold for as long as its answers about roles do.
-
 A service judges with them itself: the same policies decide about very many requests, each by its own resource.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from controller.kit.clock import Clock
-from crds.errors import Unavailable
-from services.sdk.authorization import HOLDS_SECONDS, REMEMBER_SECONDS, is_away
 from services.sdk.aws.policy import NamedPolicy, Policy, PolicyError, Requester, parse_policy
 from services.sdk.identity import Caller
+from services.sdk.remembered import RememberedAnswers
 
 PATH = "/auth/policies"
-_REMEMBERED = 8192
 # Stands for a policy that is meant and is not there, or cannot be read.
 _NOTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
 
@@ -39,41 +34,15 @@ class CallerPolicyReader:
     """`ask` gets the answer of `PATH` with the identity token of whom it is about."""
 
     def __init__(self, ask: Callable[[str], Awaitable[dict[str, Any]]], clock: Clock) -> None:
-        self._ask, self._clock = ask, clock
-        self._known: dict[Caller, tuple[CallerPolicies | None, float]] = {}
-        self._asking: dict[Caller, asyncio.Task[CallerPolicies | None]] = {}
+        self._ask = ask
+        self._answers: RememberedAnswers[Caller, CallerPolicies | None] = RememberedAnswers(self._read, clock)
 
     async def of(self, caller: Caller) -> CallerPolicies | None:
         """None for those of whom IAM has no policy. Raises ApiError when the conductor cannot be asked."""
-        if caller.service:
-            return None
-        known = self._known.get(caller)
-        if known and known[1] > self._clock.monotonic():
-            return known[0]
-        asking = self._asking.get(caller)
-        if asking is None:  # who comes while the same is asked already waits for that answer
-            asking = self._asking[caller] = asyncio.create_task(self._read(caller))
-            asking.add_done_callback(lambda ended: self._asked(caller, ended))
-        return await asyncio.shield(asking)
-
-    def _asked(self, caller: Caller, ended: asyncio.Task[CallerPolicies | None]) -> None:
-        del self._asking[caller]
-        if not ended.cancelled():
-            ended.exception()  # seen, also where everybody who waited for it has left
+        return None if caller.service else await self._answers.of(caller)
 
     async def _read(self, caller: Caller) -> CallerPolicies | None:
-        until = self._clock.monotonic() + REMEMBER_SECONDS
-        try:
-            found = _policies_of(await self._ask(caller.token))
-        except Unavailable as error:
-            known = self._known.get(caller)
-            if known is None or known[1] + HOLDS_SECONDS < until or not is_away(error):
-                raise
-            return known[0]
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[caller] = (found, until)
-        return found
+        return _policies_of(await self._ask(caller.token))
 
 
 def _policies_of(answer: Mapping[str, Any]) -> CallerPolicies | None:

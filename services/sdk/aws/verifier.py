@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from controller.kit.clock import Clock
 from crds.errors import NotFound
-from services.sdk.asgi import Receive, Scope, read_body
+from services.sdk.asgi import Receive, Scope, read_body, replaying
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.aws.sigv4 import (
     UNSIGNED_PAYLOAD,
@@ -79,7 +79,7 @@ class SignatureVerifier(Generic[T]):
             body = await read_body(receive, BODY_LIMIT)
             if body is None:
                 raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
-            digest, rest = hashlib.sha256(body).hexdigest(), _again(body, receive)
+            digest, rest = hashlib.sha256(body).hexdigest(), replaying(body, receive)
         payload = payload_hash(request, signature, digest)
         key = _derived(owner.secret, signature.date, signature.region, signature.service)
         verify(request, signature, key, payload, self._clock.now())
@@ -150,20 +150,6 @@ def raw_request(scope: Mapping[str, Any]) -> RawRequest:
         scope["query_string"].decode("latin-1"),
         [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
     )
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever else the connection tells."""
-    told = False
-
-    async def once() -> Any:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return once
 
 
 @lru_cache(maxsize=4096)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from crds.errors import CONDUCTOR_AWAY, Cause, Forbidden, Unavailable
-from services.sdk.authorization import HOLDS_SECONDS, REMEMBER_SECONDS
 from services.sdk.aws.caller_policies import CallerPolicyReader
 from services.sdk.aws.judgement import judge
 from services.sdk.identity import Caller
+from services.sdk.remembered import HOLDS_SECONDS, REMEMBER_SECONDS
 from services.sdk.resources import SystemClock
 
 ANN = Caller("ann", token="t")

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from crds.errors import CONDUCTOR_AWAY, Cause, Forbidden, Unauthorized, Unavailable
-from services.sdk.authorization import HOLDS_SECONDS, REMEMBER_SECONDS, AccessReviewer
+from services.sdk.authorization import AccessReviewer
 from services.sdk.conductor_client import ServiceAuth
 from services.sdk.identity import Caller, IdentityVerifier
+from services.sdk.remembered import HOLDS_SECONDS, REMEMBER_SECONDS
 from services.sdk.resources import SystemClock
 from services.sdk.testing import FakeConductor
 
