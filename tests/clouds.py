@@ -103,6 +103,21 @@ class Cloud:
         assert said.code == 0, said
         return dict(json.loads(said.out or "{}"))
 
+    def boto3(self, service: str, key: str, secret: str, *, region: str = "us-east-1", **config: Any) -> Any:
+        """A client of an AWS SDK that signs with that key. `config`: as botocore's Config has it."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=f"https://127.0.0.1:{self.port}",
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            verify=str(self.home / "tls" / "ca.crt"),
+            config=Config(**config),
+        )
+
     def http(self, *, admin: bool = True) -> httpx.Client:
         """A client of the API: the local admin, or nobody. Close it."""
         trust = ssl.create_default_context(cafile=str(self.home / "tls" / "ca.crt"))

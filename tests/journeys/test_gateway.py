@@ -9,9 +9,7 @@ import subprocess
 import threading
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from clouds import Cloud, eventually
 
@@ -27,15 +25,8 @@ def gateways(cloud: Cloud) -> list[GatewayRecord]:
 
 def client_of(cloud: Cloud, service: str, told: dict[str, str] | None = None) -> Any:
     told = told or cloud.aws_env()
-    return boto3.client(
-        service,
-        endpoint_url=f"https://127.0.0.1:{cloud.port}",
-        verify=told["AWS_CA_BUNDLE"],
-        region_name="us-east-1",
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
-    )
+    keys = told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]
+    return cloud.boto3(service, *keys, retries={"max_attempts": 0}, s3={"addressing_style": "path"})
 
 
 def test_aws_tools_do_not_notice(cloud: Cloud) -> None:

@@ -6,9 +6,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
 from cryptography.hazmat.primitives import hashes
@@ -34,15 +32,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def client(cloud: Cloud, person: str, region: str = "us-east-1") -> Any:
     with cloud.http() as http:
         key = http.get("/auth/access-key", headers={"impersonate-user": person}).json()
-    return boto3.client(
-        "kms",
-        endpoint_url=f"https://127.0.0.1:{cloud.port}",
-        region_name=region,
-        aws_access_key_id=key["accessKeyId"],
-        aws_secret_access_key=key["secretAccessKey"],
-        verify=str(cloud.home / "tls" / "ca.crt"),
-        config=Config(retries={"total_max_attempts": 6, "mode": "standard"}),
-    )
+    keys, retries = (key["accessKeyId"], key["secretAccessKey"]), {"total_max_attempts": 6, "mode": "standard"}
+    return cloud.boto3("kms", *keys, region=region, retries=retries)
 
 
 @pytest.fixture(scope="module")

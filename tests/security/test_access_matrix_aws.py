@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from botocore import xform_name
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
 
@@ -76,16 +74,8 @@ class House:
     def client(self, service: str, who: str) -> Any:
         # A refusal that comes before the body was read may break the connection off: clients ask again.
         retries = {"total_max_attempts": 6, "mode": "standard"}
-        config = Config(retries=retries, s3={"addressing_style": "path"})
-        access, secret = self.keys.get(who, ("x", "x"))
-        return boto3.client(
-            service,
-            endpoint_url=f"https://127.0.0.1:{self.cloud.port}",
-            region_name="us-east-1",
-            aws_access_key_id=access,
-            aws_secret_access_key=secret,
-            verify=str(self.cloud.home / "tls" / "ca.crt"),
-            config=config,
+        return self.cloud.boto3(
+            service, *self.keys.get(who, ("x", "x")), retries=retries, s3={"addressing_style": "path"}
         )
 
 

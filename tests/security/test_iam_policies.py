@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
 
@@ -35,15 +33,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def client(cloud: Cloud, service: str, key: str, secret: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=f"https://127.0.0.1:{cloud.port}",
-        region_name="us-east-1",
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        verify=str(cloud.home / "tls" / "ca.crt"),
-        config=Config(retries={"total_max_attempts": 6, "mode": "standard"}),
-    )
+    return cloud.boto3(service, key, secret, retries={"total_max_attempts": 6, "mode": "standard"})
 
 
 def of_user(cloud: Cloud, service: str, name: str) -> Any:
