@@ -17,6 +17,7 @@ from services.iam_manager.operations.oidc_providers import OidcProviderOperation
 from services.iam_manager.operations.policies import PolicyOperations
 from services.iam_manager.operations.reports import ReportOperations
 from services.iam_manager.operations.roles import RoleOperations
+from services.iam_manager.operations.service_linked_roles import ServiceLinkedRoleOperations
 from services.iam_manager.operations.simulation import SimulationOperations
 from services.iam_manager.operations.users import UserOperations
 from services.iam_manager.policy_store import PolicyStore
@@ -34,6 +35,7 @@ OPERATIONS = declared_operations(
     UserOperations,
     GroupOperations,
     RoleOperations,
+    ServiceLinkedRoleOperations,
     PolicyOperations,
     AttachmentOperations,
     InstanceProfileOperations,
@@ -58,6 +60,7 @@ def create(context: ServiceContext) -> Service:
         UserOperations(directory, policies),
         GroupOperations(directory),
         RoleOperations(directory, policies),
+        ServiceLinkedRoleOperations(directory),
         PolicyOperations(directory, policies, context.clock),
         AttachmentOperations(directory, policies),
         InstanceProfileOperations(directory),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from crds.kinds.iam import IamRole
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.policy import PolicyError
 from services.sdk.aws.translation import translate
@@ -34,6 +35,15 @@ def validation(message: str) -> AwsError:
 
 def malformed(wrong: PolicyError) -> AwsError:
     return AwsError("MalformedPolicyDocument", wrong.message, 400)
+
+
+def require_unlinked(holder: object) -> None:
+    """Raises UnmodifiableEntity for a role that is linked to a service."""
+    if isinstance(holder, IamRole) and holder.spec.linked_service:
+        raise AwsError("UnmodifiableEntity", _PROTECTED.format(holder.spec.role_name), 400)
+
+
+_PROTECTED = "Cannot perform the operation on the protected role '{}' - this role is only modifiable by AWS"
 
 
 def as_iam_error(error: ApiError) -> AwsError:

@@ -13,12 +13,12 @@ SINCE = datetime(2015, 2, 6, 18, 39, 46, tzinfo=UTC)
 
 def managed_view(arn: str, attachments: int, boundaries: int) -> Json:
     """One of them as IAM's answers show it."""
-    name = arn.removeprefix(AWS_MANAGED)
+    path, _, name = arn.removeprefix(AWS_MANAGED[:-1]).rpartition("/")
     return {
         "PolicyName": name,
         "PolicyId": unique_id("ANPA", arn),
         "Arn": arn,
-        "Path": "/",
+        "Path": f"{path}/",
         "DefaultVersionId": "v1",
         "AttachmentCount": attachments,
         "PermissionsBoundaryUsageCount": boundaries,

@@ -36,7 +36,8 @@ class PolicyStore:
         self._directory = directory
 
     async def find(self, call: RequestContext, arn: str) -> IamPolicy | None:
-        """A policy of the account."""
+        """A policy of the account. Raises ValidationError."""
+        _require_arn(arn)
         name = name_in(arn, call.account, "policy")
         found = await self._directory.find(IAM_POLICY, call, name) if name else None
         return found if found is not None and policy_arn(call.account, found) == arn else None
@@ -79,6 +80,12 @@ class PolicyStore:
             await self._directory.all(IAM_GROUP, call),
             await self._directory.all(IAM_ROLE, call),
         )
+
+
+def _require_arn(arn: str) -> None:
+    """Raises ValidationError for what is no ARN at all."""
+    if not arn.startswith("arn:") or arn.count(":") < 5:
+        raise errors.validation("Invalid ARN:  Could not be parsed!")
 
 
 def default_document(policy: IamPolicy) -> str:

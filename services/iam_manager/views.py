@@ -85,6 +85,11 @@ def role_view(account: str, role: IamRole) -> Json:
     }
 
 
+def created_role(account: str, role: IamRole) -> Json:
+    """As the answer that made it shows it."""
+    return {name: each for name, each in role_view(account, role).items() if name != "MaxSessionDuration"}
+
+
 def policy_view(account: str, policy: IamPolicy, attachments: int, boundaries: int) -> Json:
     changed = max(each.created_at for each in policy.spec.versions)
     return {

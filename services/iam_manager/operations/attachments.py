@@ -12,11 +12,15 @@ from services.iam_manager.operations.policies import checked
 from services.iam_manager.pages import PAGED, page
 from services.iam_manager.policy_store import Holder, PolicyStore
 from services.iam_manager.views import written
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.iam_names import AWS_MANAGED
 from services.sdk.aws.operations import RequestContext, operation
+from services.sdk.aws.service_linked_roles import POLICY_PATH
 
 Json = dict[str, Any]
 Change = Callable[[Any], None]
 MOST_ATTACHED = 10
+_FOR_LINKED_ROLES = "Cannot attach a Service Role Policy to a Customer Role."
 # Bytes of all inline policies of one, as AWS limits them.
 _LONGEST = {"User": 2048, "Group": 5120, "Role": 10240}
 
@@ -146,6 +150,8 @@ class AttachmentOperations:
     async def _attach(self, call: RequestContext, request: Json, noun: str) -> None:
         await self._directory.allow(call, request[f"{noun}Name"])
         await self._policies.require(call, request["PolicyArn"])
+        if request["PolicyArn"].startswith(f"{AWS_MANAGED}{POLICY_PATH}"):
+            raise AwsError("PolicyNotAttachable", _FOR_LINKED_ROLES, 400)
 
         def change(holder: Holder) -> None:
             found = [*holder.spec.attached]
@@ -207,7 +213,15 @@ class AttachmentOperations:
         elif noun == "Group":
             await self._directory.change(IAM_GROUP, call, name, change)
         else:
-            await self._directory.change(IAM_ROLE, call, name, change)
+            await self._directory.change(IAM_ROLE, call, name, _if_unlinked(change))
+
+
+def _if_unlinked(change: Change) -> Change:
+    def changed(role: Any) -> None:
+        errors.require_unlinked(role)
+        change(role)
+
+    return changed
 
 
 def _without_attached(request: Json) -> Change:

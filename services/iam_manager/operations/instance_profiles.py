@@ -55,6 +55,7 @@ class InstanceProfileOperations:
     async def add_role_to_instance_profile(self, call: RequestContext, request: Json) -> None:
         await self._directory.allow(call, request[_NAME])
         role = await self._directory.one(IAM_ROLE, call, request["RoleName"])
+        errors.require_unlinked(role)
 
         def change(profile: InstanceProfile) -> None:
             if profile.spec.role:

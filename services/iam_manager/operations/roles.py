@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from crds.kinds.iam import IAM_ROLE, IamRole, IamRoleSpec
@@ -12,7 +11,7 @@ from services.iam_manager.kinds import INSTANCE_PROFILE
 from services.iam_manager.pages import PAGED, page
 from services.iam_manager.policy_store import PolicyStore
 from services.iam_manager.tagging import given_tags, tag_page, with_tags, without_tags
-from services.iam_manager.views import listed, role_view
+from services.iam_manager.views import created_role, listed, role_view
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.aws.policy import PolicyError, check_trust
 
@@ -48,7 +47,8 @@ class RoleOperations:
             boundary=boundary,
             tags=given_tags(request),
         )
-        return {"Role": role_view(call.account, await self._directory.create(IAM_ROLE, call, spec.role_name, spec))}
+        made = await self._directory.create(IAM_ROLE, call, spec.role_name, spec)
+        return {"Role": created_role(call.account, made)}
 
     @operation("GetRole", permission=("get", IAM_ROLE), understands=("RoleName",))
     async def get_role(self, call: RequestContext, request: Json) -> Json:
@@ -72,6 +72,8 @@ class RoleOperations:
     )
     async def update_role(self, call: RequestContext, request: Json) -> Json:
         def change(role: IamRole) -> None:
+            if "MaxSessionDuration" in request:
+                errors.require_unlinked(role)
             role.spec.description = request.get("Description") or ""
             role.spec.max_session_seconds = request.get("MaxSessionDuration") or 3600
 
@@ -91,6 +93,7 @@ class RoleOperations:
         trust = _trust(request["PolicyDocument"])
 
         def change(role: IamRole) -> None:
+            errors.require_unlinked(role)
             role.spec.trust = trust
 
         await self._directory.change(IAM_ROLE, call, request["RoleName"], change)
@@ -99,51 +102,8 @@ class RoleOperations:
     async def delete_role(self, call: RequestContext, request: Json) -> None:
         await self._directory.allow(call, request["RoleName"])
         role = await self._directory.one(IAM_ROLE, call, request["RoleName"])
-        if role.spec.linked_service:
-            raise errors.invalid("Use DeleteServiceLinkedRole for a role that is linked to a service.")
+        errors.require_unlinked(role)
         await self._delete(call, role)
-
-    @operation(
-        "CreateServiceLinkedRole",
-        permission=("create", IAM_ROLE),
-        understands=("AWSServiceName", "Description", "CustomSuffix"),
-    )
-    async def create_service_linked_role(self, call: RequestContext, request: Json) -> Json:
-        service, suffix = request["AWSServiceName"], request.get("CustomSuffix") or ""
-        title = "".join(part.capitalize() for part in service.split(".")[0].split("-"))
-        name = f"AWSServiceRoleFor{title}" + (f"_{suffix}" if suffix else "")
-        trusted = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"Service": [service]}}
-        spec = IamRoleSpec(
-            role_name=name,
-            trust=json.dumps({"Version": "2012-10-17", "Statement": [trusted]}),
-            path=f"/aws-service-role/{service}/",
-            description=request.get("Description") or "",
-            linked_service=service,
-        )
-        await self._directory.allow(call, name)
-        if await self._directory.find(IAM_ROLE, call, name) is not None:
-            raise errors.invalid(
-                f"Service role name {name} has been taken in this account, please try a different suffix."
-            )
-        return {"Role": role_view(call.account, await self._directory.create(IAM_ROLE, call, name, spec))}
-
-    @operation("DeleteServiceLinkedRole", permission=("delete", IAM_ROLE), understands=("RoleName",))
-    async def delete_service_linked_role(self, call: RequestContext, request: Json) -> Json:
-        await self._directory.allow(call, request["RoleName"])
-        role = await self._directory.one(IAM_ROLE, call, request["RoleName"])
-        if not role.spec.linked_service:
-            raise errors.invalid(f"{role.spec.role_name} is not linked to a service; use DeleteRole.")
-        await self._directory.delete(IAM_ROLE, call, role)
-        return {"DeletionTaskId": f"task{role.spec.path}{role.spec.role_name}/{role.metadata.uid}"}
-
-    @operation("GetServiceLinkedRoleDeletionStatus", permission=("list", IAM_ROLE), understands=("DeletionTaskId",))
-    async def get_service_linked_role_deletion_status(self, call: RequestContext, request: Json) -> Json:
-        """It was deleted before its task was named."""
-        await self._directory.allow(call)
-        parts = request["DeletionTaskId"].split("/")
-        if len(parts) < 5 or parts[0] != "task":
-            raise errors.no_entity(f"Deletion task {request['DeletionTaskId']} cannot be found.")
-        return {"Status": "SUCCEEDED"}
 
     @operation("TagRole", permission=("patch", IAM_ROLE), understands=("RoleName", "Tags"))
     async def tag_role(self, call: RequestContext, request: Json) -> None:

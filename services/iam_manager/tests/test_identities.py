@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -117,8 +118,9 @@ def test_groups_and_their_users(iam: Any) -> None:
 def test_a_role_from_birth_to_end(iam: Any) -> None:
     role = iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST, Description="d")["Role"]
     assert role["AssumeRolePolicyDocument"] == json.loads(TRUST)
-    assert (role["MaxSessionDuration"], role["RoleId"][:4]) == (3600, "AROA")
-    assert iam.get_role(RoleName="app")["Role"]["Description"] == "d"
+    assert (role["RoleId"][:4], role["Arn"].rpartition(":")[2]) == ("AROA", "role/app")
+    shown = iam.get_role(RoleName="app")["Role"]
+    assert (shown["Description"], shown["MaxSessionDuration"]) == ("d", 3600)
     iam.update_role(RoleName="app", MaxSessionDuration=7200)
     assert iam.list_roles()["Roles"][0]["MaxSessionDuration"] == 7200
     assert iam.update_role_description(RoleName="app", Description="e")["Role"]["Description"] == "e"
@@ -134,16 +136,67 @@ def test_a_role_from_birth_to_end(iam: Any) -> None:
         iam.get_role(RoleName="app")
 
 
+def test_a_role_just_made_does_not_say_how_long_its_sessions_are(iam: Any) -> None:
+    assert "MaxSessionDuration" not in iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)["Role"]
+
+
 def test_service_linked_roles(iam: Any) -> None:
-    role = iam.create_service_linked_role(AWSServiceName="auto-scaling.amazonaws.com", CustomSuffix="x")["Role"]
+    role = iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="x")["Role"]
     assert role["RoleName"] == "AWSServiceRoleForAutoScaling_x"
-    assert role["Path"] == "/aws-service-role/auto-scaling.amazonaws.com/"
+    assert role["Path"] == "/aws-service-role/autoscaling.amazonaws.com/"
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "autoscaling.amazonaws.com"}
     with pytest.raises(ClientError, match="has been taken"):
-        iam.create_service_linked_role(AWSServiceName="auto-scaling.amazonaws.com", CustomSuffix="x")
-    with pytest.raises(ClientError, match="DeleteServiceLinkedRole"):
-        iam.delete_role(RoleName=role["RoleName"])
+        iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="x")
     task = iam.delete_service_linked_role(RoleName=role["RoleName"])["DeletionTaskId"]
     assert iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"] == "SUCCEEDED"
+
+
+def test_a_service_linked_role_has_the_policy_of_its_service(iam: Any) -> None:
+    name = iam.create_service_linked_role(AWSServiceName="docdb-elastic.amazonaws.com")["Role"]["RoleName"]
+    assert name == "AWSServiceRoleForDocDB-Elastic"
+    (attached,) = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    assert attached["PolicyArn"] == "arn:aws:iam::aws:policy/aws-service-role/AmazonDocDB-ElasticServiceRolePolicy"
+    policy = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]
+    assert (policy["Path"], policy["PolicyName"]) == ("/aws-service-role/", attached["PolicyName"])
+    version = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=policy["DefaultVersionId"])
+    assert version["PolicyVersion"]["Document"]["Statement"] == [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+    iam.create_group(GroupName="ops")
+    with pytest.raises(ClientError) as error:
+        iam.attach_group_policy(GroupName="ops", PolicyArn=attached["PolicyArn"])
+    assert refused(error) == ("PolicyNotAttachable", 400)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"AWSServiceName": "batch.amazonaws.com", "CustomSuffix": "x"}, "Custom suffix is not allowed for batch"),
+        ({"AWSServiceName": "nobody.example.com"}, "has no service-linked role here"),
+    ],
+)
+def test_service_linked_roles_that_cannot_be(iam: Any, request_: dict[str, str], message: str) -> None:
+    with pytest.raises(ClientError, match=message) as error:
+        iam.create_service_linked_role(**request_)
+    assert refused(error) == ("InvalidInput", 400)
+
+
+def test_a_service_linked_role_is_not_changed_like_others(iam: Any) -> None:
+    name = iam.create_service_linked_role(AWSServiceName="batch.amazonaws.com")["Role"]["RoleName"]
+    iam.create_instance_profile(InstanceProfileName="profile")
+    attempts: list[Callable[[], Any]] = [
+        lambda: iam.delete_role(RoleName=name),
+        lambda: iam.attach_role_policy(RoleName=name, PolicyArn=AWS_READ),
+        lambda: iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=POLICY),
+        lambda: iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=AWS_READ),
+        lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST),
+        lambda: iam.update_role(RoleName=name, MaxSessionDuration=7200),
+        lambda: iam.add_role_to_instance_profile(RoleName=name, InstanceProfileName="profile"),
+    ]
+    for refuse in attempts:
+        with pytest.raises(ClientError, match=f"the protected role '{name}'") as error:
+            refuse()
+        assert refused(error) == ("UnmodifiableEntity", 400)
+    assert iam.update_role_description(RoleName=name, Description="batches")["Role"]["Description"] == "batches"
 
 
 def test_instance_profiles(iam: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,6 +69,22 @@ def test_what_is_no_policy_is_refused(iam: Any, document: str, message: str) -> 
     assert error.value.response["Error"]["Message"] == message
 
 
+@pytest.mark.parametrize("arn", ["no-arn-but-long-enough-for-one", "arn:aws:iam::policy-and-no-more"])
+def test_what_is_no_arn_is_refused(iam: Any, arn: str) -> None:
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)
+    attempts: list[Callable[[], Any]] = [
+        lambda: iam.attach_role_policy(RoleName="app", PolicyArn=arn),
+        lambda: iam.put_role_permissions_boundary(RoleName="app", PermissionsBoundary=arn),
+        lambda: iam.get_policy(PolicyArn=arn),
+        lambda: iam.get_policy_version(PolicyArn=arn, VersionId="v1"),
+        lambda: iam.delete_policy(PolicyArn=arn),
+    ]
+    for refuse in attempts:
+        with pytest.raises(ClientError, match="Invalid ARN:  Could not be parsed!") as error:
+            refuse()
+        assert error.value.response["Error"]["Code"] == "ValidationError"
+
+
 @pytest.mark.parametrize("noun", ["user", "group", "role"])
 def test_policies_of_users_groups_and_roles(iam: Any, noun: str) -> None:
     name = {f"{noun.capitalize()}Name": f"holder-{noun}"}
@@ -122,7 +139,8 @@ def test_policies_that_every_account_has(iam: Any) -> None:
     assert iam.get_policy(PolicyArn=AWS_READ)["Policy"]["PolicyName"] == "ReadOnlyAccess"
     version = iam.get_policy_version(PolicyArn=AWS_READ, VersionId="v1")["PolicyVersion"]
     assert version["Document"]["Version"] == "2012-10-17"
-    names = {each["PolicyName"] for each in iam.list_policies(Scope="AWS")["Policies"]}
+    pages = iam.get_paginator("list_policies").paginate(Scope="AWS")
+    names = {each["PolicyName"] for page in pages for each in page["Policies"]}
     assert {"AdministratorAccess", "ReadOnlyAccess"} <= names
     assert iam.list_policies(Scope="Local")["Policies"] == []
     with pytest.raises(ClientError) as error:

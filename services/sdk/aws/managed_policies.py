@@ -10,20 +10,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.sdk.aws.iam_names import AWS_MANAGED
+from services.sdk.aws.service_linked_roles import LINKED_ROLES, POLICY_PATH
 
 Json = dict[str, Any]
 _READ = ("Get*", "List*", "Describe*")
 
 
 def _allow(*actions: str, **more: Any) -> Json:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
+    return {"Effect": "Allow", "Action": list(actions), "Resource": "*"} | more
 
 
 def _reading(*services: str) -> Json:
     return _allow(*(f"{service}:{verb}" for service in services for verb in _READ))
 
 
-_STATEMENTS: Mapping[str, list[Json]] = {
+_STATEMENTS: dict[str, list[Json]] = {
     "AdministratorAccess": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
     "PowerUserAccess": [
         {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
@@ -39,6 +40,10 @@ _STATEMENTS: Mapping[str, list[Json]] = {
     "IAMUserChangePassword": [_allow("iam:ChangePassword", "iam:GetAccountPasswordPolicy")],
     "AmazonS3FullAccess": [_allow("s3:*", "s3-object-lambda:*")],
     "AmazonS3ReadOnlyAccess": [_reading("s3")],
+    "AWSLambdaExecute": [
+        _allow("logs:*", Resource="arn:aws:logs:*:*:*"),
+        _allow("s3:GetObject", "s3:PutObject", Resource="arn:aws:s3:::*"),
+    ],
     "AWSKeyManagementServicePowerUser": [
         _allow("kms:CreateAlias", "kms:CreateKey", "kms:DeleteAlias", "kms:Describe*", "kms:GenerateRandom"),
         _allow("kms:Get*", "kms:List*", "kms:TagResource", "kms:UntagResource", "iam:ListUsers", "iam:ListRoles"),
@@ -51,7 +56,12 @@ _STATEMENTS: Mapping[str, list[Json]] = {
     "CloudWatchFullAccess": [_allow("cloudwatch:*", "logs:*")],
     "CloudWatchReadOnlyAccess": [_reading("cloudwatch", "logs")],
 }
+# Roles of services that are not here may nothing.
+_OF_LINKED_ROLES: dict[str, list[Json]] = {
+    f"{POLICY_PATH}{each.policy}": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+    for each in LINKED_ROLES.values()
+}
 DOCUMENTS: Mapping[str, str] = {
     f"{AWS_MANAGED}{name}": json.dumps({"Version": "2012-10-17", "Statement": statements})
-    for name, statements in _STATEMENTS.items()
+    for name, statements in (_STATEMENTS | _OF_LINKED_ROLES).items()
 }

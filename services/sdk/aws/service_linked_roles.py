@@ -1,0 +1,121 @@
+"""Service-linked roles: what the role of each AWS service is called, and the policy it has.
+
+None of these services is here, and their roles trust nobody else: they are kept for tools that make them, and give
+nothing. Source: the services' pages in AWS's documentation, "Using service-linked roles".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+DOMAIN = ".amazonaws.com"
+POLICY_PATH = "aws-service-role/"
+# Its service, the role's name after AWSServiceRoleFor, the name of its policy.
+_TABLE = """
+access-analyzer AccessAnalyzer AccessAnalyzerServiceRolePolicy
+accountdiscovery.ssm AmazonSSM_AccountDiscovery AWSSystemsManagerAccountDiscoveryServicePolicy
+acm CertificateManager CertificateManagerServiceRolePolicy
+appmesh AppMesh AWSAppMeshServiceRolePolicy
+autoscaling-plans AutoScalingPlans_EC2AutoScaling AWSAutoScalingPlansEC2AutoScalingPolicy
+autoscaling AutoScaling AutoScalingServiceRolePolicy
+backup Backup AWSBackupServiceLinkedRolePolicyForBackup
+batch Batch BatchServiceRolePolicy
+cassandra.application-autoscaling ApplicationAutoScaling_CassandraTable AWSApplicationAutoscalingCassandraTablePolicy
+cks.kms KeyManagementServiceCustomKeyStores AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy
+cloudtrail CloudTrail CloudTrailServiceRolePolicy
+codestar-notifications CodeStarNotifications AWSCodeStarNotificationsServiceRolePolicy
+config Config AWSConfigServiceRolePolicy
+connect AmazonConnect AmazonConnectServiceLinkedRolePolicy
+dms-fleet-advisor DMSFleetAdvisor AWSDMSFleetAdvisorServiceRolePolicy
+dms DMSServerless AWSDMSServerlessServiceRolePolicy
+docdb-elastic DocDB-Elastic AmazonDocDB-ElasticServiceRolePolicy
+dynamodb.application-autoscaling ApplicationAutoScaling_DynamoDBTable AWSApplicationAutoscalingDynamoDBTablePolicy
+ec2-instance-connect Ec2InstanceConnect Ec2InstanceConnectEndpoint
+ec2.application-autoscaling ApplicationAutoScaling_EC2SpotFleetRequest AWSApplicationAutoscalingEC2SpotFleetRequestPolicy
+ecr ECRTemplate ECRTemplateServiceRolePolicy
+ecs ECS AmazonECSServiceRolePolicy
+ecs.application-autoscaling ApplicationAutoScaling_ECSService AWSApplicationAutoscalingECSServicePolicy
+eks-connector AmazonEKSConnector AmazonEKSConnectorServiceRolePolicy
+eks-fargate AmazonEKSForFargate AmazonEKSForFargateServiceRolePolicy
+eks-nodegroup AmazonEKSNodegroup AWSServiceRoleForAmazonEKSNodegroup
+eks AmazonEKS AmazonEKSServiceRolePolicy
+elasticache ElastiCache ElastiCacheServiceRolePolicy
+elasticbeanstalk ElasticBeanstalk AWSElasticBeanstalkServiceRolePolicy
+elasticfilesystem AmazonElasticFileSystem AmazonElasticFileSystemServiceRolePolicy
+elasticloadbalancing ElasticLoadBalancing AWSElasticLoadBalancingServiceRolePolicy
+elasticmapreduce EMRCleanup AmazonEMRCleanupPolicy
+email.cognito-idp AmazonCognitoIdpEmailService AmazonCognitoIdpEmailServiceRolePolicy
+emr-containers AmazonEMRContainers AmazonEMRContainersServiceRolePolicy
+emrwal EMRWAL EMRDescribeClusterPolicyForEMRWAL
+es AmazonElasticsearchService AmazonElasticsearchServiceRolePolicy
+fis FIS AmazonFISServiceRolePolicy
+globalaccelerator GlobalAccelerator AWSGlobalAcceleratorSLRPolicy
+grafana AmazonGrafana AmazonGrafanaServiceLinkedRolePolicy
+guardduty AmazonGuardDuty AmazonGuardDutyServiceRolePolicy
+imagebuilder ImageBuilder AWSServiceRoleForImageBuilder
+iotmanagedintegrations IoTManagedIntegrations AWSIoTManagedIntegrationsRolePolicy
+kafka Kafka KafkaServiceRolePolicy
+kafkaconnect KafkaConnect KafkaConnectServiceRolePolicy
+lakeformation LakeFormationDataAccess LakeFormationDataAccessServiceRolePolicy
+lex LexBots AmazonLexBotPolicy
+lexv2 LexV2Bots AmazonLexV2BotPolicy
+lightsail Lightsail LightsailExportAccess
+m2 AWSM2 AWSM2ServicePolicy
+macie AmazonMacie AmazonMacieServiceRolePolicy
+memorydb MemoryDB MemoryDBServiceRolePolicy
+mq AmazonMQ AmazonMQServiceRolePolicy
+mrk.kms KeyManagementServiceMultiRegionKeys AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy
+notifications AwsUserNotifications AWSUserNotificationsServiceLinkedRolePolicy
+observability.aoss AmazonOpenSearchServerless AmazonOpenSearchServerlessServiceRolePolicy
+opensearchservice AmazonOpenSearchService AmazonOpenSearchServiceRolePolicy
+ops.apigateway APIGateway APIGatewayServiceRolePolicy
+ops.emr-serverless AmazonEMRServerless AmazonEMRServerlessServiceRolePolicy
+opsdatasync.ssm SystemsManagerOpsDataSync AWSSystemsManagerOpsDataSyncServiceRolePolicy
+opsinsights.ssm AmazonSSM_OpsInsights AWSSSMOpsInsightsServiceRolePolicy
+organizations Organizations AWSOrganizationsServiceTrustPolicy
+pullthroughcache.ecr ECRPullThroughCache AWSECRPullThroughCache_ServiceRolePolicy
+ram ResourceAccessManager AWSResourceAccessManagerServiceRolePolicy
+rds RDS AmazonRDSServiceRolePolicy
+rds.application-autoscaling ApplicationAutoScaling_RDSCluster AWSApplicationAutoscalingRDSClusterPolicy
+redshift Redshift AmazonRedshiftServiceLinkedRolePolicy
+replication.cassandra KeyspacesReplication KeyspacesReplicationServiceRolePolicy
+replication.ecr ECRReplication ECRReplicationServiceRolePolicy
+replicator.lambda LambdaReplicator AWSLambdaReplicator
+repository.sync.codeconnections GitSync AWSGitSyncServiceRolePolicy
+resource-explorer-2 ResourceExplorer AWSResourceExplorerServiceRolePolicy
+rolesanywhere RolesAnywhere AWSRolesAnywhereServicePolicy
+s3-outposts S3OnOutposts AWSS3OnOutpostsServiceRolePolicy
+securityhub SecurityHub AWSSecurityHubServiceRolePolicy
+ses AmazonSES AmazonSESServiceRolePolicy
+shield AWSShield AWSShieldServiceRolePolicy
+spot EC2Spot AWSEC2SpotServiceRolePolicy
+spotfleet EC2SpotFleet AWSEC2SpotFleetServiceRolePolicy
+ssm-incidents IncidentManager AWSIncidentManagerServiceRolePolicy
+ssm-quicksetup SSMQuickSetup SSMQuickSetupRolePolicy
+ssm AmazonSSM AmazonSSMServiceRolePolicy
+sso SSO AWSSSOServiceRolePolicy
+support Support AWSSupportServiceRolePolicy
+transitgateway VPCTransitGateway AWSVPCTransitGatewayServiceRolePolicy
+trustedadvisor TrustedAdvisor AWSTrustedAdvisorServiceRolePolicy
+vpcorigin.cloudfront CloudFrontVPCOrigin AWSCloudFrontVPCOriginServiceRolePolicy
+waf WAFLogging WAFLoggingServiceRolePolicy
+wafv2 WAFV2Logging WAFV2LoggingServiceRolePolicy
+"""  # noqa: E501
+_WITH_SUFFIX = frozenset({"autoscaling", "connect", "lexv2"})
+
+
+class LinkedRole(NamedTuple):
+    """`policy`: the name of an AWS managed policy below POLICY_PATH. `takes_suffix`: there may be several."""
+
+    name: str
+    policy: str
+    takes_suffix: bool
+
+
+def _role(service: str, name: str, policy: str) -> tuple[str, LinkedRole]:
+    return f"{service}{DOMAIN}", LinkedRole(f"AWSServiceRoleFor{name}", policy, service in _WITH_SUFFIX)
+
+
+LINKED_ROLES: Mapping[str, LinkedRole] = dict(_role(*line.split()) for line in _TABLE.strip().splitlines())
+"""By the service that is trusted, such as `batch.amazonaws.com`."""
