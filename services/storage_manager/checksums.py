@@ -1,27 +1,38 @@
 """S3's checksums (CRC32, CRC32C, CRC64NVME, SHA1, SHA256), and how those of parts become one of the whole.
 
-Source: "Checking object integrity" in the S3 user guide; CRC parameters from the catalogue of parametrised CRCs.
-CRC32C and CRC64NVME are Python loops of some 20 MB/s: nothing faster is in the standard library.
+Source: "Checking object integrity" in the S3 user guide. The CRCs are those of AWS's own runtime, which computes and
+combines them with the processor's instructions.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import sys
 import zlib
-from array import array
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from awscrt import checksums as native
 
 from services.storage_manager.errors import S3Error
 
 PREFIX = "x-amz-checksum-"
 ALGORITHM, TYPE = f"{PREFIX}algorithm", f"{PREFIX}type"
-# Bits and reflected polynomial.
-CRC32, CRC32C, CRC64NVME = (32, 0xEDB88320), (32, 0x82F63B78), (64, 0x9A6C9329AC4BC9B5)
-CRCS = {f"{PREFIX}crc32": CRC32, f"{PREFIX}crc32c": CRC32C, f"{PREFIX}crc64nvme": CRC64NVME}
+
+
+class CrcAlgorithm(NamedTuple):
+    """`update` continues a CRC over more data; `combine` makes the CRC of two blocks, the second of that length."""
+
+    octets: int
+    update: Callable[[bytes, int], int]
+    combine: Callable[[int, int, int], int]
+
+
+CRCS = {
+    f"{PREFIX}crc32": CrcAlgorithm(4, zlib.crc32, native.combine_crc32),
+    f"{PREFIX}crc32c": CrcAlgorithm(4, native.crc32c, native.combine_crc32c),
+    f"{PREFIX}crc64nvme": CrcAlgorithm(8, native.crc64nvme, native.combine_crc64nvme),
+}
 
 
 class Hash(Protocol):
@@ -30,45 +41,23 @@ class Hash(Protocol):
     def digest(self) -> bytes: ...
 
 
-class Crc32:
-    """zlib's, with hashlib's manners; 4 bytes, big endian."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
 class Crc:
-    """Any reflected CRC that begins with ones and ends inverted; two bytes a step."""
+    """A CRC with hashlib's manners; big endian."""
 
-    def __init__(self, bits: int, polynomial: int) -> None:
-        self._bits, self._polynomial = bits, polynomial
-        self._value = self._ones = (1 << bits) - 1
+    def __init__(self, algorithm: CrcAlgorithm) -> None:
+        self._algorithm, self._value = algorithm, 0
 
     def update(self, data: bytes, /) -> None:
-        table, value, even = _table(self._polynomial), self._value, len(data) & ~1
-        words = array("H", data[:even])
-        if sys.byteorder == "big":
-            words.byteswap()
-        for word in words:
-            value = table[(value ^ word) & 0xFFFF] ^ (value >> 16)
-        for byte in data[even:]:
-            value = _shifted((value ^ byte) & 0xFF, self._polynomial, 8) ^ (value >> 8)
-        self._value = value
+        self._value = self._algorithm.update(data, self._value)
 
     def digest(self) -> bytes:
-        return (self._value ^ self._ones).to_bytes(self._bits // 8, "big")
+        return self._value.to_bytes(self._algorithm.octets, "big")
 
 
 CHECKSUMS: dict[str, Callable[[], Hash]] = {
-    f"{PREFIX}crc32": Crc32,
-    f"{PREFIX}crc32c": lambda: Crc(*CRC32C),
-    f"{PREFIX}crc64nvme": lambda: Crc(*CRC64NVME),
+    f"{PREFIX}crc32": lambda: Crc(CRCS[f"{PREFIX}crc32"]),
+    f"{PREFIX}crc32c": lambda: Crc(CRCS[f"{PREFIX}crc32c"]),
+    f"{PREFIX}crc64nvme": lambda: Crc(CRCS[f"{PREFIX}crc64nvme"]),
     f"{PREFIX}sha1": hashlib.sha1,
     f"{PREFIX}sha256": hashlib.sha256,
 }
@@ -91,52 +80,14 @@ def of_parts(name: str, kind: str, parts: Sequence[tuple[str, int]]) -> str:
     """The whole's checksum from its parts' (base64, bytes), by header name and type."""
     digests = [(base64.b64decode(value), size) for value, size in parts]
     if kind == "FULL_OBJECT":
-        return base64.b64encode(_joined(CRCS[name], digests)).decode()
+        return base64.b64encode(_combined(CRCS[name], digests)).decode()
     whole = CHECKSUMS[name]()
     whole.update(b"".join(digest for digest, _ in digests))
     return f"{base64.b64encode(whole.digest()).decode()}-{len(parts)}"
 
 
-def _joined(crc: tuple[int, int], digests: Sequence[tuple[bytes, int]]) -> bytes:
-    """crc(a + b) = crc(a) * x^(8 |b|) + crc(b), in the polynomials modulo the CRC's own."""
-    bits, polynomial = crc
+def _combined(algorithm: CrcAlgorithm, digests: Sequence[tuple[bytes, int]]) -> bytes:
     whole = 0
     for digest, size in digests:
-        whole = _times(_power(bits, polynomial, 8 * size), whole, bits, polynomial) ^ int.from_bytes(digest, "big")
-    return whole.to_bytes(bits // 8, "big")
-
-
-@lru_cache(maxsize=64)
-def _power(bits: int, polynomial: int, exponent: int) -> int:
-    """x^exponent. The highest bit is x^0."""
-    power, base = 1 << (bits - 1), 1 << (bits - 2)
-    while exponent:
-        if exponent & 1:
-            power = _times(power, base, bits, polynomial)
-        base = _times(base, base, bits, polynomial)
-        exponent >>= 1
-    return power
-
-
-def _times(left: int, right: int, bits: int, polynomial: int) -> int:
-    product, mask = 0, 1 << (bits - 1)
-    while left & (2 * mask - 1) and mask:
-        if left & mask:
-            product ^= right
-        right = _shifted(right, polynomial, 1)
-        mask >>= 1
-    return product
-
-
-@lru_cache(maxsize=2)
-def _table(polynomial: int) -> list[int]:
-    """What 16 bits become."""
-    byte = [_shifted(value, polynomial, 8) for value in range(256)]
-    half = (byte[value & 0xFF] ^ (value >> 8) for value in range(65536))
-    return [byte[value & 0xFF] ^ (value >> 8) for value in half]
-
-
-def _shifted(value: int, polynomial: int, times: int) -> int:
-    for _ in range(times):
-        value = (value >> 1) ^ (polynomial if value & 1 else 0)
-    return value
+        whole = algorithm.combine(whole, int.from_bytes(digest, "big"), size)
+    return whole.to_bytes(algorithm.octets, "big")
