@@ -51,11 +51,13 @@ class ResourceBucketDirectory:
                 raise S3Error("NoSuchBucket", f"there is no bucket {name}")
             return replace(bucket_ref(found), caller=caller.identity)
 
-    async def create(self, caller: Caller, name: str) -> None:
+    async def create(self, caller: Caller, name: str) -> BucketRef:
         """Raises S3Error BucketAlreadyOwnedByYou, AccessDenied."""
         async with _as_s3_errors():
             resources = await self._acting(caller, "create", name)
-            self._informer.put(await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace)))
+            made = await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace))
+            self._informer.put(made)
+            return replace(bucket_ref(made), caller=caller.identity)
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Returns when it is gone, so that its name is free again. Raises S3Error NoSuchBucket, AccessDenied."""

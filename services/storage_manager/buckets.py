@@ -14,12 +14,20 @@ from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.listing import Page, encoder, number, page
 from services.storage_manager.objects import when
+from services.storage_manager.operations import operation
 
 NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 MOST_BUCKETS = 10_000
+_LISTING = ("Prefix", "Delimiter", "EncodingType", "MaxKeys")
 REGION = re.compile(r"EU|[a-z]{2}(-[a-z]{2,12}){1,2}-[0-9]{1,2}")
 
 
+@operation(
+    "ListBuckets",
+    action="s3:ListAllMyBuckets",
+    verb="list",
+    understands=("MaxBuckets", "ContinuationToken", "Prefix"),
+)
 async def list_all(context: S3Context, request: S3Request) -> S3Response:
     """ListBuckets."""
     query = request.query
@@ -39,6 +47,12 @@ async def list_all(context: S3Context, request: S3Request) -> S3Response:
     return S3Response(content=render_answer("ListBuckets", fields))
 
 
+@operation(
+    "CreateBucket",
+    action="s3:CreateBucket",
+    verb="create",
+    understands=("ACL", "ObjectOwnership", "ObjectLockEnabledForBucket"),
+)
 async def create(context: S3Context, request: S3Request) -> S3Response:
     """CreateBucket: makes the Bucket resource, as the caller."""
     if not NAME.fullmatch(request.bucket):
@@ -62,18 +76,21 @@ def _check_configuration(document: bytes) -> None:
             raise S3Error("InvalidLocationConstraint", "The specified location-constraint is not valid")
 
 
+@operation("HeadBucket", action="s3:ListBucket", verb="list")
 async def head(context: S3Context, request: S3Request) -> S3Response:
     """HeadBucket."""
     await context.bucket(request)
     return S3Response(headers={"x-amz-bucket-region": "us-east-1"})
 
 
+@operation("GetBucketLocation", action="s3:GetBucketLocation", verb="list")
 async def location(context: S3Context, request: S3Request) -> S3Response:
     """GetBucketLocation: empty means us-east-1."""
     await context.bucket(request)
     return S3Response(content=render_answer("GetBucketLocation", {}))
 
 
+@operation("DeleteBucket", action="s3:DeleteBucket", verb="delete")
 async def delete(context: S3Context, request: S3Request) -> S3Response:
     """DeleteBucket, only when empty. Closed first, so that no object slips in meanwhile."""
     ref = await context.bucket(request)
@@ -88,12 +105,22 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
     return S3Response(204)
 
 
+@operation(
+    "ListObjects",
+    action="s3:ListBucket",
+    verb="list",
+    understands=(*_LISTING, "Marker"),
+)
+@operation(
+    "ListObjectsV2",
+    action="s3:ListBucket",
+    verb="list",
+    understands=(*_LISTING, "ContinuationToken", "StartAfter", "FetchOwner"),
+)
 async def list_objects(context: S3Context, request: S3Request) -> S3Response:
     """ListObjects and ListObjectsV2 (`list-type=2`). The continuation token is the last key, in hex."""
     ref = await context.bucket(request)
     query, limit = request.query, number(request.query, "max-keys", 1000)
-    if query.get("list-type", "2") != "2":
-        raise S3Error("InvalidArgument", "list-type is 2")
     prefix, delimiter, after = query.get("prefix", ""), query.get("delimiter", ""), _after(query)
 
     def list_page() -> Page:

@@ -7,12 +7,14 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
 from crds.numbers import whole_number
 from services.sdk.aws.accounts import account_of
+from services.storage_manager.answers import parse_request
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs, Writer, new_id
 from services.storage_manager.caller_rights import object_arn
@@ -21,10 +23,11 @@ from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
 from services.storage_manager.interfaces import BucketDirectory, BucketRef, Caller
 from services.storage_manager.metadata import MetadataIndex, Object, Piece
-from services.storage_manager.permissions import PERMISSIONS, Permission
+from services.storage_manager.operations import S3Operation
 from services.storage_manager.request_body import Receive, RequestBody
 from services.storage_manager.supported_parameters import OWNER, SOURCE_OWNER, SSE, SSE_KEY
 
+Json = dict[str, Any]
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
 MOST_MEMBERS = 100
@@ -36,6 +39,7 @@ LEAST_FREE = 64 << 20
 class S3Request:
     """One request, path style: `/bucket/key`."""
 
+    declared: S3Operation
     method: str
     bucket: str
     key: str
@@ -43,12 +47,15 @@ class S3Request:
     headers: dict[str, str]
     caller: Caller
     receive: Receive
-    operation: str = ""
 
     @property
-    def permission(self) -> Permission:
-        """Rights that this operation asks of its caller."""
-        return PERMISSIONS[self.operation]
+    def operation(self) -> str:
+        """Its name."""
+        return self.declared.name
+
+    async def params(self) -> dict[str, Any]:
+        """The whole request as members of the model, its document (checked) among them. Raises MalformedXML."""
+        return parse_request(self, await self.document())
 
     async def document(self) -> bytes:
         """A small body, checked. Raises MalformedXML when it is not small."""
@@ -88,13 +95,13 @@ class S3Context:
 
     async def bucket(self, request: S3Request) -> BucketRef:
         """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""
-        ref = await self.directory.find(request.caller, request.bucket, request.permission.verb)
+        ref = await self.directory.find(request.caller, request.bucket, request.declared.verb)
         _require_expected_owner(ref, request.headers.get(OWNER))
         return ref
 
     async def source_bucket(self, request: S3Request, bucket: str, key: str) -> BucketRef:
         """The bucket that is copied from, as `bucket`; the caller may read that object of it."""
-        verb = request.permission.source
+        verb = request.declared.source
         if verb is None:
             raise S3Error("InvalidRequest", f"{request.operation} has no source")
         caller = request.caller
@@ -109,6 +116,18 @@ class S3Context:
         if ref.deleting:
             raise S3Error("NoSuchBucket", f"{ref.name} is being deleted: it takes nothing new")
         return ref
+
+    def configuration(self, ref: BucketRef, name: str) -> Json | None:
+        """One of the bucket's configuration documents (`metadata/configurations.py`), None where there is none."""
+        return self.metadata.configuration(ref.id, name)
+
+    async def put_configuration(self, ref: BucketRef, name: str, document: Json) -> None:
+        """Durable when it returns. Raises NoSuchBucket for a bucket that is on its way out."""
+        await to_thread.run_sync(self.metadata.put_configuration, ref.id, name, document)
+
+    async def drop_configuration(self, ref: BucketRef, name: str) -> None:
+        """Absent is fine."""
+        await to_thread.run_sync(self.metadata.drop_configuration, ref.id, name)
 
     async def write_blob(
         self, ref: BucketRef, blocks: AsyncIterator[bytes], absorb: Callable[[bytes], None]

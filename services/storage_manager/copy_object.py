@@ -17,6 +17,7 @@ from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object, Piece
 from services.storage_manager.objects import (
+    WRITTEN,
     check_key,
     commit_object,
     find_object,
@@ -25,10 +26,15 @@ from services.storage_manager.objects import (
     sealed_by,
     when,
 )
+from services.storage_manager.operations import operation
 from services.storage_manager.supported_parameters import SSE, sealing_of
 
 LARGEST = 5 << 30
 RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
+SOURCE = (
+    *("CopySource", "CopySourceIfMatch", "CopySourceIfNoneMatch", "CopySourceIfModifiedSince"),
+    *("CopySourceIfUnmodifiedSince", "ExpectedSourceBucketOwner"),
+)
 CONDITION = "x-amz-copy-source-if-"
 
 
@@ -100,6 +106,14 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
     return start, stop
 
 
+@operation(
+    "CopyObject",
+    action="s3:PutObject",
+    verb="update",
+    source="get",
+    understands=(*WRITTEN, *SOURCE, "MetadataDirective", "TaggingDirective", "ChecksumAlgorithm"),
+    uses_key=True,
+)
 async def copy(context: S3Context, request: S3Request) -> S3Response:
     """CopyObject."""
     check_key(request.key)

@@ -4,36 +4,12 @@ from __future__ import annotations
 
 from services.sdk.aws.coverage import Coverage, Served
 from services.sdk.aws.model import load_model
-from services.sdk.aws.protocols.shapes import ShapeRef, input_ref
-from services.storage_manager.permissions import PERMISSIONS
-from services.storage_manager.s3_app import HANDLERS
-from services.storage_manager.supported_parameters import ALWAYS, HEADERS, META, QUERY, is_condition
-
-# One handler answers both.
-_ALSO = {"ListObjectsV2": "ListObjects"}
+from services.storage_manager.handlers import OPERATIONS
 
 
 def _served() -> dict[str, Served]:
-    names = {**{name: name for name in HANDLERS}, **_ALSO}
-    return {name: Served(f"{PERMISSIONS[own].verb} buckets", _refused(name, own)) for name, own in names.items()}
-
-
-def _refused(name: str, own: str) -> tuple[str, ...]:
-    """Members in headers and the query that `require_understood` refuses."""
-    ref = input_ref(load_model("s3"), name)
-    return tuple(each for each, member in (ref.members if ref else {}).items() if not _is_understood(own, member))
-
-
-def _is_understood(operation: str, member: ShapeRef) -> bool:
-    said = member.location_name or ""
-    name = said.lower()
-    if member.trait("location") == "querystring":
-        return said in QUERY.get(operation, frozenset()) or name.startswith("x-")
-    if member.trait("location") == "headers":
-        return META in HEADERS[operation]
-    if member.trait("location") != "header" or name in ALWAYS or name in HEADERS[operation]:
-        return True
-    return not name.startswith("x-amz-") and not is_condition(operation, name)
+    model = load_model("s3")
+    return {name: Served(f"{each.verb} buckets", each.refused_members(model)) for name, each in OPERATIONS.items()}
 
 
 COVERAGE = Coverage(

@@ -12,12 +12,14 @@ from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
+from services.storage_manager.operations import operation
 
 MOST_KEYS = 1000
 _DONE = frozenset({"Key", "ETag"})
 _KNOWN = _DONE | {"VersionId", "LastModifiedTime", "Size"}
 
 
+@operation("DeleteObject", action="s3:DeleteObject", verb="update", understands=("IfMatch",))
 async def delete(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObject. Absent is fine, unless `If-Match` names what should be there."""
     ref = await context.bucket(request)
@@ -27,6 +29,7 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
     return S3Response(204)
 
 
+@operation("DeleteObjects", action="s3:DeleteObject", verb="update", understands=("ChecksumAlgorithm",))
 async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObjects: up to 1000 keys, each by itself. What is not understood refuses all of them."""
     ref = await context.bucket(request)
@@ -49,7 +52,7 @@ def _denied(request: S3Request, key: str) -> S3Error | None:
     """What IAM's policies have against this one."""
     caller, arn = request.caller, object_arn(request.bucket, key)
     try:
-        may = caller.rights.allows(request.permission.action, arn)
+        may = caller.rights.allows(request.declared.action, arn)
     except S3Error as refusal:
         return refusal
     return S3Error("AccessDenied", f"no policy allows this for {arn}") if caller.allowed and not may else None

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from services.sdk.identity import Caller as Identity
 from services.storage_manager.aws_chunked import Signing
 from services.storage_manager.caller_rights import CallerRights
-from services.storage_manager.permissions import Verb as Verb
+from services.storage_manager.operations import Verb as Verb
 
 Scope = MutableMapping[str, Any]
 DEFAULT_KEY = "alias/aws/s3"
@@ -79,7 +79,7 @@ class BucketDirectory(Protocol):
         """The bucket, if the caller may `verb` what is in it."""
         ...
 
-    async def create(self, caller: Caller, name: str) -> None: ...
+    async def create(self, caller: Caller, name: str) -> BucketRef: ...
 
     async def delete(self, caller: Caller, name: str) -> None: ...
 

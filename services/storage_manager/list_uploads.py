@@ -11,10 +11,17 @@ from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.listing import encoder, number
 from services.storage_manager.multipart import bucket_of, upload_of
 from services.storage_manager.objects import when
+from services.storage_manager.operations import operation
 
 LONGEST_PAGE = 1000
 
 
+@operation(
+    "ListParts",
+    action="s3:ListMultipartUploadParts",
+    verb="update",
+    understands=("UploadId", "MaxParts", "PartNumberMarker"),
+)
 async def list_parts(context: S3Context, request: S3Request) -> S3Response:
     """ListParts, by number, after `part-number-marker`."""
     ref = await bucket_of(context, request)
@@ -33,6 +40,12 @@ async def list_parts(context: S3Context, request: S3Request) -> S3Response:
     return S3Response(content=render_answer("ListParts", fields))
 
 
+@operation(
+    "ListMultipartUploads",
+    action="s3:ListBucketMultipartUploads",
+    verb="list",
+    understands=("Prefix", "EncodingType", "KeyMarker", "UploadIdMarker", "MaxUploads"),
+)
 async def list_uploads(context: S3Context, request: S3Request) -> S3Response:
     """ListMultipartUploads, by key and time, after `key-marker` and `upload-id-marker`."""
     ref = await context.bucket(request)

@@ -12,11 +12,20 @@ from services.storage_manager.answers import render_answer
 from services.storage_manager.blobs import new_id
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE, of_parts, requested_checksums
 from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
-from services.storage_manager.copy_object import source_of
+from services.storage_manager.copy_object import SOURCE, source_of
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object, Part, Upload
-from services.storage_manager.objects import check_key, kept_headers, sealed_by, when, write_precondition
+from services.storage_manager.objects import (
+    CHECKSUM_MEMBERS,
+    WRITTEN,
+    check_key,
+    kept_headers,
+    sealed_by,
+    when,
+    write_precondition,
+)
+from services.storage_manager.operations import operation
 from services.storage_manager.supported_parameters import sealing_of
 
 SMALLEST_PART, MOST_PARTS = 5 << 20, 10_000
@@ -34,6 +43,13 @@ async def upload_of(context: S3Context, ref: BucketRef, request: S3Request) -> U
     return await to_thread.run_sync(context.metadata.upload, ref.id, request.key, request.query["uploadId"])
 
 
+@operation(
+    "CreateMultipartUpload",
+    action="s3:PutObject",
+    verb="update",
+    understands=(*WRITTEN, "ChecksumAlgorithm", "ChecksumType"),
+    uses_key=True,
+)
 async def create(context: S3Context, request: S3Request) -> S3Response:
     """CreateMultipartUpload."""
     check_key(request.key)
@@ -57,6 +73,13 @@ def _summed_by(upload: Upload) -> str:
     return f"{PREFIX}{upload.headers[ALGORITHM].lower()}" if ALGORITHM in upload.headers else ""
 
 
+@operation(
+    "UploadPart",
+    action="s3:PutObject",
+    verb="update",
+    understands=("PartNumber", "UploadId", *CHECKSUM_MEMBERS),
+    uses_key=True,
+)
 async def put_part(context: S3Context, request: S3Request) -> S3Response:
     """UploadPart, numbers 1 to 10000."""
     number, ref = _number(request), await bucket_of(context, request)
@@ -67,6 +90,14 @@ async def put_part(context: S3Context, request: S3Request) -> S3Response:
     return S3Response(headers={"etag": f'"{md5}"'} | sums | sealed_by(ref))
 
 
+@operation(
+    "UploadPartCopy",
+    action="s3:PutObject",
+    verb="update",
+    source="get",
+    understands=(*SOURCE, "PartNumber", "UploadId", "CopySourceRange"),
+    uses_key=True,
+)
 async def copy_part(context: S3Context, request: S3Request) -> S3Response:
     """UploadPartCopy: a part made of (a range of) an object that is here already."""
     number, ref = _number(request), await bucket_of(context, request)
@@ -134,6 +165,12 @@ def whole_checksum(upload: Upload, parts: list[Part], headers: dict[str, str]) -
     return {name: value, TYPE: kind}
 
 
+@operation(
+    "CompleteMultipartUpload",
+    action="s3:PutObject",
+    verb="update",
+    understands=("UploadId", *CHECKSUM_MEMBERS, "ChecksumType", "MpuObjectSize", "IfMatch", "IfNoneMatch"),
+)
 async def complete(context: S3Context, request: S3Request) -> S3Response:
     """CompleteMultipartUpload. ETag: md5 of the parts' md5s, and their number. May be asked again."""
     ref, document = await bucket_of(context, request), await request.document()
@@ -173,6 +210,7 @@ def _completed(ref: BucketRef, key: str, etag: str, sums: dict[str, str]) -> S3R
     return S3Response(headers=sealed_by(ref), content=render_answer("CompleteMultipartUpload", fields))
 
 
+@operation("AbortMultipartUpload", action="s3:AbortMultipartUpload", verb="update", understands=("UploadId",))
 async def abort(context: S3Context, request: S3Request) -> S3Response:
     """AbortMultipartUpload."""
     ref = await bucket_of(context, request)

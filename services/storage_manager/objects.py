@@ -10,11 +10,12 @@ from typing import TypedDict
 from anyio import to_thread
 
 from crds.numbers import whole_number
-from services.storage_manager.checksums import PREFIX, TYPE
+from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
 from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object
+from services.storage_manager.operations import operation
 from services.storage_manager.supported_parameters import META, SSE, sealing_of
 
 KEPT = {
@@ -27,6 +28,17 @@ KEPT = {
 }
 # Query of a (presigned) GET -> the header it sets.
 OVERRIDES = {f"response-{name}": name for name in sorted(KEPT)}
+# What a new object may be given in headers.
+WRITTEN = (
+    *("ACL", "StorageClass", "Metadata", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage"),
+    *("ContentType", "Expires", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"),
+)
+CHECKSUM_MEMBERS = tuple(f"Checksum{name.removeprefix(PREFIX).upper()}" for name in CHECKSUMS)
+_READ = (
+    *("Range", "PartNumber", "ChecksumMode", "IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"),
+    *("ResponseCacheControl", "ResponseContentDisposition", "ResponseContentEncoding", "ResponseContentLanguage"),
+    *("ResponseContentType", "ResponseExpires"),
+)
 LONGEST_KEY = 1024
 MOST_METADATA = 2048
 RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})$")
@@ -67,6 +79,13 @@ def sealed_by(ref: BucketRef) -> dict[str, str]:
     return {SSE: "aws:kms"} if ref.encrypted else {}
 
 
+@operation(
+    "PutObject",
+    action="s3:PutObject",
+    verb="update",
+    understands=(*WRITTEN, *CHECKSUM_MEMBERS, "IfMatch", "IfNoneMatch"),
+    uses_key=True,
+)
 async def put(context: S3Context, request: S3Request) -> S3Response:
     """PutObject. `If-None-Match: *` keeps what is there, `If-Match` replaces that version only."""
     check_key(request.key)
@@ -152,6 +171,8 @@ def requested_range(text: str | None, size: int) -> tuple[int, int] | None:
     return start, stop
 
 
+@operation("GetObject", action="s3:GetObject", verb="get", understands=_READ, uses_key=True)
+@operation("HeadObject", action="s3:GetObject", verb="get", understands=_READ)
 async def get(context: S3Context, request: S3Request) -> S3Response:
     """GetObject and HeadObject: whole, a range (`Range`), or one part as it was uploaded (`partNumber`)."""
     ref = await context.bucket(request)

@@ -1,5 +1,10 @@
 """The S3 API: a raw ASGI application, path style. Authenticate, choose the operation, answer.
 
+Buckets as host names are made paths by the gateway, after the signature was verified. This is not the kit's `AwsApp`:
+that reads each request into the members of its model and writes each answer from them, which costs more than the rest
+of a small GET, and its bodies know neither signed chunks nor trailers. What needs the model takes it: `dispatch`,
+`operations`, `S3Request.params` and `answers`.
+
 `S3App` works over the interfaces alone; whoever starts the service gives it an `Authenticator` and an `S3Context`.
 """
 
@@ -14,65 +19,22 @@ from urllib.parse import unquote
 
 from crds.errors import ApiError
 from services.sdk.asgi import note_action
+from services.sdk.aws.model import load_model
 from services.sdk.aws.rest_xml import render
 from services.sdk.permissions import Permission
-from services.storage_manager import buckets, copy_object, delete_objects, list_uploads, multipart, objects
 from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.context import S3Context, S3Request, S3Response, read_headers, read_query
+from services.storage_manager.coverage import COVERAGE
+from services.storage_manager.dispatch import dispatch
 from services.storage_manager.errors import S3Error, disk_full, is_disk_full
+from services.storage_manager.handlers import OPERATIONS
 from services.storage_manager.interfaces import Authenticator, Caller, Scope
 from services.storage_manager.kinds import BUCKET
-from services.storage_manager.permissions import PERMISSIONS
 from services.storage_manager.request_body import Incoming, Receive
-from services.storage_manager.supported_parameters import hoisted, require_understood
+from services.storage_manager.supported_parameters import Understood, hoisted
 
 log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Handler = Callable[[S3Context, S3Request], Awaitable[S3Response]]
-# What the query or the headers ask for, beside the method.
-_MARKS = ("location", "uploads", "delete", "uploadId")
-# (method, has a key, its marks) -> AWS's name of the operation.
-OPERATIONS: dict[tuple[str, bool, str], str] = {
-    ("PUT", False, ""): "CreateBucket",
-    ("HEAD", False, ""): "HeadBucket",
-    ("DELETE", False, ""): "DeleteBucket",
-    ("GET", False, ""): "ListObjects",
-    ("GET", False, "location"): "GetBucketLocation",
-    ("GET", False, "uploads"): "ListMultipartUploads",
-    ("POST", False, "delete"): "DeleteObjects",
-    ("PUT", True, ""): "PutObject",
-    ("PUT", True, "copy"): "CopyObject",
-    ("GET", True, ""): "GetObject",
-    ("HEAD", True, ""): "HeadObject",
-    ("DELETE", True, ""): "DeleteObject",
-    ("POST", True, "uploads"): "CreateMultipartUpload",
-    ("PUT", True, "uploadId"): "UploadPart",
-    ("PUT", True, "uploadId+copy"): "UploadPartCopy",
-    ("POST", True, "uploadId"): "CompleteMultipartUpload",
-    ("DELETE", True, "uploadId"): "AbortMultipartUpload",
-    ("GET", True, "uploadId"): "ListParts",
-}
-HANDLERS: dict[str, Handler] = {
-    "ListBuckets": buckets.list_all,
-    "CreateBucket": buckets.create,
-    "HeadBucket": buckets.head,
-    "DeleteBucket": buckets.delete,
-    "ListObjects": buckets.list_objects,
-    "GetBucketLocation": buckets.location,
-    "ListMultipartUploads": list_uploads.list_uploads,
-    "DeleteObjects": delete_objects.delete_many,
-    "PutObject": objects.put,
-    "CopyObject": copy_object.copy,
-    "GetObject": objects.get,
-    "HeadObject": objects.get,
-    "DeleteObject": delete_objects.delete,
-    "CreateMultipartUpload": multipart.create,
-    "UploadPart": multipart.put_part,
-    "UploadPartCopy": multipart.copy_part,
-    "CompleteMultipartUpload": multipart.complete,
-    "AbortMultipartUpload": multipart.abort,
-    "ListParts": list_uploads.list_parts,
-}
 _DENIED = frozenset({"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"})
 
 
@@ -88,36 +50,27 @@ def judged(request: S3Request) -> Caller:
 
     Of many keys in a body each is judged where it is read, and a source where it is opened.
     """
-    rights, action = request.caller.rights, request.permission.action
+    rights, action = request.caller.rights, request.declared.action
     if request.operation == "DeleteObjects":
         return replace(request.caller, allowed=rights.allows_all_of(action, request.bucket))
     return replace(request.caller, allowed=rights.allows(action, resource_of(request), request.query))
-
-
-def choose(request: S3Request) -> str:
-    """The operation's name. Raises NotImplemented for what we do not speak."""
-    if not request.bucket:
-        if request.method == "GET":
-            return "ListBuckets"
-        raise S3Error("NotImplemented")
-    marks = [name for name in _MARKS if name in request.query]
-    if "x-amz-copy-source" in request.headers:
-        marks.append("copy")
-    found = OPERATIONS.get((request.method, bool(request.key), "+".join(marks)))
-    if found is None:
-        raise S3Error("NotImplemented", f"{request.method} {' '.join(marks)} is not implemented")
-    return found
 
 
 class S3App:
     """The application."""
 
     def __init__(self, context: S3Context, authenticator: Authenticator) -> None:
-        self._house, self._authenticator = context, authenticator
+        self._context, self._authenticator = context, authenticator
+        model, self._dispatch = load_model("s3"), dispatch()
+        for each in OPERATIONS.values():
+            each.require_modelled(model)
+        self._understood = {
+            name: Understood(each, model, self._dispatch.marks_of(name)) for name, each in OPERATIONS.items()
+        }
 
     def permissions(self) -> dict[str, Permission | None]:
         """As `services.sdk.permissions.GuardedApp`."""
-        return {name: Permission(each.verb, BUCKET) for name, each in PERMISSIONS.items()}
+        return {name: Permission(each.verb, BUCKET) for name, each in OPERATIONS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -144,14 +97,17 @@ class S3App:
         bucket, _, key = _path(scope).removeprefix("/").partition("/")
         query = read_query(scope["query_string"])
         headers = hoisted(query, read_headers(scope["headers"]))
-        request = S3Request(scope["method"], bucket, key, query, headers, caller, receive)
-        note_action(scope, resource=resource_of(request), caller=caller.name)
+        note_action(scope, resource=object_arn(bucket, key) if bucket else "", caller=caller.name)
+        name = self._dispatch.choose(scope["method"], bucket, key, query, headers)
+        declared = OPERATIONS.get(name)
+        if declared is None:
+            raise S3Error("NotImplemented", f"{name} is not implemented: {COVERAGE.reason_of(name)}")
+        request = S3Request(declared, scope["method"], bucket, key, query, headers, caller, receive)
+        note_action(scope, declared.action)
         try:
-            request.operation = choose(request)
-            note_action(scope, PERMISSIONS[request.operation].action)
-            require_understood(request.operation, headers, query)
+            self._understood[name].require(headers, query)
             request.caller = judged(request)
-            return await _with_first_block(await HANDLERS[request.operation](self._house, request))
+            return await _with_first_block(await declared.handler(self._context, request))
         except ValueError as why:
             raise S3Error("MalformedXML", str(why)) from why
 

@@ -1,5 +1,6 @@
 """What a request may say beside its body: a header or query member that would change its meaning and is not
-understood here is refused, never dropped. Each operation names what it understands; what changes nothing is listed.
+understood here is refused, never dropped. Each operation declares what it understands (`operations.py`); what changes
+nothing is listed here.
 
 Source: the S3 API reference, each operation's "Request Syntax"; errors as S3 words them.
 """
@@ -7,10 +8,12 @@ Source: the S3 API reference, each operation's "Request Syntax"; errors as S3 wo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from services.sdk.aws.model import ServiceModel
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE
 from services.storage_manager.errors import S3Error
+from services.storage_manager.operations import S3Operation
 
 META = "x-amz-meta-"
 SSE, SSE_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
@@ -40,66 +43,11 @@ _SIGNATURE = frozenset(
         "x-amz-signedheaders",
     }
 )
-_WRITE = frozenset({"x-amz-acl", "x-amz-storage-class", SSE, SSE_KEY, f"{SSE}-bucket-key-enabled", META})
-_SUMS = frozenset(CHECKSUMS)
-_SOURCE = frozenset(
-    {"x-amz-copy-source", SOURCE_OWNER}
-    | {f"x-amz-copy-source-if-{each}" for each in ("match", "none-match", "modified-since", "unmodified-since")}
-)
-# `x-amz-...` and conditional headers that each operation understands; `x-amz-meta-` stands for all that begin so.
-HEADERS: dict[str, frozenset[str]] = {
-    "ListBuckets": frozenset(),
-    "CreateBucket": frozenset({"x-amz-acl", "x-amz-object-ownership", "x-amz-bucket-object-lock-enabled"}),
-    "HeadBucket": frozenset({OWNER}),
-    "DeleteBucket": frozenset({OWNER}),
-    "GetBucketLocation": frozenset({OWNER}),
-    "ListObjects": frozenset({OWNER}),
-    "ListMultipartUploads": frozenset({OWNER}),
-    "DeleteObjects": _SUMS | {OWNER},
-    "PutObject": _WRITE | _SUMS | {OWNER, "if-match", "if-none-match"},
-    "CopyObject": _WRITE | _SOURCE | {OWNER, "x-amz-metadata-directive", "x-amz-tagging-directive", ALGORITHM},
-    "GetObject": frozenset({OWNER, "x-amz-checksum-mode"}),
-    "HeadObject": frozenset({OWNER, "x-amz-checksum-mode"}),
-    "DeleteObject": frozenset({OWNER, "if-match"}),
-    "CreateMultipartUpload": _WRITE | {OWNER, ALGORITHM, TYPE},
-    "UploadPart": _SUMS | {OWNER},
-    "UploadPartCopy": _SOURCE | {OWNER, "x-amz-copy-source-range"},
-    "CompleteMultipartUpload": _SUMS | {OWNER, TYPE, "x-amz-mp-object-size", "if-match", "if-none-match"},
-    "AbortMultipartUpload": frozenset({OWNER}),
-    "ListParts": frozenset({OWNER}),
-}
-_OVERRIDES = frozenset(
-    {
-        "response-cache-control",
-        "response-content-disposition",
-        "response-content-encoding",
-        "response-content-language",
-        "response-content-type",
-        "response-expires",
-    }
-)
-_LISTING = frozenset(["prefix", "delimiter", "encoding-type"])
-QUERY: dict[str, frozenset[str]] = {
-    "ListBuckets": frozenset({"max-buckets", "continuation-token", "prefix"}),
-    "GetBucketLocation": frozenset({"location"}),
-    "ListObjects": _LISTING
-    | frozenset(["marker", "max-keys", "list-type", "continuation-token", "start-after", "fetch-owner"]),
-    "ListMultipartUploads": frozenset(
-        ["prefix", "encoding-type", "uploads", "key-marker", "upload-id-marker", "max-uploads"]
-    ),
-    "DeleteObjects": frozenset({"delete"}),
-    "GetObject": _OVERRIDES | {"partNumber"},
-    "HeadObject": _OVERRIDES | {"partNumber"},
-    "CreateMultipartUpload": frozenset({"uploads"}),
-    "UploadPart": frozenset({"uploadId", "partNumber"}),
-    "UploadPartCopy": frozenset({"uploadId", "partNumber"}),
-    "CompleteMultipartUpload": frozenset({"uploadId"}),
-    "AbortMultipartUpload": frozenset({"uploadId"}),
-    "ListParts": frozenset(["uploadId", "max-parts", "part-number-marker", "encoding-type"]),
-}
 # Of a request that reads, these are followed or change nothing; a write that does not know them would be another one.
 _CONDITIONS = frozenset(["if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"])
-_READS = frozenset(name for name in HEADERS if name.startswith(("Get", "Head", "List")))
+# Operations with this header have a body whose checksum may be sent along; `RequestBody` verifies it.
+_VERIFIED = "x-amz-sdk-checksum-algorithm"
+_READS = ("Get", "Head", "List")
 _CONTENT = re.compile(
     r"[0-9a-f]{64}|UNSIGNED-PAYLOAD|STREAMING-UNSIGNED-PAYLOAD-TRAILER|STREAMING-AWS4-HMAC-SHA256-PAYLOAD(-TRAILER)?"
 )
@@ -128,44 +76,49 @@ def sealing_of(headers: dict[str, str]) -> dict[str, str]:
     return {name: headers[name] for name in (SSE, SSE_KEY) if name in headers}
 
 
-def require_understood(operation: str, headers: dict[str, str], query: dict[str, str]) -> None:
-    """Raises S3Error for what is asked for beside the body, and not done by that operation."""
-    known = QUERY.get(operation, frozenset())
-    for name in query:
-        if name not in known and not name.lower().startswith("x-"):
-            raise S3Error("NotImplemented", f"{operation} does not understand ?{name}")
-    for name, value in headers.items():
-        if name.startswith("x-amz-"):
-            _require_header(operation, name)
-        elif is_condition(operation, name) and name not in HEADERS[operation]:
-            raise S3Error("NotImplemented", f"{operation} does not understand the header {name}")
-        elif name == "content-range":
-            raise S3Error("NotImplemented", "an object is written whole, not a range of it")
-        if check := _VALUES.get(name):
-            check(name, value)
-    _require_key_fits(headers)
+class Understood:
+    """Names of headers and query members that one operation understands."""
+
+    __slots__ = ("headers", "name", "prefixes", "query", "reads")
+
+    def __init__(self, declared: S3Operation, model: ServiceModel, marks: frozenset[str]) -> None:
+        named = declared.headers(model)
+        self.name, self.reads = declared.name, declared.name.startswith(_READS)
+        self.headers = frozenset(each for each in named if not each.endswith("-")) | ALWAYS
+        if _VERIFIED in named:
+            self.headers |= frozenset(CHECKSUMS)
+        self.prefixes = tuple(each for each in named if each.endswith("-"))
+        self.query = declared.query(model) | marks
+
+    def require(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+        """Raises S3Error for what is asked for beside the body, and not done by that operation."""
+        for name in query:
+            if name not in self.query and not name.lower().startswith("x-"):
+                raise S3Error("NotImplemented", f"{self.name} does not understand ?{name}")
+        for name, value in headers.items():
+            if name.startswith("x-amz-"):
+                self._require_header(name)
+            elif name in _CONDITIONS and not self.reads and name not in self.headers:
+                raise S3Error("NotImplemented", f"{self.name} does not understand the header {name}")
+            elif name == "content-range":
+                raise S3Error("NotImplemented", "an object is written whole, not a range of it")
+            if check := _VALUES.get(name):
+                check(name, value)
+        _require_key_fits(headers)
+
+    def _require_header(self, name: str) -> None:
+        if name in self.headers or (self.prefixes and name.startswith(self.prefixes)):
+            return
+        if name.startswith("x-amz-grant-"):
+            raise _no_acl()
+        if name.startswith("x-amz-object-lock-"):
+            raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
+        if name.startswith(PREFIX) and name not in (ALGORITHM, TYPE, f"{PREFIX}mode"):
+            raise S3Error("InvalidRequest", f"the checksum {name} is not known here: nothing would be verified")
+        raise S3Error("NotImplemented", f"A header implies functionality that is not implemented: {name}")
 
 
-def is_condition(operation: str, name: str) -> bool:
-    """Return whether that header would make another request of a write that does not know it."""
-    return name in _CONDITIONS and operation not in _READS
-
-
-def _require_header(operation: str, name: str) -> None:
-    if name in ALWAYS or name in HEADERS[operation]:
-        return
-    if name.startswith(META) and META in HEADERS[operation]:
-        return
-    if name.startswith("x-amz-grant-"):
-        raise _no_acl()
-    if name.startswith("x-amz-object-lock-"):
-        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
-    if name.startswith(PREFIX) and name not in (ALGORITHM, TYPE, f"{PREFIX}mode"):
-        raise S3Error("InvalidRequest", f"the checksum {name} is not known here: nothing would be verified")
-    raise S3Error("NotImplemented", f"A header you provided implies functionality that is not implemented: {name}")
-
-
-def _require_key_fits(headers: dict[str, str]) -> None:
+def _require_key_fits(headers: Mapping[str, str]) -> None:
     if SSE_KEY in headers and headers.get(SSE) != "aws:kms":
         raise S3Error("InvalidArgument", f"{SSE_KEY} needs {SSE}: aws:kms")
 

@@ -44,7 +44,18 @@ def test_the_first_format_is_read_whole_and_brought_up_to_date(file: Path) -> No
 def test_old_and_new_files_end_with_the_same_tables(file: Path, tmp_path: Path) -> None:
     MetadataDb(file)
     MetadataDb(tmp_path / "new.db")
-    for table in ("data_keys", "objects", "uploads", "parts", "finished", "closed", "forgotten", "schema_version"):
+    for table in (
+        "data_keys",
+        "objects",
+        "uploads",
+        "parts",
+        "finished",
+        "closed",
+        "forgotten",
+        "versions",
+        "configurations",
+        "schema_version",
+    ):
         columns = [
             sorted(row[1] for row in run(each, f"PRAGMA table_info({table})")) for each in (file, tmp_path / "new.db")
         ]
@@ -53,7 +64,7 @@ def test_old_and_new_files_end_with_the_same_tables(file: Path, tmp_path: Path) 
 
 def test_what_a_newer_version_only_added_stays_untouched(file: Path) -> None:
     MetadataDb(file)
-    run(file, "ALTER TABLE objects ADD COLUMN version TEXT NOT NULL DEFAULT ''")
+    run(file, "ALTER TABLE objects ADD COLUMN mood TEXT NOT NULL DEFAULT ''")
     run(file, "UPDATE schema_version SET version=?", OWN.version + 1)
     index = MetadataIndex(file)
     old = index.find("photos", "a/b.txt")

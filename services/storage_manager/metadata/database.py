@@ -15,8 +15,10 @@ from pathlib import Path
 
 from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, add_column, upgrade
+from services.storage_manager.errors import S3Error
 
-OWN = FormatVersion(version=2, oldest_reader=2)
+# An older program would take the blobs of versions for garbage.
+OWN = FormatVersion(version=3, oldest_reader=3)
 TABLES = """
 CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
 CREATE INDEX newest_key ON data_keys (bucket, created);
@@ -29,6 +31,15 @@ CREATE TABLE parts (upload TEXT, number INTEGER, size INTEGER, etag TEXT, modifi
 CREATE TABLE finished (upload TEXT PRIMARY KEY, bucket TEXT, key TEXT, etag TEXT, at REAL);
 CREATE TABLE closed (bucket TEXT PRIMARY KEY);
 CREATE TABLE forgotten (blob TEXT PRIMARY KEY, since REAL)
+"""
+# `objects` has what a listing shows: the current version of each key that is not deleted. `versions` has all others,
+# delete markers among them, newest last.
+VERSION_TABLES = """
+CREATE TABLE versions (bucket TEXT, key TEXT, sequence INTEGER, version TEXT, marker INTEGER, size INTEGER, etag TEXT,
+  modified REAL, headers TEXT, pieces TEXT, attributes TEXT, PRIMARY KEY (bucket, key, sequence)) WITHOUT ROWID;
+CREATE INDEX version_sizes ON versions (bucket, size);
+CREATE TABLE configurations (bucket TEXT, name TEXT, version INTEGER, document TEXT,
+  PRIMARY KEY (bucket, name)) WITHOUT ROWID
 """
 
 
@@ -43,7 +54,22 @@ def _add_checksums_and_master_keys(db: sqlite3.Connection) -> None:
     add_column(db, "data_keys", "arn", "TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: Migrations = {1: _create_tables, 2: _add_checksums_and_master_keys}
+def _add_versions_and_configurations(db: sqlite3.Connection) -> None:
+    """Objects of before are null versions."""
+    for table in ("objects", "uploads"):
+        add_column(db, table, "attributes", "TEXT NOT NULL DEFAULT '{}'")
+    for table in ("objects", "finished"):
+        add_column(db, table, "version", "TEXT NOT NULL DEFAULT ''")
+    add_column(db, "objects", "sequence", "INTEGER NOT NULL DEFAULT 0")
+    for statement in VERSION_TABLES.split(";"):
+        db.execute(statement)
+
+
+MIGRATIONS: Migrations = {
+    1: _create_tables,
+    2: _add_checksums_and_master_keys,
+    3: _add_versions_and_configurations,
+}
 
 
 class MetadataDb:
@@ -75,6 +101,10 @@ class MetadataDb:
             db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
+
+    def _require_open(self, db: sqlite3.Connection, bucket: str) -> None:
+        if db.execute("SELECT 1 FROM closed WHERE bucket=?", (bucket,)).fetchone():
+            raise S3Error("NoSuchBucket", "the bucket is being deleted")
 
     def _mark_garbage(self, db: sqlite3.Connection, blobs: Iterable[str]) -> None:
         """Mark blobs that nothing names any more; readers that began earlier may still need them for a while."""

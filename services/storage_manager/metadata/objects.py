@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from services.storage_manager.errors import S3Error
-from services.storage_manager.metadata.database import MetadataDb
+from services.storage_manager.metadata.configurations import Configurations
 from services.storage_manager.metadata.records import Object, pieces_text, read_pieces
 
 COLUMNS = "key, size, etag, modified, headers, pieces"
@@ -18,7 +18,7 @@ UNION SELECT json_extract(parts.piece, '$[0][2]') FROM parts, uploads
 Row = tuple[str, int, str, float, str, str]
 
 
-class Objects(MetadataDb):
+class Objects(Configurations):
     """`bucket` is always the bucket's id."""
 
     def find(self, bucket: str, key: str) -> Object | None:
@@ -49,10 +49,6 @@ class Objects(MetadataDb):
         db.execute(f"INSERT OR REPLACE INTO objects ({columns}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608
         if old:
             self._mark_garbage(db, [p.blob for p in old.pieces])
-
-    def _require_open(self, db: sqlite3.Connection, bucket: str) -> None:
-        if db.execute("SELECT 1 FROM closed WHERE bucket=?", (bucket,)).fetchone():
-            raise S3Error("NoSuchBucket", "the bucket is being deleted")
 
     def remove(self, bucket: str, key: str, *, only_over: str = "") -> None:
         """Forget the object. Absent is fine, but where its ETag must be `only_over`, or any for `*`.

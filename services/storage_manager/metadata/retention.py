@@ -25,11 +25,14 @@ class MetadataIndex(Uploads):
             db.execute("DELETE FROM closed WHERE bucket=?", (bucket,))
 
     def drop_bucket(self, bucket: str) -> None:
-        """Drop what a closed bucket still has: uploads and data keys. It stays closed: ids are never used again."""
+        """Drop what a closed bucket still has: uploads, data keys and configuration. It stays closed: ids are
+        never used again.
+        """
         with self._write() as db:
             for (upload,) in db.execute("SELECT id FROM uploads WHERE bucket=?", (bucket,)).fetchall():
                 self._drop(db, upload)
-            db.execute("DELETE FROM data_keys WHERE bucket=?", (bucket,))
+            for table in ("data_keys", "configurations"):
+                db.execute(f"DELETE FROM {table} WHERE bucket=?", (bucket,))  # noqa: S608 - of those two
 
     def expire(self, before: float) -> int:
         """Abort uploads begun before then, and forget how old ones ended. How many were aborted."""

@@ -43,8 +43,9 @@ class Fakes:
             raise S3Error("NoSuchBucket")
         return self.places[name]
 
-    async def create(self, caller: Caller, name: str) -> None:
+    async def create(self, caller: Caller, name: str) -> BucketRef:
         self.places[name] = BucketRef(f"default/{name}", name, f"arn:aws:s3:::{name}", 0.0)
+        return self.places[name]
 
     async def delete(self, caller: Caller, name: str) -> None:
         del self.places[name]

@@ -1,0 +1,18 @@
+"""The operations that are served: the declarations of these modules."""
+
+from __future__ import annotations
+
+from services.storage_manager import (
+    buckets,
+    copy_object,
+    delete_objects,
+    list_uploads,
+    multipart,
+    objects,
+    versioning,
+)
+from services.storage_manager.operations import S3Operation, declared_in
+
+OPERATIONS: dict[str, S3Operation] = declared_in(
+    buckets, versioning, objects, copy_object, delete_objects, multipart, list_uploads
+)
