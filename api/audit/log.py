@@ -22,6 +22,7 @@ from api.asgi import Scope
 from api.audit.aggregation import Aggregator
 from api.audit.attributes import Attributes, attributes_of, aws_attributes
 from api.audit.chain import Chain
+from api.audit.denials import Denials, denial_of
 from api.audit.fields import LIMITS, bounded, bounded_annotations, bounded_groups, decoded, fitted, without_secrets
 from api.audit.journal import Journal, end_of
 from api.audit.notes import Notes, notes_of
@@ -66,6 +67,7 @@ class Audit:
         self._data = Aggregator(clock, per_second=self.options.data_lines)
         self._denied = Aggregator(clock, per_second=self.options.denied_lines)
         self._followers: list[Follower] = []
+        self.denials = Denials()
         self._newest: deque[bytes] = deque()
         self._newest_bytes = self._count = 0
         for line in end_of(file).lines[-KEPT_LINES:]:
@@ -101,10 +103,13 @@ class Audit:
         what = _attributes(scope, notes, who)
         verdict = self._policy.judge(user, groups, what)
         level = Level.METADATA if denied and verdict.level is Level.NONE else verdict.level
+        now = rfc3339(self._clock.now())
+        if denied and stage == COMPLETE:
+            self.denials.record(denial_of(now, request_id, user, code, what, notes))
         if level is Level.NONE or stage in verdict.omitted:
             return
         line = {
-            "time": rfc3339(self._clock.now()),
+            "time": now,
             "level": level.title,
             "stage": stage,
             "user": bounded(user, LIMITS["user"]),

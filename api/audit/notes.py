@@ -28,7 +28,7 @@ Headers = list[tuple[bytes, bytes]]
 class Notes:
     """`aws`: the signing name of an AWS call. `access_key` is what the request claims; a 2xx answer proves it.
     `service_tells`: a managed service answers, whose word counts; of people's own containers it does not.
-    `login`: the user that a refused login was for.
+    `login`: the user that a refused login was for. `decided`: JSON, what policies decided where they refused.
     """
 
     aws: str = ""
@@ -40,6 +40,7 @@ class Notes:
     caller: str = ""
     decision: str = ""
     reason: str = ""
+    decided: str = ""
     request: bytes = b""
     request_bytes: int = 0
     response: bytes = b""
@@ -61,7 +62,7 @@ class Notes:
 
     def hear(self, name: str, value: bytes) -> None:
         """One field a managed service tells."""
-        if name in ("action", "resource", "caller", "decision"):
+        if name in ("action", "resource", "caller", "decision", "reason", "decided"):
             setattr(self, name, unquote(value[:_LONGEST].decode("latin-1")))
 
     def add_response(self, chunk: bytes) -> None:

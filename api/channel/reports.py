@@ -118,6 +118,7 @@ def audit_line(scope: Scope, notes: Notes, who: Principal | None, code: int, req
         "client": (scope.get("client") or ("",))[0],
         "agent": agent.decode("latin-1"),
         "notes": _noted(notes),
+        "decided": notes.decided,
         "annotations": notes.annotations,
         "who": _who(who) if who else None,
     }
@@ -127,7 +128,8 @@ def audit_line(scope: Scope, notes: Notes, who: Principal | None, code: int, req
 def read_audit(fields: Mapping[str, Any]) -> tuple[Scope, Principal | None]:
     """The request and who asked, as far as the audit log looks at them. Raises KeyError, TypeError."""
     noted = zip(_NOTED, fields["notes"], strict=True)
-    notes = Notes(**dict(noted), annotations=dict(fields["annotations"]))
+    decided = fields.get("decided", "")  # a gateway of the version before tells none
+    notes = Notes(**dict(noted), decided=decided, annotations=dict(fields["annotations"]))
     scope: Scope = {
         "type": "http",
         "method": fields["method"],

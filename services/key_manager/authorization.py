@@ -9,7 +9,7 @@ grant may.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from services.key_manager import errors
 from services.key_manager.condition_keys import context_of
@@ -22,18 +22,12 @@ from services.key_manager.root_key import RootKeyCipher
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.errors import AwsError
+from services.sdk.aws.judgement import DeniedByPolicy
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Decision, Outcome, Policies, Request, evaluate
 
 Json = dict[str, Any]
 _GIVEN_BY_POLICY = ("use", "get")
-
-
-class _Refusal(NamedTuple):
-    """What a policy says no with. final: a Deny, against which nothing helps."""
-
-    said: str
-    final: bool
 
 
 class KeyAuthorizer:
@@ -70,19 +64,19 @@ class KeyAuthorizer:
         if (refusal or not by_role) and await self._is_granted(call, found, request, action, pairs, refusal):
             return
         if refusal is not None:
-            raise AwsError("AccessDeniedException", refusal.said)
+            raise AwsError("AccessDeniedException", refusal.message) from refusal
         if not by_role and (not policy or call.permission.verb not in _GIVEN_BY_POLICY):
             await self._access.require(call, name, found.namespace)
 
     def _refusal(
         self, call: RequestContext, found: ResolvedKey, request: Json, action: str, pairs: Json, *, by_role: bool
-    ) -> _Refusal | None:
-        """What the key's policy has against it."""
+    ) -> DeniedByPolicy | None:
+        """What the key's policy has against it; against its Deny nothing helps."""
         asked = self._asked(call, found, request, action, pairs)
         decision = _decided(asked, found.key.spec.policy, by_role=by_role)
         if decision.allowed:
             return None
-        return _Refusal(decision.refusal(asked), final=decision.outcome is Outcome.EXPLICIT_DENY)
+        return DeniedByPolicy(decision, asked)
 
     async def _is_granted(
         self,
@@ -91,10 +85,10 @@ class KeyAuthorizer:
         request: Json,
         action: str,
         pairs: Json,
-        refusal: _Refusal | None,
+        refusal: DeniedByPolicy | None,
     ) -> bool:
         """Return whether a grant allows what neither role nor policy does; no grant helps against a Deny."""
-        if refusal is not None and refusal.final:
+        if refusal is not None and refusal.decision.outcome is Outcome.EXPLICIT_DENY:
             return False
         who = requester_of(call.caller)
         known = self._keyring.grants.all(found.namespace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -20,15 +20,24 @@ _LONGEST_NOTE = 1280
 
 
 def note_action(
-    scope: Scope, action: str = "", resource: str = "", *, caller: str = "", forbidden: bool = False
+    scope: Scope,
+    action: str = "",
+    resource: str = "",
+    *,
+    caller: str = "",
+    forbidden: bool = False,
+    reason: str = "",
+    decided: Mapping[str, Any] | None = None,
 ) -> None:
     """Tell the conductor's audit log what this request did (`kms:Decrypt`), to what (an ARN), and for whom.
 
-    May be called again as more is known; what is empty leaves what was noted. The gateway takes it off the answer.
+    Of what is forbidden also the reason in words, and what policies decided (`described_decision`). May be called
+    again as more is known; what is empty leaves what was noted. The gateway takes it off the answer.
     """
     noted: dict[str, str] = scope.setdefault("state", {}).setdefault("audit", {})
     decision = "forbid" if forbidden else ""
-    told = {"action": action, "resource": resource, "caller": caller, "decision": decision}
+    told = {"action": action, "resource": resource, "caller": caller, "decision": decision, "reason": reason}
+    told["decided"] = orjson.dumps(decided).decode() if decided else ""
     noted.update({name: value for name, value in told.items() if value})
 
 

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from crds.errors import ApiError
 from services.sdk.asgi import note_action
+from services.sdk.aws.judgement import note_denial
 from services.sdk.aws.model import load_model
 from services.sdk.aws.rest_xml import render
 from services.sdk.permissions import Permission
@@ -75,7 +76,7 @@ class S3App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        id, body = secrets.token_hex(8), Incoming(receive, scope["headers"])
+        id, body = scope["state"].get("request_id") or secrets.token_hex(8), Incoming(receive, scope["headers"])
         try:
             answer = await self._answer(scope, body)
         except S3Error as fault:
@@ -114,7 +115,8 @@ class S3App:
     def _refusal(self, fault: S3Error, id: str, scope: Scope) -> S3Response:
         fields = {"Code": fault.code, "Message": fault.message, "Resource": scope["path"], "RequestId": id}
         headers = {"content-type": "application/xml"}
-        note_action(scope, forbidden=fault.code in _DENIED)
+        if fault.code in _DENIED:
+            note_denial(scope, fault.message, fault)
         return S3Response(fault.status, headers, render("Error", fields, ""))
 
 

@@ -5,7 +5,6 @@ A service that calls for somebody brings their name along, so the rights are ask
 
 from __future__ import annotations
 
-from crds.errors import Forbidden
 from services.sdk.aws.judgement import Judgement, judge
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy.context import Given
@@ -66,7 +65,7 @@ class CallerAccess:
         if judged is not None and judged.allows and where == call.namespace:
             return False
         if judged is not None and call.policies is not None and call.policies.identity:
-            raise Forbidden(judged.refusal)
+            raise judged.denial
         wanted, kind = call.permission, call.permission.kind
         await self._context.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, where)
         return True

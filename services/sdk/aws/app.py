@@ -18,6 +18,7 @@ from services.sdk.aws.accounts import account_of
 from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator
 from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.errors import AwsError, SignatureError
+from services.sdk.aws.judgement import note_denial
 from services.sdk.aws.model import ServiceModel
 from services.sdk.aws.operations import Operation, RequestContext, handlers_of, require_modelled
 from services.sdk.aws.protocols import Codec, HttpRequest, HttpResponse, chosen_codec, codecs_for
@@ -70,11 +71,11 @@ class AwsApp:
         try:
             answer = await self._answered(codec, head, scope, receive)
         except ApiError as error:
-            answer = self._refused(codec, scope, self._translate(error))
+            answer = self._refused(codec, scope, self._translate(error), error)
         except AwsError as error:
-            answer = self._refused(codec, scope, error)
+            answer = self._refused(codec, scope, error, error)
         except SignatureError as fault:
-            note_action(scope, forbidden=True)
+            note_action(scope, forbidden=True, reason=fault.message)
             answer = self._refused(codec, scope, fault.as_error(codec.family))
         except Exception:
             log.exception("an operation failed", extra={"fields": {"requestId": scope["state"]["request_id"]}})
@@ -115,8 +116,11 @@ class AwsApp:
             policies=policies,
         )
 
-    def _refused(self, codec: Codec, scope: Scope, error: AwsError) -> HttpResponse:
-        note_action(scope, forbidden=error.code in _DENIED)
+    def _refused(
+        self, codec: Codec, scope: Scope, error: AwsError, cause: BaseException | None = None
+    ) -> HttpResponse:
+        if error.code in _DENIED:
+            note_denial(scope, error.message, cause)
         return codec.serialize_error(error, scope["state"]["request_id"], resource=scope["path"])
 
 
