@@ -44,6 +44,31 @@ STATUS = {
     "SignatureDoesNotMatch": 403,
     "XAmzContentSHA256Mismatch": 400,
 }
+# Of configuration documents.
+STATUS |= {
+    "AccessForbidden": 403,
+    "BadRequest": 400,
+    "InvalidBucketAclWithObjectOwnership": 400,
+    "InvalidBucketState": 409,
+    "InvalidRetentionPeriod": 400,
+    "InvalidTag": 400,
+    "MalformedACLError": 400,
+    "MalformedPolicy": 400,
+    "MissingRequestBodyError": 400,
+    "NoSuchBucketPolicy": 404,
+    "NoSuchCORSConfiguration": 404,
+    "NoSuchLifecycleConfiguration": 404,
+    "NoSuchObjectLockConfiguration": 404,
+    "NoSuchPublicAccessBlockConfiguration": 404,
+    "NoSuchTagSet": 404,
+    "NoSuchWebsiteConfiguration": 404,
+    "ObjectLockConfigurationNotFoundError": 404,
+    "OwnershipControlsNotFoundError": 404,
+    "ReplicationConfigurationNotFoundError": 404,
+    "ServerSideEncryptionConfigurationNotFoundError": 404,
+    "UnexpectedContent": 400,
+    "UnresolvableGrantByEmailAddress": 400,
+}
 
 
 class S3Error(Exception):
