@@ -20,9 +20,18 @@ Documents = dict[str, str]
 """Policies by name, as their owner wrote them."""
 
 
+class SshPublicKey(Model):
+    """`body`: as OpenSSH writes it, without a comment."""
+
+    id: Annotated[str, Field(pattern=r"^APKA[A-Z2-7]{17}$")]
+    body: Annotated[str, Field(max_length=16384)]
+    active: bool = True
+    uploaded_at: Timestamp
+
+
 class IamUserSpec(Spec):
     """`attached`: ARNs of policies; `inline`: policies of this one alone; `groups`: names of IamGroups. `boundary`:
-    ARN of the policy that limits what all others give, or empty.
+    ARN of the policy that limits what all others give, or empty. `sshKeys`: kept for who asks IAM for them.
     """
 
     user_name: IamName
@@ -31,6 +40,7 @@ class IamUserSpec(Spec):
     inline: Documents = Field(default_factory=dict)
     groups: list[str] = Field(default_factory=list)
     boundary: str = ""
+    ssh_keys: list[SshPublicKey] = Field(default_factory=list)
     tags: dict[str, str] = Field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ from services.iam_manager.operations.reports import ReportOperations
 from services.iam_manager.operations.roles import RoleOperations
 from services.iam_manager.operations.service_linked_roles import ServiceLinkedRoleOperations
 from services.iam_manager.operations.simulation import SimulationOperations
+from services.iam_manager.operations.ssh_public_keys import SshPublicKeyOperations
 from services.iam_manager.operations.users import UserOperations
 from services.iam_manager.policy_store import PolicyStore
 from services.iam_manager.signing_names import BySigningName
@@ -43,6 +44,7 @@ OPERATIONS = declared_operations(
     AccountOperations,
     SimulationOperations,
     AccessKeyOperations,
+    SshPublicKeyOperations,
     NotKeptOperations,
     ReportOperations,
 )
@@ -68,6 +70,7 @@ def create(context: ServiceContext) -> Service:
         AccountOperations(directory, policies),
         simulation,
         keys,
+        SshPublicKeyOperations(directory, context.clock),
         ReportOperations(directory, keys, simulation, context.clock),
         NotKeptOperations(directory),
     ]

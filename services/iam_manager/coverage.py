@@ -14,7 +14,7 @@ IAM_COVERAGE = Coverage(
         ("passwords are set in this cloud's own way: aerekos user passwd", ("LoginProfile", "ChangePassword")),
         ("second factors are enrolled in the dashboard", ("MFA",)),
         ("certificates are made by this cloud's own authority", ("ServerCertificate", "SigningCertificate")),
-        ("no service here takes these keys", ("SSHPublicKey", "ServiceSpecificCredential")),
+        ("no service here takes these passwords", ("ServiceSpecificCredential",)),
         ("one cloud is no organization", ("Organization",)),
     ),
     answer="InvalidAction",

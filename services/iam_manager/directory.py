@@ -7,6 +7,7 @@ no policies, no groups and no path.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from crds.errors import AlreadyExists, Conflict, NotFound
@@ -96,7 +97,7 @@ class Directory:
                 return await acting.replace(kind, found)
             except Conflict:
                 continue
-        raise AwsError("ConcurrentModification", f"{name} is changed by others all the time; try again", 409)
+        raise _changed_all_the_time(name)
 
     async def delete(self, kind: Kind[R], call: RequestContext, found: R) -> None:
         name = found.metadata.name
@@ -145,7 +146,8 @@ class Directory:
         if await self.find(IAM_USER, call, name) is None and (person := await self.person(call, name)) is not None:
             acting = await self._access.resources_for(call, resource_name(name), call.namespace)
             spec = IamUserSpec(user_name=person.metadata.name)
-            await acting.create(IAM_USER, IAM_USER.new(person.metadata.name, namespace=call.namespace, spec=spec))
+            with suppress(AlreadyExists):  # another request has just written it
+                await acting.create(IAM_USER, IAM_USER.new(person.metadata.name, namespace=call.namespace, spec=spec))
         return await self.change(IAM_USER, call, name, change)
 
     async def delete_user(self, call: RequestContext, found: IamUser) -> None:
@@ -164,13 +166,24 @@ class Directory:
         return found or IAM_ACCOUNT.new(ACCOUNT_RECORD, namespace=call.namespace)
 
     async def change_account(self, call: RequestContext, change: Callable[[IamAccount], None]) -> None:
+        """Like `change`; writes what the account says of itself where it said nothing yet."""
         acting = await self._access.resources_for(call, ACCOUNT_RECORD, call.namespace)
-        found = await self.account(call)
-        change(found)
-        if found.metadata.uid is None:
-            await acting.create(IAM_ACCOUNT, found)
-        else:
-            await acting.replace(IAM_ACCOUNT, found)
+        for _ in range(_ATTEMPTS):
+            found = await self.account(call)
+            change(found)
+            try:
+                if found.metadata.uid is None:
+                    await acting.create(IAM_ACCOUNT, found)
+                else:
+                    await acting.replace(IAM_ACCOUNT, found)
+            except (AlreadyExists, Conflict):
+                continue
+            return
+        raise _changed_all_the_time("The account")
+
+
+def _changed_all_the_time(name: str) -> AwsError:
+    return AwsError("ConcurrentModification", f"{name} is changed by others all the time; try again", 409)
 
 
 def _of_person(side: IamUser | None, person: User | None) -> IamUser:

@@ -19,10 +19,6 @@ class NotKeptOperations:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    @operation("ListSSHPublicKeys", permission=("get", IAM_USER), understands=("UserName", *PAGED))
-    async def list_ssh_public_keys(self, call: RequestContext, request: Json) -> Json:
-        return await self._none_of_user(call, request, "SSHPublicKeys")
-
     @operation("ListSigningCertificates", permission=("get", IAM_USER), understands=("UserName", *PAGED))
     async def list_signing_certificates(self, call: RequestContext, request: Json) -> Json:
         return await self._none_of_user(call, request, "Certificates")

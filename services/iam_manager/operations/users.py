@@ -80,6 +80,8 @@ class UserOperations:
             raise errors.in_use("Cannot delete entity, must delete policies first.")
         if user.spec.groups:
             raise errors.in_use("Cannot delete entity, must remove users from group first.")
+        if user.spec.ssh_keys:
+            raise errors.in_use("Cannot delete entity, must remove referenced objects first.")
         _require_made_here(await self._directory.person(call, request["UserName"]))
         await self._directory.delete_user(call, user)
 

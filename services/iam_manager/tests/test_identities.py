@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -263,6 +264,16 @@ def test_the_account(iam: Any) -> None:
     iam.delete_account_password_policy()
     iam.create_user(UserName="counted")
     assert iam.get_account_summary()["SummaryMap"]["Users"] == 1
+
+
+def test_who_first_writes_of_a_user_at_once_with_others_is_not_refused(iam: Any, account: Account) -> None:
+    person = USER.parse({"metadata": {"name": "doris"}, "spec": {"namespace": account.owner.namespace}})
+    account.harness.run(account.harness.resources.create(USER, person))
+    with ThreadPoolExecutor(8) as pool:
+        tags = [{"Key": f"k{number}", "Value": "v"} for number in range(8)]
+        for each in [pool.submit(iam.tag_user, UserName="doris", Tags=[tag]) for tag in tags]:
+            each.result()
+    assert iam.list_user_tags(UserName="doris")["Tags"] == tags
 
 
 def test_pages(iam: Any) -> None:

@@ -69,6 +69,12 @@ def test_what_is_no_policy_is_refused(iam: Any, document: str, message: str) -> 
     assert error.value.response["Error"]["Message"] == message
 
 
+def test_a_trust_policy_that_is_no_json_is_refused_in_other_words(iam: Any) -> None:
+    with pytest.raises(ClientError, match="This policy contains invalid Json") as error:
+        iam.create_role(RoleName="bad", AssumeRolePolicyDocument=TRUST.replace("}", ",}"))
+    assert refused(error) == ("MalformedPolicyDocument", 400)
+
+
 @pytest.mark.parametrize("arn", ["no-arn-but-long-enough-for-one", "arn:aws:iam::policy-and-no-more"])
 def test_what_is_no_arn_is_refused(iam: Any, arn: str) -> None:
     iam.create_role(RoleName="app", AssumeRolePolicyDocument=TRUST)

@@ -60,8 +60,8 @@ def policy_of(document: Json, text: str = "") -> Policy:
     return Policy(version, id_, compiled, text)
 
 
-def read_document(text: str) -> Json:
-    """The JSON, no name twice in one object. Raises PolicyError."""
+def read_document(text: str, no_json: str = SYNTAX) -> Json:
+    """The JSON, no name twice in one object. Raises PolicyError; `no_json`: what it says of other texts."""
     if len(text) > LONGEST:
         raise PolicyError(SYNTAX, "policy", f"is longer than {LONGEST} characters")
     try:
@@ -71,7 +71,7 @@ def read_document(text: str) -> Json:
     except (ValueError, RecursionError) as wrong:
         if isinstance(wrong, PolicyError):
             raise
-        raise PolicyError(SYNTAX, "policy", "is no JSON") from None
+        raise PolicyError(no_json, "policy", "is no JSON") from None
     if not isinstance(found, dict):
         raise _syntax("policy", "is an object")
     return found

@@ -56,7 +56,7 @@ def check_identity(text: str) -> Policy:
 
 def check_trust(text: str) -> Policy:
     """The compiled trust policy of a role. Raises PolicyError."""
-    document = read_document(text)
+    document = read_document(text, "This policy contains invalid Json")
     statements = statements_of(document)
     for each in statements:
         if field := next((name for name in ("Resource", "NotResource") if name in each), None):

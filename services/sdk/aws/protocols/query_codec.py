@@ -86,13 +86,13 @@ class QueryCodec(Codec):
 
 
 def error_fields(writers: XmlWriters, error: ModelError) -> str:
-    """What an error says beside its message, by its shape; the shape's own `message` too, for who looks for it."""
+    """What an error says beside its message, by its shape. A `message` of the shape's own is the same, said once."""
     if error.ref is None:
         return ""
     members = {
         name: each
         for name, each in error.members("Message").items()
-        if name in error.ref.members and name not in ("Message", "Code", "Type")
+        if name in error.ref.members and name.lower() not in ("message", "code", "type")
     }
     return writers.structure(error.ref.members)(members)[1]
 
