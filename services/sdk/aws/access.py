@@ -54,7 +54,7 @@ class CallerAccess:
         """The word of IAM's policies. Raises Forbidden; None for those IAM knows nothing of."""
         if call.policies is None:
             return None
-        facts: dict[str, Given] = {"aws:RequestedRegion": call.region}
+        facts: dict[str, Given] = {"aws:RequestedRegion": call.region, **call.facts}
         return judge(call.policies, call.action, call.resource, facts, self._context.clock.now())
 
     async def _allowed(self, call: RequestContext, name: str, namespace: str | None) -> bool:

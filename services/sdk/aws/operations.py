@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from crds.kind import Kind
 from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.model import ServiceModel
+from services.sdk.aws.policy.context import Given
 from services.sdk.identity import Caller
 from services.sdk.permissions import Permission
 
@@ -41,7 +42,8 @@ class RequestContext:
 
     `asked`: the permissions that were asked for, each as verb, kind and name. An operation that answers without
     having asked for its own is stopped. `action`: what policies call it (`iam:GetUser`); `resource`: the ARN it is
-    about, if the service says so; `policies`: those IAM has for the caller.
+    about, if the service says so; `facts`: what the service says of the request to conditions; `policies`: those IAM
+    has for the caller.
     """
 
     caller: Caller
@@ -52,6 +54,7 @@ class RequestContext:
     asked: list[tuple[str, str, str]] = field(default_factory=list, compare=False)
     action: str = ""
     resource: str = ""
+    facts: Mapping[str, Given] = field(default_factory=dict, compare=False)
     policies: CallerPolicies | None = field(default=None, compare=False)
 
     @property

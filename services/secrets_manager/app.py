@@ -1,0 +1,43 @@
+"""Puts secrets_manager together: envelope, store, operations, the Secrets Manager API, and what makes it ready."""
+
+from __future__ import annotations
+
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.app import AwsApp
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.model import load_model
+from services.sdk.context import ServiceContext
+from services.sdk.health import Check
+from services.sdk.service import Service
+from services.secrets_manager.attribution import secret_of
+from services.secrets_manager.authorization import SecretAuthorizer
+from services.secrets_manager.envelope import Envelope
+from services.secrets_manager.errors import as_secrets_error
+from services.secrets_manager.key_client import KeyClient
+from services.secrets_manager.manifest import MANIFEST
+from services.secrets_manager.operations import handlers
+from services.secrets_manager.operations.secret_access import SecretAccess
+from services.secrets_manager.reconciler import SecretReconciler
+from services.secrets_manager.secret_store import SecretStore
+from services.secrets_manager.sweeper import Sweeper
+
+
+def create(context: ServiceContext) -> Service:
+    """One store, for the operations and the reconciler."""
+    keys = KeyClient(context.service_client("key-manager"))
+    store = SecretStore(context, Envelope(keys, context.clock))
+    secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)
+    app = AwsApp(
+        load_model("secretsmanager"),
+        handlers(secrets),
+        authenticator_for(context, MANIFEST.speaks),
+        translate=as_secrets_error,
+        resource_of=secret_of,
+    )
+    return Service(
+        app=app,
+        reconcilers=[SecretReconciler(store)],
+        # Data keys in memory go on working for minutes.
+        checks=[Check("key-manager", lambda: keys.fault, essential=False)],
+        tasks=[keys.run, Sweeper(context).run],
+    )

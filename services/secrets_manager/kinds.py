@@ -1,0 +1,142 @@
+"""Kinds of this service: secrets, and, touched by it alone, their sealed versions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from crds.kind import Column, Kind, Resource
+from crds.meta import Spec, Status
+from crds.model import Model, Timestamp
+from services.sdk.aws.tags import tag_fault
+from services.secrets_manager.invariants import (
+    KEYS,
+    is_written_by_secrets_manager,
+    keeps_its_name,
+    keeps_its_window,
+    outlives_mistakes,
+)
+from services.secrets_manager.names import name_fault
+from services.secrets_manager.resource_policy import policy_fault
+
+
+class ManagedSecretSpec(Spec):
+    """`secretName`: as AWS calls it (`prod/db`), the resource's own name where it is empty; `region`: where AWS
+    clients find it, empty: everywhere; neither may change. `kmsKeyId`: the key its values are sealed with, empty: the
+    account's `alias/aws/secretsmanager`. `policy`: a resource policy of AWS, JSON.
+    `deletionDate`: when it is lost with all its values; until then it cannot be read, and can be restored.
+    """
+
+    secret_name: str = ""
+    region: Annotated[str, Field(max_length=32)] = ""
+    description: Annotated[str, Field(max_length=2048)] = ""
+    kms_key_id: Annotated[str, Field(max_length=2048)] = ""
+    tags: dict[str, str] = {}
+    policy: str = ""
+    deletion_date: Timestamp | None = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Self:
+        if self.secret_name and (fault := name_fault(self.secret_name)):
+            raise ValueError(f"secretName: {fault}")
+        return self
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags(cls, tags: dict[str, str]) -> dict[str, str]:
+        if fault := tag_fault(tags):
+            raise ValueError(fault)
+        return tags
+
+    @field_validator("policy")
+    @classmethod
+    def _is_policy(cls, text: str) -> str:
+        if text and (fault := policy_fault(text)):
+            raise ValueError(fault)
+        return text
+
+
+class VersionStatus(Model):
+    """A version: which labels it has, and the ARN of the key it is sealed with. `accessedOn`: the day it was read."""
+
+    version_id: str
+    stages: list[str] = []
+    created_at: Timestamp
+    accessed_on: Timestamp | None = None
+    key: str = ""
+
+
+class ManagedSecretStatus(Status):
+    """`versions`: in the order of their making; which values they have is nowhere here."""
+
+    arn: str = ""
+    versions: list[VersionStatus] = []
+    current_version: str = ""
+    changed_at: Timestamp | None = None
+    accessed_on: Timestamp | None = None
+
+
+class ManagedSecret(Resource[ManagedSecretSpec, ManagedSecretStatus]):
+    spec: ManagedSecretSpec = Field(default_factory=ManagedSecretSpec)
+    status: ManagedSecretStatus = Field(default_factory=ManagedSecretStatus)
+
+
+class SecretVersionSpec(Spec):
+    """`sealed`: base64 of the value under the data key `wrapped`, which `key` (an ARN) sealed; `keyId`: as the secret
+    named that key then, empty for the default. `binary`: whether it came as SecretBinary.
+    """
+
+    secret_uid: str
+    version_id: str
+    key: str
+    key_id: str = ""
+    wrapped: str
+    sealed: str
+    binary: bool = False
+
+
+class SecretVersionStatus(Status):
+    """Nothing is seen of a version."""
+
+
+class SecretVersion(Resource[SecretVersionSpec, SecretVersionStatus]):
+    spec: SecretVersionSpec
+    status: SecretVersionStatus = Field(default_factory=SecretVersionStatus)
+
+
+def _number_of_versions(secret: dict[str, Any]) -> int:
+    return len((secret.get("status") or {}).get("versions") or ())
+
+
+MANAGED_SECRET = Kind(
+    name="ManagedSecret",
+    plural="managedsecrets",
+    singular="managedsecret",
+    short_names=("msecret",),
+    categories=("all",),
+    model=ManagedSecret,
+    description="A secret with versions, over the AWS Secrets Manager protocol.",
+    invariants=(keeps_its_name, keeps_its_window, outlives_mistakes),
+    references=(KEYS,),
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Secret", "spec.secretName"),
+        Column("Versions", "status.versions", "integer", read=_number_of_versions),
+        Column("Changed", "status.changedAt", "date"),
+        Column("Deletion", "spec.deletionDate", priority=1),
+        Column("ARN", "status.arn", priority=1),
+        Column("Description", "spec.description", priority=1),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)
+SECRET_VERSION = Kind(
+    name="SecretVersion",
+    plural="secretversions",
+    singular="secretversion",
+    model=SecretVersion,
+    internal=True,
+    sealed=True,
+    description="A sealed value of a secret; only secrets_manager may touch it.",
+    invariants=(is_written_by_secrets_manager,),
+)

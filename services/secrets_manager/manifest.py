@@ -1,0 +1,27 @@
+"""The front page of secrets_manager: AWS Secrets Manager for secrets that are resources."""
+
+from __future__ import annotations
+
+from crds.managed import Grant, ManagedService
+from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION
+
+_ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
+
+MANIFEST = ManagedService(
+    name="secrets_manager",
+    title="Secrets",
+    summary="Secrets with versions, rotation and delivery, over the AWS Secrets Manager protocol.",
+    create="services.secrets_manager.app:create",
+    kinds=(MANAGED_SECRET, SECRET_VERSION),
+    speaks=("secretsmanager",),
+    needs=("key_manager",),
+    grants=(
+        Grant("managedsecrets", _ALL),
+        Grant("secretversions", _ALL),
+        Grant("keys", ("use",)),
+    ),
+    acts=(
+        Grant("managedsecrets", ("get", "list", "create", "patch", "delete", "use")),
+        Grant("keys", ("use",)),
+    ),
+)

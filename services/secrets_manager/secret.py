@@ -1,0 +1,78 @@
+"""A secret that was found, and what it says of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.sdk.aws.accounts import account_of
+from services.secrets_manager.kinds import ManagedSecret, ManagedSecretSpec, VersionStatus
+from services.secrets_manager.names import ending_of, secret_arn
+from services.secrets_manager.stages import CURRENT, Stages, holder
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSecret:
+    """A secret as it was read."""
+
+    secret: ManagedSecret
+
+    @property
+    def name(self) -> str:
+        """What the resource is called."""
+        return self.secret.metadata.name
+
+    @property
+    def label(self) -> str:
+        """What AWS calls it."""
+        return self.spec.secret_name or self.name
+
+    @property
+    def namespace(self) -> str:
+        return self.secret.metadata.namespace or "default"
+
+    @property
+    def uid(self) -> str:
+        return self.secret.metadata.uid or ""
+
+    @property
+    def spec(self) -> ManagedSecretSpec:
+        return self.secret.spec
+
+    @property
+    def versions(self) -> list[VersionStatus]:
+        return self.secret.status.versions
+
+    @property
+    def arn(self) -> str:
+        return secret_arn(self.spec.region, account_of(self.namespace), self.label, ending_of(self.uid))
+
+    @property
+    def current(self) -> str | None:
+        """The id of the current version."""
+        return holder(stages_of(self.versions), CURRENT)
+
+    def version(self, version_id: str) -> VersionStatus | None:
+        return next((each for each in self.versions if each.version_id == version_id), None)
+
+    def is_in(self, region: str) -> bool:
+        """Whether AWS clients find it in that region; services ask in none."""
+        return not region or self.spec.region in ("", region)
+
+
+def stages_of(versions: Iterable[VersionStatus]) -> dict[str, frozenset[str]]:
+    return {each.version_id: frozenset(each.stages) for each in versions}
+
+
+def versions_with(
+    versions: Iterable[VersionStatus], stages: Stages, now: datetime, keys: Mapping[str, str]
+) -> list[VersionStatus]:
+    """The versions with these labels; a new one is made now. keys: what new ones are sealed with, by their id."""
+    known = {each.version_id: each for each in versions}
+    return [
+        known[id].model_copy(update={"stages": sorted(labels)})
+        if id in known
+        else VersionStatus(version_id=id, stages=sorted(labels), created_at=now, key=keys.get(id, ""))
+        for id, labels in stages.items()
+    ]
