@@ -13,8 +13,8 @@ from services.storage_manager.answers import render_answer
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.listing import Page, encoder, number, page
-from services.storage_manager.objects import when
 from services.storage_manager.operations import operation
+from services.storage_manager.preconditions import whole_second
 
 NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 MOST_BUCKETS = 10_000
@@ -36,7 +36,7 @@ async def list_all(context: S3Context, request: S3Request) -> S3Response:
     found = [each for each in found if each.name.startswith(query.get("prefix", "")) and each.name > after]
     more = found[limit - 1].name if limit and len(found) > limit else None
     found = found[:limit]
-    buckets = [{"Name": each.name, "CreationDate": when(each.created)} for each in found]
+    buckets = [{"Name": each.name, "CreationDate": whole_second(each.created)} for each in found]
     owner = {"ID": request.caller.name, "DisplayName": request.caller.name}
     fields = {
         "Owner": owner,
@@ -150,7 +150,7 @@ def _fields(query: dict[str, str], found: Page, account: str) -> dict[str, Any]:
     contents = [
         {
             "Key": text(o.key),
-            "LastModified": when(o.modified),
+            "LastModified": whole_second(o.modified),
             "ETag": f'"{o.etag}"',
             "Size": o.size,
             "Owner": owner,

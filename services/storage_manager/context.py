@@ -25,12 +25,17 @@ from services.storage_manager.interfaces import BucketDirectory, BucketRef, Call
 from services.storage_manager.metadata import MetadataIndex, Object, Piece
 from services.storage_manager.operations import S3Operation
 from services.storage_manager.request_body import Receive, RequestBody
-from services.storage_manager.supported_parameters import OWNER, SOURCE_OWNER, SSE, SSE_KEY
+from services.storage_manager.supported_parameters import OWNER, SOURCE_OWNER
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
 MOST_MEMBERS = 100
+_OF_VERSIONS = {
+    f"s3:{verb}Object{what}": f"s3:{verb}ObjectVersion{what}"
+    for verb in ("Get", "Put", "Delete")
+    for what in ("", "Acl", "Tagging", "Attributes")
+} | {"s3:PutObject": "s3:PutObject"}
 # What the metadata index needs to go on, and to remove things.
 LEAST_FREE = 64 << 20
 
@@ -52,6 +57,12 @@ class S3Request:
     def operation(self) -> str:
         """Its name."""
         return self.declared.name
+
+    @property
+    def action(self) -> str:
+        """As IAM writes it: what is done to a version that is named is another one."""
+        own = self.declared.action
+        return _OF_VERSIONS.get(own, own) if "versionId" in self.query else own
 
     async def params(self) -> dict[str, Any]:
         """The whole request as members of the model, its document (checked) among them. Raises MalformedXML."""
@@ -99,13 +110,13 @@ class S3Context:
         _require_expected_owner(ref, request.headers.get(OWNER))
         return ref
 
-    async def source_bucket(self, request: S3Request, bucket: str, key: str) -> BucketRef:
-        """The bucket that is copied from, as `bucket`; the caller may read that object of it."""
+    async def source_bucket(self, request: S3Request, bucket: str, key: str, version: str | None = None) -> BucketRef:
+        """The bucket that is copied from, as `bucket`; the caller may read that object, or that version of it."""
         verb = request.declared.source
         if verb is None:
             raise S3Error("InvalidRequest", f"{request.operation} has no source")
         caller = request.caller
-        may_read = caller.rights.allows("s3:GetObject", object_arn(bucket, key))
+        may_read = caller.rights.allows(_reading(version), object_arn(bucket, key))
         ref = await self.directory.find(replace(caller, allowed=may_read), bucket, verb)
         _require_expected_owner(ref, request.headers.get(SOURCE_OWNER))
         return ref
@@ -218,12 +229,8 @@ class S3Context:
                 log.warning("blob %s stays until the next collection: %s", blob, why)
 
 
-def with_encryption(ref: BucketRef, asked: dict[str, str]) -> BucketRef:
-    """The bucket, as something is sealed in it that asks for an encryption of its own."""
-    if SSE not in asked:
-        return ref
-    own = ref.key if asked[SSE] == "aws:kms" else None
-    return replace(ref, encrypted=True, key=asked.get(SSE_KEY) or own)
+def _reading(version: str | None) -> str:
+    return "s3:GetObject" if version is None else "s3:GetObjectVersion"
 
 
 def declared_length(headers: dict[str, str]) -> int:

@@ -16,7 +16,6 @@ COVERAGE = Coverage(
     "s3",
     _served(),
     refused=(
-        ("objects have no versions", ("Versioning", "ObjectVersions")),
         ("rights are roles on the Bucket, not ACLs", ("Acl", "OwnershipControls", "PublicAccessBlock")),
         ("rights are roles on the Bucket, not policies", ("Policy", "BucketAbac")),
         ("tags of buckets are labels of the Bucket; objects have none", ("Tagging",)),

@@ -31,6 +31,10 @@ PROVEN_SECONDS = 10.0
 _PROVEN_REMEMBERED = 4096
 
 
+# Stands for the key that a request brings, which nobody keeps.
+CUSTOMER = "customer"
+
+
 class _CachedKey(NamedTuple):
     """A data key in memory. `master`: the KMS key that wraps it, empty for the default."""
 
@@ -50,6 +54,8 @@ class DataKeys:
 
     async def active_key(self, ref: BucketRef) -> str:
         """The id of the data key new blobs use; empty when the bucket is not encrypted."""
+        if ref.customer_key is not None:
+            return CUSTOMER
         if not ref.encrypted:
             return ""
         async with self._lock:
@@ -67,7 +73,7 @@ class DataKeys:
         """Return the cipher that seals and opens that blob."""
         if not key:
             return NoCipher(blob)
-        data_key = await self._data_key(ref, key)
+        data_key = _brought(ref) if key == CUSTOMER else await self._data_key(ref, key)
         derived = HKDF(SHA256(), 32, salt=None, info=b"aerekos blob " + blob.encode()).derive(data_key)
         return AesGcmCipher(derived, blob)
 
@@ -104,3 +110,9 @@ class DataKeys:
             if len(self._proven) >= _PROVEN_REMEMBERED:
                 self._proven.clear()
             self._proven[ref.caller, id] = self._clock()
+
+
+def _brought(ref: BucketRef) -> bytes:
+    if ref.customer_key is None:
+        raise S3Error("InvalidRequest", "The object was stored with a key of its own, which must be provided.")
+    return ref.customer_key

@@ -1,35 +1,98 @@
-"""DeleteObject and DeleteObjects: nothing goes that the request did not mean."""
+"""DeleteObject and DeleteObjects: nothing goes that the request did not mean, or that is locked.
+
+Without a version, a bucket with versions gets a delete marker; with one, that version is gone for good.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from anyio import to_thread
 
+from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import members, parse
 from services.storage_manager.answers import render_answer
 from services.storage_manager.caller_rights import object_arn
+from services.storage_manager.configuration.object_lock import require_deletable
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
+from services.storage_manager.metadata import Object
+from services.storage_manager.metadata.objects import Check
+from services.storage_manager.objects import named_version
 from services.storage_manager.operations import operation
+from services.storage_manager.preconditions import DeleteCondition, delete_condition
+from services.storage_manager.written_attributes import LEGAL_HOLD, RETENTION
 
 MOST_KEYS = 1000
-_DONE = frozenset({"Key", "ETag"})
-_KNOWN = _DONE | {"VersionId", "LastModifiedTime", "Size"}
+BYPASS = "x-amz-bypass-governance-retention"
+_KNOWN = frozenset({"Key", "ETag", "VersionId", "LastModifiedTime", "Size"})
 
 
-@operation("DeleteObject", action="s3:DeleteObject", verb="update", understands=("IfMatch",))
+@operation(
+    "DeleteObject",
+    action="s3:DeleteObject",
+    verb="update",
+    understands=("VersionId", "BypassGovernanceRetention", "IfMatch", "IfMatchLastModifiedTime", "IfMatchSize"),
+)
 async def delete(context: S3Context, request: S3Request) -> S3Response:
-    """DeleteObject. Absent is fine, unless `If-Match` names what should be there."""
+    """DeleteObject. Absent is fine."""
     ref = await context.bucket(request)
-    only = request.headers.get("if-match", "").strip('"')
-    await to_thread.run_sync(lambda: context.metadata.remove(ref.id, request.key, only_over=only))
+    condition, version = delete_condition(request.headers), request.query.get("versionId")
+    bypass = may_bypass(request, request.key)
+    gone = await _remove(context, ref, request.key, version, condition, bypass)
     await context.report_emptiness(ref)
-    return S3Response(204)
+    headers = {"x-amz-version-id": gone.version or "null"} if gone is not None else {}
+    if gone is not None and gone.marker:
+        headers["x-amz-delete-marker"] = "true"
+    elif version is not None:
+        headers["x-amz-version-id"] = version
+    return S3Response(204, headers)
 
 
-@operation("DeleteObjects", action="s3:DeleteObject", verb="update", understands=("ChecksumAlgorithm",))
+async def _remove(
+    context: S3Context, ref: BucketRef, key: str, version: str | None, condition: DeleteCondition, bypass: bool
+) -> Object | None:
+    """The version that is gone, or the marker that was made."""
+    if version is None:
+        return await to_thread.run_sync(context.metadata.remove, ref.id, key, condition)
+    check = _deletable(condition, context.clock(), bypass)
+    return await to_thread.run_sync(context.metadata.remove_version, ref.id, key, named_version(version), check)
+
+
+def _deletable(condition: DeleteCondition, now: float, bypass: bool) -> Check:
+    def check(found: Object | None) -> None:
+        condition(found)
+        if found is not None:
+            hold, moment = found.attributes.get(LEGAL_HOLD) or {}, datetime.fromtimestamp(now, UTC)
+            retention, on_hold = found.attributes.get(RETENTION), hold.get("Status") == "ON"
+            require_deletable(retention, on_hold=on_hold, now=moment, bypass=bypass)
+
+    return check
+
+
+def may_bypass(request: S3Request, key: str) -> bool:
+    """Whether governance is to yield. Raises AccessDenied where IAM's policies refuse that to the caller."""
+    said = request.headers.get(BYPASS, "false").lower()
+    if said not in ("true", "false"):
+        raise S3Error("InvalidArgument", f"{BYPASS} is true or false")
+    if said == "false":
+        return False
+    action, arn = "s3:BypassGovernanceRetention", object_arn(request.bucket, key)
+    allowed = request.caller.rights.allows(action, arn)
+    if not allowed and request.caller.allowed:  # by policies alone, which do not give this
+        raise S3Error("AccessDenied", f"no policy allows {action} for {arn}")
+    return True
+
+
+@operation(
+    "DeleteObjects",
+    action="s3:DeleteObject",
+    verb="update",
+    understands=("ChecksumAlgorithm", "BypassGovernanceRetention"),
+)
 async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObjects: up to 1000 keys, each by itself. What is not understood refuses all of them."""
     ref = await context.bucket(request)
@@ -39,32 +102,48 @@ async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for each in wanted:
-        refusal = _denied(request, each["Key"]) or await _delete_one(context, ref, each)
-        if refusal:
-            failed.append({"Key": each["Key"], "Code": refusal.code, "Message": refusal.message})
-        elif not quiet:
-            done.append({"Key": each["Key"]})
+        named: dict[str, Any] = {name: each[name] for name in ("Key", "VersionId") if name in each}
+        try:
+            gone = await _delete_one(context, request, ref, each)
+        except S3Error as refusal:
+            failed.append({**named, "Code": refusal.code, "Message": refusal.message})
+        else:
+            done.append(named | _described(gone, each))
     await context.report_emptiness(ref)
-    return S3Response(content=render_answer("DeleteObjects", {"Deleted": done, "Errors": failed}))
+    answer = {"Deleted": [] if quiet else done, "Errors": failed}
+    return S3Response(content=render_answer("DeleteObjects", answer))
 
 
-def _denied(request: S3Request, key: str) -> S3Error | None:
-    """What IAM's policies have against this one."""
+async def _delete_one(
+    context: S3Context, request: S3Request, ref: BucketRef, each: Mapping[str, str]
+) -> Object | None:
+    key, version = each["Key"], each.get("VersionId")
+    _require_allowed(request, key, version)
+    return await _remove(context, ref, key, version, _condition(each), may_bypass(request, key))
+
+
+def _require_allowed(request: S3Request, key: str, version: str | None) -> None:
+    """Raises AccessDenied for what IAM's policies have against this one."""
     caller, arn = request.caller, object_arn(request.bucket, key)
-    try:
-        may = caller.rights.allows(request.declared.action, arn)
-    except S3Error as refusal:
-        return refusal
-    return S3Error("AccessDenied", f"no policy allows this for {arn}") if caller.allowed and not may else None
+    may = caller.rights.allows("s3:DeleteObject" if version is None else "s3:DeleteObjectVersion", arn)
+    if caller.allowed and not may:
+        raise S3Error("AccessDenied", f"no policy allows this for {arn}")
 
 
-async def _delete_one(context: S3Context, ref: BucketRef, wanted: dict[str, str]) -> S3Error | None:
-    only = wanted.get("ETag", "").strip('"')
-    try:
-        await to_thread.run_sync(lambda: context.metadata.remove(ref.id, wanted["Key"], only_over=only))
-    except S3Error as refusal:
-        return refusal
-    return None
+def _condition(each: Mapping[str, str]) -> DeleteCondition:
+    """The members that a delete of one key has, as the headers that say the same."""
+    names = {
+        "ETag": "if-match",
+        "LastModifiedTime": "x-amz-if-match-last-modified-time",
+        "Size": "x-amz-if-match-size",
+    }
+    return delete_condition({names[name]: value for name, value in each.items() if name in names})
+
+
+def _described(gone: Object | None, each: Mapping[str, str]) -> dict[str, Any]:
+    if gone is None or not gone.marker:
+        return {}
+    return {"DeleteMarker": True, "DeleteMarkerVersionId": gone.version or "null"}
 
 
 def _is_guarded(headers: dict[str, str]) -> bool:
@@ -82,8 +161,8 @@ def _read(document: bytes) -> tuple[list[dict[str, str]], bool]:
     wanted = [{name: values[0].text or "" for name, values in each.items()} for each in objects]
     if not 1 <= len(wanted) <= MOST_KEYS or not all(each.get("Key") for each in wanted):
         raise ValueError(f"1 to {MOST_KEYS} objects, each with a key")
-    for name in sorted({name for each in wanted for name in each} - _DONE):
-        raise S3Error("NotImplemented", f"DeleteObjects does not understand the member {name}")
+    if not all(whole_number(each.get("Size", "0")) is not None for each in wanted):
+        raise ValueError("Size is a number")
     quiet = whole["Quiet"][0].text if "Quiet" in whole else "false"
     if quiet not in ("true", "false"):
         raise ValueError("Quiet is true or false")

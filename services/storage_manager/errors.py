@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 
 STATUS = {
     "AccessControlListNotSupported": 400,
@@ -21,9 +22,12 @@ STATUS = {
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
     "InvalidDigest": 400,
+    "InvalidEncryptionAlgorithmError": 400,
     "InvalidPart": 400,
+    "InvalidPartNumber": 416,
     "InvalidPartOrder": 400,
     "InvalidRange": 416,
+    "InvalidRedirectLocation": 400,
     "InvalidRequest": 400,
     "InvalidStorageClass": 400,
     "InvalidLocationConstraint": 400,
@@ -32,9 +36,11 @@ STATUS = {
     "MalformedXML": 400,
     "MetadataTooLarge": 400,
     "MethodNotAllowed": 405,
+    "MissingContentLength": 411,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
     "NoSuchUpload": 404,
+    "NoSuchVersion": 404,
     "NotImplemented": 501,
     "OperationAborted": 409,
     "PreconditionFailed": 412,
@@ -72,13 +78,23 @@ STATUS |= {
 
 
 class S3Error(Exception):
-    """One refusal. `code` is S3's name for it; the HTTP status follows from the code (`KMS.…` is always 400)."""
+    """One refusal. `code` is S3's name for it; the HTTP status follows from the code (`KMS.…` is always 400).
 
-    def __init__(self, code: str, message: str = "") -> None:
+    `fields`: what its document has besides; `headers`: those of the answer.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str = "",
+        fields: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message or code)
         self.code = code
         self.message = message or code
         self.status = 400 if code.startswith("KMS.") else STATUS[code]
+        self.fields, self.headers = dict(fields or {}), dict(headers or {})
 
 
 def disk_full() -> S3Error:

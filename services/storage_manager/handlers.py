@@ -7,6 +7,7 @@ from services.storage_manager import (
     copy_object,
     delete_objects,
     list_uploads,
+    list_versions,
     multipart,
     objects,
     versioning,
@@ -14,5 +15,5 @@ from services.storage_manager import (
 from services.storage_manager.operations import S3Operation, declared_in
 
 OPERATIONS: dict[str, S3Operation] = declared_in(
-    buckets, versioning, objects, copy_object, delete_objects, multipart, list_uploads
+    buckets, versioning, list_versions, objects, copy_object, delete_objects, multipart, list_uploads
 )

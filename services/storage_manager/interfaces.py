@@ -40,6 +40,7 @@ class BucketRef:
     `deleting`: its deletion was asked for; it takes nothing new and goes once it is empty. `objects`: how many its
     resource says it holds, which may be some seconds old. `caller`: for whom it was looked up, whose rights on a
     customer's key count; None in the service's own work. `quota`: bytes and objects it may hold, None for any number.
+    `customer_key`: the key that a request brings for what it writes or reads (SSE-C), instead of the bucket's.
     """
 
     id: str
@@ -53,6 +54,7 @@ class BucketRef:
     objects: int | None = None
     caller: Identity | None = field(default=None, compare=False, repr=False)
     quota: tuple[int | None, int | None] = (None, None)
+    customer_key: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def own_key(self) -> bool:

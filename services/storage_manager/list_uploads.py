@@ -10,8 +10,8 @@ from services.storage_manager.answers import render_answer
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.listing import encoder, number
 from services.storage_manager.multipart import bucket_of, upload_of
-from services.storage_manager.objects import when
 from services.storage_manager.operations import operation
+from services.storage_manager.preconditions import whole_second as when
 
 LONGEST_PAGE = 1000
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 from crds.numbers import whole_number
+from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
 from services.storage_manager.errors import S3Error
 from services.storage_manager.metadata import Object
+from services.storage_manager.preconditions import whole_second
 
 BATCH = 1000
 Fetch = Callable[[str, bool, int], Sequence[Object]]
@@ -27,7 +30,7 @@ class Page:
         return len(self.objects) + len(self.prefixes)
 
 
-def _group(key: str, prefix: str, delimiter: str) -> str:
+def group_of(key: str, prefix: str, delimiter: str) -> str:
     """The common prefix the key falls into, or empty."""
     end = key.find(delimiter, len(prefix)) if delimiter else -1
     return key[: end + len(delimiter)] if end >= 0 else ""
@@ -58,7 +61,7 @@ def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -
                 found.truncated = True
                 return found
             at, inclusive = each.key, False
-            group = _group(each.key, prefix, delimiter)
+            group = group_of(each.key, prefix, delimiter)
             if group:
                 found.prefixes.append(group)
                 found.last, at, inclusive = group, beyond(group), True
@@ -73,9 +76,21 @@ def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -
 
 def _begin(prefix: str, delimiter: str, after: str) -> tuple[str | None, bool]:
     """Where to look first, and whether what stands there counts."""
-    if after.startswith(prefix) and after and _group(after, prefix, delimiter) == after:
+    if after.startswith(prefix) and after and group_of(after, prefix, delimiter) == after:
         return beyond(after), True
     return (prefix, True) if prefix > after else (after, False)
+
+
+def listed_fields(found: Object) -> dict[str, Any]:
+    """What every listing says of an object, but for its key and owner."""
+    sums = [name.removeprefix(PREFIX).upper() for name in found.headers if name in CHECKSUMS]
+    fields: dict[str, Any] = {
+        "LastModified": whole_second(found.modified),
+        "ETag": f'"{found.etag}"',
+        "Size": found.size,
+        "StorageClass": "STANDARD",
+    }
+    return fields | ({"ChecksumAlgorithm": sums, "ChecksumType": found.headers.get(TYPE)} if sums else {})
 
 
 def number(query: dict[str, str], name: str, default: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import quote
 
 from anyio import to_thread
 
@@ -11,24 +12,26 @@ from services.sdk.aws.rest_xml import members, parse
 from services.storage_manager.answers import render_answer
 from services.storage_manager.blobs import new_id
 from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE, of_parts, requested_checksums
-from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
+from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.copy_object import SOURCE, source_of
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object, Part, Upload
+from services.storage_manager.object_encryption import like_upload, sealing_of, told
 from services.storage_manager.objects import (
+    BROUGHT_KEY,
     CHECKSUM_MEMBERS,
+    MOST_PARTS,
     WRITTEN,
     check_key,
     kept_headers,
-    sealed_by,
-    when,
-    write_precondition,
+    version_header,
 )
 from services.storage_manager.operations import operation
-from services.storage_manager.supported_parameters import sealing_of
+from services.storage_manager.preconditions import whole_second, write_check
+from services.storage_manager.written_attributes import PARTS, attributes_of
 
-SMALLEST_PART, MOST_PARTS = 5 << 20, 10_000
+SMALLEST_PART = 5 << 20
 
 _MEMBERS = frozenset({"PartNumber", "ETag", *(f"Checksum{name.removeprefix(PREFIX).upper()}" for name in CHECKSUMS)})
 
@@ -53,13 +56,15 @@ async def upload_of(context: S3Context, ref: BucketRef, request: S3Request) -> U
 async def create(context: S3Context, request: S3Request) -> S3Response:
     """CreateMultipartUpload."""
     check_key(request.key)
-    sealing = sealing_of(request.headers)
-    ref, sums = with_encryption(await context.writable_bucket(request), sealing), requested_checksums(request.headers)
+    ref, sums = await context.writable_bucket(request), requested_checksums(request.headers)
+    attributes = attributes_of(context, ref, request.headers)
+    _, sealing, more = sealing_of(ref, request.headers)
     kept = kept_headers(request.headers) | sealing | sums
-    upload = Upload(new_id(), ref.id, request.key, context.clock(), kept)
+    upload = Upload(new_id(), ref.id, request.key, context.clock(), kept, attributes | more)
     await to_thread.run_sync(context.metadata.begin, upload)
     fields = {"Bucket": ref.name, "Key": request.key, "UploadId": upload.id}
-    return S3Response(headers=sums | sealed_by(ref) | sealing, content=render_answer("CreateMultipartUpload", fields))
+    headers = sums | told(request.headers, sealing)
+    return S3Response(headers=headers, content=render_answer("CreateMultipartUpload", fields))
 
 
 def _number(request: S3Request) -> int:
@@ -77,17 +82,28 @@ def _summed_by(upload: Upload) -> str:
     "UploadPart",
     action="s3:PutObject",
     verb="update",
-    understands=("PartNumber", "UploadId", *CHECKSUM_MEMBERS),
+    understands=("PartNumber", "UploadId", *CHECKSUM_MEMBERS, *BROUGHT_KEY),
     uses_key=True,
 )
 async def put_part(context: S3Context, request: S3Request) -> S3Response:
     """UploadPart, numbers 1 to 10000."""
     number, ref = _number(request), await bucket_of(context, request)
     upload = await upload_of(context, ref, request)
-    ref = with_encryption(ref, sealing_of(upload.headers))
-    piece, md5, sums = await context.receive_body(ref, request, _summed_by(upload))
+    _require_same_sum(upload, request.headers)
+    sealed = like_upload(ref, upload.headers, upload.attributes, request.headers)
+    piece, md5, sums = await context.receive_body(sealed, request, _summed_by(upload))
     await _keep_part(context, upload, Part(number, piece.size, md5, context.clock(), piece, sums))
-    return S3Response(headers={"etag": f'"{md5}"'} | sums | sealed_by(ref))
+    return S3Response(headers={"etag": f'"{md5}"'} | sums | told(request.headers, upload.headers))
+
+
+def _require_same_sum(upload: Upload, headers: dict[str, str]) -> None:
+    """Raises InvalidRequest for a part with a checksum of another kind than the upload's."""
+    wanted = _summed_by(upload)
+    others = [name.removeprefix(PREFIX) for name in headers if name in CHECKSUMS and name != wanted]
+    if wanted and others:
+        ours = wanted.removeprefix(PREFIX)
+        why = f"Checksum Type mismatch occurred, expected checksum Type: {ours}, actual checksum Type: {others[0]}"
+        raise S3Error("InvalidRequest", why)
 
 
 @operation(
@@ -95,7 +111,7 @@ async def put_part(context: S3Context, request: S3Request) -> S3Response:
     action="s3:PutObject",
     verb="update",
     source="get",
-    understands=(*SOURCE, "PartNumber", "UploadId", "CopySourceRange"),
+    understands=(*SOURCE, "PartNumber", "UploadId", "CopySourceRange", *BROUGHT_KEY),
     uses_key=True,
 )
 async def copy_part(context: S3Context, request: S3Request) -> S3Response:
@@ -103,12 +119,16 @@ async def copy_part(context: S3Context, request: S3Request) -> S3Response:
     number, ref = _number(request), await bucket_of(context, request)
     upload = await upload_of(context, ref, request)
     source = await source_of(context, request)
-    ref = with_encryption(ref, sealing_of(upload.headers))
-    piece, md5, sums = await source.sealed_again(context, ref, _summed_by(upload))
+    sealed = like_upload(ref, upload.headers, upload.attributes, request.headers)
+    piece, md5, sums = await source.sealed_again(context, sealed, _summed_by(upload))
     part = Part(number, piece.size, md5, context.clock(), piece, sums)
     await _keep_part(context, upload, part)
-    fields = {"LastModified": when(part.modified), "ETag": f'"{md5}"'}
-    return S3Response(headers=sealed_by(ref), content=render_answer("UploadPartCopy", {"CopyPartResult": fields}))
+    said = {f"Checksum{name.removeprefix(PREFIX).upper()}": value for name, value in sums.items()}
+    fields = {"LastModified": whole_second(part.modified), "ETag": f'"{md5}"'} | said
+    headers = told(request.headers, upload.headers)
+    if version := version_header(context, source.ref, source.found):
+        headers["x-amz-copy-source-version-id"] = version["x-amz-version-id"]
+    return S3Response(headers=headers, content=render_answer("UploadPartCopy", {"CopyPartResult": fields}))
 
 
 async def _keep_part(context: S3Context, upload: Upload, part: Part) -> None:
@@ -169,24 +189,34 @@ def whole_checksum(upload: Upload, parts: list[Part], headers: dict[str, str]) -
     "CompleteMultipartUpload",
     action="s3:PutObject",
     verb="update",
-    understands=("UploadId", *CHECKSUM_MEMBERS, "ChecksumType", "MpuObjectSize", "IfMatch", "IfNoneMatch"),
+    understands=(
+        "UploadId",
+        *CHECKSUM_MEMBERS,
+        "ChecksumType",
+        "MpuObjectSize",
+        "IfMatch",
+        "IfNoneMatch",
+        *BROUGHT_KEY,
+    ),
 )
 async def complete(context: S3Context, request: S3Request) -> S3Response:
     """CompleteMultipartUpload. ETag: md5 of the parts' md5s, and their number. May be asked again."""
     ref, document = await bucket_of(context, request), await request.document()
     ended = await to_thread.run_sync(context.metadata.finished, ref.id, request.key, request.query["uploadId"])
     if ended is not None:
-        return _completed(ref, request.key, ended, {})
+        versions = {"x-amz-version-id": ended[1]} if ended[1] else {}
+        return _completed(request, ended[0], {}, versions)
     upload = await upload_of(context, ref, request)
     there = await to_thread.run_sync(context.metadata.parts, upload.id)
     parts = await to_thread.run_sync(selected_parts, document, there)
     sums = whole_checksum(upload, parts, request.headers)
     _check_size(parts, request.headers.get("x-amz-mp-object-size"))
     new = _made_of(parts, upload, sums, context.clock())
-    await to_thread.run_sync(lambda: context.metadata.complete(upload, new, **write_precondition(request.headers)))
+    made = await to_thread.run_sync(context.metadata.complete, upload, new, write_check(request.headers))
     if not ref.objects:
         await context.report_emptiness(ref)
-    return _completed(ref, new.key, new.etag, sums)
+    headers = told(request.headers, upload.headers) | version_header(context, ref, made)
+    return _completed(request, new.etag, sums, headers)
 
 
 def _check_size(parts: list[Part], said: str | None) -> None:
@@ -199,15 +229,20 @@ def _made_of(parts: list[Part], upload: Upload, sums: dict[str, str], now: float
     md5 = hashlib.md5(b"".join(bytes.fromhex(p.etag) for p in parts), usedforsecurity=False).hexdigest()
     size, pieces = sum(p.size for p in parts), tuple(p.piece for p in parts)
     kept = {name: value for name, value in upload.headers.items() if not name.startswith(PREFIX)}
-    return Object(upload.key, size, f"{md5}-{len(parts)}", now, kept | sums, pieces)
+    attributes = upload.attributes
+    if _summed_by(upload):
+        attributes = attributes | {PARTS: [[each.number, each.sums.get(_summed_by(upload), "")] for each in parts]}
+    return Object(upload.key, size, f"{md5}-{len(parts)}", now, kept | sums, pieces, attributes)
 
 
-def _completed(ref: BucketRef, key: str, etag: str, sums: dict[str, str]) -> S3Response:
-    fields = {"Location": f"/{ref.name}/{key}", "Bucket": ref.name, "Key": key, "ETag": f'"{etag}"'}
+def _completed(request: S3Request, etag: str, sums: dict[str, str], headers: dict[str, str]) -> S3Response:
+    bucket, key = request.bucket, request.key
+    location = f"https://{request.headers.get('host', '')}/{bucket}/{quote(key)}"
+    fields = {"Location": location, "Bucket": bucket, "Key": key, "ETag": f'"{etag}"'}
     fields |= {f"Checksum{name.removeprefix(PREFIX).upper()}": sums[name] for name in sums if name in CHECKSUMS}
     if TYPE in sums:
         fields["ChecksumType"] = sums[TYPE]
-    return S3Response(headers=sealed_by(ref), content=render_answer("CompleteMultipartUpload", fields))
+    return S3Response(headers=headers, content=render_answer("CompleteMultipartUpload", fields))
 
 
 @operation("AbortMultipartUpload", action="s3:AbortMultipartUpload", verb="update", understands=("UploadId",))

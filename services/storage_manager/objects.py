@@ -1,22 +1,24 @@
-"""Operations on objects: put, get, head, delete."""
+"""Operations on objects: put, get, head. A version is asked for by its id; without one, the current one is meant."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import formatdate, parsedate_to_datetime
-from typing import TypedDict
+from collections.abc import Mapping
+from email.utils import formatdate
 
 from anyio import to_thread
 
 from crds.numbers import whole_number
 from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
-from services.storage_manager.context import S3Context, S3Request, S3Response, with_encryption
+from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object
+from services.storage_manager.object_encryption import opened, sealing_of, told
 from services.storage_manager.operations import operation
-from services.storage_manager.supported_parameters import META, SSE, sealing_of
+from services.storage_manager.preconditions import not_modified, write_check
+from services.storage_manager.supported_parameters import META, SSE
+from services.storage_manager.written_attributes import attributes_of, lock_headers
 
 KEPT = {
     "content-type",
@@ -26,44 +28,42 @@ KEPT = {
     "cache-control",
     "expires",
 }
+LOCATION = "x-amz-website-redirect-location"
 # Query of a (presigned) GET -> the header it sets.
 OVERRIDES = {f"response-{name}": name for name in sorted(KEPT)}
 # What a new object may be given in headers.
 WRITTEN = (
     *("ACL", "StorageClass", "Metadata", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage"),
-    *("ContentType", "Expires", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"),
+    *("ContentType", "Expires", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled", "SSECustomerAlgorithm"),
+    *("SSECustomerKey", "SSECustomerKeyMD5", "Tagging", "WebsiteRedirectLocation", "ObjectLockMode"),
+    *("ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus"),
 )
+BROUGHT_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
 CHECKSUM_MEMBERS = tuple(f"Checksum{name.removeprefix(PREFIX).upper()}" for name in CHECKSUMS)
 _READ = (
     *("Range", "PartNumber", "ChecksumMode", "IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"),
     *("ResponseCacheControl", "ResponseContentDisposition", "ResponseContentEncoding", "ResponseContentLanguage"),
-    *("ResponseContentType", "ResponseExpires"),
+    *("ResponseContentType", "ResponseExpires", "VersionId", *BROUGHT_KEY),
 )
-LONGEST_KEY = 1024
+LONGEST_KEY, MOST_PARTS = 1024, 10_000
 MOST_METADATA = 2048
+_OF_CACHES = ("cache-control", "expires")
+VERSION = re.compile(r"[0-9a-f]{32}")
 RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})$")
-
-
-class WritePrecondition(TypedDict):
-    """What `If-None-Match: *` and `If-Match` mean for a write."""
-
-    only_new: bool
-    only_over: str
-
-
-def when(moment: float) -> datetime:
-    """Whole seconds: a listing says no more than the header `Last-Modified`."""
-    return datetime.fromtimestamp(int(moment), UTC)
 
 
 def kept_headers(headers: dict[str, str]) -> dict[str, str]:
     """Headers that are stored with an object and given back."""
-    kept = {k: v for k, v in headers.items() if k in KEPT or k.startswith(META)}
+    kept = {k: v for k, v in headers.items() if k in KEPT or k.startswith(META) or k == LOCATION}
+    if LOCATION in kept and not kept[LOCATION].startswith(("/", "http://", "https://")):
+        raise S3Error(
+            "InvalidRedirectLocation", "The website redirect location must begin with '/', http:// or https://"
+        )
     _require_small(kept)
     encoding = [
         e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")
     ]
-    return kept | ({"content-encoding": ",".join(encoding)} if encoding else {})
+    return kept | ({"content-encoding": ", ".join(encoding)} if encoding else {})
 
 
 def _require_small(kept: dict[str, str]) -> None:
@@ -74,11 +74,6 @@ def _require_small(kept: dict[str, str]) -> None:
             raise S3Error("MetadataTooLarge", f"Your metadata headers exceed the {MOST_METADATA} bytes allowed")
 
 
-def sealed_by(ref: BucketRef) -> dict[str, str]:
-    """The header that says how the bucket is encrypted."""
-    return {SSE: "aws:kms"} if ref.encrypted else {}
-
-
 @operation(
     "PutObject",
     action="s3:PutObject",
@@ -87,16 +82,18 @@ def sealed_by(ref: BucketRef) -> dict[str, str]:
     uses_key=True,
 )
 async def put(context: S3Context, request: S3Request) -> S3Response:
-    """PutObject. `If-None-Match: *` keeps what is there, `If-Match` replaces that version only."""
+    """PutObject."""
     check_key(request.key)
-    write_precondition(request.headers)
-    kept, sealing = kept_headers(request.headers), sealing_of(request.headers)
-    ref = with_encryption(await context.writable_bucket(request), sealing)
-    piece, md5, sums = await context.receive_body(ref, request)
+    headers = request.headers
+    ref = await context.writable_bucket(request)
+    kept, attributes = kept_headers(headers), attributes_of(context, ref, headers)
+    sealed, sealing, more = sealing_of(ref, headers)
+    piece, md5, sums = await context.receive_body(sealed, request)
     sums |= {TYPE: "FULL_OBJECT"} if sums else {}
-    new = Object(request.key, piece.size, md5, context.clock(), kept | sealing | sums, (piece,))
-    await commit_object(context, ref, new, request.headers)
-    return S3Response(headers={"etag": f'"{md5}"'} | sums | sealed_by(ref) | sealing)
+    new = Object(request.key, piece.size, md5, context.clock(), kept | sealing | sums, (piece,), attributes | more)
+    made = await commit_object(context, ref, new, headers)
+    answer = {"etag": f'"{md5}"', **sums, **told(headers, sealing), **version_header(context, ref, made)}
+    return S3Response(headers=answer)
 
 
 def check_key(key: str) -> None:
@@ -107,55 +104,61 @@ def check_key(key: str) -> None:
         raise S3Error("KeyTooLongError", f"a key has {LONGEST_KEY} bytes at most")
 
 
-def write_precondition(headers: dict[str, str]) -> WritePrecondition:
-    """Return which predecessor a write insists on. Raises NotImplemented for an `If-None-Match` that names one."""
-    if headers.get("if-none-match", "*") != "*":
-        raise S3Error("NotImplemented", "A header you provided implies functionality that is not implemented")
-    return {"only_new": headers.get("if-none-match") == "*", "only_over": headers.get("if-match", "").strip('"')}
-
-
-async def commit_object(context: S3Context, ref: BucketRef, new: Object, headers: dict[str, str]) -> None:
+async def commit_object(context: S3Context, ref: BucketRef, new: Object, headers: Mapping[str, str]) -> Object:
     """Index it, as the request's `If-...` allow. Raises as `metadata.put`; the blobs are then gone."""
     try:
-        await to_thread.run_sync(lambda: context.metadata.put(ref.id, new, **write_precondition(headers)))
+        made = await to_thread.run_sync(context.metadata.put, ref.id, new, write_check(headers))
     except S3Error:
         await context.abandon(p.blob for p in new.pieces)
         raise
     if not ref.objects:
         await context.report_emptiness(ref)
+    return made
 
 
-async def find_object(context: S3Context, ref: BucketRef, key: str) -> Object:
-    """Raises NoSuchKey."""
-    found = await to_thread.run_sync(context.metadata.find, ref.id, key)
-    if found is None:
-        raise S3Error("NoSuchKey", f"no key {key}")
-    return found
+def version_header(context: S3Context, ref: BucketRef, found: Object) -> dict[str, str]:
+    """The version's id; the null version's only where the bucket has, or had, versions."""
+    if not found.version and not context.metadata.versioning(ref.id):
+        return {}
+    return {"x-amz-version-id": found.version or "null"}
 
 
-def not_modified(found: Object, headers: dict[str, str]) -> bool:
-    """RFC 9110 section 13.2.2. Raises PreconditionFailed."""
-    second = int(found.modified)
-    if "if-match" in headers:
-        if not _names(headers["if-match"], found.etag):
-            raise S3Error("PreconditionFailed")
-    elif second > _moment(headers.get("if-unmodified-since"), second):
-        raise S3Error("PreconditionFailed")
-    if "if-none-match" in headers:
-        return _names(headers["if-none-match"], found.etag)
-    return second <= _moment(headers.get("if-modified-since"), second - 1)
+def find_object(context: S3Context, ref: BucketRef, key: str, version: str | None = None) -> Object:
+    """Raises NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker that was asked for by its id."""
+    if version is None:
+        found = context.metadata.find(ref.id, key)
+        return found if found is not None else _refuse_missing(context, ref, key)
+    wanted = context.metadata.find_version(ref.id, key, named_version(version))
+    if wanted is None:
+        raise S3Error("NoSuchVersion", "The specified version does not exist.", {"Key": key, "VersionId": version})
+    if wanted.marker:
+        headers = _marker_headers(wanted) | {"allow": "DELETE", "last-modified": _date(wanted.modified)}
+        why = "The specified method is not allowed against this resource."
+        raise S3Error("MethodNotAllowed", why, {"ResourceType": "DeleteMarker"}, headers)
+    return wanted
 
 
-def _names(tags: str, etag: str) -> bool:
-    """Whether that list of entity tags holds the ETag."""
-    return "*" in tags or etag in {each.strip().removeprefix("W/").strip('"') for each in tags.split(",")}
+def named_version(text: str) -> str:
+    """An id as the metadata index knows it. Raises InvalidArgument, NoSuchVersion for what is no id of ours."""
+    if not text:
+        raise S3Error("InvalidArgument", "Version id cannot be the empty string")
+    if text != "null" and not VERSION.fullmatch(text):
+        raise S3Error("NoSuchVersion", "The specified version does not exist.", {"VersionId": text[:100]})
+    return "" if text == "null" else text
 
 
-def _moment(text: str | None, default: float) -> float:
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else default
-    except ValueError:
-        return default
+def _refuse_missing(context: S3Context, ref: BucketRef, key: str) -> Object:
+    marker = context.metadata.newest_marker(ref.id, key)
+    headers = _marker_headers(marker) if marker else {}
+    raise S3Error("NoSuchKey", "The specified key does not exist.", {"Key": key}, headers)
+
+
+def _marker_headers(marker: Object) -> dict[str, str]:
+    return {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version or "null"}
+
+
+def _date(moment: float) -> str:
+    return formatdate(moment, usegmt=True)
 
 
 def requested_range(text: str | None, size: int) -> tuple[int, int] | None:
@@ -166,8 +169,13 @@ def requested_range(text: str | None, size: int) -> tuple[int, int] | None:
     first, last = match.groups()
     start = int(first) if first else max(0, size - int(last))
     stop = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < start:
+        return None  # no range at all, says RFC 9110
     if start >= size or stop <= start:
-        raise S3Error("InvalidRange", f"the object has {size} bytes")
+        fields = {"RangeRequested": text or "", "ActualObjectSize": str(size)}
+        raise S3Error(
+            "InvalidRange", "The requested range is not satisfiable", fields, {"content-range": f"bytes */{size}"}
+        )
     return start, stop
 
 
@@ -175,24 +183,41 @@ def requested_range(text: str | None, size: int) -> tuple[int, int] | None:
 @operation("HeadObject", action="s3:GetObject", verb="get", understands=_READ)
 async def get(context: S3Context, request: S3Request) -> S3Response:
     """GetObject and HeadObject: whole, a range (`Range`), or one part as it was uploaded (`partNumber`)."""
+    asked, query = request.headers, request.query
     ref = await context.bucket(request)
-    found = await find_object(context, ref, request.key)
-    headers = {"etag": f'"{found.etag}"', "last-modified": formatdate(found.modified, usegmt=True)}
-    if not_modified(found, request.headers):
-        return S3Response(304, headers)
-    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | sealed_by(ref) | found.headers
-    headers |= _overridden(request)
-    number = request.query.get("partNumber")
-    part = part_range(number, found) if number else requested_range(_range(found, request.headers), found.size)
+    found = find_object(context, ref, request.key, query.get("versionId"))
+    opening = opened(ref, found, asked)
+    headers = {"etag": f'"{found.etag}"', "last-modified": _date(found.modified)}
+    headers |= version_header(context, ref, found)
+    if not_modified(found, asked):
+        return S3Response(304, headers | {k: found.headers[k] for k in _OF_CACHES if k in found.headers})
+    headers |= {"content-type": "binary/octet-stream", "accept-ranges": "bytes"} | found.headers
+    headers |= sealing_headers(ref, found, asked) | lock_headers(found.attributes) | _overridden(request)
+    number = query.get("partNumber")
+    part = part_range(number, found, asked) if number else requested_range(_range(found, asked), found.size)
     start, stop = part or (0, found.size)
-    if part or request.headers.get("x-amz-checksum-mode", "").upper() != "ENABLED":
+    if part or asked.get("x-amz-checksum-mode", "").upper() != "ENABLED":
         headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)}
     if part:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{found.size}"
-    if number:
-        headers["x-amz-mp-parts-count"] = str(len(found.pieces))
-    content = context.stream(ref, found, start, stop) if request.method == "GET" else b""
+    if number and (count := parts_count(found)):
+        headers["x-amz-mp-parts-count"] = str(count)
+    content = context.stream(opening, found, start, stop) if request.method == "GET" else b""
     return S3Response(206 if part else 200, headers, content, stop - start)
+
+
+def sealing_headers(ref: BucketRef, found: Object, asked: Mapping[str, str]) -> dict[str, str]:
+    """How it is sealed; of objects of a time when that was not kept, as far as it can be told."""
+    said = told(asked, found.headers)
+    if not said and any(piece.key for piece in found.pieces):
+        return {SSE: "aws:kms" if ref.own_key else "AES256"}
+    return said
+
+
+def parts_count(found: Object) -> int:
+    """The parts it was uploaded in; 0 for an object that was put at once."""
+    _, dash, count = found.etag.partition("-")
+    return int(count) if dash else 0
 
 
 def _range(found: Object, headers: dict[str, str]) -> str | None:
@@ -214,13 +239,15 @@ def _overridden(request: S3Request) -> dict[str, str]:
     return wanted
 
 
-def part_range(number: str, found: Object) -> tuple[int, int] | None:
-    """[start, stop) of that part, None when that is everything. Raises InvalidArgument, InvalidRange."""
-    if not (wanted := whole_number(number)):
-        raise S3Error("InvalidArgument", "part numbers are 1 to 10000")
+def part_range(number: str, found: Object, asked: Mapping[str, str]) -> tuple[int, int] | None:
+    """[start, stop) of that part, None when it is empty. Raises InvalidRequest, InvalidArgument, InvalidPart..."""
+    if "range" in asked:
+        raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    if not (wanted := whole_number(number)) or wanted > MOST_PARTS:
+        raise S3Error("InvalidArgument", f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive")
     if wanted > len(found.pieces):
-        raise S3Error("InvalidRange", f"the object has {len(found.pieces)} parts")
-    if len(found.pieces) == 1:
-        return None
+        fields = {"ActualPartCount": str(len(found.pieces)), "PartNumberRequested": number}
+        raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", fields)
     start = sum(piece.size for piece in found.pieces[: wanted - 1])
-    return start, start + found.pieces[wanted - 1].size
+    stop = start + found.pieces[wanted - 1].size
+    return (start, stop) if stop > start else None

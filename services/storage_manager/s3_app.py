@@ -51,7 +51,7 @@ def judged(request: S3Request) -> Caller:
 
     Of many keys in a body each is judged where it is read, and a source where it is opened.
     """
-    rights, action = request.caller.rights, request.declared.action
+    rights, action = request.caller.rights, request.action
     if request.operation == "DeleteObjects":
         return replace(request.caller, allowed=rights.allows_all_of(action, request.bucket))
     return replace(request.caller, allowed=rights.allows(action, resource_of(request), request.query))
@@ -104,7 +104,7 @@ class S3App:
         if declared is None:
             raise S3Error("NotImplemented", f"{name} is not implemented: {COVERAGE.reason_of(name)}")
         request = S3Request(declared, scope["method"], bucket, key, query, headers, caller, receive)
-        note_action(scope, declared.action)
+        note_action(scope, request.action)
         try:
             self._understood[name].require(headers, query)
             request.caller = judged(request)
@@ -113,8 +113,9 @@ class S3App:
             raise S3Error("MalformedXML", str(why)) from why
 
     def _refusal(self, fault: S3Error, id: str, scope: Scope) -> S3Response:
-        fields = {"Code": fault.code, "Message": fault.message, "Resource": scope["path"], "RequestId": id}
-        headers = {"content-type": "application/xml"}
+        fields = {"Code": fault.code, "Message": fault.message, **fault.fields}
+        fields |= {"Resource": scope["path"], "RequestId": id}
+        headers = {"content-type": "application/xml", **fault.headers}
         if fault.code in _DENIED:
             note_denial(scope, fault.message, fault)
         return S3Response(fault.status, headers, render("Error", fields, ""))

@@ -71,11 +71,6 @@ def hoisted(query: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
     return {**found, **headers}
 
 
-def sealing_of(headers: dict[str, str]) -> dict[str, str]:
-    """What was asked for the object's own encryption, as it is kept with the object."""
-    return {name: headers[name] for name in (SSE, SSE_KEY) if name in headers}
-
-
 class Understood:
     """Names of headers and query members that one operation understands."""
 
@@ -111,8 +106,6 @@ class Understood:
             return
         if name.startswith("x-amz-grant-"):
             raise _no_acl()
-        if name.startswith("x-amz-object-lock-"):
-            raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
         if name.startswith(PREFIX) and name not in (ALGORITHM, TYPE, f"{PREFIX}mode"):
             raise S3Error("InvalidRequest", f"the checksum {name} is not known here: nothing would be verified")
         raise S3Error("NotImplemented", f"A header implies functionality that is not implemented: {name}")
@@ -162,7 +155,7 @@ _VALUES: dict[str, Callable[[str, str], None]] = {
     "x-amz-object-ownership": _one_of("NotImplemented", "BucketOwnerEnforced"),
     "x-amz-bucket-object-lock-enabled": _one_of("NotImplemented", "false", "False"),
     "x-amz-metadata-directive": _one_of("InvalidArgument", "COPY", "REPLACE"),
-    "x-amz-tagging-directive": _one_of("NotImplemented", "COPY"),
+    "x-amz-tagging-directive": _one_of("InvalidArgument", "COPY", "REPLACE"),
     "x-amz-request-payer": _one_of("InvalidArgument", "requester"),
     "x-amz-checksum-mode": _one_of("InvalidArgument", "ENABLED", "enabled"),
     f"{SSE}-bucket-key-enabled": _one_of("NotImplemented", "true", "True"),

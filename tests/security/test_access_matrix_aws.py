@@ -39,7 +39,10 @@ KMS: dict[str, str] = {
 }
 S3: dict[str, str] = {
     **dict.fromkeys(("ListBuckets", "HeadBucket", "GetBucketLocation", "ListObjects", "GetObject"), READ),
-    **dict.fromkeys(("HeadObject", "ListMultipartUploads", "ListObjectsV2", "GetBucketVersioning"), READ),
+    **dict.fromkeys(
+        ("HeadObject", "ListMultipartUploads", "ListObjectsV2", "GetBucketVersioning", "ListObjectVersions"), READ
+    ),
+    "PutBucketVersioning": WRITE,
     **dict.fromkeys(("PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "CreateMultipartUpload"), WRITE),
     **dict.fromkeys(("UploadPart", "UploadPartCopy", "ListParts", "CompleteMultipartUpload"), WRITE),
     **dict.fromkeys(("AbortMultipartUpload", "CreateBucket", "DeleteBucket"), WRITE),
@@ -202,6 +205,7 @@ def s3_arguments(operation: str, bucket: str, upload: str = "") -> dict[str, Any
         "UploadPart": {**part, "PartNumber": 1, "Body": b"y"},
         "UploadPartCopy": {**part, "PartNumber": 1, "CopySource": f"{bucket}/o"},
         "CompleteMultipartUpload": {**part, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": '"x"'}]}},
+        "PutBucketVersioning": {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}},
         "CreateBucket": {"Bucket": f"{bucket}-new"},
         "ListParts": part,
         "AbortMultipartUpload": part,

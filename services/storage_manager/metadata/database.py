@@ -33,10 +33,10 @@ CREATE TABLE closed (bucket TEXT PRIMARY KEY);
 CREATE TABLE forgotten (blob TEXT PRIMARY KEY, since REAL)
 """
 # `objects` has what a listing shows: the current version of each key that is not deleted. `versions` has all others,
-# delete markers among them, newest last.
+# delete markers among them, newest first.
 VERSION_TABLES = """
 CREATE TABLE versions (bucket TEXT, key TEXT, sequence INTEGER, version TEXT, marker INTEGER, size INTEGER, etag TEXT,
-  modified REAL, headers TEXT, pieces TEXT, attributes TEXT, PRIMARY KEY (bucket, key, sequence)) WITHOUT ROWID;
+  modified REAL, headers TEXT, pieces TEXT, attributes TEXT, PRIMARY KEY (bucket, key, sequence DESC)) WITHOUT ROWID;
 CREATE INDEX version_sizes ON versions (bucket, size);
 CREATE TABLE configurations (bucket TEXT, name TEXT, version INTEGER, document TEXT,
   PRIMARY KEY (bucket, name)) WITHOUT ROWID

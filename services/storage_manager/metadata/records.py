@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One object. `headers` are given back as they came."""
+    """One version of an object. `headers` are given back as they came.
+
+    `version`: its id, empty for the null version. `attributes`: what may change afterwards (tags, retention, legal
+    hold, ACL), and the parts it was made of. `marker`: a delete marker, which has no content. `sequence` orders the
+    versions of a key.
+    """
 
     key: str
     size: int
@@ -25,6 +31,10 @@ class Object:
     modified: float
     headers: dict[str, str]
     pieces: tuple[Piece, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    version: str = ""
+    sequence: int = 0
+    marker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Upload:
     key: str
     created: float
     headers: dict[str, str]
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 def pieces_text(pieces: tuple[Piece, ...]) -> str:

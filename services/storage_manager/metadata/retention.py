@@ -55,6 +55,9 @@ class MetadataIndex(Uploads):
     def known_blobs(self) -> set[str]:
         """Every blob the index knows, forgotten ones too."""
         with self._write() as db:
-            texts = [r[0] for r in db.execute("SELECT pieces FROM objects UNION ALL SELECT piece FROM parts")]
+            named = (
+                "SELECT pieces FROM objects UNION ALL SELECT pieces FROM versions UNION ALL SELECT piece FROM parts"
+            )
+            texts = [r[0] for r in db.execute(named)]
             gone = {r[0] for r in db.execute("SELECT blob FROM forgotten")}
         return gone | {piece.blob for text in texts for piece in read_pieces(text)}

@@ -6,13 +6,15 @@ import json
 import sqlite3
 
 from services.storage_manager.errors import S3Error
-from services.storage_manager.metadata.objects import Objects
+from services.storage_manager.metadata.data_keys import WrappedKeys
+from services.storage_manager.metadata.objects import Check
 from services.storage_manager.metadata.records import Object, Part, Upload, pieces_text, read_pieces
 
+COLUMNS = "id, bucket, key, created, headers, attributes"
 MOST_UPLOADS = 10_000
 
 
-class Uploads(Objects):
+class Uploads(WrappedKeys):
     """An upload is a row and its parts' rows until it is completed or aborted."""
 
     def begin(self, upload: Upload) -> None:
@@ -23,21 +25,22 @@ class Uploads(Objects):
             if count >= MOST_UPLOADS:
                 why = f"{count} uploads of this bucket are neither completed nor aborted; more are not begun"
                 raise S3Error("QuotaExceeded", why)
-            values = (upload.id, upload.bucket, upload.key, upload.created, json.dumps(upload.headers))
-            db.execute("INSERT INTO uploads (id, bucket, key, created, headers) VALUES (?,?,?,?,?)", values)
+            text = (json.dumps(upload.headers), json.dumps(upload.attributes))
+            values = (upload.id, upload.bucket, upload.key, upload.created, *text)
+            db.execute(f"INSERT INTO uploads ({COLUMNS}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
 
     def upload(self, bucket: str, key: str, id: str) -> Upload:
         """Raises NoSuchUpload."""
-        sql = "SELECT * FROM uploads WHERE id=? AND bucket=? AND key=?"
+        sql = f"SELECT {COLUMNS} FROM uploads WHERE id=? AND bucket=? AND key=?"  # noqa: S608
         row = self._db().execute(sql, (id, bucket, key)).fetchone()
         if row is None:
             raise S3Error("NoSuchUpload", f"no upload {id} of {key}")
-        return Upload(row[0], row[1], row[2], row[3], json.loads(row[4]))
+        return _upload(row)
 
     def uploads(self, bucket: str, prefix: str) -> list[Upload]:
         """Uploads under way."""
-        rows = self._db().execute("SELECT * FROM uploads WHERE bucket=? ORDER BY key, created", (bucket,))
-        return [Upload(r[0], r[1], r[2], r[3], json.loads(r[4])) for r in rows if r[2].startswith(prefix)]
+        sql = f"SELECT {COLUMNS} FROM uploads WHERE bucket=? ORDER BY key, created"  # noqa: S608
+        return [_upload(row) for row in self._db().execute(sql, (bucket,)) if row[2].startswith(prefix)]
 
     def parts(self, upload: str) -> list[Part]:
         """The parts so far, by number."""
@@ -56,29 +59,30 @@ class Uploads(Objects):
             db.execute(f"INSERT OR REPLACE INTO parts ({columns}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608
             self._mark_garbage(db, old)
 
-    def complete(self, upload: Upload, new: Object, *, only_new: bool = False, only_over: str = "") -> None:
+    def complete(self, upload: Upload, new: Object, check: Check) -> Object:
         """The chosen parts become the object; the upload is gone. Raises as `put`, and NoSuchUpload, InvalidPart."""
         with self._write() as db:
             self.upload(upload.bucket, upload.key, upload.id)
             chosen, there = {p.blob for p in new.pieces}, {p.piece.blob for p in self.parts(upload.id)}
             if not chosen <= there:
                 raise S3Error("InvalidPart", "a part was replaced meanwhile")
-            self._replace(db, upload.bucket, new, only_new, only_over)
+            made = self._replace(db, upload.bucket, new, check)
             self._end(db, upload.id)
             self._mark_garbage(db, there - chosen)
-            finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock())
-            db.execute("INSERT INTO finished (upload, bucket, key, etag, at) VALUES (?,?,?,?,?)", finished)
+            finished = (upload.id, upload.bucket, upload.key, new.etag, self.clock(), made.version)
+            db.execute("INSERT INTO finished (upload, bucket, key, etag, at, version) VALUES (?,?,?,?,?,?)", finished)
+            return made
 
     def pending(self, bucket: str) -> int:
         """Bytes of parts that are no object yet."""
         sql = "SELECT coalesce(sum(size), 0) FROM parts, uploads WHERE upload=uploads.id AND uploads.bucket=?"
         return int(self._db().execute(sql, (bucket,)).fetchone()[0])
 
-    def finished(self, bucket: str, key: str, id: str) -> str | None:
-        """The ETag that upload was completed with: a client that lost the answer asks again."""
-        sql = "SELECT etag FROM finished WHERE upload=? AND bucket=? AND key=?"
-        row = self._db().execute(sql, (id, bucket, key)).fetchone()
-        return row[0] if row else None
+    def finished(self, bucket: str, key: str, id: str) -> tuple[str, str] | None:
+        """ETag and version that upload was completed with: a client that lost the answer asks again."""
+        sql = "SELECT etag, version FROM finished WHERE upload=? AND bucket=? AND key=?"
+        row: tuple[str, str] | None = self._db().execute(sql, (id, bucket, key)).fetchone()
+        return row
 
     def abort(self, upload: Upload) -> None:
         """Forget the upload and its parts."""
@@ -92,6 +96,10 @@ class Uploads(Objects):
     def _end(self, db: sqlite3.Connection, upload: str) -> None:
         db.execute("DELETE FROM parts WHERE upload=?", (upload,))
         db.execute("DELETE FROM uploads WHERE id=?", (upload,))
+
+
+def _upload(row: tuple[str, str, str, float, str, str]) -> Upload:
+    return Upload(*row[:4], json.loads(row[4]), json.loads(row[5]))
 
 
 def _part(row: tuple[int, int, str, float, str, str | None]) -> Part:

@@ -143,5 +143,5 @@ def test_completing_twice_gives_the_same_answer(tmp_path: Path) -> None:
     upload = Upload("u", "b", "k", created=10.0, headers={})
     metadata.begin(upload)
     metadata.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
-    metadata.complete(upload, Object("k", 1, "tag-1", 10.0, {}, (Piece("one", 1, ""),)))
-    assert metadata.finished("b", "k", "u") == "tag-1" and metadata.finished("b", "other", "u") is None
+    metadata.complete(upload, Object("k", 1, "tag-1", 10.0, {}, (Piece("one", 1, ""),)), lambda _: None)
+    assert metadata.finished("b", "k", "u") == ("tag-1", "") and metadata.finished("b", "other", "u") is None
