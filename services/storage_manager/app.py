@@ -32,5 +32,5 @@ def create(context: ServiceContext) -> Service:
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[kms.run, BlobCollector(metadata, blobs, s3.pins).run],
+        tasks=[kms.run, BlobCollector(metadata, s3.data).run],
     )

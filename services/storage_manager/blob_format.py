@@ -1,10 +1,11 @@
 """The format of a blob on disk: a header, then frames of 64 KiB plaintext, each sealed on its own.
 
-    header   b"AKB1" + mode (1 byte: 1 = AES-256-GCM, 0 = keyed checksum only)
-    frame    body (65536 bytes, the last one shorter or empty) + tag (16 bytes)
+    header   b"AKB2" + mode (1 byte: 1 = AES-256-GCM, 0 = keyed checksum only)
+    frame    body (65536 bytes, the last one shorter or empty) + tag (16 bytes) + CRC32C of both (4 bytes)
 
-Nonce = 8 bytes frame counter, 3 zero bytes, 1 byte last-frame flag; the AAD is the blob id. One key seals
-one blob, so nonces never repeat. The flag makes truncation visible, the counter reordering. Pure: no I/O.
+The CRC finds rot without any key; blobs of before begin with b"AKB1" and have none. Nonce = 8 bytes frame counter, 3
+zero bytes, 1 byte last-frame flag; the AAD is the blob id. One key seals one blob, so nonces never repeat. The flag
+makes truncation visible, the counter reordering. Pure: no I/O.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import hmac
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from awscrt.checksums import crc32c
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.storage_manager.errors import Corrupt
 
 FRAME = 65536
-TAG = 16
-SEALED = FRAME + TAG
-MAGIC = b"AKB1"
+TAG, CRC = 16, 4
+UNCHECKED, MAGIC = b"AKB1", b"AKB2"
 HEADER = len(MAGIC) + 1
+# Bytes of a frame beside its body.
+OVERHEAD = {UNCHECKED: TAG, MAGIC: TAG + CRC}
 
 
 class BlobCipher(Protocol):
@@ -87,6 +90,11 @@ def header(cipher: BlobCipher) -> bytes:
     return MAGIC + bytes([cipher.mode])
 
 
+def _crc(sealed: bytes) -> bytes:
+    value: int = crc32c(sealed)
+    return value.to_bytes(CRC, "big")
+
+
 class Sealer:
     """Turns a stream into frames. Holds back at most one frame, for only the end knows which is last."""
 
@@ -99,7 +107,8 @@ class Sealer:
         """Frames that are complete and surely not the last one."""
         self._held += data
         whole = max(0, (len(self._held) - 1) // FRAME)
-        out = [self._seal(bytes(self._held[i * FRAME : (i + 1) * FRAME]), False) for i in range(whole)]
+        with memoryview(self._held) as held:
+            out = [self._seal(bytes(held[i * FRAME : (i + 1) * FRAME]), False) for i in range(whole)]
         del self._held[: whole * FRAME]
         return b"".join(out)
 
@@ -110,6 +119,48 @@ class Sealer:
     def _seal(self, body: bytes, last: bool) -> bytes:
         sealed = self._cipher.seal(self._index, last, body)
         self._index += 1
+        return sealed + _crc(sealed)
+
+
+class Layout(NamedTuple):
+    """A blob of `size` plaintext bytes as it lies in a file that begins with `magic`."""
+
+    magic: bytes
+    size: int
+
+    @property
+    def frames(self) -> int:
+        """How many there are. An empty blob has one."""
+        return max(1, -(-self.size // FRAME))
+
+    @property
+    def file_size(self) -> int:
+        """Bytes of the file."""
+        return HEADER + self.size + OVERHEAD[self.magic] * self.frames
+
+    def spans(self, start: int, stop: int) -> Iterator[Span]:
+        """The frames that hold plaintext bytes [start, stop)."""
+        overhead, end = OVERHEAD[self.magic], self.frames - 1
+        # An empty range still opens one frame, so that a damaged blob is noticed; at the very end it is the last one.
+        first = min(start // FRAME, end)
+        for index in range(first, max(first, (stop - 1) // FRAME) + 1):
+            base = index * FRAME
+            yield Span(
+                index,
+                index == end,
+                HEADER + index * (FRAME + overhead),
+                min(FRAME, self.size - base) + overhead,
+                min(FRAME, max(0, start - base)),
+                min(FRAME, stop - base),
+            )
+
+    def checked(self, stored: bytes, blob: str, frame: int) -> bytes:
+        """The sealed frame, without its CRC where it has one. Raises Corrupt when that is not right."""
+        if self.magic == UNCHECKED:
+            return stored
+        sealed = stored[:-CRC]
+        if _crc(sealed) != stored[-CRC:]:
+            raise Corrupt(f"blob {blob}: frame {frame} is not what was written")
         return sealed
 
 
@@ -122,31 +173,3 @@ class Span(NamedTuple):
     length: int
     first: int
     stop: int
-
-
-def frame_count(size: int) -> int:
-    """Frames of a blob of `size` plaintext bytes."""
-    return max(1, -(-size // FRAME))
-
-
-def file_size(size: int) -> int:
-    """Bytes on disk for `size` plaintext bytes."""
-    return HEADER + size + TAG * frame_count(size)
-
-
-def spans(size: int, start: int, stop: int) -> Iterator[Span]:
-    """The frames that hold plaintext bytes [start, stop) of a blob of `size` bytes."""
-    end = frame_count(size) - 1
-    # An empty range still opens one frame, so that a damaged blob is noticed; at the very end that is the last one.
-    first = min(start // FRAME, end)
-    for index in range(first, max(first, (stop - 1) // FRAME) + 1):
-        base = index * FRAME
-        length = min(FRAME, size - base) + TAG
-        yield Span(
-            index,
-            index == end,
-            HEADER + index * SEALED,
-            length,
-            min(FRAME, max(0, start - base)),
-            min(FRAME, stop - base),
-        )

@@ -13,10 +13,12 @@ import secrets
 import time
 from collections.abc import Iterator
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 
-from services.storage_manager.blob_format import HEADER, BlobCipher, Sealer, file_size, header, spans
+from services.storage_manager.blob_format import HEADER, MAGIC, OVERHEAD, BlobCipher, Layout, Sealer, Span, header
 from services.storage_manager.errors import Corrupt
+from services.storage_manager.segments import sync_folder
 
 ORPHAN_AGE_SECONDS = 24 * 3600.0
 READ_FRAMES = 16
@@ -45,21 +47,29 @@ class Blobs:
 
     def read(self, blob: str, cipher: BlobCipher, size: int, start: int, stop: int) -> Iterator[bytes]:
         """Plaintext [start, stop), about 1 MiB at a time. Raises Corrupt before a wrong byte leaves."""
+        with self._opened(blob) as file:
+            layout = _layout(file, blob, size)
+            if os.pread(file.fileno(), HEADER, 0) != layout.magic + bytes([cipher.mode]):
+                raise Corrupt(f"blob {blob}: sealed in another way than the index says")
+            for together in _together(layout.spans(start, stop)):
+                stored = os.pread(file.fileno(), sum(each.length for each in together), together[0].offset)
+                yield b"".join(_opened_frames(layout, blob, cipher, together, stored))
+
+    def check(self, blob: str, size: int) -> Iterator[int]:
+        """Read all of it without a key, about 1 MiB at a time: the bytes read. Raises Corrupt."""
+        with self._opened(blob) as file:
+            layout = _layout(file, blob, size)
+            for together in _together(layout.spans(0, size)):
+                stored = os.pread(file.fileno(), sum(each.length for each in together), together[0].offset)
+                for each, frame in _frames(together, stored):
+                    layout.checked(frame, blob, each.frame)
+                yield len(stored)
+
+    def _opened(self, blob: str) -> FileIO:
         try:
-            file = self.path(blob).open("rb", buffering=0)
+            return self.path(blob).open("rb", buffering=0)
         except FileNotFoundError:
             raise Corrupt(f"blob {blob}: missing") from None
-        with file:
-            if os.fstat(file.fileno()).st_size != file_size(size) or file.read(HEADER) != header(cipher):
-                raise Corrupt(f"blob {blob}: wrong length or header")
-            ready: list[bytes] = []
-            for span in spans(size, start, stop):
-                sealed = os.pread(file.fileno(), span.length, span.offset)
-                ready.append(cipher.open(span.frame, span.last, sealed)[span.first : span.stop])
-                if len(ready) == READ_FRAMES:
-                    yield b"".join(ready)
-                    ready.clear()
-            yield b"".join(ready)
 
     def forget(self, blob: str) -> None:
         """Remove it. Absent is fine."""
@@ -96,9 +106,9 @@ class Writer:
         target = self._blobs.path(self._blob)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True, mode=0o700)
-            _sync_folder(self._blobs.root)
+            sync_folder(self._blobs.root)
         self._path.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         self._file.close()  # not before the rename: the lock says that somebody still wants the file
 
     def abandon(self) -> None:
@@ -140,9 +150,28 @@ def _modified(path: Path) -> float:
         return float("inf")
 
 
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _layout(file: FileIO, blob: str, size: int) -> Layout:
+    """Raises Corrupt for a file that cannot be that blob's."""
+    layout = Layout(os.pread(file.fileno(), len(MAGIC), 0), size)
+    if layout.magic not in OVERHEAD or os.fstat(file.fileno()).st_size != layout.file_size:
+        raise Corrupt(f"blob {blob}: wrong length or header")
+    return layout
+
+
+def _together(spans: Iterator[Span]) -> Iterator[list[Span]]:
+    """What is read at once."""
+    while some := list(islice(spans, READ_FRAMES)):
+        yield some
+
+
+def _frames(together: list[Span], stored: bytes) -> Iterator[tuple[Span, bytes]]:
+    first = together[0].offset
+    for each in together:
+        yield each, stored[each.offset - first : each.offset - first + each.length]
+
+
+def _opened_frames(
+    layout: Layout, blob: str, cipher: BlobCipher, together: list[Span], stored: bytes
+) -> Iterator[bytes]:
+    for each, frame in _frames(together, stored):
+        yield cipher.open(each.frame, each.last, layout.checked(frame, blob, each.frame))[each.first : each.stop]

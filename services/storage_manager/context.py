@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from anyio import to_thread
@@ -16,18 +16,22 @@ from crds.numbers import whole_number
 from services.sdk.aws.accounts import account_of
 from services.storage_manager.answers import parse_request
 from services.storage_manager.blob_pins import BlobPins
-from services.storage_manager.blobs import Blobs, Writer, new_id
+from services.storage_manager.blobs import Blobs
 from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.checksums import CHECKSUMS
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
 from services.storage_manager.interfaces import BucketDirectory, BucketRef, Caller
-from services.storage_manager.metadata import MetadataIndex, Object, Piece
+from services.storage_manager.metadata import MetadataIndex, Piece
+from services.storage_manager.object_data import ObjectData
 from services.storage_manager.operations import S3Operation
 from services.storage_manager.request_body import Receive, RequestBody
+from services.storage_manager.segment_format import is_small, small_blob_id
+from services.storage_manager.small_blobs import SmallBlobs
 from services.storage_manager.supported_parameters import OWNER, SOURCE_OWNER
 
 Json = dict[str, Any]
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
 MOST_MEMBERS = 100
@@ -103,6 +107,11 @@ class S3Context:
     keys: DataKeys
     pins: BlobPins = field(default_factory=BlobPins)
     clock: Callable[[], float] = time.time
+    data: ObjectData = field(init=False)
+
+    def __post_init__(self) -> None:
+        small = SmallBlobs(self.blobs.root.with_name("segments"), self.metadata)
+        object.__setattr__(self, "data", ObjectData(self.blobs, small, self.keys, self.pins))
 
     async def bucket(self, request: S3Request) -> BucketRef:
         """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""
@@ -140,48 +149,36 @@ class S3Context:
         """Absent is fine."""
         await to_thread.run_sync(self.metadata.drop_configuration, ref.id, name)
 
-    async def write_blob(
-        self, ref: BucketRef, blocks: AsyncIterator[bytes], absorb: Callable[[bytes], None]
-    ) -> tuple[Writer, str, str]:
-        """A blob written but not committed: (writer, blob id, data key id)."""
-        blob, key = new_id(), await self.keys.active_key(ref)
-        cipher = await self.keys.cipher(ref, key, blob)
-        writer = await to_thread.run_sync(self.blobs.write, blob, cipher)
-
-        def take(block: bytes) -> None:
-            absorb(block)
-            writer.feed(block)
-
-        try:
-            async for block in blocks:
-                await to_thread.run_sync(take, block)
-        except BaseException:
-            writer.abandon()
-            raise
-        return writer, blob, key
-
     async def receive_body(
         self, ref: BucketRef, request: S3Request, also: str = ""
     ) -> tuple[Piece, str, dict[str, str]]:
-        """The request's body as a durable blob: (piece, md5 hex, checksums, `also` among them)."""
+        """The request's body as a new piece: (piece, md5 hex, checksums, `also` among them)."""
+        self.require_disk(declared_length(request.headers))
         await self.require_room(ref, declared_length(request.headers))
         body = RequestBody(request.headers, request.caller, request.receive, also)
-        writer, blob, key = await self.write_blob(ref, body.blocks(), body.absorb)
+        taken = BodyIntake(self, ref, body)
+        piece = await self.data.store(ref, body.blocks(), taken)
+        return piece, body.md5.hexdigest(), taken.sums
+
+    async def commit(self, change: Callable[[], T], new: Sequence[Piece] = ()) -> T:
+        """Run the blocking `change` of the metadata index, and return once it is durable, as are the pieces that it
+        names for the first time (`new`). Many share one transaction. Raises what `change` raises; they are gone then.
+        """
+        small = [(small_blob_id(piece.blob), piece.size) for piece in new if is_small(piece.blob)]
         try:
-            sums = body.verify()
-        except BaseException:
-            writer.abandon()
+            return await self.data.small.committer.run(change, small)
+        except S3Error:
+            await self.abandon(piece.blob for piece in new)
             raise
-        await to_thread.run_sync(writer.commit)
-        piece = Piece(blob, body.size, key)
-        await self.require_room_for(ref, piece)
-        return piece, body.md5.hexdigest(), sums
+
+    def require_disk(self, size: int) -> None:
+        """Raises InsufficientStorage where the disk has no room for that. It takes some microseconds."""
+        disk = os.statvfs(self.blobs.root)
+        if disk.f_bavail * disk.f_frsize - size < LEAST_FREE:
+            raise disk_full()
 
     async def require_room(self, ref: BucketRef, size: int) -> None:
-        """Raises QuotaExceeded where `size` bytes more are not allowed, InsufficientStorage on a full disk."""
-        free = (await to_thread.run_sync(shutil.disk_usage, self.blobs.root)).free
-        if free - size < LEAST_FREE:
-            raise disk_full()
+        """Raises QuotaExceeded where `size` bytes more are not allowed."""
         most_bytes, most_objects = ref.quota
         if most_bytes is None and most_objects is None:
             return
@@ -191,27 +188,6 @@ class S3Context:
             raise S3Error("QuotaExceeded", f"{ref.name} holds {used} bytes; its quota is {most_bytes}")
         if most_objects is not None and objects >= most_objects:
             raise S3Error("QuotaExceeded", f"{ref.name} holds {objects} objects; its quota is {most_objects}")
-
-    async def require_room_for(self, ref: BucketRef, piece: Piece) -> None:
-        """Judge what arrived without a length, or beside others, by what it is. Raises as `require_room`."""
-        try:
-            await self.require_room(ref, piece.size)
-        except S3Error:
-            await self.abandon([piece.blob])
-            raise
-
-    async def stream(self, ref: BucketRef, found: Object, start: int, stop: int) -> AsyncIterator[bytes]:
-        """Plaintext [start, stop) of the object. Raises Corrupt."""
-        with self.pins.hold(piece.blob for piece in found.pieces):
-            base = 0
-            for piece in found.pieces:
-                first, last = max(0, start - base), min(piece.size, stop - base)
-                if first < last:
-                    cipher = await self.keys.cipher(ref, piece.key, piece.blob)
-                    blocks = self.blobs.read(piece.blob, cipher, piece.size, first, last)
-                    while (block := await to_thread.run_sync(_next, blocks)) is not None:
-                        yield block
-                base += piece.size
 
     async def report_emptiness(self, ref: BucketRef) -> None:
         """Tell the bucket's resource at once when it got its first object, or lost its last."""
@@ -223,6 +199,8 @@ class S3Context:
     async def abandon(self, blobs: Iterable[str]) -> None:
         """Remove blobs nothing ever named. What fails here is collected later."""
         for blob in blobs:
+            if is_small(blob):
+                continue  # nothing has to be done for it: what no row names is dead
             try:
                 await to_thread.run_sync(self.blobs.forget, blob)
             except OSError as why:
@@ -231,6 +209,26 @@ class S3Context:
 
 def _reading(version: str | None) -> str:
     return "s3:GetObject" if version is None else "s3:GetObjectVersion"
+
+
+@dataclass(slots=True)
+class BodyIntake:
+    """A request's body on its way into a piece: digested, and judged once it is all there."""
+
+    context: S3Context
+    ref: BucketRef
+    body: RequestBody
+    sums: dict[str, str] = field(default_factory=dict)
+
+    def absorb(self, data: bytes) -> None:
+        """Raises EntityTooLarge."""
+        self.body.absorb(data)
+
+    async def verify(self) -> None:
+        """What came without a length, or beside others, is judged by what it is. Raises S3Error."""
+        self.sums = self.body.verify()
+        self.context.require_disk(0)
+        await self.context.require_room(self.ref, self.body.size)
 
 
 def declared_length(headers: dict[str, str]) -> int:
@@ -242,10 +240,6 @@ def _require_expected_owner(ref: BucketRef, wanted: str | None) -> None:
     """`x-amz-expected-bucket-owner`: the guard of those who know whose bucket they mean."""
     if wanted is not None and wanted != account_of(ref.namespace):
         raise S3Error("AccessDenied", f"the owner of {ref.name} is not the account {wanted[:20]}")
-
-
-def _next(blocks: Iterator[bytes]) -> bytes | None:
-    return next(blocks, None)
 
 
 def read_query(raw: bytes) -> dict[str, str]:

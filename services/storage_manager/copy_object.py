@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from anyio import to_thread
-
 from services.storage_manager.answers import render_answer
-from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE
+from services.storage_manager.checksums import ALGORITHM, CHECKSUMS, PREFIX, TYPE, Hash
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
@@ -56,19 +55,41 @@ class CopySource:
         self, context: S3Context, target: BucketRef, sum: str = ""
     ) -> tuple[Piece, str, dict[str, str]]:
         """A durable blob of that bucket: (piece, md5 hex, checksums: the one that `sum` names)."""
-        md5, sums = hashlib.md5(usedforsecurity=False), {sum: CHECKSUMS[sum]()} if sum else {}
-
-        def absorb(block: bytes) -> None:
-            md5.update(block)
-            for each in sums.values():
-                each.update(block)
-
+        taken = CopyIntake({sum: CHECKSUMS[sum]()} if sum else {})
+        context.require_disk(self.stop - self.start)
         await context.require_room(target, self.stop - self.start)
-        blocks = context.stream(self.ref, self.found, self.start, self.stop)
-        writer, blob, key = await context.write_blob(target, blocks, absorb)
-        await to_thread.run_sync(writer.commit)
-        values = {name: base64.b64encode(each.digest()).decode() for name, each in sums.items()}
-        return Piece(blob, self.stop - self.start, key), md5.hexdigest(), values
+        content = await context.data.read(self.ref, self.found, self.start, self.stop)
+        piece = await context.data.store(target, as_blocks(content), taken)
+        return piece, taken.md5.hexdigest(), taken.checksums()
+
+
+@dataclass(slots=True)
+class CopyIntake:
+    """A copy's bytes on their way: digested once more."""
+
+    sums: dict[str, Hash]
+    md5: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
+
+    def absorb(self, block: bytes) -> None:
+        """Digest them."""
+        for each in (self.md5, *self.sums.values()):
+            each.update(block)
+
+    async def verify(self) -> None:
+        """What was opened is what was sealed: there is nothing to compare it with."""
+
+    def checksums(self) -> dict[str, str]:
+        """In base64, by header."""
+        return {name: base64.b64encode(each.digest()).decode() for name, each in self.sums.items()}
+
+
+async def as_blocks(content: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The stream, or all of it as its only block."""
+    if isinstance(content, bytes):
+        yield content
+        return
+    async for block in content:
+        yield block
 
 
 async def source_of(context: S3Context, request: S3Request) -> CopySource:

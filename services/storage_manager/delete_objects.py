@@ -57,9 +57,10 @@ async def _remove(
 ) -> Object | None:
     """The version that is gone, or the marker that was made."""
     if version is None:
-        return await to_thread.run_sync(context.metadata.remove, ref.id, key, condition)
+        return await context.commit(lambda: context.metadata.remove(ref.id, key, condition))
     check = _deletable(condition, context.clock(), bypass)
-    return await to_thread.run_sync(context.metadata.remove_version, ref.id, key, named_version(version), check)
+    named = named_version(version)
+    return await context.commit(lambda: context.metadata.remove_version(ref.id, key, named, check))
 
 
 def _deletable(condition: DeleteCondition, now: float, bypass: bool) -> Check:

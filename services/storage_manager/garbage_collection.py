@@ -9,9 +9,9 @@ from collections.abc import Callable
 import anyio
 from anyio import to_thread
 
-from services.storage_manager.blob_pins import BlobPins
-from services.storage_manager.blobs import Blobs
 from services.storage_manager.metadata import MetadataIndex
+from services.storage_manager.object_data import ObjectData
+from services.storage_manager.segment_format import is_small, small_blob_id
 
 log = logging.getLogger(__name__)
 COLLECT_EVERY_SECONDS = 60.0
@@ -24,10 +24,9 @@ UPLOADS_SECONDS = 7 * 24 * 3600.0
 class BlobCollector:
     """Safe beside other replicas: erasing twice is erasing once."""
 
-    def __init__(
-        self, metadata: MetadataIndex, blobs: Blobs, pins: BlobPins, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._metadata, self._blobs, self._pins, self._clock = metadata, blobs, pins, clock
+    def __init__(self, metadata: MetadataIndex, data: ObjectData, clock: Callable[[], float] = time.time) -> None:
+        self._metadata, self._clock = metadata, clock
+        self._blobs, self._small, self._pins = data.blobs, data.small, data.pins
 
     async def run(self) -> None:
         """Run until cancelled. A disk that fails is tried again at the next turn."""
@@ -50,9 +49,14 @@ class BlobCollector:
         old = self._metadata.garbage_blobs(before=now - PIN_GRACE_SECONDS)
         gone = [blob for blob in old if blob not in self._pins]
         for blob in gone:
-            self._blobs.forget(blob)
+            if not is_small(blob):
+                self._blobs.forget(blob)
         if gone:
-            self._metadata.mark_deleted(gone)
+            with self._metadata.transaction():
+                self._small.index.erase(small_blob_id(blob) for blob in gone if is_small(blob))
+                self._metadata.mark_deleted(gone)
+        self._small.writer.release()
+        self._small.reader.drop_deleted()
 
     def collect_orphans(self) -> None:
         """Files no index ever named, of writes that died. Blocking; reads the whole folder."""

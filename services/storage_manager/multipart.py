@@ -132,11 +132,7 @@ async def copy_part(context: S3Context, request: S3Request) -> S3Response:
 
 
 async def _keep_part(context: S3Context, upload: Upload, part: Part) -> None:
-    try:
-        await to_thread.run_sync(context.metadata.put_part, upload, part)
-    except S3Error:
-        await context.abandon([part.piece.blob])
-        raise
+    await context.commit(lambda: context.metadata.put_part(upload, part), [part.piece])
 
 
 def selected_parts(document: bytes, parts: list[Part]) -> list[Part]:
@@ -212,7 +208,7 @@ async def complete(context: S3Context, request: S3Request) -> S3Response:
     sums = whole_checksum(upload, parts, request.headers)
     _check_size(parts, request.headers.get("x-amz-mp-object-size"))
     new = _made_of(parts, upload, sums, context.clock())
-    made = await to_thread.run_sync(context.metadata.complete, upload, new, write_check(request.headers))
+    made = await context.commit(lambda: context.metadata.complete(upload, new, write_check(request.headers)))
     if not ref.objects:
         await context.report_emptiness(ref)
     headers = told(request.headers, upload.headers) | version_header(context, ref, made)
@@ -249,5 +245,6 @@ def _completed(request: S3Request, etag: str, sums: dict[str, str], headers: dic
 async def abort(context: S3Context, request: S3Request) -> S3Response:
     """AbortMultipartUpload."""
     ref = await bucket_of(context, request)
-    await to_thread.run_sync(context.metadata.abort, await upload_of(context, ref, request))
+    upload = await upload_of(context, ref, request)
+    await context.commit(lambda: context.metadata.abort(upload))
     return S3Response(204)

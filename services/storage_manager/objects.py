@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from email.utils import formatdate
 
-from anyio import to_thread
-
 from crds.numbers import whole_number
 from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
 from services.storage_manager.context import S3Context, S3Request, S3Response
@@ -106,11 +104,7 @@ def check_key(key: str) -> None:
 
 async def commit_object(context: S3Context, ref: BucketRef, new: Object, headers: Mapping[str, str]) -> Object:
     """Index it, as the request's `If-...` allow. Raises as `metadata.put`; the blobs are then gone."""
-    try:
-        made = await to_thread.run_sync(context.metadata.put, ref.id, new, write_check(headers))
-    except S3Error:
-        await context.abandon(p.blob for p in new.pieces)
-        raise
+    made = await context.commit(lambda: context.metadata.put(ref.id, new, write_check(headers)), new.pieces)
     if not ref.objects:
         await context.report_emptiness(ref)
     return made
@@ -202,7 +196,7 @@ async def get(context: S3Context, request: S3Request) -> S3Response:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{found.size}"
     if number and (count := parts_count(found)):
         headers["x-amz-mp-parts-count"] = str(count)
-    content = context.stream(opening, found, start, stop) if request.method == "GET" else b""
+    content = await context.data.read(opening, found, start, stop) if request.method == "GET" else b""
     return S3Response(206 if part else 200, headers, content, stop - start)
 
 

@@ -10,15 +10,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 from services.storage_manager.errors import S3Error
 
-# An older program would take the blobs of versions for garbage.
-OWN = FormatVersion(version=3, oldest_reader=3)
+# An older program would not find small blobs, and would take those of versions for garbage.
+OWN = FormatVersion(version=4, oldest_reader=4)
 TABLES = """
 CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
 CREATE INDEX newest_key ON data_keys (bucket, created);
@@ -65,10 +65,20 @@ def _add_versions_and_configurations(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def _add_small_blobs(db: sqlite3.Connection) -> None:
+    """Where small blobs lie (`segment_index.py`); `now_...` of those that were moved."""
+    db.execute(
+        "CREATE TABLE small_blobs (segment INTEGER, offset INTEGER, size INTEGER, now_segment INTEGER,"
+        " now_offset INTEGER, PRIMARY KEY (segment, offset)) WITHOUT ROWID"
+    )
+    db.execute("CREATE INDEX moved_blobs ON small_blobs (now_segment) WHERE now_segment IS NOT NULL")
+
+
 MIGRATIONS: Migrations = {
     1: _create_tables,
     2: _add_checksums_and_master_keys,
     3: _add_versions_and_configurations,
+    4: _add_small_blobs,
 }
 
 
@@ -91,9 +101,21 @@ class MetadataDb:
             self._local.db = db
         return db
 
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own."""
+        return self._db()
+
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """One transaction of whatever is written inside; durable at its end."""
+        return self._write()
+
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
+        """Inside another one, it joins that."""
         db = self._db()
+        if db.in_transaction:
+            yield db
+            return
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db

@@ -9,8 +9,12 @@ import pytest
 from services.storage_manager.blob_format import AesGcmCipher
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs
+from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.garbage_collection import PIN_GRACE_SECONDS, UPLOADS_SECONDS, BlobCollector
 from services.storage_manager.metadata import MetadataIndex, Object, Part, Piece, Upload
+from services.storage_manager.object_data import ObjectData
+from services.storage_manager.small_blobs import SmallBlobs
+from services.storage_manager.tests.test_data_keys import Kms
 
 
 class Room:
@@ -18,7 +22,9 @@ class Room:
         self.now = 1000.0
         self.metadata = MetadataIndex(folder / "book.db", clock=lambda: self.now)
         self.blobs, self.pins = Blobs(folder / "blobs"), BlobPins()
-        self.collector = BlobCollector(self.metadata, self.blobs, self.pins, clock=lambda: self.now)
+        self.small = SmallBlobs(folder / "segments", self.metadata)
+        data = ObjectData(self.blobs, self.small, DataKeys(self.metadata, Kms()), self.pins)
+        self.collector = BlobCollector(self.metadata, data, clock=lambda: self.now)
 
     def piece(self, blob: str) -> Piece:
         writer = self.blobs.write(blob, AesGcmCipher(b"k" * 32, blob))

@@ -19,6 +19,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from services.storage_manager import segments
 from services.storage_manager.blobs import Blobs, Writer
 from services.storage_manager.context import S3Context
 from services.storage_manager.data_keys import DataKeys
@@ -250,19 +251,28 @@ def test_who_reads_an_object_while_it_is_replaced_reads_the_old_one(s3: Any) -> 
     assert begun + reading.read() == old
 
 
-def test_a_full_disk_is_called_so_and_not_tried_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's own error, from a device that never has room."""
+@pytest.mark.parametrize("size", [1, 200_000])
+def test_a_full_disk_is_called_so_and_not_tried_again(s3: Any, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """The kernel's own error, from a device that never has room. What is there is read and deleted all the same."""
 
-    def put(_: Writer, data: bytes) -> None:
+    def write(*_: Any) -> None:
         with Path("/dev/full").open("wb", buffering=0) as full:
-            full.write(data)
+            full.write(b"x")
 
     s3.create_bucket(Bucket="full")
-    monkeypatch.setattr(Writer, "_put", put)
-    with pytest.raises(ClientError, match="the disk of this service is full") as refused:
-        s3.put_object(Bucket="full", Key="k", Body=b"x")
+    s3.put_object(Bucket="full", Key="old", Body=b"old")
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "_put", write)
+        patched.setattr(segments, "write_all", write)
+        with pytest.raises(ClientError, match="the disk of this service is full") as refused:
+            s3.put_object(Bucket="full", Key="k", Body=b"x" * size)
+        assert s3.get_object(Bucket="full", Key="old")["Body"].read() == b"old"
+        s3.delete_object(Bucket="full", Key="old")
     assert refused.value.response["Error"]["Code"] == "InsufficientStorage"
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507  # 500 and 503 are tried again
+    s3.put_object(Bucket="full", Key="k", Body=b"y" * size)
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket="full")["Contents"]] == ["k"]
+    assert s3.get_object(Bucket="full", Key="k")["Body"].read() == b"y" * size
 
 
 def test_a_full_database_is_a_full_disk_too() -> None:
