@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
+from api.access.reviews import PREFIX as QUESTIONS
+from api.access.reviews import AccessQuestions
 from api.agents.heartbeats import PATH as HEARTBEAT
 from api.agents.heartbeats import Heartbeats
 from api.asgi import App, Message, Receive, Response, Scope, Send, json_answer, read_body, send_answer
@@ -76,11 +78,12 @@ class ConductorApp:
         metrics: Metrics,
         limits: RateLimiter,
         audit: Audit,
+        questions: AccessQuestions,
     ) -> None:
         self._resources = resources
         self._authenticator, self._authorizer, self._guard = authenticator, authorizer, guard
         self._rest, self._readiness, self.metrics = rest, readiness, metrics
-        self._limits, self._audit = limits, audit
+        self._limits, self._audit, self._questions = limits, audit, questions
         metrics.watch_audit(lambda: len(audit.problems()))
         self._heartbeats, self._exec, self._images = heartbeats, exec_, images
         self._dashboard, self._catalog = Dashboard(), catalog(managed_services())
@@ -183,6 +186,11 @@ class ConductorApp:
     async def _serve_resources(self, scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
         who = self._authenticator.authenticate(scope)
         self._limits.admit(who)
+        if scope["method"] == "POST" and scope["path"].startswith(QUESTIONS):
+            body = read_object(await read_body(receive, limit=2**20), "")
+            answer = await self._questions.answer(scope["path"], body, who)
+            await send_answer(send, json_answer(201, answer), id)
+            return
         if scope["method"] == "POST" and scope["path"].startswith(REVIEWS):
             await send_answer(send, await self._review(scope, receive, who), id)
             return

@@ -56,6 +56,8 @@ class ManagedService:
     needs: managed services that must be Ready before it starts; it may call these and no others.
     grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
     through this service they may no more than that.
+    access_rules: the `module:attribute` of what its AWS actions ask of callers (`services.sdk.aws.access_rules`), for
+    whoever explains decisions without asking it.
     keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
     root_sealed: what it stores under that key, which must not be lost, and is sealed again after a rotation.
@@ -73,6 +75,7 @@ class ManagedService:
     root_sealed: tuple[RootSealed, ...] = ()
     grants: tuple[Grant, ...] = ()
     acts: tuple[Grant, ...] = ()
+    access_rules: str = ""
     starts_enabled: bool = False
     keeps_data: bool = False
     probes: Probes = field(default_factory=default_probes)

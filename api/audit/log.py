@@ -39,7 +39,13 @@ TICK_SECONDS = 1.0
 COMPLETE, STARTED = "ResponseComplete", "ResponseStarted"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Go on while the log fails: questions, what keeps the cloud itself alive, and logging in to repair it.
-_GOES_ON = ("/apis/authorization.k8s.io/", "/apis/authentication.k8s.io/", "/agents/", "/auth/")
+_GOES_ON = (
+    "/apis/authorization.k8s.io/",
+    "/apis/authentication.k8s.io/",
+    "/apis/authorization.aerekos.cloud/",
+    "/agents/",
+    "/auth/",
+)
 _AWS_READS = ("Decrypt", "Describe", "Get", "List", "Verify", "Head")
 
 

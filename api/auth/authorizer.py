@@ -8,11 +8,12 @@ from typing import Any
 
 from api.auth.bindings import Bindings
 from api.auth.principal import AUTHENTICATED, CONDUCTOR, MASTERS, SERVICE_PREFIX, WORKERS, Principal
-from api.auth.rules import EVERYTHING, READ, REQUIRED, WRITE, Action, Rule
+from api.auth.rules import EVERYTHING, READ, REQUIRED, WRITE, Action, Rule, RuleSource
 from controller.store.records import Store
 from crds.catalog import Catalog
 from crds.errors import Forbidden
 from crds.kinds.admission_policy import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING
+from crds.kinds.explanation import ACCESS_EXPLANATION, DENIAL_REVIEW
 from crds.kinds.iam import IAM_KINDS
 from crds.kinds.image_policy import IMAGE_POLICY
 from crds.kinds.namespace import NAMESPACE
@@ -28,6 +29,8 @@ _ABOUT_ONESELF = (
     Rule(("create",), ("authorization.k8s.io",), ("selfsubjectaccessreviews", "selfsubjectrulesreviews")),
     Rule(("create",), ("authentication.k8s.io",), ("selfsubjectreviews",)),
 )
+# Only about oneself, unless a role says more (api/access/reviews.py); never through a service that acts for somebody.
+_EXPLANATIONS = Rule(("create",), (ACCESS_EXPLANATION.group,), (ACCESS_EXPLANATION.plural, DENIAL_REVIEW.plural))
 # Only admins may write these. Whoever may write roles could give themselves everything.
 _GUARDED = frozenset(
     {"users", "credentials", "jointokens", "workers", "customresourcedefinitions"}
@@ -104,7 +107,7 @@ def role_rules(catalog: Catalog) -> dict[str, tuple[Rule, ...]]:
         "aerekos:editor": editing,
         "aerekos:viewer": reading,
         WORKERS: (Rule(READ, groups, ("workers", _IMAGES)),),
-        AUTHENTICATED: _ABOUT_ONESELF,
+        AUTHENTICATED: (*_ABOUT_ONESELF, _EXPLANATIONS),
     }
 
 
@@ -148,13 +151,43 @@ class Authorizer:
     def allows(self, who: Principal, action: Action) -> bool:
         """Whether `who` may do that."""
         self._refresh()
-        if who.actors and not self.acts(who, action):
+        if self.limit(who, action):
             return False
-        if self._writes_a_report(action) and not self._reports(who, action):
-            return False
-        if MASTERS not in who.groups and (action.group, action.resource.partition("/")[0]) in self._internal:
+        if self._is_internal(who, action):
             return self._is_granted(who, action)
         return any(rule.allows(action) for rule in self.rules(who, action.namespace))
+
+    def limit(self, who: Principal, action: Action) -> str:
+        """What is against it whatever roles say, in words; empty when nothing is."""
+        if who.actors and not self.acts(who, action):
+            return f"a service that acts for {who.name} does not do this for its callers"
+        if self._writes_a_report(action) and not self._reports(who, action):
+            return "a status is written by the conductor and by the service whose kind it is, by nobody else"
+        return ""
+
+    def sources(self, who: Principal, action: Action) -> Iterator[RuleSource]:
+        """As `rules` in the namespace of `action`, as far as they count for its kind: each with where it is from."""
+        self._refresh()
+        own = {"kind": "ManagedService", "name": who.service.replace("-", "_")}
+        if who.service and (not who.acting or who.actors):
+            rules = self._services.get(who.service, ()), _ABOUT_ONESELF
+            yield from (RuleSource(rule, own) for each in rules for rule in each)
+            return
+        if self._is_internal(who, action):
+            return
+        for group in sorted(who.groups):
+            yield from (RuleSource(rule, {"kind": "Group", "name": group}) for rule in self._roles.get(group, ()))
+        if self._bindings is not None:
+            yield from self._bindings.sources(who, action.namespace)
+
+    def is_internal(self, who: Principal, action: Action) -> bool:
+        """Whether it is about a kind that no role opens."""
+        self._refresh()
+        return self._is_internal(who, action)
+
+    def bound_subjects(self) -> list[tuple[str, str]]:
+        """Everybody that a binding names: `User` or `Group`, and the name."""
+        return self._bindings.subjects() if self._bindings is not None else []
 
     def acts(self, who: Principal, action: Action) -> bool:
         """Whether all services that act for `who` do this for their callers. It says nothing of what `who` may."""
@@ -199,6 +232,9 @@ class Authorizer:
             return MASTERS in who.groups
         owned = self._owned.get(who.service, frozenset()) if who.service else frozenset()
         return (action.group, action.resource.partition("/")[0]) in owned
+
+    def _is_internal(self, who: Principal, action: Action) -> bool:
+        return MASTERS not in who.groups and (action.group, action.resource.partition("/")[0]) in self._internal
 
     def _is_granted(self, who: Principal, action: Action) -> bool:
         """Internal kinds: only by a grant in the manifest of a managed service, never by a role."""

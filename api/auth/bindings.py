@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.auth.principal import Principal
-from api.auth.rules import Rule
+from api.auth.rules import Rule, RuleSource
 from controller.store.records import Record, Store
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 
@@ -24,15 +24,35 @@ class Bindings:
     def __init__(self, store: Store, given: Mapping[str, Rules]) -> None:
         self._store, self.given = store, given
         self._seen: tuple[Sequence[Record], ...] = ()
-        self._bound: dict[tuple[str, str], list[tuple[str, Rules]]] = {}
+        self._bound: dict[tuple[str, str], list[tuple[str, Rules, Record]]] = {}
 
     def rules(self, who: Principal, namespace: str) -> Iterator[Rule]:
         """Everything that bindings allow `who` in that namespace (empty: at the cluster scope)."""
+        for rules, _ in self._given_to(who, namespace):
+            yield from rules
+
+    def sources(self, who: Principal, namespace: str) -> Iterator[RuleSource]:
+        """As `rules`, each with its role and binding."""
+        for rules, record in self._given_to(who, namespace):
+            reference = record.object.get("roleRef") or {}
+            role = {"kind": str(reference.get("kind", "")), "name": str(reference.get("name", ""))}
+            binding = {"kind": str(record.object["kind"]), "name": record.key.name}
+            if record.key.namespace:
+                binding["namespace"] = record.key.namespace
+            for rule in rules:
+                yield RuleSource(rule, role, binding)
+
+    def subjects(self) -> list[tuple[str, str]]:
+        """Everybody that a binding names: `User` or `Group`, and the name."""
+        self._refresh()
+        return sorted(self._bound)
+
+    def _given_to(self, who: Principal, namespace: str) -> Iterator[tuple[Rules, Record]]:
         self._refresh()
         for subject in (("User", who.name), *(("Group", group) for group in who.groups)):
-            for place, rules in self._bound.get(subject, ()):
+            for place, rules, record in self._bound.get(subject, ()):
                 if place in (_EVERYWHERE, namespace):
-                    yield from rules
+                    yield rules, record
 
     def role(self, reference: Any, namespace: str) -> Rules | None:
         """The rules of a role; None when there is no such role, or `reference` is none."""
@@ -58,7 +78,7 @@ class Bindings:
             body, namespace = record.object, record.key.namespace
             rules = self.role(body.get("roleRef") or {}, namespace) or ()
             for subject in body.get("subjects") or ():
-                self._bound.setdefault(_named(subject, namespace), []).append((namespace, rules))
+                self._bound.setdefault(_named(subject, namespace), []).append((namespace, rules, record))
 
     def _aggregated(self, record: Record) -> Rules:
         selectors = (record.object.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()

@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 from api.auth.principal import MASTERS, Principal
 from controller.store.records import Store
 from crds.kind import Kind, KubeObject
-from crds.kinds.iam import IAM_GROUP, IAM_POLICY, IAM_USER, IamGroup, IamUser, IamUserSpec
+from crds.kinds.iam import (
+    IAM_GROUP,
+    IAM_POLICY,
+    IAM_ROLE,
+    IAM_USER,
+    IamGroup,
+    IamRole,
+    IamUser,
+    IamUserSpec,
+)
 from crds.kinds.user import USER
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.iam_names import iam_arn, name_in, resource_name, unique_id
@@ -47,6 +56,22 @@ class IamPolicies:
         boundary = self._managed(spec.boundary, account, who.namespace) if spec.boundary else None
         return {"user": told, "identity": identity, "boundary": boundary}
 
+    def of_role(self, name: str, namespace: str) -> Json:
+        """The same of a role of IAM, in the words of `of`; nobody where there is none."""
+        role = self._find(IAM_ROLE, resource_name(name), namespace)
+        if role is None:
+            return {"user": None, "identity": [], "boundary": None}
+        account, spec = account_of(namespace), role.spec
+        told = {
+            "name": spec.role_name,
+            "arn": iam_arn(account, "role", spec.path, spec.role_name),
+            "account": account,
+            "id": unique_id("AROA", role.metadata.uid or ""),
+            "tags": spec.tags,
+        }
+        boundary = self._managed(spec.boundary, account, namespace) if spec.boundary else None
+        return {"user": told, "identity": list(self._held(role, account, namespace)), "boundary": boundary}
+
     def _identity(self, user: IamUser, account: str, namespace: str) -> Iterator[Json]:
         yield from self._held(user, account, namespace)
         for name in user.spec.groups:
@@ -54,7 +79,7 @@ class IamPolicies:
             if group is not None:
                 yield from self._held(group, account, namespace)
 
-    def _held(self, holder: IamUser | IamGroup, account: str, namespace: str) -> Iterator[Json]:
+    def _held(self, holder: IamUser | IamGroup | IamRole, account: str, namespace: str) -> Iterator[Json]:
         for name, document in holder.spec.inline.items():
             yield {"name": name, "document": document}
         for arn in holder.spec.attached:

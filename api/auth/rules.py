@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
@@ -46,6 +46,14 @@ class Rule:
         """`pods/*` means every subresource of pods, `*/scale` that subresource of everything."""
         plural, slash, sub = resource.partition("/")
         return bool(slash) and (f"{plural}/*" in self.resources or f"*/{sub}" in self.resources)
+
+
+class RuleSource(NamedTuple):
+    """A rule, the role it is part of, and the binding that gives it, if it is given by one."""
+
+    rule: Rule
+    role: dict[str, Any]
+    binding: dict[str, Any] | None = None
 
 
 EVERYTHING = Rule((ALL,), (ALL,), (ALL,))

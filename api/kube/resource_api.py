@@ -39,6 +39,7 @@ from controller.runtime.driver import Driver
 from crds.errors import AlreadyExists, BadRequest, MethodNotAllowed
 from crds.kind import GROUP
 from crds.kinds.definition import DEFINITION
+from crds.kinds.explanation import EXPLANATIONS
 from crds.kinds.lease import LEASE
 from crds.kinds.rbac import CLUSTER_ROLE
 from crds.kinds.review import REVIEWS
@@ -67,7 +68,7 @@ class ResourceApi:
         self._registry, self._account_tokens = registry, account_tokens
         self._writing = WriteHandler(registry, authorizer)
         self._views = Views(registry, clock, self._writing, driver, leases)
-        self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS))
+        self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS, *EXPLANATIONS))
         self._given_roles = BuiltinRoles(registry, authorizer, clock.now())
         others: dict[tuple[str, str], ResourceStorage] = {
             **self._views.sources,

@@ -52,6 +52,7 @@ from controller.kit.networks import parse_networks
 from controller.main.audit_log import looked_after, open_audit
 from controller.main.certificates import keep_certificates_fresh, server_certificate
 from controller.main.components import Components
+from controller.main.explanations import access_questions
 from controller.main.health_checks import health_of
 from controller.main.image_resolver import registry_trust
 from controller.main.key_rotation import turning
@@ -211,6 +212,7 @@ def _app(
             clock, per_second=components.settings.requests_per_second, watches=components.settings.watches_per_user
         ),
         audit=audit,
+        questions=access_questions(registry, authorizer, tuple(components.services), audit, clock),
     )
 
 

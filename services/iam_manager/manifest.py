@@ -15,6 +15,7 @@ MANIFEST = ManagedService(
     title="Identities",
     summary="Users, groups, roles and policies over the AWS IAM and STS protocols.",
     create="services.iam_manager.app:create",
+    access_rules="services.iam_manager.access_rules:RULES",
     kinds=(INSTANCE_PROFILE, OIDC_PROVIDER, IAM_ACCOUNT),
     speaks=("iam", "sts"),
     protocol="query",

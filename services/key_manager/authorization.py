@@ -27,7 +27,7 @@ from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Decision, Outcome, Policies, Request, evaluate
 
 Json = dict[str, Any]
-_GIVEN_BY_POLICY = ("use", "get")
+GIVEN_BY_POLICY = ("use", "get")
 
 
 class KeyAuthorizer:
@@ -65,7 +65,7 @@ class KeyAuthorizer:
             return
         if refusal is not None:
             raise AwsError("AccessDeniedException", refusal.message) from refusal
-        if not by_role and (not policy or call.permission.verb not in _GIVEN_BY_POLICY):
+        if not by_role and (not policy or call.permission.verb not in GIVEN_BY_POLICY):
             await self._access.require(call, name, found.namespace)
 
     def _refusal(
@@ -73,7 +73,7 @@ class KeyAuthorizer:
     ) -> DeniedByPolicy | None:
         """What the key's policy has against it; against its Deny nothing helps."""
         asked = self._asked(call, found, request, action, pairs)
-        decision = _decided(asked, found.key.spec.policy, by_role=by_role)
+        decision = decide_by_key_policy(asked, found.key.spec.policy, by_role=by_role)
         if decision.allowed:
             return None
         return DeniedByPolicy(decision, asked)
@@ -106,7 +106,7 @@ class KeyAuthorizer:
         if not policy or request.get("BypassPolicyLockoutSafetyCheck"):
             return
         asked = self._asked(call, found, {"KeyId": found.arn}, "PutKeyPolicy", {})
-        if not _decided(asked, policy, by_role=True).allowed:
+        if not decide_by_key_policy(asked, policy, by_role=True).allowed:
             raise errors.locks_its_owner_out()
 
     def _asked(self, call: RequestContext, found: ResolvedKey, request: Json, action: str, pairs: Json) -> Request:
@@ -117,6 +117,7 @@ class KeyAuthorizer:
         return Request(requester_of(call.caller), f"kms:{action}", found.arn, context, owner)
 
 
-def _decided(asked: Request, policy: str, *, by_role: bool) -> Decision:
+def decide_by_key_policy(asked: Request, policy: str, *, by_role: bool) -> Decision:
+    """The decision of a key's policy. by_role: whether roles, or policies of the caller, give the right."""
     identity = (whatever_roles_allow(),) if by_role else ()
     return evaluate(asked, Policies(identity, compiled(policy), decided_by_resource=True))

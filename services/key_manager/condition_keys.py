@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.key_manager.key_lookup import ResolvedKey
+from services.key_manager.kinds import Key
 from services.key_manager.requester import requester_of
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Context
@@ -36,11 +37,24 @@ _OF_REQUEST = {
 }
 
 
+def facts_of_key(key: Key, aliases: Iterable[str]) -> dict[str, Any]:
+    """What a key itself says to conditions, whoever asks for it."""
+    spec = key.spec
+    return {
+        "kms:KeySpec": spec.key_spec,
+        "kms:KeyUsage": spec.usage,
+        "kms:KeyOrigin": spec.origin,
+        "kms:MultiRegion": spec.multi_region,
+        "kms:ResourceAliases": list(aliases),
+        **{f"aws:ResourceTag/{name}": value for name, value in spec.tags.items()},
+    }
+
+
 def context_of(
     call: RequestContext, found: ResolvedKey, request: Json, encryption: Json, aliases: Iterable[str]
 ) -> Context:
     """`encryption`: the encryption context of the call, or of that half of it which is judged."""
-    who, spec = requester_of(call.caller), found.key.spec
+    who = requester_of(call.caller)
     given: dict[str, Any] = {
         "aws:PrincipalArn": who.arn,
         "aws:PrincipalAccount": who.account,
@@ -49,15 +63,10 @@ def context_of(
         "aws:RequestedRegion": call.region,
         "aws:SecureTransport": True,
         "kms:CallerAccount": who.account,
-        "kms:KeySpec": spec.key_spec,
-        "kms:KeyUsage": spec.usage,
-        "kms:KeyOrigin": spec.origin,
-        "kms:MultiRegion": spec.multi_region,
-        "kms:ResourceAliases": list(aliases),
+        **facts_of_key(found.key, aliases),
         "kms:EncryptionContextKeys": list(encryption),
     }
     given |= {f"kms:EncryptionContext:{name}": value for name, value in encryption.items()}
-    given |= {f"aws:ResourceTag/{name}": value for name, value in spec.tags.items()}
     given |= {key: request[member] for key, member in _OF_REQUEST.items() if member in request}
     if (asked := str(request.get("KeyId", ""))).startswith("alias/") or ":alias/" in asked:
         given["kms:RequestAlias"] = asked[asked.index("alias/") :]

@@ -12,6 +12,7 @@ MANIFEST = ManagedService(
     title="Keys",
     summary="Encryption keys that never leave the cloud, over the AWS KMS protocol.",
     create="services.key_manager.app:create",
+    access_rules="services.key_manager.access_rules:RULES",
     kinds=(KEY, KEY_ALIAS, KEY_GRANT, KEY_MATERIAL),
     speaks=("kms",),
     secrets=("root-key",),

@@ -10,6 +10,7 @@ MANIFEST = ManagedService(
     title="Storage",
     summary="Buckets and objects over the S3 protocol, encrypted by default.",
     create="services.storage_manager.app:create",
+    access_rules="services.storage_manager.access_rules:RULES",
     kinds=(BUCKET,),
     speaks=("s3",),
     protocol="s3",

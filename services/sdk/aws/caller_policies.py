@@ -42,10 +42,11 @@ class CallerPolicyReader:
         return None if caller.service else await self._answers.of(caller)
 
     async def _read(self, caller: Caller) -> CallerPolicies | None:
-        return _policies_of(await self._ask(caller.token))
+        return policies_of(await self._ask(caller.token))
 
 
-def _policies_of(answer: Mapping[str, Any]) -> CallerPolicies | None:
+def policies_of(answer: Mapping[str, Any]) -> CallerPolicies | None:
+    """What an answer of `PATH` says. None for those IAM has no policy of."""
     user, boundary = answer.get("user"), answer.get("boundary")
     if user is None or not (answer["identity"] or boundary):
         return None

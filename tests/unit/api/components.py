@@ -59,6 +59,7 @@ from api.watch_metrics import WatchMetrics
 from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
+from controller.main.explanations import access_questions
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.runtime.driver import ObservedInstance
@@ -279,6 +280,7 @@ async def make_house(
         metrics=metrics,
         limits=RateLimiter(clock, per_second=1000, watches=100),
         audit=audit,
+        questions=access_questions(registry, authorizer, (KMS,), audit, clock),
     )
     door = _with_gateway(conductor, gateway, authenticator, guard, metrics, audit)
     return House(

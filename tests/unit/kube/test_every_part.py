@@ -23,6 +23,7 @@ from api.kube.views.pods import POD
 from api.kube.views.replica_sets import REPLICA_SET
 from crds.catalog import CORE_KINDS
 from crds.kind import Kind
+from crds.kinds.explanation import EXPLANATIONS
 from crds.kinds.review import REVIEWS
 from tests.unit.kube.conftest import Wire
 from tests.unit.kube.test_definitions import CRDS, DEFINITION, LAMP, LAMPS
@@ -111,4 +112,6 @@ async def test_nothing_is_served_that_is_not_asked_for_here(wire: Wire) -> None:
         for version in group["versions"]
         for each in version["resources"]
     }
-    assert served == {(kind.group, kind.plural) for kind in (*CORE_KINDS, *VIEWS, *REVIEWS) if not kind.internal}
+    assert served == {
+        (kind.group, kind.plural) for kind in (*CORE_KINDS, *VIEWS, *REVIEWS, *EXPLANATIONS) if not kind.internal
+    }

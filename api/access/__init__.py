@@ -1,0 +1,1 @@
+"""Explanations of access: may they, who may, and why a request was refused."""

@@ -1,0 +1,260 @@
+"""One explanation of access: what roles of the cloud say, what policies say beside them, and what comes of both.
+
+It decides with the parts that decide requests: the authorizer, the evaluator of policies, and what each service says
+of its own resources (`services.sdk.aws.access_rules`). Nothing is remembered and nobody is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from api.access.aws_actions import AwsActions
+from api.access.subjects import Subject, Subjects
+from api.auth.authorizer import Action, Authorizer
+from api.auth.iam_policies import IamPolicies
+from api.auth.role_decisions import RoleDecision, decide_by_roles
+from controller.store.records import Record, Store
+from crds.kind import Kind, KubeObject
+from crds.kinds.explanation import AccessQuestion, AwsAttributes, ResourceAttributes
+from services.sdk.aws.access_rules import AccessRules, Located, ResourceQuestion, ResourceVerdict, StoredObjects
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.arns import parse_arn
+from services.sdk.aws.caller_policies import CallerPolicies, policies_of
+from services.sdk.aws.judgement import Judgement, decide
+from services.sdk.aws.policy import Outcome, Requester
+from services.sdk.aws.policy.explanation import described_decision
+
+Json = dict[str, Any]
+M = TypeVar("M", bound=KubeObject)
+_NO_POLICY = {"outcome": "notApplicable", "reason": "no policy of IAM is about them"}
+_NOT_ASKED = {
+    "outcome": "notApplicable",
+    "reason": "policies of IAM count for AWS calls alone, not for the resource API",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What came out for one subject. decided_by: roles, policies, resource-policy, grant or nothing."""
+
+    subject: Subject
+    allowed: bool
+    decided_by: str
+    reason: str
+    roles: RoleDecision
+    asked: Action
+    policies: Json
+    resource_policy: Json | None = None
+
+    def described(self) -> Json:
+        """As JSON: both sides, whichever decided."""
+        names = ("verb", "group", "resource", "namespace", "name")
+        told: Json = {
+            "subject": self.subject.described(),
+            "allowed": self.allowed,
+            "decidedBy": self.decided_by,
+            "reason": self.reason,
+            "roles": {**self.roles.described(), "asked": dict(zip(names, self.asked, strict=True))},
+            "policies": self.policies,
+        }
+        return told if self.resource_policy is None else {**told, "resourcePolicy": self.resource_policy}
+
+
+class _Asked(NamedTuple):
+    """An action of AWS, made out: whose it is, where, and about what."""
+
+    action: str
+    rules: AccessRules
+    verb: str
+    located: Located
+    namespace: str
+    facts: Mapping[str, Any]
+    role: Action
+
+
+class Explainer:
+    """Explains for any subject. One per conductor."""
+
+    def __init__(
+        self,
+        store: Store,
+        authorizer: Authorizer,
+        policies: IamPolicies,
+        actions: AwsActions,
+        subjects: Subjects,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._authorizer, self._policies, self._actions = authorizer, policies, actions
+        self._subjects, self._objects, self._now = subjects, _Stored(store), now
+
+    def explain(self, subject: Subject, question: AccessQuestion, *, everywhere: bool) -> Explanation:
+        """Raises Invalid for an action nobody here knows. everywhere: also by policies of resources in accounts that
+        are not the subject's.
+        """
+        if question.resource_attributes is not None:
+            return self._by_roles(subject, _action(question.resource_attributes))
+        assert question.aws_attributes is not None
+        return self._by_both(subject, question.aws_attributes, everywhere)
+
+    def _by_roles(self, subject: Subject, action: Action) -> Explanation:
+        roles = decide_by_roles(self._authorizer, subject.principal, action)
+        allowed = roles.allowed and not subject.lockout
+        decided = "roles" if roles.allowed else "nothing"
+        return Explanation(subject, allowed, decided, subject.lockout or roles.reason, roles, action, _NOT_ASKED)
+
+    def _by_both(self, subject: Subject, wanted: AwsAttributes, everywhere: bool) -> Explanation:
+        asked = self._made_out(subject, wanted)
+        roles = self._roles(subject, asked)
+        judged = self._judged(subject, asked)
+        if judged is not None and judged.refuses:
+            return self._told(subject, asked, roles, judged, None, "policies", allowed=False)
+        by_policy = judged is not None and judged.allows and asked.namespace == subject.principal.namespace
+        by_identity = roles.allowed or by_policy
+        verdict = None
+        if everywhere or asked.namespace == subject.principal.namespace:
+            verdict = self._verdict(subject, asked, judged, by_identity)
+        if verdict is not None and (verdict.allowed != by_identity or verdict.granted_by or _denies(verdict)):
+            decided = "grant" if verdict.granted_by else "resource-policy"
+            return self._told(subject, asked, roles, judged, verdict, decided, allowed=verdict.allowed)
+        decided = "roles" if roles.allowed else "policies" if by_policy else "nothing"
+        return self._told(subject, asked, roles, judged, verdict, decided, allowed=by_identity)
+
+    def _made_out(self, subject: Subject, wanted: AwsAttributes) -> _Asked:
+        rules, permission = self._actions.find(wanted.action)
+        arn, namespace = parse_arn(wanted.resource), subject.principal.namespace
+        if arn is not None and arn.account and arn.account != account_of(namespace):
+            # Of an account that is no namespace here nobody has anything.
+            namespace = self._subjects.namespace_of(arn.account) or f"account {arn.account}"
+        located = rules.locate(arn, self._objects, namespace) if arn is not None else Located("", wanted.resource)
+        verb, kind = (permission.verb, permission.kind) if permission else ("", None)
+        role = Action(verb, kind.group, kind.plural, namespace, located.name) if kind else Action("", "", "")
+        if kind is not None and not kind.namespaced:
+            role = role._replace(namespace="")
+        region = {"aws:RequestedRegion": arn.region} if arn is not None and arn.region else {}
+        return _Asked(wanted.action, rules, verb, located, namespace, {**region, **wanted.context}, role)
+
+    def _roles(self, subject: Subject, asked: _Asked) -> RoleDecision:
+        if not asked.verb:
+            return RoleDecision(True, "no role is asked: the service decides by whom it is about")
+        return decide_by_roles(self._authorizer, subject.principal, asked.role)
+
+    def _judged(self, subject: Subject, asked: _Asked) -> Judgement | None:
+        caller = self.policies(subject)
+        if caller is None:
+            return None
+        return decide(caller, asked.action, asked.located.arn, asked.facts, self._now())
+
+    def policies(self, subject: Subject) -> CallerPolicies | None:
+        """Those of IAM that have a say in what they call; None where there are none."""
+        if subject.kind == "IamRole":
+            return policies_of(self._policies.of_role(subject.name, subject.namespace))
+        return policies_of(self._policies.of(subject.principal))
+
+    def _verdict(
+        self, subject: Subject, asked: _Asked, judged: Judgement | None, by_identity: bool
+    ) -> ResourceVerdict | None:
+        who = judged.request.requester if judged is not None else _requester(subject)
+        facts = {"aws:PrincipalArn": who.arn, "aws:PrincipalAccount": who.account, "aws:SecureTransport": True}
+        return asked.rules.judge(
+            ResourceQuestion(
+                who,
+                asked.action,
+                asked.verb,
+                asked.located.arn,
+                asked.located.name,
+                asked.namespace,
+                by_identity,
+                self._objects,
+                {**facts, **asked.facts},
+            )
+        )
+
+    def _told(
+        self,
+        subject: Subject,
+        asked: _Asked,
+        roles: RoleDecision,
+        judged: Judgement | None,
+        verdict: ResourceVerdict | None,
+        decided: str,
+        *,
+        allowed: bool,
+    ) -> Explanation:
+        policies = _described(judged, asked.action) if judged is not None else _NO_POLICY
+        own = None
+        if verdict is not None and verdict.decision is not None:
+            own = described_decision(verdict.decision, asked.action)
+        if verdict is not None and verdict.granted_by:
+            own = {**(own or {}), "grant": verdict.granted_by}
+        reason = subject.lockout or _reason(decided, roles, policies, own, allowed, asked.action)
+        allowed = allowed and not subject.lockout
+        return Explanation(subject, allowed, decided, reason, roles, asked.role, policies, own)
+
+
+def _denies(verdict: ResourceVerdict) -> bool:
+    return verdict.decision is not None and verdict.decision.outcome is Outcome.EXPLICIT_DENY
+
+
+class _Stored(StoredObjects):
+    """Each version of a record is parsed once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self, kind: Kind[M], namespace: str) -> Iterable[M]:
+        records = self._store.list(kind.group, kind.plural).records
+        return [_typed(kind, each) for each in records if each.key.namespace == namespace]
+
+
+def _typed(kind: Kind[M], record: Record) -> M:
+    if not isinstance(record.typed, kind.model):
+        record.typed = kind.decode(record.body)
+    found: M = record.typed
+    return found
+
+
+def _action(wanted: ResourceAttributes) -> Action:
+    resource = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
+    return Action(wanted.verb, wanted.group, resource, wanted.namespace, wanted.name)
+
+
+def _requester(subject: Subject) -> Requester:
+    """As services name callers that IAM has no policy of."""
+    account = account_of(subject.principal.namespace)
+    return Requester("user", f"arn:aws:iam::{account}:user/{subject.principal.name}", account)
+
+
+def _described(judged: Judgement, action: str) -> Json:
+    told = described_decision(judged.decision, action)
+    return {**told, "outOfBounds": True} if judged.out_of_bounds else told
+
+
+def _reason(decided: str, roles: RoleDecision, policies: Json, own: Json | None, allowed: bool, action: str) -> str:
+    """One sentence: what decided."""
+    match decided:
+        case "roles":
+            return roles.reason
+        case "policies" if not allowed and policies["outcome"] != Outcome.EXPLICIT_DENY:
+            return f"the permissions boundary does not allow {action}, whatever else does"
+        case "policies":
+            return statement_in_words(policies)
+        case "grant" if own is not None:
+            return f"{own['grant']} gives it"
+        case "resource-policy" if own is not None:
+            return statement_in_words(own)
+    return f"neither a role nor a policy allows {action}"
+
+
+def statement_in_words(decision: Json) -> str:
+    """`statement 2 "NoDeletes" of the policy p (identity-based policy) denies it`."""
+    statement = decision.get("statement")
+    if statement is None:
+        return str(decision["reason"])
+    sid = f' "{statement["sid"]}"' if "sid" in statement else ""
+    does = "denies" if statement["effect"] == "Deny" else "allows"
+    return (
+        f"statement {statement['index']}{sid} of the policy {statement['policy']} ({statement['source']}) {does} it"
+    )

@@ -1,0 +1,263 @@
+"""Explanations of access: both sides, the statement that decided, who may, and what nobody but its owner hears."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.access.reviews import PREFIX, AccessQuestions
+from api.audit import Audit
+from api.audit.denials import Denial
+from api.auth.authorizer import Authorizer
+from api.auth.principal import AUTHENTICATED, MASTERS, SERVICES, Principal
+from controller.kit.threads import Inline
+from controller.main.explanations import access_questions
+from controller.resources.registry import Registry
+from controller.store.sql import open_store
+from crds.errors import BadRequest, Forbidden, Invalid, NotFound
+from crds.kinds.iam import IAM_GROUP, IAM_ROLE, IAM_USER
+from crds.kinds.namespace import NAMESPACE
+from crds.kinds.rbac import ROLE_BINDING
+from crds.kinds.service_account import SERVICE_ACCOUNT
+from crds.kinds.user import USER
+from services.key_manager.kinds import KEY, KEY_GRANT
+from services.sdk.aws.accounts import account_of
+from services.sdk.discovery import catalog_of, managed_services
+from tests.unit.api.components import HOW, Hands
+
+pytestmark = pytest.mark.anyio
+ADMIN = Principal("root", frozenset({MASTERS, AUTHENTICATED}))
+Json = dict[str, Any]
+KEY_ID = "11111111-2222-3333-4444-555555555555"
+KEY_ARN = f"arn:aws:kms:eu-central-1:000000000000:key/{KEY_ID}"
+
+
+def policy(*statements: Json) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [*statements]})
+
+
+def statement(effect: str, action: str, resource: str = "*", **more: Any) -> Json:
+    return {"Effect": effect, "Action": action, "Resource": resource, **more}
+
+
+@dataclass
+class Rig:
+    registry: Registry
+    questions: AccessQuestions
+    audit: Audit
+
+    async def add(self, kind: Any, name: str, namespace: str = "default", **body: Any) -> None:
+        await self.registry.create(
+            kind, namespace if kind.namespaced else "", {"metadata": {"name": name}, **body}, HOW
+        )
+
+    async def iam_user(self, name: str, **spec: Any) -> None:
+        await self.add(IAM_USER, name, spec={"userName": name, **spec})
+
+    async def ask(self, plural: str, spec: Json, who: Principal = ADMIN) -> Any:
+        return (await self.questions.answer(f"{PREFIX}{plural}", {"spec": spec}, who))["status"]
+
+    async def aws(self, user: str, action: str, resource: str = "*", **context: Any) -> Any:
+        asked = {"action": action, "resource": resource, "context": context}
+        return await self.ask("accessexplanations", {"user": user, "awsAttributes": asked})
+
+
+def of(name: str, *roles: str, namespace: str = "default") -> Principal:
+    return Principal(name, frozenset({AUTHENTICATED, *(f"aerekos:{each}" for each in roles)}), namespace)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    services, clock = managed_services(), Hands()
+    catalog = catalog_of(services)
+    store = await open_store(f"sqlite:///{tmp_path}/records.db", threads=Inline(), clock=clock)
+    registry = Registry(store, catalog, clock)
+    audit = Audit(tmp_path / "audit.log", clock, key=b"a" * 32)
+    authorizer = Authorizer(catalog, services, store)
+    rig = Rig(registry, access_questions(registry, authorizer, services, audit, clock), audit)
+    for namespace in ("default", "team"):
+        await rig.add(NAMESPACE, namespace)
+    for name, roles in (("owner", ["admin"]), ("ed", ["editor"]), ("ann", [])):
+        await rig.add(USER, name, spec={"roles": roles})
+    await rig.add(USER, "tina", spec={"roles": [], "namespace": "team"})
+    await rig.add(KEY, KEY_ID)
+    yield rig
+    audit.close()
+    await store.close()
+
+
+async def test_roles_and_policies_stand_side_by_side(rig: Rig) -> None:
+    await rig.iam_user("ed", inline={"p": policy(statement("Deny", "kms:Decrypt", Sid="NoOpening"))})
+    found = await rig.aws("ed", "kms:Decrypt", KEY_ARN)
+    assert not found["allowed"] and found["decidedBy"] == "policies"
+    assert found["roles"]["allowed"] and found["roles"]["role"] == {"kind": "Group", "name": "aerekos:editor"}
+    assert found["roles"]["asked"]["verb"] == "use" and found["roles"]["asked"]["name"] == KEY_ID
+    named = {"source": "identity-based policy", "policy": "p", "index": 0, "effect": "Deny", "sid": "NoOpening"}
+    assert found["policies"]["statement"] == named
+    assert found["reason"] == 'statement 0 "NoOpening" of the policy p (identity-based policy) denies it'
+
+
+async def test_what_no_statement_and_no_role_allows_says_both(rig: Rig) -> None:
+    await rig.iam_user("ann", inline={"p": policy(statement("Allow", "kms:Encrypt"))})
+    found = await rig.aws("ann", "kms:Decrypt", KEY_ARN)
+    assert (found["allowed"], found["decidedBy"]) == (False, "nothing")
+    assert found["reason"] == "neither a role nor a policy allows kms:Decrypt"
+    assert found["policies"]["reason"] == "because no identity-based policy allows the kms:Decrypt action"
+    assert "statement" not in found["policies"] and not found["roles"]["allowed"]
+    assert (await rig.aws("ann", "kms:Encrypt", KEY_ARN))["decidedBy"] == "policies"
+
+
+async def test_a_boundary_refuses_what_a_role_gives(rig: Rig) -> None:
+    await rig.iam_user("ed", boundary="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    found = await rig.aws("ed", "kms:Decrypt", KEY_ARN)
+    assert not found["allowed"] and found["roles"]["allowed"] and found["policies"]["outOfBounds"]
+    assert found["reason"] == "the permissions boundary does not allow kms:Decrypt, whatever else does"
+
+
+async def test_conditions_count_as_they_are_given(rig: Rig) -> None:
+    condition = {"StringEquals": {"kms:EncryptionContext:team": "blue"}}
+    await rig.iam_user("ann", inline={"p": policy(statement("Allow", "kms:Decrypt", Condition=condition))})
+    assert not (await rig.aws("ann", "kms:Decrypt", KEY_ARN))["allowed"]
+    assert (await rig.aws("ann", "kms:Decrypt", KEY_ARN, **{"kms:EncryptionContext:team": "blue"}))["allowed"]
+
+
+async def test_a_key_s_policy_and_a_grant_have_their_say(rig: Rig) -> None:
+    ann = "arn:aws:iam::000000000000:user/ann"
+    only = {**statement("Allow", "kms:Encrypt"), "Principal": {"AWS": ann}}
+    await rig.add(KEY, "guarded", spec={"policy": policy(only)})
+    arn = "arn:aws:kms:us-east-1:000000000000:key/guarded"
+    refused = await rig.aws("ed", "kms:Encrypt", arn)
+    assert (refused["allowed"], refused["decidedBy"]) == (False, "resource-policy") and refused["roles"]["allowed"]
+    given = await rig.aws("ann", "kms:Encrypt", arn)
+    assert given["allowed"] and given["resourcePolicy"]["statement"]["policy"] == "default"
+    await rig.add(KEY_GRANT, "g", spec={"key": KEY_ID, "grantee": ann, "operations": ["Decrypt"]})
+    granted = await rig.aws("ann", "kms:Decrypt", KEY_ARN)
+    assert (granted["allowed"], granted["decidedBy"]) == (True, "grant")
+    assert granted["reason"] == "KeyGrant default/g gives it"
+
+
+async def test_policies_count_in_their_own_account(rig: Rig) -> None:
+    await rig.iam_user("ann", inline={"p": policy(statement("Allow", "*"))})
+    await rig.add(KEY, "theirs", "team")
+    arn = f"arn:aws:kms:us-east-1:{account_of('team')}:key/theirs"
+    assert not (await rig.aws("ann", "kms:Decrypt", arn))["allowed"]
+    assert not (await rig.aws("ann", "kms:Decrypt", "arn:aws:kms:us-east-1:999999999999:key/x"))["allowed"]
+
+
+async def test_who_may_names_everybody_with_the_reason(rig: Rig) -> None:
+    await rig.add(
+        IAM_GROUP,
+        "openers",
+        spec={"groupName": "openers", "inline": {"g": policy(statement("Allow", "kms:Decrypt"))}},
+    )
+    await rig.iam_user("ann", groups=["openers"])
+    trust = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
+    inline = {"r": policy(statement("Allow", "kms:*"))}
+    await rig.add(IAM_ROLE, "cook", spec={"roleName": "cook", "trust": trust, "inline": inline})
+    await rig.add(SERVICE_ACCOUNT, "robot", "team")
+    subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "team"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
+    await rig.add(ROLE_BINDING, "robots", subjects=[subject, {"kind": "Group", "name": "devs"}], roleRef=role)
+    await rig.add(USER, "gone", spec={"roles": ["admin"], "disabled": True})
+    asked = {"awsAttributes": {"action": "kms:Decrypt", "resource": KEY_ARN}}
+    found = (await rig.ask("resourceaccessreviews", asked))["subjects"]
+    told = {(each["subject"]["kind"], each["subject"]["name"]): each["decidedBy"] for each in found}
+    assert told[("User", "ann")] == told[("IamRole", "cook")] == "policies"
+    roles = {("User", "owner"), ("User", "ed"), ("ServiceAccount", "robot"), ("Group", "devs"), ("Group", MASTERS)}
+    roles |= {("ManagedService", "storage-manager")}  # it seals objects with keys of people
+    assert {name for name, decided in told.items() if decided == "roles"} == roles
+    assert len(told) == len(roles) + 2, told
+    bound = next(each for each in found if each["subject"]["name"] == "robot")["roles"]
+    assert bound["binding"] == {"kind": "RoleBinding", "name": "robots", "namespace": "default"}
+    pods = {"resourceAttributes": {"verb": "delete", "resource": "configmaps", "namespace": "team"}}
+    names = {each["subject"]["name"] for each in (await rig.ask("resourceaccessreviews", pods))["subjects"]}
+    assert names == {"owner", "ed", MASTERS}
+
+
+async def test_every_kind_of_principal_can_be_asked_about(rig: Rig) -> None:
+    for user in ("system:serviceaccount:team:robot", "system:service:key-manager", "system:worker:oak", "nobody",
+                 "arn:aws:iam::000000000000:role/none", "arn:aws:iam::000000000000:user/ed"):  # fmt: skip
+        found = await rig.aws(user, "kms:Decrypt", KEY_ARN)
+        assert found["allowed"] == user.endswith("user/ed"), user
+        assert found["roles"]["reason"] and found["policies"]["outcome"]
+    account = {"user": "nobody", "groups": ["aerekos:viewer"]}
+    asked = {"resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "x"}}
+    assert (await rig.ask("accessexplanations", {**account, **asked}))["allowed"]
+
+
+async def test_people_ask_about_themselves_alone(rig: Rig) -> None:
+    asked = {"resourceAttributes": {"verb": "get", "resource": "secrets", "namespace": "team"}}
+    for who in (of("ann"), of("vera", "viewer"), of("ed", "editor")):
+        assert "allowed" in await rig.ask("accessexplanations", asked, who)
+        for other in ({"user": "owner"}, {"user": who.name, "groups": [MASTERS]}):
+            with pytest.raises(Forbidden):
+                await rig.ask("accessexplanations", {**other, **asked}, who)
+        with pytest.raises(Forbidden):
+            await rig.ask("resourceaccessreviews", asked, who)
+    service = Principal("system:service:key-manager", frozenset({AUTHENTICATED, SERVICES}))
+    through = Principal("ann", frozenset({AUTHENTICATED}), acting=service.name, actors=(service.name,))
+    for who in (service, through):
+        for plural, spec in (("accessexplanations", asked), ("denialreviews", {})):
+            with pytest.raises(Forbidden):
+                await rig.ask(plural, spec, who)
+
+
+async def test_a_tenant_learns_nothing_of_keys_of_another(rig: Rig) -> None:
+    """Whether a key is there, and what its policy says of them, is no business of theirs."""
+    tina = f"arn:aws:iam::{account_of('team')}:user/tina"
+    named = {**statement("Allow", "kms:Encrypt"), "Principal": {"AWS": tina}}
+    await rig.add(KEY, "named", spec={"policy": policy(named)})
+    told = []
+    for key in ("named", "absent"):
+        arn = f"arn:aws:kms:us-east-1:000000000000:key/{key}"
+        asked = {"awsAttributes": {"action": "kms:Encrypt", "resource": arn}}
+        found = await rig.ask("accessexplanations", asked, of("tina", namespace="team"))
+        told.append(json.dumps(found).replace(key, "KEY"))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "words"),
+    [
+        ({}, Invalid, "either resourceAttributes or awsAttributes"),
+        ({"awsAttributes": {"action": "kms:Decrypt", "x": 1}}, BadRequest, 'unknown field "spec.awsAttributes.x"'),
+        ({"awsAttributes": {"action": "kms:Decript"}}, Invalid, "did you mean kms:Decrypt?"),
+        ({"awsAttributes": {"action": "Decrypt"}}, Invalid, "spec.awsAttributes.action"),
+        ({"resourceAttributes": {"verb": "get"}}, Invalid, "spec.resourceAttributes.resource"),
+    ],
+)
+async def test_what_is_not_understood_is_refused(rig: Rig, spec: Json, error: Any, words: str) -> None:
+    with pytest.raises(error) as caught:
+        await rig.ask("accessexplanations", spec)
+    assert words in caught.value.message
+
+
+async def test_a_refusal_is_told_to_whom_it_met_and_to_admins(rig: Rig) -> None:
+    await rig.iam_user("ann", inline={"p": policy(statement("Deny", "kms:Decrypt"))})
+    decided = {"outcome": "explicitDeny", "source": "identity-based policy", "reason": "with an explicit deny"}
+    rig.audit.denials.record(Denial("t", "r1", "ann", 400, "kms:Decrypt", KEY_ARN, "User: ann is not", decided))
+    reference = {"resource": "secrets", "namespace": "team", "name": "db"}
+    rig.audit.denials.record(Denial("u", "r2", "ann", 403, "get", reference, "secrets is forbidden", None))
+    for who in (of("ann"), ADMIN, of("owner", "admin")):
+        (found,) = (await rig.ask("denialreviews", {"requestId": "r1"}, who))["denials"]
+        assert found["policies"] == decided and not found["now"]["allowed"]
+        assert found["now"]["policies"]["statement"]["policy"] == "p"
+        assert found["now"]["roles"]["allowed"] is False
+    (found,) = (await rig.ask("denialreviews", {"requestId": "r2"}, of("ann")))["denials"]
+    assert found["now"]["roles"]["asked"]["resource"] == "secrets"
+    assert len((await rig.ask("denialreviews", {}, of("ann")))["denials"]) == 2
+    for who in (of("tina", namespace="team"), of("ed", "editor")):
+        unknown, theirs = [await refusal(rig, each, who) for each in ("r1", "none")]
+        assert unknown.replace("r1", "none") == theirs
+        assert (await rig.ask("denialreviews", {}, who))["denials"] == []
+
+
+async def refusal(rig: Rig, request_id: str, who: Principal) -> str:
+    with pytest.raises(NotFound) as caught:
+        await rig.ask("denialreviews", {"requestId": request_id}, who)
+    return caught.value.message
