@@ -18,9 +18,9 @@ COVERAGE = Coverage(
     refused=(
         ("rights are roles on the Bucket, not ACLs", ("Acl", "OwnershipControls", "PublicAccessBlock")),
         ("rights are roles on the Bucket, not policies", ("Policy", "BucketAbac")),
-        ("tags of buckets are labels of the Bucket; objects have none", ("Tagging",)),
+        ("tags of buckets are labels of the Bucket", ("BucketTagging",)),
         ("objects stay until they are deleted", ("Lifecycle", "RestoreObject")),
-        ("objects cannot be locked", ("ObjectLock", "LegalHold", "Retention")),
+        ("objects cannot be locked", ("ObjectLockConfiguration",)),
         ("`spec.encryption` of the Bucket says it", ("Encryption",)),
         ("buckets of one cloud are not copied to another", ("Replication", "Accelerate")),
         ("there are no directory buckets", ("DirectoryBuckets", "CreateSession", "RenameObject")),

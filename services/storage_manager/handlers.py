@@ -9,11 +9,15 @@ from services.storage_manager import (
     list_uploads,
     list_versions,
     multipart,
+    object_attributes,
+    object_locks,
+    object_tags,
     objects,
     versioning,
 )
 from services.storage_manager.operations import S3Operation, declared_in
 
 OPERATIONS: dict[str, S3Operation] = declared_in(
-    buckets, versioning, list_versions, objects, copy_object, delete_objects, multipart, list_uploads
+    *(buckets, versioning, list_versions, objects, copy_object, delete_objects, multipart, list_uploads),
+    *(object_tags, object_locks, object_attributes),
 )

@@ -42,6 +42,8 @@ S3: dict[str, str] = {
     **dict.fromkeys(
         ("HeadObject", "ListMultipartUploads", "ListObjectsV2", "GetBucketVersioning", "ListObjectVersions"), READ
     ),
+    **dict.fromkeys(("GetObjectTagging", "GetObjectAttributes", "GetObjectRetention", "GetObjectLegalHold"), READ),
+    **dict.fromkeys(("PutObjectTagging", "DeleteObjectTagging", "PutObjectRetention", "PutObjectLegalHold"), WRITE),
     "PutBucketVersioning": WRITE,
     **dict.fromkeys(("PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "CreateMultipartUpload"), WRITE),
     **dict.fromkeys(("UploadPart", "UploadPartCopy", "ListParts", "CompleteMultipartUpload"), WRITE),
@@ -205,12 +207,17 @@ def s3_arguments(operation: str, bucket: str, upload: str = "") -> dict[str, Any
         "UploadPart": {**part, "PartNumber": 1, "Body": b"y"},
         "UploadPartCopy": {**part, "PartNumber": 1, "CopySource": f"{bucket}/o"},
         "CompleteMultipartUpload": {**part, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": '"x"'}]}},
+        "PutObjectTagging": {**one, "Tagging": {"TagSet": []}},
+        "PutObjectRetention": {**one, "Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": "2050-01-01"}},
+        "PutObjectLegalHold": {**one, "LegalHold": {"Status": "ON"}},
+        "GetObjectAttributes": {**one, "ObjectAttributes": ["ETag"]},
         "PutBucketVersioning": {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}},
         "CreateBucket": {"Bucket": f"{bucket}-new"},
         "ListParts": part,
         "AbortMultipartUpload": part,
     }
     on_objects = ("GetObject", "HeadObject", "DeleteObject", "CreateMultipartUpload")
+    on_objects += ("GetObjectTagging", "DeleteObjectTagging", "GetObjectRetention", "GetObjectLegalHold")
     return named.get(operation, one if operation in on_objects else {"Bucket": bucket})
 
 
