@@ -21,7 +21,7 @@ from anyio import to_thread
 from services.sdk.identity import Caller as Identity
 from services.storage_manager.blob_format import AesGcmCipher, BlobCipher, NoCipher
 from services.storage_manager.errors import S3Error
-from services.storage_manager.interfaces import BucketRef, Kms
+from services.storage_manager.interfaces import BucketRef, Kms, is_customers_key
 from services.storage_manager.metadata import MetadataIndex
 
 CACHE_SECONDS = 300.0
@@ -97,14 +97,14 @@ class DataKeys:
         held = self._cache.get(id)
         if held is not None and held.until <= self._clock():
             held = None
-        if held is not None and self._age_of_proof(ref.under(held.master), id) <= PROVEN_SECONDS:
+        if held is not None and self._age_of_proof(ref, held.master, id) <= PROVEN_SECONDS:
             return held.secret
         wrapped, master = await to_thread.run_sync(self._metadata.wrapped_key, id)
         made_for = ref.under(master)
         try:
             plain = await self._kms.decrypt(made_for, wrapped)
         except S3Error as fault:
-            if held is None or fault.status < 500 or self._age_of_proof(made_for, id) > CACHE_SECONDS:
+            if held is None or fault.status < 500 or self._age_of_proof(ref, master, id) > CACHE_SECONDS:
                 raise
             return held.secret  # key-manager is away: what was proven minutes ago goes on
         return self._hold(made_for, id, plain)
@@ -117,9 +117,9 @@ class DataKeys:
         self._note_proven(ref, id)
         return secret
 
-    def _age_of_proof(self, ref: BucketRef, id: str) -> float:
+    def _age_of_proof(self, ref: BucketRef, master: str, id: str) -> float:
         """Seconds since the asker's right to that data key was proven; 0 where nobody needs one."""
-        if not ref.own_key or ref.caller is None:
+        if ref.caller is None or not is_customers_key(master):
             return 0.0
         proven = self._proven.get((ref.caller, id))
         return float("inf") if proven is None else self._clock() - proven

@@ -59,11 +59,16 @@ class BucketRef:
     @property
     def own_key(self) -> bool:
         """Whether the bucket's data keys are made with a customer's key, which not everybody may use."""
-        return self.key not in (None, "", DEFAULT_KEY)
+        return is_customers_key(self.key)
 
     def under(self, master: str) -> BucketRef:
         """The same bucket, as it was when that key was its own; empty: the account's default."""
         return replace(self, key=master or None)
+
+
+def is_customers_key(key: str | None) -> bool:
+    """Whether that names a KMS key of a customer's, not the account's default."""
+    return key not in (None, "", DEFAULT_KEY)
 
 
 class Authenticator(Protocol):

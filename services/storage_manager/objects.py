@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 
 from crds.numbers import whole_number
 from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
@@ -152,7 +153,12 @@ def _marker_headers(marker: Object) -> dict[str, str]:
 
 
 def _date(moment: float) -> str:
-    return formatdate(moment, usegmt=True)
+    return _date_of_second(int(moment))
+
+
+@lru_cache(maxsize=4096)
+def _date_of_second(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def requested_range(text: str | None, size: int) -> tuple[int, int] | None:
@@ -219,7 +225,7 @@ def _range(found: Object, headers: dict[str, str]) -> str | None:
     condition, wanted = headers.get("if-range"), headers.get("range")
     if condition is None or condition.strip('"') == found.etag:
         return wanted
-    return wanted if condition == formatdate(found.modified, usegmt=True) else None
+    return wanted if condition == _date(found.modified) else None
 
 
 def _overridden(request: S3Request) -> dict[str, str]:

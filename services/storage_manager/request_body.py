@@ -41,6 +41,8 @@ class Incoming:
 
     async def drain(self) -> None:
         """Take what is on its way, within bounds: who is still sending hears no refusal."""
+        if self.ended or self._waits:
+            return
         taken = 0
         with anyio.move_on_after(DRAIN_SECONDS):
             while not self.ended and not self._waits and taken < MOST_DRAINED:
