@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -146,13 +147,21 @@ class SecretStore:
         with suppress(ApiError):
             await self._own.patch(MANAGED_SECRET, found.name, patch, found.namespace, subresource="status")
 
-    async def reseal(self, found: FoundSecret, version_id: str, caller: Caller | None) -> str:
-        """Seal that version under the key that the secret names now, and return the key's ARN. Raises AwsError."""
-        value = await self.value(found, version_id, caller)
-        spec = await self._envelope.seal(_use(found, version_id, caller), found.uid, value)
-        name = record_name(found.uid, version_id)
-        await self._own.patch(SECRET_VERSION, name, {"spec": spec.wire()}, found.namespace)
-        return spec.key
+    async def reseal(self, found: FoundSecret, versions: list[str], key: str, caller: Caller | None) -> FoundSecret:
+        """Seal these versions under that key. Each is whole at any moment, under the one key or the other. Raises
+        AwsError.
+        """
+        sealed: dict[str, str] = {}
+        for id in versions:
+            value = await self.value(found, id, caller)
+            spec = await self._envelope.seal(replace(_use(found, id, caller), key=key), found.uid, value)
+            await self._own.patch(SECRET_VERSION, record_name(found.uid, id), {"spec": spec.wire()}, found.namespace)
+            sealed[id] = spec.key
+
+        def change(now: FoundSecret) -> list[VersionStatus]:
+            return [each.model_copy(update={"key": sealed.get(each.version_id, each.key)}) for each in now.versions]
+
+        return await self.change(found, change)
 
     async def delete(self, found: FoundSecret) -> None:
         """With all its versions, at once and for good."""

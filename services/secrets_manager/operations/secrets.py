@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from crds.errors import AlreadyExists
+from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.resources import Resources
 from services.secrets_manager import errors
@@ -41,7 +42,12 @@ class SecretOperations:
         found = await self._created(call, acting, request, token)
         if value is None:
             return identity_of(found)
-        found = await self._secrets.store.put(found, token, value, caller=call.caller)
+        try:
+            found = await self._secrets.store.put(found, token, value, caller=call.caller)
+        except AwsError:
+            if not found.versions:  # a secret without its value is not what was asked for
+                await self._secrets.store.delete(found)
+            raise
         return {**identity_of(found), "VersionId": token}
 
     @operation("DescribeSecret", permission=("get", MANAGED_SECRET), understands=("SecretId",))
@@ -57,11 +63,10 @@ class SecretOperations:
             for member, field in (("Description", "description"), ("KmsKeyId", "kmsKeyId"))
             if member in request
         }
-        before = found.spec.kms_key_id
+        if spec.get("kmsKeyId", found.spec.kms_key_id) != found.spec.kms_key_id:
+            await self._reseal(call, found, spec["kmsKeyId"])
         if spec:
             found = await self._secrets.patch(call, found, spec)
-        if found.spec.kms_key_id != before:
-            await self._reseal(call, found)
         if value is None:
             return identity_of(found)
         token = token_of(request)
@@ -95,8 +100,7 @@ class SecretOperations:
             raise errors.exists(request["Name"])
         return found
 
-    async def _reseal(self, call: RequestContext, found: FoundSecret) -> None:
-        """The labelled versions come under the new key; what has no label stays under the one it was made with."""
-        for each in found.versions:
-            if not _RESEALED.isdisjoint(each.stages):
-                await self._secrets.store.reseal(found, each.version_id, call.caller)
+    async def _reseal(self, call: RequestContext, found: FoundSecret, key: str) -> None:
+        """The labelled versions come under that key; what has no label stays under the one it was made with."""
+        labelled = [each.version_id for each in found.versions if not _RESEALED.isdisjoint(each.stages)]
+        await self._secrets.store.reseal(found, labelled, key, call.caller)

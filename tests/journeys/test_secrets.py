@@ -1,0 +1,98 @@
+"""Secrets on a real cloud: by boto3 through the gateway, by kubectl's API, on demand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from clouds import Cloud, a_port, eventually
+
+SECRETS = "/apis/aerekos.cloud/v1/namespaces/default/managedsecrets"
+SERVICE = {
+    "apiVersion": "aerekos.cloud/v1",
+    "kind": "Service",
+    "metadata": {"name": "secrets-manager", "namespace": "default"},
+    "spec": {"managed": "secrets_manager", "activation": "onDemand", "idleSeconds": 10},
+}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    made = Cloud(tmp_path_factory.mktemp("secrets") / "home", a_port())
+    said = made.command("up", "--timeout", "300", timeout=330)
+    assert said.code == 0, said
+    try:
+        made.do("apply", "-f", "-", text=json.dumps(SERVICE))
+        yield made
+    finally:
+        made.command("down")
+        shutil.rmtree(made.home, ignore_errors=True)
+
+
+def client(cloud: Cloud, person: str) -> Any:
+    with cloud.http() as http:
+        key = http.get("/auth/access-key", headers={"impersonate-user": person}).json()
+    keys, retries = (key["accessKeyId"], key["secretAccessKey"]), {"total_max_attempts": 6, "mode": "standard"}
+    return cloud.boto3("secretsmanager", *keys, region="us-east-1", retries=retries)
+
+
+@pytest.fixture(scope="module")
+def secrets(cloud: Cloud) -> Any:
+    with cloud.http() as http:
+        for name, roles in (("boss", ["admin"]), ("viewer", ["viewer"])):
+            spec = {"roles": roles, "namespace": "default"}
+            http.post(
+                "/apis/aerekos.cloud/v1/users", json={"metadata": {"name": name}, "spec": spec}
+            ).raise_for_status()
+    made = client(cloud, "boss")
+    eventually(lambda: answers(made), "secrets-manager answers")
+    return made
+
+
+def answers(secrets: Any) -> bool:
+    try:
+        return "SecretList" in secrets.list_secrets()
+    except ClientError as error:
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, error
+        return False
+
+
+def test_a_secret_lives_from_boto3_to_the_store(cloud: Cloud, secrets: Any) -> None:
+    made = secrets.create_secret(Name="prod/db", SecretString="hunter2hunter2", Description="the database")
+    secrets.put_secret_value(SecretId="prod/db", SecretString="swordfish-swordfish")
+    assert secrets.get_secret_value(SecretId=made["ARN"])["SecretString"] == "swordfish-swordfish"
+    assert (
+        secrets.get_secret_value(SecretId="prod/db", VersionStage="AWSPREVIOUS")["SecretString"] == "hunter2hunter2"
+    )
+    with cloud.http() as http:
+        (found,) = http.get(SECRETS).json()["items"]
+        assert found["status"]["arn"] == made["ARN"] and len(found["status"]["versions"]) == 2
+        assert "swordfish" not in json.dumps(found)
+        refused = http.delete(f"{SECRETS}/{found['metadata']['name']}")
+        assert refused.status_code == 409 and "aws secretsmanager delete-secret" in refused.json()["message"]
+        versions = http.get("/apis/aerekos.cloud/v1/namespaces/default/secretversions")
+        assert versions.status_code in (403, 404), "nobody sees sealed values"
+    for file in (cloud.home).rglob("*"):
+        if file.is_file():
+            assert b"swordfish" not in file.read_bytes(), file
+
+
+def test_a_viewer_sees_what_there_is_and_no_value(cloud: Cloud, secrets: Any) -> None:
+    secrets.create_secret(Name="seen", SecretString="1")
+    viewer = client(cloud, "viewer")
+    assert viewer.describe_secret(SecretId="seen")["Name"] == "seen"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        viewer.get_secret_value(SecretId="seen")
+
+
+def test_a_secret_goes_with_its_values(cloud: Cloud, secrets: Any) -> None:
+    secrets.create_secret(Name="gone", SecretString="1")
+    secrets.delete_secret(SecretId="gone", ForceDeleteWithoutRecovery=True)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        secrets.get_secret_value(SecretId="gone")
+    again = secrets.create_secret(Name="gone", SecretString="2")
+    assert secrets.get_secret_value(SecretId=again["ARN"])["SecretString"] == "2"
