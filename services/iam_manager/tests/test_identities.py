@@ -123,6 +123,9 @@ def test_a_role_from_birth_to_end(iam: Any) -> None:
     shown = iam.get_role(RoleName="app")["Role"]
     assert (shown["Description"], shown["MaxSessionDuration"]) == ("d", 3600)
     iam.update_role(RoleName="app", MaxSessionDuration=7200)
+    assert iam.get_role(RoleName="app")["Role"]["Description"] == "d"
+    iam.update_role(RoleName="app", Description="")
+    assert "Description" not in iam.get_role(RoleName="app")["Role"]
     assert iam.list_roles()["Roles"][0]["MaxSessionDuration"] == 7200
     assert iam.update_role_description(RoleName="app", Description="e")["Role"]["Description"] == "e"
     iam.tag_role(RoleName="app", Tags=[{"Key": "k", "Value": "v"}])
@@ -336,6 +339,10 @@ def test_what_nobody_has_is_listed_as_none(iam: Any) -> None:
     assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == []
     assert iam.list_saml_providers()["SAMLProviderList"] == []
     assert iam.list_server_certificates()["ServerCertificateMetadataList"] == []
+    for operation in (iam.get_login_profile, iam.delete_login_profile):
+        with pytest.raises(ClientError, match="Login Profile for User has-nothing cannot be found") as error:
+            operation(UserName="has-nothing")
+        assert refused(error) == ("NoSuchEntity", 404)
     with pytest.raises(ClientError) as error:
         iam.list_ssh_public_keys(UserName="nobody-at-all")
     assert refused(error) == ("NoSuchEntity", 404)

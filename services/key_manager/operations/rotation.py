@@ -59,8 +59,8 @@ class RotationOperations:
 
     @operation("GetKeyRotationStatus", permission=("get", KEY), understands=("KeyId",))
     async def get_key_rotation_status(self, call: RequestContext, request: Json) -> Json:
+        """Of keys that never rotate too: asymmetric ones, and those of HMAC."""
         found = await self._keys.resolve(call, request)
-        _require_symmetric(found)
         days = found.key.spec.rotate_every
         answer: Json = {"KeyId": found.arn, "KeyRotationEnabled": days is not None}
         if days is not None:

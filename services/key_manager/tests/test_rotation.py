@@ -71,3 +71,4 @@ def test_asymmetric_keys_do_not_rotate(kms: Any) -> None:
     for operation in (kms.rotate_key_on_demand, kms.enable_key_rotation, kms.list_key_rotations):
         with pytest.raises(ClientError, match="UnsupportedOperationException"):
             operation(KeyId=key)
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is False

@@ -1,0 +1,62 @@
+"""Terraform's AWS provider against a real cloud: what it made is as it wanted it, changes, and goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from clouds import Cloud
+from terraform_workspace import Workspace
+
+pytestmark = pytest.mark.terraform
+
+
+def listed(cloud: Cloud, service: str, operation: str, member: str) -> list[Any]:
+    said = cloud.aws(service, operation, "--output", "json")
+    assert said.code == 0, said
+    return list(json.loads(said.out)[member])
+
+
+def live(workspace: Workspace) -> dict[str, Any]:
+    """Apply, plan, change, plan: the outputs of both."""
+    workspace.apply()
+    assert workspace.planned() == ""
+    before = workspace.outputs()
+    assert workspace.planned(changed=True)
+    workspace.apply(changed=True)
+    assert workspace.planned(changed=True) == ""
+    return {"before": before, "after": workspace.outputs()}
+
+
+def end(workspace: Workspace) -> None:
+    workspace.do("destroy", "-auto-approve", "-input=false", "-no-color", changed=True)
+
+
+def test_identities(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
+    space = workspace("iam")
+    told = live(space)
+    assert told["before"]["account"] == "000000000000"
+    assert told["before"]["first"] == "arn:aws:iam::000000000000:user/team/a/tf-first"
+    assert told["after"]["first"] == "arn:aws:iam::000000000000:user/team/b/tf-first"
+    assert (told["before"]["alias"], told["after"]["alias"]) == ("tf-cloud", "tf-other-cloud")
+    end(space)
+    assert [each["UserName"] for each in listed(cloud, "iam", "list-users", "Users")] == ["admin"]
+    for noun, operation in (("Roles", "list-roles"), ("Groups", "list-groups")):
+        assert listed(cloud, "iam", operation, noun) == []
+    assert listed(cloud, "iam", "list-instance-profiles", "InstanceProfiles") == []
+    assert listed(cloud, "iam", "list-account-aliases", "AccountAliases") == []
+
+
+def test_keys(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
+    space = workspace("kms")
+    told = live(space)
+    assert told["before"]["opened"] == told["after"]["opened"] == "my secret"
+    assert told["before"]["alias_target"] != told["after"]["alias_target"]
+    end(space)
+    assert listed(cloud, "kms", "list-aliases", "Aliases") == []
+    keys = [each["KeyId"] for each in listed(cloud, "kms", "list-keys", "Keys")]
+    assert len(keys) >= 4
+    states = {cloud.kms("describe-key", "--key-id", each)["KeyMetadata"]["KeyState"] for each in keys}
+    assert states == {"PendingDeletion"}
