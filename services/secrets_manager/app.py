@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import httpx
+
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
@@ -17,15 +19,25 @@ from services.secrets_manager.key_client import KeyClient
 from services.secrets_manager.manifest import MANIFEST
 from services.secrets_manager.operations import handlers
 from services.secrets_manager.operations.secret_access import SecretAccess
+from services.secrets_manager.postgres_rotator import EngineFinder, PostgresRotator
 from services.secrets_manager.reconciler import SecretReconciler
+from services.secrets_manager.rotation import Rotations, Rotator
+from services.secrets_manager.rotation_targets import POSTGRES_SINGLE_USER
 from services.secrets_manager.secret_store import SecretStore
 from services.secrets_manager.sweeper import Sweeper
+from services.secrets_manager.webhooks import WebhookRotator
 
 
 def create(context: ServiceContext) -> Service:
+    """With webhooks over the network, where certificates are the system's."""
+    return assembled(context, WebhookRotator(httpx.AsyncClient(trust_env=False)))
+
+
+def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
     """One store, for the operations and the reconciler."""
     keys = KeyClient(context.service_client("key-manager"))
     store = SecretStore(context, Envelope(keys, context.clock))
+    built_in = {POSTGRES_SINGLE_USER: PostgresRotator(store, EngineFinder(context.resources))}
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)
     app = AwsApp(
         load_model("secretsmanager"),
@@ -36,7 +48,7 @@ def create(context: ServiceContext) -> Service:
     )
     return Service(
         app=app,
-        reconcilers=[SecretReconciler(store)],
+        reconcilers=[SecretReconciler(store, Rotations(store, webhooks, built_in))],
         # Data keys in memory go on working for minutes.
         checks=[Check("key-manager", lambda: keys.fault, essential=False)],
         tasks=[keys.run, Sweeper(context).run],

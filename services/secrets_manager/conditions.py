@@ -14,4 +14,5 @@ class SecretReason(Term):
         "It cannot be read, and is deleted with all its versions at its deletion date.",
     )
     EMPTY = "Empty", "It has no version yet."
+    ROTATION_FAILED = "RotationFailed", "A step of its rotation failed; its current version is what it was."
     CURRENT = "Current", "It has a version that is current."

@@ -19,6 +19,33 @@ from services.secrets_manager.invariants import (
 )
 from services.secrets_manager.names import name_fault
 from services.secrets_manager.resource_policy import policy_fault
+from services.secrets_manager.rotation_targets import target_fault
+from services.secrets_manager.schedule import parse_schedule, parse_window
+
+
+class RotationRules(Model):
+    """`target`: what rotates it, as RotationLambdaARN says it. `afterDays` or a `schedule` (`rate(10 days)`,
+    `cron(0 8 1 * ? *)`, UTC); without both it is rotated by hand alone. `duration`: how long a rotation may still
+    begin (`3h`), empty: at any time after.
+    """
+
+    target: Annotated[str, Field(max_length=2048)]
+    after_days: Annotated[int, Field(ge=1, le=1000)] | None = None
+    schedule: Annotated[str, Field(max_length=256)] = ""
+    duration: str = ""
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _can_be_followed(self) -> Self:
+        if fault := target_fault(self.target):
+            raise ValueError(f"target: {fault}")
+        if self.after_days is not None and self.schedule:
+            raise ValueError("give afterDays or schedule, not both")
+        if self.schedule:
+            parse_schedule(self.schedule)
+        if self.duration:
+            parse_window(self.duration)
+        return self
 
 
 class ManagedSecretSpec(Spec):
@@ -34,6 +61,7 @@ class ManagedSecretSpec(Spec):
     kms_key_id: Annotated[str, Field(max_length=2048)] = ""
     tags: dict[str, str] = {}
     policy: str = ""
+    rotation: RotationRules | None = None
     deletion_date: Timestamp | None = None
 
     @model_validator(mode="after")
@@ -58,7 +86,9 @@ class ManagedSecretSpec(Spec):
 
 
 class VersionStatus(Model):
-    """A version: which labels it has, and the ARN of the key it is sealed with. `accessedOn`: the day it was read."""
+    """A version: which labels it has, and the ARN of the key it is sealed with, empty while a rotation has not made
+    its value yet. `accessedOn`: the day it was read.
+    """
 
     version_id: str
     stages: list[str] = []
@@ -67,14 +97,29 @@ class VersionStatus(Model):
     key: str = ""
 
 
+class RotationStatus(Model):
+    """A rotation that is under way: the version it makes, its step, and why it failed last."""
+
+    token: str
+    step: str = ""
+    attempts: int = 0
+    message: str = ""
+
+
 class ManagedSecretStatus(Status):
-    """`versions`: in the order of their making; which values they have is nowhere here."""
+    """`versions`: in the order of their making; which values they have is nowhere here. `rotationRules`: what
+    `nextRotationAt` was reckoned from.
+    """
 
     arn: str = ""
     versions: list[VersionStatus] = []
     current_version: str = ""
     changed_at: Timestamp | None = None
     accessed_on: Timestamp | None = None
+    rotation: RotationStatus | None = None
+    rotation_rules: str = ""
+    rotated_at: Timestamp | None = None
+    next_rotation_at: Timestamp | None = None
 
 
 class ManagedSecret(Resource[ManagedSecretSpec, ManagedSecretStatus]):
@@ -124,6 +169,7 @@ MANAGED_SECRET = Kind(
         Column("Secret", "spec.secretName"),
         Column("Versions", "status.versions", "integer", read=_number_of_versions),
         Column("Changed", "status.changedAt", "date"),
+        Column("Next rotation", "status.nextRotationAt", priority=1),
         Column("Deletion", "spec.deletionDate", priority=1),
         Column("ARN", "status.arn", priority=1),
         Column("Description", "spec.description", priority=1),

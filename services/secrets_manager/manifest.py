@@ -19,6 +19,7 @@ MANIFEST = ManagedService(
         Grant("managedsecrets", _ALL),
         Grant("secretversions", _ALL),
         Grant("keys", ("use",)),
+        Grant("services", ("get",)),
     ),
     acts=(
         Grant("managedsecrets", ("get", "list", "create", "patch", "delete", "use")),

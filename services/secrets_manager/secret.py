@@ -53,6 +53,10 @@ class FoundSecret:
         """The id of the current version."""
         return holder(stages_of(self.versions), CURRENT)
 
+    def has_value(self, version_id: str) -> bool:
+        """Whether that is a version, and no rotation has yet to make its value."""
+        return any(each.version_id == version_id and each.key for each in self.versions)
+
     def version(self, version_id: str) -> VersionStatus | None:
         return next((each for each in self.versions if each.version_id == version_id), None)
 
@@ -71,7 +75,7 @@ def versions_with(
     """The versions with these labels; a new one is made now. keys: what new ones are sealed with, by their id."""
     known = {each.version_id: each for each in versions}
     return [
-        known[id].model_copy(update={"stages": sorted(labels)})
+        known[id].model_copy(update={"stages": sorted(labels), "key": known[id].key or keys.get(id, "")})
         if id in known
         else VersionStatus(version_id=id, stages=sorted(labels), created_at=now, key=keys.get(id, ""))
         for id, labels in stages.items()

@@ -26,7 +26,7 @@ from services.secrets_manager.key_client import KeyUse
 from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION, SecretVersion, VersionStatus
 from services.secrets_manager.names import SecretName, meanings_of, record_name, resource_name
 from services.secrets_manager.secret import FoundSecret, stages_of, versions_with
-from services.secrets_manager.stages import Stages, attach
+from services.secrets_manager.stages import PENDING, Stages, attach
 
 MOST_VERSIONS = 100
 _KEPT_FOR = timedelta(days=1)
@@ -96,18 +96,36 @@ class SecretStore:
         token is refused. Raises AwsError.
         """
         key = await self._stored(found, token, value, caller)
-        if found.version(token) is not None:
+        if found.has_value(token):
             return found
 
         def change(now: FoundSecret) -> list[VersionStatus] | None:
             if now.spec.deletion_date is not None:
                 raise errors.marked_for_deletion()
-            if now.version(token) is not None:
+            if now.has_value(token):
                 return None  # the same request came twice at once
             stages = attach(stages_of(now.versions), token, labels)
             return self._within_limit(versions_with(now.versions, stages, self._clock.now(), {token: key}))
 
         return await self.change(found, change)
+
+    async def add_pending(self, found: FoundSecret, token: str) -> FoundSecret:
+        """With a version that is pending, whose value a rotation has yet to make. Raises AwsError."""
+
+        def change(now: FoundSecret) -> list[VersionStatus] | None:
+            if now.version(token) is not None:
+                return None
+            stages = attach(stages_of(now.versions), token, (PENDING,))
+            return self._within_limit(versions_with(now.versions, stages, self._clock.now(), {}))
+
+        return await self.change(found, change)
+
+    async def patch_status(self, found: FoundSecret, status: dict[str, Any]) -> FoundSecret:
+        """With a changed status, if it is what was found. Raises Conflict."""
+        patch = {"metadata": {"resourceVersion": found.secret.metadata.resource_version}, "status": status}
+        return FoundSecret(
+            await self._own.patch(MANAGED_SECRET, found.name, patch, found.namespace, subresource="status")
+        )
 
     async def restage(self, found: FoundSecret, move: Callable[[Stages], Stages]) -> FoundSecret:
         """With labels moved. Raises AwsError."""

@@ -50,6 +50,7 @@ def _common(found: FoundSecret) -> Json:
         Name=found.label,
         Description=spec.description,
         KmsKeyId=spec.kms_key_id,
+        **_rotation(found),
         LastChangedDate=changed_at(found),
         LastAccessedDate=status.accessed_on,
         DeletedDate=spec.deletion_date,
@@ -58,6 +59,21 @@ def _common(found: FoundSecret) -> Json:
     )
 
 
+def _rotation(found: FoundSecret) -> Json:
+    rules, status = found.spec.rotation, found.secret.status
+    if rules is None:
+        return {"LastRotatedDate": status.rotated_at}
+    return {
+        "RotationEnabled": rules.enabled,
+        "RotationLambdaARN": rules.target,
+        "RotationRules": _given(
+            AutomaticallyAfterDays=rules.after_days, Duration=rules.duration, ScheduleExpression=rules.schedule
+        ),
+        "LastRotatedDate": status.rotated_at,
+        "NextRotationDate": status.next_rotation_at,
+    }
+
+
 def _given(**members: Any) -> Json:
     """Without what there is nothing to say of."""
-    return {name: value for name, value in members.items() if value not in (None, "", [])}
+    return {name: value for name, value in members.items() if value not in (None, "", [], {})}

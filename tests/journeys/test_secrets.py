@@ -43,7 +43,7 @@ def client(cloud: Cloud, person: str) -> Any:
 @pytest.fixture(scope="module")
 def secrets(cloud: Cloud) -> Any:
     with cloud.http() as http:
-        for name, roles in (("boss", ["admin"]), ("viewer", ["viewer"])):
+        for name, roles in (("boss", ["admin"]), ("editor", ["editor"]), ("viewer", ["viewer"])):
             spec = {"roles": roles, "namespace": "default"}
             http.post(
                 "/apis/aerekos.cloud/v1/users", json={"metadata": {"name": name}, "spec": spec}
@@ -74,8 +74,9 @@ def test_a_secret_lives_from_boto3_to_the_store(cloud: Cloud, secrets: Any) -> N
         assert "swordfish" not in json.dumps(found)
         refused = http.delete(f"{SECRETS}/{found['metadata']['name']}")
         assert refused.status_code == 409 and "aws secretsmanager delete-secret" in refused.json()["message"]
-        versions = http.get("/apis/aerekos.cloud/v1/namespaces/default/secretversions")
-        assert versions.status_code in (403, 404), "nobody sees sealed values"
+        values = "/apis/aerekos.cloud/v1/namespaces/default/secretversions"
+        assert http.get(values, headers={"impersonate-user": "editor"}).status_code == 403
+        assert "swordfish" not in http.get(values).text
     for file in (cloud.home).rglob("*"):
         if file.is_file():
             assert b"swordfish" not in file.read_bytes(), file

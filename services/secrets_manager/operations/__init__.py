@@ -7,6 +7,7 @@ from services.secrets_manager.operations.deletion import DeletionOperations
 from services.secrets_manager.operations.listing import ListOperations, SecretListing
 from services.secrets_manager.operations.policies import PolicyOperations
 from services.secrets_manager.operations.random_passwords import RandomPasswordOperations
+from services.secrets_manager.operations.rotation import RotationOperations
 from services.secrets_manager.operations.secret_access import SecretAccess
 from services.secrets_manager.operations.secrets import SecretOperations
 from services.secrets_manager.operations.tags import TagOperations
@@ -22,6 +23,7 @@ OPERATIONS = declared_operations(
     DeletionOperations,
     PolicyOperations,
     TagOperations,
+    RotationOperations,
     RandomPasswordOperations,
 )
 
@@ -37,5 +39,6 @@ def handlers(secrets: SecretAccess) -> list[object]:
         DeletionOperations(secrets),
         PolicyOperations(secrets),
         TagOperations(secrets),
+        RotationOperations(secrets),
         RandomPasswordOperations(),
     ]

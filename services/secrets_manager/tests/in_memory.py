@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_service
+from services.sdk.service import Service
 from services.sdk.testing import MemoryService, User, in_memory
 from services.sdk.testing.conductor import GatewayIdentity
+from services.secrets_manager.app import assembled
 from services.secrets_manager.manifest import MANIFEST
+from services.secrets_manager.webhooks import WebhookRotator
 
+ROTATOR = "https://rotator.example.com/db"
 _ITSELF = User("system:service:secrets-manager", ("system:services",))
 
 
@@ -31,12 +37,76 @@ class _Switch(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+class RotationFunction:
+    """Somebody's webhook: it does what the functions of AWS do, by the API. `fails`: the step it refuses."""
+
+    def __init__(self) -> None:
+        self.secrets: Secrets | None = None
+        self.steps: list[str] = []
+        self.fails = ""
+        self.resolved = "203.0.113.7"
+        self.in_use = ""
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        assert (host, port) == ("rotator.example.com", 443)
+        return [self.resolved]
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        event = json.loads(request.content)
+        assert (request.url.host, request.headers["host"]) == (self.resolved, "rotator.example.com")
+        assert request.extensions["sni_hostname"] == "rotator.example.com"
+        self.steps.append(event["Step"])
+        if event["Step"] == self.fails:
+            return httpx.Response(500, text="the new password is swordfish")
+        await getattr(self, f"_{event['Step']}")(event["SecretId"], event["ClientRequestToken"])
+        return httpx.Response(200)
+
+    async def _createSecret(self, arn: str, token: str) -> None:
+        pending = {"SecretId": arn, "VersionId": token, "VersionStage": "AWSPENDING"}
+        if (await self._api.ask("GetSecretValue", **pending))[0] == 200:
+            return
+        made = (await self._api.call("GetRandomPassword", ExcludePunctuation=True))["RandomPassword"]
+        put = {"SecretId": arn, "ClientRequestToken": token, "VersionStages": ["AWSPENDING"]}
+        await self._api.call("PutSecretValue", SecretString=made, **put)
+
+    async def _setSecret(self, arn: str, token: str) -> None:
+        pending = await self._api.call("GetSecretValue", SecretId=arn, VersionId=token)
+        self.in_use = pending["SecretString"]
+
+    async def _testSecret(self, arn: str, token: str) -> None:
+        pending = await self._api.call("GetSecretValue", SecretId=arn, VersionStage="AWSPENDING")
+        assert pending["SecretString"] == self.in_use
+
+    async def _finishSecret(self, arn: str, token: str) -> None:
+        stages = (await self._api.call("DescribeSecret", SecretId=arn))["VersionIdsToStages"]
+        (current,) = [version for version, labels in stages.items() if "AWSCURRENT" in labels]
+        if current != token:
+            move = {"VersionStage": "AWSCURRENT", "MoveToVersionId": token, "RemoveFromVersionId": current}
+            await self._api.call("UpdateSecretVersionStage", SecretId=arn, **move)
+
+    @property
+    def _api(self) -> Secrets:
+        assert self.secrets is not None
+        return self.secrets
+
+
+_FUNCTIONS: dict[int, RotationFunction] = {}
+
+
+def create(context: ServiceContext) -> Service:
+    """The service whose webhooks end in the function of this test."""
+    function = _FUNCTIONS[id(context.clock)] = RotationFunction()
+    http = httpx.AsyncClient(transport=httpx.MockTransport(function))
+    return assembled(context, WebhookRotator(http, function.resolve))
+
+
 @dataclass
 class Secrets:
     """Both services, and a caller."""
 
     service: MemoryService
     keys: _Switch
+    function: RotationFunction
     user: User = field(default_factory=User)
 
     async def call(self, operation: str, **body: Any) -> dict[str, Any]:
@@ -53,6 +123,10 @@ class Secrets:
             response = await client.post("/", headers=headers, json=body)
         return response.status_code, response.json()
 
+    async def stages(self, name: str) -> dict[str, list[str]]:
+        told: dict[str, list[str]] = (await self.call("DescribeSecret", SecretId=name))["VersionIdsToStages"]
+        return told
+
     async def ready(self) -> dict[str, Any]:
         async with self.service.probe() as probe:
             answer: dict[str, Any] = (await probe.get("/ready")).json()
@@ -67,5 +141,8 @@ async def secrets_in_memory(**options: Any) -> AsyncIterator[Secrets]:
         way = _Switch(km.app)
         identity = GatewayIdentity(km.conductor, "key-manager", _ITSELF)
         peer = httpx.AsyncClient(transport=way, base_url="http://keys", auth=identity)
-        async with in_memory(MANIFEST, peer=lambda name: peer, **options) as service:
-            yield Secrets(service, way)
+        manifest = replace(MANIFEST, create=f"{__name__}:create")
+        async with in_memory(manifest, peer=lambda name: peer, **options) as service:
+            function = _FUNCTIONS.pop(id(service.context.clock))
+            function.secrets = Secrets(service, way, function)
+            yield function.secrets

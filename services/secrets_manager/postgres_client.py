@@ -1,0 +1,168 @@
+"""A PostgreSQL connection, no more of it than rotation needs: SCRAM-SHA-256, and statements without an answer.
+
+Source: PostgreSQL documentation, "Frontend/Backend Protocol", "SASL Authentication"; RFC 5802, RFC 7677.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+import struct
+from types import TracebackType
+
+ROUNDS = 4096
+_MOST_ROUNDS = 1_000_000
+_LONGEST_MESSAGE = 1 << 20
+_PROTOCOL = 196608
+SECONDS = 10.0
+
+
+class PostgresError(Exception):
+    """What the server refused, without anything that was sent. code: the SQLSTATE; empty where it does not speak as
+    expected.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def is_wrong_password(self) -> bool:
+        return self.code in ("28P01", "28000")
+
+
+class PostgresConnection:
+    """`async with await PostgresConnection.open(...)`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, host: str, port: int, user: str, password: str, database: str) -> PostgresConnection:
+        """Raises PostgresError, OSError, TimeoutError."""
+        async with asyncio.timeout(SECONDS):
+            made = cls(*await asyncio.open_connection(host, port))
+            try:
+                await made._start(user, password, database)
+            except BaseException:
+                made._writer.close()
+                raise
+            return made
+
+    async def execute(self, statement: str) -> None:
+        """Raises PostgresError, OSError, TimeoutError."""
+        async with asyncio.timeout(SECONDS):
+            self._send(b"Q", statement.encode() + b"\x00")
+            await self._until_ready()
+
+    async def __aenter__(self) -> PostgresConnection:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+    async def _start(self, user: str, password: str, database: str) -> None:
+        named = b"".join(
+            each.encode() + b"\x00"
+            for each in ("user", user, "database", database, "application_name", "secrets-manager")
+        )
+        body = struct.pack("!i", _PROTOCOL) + named + b"\x00"
+        self._writer.write(struct.pack("!i", len(body) + 4) + body)
+        kind, content = await self._message()
+        if (
+            kind != b"R"
+            or struct.unpack("!i", content[:4])[0] != 10
+            or b"SCRAM-SHA-256" not in content[4:].split(b"\x00")
+        ):
+            raise PostgresError("the server does not ask for SCRAM-SHA-256; no other way of authentication is done")
+        await self._authenticate(password)
+        await self._until_ready()
+
+    async def _authenticate(self, password: str) -> None:
+        nonce = base64.b64encode(os.urandom(18)).decode()
+        bare = f"n=,r={nonce}"
+        first = f"n,,{bare}".encode()
+        self._send(b"p", b"SCRAM-SHA-256\x00" + struct.pack("!i", len(first)) + first)
+        challenge = (await self._sasl(11)).decode()
+        said = dict(part.split("=", 1) for part in challenge.split(",") if "=" in part)
+        try:
+            salt, rounds = base64.b64decode(said["s"], validate=True), int(said["i"])
+        except (KeyError, ValueError):
+            raise PostgresError("the server's challenge cannot be read") from None
+        if not said.get("r", "").startswith(nonce) or not ROUNDS <= rounds <= _MOST_ROUNDS:
+            raise PostgresError("the server's challenge is not an answer to ours")
+        without_proof = f"c=biws,r={said['r']}"
+        signed = f"{bare},{challenge},{without_proof}".encode()
+        client, stored, server = _keys(password, salt, rounds)
+        proof = bytes(a ^ b for a, b in zip(client, _mac(stored, signed), strict=True))
+        self._send(b"p", f"{without_proof},p={base64.b64encode(proof).decode()}".encode())
+        answer = await self._sasl(12)
+        if not hmac.compare_digest(answer, b"v=" + base64.b64encode(_mac(server, signed))):
+            raise PostgresError("the server does not know the password: it is not the one it claims to be")
+
+    async def _sasl(self, wanted: int) -> bytes:
+        kind, content = await self._message()
+        if kind != b"R" or struct.unpack("!i", content[:4])[0] != wanted:
+            raise PostgresError("the server breaks off the authentication")
+        return content[4:]
+
+    async def _until_ready(self) -> None:
+        refused: PostgresError | None = None
+        while True:
+            try:
+                kind, _ = await self._message()
+            except PostgresError as error:
+                if error.code.startswith("28") or not error.code:
+                    raise
+                refused = error
+                continue
+            if kind == b"Z":
+                if refused is not None:
+                    raise refused
+                return
+
+    async def _message(self) -> tuple[bytes, bytes]:
+        try:
+            head = await self._reader.readexactly(5)
+            length = struct.unpack("!i", head[1:])[0] - 4
+            if not 0 <= length <= _LONGEST_MESSAGE:
+                raise PostgresError("what answers there is no PostgreSQL")
+            content = await self._reader.readexactly(length)
+        except asyncio.IncompleteReadError:
+            raise PostgresError("the server closed the connection") from None
+        if head[:1] == b"E":
+            fields = {each[:1]: each[1:].decode(errors="replace") for each in content.split(b"\x00") if each}
+            raise PostgresError(f"SQLSTATE {fields.get(b'C', '?')}", fields.get(b"C", "?"))
+        return head[:1], content
+
+    def _send(self, kind: bytes, content: bytes) -> None:
+        self._writer.write(kind + struct.pack("!i", len(content) + 4) + content)
+
+
+def verifier_of(password: str) -> str:
+    """What the server stores of a password; sent instead of it, so that the password is in no statement or log."""
+    salt = os.urandom(16)
+    _, stored, server = _keys(password, salt, ROUNDS)
+    parts = [base64.b64encode(each).decode() for each in (salt, stored, server)]
+    return f"SCRAM-SHA-256${ROUNDS}:{parts[0]}${parts[1]}:{parts[2]}"
+
+
+def quoted_name(name: str) -> str:
+    """As an identifier in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _keys(password: str, salt: bytes, rounds: int) -> tuple[bytes, bytes, bytes]:
+    """The client's key, what is stored of it, and the server's. Passwords are ASCII: SASLprep changes none of it."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    client = _mac(salted, b"Client Key")
+    return client, hashlib.sha256(client).digest(), _mac(salted, b"Server Key")
+
+
+def _mac(key: bytes, content: bytes) -> bytes:
+    return hmac.new(key, content, hashlib.sha256).digest()
