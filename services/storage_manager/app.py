@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from anyio import to_thread
+
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.context import ServiceContext
 from services.sdk.health import Check
@@ -9,6 +13,7 @@ from services.sdk.service import Service
 from services.storage_manager.auth import S3Authenticator
 from services.storage_manager.bucket import BucketReconciler
 from services.storage_manager.bucket_directory import ResourceBucketDirectory
+from services.storage_manager.compaction import Compactor
 from services.storage_manager.context import S3Context
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.data_layout import open_data
@@ -25,6 +30,8 @@ def create(context: ServiceContext) -> Service:
     buckets, kms = ResourceBucketDirectory(context), KmsClient(context.service_client("key-manager"))
     s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms))
     lost = LostKeys(metadata, kms, context.clock.monotonic)
+    compactor = Compactor(s3.data.small)
+    collector = BlobCollector(metadata, s3.data, erased=compactor.note_erased)
     return Service(
         app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)),
         reconcilers=[BucketReconciler(metadata, lost)],
@@ -32,5 +39,6 @@ def create(context: ServiceContext) -> Service:
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[kms.run, BlobCollector(metadata, s3.data).run],
+        tasks=[kms.run, collector.run, compactor.run],
+        on_stop=[partial(to_thread.run_sync, s3.data.small.close)],
     )

@@ -22,10 +22,16 @@ UPLOADS_SECONDS = 7 * 24 * 3600.0
 
 
 class BlobCollector:
-    """Safe beside other replicas: erasing twice is erasing once."""
+    """Safe beside other replicas: erasing twice is erasing once. `erased` is told which segments hold less."""
 
-    def __init__(self, metadata: MetadataIndex, data: ObjectData, clock: Callable[[], float] = time.time) -> None:
-        self._metadata, self._clock = metadata, clock
+    def __init__(
+        self,
+        metadata: MetadataIndex,
+        data: ObjectData,
+        clock: Callable[[], float] = time.time,
+        erased: Callable[[set[int]], None] = lambda _: None,
+    ) -> None:
+        self._metadata, self._clock, self._erased = metadata, clock, erased
         self._blobs, self._small, self._pins = data.blobs, data.small, data.pins
 
     async def run(self) -> None:
@@ -53,8 +59,9 @@ class BlobCollector:
                 self._blobs.forget(blob)
         if gone:
             with self._metadata.transaction():
-                self._small.index.erase(small_blob_id(blob) for blob in gone if is_small(blob))
+                segments = self._small.index.erase(small_blob_id(blob) for blob in gone if is_small(blob))
                 self._metadata.mark_deleted(gone)
+            self._erased(segments)
         self._small.writer.release()
         self._small.reader.drop_deleted()
 

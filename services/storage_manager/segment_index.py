@@ -14,8 +14,8 @@ from services.storage_manager.segment_format import SmallBlobId
 
 _HERE = "coalesce(now_segment, segment), coalesce(now_offset, offset)"
 _LIVING = """
-SELECT segment, offset, size, segment, offset AS place FROM small_blobs WHERE segment=? AND now_segment IS NULL
-UNION ALL SELECT segment, offset, size, now_segment, now_offset FROM small_blobs WHERE now_segment=? ORDER BY place
+SELECT segment, offset, size, segment, offset FROM small_blobs WHERE segment=? AND now_segment IS NULL
+UNION ALL SELECT segment, offset, size, now_segment, now_offset FROM small_blobs WHERE now_segment=?
 """
 _AFTER = f"""
 SELECT segment, offset, size, {_HERE} FROM small_blobs
@@ -52,14 +52,25 @@ class SegmentIndex:
         sql = "INSERT INTO small_blobs (segment, offset, size) VALUES (?,?,?)"
         self._metadata.connection().execute(sql, (*id, size))
 
-    def erase(self, ids: Iterable[SmallBlobId]) -> None:
-        """Belongs into the transaction after which nothing names them. Absent is fine."""
-        self._metadata.connection().executemany("DELETE FROM small_blobs WHERE segment=? AND offset=?", list(ids))
+    def erase(self, ids: Iterable[SmallBlobId]) -> set[int]:
+        """The segments that hold less now. Belongs into the transaction after which nothing names the blobs.
 
-    def living(self, segment: int) -> list[SmallBlob]:
-        """What lives in that segment, in the order of the file."""
-        rows = self._metadata.connection().execute(_LIVING, (segment, segment))
+        Absent is fine.
+        """
+        sql = "DELETE FROM small_blobs WHERE segment=? AND offset=? RETURNING coalesce(now_segment, segment)"
+        db = self._metadata.connection()
+        return {row[0] for id in ids for row in db.execute(sql, id).fetchall()}
+
+    def living(self, segment: int, limit: int) -> list[SmallBlob]:
+        """The first that live in that segment."""
+        rows = self._metadata.connection().execute(f"{_LIVING} LIMIT ?", (segment, segment, limit))
         return [_small_blob(row) for row in rows]
+
+    def usage(self, segment: int) -> tuple[int, int]:
+        """How many live in that segment, and their plaintext bytes."""
+        sql = f"SELECT count(*), coalesce(sum(size), 0) FROM ({_LIVING})"  # noqa: S608
+        count, size = self._metadata.connection().execute(sql, (segment, segment)).fetchone()
+        return count, size
 
     def after(self, id: SmallBlobId, limit: int) -> list[SmallBlob]:
         """The next living ones by id."""

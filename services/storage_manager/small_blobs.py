@@ -24,6 +24,7 @@ from services.storage_manager.segment_index import SegmentIndex
 from services.storage_manager.segments import SegmentReader, SegmentWriter
 
 LARGEST = FRAME
+_MOST_MOVES = 3  # a compactor may move it again just after it was looked up
 CipherOf = Callable[[str], BlobCipher]
 
 
@@ -57,11 +58,12 @@ class SmallBlobs:
         """Its record, as it lies on the disk. Raises Corrupt when it is gone."""
         id, length = small_blob_id(blob), record_length(size)
         found = self.reader.read(id.segment, id.offset, length)
-        if found is None and (moved := self.index.locate(id)) is not None:
-            found = self.reader.read(*moved, length)
-        if found is None:
-            raise Corrupt(f"blob {blob}: missing")
-        return found
+        for _ in range(_MOST_MOVES):
+            if found is not None:
+                return found
+            moved = self.index.locate(id)
+            found = self.reader.read(*moved, length) if moved is not None else None
+        raise Corrupt(f"blob {blob}: missing")
 
     def close(self) -> None:
         """Give the segments up. Blocking."""

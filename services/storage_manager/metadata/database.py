@@ -98,6 +98,7 @@ class MetadataDb:
             db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA wal_autocheckpoint=4000")  # whoever commits the 4,000th page waits for all of them
             self._local.db = db
         return db
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from services.storage_manager.metadata.records import read_pieces
 from services.storage_manager.metadata.uploads import Uploads
+from services.storage_manager.segment_format import is_small
 
 
 class MetadataIndex(Uploads):
@@ -53,11 +54,16 @@ class MetadataIndex(Uploads):
             db.executemany("DELETE FROM forgotten WHERE blob=?", [(blob,) for blob in blobs])
 
     def known_blobs(self) -> set[str]:
-        """Every blob the index knows, forgotten ones too."""
-        with self._write() as db:
+        """Every blob that the index knows and that is a file, forgotten ones too; as of one moment."""
+        db, known = self._db(), set[str]()
+        db.execute("BEGIN")
+        try:
             named = (
                 "SELECT pieces FROM objects UNION ALL SELECT pieces FROM versions UNION ALL SELECT piece FROM parts"
             )
-            texts = [r[0] for r in db.execute(named)]
-            gone = {r[0] for r in db.execute("SELECT blob FROM forgotten")}
-        return gone | {piece.blob for text in texts for piece in read_pieces(text)}
+            for (text,) in db.execute(named):
+                known.update(piece.blob for piece in read_pieces(text) if not is_small(piece.blob))
+            known.update(row[0] for row in db.execute("SELECT blob FROM forgotten") if not is_small(row[0]))
+        finally:
+            db.execute("COMMIT")
+        return known
