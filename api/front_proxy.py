@@ -11,10 +11,7 @@ Source: Kubernetes, "Authenticating Proxy"; RFC 7239 (Forwarded) for what is lef
 
 from __future__ import annotations
 
-import os
-import socket
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +23,6 @@ from services.sdk.edge.connections import EXTENSION
 
 SOCKET = "conductor.sock"
 """In the folder `run` of the home."""
-_LONGEST_PATH = 107
 USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
 PRINCIPAL = b"x-aerekos-principal"
 TRUSTED = frozenset({USER, GROUP, ADDRESS})
@@ -116,26 +112,3 @@ def remote_headers(subject: tuple[Any, ...], address: str) -> list[tuple[bytes, 
     if user:
         said.append((USER, user.encode("utf-8")))
     return [*said, *((GROUP, each.encode("utf-8")) for each in groups)]
-
-
-def listen_on(path: Path, backlog: int = 2048) -> socket.socket:
-    """A socket at that path, for its owner alone. What a conductor that was killed left goes. Raises OSError."""
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.setblocking(False)
-    before = os.umask(0o177)
-    try:
-        listener.bind(short_path(path))
-    finally:
-        os.umask(before)
-    listener.listen(backlog)
-    return listener
-
-
-@cache
-def short_path(path: Path) -> str:
-    """Another name where its own is longer than a socket may have (107 bytes, unix(7)). Its folder stays open."""
-    if len(os.fsencode(path)) <= _LONGEST_PATH:
-        return str(path)
-    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
-    return f"/proc/self/fd/{folder}/{path.name}"

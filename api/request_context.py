@@ -12,6 +12,7 @@ import secrets
 
 from api.asgi import Scope
 from controller.kit.tracing import TRACEPARENT, traceparent
+from services.sdk.asgi import header_map
 
 REQUEST_ID_HEADER = b"x-request-id"
 REQUEST_ID, TRACE = "aerekos.request_id", "aerekos.trace"
@@ -41,17 +42,13 @@ def trace_context(scope: Scope) -> tuple[bytes, bytes]:
 
 
 def _given_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER and _REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return b""
+    given = header_map(scope).get(REQUEST_ID_HEADER)
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else b""
 
 
 def _given_trace(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == TRACEPARENT and _TRACEPARENT.fullmatch(value):
-            return bytes(value)
-    return b""
+    given = header_map(scope).get(TRACEPARENT)
+    return given if given is not None and _TRACEPARENT.fullmatch(given) else b""
 
 
 def _new_trace() -> bytes:

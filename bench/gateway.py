@@ -1,6 +1,6 @@
 """The gateway process beside HAProxy (one thread) and the upstream alone, asked in turn by the same client.
 
-`python bench/gateway.py [seconds]`. All speak TLS; HAProxy goes to the same upstreams by the same mutual TLS, with
+`python bench/gateway.py [seconds]`. Clients speak TLS; HAProxy goes to the same upstreams by the same sockets, with
 nothing to judge. The gateway verifies signatures or tokens, asks what the caller may, and reports each request. The
 conductor is bench/stub_conductor.py; small requests are answered by a second HAProxy, bodies by bench/origin.py; the
 client is wrk. CPU per request (user and system of the process) is what a busy machine changes least.
@@ -32,8 +32,6 @@ from cloud import a_port
 from stub_conductor import LARGE, SMALL
 from verdicts import Verdict, limit, ratio, table
 from wrk import Load, Request
-
-from api.tls import service_host
 
 ROUNDS, BUSY, IDLE = 3, 64, 1000
 BODY = b'{"KeyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "KeySpec": "AES_256"}'
@@ -211,12 +209,17 @@ def a_setup() -> Iterator[Setup]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("AEREKOS_BENCH_DIR")) as folder, ExitStack() as stack:
         home, programs = Path(folder), Programs(stack)
         port, front, small, large, container = (a_port() for _ in range(5))
-        addresses = [f"127.0.0.1:{each}" for each in (small, large, container)]
+        sockets = {name: f"{home}/{name}.sock" for name in (SMALL, LARGE)}
+        addresses = [
+            f"127.0.0.1:{small}@{sockets[SMALL]}",
+            f"127.0.0.1:{large}@{sockets[LARGE]}",
+            f"127.0.0.1:{container}",
+        ]
         # It makes the certificates of all others.
         told = programs.python("stub_conductor.py", str(home), *addresses)
-        origin = programs.python("origin.py", str(home / "tls"), str(large), str(container))
-        upstream = programs.haproxy(home / "upstream.cfg", upstream_config(home / "tls", small))
-        proxy = programs.haproxy(home / "proxy.cfg", proxy_config(home / "tls", front, small, large))
+        origin = programs.python("origin.py", str(home / "tls"), str(large), str(container), sockets[LARGE])
+        upstream = programs.haproxy(home / "upstream.cfg", upstream_config(home / "tls", small, sockets[SMALL]))
+        proxy = programs.haproxy(home / "proxy.cfg", proxy_config(home / "tls", front, sockets))
         gateway = programs.start([sys.executable, "-m", "api.gateway", "--home", str(home), "--port", str(port)])
         for each in (port, front, small):
             wait_until_open(each)
@@ -275,29 +278,28 @@ defaults
 """
 
 
-def upstream_config(tls: Path, port: int) -> str:
-    """Answers every request at once, as an instance of key-manager."""
+def upstream_config(tls: Path, port: int, path: str) -> str:
+    """Answers every request at once, as an instance of key-manager: at its port, and at the socket of its own."""
     return f"""{_HAPROXY}
 frontend small
   bind 127.0.0.1:{port} ssl crt {tls}/{SMALL}.pem ca-file {tls}/ca.crt verify optional
+  bind unix@{path}
   http-request return status 200 content-type application/x-amz-json-1.1 string "{{'Plaintext': '{"x" * 64}'}}"
 """
 
 
-def proxy_config(tls: Path, port: int, small: int, large: int) -> str:
-    """In front of the same upstreams, with the gateway's certificate."""
+def proxy_config(tls: Path, port: int, sockets: dict[str, str]) -> str:
+    """In front of the same upstreams, at the same sockets."""
 
-    def server(service: str, to: int) -> str:
-        name = service_host(service, "default")
-        secured = f"ssl crt {tls}/gateway.pem ca-file {tls}/ca.crt verify required sni str({name}) verifyhost {name}"
-        return f"backend {service}\n  http-reuse always\n  server one 127.0.0.1:{to} {secured}\n"
+    def server(service: str) -> str:
+        return f"backend {service}\n  http-reuse always\n  server one unix@{sockets[service]}\n"
 
     return f"""{_HAPROXY}
 frontend front
   bind 127.0.0.1:{port} ssl crt {tls}/server.pem
   use_backend {LARGE} if {{ path_beg /b/ }}
   default_backend {SMALL}
-{server(SMALL, small)}{server(LARGE, large)}"""
+{server(SMALL)}{server(LARGE)}"""
 
 
 def wait_until_open(port: int) -> None:

@@ -1,7 +1,8 @@
-"""An origin server that costs little: `python bench/origin.py FOLDER PORT PLAIN-PORT`; prints {} when it is ready.
+"""An origin server that costs little: `python bench/origin.py FOLDER PORT PLAIN-PORT SOCKET`, ready with its {}.
 
 `GET /b/<n>` answers with n MiB; whatever comes with another request is read and forgotten. Its TLS is that of a
-managed Service: it shows `FOLDER/storage-manager.pem`, and asks for a certificate.
+managed Service: it shows `FOLDER/storage-manager.pem`, and asks for a certificate. At the socket it answers in the
+clear, as such a Service does for the gateway of its machine.
 """
 
 from __future__ import annotations
@@ -64,13 +65,14 @@ def instance_tls(folder: Path) -> ssl.SSLContext:
     return tls
 
 
-async def run(folder: Path, port: int, plain_port: int) -> None:
+async def run(folder: Path, port: int, plain_port: int, path: str) -> None:
     loop = asyncio.get_running_loop()
     secured = await loop.create_server(Origin, "127.0.0.1", port, ssl=instance_tls(folder))
     plain = await loop.create_server(Origin, "127.0.0.1", plain_port)
+    local = await loop.create_unix_server(Origin, path)
     print("{}", flush=True)
-    await asyncio.gather(secured.serve_forever(), plain.serve_forever())
+    await asyncio.gather(secured.serve_forever(), plain.serve_forever(), local.serve_forever())
 
 
 if __name__ == "__main__":
-    uvloop.run(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    uvloop.run(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -25,13 +25,13 @@ from api.auth.tokens import TokenKeys, Tokens
 from api.channel.conductor import Channel
 from api.channel.replication import Replication
 from api.channel.reports import Reports
-from api.front_proxy import listen_on
 from api.gateway_metrics import GatewayCounts
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from controller.kit import generations
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
+from controller.kit.unix_sockets import listen_on
 from controller.resources.registry import Registry
 from controller.resources.strategy import WriteOptions
 from controller.runtime.endpoints import Endpoint, Endpoints
@@ -98,7 +98,7 @@ class Conductor:
             body = {"metadata": {"name": service}, "spec": spec}
             made = await self._registry.create(SERVICE, "default", body, HOW)
             assert made.record is not None
-            self._endpoints.put(made.record.key, made.record.uid, [Endpoint(f"{service}-0", address)])
+            self._endpoints.put(made.record.key, made.record.uid, [Endpoint(f"{service}-0", *address.split("@"))])
         user = accounts.user(NAME)
         assert user is not None
         session = await accounts.sessions.open(user, longest=timedelta(hours=1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from api.asgi import Message, Receive, Scope
 from api.audit.fields import BODY_BYTES, body_of
 from api.audit.policy import Level
 from crds.errors import ApiError
+from services.sdk.asgi import header_map
 
 KEY = "aerekos.audit"
 PREFIX = b"x-aerekos-audit-"
@@ -63,7 +65,7 @@ class Notes:
     def hear(self, name: str, value: bytes) -> None:
         """One field a managed service tells."""
         if name in ("action", "resource", "caller", "decision", "reason", "decided"):
-            setattr(self, name, unquote(value[:_LONGEST].decode("latin-1")))
+            setattr(self, name, _decoded(value[:_LONGEST]))
 
     def add_response(self, chunk: bytes) -> None:
         self.response_bytes += len(chunk)
@@ -99,15 +101,15 @@ def noting_refused_login(scope: Scope, name: str, user: Callable[[str], object |
 
 
 def taken(headers: Iterable[tuple[bytes, bytes]], notes: Notes) -> Headers:
-    """An instance's headers without those for the audit log, which are noted where a managed service answers."""
+    """An instance's headers, their names in lower case, without those for the audit log, which are noted where a
+    managed service answers.
+    """
     kept: Headers = []
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered.startswith(PREFIX):
-            if notes.service_tells:
-                notes.hear(lowered.removeprefix(PREFIX).decode("latin-1"), value)
-        else:
-            kept.append((name, value))
+    for each in headers:
+        if not each[0].startswith(PREFIX):
+            kept.append(each)
+        elif notes.service_tells:
+            notes.hear(each[0].removeprefix(PREFIX).decode("ascii"), each[1])
     return kept
 
 
@@ -126,10 +128,12 @@ def recording(receive: Receive, notes: Notes) -> Receive:
 
 def _claimed_key(scope: Scope) -> str:
     """From `Credential=AKIA.../...` in the Authorization header, or X-Amz-Credential of a presigned URL."""
-    header = b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            header = value[:2048]
-            break
+    header = header_map(scope).get(b"authorization", b"")[:2048]
     raw = header.partition(b"Credential=")[2] or scope["query_string"][:8192].partition(b"X-Amz-Credential=")[2]
-    return unquote(raw[: _LONGEST_KEY * 3].decode("latin-1")).partition("/")[0][:_LONGEST_KEY]
+    return _decoded(raw[: _LONGEST_KEY * 3].partition(b"/")[0])[:_LONGEST_KEY]
+
+
+@lru_cache(1024)
+def _decoded(value: bytes) -> str:
+    """Remembered: few actions, resources and callers make up most requests."""
+    return unquote(value.decode("latin-1"))

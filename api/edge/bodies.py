@@ -49,8 +49,8 @@ def check_length(path: str, headers: Headers) -> None:
 
 def has_body(headers: Headers) -> bool:
     """Whether a body comes with that head."""
-    told = [value for name, value in headers if name in (b"content-length", b"transfer-encoding")]
-    return bool(told) and told != [b"0"]
+    told = dict(headers)
+    return b"transfer-encoding" in told or told.get(b"content-length", b"0") != b"0"
 
 
 def too_large(limit: int) -> TooLarge:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from crds.errors import TooManyRequests, Unavailable
@@ -40,12 +41,10 @@ class Bulkheads:
         self._per_service = max(per_service // max(processes, 1), min(per_service, LEAST_PLACES))
         self._per_principal = max(per_principal // max(processes, 1), min(per_principal, LEAST_PLACES))
 
-    def slot(self, service: str, principal: str) -> Slot:
-        """One request's place, to enter and to leave."""
-        return Slot(self, service, principal)
-
-    async def enter(self, service: str, principal: str) -> None:
-        """Raises TooManyRequests for a caller who has too many, Unavailable after a while."""
+    def enter(self, service: str, principal: str) -> Awaitable[None] | None:
+        """Take a place, to be given back by `leave`. None when it was free; else what to await until it is, which
+        raises Unavailable after a while. Raises TooManyRequests for a caller who has too many.
+        """
         caller = (service, principal)
         used = self._callers.get(caller, 0)
         if used >= self._per_principal:
@@ -58,17 +57,20 @@ class Bulkheads:
             wall = self._walls[service] = _Wall()
         if wall.used < self._per_service:
             wall.used += 1
-            return
-        try:
-            await self._wait(service, wall)
-        except BaseException:
-            self._forget(caller)
-            raise
+            return None
+        return self._queued(service, wall, caller)
 
     def leave(self, service: str, principal: str) -> None:
         """Give the place to whoever waits longest."""
         self._forget((service, principal))
         self._hand_on(service, self._walls[service])
+
+    async def _queued(self, service: str, wall: _Wall, caller: tuple[str, str]) -> None:
+        try:
+            await self._wait(service, wall)
+        except BaseException:
+            self._forget(caller)
+            raise
 
     async def _wait(self, service: str, wall: _Wall) -> None:
         waiting = asyncio.get_running_loop().create_future()
@@ -99,18 +101,3 @@ class Bulkheads:
             self._callers[caller] = used
         else:
             del self._callers[caller]
-
-
-class Slot:
-    """A place behind a wall, as a context."""
-
-    __slots__ = ("_bulkheads", "_principal", "_service")
-
-    def __init__(self, bulkheads: Bulkheads, service: str, principal: str) -> None:
-        self._bulkheads, self._service, self._principal = bulkheads, service, principal
-
-    async def __aenter__(self) -> None:
-        await self._bulkheads.enter(self._service, self._principal)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._bulkheads.leave(self._service, self._principal)

@@ -48,7 +48,7 @@ _NAVIGATION = frozenset({b"document", b"iframe", b"frame", b"embed", b"object", 
 
 def refuse_service_worker(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raises Forbidden for a browser that wants a script to stand between itself and this origin."""
-    if any(name == b"service-worker" for name, _ in headers):
+    if b"service-worker" in dict(headers):
         raise Forbidden("no service worker comes from what is kept here")
 
 
@@ -65,8 +65,9 @@ def guarded(
 
 def navigates(request: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether a browser opens the answer as a page, or inside of one."""
-    told = {name: value.lower() for name, value in request if name.startswith(b"sec-fetch-")}
-    return told.get(b"sec-fetch-mode") == b"navigate" or told.get(b"sec-fetch-dest") in _NAVIGATION
+    told = dict(request)
+    mode, destination = told.get(b"sec-fetch-mode", b""), told.get(b"sec-fetch-dest", b"")
+    return mode.lower() == b"navigate" or destination.lower() in _NAVIGATION
 
 
 def _may_be_shown(headers: Headers) -> bool:

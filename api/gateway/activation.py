@@ -15,7 +15,7 @@ import anyio
 from controller.runtime.endpoints import Endpoint, Endpoints
 from controller.store.records import Store
 from crds.errors import Unavailable
-from crds.kinds.service import SERVICE
+from crds.kinds.service import service_key
 from crds.meta import ObjectKey
 
 MOST_HELD = 256
@@ -36,7 +36,7 @@ class Activation:
 
     def on_demand(self, service: str) -> bool:
         """Whether that Service may sleep."""
-        record = self._store.get(SERVICE.key(service, "default"))
+        record = self._store.get(service_key(service, "default"))
         return record is not None and (record.object.get("spec") or {}).get("activation") == "onDemand"
 
     @contextmanager
@@ -77,7 +77,7 @@ class Activation:
         changed = anyio.Event()
 
         def hear(key: ObjectKey, _uid: str, ready: tuple[Endpoint, ...]) -> None:
-            if ready and key == SERVICE.key(service, "default"):
+            if ready and key == service_key(service, "default"):
                 changed.set()
 
         with self._endpoints.told(hear):
@@ -87,6 +87,6 @@ class Activation:
                 changed = anyio.Event()
 
     def _is_ready(self, service: str) -> bool:
-        key = SERVICE.key(service, "default")
+        key = service_key(service, "default")
         record = self._store.get(key)
         return record is None or bool(self._endpoints.ready(key, record.uid))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Set
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 
 from api.asgi import Message, Receive, Send
 from api.gateway.upstream import Headers, UpstreamConnection
+from api.whole_answers import send_whole
 from crds.errors import BadRequest
-from services.sdk.asgi import BODY_FOLLOWS
 
 _NOTHING = frozenset[bytes]()
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -48,16 +48,17 @@ class Exchange:
         self._pumping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Exchange:
+    def begin(self) -> None:
+        """Send the request, or what is there of it; to be followed by `end`, whatever happens."""
         whole = self._body.whole()
         self._connection.send_head(self._method, self._head + (whole or b""), self._patience)
         if whole is None:
             self._pumping = asyncio.get_running_loop().create_task(self._pump())
         # Most answers are there before it is worth looking whether somebody still waits for them.
         self._connection.late.add(self._begin_watch)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """It is over. The connection can be given back."""
         self._connection.late.remove(self._begin_watch)
         if self._watching is not None:
             self._watching.cancel()
@@ -74,20 +75,13 @@ class Exchange:
             without = without | named
         headers = [each for each in connection.headers if each[0] not in without]
         whole = connection.body.whole()
-        head = {"type": "http.response.start", "status": connection.status, "headers": headers}
         if whole is not None:
-            head[BODY_FOLLOWS] = True
-        await send(head)
-        if whole is not None:
-            await send({"type": "http.response.body", "body": whole})
+            await send_whole(send, connection.status, headers, whole)
             return
+        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
         async for part in connection.body:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-
-    async def answered(self) -> None:
-        """Wait for the head of the answer. Raises UpstreamError, ClientDisconnected."""
-        await self._connection.head()
 
     def _begin_watch(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._until_gone())
@@ -169,25 +163,24 @@ def _chunk(part: bytes) -> bytes:
 
 def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
     """The head of a request, as it goes out. Raises BadRequest for what would be read as something else."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
-    if b"host" not in [name for name, _ in headers]:
+    lines = [b"%b %b HTTP/1.1\r\n" % (method, target), *[b"%b: %b\r\n" % each for each in headers]]
+    if b"host" not in dict(headers):
         lines.append(b"host: \r\n")  # HTTP/1.0 need not say it, and what goes out is HTTP/1.1
-    lines += [b"%b: %b\r\n" % each for each in headers]
     head = b"".join(lines)
     if _NOT_IN_TARGET.search(target) or head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
         raise BadRequest("this request cannot be passed on: its head has a line break or a space where none may be")
     return head + b"\r\n"
 
 
-def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> Set[bytes]:
+def named_by_connection(headers: Sequence[tuple[bytes, bytes]]) -> Set[bytes]:
     """What the Connection header declares to be for this hop only (RFC 9110, 7.6.1)."""
-    listed = [value for name, value in headers if name == b"connection"]
-    if not listed:
+    if b"connection" not in dict(headers):
         return _NOTHING
+    listed = [value for name, value in headers if name == b"connection"]
     # A message must not lose its end, whoever asks for it.
     return {each.strip().lower() for each in b",".join(listed).split(b",")} - {b"", b"content-length", b"host"}
 
 
 def is_chunked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the body says its length in parts."""
-    return b"transfer-encoding" in [name for name, _ in headers]
+    return b"transfer-encoding" in dict(headers)

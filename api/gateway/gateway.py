@@ -7,16 +7,17 @@ learns no secret, and can do nothing in anybody's name but with that token (api/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
 from urllib.parse import unquote
 
-from api.asgi import Message, Receive, Response, Scope, Send, error_answer, send_answer
+from api.asgi import Receive, Response, Scope, Send, error_answer, send_answer
 from api.audit.notes import notes_of
 from api.auth.authentication import WHO
 from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities
 from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
+from api.chain import ResponseRecorder
 from api.channel.settings import GatewaySettings
 from api.gateway.activation import Activation
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
@@ -68,7 +69,14 @@ class Gateway:
     ) -> None:
         self._balancer, self._activation = balancer, activation
         self._proxy = ReverseProxy(
-            balancer, tls, most_connections, balancer.active, events, balancer.instance_at, clock.monotonic
+            balancer,
+            tls,
+            most_connections,
+            balancer.active,
+            events,
+            balancer.instance_at,
+            balancer.socket_at,
+            clock.monotonic,
         )
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
@@ -103,22 +111,22 @@ class Gateway:
         return managed.protocol if managed else protocol_of(scope)
 
     async def serve_aws(
-        self, scope: Scope, receive: Receive, send: Send, signing_name: str, *extra: tuple[bytes, bytes]
+        self, scope: Scope, receive: Receive, send: ResponseRecorder, signing_name: str, *extra: tuple[bytes, bytes]
     ) -> int:
         """A request that was signed goes on as it came; one that was not is refused in the words of its protocol."""
         managed = self._services.get(self._speaks.get(signing_name, ""))
         protocol = self._protocol(scope, signing_name)
-        begun, retry_after = _Begun(send), None
+        retry_after = None
         try:
             if managed is None:
                 raise AwsError(*refusal(signing_name, self._speaks))
-            return await self._serve_signed(scope, receive, begun, managed, extra)
+            return await self._serve_signed(scope, receive, send, managed, extra)
         except (AwsError, SignatureError) as refused:
             error = refused.as_error(protocol) if isinstance(refused, SignatureError) else refused
             if isinstance(refused, SignatureError):
                 notes_of(scope).deny(refused.message)
         except ApiError as lost:
-            if begun.yes:  # all that is left is to break the connection off, as the app does
+            if send.code:  # all that is left is to break the connection off, as the app does
                 raise
             error, retry_after = as_aws_error(lost, protocol), lost.retry_after
         answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""), retry_after)
@@ -133,7 +141,7 @@ class Gateway:
         managed: ManagedService,
         extra: tuple[tuple[bytes, bytes], ...],
     ) -> int:
-        found = await self._verifier.verified(scope, receive, managed.speaks)
+        found, receive = await self._verifier.verified(scope, receive, managed.speaks)
         scope[WHO] = found.who
         prove(scope)
         self.limits.admit_principal(scope, found.who)
@@ -146,7 +154,7 @@ class Gateway:
         target = _target(scope)
         if S3 in managed.speaks:
             target = with_bucket(scope, target, self._own_names())
-        return await self._forward(scope, found.receive, send, "", service, target, headers)
+        return await self._forward(scope, receive, send, "", service, target, headers)
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]
@@ -180,15 +188,6 @@ class Gateway:
         verb = "get" if service in self._services else _VERBS.get(method, "create")
         return Action(verb, GROUP, "services/proxy", "default", service)
 
-    async def _carry(self, scope: Scope, receive: Receive, send: Send, *, service: str, **how: Any) -> int:
-        """Once the service is awake."""
-        activation = self._activation
-        if activation is None or not activation.on_demand(service):
-            return await self._proxy.forward(scope, receive, send, service=service, **how)
-        with activation.used(service):
-            await activation.until_ready(service)
-            return await self._proxy.forward(scope, receive, send, service=service, **how)
-
     async def _forward(
         self, scope: Scope, receive: Receive, send: Send, asker: str, service: str, target: bytes, headers: Headers
     ) -> int:
@@ -197,19 +196,10 @@ class Gateway:
         began = self._clock.monotonic()
         notes_of(scope).service_tells = service in self._services
         try:
-            with tracing.child("gateway", "client") as span:
-                span.note("aerekos.service", service)
-                code = await self._carry(
-                    scope,
-                    receive,
-                    send,
-                    service=service,
-                    target=target,
-                    headers=headers if span is tracing.NO_SPAN else tracing.with_traceparent(headers),
-                    principal=_name_of(scope),
-                    patience=self._balancer.patience(service),
-                )
-                span.note("http.response.status_code", code)
+            if tracing.tracing() is None:
+                code = await self._carry(scope, receive, send, service, target, headers)
+            else:
+                code = await self._traced(scope, receive, send, service, target, headers)
         except NotFound:
             raise
         except ApiError as error:
@@ -218,18 +208,38 @@ class Gateway:
         self.traffic.note(asker, service, code, self._clock.monotonic() - began)
         return code
 
+    async def _traced(
+        self, scope: Scope, receive: Receive, send: Send, service: str, target: bytes, headers: Headers
+    ) -> int:
+        with tracing.child("gateway", "client") as span:
+            span.note("aerekos.service", service)
+            if span is not tracing.NO_SPAN:
+                headers = tracing.with_traceparent(headers)
+            code = await self._carry(scope, receive, send, service, target, headers)
+            span.note("http.response.status_code", code)
+        return code
 
-class _Begun:
-    """Passes messages on and remembers whether the answer has begun."""
-
-    __slots__ = ("_send", "yes")
-
-    def __init__(self, send: Send) -> None:
-        self._send, self.yes = send, False
-
-    async def __call__(self, message: Message) -> None:
-        self.yes = True
-        await self._send(message)
+    async def _carry(
+        self, scope: Scope, receive: Receive, send: Send, service: str, target: bytes, headers: Headers
+    ) -> int:
+        """Once the service is awake."""
+        carried = partial(
+            self._proxy.forward,
+            scope,
+            receive,
+            send,
+            service=service,
+            target=target,
+            headers=headers,
+            principal=_name_of(scope),
+            patience=self._balancer.patience(service),
+        )
+        activation = self._activation
+        if activation is None or not activation.on_demand(service):
+            return await carried()
+        with activation.used(service):
+            await activation.until_ready(service)
+            return await carried()
 
 
 def _name_of(scope: Scope) -> str:

@@ -16,7 +16,7 @@ from controller.resources.registry import Registry
 from controller.runtime.endpoints import Endpoint, Endpoints
 from controller.store.records import Record
 from crds.errors import NotFound, Unavailable
-from crds.kinds.service import SERVICE
+from crds.kinds.service import service_key
 from crds.meta import ObjectKey
 
 EJECT_AFTER_FAILURES = 3
@@ -87,7 +87,7 @@ class LoadBalancer:
 
     def patience(self, service: str, namespace: str = "default") -> Patience | None:
         """How long to wait for that service, where it says so itself."""
-        record = self._registry.store.get(SERVICE.key(service, namespace))
+        record = self._registry.store.get(service_key(service, namespace))
         told = record.object.get("spec", {}).get("timeouts") if record else None
         if not told:
             return None
@@ -101,6 +101,11 @@ class LoadBalancer:
         """The name of the instance that answers there; the address itself when none is known."""
         host = self._hosts.get(address)
         return host.endpoint.instance if host else address
+
+    def socket_at(self, address: str) -> str:
+        """The path of the socket that the instance has besides; empty for none."""
+        host = self._hosts.get(address)
+        return host.endpoint.socket if host else ""
 
     def record_success(self, address: str) -> None:
         """The instance answered."""
@@ -128,7 +133,7 @@ class LoadBalancer:
         self._note_ejection(host.group.service, host.endpoint.instance, seconds)
 
     def _group(self, service: str, namespace: str) -> _Group:
-        key = SERVICE.key(service, namespace)
+        key = service_key(service, namespace)
         record = self._registry.store.get(key)
         if record is None:
             self._forget(key)

@@ -85,10 +85,14 @@ class Passthrough:
         body = RequestBody(receive, expected=has_body(request.headers), chunked=is_chunked(request.headers))
         connection = await self._pool.take(self._endpoint, None)
         try:
-            async with Exchange(connection, body, request.method, head, SILENT_SECONDS) as exchange:
-                await exchange.answered()
+            exchange = Exchange(connection, body, request.method, head, SILENT_SECONDS)
+            try:
+                exchange.begin()
+                await connection.head()
                 _note_proven(scope, connection.headers)
                 await exchange.relay(send, _NOT_RELAYED)
+            finally:
+                exchange.end()
         finally:
             self._pool.give_back(self._endpoint, connection)
 

@@ -31,7 +31,7 @@ from api.auth.tokens import TokenKeys, Tokens
 from api.chain import RequestChain
 from api.channel import replication, reports
 from api.channel.settings import GatewaySettings
-from api.front_proxy import SOCKET, short_path
+from api.front_proxy import SOCKET
 from api.gateway.access_log import AccessLog
 from api.gateway.access_reviews import AccessReviews
 from api.gateway.activation import Activation
@@ -56,6 +56,7 @@ from controller.kit.clock import SystemClock
 from controller.kit.gc_tuning import collect_seldom
 from controller.kit.listening import CannotListen, inherited_listeners, open_listeners
 from controller.kit.threads import Threads
+from controller.kit.unix_sockets import short_path
 from controller.resources.registry import Registry
 from services.sdk.discovery import catalog_of, managed_services, use_folders
 from services.sdk.edge.client_request import REQUEST

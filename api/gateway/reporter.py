@@ -39,7 +39,7 @@ class Reporter:
         self._used: dict[tuple[str, str], None] = {}
         self._events: list[tuple[str, str, str, float]] = []
         self._wanted: dict[str, None] = {}
-        self._there = anyio.Event()
+        self._there, self._is_awake = anyio.Event(), False
         self.lost = 0
 
     def check(self, scope: Scope) -> None:
@@ -72,12 +72,12 @@ class Reporter:
     def used(self, access_key_id: str, service: str) -> None:
         """An access key signed a request to that service."""
         self._used[access_key_id, service] = None
-        self._there.set()
+        self._wake()
 
     def wanted(self, service: str) -> None:
         """Somebody waits for that service, or is being answered by it."""
         self._wanted[service] = None
-        self._there.set()
+        self._wake()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -104,7 +104,7 @@ class Reporter:
                 self._used.pop(each, None)
             for name in wanted:
                 self._wanted.pop(name, None)
-        self._there = anyio.Event()
+        self._there, self._is_awake = anyio.Event(), False
 
     def _next_lines(self) -> list[bytes]:
         """As many as the conductor takes at once."""
@@ -121,8 +121,13 @@ class Reporter:
         if len(waiting) >= MOST_WAITING:
             self.lost += 1
             return False
-        self._there.set()
+        self._wake()
         return True
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            self._there.set()
 
 
 class Counts:

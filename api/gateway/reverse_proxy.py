@@ -11,6 +11,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import anyio
@@ -38,11 +40,11 @@ from api.gateway.upstream import (
     Endpoint,
     Headers,
     PoolFull,
-    UpstreamConnection,
     UpstreamPool,
 )
 from api.request_context import UPSTREAM
 from controller.kit.backoff import Backoff
+from controller.kit.unix_sockets import short_path
 from crds.errors import Timeout, Unavailable
 
 ANSWER_SECONDS = 120.0
@@ -57,6 +59,19 @@ class Patience(NamedTuple):
 
     idle: float
     request: float | None = None
+
+
+USUAL_PATIENCE = Patience(ANSWER_SECONDS)
+
+
+class _Asked(NamedTuple):
+    """A request on its way to `service`. `idle`: the seconds to wait for the next byte of the answer."""
+
+    service: str
+    method: bytes
+    head: bytes
+    body: RequestBody
+    idle: float
 
 
 class UpstreamResolver(Protocol):
@@ -81,12 +96,13 @@ class ReverseProxy:
         active: dict[str, int] | None = None,
         events: NotesEvents | None = None,
         instance_at: Callable[[str], str] = str,
+        socket_at: Callable[[str], str] = lambda _: "",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`active`: how many requests are under way at each address, kept for whoever balances them. `instance_at`:
-        the name of the instance there.
+        the name of the instance there; `socket_at`: the path of a socket of this machine where it answers, too.
         """
-        self._instance_at = instance_at
+        self._instance_at, self._socket_at = instance_at, socket_at
         self._balancer, self._rng = balancer, random.Random()  # noqa: S311 (jitter, not a secret)
         self._active: dict[str, int] = {} if active is None else active
         self._events: NotesEvents = events or NoEvents()
@@ -123,58 +139,46 @@ class ReverseProxy:
         method = scope["method"].encode("ascii")
         head = request_head(method, target, headers)
         body = RequestBody(receive, expected=has_body(headers), chunked=is_chunked(headers))
-        idle, most = patience or Patience(ANSWER_SECONDS)
+        idle, most = patience or USUAL_PATIENCE
+        asked = _Asked(service, method, head, body, idle)
         try:
             if most is None:
-                return await self._placed(method, head, body, scope, send, service, principal, idle)
+                return await self._placed(asked, scope, send, principal)
             async with asyncio.timeout(most):
-                return await self._placed(method, head, body, scope, send, service, principal, idle)
+                return await self._placed(asked, scope, send, principal)
         except ClientDisconnected:
             return CLIENT_LEFT
         except TimeoutError as late:
             self._events.note("timed-out", service)
             raise Timeout(f"{service} did not answer completely in {most:g} s") from late
 
-    async def _placed(
-        self,
-        method: bytes,
-        head: bytes,
-        body: RequestBody,
-        scope: Scope,
-        send: Send,
-        service: str,
-        principal: str,
-        idle: float,
-    ) -> int:
-        await body.begin()
-        async with self._bulkheads.slot(service, principal):
-            return await self._carried(method, head, body, scope, send, service, idle)
+    async def _placed(self, asked: _Asked, scope: Scope, send: Send, principal: str) -> int:
+        if asked.body.expected:
+            await asked.body.begin()
+        if (turn := self._bulkheads.enter(asked.service, principal)) is not None:
+            await turn
+        try:
+            return await self._carried(asked, scope, send)
+        finally:
+            self._bulkheads.leave(asked.service, principal)
 
-    async def _carried(
-        self, method: bytes, head: bytes, body: RequestBody, scope: Scope, send: Send, service: str, idle: float
-    ) -> int:
+    async def _carried(self, asked: _Asked, scope: Scope, send: Send) -> int:
         tried: list[str] = []
         last: Exception | None = None
+        service = asked.service
         self._budget.earn(service)
         for attempt in range(_TRIES):
             address = self._address(service, tried)
-            endpoint = self._endpoint(service, address)
             scope[UPSTREAM] = (service, self._instance_at(address))
             self._active[address] = self._active.get(address, 0) + 1
             try:
-                connection = await self._pool.take(endpoint, self._tls.context() if endpoint.name else None)
-                try:
-                    async with Exchange(connection, body, method, head, idle) as exchange:
-                        await exchange.answered()
-                        return await self._relayed(exchange, connection, address, service, send)
-                finally:
-                    self._pool.give_back(endpoint, connection)
+                return await self._exchanged(asked, address, send)
             except PoolFull as full:
                 raise Unavailable(f"too many requests to {service} are under way", retry_after=1) from full
             except ConnectFailed as failed:
                 last = failed
             except BrokenOff as error:
-                repeatable = method in _REPEATABLE and not body.started and attempt < _TRIES - 1
+                repeatable = asked.method in _REPEATABLE and not asked.body.started and attempt < _TRIES - 1
                 if not repeatable or not self._may_repeat(service):
                     self._balancer.record_failure(address)
                     message = f"{service} broke off before it answered; try again"
@@ -183,13 +187,36 @@ class ReverseProxy:
             except AnswerTimeout as error:
                 self._balancer.record_failure(address)
                 self._events.note("timed-out", service)
-                raise Timeout(f"{service} did not answer in {idle:g} s") from error
+                raise Timeout(f"{service} did not answer in {asked.idle:g} s") from error
             finally:
                 self._leave(address)
             self._balancer.record_failure(address)
             tried.append(address)
             await anyio.sleep(_PAUSE.delay(attempt + 1, self._rng))
         raise Unavailable(f"{service} cannot be reached: {last!r}", retry_after=1)
+
+    async def _exchanged(self, asked: _Asked, address: str, send: Send) -> int:
+        """The code of what that instance answered. Raises UpstreamError before the answer has begun, Unavailable when
+        the instance breaks off in the middle of it.
+        """
+        endpoint = self._endpoint(asked.service, address)
+        connection = self._pool.take_idle(endpoint)
+        if connection is None:
+            connection = await self._pool.take(endpoint, self._tls.context() if endpoint.name else None)
+        exchange = Exchange(connection, asked.body, asked.method, asked.head, asked.idle)
+        try:
+            exchange.begin()
+            await connection.head()
+            try:
+                await exchange.relay(send)
+            except (BrokenOff, AnswerTimeout) as error:
+                self._balancer.record_failure(address)
+                raise Unavailable(f"{asked.service} broke off in the middle of its answer: {error!r}") from error
+        finally:
+            exchange.end()
+            self._pool.give_back(endpoint, connection)
+        self._balancer.record_success(address)
+        return connection.status
 
     def _may_repeat(self, service: str) -> bool:
         """Whether a request that may have reached an instance is sent once more."""
@@ -210,20 +237,19 @@ class ReverseProxy:
         return next((each for each in candidates if each not in tried), candidates[0])
 
     def _endpoint(self, service: str, address: str) -> Endpoint:
-        host, _, port = address.rpartition(":")
-        return Endpoint(host.strip("[]"), int(port), self._tls.host(service, address))
+        path = self._socket_at(address)
+        return _local(path) if path else _remote(address, self._tls.host(service, address))
 
-    async def _relayed(
-        self, exchange: Exchange, connection: UpstreamConnection, address: str, service: str, send: Send
-    ) -> int:
-        """Raises Unavailable when the instance breaks off in the middle; the answer has begun then."""
-        try:
-            await exchange.relay(send)
-        except (BrokenOff, AnswerTimeout) as error:
-            self._balancer.record_failure(address)
-            raise Unavailable(f"{service} broke off in the middle of its answer: {error!r}") from error
-        self._balancer.record_success(address)
-        return connection.status
+
+@lru_cache(1024)
+def _local(path: str) -> Endpoint:
+    return Endpoint(short_path(Path(path)))
+
+
+@lru_cache(1024)
+def _remote(address: str, name: str) -> Endpoint:
+    host, _, port = address.rpartition(":")
+    return Endpoint(host.strip("[]"), int(port), name)
 
 
 def forwarded(
@@ -234,16 +260,20 @@ def forwarded(
     Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard. A
     `peer`, another managed service, says in which namespace it works.
     """
-    own = {without, *named_by_connection(headers), *[name for name, _ in extra]}
-    kept: Headers = []
-    for each in headers:
-        name, value = each
-        if name in HOP_BY_HOP or name in own or (name.startswith(_OURS) and not (peer and name == _NAMESPACE)):
-            continue
-        if name != b"cookie":
-            kept.append(each)
-        elif others := without_ours(value):
-            kept.append((name, others))
-    if is_chunked(headers):
+    dropped = HOP_BY_HOP.union((without, *[name for name, _ in extra]), named_by_connection(headers))
+    kept = [
+        each
+        for each in headers
+        if each[0] not in dropped and (not each[0].startswith(_OURS) or (peer and each[0] == _NAMESPACE))
+    ]
+    told = dict(headers)
+    if b"cookie" in told:
+        kept = [each for each in map(_without_our_cookie, kept) if each[1] or each[0] != b"cookie"]
+    if b"transfer-encoding" in told:
         kept.append((b"transfer-encoding", b"chunked"))
     return [*kept, *extra]
+
+
+def _without_our_cookie(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = header
+    return (name, without_ours(value) or b"") if name == b"cookie" else header

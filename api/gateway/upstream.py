@@ -301,14 +301,20 @@ class UpstreamPool:
     def __len__(self) -> int:
         return self._count
 
-    async def take(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> UpstreamConnection:
-        """A connection to it, for one exchange. Raises ConnectFailed, PoolFull."""
+    def take_idle(self, endpoint: Endpoint) -> UpstreamConnection | None:
+        """A connection to it that has nothing to do, for one exchange; None when there is none."""
         idle = self._idle.get(endpoint)
         while idle:
             connection = idle.pop()
             if not connection.closed:
                 return connection
             self._count -= 1
+        return None
+
+    async def take(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> UpstreamConnection:
+        """A connection to it, for one exchange. Raises ConnectFailed, PoolFull."""
+        if (connection := self.take_idle(endpoint)) is not None:
+            return connection
         if self._count >= self._most and not self._drop_idle():
             await self._room()
         self._count += 1

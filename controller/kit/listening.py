@@ -12,6 +12,7 @@ from enum import StrEnum
 LOOPBACK = "localhost"
 FIRST_INHERITED = 3
 """The number of the first socket a process was handed, as systemd has it. Source: sd_listen_fds(3)."""
+MOST_INHERITED = 16
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared, and meant where somebody asks for it)
 _NO_SUCH_FAMILY = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPFNOSUPPORT, errno.EPROTONOSUPPORT})
 

@@ -26,7 +26,7 @@ from agent.errors import CannotJoin
 from agent.heartbeat import Agent
 from agent.identity import Identity, IdentityInMemory
 from agent.settings import Settings as AgentSettings
-from api.front_proxy import SOCKET, short_path
+from api.front_proxy import SOCKET
 from api.logging import configure_logging
 from controller.client.local import LocalResources
 from controller.docker.swarm_admin import SwarmAdmin
@@ -38,6 +38,7 @@ from controller.kit.modes import PRIVATE_UMASK, tighten
 from controller.kit.process_exit import exit_now
 from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
+from controller.kit.unix_sockets import short_path
 from controller.main.bootstrap import SYSTEM_CONDUCTOR, ensure_worker, let_agents_join
 from controller.main.components import Components, open_components
 from controller.main.controllers import make_loop

@@ -33,7 +33,7 @@ from api.channel.settings import GatewaySettings
 from api.cloud import cloud_routes
 from api.cookies import RefreshCookie
 from api.exec import ExecHandler
-from api.front_proxy import SOCKET, FrontProxy, listen_on
+from api.front_proxy import SOCKET, FrontProxy
 from api.gateway_metrics import GatewayCounts
 from api.health import health_routes
 from api.kube.resource_api import ResourceApi
@@ -49,6 +49,7 @@ from api.templates.routes import template_routes
 from api.traffic import Traffic
 from api.traffic_routes import traffic_routes
 from controller.kit.networks import parse_networks
+from controller.kit.unix_sockets import listen_on
 from controller.main.audit_log import looked_after, open_audit
 from controller.main.certificates import keep_certificates_fresh, server_certificate
 from controller.main.components import Components

@@ -125,13 +125,16 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ObservedInstance:
-    """One copy as the driver sees it. `address` is `host:port`."""
+    """One copy as the driver sees it. `address` is `host:port`; `socket` the path of a socket that only the
+    conductor's user can open, where it answers as well: empty for none.
+    """
 
     name: str
     phase: InstancePhase
     ready: bool
     revision: str
     address: str = ""
+    socket: str = ""
     worker: str = ""
     pid: int = 0
     restarts: int = 0

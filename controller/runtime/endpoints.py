@@ -15,10 +15,13 @@ from crds.meta import ObjectKey
 
 
 class Endpoint(NamedTuple):
-    """One instance and where it listens (`host:port`)."""
+    """One instance and where it listens: `host:port`, and `socket`, the path of a socket of this machine, if it has
+    one.
+    """
 
     instance: str
     address: str
+    socket: str = ""
 
 
 Listener = Callable[[ObjectKey, str, tuple[Endpoint, ...]], object]
@@ -33,7 +36,8 @@ class Endpoints:
 
     def report(self, key: ObjectKey, uid: str, seen: Sequence[ObservedInstance]) -> None:
         """Take what the driver sees of that workload now, in place of what it saw before."""
-        self.put(key, uid, [Endpoint(each.name, each.address) for each in seen if each.ready and each.address])
+        ready = [each for each in seen if each.ready and each.address]
+        self.put(key, uid, [Endpoint(each.name, each.address, each.socket) for each in ready])
 
     def put(self, key: ObjectKey, uid: str, ready: Sequence[Endpoint]) -> None:
         """These are the ready instances of that Service now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -354,3 +355,5 @@ SERVICE = Kind(
         Column("Age", "metadata.creationTimestamp", type="date"),
     ),
 )
+service_key = lru_cache(4096)(SERVICE.key)
+"""`SERVICE.key`, remembered: gateways need those of the same few Services for every request."""

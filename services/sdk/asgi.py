@@ -14,9 +14,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-BODY_FOLLOWS = "aerekos.body_follows"
-"""In a message with the head of an answer: the next one comes at once. Servers that do not know it lose nothing."""
 _LONGEST_NOTE = 1280
+_HEADER_MAP = "aerekos.header_map"
 
 
 def note_action(
@@ -50,10 +49,19 @@ def audit_headers(state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
     ]
 
 
+def header_map(scope: Scope) -> dict[bytes, bytes]:
+    """The first header of each (lower case) name. Made once for a request, as long as it keeps its headers."""
+    headers = scope["headers"]
+    known: tuple[Any, dict[bytes, bytes]] | None = scope.get(_HEADER_MAP)
+    if known is None or known[0] is not headers:
+        known = scope[_HEADER_MAP] = (headers, dict(reversed(headers)))
+    return known[1]
+
+
 def header_of(scope: Scope, name: str) -> str | None:
     """The first header of that (lower case) name."""
-    wanted = name.encode()
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
+    value = header_map(scope).get(name.encode())
+    return None if value is None else value.decode("latin-1")
 
 
 def replaying(body: bytes, receive: Receive) -> Receive:

@@ -49,6 +49,8 @@ class ServiceContext:
     make_peer: Callable[[str], httpx.AsyncClient] | None = None
     certificate: InstanceCertificate | None = None
     """What it serves TLS with, and then to the gateway alone. None for tests that need no TLS."""
+    sockets: int = 0
+    """How many listening sockets it was handed, at which nobody but the gateway can ask."""
     clients: dict[str, ServiceClient] = field(default_factory=dict)
 
     @property
@@ -147,6 +149,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> ServiceContext
         client=open_client(api, ca, auth),
         secrets=secrets,
         clock=clock,
+        sockets=int(env.get("AEREKOS_SOCKETS", "0")),
     )
     context.certificate = InstanceCertificate(signed_by_conductor(context.client), ca, clock)
     context.make_peer = lambda peer: open_client(api, ca, auth, base=f"/services/{url_path(peer)}")

@@ -17,7 +17,7 @@ from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext, from_environment
 from services.sdk.discovery import VARIABLE, managed_service, use_folders
 from services.sdk.logs import start_logging, start_structlog
-from services.sdk.server import PATIENCE, open_server
+from services.sdk.server import PATIENCE, gateway_server, open_server
 from services.sdk.service import create_service
 
 log = logging.getLogger("services.sdk.run")
@@ -31,19 +31,20 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     if tls is not None:
         await tls.obtain()
         running.append(asyncio.create_task(tls.run()))
-    server, stopped = (
-        await open_server(app, context.host, context.port, tls.context if tls else None),
-        asyncio.Event(),
-    )
+    servers = [await open_server(app, context.host, context.port, tls.context if tls else None)]
+    if context.sockets:
+        servers.append(gateway_server(app, context.sockets))
+    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopped.set)
     async with app.running():
-        server.start()
+        for server in servers:
+            server.start()
         log.info("the service is up", extra={"fields": {"port": context.port}})
         await stopped.wait()
         app.stopping = True
-        await server.stop(PATIENCE)
+        await asyncio.gather(*(server.stop(PATIENCE) for server in servers))
     log.info("the service has stopped")
     for task in running:
         task.cancel()

@@ -161,14 +161,16 @@ async def test_a_follower_holds_little_at_once(house: House) -> None:
 async def test_a_caller_or_a_service_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.edge.bulkheads.WAIT_SECONDS", 0.05)
     walls = Bulkheads(per_service=3, per_principal=2)
-    async with walls.slot("s3", "a"), walls.slot("s3", "a"):
-        with pytest.raises(TooManyRequests):
-            async with walls.slot("s3", "a"):
-                pass
-        async with walls.slot("s3", "b"), walls.slot("kms", "a"):
-            with pytest.raises(Unavailable):
-                async with walls.slot("s3", "c"):
-                    pass
+    taken = [("s3", "a"), ("s3", "a"), ("s3", "b"), ("kms", "a")]
+    assert [walls.enter(*each) for each in taken] == [None] * 4
+    with pytest.raises(TooManyRequests):
+        walls.enter("s3", "a")
+    waiting = walls.enter("s3", "c")
+    assert waiting is not None
+    with pytest.raises(Unavailable):
+        await waiting
+    for each in taken:
+        walls.leave(*each)
     assert not walls._walls and not walls._callers
 
 

@@ -341,7 +341,7 @@ def test_signing_twice_at_once_is_one_check_each() -> None:
             return {"type": "http.request", "body": sent, "more_body": False}
 
         try:
-            return (await verifier.verified(as_asked(request, sent).scope(), receive, ("kms",))).who
+            return (await verifier.verified(as_asked(request, sent).scope(), receive, ("kms",)))[0].who
         except SignatureError as fault:
             return fault.fault
 
@@ -372,7 +372,7 @@ def test_presigned_by_other_protocols_signs_the_empty_body() -> None:
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    found = asyncio.run(verifier.verified(as_asked(request, b"").scope(), receive, ("kms",)))
+    found, _ = asyncio.run(verifier.verified(as_asked(request, b"").scope(), receive, ("kms",)))
     assert found.who == "ann" and found.signature.presigned
 
 

@@ -70,14 +70,17 @@ class ForkServer:
         known = {**self._env, **_ALWAYS_SAFE}
         return all(known.get(name) == text for name, text in env.items() if name.startswith(_READ_AT_START))
 
-    def fork(self, order: ForkOrder, gate: int, log: int) -> tuple[int, Reap]:
-        """The pid of a child that waits for a line at `gate`, and how to learn its end. Raises ForkRefused."""
+    def fork(self, order: ForkOrder, gate: int, log: int, sockets: Sequence[int] = ()) -> tuple[int, Reap]:
+        """The pid of a child that waits for a line at `gate`, and how to learn its end. `sockets`: descriptors it
+        gets, as its numbers from FIRST_INHERITED on. Raises ForkRefused.
+        """
+        descriptors = (gate, log, *sockets)
         with self._lock:
-            answer = self._ask(order, gate, log)
+            answer = self._ask(order, descriptors)
             if answer.get("outdated"):
                 _log.info("the code has changed; another fork server is begun")
                 self._retire()
-                answer = self._ask(order, gate, log)
+                answer = self._ask(order, descriptors)
             if "pid" not in answer:
                 raise ForkRefused(str(answer.get("refused", "the code changes while it is loaded")))
             running, pid = self._begun(), int(answer["pid"])
@@ -103,9 +106,9 @@ class ForkServer:
         finally:
             os.close(pidfd)
 
-    def _ask(self, order: ForkOrder, gate: int, log: int) -> dict[str, Any]:
+    def _ask(self, order: ForkOrder, descriptors: Sequence[int]) -> dict[str, Any]:
         try:
-            return self._begun().ask(asdict(order), (gate, log))
+            return self._begun().ask(asdict(order), descriptors)
         except ServerLost as lost:
             raise ForkRefused(str(lost)) from lost
 

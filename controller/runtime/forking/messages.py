@@ -8,9 +8,11 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from controller.kit.listening import MOST_INHERITED
+
 _LENGTH = struct.Struct("=I")
 MOST_BYTES = 4 * 2**20
-MOST_DESCRIPTORS = 2
+MOST_DESCRIPTORS = 2 + MOST_INHERITED
 
 
 def send(control: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:

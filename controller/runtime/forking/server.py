@@ -60,7 +60,7 @@ class ForkServer:
             answer: dict[str, Any] = {"outdated": True}
         else:
             try:
-                if (pid := _fork(child := ForkedChild(order, *descriptors), self._control)) == 0:
+                if (pid := _fork(child := ForkedChild.of(order, descriptors), self._control)) == 0:
                     return child
                 answer = {"pid": pid}
             except OSError as refused:

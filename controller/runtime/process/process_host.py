@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from controller.runtime.driver import Workload
 from controller.runtime.forking.client import ForkOrder, ForkServer
 from controller.runtime.process import programs, state_files
 from controller.runtime.process.exposure import exposed
+from controller.runtime.process.instance_sockets import COUNT, InstanceSockets
 from controller.runtime.process.limiting import leave_cgroup
 from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.orphans import end_unreadable
@@ -78,6 +80,10 @@ class ProcessHost(Protocol):
         """Remove the record of an instance that nobody wants any more."""
         ...
 
+    def socket(self, instance: str) -> str:
+        """The path of the socket it answers at besides its port; empty for none."""
+        ...
+
     async def forget(self, key: ObjectKey) -> None:
         """Nothing of that workload runs, or is wanted, any more."""
         ...
@@ -120,7 +126,7 @@ class LocalProcessHost:
 
     def __init__(self, home: Path, sandbox: Sandbox | None = None, forks: ForkServer | None = None) -> None:
         self._home, self._sandbox, self._forks = home, sandbox, forks
-        self._ports = Ports()
+        self._ports, self._sockets = Ports(), InstanceSockets(home)
         # Ports of an instance besides its first: kept until nobody wants it any more.
         self._more: dict[str, dict[int, int]] = {}
         # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
@@ -129,17 +135,26 @@ class LocalProcessHost:
     async def spawn(self, workload: Workload, instance: str, port: int, now: datetime) -> tuple[Child, int, str]:
         port = self._take_ports(workload, instance, port)
         try:
-            process, lacking = await self._threads.run(
-                lambda: spawn(
-                    self._launch(workload, instance, port),
-                    self._remember(workload, instance, port, now),
-                    self._forks,
-                )
-            )
+            process, lacking = await self._threads.run(lambda: self._spawn(workload, instance, port, now))
         except BaseException:
             self._ports.give_back(port)
             raise
         return process, port, lacking
+
+    def _spawn(self, workload: Workload, instance: str, port: int, now: datetime) -> tuple[Process, str]:
+        """Raises SpawnFailed."""
+        launch, remember = (
+            self._launch(workload, instance, port),
+            self._remember(workload, instance, port, now),
+        )
+        if workload.program:
+            return spawn(launch, remember, self._forks)
+        try:
+            listener = self._sockets.open(instance)
+        except OSError as refused:
+            raise SpawnFailed(f"no socket for it: {refused}") from refused
+        with listener:
+            return spawn(replace(launch, sockets=(listener.fileno(),)), remember, self._forks)
 
     def end_unreadable(self) -> Sequence[str]:
         ended = end_unreadable(self._home)
@@ -167,10 +182,14 @@ class LocalProcessHost:
     def discard(self, instance: str) -> None:
         state_files.remove(self._home, instance)
         leave_cgroup(instance)
+        self._sockets.remove(instance)
         for port in self._more.pop(instance, {}).values():
             self._ports.give_back(port)
         if self._sandbox:
             self._sandbox.discard(instance)
+
+    def socket(self, instance: str) -> str:
+        return self._sockets.path(instance)
 
     async def forget(self, key: ObjectKey) -> None:
         if sandbox := self._sandbox:
@@ -268,6 +287,8 @@ class LocalProcessHost:
         else:
             command = tuple(instance if part == INSTANCE else part for part in command)
         env, fork = self.env(workload, instance, port), None
+        if not workload.program:
+            env[COUNT] = "1"
         try:
             if self._sandbox:
                 self._sandbox.prepare(workload, instance)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.kit.libraries import library_path
-from controller.kit.listening import FIRST_INHERITED
+from controller.kit.listening import FIRST_INHERITED, MOST_INHERITED
 from controller.runtime.driver import Limits
 from controller.runtime.forking.client import ForkOrder, ForkRefused, ForkServer
 from controller.runtime.process.limiting import apply_limits
@@ -32,7 +32,6 @@ GATE = 'read -r go || exit 125; exec "$@" </dev/null'
 INHERITED = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SSL_CERT_FILE"
 )  # fmt: skip
-_MOST_SOCKETS = 16
 _APPENDING, _LOG_MODE = os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
 _PLACEHOLDER = re.compile(r"\{(port|address|data|instance)\}")
 Remember = Callable[[int, int], None]
@@ -106,7 +105,7 @@ def _forked(launch: Launch, gate: int, forks: ForkServer) -> Process | None:
         return None
     log = os.open(launch.log, _APPENDING | os.O_CLOEXEC, _LOG_MODE)
     try:
-        return Process(*forks.fork(launch.fork, gate, log))
+        return Process(*forks.fork(launch.fork, gate, log, launch.sockets))
     except ForkRefused:
         return None
     finally:
@@ -115,7 +114,7 @@ def _forked(launch: Launch, gate: int, forks: ForkServer) -> Process | None:
 
 def _started(launch: Launch, gate: int) -> int:
     # Copied out of the way first: else one that is put in its place could cover another that is not yet.
-    above = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST_INHERITED + _MOST_SOCKETS) for each in launch.sockets]
+    above = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST_INHERITED + MOST_INHERITED) for each in launch.sockets]
     try:
         return _posix_spawn(launch, gate, above)
     finally:

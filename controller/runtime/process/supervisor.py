@@ -83,7 +83,7 @@ class SupervisedInstance:
             self._backoff.note_ready()
         self._pid = self._restarts = 0
         self._port = adopted[0].port if adopted else 0
-        self._message = self._lacking = ""
+        self._message = self._lacking = self._socket = ""
         self._started_at: datetime | None = None
         self._down_since: float | None = None
         self._drain = 0.0
@@ -96,6 +96,7 @@ class SupervisedInstance:
             ready=self._phase == InstancePhase.READY,
             revision=self.workload.revision,
             address=self._address if self._port and self._answers else "",
+            socket=self._socket,
             worker=self._deps.worker,
             pid=self._pid,
             restarts=self._restarts,
@@ -161,6 +162,7 @@ class SupervisedInstance:
         assert self._adopted is not None
         (record, child), self._adopted = self._adopted, None
         self._pid, self._started_at = child.pid, record.started_at
+        self._socket = self._deps.host.socket(self.name)
         began = self._deps.clock.monotonic() - self._age(record)
         run = ProcessRun(child, self._env(), began, settled=self._settled)
         if run.settled:
@@ -176,6 +178,7 @@ class SupervisedInstance:
         spawned = await self._deps.host.spawn(self.workload, self.name, self._port, now)
         child, self._port, self._lacking = spawned
         self._pid, self._started_at = child.pid, now
+        self._socket = self._deps.host.socket(self.name)
         self._become(InstancePhase.STOPPING if self._stopping.is_set() else InstancePhase.STARTING, self._lacking)
         self._emit(
             EventReason.STARTED, f"{self.name} started (pid {child.pid}, port {self._port}). {self._lacking}".strip()

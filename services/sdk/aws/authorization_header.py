@@ -43,8 +43,12 @@ class AuthorizationHeader(NamedTuple):
 
 def parse_authorization(value: str) -> AuthorizationHeader | None:
     """None for everything that is not one algorithm and each of the three fields once."""
-    if len(value) > LONGEST:
-        return None
+    return _parse_authorization(value) if len(value) <= LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _parse_authorization(value: str) -> AuthorizationHeader | None:
+    """Several look at the same request's, one after the other."""
     if (usual := _USUAL.fullmatch(value)) is not None:
         return AuthorizationHeader(*usual.groups())
     algorithm, _, rest = value.partition(" ")

@@ -52,12 +52,24 @@ class Owner(NamedTuple, Generic[T]):
 
 
 class Verified(NamedTuple, Generic[T]):
-    """A request that its owner signed. `receive` gives its body; `payload` is the hash or marker that was signed."""
+    """A request that its owner signed. `payload` is the hash or marker that was signed."""
 
     who: T
     signature: Signature
     payload: str
-    receive: Receive
+
+
+class _Head(NamedTuple, Generic[T]):
+    """What a signed request says before its body."""
+
+    request: RawRequest
+    signature: Signature
+    owner: Owner[T]
+
+    @property
+    def says_its_hash(self) -> bool:
+        """Whether the head stands for the body, which need not be read to verify it."""
+        return self.signature.service == _SAYS_ITS_HASH
 
 
 class SignatureVerifier(Generic[T]):
@@ -66,24 +78,39 @@ class SignatureVerifier(Generic[T]):
     def __init__(self, find: Callable[[str], Owner[T]], clock: Clock) -> None:
         self._find, self._clock = find, clock
 
-    async def verified(self, scope: Scope, receive: Receive, speaks: Sequence[str]) -> Verified[T]:
-        """Raises SignatureError, AwsError. `speaks`: the signing names of the service it is meant for."""
+    async def verified(self, scope: Scope, receive: Receive, speaks: Sequence[str]) -> tuple[Verified[T], Receive]:
+        """Who signed it, and what gives its body from here on. Raises SignatureError, AwsError. `speaks`: the signing
+        names of the service it is meant for.
+        """
+        head = self._head(scope, speaks)
+        if head.says_its_hash:
+            return self._verified(head, None), receive
+        body = await read_body(receive, BODY_LIMIT)
+        if body is None:
+            raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
+        return self._verified(head, body), replaying(body, receive)
+
+    def verified_with(self, scope: Scope, body: bytes, speaks: Sequence[str]) -> Verified[T]:
+        """The same for a request whose whole body has come. Raises SignatureError."""
+        head = self._head(scope, speaks)
+        return self._verified(head, None if head.says_its_hash else body)
+
+    def _head(self, scope: Scope, speaks: Sequence[str]) -> _Head[T]:
+        """What the head alone can prove wrong. Raises SignatureError, AwsError."""
         request = raw_request(scope)
         signature = read_head(request, speaks)
         check_time(signature, self._clock.now())
-        owner = self._owner(signature.access_key)
-        digest, rest = None, receive
-        if signature.service == _SAYS_ITS_HASH:
+        head = _Head(request, signature, self._owner(signature.access_key))
+        if head.says_its_hash:
             _check_payload_is_known(request, signature)
-        else:
-            body = await read_body(receive, BODY_LIMIT)
-            if body is None:
-                raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
-            digest, rest = hashlib.sha256(body).hexdigest(), replaying(body, receive)
-        payload = payload_hash(request, signature, digest)
+        return head
+
+    def _verified(self, head: _Head[T], body: bytes | None) -> Verified[T]:
+        request, signature, owner = head
+        payload = payload_hash(request, signature, None if body is None else hashlib.sha256(body).hexdigest())
         key = _derived(owner.secret, signature.date, signature.region, signature.service)
         verify(request, signature, key, payload, self._clock.now())
-        return Verified(owner.who, signature, payload, rest)
+        return Verified(owner.who, signature, payload)
 
     def _owner(self, access_key: str) -> Owner[T]:
         try:
@@ -148,7 +175,7 @@ def raw_request(scope: Mapping[str, Any]) -> RawRequest:
         scope["method"],
         path.decode("latin-1").partition("?")[0],
         scope["query_string"].decode("latin-1"),
-        [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
+        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
     )
 
 

@@ -41,6 +41,7 @@ _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without 
 
 class ClientConnection(asyncio.Protocol):
     """`connection`: the place it has among all; None where nobody counts. `date`: the Date header of this second.
+    `peer`: its subject, where that is known without a certificate.
     `opened` and `closed` are told of it, `finished` of each request that is over.
     """
 
@@ -52,6 +53,8 @@ class ClientConnection(asyncio.Protocol):
         opened: Callable[[ClientConnection], object] = lambda _: None,
         closed: Callable[[ClientConnection], object] = lambda _: None,
         finished: Callable[[ClientRequest], object] = lambda _: None,
+        *,
+        peer: tuple[Any, ...] = (),
     ) -> None:
         self._app, self.date, self._connection = app, date, connection
         self._opened, self._closed, self._finished = opened, closed, finished
@@ -72,7 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._in_head, self._refused, self._served = True, False, False
         self.gone = self.stopping = False
         self.address: tuple[str, int] = ("", 0)
-        self._peer: tuple[Any, ...] = ()
+        self._peer = peer
 
     def extensions(self) -> dict[str, Any]:
         """What an application may know of the connection."""
@@ -88,7 +91,7 @@ class ClientConnection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         peer = transport.get_extra_info("peername")
         self.address = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
-        self._peer = peer_subject(transport)
+        self._peer = self._peer or peer_subject(transport)
         if self._connection is not None:
             self._connection.drop = transport.abort
         self._quiet_since = self._loop.time()
@@ -328,7 +331,7 @@ class ClientConnection(asyncio.Protocol):
         while self._waiting and not self.gone:
             request = self._current = self._waiting.popleft()
             try:
-                await self._app(request.scope, request.receive, request.send)
+                await self._app(request.scope, request.receive, request)
             except asyncio.CancelledError:
                 self._transport.abort()
                 raise

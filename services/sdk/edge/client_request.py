@@ -6,13 +6,13 @@ stream, and a connection that becomes a tunnel. Source: RFC 9112; RFC 9110, 10.1
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from services.sdk.asgi import BODY_FOLLOWS, Message, is_streaming
+from services.sdk.asgi import Message, is_streaming
 from services.sdk.edge.body_stream import BodyStream
 from services.sdk.edge.heads import Fault, head_fault
 
@@ -138,15 +138,14 @@ class ClientRequest:
             self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.expects_continue = False
 
-    async def send(self, message: Message) -> None:
-        """The head of the answer, then its parts. Returns when the client takes more."""
+    async def __call__(self, message: Message) -> None:
+        """ASGI's `send`: the head of the answer, then its parts. Returns when the client takes more."""
         if self.answered or self._client.gone:
             return
         if message["type"] == "http.response.start":
             self._begin(message["status"], message.get("headers", ()))
-            if not message.get(BODY_FOLLOWS):
-                # Most bodies come at once, and go out with the head; a watch may be silent for long after it.
-                self._client.soon(self._send_head)
+            # Most bodies come at once, and go out with the head; a watch may be silent for long after it.
+            self._client.soon(self._send_head)
             return
         part, more = message.get("body", b""), message.get("more_body", False)
         if self.method == b"HEAD" or self.status in (204, 304):
@@ -162,6 +161,25 @@ class ClientRequest:
         if part:
             self._client.write(part)
         self.answered = not more
+        await self._client.drained()
+
+    async def send_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """An answer whose body is at hand. Returns when the client takes more."""
+        if self.answered or self._client.gone:
+            return
+        self._begin(status, headers)
+        if self.method == b"HEAD" or status in (204, 304):
+            body = b""
+        self.sent += len(body)
+        if self._chunked:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+        head, self._head = self._head, b""
+        if len(body) <= _JOINED_BYTES:
+            self._client.write(head + body)
+        else:
+            self._client.write(head)
+            self._client.write(body)
+        self.answered = True
         await self._client.drained()
 
     def _begin(self, status: int, headers: Any) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from time import time
+from typing import Any
 
 from services.sdk.asgi import Asgi
 from services.sdk.edge.acceptor import Acceptor
@@ -33,7 +34,8 @@ AT_ONCE, AT_THE_END, NEXT_ONE_IS_THERE = Patience(0.0, 0.0), Patience(5.0, 0.5),
 
 class HttpServer:
     """Serves `app` on `listeners` until it is stopped. `tls`: None for tests, and for sockets only we can reach.
-    `finished` is told of each request that is over.
+    `finished` is told of each request that is over. `peer`: the subject whoever can connect has, where that is known
+    without a certificate.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class HttpServer:
         tls: ssl.SSLContext | None,
         limits: ConnectionLimits,
         finished: Callable[[ClientRequest], object] = lambda _: None,
+        *,
+        peer: tuple[Any, ...] = (),
     ) -> None:
-        self._app, self._finished, self._date = app, finished, (0, b"")
+        self._app, self._finished, self._date, self._peer = app, finished, (0, b""), peer
         self._clients: set[ClientConnection] = set()
         self._all_closed, self._stopping = asyncio.Event(), False
         self.places = Connections(limits, asyncio.get_running_loop().time)
@@ -89,7 +93,7 @@ class HttpServer:
 
     def _connection(self, connection: Connection) -> ClientConnection:
         joined = (self._clients.add, self._forget, self._finished)
-        client = ClientConnection(self._app, self._date_header, connection, *joined)
+        client = ClientConnection(self._app, self._date_header, connection, *joined, peer=self._peer)
         client.stopping = self._stopping
         return client
 

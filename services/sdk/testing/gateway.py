@@ -42,7 +42,7 @@ def gateway_for(app: Asgi, conductor: FakeConductor, context: ServiceContext, ma
 
     async def signed(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            found = await verifier.verified(scope, receive, manifest.speaks)
+            found, receive = await verifier.verified(scope, receive, manifest.speaks)
         except (SignatureError, AwsError) as refused:
             error = refused.as_error(manifest.protocol) if isinstance(refused, SignatureError) else refused
             told = error_body(error, manifest.protocol, request_id="test", resource=scope["path"])
@@ -51,6 +51,6 @@ def gateway_for(app: Asgi, conductor: FakeConductor, context: ServiceContext, ma
         who, added = found.who, payload_headers(scope, found)
         claims = {"groups": who.groups, "ns": who.namespace, "akid": who.access_key}
         scope = identified({**scope, "headers": [*scope["headers"], *added]}, who.name, **claims)
-        await app(scope, found.receive, send)
+        await app(scope, receive, send)
 
     return gateway

@@ -15,10 +15,11 @@ import anyio
 import pytest
 from unit.api.components import ADMIN, House, make_house
 
-from api.front_proxy import FrontProxy, listen_on
+from api.front_proxy import FrontProxy
 from api.gateway.passthrough import Passthrough
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
+from controller.kit.unix_sockets import listen_on
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits
 from services.sdk.edge.http_server import AT_ONCE, HttpServer

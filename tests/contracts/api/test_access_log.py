@@ -19,13 +19,14 @@ from unit.api.components import ADMIN, House, make_house
 from api.asgi import Receive, Scope, Send
 from api.auth.principal import Principal
 from api.chain import RequestChain
-from api.front_proxy import FrontProxy, listen_on
+from api.front_proxy import FrontProxy
 from api.gateway import access_log
 from api.gateway.access_log import AccessLog
 from api.gateway.handlers import gateway_handlers
 from api.gateway.passthrough import Passthrough
 from api.server import make_socket_server
 from controller.kit import tracing
+from controller.kit.unix_sockets import listen_on
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import ConnectionLimits

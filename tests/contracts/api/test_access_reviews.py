@@ -25,12 +25,13 @@ from api.auth.on_behalf import Identities, signer
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
 from api.chain import RequestChain
 from api.channel.replication import Replication
-from api.front_proxy import FrontProxy, listen_on
+from api.front_proxy import FrontProxy
 from api.gateway.access_reviews import PATH, AccessReviews
 from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
 from api.server import make_socket_server
 from controller.kit.threads import Threads
+from controller.kit.unix_sockets import listen_on
 from controller.resources.registry import Registry
 from crds.kinds.rbac import ROLE, ROLE_BINDING
 from crds.managed import Grant

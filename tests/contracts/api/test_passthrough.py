@@ -16,9 +16,9 @@ from contracts.api.conftest import behind_a_gateway, read_all
 
 from api.asgi import Receive, Scope, Send
 from api.auth.principal import MASTERS
-from api.front_proxy import listen_on, short_path
 from api.gateway.passthrough import Passthrough
 from api.tls import CertificateAuthority
+from controller.kit.unix_sockets import listen_on, short_path
 from crds.errors import CONDUCTOR_AWAY
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.connections import ConnectionLimits, prove

@@ -217,7 +217,7 @@ async def test_a_body_that_was_read_is_never_sent_again(served: Served) -> None:
 
 
 async def test_who_answers_too_late_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reverse_proxy, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(reverse_proxy, "USUAL_PATIENCE", reverse_proxy.Patience(0.2))
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -84,6 +84,9 @@ class FakeMachine:
     def release(self, port: int) -> None:
         pass
 
+    def socket(self, instance: str) -> str:
+        return ""
+
     def discard(self, instance: str) -> None:
         self.discarded.append(instance)
 

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -98,9 +98,9 @@ class _MustFork(ForkServer):
     def can_fork(self, env: Mapping[str, str]) -> bool:
         return True
 
-    def fork(self, order: ForkOrder, gate: int, log: int) -> tuple[int, Reap]:
+    def fork(self, order: ForkOrder, gate: int, log: int, sockets: Sequence[int] = ()) -> tuple[int, Reap]:
         try:
-            return super().fork(order, gate, log)
+            return super().fork(order, gate, log, sockets)
         except ForkRefused as refused:
             raise AssertionError("it was not forked") from refused
 
@@ -142,6 +142,39 @@ async def test_what_is_wanted_becomes_ready_and_leaves_nothing_behind(factory: F
         assert house.reasons() == ["Started", "Ready"]
     assert start_ticks(seen.pid) is None
     assert state_files.read_all(tmp_path) == []
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+async def said_at(path: str) -> str:
+    """What whoever listens there says to those who connect."""
+    async with await anyio.connect_unix(path) as stream:
+        return (await stream.receive()).decode()
+
+
+async def test_an_instance_answers_at_a_socket_that_only_we_can_open(factory: Factory, tmp_path: Path) -> None:
+    async with running(factory, tmp_path) as house:
+        await house.driver.apply(workload(replicas=2))
+        first, second = await house.until(ready(2))
+        assert first.socket != second.socket
+        assert [await said_at(each.socket) for each in (first, second)] == ["one", "one"]
+        assert [mode_of(Path(first.socket)), mode_of(Path(first.socket).parent)] == [0o600, 0o700]
+        os.kill(first.pid, signal.SIGKILL)
+        await house.until(lambda seen: ready(2)(seen) and seen[0].pid != first.pid)
+        assert await said_at(first.socket) == "one"
+    assert not Path(first.socket).exists() and not Path(second.socket).exists()
+
+
+async def test_the_socket_of_an_adopted_instance_is_known(factory: Factory, tmp_path: Path) -> None:
+    async with running(factory, tmp_path, leave=True) as house:
+        await house.driver.apply(workload())
+        await house.until(ready(1))
+    async with running(factory, tmp_path) as house:
+        (seen,) = await house.until(ready(1))
+        assert await said_at(seen.socket) == "one"
+        await house.driver.apply(workload())
 
 
 async def test_a_killed_process_is_back_on_its_port_and_the_news_say_why(factory: Factory, tmp_path: Path) -> None:
