@@ -40,16 +40,32 @@ class ResourceBucketDirectory:
             found = [bucket_ref(each) for each in self._informer.all(caller.namespace)]
             return sorted(found, key=lambda ref: ref.name)
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
-        """Raises S3Error NoSuchBucket, AccessDenied."""
+    async def locate(self, caller: Caller, name: str) -> BucketRef:
+        """Raises S3Error NoSuchBucket. Nothing is judged yet.
+
+        Names belong to namespaces, so the caller's own comes first. Of other accounts' buckets the oldest of that
+        name is meant: nobody can put another one in its place.
+        """
         if subdomain_fault(name):
             raise S3Error("NoSuchBucket", "there is no bucket of that name")
         async with _as_s3_errors():
-            await self._require(caller, verb, name)
-            found = await self._informer.read(name, caller.namespace)
+            own = None if caller.anonymous else await self._informer.read(name, caller.namespace)
+            found = own or self._oldest(name)
             if found is None:
                 raise S3Error("NoSuchBucket", f"there is no bucket {name}")
             return replace(bucket_ref(found), caller=caller.identity)
+
+    async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
+        """Whether a role of the cloud lets the caller do that with buckets of that name, in their own namespace."""
+        if caller.anonymous:
+            return False
+        async with _as_s3_errors():
+            asked = (caller.identity, verb, BUCKET.plural, BUCKET.group, name, caller.namespace)
+            return await self._context.authorizer.allows(*asked)
+
+    def _oldest(self, name: str) -> Bucket | None:
+        named = [each for each in self._informer.all() if each.metadata.name == name]
+        return min(named, key=lambda each: (bucket_ref(each).created, each.metadata.uid or ""), default=None)
 
     async def create(self, caller: Caller, name: str) -> BucketRef:
         """Raises S3Error BucketAlreadyOwnedByYou, AccessDenied."""
@@ -59,17 +75,21 @@ class ResourceBucketDirectory:
             self._informer.put(made)
             return replace(bucket_ref(made), caller=caller.identity)
 
-    async def delete(self, caller: Caller, name: str) -> None:
-        """Returns when it is gone, so that its name is free again. Raises S3Error NoSuchBucket, AccessDenied."""
+    async def delete(self, caller: Caller, ref: BucketRef) -> None:
+        """Whoever may: in their name where a role gives it, else a policy did. Returns when it is gone, so that its
+        name is free again. Raises S3Error NoSuchBucket, AccessDenied.
+        """
+        name, namespace = ref.name, ref.namespace
+        by_role = namespace == caller.namespace and await self.has_role(caller, "delete", name)
         async with _as_s3_errors():
-            resources = await self._acting(caller, "delete", name)
-            if (here := self._informer.get(name, caller.namespace)) is not None:
+            resources = self._context.acting_for(caller.identity) if by_role else self._context.resources
+            if (here := self._informer.get(name, namespace)) is not None:
                 await self.report_count(bucket_ref(here), 0)  # it was closed, so it is empty and stays so
-            await resources.delete(BUCKET, name, caller.namespace)
-            if (gone := self._informer.get(name, caller.namespace)) is not None:
+            await resources.delete(BUCKET, name, namespace)
+            if (gone := self._informer.get(name, namespace)) is not None:
                 self._informer.drop(gone)
             with anyio.move_on_after(DELETION_SECONDS):
-                while await self._is_there(name, caller.namespace):  # noqa: ASYNC110 - others delete it
+                while await self._is_there(name, namespace):  # noqa: ASYNC110 - others delete it
                     await anyio.sleep(POLL_SECONDS)
 
     async def report_count(self, ref: BucketRef, objects: int) -> None:

@@ -98,7 +98,7 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
     if objects:
         raise S3Error("BucketNotEmpty", f"{ref.name} has {objects} objects")
     try:
-        await context.directory.delete(request.caller, ref.name)
+        await context.directory.delete(request.caller, ref)
     except S3Error:
         await to_thread.run_sync(context.metadata.unseal_bucket, ref.id)
         raise

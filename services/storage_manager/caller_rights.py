@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from crds.errors import Forbidden
 from services.sdk.aws.caller_policies import CallerPolicies
@@ -19,27 +19,20 @@ _FACTS_OF_LISTS = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-k
 
 @dataclass(frozen=True, slots=True)
 class CallerRights:
-    """policies: None for those IAM knows nothing of, whom roles alone decide about."""
+    """policies: None for those IAM knows nothing of, whom roles and the bucket's side decide about."""
 
     policies: CallerPolicies | None = None
-    now: Callable[[], datetime] | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def allows(self, action: str, arn: str, query: Mapping[str, str] | None = None) -> bool:
         """Whether a policy allows it. Raises S3Error AccessDenied for what a Deny or the boundary refuses."""
-        if self.policies is None or self.now is None:
+        if self.policies is None:
             return False
         facts = {key: query[name] for key, name in _FACTS_OF_LISTS.items() if query and name in query}
         try:
             return judge(self.policies, action, arn or "*", facts, self.now()).allows
         except Forbidden as refused:
             raise S3Error("AccessDenied", str(refused)) from refused
-
-    def allows_all_of(self, action: str, bucket: str) -> bool:
-        """Whether policies allow it for every object there; single ones may still be denied."""
-        try:
-            return self.allows(action, f"{object_arn(bucket)}/*")
-        except S3Error:
-            return False
 
 
 def object_arn(bucket: str, key: str = "") -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -15,9 +15,9 @@ from anyio import to_thread
 from crds.numbers import whole_number
 from services.sdk.aws.accounts import account_of
 from services.storage_manager.answers import parse_request
+from services.storage_manager.authorization import Target, authorize
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs
-from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.checksums import CHECKSUMS
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
@@ -115,19 +115,32 @@ class S3Context:
 
     async def bucket(self, request: S3Request) -> BucketRef:
         """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""
-        ref = await self.directory.find(request.caller, request.bucket, request.declared.verb)
+        ref = await self.locate(request)
+        await self.require_allowed(request, ref, request.action, request.key, request.query.get("versionId"))
+        return ref
+
+    async def locate(self, request: S3Request) -> BucketRef:
+        """The bucket of the request, before anything is judged. Raises NoSuchBucket, AccessDenied."""
+        ref = await self.directory.locate(request.caller, request.bucket)
         _require_expected_owner(ref, request.headers.get(OWNER))
         return ref
+
+    async def require_allowed(
+        self, request: S3Request, ref: BucketRef, action: str, key: str = "", version: str | None = None
+    ) -> None:
+        """Raises AccessDenied unless the caller may do that with the bucket, or that object of it, as well."""
+        target = Target(ref, action, key, request.declared.verb, version)
+        await authorize(self.directory, self.metadata, request, target)
 
     async def source_bucket(self, request: S3Request, bucket: str, key: str, version: str | None = None) -> BucketRef:
         """The bucket that is copied from, as `bucket`; the caller may read that object, or that version of it."""
         verb = request.declared.source
         if verb is None:
             raise S3Error("InvalidRequest", f"{request.operation} has no source")
-        caller = request.caller
-        may_read = caller.rights.allows(_reading(version), object_arn(bucket, key))
-        ref = await self.directory.find(replace(caller, allowed=may_read), bucket, verb)
+        ref = await self.directory.locate(request.caller, bucket)
         _require_expected_owner(ref, request.headers.get(SOURCE_OWNER))
+        target = Target(ref, _reading(version), key, verb, version, source=True)
+        await authorize(self.directory, self.metadata, request, target)
         return ref
 
     async def writable_bucket(self, request: S3Request) -> BucketRef:

@@ -14,7 +14,6 @@ from anyio import to_thread
 from crds.numbers import whole_number
 from services.sdk.aws.rest_xml import members, parse
 from services.storage_manager.answers import render_answer
-from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.configuration.object_lock import require_deletable
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
@@ -41,7 +40,7 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObject. Absent is fine."""
     ref = await context.bucket(request)
     condition, version = delete_condition(request.headers), request.query.get("versionId")
-    bypass = may_bypass(request, request.key)
+    bypass = await may_bypass(context, request, ref, request.key)
     gone = await _remove(context, ref, request.key, version, condition, bypass)
     await context.report_emptiness(ref)
     headers = {"x-amz-version-id": gone.version or "null"} if gone is not None else {}
@@ -74,17 +73,14 @@ def _deletable(condition: DeleteCondition, now: float, bypass: bool) -> Check:
     return check
 
 
-def may_bypass(request: S3Request, key: str) -> bool:
-    """Whether governance is to yield. Raises AccessDenied where IAM's policies refuse that to the caller."""
+async def may_bypass(context: S3Context, request: S3Request, ref: BucketRef, key: str) -> bool:
+    """Whether governance is to yield. Raises AccessDenied for who may not let it."""
     said = request.headers.get(BYPASS, "false").lower()
     if said not in ("true", "false"):
         raise S3Error("InvalidArgument", f"{BYPASS} is true or false")
     if said == "false":
         return False
-    action, arn = "s3:BypassGovernanceRetention", object_arn(request.bucket, key)
-    allowed = request.caller.rights.allows(action, arn)
-    if not allowed and request.caller.allowed:  # by policies alone, which do not give this
-        raise S3Error("AccessDenied", f"no policy allows {action} for {arn}")
+    await context.require_allowed(request, ref, "s3:BypassGovernanceRetention", key)
     return True
 
 
@@ -96,7 +92,7 @@ def may_bypass(request: S3Request, key: str) -> bool:
 )
 async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObjects: up to 1000 keys, each by itself. What is not understood refuses all of them."""
-    ref = await context.bucket(request)
+    ref = await context.locate(request)
     if not _is_guarded(request.headers):
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 or x-amz-checksum-...")
     wanted, quiet = await to_thread.run_sync(_read, await request.document())
@@ -119,16 +115,9 @@ async def _delete_one(
     context: S3Context, request: S3Request, ref: BucketRef, each: Mapping[str, str]
 ) -> Object | None:
     key, version = each["Key"], each.get("VersionId")
-    _require_allowed(request, key, version)
-    return await _remove(context, ref, key, version, _condition(each), may_bypass(request, key))
-
-
-def _require_allowed(request: S3Request, key: str, version: str | None) -> None:
-    """Raises AccessDenied for what IAM's policies have against this one."""
-    caller, arn = request.caller, object_arn(request.bucket, key)
-    may = caller.rights.allows("s3:DeleteObject" if version is None else "s3:DeleteObjectVersion", arn)
-    if caller.allowed and not may:
-        raise S3Error("AccessDenied", f"no policy allows this for {arn}")
+    action = "s3:DeleteObject" if version is None else "s3:DeleteObjectVersion"
+    await context.require_allowed(request, ref, action, key, version)
+    return await _remove(context, ref, key, version, _condition(each), await may_bypass(context, request, ref, key))
 
 
 def _condition(each: Mapping[str, str]) -> DeleteCondition:

@@ -16,6 +16,8 @@ from services.storage_manager.operations import Verb as Verb
 
 Scope = MutableMapping[str, Any]
 DEFAULT_KEY = "alias/aws/s3"
+# As the gateway calls whoever does not sign.
+ANONYMOUS = "system:anonymous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Caller:
     identity: Identity = field(default=Identity(""), compare=False, repr=False)
     rights: CallerRights = field(default=CallerRights(), compare=False, repr=False)
     allowed: bool = field(default=False, compare=False)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody signed."""
+        return self.name == ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,17 @@ class BucketDirectory(Protocol):
 
     async def all(self, caller: Caller) -> list[BucketRef]: ...
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
-        """The bucket, if the caller may `verb` what is in it."""
+    async def locate(self, caller: Caller, name: str) -> BucketRef:
+        """The bucket, whoever may do something with it."""
+        ...
+
+    async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
+        """Whether a role of the cloud gives that, on buckets of the caller's own namespace."""
         ...
 
     async def create(self, caller: Caller, name: str) -> BucketRef: ...
 
-    async def delete(self, caller: Caller, name: str) -> None: ...
+    async def delete(self, caller: Caller, ref: BucketRef) -> None: ...
 
     async def report_count(self, ref: BucketRef, objects: int) -> None:
         """Have the Bucket say at once that it holds so many. Never raises: it is counted again soon."""

@@ -52,7 +52,7 @@ async def put_retention(context: S3Context, request: S3Request) -> S3Response:
     """PutObjectRetention: longer or stricter always, else as the mode allows."""
     ref, now = await _locking_bucket(context, request), datetime.fromtimestamp(context.clock(), UTC)
     wanted = check_retention(read_document(request.operation, await request.document()), now)
-    version, bypass = request.query.get("versionId"), may_bypass(request, request.key)
+    version, bypass = request.query.get("versionId"), await may_bypass(context, request, ref, request.key)
     find_object(context, ref, request.key, version)
 
     def change(found: Object) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from services.storage_manager.supported_parameters import Understood, hoisted
 
 log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_WITHOUT_BUCKET = frozenset({"ListBuckets", "CreateBucket"})
 _DENIED = frozenset({"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"})
 
 
@@ -49,11 +50,11 @@ def resource_of(request: S3Request) -> str:
 def judged(request: S3Request) -> Caller:
     """The caller, and whether IAM's policies give them this. Raises S3Error AccessDenied for what these refuse.
 
-    Of many keys in a body each is judged where it is read, and a source where it is opened.
+    Of what is no bucket yet: all else is judged with its bucket (`authorization.py`).
     """
+    if request.operation not in _WITHOUT_BUCKET:
+        return request.caller
     rights, action = request.caller.rights, request.action
-    if request.operation == "DeleteObjects":
-        return replace(request.caller, allowed=rights.allows_all_of(action, request.bucket))
     return replace(request.caller, allowed=rights.allows(action, resource_of(request), request.query))
 
 

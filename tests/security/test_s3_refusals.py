@@ -52,8 +52,11 @@ class Fakes:
     async def all(self, caller: Caller) -> list[BucketRef]:
         return list(self.places.values())
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
+    async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
         self.asked.append((name, verb))
+        return True
+
+    async def locate(self, caller: Caller, name: str) -> BucketRef:
         if name not in self.places:
             raise S3Error("NoSuchBucket")
         return self.places[name]
@@ -61,8 +64,8 @@ class Fakes:
     async def create(self, caller: Caller, name: str) -> BucketRef:
         self.places[name] = BucketRef(name, name, f"arn:aws:s3:::{name}", 0.0)
 
-    async def delete(self, caller: Caller, name: str) -> None:
-        del self.places[name]
+    async def delete(self, caller: Caller, ref: BucketRef) -> None:
+        del self.places[ref.name]
 
     async def report_count(self, place: BucketRef, objects: int) -> None:
         self.places[place.name] = replace(place, objects=objects)

@@ -39,7 +39,10 @@ class Fakes:
     async def all(self, caller: Caller) -> list[BucketRef]:
         return list(self.places.values())
 
-    async def find(self, caller: Caller, name: str, verb: Verb) -> BucketRef:
+    async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
+        return True
+
+    async def locate(self, caller: Caller, name: str) -> BucketRef:
         if name not in self.places:
             raise S3Error("NoSuchBucket")
         return self.places[name]
@@ -48,8 +51,8 @@ class Fakes:
         self.places[name] = BucketRef(f"default/{name}", name, f"arn:aws:s3:::{name}", 0.0)
         return self.places[name]
 
-    async def delete(self, caller: Caller, name: str) -> None:
-        del self.places[name]
+    async def delete(self, caller: Caller, ref: BucketRef) -> None:
+        del self.places[ref.name]
 
     async def report_count(self, ref: BucketRef, objects: int) -> None:
         self.places[ref.name] = replace(ref, objects=objects)
