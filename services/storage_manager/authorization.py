@@ -71,6 +71,17 @@ async def authorize(directory: BucketDirectory, metadata: MetadataIndex, request
         raise S3Error("AccessDenied", str(denial)) from denial
 
 
+async def require_keeps_access(directory: BucketDirectory, request: S3Request, ref: BucketRef, policy: str) -> None:
+    """Raises S3Error AccessDenied for a policy whose writer could not write another one, whom no role lets either."""
+    target = Target(ref, "s3:PutBucketPolicy", "", "update")
+    role = await directory.has_role(request.caller, "update", ref.name)
+    root = role and await directory.has_role(request.caller, "delete", ref.name)
+    rules = BucketRules(account_of(ref.namespace), policy)
+    if not decide(_attempt(request, target, rules, None, role=role, root=root), rules).allowed:
+        why = "This policy would deny its writer s3:PutBucketPolicy; x-amz-confirm-remove-self-bucket-access says so"
+        raise S3Error("AccessDenied", why)
+
+
 def requester_of(caller: Caller) -> Requester:
     """The caller as policies name them."""
     if caller.anonymous:

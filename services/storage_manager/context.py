@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from anyio import to_thread
 
@@ -131,6 +131,13 @@ class S3Context:
         """Raises AccessDenied unless the caller may do that with the bucket, or that object of it, as well."""
         target = Target(ref, action, key, request.declared.verb, version)
         await authorize(self.directory, self.metadata, request, target)
+
+    async def require_may_know(self, request: S3Request) -> None:
+        """Raises AccessDenied for who may not list the bucket: they do not learn which keys there are."""
+        source = request.headers.get("x-amz-copy-source", "")
+        name = unquote(source).lstrip("/").partition("/")[0] or request.bucket
+        ref = await self.directory.locate(request.caller, name)
+        await authorize(self.directory, self.metadata, request, Target(ref, "s3:ListBucket", "", "list"))
 
     async def source_bucket(self, request: S3Request, bucket: str, key: str, version: str | None = None) -> BucketRef:
         """The bucket that is copied from, as `bucket`; the caller may read that object, or that version of it."""

@@ -61,6 +61,8 @@ STATUS |= {
     "MalformedACLError": 400,
     "MalformedPolicy": 400,
     "MissingRequestBodyError": 400,
+    "MissingSecurityHeader": 400,
+    "InvalidBucketAclWithBlockPublicAccessError": 400,
     "NoSuchBucketPolicy": 404,
     "NoSuchCORSConfiguration": 404,
     "NoSuchLifecycleConfiguration": 404,

@@ -15,9 +15,10 @@ from services.storage_manager import (
     objects,
     versioning,
 )
+from services.storage_manager.configuration import bucket_access, bucket_documents
 from services.storage_manager.operations import S3Operation, declared_in
 
 OPERATIONS: dict[str, S3Operation] = declared_in(
     *(buckets, versioning, list_versions, objects, copy_object, delete_objects, multipart, list_uploads),
-    *(object_tags, object_locks, object_attributes),
+    *(object_tags, object_locks, object_attributes, bucket_documents, bucket_access),
 )

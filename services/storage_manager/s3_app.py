@@ -36,6 +36,7 @@ from services.storage_manager.supported_parameters import Understood, hoisted
 
 log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_ABSENT = frozenset({"NoSuchKey", "NoSuchVersion"})
 _WITHOUT_BUCKET = frozenset({"ListBuckets", "CreateBucket"})
 _DENIED = frozenset({"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"})
 
@@ -112,6 +113,10 @@ class S3App:
             return await _with_first_block(await declared.handler(self._context, request))
         except ValueError as why:
             raise S3Error("MalformedXML", str(why)) from why
+        except S3Error as fault:
+            if fault.code in _ABSENT:
+                await self._context.require_may_know(request)
+            raise
 
     def _refusal(self, fault: S3Error, id: str, scope: Scope) -> S3Response:
         fields = {"Code": fault.code, "Message": fault.message, **fault.fields}

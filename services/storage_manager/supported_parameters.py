@@ -97,7 +97,7 @@ class Understood:
                 raise S3Error("NotImplemented", f"{self.name} does not understand the header {name}")
             elif name == "content-range":
                 raise S3Error("NotImplemented", "an object is written whole, not a range of it")
-            if check := _VALUES.get(name):
+            if (check := _VALUES.get(name)) and (name, self.name) not in _JUDGED_LATER:
                 check(name, value)
         _require_key_fits(headers)
 
@@ -149,6 +149,8 @@ def _algorithm(name: str, value: str) -> None:
         raise S3Error("InvalidRequest", f"there is no checksum algorithm {value[:80]}")
 
 
+# Lists of a bucket may say all there is to say.
+_JUDGED_LATER = frozenset({("x-amz-acl", "PutBucketAcl")})
 _VALUES: dict[str, Callable[[str, str], None]] = {
     "x-amz-acl": _acl,
     "x-amz-storage-class": _one_of("InvalidStorageClass", "STANDARD"),

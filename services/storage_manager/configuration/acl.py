@@ -60,7 +60,7 @@ def acl_of_headers(
     return {"Owner": owner, "Grants": [each for name in given for each in _grants_of(name, headers[name])]}
 
 
-def check_acl(document: Document, owner: Document, *, of_bucket: bool) -> Document:
+def check_acl(document: Document, owner: Document) -> Document:
     """A list in a body, for what that account owns. Raises S3Error MalformedACLError, InvalidArgument."""
     said = document.get("Owner", {}).get("ID")
     if said is None:

@@ -353,7 +353,7 @@ def test_lists_in_documents() -> None:
         return {"Permission": permission, "Grantee": {"Type": "CanonicalUser", **grantee}}
 
     def check(document: Document) -> Document:
-        return acl.check_acl(document, ANN, of_bucket=True)
+        return acl.check_acl(document, ANN)
 
     assert code_of(lambda: check({"Grants": []})) == "MalformedACLError"
     assert code_of(lambda: check({"Owner": BEN, "Grants": []})) == "AccessDenied"

@@ -1,0 +1,191 @@
+"""Documents of buckets by an unmodified boto3: kept, given back, refused, and what they mean to others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.sdk.aws.accounts import account_of
+from services.sdk.testing import ServiceHarness, User, serving
+from services.storage_manager.tests.test_service import V4, code
+
+Json = dict[str, Any]
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[ServiceHarness]:
+    with (
+        serving("key_manager", secrets={"root-key": bytes(32)}) as keys,
+        serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as house,
+    ):
+        yield house
+
+
+@pytest.fixture(scope="module")
+def s3(house: ServiceHarness) -> Any:
+    return house.boto3_client("s3", **V4)
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"box-{next(_NUMBERS)}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+RULE = {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 3}}
+CORS = {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}
+# Of which operation, its member, what of it is compared, a document, S3's word for none, and what takes it away.
+DOCUMENTS: dict[str, tuple[str, str, Json, str, str]] = {
+    "bucket_cors": ("CORSConfiguration", "CORSRules", CORS, "NoSuchCORSConfiguration", "delete_bucket_cors"),
+    "bucket_tagging": (
+        "Tagging",
+        "TagSet",
+        {"TagSet": [{"Key": "a", "Value": "b"}]},
+        "NoSuchTagSet",
+        "delete_bucket_tagging",
+    ),
+    "bucket_website": (
+        "WebsiteConfiguration",
+        "IndexDocument",
+        {"IndexDocument": {"Suffix": "index.html"}},
+        "NoSuchWebsiteConfiguration",
+        "delete_bucket_website",
+    ),
+    "bucket_lifecycle_configuration": (
+        "LifecycleConfiguration",
+        "Rules",
+        {"Rules": [RULE]},
+        "NoSuchLifecycleConfiguration",
+        "delete_bucket_lifecycle",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_is_kept_and_given_back(s3: Any, bucket: str, name: str) -> None:
+    member, inside, document, absent, delete = DOCUMENTS[name]
+    put, get = getattr(s3, f"put_{name}"), getattr(s3, f"get_{name}")
+    assert code(get, Bucket=bucket) == absent
+    put(Bucket=bucket, **{member: document})
+    assert get(Bucket=bucket)[inside] == document[inside]
+    getattr(s3, delete)(Bucket=bucket)
+    assert code(get, Bucket=bucket) == absent
+    assert code(get, Bucket="nowhere") == "NoSuchBucket"
+
+
+def test_what_is_refused_changes_nothing(s3: Any, bucket: str) -> None:
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [RULE]})
+    moved = {**RULE, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}
+    refused = code(s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration={"Rules": [moved]})
+    assert refused == "NotImplemented"
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == [RULE]
+
+
+def test_what_nothing_is_done_about_is_told(s3: Any, bucket: str) -> None:
+    """What Terraform asks of each bucket."""
+    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    assert set(s3.get_bucket_notification_configuration(Bucket=bucket)) == {"ResponseMetadata"}
+    assert code(s3.get_bucket_replication, Bucket=bucket) == "ReplicationConfigurationNotFoundError"
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    logs = {"LoggingEnabled": {"TargetBucket": bucket, "TargetPrefix": ""}}
+    assert code(s3.put_bucket_logging, Bucket=bucket, BucketLoggingStatus=logs) == "NotImplemented"
+
+
+def test_public_access_is_blocked_until_somebody_opens_it(s3: Any, bucket: str) -> None:
+    public = json.dumps(allow(bucket, "*", "s3:GetObject"))
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    assert code(s3.put_bucket_policy, Bucket=bucket, Policy=public) == "AccessDenied"
+    assert code(s3.put_bucket_acl, Bucket=bucket, ACL="public-read") == "AccessControlListNotSupported"
+    controls = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+    assert controls == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.delete_bucket_ownership_controls(Bucket=bucket)
+    assert code(s3.put_bucket_acl, Bucket=bucket, ACL="public-read") == "AccessDenied"
+    s3.delete_public_access_block(Bucket=bucket)
+    assert code(s3.get_public_access_block, Bucket=bucket) == "NoSuchPublicAccessBlockConfiguration"
+    assert code(s3.get_bucket_ownership_controls, Bucket=bucket) == "OwnershipControlsNotFoundError"
+    s3.put_bucket_policy(Bucket=bucket, Policy=public)
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 2
+    enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    refused = code(s3.put_bucket_ownership_controls, Bucket=bucket, OwnershipControls=enforced)
+    assert refused == "InvalidBucketAclWithObjectOwnership"
+
+
+def allow(bucket: str, principal: Any, *actions: str, effect: str = "Allow", **more: Any) -> Json:
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    one = {"Effect": effect, "Principal": principal, "Action": list(actions), "Resource": resources, **more}
+    return {"Version": "2012-10-17", "Statement": [one]}
+
+
+def test_a_policy_is_given_back_as_it_was_written(s3: Any, bucket: str) -> None:
+    assert code(s3.get_bucket_policy, Bucket=bucket) == "NoSuchBucketPolicy"
+    text = json.dumps(allow(bucket, {"AWS": "123456789012"}, "s3:GetObject"), indent=3)
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    assert s3.get_bucket_policy(Bucket=bucket)["Policy"] == text
+    assert not s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    assert code(s3.put_bucket_policy, Bucket=bucket, Policy="{}") == "MalformedPolicy"
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert code(s3.get_bucket_policy, Bucket=bucket) == "NoSuchBucketPolicy"
+
+
+def test_a_deny_binds_even_who_wrote_it_and_can_be_taken_back(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(bucket, "*", "s3:*", effect="Deny")))
+    assert code(s3.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    editor = house.conductor.add(User("editor", access_key="AKIAEDITOREDITOREDIT"))
+    house.conductor.refuse("editor", "delete")
+    theirs = house.boto3_client("s3", editor, **V4)
+    assert code(theirs.delete_bucket_policy, Bucket=bucket) == "AccessDenied"
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    shutting_out = json.dumps(allow(bucket, "*", "s3:PutBucketPolicy", effect="Deny"))
+    assert code(theirs.put_bucket_policy, Bucket=bucket, Policy=shutting_out) == "AccessDenied"
+    theirs.put_bucket_policy(Bucket=bucket, Policy=shutting_out, ConfirmRemoveSelfBucketAccess=True)
+
+
+def test_another_account_needs_the_policy_of_the_bucket(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    team = house.conductor.add(User("ann", namespace="other-team", access_key="AKIAANNANNANNANNANNA"))
+    theirs = house.boto3_client("s3", team, **V4)
+    assert code(theirs.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    assert code(theirs.list_objects_v2, Bucket=bucket) == "AccessDenied"
+    owner = {"AWS": f"arn:aws:iam::{account_of('other-team')}:root"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(bucket, owner, "s3:GetObject", "s3:ListBucket")))
+    assert theirs.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    assert [each["Key"] for each in theirs.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
+    assert code(theirs.put_object, Bucket=bucket, Key="k", Body=b"y") == "AccessDenied"
+    assert code(theirs.delete_bucket, Bucket=bucket) == "AccessDenied"
+    powerless = house.conductor.add(User("ben", namespace="other-team", access_key="AKIABENBENBENBENBENB"))
+    house.conductor.refuse("ben", "get")
+    assert code(house.boto3_client("s3", powerless, **V4).get_object, Bucket=bucket, Key="k") == "AccessDenied"
+
+
+def test_who_may_not_change_a_bucket_changes_no_document(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    viewer = house.conductor.add(User("viewer", access_key="AKIAVIEWERVIEWERVIEW"))
+    for verb in ("create", "update", "delete"):
+        house.conductor.refuse("viewer", verb)
+    theirs = house.boto3_client("s3", viewer, **V4)
+    for name, (member, _, document, _, delete) in DOCUMENTS.items():
+        assert code(getattr(theirs, f"put_{name}"), Bucket=bucket, **{member: document}) == "AccessDenied"
+        assert code(getattr(theirs, delete), Bucket=bucket) == "AccessDenied"
+    for call in (theirs.delete_public_access_block, theirs.delete_bucket_ownership_controls):
+        assert code(call, Bucket=bucket) == "AccessDenied"
+
+
+def test_who_may_not_list_does_not_learn_which_keys_there_are(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    reader = house.conductor.add(User("reader", access_key="AKIAREADERREADERREAD"))
+    house.conductor.refuse("reader", "list")
+    theirs = house.boto3_client("s3", reader, **V4)
+    assert code(s3.get_object, Bucket=bucket, Key="absent") == "NoSuchKey"
+    assert code(theirs.get_object, Bucket=bucket, Key="absent") == "AccessDenied"
+    assert code(theirs.head_object, Bucket=bucket, Key="absent") == "403"
