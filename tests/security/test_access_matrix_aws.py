@@ -37,7 +37,27 @@ KMS: dict[str, str] = {
     **dict.fromkeys(("enable_key_rotation", "disable_key_rotation", "disable_key", "enable_key"), WRITE),
     **dict.fromkeys(("schedule_key_deletion", "cancel_key_deletion"), WRITE),
 }
+# Documents of buckets: how they are put, read and taken away.
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "BucketCors": {"CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}},
+    "BucketLifecycleConfiguration": {"LifecycleConfiguration": {"Rules": []}},
+    "BucketTagging": {"Tagging": {"TagSet": [{"Key": "a", "Value": "b"}]}},
+    "BucketWebsite": {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}}},
+    "BucketLogging": {"BucketLoggingStatus": {}},
+    "BucketNotificationConfiguration": {"NotificationConfiguration": {}},
+    "BucketAccelerateConfiguration": {"AccelerateConfiguration": {"Status": "Suspended"}},
+    "BucketRequestPayment": {"RequestPaymentConfiguration": {"Payer": "BucketOwner"}},
+    "BucketReplication": {"ReplicationConfiguration": {"Role": "r", "Rules": []}},
+    "BucketPolicy": {"Policy": "garbage"},
+    "BucketAcl": {"ACL": "private"},
+    "PublicAccessBlock": {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True}},
+    "BucketOwnershipControls": {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
+}
+TAKEN_AWAY = ("BucketCors", "BucketLifecycle", "BucketTagging", "BucketWebsite", "BucketReplication", "BucketPolicy")
 S3: dict[str, str] = {
+    **{f"Get{name}": READ for name in (*DOCUMENTS, "BucketPolicyStatus")},
+    **{f"Put{name}": WRITE for name in DOCUMENTS},
+    **{f"Delete{name}": WRITE for name in (*TAKEN_AWAY, "PublicAccessBlock", "BucketOwnershipControls")},
     **dict.fromkeys(("ListBuckets", "HeadBucket", "GetBucketLocation", "ListObjects", "GetObject"), READ),
     **dict.fromkeys(
         ("HeadObject", "ListMultipartUploads", "ListObjectsV2", "GetBucketVersioning", "ListObjectVersions"), READ
@@ -215,6 +235,7 @@ def s3_arguments(operation: str, bucket: str, upload: str = "") -> dict[str, Any
         "CreateBucket": {"Bucket": f"{bucket}-new"},
         "ListParts": part,
         "AbortMultipartUpload": part,
+        **{f"Put{name}": {"Bucket": bucket, **document} for name, document in DOCUMENTS.items()},
     }
     on_objects = ("GetObject", "HeadObject", "DeleteObject", "CreateMultipartUpload")
     on_objects += ("GetObjectTagging", "DeleteObjectTagging", "GetObjectRetention", "GetObjectLegalHold")
@@ -224,12 +245,12 @@ def s3_arguments(operation: str, bucket: str, upload: str = "") -> dict[str, Any
 def refusal(call: Callable[[], Any]) -> str:
     """The code of a refusal for want of rights; empty for success, and for every other reason."""
     try:
-        call()
+        of_each = (call() or {}).get("Errors", [])
+        return next((each["Code"] for each in of_each if each["Code"] in DENIED), "")
     except ClientError as error:
         code = str(error.response["Error"]["Code"])
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] < 500, error
         return code if code in DENIED else ""
-    return ""
 
 
 def test_every_operation_has_a_row() -> None:

@@ -129,7 +129,7 @@ def test_multipart_up_and_parallel_ranges_down(s3: Any) -> None:
 def test_what_we_do_not_speak_says_so(s3: Any) -> None:
     s3.create_bucket(Bucket="plain")
     with pytest.raises(ClientError, match="NotImplemented"):
-        s3.get_bucket_acl(Bucket="plain")
+        s3.get_object_torrent(Bucket="plain", Key="k")
     with pytest.raises(ClientError, match="BadDigest"):
         s3.put_object(Bucket="plain", Key="k", Body=b"x", ContentMD5="AAAAAAAAAAAAAAAAAAAAAA==")
 
