@@ -225,6 +225,8 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
         path=answer.request.url.path,
     )
     refused.hint = hints.hint_for(refused)
+    if refused.status == 403 and " cannot " in message and (id := answer.headers.get("x-request-id")):
+        refused.hint = f"{refused.hint}; why: aerekos why {id}" if refused.hint else f"why: aerekos why {id}"
     raise refused
 
 

@@ -19,6 +19,7 @@ from cli.commands import (
     aws,
     create,
     engines,
+    explain,
     new,
     resources,
     services,
@@ -222,7 +223,21 @@ def credential(
         say(as_json(kubeconfig.credential(api, wanted, server, os.environ)))
 
 
-for each in (about, resources, create, new, services, engines, aws, autostart, access, authority, users, workers):
+for each in (
+    about,
+    resources,
+    create,
+    new,
+    services,
+    engines,
+    aws,
+    autostart,
+    access,
+    authority,
+    users,
+    explain,
+    workers,
+):
     each.register(app)
 
 

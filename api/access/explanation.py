@@ -25,7 +25,7 @@ from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.caller_policies import CallerPolicies, policies_of
 from services.sdk.aws.judgement import Judgement, decide
 from services.sdk.aws.policy import Outcome, Requester
-from services.sdk.aws.policy.explanation import described_decision
+from services.sdk.aws.policy.explanation import described_decision, statement_in_words
 
 Json = dict[str, Any]
 M = TypeVar("M", bound=KubeObject)
@@ -246,15 +246,3 @@ def _reason(decided: str, roles: RoleDecision, policies: Json, own: Json | None,
         case "resource-policy" if own is not None:
             return statement_in_words(own)
     return f"neither a role nor a policy allows {action}"
-
-
-def statement_in_words(decision: Json) -> str:
-    """`statement 2 "NoDeletes" of the policy p (identity-based policy) denies it`."""
-    statement = decision.get("statement")
-    if statement is None:
-        return str(decision["reason"])
-    sid = f' "{statement["sid"]}"' if "sid" in statement else ""
-    does = "denies" if statement["effect"] == "Deny" else "allows"
-    return (
-        f"statement {statement['index']}{sid} of the policy {statement['policy']} ({statement['source']}) {does} it"
-    )

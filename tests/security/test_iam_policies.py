@@ -105,3 +105,55 @@ def test_an_administrator_by_policy_is_none_of_the_cloud(cloud: Cloud) -> None:
         assert refused(lambda name=name: iam.create_access_key(UserName=name)), name
     iam.delete_user_policy(UserName="dora", PolicyName="p")
     iam.delete_user(UserName="dora")
+
+
+def test_a_refusal_says_why_to_whom_it_met_and_to_nobody_else(cloud: Cloud) -> None:
+    """By the request id an SDK shows: S3, KMS and IAM alike, with the statement that decided."""
+    boss = of_user(cloud, "iam", "boss")
+    boss.create_user(UserName="nora")
+    pair = boss.create_access_key(UserName="nora")["AccessKey"]
+    denied = {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "Closed", "Effect": "Deny", "Action": "*", "Resource": "*"}],
+    }
+    boss.put_user_policy(UserName="nora", PolicyName="shut", PolicyDocument=json.dumps(denied))
+    kms, s3, iam = (
+        client(cloud, each, pair["AccessKeyId"], pair["SecretAccessKey"]) for each in ("kms", "s3", "iam")
+    )
+    for action, call in {
+        "kms:ListKeys": kms.list_keys,
+        "iam:ListUsers": iam.list_users,
+        "s3:GetObject": lambda: s3.get_object(Bucket="nowhere", Key="x"),
+    }.items():
+        eventually(lambda call=call: "explicit deny" in refused(call), "the Deny counts")
+        with pytest.raises(ClientError) as caught:
+            call()
+        id = caught.value.response["ResponseMetadata"]["RequestId"]
+        (found,) = eventually(lambda id=id: denials(cloud, "nora", id), f"{action} is told to whom it met")
+        assert (found["principal"], found["action"]) == ("nora", action)
+        statement = {
+            "source": "identity-based policy",
+            "policy": "shut",
+            "index": 0,
+            "effect": "Deny",
+            "sid": "Closed",
+        }
+        assert found["policies"]["statement"] == statement == found["now"]["policies"]["statement"]
+        assert not found["now"]["allowed"] and not found["now"]["roles"]["allowed"]
+        assert denials(cloud, "ed", id) == [] and len(denials(cloud, "", id)) == 1
+        said = cloud.command("why", id)
+        assert said.code == 0 and 'statement 0 "Closed" of the policy shut' in said.out, said
+        assert pair["SecretAccessKey"] not in json.dumps(found)
+    said = cloud.command("can-i", "kms:ListKeys", "--as", "nora")
+    assert said.code == 1 and "Closed" in said.out, said
+
+
+def denials(cloud: Cloud, who: str, request_id: str) -> list[Any]:
+    """What the cloud tells that user (nobody: its admin) of a refused request; nothing where it knows of none."""
+    path = "/apis/authorization.aerekos.cloud/v1/denialreviews"
+    with cloud.http() as http:
+        answer = http.post(
+            path, json={"spec": {"requestId": request_id}}, headers={"impersonate-user": who} if who else {}
+        )
+    assert answer.status_code in (201, 404), answer.text
+    return list(answer.json()["status"]["denials"]) if answer.status_code == 201 else []

@@ -30,3 +30,15 @@ def described_match(match: Match) -> Json:
         "effect": match.statement.effect,
     }
     return {**found, "sid": match.statement.sid} if match.statement.sid else found
+
+
+def statement_in_words(decision: Json) -> str:
+    """`statement 2 "NoDeletes" of the policy p (identity-based policy) denies it`."""
+    statement = decision.get("statement")
+    if statement is None:
+        return str(decision["reason"])
+    sid = f' "{statement["sid"]}"' if "sid" in statement else ""
+    does = "denies" if statement["effect"] == "Deny" else "allows"
+    return (
+        f"statement {statement['index']}{sid} of the policy {statement['policy']} ({statement['source']}) {does} it"
+    )
