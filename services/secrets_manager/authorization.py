@@ -64,8 +64,15 @@ class SecretAuthorizer:
         """The same for what is about no secret alone. Raises Forbidden."""
         await self._access.require(_about(call, "*", facts_of(call.operation, request, {})))
 
+    def refuse_denied(self, call: RequestContext) -> None:
+        """Raises Forbidden for what a policy denies of all secrets, or of none."""
+        self._access.judge(_about(call, "*", {}))
+
     async def note_asked(self, call: RequestContext) -> None:
-        """Ask for what the operation declares, of all secrets, for one that goes on to ask for each."""
+        """Ask for what the operation declares, of all secrets, for one that goes on to ask for each. Raises
+        Forbidden.
+        """
+        self.refuse_denied(call)
         await self._access.allows(call, "", call.namespace)
 
     def keeps_owner(self, call: RequestContext, found: FoundSecret, policy: str) -> bool:

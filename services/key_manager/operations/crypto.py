@@ -89,8 +89,10 @@ class CryptoOperations:
 
     @operation("GenerateRandom", permission=None, understands=("NumberOfBytes",))
     async def generate_random(self, call: RequestContext, request: Json) -> Json:
+        """For all whom no policy denies it."""
         if "NumberOfBytes" not in request:
             raise errors.invalid("NumberOfBytes is required.")
+        self._keys.access.judge(call)
         return {"Plaintext": secrets.token_bytes(request["NumberOfBytes"])}
 
     async def _encrypted(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from crds.meta import OwnerReference
@@ -96,10 +97,14 @@ class GrantOperations:
         "RetireGrant", permission=("delete", KEY_GRANT), understands=("GrantToken", "KeyId", "GrantId", "DryRun")
     )
     async def retire_grant(self, call: RequestContext, request: Json) -> Json:
-        """By whom the grant names for it, by its grantee where that is among its operations, and by role."""
+        """By whom the grant names for it, by its grantee where that is among its operations, and by role; but not
+        against the Deny of a policy.
+        """
         namespace, name, key = await self._retired(call, request)
-        by_role = await self._keys.access.allows(call, name, namespace)
         grant, who = await self._keyring.grants.read(name, namespace), requester_of(call.caller)
+        found = key or await self._key_of(call, grant)
+        self._keys.access.judge(replace(call, resource=found.arn if found else ""))
+        by_role = await self._keys.access.allows(call, name, namespace)
         if not by_role and (grant is None or not _may_retire(grant, who)):
             raise AwsError("AccessDeniedException", f"{who} may not retire the grant {name}")
         if grant is None or (key is not None and not is_of(grant, key.key)):
@@ -124,6 +129,10 @@ class GrantOperations:
             raise errors.invalid("Either a grant token, or a key id and a grant id, is required.")
         found = await self._keys.resolver.find(call, request["KeyId"])
         return found.namespace, request["GrantId"], found
+
+    async def _key_of(self, call: RequestContext, grant: KeyGrant | None) -> ResolvedKey | None:
+        key = grant and await self._keyring.key(grant.spec.key, grant.metadata.namespace or "default")
+        return self._keys.resolver.resolved(call, key) if key else None
 
     async def _grant(self, found: ResolvedKey, id: str) -> KeyGrant:
         grant = await self._keyring.grants.read(id, found.namespace)

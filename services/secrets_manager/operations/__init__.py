@@ -40,5 +40,5 @@ def handlers(secrets: SecretAccess) -> list[object]:
         PolicyOperations(secrets),
         TagOperations(secrets),
         RotationOperations(secrets),
-        RandomPasswordOperations(),
+        RandomPasswordOperations(secrets),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.sdk.aws.operations import RequestContext, operation
 from services.secrets_manager import errors
+from services.secrets_manager.operations.secret_access import SecretAccess
 from services.secrets_manager.passwords import LENGTH, PasswordFault, classes_of, random_password
 
 Json = dict[str, Any]
@@ -24,8 +25,13 @@ _MEMBERS = (
 class RandomPasswordOperations:
     """One declared method per operation. It is about no secret, and kept nowhere."""
 
+    def __init__(self, secrets: SecretAccess) -> None:
+        self._secrets = secrets
+
     @operation("GetRandomPassword", permission=None, understands=_MEMBERS)
     async def get_random_password(self, call: RequestContext, request: Json) -> Json:
+        """For all whom no policy denies it."""
+        self._secrets.authorizer.refuse_denied(call)
         classes = classes_of(
             lowercase=not request.get("ExcludeLowercase"),
             uppercase=not request.get("ExcludeUppercase"),

@@ -1,0 +1,143 @@
+"""Requests of AWS operations that lack nothing: what they name is there, and what they say is well formed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import Shape
+
+Samples = Mapping[str, Any]
+ACCOUNT = "000000000000"
+_IAM = f"arn:aws:iam::{ACCOUNT}"
+_ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+_ROOT = {"Principal": {"AWS": f"{_IAM}:root"}}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOW]})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}],
+    }
+)
+# By the name of a member, or of an operation and its member where the name alone is not enough.
+IAM: Samples = {
+    "UserName": "ann",
+    "GroupName": "staff",
+    "RoleName": "app",
+    "PolicyName": "inline",
+    "InstanceProfileName": "profile",
+    "PolicyArn": f"{_IAM}:policy/read",
+    "PermissionsBoundary": f"{_IAM}:policy/read",
+    "PolicyDocument": POLICY,
+    "AssumeRolePolicyDocument": TRUST,
+    "UpdateAssumeRolePolicy.PolicyDocument": TRUST,
+    "PolicyInputList": [POLICY],
+    "PolicySourceArn": f"{_IAM}:user/ann",
+    "Arn": f"{_IAM}:user/ann",
+    "ServiceNamespaces": ["s3"],
+    "ActionNames": ["s3:GetObject"],
+    "VersionId": "v1",
+    "Url": "https://issuer.example.com",
+    "OpenIDConnectProviderArn": f"{_IAM}:oidc-provider/known.example.com",
+    "ThumbprintList": ["9e99a48a9960b14926bb7f3b02e22da2b0ab7280"],
+    "ClientID": "app",
+    "AWSServiceName": "batch.amazonaws.com",
+    "DeleteServiceLinkedRole.RoleName": "AWSServiceRoleForECS",
+    "DeletionTaskId": "task/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS/1",
+    "AccountAlias": "our-cloud",
+    "AccessKeyId": "AKIAOTHEROTHEROTHER1",
+    "Status": "Active",
+    "TagKeys": ["k"],
+    "Tags": [{"Key": "k", "Value": "v"}],
+}
+S3: Samples = {
+    "Bucket": "things",
+    "CreateBucket.Bucket": "others",
+    "Key": "a.txt",
+    "CopySource": "things/a.txt",
+    "PartNumber": 1,
+    "Delete": {"Objects": [{"Key": "a.txt"}]},
+    "Body": b"x",
+}
+SECRETS: Samples = {
+    "SecretId": "db",
+    "Name": "another",
+    "BatchGetSecretValue.SecretIdList": ["db"],
+    "PutSecretValue.SecretString": "s",
+    "ResourcePolicy": json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {**_ALLOW, "Principal": {"AWS": f"{_IAM}:root"}, "Action": "secretsmanager:GetSecretValue"}
+            ],
+        }
+    ),
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
+    "VersionStage": "AWSCURRENT",
+}
+KMS: Samples = {
+    "AliasName": "alias/another",
+    "DeleteAlias.AliasName": "alias/first",
+    "UpdateAlias.AliasName": "alias/first",
+    "Plaintext": b"x",
+    "Message": b"x",
+    "Description": "d",
+    "PolicyName": "default",
+    "Policy": json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{**_ALLOW, **_ROOT, "Action": "kms:*"}],
+        }
+    ),
+    "GranteePrincipal": f"{_IAM}:user/ann",
+    "RetiringPrincipal": f"{_IAM}:user/ann",
+    "Operations": ["Decrypt"],
+    "Tags": [{"TagKey": "k", "TagValue": "v"}],
+    "TagKeys": ["k"],
+    "KeySpec": "AES_256",
+    "KeyPairSpec": "RSA_2048",
+    "NumberOfBytes": 32,
+    "SigningAlgorithm": "ECDSA_SHA_256",
+    "MacAlgorithm": "HMAC_SHA_256",
+    "KeyAgreementAlgorithm": "ECDH",
+    "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+    "WrappingKeySpec": "RSA_2048",
+    "ReplicaRegion": "eu-west-1",
+    "PrimaryRegion": "eu-west-1",
+}
+
+
+def request_of(operation: str, shape: Shape | None, samples: Samples) -> dict[str, Any]:
+    """What the operation requires, and what of the samples is for it alone."""
+    if shape is None:
+        return {}
+    return {
+        name: _sample(operation, name, member, samples)
+        for name, member in shape.members.items()  # type: ignore[attr-defined]
+        if name in shape.required_members or f"{operation}.{name}" in samples  # type: ignore[attr-defined]
+    }
+
+
+def _sample(operation: str, name: str, shape: Any, samples: Samples) -> Any:
+    for known in (f"{operation}.{name}", name):
+        if known in samples:
+            return samples[known]
+    if shape.type_name == "structure":
+        return request_of(operation, shape, samples)
+    if shape.type_name == "list":
+        return [_sample(operation, name, shape.member, samples)]
+    if shape.type_name == "blob":
+        return base64.b64decode("eA==")
+    return _plain(shape)
+
+
+def _plain(shape: Any) -> Any:
+    least = int(shape.metadata.get("min") or 1)
+    if shape.type_name == "boolean":
+        return True
+    if shape.type_name in ("integer", "long"):
+        return least
+    return next(iter(shape.metadata.get("enum") or ()), "a" * least)
