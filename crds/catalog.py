@@ -23,6 +23,7 @@ from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE
 from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.session import SESSION
+from crds.kinds.temporary_credential import TEMPORARY_CREDENTIAL
 from crds.kinds.user import CREDENTIAL, USER
 from crds.kinds.worker import WORKER
 
@@ -36,6 +37,7 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     SESSION,
     CLIENT_CREDENTIAL,
     ACCESS_KEY,
+    TEMPORARY_CREDENTIAL,
     JOIN_TOKEN,
     CONFIG_MAP,
     SECRET,

@@ -103,8 +103,19 @@ class Cloud:
         assert said.code == 0, said
         return dict(json.loads(said.out or "{}"))
 
-    def boto3(self, service: str, key: str, secret: str, *, region: str = "us-east-1", **config: Any) -> Any:
-        """A client of an AWS SDK that signs with that key. `config`: as botocore's Config has it."""
+    def boto3(
+        self,
+        service: str,
+        key: str,
+        secret: str,
+        token: str | None = None,
+        *,
+        region: str = "us-east-1",
+        **config: Any,
+    ) -> Any:
+        """A client of an AWS SDK that signs with that key. `token`: of temporary credentials; `config`: as botocore's
+        Config has it.
+        """
         import boto3
         from botocore.config import Config
 
@@ -114,6 +125,7 @@ class Cloud:
             region_name=region,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
+            aws_session_token=token,
             verify=str(self.home / "tls" / "ca.crt"),
             config=Config(**config),
         )

@@ -26,6 +26,7 @@ from api.auth.principal import (
 from api.auth.proven_identities import ProvenIdentities
 from api.auth.second_factor import SecondFactors
 from api.auth.sessions import ACCESS_SECONDS, MUST_CHOOSE, REFRESH_SECONDS, Sessions, TokenPair
+from api.auth.temporary_credentials import TemporaryCredentials
 from api.auth.token_validity import TokenValidity
 from api.auth.tokens import Tokens
 from api.auth.users import Users, principal_of
@@ -58,6 +59,7 @@ class Accounts:
         self._registry, self._tokens, self._derived, self._clock = registry, tokens, derived, clock
         self.people, self.clients = Users(registry), Clients(registry, derived)
         self.access_keys = AccessKeys(registry, derived, self.people, clock)
+        self.temporary = TemporaryCredentials(registry, derived, self.people, self.access_keys, clock)
         proven = ProvenIdentities(registry.store, clock)
         self.sessions = Sessions(registry, tokens, self.people, clock, proven)
         self.factors = SecondFactors(registry, self.people, derived, clock)

@@ -27,7 +27,7 @@ WHO = "aerekos.who"
 _CHOOSING_PASSWORD = frozenset({"/auth/password", "/auth/whoami", "/auth/logout"})
 # Where a service acts for its caller: where the authorizer is asked, which knows what its manifest allows. All else
 # believes the name or the groups alone; access keys ask `require_acting`.
-_ACTED_FOR = ("/api/", "/apis/", "/services/", "/auth/access-keys")
+_ACTED_FOR = ("/api/", "/apis/", "/services/", "/auth/access-keys", "/auth/sts/")
 _ACTED_FOR_BESIDES = frozenset({"/auth/signing-keys", "/auth/whoami", "/auth/policies"})
 ANONYMOUS = Principal("system:anonymous", frozenset({"system:unauthenticated"}))
 

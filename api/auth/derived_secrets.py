@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from controller.kit.generations import Generation, parse
 
 _REMEMBERED = 4096
+_TOKEN_FORMAT = b"\x01"  # of session tokens, before what is derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class AccessKey:
 
     id: str
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryKey:
+    """An AWS access key pair that counts together with its session token."""
+
+    id: str
+    secret: str
+    token: str
 
 
 class DerivedSecrets:
@@ -79,6 +89,12 @@ class DerivedSecrets:
         """One beside the first, of a random id."""
         derived = self._derive("access-key", user, f"{uid}\x00{key_id}", master)
         return AccessKey(key_id, base64.b64encode(derived + b"aerekos")[:40].decode())
+
+    def temporary_key(self, key_id: str, uid: str, master: int) -> TemporaryKey:
+        """The pair of a temporary credential, and the token without which the pair is worth nothing."""
+        secret = base64.b64encode(self._derive("temporary-key", key_id, uid, master) + b"aerekos")[:40].decode()
+        token = _TOKEN_FORMAT + self._derive("session-token", key_id, uid, master)
+        return TemporaryKey(key_id, secret, base64.b64encode(token).decode())
 
     def _client_secret(self, client_id: str, uid: str, generation: int, master: int) -> str:
         return _text(self._derive("client", client_id, f"{uid}\x00{generation}" if generation else uid, master))

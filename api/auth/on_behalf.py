@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, Proof
 from api.auth.sessions import REFRESH_AUDIENCE
+from api.auth.temporary_credentials import is_temporary
 from api.auth.tokens import API_AUDIENCE, REGISTRY_AUDIENCE, Tokens
 from api.auth.users import principal_of
 from controller.kit.clock import Clock
@@ -29,6 +31,7 @@ _OUR_AUDIENCES = frozenset({API_AUDIENCE, REGISTRY_AUDIENCE, REFRESH_AUDIENCE})
 # What ties an identity to something in the store, and so is carried on to the next one made of it.
 _BINDING = ("sid", "pwd", "uid", "gen", "akid", "vouched")
 _REMEMBERED = 10_000
+_LEAST = timedelta(seconds=1)  # no identity lives shorter: in its last second none is made of a session
 Claims = Mapping[str, Any]
 
 
@@ -57,12 +60,12 @@ class OnBehalf:
 
     def _by_access_key(self, claims: Claims) -> Principal:
         try:
-            user, _ = self._accounts.owner_of(str(claims["akid"]))
+            who = signer(self._accounts, str(claims["akid"])).who
         except NotFound as gone:
             raise Unauthorized("the access key is no longer known here") from gone
-        if user.metadata.name != claims["sub"] or user.metadata.uid != claims.get("uid"):
+        if who.name != claims["sub"] or who.uid != claims.get("uid"):
             raise Unauthorized("the access key belongs to somebody else now")
-        return replace(principal_of(user), uid=user.metadata.uid or "")
+        return who
 
     def _vouched(self, claims: Claims) -> Principal:
         """Proven by a certificate, which was verified minutes ago: the token says so. The local admin is no user."""
@@ -131,7 +134,10 @@ def _proof(claims: Claims) -> Proof:
 
 
 def signer(accounts: Accounts, access_key: str) -> Owner[Principal]:
-    """The owner of that access key, as of now. Raises NotFound."""
+    """The owner of that access key, as of now. Raises NotFound. The end of a temporary one is judged at each use."""
+    if is_temporary(access_key):
+        found = accounts.temporary.find(access_key)
+        return Owner(found.principal, found.key.secret, found.key.token, found.spec.expires_at - _LEAST)
     user, pair = accounts.owner_of(access_key)
     uid = user.metadata.uid or ""
     proof = Proof({"akid": access_key, "uid": uid}, float("inf"))

@@ -18,10 +18,12 @@ from controller.runtime.endpoints import Endpoint
 from controller.store.records import Record
 from crds.kinds.access_key import ACCESS_KEY
 from crds.kinds.client_credential import CLIENT_CREDENTIAL
+from crds.kinds.iam import IAM_ROLE
 from crds.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from crds.kinds.service import SERVICE
 from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.session import SESSION
+from crds.kinds.temporary_credential import TEMPORARY_CREDENTIAL
 from crds.kinds.user import CREDENTIAL, USER
 from crds.kinds.worker import WORKER
 from crds.meta import ObjectKey
@@ -31,6 +33,8 @@ KINDS = (
     CREDENTIAL,
     SESSION,
     ACCESS_KEY,
+    TEMPORARY_CREDENTIAL,
+    IAM_ROLE,
     CLIENT_CREDENTIAL,
     SERVICE_ACCOUNT,
     SERVICE,

@@ -41,6 +41,7 @@ from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.edge.connections import prove
 
 PREFIX = "/services/"
+SESSION_TOKEN = b"x-amz-security-token"
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 FindSigner = Callable[[str], Owner[Principal]]
 
@@ -150,7 +151,8 @@ class Gateway:
         service = managed.service_name
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found)
-        headers = forwarded(scope["headers"], (b"x-aerekos-identity", identity), *added, *extra)
+        own = ((b"x-aerekos-identity", identity), *added, *extra)
+        headers = forwarded(scope["headers"], *own, without=SESSION_TOKEN)  # proof, and for nobody else
         target = _target(scope)
         if S3 in managed.speaks:
             target = with_bucket(scope, target, self._own_names())

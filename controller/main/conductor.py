@@ -224,6 +224,7 @@ async def _sweep_sessions(components: Components) -> None:
     while True:
         await anyio.sleep(SWEEP_EVERY_SECONDS)
         await components.accounts.sessions.sweep()
+        await components.accounts.temporary.sweep()
         await components.accounts.access_keys.note_uses()
         components.tokens.keys.look_after(components.clock.now())
 

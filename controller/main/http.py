@@ -16,7 +16,6 @@ from api.app import ConductorApp
 from api.audit import Audit
 from api.audit.routes import audit_routes
 from api.auth.authentication import Authenticator
-from api.auth.iam_policies import IamPolicies
 from api.auth.join_tokens import JoinTokens
 from api.auth.routes.access_keys import access_key_routes
 from api.auth.routes.certificates import certificate_routes
@@ -24,8 +23,10 @@ from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
 from api.auth.routes.policies import policy_routes
 from api.auth.routes.sessions import session_routes
+from api.auth.routes.sts import sts_routes
 from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
+from api.auth.sts.service import SecurityTokens
 from api.channel.conductor import Channel
 from api.channel.replication import Replication
 from api.channel.reports import Reports
@@ -131,6 +132,7 @@ def _app(
     ca, stack = components.authority.pem, components.settings.stack
     claims, cookie = _claims(components, runtime), RefreshCookie.of(ca)
     tokens = JoinTokens(registry, clock, claims.is_member)
+    security = SecurityTokens(registry.store, components.accounts, authorizer, components.derived, clock)
     health = health_of(components, loop, audit)
 
     def heard(worker: str) -> None:
@@ -152,7 +154,8 @@ def _app(
             cloud_routes(components.cloud),
             session_routes(components.accounts, authenticator, cookie),
             access_key_routes(components.accounts, authenticator),
-            policy_routes(IamPolicies(registry.store), authenticator),
+            policy_routes(security.policies, authenticator),
+            sts_routes(security, authenticator, authorizer),
             totp_routes(components.accounts, authenticator),
             oidc_routes(oidc_options(components.settings), authenticator, cookie),
             identity_routes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.iam_manager.directory import Directory
-from services.iam_manager.errors import as_iam_error
+from services.iam_manager.errors import as_iam_error, as_sts_error
 from services.iam_manager.identities import Identities
 from services.iam_manager.judged_resources import JudgedResources
 from services.iam_manager.manifest import MANIFEST
@@ -81,5 +81,6 @@ def create(context: ServiceContext) -> Service:
         translate=as_iam_error,
         judged_resource=JudgedResources(directory, policies).of,
     )
-    sts = AwsApp(load_model("sts"), [StsOperations(Identities(directory))], authenticator, translate=as_iam_error)
+    tokens = StsOperations(context, directory, access, Identities(directory))
+    sts = AwsApp(load_model("sts"), [tokens], authenticator, translate=as_sts_error)
     return Service(app=BySigningName(iam, {"sts": sts}))

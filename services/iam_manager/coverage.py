@@ -22,7 +22,11 @@ IAM_COVERAGE = Coverage(
 STS_COVERAGE = Coverage(
     "sts",
     served_operations(load_model("sts"), STS_OPERATIONS),
-    refused=(("there is no SAML", ("SAML",)), ("one cloud is no organization", ("AssumeRoot",))),
+    refused=(
+        ("there is no SAML", ("SAML",)),
+        ("one cloud is no organization", ("AssumeRoot", "GetDelegatedAccessToken")),
+        ("programs prove themselves with tokens of their service account", ("GetWebIdentityToken",)),
+    ),
     answer="InvalidAction",
 )
 COVERAGE = (IAM_COVERAGE, STS_COVERAGE)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from crds.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from crds.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+)
 from crds.kinds.iam import IamRole
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.policy import PolicyError
@@ -44,6 +54,33 @@ def require_unlinked(holder: object) -> None:
 
 
 _PROTECTED = "Cannot perform the operation on the protected role '{}' - this role is only modifiable by AWS"
+
+
+def as_sts_error(error: ApiError) -> AwsError:
+    """Translate an error of the conductor's STS, which says AWS's own code, or any other."""
+    code = next((each.reason for each in error.causes if each.reason in _STS), "")
+    if code:
+        return AwsError(code, error.message, _STS[code])
+    if isinstance(error, Unauthorized):
+        return AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+    if isinstance(error, TooManyRequests):
+        return AwsError("Throttling", error.message)
+    if isinstance(error, NotFound | BadRequest | Invalid):
+        return validation(error.message)
+    return as_iam_error(error)
+
+
+_STS = {
+    "ValidationError": 400,
+    "InvalidParameterValue": 400,
+    "MalformedPolicyDocument": 400,
+    "PackedPolicyTooLarge": 400,
+    "InvalidAuthorizationMessageException": 400,
+    "InvalidIdentityToken": 400,
+    "ExpiredTokenException": 400,
+    "IDPRejectedClaim": 403,
+    "IDPCommunicationError": 400,
+}
 
 
 def as_iam_error(error: ApiError) -> AwsError:

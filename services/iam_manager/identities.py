@@ -12,10 +12,11 @@ from services.sdk.aws.operations import RequestContext
 
 
 class Identity(NamedTuple):
-    """`id`: `AIDA...` of a user; the account's number for its root."""
+    """`id`: `AIDA...` of a user; the account's number for its root. `account`: where it is not the call's own."""
 
     arn: str
     id: str
+    account: str = ""
 
 
 class Identities:
@@ -25,7 +26,10 @@ class Identities:
         self._directory = directory
 
     async def caller(self, call: RequestContext) -> Identity:
-        """The user who calls; a service of this cloud is called so."""
+        """The user or session that calls; a service of this cloud is called so."""
+        if call.policies is not None:
+            who = call.policies.requester
+            return Identity(who.arn, call.policies.facts["aws:userid"], who.account)
         if service := call.caller.service:
             return Identity(f"arn:aws:iam::{call.account}:user/system/{service}", f"AIDA{service}")
         try:

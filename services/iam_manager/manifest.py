@@ -9,6 +9,8 @@ _READ = ("get", "list", "watch")
 _WRITE = ("create", "update", "patch", "delete")
 _OWN = ("iamusers", "iamgroups", "iamroles", "iampolicies", "instanceprofiles", "oidcproviders", "iamaccounts")
 _KEYS = Grant("accesskeys", ("get", "create", "update", "delete"))
+# To become a role in the caller's name: where a role of the cloud lets them use it, too.
+_STS = (Grant("temporarycredentials", ("get", "create")), Grant("iamroles", ("use",)))
 
 MANIFEST = ManagedService(
     name="iam_manager",
@@ -20,6 +22,6 @@ MANIFEST = ManagedService(
     speaks=("iam", "sts"),
     protocol="query",
     grants=(*(Grant(each, (*_READ, *_WRITE)) for each in _OWN), Grant("users", (*_READ, "create", "delete"))),
-    acts=(*(Grant(each, (*_READ, *_WRITE)) for each in _OWN), Grant("users", ("create", "delete")), _KEYS),
+    acts=(*(Grant(each, (*_READ, *_WRITE)) for each in _OWN), Grant("users", ("create", "delete")), _KEYS, *_STS),
     starts_enabled=True,
 )

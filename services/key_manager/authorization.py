@@ -90,7 +90,7 @@ class KeyAuthorizer:
         """Return whether a grant allows what neither role nor policy does; no grant helps against a Deny."""
         if refusal is not None and refusal.decision.outcome is Outcome.EXPLICIT_DENY:
             return False
-        who = requester_of(call.caller)
+        who = requester_of(call)
         known = self._keyring.grants.all(found.namespace)
         return any(is_of(each, found.key) and is_for(each, who) and allows(each, action, pairs) for each in known)
 
@@ -114,7 +114,7 @@ class KeyAuthorizer:
         aliases = [each.spec.alias_name for each in known if each.spec.key == found.key.metadata.name]
         context = context_of(call, found, request, pairs, aliases)
         owner = account_of(found.namespace)
-        return Request(requester_of(call.caller), f"kms:{action}", found.arn, context, owner)
+        return Request(requester_of(call), f"kms:{action}", found.arn, context, owner)
 
 
 def decide_by_key_policy(asked: Request, policy: str, *, by_role: bool) -> Decision:

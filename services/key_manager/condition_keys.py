@@ -11,7 +11,7 @@ from typing import Any
 
 from services.key_manager.key_lookup import ResolvedKey
 from services.key_manager.kinds import Key
-from services.key_manager.requester import requester_of
+from services.key_manager.requester import requester_facts, requester_of
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Context
 
@@ -54,12 +54,9 @@ def context_of(
     call: RequestContext, found: ResolvedKey, request: Json, encryption: Json, aliases: Iterable[str]
 ) -> Context:
     """`encryption`: the encryption context of the call, or of that half of it which is judged."""
-    who = requester_of(call.caller)
+    who = requester_of(call)
     given: dict[str, Any] = {
-        "aws:PrincipalArn": who.arn,
-        "aws:PrincipalAccount": who.account,
-        "aws:PrincipalType": "User",
-        "aws:username": call.caller.name,
+        **requester_facts(call),
         "aws:RequestedRegion": call.region,
         "aws:SecureTransport": True,
         "kms:CallerAccount": who.account,

@@ -92,7 +92,7 @@ class Resolver:
         """Return whether a caller sees that key at all: people their own account's, and what is granted to them."""
         if call.caller.service or (key.metadata.namespace or "default") == call.namespace:
             return True
-        who = requester_of(call.caller)
+        who = requester_of(call)
         return any(
             is_of(each, key) and is_for(each, who) for each in self._keyring.grants.all(key.metadata.namespace)
         )
@@ -118,7 +118,7 @@ class Resolver:
         if account == call.account:
             return call.namespace
         if not call.caller.service:
-            who = requester_of(call.caller)
+            who = requester_of(call)
             given = (each.metadata.namespace or "default" for each in self._keyring.grants.all() if is_for(each, who))
             return next((each for each in given if account_of(each) == account), None)
         known = {each.metadata.namespace or "default" for each in self._keyring.keys.all()} | {"default"}

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.sdk.aws.accounts import account_of
+from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Requester
-from services.sdk.identity import Caller
 
 
-def requester_of(caller: Caller) -> Requester:
-    """The caller as policies name them: a user of the account that is their namespace."""
-    account = account_of(caller.namespace)
-    return Requester("user", f"arn:aws:iam::{account}:user/{caller.name}", account)
+def requester_of(call: RequestContext) -> Requester:
+    """As IAM knows them; whoever it has nothing to say of is a user of the account that is their namespace."""
+    if call.policies is not None:
+        return call.policies.requester
+    account = account_of(call.caller.namespace)
+    return Requester("user", f"arn:aws:iam::{account}:user/{call.caller.name}", account)
+
+
+def requester_facts(call: RequestContext) -> Mapping[str, str]:
+    """What conditions may ask of the caller."""
+    if call.policies is not None:
+        return call.policies.facts
+    who = requester_of(call)
+    return {
+        "aws:PrincipalArn": who.arn,
+        "aws:PrincipalAccount": who.account,
+        "aws:PrincipalType": "User",
+        "aws:username": call.caller.name,
+    }

@@ -27,7 +27,8 @@ _LONGEST_CHAIN = 8
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A verified caller. `namespace` is where their AWS calls land; `access_key` what they signed with, if they did;
-    `through` the services that act for them, the nearest first. `token` is their identity as it came: whoever does
+    `through` the services that act for them, the nearest first. `proven_by` is that key also where others act for
+    them: sessions of one name may differ in what they may. `token` is their identity as it came: whoever does
     something in their name hands it back.
     """
 
@@ -36,6 +37,7 @@ class Caller:
     namespace: str = "default"
     access_key: str = ""
     through: tuple[str, ...] = ()
+    proven_by: str = ""
     token: str = field(default="", compare=False, repr=False)
 
     @property
@@ -111,8 +113,9 @@ class IdentityVerifier:
         groups = tuple(str(each) for each in claims.get("groups") or ())
         namespace, through = str(claims.get("ns") or "default"), actors_of(claims)
         # What a service passes on was signed for that service: this request carries no signature.
-        signed_with = "" if through else str(claims.get("akid") or "")
-        caller = Caller(str(claims["sub"]), groups, namespace, signed_with, through, token)
+        proven_by = str(claims.get("akid") or "")
+        signed_with = "" if through else proven_by
+        caller = Caller(str(claims["sub"]), groups, namespace, signed_with, through, proven_by, token)
         return caller, float(expires)
 
 

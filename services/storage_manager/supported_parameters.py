@@ -39,6 +39,7 @@ _SIGNATURE = frozenset(
         "x-amz-credential",
         "x-amz-date",
         "x-amz-expires",
+        "x-amz-security-token",
         "x-amz-signature",
         "x-amz-signedheaders",
     }

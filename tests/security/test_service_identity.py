@@ -19,6 +19,7 @@ from api.auth.principal import AUTHENTICATED, MASTERS, SERVICES, Principal
 from crds.catalog import CORE_KINDS, Catalog
 from crds.kinds.access_key import ACCESS_KEY
 from crds.kinds.iam import IAM_KINDS
+from crds.kinds.temporary_credential import TEMPORARY_CREDENTIAL
 from crds.kinds.user import USER
 from crds.managed import Grant, ManagedService
 from services.key_manager.manifest import MANIFEST as KMS
@@ -275,7 +276,7 @@ async def test_no_service_is_told_a_token_that_opens_a_door_of_our_own(house: Ho
 def test_a_service_acts_on_what_is_its_own_and_what_its_callers_may_use(manifest: ManagedService) -> None:
     own = {kind.plural for kind in manifest.kinds if not kind.internal}
     if "iam" in manifest.speaks:  # identities are the conductor's, and this is how callers write them
-        own |= {kind.plural for kind in (USER, ACCESS_KEY, *IAM_KINDS)}
+        own |= {kind.plural for kind in (USER, ACCESS_KEY, TEMPORARY_CREDENTIAL, *IAM_KINDS)}
     for grant in manifest.acts:
         assert grant.kind in own or grant.verbs == ("use",), grant
         assert "*" not in (*grant.verbs, grant.kind)

@@ -12,6 +12,7 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Action
 from api.auth.principal import MASTERS, Principal
+from api.auth.temporary_credentials import require_lasting
 from crds.errors import Forbidden
 from crds.kind import GROUP
 from crds.kinds.access_key import ACCESS_KEY
@@ -32,6 +33,7 @@ def access_key_routes(accounts: Accounts, authenticator: Authenticator) -> APIRo
     async def authenticate(request: Request) -> Principal:
         who = authenticator.authenticate(request.scope)
         authenticator.require_acting(who, Action(_VERBS[request.method], GROUP, ACCESS_KEY.plural))
+        require_lasting(who)
         return who
 
     Who = Annotated[Principal, Depends(authenticate)]

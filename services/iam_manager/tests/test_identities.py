@@ -303,7 +303,7 @@ def test_the_caller(account: Account) -> None:
 def test_an_operation_of_iam_is_none_of_sts(account: Account) -> None:
     sts = account.client("sts")
     with pytest.raises(ClientError) as error:
-        sts.decode_authorization_message(EncodedMessage="x")
+        sts.assume_root(TargetPrincipal="123456789012", TaskPolicyArn={"arn": "arn:aws:iam::aws:policy/root-task/x"})
     assert refused(error)[0] == "InvalidAction"
 
 

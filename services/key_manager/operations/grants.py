@@ -101,7 +101,7 @@ class GrantOperations:
         against the Deny of a policy.
         """
         namespace, name, key = await self._retired(call, request)
-        grant, who = await self._keyring.grants.read(name, namespace), requester_of(call.caller)
+        grant, who = await self._keyring.grants.read(name, namespace), requester_of(call)
         found = key or await self._key_of(call, grant)
         self._keys.access.judge(replace(call, resource=found.arn if found else ""))
         by_role = await self._keys.access.allows(call, name, namespace)

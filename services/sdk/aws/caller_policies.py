@@ -5,13 +5,13 @@ A service judges with them itself: the same policies decide about very many requ
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from controller.kit.clock import Clock
-from services.sdk.aws.policy import NamedPolicy, Policy, PolicyError, Requester, parse_policy
+from services.sdk.aws.policy import NamedPolicy, Policies, Policy, PolicyError, Requester, parse_policy
 from services.sdk.identity import Caller
 from services.sdk.remembered import RememberedAnswers
 
@@ -22,12 +22,25 @@ _NOTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action":
 
 @dataclass(frozen=True)
 class CallerPolicies:
-    """Who calls, as IAM names them, and the policies of theirs. facts: what conditions may ask of them."""
+    """Who calls, as IAM names them, and the policies of theirs. facts: what conditions may ask of them. session: what
+    limits the session they call with; None for one that is not limited.
+    """
 
     requester: Requester
     identity: tuple[NamedPolicy, ...]
     boundary: NamedPolicy | None
     facts: Mapping[str, str]
+    session: tuple[NamedPolicy, ...] | None = None
+
+    @property
+    def all(self) -> Policies:
+        """Everything of theirs that has a say."""
+        return Policies(identity=self.identity, boundary=self.boundary, session=self.session)
+
+    @property
+    def counts(self) -> bool:
+        """Whether IAM has anything to say of them. Of sessions it always has: nothing else knows who they are."""
+        return bool(self.identity or self.boundary) or self.session is not None or self.requester.kind != "user"
 
 
 class CallerPolicyReader:
@@ -46,16 +59,34 @@ class CallerPolicyReader:
 
 
 def policies_of(answer: Mapping[str, Any]) -> CallerPolicies | None:
-    """What an answer of `PATH` says. None for those IAM has no policy of."""
-    user, boundary = answer.get("user"), answer.get("boundary")
-    if user is None or not (answer["identity"] or boundary):
+    """What an answer of `PATH` says. None for those IAM has nothing to say of."""
+    found = known_caller(answer)
+    return found if found is not None and found.counts else None
+
+
+def known_caller(answer: Mapping[str, Any]) -> CallerPolicies | None:
+    """The same, of those without any policy too. None for those IAM does not know."""
+    user, principal, boundary = answer.get("user"), answer.get("principal"), answer.get("boundary")
+    if user is None and principal is None:
         return None
+    limits, who = answer.get("session"), principal or _as_principal(user or {})
     return CallerPolicies(
-        Requester("user", user["arn"], user["account"], ids=(user["id"],)),
-        tuple(named for each in answer["identity"] if (named := _named(each)) is not None),
+        Requester(who["kind"], who["arn"], who["account"], who["behind"], tuple(who["ids"])),
+        _all_named(answer["identity"]),
         (_named(boundary) or NamedPolicy(boundary["name"], _compiled(_NOTHING))) if boundary else None,
-        _facts(user),
+        who["facts"],
+        None if limits is None else _all_named(limits),
     )
+
+
+def _as_principal(user: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A user who calls with no session, in the words of one who does."""
+    whom = {"kind": "user", "arn": user["arn"], "account": user["account"], "behind": "", "ids": [user["id"]]}
+    return {**whom, "facts": _facts(user)}
+
+
+def _all_named(found: Iterable[Mapping[str, Any]]) -> tuple[NamedPolicy, ...]:
+    return tuple(named for each in found if (named := _named(each)) is not None)
 
 
 def _facts(user: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,8 @@
   skewed          InvalidSignatureException           RequestTimeTooSkewed 403         SignatureDoesNotMatch 403
   expired         InvalidSignatureException           AccessDenied 403                 SignatureDoesNotMatch 403
   unsigned-header InvalidSignatureException           AccessDenied 403                 SignatureDoesNotMatch 403
+  bad-token       UnrecognizedClientException         InvalidToken 400                 InvalidClientTokenId 403
+  expired-token   ExpiredTokenException               ExpiredToken 400                 ExpiredToken 403
 
 All of json's and CBOR's are 400, those of rest-json 403. rest-xml but for S3 has query's words.
 
@@ -20,7 +22,17 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Fault = Literal["missing", "incomplete", "unknown-key", "mismatch", "skewed", "expired", "unsigned-header"]
+Fault = Literal[
+    "missing",
+    "incomplete",
+    "unknown-key",
+    "mismatch",
+    "skewed",
+    "expired",
+    "unsigned-header",
+    "bad-token",
+    "expired-token",
+]
 Protocol = Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"]
 
 _JSON: dict[Fault, tuple[str, int]] = {
@@ -31,6 +43,8 @@ _JSON: dict[Fault, tuple[str, int]] = {
     "skewed": ("InvalidSignatureException", 400),
     "expired": ("InvalidSignatureException", 400),
     "unsigned-header": ("InvalidSignatureException", 400),
+    "bad-token": ("UnrecognizedClientException", 400),
+    "expired-token": ("ExpiredTokenException", 400),
 }
 _S3: dict[Fault, tuple[str, int]] = {
     "missing": ("AccessDenied", 403),
@@ -40,6 +54,8 @@ _S3: dict[Fault, tuple[str, int]] = {
     "skewed": ("RequestTimeTooSkewed", 403),
     "expired": ("AccessDenied", 403),
     "unsigned-header": ("AccessDenied", 403),
+    "bad-token": ("InvalidToken", 400),
+    "expired-token": ("ExpiredToken", 400),
 }
 _QUERY: dict[Fault, tuple[str, int]] = {
     "missing": ("MissingAuthenticationToken", 403),
@@ -49,6 +65,8 @@ _QUERY: dict[Fault, tuple[str, int]] = {
     "skewed": ("SignatureDoesNotMatch", 403),
     "expired": ("SignatureDoesNotMatch", 403),
     "unsigned-header": ("SignatureDoesNotMatch", 403),
+    "bad-token": ("InvalidClientTokenId", 403),
+    "expired-token": ("ExpiredToken", 403),
 }
 _WORDS: dict[Protocol, dict[Fault, tuple[str, int]]] = {
     "json": _JSON,

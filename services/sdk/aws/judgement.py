@@ -1,7 +1,7 @@
 """The word of IAM's policies on an AWS call, before its operation runs.
 
-A Deny refuses, and so does a boundary that does not allow. An Allow does instead of a role of the cloud. What
-policies say nothing of is left to these roles.
+A Deny refuses, and so does a boundary, or the policy of a session, that does not allow. An Allow does instead of a
+role of the cloud. What policies say nothing of is left to these roles.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def note_denial(scope: Scope, reason: str, cause: BaseException | None) -> None:
 
 
 def judge(caller: CallerPolicies, action: str, resource: str, facts: Mapping[str, Given], now: datetime) -> Judgement:
-    """Raises DeniedByPolicy for what a Deny or the boundary refuses."""
+    """Raises DeniedByPolicy for what a Deny, the boundary or the session's policy refuses."""
     found = decide(caller, action, resource, facts, now)
     if found.refuses:
         raise found.denial
@@ -77,7 +77,13 @@ def decide(
     caller: CallerPolicies, action: str, resource: str, facts: Mapping[str, Given], now: datetime
 ) -> Judgement:
     """The decision of the caller's policies, whatever it is."""
-    context = Context(
+    request = Request(caller.requester, action, resource or "*", context_of(caller, facts, now))
+    return Judgement(request, evaluate(request, caller.all), _is_out_of_bounds(request, caller))
+
+
+def context_of(caller: CallerPolicies, facts: Mapping[str, Given], now: datetime) -> Context:
+    """What conditions may ask: of the caller, of the time, and of the request (`facts`)."""
+    return Context(
         {
             **caller.facts,
             "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -86,13 +92,10 @@ def decide(
             **facts,
         }
     )
-    request = Request(caller.requester, action, resource or "*", context)
-    decision = evaluate(request, Policies(identity=caller.identity, boundary=caller.boundary))
-    return Judgement(request, decision, _is_out_of_bounds(request, caller))
 
 
 def _is_out_of_bounds(request: Request, caller: CallerPolicies) -> bool:
-    """A boundary limits what roles of the cloud give as well."""
-    if caller.boundary is None:
-        return False
-    return not evaluate(request, Policies(identity=(caller.boundary,))).allowed
+    """A boundary, and the policy of a session, limit what roles of the cloud give as well."""
+    bounds = () if caller.boundary is None else ((caller.boundary,),)
+    limits = bounds if caller.session is None else (*bounds, caller.session)
+    return any(not evaluate(request, Policies(identity=each)).allowed for each in limits)

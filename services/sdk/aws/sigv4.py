@@ -46,6 +46,10 @@ class RawRequest(NamedTuple):
                 return value
         return None
 
+    def query_value(self, name: str) -> str | None:
+        """The value of that query member."""
+        return _query_of(self.query).get(name) if self.query else None
+
 
 class Signature(NamedTuple):
     """A signature as a request claims it. `timestamp` is `20260102T030405Z`; `expires` seconds, only when presigned.

@@ -8,7 +8,9 @@ body with that hash. All other protocols sign the body itself: it is read up to 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -40,15 +42,21 @@ _STREAMS = frozenset(
         "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
     }
 )
+_INVALID = "The security token included in the request is invalid."
+_TOKEN_HEADER, _TOKEN_QUERY = "x-amz-security-token", "X-Amz-Security-Token"
 # Said twice, one reader would take the first and another the last.
-_ONCE = frozenset({"authorization", "host", "x-amz-date", "x-amz-security-token", _PAYLOAD_HEADER, "content-length"})
+_ONCE = frozenset({"authorization", "host", "x-amz-date", _TOKEN_HEADER, _PAYLOAD_HEADER, "content-length"})
 
 
 class Owner(NamedTuple, Generic[T]):
-    """The owner of an access key, and its secret."""
+    """The owner of an access key, and its secret. Of a temporary one also the session token that comes with each
+    request, and when it ends.
+    """
 
     who: T
     secret: str
+    token: str = ""
+    ends_at: datetime | None = None
 
 
 class Verified(NamedTuple, Generic[T]):
@@ -101,6 +109,7 @@ class SignatureVerifier(Generic[T]):
         signature = read_head(request, speaks)
         check_time(signature, self._clock.now())
         head = _Head(request, signature, self._owner(signature.access_key))
+        _check_token(head.owner, session_token(request, signature), self._clock.now())
         if head.says_its_hash:
             _check_payload_is_known(request, signature)
         return head
@@ -116,7 +125,30 @@ class SignatureVerifier(Generic[T]):
         try:
             return self._find(access_key)
         except NotFound:
-            raise SignatureError("unknown-key", "The security token included in the request is invalid.") from None
+            raise SignatureError("unknown-key", _INVALID) from None
+
+
+def session_token(request: RawRequest, signature: Signature) -> str | None:
+    """The session token of a request, from where its signature is. Raises SignatureError for one elsewhere."""
+    by_header, by_query = request.header(_TOKEN_HEADER), request.query_value(_TOKEN_QUERY)
+    here, elsewhere = (by_query, by_header) if signature.presigned else (by_header, by_query)
+    if elsewhere is not None:
+        raise SignatureError(
+            "incomplete", "A session token comes where the signature is: both headers, or both query."
+        )
+    return here
+
+
+def _check_token(owner: Owner[Any], token: str | None, now: datetime) -> None:
+    """Raises SignatureError. Only who shows the right token hears that it has ended."""
+    if token is None and not owner.token:
+        return
+    if token is None:
+        raise SignatureError("unknown-key", _INVALID)
+    if not owner.token or not hmac.compare_digest(token.encode(), owner.token.encode()):
+        raise SignatureError("bad-token", _INVALID)
+    if owner.ends_at is not None and now >= owner.ends_at:
+        raise SignatureError("expired-token", "The security token included in the request is expired")
 
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:

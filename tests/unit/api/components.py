@@ -24,7 +24,6 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived_secrets import DerivedSecrets
-from api.auth.iam_policies import IamPolicies
 from api.auth.join_tokens import JoinTokens
 from api.auth.oidc.keys import Fetch, IssuerKeys
 from api.auth.oidc.login import Federation
@@ -37,8 +36,10 @@ from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
 from api.auth.routes.policies import policy_routes
 from api.auth.routes.sessions import session_routes
+from api.auth.routes.sts import sts_routes
 from api.auth.routes.totp import totp_routes
 from api.auth.service_accounts import AccountTokens
+from api.auth.sts.service import SecurityTokens
 from api.auth.tokens import TokenKeys, Tokens
 from api.chain import RequestChain
 from api.cloud import CloudIdentity, cloud_routes
@@ -129,6 +130,7 @@ class House:
     guard: StreamGuard
     audit: Audit
     watches: WatchMetrics
+    security: SecurityTokens
     state: dict[str, object] = field(default_factory=lambda: {"ready": True})
     heard: list[str] = field(default_factory=list)
     pretended: dict[str, Session] = field(default_factory=dict)
@@ -233,10 +235,12 @@ async def make_house(
     # The last admin could not be demoted or deleted.
     await registry.create(USER, "", {"metadata": {"name": "owner"}, "spec": {"roles": ["admin"]}}, HOW)
     tokens = Tokens(TokenKeys(folder / "jwt"), clock)
-    accounts = Accounts(registry, tokens, DerivedSecrets(b"m" * 32), clock, threads, clock.sleep)
+    derived = DerivedSecrets(b"m" * 32)
+    accounts = Accounts(registry, tokens, derived, clock, threads, clock.sleep)
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
     federation = _federation(registry, accounts, clock, oidc, fetch) if oidc else None
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer, federation), Endpoints()
+    security = SecurityTokens(store, accounts, authorizer, derived, clock)
     counts = GatewayCounts(clock.monotonic)
     managed = {KMS.service_name: KMS.name}
     balancer = LoadBalancer(registry, endpoints, clock, managed, partial(counts.note, "ejected"))
@@ -258,7 +262,8 @@ async def make_house(
             cloud_routes(CloudIdentity("attic", "ab" * 32)),
             session_routes(accounts, authenticator, COOKIE),
             access_key_routes(accounts, authenticator),
-            policy_routes(IamPolicies(registry.store), authenticator),
+            policy_routes(security.policies, authenticator),
+            sts_routes(security, authenticator, authorizer),
             totp_routes(accounts, authenticator),
             oidc_routes(oidc, authenticator, COOKIE),
             identity_routes(accounts, authenticator, tokens.keys, JoinTokens(registry, clock), CA, clock, SIGNING),
@@ -285,7 +290,7 @@ async def make_house(
     door = _with_gateway(conductor, gateway, authenticator, guard, metrics, audit)
     return House(
         store, registry, clock, tokens, accounts, authorizer, leases, endpoints, balancer, gateway, metrics, door,
-        conductor,        authenticator, guard, audit, resources.watches, state, heard
+        conductor,        authenticator, guard, audit, resources.watches, security, state, heard
     )  # fmt: skip
 
 

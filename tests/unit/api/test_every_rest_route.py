@@ -24,7 +24,6 @@ from api.agents.overlay import overlay_routes
 from api.agents.registration import agent_routes
 from api.audit import Audit
 from api.audit.routes import audit_routes
-from api.auth.iam_policies import IamPolicies
 from api.auth.join_tokens import JoinTokens
 from api.auth.principal import AUTHENTICATED, SERVICES, WORKERS, Principal
 from api.auth.routes.access_keys import access_key_routes
@@ -33,6 +32,7 @@ from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
 from api.auth.routes.policies import policy_routes
 from api.auth.routes.sessions import session_routes
+from api.auth.routes.sts import sts_routes
 from api.auth.routes.totp import totp_routes
 from api.cloud import CloudIdentity, cloud_routes
 from api.health import health_routes
@@ -84,6 +84,13 @@ MAY = {
     # of people; machines and masters are told that they have none
     "GET /auth/access-keys": ALL_KNOWN,
     "GET /auth/policies": ALL_KNOWN,
+    "POST /auth/sts/assume-role": set(),  # only whom a role trusts, and here is none
+    "POST /auth/sts/session-token": READERS & ALL_KNOWN,
+    "POST /auth/sts/federation-token": READERS,
+    "POST /auth/sts/decode-message": READERS,
+    "GET /auth/sts/access-keys/{key_id}": ALL_KNOWN,
+    "GET /auth/sts/credentials": ALL_KNOWN,
+    "DELETE /auth/sts/credentials/{key_id}": ALL_KNOWN,
     "POST /auth/access-keys": ALL_KNOWN,
     "PATCH /auth/access-keys/{key_id}": ALL_KNOWN,
     "DELETE /auth/access-keys/{key_id}": ALL_KNOWN,
@@ -111,6 +118,9 @@ MAY = {
     "POST /swarm/services/{name}/adoption": ADMINS,
 }
 BODIES: dict[str, Any] = {
+    "POST /auth/sts/assume-role": {"roleArn": "arn:aws:iam::000000000000:role/x", "roleSessionName": "me"},
+    "POST /auth/sts/federation-token": {"name": "me"},
+    "POST /auth/sts/decode-message": {"message": "x"},
     "PATCH /auth/access-keys/{key_id}": {"state": "Inactive"},
     "POST /auth/login": {"username": "x", "password": "x"},
     "POST /auth/refresh": {"refreshToken": "x"},
@@ -153,7 +163,8 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         cloud_routes(CloudIdentity("attic", "ab" * 32)),
         session_routes(house.accounts, authenticator, COOKIE),
         access_key_routes(house.accounts, authenticator),
-        policy_routes(IamPolicies(house.store), authenticator),
+        policy_routes(house.security.policies, authenticator),
+        sts_routes(house.security, authenticator, authorizer),
         totp_routes(house.accounts, authenticator),
         oidc_routes(None, authenticator, COOKIE),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),

@@ -1,0 +1,113 @@
+"""Temporary credentials on a real cloud: what a role opens and no more, for a while, and not two seconds longer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from clouds import Cloud, a_port, eventually
+
+REVOKED_WITHIN = 2.0
+ACCOUNT = "000000000000"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    cloud = Cloud(tmp_path_factory.mktemp("sts") / "home", a_port())
+    said = cloud.command("up", "--timeout", "300", timeout=330)
+    assert said.code == 0, said
+    try:
+        with cloud.http() as http:
+            body = {"metadata": {"name": "boss"}, "spec": {"roles": ["admin"]}}
+            http.post("/apis/aerekos.cloud/v1/users", json=body).raise_for_status()
+        yield cloud
+    finally:
+        cloud.command("down")
+        shutil.rmtree(cloud.home, ignore_errors=True)
+
+
+def client(cloud: Cloud, service: str, keys: dict[str, str]) -> Any:
+    """Of an AWS SDK, with a pair of keys or with temporary credentials."""
+    said = keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("SessionToken")
+    return cloud.boto3(service, *said, signature_version="s3v4" if service == "s3" else "v4")
+
+
+def keys_of(cloud: Cloud, name: str) -> dict[str, str]:
+    with cloud.http() as http:
+        key = http.get("/auth/access-key", headers={"impersonate-user": name}).json()
+    return {"AccessKeyId": key["accessKeyId"], "SecretAccessKey": key["secretAccessKey"]}
+
+
+def statement(effect: str, action: str | list[str], **more: Any) -> str:
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": action, "Resource": "*", **more}]}
+    )
+
+
+def trusting(principal: str, **more: Any) -> str:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": principal}, **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    """The error's code; empty for success."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+def new_user(iam: Any, name: str) -> dict[str, str]:
+    iam.create_user(UserName=name)
+    return dict(iam.create_access_key(UserName=name)["AccessKey"])
+
+
+def test_a_role_opens_what_its_policies_say_until_it_is_taken_back(cloud: Cloud) -> None:
+    boss = keys_of(cloud, "boss")
+    iam, key = client(cloud, "iam", boss), client(cloud, "kms", boss).create_key()["KeyMetadata"]["Arn"]
+    client(cloud, "s3", boss).create_bucket(Bucket="of-the-role")
+    ann = new_user(iam, "ann")
+    iam.create_role(RoleName="ops", AssumeRolePolicyDocument=trusting(f"arn:aws:iam::{ACCOUNT}:user/ann"))
+    may = ["kms:Encrypt", "s3:PutObject", "s3:GetObject"]
+    iam.put_role_policy(RoleName="ops", PolicyName="p", PolicyDocument=statement("Allow", may))
+    sts, arn = client(cloud, "sts", ann), f"arn:aws:iam::{ACCOUNT}:role/ops"
+
+    made = sts.assume_role(RoleArn=arn, RoleSessionName="monday")
+    keys = made["Credentials"]
+    assert made["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/ops/monday"
+    said = client(cloud, "sts", keys).get_caller_identity()
+    assert (said["Arn"], said["UserId"]) == (made["AssumedRoleUser"]["Arn"], made["AssumedRoleUser"]["AssumedRoleId"])
+    kms, s3 = client(cloud, "kms", keys), client(cloud, "s3", keys)
+    assert kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    s3.put_object(Bucket="of-the-role", Key="a", Body=b"a" * 70_000)
+    assert s3.get_object(Bucket="of-the-role", Key="a")["Body"].read() == b"a" * 70_000
+    for denied in (
+        lambda: kms.list_keys(),
+        lambda: kms.generate_data_key(KeyId=key, KeySpec="AES_256"),
+        lambda: s3.delete_object(Bucket="of-the-role", Key="a"),
+        lambda: s3.list_buckets(),
+        lambda: client(cloud, "iam", keys).list_users(),
+        lambda: client(cloud, "iam", keys).create_access_key(UserName="ann"),
+        lambda: client(cloud, "kms", ann).encrypt(KeyId=key, Plaintext=b"x"),
+    ):
+        assert code_of(denied) in ("AccessDenied", "AccessDeniedException"), denied
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "of-the-role", "Key": "a"})
+    with cloud.http(admin=False) as http:
+        assert http.get(url).status_code == 200
+        assert http.get(url.replace("X-Amz-Security-Token=", "X-Amz-Security-Token=x")).status_code == 400
+
+    iam.delete_role_policy(RoleName="ops", PolicyName="p")
+    iam.delete_role(RoleName="ops")
+    gone = time.monotonic()
+    eventually(
+        lambda: code_of(lambda: kms.encrypt(KeyId=key, Plaintext=b"x")) == "UnrecognizedClientException",
+        "a session of a role that is gone",
+    )
+    assert time.monotonic() - gone < REVOKED_WITHIN
+    assert code_of(lambda: client(cloud, "sts", keys).get_caller_identity()) == "InvalidClientTokenId"
