@@ -1,4 +1,4 @@
-"""/auth/sts: what iam_manager asks for its callers, and temporary credentials as their owners and admins see them."""
+"""/auth/sts: what services ask for their callers, and temporary credentials as their owners and admins see them."""
 
 from typing import Annotated, Any
 
