@@ -1,24 +1,22 @@
-"""Operations on buckets, and what is listed in them."""
+"""Operations on buckets as wholes."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from anyio import to_thread
 
-from services.sdk.aws.accounts import account_of
 from services.sdk.aws.rest_xml import parse
 from services.storage_manager.answers import render_answer
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
-from services.storage_manager.listing import Page, encoder, number, page
+from services.storage_manager.listing import number
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import whole_second
 
 NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 MOST_BUCKETS = 10_000
-_LISTING = ("Prefix", "Delimiter", "EncodingType", "MaxKeys")
+LOCATION, HOME = "location", "us-east-1"
 REGION = re.compile(r"EU|[a-z]{2}(-[a-z]{2,12}){1,2}-[0-9]{1,2}")
 
 
@@ -79,15 +77,16 @@ def _check_configuration(document: bytes) -> None:
 @operation("HeadBucket", action="s3:ListBucket", verb="list")
 async def head(context: S3Context, request: S3Request) -> S3Response:
     """HeadBucket."""
-    await context.bucket(request)
-    return S3Response(headers={"x-amz-bucket-region": "us-east-1"})
+    ref = await context.bucket(request)
+    said = context.configuration(ref, LOCATION) or {}
+    return S3Response(headers={"x-amz-bucket-region": said.get("LocationConstraint", HOME)})
 
 
 @operation("GetBucketLocation", action="s3:GetBucketLocation", verb="list")
 async def location(context: S3Context, request: S3Request) -> S3Response:
-    """GetBucketLocation: empty means us-east-1."""
-    await context.bucket(request)
-    return S3Response(content=render_answer("GetBucketLocation", {}))
+    """GetBucketLocation: what the bucket was made with; empty means us-east-1."""
+    ref = await context.bucket(request)
+    return S3Response(content=render_answer(request.operation, context.configuration(ref, LOCATION) or {}))
 
 
 @operation("DeleteBucket", action="s3:DeleteBucket", verb="delete")
@@ -103,73 +102,3 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
         await to_thread.run_sync(context.metadata.unseal_bucket, ref.id)
         raise
     return S3Response(204)
-
-
-@operation(
-    "ListObjects",
-    action="s3:ListBucket",
-    verb="list",
-    understands=(*_LISTING, "Marker"),
-)
-@operation(
-    "ListObjectsV2",
-    action="s3:ListBucket",
-    verb="list",
-    understands=(*_LISTING, "ContinuationToken", "StartAfter", "FetchOwner"),
-)
-async def list_objects(context: S3Context, request: S3Request) -> S3Response:
-    """ListObjects and ListObjectsV2 (`list-type=2`). The continuation token is the last key, in hex."""
-    ref = await context.bucket(request)
-    query, limit = request.query, number(request.query, "max-keys", 1000)
-    prefix, delimiter, after = query.get("prefix", ""), query.get("delimiter", ""), _after(query)
-
-    def list_page() -> Page:
-        def fetch(at: str, inclusive: bool, count: int) -> list[Any]:
-            return context.metadata.page(ref.id, at, inclusive, count)
-
-        return page(fetch, prefix=prefix, delimiter=delimiter, after=after, limit=min(limit, 1000))
-
-    found = await to_thread.run_sync(list_page)
-    fields = {"Name": ref.name, "MaxKeys": limit} | _fields(query, found, account_of(ref.namespace))
-    operation = "ListObjectsV2" if query.get("list-type") == "2" else "ListObjects"
-    return S3Response(content=render_answer(operation, fields))
-
-
-def _after(query: dict[str, str]) -> str:
-    if query.get("list-type") != "2":
-        return query.get("marker", "")
-    try:
-        return bytes.fromhex(query.get("continuation-token", "")).decode() or query.get("start-after", "")
-    except ValueError:
-        raise S3Error("InvalidArgument", "the continuation token is not ours") from None
-
-
-def _fields(query: dict[str, str], found: Page, account: str) -> dict[str, Any]:
-    text = encoder(query)
-    owner = {"ID": account} if query.get("list-type") != "2" or query.get("fetch-owner") == "true" else None
-    contents = [
-        {
-            "Key": text(o.key),
-            "LastModified": whole_second(o.modified),
-            "ETag": f'"{o.etag}"',
-            "Size": o.size,
-            "Owner": owner,
-            "StorageClass": "STANDARD",
-        }
-        for o in found.objects
-    ]
-    fields: dict[str, Any] = {
-        "Prefix": text(query.get("prefix", "")),
-        "Delimiter": text(query["delimiter"]) if query.get("delimiter") else None,
-        "EncodingType": query.get("encoding-type"),
-        "IsTruncated": found.truncated,
-        "Contents": contents,
-        "CommonPrefixes": [{"Prefix": text(each)} for each in found.prefixes],
-    }
-    if query.get("list-type") == "2":
-        token = found.last.encode().hex() if found.truncated else None
-        return fields | {"KeyCount": len(found), "NextContinuationToken": token}
-    return fields | {
-        "Marker": text(query.get("marker", "")),
-        "NextMarker": text(found.last) if found.truncated else None,
-    }

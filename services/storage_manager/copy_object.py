@@ -26,6 +26,7 @@ from services.storage_manager.objects import (
     find_object,
     kept_headers,
     version_header,
+    written_version,
 )
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import not_modified, whole_second
@@ -161,7 +162,7 @@ async def copy(context: S3Context, request: S3Request) -> S3Response:
     }
     said |= {"ChecksumType": sums[TYPE]} if TYPE in sums else {}
     copied = {"LastModified": whole_second(made.modified), "ETag": f'"{md5}"'} | said
-    headers = told(asked, sealing) | version_header(context, ref, made)
+    headers = told(asked, sealing) | written_version(made)
     if version := version_header(context, source.ref, source.found):
         headers["x-amz-copy-source-version-id"] = version["x-amz-version-id"]
     return S3Response(headers=headers, content=render_answer("CopyObject", {"CopyObjectResult": copied}))

@@ -6,6 +6,7 @@ from services.storage_manager import (
     buckets,
     copy_object,
     delete_objects,
+    list_objects,
     list_uploads,
     list_versions,
     multipart,
@@ -20,5 +21,5 @@ from services.storage_manager.operations import S3Operation, declared_in
 
 OPERATIONS: dict[str, S3Operation] = declared_in(
     *(buckets, versioning, list_versions, objects, copy_object, delete_objects, multipart, list_uploads),
-    *(object_tags, object_locks, object_attributes, bucket_documents, bucket_access),
+    *(object_tags, object_locks, object_attributes, bucket_documents, bucket_access, list_objects),
 )

@@ -26,6 +26,7 @@ from services.storage_manager.objects import (
     check_key,
     kept_headers,
     version_header,
+    written_version,
 )
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import whole_second, write_check
@@ -200,8 +201,7 @@ async def complete(context: S3Context, request: S3Request) -> S3Response:
     ref, document = await bucket_of(context, request), await request.document()
     ended = await to_thread.run_sync(context.metadata.finished, ref.id, request.key, request.query["uploadId"])
     if ended is not None:
-        versions = {"x-amz-version-id": ended[1]} if ended[1] else {}
-        return _completed(request, ended[0], {}, versions)
+        return await _completed_before(context, ref, request, *ended)
     upload = await upload_of(context, ref, request)
     there = await to_thread.run_sync(context.metadata.parts, upload.id)
     parts = await to_thread.run_sync(selected_parts, document, there)
@@ -211,8 +211,19 @@ async def complete(context: S3Context, request: S3Request) -> S3Response:
     made = await context.commit(lambda: context.metadata.complete(upload, new, write_check(request.headers)))
     if not ref.objects:
         await context.report_emptiness(ref)
-    headers = told(request.headers, upload.headers) | version_header(context, ref, made)
+    headers = told(request.headers, upload.headers) | written_version(made)
     return _completed(request, new.etag, sums, headers)
+
+
+async def _completed_before(
+    context: S3Context, ref: BucketRef, request: S3Request, etag: str, version: str
+) -> S3Response:
+    """The same answer again, as far as what was made then is still there."""
+    made = await to_thread.run_sync(context.metadata.find_version, ref.id, request.key, version)
+    if made is None or made.etag != etag:
+        return _completed(request, etag, {}, {})
+    sums = {name: value for name, value in made.headers.items() if name.startswith(PREFIX)}
+    return _completed(request, etag, sums, told(request.headers, made.headers) | written_version(made))
 
 
 def _check_size(parts: list[Part], said: str | None) -> None:

@@ -54,16 +54,15 @@ def checksum_fields(found: Object) -> dict[str, Any] | None:
 
 
 def _parts(found: Object, request: S3Request) -> dict[str, Any] | None:
-    """One page of the parts it was uploaded in, with what they say only where they have checksums, as S3."""
+    """One page of the parts it was uploaded in."""
     if not (count := parts_count(found)):
         return None
     most, after = _number(request, _MOST, LONGEST_PAGE), _number(request, _AFTER, 0)
     fields: dict[str, Any] = {"TotalPartsCount": count}
-    if not (kept := found.attributes.get(PARTS)):
-        return fields
     name = next((each.removeprefix(PREFIX).upper() for each in found.headers if each in CHECKSUMS), "")
+    kept = found.attributes.get(PARTS) or [(number, "") for number in range(1, count + 1)]
     every = [
-        {"PartNumber": number, "Size": piece.size, f"Checksum{name}": value}
+        {"PartNumber": number, "Size": piece.size} | ({f"Checksum{name}": value} if name and value else {})
         for (number, value), piece in zip(kept, found.pieces, strict=True)
     ]
     left = [each for each in every if each["PartNumber"] > after]

@@ -17,7 +17,7 @@ from services.storage_manager.object_encryption import opened, sealing_of, told
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import not_modified, write_check
 from services.storage_manager.supported_parameters import META, SSE
-from services.storage_manager.written_attributes import attributes_of, lock_headers
+from services.storage_manager.written_attributes import PARTS, attributes_of, lock_headers
 
 KEPT = {
     "content-type",
@@ -91,8 +91,7 @@ async def put(context: S3Context, request: S3Request) -> S3Response:
     sums |= {TYPE: "FULL_OBJECT"} if sums else {}
     new = Object(request.key, piece.size, md5, context.clock(), kept | sealing | sums, (piece,), attributes | more)
     made = await commit_object(context, ref, new, headers)
-    answer = {"etag": f'"{md5}"', **sums, **told(headers, sealing), **version_header(context, ref, made)}
-    return S3Response(headers=answer)
+    return S3Response(headers={"etag": f'"{md5}"', **sums, **told(headers, sealing), **written_version(made)})
 
 
 def check_key(key: str) -> None:
@@ -109,6 +108,11 @@ async def commit_object(context: S3Context, ref: BucketRef, new: Object, headers
     if not ref.objects:
         await context.report_emptiness(ref)
     return made
+
+
+def written_version(made: Object) -> dict[str, str]:
+    """The id of a version that was written; a null version has none to tell."""
+    return {"x-amz-version-id": made.version} if made.version else {}
 
 
 def version_header(context: S3Context, ref: BucketRef, found: Object) -> dict[str, str]:
@@ -198,6 +202,7 @@ async def get(context: S3Context, request: S3Request) -> S3Response:
     start, stop = part or (0, found.size)
     if part or asked.get("x-amz-checksum-mode", "").upper() != "ENABLED":
         headers = {k: v for k, v in headers.items() if not k.startswith(PREFIX)}
+        headers |= part_sums(found, number) if number and "x-amz-checksum-mode" in asked else {}
     if part:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{found.size}"
     if number and (count := parts_count(found)):
@@ -212,6 +217,15 @@ def sealing_headers(ref: BucketRef, found: Object, asked: Mapping[str, str]) -> 
     if not said and any(piece.key for piece in found.pieces):
         return {SSE: "aws:kms" if ref.own_key else "AES256"}
     return said
+
+
+def part_sums(found: Object, number: str) -> dict[str, str]:
+    """The checksum that part was uploaded with; of an object that was put at once, its own."""
+    own = {name: value for name, value in found.headers.items() if name.startswith(PREFIX)}
+    kept, name = found.attributes.get(PARTS), next((each for each in own if each in CHECKSUMS), "")
+    if kept and name:
+        return {name: kept[int(number) - 1][1], TYPE: own[TYPE]}
+    return own if not parts_count(found) else {}
 
 
 def parts_count(found: Object) -> int:

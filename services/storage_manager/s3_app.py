@@ -31,9 +31,11 @@ from services.storage_manager.errors import S3Error, disk_full, is_disk_full
 from services.storage_manager.handlers import OPERATIONS
 from services.storage_manager.interfaces import Authenticator, Caller, Scope
 from services.storage_manager.kinds import BUCKET
+from services.storage_manager.post_object import answer_form, is_form, put_of_form
 from services.storage_manager.request_body import Incoming, Receive
 from services.storage_manager.supported_parameters import Understood, hoisted
 
+_PUT = OPERATIONS["PutObject"]
 log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _ABSENT = frozenset({"NoSuchKey", "NoSuchVersion"})
@@ -101,6 +103,10 @@ class S3App:
         query = read_query(scope["query_string"])
         headers = hoisted(query, read_headers(scope["headers"]))
         note_action(scope, resource=object_arn(bucket, key) if bucket else "", caller=caller.name)
+        if is_form(scope["method"], bucket, key, headers):
+            return await self._answer_form(
+                S3Request(_PUT, "POST", bucket, key, query, headers, caller, receive), scope
+            )
         name = self._dispatch.choose(scope["method"], bucket, key, query, headers)
         declared = OPERATIONS.get(name)
         if declared is None:
@@ -117,6 +123,15 @@ class S3App:
             if fault.code in _ABSENT:
                 await self._context.require_may_know(request)
             raise
+
+    async def _answer_form(self, request: S3Request, scope: Scope) -> S3Response:
+        if request.query:
+            raise S3Error("InvalidArgument", "an upload by a form has no query")
+        asked, form = await put_of_form(self._context, request)
+        note_action(scope, asked.action, resource=object_arn(asked.bucket, asked.key))
+        self._understood[asked.operation].require(asked.headers, {})
+        asked.caller = judged(asked)
+        return answer_form(asked, form, await asked.declared.handler(self._context, asked))
 
     def _refusal(self, fault: S3Error, id: str, scope: Scope) -> S3Response:
         fields = {"Code": fault.code, "Message": fault.message, **fault.fields}
