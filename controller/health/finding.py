@@ -29,6 +29,7 @@ class Code(Term):
     WORKER_CORDONED = "WorkerCordoned", "Nothing new is placed on a worker."
     KEY_PENDING_DELETION = "KeyPendingDeletion", "A Key will be deleted, and with it all that it sealed."
     BUCKET_KEY_LOST = "BucketKeyLost", "A key that a bucket needs is gone."
+    BUCKET_DATA_DAMAGED = "BucketDataDamaged", "What a disk holds of a bucket's objects is not what was written."
     NAMESPACE_TERMINATING = "NamespaceTerminating", "A namespace has been terminating for minutes."
     DISK_NEARLY_FULL = "DiskNearlyFull", "A disk is nearly full."
     DISK_FULL = "DiskFull", "A disk is full or about to be."

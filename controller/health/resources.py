@@ -141,8 +141,12 @@ def of_keys(kind: Kind[Any], keys: Iterable[Body]) -> Iterator[Finding]:
 
 
 def of_buckets(kind: Kind[Any], buckets: Iterable[Body]) -> Iterator[Finding]:
-    """Buckets whose keys are gone, as their service says."""
+    """Buckets whose keys are gone, or whose data is damaged, as their service says."""
     for each in buckets:
+        if _status_of(each.get("status", {}), "DataIntact") == "False":
+            text = f"bucket {each['metadata']['name']}: {_words(each.get('status', {}), 'DataIntact')}"
+            fix = "write those objects again, or put back a backup; then have a look at the disk: smartctl -a"
+            yield about("critical", Code.BUCKET_DATA_DAMAGED, kind, _key(kind, each), text, fix)
         if _status_of(each.get("status", {}), "KeysUsable") != "False":
             continue
         name = each["metadata"]["name"]

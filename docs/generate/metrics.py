@@ -20,6 +20,8 @@ from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
 from services.sdk.metrics import ServiceMetrics
+from services.storage_manager.damaged_data import DamagedData
+from services.storage_manager.metrics import StorageMetrics
 
 LEAD = """\
 What is exported for Prometheus, in the text format: by the conductor at `/metrics`, and by each instance of a managed
@@ -38,10 +40,16 @@ class _IdleLoop:
 
 
 def metrics_page() -> str:
-    """The conductor's, then those that every managed service has."""
+    """The conductor's, then those that every managed service has, then what one of them adds."""
     service = ServiceMetrics()
     service.watch_loop(_IdleLoop())
-    sections = [_section("Conductor", anyio.run(_conductor)), _section("Managed services", service.registry)]
+    storage = CollectorRegistry()
+    StorageMetrics(storage, DamagedData())
+    sections = [
+        _section("Conductor", anyio.run(_conductor)),
+        _section("Managed services", service.registry),
+        _section("storage_manager", storage),
+    ]
     return page("Metrics", LEAD, sections)
 
 

@@ -15,30 +15,36 @@ from services.storage_manager.bucket import BucketReconciler
 from services.storage_manager.bucket_directory import ResourceBucketDirectory
 from services.storage_manager.compaction import Compactor
 from services.storage_manager.context import S3Context
+from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.data_layout import open_data
 from services.storage_manager.garbage_collection import BlobCollector
 from services.storage_manager.kms_client import KmsClient
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.manifest import MANIFEST
+from services.storage_manager.metrics import StorageMetrics
 from services.storage_manager.s3_app import S3App
+from services.storage_manager.scrubbing import Scrubber, ScrubState
 
 
 def create(context: ServiceContext) -> Service:
     """One metadata index, for the operations, the collector and the reconciler."""
     metadata, blobs = open_data(context.data)
     buckets, kms = ResourceBucketDirectory(context), KmsClient(context.service_client("key-manager"))
-    s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms))
+    scrubbed = ScrubState(context.data / "scrub.json")
+    s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms), damaged=DamagedData(scrubbed.damaged))
+    metrics = StorageMetrics(context.metrics.registry, s3.damaged)
+    scrubber = Scrubber(metadata, s3.data, scrubbed, record=metrics.record_scrubbed)
     lost = LostKeys(metadata, kms, context.clock.monotonic)
     compactor = Compactor(s3.data.small)
     collector = BlobCollector(metadata, s3.data, erased=compactor.note_erased)
     return Service(
         app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)),
-        reconcilers=[BucketReconciler(metadata, lost)],
+        reconcilers=[BucketReconciler(metadata, lost, s3.damaged)],
         checks=[
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[kms.run, collector.run, compactor.run],
+        tasks=[kms.run, collector.run, compactor.run, scrubber.run],
         on_stop=[partial(to_thread.run_sync, s3.data.small.close)],
     )

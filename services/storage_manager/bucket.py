@@ -10,6 +10,7 @@ from anyio import to_thread
 from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketPhase, BucketReason
+from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.lost_keys import LostKeys
@@ -26,8 +27,8 @@ class BucketReconciler:
     finalizer: str | None = OBJECTS
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, metadata: MetadataIndex, lost: LostKeys) -> None:
-        self._metadata, self._lost = metadata, lost
+    def __init__(self, metadata: MetadataIndex, lost: LostKeys, damaged: DamagedData) -> None:
+        self._metadata, self._lost, self._damaged = metadata, lost, damaged
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Counts again every few seconds: objects come and go without a change of the resource."""
@@ -36,6 +37,7 @@ class BucketReconciler:
         status.keys = sorted(await to_thread.run_sync(self._metadata.sealed_by, ref.id))
         status.phase, status.arn = BucketPhase.READY, ref.arn
         await self._lost.update_condition(resource, world.clock.now())
+        self._damaged.update_condition(resource, world.clock.now())
         return done(requeue_after=COUNT_EVERY_SECONDS)
 
     async def finalize(self, resource: Bucket, world: World) -> Outcome:

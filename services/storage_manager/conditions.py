@@ -20,6 +20,7 @@ class BucketCondition(Term):
         "KeysUsable",
         "The KMS keys that it names, and those that its objects were sealed with, can be used.",
     )
+    DATA_INTACT = "DataIntact", "What the disk holds of its objects is what was written, as far as it was read again."
 
 
 class BucketReason(Term):
@@ -27,4 +28,6 @@ class BucketReason(Term):
 
     KEYS_AVAILABLE = "KeysAvailable", "Every key can be used, or is another account's and exists."
     KEY_LOST = "KeyLost", "Keys are gone, and what they sealed cannot be read; the message names them."
+    NO_DAMAGE_FOUND = "NoDamageFound", "Nothing that was read again was damaged."
+    DATA_DAMAGED = "DataDamaged", "Stored bytes have changed or are gone; the message names objects they are of."
     BUCKET_NOT_EMPTY = "BucketNotEmpty", "It is being deleted, and objects are left in it."

@@ -19,6 +19,7 @@ from services.storage_manager.authorization import Target, authorize
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs
 from services.storage_manager.checksums import CHECKSUMS
+from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
 from services.storage_manager.interfaces import BucketDirectory, BucketRef, Caller
@@ -107,11 +108,12 @@ class S3Context:
     keys: DataKeys
     pins: BlobPins = field(default_factory=BlobPins)
     clock: Callable[[], float] = time.time
+    damaged: DamagedData = field(default_factory=DamagedData)
     data: ObjectData = field(init=False)
 
     def __post_init__(self) -> None:
         small = SmallBlobs(self.blobs.root.with_name("segments"), self.metadata)
-        object.__setattr__(self, "data", ObjectData(self.blobs, small, self.keys, self.pins))
+        object.__setattr__(self, "data", ObjectData(self.blobs, small, self.keys, self.pins, self.damaged))
 
     async def bucket(self, request: S3Request) -> BucketRef:
         """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""

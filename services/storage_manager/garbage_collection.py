@@ -32,7 +32,7 @@ class BlobCollector:
         erased: Callable[[set[int]], None] = lambda _: None,
     ) -> None:
         self._metadata, self._clock, self._erased = metadata, clock, erased
-        self._blobs, self._small, self._pins = data.blobs, data.small, data.pins
+        self._blobs, self._small, self._pins, self._damaged = data.blobs, data.small, data.pins, data.damaged
 
     async def run(self) -> None:
         """Run until cancelled. A disk that fails is tried again at the next turn."""
@@ -62,6 +62,8 @@ class BlobCollector:
                 segments = self._small.index.erase(small_blob_id(blob) for blob in gone if is_small(blob))
                 self._metadata.mark_deleted(gone)
             self._erased(segments)
+            for blob in gone:
+                self._damaged.clear(blob)
         self._small.writer.release()
         self._small.reader.drop_deleted()
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import anyio
@@ -16,7 +17,9 @@ from anyio import to_thread
 
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs, Writer, new_id
+from services.storage_manager.damaged_data import Damage, DamagedData
 from services.storage_manager.data_keys import DataKeys
+from services.storage_manager.errors import Corrupt
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object, Piece
 from services.storage_manager.segment_format import is_small
@@ -41,6 +44,7 @@ class ObjectData:
     small: SmallBlobs
     keys: DataKeys
     pins: BlobPins
+    damaged: DamagedData = field(default_factory=DamagedData)
 
     async def store(self, ref: BucketRef, blocks: AsyncIterator[bytes], intake: Intake) -> Piece:
         """What the blocks hold, as a new piece. A small one is on the disk only once it is committed.
@@ -80,23 +84,36 @@ class ObjectData:
             return b""
         if len(pieces) == 1 and is_small(pieces[0][0].blob):
             piece, first, last = pieces[0]
-            return await self._read_small(ref, piece, first, last)
-        return self._stream(ref, pieces)
+            with self._noted(ref, found.key, piece.blob):
+                return await self._read_small(ref, piece, first, last)
+        return self._stream(ref, found.key, pieces)
+
+    @contextmanager
+    def _noted(self, ref: BucketRef, key: str, blob: str) -> Iterator[None]:
+        """Whoever meets damage says of which object it is."""
+        try:
+            yield
+        except Corrupt as why:
+            self.damaged.note(blob, Damage(ref.id, key, str(why)))
+            raise
 
     async def _read_small(self, ref: BucketRef, piece: Piece, first: int, last: int) -> bytes:
         cipher = await self.keys.cipher(ref, piece.key, piece.blob)
         whole = self.small.read(piece.blob, cipher, piece.size)
         return whole if last - first == len(whole) else whole[first:last]
 
-    async def _stream(self, ref: BucketRef, pieces: Sequence[tuple[Piece, int, int]]) -> AsyncIterator[bytes]:
+    async def _stream(
+        self, ref: BucketRef, key: str, pieces: Sequence[tuple[Piece, int, int]]
+    ) -> AsyncIterator[bytes]:
         with self.pins.hold(piece.blob for piece, _, _ in pieces):
             for piece, first, last in pieces:
-                if is_small(piece.blob):
-                    yield await self._read_small(ref, piece, first, last)
-                    continue
-                cipher = await self.keys.cipher(ref, piece.key, piece.blob)
-                async for block in _ahead(self.blobs.read(piece.blob, cipher, piece.size, first, last)):
-                    yield block
+                with self._noted(ref, key, piece.blob):
+                    if is_small(piece.blob):
+                        yield await self._read_small(ref, piece, first, last)
+                        continue
+                    cipher = await self.keys.cipher(ref, piece.key, piece.blob)
+                    async for block in _ahead(self.blobs.read(piece.blob, cipher, piece.size, first, last)):
+                        yield block
 
 
 async def _feed(writer: Writer, blocks: AsyncIterator[bytes], intake: Intake) -> int:

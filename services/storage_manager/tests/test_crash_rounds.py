@@ -1,7 +1,7 @@
 """kill -9 at random moments under mixed load and compaction, again and again on one folder, against a model.
 
 What was acknowledged is there, what was not is there wholly or not at all, and nothing is damaged. `make test` takes
-some rounds; `make test-storage-crash` takes 300 (AEREKOS_CRASH_ROUNDS).
+some rounds; `make test-crash` takes 300 (AEREKOS_CRASH_ROUNDS).
 """
 
 from __future__ import annotations

@@ -147,6 +147,14 @@ def test_buckets_whose_keys_are_gone() -> None:
     assert "backup" in finding.fix and "kubectl patch bucket photos -n team" in finding.fix
 
 
+def test_buckets_whose_data_is_damaged() -> None:
+    damaged = condition("DataIntact", "False", "DataDamaged", "what the disk holds of a/b is not what was written")
+    bucket = {"metadata": {"name": "photos", "namespace": "team"}, "status": {"conditions": [damaged]}}
+    (finding,) = resources.of_buckets(BUCKET, [bucket])
+    assert (finding.severity, finding.code) == ("critical", Code.BUCKET_DATA_DAMAGED)
+    assert "photos" in finding.message and "a/b" in finding.message and "backup" in finding.fix
+
+
 def worker(name: str, ready: str = "True", **spec: Any) -> dict[str, Any]:
     status = {"conditions": [condition("Ready", ready)], "capacity": {"memory": "1000", "disk": "1000"}}
     return {"metadata": {"name": name}, "spec": spec, "status": status}
