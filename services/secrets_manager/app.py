@@ -13,6 +13,7 @@ from services.sdk.health import Check
 from services.sdk.service import Service
 from services.secrets_manager.attribution import secret_of
 from services.secrets_manager.authorization import SecretAuthorizer
+from services.secrets_manager.delivery import SecretDelivery
 from services.secrets_manager.envelope import Envelope
 from services.secrets_manager.errors import as_secrets_error
 from services.secrets_manager.key_client import KeyClient
@@ -38,6 +39,7 @@ def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
     keys = KeyClient(context.service_client("key-manager"))
     store = SecretStore(context, Envelope(keys, context.clock))
     built_in = {POSTGRES_SINGLE_USER: PostgresRotator(store, EngineFinder(context.resources))}
+    rotations = Rotations(store, webhooks, built_in)
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)
     app = AwsApp(
         load_model("secretsmanager"),
@@ -48,7 +50,7 @@ def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
     )
     return Service(
         app=app,
-        reconcilers=[SecretReconciler(store, Rotations(store, webhooks, built_in))],
+        reconcilers=[SecretReconciler(store, SecretDelivery(context.resources, store), rotations)],
         # Data keys in memory go on working for minutes.
         checks=[Check("key-manager", lambda: keys.fault, essential=False)],
         tasks=[keys.run, Sweeper(context).run],

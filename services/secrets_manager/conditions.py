@@ -15,4 +15,5 @@ class SecretReason(Term):
     )
     EMPTY = "Empty", "It has no version yet."
     ROTATION_FAILED = "RotationFailed", "A step of its rotation failed; its current version is what it was."
+    DELIVERY_FAILED = "DeliveryFailed", "Its current value could not be made a Kubernetes Secret."
     CURRENT = "Current", "It has a version that is current."

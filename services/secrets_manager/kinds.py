@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
+from crds.names import DnsLabel
 from services.sdk.aws.tags import tag_fault
 from services.secrets_manager.invariants import (
     KEYS,
@@ -48,6 +49,12 @@ class RotationRules(Model):
         return self
 
 
+class Delivery(Model):
+    """`secret`: the Kubernetes Secret of the namespace that has the current value, for Services to mount."""
+
+    secret: DnsLabel
+
+
 class ManagedSecretSpec(Spec):
     """`secretName`: as AWS calls it (`prod/db`), the resource's own name where it is empty; `region`: where AWS
     clients find it, empty: everywhere; neither may change. `kmsKeyId`: the key its values are sealed with, empty: the
@@ -62,6 +69,7 @@ class ManagedSecretSpec(Spec):
     tags: dict[str, str] = {}
     policy: str = ""
     rotation: RotationRules | None = None
+    delivery: Delivery | None = None
     deletion_date: Timestamp | None = None
 
     @model_validator(mode="after")
@@ -107,8 +115,8 @@ class RotationStatus(Model):
 
 
 class ManagedSecretStatus(Status):
-    """`versions`: in the order of their making; which values they have is nowhere here. `rotationRules`: what
-    `nextRotationAt` was reckoned from.
+    """`versions`: in the order of their making; which values they have is nowhere here. `deliveredTo`: the Secret
+    that was made of it. `rotationRules`: what `nextRotationAt` was reckoned from.
     """
 
     arn: str = ""
@@ -116,6 +124,7 @@ class ManagedSecretStatus(Status):
     current_version: str = ""
     changed_at: Timestamp | None = None
     accessed_on: Timestamp | None = None
+    delivered_to: str = ""
     rotation: RotationStatus | None = None
     rotation_rules: str = ""
     rotated_at: Timestamp | None = None

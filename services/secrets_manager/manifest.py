@@ -20,6 +20,7 @@ MANIFEST = ManagedService(
         Grant("secretversions", _ALL),
         Grant("keys", ("use",)),
         Grant("services", ("get",)),
+        Grant("secrets", ("get", "create", "update", "delete"), group=""),
     ),
     acts=(
         Grant("managedsecrets", ("get", "list", "create", "patch", "delete", "use")),

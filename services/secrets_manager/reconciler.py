@@ -11,6 +11,7 @@ from crds.model import rfc3339
 from services.sdk.aws.errors import AwsError
 from services.sdk.reconcile import AlsoWatch, Outcome, Temporary, World, done
 from services.secrets_manager.conditions import SecretReason
+from services.secrets_manager.delivery import DeliveryFailure, SecretDelivery
 from services.secrets_manager.kinds import MANAGED_SECRET, ManagedSecret, RotationStatus
 from services.secrets_manager.rotation import RotationFailure, Rotations, next_rotation, update_next
 from services.secrets_manager.secret import FoundSecret
@@ -26,8 +27,8 @@ class SecretReconciler:
     finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, store: SecretStore, rotations: Rotations) -> None:
-        self._store, self._rotations = store, rotations
+    def __init__(self, store: SecretStore, delivery: SecretDelivery, rotations: Rotations) -> None:
+        self._store, self._delivery, self._rotations = store, delivery, rotations
 
     async def reconcile(self, resource: ManagedSecret, world: World) -> Outcome:
         found, now = FoundSecret(resource), world.clock.now()
@@ -37,7 +38,10 @@ class SecretReconciler:
         resource.status.arn = found.arn
         if date is not None:
             return done(reason=SecretReason.SCHEDULED, requeue_after=_seconds(now, date))
+        undelivered = await self._delivered(resource, found)
         await self._rotate_if_due(resource, now)
+        if undelivered:
+            raise Temporary(f"not delivered: {undelivered}", reason=SecretReason.DELIVERY_FAILED)
         reason = SecretReason.CURRENT if resource.status.current_version else SecretReason.EMPTY
         return done(reason=reason, requeue_after=_seconds(now, resource.status.next_rotation_at))
 
@@ -53,6 +57,16 @@ class SecretReconciler:
             return False
         await self._store.delete(fresh)
         return True
+
+    async def _delivered(self, resource: ManagedSecret, found: FoundSecret) -> str:
+        """Why the current value is not where it should be; empty where it is. No reason not to rotate."""
+        try:
+            resource.status.delivered_to = await self._delivery.deliver(found)
+        except DeliveryFailure as failure:
+            return str(failure)
+        except AwsError as error:
+            return error.message
+        return ""
 
     async def _rotate_if_due(self, resource: ManagedSecret, now: datetime) -> None:
         """Raises Temporary for what has to be tried again."""

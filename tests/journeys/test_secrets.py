@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
+
+from controller.runtime.engines.finder import EngineFinder
+from controller.runtime.sandbox import landlock, seccomp
+from crds.engines import ENGINES
 
 SECRETS = "/apis/aerekos.cloud/v1/namespaces/default/managedsecrets"
 SERVICE = {
@@ -97,3 +102,54 @@ def test_a_secret_goes_with_its_values(cloud: Cloud, secrets: Any) -> None:
         secrets.get_secret_value(SecretId="gone")
     again = secrets.create_secret(Name="gone", SecretString="2")
     assert secrets.get_secret_value(SecretId=again["ARN"])["SecretString"] == "2"
+
+
+def test_a_value_is_delivered_as_a_secret_of_kubernetes(cloud: Cloud, secrets: Any) -> None:
+    secrets.create_secret(Name="web", SecretString=json.dumps({"password": "first"}))
+    with cloud.http() as http:
+        merge, patch = (
+            {"content-type": "application/merge-patch+json"},
+            {"spec": {"delivery": {"secret": "web-login"}}},
+        )
+        http.patch(f"{SECRETS}/web", json=patch, headers=merge).raise_for_status()
+        eventually(lambda: delivered(http, "web-login") == {"password": "first"}, "it is delivered")
+        secrets.put_secret_value(SecretId="web", SecretString=json.dumps({"password": "second"}))
+        eventually(lambda: delivered(http, "web-login") == {"password": "second"}, "it follows")
+        secrets.delete_secret(SecretId="web", ForceDeleteWithoutRecovery=True)
+        eventually(lambda: delivered(http, "web-login") is None, "it goes along")
+        values = "/apis/aerekos.cloud/v1/secretversions"
+        left = {each["spec"]["secretUid"] for each in http.get(values).json()["items"]}
+        assert left == {each["metadata"]["uid"] for each in http.get(SECRETS).json()["items"]}
+
+
+def delivered(http: Any, name: str) -> dict[str, str] | None:
+    answer = http.get(f"/api/v1/namespaces/default/secrets/{name}")
+    if answer.status_code == 404:
+        return None
+    return {key: base64.b64decode(text).decode() for key, text in answer.json()["data"].items()}
+
+
+@pytest.mark.skipif(landlock.abi() < 6 or not seccomp.is_known(), reason="this machine has too few walls")
+@pytest.mark.skipif(EngineFinder().find(ENGINES["postgresql"]) is None, reason="no PostgreSQL")
+def test_the_user_of_a_database_is_rotated(cloud: Cloud, secrets: Any) -> None:
+    meta, spec = {"name": "db", "namespace": "default"}, {"engine": {"name": "postgresql"}}
+    database = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": meta, "spec": spec}
+    cloud.do("apply", "-f", "-", text=json.dumps(database))
+    eventually(lambda: cloud.is_ready("db"), "the database is ready")
+    with cloud.http() as http:
+        superuser = delivered(http, "db-superuser")
+    assert superuser is not None
+    login = {"engine": "postgres", "host": "db", **superuser}
+    first = secrets.create_secret(Name="db/login", SecretString=json.dumps(login))["VersionId"]
+    function = "arn:aws:lambda:us-east-1:000000000000:function:SecretsManagerRDSPostgreSQLRotationSingleUser"
+    for _ in range(2):  # the second opens the database with what the first has set
+        begun = secrets.rotate_secret(SecretId="db/login", RotationLambdaARN=function)["VersionId"]
+        eventually(lambda begun=begun: current(secrets, "db/login") == begun, "it is rotated")
+        told = secrets.describe_secret(SecretId="db/login")
+        assert first not in told["VersionIdsToStages"] or told["VersionIdsToStages"][first] == ["AWSPREVIOUS"]
+        eventually(lambda: "LastRotatedDate" in secrets.describe_secret(SecretId="db/login"), "it has ended")
+
+
+def current(secrets: Any, name: str) -> str:
+    stages = secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
+    return next(str(version) for version, labels in stages.items() if "AWSCURRENT" in labels)
