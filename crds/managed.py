@@ -53,6 +53,7 @@ class ManagedService:
     create: `module:function` that makes its parts (`services.sdk.service.Service`) of a
     `services.sdk.context.ServiceContext`: the application, reconcilers, checks and tasks of its process.
     speaks: AWS signing names it answers (`kms`), from the SigV4 credential scope. protocol: how it words errors.
+    token_header: where its own clients send their bearer token; at the gateway it counts as Authorization does.
     needs: managed services that must be Ready before it starts; it may call these and no others.
     grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
     through this service they may no more than that.
@@ -70,6 +71,7 @@ class ManagedService:
     kinds: tuple[Kind[Any], ...] = ()
     speaks: tuple[str, ...] = ()
     protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
+    token_header: str = ""
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     root_sealed: tuple[RootSealed, ...] = ()

@@ -28,6 +28,7 @@ from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
 from api.gateway.reverse_proxy import ReverseProxy, forwarded
+from api.gateway.token_headers import with_bearer
 from api.gateway.upstream import Headers
 from api.request_context import request_id_of
 from api.traffic import CountsTraffic, Traffic
@@ -94,6 +95,12 @@ class Gateway:
 
     async def close(self) -> None:
         await self._proxy.close()
+
+    def take_token(self, scope: Scope) -> None:
+        """Let a token count that came in the header in which the clients of that service send theirs."""
+        managed = self._services.get(_split(_target(scope))[0])
+        if managed is not None and managed.token_header:
+            scope["headers"] = with_bearer(scope["headers"], managed.token_header.encode())
 
     def aws_service(self, scope: Scope) -> str | None:
         """The AWS signing name of a signed request, or None."""

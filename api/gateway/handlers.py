@@ -27,6 +27,7 @@ def gateway_handlers(gateway: Gateway, authenticator: Authenticator) -> tuple[Ha
 
     async def serve_services(scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
         check_length(scope["path"], scope["headers"])
+        gateway.take_token(scope)
         who = authenticator.authenticate(scope)
         await gateway.serve(scope, receive, send, who, id, trace_context(scope))
 

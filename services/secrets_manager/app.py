@@ -26,6 +26,7 @@ from services.secrets_manager.rotation import Rotations, Rotator
 from services.secrets_manager.rotation_targets import POSTGRES_SINGLE_USER
 from services.secrets_manager.secret_store import SecretStore
 from services.secrets_manager.sweeper import Sweeper
+from services.secrets_manager.vault import VaultKv
 from services.secrets_manager.webhooks import WebhookRotator
 
 
@@ -41,15 +42,16 @@ def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
     built_in = {POSTGRES_SINGLE_USER: PostgresRotator(store, EngineFinder(context.resources))}
     rotations = Rotations(store, webhooks, built_in)
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)
-    app = AwsApp(
+    authenticator = authenticator_for(context, MANIFEST.speaks)
+    aws = AwsApp(
         load_model("secretsmanager"),
         handlers(secrets),
-        authenticator_for(context, MANIFEST.speaks),
+        authenticator,
         translate=as_secrets_error,
         resource_of=secret_of,
     )
     return Service(
-        app=app,
+        app=VaultKv(secrets, authenticator, aws),
         reconcilers=[SecretReconciler(store, SecretDelivery(context.resources, store), rotations)],
         # Data keys in memory go on working for minutes.
         checks=[Check("key-manager", lambda: keys.fault, essential=False)],

@@ -95,10 +95,11 @@ class ManagedSecretSpec(Spec):
 
 class VersionStatus(Model):
     """A version: which labels it has, and the ARN of the key it is sealed with, empty while a rotation has not made
-    its value yet. `accessedOn`: the day it was read.
+    its value yet. `number`: counts versions from 1, for Vault's clients. `accessedOn`: the day it was read.
     """
 
     version_id: str
+    number: int = 0
     stages: list[str] = []
     created_at: Timestamp
     accessed_on: Timestamp | None = None

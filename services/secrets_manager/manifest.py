@@ -14,6 +14,7 @@ MANIFEST = ManagedService(
     create="services.secrets_manager.app:create",
     kinds=(MANAGED_SECRET, SECRET_VERSION),
     speaks=("secretsmanager",),
+    token_header="x-vault-token",  # noqa: S106 - a header's name
     needs=("key_manager",),
     grants=(
         Grant("managedsecrets", _ALL),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 
 from services.sdk.aws.accounts import account_of
 from services.secrets_manager.kinds import ManagedSecret, ManagedSecretSpec, VersionStatus
@@ -74,9 +75,12 @@ def versions_with(
 ) -> list[VersionStatus]:
     """The versions with these labels; a new one is made now. keys: what new ones are sealed with, by their id."""
     known = {each.version_id: each for each in versions}
+    following = count(max((each.number for each in known.values()), default=0) + 1)
     return [
         known[id].model_copy(update={"stages": sorted(labels), "key": known[id].key or keys.get(id, "")})
         if id in known
-        else VersionStatus(version_id=id, stages=sorted(labels), created_at=now, key=keys.get(id, ""))
+        else VersionStatus(
+            version_id=id, number=next(following), stages=sorted(labels), created_at=now, key=keys.get(id, "")
+        )
         for id, labels in stages.items()
     ]

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import hvac
 import pytest
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
@@ -120,6 +121,44 @@ def test_a_value_is_delivered_as_a_secret_of_kubernetes(cloud: Cloud, secrets: A
         values = "/apis/aerekos.cloud/v1/secretversions"
         left = {each["spec"]["secretUid"] for each in http.get(values).json()["items"]}
         assert left == {each["metadata"]["uid"] for each in http.get(SECRETS).json()["items"]}
+
+
+def test_hvac_reads_them_with_a_token_of_this_cloud(cloud: Cloud, secrets: Any) -> None:
+    secrets.create_secret(Name="vault/app", SecretString=json.dumps({"password": "1"}))
+    secrets.put_secret_value(SecretId="vault/app", SecretString=json.dumps({"password": "2"}))
+    with cloud.http() as http:
+        token = service_account(http, "app")
+    url, verify = f"https://127.0.0.1:{cloud.port}/services/secrets-manager", str(cloud.home / "tls" / "ca.crt")
+    vault = hvac.Client(url=url, token=token, verify=verify)
+    assert vault.is_authenticated()
+    kv = vault.secrets.kv.v2
+    assert kv.read_secret_version(path="vault/app", raise_on_deleted_version=True)["data"]["data"] == {
+        "password": "2"
+    }
+    assert kv.read_secret_version(path="vault/app", version=1, raise_on_deleted_version=True)["data"]["data"] == {
+        "password": "1"
+    }
+    assert sorted(kv.read_secret_metadata(path="vault/app")["data"]["versions"]) == ["1", "2"]
+    with pytest.raises(hvac.exceptions.InvalidPath):
+        kv.read_secret_version(path="vault/none", raise_on_deleted_version=True)
+    with pytest.raises(hvac.exceptions.Unauthorized):
+        hvac.Client(url=url, token="none", verify=verify).secrets.kv.v2.read_secret_metadata(path="vault/app")
+
+
+def service_account(http: Any, name: str) -> str:
+    """A token of a new service account that may edit its namespace."""
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    http.post(accounts, json={"metadata": {"name": name}}).raise_for_status()
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
+    }
+    bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings"
+    http.post(bindings, json=binding).raise_for_status()
+    answer = http.post(f"{accounts}/{name}/token", json={"spec": {}})
+    answer.raise_for_status()
+    return str(answer.json()["status"]["token"])
 
 
 def delivered(http: Any, name: str) -> dict[str, str] | None:
