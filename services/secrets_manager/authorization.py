@@ -6,12 +6,13 @@ names the caller. For what the policies alone allow, the service writes in its o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.accounts import account_of
-from services.sdk.aws.errors import AwsError
+from services.sdk.aws.judgement import DeniedByPolicy
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Context, Decision, Policies, Request, Requester, evaluate
 from services.sdk.context import ServiceContext
@@ -37,7 +38,7 @@ class SecretAuthorizer:
         return self._context.acting_for(call.caller) if by_role else self._context.resources
 
     async def require(self, call: RequestContext, found: FoundSecret, request: Json, action: str = "") -> None:
-        """Raises AwsError AccessDeniedException. action: `GetSecretValue`, where it is not the operation's name."""
+        """Raises Forbidden. action: `GetSecretValue`, where it is not the operation's name."""
         call = _about(call, found.arn, facts_of(action or call.operation, request, found.spec.tags), action)
         allowed = await self._access.has_right(call, found.name, found.namespace)
         if allowed and not found.spec.policy:
@@ -45,7 +46,7 @@ class SecretAuthorizer:
         asked = self._request(call, found.namespace)
         decision = _decided(asked, found.spec.policy, allowed=allowed)
         if not decision.allowed:
-            raise AwsError("AccessDeniedException", decision.refusal(asked))
+            raise DeniedByPolicy(decision, asked)
 
     async def require_named(self, call: RequestContext, name: str, request: Json) -> Resources:
         """The same for a secret that is not there: nobody learns that, who could not have read of it. Returns
@@ -56,7 +57,7 @@ class SecretAuthorizer:
         call = _about(call, arn, facts_of(call.operation, request, {}))
         if not await self._access.has_right(call, resource_name(name), call.namespace):
             asked = self._request(call, call.namespace)
-            raise AwsError("AccessDeniedException", _decided(asked, "", allowed=False).refusal(asked))
+            raise DeniedByPolicy(_decided(asked, "", allowed=False), asked)
         by_role = await self._access.allows(call, resource_name(name), call.namespace)
         return self._context.acting_for(call.caller) if by_role else self._context.resources
 
@@ -83,18 +84,13 @@ class SecretAuthorizer:
 
     def _request(self, call: RequestContext, namespace: str) -> Request:
         who = _requester(call)
-        known = call.policies.facts if call.policies is not None else {}
         context = Context(
             {
-                "aws:PrincipalArn": who.arn,
-                "aws:PrincipalAccount": who.account,
-                "aws:PrincipalType": "User",
-                "aws:username": call.caller.name,
+                **_facts_of(call, who),
                 "aws:RequestedRegion": call.region,
                 "aws:SecureTransport": True,
                 "aws:CurrentTime": self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "aws:EpochTime": int(self._clock.now().timestamp()),
-                **known,
                 **call.facts,
             }
         )
@@ -104,6 +100,18 @@ class SecretAuthorizer:
 def _about(call: RequestContext, arn: str, facts: Any, action: str = "") -> RequestContext:
     named = f"secretsmanager:{action}" if action else call.action
     return replace(call, resource=arn, facts=facts, action=named)
+
+
+def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:
+    """What conditions may ask of the caller; of sessions there is no user to tell."""
+    if call.policies is not None:
+        return call.policies.facts
+    return {
+        "aws:PrincipalArn": who.arn,
+        "aws:PrincipalAccount": who.account,
+        "aws:PrincipalType": "User",
+        "aws:username": call.caller.name,
+    }
 
 
 def _decided(asked: Request, policy: str, *, allowed: bool) -> Decision:
