@@ -20,6 +20,7 @@ from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
 from services.sdk.metrics import ServiceMetrics
+from services.secrets_manager.metrics import SecretsMetrics
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.metrics import StorageMetrics
 
@@ -45,10 +46,13 @@ def metrics_page() -> str:
     service.watch_loop(_IdleLoop())
     storage = CollectorRegistry()
     StorageMetrics(storage, DamagedData())
+    secrets = CollectorRegistry()
+    SecretsMetrics(secrets)
     sections = [
         _section("Conductor", anyio.run(_conductor)),
         _section("Managed services", service.registry),
         _section("storage_manager", storage),
+        _section("secrets_manager", secrets),
     ]
     return page("Metrics", LEAD, sections)
 

@@ -18,6 +18,7 @@ from services.secrets_manager.envelope import Envelope
 from services.secrets_manager.errors import as_secrets_error
 from services.secrets_manager.key_client import KeyClient
 from services.secrets_manager.manifest import MANIFEST
+from services.secrets_manager.metrics import SecretsMetrics
 from services.secrets_manager.operations import handlers
 from services.secrets_manager.operations.secret_access import SecretAccess
 from services.secrets_manager.postgres_rotator import EngineFinder, PostgresRotator
@@ -38,9 +39,10 @@ def create(context: ServiceContext) -> Service:
 def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
     """One store, for the operations and the reconciler."""
     keys = KeyClient(context.service_client("key-manager"))
-    store = SecretStore(context, Envelope(keys, context.clock))
+    metrics = SecretsMetrics(context.metrics.registry)
+    store = SecretStore(context, Envelope(keys, context.clock, metrics))
     built_in = {POSTGRES_SINGLE_USER: PostgresRotator(store, EngineFinder(context.resources))}
-    rotations = Rotations(store, webhooks, built_in)
+    rotations = Rotations(store, webhooks, built_in, metrics)
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)
     authenticator = authenticator_for(context, MANIFEST.speaks)
     aws = AwsApp(

@@ -21,6 +21,7 @@ from services.sdk.resources import Clock
 from services.secrets_manager import errors
 from services.secrets_manager.key_client import KeyClient, KeyUse
 from services.secrets_manager.kinds import SecretVersionSpec
+from services.secrets_manager.metrics import SecretsMetrics
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -48,8 +49,8 @@ class _CachedKey(NamedTuple):
 class Envelope:
     """Seals and opens values. One per process."""
 
-    def __init__(self, keys: KeyClient, clock: Clock) -> None:
-        self._keys, self._clock = keys, clock
+    def __init__(self, keys: KeyClient, clock: Clock, metrics: SecretsMetrics) -> None:
+        self._keys, self._clock, self._metrics = keys, clock, metrics
         self._cache: OrderedDict[bytes, _CachedKey] = OrderedDict()
         self._proven: OrderedDict[tuple[Caller | None, bytes], float] = OrderedDict()
 
@@ -86,8 +87,10 @@ class Envelope:
         now = self._clock.monotonic()
         held = self._cache.get(wrapped)
         if held is not None and held.until > now and self._is_proven(use, wrapped, now):
+            self._metrics.count_data_key(held=True)
             return held.plain
         plain = await self._keys.decrypt(use, wrapped)
+        self._metrics.count_data_key(held=False)
         self._hold(use, wrapped, plain)
         return plain
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.translation import translate
+from services.secrets_manager.invariants import DEFAULT_KEY
 
 
 def not_found(what: str = "") -> AwsError:
@@ -68,6 +69,12 @@ def public_policy() -> AwsError:
 
 def no_access_to_key() -> AwsError:
     return AwsError("AccessDeniedException", "Access to KMS is not allowed")
+
+
+def nobody_asks() -> AwsError:
+    """In the service's own name, a key of people's is not used."""
+    because = "it is sealed with a key of the account, which is used in the name of who asks, and here nobody does"
+    return AwsError("AccessDeniedException", f"{because}; keep it under {DEFAULT_KEY}")
 
 
 def encryption_failure(because: str) -> AwsError:

@@ -79,7 +79,7 @@ class KeyClient:
     async def _for(self, use: KeyUse, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """Raises AwsError."""
         if use.is_own_key and use.caller is None:
-            raise errors.no_access_to_key()
+            raise errors.nobody_asks()
         return await self._ask(operation, use.namespace, body, use.caller if use.is_own_key else None)
 
     async def _ask(

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.secrets_manager.kinds import ManagedSecretStatus, RotationRules
+from services.secrets_manager.metrics import SecretsMetrics
 from services.secrets_manager.rotation_targets import built_in
 from services.secrets_manager.schedule import ScheduleFault, parse_schedule, parse_window
 from services.secrets_manager.secret import FoundSecret
@@ -41,11 +42,24 @@ class Rotator(Protocol):
 class Rotations:
     """built_in: by the name of the function. webhooks: for every address."""
 
-    def __init__(self, store: SecretStore, webhooks: Rotator, built_in: Mapping[str, Rotator]) -> None:
-        self._store, self._webhooks, self._built_in = store, webhooks, built_in
+    def __init__(
+        self, store: SecretStore, webhooks: Rotator, built_in: Mapping[str, Rotator], metrics: SecretsMetrics
+    ) -> None:
+        self._store, self._webhooks, self._built_in, self._metrics = store, webhooks, built_in, metrics
 
     async def rotate(self, found: FoundSecret, token: str) -> FoundSecret:
-        """The secret, whose current version is the new one. Raises RotationFailure with the step in its words."""
+        """The secret, whose current version is the new one. Raises RotationFailure with the step in its words, and
+        AwsError.
+        """
+        done = False
+        try:
+            found = await self._carry_out(found, token)
+            done = True
+        finally:
+            self._metrics.count_rotation(done=done)
+        return found
+
+    async def _carry_out(self, found: FoundSecret, token: str) -> FoundSecret:
         rules = found.spec.rotation
         if rules is None:
             raise RotationFailure("nothing is said of how it is rotated")

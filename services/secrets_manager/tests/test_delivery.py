@@ -12,7 +12,7 @@ from crds.kinds.secret import SECRET
 from services.sdk.testing import virtual_time
 from services.secrets_manager.delivery import DeliveryFailure, data_of
 from services.secrets_manager.envelope import SecretValue
-from services.secrets_manager.kinds import MANAGED_SECRET
+from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION
 from services.secrets_manager.tests.in_memory import ROTATOR, Secrets, secrets_in_memory
 
 LOGIN = {"username": "app", "password": "first", "port": 5432}
@@ -68,6 +68,21 @@ async def test_a_rotated_value_is_delivered_though_the_next_rotation_fails() -> 
         await secrets.call("PutSecretValue", SecretId="s", SecretString="by hand")
         await secrets.service.advance(60)
         assert await delivered(secrets) == {"value": "by hand"}
+
+
+@virtual_time
+async def test_what_lies_under_a_key_of_people_s_is_not_delivered() -> None:
+    """The right to that key is the caller's, and a reconciler has none."""
+    async with secrets_in_memory() as secrets:
+        await secrets.call("CreateSecret", Name="s", SecretString="1")
+        values = secrets.service.resources
+        (value,) = (await values.list(SECRET_VERSION)).items
+        own = {"spec": {"keyId": "alias/mine"}}
+        await values.patch(SECRET_VERSION, value.metadata.name, own, "default")
+        await deliver(secrets, "app-login")
+        told = await condition(secrets)
+        assert told.reason == "DeliveryFailed" and "used in the name of who asks" in told.message
+        assert names(secrets) == []
 
 
 @virtual_time

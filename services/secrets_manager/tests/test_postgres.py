@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from crds.kinds.service import SERVICE
 from services.secrets_manager.envelope import Envelope
 from services.secrets_manager.key_client import KeyClient
 from services.secrets_manager.kinds import MANAGED_SECRET
+from services.secrets_manager.metrics import SecretsMetrics
 from services.secrets_manager.postgres_client import PostgresConnection, PostgresError, quoted_name, verifier_of
 from services.secrets_manager.postgres_rotator import EngineFinder, PostgresRotator
 from services.secrets_manager.rotation import RotationFailure, Rotations
@@ -66,9 +68,11 @@ class Database:
     def __init__(self, account: Account, port: int) -> None:
         self.account, self.port, self.run = account, port, account.harness.run
         context = account.harness.context
-        store = SecretStore(context, Envelope(KeyClient(context.service_client("key-manager")), context.clock))
+        metrics = SecretsMetrics(CollectorRegistry())
+        keys = KeyClient(context.service_client("key-manager"))
+        store = SecretStore(context, Envelope(keys, context.clock, metrics))
         rotator = PostgresRotator(store, EngineFinder(context.resources))
-        self.rotations = Rotations(store, rotator, {POSTGRES_SINGLE_USER: rotator})
+        self.rotations = Rotations(store, rotator, {POSTGRES_SINGLE_USER: rotator}, metrics)
 
     def add_service(self, **spec: Any) -> None:
         engine = spec or {"engine": {"name": "postgresql"}}

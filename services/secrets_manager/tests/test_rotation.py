@@ -41,6 +41,22 @@ async def test_the_four_steps_make_the_new_value_current() -> None:
 
 
 @virtual_time
+async def test_rotations_are_counted_by_how_they_ended() -> None:
+    async with secrets_in_memory() as secrets:
+        await a_secret(secrets)
+        await secrets.call("RotateSecret", SecretId="s", RotationLambdaARN=ROTATOR)
+        await secrets.service.advance(5)
+        secrets.function.fails = "setSecret"
+        await secrets.call("RotateSecret", SecretId="s")
+        await secrets.service.advance(1)
+        async with secrets.service.probe() as probe:
+            told = (await probe.get("/metrics")).text
+        assert 'aerekos_secrets_rotations_total{outcome="done"} 1.0' in told
+        assert 'aerekos_secrets_rotations_total{outcome="failed"}' in told
+        assert 'aerekos_secrets_data_keys_total{source="memory"}' in told
+
+
+@virtual_time
 async def test_it_is_rotated_when_its_date_comes_and_again_after_that() -> None:
     async with secrets_in_memory() as secrets:
         await a_secret(secrets)
