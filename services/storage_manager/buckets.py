@@ -8,6 +8,9 @@ from anyio import to_thread
 
 from services.sdk.aws.rest_xml import parse
 from services.storage_manager.answers import render_answer
+from services.storage_manager.configuration.acl import GRANTS
+from services.storage_manager.configuration.new_acls import new_bucket_documents
+from services.storage_manager.configuration.owners import owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.listing import number
@@ -35,7 +38,7 @@ async def list_all(context: S3Context, request: S3Request) -> S3Response:
     more = found[limit - 1].name if limit and len(found) > limit else None
     found = found[:limit]
     buckets = [{"Name": each.name, "CreationDate": whole_second(each.created)} for each in found]
-    owner = {"ID": request.caller.name, "DisplayName": request.caller.name}
+    owner = owner_of(request.caller.namespace)
     fields = {
         "Owner": owner,
         "Buckets": buckets,
@@ -49,14 +52,17 @@ async def list_all(context: S3Context, request: S3Request) -> S3Response:
     "CreateBucket",
     action="s3:CreateBucket",
     verb="create",
-    understands=("ACL", "ObjectOwnership", "ObjectLockEnabledForBucket"),
+    understands=(*GRANTS, "ObjectOwnership", "ObjectLockEnabledForBucket"),
 )
 async def create(context: S3Context, request: S3Request) -> S3Response:
     """CreateBucket: makes the Bucket resource, as the caller."""
     if not NAME.fullmatch(request.bucket):
         raise S3Error("InvalidBucketName", f"{request.bucket} is no bucket name")
     _check_configuration(await request.document())
-    await context.directory.create(request.caller, request.bucket)
+    documents = new_bucket_documents(request.headers, owner_of(request.caller.namespace))
+    ref = await context.directory.create(request.caller, request.bucket)
+    for name, document in documents.items():
+        await context.put_configuration(ref, name, document)
     return S3Response(headers={"location": f"/{request.bucket}"})
 
 

@@ -19,6 +19,7 @@ from services.storage_manager.authorization import Target, authorize
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs
 from services.storage_manager.checksums import CHECKSUMS
+from services.storage_manager.configuration.new_acls import actions_of_headers
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
@@ -155,6 +156,8 @@ class S3Context:
     async def writable_bucket(self, request: S3Request) -> BucketRef:
         """The bucket something new goes into. Raises NoSuchBucket when it is on its way out."""
         ref = await self.bucket(request)
+        for action in actions_of_headers(request.headers) if request.declared.action == "s3:PutObject" else ():
+            await self.require_allowed(request, ref, action, request.key)
         if ref.deleting:
             raise S3Error("NoSuchBucket", f"{ref.name} is being deleted: it takes nothing new")
         return ref

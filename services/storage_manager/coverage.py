@@ -16,12 +16,10 @@ COVERAGE = Coverage(
     "s3",
     _served(),
     refused=(
-        ("the object's list is not kept yet", ("Acl",)),
         ("rights are policies of buckets, not tags of them", ("BucketAbac",)),
         ("an older form, which SDKs write no more", ("BucketLifecycle", "BucketNotification")),
         ("objects are not moved to where they must be fetched from first", ("RestoreObject",)),
-        ("objects cannot be locked", ("ObjectLockConfiguration",)),
-        ("`spec.encryption` of the Bucket says it", ("Encryption",)),
+        ("an object is written again to be sealed otherwise", ("UpdateObjectEncryption",)),
         ("there are no directory buckets", ("DirectoryBuckets", "CreateSession", "RenameObject")),
         ("objects are read as they are", ("SelectObjectContent", "WriteGetObjectResponse", "Torrent")),
         ("nothing is told of objects elsewhere", ("Inventory", "Analytics", "Metrics")),

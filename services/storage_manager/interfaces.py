@@ -101,6 +101,10 @@ class BucketDirectory(Protocol):
 
     async def delete(self, caller: Caller, ref: BucketRef) -> None: ...
 
+    async def set_encryption(self, ref: BucketRef, encryption: dict[str, Any]) -> None:
+        """Have `spec.encryption` of the Bucket say that."""
+        ...
+
     async def report_count(self, ref: BucketRef, objects: int) -> None:
         """Have the Bucket say at once that it holds so many. Never raises: it is counted again soon."""
         ...

@@ -32,7 +32,8 @@ LOCATION = "x-amz-website-redirect-location"
 OVERRIDES = {f"response-{name}": name for name in sorted(KEPT)}
 # What a new object may be given in headers.
 WRITTEN = (
-    *("ACL", "StorageClass", "Metadata", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage"),
+    *("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"),
+    *("StorageClass", "Metadata", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage"),
     *("ContentType", "Expires", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled", "SSECustomerAlgorithm"),
     *("SSECustomerKey", "SSECustomerKeyMD5", "Tagging", "WebsiteRedirectLocation", "ObjectLockMode"),
     *("ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus"),

@@ -98,7 +98,7 @@ class Understood:
                 raise S3Error("NotImplemented", f"{self.name} does not understand the header {name}")
             elif name == "content-range":
                 raise S3Error("NotImplemented", "an object is written whole, not a range of it")
-            if (check := _VALUES.get(name)) and (name, self.name) not in _JUDGED_LATER:
+            if check := _VALUES.get(name):
                 check(name, value)
         _require_key_fits(headers)
 
@@ -129,11 +129,6 @@ def _one_of(code: str, *allowed: str) -> Callable[[str, str], None]:
     return check
 
 
-def _acl(name: str, value: str) -> None:
-    if value not in ("private", "bucket-owner-full-control"):
-        raise _no_acl()
-
-
 def _content(name: str, value: str) -> None:
     if not _CONTENT.fullmatch(value):
         raise S3Error("InvalidArgument", f"{name} must be UNSIGNED-PAYLOAD, STREAMING-..., or a SHA-256 in hex")
@@ -150,13 +145,8 @@ def _algorithm(name: str, value: str) -> None:
         raise S3Error("InvalidRequest", f"there is no checksum algorithm {value[:80]}")
 
 
-# Lists of a bucket may say all there is to say.
-_JUDGED_LATER = frozenset({("x-amz-acl", "PutBucketAcl")})
 _VALUES: dict[str, Callable[[str, str], None]] = {
-    "x-amz-acl": _acl,
     "x-amz-storage-class": _one_of("InvalidStorageClass", "STANDARD"),
-    "x-amz-object-ownership": _one_of("NotImplemented", "BucketOwnerEnforced"),
-    "x-amz-bucket-object-lock-enabled": _one_of("NotImplemented", "false", "False"),
     "x-amz-metadata-directive": _one_of("InvalidArgument", "COPY", "REPLACE"),
     "x-amz-tagging-directive": _one_of("InvalidArgument", "COPY", "REPLACE"),
     "x-amz-request-payer": _one_of("InvalidArgument", "requester"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.storage_manager.answers import render_answer
+from services.storage_manager.configuration.new_acls import LOCK
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.operations import operation
@@ -26,5 +27,8 @@ async def put_versioning(context: S3Context, request: S3Request) -> S3Response:
         raise S3Error("NotImplemented", "MFA delete is not implemented")
     if "Status" not in wanted:
         raise S3Error("IllegalVersioningConfigurationException", "The Versioning element must be specified")
+    if wanted["Status"] != "Enabled" and context.configuration(ref, LOCK) is not None:
+        why = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+        raise S3Error("InvalidBucketState", why)
     await context.put_configuration(ref, NAME, {"Status": wanted["Status"]})
     return S3Response()

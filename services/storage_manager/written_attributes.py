@@ -10,28 +10,41 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from services.sdk.aws.accounts import account_of
 from services.sdk.aws.protocols.timestamps import ISO, moment_reader
+from services.storage_manager.configuration.new_acls import new_object_acl
 from services.storage_manager.configuration.object_lock import (
     MODES,
     default_retention,
     retention_of,
 )
+from services.storage_manager.configuration.owners import owner_of
+from services.storage_manager.configuration.rules import rules_of
 from services.storage_manager.configuration.tagging import header_tags
 from services.storage_manager.context import S3Context
 from services.storage_manager.errors import S3Error
-from services.storage_manager.interfaces import BucketRef
+from services.storage_manager.interfaces import ANONYMOUS, BucketRef
 
 LOCK = "object-lock"
-TAGS, RETENTION, LEGAL_HOLD, PARTS = "tags", "retention", "legal-hold", "parts"
+TAGS, RETENTION, LEGAL_HOLD, PARTS, ACL = "tags", "retention", "legal-hold", "parts", "acl"
 _MODE, _UNTIL, _HOLD = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"
 
 
 def attributes_of(context: S3Context, ref: BucketRef, headers: Mapping[str, str]) -> dict[str, Any]:
     """Raises S3Error InvalidArgument, InvalidTag, InvalidRequest where the bucket has no object lock."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = _acl(context, ref, headers)
     if "x-amz-tagging" in headers and (tags := header_tags(headers["x-amz-tagging"])):
         found[TAGS] = tags
     return found | _locks(context, ref, headers)
+
+
+def _acl(context: S3Context, ref: BucketRef, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Whose it is, and who else may. Who does not sign gives it to the bucket's owner."""
+    writer, owner = ref.caller, owner_of(ref.namespace)
+    own = owner if writer is None or writer.name == ANONYMOUS else owner_of(writer.namespace)
+    rules = rules_of(account_of(ref.namespace), context.metadata.configurations(ref.id))
+    acl = new_object_acl(headers, rules, own, owner)
+    return {} if acl is None else {ACL: acl}
 
 
 def _locks(context: S3Context, ref: BucketRef, headers: Mapping[str, str]) -> dict[str, Any]:

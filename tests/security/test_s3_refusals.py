@@ -63,9 +63,13 @@ class Fakes:
 
     async def create(self, caller: Caller, name: str) -> BucketRef:
         self.places[name] = BucketRef(name, name, f"arn:aws:s3:::{name}", 0.0)
+        return self.places[name]
 
     async def delete(self, caller: Caller, ref: BucketRef) -> None:
         del self.places[ref.name]
+
+    async def set_encryption(self, ref: BucketRef, encryption: dict[str, Any]) -> None:
+        self.places[ref.name] = replace(ref, key=encryption["key"], encrypted=encryption["enabled"])
 
     async def report_count(self, place: BucketRef, objects: int) -> None:
         self.places[place.name] = replace(place, objects=objects)
@@ -329,8 +333,7 @@ def test_copies_refuse_what_they_do_not_do(door: Door) -> None:
 
 def test_buckets_and_uploads_refuse_what_they_do_not_do(door: Door) -> None:
     make = door.s3.create_bucket
-    assert code(make, Bucket="locked", ObjectLockEnabledForBucket=True) == "NotImplemented"
-    assert code(make, Bucket="public", ACL="public-read") == "AccessControlListNotSupported"
+    assert code(make, Bucket="public", ACL="public-read") == "InvalidBucketAclWithObjectOwnership"
     nowhere = {"LocationConstraint": "no where"}
     assert code(make, Bucket="odd", CreateBucketConfiguration=nowhere) == "InvalidLocationConstraint"
     tagged = b"<CreateBucketConfiguration><Tags><Tag><Key>a</Key></Tag></Tags></CreateBucketConfiguration>"

@@ -26,6 +26,8 @@ CANNED, GRANT_HEADERS = "x-amz-acl", {
     "x-amz-grant-write-acp": "WRITE_ACP",
 }  # fmt: skip
 MOST_GRANTS = 100
+# What says a list beside a body, as members of the model.
+GRANTS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
 _CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "private": (),
     "public-read": ((EVERYBODY, "READ"),),

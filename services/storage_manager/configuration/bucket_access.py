@@ -6,7 +6,7 @@ from services.sdk.aws.accounts import account_of
 from services.storage_manager.answers import render_answer
 from services.storage_manager.authorization import require_keeps_access
 from services.storage_manager.configuration.access import BucketRules
-from services.storage_manager.configuration.acl import acl_of_headers, check_acl, is_public_acl
+from services.storage_manager.configuration.acl import GRANTS, acl_of_headers, check_acl, is_public_acl
 from services.storage_manager.configuration.bucket_policy import check_bucket_policy
 from services.storage_manager.configuration.documents import Document, read_document
 from services.storage_manager.configuration.owners import owner_of
@@ -24,8 +24,6 @@ from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.operations import operation
 
-GRANTS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
-
 
 @operation(
     "PutBucketPolicy", action="s3:PutBucketPolicy", verb="update", understands=("ConfirmRemoveSelfBucketAccess",)
@@ -34,7 +32,7 @@ async def put_policy(context: S3Context, request: S3Request) -> S3Response:
     """PutBucketPolicy. One that would shut out whoever writes it needs their word that they mean it."""
     ref = await context.writable_bucket(request)
     text = check_bucket_policy((await request.document()).decode(), ref.name)
-    require_policy_not_public(_rules(context, ref).block, text)
+    require_policy_not_public(bucket_rules(context, ref).block, text)
     if request.headers.get("x-amz-confirm-remove-self-bucket-access", "").lower() != "true":
         await require_keeps_access(context.directory, request, ref, text)
     await context.put_configuration(ref, POLICY, {"Policy": text})
@@ -52,7 +50,7 @@ async def get_policy(context: S3Context, request: S3Request) -> S3Response:
 async def get_policy_status(context: S3Context, request: S3Request) -> S3Response:
     """GetBucketPolicyStatus: whether the policy or the list makes the bucket public."""
     ref = await context.bucket(request)
-    rules = _rules(context, ref)
+    rules = bucket_rules(context, ref)
     by_list = rules.ownership is not Ownership.ENFORCED and rules.acl is not None and is_public_acl(rules.acl)
     public = (by_list and not rules.block.ignore_acls) or bool(rules.policy and is_public_policy(rules.policy))
     return S3Response(content=render_answer(request.operation, {"PolicyStatus": {"IsPublic": public}}))
@@ -69,7 +67,7 @@ async def delete_policy(context: S3Context, request: S3Request) -> S3Response:
 async def put_acl(context: S3Context, request: S3Request) -> S3Response:
     """PutBucketAcl: a canned list, grants in headers, or a document."""
     ref = await context.writable_bucket(request)
-    rules = _rules(context, ref)
+    rules = bucket_rules(context, ref)
     acl = await acl_of_request(request, owner_of(ref.namespace))
     require_acl_counts(rules, acl)
     await context.put_configuration(ref, ACL, acl)
@@ -100,7 +98,7 @@ async def get_block(context: S3Context, request: S3Request) -> S3Response:
     if context.configuration(ref, BLOCK) == REMOVED:
         why = "The public access block configuration was not found"
         raise S3Error("NoSuchPublicAccessBlockConfiguration", why)
-    document = block_document(_rules(context, ref).block)
+    document = block_document(bucket_rules(context, ref).block)
     return S3Response(content=render_answer(request.operation, {"PublicAccessBlockConfiguration": document}))
 
 
@@ -130,7 +128,7 @@ async def get_ownership(context: S3Context, request: S3Request) -> S3Response:
     ref = await context.bucket(request)
     if context.configuration(ref, OWNERSHIP) == REMOVED:
         raise S3Error("OwnershipControlsNotFoundError", "The bucket ownership controls were not found")
-    document = ownership_document(_rules(context, ref).ownership)
+    document = ownership_document(bucket_rules(context, ref).ownership)
     return S3Response(content=render_answer(request.operation, {"OwnershipControls": document}))
 
 
@@ -160,7 +158,8 @@ def require_acl_counts(rules: BucketRules, acl: Document) -> None:
     require_acl_not_public(rules.block, acl)
 
 
-def _rules(context: S3Context, ref: BucketRef) -> BucketRules:
+def bucket_rules(context: S3Context, ref: BucketRef) -> BucketRules:
+    """The bucket's side of a decision."""
     return rules_of(account_of(ref.namespace), context.metadata.configurations(ref.id))
 
 

@@ -35,10 +35,3 @@ def ownership_of(document: Document | None) -> Ownership:
 def ownership_document(ownership: Ownership) -> Document:
     """What a bucket is made with."""
     return {"Rules": [{"ObjectOwnership": ownership.value}]}
-
-
-def require_owner_controls_fit(ownership: Ownership, acl: str, *, has_grants: bool) -> None:
-    """A bucket that is made with both. Raises S3Error InvalidBucketAclWithObjectOwnership."""
-    if ownership is Ownership.ENFORCED and (has_grants or acl not in ("", "private")):
-        why = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-        raise S3Error("InvalidBucketAclWithObjectOwnership", why)

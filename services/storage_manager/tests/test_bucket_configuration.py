@@ -11,6 +11,7 @@ import pytest
 
 from services.sdk.aws.accounts import account_of
 from services.sdk.testing import ServiceHarness, User, serving
+from services.storage_manager.kinds import BUCKET
 from services.storage_manager.tests.test_service import V4, code
 
 Json = dict[str, Any]
@@ -189,3 +190,79 @@ def test_who_may_not_list_does_not_learn_which_keys_there_are(house: ServiceHarn
     assert code(s3.get_object, Bucket=bucket, Key="absent") == "NoSuchKey"
     assert code(theirs.get_object, Bucket=bucket, Key="absent") == "AccessDenied"
     assert code(theirs.head_object, Bucket=bucket, Key="absent") == "403"
+
+
+def test_default_encryption_is_that_of_the_resource(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    def told() -> Json:
+        rule = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+        return dict(rule["ApplyServerSideEncryptionByDefault"])
+
+    assert told() == {"SSEAlgorithm": "AES256"}
+    named = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/own"}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": named, "BucketKeyEnabled": False}]}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rules)
+    assert told() == named
+    resource = house.run(house.resources.get(BUCKET, bucket, "default"))
+    assert resource.spec.encryption.key == "alias/own"
+    s3.delete_bucket_encryption(Bucket=bucket)
+    assert told() == {"SSEAlgorithm": "AES256"}
+
+
+def test_object_lock_needs_versions_and_stays(s3: Any, bucket: str) -> None:
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    assert code(s3.get_object_lock_configuration, Bucket=bucket) == "ObjectLockConfigurationNotFoundError"
+    refused = code(s3.put_object_lock_configuration, Bucket=bucket, ObjectLockConfiguration=lock)
+    assert refused == "InvalidBucketState"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=lock)
+    assert s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"] == lock
+    suspended = {"Status": "Suspended"}
+    assert code(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=suspended) == "InvalidBucketState"
+    version = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"]
+    assert s3.head_object(Bucket=bucket, Key="k")["ObjectLockMode"] == "GOVERNANCE"
+    assert code(s3.delete_object, Bucket=bucket, Key="k", VersionId=version) == "AccessDenied"
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=version, BypassGovernanceRetention=True)
+
+
+def test_a_bucket_is_made_locked_or_with_its_list(s3: Any) -> None:
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    assert s3.get_bucket_versioning(Bucket="locked")["Status"] == "Enabled"
+    locked = s3.get_object_lock_configuration(Bucket="locked")["ObjectLockConfiguration"]
+    assert locked == {"ObjectLockEnabled": "Enabled"}
+    refused = code(s3.create_bucket, Bucket="open", ACL="public-read")
+    assert refused == "InvalidBucketAclWithObjectOwnership"
+    refused = code(s3.create_bucket, Bucket="open", ACL="public-read", ObjectOwnership="ObjectWriter")
+    assert refused == "InvalidBucketAclWithBlockPublicAccessError"
+    assert code(s3.head_bucket, Bucket="open") == "404"
+    s3.create_bucket(Bucket="open", ObjectOwnership="BucketOwnerPreferred")
+    rules = s3.get_bucket_ownership_controls(Bucket="open")["OwnershipControls"]["Rules"]
+    assert rules == [{"ObjectOwnership": "BucketOwnerPreferred"}]
+
+
+def test_lists_of_objects_count_where_ownership_is_not_enforced(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    team = house.conductor.add(User("cat", namespace="cats", access_key="AKIACATCATCATCATCATC"))
+    theirs = house.boto3_client("s3", team, **V4)
+    listed = {"Bucket": bucket, "Key": "k", "Body": b"x", "ACL": "authenticated-read"}
+    assert code(s3.put_object, **listed) == "AccessControlListNotSupported"
+    s3.put_object(**{**listed, "ACL": "bucket-owner-full-control"})
+    s3.delete_bucket_ownership_controls(Bucket=bucket)
+    assert code(s3.put_object, **listed) == "AccessDenied"
+    s3.delete_public_access_block(Bucket=bucket)
+    assert code(theirs.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    s3.put_object(**listed)
+    assert theirs.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    grants = s3.get_object_acl(Bucket=bucket, Key="k")["Grants"]
+    assert [each["Permission"] for each in grants] == ["FULL_CONTROL", "READ"]
+    assert code(theirs.get_object_acl, Bucket=bucket, Key="k") == "AccessDenied"
+    s3.put_object_acl(Bucket=bucket, Key="k", ACL="private")
+    assert code(theirs.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    theirs.put_object(Bucket=bucket, Key="gift", Body=b"y")
+    assert code(s3.get_object, Bucket=bucket, Key="gift") == "AccessDenied"
+    theirs.put_object(Bucket=bucket, Key="gift", Body=b"y", ACL="bucket-owner-read")
+    assert s3.get_object(Bucket=bucket, Key="gift")["Body"].read() == b"y"
+    s3.put_bucket_ownership_controls(
+        Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+    )
+    theirs.put_object(Bucket=bucket, Key="gift", Body=b"y", ACL="bucket-owner-full-control")
+    assert s3.get_object_acl(Bucket=bucket, Key="gift")["Owner"]["DisplayName"] == "default"

@@ -54,6 +54,9 @@ class Fakes:
     async def delete(self, caller: Caller, ref: BucketRef) -> None:
         del self.places[ref.name]
 
+    async def set_encryption(self, ref: BucketRef, encryption: dict[str, Any]) -> None:
+        self.places[ref.name] = replace(ref, key=encryption["key"], encrypted=encryption["enabled"])
+
     async def report_count(self, ref: BucketRef, objects: int) -> None:
         self.places[ref.name] = replace(ref, objects=objects)
 
