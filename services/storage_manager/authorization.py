@@ -127,6 +127,7 @@ def _attempt(
         Context(_facts(request, target, rules, found)),
         (*identity, whatever_roles_allow()) if role else identity,
         policies.boundary if policies else None,
+        policies.session if policies else None,
         root=root,
     )
 

@@ -50,10 +50,17 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "BucketReplication": {"ReplicationConfiguration": {"Role": "r", "Rules": []}},
     "BucketPolicy": {"Policy": "garbage"},
     "BucketAcl": {"ACL": "private"},
+    "BucketEncryption": {
+        "ServerSideEncryptionConfiguration": {
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        }
+    },
+    "ObjectLockConfiguration": {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}},
     "PublicAccessBlock": {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True}},
     "BucketOwnershipControls": {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
 }
 TAKEN_AWAY = ("BucketCors", "BucketLifecycle", "BucketTagging", "BucketWebsite", "BucketReplication", "BucketPolicy")
+TAKEN_AWAY += ("BucketEncryption",)
 S3: dict[str, str] = {
     **{f"Get{name}": READ for name in (*DOCUMENTS, "BucketPolicyStatus")},
     **{f"Put{name}": WRITE for name in DOCUMENTS},
@@ -65,6 +72,8 @@ S3: dict[str, str] = {
     **dict.fromkeys(("GetObjectTagging", "GetObjectAttributes", "GetObjectRetention", "GetObjectLegalHold"), READ),
     **dict.fromkeys(("PutObjectTagging", "DeleteObjectTagging", "PutObjectRetention", "PutObjectLegalHold"), WRITE),
     "PutBucketVersioning": WRITE,
+    "GetObjectAcl": READ,
+    "PutObjectAcl": WRITE,
     **dict.fromkeys(("PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "CreateMultipartUpload"), WRITE),
     **dict.fromkeys(("UploadPart", "UploadPartCopy", "ListParts", "CompleteMultipartUpload"), WRITE),
     **dict.fromkeys(("AbortMultipartUpload", "CreateBucket", "DeleteBucket"), WRITE),
@@ -230,6 +239,7 @@ def s3_arguments(operation: str, bucket: str, upload: str = "") -> dict[str, Any
         "PutObjectTagging": {**one, "Tagging": {"TagSet": []}},
         "PutObjectRetention": {**one, "Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": "2050-01-01"}},
         "PutObjectLegalHold": {**one, "LegalHold": {"Status": "ON"}},
+        "PutObjectAcl": {**one, "ACL": "private"},
         "GetObjectAttributes": {**one, "ObjectAttributes": ["ETag"]},
         "PutBucketVersioning": {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}},
         "CreateBucket": {"Bucket": f"{bucket}-new"},
@@ -239,6 +249,7 @@ def s3_arguments(operation: str, bucket: str, upload: str = "") -> dict[str, Any
     }
     on_objects = ("GetObject", "HeadObject", "DeleteObject", "CreateMultipartUpload")
     on_objects += ("GetObjectTagging", "DeleteObjectTagging", "GetObjectRetention", "GetObjectLegalHold")
+    on_objects += ("GetObjectAcl",)
     return named.get(operation, one if operation in on_objects else {"Bucket": bucket})
 
 
