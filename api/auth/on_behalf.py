@@ -17,7 +17,7 @@ from api.auth.accounts import Accounts
 from api.auth.principal import AUTHENTICATED, MASTERS, Principal, Proof
 from api.auth.sessions import REFRESH_AUDIENCE
 from api.auth.temporary_credentials import is_temporary
-from api.auth.tokens import API_AUDIENCE, REGISTRY_AUDIENCE, Tokens
+from api.auth.tokens import API_AUDIENCE, REGISTRY_AUDIENCE, STS_AUDIENCE, Tokens
 from api.auth.users import principal_of
 from controller.kit.clock import Clock
 from crds.errors import Forbidden, NotFound, Unauthorized
@@ -27,7 +27,7 @@ from services.sdk.identity import actors_of
 HEADER = b"x-aerekos-on-behalf-of"
 IDENTITY_SECONDS = 300
 # Tokens for these are for the conductor's own endpoints: no Service gets one, whatever it is called.
-_OUR_AUDIENCES = frozenset({API_AUDIENCE, REGISTRY_AUDIENCE, REFRESH_AUDIENCE})
+_OUR_AUDIENCES = frozenset({API_AUDIENCE, REGISTRY_AUDIENCE, REFRESH_AUDIENCE, STS_AUDIENCE})
 # What ties an identity to something in the store, and so is carried on to the next one made of it.
 _BINDING = ("sid", "pwd", "uid", "gen", "akid", "vouched")
 _REMEMBERED = 10_000

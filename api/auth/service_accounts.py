@@ -1,7 +1,8 @@
 """Tokens for service accounts: what programs prove themselves with (authentication.k8s.io/v1 TokenRequest).
 
 A token dies with its service account: one of the same name that was made later has another uid. Nothing of a token
-is kept here. It is for this API alone: other audiences are names of services, which believe what a token says.
+is kept here. It is for this API alone, or for becoming a role of IAM: other audiences are names of services, which
+believe what a token says.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from api.auth.principal import ACCOUNT_PREFIX, AUTHENTICATED, Principal, account_groups
-from api.auth.tokens import API_AUDIENCE, Tokens
+from api.auth.tokens import API_AUDIENCE, STS_AUDIENCE, Tokens
 from controller.kit.clock import Clock
 from controller.store.records import Record
 from crds.errors import BadRequest, Cause, Invalid
@@ -32,16 +33,17 @@ class AccountTokens:
         if not isinstance(spec, dict):
             raise BadRequest("spec must be a JSON object")
         seconds = _seconds(spec)
-        _check_scope(spec)
+        _check_binding(spec)
         now = self._clock.now()
         who = principal_of(account)
-        token = "" if dry_run else self._tokens.issue(who, seconds=seconds, uid=account.uid)
+        audience = _audience(spec)
+        token = "" if dry_run else self._tokens.issue(who, seconds=seconds, audience=audience, uid=account.uid)
         name, namespace = account.key.name, account.key.namespace
         return {
             "kind": KIND,
             "apiVersion": API_VERSION,
             "metadata": {"name": name, "namespace": namespace, "creationTimestamp": rfc3339(now)},
-            "spec": {"audiences": [API_AUDIENCE], "expirationSeconds": seconds, "boundObjectRef": None},
+            "spec": {"audiences": [audience], "expirationSeconds": seconds, "boundObjectRef": None},
             "status": {"token": token, "expirationTimestamp": rfc3339(now + timedelta(seconds=seconds))},
         }
 
@@ -63,12 +65,21 @@ def _seconds(spec: dict[str, Any]) -> int:
     return given
 
 
-def _check_scope(spec: dict[str, Any]) -> None:
+def _audience(spec: dict[str, Any]) -> str:
     """Raises Invalid rather than make a token that is good for less, or for more, than was asked."""
-    for audience in spec.get("audiences") or ():
-        if audience != API_AUDIENCE:
-            words = f'Unsupported value: {audience!r}: supported values: "{API_AUDIENCE}"'
+    wanted = spec.get("audiences") or [API_AUDIENCE]
+    known = (API_AUDIENCE, STS_AUDIENCE)
+    for audience in wanted:
+        if audience not in known:
+            words = f'Unsupported value: {audience!r}: supported values: "{API_AUDIENCE}", "{STS_AUDIENCE}"'
             raise _invalid("spec.audiences", words, "FieldValueNotSupported")
+    if len(set(wanted)) > 1:
+        raise _invalid("spec.audiences", "Forbidden: a token is for one audience", "FieldValueForbidden")
+    return str(wanted[0])
+
+
+def _check_binding(spec: dict[str, Any]) -> None:
+    """Raises Invalid rather than make a token that is good for less, or for more, than was asked."""
     if spec.get("boundObjectRef"):
         words = "Forbidden: a token cannot be bound to another object; it ends with its service account"
         raise _invalid("spec.boundObjectRef", words, "FieldValueForbidden")

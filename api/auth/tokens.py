@@ -20,6 +20,7 @@ from crds.errors import Unauthorized
 
 ISSUER = "aerekos"
 API_AUDIENCE = "api"
+STS_AUDIENCE = "sts.amazonaws.com"  # good for becoming a role and nothing else
 REGISTRY_AUDIENCE = "registry"  # good for /v2/ and nothing else
 ALGORITHM = "ES256"
 _REMEMBERED = 4096

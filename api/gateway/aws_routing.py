@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
+from api.asgi import Scope
 from crds.managed import ManagedService
 from services.sdk.aws.authorization_header import LONGEST, parse_authorization, parse_credential
+
+_FORM = b"application/x-www-form-urlencoded"
 
 
 def signing_names(services: Iterable[ManagedService]) -> dict[str, str]:
@@ -36,6 +39,20 @@ def _service_of(credential: str) -> str:
     """The service a credential is scoped to; empty when it is no credential."""
     found = parse_credential(credential)
     return found.service if found else ""
+
+
+def is_unsigned_form(scope: Scope) -> bool:
+    """Whether it may be a request of the query protocol that nobody signed: SDKs send these to the root."""
+    if scope["method"] != "POST" or scope["path"] != "/" or scope["query_string"]:
+        return False
+    names = dict(scope["headers"])
+    return b"authorization" not in names and names.get(b"content-type", b"").startswith(_FORM)
+
+
+def form_value(body: bytes, name: str) -> str:
+    """The only value of that name in a form; empty where it is not there, or there twice."""
+    found = [value for part in body.split(b"&") for key, _, value in [part.partition(b"=")] if key == name.encode()]
+    return unquote_to_bytes(found[0]).decode("latin-1") if len(found) == 1 else ""
 
 
 def refusal(signing_name: str, known: Mapping[str, str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from api.asgi import Receive, Response, Scope, Send, error_answer, send_answer
 from api.audit.notes import notes_of
-from api.auth.authentication import WHO
+from api.auth.authentication import ANONYMOUS, WHO
 from api.auth.authorizer import Action, Authorizer
 from api.auth.on_behalf import Identities
 from api.auth.principal import SERVICE_PREFIX, Principal
@@ -21,7 +21,7 @@ from api.chain import ResponseRecorder
 from api.channel.settings import GatewaySettings
 from api.gateway.activation import Activation
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
-from api.gateway.aws_routing import refusal, signed_for, signing_names
+from api.gateway.aws_routing import form_value, refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
 from api.gateway.events import NotesEvents
 from api.gateway.load_balancer import LoadBalancer
@@ -37,11 +37,14 @@ from controller.kit.clock import Clock
 from crds.errors import ApiError, Forbidden, NotFound
 from crds.kind import GROUP
 from crds.managed import ManagedService
+from services.sdk.asgi import read_body, replaying
 from services.sdk.aws.errors import AwsError, Protocol, SignatureError
 from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
 from services.sdk.edge.connections import prove
 
 PREFIX = "/services/"
+STS, WEB_IDENTITY = "sts", "AssumeRoleWithWebIdentity"
+_FORM_BYTES = 64 * 2**10
 SESSION_TOKEN = b"x-amz-security-token"
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 FindSigner = Callable[[str], Owner[Principal]]
@@ -138,6 +141,28 @@ class Gateway:
                 raise
             error, retry_after = as_aws_error(lost, protocol), lost.retry_after
         answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""), retry_after)
+        await send_answer(send, answer, *extra)
+        return answer.code
+
+    async def serve_unsigned(
+        self, scope: Scope, receive: Receive, send: ResponseRecorder, *extra: tuple[bytes, bytes]
+    ) -> int:
+        """A form that nobody signed: the one operation of STS whose token is the proof, in nobody's name."""
+        try:
+            managed = self._services.get(self._speaks.get(STS, ""))
+            body = await read_body(receive, _FORM_BYTES)
+            if managed is None or body is None or form_value(body, "Action") != WEB_IDENTITY:
+                raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+            own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, managed.service_name)), *extra)
+            service, target, again = managed.service_name, b"/" + STS.encode(), replaying(body, receive)
+            return await self._forward(scope, again, send, "", service, target, forwarded(scope["headers"], *own))
+        except AwsError as refused:
+            error, retry_after = refused, None
+        except ApiError as lost:
+            if send.code:
+                raise
+            error, retry_after = as_aws_error(lost, "query"), lost.retry_after
+        answer = aws_answer(error, "query", scope, dict(extra).get(b"x-request-id", b""), retry_after)
         await send_answer(send, answer, *extra)
         return answer.code
 

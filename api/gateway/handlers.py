@@ -7,6 +7,7 @@ from api.audit.notes import note_signed
 from api.auth.authentication import Authenticator
 from api.chain import Handler, Id, ResponseRecorder
 from api.edge.bodies import check_length
+from api.gateway.aws_routing import is_unsigned_form
 from api.gateway.gateway import PREFIX as SERVICES
 from api.gateway.gateway import Gateway
 from api.request_context import trace_context
@@ -31,7 +32,12 @@ def gateway_handlers(gateway: Gateway, authenticator: Authenticator) -> tuple[Ha
         who = authenticator.authenticate(scope)
         await gateway.serve(scope, receive, send, who, id, trace_context(scope))
 
+    async def serve_unsigned(scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
+        check_length(scope["path"], scope["headers"])
+        await gateway.serve_unsigned(scope, receive, send, id, trace_context(scope))
+
     return (
         Handler("aws", is_signed, serve_aws, theirs=True, shared=True),
+        Handler("aws", is_unsigned_form, serve_unsigned, theirs=True),
         Handler("gateway", lambda scope: scope["path"].startswith(SERVICES), serve_services, lasts=True, theirs=True),
     )

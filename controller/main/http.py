@@ -132,7 +132,9 @@ def _app(
     ca, stack = components.authority.pem, components.settings.stack
     claims, cookie = _claims(components, runtime), RefreshCookie.of(ca)
     tokens = JoinTokens(registry, clock, claims.is_member)
-    security = SecurityTokens(registry.store, components.accounts, authorizer, components.derived, clock)
+    security = SecurityTokens(
+        registry.store, components.accounts, components.tokens, authorizer, components.derived, clock
+    )
     health = health_of(components, loop, audit)
 
     def heard(worker: str) -> None:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 from crds.errors import AlreadyExists, Conflict, NotFound
 from crds.kind import Kind, Resource
 from crds.kinds.iam import IAM_GROUP, IAM_POLICY, IAM_ROLE, IAM_USER, IamGroup, IamUser, IamUserSpec
+from crds.kinds.oidc_provider import OIDC_PROVIDER
 from crds.kinds.user import USER, User, UserSpec
 from services.iam_manager import errors
-from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, OIDC_PROVIDER, IamAccount
+from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, IamAccount
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.iam_names import resource_name

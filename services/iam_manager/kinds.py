@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -22,20 +22,6 @@ class InstanceProfileSpec(Spec):
 
 class InstanceProfile(Resource[InstanceProfileSpec, Status]):
     spec: InstanceProfileSpec
-    status: Status = Field(default_factory=Status)
-
-
-class OidcProviderSpec(Spec):
-    """An issuer of ID tokens whose users may become roles. `url` without `https://`, as in its ARN."""
-
-    url: Annotated[str, Field(min_length=1, max_length=255)]
-    client_ids: list[str] = Field(default_factory=list)
-    thumbprints: list[str] = Field(default_factory=list)
-    tags: dict[str, str] = Field(default_factory=dict)
-
-
-class OidcProvider(Resource[OidcProviderSpec, Status]):
-    spec: OidcProviderSpec
     status: Status = Field(default_factory=Status)
 
 
@@ -59,15 +45,6 @@ INSTANCE_PROFILE = Kind(
     model=InstanceProfile,
     columns=(Column("Name", "metadata.name"), Column("Role", "spec.role")),
     description="A role under the name by which machines ask for it.",
-)
-OIDC_PROVIDER = Kind(
-    name="OidcProvider",
-    plural="oidcproviders",
-    singular="oidcprovider",
-    has_status=False,
-    model=OidcProvider,
-    columns=(Column("Name", "metadata.name"), Column("URL", "spec.url")),
-    description="An issuer of ID tokens whose users may become roles.",
 )
 IAM_ACCOUNT = Kind(
     name="IamAccount",

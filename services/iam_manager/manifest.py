@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from crds.kinds.oidc_provider import OIDC_PROVIDER
 from crds.managed import Grant, ManagedService
-from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, OIDC_PROVIDER
+from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE
 
 _READ = ("get", "list", "watch")
 _WRITE = ("create", "update", "patch", "delete")

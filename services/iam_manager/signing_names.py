@@ -1,4 +1,6 @@
-"""Two AWS APIs behind one address: which one a request is for is said by the service its signature is scoped to."""
+"""Two AWS APIs behind one address: which one a request is for is said by the service its signature is scoped to, or,
+where nobody signed it, by its path.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from services.sdk.permissions import GuardedApp, Permission
 
 
 class BySigningName:
-    """ASGI. `others`: by the signing name; all else, unsigned requests of other services too, is `first`'s."""
+    """ASGI. `others`: by the signing name, or `/<name>` of what is not signed; all else is `first`'s."""
 
     def __init__(self, first: GuardedApp, others: Mapping[str, GuardedApp]) -> None:
         self._first, self._others = first, others
@@ -24,7 +26,8 @@ class BySigningName:
         return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._others.get(_signed_for(scope), self._first)(scope, receive, send)
+        name = _signed_for(scope) or scope["path"].removeprefix("/")
+        await self._others.get(name, self._first)(scope, receive, send)
 
 
 def _signed_for(scope: Scope) -> str:

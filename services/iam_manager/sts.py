@@ -62,6 +62,14 @@ class StsOperations:
             **({"SourceIdentity": made["sourceIdentity"]} if made["sourceIdentity"] else {}),
         }
 
+    @operation("AssumeRoleWithWebIdentity", permission=None, understands=(*_ROLE, "WebIdentityToken"))
+    async def assume_role_with_web_identity(self, call: RequestContext, request: Json) -> Json:
+        """Nobody signs this: the conductor judges the token."""
+        wanted = {**_role(request), "webIdentityToken": request["WebIdentityToken"]}
+        made = await fetch_json(self._context.client, "POST", f"{_PATH}/web-identity", wanted)
+        told = {"SubjectFromWebIdentityToken": made["subject"], "Audience": made["audience"]}
+        return {**_role_session(made), **told, "Provider": made["provider"]}
+
     @operation("GetSessionToken", permission=None, understands=("DurationSeconds",))
     async def get_session_token(self, call: RequestContext, request: Json) -> Json:
         self._access.judge(call)

@@ -20,6 +20,7 @@ ISSUER = "aerekos"
 ALGORITHM = "ES256"
 REFRESH_SECONDS = 5.0
 SERVICE_PREFIX = "system:service:"
+ANONYMOUS = "system:anonymous"
 _REMEMBERED = 4096
 _LONGEST_CHAIN = 8
 
@@ -39,6 +40,11 @@ class Caller:
     through: tuple[str, ...] = ()
     proven_by: str = ""
     token: str = field(default="", compare=False, repr=False)
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody knows who it is."""
+        return self.name == ANONYMOUS
 
     @property
     def service(self) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +115,95 @@ def test_a_role_opens_what_its_policies_say_until_it_is_taken_back(cloud: Cloud)
     )
     assert time.monotonic() - gone < REVOKED_WITHIN
     assert code_of(lambda: client(cloud, "sts", keys).get_caller_identity()) == "InvalidClientTokenId"
+
+
+def configured(cloud: Cloud, folder: Path, text: str, **env: str) -> Callable[[str, str], Any]:
+    """Asks with an AWS SDK that finds its credentials as its own configuration says: nothing is handed over."""
+    (folder / "config").write_text(text)
+    named = {
+        "AWS_CONFIG_FILE": str(folder / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none"),
+        "AWS_CA_BUNDLE": str(cloud.home / "tls" / "ca.crt"),
+        "AWS_ENDPOINT_URL": f"https://127.0.0.1:{cloud.port}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **env,
+    }
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+
+    def ask(service: str, call: str) -> Any:
+        command = [sys.executable, "-c", ASK, service, call]
+        told = subprocess.run(command, env=kept | named, capture_output=True, text=True, timeout=60, check=False)
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)
+
+    return ask
+
+
+ASK = """
+import json, sys
+import boto3
+service, call = sys.argv[1:]
+answer = getattr(boto3.client(service), call)()
+print(json.dumps({name: each for name, each in answer.items() if name != "ResponseMetadata"}, default=str))
+"""
+
+
+def test_an_sdk_becomes_the_role_of_its_profile(cloud: Cloud, tmp_path: Path) -> None:
+    iam = client(cloud, "iam", keys_of(cloud, "boss"))
+    pat = new_user(iam, "pat")
+    iam.create_role(RoleName="of-profile", AssumeRolePolicyDocument=trusting(f"arn:aws:iam::{ACCOUNT}:user/pat"))
+    iam.put_role_policy(RoleName="of-profile", PolicyName="p", PolicyDocument=statement("Allow", "kms:ListKeys"))
+    text = f"""
+[profile base]
+aws_access_key_id = {pat["AccessKeyId"]}
+aws_secret_access_key = {pat["SecretAccessKey"]}
+[profile ops]
+role_arn = arn:aws:iam::{ACCOUNT}:role/of-profile
+role_session_name = work
+source_profile = base
+"""
+    ask = configured(cloud, tmp_path, text, AWS_PROFILE="ops")
+    assert ask("sts", "get_caller_identity")["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/of-profile/work"
+    assert "Keys" in ask("kms", "list_keys")
+
+
+def test_an_sdk_becomes_a_role_by_the_token_of_its_service_account(cloud: Cloud, tmp_path: Path) -> None:
+    with cloud.http() as http:
+        accounts = "/api/v1/namespaces/default/serviceaccounts"
+        http.post(accounts, json={"metadata": {"name": "robot"}}).raise_for_status()
+        body = {"spec": {"audiences": ["sts.amazonaws.com"]}}
+        told = http.post(f"{accounts}/robot/token", json=body).raise_for_status().json()
+    (tmp_path / "token").write_text(told["status"]["token"])
+    provider = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/aerekos"}
+    robot = {"StringEquals": {"aerekos:sub": "system:serviceaccount:default:robot"}}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": provider, "Condition": robot}
+    iam = client(cloud, "iam", keys_of(cloud, "boss"))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName="of-robot", AssumeRolePolicyDocument=document)
+    env = {
+        "AWS_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/of-robot",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ROLE_SESSION_NAME": "job",
+    }
+    ask = configured(cloud, tmp_path, "", **env)
+    assert ask("sts", "get_caller_identity")["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/of-robot/job"
+
+
+FORMS = [
+    "Action=GetCallerIdentity&Version=2011-06-15",
+    "Action=ListUsers",
+    "",
+    "Action=%41ssumeRole",
+    "Action=AssumeRoleWithWebIdentity&Action=ListUsers",
+]
+
+
+def test_forms_that_nobody_signed_do_nothing_else(cloud: Cloud) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    with cloud.http(admin=False) as http:
+        for body in FORMS:
+            answer = http.post("/", content=body, headers=form)
+            assert (answer.status_code, "MissingAuthenticationToken" in answer.text) == (403, True), body
+        body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=me&WebIdentityToken=none"
+        answer = http.post("/", content=f"{body}&RoleArn=arn%3Aaws%3Aiam%3A%3A{ACCOUNT}%3Arole%2Fx", headers=form)
+        assert (answer.status_code, "InvalidIdentityToken" in answer.text) == (400, True), answer.text

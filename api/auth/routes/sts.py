@@ -10,7 +10,7 @@ from api.auth.principal import MASTERS, Principal
 from api.auth.session_facts import assumed_role, federated_user
 from api.auth.sts.role_sessions import RoleSession
 from api.auth.sts.service import SecurityTokens
-from api.auth.sts.wanted import FederationWanted, RoleSessionWanted, SessionTokenWanted
+from api.auth.sts.wanted import FederationWanted, RoleSessionWanted, SessionTokenWanted, WebIdentityWanted
 from api.auth.temporary_credentials import IssuedCredential, is_temporary
 from crds.errors import NotFound
 from crds.kind import GROUP
@@ -42,6 +42,13 @@ def sts_routes(tokens: SecurityTokens, authenticator: Authenticator, authorizer:
     @router.post("/assume-role", status_code=201)
     async def assume_role(body: RoleSessionWanted, asker: Who) -> Json:
         return _role_session(await tokens.roles.assume(tokens.callers.caller(asker), body))
+
+    @router.post("/web-identity", status_code=201)
+    async def web_identity(body: WebIdentityWanted) -> Json:
+        """For everybody: the token is the proof."""
+        made, identity = await tokens.web.assume(body)
+        told = {"subject": identity.subject, "audience": identity.audience, "provider": identity.provider}
+        return {**_role_session(made), **told}
 
     @router.post("/session-token", status_code=201)
     async def session_token(body: SessionTokenWanted, asker: Who) -> Json:

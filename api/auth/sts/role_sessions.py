@@ -20,7 +20,7 @@ from services.sdk.aws.policy.context import Given
 NO_TAGS = SessionTags({})
 Facts = dict[str, Given]
 _CHAINED = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
-_BEYOND = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+BEYOND = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
 
 
 class RoleSession(NamedTuple):
@@ -48,7 +48,7 @@ class RoleSessions:
         self._require_trusted(caller, found, wanted, tags, identity)
         assert found is not None
         longest = HOUR if caller.in_role else found.role.spec.max_session_seconds
-        seconds = seconds_of(wanted.duration_seconds, HOUR, longest, _CHAINED if caller.in_role else _BEYOND)
+        seconds = seconds_of(wanted.duration_seconds, HOUR, longest, _CHAINED if caller.in_role else BEYOND)
         spec = self.session_of(found, wanted, wanted.role_session_name, seconds, tags)
         spec.anchors = [*caller.anchors, *spec.anchors]
         spec.parents, spec.source_identity = caller.parents, identity

@@ -100,7 +100,7 @@ class RoleTrust:
         policies = replace(iam.all, resource=_trust_of(found.role), decided_by_resource=True)
         return TrustDecision(request, evaluate(request, policies))
 
-    def decide_outside(self, found: FoundRole, action: str, request: Request) -> TrustDecision:
+    def decide_outside(self, found: FoundRole, request: Request) -> TrustDecision:
         """The word on somebody who has no policies of their own: all there is is the role's trust policy."""
         return TrustDecision(
             request, evaluate(request, Policies(resource=_trust_of(found.role), decided_by_resource=True))

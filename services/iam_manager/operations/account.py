@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from crds.kinds.iam import IAM_GROUP, IAM_POLICY, IAM_ROLE, IAM_USER, IamPolicy
+from crds.kinds.oidc_provider import OIDC_PROVIDER
 from services.iam_manager import errors
 from services.iam_manager.directory import Directory
-from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, OIDC_PROVIDER, IamAccount
+from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, IamAccount
 from services.iam_manager.pages import PAGED, page
 from services.iam_manager.policy_store import Holder, PolicyStore
 from services.iam_manager.views import (

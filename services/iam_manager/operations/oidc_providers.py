@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from crds.kinds.oidc_provider import OIDC_PROVIDER, OidcProvider, OidcProviderSpec
 from services.iam_manager import errors
 from services.iam_manager.directory import Directory
-from services.iam_manager.kinds import OIDC_PROVIDER, OidcProvider, OidcProviderSpec
 from services.iam_manager.pages import PAGED
 from services.iam_manager.tagging import given_tags, tag_page, with_tags, without_tags
 from services.sdk.aws.operations import RequestContext, operation

@@ -52,7 +52,7 @@ class CallerPolicyReader:
 
     async def of(self, caller: Caller) -> CallerPolicies | None:
         """None for those of whom IAM has no policy. Raises ApiError when the conductor cannot be asked."""
-        return None if caller.service else await self._answers.of(caller)
+        return None if caller.service or caller.anonymous else await self._answers.of(caller)
 
     async def _read(self, caller: Caller) -> CallerPolicies | None:
         return policies_of(await self._ask(caller.token))

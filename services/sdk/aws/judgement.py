@@ -83,15 +83,16 @@ def decide(
 
 def context_of(caller: CallerPolicies, facts: Mapping[str, Given], now: datetime) -> Context:
     """What conditions may ask: of the caller, of the time, and of the request (`facts`)."""
-    return Context(
-        {
-            **caller.facts,
-            "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "aws:EpochTime": int(now.timestamp()),
-            "aws:SecureTransport": True,
-            **facts,
-        }
-    )
+    return Context({**caller.facts, **moment_facts(now), **facts})
+
+
+def moment_facts(now: datetime) -> dict[str, Given]:
+    """What conditions may ask of every request: the time, and the wire."""
+    return {
+        "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:EpochTime": int(now.timestamp()),
+        "aws:SecureTransport": True,
+    }
 
 
 def _is_out_of_bounds(request: Request, caller: CallerPolicies) -> bool:

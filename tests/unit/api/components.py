@@ -240,7 +240,7 @@ async def make_house(
     authorizer, leases = Authorizer(catalog, (KMS,), store), Leases(clock)
     federation = _federation(registry, accounts, clock, oidc, fetch) if oidc else None
     authenticator, endpoints = Authenticator(tokens, accounts, authorizer, federation), Endpoints()
-    security = SecurityTokens(store, accounts, authorizer, derived, clock)
+    security = SecurityTokens(store, accounts, tokens, authorizer, derived, clock, fetch)
     counts = GatewayCounts(clock.monotonic)
     managed = {KMS.service_name: KMS.name}
     balancer = LoadBalancer(registry, endpoints, clock, managed, partial(counts.note, "ejected"))

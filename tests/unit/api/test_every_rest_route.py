@@ -85,6 +85,7 @@ MAY = {
     "GET /auth/access-keys": ALL_KNOWN,
     "GET /auth/policies": ALL_KNOWN,
     "POST /auth/sts/assume-role": set(),  # only whom a role trusts, and here is none
+    "POST /auth/sts/web-identity": EVERYBODY,
     "POST /auth/sts/session-token": READERS & ALL_KNOWN,
     "POST /auth/sts/federation-token": READERS,
     "POST /auth/sts/decode-message": READERS,
@@ -118,6 +119,11 @@ MAY = {
     "POST /swarm/services/{name}/adoption": ADMINS,
 }
 BODIES: dict[str, Any] = {
+    "POST /auth/sts/web-identity": {
+        "roleArn": "arn:aws:iam::000000000000:role/x",
+        "roleSessionName": "me",
+        "webIdentityToken": "no token",
+    },
     "POST /auth/sts/assume-role": {"roleArn": "arn:aws:iam::000000000000:role/x", "roleSessionName": "me"},
     "POST /auth/sts/federation-token": {"name": "me"},
     "POST /auth/sts/decode-message": {"message": "x"},
