@@ -26,6 +26,12 @@ from services.sdk.permissions import Permission
 from services.storage_manager.caller_rights import object_arn
 from services.storage_manager.context import S3Context, S3Request, S3Response, read_headers, read_query
 from services.storage_manager.coverage import COVERAGE
+from services.storage_manager.cross_origin import (
+    answer_preflight,
+    headers_for_origin,
+    is_for_pages,
+    require_for_pages,
+)
 from services.storage_manager.dispatch import dispatch
 from services.storage_manager.errors import S3Error, disk_full, is_disk_full
 from services.storage_manager.handlers import OPERATIONS
@@ -57,6 +63,8 @@ def judged(request: S3Request) -> Caller:
     """
     if request.operation not in _WITHOUT_BUCKET:
         return request.caller
+    if request.caller.anonymous:
+        raise S3Error("AccessDenied", f"{request.action} needs a signature")
     rights, action = request.caller.rights, request.action
     return replace(request.caller, allowed=rights.allows(action, resource_of(request), request.query))
 
@@ -91,6 +99,7 @@ class S3App:
             log.exception("request %s failed", id)
             failed = disk_full() if is_disk_full(error) else S3Error("InternalError", "the request failed here")
             answer = self._refusal(failed, id, scope)
+        answer.headers |= await self._headers_for_origin(scope)
         await body.drain()
         if not body.ended:
             answer.headers["connection"] = "close"  # an unread body could not be told from the next request
@@ -103,6 +112,9 @@ class S3App:
         query = read_query(scope["query_string"])
         headers = hoisted(query, read_headers(scope["headers"]))
         note_action(scope, resource=object_arn(bucket, key) if bucket else "", caller=caller.name)
+        if scope["method"] == "OPTIONS":
+            require_for_pages(caller.identity)
+            return await answer_preflight(self._context, caller, bucket, headers)
         if is_form(scope["method"], bucket, key, headers):
             return await self._answer_form(
                 S3Request(_PUT, "POST", bucket, key, query, headers, caller, receive), scope
@@ -123,6 +135,18 @@ class S3App:
             if fault.code in _ABSENT:
                 await self._context.require_may_know(request)
             raise
+
+    async def _headers_for_origin(self, scope: Scope) -> dict[str, str]:
+        """Of an answer that a page of another origin may read; a preflight has them already."""
+        asks = any(name == b"origin" for name, _ in scope["headers"])
+        if not asks or scope["method"] == "OPTIONS":
+            return {}
+        identity, bucket = scope["state"]["caller"], scope["path"].removeprefix("/").partition("/")[0]
+        if not is_for_pages(identity):
+            return {}
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        caller = Caller(identity.name, identity.namespace)
+        return await headers_for_origin(self._context, caller, bucket, scope["method"], headers)
 
     async def _answer_form(self, request: S3Request, scope: Scope) -> S3Response:
         if request.query:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+import httpx
 import pytest
 
 from services.sdk.aws.accounts import account_of
@@ -266,3 +267,19 @@ def test_lists_of_objects_count_where_ownership_is_not_enforced(house: ServiceHa
     )
     theirs.put_object(Bucket=bucket, Key="gift", Body=b"y", ACL="bucket-owner-full-control")
     assert s3.get_object_acl(Bucket=bucket, Key="gift")["Owner"]["DisplayName"] == "default"
+
+
+def test_pages_of_the_origins_that_are_named_may_read(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    link = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    page = {"origin": "https://shop.example"}
+    assert "access-control-allow-origin" not in httpx.get(link, headers=page).headers
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://shop.example"], "ExposeHeaders": ["etag"]}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    told = httpx.get(link, headers=page)
+    assert told.headers["access-control-allow-origin"] == "https://shop.example"
+    assert told.headers["access-control-expose-headers"] == "etag" and told.content == b"x"
+    other = httpx.get(link, headers={"origin": "https://other.example"})
+    assert other.status_code == 200 and "access-control-allow-origin" not in other.headers
+    with house.http() as by_session:
+        assert "access-control-allow-origin" not in by_session.get(f"/{bucket}/k", headers=page).headers
