@@ -60,3 +60,20 @@ def test_keys(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
     assert len(keys) >= 4
     states = {cloud.kms("describe-key", "--key-id", each)["KeyMetadata"]["KeyState"] for each in keys}
     assert states == {"PendingDeletion"}
+
+
+def test_secrets(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
+    spec = {"managed": "secrets_manager", "activation": "onDemand"}
+    meta = {"name": "secrets-manager", "namespace": "default"}
+    service = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": meta, "spec": spec}
+    cloud.do("apply", "-f", "-", text=json.dumps(service))
+    space = workspace("secretsmanager")
+    told = live(space)
+    assert told["before"]["arn"].startswith("arn:aws:secretsmanager:eu-central-1:000000000000:secret:tf/first-")
+    assert told["after"]["arn"] == told["before"]["arn"]
+    assert (json.loads(told["before"]["value"]), json.loads(told["after"]["value"])) == (
+        {"password": "first"},
+        {"password": "second"},
+    )
+    end(space)
+    assert listed(cloud, "secretsmanager", "list-secrets", "SecretList") == []
