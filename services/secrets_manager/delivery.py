@@ -85,8 +85,8 @@ def data_of(value: SecretValue) -> dict[str, bytes]:
     members = None if value.binary else _members(value.content)
     if members is None:
         return {VALUE: value.content}
-    if wrong := next((each for each in members if config_key_fault(each)), None):
-        raise DeliveryFailure(f"the member {wrong[:64]!r} of the value cannot be a key of a Secret")
+    if any(config_key_fault(each) for each in members):
+        raise DeliveryFailure("a member of the value has a name that no key of a Secret may have")
     return {name: (each if isinstance(each, str) else json.dumps(each)).encode() for name, each in members.items()}
 
 

@@ -38,7 +38,9 @@ class Login(NamedTuple):
 
 
 class EngineFinder:
-    """Where the databases of a namespace are. `own`: the service's own resources."""
+    """Where the databases of a namespace are. `own`: the service's own resources. What it says of a failure has
+    nothing of the value in it, which names the Service.
+    """
 
     def __init__(self, own: Resources) -> None:
         self._own = own
@@ -50,11 +52,11 @@ class EngineFinder:
         except NotFound:
             found = None
         if found is None or found.spec.engine is None or found.spec.engine.name != "postgresql":
-            raise RotationFailure(f"host: there is no Service {service[:63]!r} with the engine postgresql here")
+            raise RotationFailure("host: must be the name of a Service with the engine postgresql of this namespace")
         address = next((each.address for each in found.status.instances if each.ready and each.address), "")
         host, _, port = address.rpartition(":")
         if not port.isdigit():
-            raise RotationFailure(f"the Service {service} is not ready")
+            raise RotationFailure("the database is not ready")
         return host.strip("[]"), int(port)
 
 
@@ -134,9 +136,9 @@ class PostgresRotator:
         except PostgresError as error:
             if error.is_wrong_password:
                 return False
-            raise RotationFailure(f"{login.service}: {error}") from error
+            raise RotationFailure(f"the database: {error}") from error
         except (OSError, TimeoutError) as error:
-            raise RotationFailure(f"{login.service} cannot be reached") from error
+            raise RotationFailure("the database cannot be reached") from error
         return True
 
 

@@ -140,7 +140,7 @@ def test_what_a_value_becomes(value: bytes, data: dict[str, bytes]) -> None:
     assert data_of(SecretValue(value, binary=True)) == {"value": value}
 
 
-def test_a_member_that_cannot_be_a_key_is_told_without_its_value() -> None:
-    with pytest.raises(DeliveryFailure) as failure:
-        data_of(SecretValue(b'{"a/b": "hunter2"}'))
-    assert "'a/b'" in str(failure.value) and "hunter2" not in str(failure.value)
+def test_a_member_that_cannot_be_a_key_is_told_with_nothing_of_the_value() -> None:
+    with pytest.raises(DeliveryFailure, match="a member of the value") as failure:
+        data_of(SecretValue(b'{"swordfish/": "hunter2"}'))
+    assert "swordfish" not in str(failure.value) and "hunter2" not in str(failure.value)
