@@ -200,20 +200,20 @@ class ResponseRecorder:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = self._begin(message["status"], message.get("headers", ()))
+            message["headers"] = self.begin(message["status"], message.get("headers", ()))
         elif self._keeps_body:
             self._notes.add_response(message.get("body", b""))
         await self._send(message)
 
     async def send_whole(self, code: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """An answer of ours whose body is at hand."""
-        headers = self._begin(code, headers)
+        headers = self.begin(code, headers)
         if self._keeps_body:
             self._notes.add_response(body)
         await send_whole(self._send, code, headers, body)
 
-    def _begin(self, code: int, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """The headers to send."""
+    def begin(self, code: int, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers to send with an answer that has these."""
         self.code, headers = code, taken(given, self._notes)
         self.lines = _CONTENT_IS_JSON in headers
         if self._handler.theirs:

@@ -41,6 +41,14 @@ class Bulkheads:
         self._per_service = max(per_service // max(processes, 1), min(per_service, LEAST_PLACES))
         self._per_principal = max(per_principal // max(processes, 1), min(per_principal, LEAST_PLACES))
 
+    def enter_now(self, service: str, principal: str) -> bool:
+        """As `enter`, where the place is free. Whether it is. Raises TooManyRequests."""
+        wall = self._walls.get(service)
+        if wall is not None and wall.used >= self._per_service:
+            return False
+        self.enter(service, principal)
+        return True
+
     def enter(self, service: str, principal: str) -> Awaitable[None] | None:
         """Take a place, to be given back by `leave`. None when it was free; else what to await until it is, which
         raises Unavailable after a while. Raises TooManyRequests for a caller who has too many.

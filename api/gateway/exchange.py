@@ -71,9 +71,7 @@ class Exchange:
         ClientDisconnected.
         """
         connection = self._connection
-        if named := named_by_connection(connection.headers):
-            without = without | named
-        headers = [each for each in connection.headers if each[0] not in without]
+        headers = relayed_headers(connection, without)
         whole = connection.body.whole()
         if whole is not None:
             await send_whole(send, connection.status, headers, whole)
@@ -96,6 +94,13 @@ class Exchange:
                 await self._connection.send(part)
         except ClientDisconnected as left:
             self._connection.fail(left)
+
+
+def relayed_headers(connection: UpstreamConnection, without: Set[bytes] = NOT_RELAYED) -> Headers:
+    """The headers of the answer on that connection, less those and what was for this hop."""
+    if named := named_by_connection(connection.headers):
+        without = without | named
+    return [each for each in connection.headers if each[0] not in without]
 
 
 class ClientDisconnected(Exception):

@@ -24,13 +24,14 @@ from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import form_value, refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
 from api.gateway.events import NotesEvents
+from api.gateway.exchange import request_head
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
-from api.gateway.reverse_proxy import ReverseProxy, forwarded
+from api.gateway.reverse_proxy import FreeConnection, ReverseProxy, forwarded
 from api.gateway.token_headers import with_bearer
 from api.gateway.upstream import Headers
-from api.request_context import request_id_of
+from api.request_context import UPSTREAM, request_id_of
 from api.traffic import CountsTraffic, Traffic
 from controller.kit import tracing
 from controller.kit.clock import Clock
@@ -39,7 +40,7 @@ from crds.kind import GROUP
 from crds.managed import ManagedService
 from services.sdk.asgi import read_body, replaying
 from services.sdk.aws.errors import AwsError, Protocol, SignatureError
-from services.sdk.aws.verifier import Owner, SignatureVerifier, payload_headers
+from services.sdk.aws.verifier import Owner, SignatureVerifier, Verified, payload_headers
 from services.sdk.edge.connections import prove
 
 PREFIX = "/services/"
@@ -47,6 +48,8 @@ STS, WEB_IDENTITY = "sts", "AssumeRoleWithWebIdentity"
 _FORM_BYTES = 64 * 2**10
 SESSION_TOKEN = b"x-amz-security-token"
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+FAILED = "aerekos.failed"
+"""Where a scope has the error of a request that is to be refused with it (`api.gateway.direct_calls`)."""
 FindSigner = Callable[[str], Owner[Principal]]
 
 
@@ -73,7 +76,7 @@ class Gateway:
         activation: Activation | None = None,
     ) -> None:
         self._balancer, self._activation = balancer, activation
-        self._proxy = ReverseProxy(
+        self.proxy = ReverseProxy(
             balancer,
             tls,
             most_connections,
@@ -94,10 +97,10 @@ class Gateway:
     def use(self, settings: GatewaySettings) -> None:
         """From now on."""
         self.limits.use(settings)
-        self._proxy.share_with(settings.gateways)
+        self.proxy.share_with(settings.gateways)
 
     async def close(self) -> None:
-        await self._proxy.close()
+        await self.proxy.close()
 
     def take_token(self, scope: Scope) -> None:
         """Let a token count that came in the header in which the clients of that service send theirs."""
@@ -129,6 +132,8 @@ class Gateway:
         protocol = self._protocol(scope, signing_name)
         retry_after = None
         try:
+            if (failed := scope.pop(FAILED, None)) is not None:
+                raise failed
             if managed is None:
                 raise AwsError(*refusal(signing_name, self._speaks))
             return await self._serve_signed(scope, receive, send, managed, extra)
@@ -175,12 +180,23 @@ class Gateway:
         extra: tuple[tuple[bytes, bytes], ...],
     ) -> int:
         found, receive = await self._verifier.verified(scope, receive, managed.speaks)
+        target, headers = self._identified(scope, found, managed, extra)
+        return await self._forward(scope, receive, send, "", managed.service_name, target, headers)
+
+    def _identified(
+        self,
+        scope: Scope,
+        found: Verified[Principal],
+        managed: ManagedService,
+        extra: tuple[tuple[bytes, bytes], ...],
+    ) -> tuple[bytes, Headers]:
+        """Target and headers of a request that was verified, as its service gets them. Raises ApiError, AwsError."""
         scope[WHO] = found.who
         prove(scope)
         self.limits.admit_principal(scope, found.who)
-        if found.who.proof is not None:
-            self._note_use(str(found.who.proof.binding.get("akid", "")), managed.service_name)
         service = managed.service_name
+        if found.who.proof is not None:
+            self._note_use(str(found.who.proof.binding.get("akid", "")), service)
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found)
         own = ((b"x-aerekos-identity", identity), *added, *extra)
@@ -188,7 +204,40 @@ class Gateway:
         target = _target(scope)
         if S3 in managed.speaks:
             target = with_bucket(scope, target, self._own_names())
-        return await self._forward(scope, receive, send, "", service, target, headers)
+        return target, headers
+
+    def begin_call(
+        self, scope: Scope, body: bytes, signing_name: str, *extra: tuple[bytes, bytes]
+    ) -> tuple[FreeConnection, bytes] | None:
+        """A place for a signed request whose body is there, and the bytes to send on it: what `serve_aws` does before
+        its first wait. None where it would have to wait. Raises ApiError, AwsError, SignatureError.
+        """
+        managed = self._services.get(self._speaks.get(signing_name, ""))
+        if managed is None or self._may_wait(managed.service_name):
+            return None
+        free = self.proxy.take_free(managed.service_name)
+        if free is None:
+            return None
+        try:
+            found = self._verifier.verified_with(scope, body, managed.speaks)
+            target, headers = self._identified(scope, found, managed, extra)
+            head = request_head(scope["method"].encode("ascii"), target, headers)
+            self.limits.admit_service(scope, managed.service_name)
+            placed = self.proxy.place(free, found.who.name)
+        except BaseException:
+            self.proxy.give_back(free)
+            raise
+        if not placed:
+            self.proxy.give_back(free)
+            return None
+        notes_of(scope).service_tells = True
+        scope[UPSTREAM] = (free.service, self._balancer.instance_at(free.address))
+        return free, head + body
+
+    def _may_wait(self, service: str) -> bool:
+        """Whether that Service sleeps at times, or says itself how long to wait for it."""
+        on_demand = self._activation is not None and self._activation.on_demand(service)
+        return on_demand or self._balancer.patience(service) is not None
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]
@@ -258,7 +307,7 @@ class Gateway:
     ) -> int:
         """Once the service is awake."""
         carried = partial(
-            self._proxy.forward,
+            self.proxy.forward,
             scope,
             receive,
             send,

@@ -36,6 +36,7 @@ from api.gateway.access_log import AccessLog
 from api.gateway.access_reviews import AccessReviews
 from api.gateway.activation import Activation
 from api.gateway.content_origin import ContentOrigin
+from api.gateway.direct_calls import DirectCalls
 from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
 from api.gateway.handlers import gateway_handlers
@@ -171,11 +172,14 @@ class GatewayProcess:
         reviews = AccessReviews(
             authenticator, authorizer, registry.catalog, self.limits.admit_principal, self.passthrough
         )
+        signed, *others = gateway_handlers(self.gateway, authenticator)
+        counts = Counts(self.reporter)
+        self._direct = DirectCalls(self.gateway, signed, counts, self.reporter)
         self._chain = RequestChain(
-            (*gateway_handlers(self.gateway, authenticator), reviews.handler()),
+            (signed, *others, reviews.handler()),
             authenticator=authenticator,
             guard=self.guard,
-            metrics=Counts(self.reporter),
+            metrics=counts,
             audit=self.reporter,
             otherwise=self.passthrough,
             logs=False,
@@ -199,7 +203,14 @@ class GatewayProcess:
             limits = limits_for(self._budget.connections)
             content = self._content_server(access)
             app = self._content.before(self._answer) if content else self._answer
-            server = HttpServer(self._limited(app), self._listeners(), self._tls.context, limits, access.note)
+            server = HttpServer(
+                self._limited(app),
+                self._listeners(),
+                self._tls.context,
+                limits,
+                access.note,
+                at_once=self._direct,
+            )
             server.start()
             log.info("the gateway is up", port=self._options.port)
             self._status.say(READY)

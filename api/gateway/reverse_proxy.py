@@ -40,6 +40,7 @@ from api.gateway.upstream import (
     Endpoint,
     Headers,
     PoolFull,
+    UpstreamConnection,
     UpstreamPool,
 )
 from api.request_context import UPSTREAM
@@ -72,6 +73,15 @@ class _Asked(NamedTuple):
     head: bytes
     body: RequestBody
     idle: float
+
+
+class FreeConnection(NamedTuple):
+    """A connection to an instance of `service` on which nothing is under way."""
+
+    service: str
+    address: str
+    endpoint: Endpoint
+    connection: UpstreamConnection
 
 
 class UpstreamResolver(Protocol):
@@ -186,8 +196,7 @@ class ReverseProxy:
                 last = error
             except AnswerTimeout as error:
                 self._balancer.record_failure(address)
-                self._events.note("timed-out", service)
-                raise Timeout(f"{service} did not answer in {asked.idle:g} s") from error
+                raise self.timed_out(service, asked.idle) from error
             finally:
                 self._leave(address)
             self._balancer.record_failure(address)
@@ -217,6 +226,50 @@ class ReverseProxy:
             self._pool.give_back(endpoint, connection)
         self._balancer.record_success(address)
         return connection.status
+
+    def take_free(self, service: str) -> FreeConnection | None:
+        """A connection to an instance that could carry a request now; None where it would have to be waited for.
+        Raises NotFound, Unavailable.
+        """
+        address = self._address(service, ())
+        endpoint = self._endpoint(service, address)
+        connection = self._pool.take_idle(endpoint)
+        return None if connection is None else FreeConnection(service, address, endpoint, connection)
+
+    def place(self, free: FreeConnection, principal: str) -> bool:
+        """Whether the request of that caller may use it now; to be followed by `leave`. Raises TooManyRequests."""
+        if not self._bulkheads.enter_now(free.service, principal):
+            return False
+        self._active[free.address] = self._active.get(free.address, 0) + 1
+        self._budget.earn(free.service)
+        return True
+
+    def leave(self, free: FreeConnection, principal: str) -> None:
+        """The request is over, however it ended."""
+        self._leave(free.address)
+        self._bulkheads.leave(free.service, principal)
+        self.give_back(free)
+
+    def give_back(self, free: FreeConnection) -> None:
+        """Nothing is sent on it any more."""
+        self._pool.give_back(free.endpoint, free.connection)
+
+    def record_success(self, address: str) -> None:
+        """The instance answered."""
+        self._balancer.record_success(address)
+
+    def record_failure(self, address: str) -> None:
+        """The instance did not answer, or not to the end."""
+        self._balancer.record_failure(address)
+
+    def timed_out(self, service: str, seconds: float) -> Timeout:
+        """What to say of an instance that was silent for so long."""
+        self._events.note("timed-out", service)
+        return Timeout(f"{service} did not answer in {seconds:g} s")
+
+    def may_repeat(self, method: bytes, service: str) -> bool:
+        """Whether a request of which nothing was answered is sent once more."""
+        return method in _REPEATABLE and self._may_repeat(service)
 
     def _may_repeat(self, service: str) -> bool:
         """Whether a request that may have reached an instance is sent once more."""

@@ -69,6 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._waiter: asyncio.Future[None] | None = None
+        self._then: Callable[[], object] | None = None
         self._error: Exception | None = None
         self.closed = False
         self.idle_since = 0.0
@@ -97,6 +98,8 @@ class UpstreamConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
             if not self.body.complete:
                 self.fail(BrokenOff(f"no HTTP answer: {wrong or type(wrong).__name__}"))
+        if self._then is not None and self._head_seen:
+            self._call_then()
 
     def eof_received(self) -> bool:
         return False
@@ -162,10 +165,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     # What the pool and the proxy call.
 
-    def send_head(self, method: bytes, data: bytes, patience: float) -> None:
+    def send_head(
+        self, method: bytes, data: bytes, patience: float, then: Callable[[], object] | None = None
+    ) -> None:
         """Begin an exchange: `data` is the head, and the body if it is there already. `patience`: the seconds without
-        a byte after which it fails with AnswerTimeout."""
+        a byte after which it fails with AnswerTimeout. `then`: called once, when the head of the answer is there with
+        as much of the body as came with it, or `error` says that it will not come.
+        """
         self._begin_exchange(method)
+        self._then = then
         self._patience, self._heard_at = patience, self._loop.time()
         self._check_within(patience)
         self._transport.write(data)
@@ -197,6 +205,17 @@ class UpstreamConnection(asyncio.Protocol):
         self.body.fail(error)
         self.abort()
         self._wake()
+        self._call_then()
+
+    def _call_then(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+
+    @property
+    def error(self) -> Exception | None:
+        """What the exchange failed with."""
+        return self._error
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""

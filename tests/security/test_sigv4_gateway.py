@@ -79,7 +79,7 @@ class Door:
 
     def __init__(self, house: House) -> None:
         self.house, self.reached = house, Reached()
-        house.gateway._proxy = self.reached  # type: ignore[assignment]
+        house.gateway.proxy = self.reached  # type: ignore[assignment]
         house.gateway._services["storage-manager"] = STORAGE
         house.gateway._speaks["s3"] = "storage-manager"
         pair = house.accounts.access_key("ann")

@@ -56,6 +56,10 @@ class BodyStream:
         self._let_on()
         return data
 
+    def peek(self) -> bytes:
+        """Everything that waits, which goes on waiting."""
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
     def whole(self) -> bytes | None:
         """The rest of it, if all has come; None while more is to come."""
         return self.take() if self.complete else None

@@ -39,10 +39,17 @@ _LEAVING = Fault(503, "this server stops, and another one takes over: ask again 
 _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without waiting for an answer")
 
 
+AnswersAtOnce = Callable[[ClientRequest], bool]
+"""Takes a request whose body is there, or leaves it to the application. Whether it took it: then it says when that is
+`over`, and not before it has returned.
+"""
+
+
 class ClientConnection(asyncio.Protocol):
     """`connection`: the place it has among all; None where nobody counts. `date`: the Date header of this second.
     `peer`: its subject, where that is known without a certificate.
-    `opened` and `closed` are told of it, `finished` of each request that is over.
+    `opened` and `closed` are told of it, `finished` of each request that is over. `at_once`: what may take a request
+    whose body is there, in place of `app` and without a task.
     """
 
     def __init__(
@@ -55,8 +62,9 @@ class ClientConnection(asyncio.Protocol):
         finished: Callable[[ClientRequest], object] = lambda _: None,
         *,
         peer: tuple[Any, ...] = (),
+        at_once: AnswersAtOnce | None = None,
     ) -> None:
-        self._app, self.date, self._connection = app, date, connection
+        self._app, self.date, self._connection, self._at_once = app, date, connection, at_once
         self._opened, self._closed, self._finished = opened, closed, finished
         self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpRequestParser(self)
@@ -110,6 +118,8 @@ class ClientConnection(asyncio.Protocol):
         self._waiting.clear()
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
+        if self._current is not None and self._current.abandon is not None:
+            self._current.abandon()
         self.resume_writing()
         if self._tunnel is not None:
             self._tunnel.leave()
@@ -139,6 +149,8 @@ class ClientConnection(asyncio.Protocol):
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError as wrong:
             self.refuse(Fault(400, f"no HTTP request: {wrong}"))
+        if self._waiting and self._current is None:
+            self._begin_answering()
         if not self._in_head:
             self._check_within(self._patience)
         elif self._head_bytes > MOST_HEAD_BYTES:
@@ -192,8 +204,6 @@ class ClientConnection(asyncio.Protocol):
             self.refuse(fault)
             return
         self._waiting.append(request)
-        if self._task is None:
-            self._task = self._loop.create_task(self._answer_all())
 
     def on_body(self, body: bytes) -> None:
         request = self._reading
@@ -274,7 +284,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way."""
-        return self._task is None and self._in_head and self._head_bytes == 0 and self._tunnel is None
+        return self._current is None and self._in_head and self._head_bytes == 0 and self._tunnel is None
 
     def stop(self) -> None:
         """The server stops: what is under way is finished first, but what would last for hours."""
@@ -327,18 +337,36 @@ class ClientConnection(asyncio.Protocol):
         if refused is not self._current:
             self._finished(refused)
 
-    async def _answer_all(self) -> None:
-        while self._waiting and not self.gone:
-            request = self._current = self._waiting.popleft()
-            try:
-                await self._app(request.scope, request.receive, request)
-            except asyncio.CancelledError:
-                self._transport.abort()
-                raise
-            finally:
-                self._ended(request)
+    def _begin_answering(self) -> None:
+        """Whoever waits longest is answered next."""
+        if self.gone or self._current is not None or not self._waiting:
+            return
+        request = self._current = self._waiting.popleft()
+        if self._at_once is None or not request.body.complete or not self._at_once(request):
+            self.answer_in_task(request)
+
+    def answer_in_task(self, request: ClientRequest) -> None:
+        """By `app`: from the start, or where what was to answer it at once could not."""
+        request.abandon = None
+        self._task = self._loop.create_task(self._answer(request))
+
+    async def _answer(self, request: ClientRequest) -> None:
+        try:
+            await self._app(request.scope, request.receive, request)
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
+        finally:
+            self.over(request)
+
+    def over(self, request: ClientRequest) -> None:
+        """That one was answered, or will not be."""
+        request.abandon = None
+        self._ended(request)
         self._current = self._task = None
         self._quiet_since = self._loop.time()
+        if self._waiting:
+            self._loop.call_soon(self._begin_answering)
 
     def _ended(self, request: ClientRequest) -> None:
         self._served = True
@@ -398,7 +426,7 @@ class ClientConnection(asyncio.Protocol):
             if left <= 0:
                 self.refuse(_SLOW_HEAD)
             return left
-        if self._task is not None:
+        if self._current is not None:
             return KEEP_ALIVE_SECONDS
         left = (KEEP_ALIVE_SECONDS if self._served else HEAD_SECONDS) - (now - self._quiet_since)
         if left <= 0:

@@ -58,6 +58,8 @@ class Client(Protocol):
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
     def become_tunnel(self, tunnel: Tunnel) -> None: ...
+    def over(self, request: ClientRequest) -> None: ...
+    def answer_in_task(self, request: ClientRequest) -> None: ...
     def close(self) -> None: ...
 
 
@@ -67,7 +69,8 @@ class ClientLeft(Exception):
 
 class ClientRequest:
     """One request and the answer to it. `began`: by the finest clock, when its head was there; `sent`: bytes of the
-    answer's body, or of the tunnel it became.
+    answer's body, or of the tunnel it became. `abandon`: what to do when the client leaves, where nobody
+    asks `receive`.
     """
 
     __slots__ = (
@@ -75,6 +78,7 @@ class ClientRequest:
         "_client",
         "_head",
         "_read",
+        "abandon",
         "answered",
         "began",
         "body",
@@ -102,6 +106,7 @@ class ClientRequest:
         self.upgrade = self.expects_continue = self._chunked = self._read = False
         self._head = b""
         self.began, self.sent = 0.0, 0
+        self.abandon: Callable[[], object] | None = None
 
     @property
     def address(self) -> str:
@@ -163,8 +168,26 @@ class ClientRequest:
         self.answered = not more
         await self._client.drained()
 
+    @property
+    def client_gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._client.gone
+
+    def over(self) -> None:
+        """Whoever took this request at once is through with it."""
+        self._client.over(self)
+
+    def answer_in_task(self) -> None:
+        """Whoever took this request at once leaves it to the application after all."""
+        self._client.answer_in_task(self)
+
     async def send_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """An answer whose body is at hand. Returns when the client takes more."""
+        self.write_whole(status, headers, body)
+        await self._client.drained()
+
+    def write_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """The same for who need not know when the client takes more."""
         if self.answered or self._client.gone:
             return
         self._begin(status, headers)
@@ -180,7 +203,6 @@ class ClientRequest:
             self._client.write(head)
             self._client.write(body)
         self.answered = True
-        await self._client.drained()
 
     def _begin(self, status: int, headers: Any) -> None:
         self.status, length, close = status, False, not self.keep_alive

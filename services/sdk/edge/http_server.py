@@ -14,7 +14,7 @@ from typing import Any
 
 from services.sdk.asgi import Asgi
 from services.sdk.edge.acceptor import Acceptor
-from services.sdk.edge.client_connection import ClientConnection
+from services.sdk.edge.client_connection import AnswersAtOnce, ClientConnection
 from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import Connection, ConnectionLimits, Connections
 
@@ -35,7 +35,7 @@ AT_ONCE, AT_THE_END, NEXT_ONE_IS_THERE = Patience(0.0, 0.0), Patience(5.0, 0.5),
 class HttpServer:
     """Serves `app` on `listeners` until it is stopped. `tls`: None for tests, and for sockets only we can reach.
     `finished` is told of each request that is over. `peer`: the subject whoever can connect has, where that is known
-    without a certificate.
+    without a certificate. `at_once`: what may take small requests in place of `app` (client_connection).
     """
 
     def __init__(
@@ -47,8 +47,10 @@ class HttpServer:
         finished: Callable[[ClientRequest], object] = lambda _: None,
         *,
         peer: tuple[Any, ...] = (),
+        at_once: AnswersAtOnce | None = None,
     ) -> None:
-        self._app, self._finished, self._date, self._peer = app, finished, (0, b""), peer
+        self._app, self._finished, self._date = app, finished, (0, b"")
+        self._peer, self._at_once = peer, at_once
         self._clients: set[ClientConnection] = set()
         self._all_closed, self._stopping = asyncio.Event(), False
         self.places = Connections(limits, asyncio.get_running_loop().time)
@@ -93,7 +95,9 @@ class HttpServer:
 
     def _connection(self, connection: Connection) -> ClientConnection:
         joined = (self._clients.add, self._forget, self._finished)
-        client = ClientConnection(self._app, self._date_header, connection, *joined, peer=self._peer)
+        client = ClientConnection(
+            self._app, self._date_header, connection, *joined, peer=self._peer, at_once=self._at_once
+        )
         client.stopping = self._stopping
         return client
 

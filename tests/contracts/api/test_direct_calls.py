@@ -1,0 +1,278 @@
+"""Signed calls are answered alike, whether the gateway takes them at once or in a task of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from contracts.api.conftest import Instance, Serve, an_instance, answering
+from unit.api.components import House, make_house
+
+from api.gateway import direct_calls, reverse_proxy
+from api.gateway.direct_calls import DirectCalls
+from api.gateway.handlers import gateway_handlers
+from services.sdk.edge.acceptor import listen
+from services.sdk.edge.client_request import ClientRequest
+from services.sdk.edge.connections import ConnectionLimits
+from services.sdk.edge.http_server import AT_ONCE, HttpServer
+
+pytestmark = pytest.mark.anyio
+Answer = tuple[int, dict[bytes, bytes], bytes]
+_OF_EACH = {b"x-request-id", b"date", b"ratelimit-remaining", b"ratelimit-reset"}
+
+
+@dataclass
+class Gate:
+    """A gateway on a port, with a caller who may sign. `at_once`: whether it may take requests at once; `taken`: of
+    each request, whether it did.
+    """
+
+    house: House
+    port: int
+    credentials: Credentials
+    at_once: bool
+    taken: list[bool] = field(default_factory=list)
+
+    async def connect(self) -> Client:
+        return Client(self, *await asyncio.open_connection("127.0.0.1", self.port, limit=2**20))
+
+    def signed(self, body: bytes = b"{}", method: str = "POST", path: str = "/", *lines: str) -> bytes:
+        request = AWSRequest(method, f"https://x{path}", data=body, headers={"host": "x"})
+        SigV4Auth(self.credentials, "kms", "us-east-1").add_auth(request)
+        told = [f"{name}: {value}" for name, value in request.headers.items() if name != "host"]
+        head = [f"{method} {path} HTTP/1.1", "host: x", *told, *lines, f"content-length: {len(body)}", "", ""]
+        return "\r\n".join(head).encode() + body
+
+    def require_nothing_left(self) -> None:
+        """Every place was given back."""
+        proxy = self.house.gateway.proxy
+        assert (proxy._active, proxy._bulkheads._walls, proxy._bulkheads._callers) == ({}, {}, {})
+
+
+class Client:
+    """One connection to it."""
+
+    def __init__(self, gate: Gate, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.gate, self.reader, self.writer = gate, reader, writer
+
+    async def ask(self, raw: bytes) -> Answer:
+        self.writer.write(raw)
+        return await self.answer()
+
+    async def answer(self) -> Answer:
+        """The next one, whose body is as long as it says."""
+        with anyio.fail_after(60):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+            headers = dict(line.lower().split(b": ", 1) for line in head[1:] if line)
+            body = await self.reader.readexactly(int(headers.get(b"content-length", b"0")))
+        return int(head[0].split()[1]), headers, body
+
+
+@pytest.fixture(params=["at once", "in a task"])
+async def gate(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Gate]:
+    house = await make_house(tmp_path)
+    await house.add_user("ann", "editor")
+    pair = house.accounts.access_key("ann")
+    signed = gateway_handlers(house.gateway, house.authenticator)[0]
+    direct = DirectCalls(house.gateway, signed, house.metrics, house.audit)
+    made = Gate(house, 0, Credentials(pair.id, pair.secret), request.param == "at once")
+
+    def at_once(asked: ClientRequest) -> bool:
+        made.taken.append(made.at_once and direct(asked))
+        return made.taken[-1]
+
+    server = HttpServer(house.door, await listen("127.0.0.1", 0, 16), None, ConnectionLimits(), at_once=at_once)
+    server.start()
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    await server.stop(AT_ONCE)
+    await house.close()
+
+
+def lasting(headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """What is the same each time."""
+    return {name: value for name, value in headers.items() if name not in _OF_EACH}
+
+
+async def reached(gate: Gate, kms: Instance) -> Client:
+    """A client that was answered once: from here on there is a connection to the instance that is free."""
+    await gate.house.add_service("key-manager", kms.address)
+    client = await gate.connect()
+    await client.ask(gate.signed())
+    return client
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    body = await reader.readexactly(2)
+    told = b"x-aerekos-audit-action: kms%3AEcho\r\nconnection: keep-alive\r\nset-cookie: a=b\r\nx-own: 1\r\n"
+    writer.write(b"HTTP/1.1 201 Created\r\n" + told + b"content-length: 2\r\n\r\n" + body)
+
+
+async def test_a_call_is_carried_alike_and_what_is_not_the_callers_stays_behind(gate: Gate) -> None:
+    async with an_instance(echo) as kms:
+        client = await reached(gate, kms)
+        code, headers, body = await client.ask(gate.signed(b"{}", "POST", "/", "X-Request-ID: abc"))
+        second = await client.ask(gate.signed(b"[]", "POST", "/", "x-aerekos-identity: forged"))
+    assert (code, body, headers[b"x-request-id"], headers[b"x-own"]) == (201, b"{}", b"abc", b"1")
+    assert (second[0], second[2], lasting(second[1])) == (201, b"[]", lasting(headers))
+    assert not {b"set-cookie", b"connection", b"x-aerekos-audit-action"} & headers.keys()
+    assert {b"content-security-policy", b"x-content-type-options", b"ratelimit-limit"} <= headers.keys()
+    head = kms.heads[-1].lower()
+    assert (head.count(b"x-aerekos-identity:"), b"forged" in head) == (1, False)
+    assert b"x-request-id: abc" in kms.heads[-2].lower() and b"traceparent: 00-" in head
+    assert gate.taken == [False, gate.at_once, gate.at_once], "the first waits for a connection"
+    gate.require_nothing_left()
+
+
+async def test_it_is_noted_alike(gate: Gate, tmp_path: Path) -> None:
+    async with an_instance(echo) as kms:
+        client = await reached(gate, kms)
+        await client.ask(gate.signed())
+    [counter] = gate.house.gateway.traffic.told({})  # type: ignore[attr-defined]
+    assert (counter["to"], counter["requests"], counter["errors"]) == ("key-manager", 2, 0)
+    noted = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    calls = [each for each in noted if "kms" in json.dumps(each)]
+    assert [(each["user"], each["code"]) for each in calls] == [("ann", 201)] * 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [(b"Signature=", b"Signature=0", 403), (b"/kms/", b"/sqs/", 403), (b"AWS4-HMAC", b"AWS4-XMAC", 403)],
+)
+async def test_what_is_refused_is_refused_alike(gate: Gate, old: bytes, new: bytes, code: int) -> None:
+    async with an_instance(echo) as kms:
+        client = await reached(gate, kms)
+        answer = await client.ask(gate.signed().replace(old, new))
+        assert answer[0] in (code, 400) and b"__type" in answer[2]
+        assert (await (await gate.connect()).ask(gate.signed()))[0] == 201
+        assert len(kms.heads) == 2
+    gate.require_nothing_left()
+
+
+async def test_answers_come_in_the_order_of_the_requests(gate: Gate) -> None:
+    async with an_instance(echo) as kms:
+        client = await reached(gate, kms)
+        for body in (b"{}", b"[]", b"12"):
+            client.writer.write(gate.signed(body))
+        assert [(await client.answer())[2] for _ in range(3)] == [b"{}", b"[]", b"12"]
+    gate.require_nothing_left()
+
+
+async def test_a_long_answer_flows(gate: Gate) -> None:
+    go_on = anyio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(2)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + b"x" * 100_000)
+        await go_on.wait()
+        writer.write(b"y" * 100_000)
+
+    async with an_instance(slow) as kms:
+        await gate.house.add_service("key-manager", kms.address)
+        client = await gate.connect()
+        for _ in range(2):
+            client.writer.write(gate.signed())
+            with anyio.fail_after(60):
+                await client.reader.readuntil(b"x" * 1000)
+                go_on.set()
+                await client.reader.readuntil(b"y" * 100_000)
+        assert len(kms.heads) == 2
+    gate.require_nothing_left()
+
+
+def once_and_then(first: Serve, then: Serve) -> Serve:
+    served: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(1)
+        await (first if len(served) == 1 else then)(reader, writer)
+
+    return serve
+
+
+async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def test_what_may_be_done_once_only_is_not_tried_again(gate: Gate) -> None:
+    async with an_instance(once_and_then(echo, dies)) as kms:
+        client = await reached(gate, kms)
+        code, _, body = await client.ask(gate.signed())
+        assert (code, b"try again" in body, len(kms.heads)) == (503, True, 2)
+    gate.require_nothing_left()
+
+
+async def test_a_read_is_tried_again(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with an_instance(once_and_then(echo, once_and_then(dies, answering(b"there")))) as kms:
+        client = await reached(gate, kms)
+        code, _, body = await client.ask(gate.signed(b"", "GET", "/?a=1"))
+        assert (code, body, len(kms.heads)) == (200, b"there", 3)
+    gate.require_nothing_left()
+
+
+async def test_an_instance_that_is_silent_is_given_up(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_calls, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(reverse_proxy, "USUAL_PATIENCE", reverse_proxy.Patience(0.2))
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with an_instance(once_and_then(echo, silent)) as kms:
+        client = await reached(gate, kms)
+        code, _, body = await client.ask(gate.signed())
+        assert (code, b"did not answer in 0.2 s" in body) == (503, True)
+    gate.require_nothing_left()
+
+
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"])
+async def test_a_client_that_leaves_takes_its_call_with_it(gate: Gate, part: bytes) -> None:
+    async def waits(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(part)
+        asked.set()
+        await reader.readexactly(100)
+
+    asked = anyio.Event()
+    async with an_instance(once_and_then(echo, waits)) as kms:
+        client = await reached(gate, kms)
+        client.writer.write(gate.signed())
+        with anyio.fail_after(60):
+            await asked.wait()
+            client.writer.transport.abort()
+            await kms.left.wait()
+            await anyio.wait_all_tasks_blocked()
+    gate.require_nothing_left()
+
+
+async def test_an_answer_that_breaks_off_has_no_end(gate: Gate) -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(2)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+
+    async with an_instance(once_and_then(echo, half)) as kms:
+        client = await reached(gate, kms)
+        client.writer.write(gate.signed())
+        with anyio.fail_after(60):
+            told = await client.reader.read(-1)
+    assert told.endswith(b"\r\n\r\nhalf")
+    gate.require_nothing_left()
+
+
+async def test_who_asks_too_often_is_told_so_in_words_of_kms(gate: Gate) -> None:
+    async with an_instance(echo) as kms:
+        client = await reached(gate, kms)
+        gate.house.gateway.limits._principals.per_second = 0.001
+        assert (await client.ask(gate.signed()))[0] == 201
+        code, headers, body = await client.ask(gate.signed())
+        assert (code, b"Throttling" in body, b"retry-after" in headers) == (400, True, True)
+    gate.require_nothing_left()
