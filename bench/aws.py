@@ -16,6 +16,7 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,18 +137,22 @@ def _raw_rate(spec: str, algorithm: str, seconds: float) -> float:
 
 @contextmanager
 def an_emulator() -> Iterator[Side]:
-    """ministack, on the loopback only."""
+    """ministack, on the loopback only. Its server would end a connection after a thousand requests."""
     port = a_port()
-    command = [str(PEERS), "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
     quiet = {**os.environ, "GATEWAY_PORT": str(port), "LOG_LEVEL": "ERROR"}
-    child = subprocess.Popen(command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    side = Side(port, Credentials("test", "test"))
-    try:
-        asyncio.run(_until_open(side))
-        yield side
-    finally:
-        child.terminate()
-        child.wait()
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write("keep_alive_max_requests = 1000000000\n")
+        config.flush()
+        server = [str(PEERS), "-m", "hypercorn", "--config", config.name]
+        command = [*server, "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
+        child = subprocess.Popen(command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        side = Side(port, Credentials("test", "test"))
+        try:
+            asyncio.run(_until_open(side))
+            yield side
+        finally:
+            child.terminate()
+            child.wait()
 
 
 async def _until_open(side: Side) -> None:

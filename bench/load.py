@@ -28,7 +28,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[bytes] | None = None
-        self._buffer, self._needed, self._head_only = b"", 0, False
+        self._buffer, self._needed, self._head_only = bytearray(), 0, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -43,9 +43,9 @@ class Connection(asyncio.Protocol):
             head = self._buffer.find(_END)
             if head < 0:
                 return
-            self._needed = head + len(_END) + (0 if self._head_only else _length(self._buffer[:head]))
+            self._needed = head + len(_END) + (0 if self._head_only else _length(bytes(self._buffer[:head])))
         if len(self._buffer) >= self._needed and self._answer and not self._answer.done():
-            whole, self._buffer, self._needed = self._buffer, b"", 0
+            whole, self._buffer, self._needed = bytes(self._buffer), bytearray(), 0
             self._answer.set_result(whole)
 
     async def ask(self, request: bytes) -> bytes:

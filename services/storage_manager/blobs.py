@@ -21,7 +21,7 @@ from services.storage_manager.errors import Corrupt
 from services.storage_manager.segments import sync_folder
 
 ORPHAN_AGE_SECONDS = 24 * 3600.0
-READ_FRAMES = 16
+READ_FRAMES = 4
 
 
 def new_id() -> str:
@@ -46,7 +46,7 @@ class Blobs:
         return Writer(self, blob, cipher)
 
     def read(self, blob: str, cipher: BlobCipher, size: int, start: int, stop: int) -> Iterator[bytes]:
-        """Plaintext [start, stop), about 1 MiB at a time. Raises Corrupt before a wrong byte leaves."""
+        """Plaintext [start, stop), about 256 KiB at a time. Raises Corrupt before a wrong byte leaves."""
         with self._opened(blob) as file:
             layout = _layout(file, blob, size)
             if os.pread(file.fileno(), HEADER, 0) != layout.magic + bytes([cipher.mode]):
@@ -56,7 +56,7 @@ class Blobs:
                 yield b"".join(_opened_frames(layout, blob, cipher, together, stored))
 
     def check(self, blob: str, size: int) -> Iterator[int]:
-        """Read all of it without a key, about 1 MiB at a time: the bytes read. Raises Corrupt."""
+        """Read all of it without a key, about 256 KiB at a time: the bytes read. Raises Corrupt."""
         with self._opened(blob) as file:
             layout = _layout(file, blob, size)
             for together in _together(layout.spans(0, size)):

@@ -7,13 +7,14 @@ arrives, and reads a block while the one before it leaves; two blocks of it are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs, Writer, new_id
@@ -26,6 +27,10 @@ from services.storage_manager.segment_format import is_small
 from services.storage_manager.small_blobs import LARGEST, CipherOf, SmallBlobs
 
 T = TypeVar("T")
+P = TypeVar("P")
+# More threads than that hash no faster, and each keeps memory of its own.
+MOST_THREADS = 4
+_threads: RunVar[CapacityLimiter] = RunVar("storage_threads")
 
 
 class Intake(Protocol):
@@ -128,7 +133,7 @@ async def _feed(writer: Writer, blocks: AsyncIterator[bytes], intake: Intake) ->
         async for block in blocks:
             if running is not None:
                 await running
-            running = _begin(to_thread.run_sync(take, block))
+            running = _begin(take, block)
             size += len(block)
         if running is not None:
             await running
@@ -139,17 +144,21 @@ async def _feed(writer: Writer, blocks: AsyncIterator[bytes], intake: Intake) ->
 
 async def _ahead(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Each block, read in a thread while the one before it is on its way."""
-    running = _begin(to_thread.run_sync(_next, blocks))
+    running = _begin(_next, blocks)
     try:
         while (block := await running) is not None:
-            running = _begin(to_thread.run_sync(_next, blocks))
+            running = _begin(_next, blocks)
             yield block
     finally:
         await _let_end(running)
 
 
-def _begin(work: Awaitable[T]) -> asyncio.Future[T]:
-    return asyncio.ensure_future(work)
+def _begin(work: Callable[[P], T], given: P) -> asyncio.Future[T]:
+    """In a thread."""
+    limiter = _threads.get(None)
+    if limiter is None:
+        _threads.set(limiter := CapacityLimiter(MOST_THREADS))
+    return asyncio.ensure_future(to_thread.run_sync(work, given, limiter=limiter))
 
 
 async def _let_end(running: asyncio.Future[T] | None) -> None:

@@ -17,7 +17,7 @@ from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import Caller
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-BLOCK = 1 << 20
+BLOCK = 256 << 10
 LARGEST = 5 << 30
 MOST_DRAINED, DRAIN_SECONDS = 8 << 20, 2.0
 MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
@@ -75,7 +75,7 @@ class RequestBody:
         return Decoder(caller.signing if signed else None, self.content.endswith("-TRAILER"))
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Payload in blocks of about 1 MiB."""
+        """Payload in blocks of about 256 KiB."""
         held, more = bytearray(), True
         while more:
             message = await self._receive()
