@@ -67,6 +67,14 @@ def public_policy() -> AwsError:
     return AwsError("PublicPolicyException", f"You can't attach this resource policy because {because}")
 
 
+def cannot_invoke() -> AwsError:
+    text = (
+        "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access "
+        "to the principal secretsmanager.amazonaws.com."
+    )
+    return AwsError("AccessDeniedException", text)
+
+
 def no_access_to_key() -> AwsError:
     return AwsError("AccessDeniedException", "Access to KMS is not allowed")
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from crds.model import rfc3339
+from crds.model import rfc3339_micro
 from services.secrets_manager.secret import FoundSecret
 from services.secrets_manager.views import changed_at, created_at
 
@@ -79,4 +79,4 @@ ORDERS: Mapping[str, Callable[[FoundSecret], str]] = {
 
 
 def _moment(moment: Any) -> str:
-    return rfc3339(moment) if moment is not None else ""
+    return rfc3339_micro(moment) if moment is not None else ""

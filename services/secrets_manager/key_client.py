@@ -39,11 +39,16 @@ class KeyUse:
     @property
     def is_own_key(self) -> bool:
         """Whether it is one of people's keys, not the account's default."""
-        return self.key not in ("", DEFAULT_KEY) and not self.key.endswith(f":{DEFAULT_KEY}")
+        return is_own(self.key)
 
     @property
     def context(self) -> dict[str, str]:
         return {"SecretARN": self.arn, "SecretVersionId": self.version_id}
+
+
+def is_own(key: str) -> bool:
+    """Whether that names one of people's keys."""
+    return key not in ("", DEFAULT_KEY) and not key.endswith(f":{DEFAULT_KEY}")
 
 
 class KeyClient:

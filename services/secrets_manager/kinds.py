@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
-from crds.model import Model, Timestamp
+from crds.model import MicroTimestamp, Model, Timestamp
 from crds.names import DnsLabel
 from services.sdk.aws.tags import tag_fault
 from services.secrets_manager.invariants import (
@@ -94,14 +94,15 @@ class ManagedSecretSpec(Spec):
 
 
 class VersionStatus(Model):
-    """A version: which labels it has, and the ARN of the key it is sealed with, empty while a rotation has not made
-    its value yet. `number`: counts versions from 1, for Vault's clients. `accessedOn`: the day it was read.
+    """A version: which labels it has, and the ARN of the key it is sealed with (`DefaultEncryptionKey`: the account's
+    default), empty while a rotation has not made its value yet. `number`: counts versions from 1, for clients of
+    Vault. `accessedOn`: the day it was read.
     """
 
     version_id: str
     number: int = 0
     stages: list[str] = []
-    created_at: Timestamp
+    created_at: MicroTimestamp
     accessed_on: Timestamp | None = None
     key: str = ""
 
@@ -123,7 +124,7 @@ class ManagedSecretStatus(Status):
     arn: str = ""
     versions: list[VersionStatus] = []
     current_version: str = ""
-    changed_at: Timestamp | None = None
+    changed_at: MicroTimestamp | None = None
     accessed_on: Timestamp | None = None
     delivered_to: str = ""
     rotation: RotationStatus | None = None

@@ -15,19 +15,26 @@ from typing import Any
 
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
 from crds.meta import OwnerReference
-from crds.model import rfc3339
+from crds.model import rfc3339, rfc3339_micro
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
 from services.sdk.context import ServiceContext
 from services.sdk.identity import Caller
 from services.secrets_manager import errors
 from services.secrets_manager.envelope import Envelope, SecretValue
-from services.secrets_manager.key_client import KeyUse
-from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION, SecretVersion, VersionStatus
+from services.secrets_manager.key_client import KeyUse, is_own
+from services.secrets_manager.kinds import (
+    MANAGED_SECRET,
+    SECRET_VERSION,
+    SecretVersion,
+    SecretVersionSpec,
+    VersionStatus,
+)
 from services.secrets_manager.names import SecretName, meanings_of, record_name, resource_name
 from services.secrets_manager.secret import FoundSecret, stages_of, versions_with
 from services.secrets_manager.stages import PENDING, Stages, attach
 
+DEFAULT_ENCRYPTION_KEY = "DefaultEncryptionKey"
 MOST_VERSIONS = 100
 _KEPT_FOR = timedelta(days=1)
 _ATTEMPTS = 16
@@ -174,7 +181,7 @@ class SecretStore:
             value = await self.value(found, id, caller)
             spec = await self._envelope.seal(replace(_use(found, id, caller), key=key), found.uid, value)
             await self._own.patch(SECRET_VERSION, record_name(found.uid, id), {"spec": spec.wire()}, found.namespace)
-            sealed[id] = spec.key
+            sealed[id] = _shown_key(spec)
 
         def change(now: FoundSecret) -> list[VersionStatus]:
             return [each.model_copy(update={"key": sealed.get(each.version_id, each.key)}) for each in now.versions]
@@ -216,12 +223,12 @@ class SecretStore:
             resource.metadata.owner_references = [_owner(found)]
             try:
                 await self._own.create(SECRET_VERSION, resource)
-                return spec.key
+                return _shown_key(spec)
             except AlreadyExists:
                 record = await self._own.get(SECRET_VERSION, resource.metadata.name, found.namespace)
         if await self._envelope.open(_use(found, token, caller), record.spec) != value:
             raise errors.token_in_use(token, found.arn)
-        return record.spec.key
+        return _shown_key(record.spec)
 
     def _within_limit(self, versions: list[VersionStatus]) -> list[VersionStatus]:
         """Without the oldest that have no label, where there are too many. Raises AwsError."""
@@ -246,7 +253,7 @@ class SecretStore:
             "arn": now.arn,
             "versions": [each.wire() for each in versions],
             "currentVersion": after.current or "",
-            "changedAt": rfc3339(moment),
+            "changedAt": rfc3339_micro(moment),
         }
         patch = {"metadata": {"resourceVersion": now.secret.metadata.resource_version}, "status": status}
         return FoundSecret(
@@ -261,6 +268,11 @@ class SecretStore:
     async def _delete_record(self, found: FoundSecret, version_id: str) -> None:
         with suppress(NotFound):
             await self._own.delete(SECRET_VERSION, record_name(found.uid, version_id), found.namespace)
+
+
+def _shown_key(spec: SecretVersionSpec) -> str:
+    """As AWS shows what a version is sealed with."""
+    return spec.key if is_own(spec.key_id) else DEFAULT_ENCRYPTION_KEY
 
 
 def _use(found: FoundSecret, version_id: str, caller: Caller | None) -> KeyUse:

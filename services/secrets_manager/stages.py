@@ -1,7 +1,7 @@
 """Staging labels: which version of a secret has which, and how AWS moves them. Pure.
 
 A label is attached to one version at most. `AWSCURRENT` cannot be without a version once it has one; whenever it
-leaves one, `AWSPREVIOUS` comes to that.
+leaves one, `AWSPREVIOUS` comes to that, and `AWSPENDING` leaves it, too: what was current waits for nothing.
 
 Source: AWS Secrets Manager API reference, PutSecretValue, UpdateSecretVersionStage; User Guide, "Secret versions".
 """
@@ -67,7 +67,7 @@ def _moved(stages: Stages, version: str, wanted: frozenset[str]) -> dict[str, fr
     if CURRENT in wanted and former not in (None, version):
         assert former is not None
         found = {id: labels - {PREVIOUS} for id, labels in found.items()}
-        found[former] |= {PREVIOUS}
+        found[former] = (found[former] - {PENDING}) | {PREVIOUS}
     if any(len(labels) > MOST_LABELS for labels in found.values()):
         raise TooManyLabels(f"A version can have up to {MOST_LABELS} staging labels.")
     return found

@@ -31,7 +31,7 @@ def version_entry(version: VersionStatus) -> Json:
         VersionStages=version.stages,
         CreatedDate=version.created_at,
         LastAccessedDate=version.accessed_on,
-        KmsKeyIds=[version.key if version.key else "DefaultEncryptionKey"],
+        KmsKeyIds=[version.key] if version.key else [],
     )
 
 

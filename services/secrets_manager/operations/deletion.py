@@ -16,7 +16,7 @@ from services.sdk.aws.operations import RequestContext, operation
 from services.secrets_manager import errors
 from services.secrets_manager.kinds import MANAGED_SECRET
 from services.secrets_manager.names import ending_of, secret_arn
-from services.secrets_manager.operations.secret_access import SecretAccess, identity_of
+from services.secrets_manager.operations.secret_access import SecretAccess, identity_of, require_name
 
 Json = dict[str, Any]
 DEFAULT_WINDOW_DAYS = 30
@@ -63,6 +63,7 @@ class DeletionOperations:
     async def _at_once(self, call: RequestContext, request: Json) -> Json:
         """Of a secret that is not there, AWS says the same as of one that was."""
         now, wanted = self._secrets.clock.now(), str(request["SecretId"])
+        require_name(wanted)
         found = await self._secrets.store.find(call, wanted)
         if found is None:
             await self._secrets.authorizer.require_named(call, wanted, request)

@@ -14,6 +14,7 @@ from services.sdk.aws.operations import RequestContext, operation
 from services.secrets_manager import errors
 from services.secrets_manager.kinds import MANAGED_SECRET, RotationRules, RotationStatus
 from services.secrets_manager.operations.secret_access import SecretAccess, identity_of, token_of
+from services.secrets_manager.rotation_targets import target_fault
 from services.secrets_manager.secret import FoundSecret, stages_of
 from services.secrets_manager.stages import PENDING, holder
 
@@ -83,6 +84,8 @@ def wanted_rules(found: FoundSecret, request: Json) -> RotationRules:
     target = request.get("RotationLambdaARN") or (had.target if had else "")
     if not target:
         raise errors.invalid_request("No Lambda rotation function ARN is associated with this secret.")
+    if target.startswith("arn:") and target_fault(target):
+        raise errors.cannot_invoke()
     kept = {} if had is None or given is not None else had.model_dump(include={"after_days", "schedule", "duration"})
     if given is not None:
         kept = {

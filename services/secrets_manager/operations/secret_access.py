@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 from services.sdk.aws.operations import RequestContext
 from services.sdk.resources import Clock
@@ -11,6 +10,7 @@ from services.secrets_manager import errors
 from services.secrets_manager.authorization import SecretAuthorizer
 from services.secrets_manager.envelope import SecretValue
 from services.secrets_manager.kinds import MANAGED_SECRET
+from services.secrets_manager.names import name_fault
 from services.secrets_manager.secret import FoundSecret
 from services.secrets_manager.secret_store import SecretStore
 
@@ -27,6 +27,7 @@ class SecretAccess:
         """The secret, also where it is about to be deleted. action: where that is not the operation's name. Raises
         AwsError, Forbidden.
         """
+        require_name(request["SecretId"])
         found = await self.store.find(call, request["SecretId"])
         if found is None:
             await self.authorizer.require_named(call, request["SecretId"], request)
@@ -42,6 +43,12 @@ class SecretAccess:
         """Change the secret's spec, in the caller's name where a role allows it."""
         acting = await self.authorizer.resources_for(call, found)
         return FoundSecret(await acting.patch(MANAGED_SECRET, found.name, {"spec": spec}, found.namespace))
+
+
+def require_name(secret_id: str) -> None:
+    """Raises AwsError for a SecretId that is neither an ARN nor the name of any secret."""
+    if not secret_id.startswith("arn:") and (fault := name_fault(secret_id)):
+        raise errors.validation(fault)
 
 
 def require_live(found: FoundSecret) -> FoundSecret:
@@ -64,8 +71,8 @@ def value_of(request: Json) -> SecretValue | None:
 
 
 def token_of(request: Json) -> str:
-    """The id that a new version gets. SDKs choose one for each request."""
-    return str(request.get("ClientRequestToken") or uuid4())
+    """The id that a new version gets. SDKs choose one for each request; for who does not, the kit has."""
+    return str(request["ClientRequestToken"])
 
 
 def shown_value(value: SecretValue) -> Json:

@@ -35,7 +35,8 @@ class SecretOperations:
 
     @operation("CreateSecret", permission=("create", MANAGED_SECRET), understands=_CREATE)
     async def create_secret(self, call: RequestContext, request: Json) -> Json:
-        name, token, value = request["Name"], token_of(request), value_of(request)
+        name, value = request["Name"], value_of(request)
+        token = token_of(request)
         acting = await self._secrets.authorizer.require_named(call, name, request)
         if fault := name_fault(name):
             raise errors.validation(fault)
@@ -57,6 +58,7 @@ class SecretOperations:
     @operation("UpdateSecret", permission=("patch", MANAGED_SECRET), understands=_UPDATE)
     async def update_secret(self, call: RequestContext, request: Json) -> Json:
         value = value_of(request)
+        token = token_of(request)
         found = await self._secrets.resolve_live(call, request)
         spec = {
             field: request[member]
@@ -69,7 +71,6 @@ class SecretOperations:
             found = await self._secrets.patch(call, found, spec)
         if value is None:
             return identity_of(found)
-        token = token_of(request)
         found = await self._secrets.store.put(found, token, value, caller=call.caller)
         return {**identity_of(found), "VersionId": token}
 

@@ -157,6 +157,8 @@ async def test_what_cannot_be_rotated_is_refused() -> None:
         refused = await secrets.ask("RotateSecret", SecretId="s", RotationLambdaARN=ROTATOR)
         assert refused[1]["Message"] == "The secret has no value to rotate."
         both = {"AutomaticallyAfterDays": 1, "ScheduleExpression": "rate(1 day)"}
+        function = {"RotationLambdaARN": "arn:aws:lambda:us-east-1:111122223333:function:mine"}
+        assert (await secrets.ask("RotateSecret", SecretId="s", **function))[1]["__type"] == "AccessDeniedException"
         for more in (
             {"RotationLambdaARN": "http://rotator.example.com/"},
             {"RotationLambdaARN": ROTATOR, "RotationRules": both},

@@ -38,6 +38,8 @@ class Model:
         if label == CURRENT and (former := self.at.get(CURRENT, version)) != version:
             self.at[CURRENT] = version
             self.at[PREVIOUS] = former
+            if self.at.get(PENDING) == former:
+                del self.at[PENDING]
         else:
             self.at[label] = version
 

@@ -148,6 +148,30 @@ def test_the_first_version_is_current_whatever_its_labels_are(secrets: Any) -> N
     assert stages(secrets, "s") == {version: ["AWSCURRENT", "MINE"]}
 
 
+def test_a_name_that_no_secret_has_is_told_by_every_operation(secrets: Any) -> None:
+    calls = (
+        secrets.describe_secret,
+        secrets.get_secret_value,
+        secrets.list_secret_version_ids,
+        secrets.delete_secret,
+    )
+    for call in calls:
+        code, said = refusal(call, SecretId="Inv Name")
+        assert code == "ValidationException" and said.startswith("Invalid name. Must be a valid name")
+    assert refusal(secrets.delete_secret, SecretId="Inv Name", ForceDeleteWithoutRecovery=True)[0] == code
+
+
+def test_what_is_no_longer_current_is_not_pending(secrets: Any) -> None:
+    first = secrets.create_secret(Name="s", SecretString="1")["VersionId"]
+    second = secrets.put_secret_value(SecretId="s", SecretString="2", VersionStages=["AWSPENDING"])["VersionId"]
+    secrets.update_secret_version_stage(
+        SecretId="s", VersionStage="AWSCURRENT", MoveToVersionId=second, RemoveFromVersionId=first
+    )
+    assert stages(secrets, "s")[second] == ["AWSCURRENT", "AWSPENDING"]
+    third = secrets.put_secret_value(SecretId="s", SecretString="3")["VersionId"]
+    assert stages(secrets, "s") == {second: ["AWSPREVIOUS"], third: ["AWSCURRENT"]}
+
+
 def test_what_cannot_be_meant_is_refused(secrets: Any) -> None:
     assert refusal(secrets.get_secret_value, SecretId="none") == (
         "ResourceNotFoundException",
