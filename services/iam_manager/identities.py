@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from services.iam_manager.directory import Directory
+from services.iam_manager.errors import validation
 from services.iam_manager.views import user_arn
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.iam_names import unique_id
 from services.sdk.aws.operations import RequestContext
+
+
+def user_meant(call: RequestContext, request: Mapping[str, Any]) -> str:
+    """The name of the user a request is about: who it names, or else who calls. Raises ValidationError for a session,
+    which is none.
+    """
+    if named := request.get("UserName"):
+        return str(named)
+    if call.policies is not None and call.policies.requester.kind != "user":
+        raise validation("Must specify userName when calling with non-User credentials")
+    return call.caller.name
 
 
 class Identity(NamedTuple):

@@ -107,6 +107,10 @@ class StsOperations:
 
 
 def _role(request: Json) -> Json:
+    """Raises ValidationError for what is no ARN."""
+    parts = request["RoleArn"].split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn" or not (parts[1] and parts[2] and parts[5]):
+        raise AwsError("ValidationError", f"{request['RoleArn']} is invalid", 400)
     return {"roleArn": request["RoleArn"], "roleSessionName": request["RoleSessionName"], **_limits(request)}
 
 

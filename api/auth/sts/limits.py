@@ -58,6 +58,12 @@ def _check_managed(arn: str, account: str, find: FindDocument) -> None:
         raise refused("MalformedPolicyDocument", f"The policy {arn} does not exist.", "policyArns")
 
 
+_CLASH = (
+    "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the "
+    "calling session."
+)
+
+
 def checked_tags(
     given: Mapping[str, str], transitive: Iterable[str] = (), inherited: Mapping[str, str] | None = None
 ) -> SessionTags:
@@ -67,13 +73,13 @@ def checked_tags(
         raise refused(VALIDATION, fault, "tags")
     lowered = {name.lower() for name in given}
     if len(lowered) != len(given):
-        raise refused("InvalidParameterValue", "Duplicate tag keys found. Tag keys are case insensitive.", "tags")
+        said = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        raise refused("InvalidParameterValue", said, "tags")
     if not {each.lower() for each in passed_on} <= lowered:
         said = "The specified transitive tag key must be included in the requested tags."
         raise refused("InvalidParameterValue", said, "transitiveTagKeys")
-    if clash := sorted(lowered & {name.lower() for name in kept}):
-        said = f"The tag {clash[0]} is a transitive tag of the calling session and cannot be set again."
-        raise refused("InvalidParameterValue", said, "tags")
+    if lowered & {name.lower() for name in kept}:
+        raise refused("InvalidParameterValue", _CLASH, "tags")
     return SessionTags({**kept, **given}, (*kept, *passed_on))
 
 

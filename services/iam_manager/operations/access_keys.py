@@ -8,6 +8,7 @@ from typing import Any
 from crds.errors import Conflict, NotFound
 from services.iam_manager import errors
 from services.iam_manager.directory import Directory
+from services.iam_manager.identities import user_meant
 from services.iam_manager.pages import PAGED, page
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.operations import RequestContext, operation
@@ -68,7 +69,7 @@ class AccessKeyOperations:
     async def _whose(self, call: RequestContext, request: Json) -> tuple[str, str]:
         """The user's name in IAM, and that of the User. Raises Forbidden for what a policy denies."""
         self._access.judge(call)
-        found = await self._directory.user(call, request.get("UserName") or call.caller.name)
+        found = await self._directory.user(call, user_meant(call, request))
         return found.spec.user_name, found.metadata.name
 
     async def _one(self, call: RequestContext, method: str, request: Json, person: str, body: Any = None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from crds.kinds.iam import IAM_USER
 from services.iam_manager.directory import Directory
 from services.iam_manager.errors import no_entity
+from services.iam_manager.identities import user_meant
 from services.iam_manager.kinds import IAM_ACCOUNT
 from services.iam_manager.pages import PAGED
 from services.sdk.aws.operations import RequestContext, operation
@@ -58,13 +59,13 @@ class NotKeptOperations:
 
     async def _no_login_profile(self, call: RequestContext, request: Json) -> None:
         """Raises NoSuchEntity."""
-        name = request.get("UserName") or call.caller.name
+        name = user_meant(call, request)
         await self._directory.allow(call, name)
         user = await self._directory.user(call, name)
         raise no_entity(f"Login Profile for User {user.spec.user_name} cannot be found.")
 
     async def _none_of_user(self, call: RequestContext, request: Json, name: str) -> Json:
-        user = request.get("UserName") or call.caller.name
+        user = user_meant(call, request)
         await self._directory.allow(call, user)
         await self._directory.user(call, user)
         return {name: []}

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from crds.kinds.iam import IAM_USER, IamUser, SshPublicKey
 from services.iam_manager import errors
 from services.iam_manager.directory import Directory
+from services.iam_manager.identities import user_meant
 from services.iam_manager.pages import PAGED, page
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.iam_names import unique_id
@@ -63,7 +64,7 @@ class SshPublicKeyOperations:
 
     @operation("ListSSHPublicKeys", permission=("get", IAM_USER), understands=("UserName", *PAGED))
     async def list_ssh_public_keys(self, call: RequestContext, request: Json) -> Json:
-        name = request.get("UserName") or call.caller.name
+        name = user_meant(call, request)
         await self._directory.allow(call, name)
         user = await self._directory.user(call, name)
 

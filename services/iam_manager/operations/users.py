@@ -8,6 +8,7 @@ from crds.kinds.iam import IAM_USER, IamUser, IamUserSpec
 from crds.kinds.user import User
 from services.iam_manager import errors
 from services.iam_manager.directory import MADE_BY, Directory
+from services.iam_manager.identities import user_meant
 from services.iam_manager.pages import PAGED, page
 from services.iam_manager.policy_store import PolicyStore
 from services.iam_manager.tagging import given_tags, tag_page, with_tags, without_tags
@@ -43,7 +44,7 @@ class UserOperations:
 
     @operation("GetUser", permission=("get", IAM_USER), understands=("UserName",))
     async def get_user(self, call: RequestContext, request: Json) -> Json:
-        name = request.get("UserName") or call.caller.name
+        name = user_meant(call, request)
         await self._directory.allow(call, name)
         return {"User": user_view(call.account, await self._directory.user(call, name))}
 

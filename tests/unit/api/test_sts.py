@@ -265,7 +265,7 @@ async def test_tags_need_the_right_to_tag_and_go_on_where_they_are_transitive(cl
         cloud.by_key("ann"), first, tags={"a": "1", "b": "2"}, transitive_tag_keys=["a"], source_identity=None
     )
     second = await cloud.role("second", trusts(first, "sts:AssumeRole", "sts:TagSession"))
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest, match="it conflicts with a transitive tag key from the calling session"):
         await cloud.assume(cloud.by_session(made), second, tags={"A": "other"})
     on = await cloud.assume(cloud.by_session(made), second, tags={"c": "3"})
     assert (on.issued.spec.tags, on.issued.spec.transitive_tags) == ({"a": "1", "c": "3"}, ["a"])
