@@ -40,7 +40,7 @@ def create(context: ServiceContext) -> Service:
     collector = BlobCollector(metadata, s3.data, erased=compactor.note_erased)
     return Service(
         app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)),
-        reconcilers=[BucketReconciler(metadata, lost, s3.damaged)],
+        reconcilers=[BucketReconciler(metadata, lost, s3.damaged, s3.keys.rewrapper)],
         checks=[
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),

@@ -12,6 +12,7 @@ from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketPhase, BucketReason
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.invariants import OBJECTS
+from services.storage_manager.key_rewrapping import KeyRewrapper
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.metadata import MetadataIndex
@@ -27,8 +28,10 @@ class BucketReconciler:
     finalizer: str | None = OBJECTS
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
-    def __init__(self, metadata: MetadataIndex, lost: LostKeys, damaged: DamagedData) -> None:
-        self._metadata, self._lost, self._damaged = metadata, lost, damaged
+    def __init__(
+        self, metadata: MetadataIndex, lost: LostKeys, damaged: DamagedData, rewrapper: KeyRewrapper
+    ) -> None:
+        self._metadata, self._lost, self._damaged, self._rewrapper = metadata, lost, damaged, rewrapper
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Counts again every few seconds: objects come and go without a change of the resource."""
@@ -38,6 +41,7 @@ class BucketReconciler:
         status.phase, status.arn = BucketPhase.READY, ref.arn
         await self._lost.update_condition(resource, world.clock.now())
         self._damaged.update_condition(resource, world.clock.now())
+        await self._rewrapper.rewrap_bucket(ref)
         return done(requeue_after=COUNT_EVERY_SECONDS)
 
     async def finalize(self, resource: Bucket, world: World) -> Outcome:

@@ -22,6 +22,7 @@ from services.sdk.identity import Caller as Identity
 from services.storage_manager.blob_format import AesGcmCipher, BlobCipher, NoCipher
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef, Kms, is_customers_key
+from services.storage_manager.key_rewrapping import KeyRewrapper
 from services.storage_manager.metadata import MetadataIndex
 
 CACHE_SECONDS = 300.0
@@ -55,6 +56,7 @@ class DataKeys:
         self._active: dict[tuple[str, str], _ActiveKey] = {}
         self._proven: dict[tuple[Identity, str], float] = {}
         self._lock = anyio.Lock()
+        self.rewrapper = KeyRewrapper(metadata, kms, clock)
 
     async def active_key(self, ref: BucketRef) -> str:
         """The id of the data key new blobs use; empty when the bucket is not encrypted."""
@@ -107,6 +109,8 @@ class DataKeys:
             if held is None or fault.status < 500 or self._age_of_proof(ref, master, id) > CACHE_SECONDS:
                 raise
             return held.secret  # key-manager is away: what was proven minutes ago goes on
+        if is_customers_key(master):
+            await self.rewrapper.rewrap_opened(ref, id)
         return self._hold(made_for, id, plain)
 
     def _hold(self, ref: BucketRef, id: str, plain: bytes) -> bytes:

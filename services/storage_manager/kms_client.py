@@ -51,6 +51,14 @@ class KmsClient:
         answer = await self._bound("Decrypt", ref, {"CiphertextBlob": base64.b64encode(wrapped).decode()})
         return base64.b64decode(answer["Plaintext"])
 
+    async def rewrap(self, ref: BucketRef, wrapped: bytes, arn: str) -> bytes:
+        """The same data key, wrapped under the newest material of its KMS key. Raises as `generate`."""
+        context, blob = {"aws:s3:arn": ref.arn}, base64.b64encode(wrapped).decode()
+        contexts = {"SourceEncryptionContext": context, "DestinationEncryptionContext": context}
+        wanted = {"CiphertextBlob": blob, "DestinationKeyId": arn or ref.key or DEFAULT_KEY, **contexts}
+        answer = await self._ask("ReEncrypt", ref.namespace, wanted, ref.caller if ref.own_key else None)
+        return base64.b64decode(answer["CiphertextBlob"])
+
     async def _bound(self, operation: str, ref: BucketRef, body: dict[str, Any]) -> dict[str, Any]:
         bound = {**body, "EncryptionContext": {"aws:s3:arn": ref.arn}}
         return await self._ask(operation, ref.namespace, bound, ref.caller if ref.own_key else None)

@@ -28,8 +28,8 @@ class Incoming:
 
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._receive = receive
-        said = {name.lower() for name, _ in headers}
-        self.ended = not said & {b"content-length", b"transfer-encoding"}
+        said = {name.lower(): value for name, value in headers}
+        self.ended = b"transfer-encoding" not in said and said.get(b"content-length", b"0") == b"0"
         # Such a client sends nothing before it is asked to, and a refusal asks for nothing.
         self._waits = b"expect" in said
 

@@ -78,6 +78,9 @@ class Fakes:
         self.masters.append(place.key)
         return b"k" * 32, b"wrapped", "arn"
 
+    async def rewrap(self, place: BucketRef, wrapped: bytes, arn: str) -> bytes:
+        return wrapped
+
     async def decrypt(self, place: BucketRef, wrapped: bytes) -> bytes:
         return b"k" * 32
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from services.storage_manager.metadata.versions import Versions
 
 USED_KEYS = """
@@ -11,6 +13,15 @@ UNION SELECT json_extract(piece.value, '$[2]') FROM versions, json_each(versions
 UNION SELECT json_extract(parts.piece, '$[0][2]') FROM parts, uploads
   WHERE parts.upload=uploads.id AND uploads.bucket=?1
 """
+
+
+class Wrapping(NamedTuple):
+    """A wrapped data key. `master`: the KMS key that was asked, empty for the default; `arn`: the one it was."""
+
+    wrapped: bytes
+    master: str
+    arn: str
+    at: float
 
 
 class WrappedKeys(Versions):
@@ -35,6 +46,25 @@ class WrappedKeys(Versions):
             columns = "id, bucket, master, wrapped, created, arn"
             values = (id, bucket, master, wrapped, created, arn)
             db.execute(f"INSERT INTO data_keys ({columns}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
+
+    def keys_wrapped_before(self, bucket: str, before: float, limit: int) -> list[tuple[str, str]]:
+        """The bucket's data keys that were wrapped before then, oldest first: id, and the KMS key that was asked."""
+        sql = (
+            "SELECT id, master FROM data_keys WHERE bucket=? AND coalesce(wrapped_at, created)<?"
+            " ORDER BY coalesce(wrapped_at, created) LIMIT ?"
+        )
+        return [(str(id), str(master)) for id, master in self._db().execute(sql, (bucket, before, limit))]
+
+    def wrapping(self, id: str) -> Wrapping | None:
+        """How that data key is wrapped; None where there is none."""
+        sql = "SELECT wrapped, master, arn, coalesce(wrapped_at, created) FROM data_keys WHERE id=?"
+        row = self._db().execute(sql, (id,)).fetchone()
+        return Wrapping(bytes(row[0]), str(row[1]), str(row[2]), float(row[3])) if row else None
+
+    def replace_wrapping(self, id: str, old: bytes, new: bytes, at: float) -> None:
+        """Keep the new one, unless the old one was replaced already."""
+        with self._write() as db:
+            db.execute("UPDATE data_keys SET wrapped=?, wrapped_at=? WHERE id=? AND wrapped=?", (new, at, id, old))
 
     def sealed_by(self, bucket: str) -> set[str]:
         """The KMS keys without which something in it could not be read: their ARNs, or how they were named before

@@ -18,7 +18,7 @@ from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 from services.storage_manager.errors import S3Error
 
 # An older program would not find small blobs, and would take those of versions for garbage.
-OWN = FormatVersion(version=4, oldest_reader=4)
+OWN = FormatVersion(version=5, oldest_reader=4)
 TABLES = """
 CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
 CREATE INDEX newest_key ON data_keys (bucket, created);
@@ -74,11 +74,16 @@ def _add_small_blobs(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX moved_blobs ON small_blobs (now_segment) WHERE now_segment IS NOT NULL")
 
 
+def _add_times_of_wrapping(db: sqlite3.Connection) -> None:
+    add_column(db, "data_keys", "wrapped_at", "REAL")  # empty: when it was made
+
+
 MIGRATIONS: Migrations = {
     1: _create_tables,
     2: _add_checksums_and_master_keys,
     3: _add_versions_and_configurations,
     4: _add_small_blobs,
+    5: _add_times_of_wrapping,
 }
 
 

@@ -63,6 +63,9 @@ class Fakes:
     async def generate(self, ref: BucketRef) -> tuple[bytes, bytes, str]:
         return b"k" * 32, b"wrapped", "arn"
 
+    async def rewrap(self, ref: BucketRef, wrapped: bytes, arn: str) -> bytes:
+        return wrapped
+
     async def decrypt(self, ref: BucketRef, wrapped: bytes) -> bytes:
         return b"k" * 32
 
