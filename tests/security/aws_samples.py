@@ -78,6 +78,14 @@ SECRETS: Samples = {
     "TagKeys": ["k"],
     "VersionStage": "AWSCURRENT",
 }
+STS: Samples = {
+    "RoleArn": f"{_IAM}:role/app",
+    "RoleSessionName": "one",
+    "Name": "one",
+    "WebIdentityToken": "abcd",
+    "AccessKeyId": "AKIAOTHEROTHEROTHER1",
+    "EncodedMessage": "a",
+}
 KMS: Samples = {
     "AliasName": "alias/another",
     "DeleteAlias.AliasName": "alias/first",
