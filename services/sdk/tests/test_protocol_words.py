@@ -190,7 +190,7 @@ def test_s3_errors_have_no_envelope_and_others_do() -> None:
     assert (answer.status, body_of(answer).split(b"\n")[1]) == (
         404,
         b'<ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error><Type>Sender</Type>'
-        b"<Code>NoSuchHostedZone</Code><Message>none</Message><message>none</message></Error>"
+        b"<Code>NoSuchHostedZone</Code><Message>none</Message></Error>"
         b"<RequestId>r2</RequestId></ErrorResponse>",
     )
 
