@@ -20,11 +20,24 @@ from typing import TYPE_CHECKING
 from controller.kit import tracing
 from controller.kit.backoff import Backoff
 from crds.errors import ApiError, InternalError, NotFound, Unauthorized
-from services.sdk.asgi import Asgi, Message, Receive, Scope, Send, audit_headers, header_of, send_bytes, send_json
+from services.sdk.asgi import (
+    Asgi,
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    audit_headers,
+    header_of,
+    send_bytes,
+    send_json,
+    send_whole,
+)
 from services.sdk.certificate import GATEWAY
 from services.sdk.edge.connections import prove
 from services.sdk.health import Check, readiness
 from services.sdk.identity import HEADER
+from services.sdk.logs import AccessLog
 from services.sdk.reconciling import reconcile_forever
 from services.sdk.route_table import RouteTable
 from services.sdk.server import peer_name
@@ -33,7 +46,6 @@ if TYPE_CHECKING:
     from services.sdk.context import ServiceContext
     from services.sdk.service import Service, Task
 
-access = logging.getLogger("access")
 log = logging.getLogger(__name__)
 _TASK_BACKOFF = Backoff(first=1.0, factor=2.0, limit=60.0, jitter=0.2)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -48,6 +60,7 @@ class ServiceApp:
     def __init__(self, context: ServiceContext, service: Service, *, reconciles: bool = True) -> None:
         self.context, self.metrics = context, context.metrics
         self._service, self._reconciles = service, reconciles and bool(service.reconcilers)
+        self.access = AccessLog()
         self._app: Asgi | None = service.app
         if service.routes:
             self._app = RouteTable(context, service.routes, then=service.app)
@@ -111,6 +124,7 @@ class ServiceApp:
                 await last()
             for client in self.context.clients.values():
                 await client.aclose()
+            self.access.flush()
 
 
 class _Exchange:
@@ -132,7 +146,7 @@ class _Exchange:
         clock = self._app.context.clock
         began = clock.monotonic()
         try:
-            await self._app.answer(self._scope, self._receive, self._send)
+            await self._app.answer(self._scope, self._receive, self)
         except ApiError as error:
             await self._refuse(error)
         except Exception:
@@ -158,18 +172,25 @@ class _Exchange:
         if self.status >= 500:
             span.fail(str(self.status))
 
-    async def _send(self, message: Message) -> None:
+    async def __call__(self, message: Message) -> None:
+        """ASGI's `send`."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            told = audit_headers(self._scope["state"])
-            message["headers"] = [*message.get("headers", ()), *told, (b"x-request-id", self.id.encode())]
+            message["headers"] = self._begin(message["status"], message.get("headers", ()))
         await self._raw_send(message)
+
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """As `services.sdk.asgi.send_whole`."""
+        await send_whole(self._raw_send, status, self._begin(status, headers), body)
+
+    def _begin(self, status: int, headers: Headers) -> Headers:
+        self.status = status
+        return [*headers, *audit_headers(self._scope["state"]), (b"x-request-id", self.id.encode())]
 
     async def _refuse(self, error: ApiError) -> None:
         if self.status:
             raise error  # half an answer has left: only a broken connection is honest now
         with suppress(OSError):
-            await send_json(self._send, error.code, error.status())
+            await send_json(self, error.code, error.status())
 
     def _log_request(self, seconds: float) -> None:
         self._app.metrics.record_request(self._scope["method"], self.status, seconds)
@@ -184,7 +205,7 @@ class _Exchange:
             "traceparent": header_of(self._scope, "traceparent"),
             "caller": self._scope["state"]["caller"].name,
         }
-        access.info("answered", extra={"fields": fields})
+        self._app.access.note(fields)
 
 
 async def _run_again_and_again(task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -13,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 _LONGEST_NOTE = 1280
 _HEADER_MAP = "aerekos.header_map"
@@ -43,10 +45,13 @@ def note_action(
 def audit_headers(state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
     """What was noted, as headers. Quoted, because names hold whatever people named their things."""
     noted: dict[str, str] = state.get("audit") or {}
-    return [
-        (b"x-aerekos-audit-" + name.encode(), quote(value[:_LONGEST_NOTE], safe=":/*").encode())
-        for name, value in noted.items()
-    ]
+    return [(b"x-aerekos-audit-" + name.encode(), _quoted(value[:_LONGEST_NOTE])) for name, value in noted.items()]
+
+
+@lru_cache(1024)
+def _quoted(value: str) -> bytes:
+    """Remembered: few actions, resources and callers make up most requests."""
+    return quote(value, safe=":/*").encode()
 
 
 def header_map(scope: Scope) -> dict[bytes, bytes]:
@@ -99,7 +104,16 @@ async def send_bytes(
 ) -> None:
     """A whole answer at once."""
     own = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
+    await send_whole(send, status, [*own, *headers], body)
+
+
+async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """An answer whose body is at hand: in one piece where `send` has a `send_whole`, else in two messages."""
+    whole = getattr(send, "send_whole", None)
+    if whole is not None:
+        await whole(status, headers, body)
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

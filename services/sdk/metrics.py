@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
+_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"})
+
+
 class ServiceMetrics:
     """Requests and how long they took, in seconds. Authors add their own to `registry`."""
 
@@ -23,6 +26,7 @@ class ServiceMetrics:
         self.registry = CollectorRegistry()
         self._loop: LoopCollector | None = None
         self.registry.register(TraceCollector())
+        self._counters: dict[tuple[str, int], Counter] = {}
         self._requests = Counter(
             "aerekos_service_requests",
             "Requests by method and HTTP code.",
@@ -44,8 +48,13 @@ class ServiceMetrics:
 
     def record_request(self, method: str, code: int, seconds: float) -> None:
         """Count one request."""
-        known = method if method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} else "other"
-        self._requests.labels(known, str(code)).inc()
+        counter = self._counters.get((method, code))
+        if counter is None:
+            known = method if method in _METHODS else "other"
+            counter = self._requests.labels(known, str(code))
+            if known == method:  # others are made up by clients, and without end
+                self._counters[method, code] = counter
+        counter.inc()
         self._seconds.observe(seconds)
 
     def record_call(self, service: str, outcome: str) -> None:

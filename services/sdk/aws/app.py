@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from crds.errors import ApiError
-from services.sdk.asgi import Receive, Scope, Send, note_action, read_body
+from services.sdk.asgi import Receive, Scope, Send, note_action, read_body, send_whole
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.authentication import AuthenticatedCall, AwsAuthenticator
 from services.sdk.aws.caller_policies import CallerPolicies
@@ -174,10 +174,9 @@ async def _send(answer: HttpResponse, bodiless: bool, send: Send) -> None:
     body = answer.body
     if isinstance(body, bytes):
         headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": b"" if bodiless else body})
+        await send_whole(send, answer.status, headers, b"" if bodiless else body)
         return
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     async for block in body:
         await send({"type": "http.response.body", "body": block, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
