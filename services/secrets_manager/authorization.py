@@ -39,7 +39,7 @@ class SecretAuthorizer:
 
     async def require(self, call: RequestContext, found: FoundSecret, request: Json, action: str = "") -> None:
         """Raises Forbidden. action: `GetSecretValue`, where it is not the operation's name."""
-        call = _about(call, found.arn, facts_of(action or call.operation, request, found.spec.tags), action)
+        call = _about(call, found.arn, facts_of(action or call.operation, request, found.tags), action)
         allowed = await self._access.has_right(call, found.name, found.namespace)
         if allowed and not found.spec.policy:
             return
@@ -78,7 +78,7 @@ class SecretAuthorizer:
 
     def keeps_owner(self, call: RequestContext, found: FoundSecret, policy: str) -> bool:
         """Whether the caller could still replace that policy, once it is the secret's."""
-        facts = facts_of("PutResourcePolicy", {"SecretId": found.arn}, found.spec.tags)
+        facts = facts_of("PutResourcePolicy", {"SecretId": found.arn}, found.tags)
         asked = self._request(_about(call, found.arn, facts, "PutResourcePolicy"), found.namespace)
         return _decided(asked, policy, allowed=True).allowed
 

@@ -66,7 +66,7 @@ class ManagedSecretSpec(Spec):
     region: Annotated[str, Field(max_length=32)] = ""
     description: Annotated[str, Field(max_length=2048)] = ""
     kms_key_id: Annotated[str, Field(max_length=2048)] = ""
-    tags: dict[str, str] = {}
+    tags: dict[str, str] | None = None
     policy: str = ""
     rotation: RotationRules | None = None
     delivery: Delivery | None = None
@@ -80,8 +80,8 @@ class ManagedSecretSpec(Spec):
 
     @field_validator("tags")
     @classmethod
-    def _are_tags(cls, tags: dict[str, str]) -> dict[str, str]:
-        if fault := tag_fault(tags):
+    def _are_tags(cls, tags: dict[str, str] | None) -> dict[str, str] | None:
+        if fault := tag_fault(tags or {}):
             raise ValueError(fault)
         return tags
 

@@ -27,10 +27,7 @@ def random_password(
     if not left:
         raise PasswordFault("No characters are left to make a password of.")
     if each_class and length < len(left):
-        raise PasswordFault(
-            f"The password length is too short: {len(left)} types of characters are required, and there is room for "
-            f"{length}."
-        )
+        raise PasswordFault("Password length is too short based on the required types.")
     signs = [secrets.choice(each) for each in left] if each_class else []
     pool = "".join(left)
     signs += [secrets.choice(pool) for _ in range(length - len(signs))]

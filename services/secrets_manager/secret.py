@@ -42,6 +42,10 @@ class FoundSecret:
         return self.secret.spec
 
     @property
+    def tags(self) -> dict[str, str]:
+        return self.spec.tags or {}
+
+    @property
     def versions(self) -> list[VersionStatus]:
         return self.secret.status.versions
 

@@ -177,7 +177,7 @@ def _version(found: FoundSecret, wanted: str) -> VersionStatus:
 
 
 def _of_version(found: FoundSecret, version: VersionStatus) -> Json:
-    tags = found.spec.tags or None
+    tags = found.tags or None
     return {**_entry(version), "custom_metadata": tags, "version": version.number}
 
 
@@ -189,7 +189,7 @@ def _metadata(found: FoundSecret) -> Json:
         "cas_required": False,
         "created_time": made,
         "current_version": current.number if current else 0,
-        "custom_metadata": found.spec.tags or None,
+        "custom_metadata": found.tags or None,
         "delete_version_after": "0s",
         "max_versions": 0,
         "oldest_version": min((each.number for each in found.versions), default=0),

@@ -54,9 +54,8 @@ def _common(found: FoundSecret) -> Json:
         LastChangedDate=changed_at(found),
         LastAccessedDate=status.accessed_on,
         DeletedDate=spec.deletion_date,
-        Tags=tag_list(spec.tags),
         CreatedDate=created_at(found),
-    )
+    ) | ({} if spec.tags is None else {"Tags": tag_list(spec.tags)})
 
 
 def _rotation(found: FoundSecret) -> Json:

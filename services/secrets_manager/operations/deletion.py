@@ -32,13 +32,13 @@ class DeletionOperations:
     @operation("DeleteSecret", permission=("delete", MANAGED_SECRET), understands=_DELETE)
     async def delete_secret(self, call: RequestContext, request: Json) -> Json:
         window, force = request.get("RecoveryWindowInDays"), bool(request.get("ForceDeleteWithoutRecovery"))
-        if force and window is not None:
-            raise errors.invalid_parameter(
-                "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays."
-            )
         if window is not None and not 7 <= window <= 30:
             raise errors.invalid_parameter(
                 "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."
+            )
+        if force and window is not None:
+            raise errors.invalid_parameter(
+                "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays."
             )
         return await (self._at_once(call, request) if force else self._later(call, request, window))
 

@@ -29,11 +29,13 @@ class SecretListing:
         filters = request.get("Filters") or ()
         for each in filters:
             if each.get("Key") not in TESTS:
-                raise errors.validation(f"Filters: Key must be one of {', '.join(TESTS)}")
+                raise errors.invalid_parameter("Invalid filter key")
+            if not each.get("Values"):
+                raise errors.invalid_parameter(f"Invalid filter values for key: {each['Key']}")
         planned = bool(request.get("IncludePlannedDeletion"))
         everything = await self._secrets.store.all_of(call)
         shown = [each for each in everything if (planned or not each.spec.deletion_date) and matches(each, filters)]
-        sort, ascending = request.get("SortBy") or "created-date", request.get("SortOrder") == "asc"
+        sort, ascending = request.get("SortBy") or "created-date", request.get("SortOrder") != "desc"
         scope = (call.operation, call.account, call.region, str(planned), repr(filters), sort, str(ascending))
         by = order_of(sort)
         rows, more = page(shown, by if ascending else lambda each: _reversed(by(each)), scope, request, limit)

@@ -81,7 +81,7 @@ class SecretOperations:
             region=call.region,
             description=request.get("Description") or "",
             kms_key_id=request.get("KmsKeyId") or "",
-            tags=wanted_tags(request.get("Tags") or ()),
+            tags=wanted_tags(request.get("Tags") or ()) or None,
         )
         resource = MANAGED_SECRET.new(resource_name(request["Name"]), namespace=call.namespace, spec=spec)
         resource.metadata.annotations = {CREATION_TOKEN: token}

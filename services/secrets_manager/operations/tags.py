@@ -23,7 +23,7 @@ class TagOperations:
     @operation("TagResource", permission=("patch", MANAGED_SECRET), understands=("SecretId", "Tags"))
     async def tag_resource(self, call: RequestContext, request: Json) -> Json:
         found = await self._secrets.resolve_live(call, request)
-        tags = wanted_tags(request["Tags"], found.spec.tags)
+        tags = wanted_tags(request["Tags"], found.tags)
         await self._secrets.patch(call, found, {"tags": tags})
         return {}
 

@@ -49,7 +49,9 @@ class ValueOperations:
         if bool(named) == bool(filters):
             raise errors.invalid_parameter("Either 'SecretIdList' or 'Filters' must be provided, but not both.")
         if named and (request.get("MaxResults") or request.get("NextToken")):
-            raise errors.invalid_parameter("MaxResults and NextToken are for Filters alone.")
+            raise errors.invalid_parameter(
+                "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is provided."
+            )
         await self._secrets.authorizer.note_asked(call)
         wanted, more = (named, {}) if named else await self._filtered(call, request)
         values, refused = [], []

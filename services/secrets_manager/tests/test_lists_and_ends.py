@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.secrets_manager.filters import words_of
 from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION
 from services.secrets_manager.names import resource_name
 from services.secrets_manager.secret_store import MOST_VERSIONS
@@ -45,6 +46,9 @@ def names(secrets: Any, *filters: tuple[str, list[str]], **more: Any) -> list[st
         ([("description", ["data"])], ["prod/db"]),
         ([("description", ["base"])], []),
         ([("all", ["RELAY"])], ["prod/mail"]),
+        ([("all", ["elay"])], []),
+        ([("all", ["prod ord"])], ["prod/db"]),
+        ([("description", ["mail", "!mail"])], ["prod/db", "prod/mail", "test/db"]),
         ([("name", ["prod/"]), ("tag-value", ["red"])], ["prod/db"]),
         ([("owning-service", ["rds"])], []),
         ([("primary-region", ["us-east-1"])], ["prod/db", "prod/mail", "test/db"]),
@@ -52,6 +56,32 @@ def names(secrets: Any, *filters: tuple[str, list[str]], **more: Any) -> list[st
 )
 def test_filters(many: Any, filters: list[tuple[str, list[str]]], found: list[str]) -> None:
     assert names(many, *filters) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prod/AppBeta/1f", ["prod", "app", "beta", "1f"]),
+        ("COMPANYthings", ["compan", "ythings"]),
+        ("uat/COMPANY", ["uat", "company"]),
+        ("SecretFTag9", ["secret", "f", "tag9"]),
+        ("+ .", []),
+        ("", []),
+    ],
+)
+def test_words(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_without_an_order_they_come_as_they_were_made(secrets: Any) -> None:
+    for name in ("foo", "bar", "baz"):
+        secrets.create_secret(Name=name, SecretString="1")
+    assert [each["Name"] for each in secrets.list_secrets()["SecretList"]] == ["foo", "bar", "baz"]
+
+
+def test_filters_that_say_nothing_are_refused(secrets: Any) -> None:
+    assert refusal(secrets.list_secrets, Filters=[{"Values": ["a"]}])[0] == "InvalidParameterException"
+    assert refusal(secrets.list_secrets, Filters=[{"Key": "name"}])[0] == "InvalidParameterException"
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -63,7 +93,7 @@ def test_pages_have_each_secret_once(many: Any, by: str, order: str) -> None:
     assert by != "name" or found == sorted(found, reverse=order == "desc")
     token = many.list_secrets(MaxResults=1)["NextToken"]
     assert (
-        refusal(many.list_secrets, MaxResults=1, NextToken=token, SortOrder="asc")[0] == "InvalidNextTokenException"
+        refusal(many.list_secrets, MaxResults=1, NextToken=token, SortOrder="desc")[0] == "InvalidNextTokenException"
     )
 
 
