@@ -25,7 +25,7 @@ from controller.store.records import Record
 from crds.errors import Forbidden, NotFound, TooManyRequests
 from crds.kind import Kind
 from crds.kinds.iam import IAM_ROLE
-from crds.kinds.service import SERVICE
+from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.temporary_credential import (
     TEMPORARY_CREDENTIAL,
@@ -34,6 +34,7 @@ from crds.kinds.temporary_credential import (
     TemporaryCredentialSpec,
 )
 from crds.kinds.user import USER
+from services.sdk.aws.iam_names import resource_name
 
 PREFIX = "ASIA"
 ROLE_PREFIX = "system:assumed-role:"
@@ -120,7 +121,21 @@ class TemporaryCredentials:
 
     def _stands(self, spec: TemporaryCredentialSpec) -> bool:
         """Whether everything is there that it hangs on."""
-        return self._derived.holds(spec.master_generation) and all(map(self._is_there, spec.anchors))
+        if not self._derived.holds(spec.master_generation):
+            return False
+        return all(self._is_there(each) and self._has_role(each, spec) for each in spec.anchors)
+
+    def _has_role(self, anchor: Anchor, spec: TemporaryCredentialSpec) -> bool:
+        """Whether the Service of a session still has its role. What is no Service has none to lose."""
+        if anchor.kind != "Service" or spec.role is None:
+            return True
+        record = self._registry.store.get(SERVICE.key(anchor.name, anchor.namespace))
+        if record is None:
+            return False
+        if not isinstance(record.typed, Service):
+            record.typed = SERVICE.decode(record.body)
+        role = record.typed.spec.role
+        return role is not None and resource_name(role) == spec.role.resource
 
     def _is_there(self, anchor: Anchor) -> bool:
         if anchor.kind == "User":

@@ -66,7 +66,7 @@ class ResourceApi:
     ) -> None:
         self._catalog, self._authorizer = registry.catalog, authorizer
         self._registry, self._account_tokens = registry, account_tokens
-        self._writing = WriteHandler(registry, authorizer)
+        self._writing = WriteHandler(registry, authorizer, clock)
         self._views = Views(registry, clock, self._writing, driver, leases)
         self._documents = Documents(registry.catalog, (*self._views.kinds, *REVIEWS, *EXPLANATIONS))
         self._given_roles = BuiltinRoles(registry, authorizer, clock.now())

@@ -9,11 +9,14 @@ import orjson
 from api.asgi import Response, json_answer
 from api.auth.authorizer import Authorizer
 from api.auth.escalation import refuse_escalation
+from api.auth.iam_policies import IamPolicies
 from api.auth.networks import refuse_foreign_networks
+from api.auth.pass_role import RolePassing
 from api.kube.get_list import chosen
 from api.kube.patches import edit_of, patch_type, read_config
 from api.kube.request import ApiRequest
 from api.kube.warnings import warning_headers
+from controller.kit.clock import Clock
 from controller.resources.edits import Edit
 from controller.resources.managed_fields.tracking import require_manager
 from controller.resources.registry import Registry, WriteResult
@@ -26,8 +29,9 @@ from crds.kinds.service import SERVICE
 class WriteHandler:
     """Each method answers one HTTP verb. Errors are `crds.errors.ApiError`s."""
 
-    def __init__(self, registry: Registry, authorizer: Authorizer) -> None:
+    def __init__(self, registry: Registry, authorizer: Authorizer, clock: Clock) -> None:
         self._registry, self._authorizer = registry, authorizer
+        self.passing = RolePassing(authorizer, IamPolicies(registry.store), clock)
 
     async def create(self, ask: ApiRequest) -> Response:
         """201 and the new resource."""
@@ -98,9 +102,19 @@ class WriteHandler:
             named = (body.get("metadata") or {}).get("namespace")
             place = target.namespace or str(named or "default")
             refuse_foreign_networks(self._authorizer, ask.who, place, body, besides or {})
+            self._refuse_passing(ask, place, body, besides)
         if target.kind.group == RBAC:
             namespace = target.namespace or "" if target.kind.namespaced else ""
             refuse_escalation(self._authorizer, ask.who, target.kind, namespace, target.name, body)
+
+    def _refuse_passing(
+        self, ask: ApiRequest, namespace: str, body: dict[str, Any], besides: dict[str, Any] | None
+    ) -> None:
+        """Raises Forbidden for a Service with a role that the asker may not pass."""
+        name = ask.target.name or str((body.get("metadata") or {}).get("name") or "")
+        record = self._registry.store.get(SERVICE.key(name, namespace)) if name and besides is None else None
+        before = besides if besides is not None else record.object if record else {}
+        self.passing.refuse(ask.who, namespace, before, body, partly=besides is not None)
 
     async def delete(self, ask: ApiRequest) -> Response:
         """200: a Status once it is gone, the marked resource while finalizers hold it."""

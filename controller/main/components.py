@@ -28,6 +28,7 @@ from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.main.bootstrap import bootstrap
 from controller.main.errors import UserError
+from controller.main.role_endpoint import RoleEndpoint
 from controller.main.settings import Settings
 from controller.reconcilers.service_activation import Activations
 from controller.resources.registry import Registry
@@ -63,6 +64,7 @@ class Components:
     derived: DerivedSecrets
     sealing: Sealing
     reserve: Reserve
+    role_endpoint: RoleEndpoint
 
     @property
     def home(self) -> Path:
@@ -111,6 +113,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             derived=derived,
             sealing=sealing,
             reserve=reserve,
+            role_endpoint=RoleEndpoint(home),
         )
     finally:
         with anyio.CancelScope(shield=True):

@@ -43,6 +43,7 @@ from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import RegistryProxy
 from api.rest import log_routes, rest_app
+from api.role_credentials import role_credentials_app
 from api.server import make_socket_server
 from api.streams import StreamGuard
 from api.swarm_services import swarm_routes
@@ -84,7 +85,8 @@ async def serve_http(
     server_certificate(components.authority, await names.look())
     traffic = Traffic(gateways.ejected)
     images, audit = _images(components, authenticator), open_audit(components.settings, components.clock)
-    app = _app(components, runtime, loop, authenticator, guard, images, audit, traffic)
+    security = _security(components)
+    app = _app(components, runtime, loop, authenticator, guard, images, audit, traffic, security)
     app.metrics.registry.register(gateways)
     reports = Reports(
         audit,
@@ -100,6 +102,7 @@ async def serve_http(
     try:
         async with looked_after(audit), anyio.create_task_group() as group:
             group.start_soon(guard.run)
+            group.start_soon(components.role_endpoint.serve, role_credentials_app(security.workloads))
             group.start_soon(keep_certificates_fresh, components.settings.tls, names, components.clock.now)
             task_status.started()
             await server.serve(sockets=[listener])
@@ -127,14 +130,12 @@ def _app(
     images: RegistryProxy,
     audit: Audit,
     traffic: Traffic,
+    security: SecurityTokens,
 ) -> ConductorApp:
     registry, authorizer, clock, driver = components.registry, components.authorizer, components.clock, runtime.driver
     ca, stack = components.authority.pem, components.settings.stack
     claims, cookie = _claims(components, runtime), RefreshCookie.of(ca)
     tokens = JoinTokens(registry, clock, claims.is_member)
-    security = SecurityTokens(
-        registry.store, components.accounts, components.tokens, authorizer, components.derived, clock
-    )
     health = health_of(components, loop, audit)
 
     def heard(worker: str) -> None:
@@ -220,6 +221,11 @@ def _app(
         audit=audit,
         questions=access_questions(registry, authorizer, tuple(components.services), audit, clock),
     )
+
+
+def _security(components: Components) -> SecurityTokens:
+    store, accounts, derived = components.registry.store, components.accounts, components.derived
+    return SecurityTokens(store, accounts, components.tokens, components.authorizer, derived, components.clock)
 
 
 def _images(components: Components, authenticator: Authenticator) -> RegistryProxy:

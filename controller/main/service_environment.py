@@ -22,10 +22,16 @@ from crds.conditions import Reason
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_engines import DATA_VOLUME, EngineRef
+from crds.kinds.service_roles import CA_FILE, TOKEN_FILE, TOKEN_VARIABLE, URI_VARIABLE
 from crds.managed import ManagedService
+from services.sdk.aws.app import DEFAULT_REGION
 from services.sdk.discovery import VARIABLE, folder_elsewhere
 
 _FOLDER = "/run/aerekos"
+_NO_ROLE = (
+    "role: containers of a Swarm get no credentials, for nothing there is reached at an address that AWS SDKs take "
+    "credentials from; run it as a program (spec.command), or give it a token of a service account (docs/iam.md)"
+)
 _ENGINE_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -40,7 +46,7 @@ class ProcessEnvironment:
         if service.spec.engine is not None:
             return await self._of_engine(service, service.spec.engine)
         if manifest is None:
-            return RuntimeInputs()
+            return self._of_role(service) if service.spec.role else RuntimeInputs()
         home, name = self._components.home, base_name(key_of(SERVICE, service))
         file, content = home / "credentials" / f"{name}.json", _credential(self._components, service)
         if not file.exists() or file.read_bytes() != content:
@@ -57,6 +63,26 @@ class ProcessEnvironment:
         # Whatever of the home it is told of, it may read; and nothing else.
         reads = tuple(each for each in env.values() if Path(each).is_relative_to(home))
         return RuntimeInputs(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
+
+    def _of_role(self, service: Service) -> RuntimeInputs:
+        """Where AWS SDKs look for credentials, and for this cloud; the program's own variables come first for the
+        latter.
+        """
+        namespace, name = service.metadata.namespace or "default", service.metadata.name
+        token = self._components.derived.client_secret(f"workload:{namespace}/{name}", service.metadata.uid or "")
+        cloud = {
+            "AWS_ENDPOINT_URL": self._components.settings.url,
+            "AWS_CA_BUNDLE": CA_FILE,
+            "AWS_REGION": DEFAULT_REGION,
+            "AWS_DEFAULT_REGION": DEFAULT_REGION,
+        }
+        said = {each.name for each in service.spec.env}
+        env = {each: text for each, text in cloud.items() if each not in said}
+        env[URI_VARIABLE] = self._components.role_endpoint.url(namespace, name)
+        env[TOKEN_VARIABLE] = TOKEN_FILE
+        ca = File(CA_FILE, self._components.authority.ca_file.read_bytes())
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return RuntimeInputs(env=env, files=(File(TOKEN_FILE, token.encode(), secret=True, digest=digest), ca))
 
     async def _of_engine(self, service: Service, ref: EngineRef) -> RuntimeInputs:
         volume = data_folder(self._components.home, key_of(SERVICE, service)) / DATA_VOLUME
@@ -78,6 +104,8 @@ class ContainerEnvironment:
             return await self._of_engine(service.spec.engine)
         if manifest is None:
             image = service.spec.image
+            if service.spec.role:
+                raise DriverError(_NO_ROLE)
             return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
         if elsewhere := folder_elsewhere(manifest.name):
             where = f"{elsewhere} is in no image; copy it to services/ and build the images: make images"

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
+from crds.kinds.iam import IamName
 from crds.kinds.service_engines import EngineRef, engine_fault
 from crds.kinds.service_programs import program_fault
+from crds.kinds.service_roles import role_fault
 from crds.kinds.service_rules import SERVICE_RULES
 from crds.kinds.worker import Amounts
 from crds.meta import Spec, Status
@@ -162,6 +164,8 @@ class ServiceSpec(Spec):
     `activation`: `onDemand` lets a managed service sleep: it is started by the first request that comes through the
     gateway, and stopped when none came for `idleSeconds`. Services that need it, and resources of its kinds, keep it
     awake.
+
+    `role`: an IamRole of its namespace, whose temporary credentials a program gets where AWS SDKs look for them.
     """
 
     managed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
@@ -186,6 +190,7 @@ class ServiceSpec(Spec):
     timeouts: Timeouts | None = None
     activation: Literal["always", "onDemand"] = "always"
     idle_seconds: Annotated[float, Field(ge=10, le=86_400)] = 300
+    role: IamName | None = None
 
     @property
     def on_demand(self) -> bool:
@@ -205,6 +210,8 @@ class ServiceSpec(Spec):
                 "like) or command (a program of the machine)"
             )
         if fault := program_fault(self) if self.is_program else engine_fault(self):
+            raise ValueError(fault)
+        if fault := role_fault(self):
             raise ValueError(fault)
         if self.managed is not None and (self.mode != "replicated" or self.args):
             raise ValueError("a managed service is always replicated, and has no args")

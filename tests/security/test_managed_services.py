@@ -55,6 +55,7 @@ ATTEMPTS: dict[str, Any] = {
     "volumes": [{"name": "host", "path": "/etc"}],
     "files": [{"path": "/app/sitecustomize.py", "content": "import os"}],
     "networks": ["default"],
+    "role": "jobs",
 }
 HARMLESS: dict[str, Any] = {
     "managed": "key_manager",
@@ -140,7 +141,9 @@ async def test_every_field_times_editor(wire: Wire, field: str, door: str) -> No
             content_type="application/apply-patch+yaml",
             who=EDITOR,
         )
-    if field in ATTEMPTS:
+    if field == "role":
+        assert reply.code == 403 and "may not pass the role jobs" in reply.json["message"], reply.json
+    elif field in ATTEMPTS:
         assert refused(reply, "managed" if field in ("image", "args", "engine") else f"spec.{field}")
     else:
         assert reply.code < 300, reply.json
@@ -148,6 +151,7 @@ async def test_every_field_times_editor(wire: Wire, field: str, door: str) -> No
 
 async def test_an_admin_may_not_either(wire: Wire) -> None:
     assert refused(await wire.ask("POST", SERVICES, keys(env=ATTEMPTS["env"]), who=ADMIN), "leave env out")
+    assert refused(await wire.ask("POST", SERVICES, keys(role="jobs"), who=ADMIN), "role: what runs here")
 
 
 async def test_the_deployment_door_meets_the_same_rules(wire: Wire) -> None:

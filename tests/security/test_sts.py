@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually
+
+from controller.runtime.sandbox import landlock, seccomp
 
 REVOKED_WITHIN = 2.0
 ACCOUNT = "000000000000"
@@ -207,3 +210,53 @@ def test_forms_that_nobody_signed_do_nothing_else(cloud: Cloud) -> None:
         body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=me&WebIdentityToken=none"
         answer = http.post("/", content=f"{body}&RoleArn=arn%3Aaws%3Aiam%3A%3A{ACCOUNT}%3Arole%2Fx", headers=form)
         assert (answer.status_code, "InvalidIdentityToken" in answer.text) == (400, True), answer.text
+
+
+PROGRAM = """
+import json, os, time, urllib.request
+names = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE",
+         "AWS_ENDPOINT_URL", "AWS_REGION")
+told = {name: os.environ.get(name) for name in names}
+token = open(told["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]).read()
+asked = urllib.request.Request(told["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers={"Authorization": token})
+with urllib.request.urlopen(asked, timeout=30) as answer:
+    found = json.load(answer)
+authority = "BEGIN CERTIFICATE" in open(told["AWS_CA_BUNDLE"]).read()
+seen = {"env": told, "token": token, "key": found["AccessKeyId"], "authority": authority}
+print("TOLD " + json.dumps(seen), flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.skipif(landlock.abi() < 6 or not seccomp.is_known(), reason="this machine has too few walls")
+def test_a_program_with_a_role_finds_its_credentials_where_sdks_look(cloud: Cloud, tmp_path: Path) -> None:
+    iam = client(cloud, "iam", keys_of(cloud, "boss"))
+    tasks = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [tasks]})
+    iam.create_role(RoleName="of-program", AssumeRolePolicyDocument=document)
+    iam.put_role_policy(RoleName="of-program", PolicyName="p", PolicyDocument=statement("Allow", "kms:ListKeys"))
+    with cloud.http() as http:
+        place = "/apis/aerekos.cloud/v1/namespaces/default/services"
+        spec = {"command": ["python3", "-c", PROGRAM], "role": "of-program"}
+        http.post(place, json={"metadata": {"name": "job"}, "spec": spec}).raise_for_status()
+        lines = eventually(
+            lambda: [each for each in cloud.do("logs", "job").splitlines() if "TOLD " in each], "it asks"
+        )
+        told = json.loads(lines[-1].partition("TOLD ")[2])
+        assert told["key"].startswith("ASIA") and told["authority"]
+        assert told["env"]["AWS_ENDPOINT_URL"].startswith("https://")
+        # What the program has, and nothing else, is enough for an SDK.
+        (tmp_path / "token").write_text(told["token"])
+        env = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": told["env"]["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
+        }
+        ask = configured(cloud, tmp_path, "", **env)
+        said = ask("sts", "get_caller_identity")["Arn"]
+        assert said == f"arn:aws:sts::{ACCOUNT}:assumed-role/of-program/default.job"
+        assert "Keys" in ask("kms", "list_keys")
+        http.delete(f"{place}/job").raise_for_status()
+        address = told["env"]["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        eventually(lambda: not cloud.instances().get("job-0"), "it is gone")
+        gone = httpx.get(address, headers={"authorization": told["token"]}, trust_env=False)
+        assert gone.status_code == 401

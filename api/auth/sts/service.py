@@ -13,6 +13,7 @@ from api.auth.sts.role_sessions import RoleSessions
 from api.auth.sts.trust import RoleTrust
 from api.auth.sts.user_sessions import UserSessions
 from api.auth.sts.web_identity import WebIdentities
+from api.auth.sts.workloads import WorkloadRoles
 from api.auth.tokens import Tokens
 from controller.kit.clock import Clock
 from controller.store.records import Store
@@ -37,4 +38,5 @@ class SecurityTokens:
         self.trust = RoleTrust(store, self.policies, authorizer, clock)
         self.roles = RoleSessions(self.trust, self.temporary, self.messages, clock)
         self.web = WebIdentities(store, accounts, tokens, self.trust, self.roles, clock, fetch)
+        self.workloads = WorkloadRoles(store, derived, self.trust, self.roles, self.temporary, clock)
         self.users = UserSessions(self.policies, self.temporary, clock)

@@ -86,6 +86,14 @@ class RoleTrust:
         found = FoundRole(role, namespaces[0], iam_arn(parsed.account, "role", role.spec.path, role.spec.role_name))
         return found if found.arn == arn else None
 
+    def role_named(self, name: str, namespace: str) -> FoundRole | None:
+        """The role of that name in the account that is that namespace."""
+        role = self._policies.role(namespace, name)
+        if role is None or role.spec.role_name.lower() != name.lower():
+            return None
+        arn = iam_arn(account_of(namespace), "role", role.spec.path, role.spec.role_name)
+        return FoundRole(role, namespace, arn)
+
     def decide(
         self, caller: StsCaller, found: FoundRole, action: str, facts: Mapping[str, Given]
     ) -> TrustDecision | None:

@@ -64,9 +64,8 @@ class Views:
         kinds = [*(each.kind for each in shown), *(each.kind for each in computing), *ABSENT]
         self.kinds: Sequence[Kind[Any]] = tuple(kinds)
         self._by_place = {_place(kind): kind for kind in kinds}
-        self._writing = ViewWriteHandler(
-            registry, clock, driver.restart if isinstance(driver, SupportsRestart) else None
-        )
+        restart = driver.restart if isinstance(driver, SupportsRestart) else None
+        self._writing = ViewWriteHandler(registry, clock, restart, writing.passing)
         self._logs = Logs(driver, clock)
 
     def find(self, group: str, plural: str) -> Kind[Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from api.asgi import Response, json_answer
+from api.auth.pass_role import RolePassing
 from api.kube.patches import edit_of, patch_type
 from api.kube.request import ApiRequest
 from api.kube.scale import scale_of, with_replicas
@@ -35,8 +36,8 @@ Restart = Callable[[ObjectKey, str], Awaitable[bool]]
 class ViewWriteHandler:
     """Answers PUT, PATCH, POST and DELETE on views. Errors are `crds.errors.ApiError`s."""
 
-    def __init__(self, registry: Registry, clock: Clock, restart: Restart | None) -> None:
-        self._registry, self._clock, self._restart = registry, clock, restart
+    def __init__(self, registry: Registry, clock: Clock, restart: Restart | None, passing: RolePassing) -> None:
+        self._registry, self._clock, self._restart, self._passing = registry, clock, restart, passing
 
     async def answer(self, ask: ApiRequest, source: ViewStorage) -> Response:
         target = ask.target
@@ -49,9 +50,16 @@ class ViewWriteHandler:
         if target.kind is POD:
             refuse_others(ask.who, target.key, _held(source, target.key))
         if ask.verb in ("update", "patch"):
+            self._refuse_passing(ask, source)
             written = await source.update(target.key, _edit(ask), ask.how)
             return json_answer(200, written.body, headers=warning_headers(ask, written.warnings))
         return await self._delete(ask, source)
+
+    def _refuse_passing(self, ask: ApiRequest, source: ViewStorage) -> None:
+        """Raises Forbidden where what is shown is a Service with a role that the asker may not pass."""
+        held = source.found(ask.target.key)[1]
+        if held.key[:2] == (SERVICE.group, SERVICE.plural):
+            self._passing.refuse(ask.who, held.key.namespace, held.object, {}, partly=True)
 
     async def _scale(self, ask: ApiRequest, source: ViewStorage) -> Response:
         kind = ask.target.kind

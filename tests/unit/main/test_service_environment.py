@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from api.auth.derived_secrets import DerivedSecrets
+from controller.main.role_endpoint import RoleEndpoint
 from controller.main.service_environment import ContainerEnvironment, ProcessEnvironment
 from controller.reconcilers.service_engine import with_engine
 from controller.reconcilers.service_workload import RuntimeInputs, workload
@@ -29,6 +31,56 @@ async def test_a_program_gets_no_credential_no_secret_and_no_file_of_the_home() 
         assert given == RuntimeInputs()
     wish = workload(PROGRAM, None, RuntimeInputs(), ())
     assert wish.program and not wish.reads and not wish.control
+
+
+@pytest.mark.anyio
+async def test_a_program_with_a_role_is_told_where_its_credentials_are(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(b"the CA")
+    endpoint = RoleEndpoint(tmp_path)
+    components: Any = SimpleNamespace(
+        home=tmp_path,
+        settings=SimpleNamespace(url="https://localhost:7443"),
+        authority=SimpleNamespace(ca_file=authority),
+        derived=DerivedSecrets(b"m" * 32),
+        role_endpoint=endpoint,
+    )
+    body = PROGRAM.wire()
+    body["metadata"]["uid"] = "u1"
+    body["spec"] |= {"role": "jobs", "env": [{"name": "AWS_REGION", "value": "eu-central-1"}]}
+    service, nothing = Service.model_validate(body), None
+    given = await ProcessEnvironment(components, EngineFinder())(service, nothing)
+    assert given.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == endpoint.url("acme", "web")
+    assert endpoint.url("acme", "web").startswith("http://127.0.0.1:")
+    assert "AWS_REGION" not in given.env and given.env["AWS_ENDPOINT_URL"] == "https://localhost:7443"
+    files = {each.path: each for each in given.files}
+    token = files[given.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]]
+    assert token.secret and token.content.decode() not in workload(service, None, given, ()).revision
+    assert files[given.env["AWS_CA_BUNDLE"]].content == b"the CA"
+    assert RoleEndpoint(tmp_path).url("acme", "web") != endpoint.url("acme", "web"), "the port is taken"
+    for each in endpoint.listeners:
+        each.close()
+
+
+@pytest.mark.anyio
+async def test_the_port_of_credentials_stays_the_same(tmp_path: Path) -> None:
+    """Programs that run on while the conductor is replaced know its number."""
+    first = RoleEndpoint(tmp_path)
+    url = first.url("acme", "web")
+    for each in first.listeners:
+        each.close()
+    second = RoleEndpoint(tmp_path)
+    assert second.url("acme", "web") == url
+    for each in second.listeners:
+        each.close()
+
+
+@pytest.mark.anyio
+async def test_a_container_with_a_role_says_why_it_has_none() -> None:
+    nothing: Any = None
+    body = {"metadata": {"name": "web", "namespace": "acme"}, "spec": {"image": "x:1", "role": "jobs"}}
+    with pytest.raises(DriverError, match="role: containers of a Swarm get no credentials"):
+        await ContainerEnvironment(nothing, nothing, nothing)(Service.model_validate(body), None)
 
 
 class Images:
