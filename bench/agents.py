@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -20,7 +21,7 @@ from idle import MIB, percent_of_a_core
 from load import Connection, connect, request
 from verdicts import Verdict, limit, table
 
-AGENTS, AT_ONCE, SETTLE_SECONDS = 1000, 8, 8.0
+AGENTS, AT_ONCE, SETTLE_SECONDS, RENEW_SECONDS = 1000, 8, 8.0, 240.0
 FACTS = {"capacity": {"cpu": "4", "memory": "8Gi", "disk": "100Gi"}, "addresses": [], "labels": {}}
 BEAT = {"usage": {"cpu": 0.5, "memory": 2**30, "disk": 2**33, "networkReceived": 1, "networkSent": 1}}
 
@@ -30,25 +31,40 @@ async def _ask(connection: Connection, path: str, body: dict[str, Any], token: s
     return dict(json.loads(answer.partition(b"\r\n\r\n")[2]))
 
 
-async def registered(cloud: Cloud, number: int, join: str, turn: asyncio.Semaphore) -> tuple[Connection, str]:
-    """The connection and the access token of a machine, once it is registered."""
+@dataclass(frozen=True)
+class Machine:
+    """One that has joined."""
+
+    connection: Connection
+    secret: dict[str, str]
+
+    async def token(self) -> str:
+        """An access token, good for some minutes."""
+        return str((await _ask(self.connection, "/auth/token", self.secret))["accessToken"])
+
+
+async def registered(cloud: Cloud, number: int, join: str, turn: asyncio.Semaphore) -> Machine:
+    """A machine, once it is registered."""
     async with turn:
         connection = await connect(cloud.port, cloud.ca)
         made = await _ask(connection, "/auth/join", {"token": join, "name": f"machine-{number}"})
-        secret = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
-        token = str((await _ask(connection, "/auth/token", secret))["accessToken"])
+        machine = Machine(connection, {name: made[name] for name in ("clientId", "clientSecret")})
+        token = await machine.token()
         await _ask(connection, "/agents/register", FACTS, token)
         await _ask(connection, "/agents/heartbeat", BEAT, token)
-    return connection, token
+    return machine
 
 
-async def beat(connection: Connection, token: str, first: float, until: float) -> None:
-    """Beat once a second from `first` on."""
-    said, due = request("POST", "/agents/heartbeat", token, json.dumps(BEAT).encode()), first
+async def beat(machine: Machine, first: float, until: float) -> None:
+    """Beat once a second from `first` on; with another token now and then, as agents do."""
+    due = first
     while due < until:
-        await asyncio.sleep(due - time.monotonic())
-        await connection.ask(said)
-        due += 1.0
+        said = request("POST", "/agents/heartbeat", await machine.token(), json.dumps(BEAT).encode())
+        renewed = due + RENEW_SECONDS
+        while due < min(renewed, until):
+            await asyncio.sleep(due - time.monotonic())
+            await machine.connection.ask(said)
+            due += 1.0
 
 
 async def _measured(cloud: Cloud, join: str, seconds: float) -> tuple[float, float]:
@@ -57,9 +73,9 @@ async def _measured(cloud: Cloud, join: str, seconds: float) -> tuple[float, flo
     until = time.monotonic() + 3600
     connections = []
     for made in asyncio.as_completed([registered(cloud, n, join, turn) for n in range(AGENTS)]):
-        connection, token = await made
-        connections.append(connection)
-        beating.append(asyncio.create_task(beat(connection, token, time.monotonic() + 1, until)))
+        machine = await made
+        connections.append(machine.connection)
+        beating.append(asyncio.create_task(beat(machine, time.monotonic() + 1, until)))
     await asyncio.sleep(SETTLE_SECONDS)
     process = psutil.Process(cloud.pid)
     (busy,) = await asyncio.to_thread(percent_of_a_core, [process], seconds)

@@ -122,8 +122,8 @@ async def beat(cloud: Cloud, join: str) -> None:
     turn = asyncio.Semaphore(agents.AT_ONCE)
 
     async def live(number: int) -> None:
-        made = await agents.registered(cloud, number, join, turn)
-        await agents.beat(*made, time.monotonic() + 1, float("inf"))
+        machine = await agents.registered(cloud, number, join, turn)
+        await agents.beat(machine, time.monotonic() + 1, float("inf"))
 
     await asyncio.gather(*map(live, range(MACHINES)))
 

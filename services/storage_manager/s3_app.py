@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from crds.errors import ApiError
-from services.sdk.asgi import note_action
+from services.sdk.asgi import note_action, send_whole
 from services.sdk.aws.judgement import note_denial
 from services.sdk.aws.model import load_model
 from services.sdk.aws.rest_xml import render
@@ -198,10 +198,10 @@ async def _send(answer: S3Response, bodiless: bool, send: Send) -> None:
     if answer.status not in (204, 304):
         headers["content-length"] = str(length)
     raw = [(k.encode(), v.encode("latin-1")) for k, v in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
     if isinstance(content, bytes):
-        await send({"type": "http.response.body", "body": b"" if bodiless else content})
+        await send_whole(send, answer.status, raw, b"" if bodiless else content)
         return
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
     await _stream(content, send)
 
 
