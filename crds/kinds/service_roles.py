@@ -20,8 +20,8 @@ def role_fault(spec: ServiceSpec) -> str:
     """Why no Service with a role can be like that, beginning with the field; empty when one can."""
     if not spec.role:
         return ""
-    if spec.engine is not None or spec.managed is not None:
-        return "role: what runs here asks no AWS service by itself; a program (command) or an image may have a role"
+    if spec.engine is not None:
+        return "role: an engine asks no AWS service; a program (command) may have a role"
     for path in (*(each.path for each in spec.volumes), *(each.path for each in spec.files)):
         if path == FOLDER or path.startswith(f"{FOLDER}/"):
             return f"path: {path}: there a Service with a role finds its token; put it elsewhere"
