@@ -24,7 +24,7 @@ from services.sdk.aws.accounts import account_of
 from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.caller_policies import CallerPolicies, policies_of
 from services.sdk.aws.judgement import Judgement, decide
-from services.sdk.aws.policy import Outcome, Requester
+from services.sdk.aws.policy import Decision, Outcome, Requester
 from services.sdk.aws.policy.explanation import described_decision, statement_in_words
 
 Json = dict[str, Any]
@@ -153,6 +153,18 @@ class Explainer:
             return policies_of(self._policies.of_role(subject.name, subject.namespace))
         return policies_of(self._policies.of(subject.principal))
 
+    def _document_of(self, subject: Subject, decision: Decision) -> Json:
+        """The policy that the deciding statement stands in, as it was written."""
+        caller = self.policies(subject)
+        if caller is None or decision.match is None:
+            return {}
+        named = [*caller.identity, *([caller.boundary] if caller.boundary else [])]
+        found = (
+            each.policy for each in named if any(one is decision.match.statement for one in each.policy.statements)
+        )
+        policy = next(found, None)
+        return {"document": policy.document} if policy is not None else {}
+
     def _verdict(
         self, subject: Subject, asked: _Asked, judged: Judgement | None, by_identity: bool
     ) -> ResourceVerdict | None:
@@ -183,10 +195,13 @@ class Explainer:
         *,
         allowed: bool,
     ) -> Explanation:
-        policies = _described(judged, asked.action) if judged is not None else _NO_POLICY
+        policies = _NO_POLICY
+        if judged is not None:
+            policies = _described(judged, asked.action) | self._document_of(subject, judged.decision)
         own = None
         if verdict is not None and verdict.decision is not None:
             own = described_decision(verdict.decision, asked.action)
+            own |= {"document": verdict.document} if verdict.document else {}
         if verdict is not None and verdict.granted_by:
             own = {**(own or {}), "grant": verdict.granted_by}
         reason = subject.lockout or _reason(decided, roles, policies, own, allowed, asked.action)

@@ -27,6 +27,7 @@ const Kinds = lazily(() => import('./screens/Kinds'), 'Kinds');
 const ResourceList = lazily(() => import('./screens/ResourceList'), 'ResourceList');
 const ResourceDetail = lazily(() => import('./screens/ResourceDetail'), 'ResourceDetail');
 const Users = lazily(() => import('./screens/Users'), 'Users');
+const Access = lazily(() => import('./screens/Access'), 'Access');
 const Audit = lazily(() => import('./screens/Audit'), 'Audit');
 const Explorer = lazily(() => import('./screens/Explorer'), 'Explorer');
 const Settings = lazily(() => import('./screens/Settings'), 'Settings');
@@ -90,6 +91,8 @@ function Screen(): ReactNode {
       return <Kinds />;
     case 'users':
       return <Users />;
+    case 'access':
+      return <Access />;
     case 'audit':
       return <Audit />;
     case 'api':

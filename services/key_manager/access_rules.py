@@ -36,10 +36,11 @@ def judge_key(asked: ResourceQuestion) -> ResourceVerdict | None:
     refused = decision is not None and not decision.allowed
     final = decision is not None and decision.outcome is Outcome.EXPLICIT_DENY
     if (refused or not asked.by_identity) and not final and (grant := _grant(asked, key)):
-        return ResourceVerdict(True, decision, f"KeyGrant {asked.namespace}/{grant}")
+        return ResourceVerdict(True, decision, f"KeyGrant {asked.namespace}/{grant}", key.spec.policy)
     if decision is None or refused:
-        return ResourceVerdict(asked.by_identity and not refused, decision)
-    return ResourceVerdict(asked.by_identity or asked.verb in GIVEN_BY_POLICY, decision)
+        return ResourceVerdict(asked.by_identity and not refused, decision, document=key.spec.policy)
+    allowed = asked.by_identity or asked.verb in GIVEN_BY_POLICY
+    return ResourceVerdict(allowed, decision, document=key.spec.policy)
 
 
 def _decision(asked: ResourceQuestion, key: Key) -> Decision:

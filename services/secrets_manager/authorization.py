@@ -44,7 +44,7 @@ class SecretAuthorizer:
         if allowed and not found.spec.policy:
             return
         asked = self._request(call, found.namespace)
-        decision = _decided(asked, found.spec.policy, allowed=allowed)
+        decision = decide_by_secret_policy(asked, found.spec.policy, allowed=allowed)
         if not decision.allowed:
             raise DeniedByPolicy(decision, asked)
 
@@ -57,7 +57,7 @@ class SecretAuthorizer:
         call = _about(call, arn, facts_of(call.operation, request, {}))
         if not await self._access.has_right(call, resource_name(name), call.namespace):
             asked = self._request(call, call.namespace)
-            raise DeniedByPolicy(_decided(asked, "", allowed=False), asked)
+            raise DeniedByPolicy(decide_by_secret_policy(asked, "", allowed=False), asked)
         by_role = await self._access.allows(call, resource_name(name), call.namespace)
         return self._context.acting_for(call.caller) if by_role else self._context.resources
 
@@ -80,7 +80,7 @@ class SecretAuthorizer:
         """Whether the caller could still replace that policy, once it is the secret's."""
         facts = facts_of("PutResourcePolicy", {"SecretId": found.arn}, found.tags)
         asked = self._request(_about(call, found.arn, facts, "PutResourcePolicy"), found.namespace)
-        return _decided(asked, policy, allowed=True).allowed
+        return decide_by_secret_policy(asked, policy, allowed=True).allowed
 
     def _request(self, call: RequestContext, namespace: str) -> Request:
         who = _requester(call)
@@ -114,7 +114,8 @@ def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:
     }
 
 
-def _decided(asked: Request, policy: str, *, allowed: bool) -> Decision:
+def decide_by_secret_policy(asked: Request, policy: str, *, allowed: bool) -> Decision:
+    """The decision of a secret's policy. allowed: whether roles, or policies of the caller, give the right."""
     identity = (whatever_roles_allow(),) if allowed else ()
     return evaluate(asked, Policies(identity, compiled(policy) if policy else None))
 

@@ -12,6 +12,7 @@ MANIFEST = ManagedService(
     title="Secrets",
     summary="Secrets with versions, rotation and delivery, over the AWS Secrets Manager protocol.",
     create="services.secrets_manager.app:create",
+    access_rules="services.secrets_manager.access_rules:RULES",
     kinds=(MANAGED_SECRET, SECRET_VERSION),
     speaks=("secretsmanager",),
     token_header="x-vault-token",  # noqa: S106 - a header's name

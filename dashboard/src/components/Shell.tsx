@@ -122,6 +122,7 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
     ];
     const people: Place[] = [
       { to: '/ui/users', name: 'Users', icon: 'users' },
+      { to: '/ui/access', name: 'Access', icon: 'access' },
       { to: '/ui/settings', name: 'Settings', icon: 'settings' },
     ];
     const groups = [

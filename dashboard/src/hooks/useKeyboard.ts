@@ -13,6 +13,7 @@ export const PLACES: Record<string, { to: string; name: string }> = {
   e: { to: '/ui/api', name: 'API explorer' },
   l: { to: '/ui/audit', name: 'Audit log' },
   u: { to: '/ui/users', name: 'Users' },
+  m: { to: '/ui/access', name: 'Access: who may what' },
   ',': { to: '/ui/settings', name: 'Settings' },
 };
 

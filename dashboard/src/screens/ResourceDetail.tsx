@@ -29,6 +29,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { asTab } from '../utils/copyas';
 import { stateOf } from '../utils/health';
+import { withoutDocuments } from '../utils/identities';
 import { lazily } from '../utils/lazily';
 import { listPage, pageOf } from '../utils/routes';
 import { wish } from '../utils/wishes';
@@ -46,12 +47,23 @@ import {
   SERVICES,
   WORKERS,
   BUCKETS,
+  IAM_GROUPS,
+  IAM_POLICIES,
+  IAM_ROLES,
+  IAM_USERS,
+  KEYS,
+  USERS,
 } from '../utils/resources';
 import { useKind } from '../hooks/useKind';
 import { TextLink } from '../components/TextLink';
 
+const IdentityPanels = lazily(() => import('../components/IdentityPanels'), 'IdentityPanels');
+const KeyPanels = lazily(() => import('../components/KeyPanels'), 'KeyPanels');
+const PolicyPanels = lazily(() => import('../components/PolicyPanels'), 'PolicyPanels');
 const TerminalView = lazily(() => import('../components/TerminalView'), 'TerminalView');
 const YamlEditor = lazily(() => import('../components/YamlEditor'), 'YamlEditor');
+
+const IAM = [IAM_USERS, IAM_GROUPS, IAM_ROLES, IAM_POLICIES];
 
 interface Props {
   group: string;
@@ -187,13 +199,18 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
       <View style={wide ? layout.main : layout.stackWide}>
         {isSame(kind, SERVICES) && <ServicePanels service={resource as Service} />}
         {isSame(kind, WORKERS) && <WorkerPanels worker={resource as Worker} />}
+        <Suspense fallback={<Loading what="more" />}>
+          {isSame(kind, USERS) && <IdentityPanels user={resource} />}
+          {isSame(kind, KEYS) && <KeyPanels key_={resource} />}
+          {IAM.some((each) => isSame(each, kind)) && <PolicyPanels kind={kind} resource={resource} />}
+        </Suspense>
         {conditions.length > 0 && (
           <Panel title="Conditions">
             <Conditions conditions={conditions} />
           </Panel>
         )}
         <Panel title="Spec">
-          <SpecTable value={wishOf(resource)} none="Nothing is set: the defaults." />
+          <SpecTable value={shownSpec(kind, resource)} none="Nothing is set: the defaults." />
         </Panel>
       </View>
       <View style={wide ? layout.side : layout.stackWide}>
@@ -213,6 +230,12 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
       </View>
     </View>
   );
+}
+
+/** Documents of policies are drawn on their own. */
+function shownSpec(kind: Kind, resource: Resource): Record<string, unknown> {
+  const spec = wishOf(resource);
+  return isSame(kind, KEYS) || IAM.some((each) => isSame(each, kind)) ? withoutDocuments(spec) : spec;
 }
 
 function plainStatus(resource: Resource): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { Button } from '../components/Button';
 import type { Column } from '../components/DataTable';
 import { Dialog } from '../components/Dialog';
 import { Choice, Field } from '../components/Field';
+import { TextLink } from '../components/TextLink';
 import { KindScreen } from '../components/KindScreen';
 import { useMay } from '../hooks/useMay';
 import { layout } from '../styles/layout';
@@ -13,7 +14,18 @@ import { create, remove, setSpec } from '../utils/actions';
 import { ask } from '../utils/api';
 import { letInOrNot } from '../utils/careful';
 import { inWords } from '../utils/errors';
-import { USERS, type Resource } from '../utils/resources';
+import {
+  CLUSTER_ROLE_BINDINGS,
+  IAM_GROUPS,
+  IAM_POLICIES,
+  IAM_ROLES,
+  ROLE_BINDINGS,
+  SERVICE_ACCOUNTS,
+  USERS,
+  type Kind,
+  type Resource,
+} from '../utils/resources';
+import { listPage } from '../utils/routes';
 import { say } from '../utils/toasts';
 
 const ROLES = [
@@ -34,15 +46,40 @@ export function Users() {
       <KindScreen
         kind={USERS}
         title="Users"
-        about="Who may log in. Users are created by admins."
+        about="Who may log in. Users are created by admins; policies of IAM say the rest."
         next="Create the first one."
         onNew={() => setMaking(true)}
         extra={extra}
+        above={<Besides />}
       />
       {making && <NewUser onClose={() => setMaking(false)} />}
       {changing && <NewRole user={changing} onClose={() => setChanging(null)} />}
       {resetting && <NewPassword name={resetting} onClose={() => setResetting(null)} />}
     </>
+  );
+}
+
+const BESIDES: [Kind, string][] = [
+  [IAM_GROUPS, 'Groups'],
+  [IAM_ROLES, 'Roles of IAM'],
+  [IAM_POLICIES, 'Policies'],
+  [SERVICE_ACCOUNTS, 'Service accounts'],
+  [ROLE_BINDINGS, 'Role bindings'],
+  [CLUSTER_ROLE_BINDINGS, 'Cluster role bindings'],
+];
+
+/** Everything else that decides what somebody may. */
+function Besides() {
+  return (
+    <View role="navigation" aria-label="Identities" style={layout.rowWide}>
+      <View style={[layout.wrap, { columnGap: 24 }]}>
+        {BESIDES.map(([kind, name]) => (
+          <TextLink key={kind.plural} to={listPage(kind)} strong={false}>
+            {name}
+          </TextLink>
+        ))}
+      </View>
+    </View>
   );
 }
 

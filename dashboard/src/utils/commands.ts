@@ -46,6 +46,7 @@ const PLACES: [string, string, string][] = [
   ['All kinds', '/ui/kinds', 'api-resources apply create resources'],
   ['API explorer', '/ui/api', 'explain openapi curl swagger'],
   ['Users', '/ui/users', 'get users roles people accounts permissions'],
+  ['Access', '/ui/access', 'who-can can-i why denied refused forbidden permission policy simulator simulate iam'],
   ['Settings', '/ui/settings', 'env kubeconfig whoami passwd change password access keys aws cli profile'],
 ];
 

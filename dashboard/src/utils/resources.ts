@@ -127,6 +127,28 @@ export const USERS = ours('users', 'User', false);
 export const JOIN_TOKENS = ours('jointokens', 'JoinToken', false);
 export const KEYS = ours('keys', 'Key');
 export const BUCKETS = ours('buckets', 'Bucket');
+export const KEY_GRANTS = ours('keygrants', 'KeyGrant');
+export const KEY_ALIASES = ours('keyaliases', 'KeyAlias');
+export const IAM_USERS = ours('iamusers', 'IamUser');
+export const IAM_GROUPS = ours('iamgroups', 'IamGroup');
+export const IAM_ROLES = ours('iamroles', 'IamRole');
+export const IAM_POLICIES = ours('iampolicies', 'IamPolicy');
+const rbac = (plural: string, kind: string, namespaced = true): Kind => ({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+export const ROLE_BINDINGS = rbac('rolebindings', 'RoleBinding');
+export const CLUSTER_ROLE_BINDINGS = rbac('clusterrolebindings', 'ClusterRoleBinding', false);
+export const SERVICE_ACCOUNTS: Kind = {
+  group: '',
+  version: 'v1',
+  plural: 'serviceaccounts',
+  kind: 'ServiceAccount',
+  namespaced: true,
+};
 export const EVENTS: Kind = { group: '', version: 'v1', plural: 'events', kind: 'Event', namespaced: true };
 export const NAMESPACES: Kind = {
   group: '',

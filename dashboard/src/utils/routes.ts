@@ -4,12 +4,36 @@ import { Observable } from './observable';
 import type { Kind, Resource } from './resources';
 
 export type Route =
-  | { screen: 'home' | 'workers' | 'services' | 'keys' | 'buckets' | 'kinds' | 'users' | 'settings' | 'audit' | 'api' }
+  | {
+      screen:
+        | 'home'
+        | 'workers'
+        | 'services'
+        | 'keys'
+        | 'buckets'
+        | 'kinds'
+        | 'users'
+        | 'settings'
+        | 'access'
+        | 'audit'
+        | 'api';
+    }
   | { screen: 'list'; group: string; version: string; plural: string }
   | { screen: 'detail'; group: string; version: string; plural: string; namespace: string; name: string; tab: string }
   | { screen: 'nowhere'; path: string };
 
-const PLAIN = ['workers', 'services', 'keys', 'buckets', 'kinds', 'users', 'settings', 'audit', 'api'] as const;
+const PLAIN = [
+  'workers',
+  'services',
+  'keys',
+  'buckets',
+  'kinds',
+  'users',
+  'settings',
+  'access',
+  'audit',
+  'api',
+] as const;
 const KNOWN: Record<string, string> = { services: '', workers: '', keys: '', buckets: '', users: '' };
 const NO_GROUP = 'core';
 const NO_NAMESPACE = '-';

@@ -47,11 +47,12 @@ class ResourceQuestion:
 
 
 class ResourceVerdict(NamedTuple):
-    """What a resource's own policy decided, where it has one, and what else gave the right."""
+    """What a resource's own policy decided, where it has one (`document`), and what else gave the right."""
 
     allowed: bool
     decision: Decision | None = None
     granted_by: str = ""
+    document: str = ""
 
 
 class Located(NamedTuple):
