@@ -6,22 +6,23 @@ of its own resources (`services.sdk.aws.access_rules`). Nothing is remembered an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from api.access.aws_actions import AwsActions
+from api.access.aws_questions import ActionReader, AskedAction, RecordObjects
 from api.access.subjects import Subject, Subjects
 from api.auth.authorizer import Action, Authorizer
 from api.auth.iam_policies import IamPolicies
-from api.auth.role_decisions import RoleDecision, decide_by_roles
-from controller.store.records import Record, Store
-from crds.kind import Kind, KubeObject
+from api.auth.role_decisions import RoleDecision, decide_by_roles, no_role_allows
+from controller.store.records import Store
+from crds.kind import KubeObject
 from crds.kinds.explanation import AccessQuestion, AwsAttributes, ResourceAttributes
-from services.sdk.aws.access_rules import AccessRules, Located, ResourceQuestion, ResourceVerdict, StoredObjects
+from crds.kinds.iam import IAM_POLICY
+from services.sdk.aws.access_rules import ResourceQuestion, ResourceVerdict
 from services.sdk.aws.accounts import account_of
-from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.caller_policies import CallerPolicies, policies_of
 from services.sdk.aws.judgement import Judgement, decide
 from services.sdk.aws.policy import Decision, Outcome, Requester
@@ -63,18 +64,6 @@ class Explanation:
         return told if self.resource_policy is None else {**told, "resourcePolicy": self.resource_policy}
 
 
-class _Asked(NamedTuple):
-    """An action of AWS, made out: whose it is, where, and about what."""
-
-    action: str
-    rules: AccessRules
-    verb: str
-    located: Located
-    namespace: str
-    facts: Mapping[str, Any]
-    role: Action
-
-
 class Explainer:
     """Explains for any subject. One per conductor."""
 
@@ -87,12 +76,12 @@ class Explainer:
         subjects: Subjects,
         now: Callable[[], datetime],
     ) -> None:
-        self._authorizer, self._policies, self._actions = authorizer, policies, actions
-        self._subjects, self._objects, self._now = subjects, _Stored(store), now
+        self._authorizer, self._policies, self._now = authorizer, policies, now
+        self._questions, self._objects = ActionReader(store, actions, subjects), RecordObjects(store)
 
     def explain(self, subject: Subject, question: AccessQuestion, *, everywhere: bool) -> Explanation:
-        """Raises Invalid for an action nobody here knows. everywhere: also by policies of resources in accounts that
-        are not the subject's.
+        """Raises Invalid for an action nobody here knows. everywhere: for whoever may know of all accounts and read
+        all policies; else the subject asks about themselves.
         """
         if question.resource_attributes is not None:
             return self._by_roles(subject, _action(question.resource_attributes))
@@ -106,15 +95,15 @@ class Explainer:
         return Explanation(subject, allowed, decided, subject.lockout or roles.reason, roles, action, _NOT_ASKED)
 
     def _by_both(self, subject: Subject, wanted: AwsAttributes, everywhere: bool) -> Explanation:
-        asked = self._made_out(subject, wanted)
+        asked = self._questions.read(subject, wanted, everywhere=everywhere)
         roles = self._roles(subject, asked)
         judged = self._judged(subject, asked)
         if judged is not None and judged.refuses:
             return self._told(subject, asked, roles, judged, None, "policies", allowed=False)
-        by_policy = judged is not None and judged.allows and asked.namespace == subject.principal.namespace
+        by_policy = judged is not None and judged.allows and not asked.is_foreign
         by_identity = roles.allowed or by_policy
         verdict = None
-        if everywhere or asked.namespace == subject.principal.namespace:
+        if everywhere or not asked.is_foreign:
             verdict = self._verdict(subject, asked, judged, by_identity)
         if verdict is not None and (verdict.allowed != by_identity or verdict.granted_by or _denies(verdict)):
             decided = "grant" if verdict.granted_by else "resource-policy"
@@ -122,26 +111,15 @@ class Explainer:
         decided = "roles" if roles.allowed else "policies" if by_policy else "nothing"
         return self._told(subject, asked, roles, judged, verdict, decided, allowed=by_identity)
 
-    def _made_out(self, subject: Subject, wanted: AwsAttributes) -> _Asked:
-        rules, permission = self._actions.find(wanted.action)
-        arn, namespace = parse_arn(wanted.resource), subject.principal.namespace
-        if arn is not None and arn.account and arn.account != account_of(namespace):
-            # Of an account that is no namespace here nobody has anything.
-            namespace = self._subjects.namespace_of(arn.account) or f"account {arn.account}"
-        located = rules.locate(arn, self._objects, namespace) if arn is not None else Located("", wanted.resource)
-        verb, kind = (permission.verb, permission.kind) if permission else ("", None)
-        role = Action(verb, kind.group, kind.plural, namespace, located.name) if kind else Action("", "", "")
-        if kind is not None and not kind.namespaced:
-            role = role._replace(namespace="")
-        region = {"aws:RequestedRegion": arn.region} if arn is not None and arn.region else {}
-        return _Asked(wanted.action, rules, verb, located, namespace, {**region, **wanted.context}, role)
-
-    def _roles(self, subject: Subject, asked: _Asked) -> RoleDecision:
+    def _roles(self, subject: Subject, asked: AskedAction) -> RoleDecision:
         if not asked.verb:
             return RoleDecision(True, "no role is asked: the service decides by whom it is about")
-        return decide_by_roles(self._authorizer, subject.principal, asked.role)
+        found = decide_by_roles(self._authorizer, subject.principal, asked.role)
+        if found.allowed or asked.shown == asked.role:
+            return found
+        return found._replace(reason=no_role_allows(subject.principal, asked.shown))
 
-    def _judged(self, subject: Subject, asked: _Asked) -> Judgement | None:
+    def _judged(self, subject: Subject, asked: AskedAction) -> Judgement | None:
         caller = self.policies(subject)
         if caller is None:
             return None
@@ -153,8 +131,11 @@ class Explainer:
             return policies_of(self._policies.of_role(subject.name, subject.namespace))
         return policies_of(self._policies.of(subject.principal))
 
-    def _document_of(self, subject: Subject, decision: Decision) -> Json:
-        """The policy that the deciding statement stands in, as it was written."""
+    def _document_of(self, subject: Subject, decision: Decision, asked: AskedAction) -> Json:
+        """The policy that the deciding statement stands in, as it was written; for whoever may read policies."""
+        reads = Action("get", IAM_POLICY.group, IAM_POLICY.plural, subject.principal.namespace)
+        if not asked.everywhere and not self._authorizer.allows(subject.principal, reads):
+            return {}
         caller = self.policies(subject)
         if caller is None or decision.match is None:
             return {}
@@ -166,7 +147,7 @@ class Explainer:
         return {"document": policy.document} if policy is not None else {}
 
     def _verdict(
-        self, subject: Subject, asked: _Asked, judged: Judgement | None, by_identity: bool
+        self, subject: Subject, asked: AskedAction, judged: Judgement | None, by_identity: bool
     ) -> ResourceVerdict | None:
         who = judged.request.requester if judged is not None else _requester(subject)
         facts = {"aws:PrincipalArn": who.arn, "aws:PrincipalAccount": who.account, "aws:SecureTransport": True}
@@ -187,7 +168,7 @@ class Explainer:
     def _told(
         self,
         subject: Subject,
-        asked: _Asked,
+        asked: AskedAction,
         roles: RoleDecision,
         judged: Judgement | None,
         verdict: ResourceVerdict | None,
@@ -197,38 +178,22 @@ class Explainer:
     ) -> Explanation:
         policies = _NO_POLICY
         if judged is not None:
-            policies = _described(judged, asked.action) | self._document_of(subject, judged.decision)
+            policies = _described(judged, asked.action) | self._document_of(subject, judged.decision, asked)
         own = None
         if verdict is not None and verdict.decision is not None:
             own = described_decision(verdict.decision, asked.action)
-            own |= {"document": verdict.document} if verdict.document else {}
+            reads = asked.role._replace(verb="get")
+            if asked.everywhere or self._authorizer.allows(subject.principal, reads):
+                own |= {"document": verdict.document} if verdict.document else {}
         if verdict is not None and verdict.granted_by:
             own = {**(own or {}), "grant": verdict.granted_by}
         reason = subject.lockout or _reason(decided, roles, policies, own, allowed, asked.action)
         allowed = allowed and not subject.lockout
-        return Explanation(subject, allowed, decided, reason, roles, asked.role, policies, own)
+        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own)
 
 
 def _denies(verdict: ResourceVerdict) -> bool:
     return verdict.decision is not None and verdict.decision.outcome is Outcome.EXPLICIT_DENY
-
-
-class _Stored(StoredObjects):
-    """Each version of a record is parsed once."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def all(self, kind: Kind[M], namespace: str) -> Iterable[M]:
-        records = self._store.list(kind.group, kind.plural).records
-        return [_typed(kind, each) for each in records if each.key.namespace == namespace]
-
-
-def _typed(kind: Kind[M], record: Record) -> M:
-    if not isinstance(record.typed, kind.model):
-        record.typed = kind.decode(record.body)
-    found: M = record.typed
-    return found
 
 
 def _action(wanted: ResourceAttributes) -> Action:

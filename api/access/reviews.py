@@ -98,7 +98,7 @@ class AccessQuestions:
                 f'no refusal of request "{id}" is known here: refusals are kept for a while and in memory alone, and '
                 "told to whom they were meant for and to admins"
             )
-        return {"denials": [{**self._described(each), **self._as_it_is_now(each)} for each in found]}
+        return {"denials": [{**self._described(each), **self._as_it_is_now(each, who)} for each in found]}
 
     @staticmethod
     def _described(denial: Denial) -> Json:
@@ -113,13 +113,14 @@ class AccessQuestions:
         }
         return told if denial.policies is None else {**told, "policies": denial.policies}
 
-    def _as_it_is_now(self, denial: Denial) -> Json:
-        """The same question asked again: both sides, and whether it would be allowed by now."""
+    def _as_it_is_now(self, denial: Denial, who: Principal) -> Json:
+        """The same question asked again: both sides, and whether it would be allowed by now. `who`: asks for it."""
         question = question_of(denial)
         if question is None or not denial.principal:
             return {}
         try:
-            subject = self._subjects.named(denial.principal)
+            own = denial.principal == who.name
+            subject = self._subjects.of(who) if own else self._subjects.named(denial.principal)
             return {"now": self._explainer.explain(subject, question, everywhere=False).described()}
         except Invalid:
             return {}

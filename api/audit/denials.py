@@ -17,6 +17,9 @@ from api.audit.fields import LIMITS, bounded
 from api.audit.notes import Notes
 
 MOST, EACH = 4096, 64
+_TEXTS = ("outcome", "source", "reason")
+_NEEDED = ("source", "policy", "effect")
+_OF_STATEMENT = (*_NEEDED, "sid")
 Json = dict[str, Any]
 
 
@@ -96,9 +99,16 @@ def _resource(what: Attributes, notes: Notes) -> str | Json:
 
 
 def _decided(text: str) -> Json | None:
-    """None for what was cut on its way."""
+    """What a service told, as far as it is a decision; None for what was cut on its way."""
     try:
         found = orjson.loads(text) if text else None
     except orjson.JSONDecodeError:
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(found.get(each), str) for each in _TEXTS):
+        return None
+    told: Json = {each: bounded(found[each], LIMITS["reason"]) for each in _TEXTS}
+    statement = found.get("statement")
+    if isinstance(statement, dict) and isinstance(statement.get("index"), int):
+        named = {each: statement[each] for each in _OF_STATEMENT if isinstance(statement.get(each), str)}
+        told["statement"] = {"index": statement["index"], **dict.fromkeys(_NEEDED, ""), **named}
+    return told

@@ -45,8 +45,13 @@ def decide_by_roles(authorizer: Authorizer, who: Principal, action: Action) -> R
         return RoleDecision(True, _words(source), source)
     if authorizer.is_internal(who, action):
         return RoleDecision(False, f"{action.resource} is internal: no role opens it")
+    return RoleDecision(False, no_role_allows(who, action))
+
+
+def no_role_allows(who: Principal, action: Action) -> str:
+    """The reason where nothing else is against it."""
     where = f'in the namespace "{action.namespace}"' if action.namespace else "at the cluster scope"
-    return RoleDecision(False, f'no role of "{who.name}" allows {action.verb} on {action.resource} {where}')
+    return f'no role of "{who.name}" allows {action.verb} on {action.resource} {where}'
 
 
 def _words(source: RuleSource) -> str:

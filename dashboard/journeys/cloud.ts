@@ -1,6 +1,7 @@
 /** A real cloud of its own: its own home, its own port, started and stopped with `aerekos` as people do it. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,22 @@ export class Cloud {
     const file = join(this.home, `${name}.json`);
     writeFileSync(file, JSON.stringify({ apiVersion: 'aerekos.cloud/v1', kind, metadata: { name }, spec }));
     await this.tell('apply', '-f', file);
+  }
+
+  /** The HTTP code that this user gets there; asked by the cloud's own admin in their name. */
+  askedBy(user: string, path: string): Promise<number> {
+    const [key, cert, ca] = ['admin.key', 'admin.crt', 'ca.crt'].map((each) =>
+      readFileSync(join(this.home, 'tls', each)),
+    );
+    const headers = { 'impersonate-user': user };
+    return new Promise((resolve, reject) => {
+      const asked = request(`${this.url}${path}`, { key, cert, ca, headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode ?? 0);
+      });
+      asked.on('error', reject);
+      asked.end();
+    });
   }
 
   /** As a crash: nothing is told, nothing is cleaned up. */

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import math
 import os
 import secrets
@@ -113,6 +114,10 @@ def now(seconds_ago: float = 0) -> str:
 def before(seconds: float) -> str:
     """Before this program began: the same at each look."""
     return (_BEGAN - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [*statements]})
 
 
 def home_of(name: str, number: int) -> str:
@@ -282,7 +287,11 @@ class Demo:
             time.sleep(0.8)
 
     def services(self) -> None:
+        made = self.call("GET", f"{API}/namespaces/default/services")["items"]
+        there = {each["metadata"]["name"] for each in made}  # what a cloud has from the start
         for name, (what, copies, needs) in SERVICES.items():
+            if name in there:
+                continue
             source = {"image": what} if "/" in what else {"managed": what}
             spec = {
                 **source,
@@ -304,6 +313,7 @@ class Demo:
             ("legacy-imports", None),
         ):
             self.make("keys", name, {"description": f"for {name}", **({"rotateEvery": days} if days else {})})
+        self.identities()
         for name in ("invoices", "media", "backups", "build-artifacts"):
             self.make("buckets", name, {})
         for number in range(1, 9):
@@ -320,6 +330,28 @@ class Demo:
         self.others()
         for number, event in enumerate(EVENTS):
             self.event(number, *event)
+
+    def identities(self) -> None:
+        """Policies of IAM beside the roles: a group that may decrypt, a person who may not, a key with grants."""
+        account, key = "arn:aws:iam::000000000000", "billing-2026"
+        allow = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": "*"}
+        limit = {"StringEquals": {"kms:EncryptionContext:team": "billing"}}
+        deny = {"Sid": "NothingDestructive", "Effect": "Deny", "Action": "kms:ScheduleKeyDeletion", "Resource": "*"}
+        document = policy({"Sid": "OpenInvoices", **allow, "Condition": limit}, deny)
+        version = {"number": 1, "document": document, "createdAt": now(86400 * 20)}
+        self.make("iampolicies", "openinvoices", {"policyName": "OpenInvoices", "versions": [version]})
+        attached = [f"{account}:policy/OpenInvoices"]
+        self.make("iamgroups", "accounting", {"groupName": "Accounting", "attached": attached})
+        shut = policy({"Sid": "NotBackups", "Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::backups*"})
+        inline = {"keep-out-of-backups": shut}
+        self.make("iamusers", "nora", {"userName": "nora", "groups": ["Accounting"], "inline": inline})
+        self.make("iamusers", "elias", {"userName": "elias", "groups": ["Accounting"]})
+        trust = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"{account}:user/ci"}})
+        uploads = policy({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::build-artifacts/*"})
+        self.make("iamroles", "deployer", {"roleName": "Deployer", "trust": trust, "inline": {"upload": uploads}})
+        self.make("keyaliases", "alias-billing", {"key": key, "aliasName": "alias/billing"})
+        grantee = f"{account}:user/ci"
+        self.make("keygrants", "ci-decrypts", {"key": key, "grantee": grantee, "operations": ["Decrypt"]})
 
     def others(self) -> None:
         """More than one person works here; one of them is refused something."""

@@ -93,6 +93,83 @@ export function lookingWalks(): void {
     }),
   );
 
+  test('the statement that decides is shown in its policy, beside what roles say', { skip }, () =>
+    journey(async (page) => {
+      await cloud().apply({ kind: 'User', name: 'iris', spec: { roles: ['editor'] } });
+      const statements = [
+        { Sid: 'Look', Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' },
+        { Sid: 'NoOpening', Effect: 'Deny', Action: 'kms:Decrypt', Resource: '*' },
+      ];
+      const inline = { shut: JSON.stringify({ Version: '2012-10-17', Statement: statements }) };
+      await cloud().apply({ kind: 'IamUser', name: 'iris', spec: { userName: 'iris', inline } });
+      await visit(page, '/ui/access');
+      await page.getByTestId('who').fill('iris');
+      await page.getByTestId('does').fill('kms:Decrypt');
+      await page.getByTestId('what').fill('*');
+      await page.keyboard.press('Enter');
+      const answer = page.getByTestId('answer');
+      await answer.getByText('No', { exact: true }).waitFor();
+      await answer.getByText(/Statement 1 "NoOpening" of the policy shut/).waitFor();
+      const deciding = page.getByTestId('deciding');
+      await deciding.getByText('NoOpening', { exact: true }).waitFor();
+      assert.equal(await deciding.count(), 1);
+      await page.getByRole('region', { name: 'Roles' }).getByText('Allow', { exact: true }).waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+      // The person's own page has both sides, and their access keys without any secret.
+      await visit(page, '/ui/users/-/iris');
+      await page.getByRole('region', { name: 'Policies of IAM' }).getByText('NoOpening', { exact: true }).waitFor();
+      await page.getByRole('region', { name: 'Roles of the cloud' }).getByText('aerekos:editor').waitFor();
+      await page.getByRole('region', { name: 'Access keys' }).getByText('never used').waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+      await visit(page, '/ui/access?show=who&does=kms:Decrypt&what=*');
+      const may = page.getByRole('table', { name: 'Who may' });
+      await may.getByRole('row').filter({ hasText: 'admin' }).first().waitFor();
+      assert.equal(await may.getByText('iris').count(), 0);
+      await cloud().tell('delete', 'iamuser/iris', 'user/iris');
+    }),
+  );
+
+  test('a refusal is found again by whom it met, and says why; on a phone too', { skip }, () =>
+    journey(
+      async (page) => {
+        await cloud().apply({ kind: 'User', name: 'otto', spec: { roles: [] } });
+        assert.equal(await cloud().askedBy('otto', '/api/v1/namespaces/default/secrets/db'), 403);
+        await visit(page, '/ui/access?show=refused');
+        const card = page.getByRole('listitem').filter({ hasText: 'otto' });
+        await card.getByText('get secrets/db in default').waitFor();
+        assert.deepEqual(await seriousFaults(page), []);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'too wide');
+        await card.getByRole('button', { name: 'Why' }).click();
+        await page.getByTestId('answer').getByText('No', { exact: true }).waitFor();
+        await cloud().tell('delete', 'user/otto');
+      },
+      { width: 390, height: 844, hasTouch: true, isMobile: true },
+    ),
+  );
+
+  test('a key shows its aliases, its grants, and everybody who may use it', { skip }, () =>
+    journey(async (page) => {
+      await cloud().apply({ kind: 'Key', name: 'granted', spec: {} });
+      const spec = { key: 'granted', grantee: 'arn:aws:iam::000000000000:user/kim', operations: ['Decrypt'] };
+      await cloud().apply({ kind: 'KeyGrant', name: 'to-kim', spec });
+      await cloud().apply({ kind: 'KeyAlias', name: 'al', spec: { key: 'granted', aliasName: 'alias/al' } });
+      await visit(page, '/ui/keys/default/granted');
+      const state = page.getByRole('region', { name: 'State' });
+      await state.getByText('Enabled').waitFor();
+      await state.getByRole('link', { name: 'alias/al' }).waitFor();
+      const may = page.getByRole('region', { name: 'Who may use it' });
+      await may.getByText('user/kim').waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+      await may.getByRole('link', { name: 'Everybody who may' }).click();
+      await page
+        .getByRole('table', { name: 'Who may' })
+        .getByRole('row')
+        .filter({ hasText: 'storage-manager' })
+        .waitFor();
+      await cloud().tell('delete', 'keygrant/to-kim', 'keyalias/al');
+    }),
+  );
+
   test('logs arrive live, and search finds the line', { skip }, () =>
     journey(async (page) => {
       await visit(page, '/ui/services/default/key-manager/logs');
@@ -357,6 +434,9 @@ const SCREENS = [
   '/ui/api',
   '/ui/audit',
   '/ui/users',
+  '/ui/users/-/admin',
+  '/ui/access',
+  '/ui/access?show=refused',
   '/ui/settings',
   '/ui/k/core/v1/events',
   '/ui/services/default/key-manager',

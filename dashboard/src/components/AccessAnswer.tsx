@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 import { Text, View } from 'react-native';
 
 import { access } from '../styles/access';
@@ -25,9 +25,14 @@ import { TextLink } from './TextLink';
 /** Yes or no, why, and beside each other what roles and what policies say. */
 export function AccessAnswer({ found }: { found: Explanation }) {
   const { allowed, reason, roles, policies, resourcePolicy } = found;
+  const seen = useRef<HTMLElement>(null);
+  // On a phone it lies below the question.
+  useEffect(() => {
+    seen.current?.scrollIntoView({ block: 'nearest' });
+  }, [found]);
   return (
     <>
-      <View role="status" style={access.answer} testID="answer">
+      <View ref={seen} role="status" style={access.answer} testID="answer">
         <Sign health={allowed ? 'well' : 'bad'} size={40} />
         <View style={layout.shrink}>
           <Text style={access.answerWord}>{allowed ? 'Yes' : 'No'}</Text>
@@ -88,7 +93,8 @@ function Roles({ roles, decided }: { roles: RolesDecision; decided: boolean }) {
       ) : null}
       {roles.role && <Where name="Role" reference={roles.role} />}
       {roles.binding && <Where name="Binding" reference={roles.binding} />}
-      {roles.rule && (
+      {/* What every role of the cloud allows is long, and no news. */}
+      {roles.rule && roles.role?.kind !== 'Group' && (
         <Text selectable style={access.written}>
           {[
             `verbs      ${roles.rule.verbs.join(', ')}`,

@@ -29,7 +29,7 @@ function healthOf(condition: Condition): Health {
 }
 
 /** That its controller has no trouble with it is what everybody expects: said only when it is not so. */
-function isWorthTelling({ type, status }: Condition): boolean {
+export function isWorthTelling({ type, status }: Condition): boolean {
   return !(type === 'Reconciled' && status === 'True');
 }
 
@@ -37,7 +37,7 @@ function isWorthTelling({ type, status }: Condition): boolean {
 export function Conditions({ conditions }: { conditions: readonly Condition[] }) {
   return (
     <View role="list">
-      {conditions.filter(isWorthTelling).map((condition, index) => (
+      {conditions.map((condition, index) => (
         <View key={condition.type} role="listitem" style={[detail.condition, index === 0 && home.itemFirst]}>
           <View style={layout.besideText}>
             <Sign health={healthOf(condition)} />

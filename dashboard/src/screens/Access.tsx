@@ -37,6 +37,7 @@ import { curl } from '../utils/copyas';
 import { kinds as kindsSeen } from '../utils/discovery';
 import { inWords } from '../utils/errors';
 import { KEYS, place, type Kind, type Resource } from '../utils/resources';
+import { go } from '../utils/routes';
 import { momentTold } from '../utils/time';
 
 const SHOWN = [
@@ -110,6 +111,8 @@ function Question({ everybody, mayOthers }: { everybody: boolean; mayOthers: boo
     // Only once: what is typed afterwards waits for the button.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [ready]);
+  // An ARN says itself where it is, and a bucket is where its caller is.
+  const placed = !does.includes(':') || /^keys?\//.test(what);
   const ask = { onSubmit: () => void put() };
   return (
     <>
@@ -142,7 +145,9 @@ function Question({ everybody, mayOthers }: { everybody: boolean; mayOthers: boo
               id="what"
               {...ask}
             />
-            <Field label="In" value={place_} onChange={setPlace} hint={`Namespace; empty: ${namespace}`} {...ask} />
+            {placed && (
+              <Field label="In" value={place_} onChange={setPlace} hint={`Namespace; empty: ${namespace}`} {...ask} />
+            )}
           </View>
           {state.error && (
             <Text role="alert" style={text.soft}>
@@ -186,7 +191,7 @@ function Everybody({
 }) {
   const columns = useMemo(() => subjectColumns(question), [question.does, question.what, question.namespace]); // eslint-disable-line react-hooks/exhaustive-deps
   return (
-    <Panel title={`${found.length} may`} flush>
+    <Panel title="Those who may" note={String(found.length)} flush>
       {found.length ? (
         <DataTable label="Who may" columns={columns} rows={found} keyOf={keyOfSubject} />
       ) : (
@@ -316,11 +321,7 @@ const REFUSED: Column<Denial>[] = [
     end: true,
     cell: (each) => {
       const question = questionOf(each);
-      return question ? (
-        <TextLink to={accessPage(question)} strong={false}>
-          Why
-        </TextLink>
-      ) : null;
+      return question ? <Button label="Why" onPress={() => go(accessPage(question))} /> : null;
     },
   },
 ];

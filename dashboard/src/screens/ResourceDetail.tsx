@@ -3,7 +3,7 @@ import { Text, View } from 'react-native';
 
 import { Age } from '../components/Age';
 import { Button } from '../components/Button';
-import { Conditions } from '../components/Conditions';
+import { Conditions, isWorthTelling } from '../components/Conditions';
 import { CopyAs } from '../components/CopyAs';
 import { DetailActions } from '../components/DetailActions';
 import { Empty, Failed } from '../components/Empty';
@@ -35,6 +35,7 @@ import { listPage, pageOf } from '../utils/routes';
 import { wish } from '../utils/wishes';
 import {
   EVENTS,
+  type Condition,
   type Event,
   type Instance,
   type Kind,
@@ -192,7 +193,7 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
   const { layout: room } = useLayout();
   const events = useResources<Event>(EVENTS).items;
   const mine = events.filter((each) => each.involvedObject.uid === resource.metadata.uid);
-  const conditions = resource.status?.conditions ?? [];
+  const conditions: Condition[] = (resource.status?.conditions ?? []).filter(isWorthTelling);
   const wide = room === 'desktop';
   return (
     <View style={wide ? layout.columns : layout.columnsPhone}>

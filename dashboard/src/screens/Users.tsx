@@ -5,9 +5,11 @@ import { Button } from '../components/Button';
 import type { Column } from '../components/DataTable';
 import { Dialog } from '../components/Dialog';
 import { Choice, Field } from '../components/Field';
-import { TextLink } from '../components/TextLink';
+import { Link } from '../components/Link';
 import { KindScreen } from '../components/KindScreen';
 import { useMay } from '../hooks/useMay';
+import { access } from '../styles/access';
+import { forms } from '../styles/forms';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { create, remove, setSpec } from '../utils/actions';
@@ -71,14 +73,12 @@ const BESIDES: [Kind, string][] = [
 /** Everything else that decides what somebody may. */
 function Besides() {
   return (
-    <View role="navigation" aria-label="Identities" style={layout.rowWide}>
-      <View style={[layout.wrap, { columnGap: 24 }]}>
-        {BESIDES.map(([kind, name]) => (
-          <TextLink key={kind.plural} to={listPage(kind)} strong={false}>
-            {name}
-          </TextLink>
-        ))}
-      </View>
+    <View role="navigation" aria-label="Identities" style={access.places}>
+      {BESIDES.map(([kind, name]) => (
+        <Link key={kind.plural} to={listPage(kind)} style={({ hovered }) => [forms.choice, hovered && forms.chosen]}>
+          <Text style={text.small}>{name}</Text>
+        </Link>
+      ))}
     </View>
   );
 }

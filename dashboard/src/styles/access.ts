@@ -36,9 +36,12 @@ export const access = StyleSheet.create({
     fontFamily: font.mono,
     fontSize: 12,
     lineHeight: 18,
+    // An ARN has three colons, not one sign made of them.
+    fontVariant: ['no-common-ligatures', 'no-contextual'],
     whiteSpace: 'pre-wrap',
     overflowWrap: 'anywhere',
   },
   writtenDeciding: { color: color.text },
+  places: { flexDirection: 'row', flexWrap: 'wrap', gap: space.s },
   short: { maxHeight: 460, overflowY: 'auto', display: 'block' },
 });

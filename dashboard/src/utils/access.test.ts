@@ -72,6 +72,7 @@ describe('a refusal', () => {
     expect(targetOf(DENIAL)).toBe('secrets/db in team');
     expect(questionOf({ ...DENIAL, action: 'kms:Decrypt', resource: 'arn:x' })).toMatchObject({ what: 'arn:x' });
     expect(questionOf({ ...DENIAL, resource: '/audit' })).toBeNull();
+    expect(questionOf({ ...DENIAL, principal: '' })).toBeNull();
     expect(accessPage(questionOf(DENIAL)!)).toBe('/ui/access?who=ann&does=get&what=secrets%2Fdb&ns=team');
   });
 });

@@ -139,9 +139,10 @@ export function accessPage(question: Partial<Question>, show = ''): string {
   return `/ui/access?${new URLSearchParams(asked)}`;
 }
 
-/** A refusal as the question that was refused; null where it was none about a resource. */
+/** A refusal as the question that was refused; null where it was none about a resource, or of nobody known. */
 export function questionOf(denial: Denial): Question | null {
   const { principal: who, action: does, resource } = denial;
+  if (!who) return null;
   if (does.includes(':')) return { who, does, what: typeof resource === 'string' ? resource : '*', namespace: '' };
   if (typeof resource === 'string') return null;
   const kind = resource.apiGroup ? `${resource.resource}.${resource.apiGroup}` : resource.resource;

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from api.audit import Audit
 from api.audit.denials import Denial, Denials
 from api.audit.notes import Notes, notes_of
@@ -84,6 +86,22 @@ def test_a_refusal_of_the_resource_api_names_its_object(tmp_path: Path) -> None:
 def test_what_was_cut_on_its_way_is_left_out(tmp_path: Path) -> None:
     found = refused(tmp_path, "/", aws="kms", decision="forbid", decided=json.dumps(DECIDED)[:50])
     assert found.policies is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [[], "x", {}, {**DECIDED, "outcome": 1}, {"outcome": "allowed"}],
+)
+def test_what_is_no_decision_is_left_out(tmp_path: Path, told: object) -> None:
+    assert refused(tmp_path, "/", aws="kms", decision="forbid", decided=json.dumps(told)).policies is None
+
+
+def test_of_a_decision_only_what_it_has_is_kept(tmp_path: Path) -> None:
+    """A service that is not itself any more tells admins nothing but short texts."""
+    told = {**DECIDED, "reason": "x" * 900, "more": {"a": 1}, "statement": {"index": 1, "policy": {"a": 1}, "sid": 5}}
+    found = refused(tmp_path, "/", aws="kms", decision="forbid", decided=json.dumps(told)).policies
+    assert found is not None and found["reason"] == "x" * 512 + "...[+388]" and "more" not in found
+    assert found["statement"] == {"index": 1, "source": "", "policy": "", "effect": ""}
 
 
 def test_a_gateway_of_the_version_before_tells_no_decision() -> None:

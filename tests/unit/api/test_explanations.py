@@ -209,18 +209,47 @@ async def test_people_ask_about_themselves_alone(rig: Rig) -> None:
                 await rig.ask(plural, spec, who)
 
 
-async def test_a_tenant_learns_nothing_of_keys_of_another(rig: Rig) -> None:
-    """Whether a key is there, and what its policy says of them, is no business of theirs."""
+async def test_a_tenant_learns_nothing_of_another_account(rig: Rig) -> None:
+    """Whether it is there, how its namespace is called, whether a key is there, what its policy says of them."""
     tina = f"arn:aws:iam::{account_of('team')}:user/tina"
     named = {**statement("Allow", "kms:Encrypt"), "Principal": {"AWS": tina}}
     await rig.add(KEY, "named", spec={"policy": policy(named)})
-    told = []
-    for key in ("named", "absent"):
-        arn = f"arn:aws:kms:us-east-1:000000000000:key/{key}"
+    await rig.add(KEY, "payroll")
+    record = rig.registry.store.get(KEY.key("payroll"))
+    assert record is not None
+    told = set()
+    for account, key in (("000000000000", "named"), ("000000000000", "absent"), ("999999999999", "absent"),
+                         ("000000000000", record.uid)):  # fmt: skip
+        arn = f"arn:aws:kms:us-east-1:{account}:key/{key}"
         asked = {"awsAttributes": {"action": "kms:Encrypt", "resource": arn}}
-        found = await rig.ask("accessexplanations", asked, of("tina", namespace="team"))
-        told.append(json.dumps(found).replace(key, "KEY"))
-    assert told[0] == told[1]
+        for who in (of("tina", namespace="team"), of("nils", namespace="team")):
+            found = await rig.ask("accessexplanations", asked, who)
+            assert "payroll" not in json.dumps(found)
+            told.add(json.dumps(found).replace(key, "KEY").replace(account, "ACCOUNT").replace(who.name, "WHO"))
+    assert len(told) == 1, told
+
+
+async def test_a_right_in_another_account_is_told_to_whom_it_is_given(rig: Rig) -> None:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
+    await rig.add(ROLE_BINDING, "guests", subjects=[{"kind": "User", "name": "tina"}], roleRef=role)
+    asked = {"awsAttributes": {"action": "kms:Encrypt", "resource": KEY_ARN}}
+    found = await rig.ask("accessexplanations", asked, of("tina", namespace="team"))
+    assert (found["allowed"], found["decidedBy"]) == (True, "roles")
+    assert found["roles"]["binding"]["name"] == "guests"
+
+
+async def test_documents_are_for_those_who_may_read_them(rig: Rig) -> None:
+    inline = {"p": policy(statement("Deny", "kms:Decrypt", Sid="No"))}
+    own = {**statement("Allow", "kms:*"), "Principal": {"AWS": "arn:aws:iam::000000000000:root"}}
+    await rig.add(KEY, "guarded", spec={"policy": policy(own)})
+    arn = "arn:aws:kms:us-east-1:000000000000:key/guarded"
+    for name, roles, reads in (("ann", (), False), ("ed", ("editor",), True)):
+        await rig.iam_user(name, inline=inline)
+        for action, part in (("kms:Decrypt", "policies"), ("kms:Encrypt", "resourcePolicy")):
+            asked = {"awsAttributes": {"action": action, "resource": arn}}
+            found = (await rig.ask("accessexplanations", asked, of(name, *roles)))[part]
+            assert ("document" in found) == reads, (name, action)
+        assert "document" in (await rig.aws(name, "kms:Decrypt", arn))["policies"]
 
 
 @pytest.mark.parametrize(
