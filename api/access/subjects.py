@@ -19,6 +19,7 @@ from api.auth.principal import (
     account_groups,
 )
 from api.auth.service_accounts import principal_of as account_principal
+from api.auth.temporary_credentials import ROLE_PREFIX
 from api.auth.users import Users
 from api.auth.users import principal_of as user_principal
 from controller.resources.registry import Registry
@@ -98,6 +99,9 @@ class Subjects:
         if name.startswith(SERVICE_PREFIX):
             who = Principal(name, frozenset({SERVICES, AUTHENTICATED}))
             return Subject("ManagedService", name.removeprefix(SERVICE_PREFIX), who)
+        if name.startswith(ROLE_PREFIX):
+            namespace, _, role = name.removeprefix(ROLE_PREFIX).partition(":")
+            return self._role(role.partition("/")[0], namespace)
         if name.startswith(WORKER_PREFIX):
             who = Principal(name, frozenset({WORKERS, AUTHENTICATED}))
             return Subject("Worker", name.removeprefix(WORKER_PREFIX), who)
@@ -121,6 +125,8 @@ class Subjects:
         namespace = self.namespace_of(arn.account) if arn else None
         if arn is not None and arn.service == "iam" and arn.kind == "role" and namespace is not None:
             return self._role(name, namespace)
+        if arn is not None and arn.service == "sts" and arn.kind == "assumed-role" and namespace is not None:
+            return self._role(arn.name.partition("/")[0], namespace)
         if arn is not None and arn.service == "iam" and arn.kind == "user" and namespace is not None:
             user = self._users.user(resource_name(name))
             if user is not None and user.spec.namespace == namespace:
@@ -131,7 +137,7 @@ class Subjects:
         """A role of IAM: whoever becomes it has no role of the cloud."""
         known = self._store.get(IAM_ROLE.key(resource_name(name), namespace)) is not None
         lockout = "" if known else f"there is no role {name} in the account {account_of(namespace)}"
-        return Subject("IamRole", name, Principal(name, frozenset(), namespace), namespace, lockout)
+        return Subject("IamRole", name, Principal(name, frozenset({AUTHENTICATED}), namespace), namespace, lockout)
 
     def namespace_of(self, account: str) -> str | None:
         """The namespace that is that AWS account, or None."""

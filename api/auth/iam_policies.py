@@ -104,20 +104,18 @@ class IamPolicies:
         return own + [self._managed(arn, account, spec.namespace) for arn in spec.policy_arns]
 
     def of_role(self, name: str, namespace: str) -> Json:
-        """The same of a role of IAM, in the words of `of`; nobody where there is none."""
-        role = self._find(IAM_ROLE, resource_name(name), namespace)
+        """The same of whoever becomes that role of IAM, whatever their session is called; nobody without one."""
+        role = self.role(namespace, name)
         if role is None:
-            return {"user": None, "identity": [], "boundary": None}
+            return _NOBODY
         account, spec = account_of(namespace), role.spec
-        told = {
-            "name": spec.role_name,
-            "arn": iam_arn(account, "role", spec.path, spec.role_name),
-            "account": account,
-            "id": unique_id("AROA", role.metadata.uid or ""),
-            "tags": spec.tags,
-        }
+        arn, id_ = iam_arn(account, "role", spec.path, spec.role_name), unique_id("AROA", role.metadata.uid or "")
+        tags = {f"aws:PrincipalTag/{key}": text for key, text in spec.tags.items()}
+        facts = {"aws:PrincipalArn": arn, "aws:PrincipalAccount": account, "aws:PrincipalType": "AssumedRole"}
+        whom = {"kind": "session", "arn": arn, "account": account, "behind": arn, "ids": [id_], "facts": facts | tags}
         boundary = self._managed(spec.boundary, account, namespace) if spec.boundary else None
-        return {"user": told, "identity": list(self._held(role, account, namespace)), "boundary": boundary}
+        identity = list(self._held(role, account, namespace))
+        return {"user": None, "principal": whom, "identity": identity, "boundary": boundary}
 
     def _identity(self, user: IamUser, account: str, namespace: str) -> Iterator[Json]:
         yield from self._held(user, account, namespace)

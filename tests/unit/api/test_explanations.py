@@ -187,6 +187,13 @@ async def test_every_kind_of_principal_can_be_asked_about(rig: Rig) -> None:
         found = await rig.aws(user, "kms:Decrypt", KEY_ARN)
         assert found["allowed"] == user.endswith("user/ed"), user
         assert found["roles"]["reason"] and found["policies"]["outcome"]
+    trust = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
+    inline = {"r": policy(statement("Allow", "kms:*"))}
+    await rig.add(IAM_ROLE, "cook", spec={"roleName": "Cook", "trust": trust, "inline": inline})
+    for user in ("arn:aws:iam::000000000000:role/Cook", "arn:aws:sts::000000000000:assumed-role/Cook/x",
+                 "system:assumed-role:default:Cook/x"):  # fmt: skip
+        found = await rig.aws(user, "kms:Decrypt", KEY_ARN)
+        assert (found["subject"]["kind"], found["allowed"], found["decidedBy"]) == ("IamRole", True, "policies")
     account = {"user": "nobody", "groups": ["aerekos:viewer"]}
     asked = {"resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "x"}}
     assert (await rig.ask("accessexplanations", {**account, **asked}))["allowed"]
