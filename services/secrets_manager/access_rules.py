@@ -34,7 +34,7 @@ def judge_secret(asked: ResourceQuestion) -> ResourceVerdict | None:
     if secret is None or not secret.spec.policy:
         return None
     operation = asked.action.partition(":")[2]
-    facts = facts_of(operation, {"SecretId": asked.arn}, secret.spec.tags)
+    facts = facts_of(operation, {"SecretId": asked.arn}, secret.spec.tags or {})
     owner = account_of(asked.namespace)
     request = Request(asked.requester, asked.action, asked.arn, Context({**facts, **asked.facts}), owner)
     decision = decide_by_secret_policy(request, secret.spec.policy, allowed=asked.by_identity)
