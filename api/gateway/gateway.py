@@ -30,6 +30,7 @@ from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
 from api.gateway.reverse_proxy import FreeConnection, ReverseProxy, forwarded
 from api.gateway.token_headers import with_bearer
+from api.gateway.unsigned_s3 import identify, is_unsigned_s3
 from api.gateway.upstream import Headers
 from api.request_context import UPSTREAM, request_id_of
 from api.traffic import CountsTraffic, Traffic
@@ -109,8 +110,11 @@ class Gateway:
             scope["headers"] = with_bearer(scope["headers"], managed.token_header.encode())
 
     def aws_service(self, scope: Scope) -> str | None:
-        """The AWS signing name of a signed request, or None."""
-        return signed_for(scope["headers"], scope["query_string"])
+        """The AWS signing name of a signed request, and of one that anybody may send to S3; or None."""
+        found = signed_for(scope["headers"], scope["query_string"])
+        if found is None and S3 in self._speaks and is_unsigned_s3(scope, self._own_names()):
+            return S3
+        return found
 
     def refuse(self, scope: Scope, error: ApiError) -> Response:
         """The refusal of a request nobody has looked at, in the words of whom it was for."""
@@ -136,6 +140,8 @@ class Gateway:
                 raise failed
             if managed is None:
                 raise AwsError(*refusal(signing_name, self._speaks))
+            if signed_for(scope["headers"], scope["query_string"]) is None:
+                return await self._serve_unsigned(scope, receive, send, managed, extra)
             return await self._serve_signed(scope, receive, send, managed, extra)
         except (AwsError, SignatureError) as refused:
             error = refused.as_error(protocol) if isinstance(refused, SignatureError) else refused
@@ -238,6 +244,26 @@ class Gateway:
         """Whether that Service sleeps at times, or says itself how long to wait for it."""
         on_demand = self._activation is not None and self._activation.on_demand(service)
         return on_demand or self._balancer.patience(service) is not None
+
+    async def _serve_unsigned(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        managed: ManagedService,
+        extra: tuple[tuple[bytes, bytes], ...],
+    ) -> int:
+        """Of anybody, whom the limits of addresses bound, or of who signed a form."""
+        who, receive = await identify(scope, receive, self._verifier)
+        scope[WHO] = who
+        if who is not ANONYMOUS:
+            prove(scope)
+            self.limits.admit_principal(scope, who)
+        service = managed.service_name
+        own = ((b"x-aerekos-identity", self._identities.token(who, service)), *extra)
+        headers = forwarded(scope["headers"], *own, without=b"cookie")
+        target = with_bucket(scope, _target(scope), self._own_names())
+        return await self._forward(scope, receive, send, "", service, target, headers)
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, who: Principal, *extra: tuple[bytes, bytes]

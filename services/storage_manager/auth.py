@@ -12,7 +12,7 @@ from services.sdk.resources import Clock
 from services.storage_manager.aws_chunked import Signing
 from services.storage_manager.caller_rights import CallerRights
 from services.storage_manager.errors import S3Error
-from services.storage_manager.interfaces import Caller, Scope
+from services.storage_manager.interfaces import ANONYMOUS, Caller, Scope
 
 
 class S3Authenticator:
@@ -33,6 +33,8 @@ class S3Authenticator:
         if identity.access_key and _is_form(request):
             # The gateway verified the policy of the form; `post_object` compares whose it is.
             return self._caller_of(identity, None, await self._authenticator.policies_of(identity))
+        if identity.name == ANONYMOUS:
+            return self._caller_of(identity, None, None)
         admitted = await self._authenticator.authenticate(request, identity)
         who, found, signing = admitted.caller, admitted.signature, None
         if found is not None and not found.presigned and _has_signed_chunks(request):

@@ -19,6 +19,7 @@ from controller.kit.clock import Clock
 from crds.errors import NotFound
 from services.sdk.asgi import Receive, Scope, read_body, replaying
 from services.sdk.aws.errors import AwsError, SignatureError
+from services.sdk.aws.form_upload import access_key_of, is_signed_by
 from services.sdk.aws.sigv4 import (
     UNSIGNED_PAYLOAD,
     RawRequest,
@@ -120,6 +121,15 @@ class SignatureVerifier(Generic[T]):
         key = _derived(owner.secret, signature.date, signature.region, signature.service)
         verify(request, signature, key, payload, self._clock.now())
         return Verified(owner.who, signature, payload)
+
+    def signer_of_form(self, fields: Mapping[str, str]) -> T:
+        """Who signed the policy of a browser's upload, which says itself until when. Raises SignatureError."""
+        owner = self._owner(access_key_of(fields) or "")
+        _check_token(owner, fields.get(_TOKEN_HEADER), self._clock.now())
+        if not is_signed_by(fields, owner.secret):
+            why = "The request signature we calculated does not match the signature you provided."
+            raise SignatureError("mismatch", why)
+        return owner.who
 
     def _owner(self, access_key: str) -> Owner[T]:
         try:
