@@ -18,6 +18,7 @@ from services.storage_manager.context import S3Context
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.data_layout import open_data
+from services.storage_manager.expiration import Expiration
 from services.storage_manager.garbage_collection import BlobCollector
 from services.storage_manager.kms_client import KmsClient
 from services.storage_manager.lost_keys import LostKeys
@@ -40,7 +41,9 @@ def create(context: ServiceContext) -> Service:
     collector = BlobCollector(metadata, s3.data, erased=compactor.note_erased)
     return Service(
         app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)),
-        reconcilers=[BucketReconciler(metadata, lost, s3.damaged, s3.keys.rewrapper)],
+        reconcilers=[
+            BucketReconciler(metadata, lost, s3.damaged, s3.keys.rewrapper, Expiration(metadata, s3.commit))
+        ],
         checks=[
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),

@@ -11,6 +11,7 @@ from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketPhase, BucketReason
 from services.storage_manager.damaged_data import DamagedData
+from services.storage_manager.expiration import Expiration
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.key_rewrapping import KeyRewrapper
 from services.storage_manager.kinds import BUCKET, Bucket
@@ -29,20 +30,29 @@ class BucketReconciler:
     also_watch: Sequence[AlsoWatch[Any]] = ()
 
     def __init__(
-        self, metadata: MetadataIndex, lost: LostKeys, damaged: DamagedData, rewrapper: KeyRewrapper
+        self,
+        metadata: MetadataIndex,
+        lost: LostKeys,
+        damaged: DamagedData,
+        rewrapper: KeyRewrapper,
+        expiration: Expiration,
     ) -> None:
-        self._metadata, self._lost, self._damaged, self._rewrapper = metadata, lost, damaged, rewrapper
+        self._metadata, self._lost, self._damaged = metadata, lost, damaged
+        self._rewrapper, self._expiration = rewrapper, expiration
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
-        """Counts again every few seconds: objects come and go without a change of the resource."""
+        """Lets go what its lifecycle says, and counts again every few seconds: objects come and go without a change
+        of the resource.
+        """
         ref, status = bucket_ref(resource), resource.status
+        more = await self._expiration.advance(ref.id, world.clock.now())
         status.objects, status.bytes = await to_thread.run_sync(self._metadata.usage, ref.id)
         status.keys = sorted(await to_thread.run_sync(self._metadata.sealed_by, ref.id))
         status.phase, status.arn = BucketPhase.READY, ref.arn
         await self._lost.update_condition(resource, world.clock.now())
         self._damaged.update_condition(resource, world.clock.now())
         await self._rewrapper.rewrap_bucket(ref)
-        return done(requeue_after=COUNT_EVERY_SECONDS)
+        return done(requeue_after=REQUEUE_SECONDS if more else COUNT_EVERY_SECONDS)
 
     async def finalize(self, resource: Bucket, world: World) -> Outcome:
         """Nothing is thrown away: a full bucket waits until somebody empties it."""
