@@ -1,8 +1,8 @@
 """`make bench`: everything measured on this machine, as ratios within one run, in one table.
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
-shorter time. The parts can also be run alone: store.py, asking.py, aws.py, gateway.py, watching.py, idle.py,
-listing.py, etcd.py, healing.py, managed.py, page.py, agents.py.
+shorter time. The parts can also be run alone: store.py, small_objects.py, asking.py, aws.py, objects.py, gateway.py,
+watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, agents.py.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ import healing
 import idle
 import listing
 import managed
+import objects
 import page
 import psutil
+import small_objects
 import store
 import watching
 from cloud import a_cloud
@@ -32,11 +34,13 @@ from verdicts import Verdict, table
 def measure(patience: float) -> list[Verdict]:
     """All verdicts. `patience` stretches every measurement; 1 takes about six minutes."""
     verdicts = store.measure(2 * patience)
+    verdicts += small_objects.measure(3 * patience)
     with a_cloud() as cloud:
         verdicts += idle.measure(cloud, 20 * patience)
         verdicts += healing.measure(cloud)
         verdicts += asking.measure(cloud, 4 * patience)
         verdicts += aws.measure(cloud, 3 * patience)
+        verdicts += objects.measure(cloud, 1.5 * patience)
         verdicts += watching.measure(cloud, 10 * patience)
         verdicts += etcd.measure(cloud, 8 * patience)
         verdicts += listing.measure(cloud)

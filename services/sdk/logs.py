@@ -50,6 +50,8 @@ class JsonLines(logging.Formatter):
 
 def start_logging(level: str = "INFO", **bound: str) -> None:
     """Send everything to standard output. Chatty libraries speak from WARNING on."""
+    # No line says them, and finding them out takes longer than writing the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(unfailing(sys.stdout))
     handler.setFormatter(JsonLines(**bound))
     root = logging.getLogger()

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 # The finalizer runs in this very process: longer than this only when the conductor is slow.
 DELETION_SECONDS = 5.0
 POLL_SECONDS = 0.05
+_REMEMBERED = 1024
 
 
 class ResourceBucketDirectory:
@@ -33,6 +34,7 @@ class ResourceBucketDirectory:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
         self._informer: Informer[Bucket] = context.informer(BUCKET)
+        self._refs = _BucketRefs()
 
     async def all(self, caller: Caller) -> list[BucketRef]:
         """Return the buckets of the caller's namespace, by name. Raises S3Error AccessDenied."""
@@ -54,7 +56,7 @@ class ResourceBucketDirectory:
             found = own or self._oldest(name)
             if found is None:
                 raise S3Error("NoSuchBucket", f"there is no bucket {name}")
-            return replace(bucket_ref(found), caller=caller.identity)
+            return replace(self._refs.of(found), caller=caller.identity)
 
     async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
         """Whether a role of the cloud lets the caller do that with buckets of that name, in their own namespace."""
@@ -148,6 +150,21 @@ def bucket_ref(bucket: Bucket) -> BucketRef:
         objects=bucket.status.objects,
         quota=(bucket.spec.quota.bytes, bucket.spec.quota.objects),
     )
+
+
+class _BucketRefs:
+    """Made once for each version of a Bucket: each request asks for one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str | None, str | None], BucketRef] = {}
+
+    def of(self, bucket: Bucket) -> BucketRef:
+        version = (bucket.metadata.uid, bucket.metadata.resource_version)
+        if (ref := self._known.get(version)) is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            ref = self._known[version] = bucket_ref(bucket)
+        return ref
 
 
 @asynccontextmanager
