@@ -55,10 +55,11 @@ class SecretAuthorizer:
         name = next((each.name for each in meanings_of(name)), name)
         arn = secret_arn(call.region, call.account, name, _ANY_ENDING)
         call = _about(call, arn, facts_of(call.operation, request, {}))
-        if not await self._access.has_right(call, resource_name(name), call.namespace):
+        resource = resource_name(name, call.region)
+        if not await self._access.has_right(call, resource, call.namespace):
             asked = self._request(call, call.namespace)
             raise DeniedByPolicy(decide_by_secret_policy(asked, "", allowed=False), asked)
-        by_role = await self._access.allows(call, resource_name(name), call.namespace)
+        by_role = await self._access.allows(call, resource, call.namespace)
         return self._context.acting_for(call.caller) if by_role else self._context.resources
 
     async def require_any(self, call: RequestContext, request: Json) -> None:

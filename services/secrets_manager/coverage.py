@@ -17,7 +17,6 @@ COVERAGE = Coverage(
     notes="Members that are refused answer UnsupportedOperationException when they are given, and change nothing.",
     differences=(
         "What a value may be is told in the order of the model; AWS has another order.",
-        "Names of secrets are unique in an account, not in a region.",
         "Secrets that `kubectl` made are seen in every region; their ARN says `us-east-1`.",
         "A secret cannot be shared with another account: its policy gives rights to users of its own account alone.",
         "A resource policy gives rights to whom it names, also without a role; a Deny of it wins over every role.",

@@ -27,9 +27,11 @@ def keeps_its_name(transition: Transition) -> None:
     for field in _LASTING if transition.operation == "update" else ():
         if changed(transition, field):
             raise transition.invalid(f"spec.{field}", "cannot be changed; make another secret")
-    name, wanted = transition.key.name, spec_of(transition.after).get("secretName") or transition.key.name
-    if resource_name(wanted) != name:
-        text = f"the ManagedSecret {wanted} has to be called {resource_name(wanted)}, not {name}"
+    name, spec = transition.key.name, spec_of(transition.after)
+    secret, region = spec.get("secretName") or name, spec.get("region") or ""
+    if (wanted := resource_name(secret, region)) != name:
+        where = f" in {region}" if region else ""
+        text = f"the ManagedSecret of {secret}{where} has to be called {wanted}, not {name}"
         raise transition.invalid("metadata.name", text)
 
 

@@ -57,9 +57,9 @@ class Delivery(Model):
 
 class ManagedSecretSpec(Spec):
     """`secretName`: as AWS calls it (`prod/db`), the resource's own name where it is empty; `region`: where AWS
-    clients find it, empty: everywhere; neither may change. `kmsKeyId`: the key its values are sealed with, empty: the
-    account's `alias/aws/secretsmanager`. `policy`: a resource policy of AWS, JSON.
-    `deletionDate`: when it is lost with all its values; until then it cannot be read, and can be restored.
+    clients find it, empty: everywhere; neither may change, and both say what the resource is called. `kmsKeyId`: the
+    key its values are sealed with, empty: the account's `alias/aws/secretsmanager`. `policy`: a resource policy of
+    AWS, JSON. `deletionDate`: when it is lost with all its values; until then it cannot be read, and can be restored.
     """
 
     secret_name: str = ""

@@ -42,14 +42,16 @@ def name_fault(name: str) -> str | None:
     return None
 
 
-def resource_name(name: str) -> str:
-    """What the ManagedSecret of that name is called. Names that resources may not have become a readable beginning
-    and the hash of the whole.
+def resource_name(name: str, region: str = "") -> str:
+    """What the ManagedSecret of that name is called. Names that resources may not have, and those of other regions,
+    become a readable beginning and the hash of the whole.
     """
-    if len(name) <= _LONGEST_RESOURCE_NAME and subdomain_fault(name) is None:
+    is_elsewhere = region not in ("", DEFAULT_REGION)
+    if not is_elsewhere and len(name) <= _LONGEST_RESOURCE_NAME and subdomain_fault(name) is None:
         return name
     plain = "".join(each if each in _PLAIN else "-" for each in name.lower())[:_BEGINNING].strip("-")
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    whole = f"{region}\x00{name}" if is_elsewhere else name
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
     return f"{plain}-{digest}".strip("-")
 
 

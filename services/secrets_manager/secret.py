@@ -9,7 +9,7 @@ from itertools import count
 
 from services.sdk.aws.accounts import account_of
 from services.secrets_manager.kinds import ManagedSecret, ManagedSecretSpec, VersionStatus
-from services.secrets_manager.names import ending_of, secret_arn
+from services.secrets_manager.names import SecretName, ending_of, secret_arn
 from services.secrets_manager.stages import CURRENT, Stages, holder
 
 
@@ -64,6 +64,15 @@ class FoundSecret:
 
     def version(self, version_id: str) -> VersionStatus | None:
         return next((each for each in self.versions if each.version_id == version_id), None)
+
+    def is_meant(self, meaning: SecretName) -> bool:
+        """Whether that is its name, and the rest of an ARN fits, if there is any."""
+        region = self.arn.split(":", 4)[3]
+        return (
+            self.label == meaning.name
+            and meaning.region in ("", region)
+            and meaning.ending in ("", ending_of(self.uid))
+        )
 
     def is_in(self, region: str) -> bool:
         """Whether AWS clients find it in that region; services ask in none."""

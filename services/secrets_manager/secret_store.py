@@ -195,17 +195,19 @@ class SecretStore:
             await self._delete_record(found, each.version_id)
 
     async def _named(self, call: RequestContext, meaning: SecretName) -> FoundSecret | None:
-        name = resource_name(meaning.name)
-        try:
-            found = FoundSecret(await self._own.get(MANAGED_SECRET, name, call.namespace))
-        except NotFound:
+        region = asked_region(call)
+        for name in dict.fromkeys(
+            (resource_name(meaning.name, meaning.region or region), resource_name(meaning.name))
+        ):
+            try:
+                found = FoundSecret(await self._own.get(MANAGED_SECRET, name, call.namespace))
+            except NotFound:
+                continue
+            if found.is_meant(meaning) and found.is_in(region):
+                return found
+        if region:
             return None
-        if found.label != meaning.name or not found.is_in(asked_region(call)):
-            return None
-        own_region = found.arn.split(":", 4)[3]
-        if meaning.region and meaning.region != own_region:
-            return None
-        return found if meaning.ending in ("", found.arn[-6:]) else None
+        return next((each for each in await self.all_of(call) if each.is_meant(meaning)), None)
 
     async def _record(self, found: FoundSecret, version_id: str) -> SecretVersion | None:
         try:

@@ -83,25 +83,31 @@ class SecretOperations:
             kms_key_id=request.get("KmsKeyId") or "",
             tags=wanted_tags(request.get("Tags") or ()) or None,
         )
-        resource = MANAGED_SECRET.new(resource_name(request["Name"]), namespace=call.namespace, spec=spec)
+        name = resource_name(request["Name"], call.region)
+        resource = MANAGED_SECRET.new(name, namespace=call.namespace, spec=spec)
         resource.metadata.annotations = {CREATION_TOKEN: token}
+        found = await self._secrets.store.find(call, request["Name"])
+        if found is not None:
+            return _same(found, token)
         try:
             return FoundSecret(await acting.create(MANAGED_SECRET, resource))
-        except AlreadyExists:
-            return await self._same(call, request, token)
-
-    async def _same(self, call: RequestContext, request: Json, token: str) -> FoundSecret:
-        found = await self._secrets.store.find(call, request["Name"])
-        if found is None:  # of another region
-            raise errors.exists(request["Name"])
-        if found.spec.deletion_date is not None:
-            raise errors.name_scheduled_for_deletion()
-        made_by = (found.secret.metadata.annotations or {}).get(CREATION_TOKEN)
-        if made_by != token or not {token}.issuperset(stages_of(found.versions)):
-            raise errors.exists(request["Name"])
-        return found
+        except AlreadyExists:  # by somebody else, just now
+            found = await self._secrets.store.find(call, request["Name"])
+            if found is None:
+                raise errors.exists(request["Name"]) from None
+            return _same(found, token)
 
     async def _reseal(self, call: RequestContext, found: FoundSecret, key: str) -> None:
         """The labelled versions come under that key; what has no label stays under the one it was made with."""
         labelled = [each.version_id for each in found.versions if not _RESEALED.isdisjoint(each.stages)]
         await self._secrets.store.reseal(found, labelled, key, call.caller)
+
+
+def _same(found: FoundSecret, token: str) -> FoundSecret:
+    """The secret, if a request with that token has made it. Raises AwsError."""
+    if found.spec.deletion_date is not None:
+        raise errors.name_scheduled_for_deletion()
+    made_by = (found.secret.metadata.annotations or {}).get(CREATION_TOKEN)
+    if made_by != token or not {token}.issuperset(stages_of(found.versions)):
+        raise errors.exists(found.label)
+    return found

@@ -6,11 +6,22 @@ import re
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION
 from services.secrets_manager.names import record_name, resource_name
 from services.secrets_manager.tests.conftest import Account, refusal
+
+
+def client_in(account: Account, region: str) -> Any:
+    return boto3.client(
+        "secretsmanager",
+        endpoint_url=account.harness.url,
+        region_name=region,
+        aws_access_key_id=account.owner.access_key,
+        aws_secret_access_key=account.owner.secret,
+    )
 
 
 def stages(secrets: Any, name: str) -> dict[str, list[str]]:
@@ -216,16 +227,26 @@ def test_a_secret_of_another_account_is_not_there(secrets: Any, harness: Any, ke
 
 
 def test_a_secret_is_in_the_region_that_it_was_made_in(secrets: Any, account: Account) -> None:
-    import boto3
-
     secrets.create_secret(Name="here", SecretString="1")
-    made = boto3.client(
-        "secretsmanager",
-        endpoint_url=account.harness.url,
-        region_name="eu-west-1",
-        aws_access_key_id=account.owner.access_key,
-        aws_secret_access_key=account.owner.secret,
-    )
+    made = client_in(account, "eu-west-1")
     assert refusal(made.get_secret_value, SecretId="here")[0] == "ResourceNotFoundException"
-    assert refusal(made.create_secret, Name="here", SecretString="1")[0] == "ResourceExistsException"
-    assert ":eu-west-1:" in made.create_secret(Name="there", SecretString="1")["ARN"]
+    arn = made.create_secret(Name="here", SecretString="2")["ARN"]
+    assert ":eu-west-1:" in arn and made.get_secret_value(SecretId=arn)["SecretString"] == "2"
+    assert refusal(made.create_secret, Name="here", SecretString="3")[0] == "ResourceExistsException"
+    assert secrets.get_secret_value(SecretId="here")["SecretString"] == "1"
+    assert [each["ARN"] for each in made.list_secrets()["SecretList"]] == [arn]
+    assert refusal(secrets.get_secret_value, SecretId=arn)[0] == "ResourceNotFoundException"
+    with account.harness.http(account.owner) as vault:
+        assert vault.get("/v1/secret/data/here").json()["data"]["data"] == {"value": "1"}
+        made.create_secret(Name="there", SecretString="4")
+        assert vault.get("/v1/secret/data/there").json()["data"]["data"] == {"value": "4"}
+
+
+def test_what_kubectl_made_is_in_every_region_and_its_name_is_taken(secrets: Any, account: Account) -> None:
+    where = account.owner.namespace
+    account.harness.run(
+        account.harness.resources.create(MANAGED_SECRET, MANAGED_SECRET.new("everywhere", namespace=where))
+    )
+    made = client_in(account, "eu-west-1")
+    assert made.describe_secret(SecretId="everywhere")["ARN"] == secrets.describe_secret(SecretId="everywhere")["ARN"]
+    assert refusal(made.create_secret, Name="everywhere", SecretString="1")[0] == "ResourceExistsException"
