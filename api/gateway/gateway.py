@@ -30,7 +30,7 @@ from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
 from api.gateway.reverse_proxy import FreeConnection, ReverseProxy, forwarded
 from api.gateway.token_headers import with_bearer
-from api.gateway.unsigned_s3 import identify, is_unsigned_s3
+from api.gateway.unsigned_s3 import identify, is_preflight, is_unsigned_s3, source_ip
 from api.gateway.upstream import Headers
 from api.request_context import UPSTREAM, request_id_of
 from api.traffic import CountsTraffic, Traffic
@@ -140,7 +140,8 @@ class Gateway:
                 raise failed
             if managed is None:
                 raise AwsError(*refusal(signing_name, self._speaks))
-            if signed_for(scope["headers"], scope["query_string"]) is None:
+            by_nobody = S3 in managed.speaks and is_preflight(scope)
+            if by_nobody or signed_for(scope["headers"], scope["query_string"]) is None:
                 return await self._serve_unsigned(scope, receive, send, managed, extra)
             return await self._serve_signed(scope, receive, send, managed, extra)
         except (AwsError, SignatureError) as refused:
@@ -206,10 +207,10 @@ class Gateway:
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found)
         own = ((b"x-aerekos-identity", identity), *added, *extra)
-        headers = forwarded(scope["headers"], *own, without=SESSION_TOKEN)  # proof, and for nobody else
         target = _target(scope)
         if S3 in managed.speaks:
-            target = with_bucket(scope, target, self._own_names())
+            target, own = with_bucket(scope, target, self._own_names()), (*own, source_ip(scope))
+        headers = forwarded(scope["headers"], *own, without=SESSION_TOKEN)  # proof, and for nobody else
         return target, headers
 
     def begin_call(
@@ -260,7 +261,7 @@ class Gateway:
             prove(scope)
             self.limits.admit_principal(scope, who)
         service = managed.service_name
-        own = ((b"x-aerekos-identity", self._identities.token(who, service)), *extra)
+        own = ((b"x-aerekos-identity", self._identities.token(who, service)), source_ip(scope), *extra)
         headers = forwarded(scope["headers"], *own, without=b"cookie")
         target = with_bucket(scope, _target(scope), self._own_names())
         return await self._forward(scope, receive, send, "", service, target, headers)

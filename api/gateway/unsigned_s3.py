@@ -52,6 +52,19 @@ def _is_bucket_host(scope: Scope, own_names: Sequence[str]) -> bool:
         return False
 
 
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks what a page may do. It repeats the query of a signed link, which was signed for another
+    method: it proves nothing, and is asked by nobody.
+    """
+    return scope["method"] == "OPTIONS" and not any(name in _PROOFS for name, _ in scope["headers"])
+
+
+def source_ip(scope: Scope) -> tuple[bytes, bytes]:
+    """The header that tells S3 where a request came from, for conditions on `aws:SourceIp`."""
+    address: str = scope["client"][0].partition("%")[0]
+    return b"x-aerekos-source-ip", address.encode("ascii")
+
+
 class Unsigned(NamedTuple):
     """Who it is, if anybody, and the body as it was before it was looked at."""
 

@@ -283,3 +283,62 @@ def test_pages_of_the_origins_that_are_named_may_read(house: ServiceHarness, s3:
     assert other.status_code == 200 and "access-control-allow-origin" not in other.headers
     with house.http() as by_session:
         assert "access-control-allow-origin" not in by_session.get(f"/{bucket}/k", headers=page).headers
+
+
+def test_nobody_gets_what_nobody_opened_and_nothing_else(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    url = f"{house.url}/{bucket}"
+
+    def refused(method: str, path: str = "/k") -> bool:
+        answer = httpx.request(method, url + path)
+        return answer.status_code == 403
+
+    assert all(refused(method) for method in ("GET", "HEAD", "PUT", "DELETE"))
+    for path in ("", "?acl", "?policy", "?versions", "?uploads", "/k?acl", "/absent"):
+        assert refused("GET", path), path
+    assert httpx.get(house.url).status_code == 403 == httpx.put(f"{house.url}/made-by-nobody").status_code
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(bucket, "*", "s3:GetObject")))
+    assert httpx.get(f"{url}/k").content == b"x"
+    assert all(refused(method) for method in ("PUT", "DELETE"))
+    assert refused("GET", "") and refused("GET", "/absent") and refused("GET", "?policy")
+    block = {"RestrictPublicBuckets": True}
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    assert refused("GET")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_conditions_look_at_where_a_request_comes_from(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.delete_public_access_block(Bucket=bucket)
+    near = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+    shop = {"StringLike": {"aws:Referer": "https://shop.example/*"}}
+    statements = [allow(bucket, "*", "s3:GetObject", Condition=each)["Statement"][0] for each in (near, shop)]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    url = f"{house.url}/{bucket}/k"
+    assert httpx.get(url).status_code == 403
+    assert httpx.get(url, headers={"referer": "https://shop.example/a"}).status_code == 200
+    assert httpx.get(url, headers={"x-aerekos-source-ip": "192.0.2.9"}).status_code == 200
+    assert httpx.get(url, headers={"x-aerekos-source-ip": "198.51.100.9"}).status_code == 403
+
+
+def test_tags_of_the_object_decide(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="open", Body=b"x", Tagging="public=yes")
+    s3.put_object(Bucket=bucket, Key="closed", Body=b"x", Tagging="public=no")
+    tagged = {"StringEquals": {"s3:ExistingObjectTag/public": "yes"}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(bucket, "*", "s3:GetObject", Condition=tagged)))
+    assert httpx.get(f"{house.url}/{bucket}/open").status_code == 200
+    assert httpx.get(f"{house.url}/{bucket}/closed").status_code == 403
+
+
+def test_a_preflight_is_asked_by_nobody(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    url, asked = f"{house.url}/{bucket}/k", {"origin": "https://a", "access-control-request-method": "PUT"}
+    assert "<Code>AccessForbidden</Code>" in httpx.options(url, headers=asked).text
+    rule = {"AllowedMethods": ["PUT"], "AllowedOrigins": ["https://a"], "AllowedHeaders": ["*"], "MaxAgeSeconds": 5}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    told = httpx.options(url, headers={**asked, "access-control-request-headers": "X-Amz-Date"})
+    assert told.status_code == 200 and told.headers["access-control-max-age"] == "5"
+    assert told.headers["access-control-allow-headers"] == "x-amz-date"
+    assert httpx.options(f"{house.url}/no-such-bucket/k", headers=asked).status_code == 403
+    assert httpx.options(url).status_code == 400

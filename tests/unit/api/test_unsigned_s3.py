@@ -9,7 +9,7 @@ from unit.api.test_every_rest_route import MAY
 
 from api.app import _OWN, LOGS, RESOURCE_PATHS
 from api.gateway.gateway import PREFIX
-from api.gateway.unsigned_s3 import is_unsigned_s3
+from api.gateway.unsigned_s3 import is_preflight, is_unsigned_s3, source_ip
 from api.registry_proxy import PREFIX as IMAGES
 
 NAMES = ("cloud.lan", "127.0.0.1")
@@ -43,3 +43,16 @@ def test_who_shows_another_proof_is_somebody_elses_matter() -> None:
     assert not taken("/photos/a", authorization="Bearer x")
     assert not taken("/photos/a", x_aerekos_on_behalf_of="x")
     assert not taken("/photos/a", impersonate_user="admin")
+
+
+def test_a_preflight_of_a_signed_link_is_asked_by_nobody() -> None:
+    def asked(method: str, *headers: bytes) -> bool:
+        return is_preflight({"method": method, "headers": [(each, b"x") for each in headers]})
+
+    assert asked("OPTIONS", b"origin") and not asked("GET", b"origin")
+    assert not asked("OPTIONS", b"authorization")
+
+
+def test_where_a_request_comes_from_is_what_the_gateway_saw() -> None:
+    assert source_ip({"client": ("192.0.2.1", 5)}) == (b"x-aerekos-source-ip", b"192.0.2.1")
+    assert source_ip({"client": ("fe80::1%eth0", 5)}) == (b"x-aerekos-source-ip", b"fe80::1")
