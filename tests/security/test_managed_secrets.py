@@ -19,6 +19,7 @@ from controller.resources.strategy import WriteOptions
 from crds.errors import Conflict, Forbidden, Invalid
 from crds.invariants import CONDUCTOR
 from crds.model import rfc3339
+from services.key_manager.kinds import KEY, KEY_ALIAS
 from services.secrets_manager.invariants import SECRETS_MANAGER
 from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION, ManagedSecretSpec, RotationRules
 from services.secrets_manager.rotation import RotationFailure
@@ -140,6 +141,27 @@ async def test_who_cleans_up_takes_versions_along_and_writes_none(house: House) 
     await house.registry.delete(MANAGED_SECRET, MANAGED_SECRET.key("db"), US)
     await house.registry.delete(SECRET_VERSION, SECRET_VERSION.key("sv-db"), cleaner)
     assert not is_there(house)
+
+
+@pytest.mark.parametrize("named", ["mine", "arn:aws:kms:us-east-1:000000000000:key/mine", "alias/mine"])
+async def test_a_key_that_a_secret_needs_is_not_deleted(house: House, named: str) -> None:
+    """Named by the secret, or by what one of its versions is sealed with."""
+    for kind in (KEY, KEY_ALIAS):
+        house.registry.catalog.add(kind)
+    await house.registry.create(KEY, "default", {"metadata": {"name": "mine"}}, HOW)
+    alias = {"metadata": {"name": "mine"}, "spec": {"key": "mine", "aliasName": "alias/mine"}}
+    await house.registry.create(KEY_ALIAS, "default", alias, HOW)
+    body = {"metadata": {"name": "sealed"}, "spec": {"kmsKeyId": named}}
+    await house.registry.create(MANAGED_SECRET, "default", body, HOW)
+    date = {"spec": {"deletionDate": rfc3339(house.clock.now() + timedelta(days=10))}}
+    with pytest.raises(Conflict, match="ManagedSecret sealed"):
+        await house.registry.merge(KEY, KEY.key("mine"), date, HOW)
+    await house.registry.merge(MANAGED_SECRET, MANAGED_SECRET.key("sealed"), {"spec": {"kmsKeyId": ""}}, HOW)
+    version = {"versionId": "v", "createdAt": rfc3339(house.clock.now()), "key": named}
+    status = {"status": {"versions": [version]}}
+    await house.registry.merge(MANAGED_SECRET, MANAGED_SECRET.key("sealed"), status, US, subresource="status")
+    with pytest.raises(Conflict, match="ManagedSecret sealed"):
+        await house.registry.merge(KEY, KEY.key("mine"), date, HOW)
 
 
 @pytest.mark.parametrize(
