@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from anyio import to_thread
 
-from services.sdk.aws.rest_xml import parse
+from services.sdk.aws.rest_xml import members, parse
 from services.storage_manager.answers import render_answer
 from services.storage_manager.configuration.acl import GRANTS
+from services.storage_manager.configuration.bucket_documents import TAGGING
 from services.storage_manager.configuration.new_acls import new_bucket_documents
 from services.storage_manager.configuration.owners import owner_of
+from services.storage_manager.configuration.tagging import check_bucket_tags
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.listing import number
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import whole_second
 
-NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*(\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 MOST_BUCKETS = 10_000
 LOCATION, HOME = "location", "us-east-1"
 REGION = re.compile(r"EU|[a-z]{2}(-[a-z]{2,12}){1,2}-[0-9]{1,2}")
@@ -55,29 +58,40 @@ async def list_all(context: S3Context, request: S3Request) -> S3Response:
     understands=(*GRANTS, "ObjectOwnership", "ObjectLockEnabledForBucket"),
 )
 async def create(context: S3Context, request: S3Request) -> S3Response:
-    """CreateBucket: makes the Bucket resource, as the caller."""
+    """CreateBucket: makes the Bucket resource, as the caller. Who has it already and asks for nothing more has it."""
     if not NAME.fullmatch(request.bucket):
-        raise S3Error("InvalidBucketName", f"{request.bucket} is no bucket name")
-    _check_configuration(await request.document())
-    documents = new_bucket_documents(request.headers, owner_of(request.caller.namespace))
-    ref = await context.directory.create(request.caller, request.bucket)
+        raise S3Error("InvalidBucketName", "The specified bucket is not valid.", {"BucketName": request.bucket})
+    documents = _documents_of(await request.document())
+    documents |= new_bucket_documents(request.headers, owner_of(request.caller.namespace))
+    answer = S3Response(headers={"location": f"/{request.bucket}"})
+    try:
+        ref = await context.directory.create(request.caller, request.bucket)
+    except S3Error as refusal:
+        if refusal.code != "BucketAlreadyOwnedByYou" or documents or "x-amz-acl" in request.headers:
+            raise
+        return answer
     for name, document in documents.items():
         await context.put_configuration(ref, name, document)
-    return S3Response(headers={"location": f"/{request.bucket}"})
+    return answer
 
 
-def _check_configuration(document: bytes) -> None:
-    """A region says where in AWS: any is ours. Raises S3Error for what else is asked for."""
-    if not document.strip():
-        return
-    root = parse(document)
+def _documents_of(body: bytes) -> dict[str, dict[str, Any]]:
+    """A region says where in AWS: any is ours, and is told again. Raises S3Error for what else is asked for."""
+    if not body.strip():
+        return {}
+    root = parse(body)
     if root.tag != "CreateBucketConfiguration":
         raise ValueError(f"the document is a {root.tag[:80]}, not a CreateBucketConfiguration")
-    for each in root:
-        if each.tag != "LocationConstraint":
-            raise S3Error("NotImplemented", f"CreateBucket does not understand the member {each.tag[:80]}")
-        if (each.text or "").strip() and not REGION.fullmatch((each.text or "").strip()):
-            raise S3Error("InvalidLocationConstraint", "The specified location-constraint is not valid")
+    found = members(root, frozenset({"LocationConstraint", "Tags"}))
+    region = (found["LocationConstraint"][0].text or "").strip() if "LocationConstraint" in found else ""
+    if region and not REGION.fullmatch(region):
+        raise S3Error("InvalidLocationConstraint", "The specified location-constraint is not valid")
+    documents: dict[str, dict[str, Any]] = {LOCATION: {"LocationConstraint": region}} if region else {}
+    tags = [members(each, frozenset({"Key", "Value"})) for group in found.get("Tags", []) for each in group]
+    if not all(set(each) == {"Key", "Value"} for each in tags):
+        raise ValueError("a Tag has a Key and a Value")
+    listed = [{name: values[0].text or "" for name, values in each.items()} for each in tags]
+    return documents | ({TAGGING: check_bucket_tags({"TagSet": listed})} if listed else {})
 
 
 @operation("HeadBucket", action="s3:ListBucket", verb="list")

@@ -340,7 +340,9 @@ def test_buckets_and_uploads_refuse_what_they_do_not_do(door: Door) -> None:
     nowhere = {"LocationConstraint": "no where"}
     assert code(make, Bucket="odd", CreateBucketConfiguration=nowhere) == "InvalidLocationConstraint"
     tagged = b"<CreateBucketConfiguration><Tags><Tag><Key>a</Key></Tag></Tags></CreateBucketConfiguration>"
-    assert refusal(door.ask("PUT", "/tagged", tagged)) == (501, "NotImplemented")
+    assert refusal(door.ask("PUT", "/tagged", tagged)) == (400, "MalformedXML")
+    near = b"<CreateBucketConfiguration><Location><Name>x</Name></Location></CreateBucketConfiguration>"
+    assert refusal(door.ask("PUT", "/near", near)) == (400, "MalformedXML")
     assert set(door.fakes.places) == {"box"}
     start = door.s3.create_multipart_upload
     assert code(start, Bucket="box", Key="m", Tagging="a=b&a=c") == "InvalidTag"

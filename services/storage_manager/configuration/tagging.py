@@ -32,9 +32,7 @@ def object_tags(document: Document) -> dict[str, str]:
 def header_tags(text: str) -> dict[str, str]:
     """The tags of `x-amz-tagging`, which are written as a query. Raises S3Error InvalidArgument, InvalidTag."""
     try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=100
-        )
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
         why = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters"
         raise S3Error("InvalidArgument", f"{why} without tag name duplicates.") from None

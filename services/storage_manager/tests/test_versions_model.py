@@ -89,7 +89,8 @@ class VersionsAndModel(RuleBasedStateMachine):
 
     @rule(key=keys, matches=st.booleans())
     def delete(self, key: str, matches: bool) -> None:
-        newest = (self.model.keys.get(key) or [None])[-1]
+        there = self.model.keys.get(key, [])
+        newest = there[-1] if there else None
         condition = DeleteCondition(etag=newest.etag if matches and newest else "*" if matches else "other")
         refused = newest is not None and not matches
         made = self.tried(lambda: self.index.remove("bucket", key, condition), refused=refused)
