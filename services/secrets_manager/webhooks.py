@@ -33,10 +33,17 @@ async def resolved(host: str, port: int) -> list[str]:
 
 
 class WebhookRotator:
-    """`http`: a client without credentials. `resolve`: names to addresses."""
+    """`http`: a client without credentials. `resolve`: names to addresses. `is_allowed`: whether one may be called;
+    what is outside of this machine, if nothing else is said.
+    """
 
-    def __init__(self, http: httpx.AsyncClient, resolve: Resolve = resolved) -> None:
-        self._http, self._resolve = http, resolve
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        resolve: Resolve = resolved,
+        is_allowed: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._http, self._resolve, self._is_allowed = http, resolve, is_allowed or is_outside
 
     async def carry_out(self, step: str, found: FoundSecret, token: str) -> None:
         """Raises RotationFailure."""
@@ -56,7 +63,7 @@ class WebhookRotator:
     async def _post(self, target: str, event: dict[str, Any]) -> int:
         parts = urlsplit(target)
         host, port = parts.hostname or "", parts.port or 443
-        address = next((each for each in await self._resolve(host, port) if is_outside(each)), None)
+        address = next((each for each in await self._resolve(host, port) if self._is_allowed(each)), None)
         if address is None:
             raise RotationFailure("the webhook's address is one of this machine or its link")
         # The very address that was judged: a name may mean another one a moment later.

@@ -4,8 +4,13 @@ no way of asking loses values at once. What AWS's API refuses is tested with the
 
 from __future__ import annotations
 
+import asyncio
+import json
+import ssl
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ import pytest
 from unit.api.components import ADMIN, HOW, House, make_house
 
 from api.auth.principal import AUTHENTICATED, SERVICES, Principal
+from api.tls import CertificateAuthority
 from controller.resources.strategy import WriteOptions
 from crds.errors import Conflict, Forbidden, Invalid
 from crds.invariants import CONDUCTOR
@@ -202,3 +208,57 @@ async def test_a_webhook_leads_to_no_address_of_this_machine(host: str) -> None:
                 await WebhookRotator(http).carry_out("createSecret", FoundSecret(secret), "t" * 32)
         tasks.cancel_scope.cancel()
     assert connections == []
+
+
+@dataclass
+class Webhook:
+    """Whoever listens for rotations, over real TLS, and what came."""
+
+    http: httpx.AsyncClient
+    port: int
+    asked: list[bytes]
+
+    async def carry_out(self, host: str) -> None:
+        rules = RotationRules(target=f"https://{host}:{self.port}/rotate?x=1")
+        secret = MANAGED_SECRET.new("db", namespace="default", spec=ManagedSecretSpec(rotation=rules))
+
+        async def resolve(name: str, port: int) -> list[str]:
+            return ["127.0.0.1"]
+
+        rotator = WebhookRotator(self.http, resolve, is_allowed=lambda address: True)
+        await rotator.carry_out("createSecret", FoundSecret(secret), "t" * 32)
+
+
+@asynccontextmanager
+async def a_webhook(folder: Path, answer: bytes) -> AsyncIterator[Webhook]:
+    authority, asked = CertificateAuthority(folder / "tls", now=datetime.now(UTC)), list[bytes]()
+    serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serves.load_cert_chain(*authority.server(["rotator.example.com"]))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(65_536))
+        writer.write(b"HTTP/1.1 " + answer + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    trust = ssl.create_default_context(cafile=str(authority.ca_file))
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=serves)
+    async with server, httpx.AsyncClient(verify=trust, trust_env=False) as http:
+        yield Webhook(http, server.sockets[0].getsockname()[1], asked)
+
+
+async def test_a_webhook_is_told_which_version_and_nothing_secret(tmp_path: Path) -> None:
+    async with a_webhook(tmp_path, b"204 No Content") as webhook:
+        await webhook.carry_out("rotator.example.com")
+        head, _, body = webhook.asked[0].partition(b"\r\n\r\n")
+        assert head.startswith(b"POST /rotate?x=1 HTTP/1.1") and b"authorization" not in head.lower()
+        assert f"host: rotator.example.com:{webhook.port}".encode() in head.lower()
+        assert set(json.loads(body)) == {"Step", "SecretId", "ClientRequestToken"}
+
+
+async def test_a_webhook_proves_its_name_and_leads_nowhere_else(tmp_path: Path) -> None:
+    async with a_webhook(tmp_path, b"302 Found\r\nlocation: https://169.254.169.254/") as webhook:
+        with pytest.raises(RotationFailure, match="its certificate is not trusted"):
+            await webhook.carry_out("other.example.com")
+        assert webhook.asked in ([], [b""]), "nothing was said to it"
+        with pytest.raises(RotationFailure, match="answered 302"):
+            await webhook.carry_out("rotator.example.com")
