@@ -1,7 +1,8 @@
 """The AWS key pairs of users: two at most, so that one can take the other's place; each can be switched off.
 
-Every user has a first key without asking, derived from what the user is by the oldest master key we hold. Each key
-goes with the master key that derived it, when that is dropped. Whatever is said of a key is looked up at each use.
+Every user has a first key without asking, derived from what the user is by the oldest master key we hold; but not
+whom IAM made, who has the keys that are made for them. Each key goes with the master key that derived it, when that
+is dropped. Whatever is said of a key is looked up at each use.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from controller.resources.strategy import WriteOptions
 from controller.store.records import Record
 from crds.errors import Conflict, NotFound
 from crds.kinds.access_key import ACCESS_KEY, AccessKeySpec, State
-from crds.kinds.user import USER, User
+from crds.kinds.user import MADE_BY, USER, User
 from crds.model import rfc3339
 
 MOST_KEYS = 2
@@ -53,10 +54,14 @@ class AccessKeys:
         user = self._user(name)
         first = self._derived.access_key(name, user.metadata.uid or "")
         record = self._registry.store.get(ACCESS_KEY.key(first.id.lower()))
-        gone = _spec(record).state == "Deleted" if record else self._lost_its_first(user.metadata.uid or "")
+        gone = _spec(record).state == "Deleted" if record else self._has_no_first(user)
         found = [] if gone else [self._told(first, record)]
         others = (each for each in self._records(user) if _spec(each).access_key_id != first.id)
         return found + [self._told(self._pair(_spec(each)), each) for each in others]
+
+    def _has_no_first(self, user: User) -> bool:
+        """Of users whose first key has no record."""
+        return (user.metadata.labels or {}).get(MADE_BY) == "iam" or self._lost_its_first(user.metadata.uid or "")
 
     def _lost_its_first(self, uid: str) -> bool:
         """Whoever had another first key, of a master key that was dropped, gets none unasked: it may have been
@@ -90,7 +95,7 @@ class AccessKeys:
         user = self._people.user(name) if good else None
         if user is None or user.spec.disabled or (uid and user.metadata.uid != uid):
             raise NotFound(f"the access key {access_key_id} is unknown")
-        if record is None and self._lost_its_first(user.metadata.uid or ""):
+        if record is None and self._has_no_first(user):
             raise NotFound(f"the access key {access_key_id} is unknown")
         return user, pair if record else self._derived.access_key(name, user.metadata.uid or "")
 

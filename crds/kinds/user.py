@@ -16,6 +16,8 @@ from crds.names import DnsLabel
 from crds.protecting import keeps_an_admin
 
 Role = Literal["admin", "editor", "viewer"]
+# A label: who made this user, where that was no admin of the cloud: `iam`.
+MADE_BY = "aerekos.cloud/made-by"
 
 
 class UserSpec(Spec):

@@ -59,7 +59,7 @@ def create(context: ServiceContext) -> Service:
     authenticator = authenticator_for(context, MANIFEST.speaks)
     simulation, keys = SimulationOperations(directory, policies), AccessKeyOperations(context, directory, access)
     handlers = [
-        UserOperations(directory, policies),
+        UserOperations(directory, policies, keys),
         GroupOperations(directory),
         RoleOperations(directory, policies),
         ServiceLinkedRoleOperations(directory),

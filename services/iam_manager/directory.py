@@ -14,7 +14,7 @@ from crds.errors import AlreadyExists, Conflict, NotFound
 from crds.kind import Kind, Resource
 from crds.kinds.iam import IAM_GROUP, IAM_POLICY, IAM_ROLE, IAM_USER, IamGroup, IamUser, IamUserSpec
 from crds.kinds.oidc_provider import OIDC_PROVIDER
-from crds.kinds.user import USER, User, UserSpec
+from crds.kinds.user import MADE_BY, USER, User, UserSpec
 from services.iam_manager import errors
 from services.iam_manager.kinds import IAM_ACCOUNT, INSTANCE_PROFILE, IamAccount
 from services.sdk.aws.access import CallerAccess
@@ -26,7 +26,6 @@ from services.sdk.context import ServiceContext
 R = TypeVar("R", bound=Resource[Any, Any])
 _ATTEMPTS = 8
 ACCOUNT_RECORD = "account"
-MADE_BY = "aerekos.cloud/made-by"
 
 
 class _Words(NamedTuple):

@@ -14,7 +14,7 @@ from unit.api.components import HOW, House, make_house
 from api.auth.access_keys import MOST_KEYS, USE_NOTED_EVERY
 from crds.errors import NotFound
 from crds.kinds.access_key import ACCESS_KEY
-from crds.kinds.user import USER
+from crds.kinds.user import MADE_BY, USER
 from services.sdk.remembered import REMEMBER_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +72,15 @@ async def test_a_key_is_replaced_without_a_gap(house: House) -> None:
     third = (await ask(house, "ann", "POST", KEYS, json={})).json()["accessKeyId"]
     shown = (await ask(house, "ann", "GET", KEYS)).json()["accessKeys"]
     assert {each["accessKeyId"] for each in shown} == {made["accessKeyId"], third} and len(shown) == MOST_KEYS
+
+
+async def test_whom_iam_made_has_the_keys_that_were_made_for_them(house: House) -> None:
+    unmade = house.accounts.access_key("ann").id
+    await house.registry.merge(USER, USER.key("ann"), {"metadata": {"labels": {MADE_BY: "iam"}}}, HOW)
+    assert (await ask(house, "root", "GET", f"{KEYS}?user=ann")).json()["accessKeys"] == []
+    assert not opens(house, unmade), "nobody was told of it"
+    made = [(await ask(house, "root", "POST", f"{KEYS}?user=ann", json={})).json() for _ in range(MOST_KEYS)]
+    assert all(opens(house, each["accessKeyId"]) for each in made)
 
 
 async def test_keys_are_one_s_own(house: House) -> None:

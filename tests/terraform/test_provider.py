@@ -77,3 +77,11 @@ def test_secrets(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
     )
     end(space)
     assert listed(cloud, "secretsmanager", "list-secrets", "SecretList") == []
+
+
+def test_buckets(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
+    space = workspace("s3")
+    told = live(space)
+    assert (told["before"]["body"], told["after"]["body"]) == ("<p>old</p>", "<p>new</p>")
+    end(space)
+    assert listed(cloud, "s3api", "list-buckets", "Buckets") == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from crds.errors import Forbidden
 from crds.kinds.iam import IAM_USER, IamUser, IamUserSpec
-from crds.kinds.user import User
+from crds.kinds.user import MADE_BY, User
 from services.iam_manager import errors
-from services.iam_manager.directory import MADE_BY, Directory
+from services.iam_manager.directory import Directory
 from services.iam_manager.identities import user_meant
+from services.iam_manager.operations.access_keys import AccessKeyOperations
 from services.iam_manager.pages import PAGED, page
 from services.iam_manager.policy_store import PolicyStore
 from services.iam_manager.tagging import given_tags, tag_page, with_tags, without_tags
@@ -22,8 +24,8 @@ Json = dict[str, Any]
 class UserOperations:
     """One declared method per operation."""
 
-    def __init__(self, directory: Directory, policies: PolicyStore) -> None:
-        self._directory, self._policies = directory, policies
+    def __init__(self, directory: Directory, policies: PolicyStore, keys: AccessKeyOperations) -> None:
+        self._directory, self._policies, self._keys = directory, policies, keys
 
     @operation(
         "CreateUser",
@@ -83,8 +85,18 @@ class UserOperations:
             raise errors.in_use("Cannot delete entity, must remove users from group first.")
         if user.spec.ssh_keys:
             raise errors.in_use("Cannot delete entity, must remove referenced objects first.")
-        _require_made_here(await self._directory.person(call, request["UserName"]))
+        person = await self._directory.person(call, request["UserName"])
+        _require_made_here(person)
+        if person is not None and await self._has_keys(call, person.metadata.name):
+            raise errors.in_use("Cannot delete entity, must delete access keys first.")
         await self._directory.delete_user(call, user)
+
+    async def _has_keys(self, call: RequestContext, person: str) -> bool:
+        """Whether there are access keys. Who may not see them is not kept from deleting: they end with their user."""
+        try:
+            return bool(await self._keys.of(call, person))
+        except Forbidden:
+            return False
 
     @operation("TagUser", permission=("patch", IAM_USER), understands=("UserName", "Tags"))
     async def tag_user(self, call: RequestContext, request: Json) -> None:

@@ -321,10 +321,16 @@ def test_access_keys(iam: Any, account: Account) -> None:
     listed = {each["AccessKeyId"]: each for each in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
     assert listed[made["AccessKeyId"]]["Status"] == "Inactive"
     assert all("SecretAccessKey" not in each for each in listed.values())
+    with pytest.raises(ClientError, match="must delete access keys first") as error:
+        iam.delete_user(UserName=name)
+    assert refused(error) == ("DeleteConflict", 409)
     iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
     with pytest.raises(ClientError) as error:
         iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
     assert refused(error) == ("NoSuchEntity", 404)
+    (left,) = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+    iam.delete_access_key(UserName=name, AccessKeyId=left["AccessKeyId"])
+    iam.delete_user(UserName=name)
     with pytest.raises(ClientError) as error:
         iam.create_access_key(UserName="nobody-at-all")
     assert refused(error) == ("NoSuchEntity", 404)
