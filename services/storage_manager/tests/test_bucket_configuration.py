@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from services.sdk.aws.accounts import account_of
 from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.kinds import BUCKET
 from services.storage_manager.tests.test_service import V4, code
@@ -155,23 +154,6 @@ def test_a_deny_binds_even_who_wrote_it_and_can_be_taken_back(house: ServiceHarn
     theirs.put_bucket_policy(Bucket=bucket, Policy=shutting_out, ConfirmRemoveSelfBucketAccess=True)
 
 
-def test_another_account_needs_the_policy_of_the_bucket(house: ServiceHarness, s3: Any, bucket: str) -> None:
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    team = house.conductor.add(User("ann", namespace="other-team", access_key="AKIAANNANNANNANNANNA"))
-    theirs = house.boto3_client("s3", team, **V4)
-    assert code(theirs.get_object, Bucket=bucket, Key="k") == "AccessDenied"
-    assert code(theirs.list_objects_v2, Bucket=bucket) == "AccessDenied"
-    owner = {"AWS": f"arn:aws:iam::{account_of('other-team')}:root"}
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(bucket, owner, "s3:GetObject", "s3:ListBucket")))
-    assert theirs.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
-    assert [each["Key"] for each in theirs.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
-    assert code(theirs.put_object, Bucket=bucket, Key="k", Body=b"y") == "AccessDenied"
-    assert code(theirs.delete_bucket, Bucket=bucket) == "AccessDenied"
-    powerless = house.conductor.add(User("ben", namespace="other-team", access_key="AKIABENBENBENBENBENB"))
-    house.conductor.refuse("ben", "get")
-    assert code(house.boto3_client("s3", powerless, **V4).get_object, Bucket=bucket, Key="k") == "AccessDenied"
-
-
 def test_who_may_not_change_a_bucket_changes_no_document(house: ServiceHarness, s3: Any, bucket: str) -> None:
     viewer = house.conductor.add(User("viewer", access_key="AKIAVIEWERVIEWERVIEW"))
     for verb in ("create", "update", "delete"):
@@ -182,15 +164,6 @@ def test_who_may_not_change_a_bucket_changes_no_document(house: ServiceHarness, 
         assert code(getattr(theirs, delete), Bucket=bucket) == "AccessDenied"
     for call in (theirs.delete_public_access_block, theirs.delete_bucket_ownership_controls):
         assert code(call, Bucket=bucket) == "AccessDenied"
-
-
-def test_who_may_not_list_does_not_learn_which_keys_there_are(house: ServiceHarness, s3: Any, bucket: str) -> None:
-    reader = house.conductor.add(User("reader", access_key="AKIAREADERREADERREAD"))
-    house.conductor.refuse("reader", "list")
-    theirs = house.boto3_client("s3", reader, **V4)
-    assert code(s3.get_object, Bucket=bucket, Key="absent") == "NoSuchKey"
-    assert code(theirs.get_object, Bucket=bucket, Key="absent") == "AccessDenied"
-    assert code(theirs.head_object, Bucket=bucket, Key="absent") == "403"
 
 
 def test_default_encryption_is_that_of_the_resource(house: ServiceHarness, s3: Any, bucket: str) -> None:
@@ -267,45 +240,6 @@ def test_lists_of_objects_count_where_ownership_is_not_enforced(house: ServiceHa
     )
     theirs.put_object(Bucket=bucket, Key="gift", Body=b"y", ACL="bucket-owner-full-control")
     assert s3.get_object_acl(Bucket=bucket, Key="gift")["Owner"]["DisplayName"] == "default"
-
-
-def test_pages_of_the_origins_that_are_named_may_read(house: ServiceHarness, s3: Any, bucket: str) -> None:
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    link = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
-    page = {"origin": "https://shop.example"}
-    assert "access-control-allow-origin" not in httpx.get(link, headers=page).headers
-    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://shop.example"], "ExposeHeaders": ["etag"]}
-    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
-    told = httpx.get(link, headers=page)
-    assert told.headers["access-control-allow-origin"] == "https://shop.example"
-    assert told.headers["access-control-expose-headers"] == "etag" and told.content == b"x"
-    other = httpx.get(link, headers={"origin": "https://other.example"})
-    assert other.status_code == 200 and "access-control-allow-origin" not in other.headers
-    with house.http() as by_session:
-        assert "access-control-allow-origin" not in by_session.get(f"/{bucket}/k", headers=page).headers
-
-
-def test_nobody_gets_what_nobody_opened_and_nothing_else(house: ServiceHarness, s3: Any, bucket: str) -> None:
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    url = f"{house.url}/{bucket}"
-
-    def refused(method: str, path: str = "/k") -> bool:
-        answer = httpx.request(method, url + path)
-        return answer.status_code == 403
-
-    assert all(refused(method) for method in ("GET", "HEAD", "PUT", "DELETE"))
-    for path in ("", "?acl", "?policy", "?versions", "?uploads", "/k?acl", "/absent"):
-        assert refused("GET", path), path
-    assert httpx.get(house.url).status_code == 403 == httpx.put(f"{house.url}/made-by-nobody").status_code
-    s3.delete_public_access_block(Bucket=bucket)
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(bucket, "*", "s3:GetObject")))
-    assert httpx.get(f"{url}/k").content == b"x"
-    assert all(refused(method) for method in ("PUT", "DELETE"))
-    assert refused("GET", "") and refused("GET", "/absent") and refused("GET", "?policy")
-    block = {"RestrictPublicBuckets": True}
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
-    assert refused("GET")
-    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
 def test_conditions_look_at_where_a_request_comes_from(house: ServiceHarness, s3: Any, bucket: str) -> None:
