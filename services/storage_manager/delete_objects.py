@@ -5,6 +5,7 @@ Without a version, a bucket with versions gets a delete marker; with one, that v
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -98,14 +99,16 @@ async def delete_many(context: S3Context, request: S3Request) -> S3Response:
     wanted, quiet = await to_thread.run_sync(_read, await request.document())
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for each in wanted:
+    # Together: they share commits, and each of those takes as long as the disk does.
+    deleting = (_delete_one(context, request, ref, each) for each in wanted)
+    for each, outcome in zip(wanted, await asyncio.gather(*deleting, return_exceptions=True), strict=True):
         named: dict[str, Any] = {name: each[name] for name in ("Key", "VersionId") if name in each}
-        try:
-            gone = await _delete_one(context, request, ref, each)
-        except S3Error as refusal:
-            failed.append({**named, "Code": refusal.code, "Message": refusal.message})
+        if isinstance(outcome, S3Error):
+            failed.append({**named, "Code": outcome.code, "Message": outcome.message})
+        elif isinstance(outcome, BaseException):
+            raise outcome
         else:
-            done.append(named | _described(gone, each))
+            done.append(named | _described(outcome, each))
     await context.report_emptiness(ref)
     answer = {"Deleted": [] if quiet else done, "Errors": failed}
     return S3Response(content=render_answer("DeleteObjects", answer))
