@@ -111,6 +111,7 @@ def test_a_refusal_says_why_to_whom_it_met_and_to_nobody_else(cloud: Cloud) -> N
     """By the request id an SDK shows: S3, KMS and IAM alike, with the statement that decided."""
     boss = of_user(cloud, "iam", "boss")
     boss.create_user(UserName="nora")
+    of_user(cloud, "s3", "boss").create_bucket(Bucket="closed")
     pair = boss.create_access_key(UserName="nora")["AccessKey"]
     denied = {
         "Version": "2012-10-17",
@@ -123,7 +124,7 @@ def test_a_refusal_says_why_to_whom_it_met_and_to_nobody_else(cloud: Cloud) -> N
     for action, call in {
         "kms:ListKeys": kms.list_keys,
         "iam:ListUsers": iam.list_users,
-        "s3:GetObject": lambda: s3.get_object(Bucket="nowhere", Key="x"),
+        "s3:GetObject": lambda: s3.get_object(Bucket="closed", Key="x"),
     }.items():
         eventually(lambda call=call: "explicit deny" in refused(call), "the Deny counts")
         with pytest.raises(ClientError) as caught:
