@@ -13,7 +13,7 @@ from services.storage_manager.configuration.owners import owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
-from services.storage_manager.listing import BATCH, beyond, encoder, group_of, listed_fields, number
+from services.storage_manager.listing import BATCH, FEWEST, GROWTH, beyond, encoder, group_of, listed_fields, number
 from services.storage_manager.metadata import MetadataIndex, Object
 from services.storage_manager.objects import named_version
 from services.storage_manager.operations import operation
@@ -109,9 +109,9 @@ def _walk(
 ) -> Iterator[tuple[Object, bool, str]]:
     """Each version, whether it is the latest of its key, and the common prefix it falls into (once for each)."""
     at, inclusive = _begin(prefix, delimiter, after)
-    last = after[0] if after[1] is not None else None
+    last, size = after[0] if after[1] is not None else None, FEWEST
     while at is not None:
-        batch = index.version_page(bucket, at, inclusive, BATCH)
+        batch = index.version_page(bucket, at, inclusive, size)
         for each in batch:
             if not each.key.startswith(prefix):
                 if each.key > prefix:
@@ -123,11 +123,13 @@ def _walk(
             if group:
                 following = beyond(group)
                 at, inclusive = ((following, None), True) if following is not None else (None, False)
+                size = FEWEST
                 break
             at, inclusive = (each.key, each.version), False
         else:
-            if len(batch) < BATCH:
+            if len(batch) < size:
                 return
+            size = min(BATCH, size * GROWTH)
 
 
 def _begin(prefix: str, delimiter: str, after: tuple[str, str | None]) -> tuple[tuple[str, str | None] | None, bool]:

@@ -13,7 +13,9 @@ from services.storage_manager.errors import S3Error
 from services.storage_manager.metadata import Object
 from services.storage_manager.preconditions import whole_second
 
-BATCH = 1000
+# Rows that are read at once: few at first where keys fall into common prefixes, for all that fall into one that is
+# known are jumped over; then more and more.
+FEWEST, BATCH, GROWTH = 4, 1000, 4
 Fetch = Callable[[str, bool, int], Sequence[Object]]
 
 
@@ -52,8 +54,9 @@ def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -
     """Keys > `after` that start with `prefix`; keys sharing a delimiter count as one entry."""
     found = Page()
     at, inclusive = _begin(prefix, delimiter, after)
+    size = FEWEST if delimiter else min(BATCH, limit + 1)
     while limit and at is not None:
-        batch = fetch(at, inclusive, BATCH)
+        batch = fetch(at, inclusive, size)
         for each in batch:
             if not each.key.startswith(prefix):
                 return found
@@ -64,13 +67,14 @@ def page(fetch: Fetch, *, prefix: str, delimiter: str, after: str, limit: int) -
             group = group_of(each.key, prefix, delimiter)
             if group:
                 found.prefixes.append(group)
-                found.last, at, inclusive = group, beyond(group), True
+                found.last, at, inclusive, size = group, beyond(group), True, FEWEST
                 break
             found.objects.append(each)
             found.last = each.key
         else:
-            if len(batch) < BATCH:
+            if len(batch) < size:
                 return found
+            size = min(BATCH, size * GROWTH)
     return found
 
 

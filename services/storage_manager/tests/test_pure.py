@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,23 @@ def test_completing_twice_gives_the_same_answer(tmp_path: Path) -> None:
     metadata.put_part(upload, Part(1, 1, "e", 10.0, Piece("one", 1, "")))
     metadata.complete(upload, Object("k", 1, "tag-1", 10.0, {}, (Piece("one", 1, ""),)), lambda _: None)
     assert metadata.finished("b", "k", "u") == ("tag-1", "") and metadata.finished("b", "other", "u") is None
+
+
+def test_a_listing_reads_what_it_shows_and_little_more() -> None:
+    """Whatever is below: a common prefix of a million keys costs as much as one of ten."""
+    keys = [f"{group:03}/{each:04}" for group in range(100) for each in range(1000)]
+    read = 0
+
+    def fetch(at: str, inclusive: bool, most: int) -> list[Object]:
+        nonlocal read
+        first = (bisect_left if inclusive else bisect_right)(keys, at)
+        found = [Object(key, 1, "e", 0.0, {}, ()) for key in keys[first : first + most]]
+        read += len(found)
+        return found
+
+    found = page(fetch, prefix="", delimiter="/", after="", limit=1000)
+    assert len(found.prefixes) == 100 and read <= 5 * 100
+    read = 0
+    assert len(page(fetch, prefix="", delimiter="", after="", limit=3).objects) == 3 and read <= 4
+    read = 0
+    assert len(page(fetch, prefix="050/", delimiter="/", after="", limit=1000).objects) == 1000 and read <= 2500
