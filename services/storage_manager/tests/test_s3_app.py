@@ -212,6 +212,15 @@ def test_uploads_and_parts_come_in_pages_and_go_when_aborted(s3: Any) -> None:
         Bucket="box", Key="a", UploadId=id, PaginationConfig={"PageSize": 2}
     )
     assert [p["PartNumber"] for page in pages for p in page["Parts"]] == [1, 2, 3]
+    below = (
+        s3.create_multipart_upload(Bucket="box", Key="d/1")["UploadId"],
+        s3.create_multipart_upload(Bucket="box", Key="d/2")["UploadId"],
+    )
+    listed = s3.list_multipart_uploads(Bucket="box", Delimiter="/", KeyMarker="a", MaxUploads=2)
+    assert [each["Key"] for each in listed["Uploads"]] == ["c"] and not listed["IsTruncated"]
+    assert listed["CommonPrefixes"] == [{"Prefix": "d/"}] and listed["Uploads"][0]["StorageClass"] == "STANDARD"
+    for number, upload in enumerate(below, 1):
+        s3.abort_multipart_upload(Bucket="box", Key=f"d/{number}", UploadId=upload)
     for each, key in ids.items():
         s3.abort_multipart_upload(Bucket="box", Key=key, UploadId=each)
     assert s3.list_multipart_uploads(Bucket="box").get("Uploads", []) == []
