@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
+HIGH_WATER, LOW_WATER, LARGE_PART = 256 * 1024, 64 * 1024, 16 * 1024
 
 
 class BodyStream:
@@ -55,6 +55,15 @@ class BodyStream:
         self._buffered = 0
         self._let_on()
         return data
+
+    def take_next(self) -> bytes:
+        """Some of what waits: a large part by itself, small ones put together."""
+        if not self.parts or len(self.parts[0]) < LARGE_PART:
+            return self.take()
+        part = self.parts.popleft()
+        self._buffered -= len(part)
+        self._let_on()
+        return part
 
     def peek(self) -> bytes:
         """Everything that waits, which goes on waiting."""

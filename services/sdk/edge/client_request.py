@@ -130,11 +130,11 @@ class ClientRequest:
             return {"type": "http.disconnect"}
         self.let_body_come()
         try:
-            if not self.body.complete:
-                await self.body.changed()
+            await self.body.changed()
         except ClientLeft:
             return {"type": "http.disconnect"}
-        part, self._read = self.body.take(), self.body.complete
+        part = self.body.take_next()
+        self._read = self.body.complete and not self.body.parts
         return {"type": "http.request", "body": part, "more_body": not self._read}
 
     def let_body_come(self) -> None:
