@@ -134,7 +134,10 @@ def _simulated(
     for action in request["ActionNames"]:
         for arn in request.get("ResourceArns") or ["*"]:
             asked = Request(requester, action, arn, context, account)
-            rows.append(_row(asked, evaluate(asked, policies), policies, missing))
+            row = _row(asked, evaluate(asked, policies), policies, missing)
+            rows.append(
+                {**row, "ResourceSpecificResults": [_of_resource(row)] if request.get("ResourceArns") else []}
+            )
     return {"EvaluationResults": rows, "IsTruncated": False}
 
 
@@ -145,12 +148,20 @@ def _row(asked: Request, decision: Decision, policies: Policies, missing: list[s
         "EvalDecision": str(decision.outcome),
         "MatchedStatements": _matched(decision),
         "MissingContextValues": missing,
-        "ResourceSpecificResults": [],
+        "EvalDecisionDetails": {},
+        "OrganizationsDecisionDetail": {"AllowedByOrganizations": True},  # one cloud is no organization
     }
     if policies.boundary is not None:
         blocked = decision.source is Source.BOUNDARY and decision.outcome is not Outcome.ALLOWED
         row["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": not blocked}
     return row
+
+
+def _of_resource(row: Json) -> Json:
+    """The same once more, as a result for one of the resources that were named."""
+    shared = ("MatchedStatements", "MissingContextValues", "PermissionsBoundaryDecisionDetail")
+    named = {"EvalResourceName": row["EvalResourceName"], "EvalResourceDecision": row["EvalDecision"]}
+    return named | {name: row[name] for name in shared if name in row}
 
 
 _TYPES = {Source.RESOURCE: "resource", Source.BOUNDARY: "IAM Policy", Source.IDENTITY: "IAM Policy"}

@@ -200,6 +200,28 @@ def test_the_simulator_of_people(iam: Any) -> None:
     first = iam.simulate_principal_policy(**asked)["EvaluationResults"][0]
     assert first["EvalDecision"] == "implicitDeny"
     assert first["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": False}
+    assert first["ResourceSpecificResults"] == []
+
+
+def test_the_simulator_of_resources(iam: Any) -> None:
+    things = ["arn:aws:s3:::a/1", "arn:aws:s3:::b/1"]
+    one = policy({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"})
+    found = iam.simulate_custom_policy(PolicyInputList=[one], ActionNames=["s3:GetObject"], ResourceArns=things)
+    rows = found["EvaluationResults"]
+    assert [(each["EvalResourceName"], each["EvalDecision"]) for each in rows] == [
+        (things[0], "allowed"),
+        (things[1], "implicitDeny"),
+    ]
+    for row in rows:
+        assert row["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": True}
+        assert row["ResourceSpecificResults"] == [
+            {
+                "EvalResourceName": row["EvalResourceName"],
+                "EvalResourceDecision": row["EvalDecision"],
+                "MatchedStatements": row["MatchedStatements"],
+                "MissingContextValues": [],
+            }
+        ]
 
 
 def test_everything_of_an_account_at_once(iam: Any) -> None:
