@@ -68,8 +68,12 @@ class Compactor:
         self._due |= {each.id for each in small}  # alone they are not worth it, together with later ones they may be
         worth = {each.id for each in (small if len(small) >= MOST_SMALL else ())}
         worth |= {each.id for each in seen if each.living < LEAST_LIVING * (each.length - SEGMENT_HEADER)}
-        for id in sorted(worth | {each.id for each in seen if not each.living}):
-            await self.compact(id)
+        worth |= {each.id for each in seen if not each.living}
+        for each in sorted(
+            seen, key=lambda each: each.living
+        ):  # on a full disk, what needs the least room goes first
+            if each.id in worth:
+                await self.compact(each.id)
 
     def _look(self, id: int) -> _Segment | None:
         """None for one that is being written; that one is looked at later."""

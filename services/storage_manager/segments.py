@@ -27,7 +27,8 @@ from services.storage_manager.segment_format import (
     segment_header,
 )
 
-SEGMENT_SIZE = 256 << 20
+# Half of it fits into the room that is always kept free: what is mostly dead can be compacted on a full disk, too.
+SEGMENT_SIZE = 64 << 20
 # No request takes that long from its body's last byte to its commit; what does is refused.
 HELD_SECONDS = 900.0
 # An fdatasync of bytes that are there already costs a sixth of one that makes the file longer.
