@@ -125,10 +125,11 @@ class MetadataDb:
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
+            db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:  # SQLite itself ends one for which the disk has no room, but not every time
+                db.execute("ROLLBACK")
             raise
-        db.execute("COMMIT")
 
     def _require_open(self, db: sqlite3.Connection, bucket: str) -> None:
         if db.execute("SELECT 1 FROM closed WHERE bucket=?", (bucket,)).fetchone():
