@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from uuid import uuid4
 
 import uvloop
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -39,7 +40,13 @@ CLIENTS, ROUNDS = 16, 3
 PEERS = Path(sys.executable).parent.parent / "peers" / "bin" / "python"
 CONTEXT = {"tenant": "bench"}
 MESSAGE = b"what is signed" * 16
-TARGETS = {"GenerateDataKey": 2.0, "Encrypt of 4 KiB": 2.0, "Decrypt of 4 KiB": 2.0, "S3 HEAD of an object": 1.5}
+TARGETS = {
+    "GenerateDataKey": 2.0,
+    "Encrypt of 4 KiB": 2.0,
+    "Decrypt of 4 KiB": 2.0,
+    "S3 HEAD of an object": 1.5,
+    "GetSecretValue": 2.0,
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,15 @@ class Side:
 
     def kms(self, operation: str, **content: object) -> bytes:
         """A call of KMS."""
-        target, body = f"TrentService.{operation}", json.dumps(content).encode()
-        return self.signed("kms", "POST", "/", body, content_type="application/x-amz-json-1.1", x_amz_target=target)
+        return self._json("kms", f"TrentService.{operation}", content)
+
+    def secrets(self, operation: str, **content: object) -> bytes:
+        """A call of Secrets Manager."""
+        return self._json("secretsmanager", f"secretsmanager.{operation}", content)
+
+    def _json(self, service: str, target: str, content: dict[str, object]) -> bytes:
+        body = json.dumps(content).encode()
+        return self.signed(service, "POST", "/", body, content_type="application/x-amz-json-1.1", x_amz_target=target)
 
     async def connect(self) -> Connection:
         """A connection to it."""
@@ -73,7 +87,7 @@ class Side:
 
 
 async def prepared(side: Side) -> dict[str, bytes]:
-    """What is asked again and again, by its name. Makes a key, a bucket and an object."""
+    """What is asked again and again, by its name. Makes a key, a bucket, an object and a secret."""
     connection = await side.connect()
 
     async def tell(request: bytes) -> dict[str, object]:
@@ -88,12 +102,16 @@ async def prepared(side: Side) -> dict[str, bytes]:
     bucket = f"/bench-{time.time_ns()}"
     await tell(side.signed("s3", "PUT", bucket, b""))
     await tell(side.signed("s3", "PUT", f"{bucket}/object", b"x" * 1000))
+    token = str(uuid4())
+    secret = {"Name": f"bench-{token}", "SecretString": "s" * 64, "ClientRequestToken": token}
+    await tell(side.secrets("CreateSecret", **secret))
     connection.close()
     return {
         "GenerateDataKey": side.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256", EncryptionContext=CONTEXT),
         "Encrypt of 4 KiB": encrypt,
         "Decrypt of 4 KiB": side.kms("Decrypt", CiphertextBlob=sealed, EncryptionContext=CONTEXT),
         "S3 HEAD of an object": side.signed("s3", "HEAD", f"{bucket}/object", b""),
+        "GetSecretValue": side.secrets("GetSecretValue", SecretId=secret["Name"]),
     }
 
 
@@ -167,8 +185,19 @@ async def _until_open(side: Side) -> None:
             await asyncio.sleep(0.1)
 
 
+def _start_secrets(cloud: Cloud) -> None:
+    """The service that is not started by itself."""
+    wanted = {"metadata": {"name": "secrets-manager"}, "spec": {"managed": "secrets_manager"}}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"apiVersion": "aerekos.cloud/v1", "kind": "Service", **wanted}, file)
+        file.flush()
+        cloud.do("apply", "-f", file.name)
+    cloud.do("wait", "service", "secrets-manager", "--for", "condition=Ready")
+
+
 def measure(cloud: Cloud, seconds: float = 3.0) -> list[Verdict]:
-    """KMS and S3; beside the peer, where there is one."""
+    """KMS, S3 and secrets; beside the peer, where there is one."""
+    _start_secrets(cloud)
     told = dict(line.removeprefix("export ").rstrip(";").split("=", 1) for line in exports(cloud.do("env")))
     ours = Side(
         cloud.port, Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"].strip("'\"")), cloud.ca
