@@ -18,6 +18,8 @@ COLLECT_EVERY_SECONDS = 60.0
 ORPHANS_EVERY_SECONDS = 3600.0
 # For readers in other replicas. Those in this one are known, and waited for.
 PIN_GRACE_SECONDS = 900.0
+# Writers wait no longer than so many take, and memory holds no more of them.
+MOST_AT_ONCE = 2000
 UPLOADS_SECONDS = 7 * 24 * 3600.0
 
 
@@ -52,20 +54,24 @@ class BlobCollector:
         now = self._clock()
         self._blobs.drop_dead()
         self._metadata.expire(before=now - UPLOADS_SECONDS)
-        old = self._metadata.garbage_blobs(before=now - PIN_GRACE_SECONDS)
-        gone = [blob for blob in old if blob not in self._pins]
+        before, last = now - PIN_GRACE_SECONDS, ""
+        while old := self._metadata.garbage_blobs(before, last, MOST_AT_ONCE):
+            last = old[-1]
+            self._erase([blob for blob in old if blob not in self._pins])
+        self._small.writer.release()
+        self._small.reader.drop_deleted()
+
+    def _erase(self, gone: list[str]) -> None:
+        """Small ones with their rows; their room comes back when their segment is compacted."""
         for blob in gone:
             if not is_small(blob):
                 self._blobs.forget(blob)
-        if gone:
-            with self._metadata.transaction():
-                segments = self._small.index.erase(small_blob_id(blob) for blob in gone if is_small(blob))
-                self._metadata.mark_deleted(gone)
-            self._erased(segments)
-            for blob in gone:
-                self._damaged.clear(blob)
-        self._small.writer.release()
-        self._small.reader.drop_deleted()
+        with self._metadata.transaction():
+            segments = self._small.index.erase(small_blob_id(blob) for blob in gone if is_small(blob))
+            self._metadata.mark_deleted(gone)
+        self._erased(segments)
+        for blob in gone:
+            self._damaged.clear(blob)
 
     def collect_orphans(self) -> None:
         """Files no index ever named, of writes that died. Blocking; reads the whole folder."""

@@ -44,9 +44,10 @@ class MetadataIndex(Uploads):
             db.execute("DELETE FROM finished WHERE at<?", (before,))
         return len(old)
 
-    def garbage_blobs(self, before: float) -> list[str]:
-        """Return blobs that nothing has named since then."""
-        return [row[0] for row in self._db().execute("SELECT blob FROM forgotten WHERE since<?", (before,))]
+    def garbage_blobs(self, before: float, after: str = "", limit: int = -1) -> list[str]:
+        """Return blobs that nothing has named since then, by name, from behind `after` on; -1: all of them."""
+        sql = "SELECT blob FROM forgotten WHERE since<? AND blob>? ORDER BY blob LIMIT ?"
+        return [row[0] for row in self._db().execute(sql, (before, after, limit))]
 
     def mark_deleted(self, blobs: Iterable[str]) -> None:
         """Forget blobs that are off the disk."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
-from services.storage_manager.blob_format import AesGcmCipher
+from services.storage_manager.blob_format import AesGcmCipher, NoCipher
 from services.storage_manager.blob_pins import BlobPins
 from services.storage_manager.blobs import Blobs
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.garbage_collection import PIN_GRACE_SECONDS, UPLOADS_SECONDS, BlobCollector
 from services.storage_manager.metadata import MetadataIndex, Object, Part, Piece, Upload
 from services.storage_manager.object_data import ObjectData
+from services.storage_manager.segment_format import small_blob_id
 from services.storage_manager.small_blobs import SmallBlobs
 from services.storage_manager.tests.test_data_keys import Kms
 
@@ -84,3 +86,23 @@ def test_orphans_go_and_named_blobs_stay(room: Room, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("services.storage_manager.blobs.time.time", lambda: 1e12)
     room.collector.collect_orphans()
     assert room.files() == {"named"}
+
+
+def test_garbage_goes_some_at_a_time_and_small_blobs_with_their_rows(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.storage_manager.garbage_collection.MOST_AT_ONCE", 2)
+    erased: list[set[int]] = []
+    room.collector._erased = erased.append
+    for number in range(5):
+        room.put(f"large-{number}")
+        small = room.small.seal(b"small", NoCipher)
+        new = Object("small", 5, "e", room.now, {}, (Piece(small, 5, ""),))
+        named = [(small_blob_id(small), 5)]
+        anyio.run(room.small.committer.run, lambda new=new: room.metadata.put("b", new), named)
+    room.now += PIN_GRACE_SECONDS + 1
+    with room.pins.hold(["large-1"]):
+        assert room.files() == {"large-1", "large-4"}
+    assert room.files() == {"large-4"}
+    rows = room.metadata.connection().execute("SELECT segment, offset FROM small_blobs").fetchall()
+    assert rows == [tuple(small_blob_id(small))] and set().union(*erased) == {small_blob_id(small).segment}
