@@ -7,11 +7,12 @@ A caller in their own account, with a bucket that has neither policy nor ACLs, i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.judgement import DeniedByPolicy
-from services.sdk.aws.policy import Context, NamedPolicy, Request, Requester
+from services.sdk.aws.policy import Context, NamedPolicy, Outcome, Request, Requester
 from services.sdk.aws.policy.context import Given
 from services.sdk.aws.role_policy import whatever_roles_allow
 from services.storage_manager.caller_rights import object_arn
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from services.storage_manager.context import S3Request
 
 _EXISTING_TAG = "s3:existingobjecttag/"
+
+
+_READS = frozenset({"s3:GetObject", "s3:GetObjectVersion"})
 
 
 class Target(NamedTuple):
@@ -68,7 +72,23 @@ async def authorize(directory: BucketDirectory, metadata: MetadataIndex, request
     if not decision.allowed:
         asked = Request(attempt.requester, attempt.action, attempt.resource)
         denial = DeniedByPolicy(decision, asked)
+        if decision.outcome is not Outcome.EXPLICIT_DENY and target.action in _READS:
+            await _tell_absence(directory, metadata, request, target)
         raise S3Error("AccessDenied", str(denial)) from denial
+
+
+async def _tell_absence(
+    directory: BucketDirectory, metadata: MetadataIndex, request: S3Request, target: Target
+) -> None:
+    """Raises S3Error NoSuchKey where there is no such object, to who may list it."""
+    if _found(metadata, target) is not None:
+        return
+    listed = replace(request, query={"prefix": target.key})
+    try:
+        await authorize(directory, metadata, listed, Target(target.ref, "s3:ListBucket", "", "list"))
+    except S3Error:
+        return
+    raise S3Error("NoSuchKey", "The specified key does not exist.")
 
 
 async def require_keeps_access(directory: BucketDirectory, request: S3Request, ref: BucketRef, policy: str) -> None:
@@ -102,6 +122,10 @@ def _object_of(metadata: MetadataIndex, target: Target, rules: BucketRules) -> O
     """The object as it is, where its list or its tags may decide."""
     if not target.key or not (needs_object(rules, target.action) or _EXISTING_TAG in rules.policy.lower()):
         return None
+    return _found(metadata, target)
+
+
+def _found(metadata: MetadataIndex, target: Target) -> Object | None:
     id, version = target.ref.id, target.version
     if version is None:
         return metadata.find(id, target.key)

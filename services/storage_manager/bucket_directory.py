@@ -66,6 +66,10 @@ class ResourceBucketDirectory:
             asked = (caller.identity, verb, BUCKET.plural, BUCKET.group, name, caller.namespace)
             return await self._context.authorizer.allows(*asked)
 
+    def namespaces(self) -> set[str]:
+        """Those that have buckets."""
+        return {each.metadata.namespace or "default" for each in self._informer.all()}
+
     def _oldest(self, name: str) -> Bucket | None:
         named = [each for each in self._informer.all() if each.metadata.name == name]
         return min(named, key=lambda each: (bucket_ref(each).created, each.metadata.uid or ""), default=None)

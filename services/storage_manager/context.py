@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -137,10 +137,11 @@ class S3Context:
 
     async def require_may_know(self, request: S3Request) -> None:
         """Raises AccessDenied for who may not list the bucket: they do not learn which keys there are."""
-        source = request.headers.get("x-amz-copy-source", "")
-        name = unquote(source).lstrip("/").partition("/")[0] or request.bucket
+        source = unquote(request.headers.get("x-amz-copy-source", "")).lstrip("/")
+        name, _, key = (source or f"{request.bucket}/{request.key}").partition("/")
         ref = await self.directory.locate(request.caller, name)
-        await authorize(self.directory, self.metadata, request, Target(ref, "s3:ListBucket", "", "list"))
+        listed = replace(request, query={"prefix": key})
+        await authorize(self.directory, self.metadata, listed, Target(ref, "s3:ListBucket", "", "list"))
 
     async def source_bucket(self, request: S3Request, bucket: str, key: str, version: str | None = None) -> BucketRef:
         """The bucket that is copied from, as `bucket`; the caller may read that object, or that version of it."""

@@ -93,6 +93,10 @@ class BucketDirectory(Protocol):
         """The bucket, whoever may do something with it."""
         ...
 
+    def namespaces(self) -> set[str]:
+        """Those that have buckets."""
+        ...
+
     async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
         """Whether a role of the cloud gives that, on buckets of the caller's own namespace."""
         ...

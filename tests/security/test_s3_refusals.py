@@ -52,6 +52,9 @@ class Fakes:
     async def all(self, caller: Caller) -> list[BucketRef]:
         return list(self.places.values())
 
+    def namespaces(self) -> set[str]:
+        return {"default"}
+
     async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
         self.asked.append((name, verb))
         return True

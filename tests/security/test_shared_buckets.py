@@ -85,6 +85,11 @@ def test_who_may_not_list_does_not_learn_which_keys_there_are(house: ServiceHarn
     assert code(s3.get_object, Bucket=bucket, Key="absent") == "NoSuchKey"
     assert code(theirs.get_object, Bucket=bucket, Key="absent") == "AccessDenied"
     assert code(theirs.head_object, Bucket=bucket, Key="absent") == "403"
+    public = allow(bucket, "*", "s3:ListBucket", Condition={"StringLike": {"s3:prefix": "public/*"}})
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(public))
+    assert httpx.get(f"{house.url}/{bucket}/public/absent").status_code == 404
+    assert httpx.get(f"{house.url}/{bucket}/private/absent").status_code == 403
 
 
 def test_another_account_needs_the_policy_of_the_bucket(house: ServiceHarness, s3: Any, bucket: str) -> None:

@@ -6,10 +6,10 @@ from services.sdk.aws.accounts import account_of
 from services.storage_manager.answers import render_answer
 from services.storage_manager.authorization import require_keeps_access
 from services.storage_manager.configuration.access import BucketRules
-from services.storage_manager.configuration.acl import GRANTS, acl_of_headers, check_acl, is_public_acl
+from services.storage_manager.configuration.acl import GRANTS, acl_of_headers, canned_acl, check_acl, is_public_acl
 from services.storage_manager.configuration.bucket_policy import check_bucket_policy
 from services.storage_manager.configuration.documents import Document, read_document
-from services.storage_manager.configuration.owners import owner_of
+from services.storage_manager.configuration.owners import named, owner_of
 from services.storage_manager.configuration.ownership import Ownership, check_ownership, ownership_document
 from services.storage_manager.configuration.public_access import (
     block_document,
@@ -78,8 +78,8 @@ async def put_acl(context: S3Context, request: S3Request) -> S3Response:
 async def get_acl(context: S3Context, request: S3Request) -> S3Response:
     """GetBucketAcl."""
     ref = await context.bucket(request)
-    kept = context.configuration(ref, ACL) or _owners_only(ref)
-    return S3Response(content=render_answer(request.operation, {**kept, "Owner": owner_of(ref.namespace)}))
+    acl = context.configuration(ref, ACL) or canned_acl("private", owner_of(ref.namespace))
+    return S3Response(content=render_answer(request.operation, named(acl, known_namespaces(context, request))))
 
 
 @operation("PutPublicAccessBlock", action="s3:PutBucketPublicAccessBlock", verb="update")
@@ -170,7 +170,6 @@ def _policy(context: S3Context, ref: BucketRef) -> str:
     return str(kept["Policy"])
 
 
-def _owners_only(ref: BucketRef) -> Document:
-    owner = owner_of(ref.namespace)
-    grantee = {"Type": "CanonicalUser", **owner}
-    return {"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
+def known_namespaces(context: S3Context, request: S3Request) -> set[str]:
+    """Those that may be named in an answer: of buckets there are, and the caller's own."""
+    return {request.caller.namespace} | context.directory.namespaces()

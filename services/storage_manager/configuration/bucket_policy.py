@@ -11,6 +11,7 @@ from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.policy import NamedPolicy, PolicyError, check_resource
 from services.sdk.aws.policy.document import Json, read_document, statements_of, texts_of
 from services.sdk.aws.policy.principals import EVERYBODY, is_account
+from services.sdk.aws.policy.wildcards import matcher, pattern_of
 from services.storage_manager.errors import S3Error
 
 LONGEST = 20 * 1024
@@ -25,7 +26,7 @@ def check_bucket_policy(text: str, bucket: str) -> str:
     if len(text.encode()) > LONGEST:
         raise _malformed(f"Normalized policy document exceeds the maximum allowed size of {LONGEST} bytes.")
     try:
-        check_resource(text)
+        check_resource(text, sids_have_spaces=True)
         statements = statements_of(read_document(text))
     except PolicyError as wrong:
         raise _malformed(str(wrong)) from wrong
@@ -37,7 +38,7 @@ def check_bucket_policy(text: str, bucket: str) -> str:
 @lru_cache(maxsize=1024)
 def compiled(text: str) -> NamedPolicy:
     """Raises PolicyError."""
-    return NamedPolicy("bucket policy", check_resource(text))
+    return NamedPolicy("bucket policy", check_resource(text, sids_have_spaces=True))
 
 
 def _check_statement(statement: Json, bucket: str) -> None:
@@ -59,9 +60,10 @@ def _texts(statement: Json, name: str) -> tuple[str, ...]:
 
 
 def _is_in(resource: str, bucket: str) -> bool:
-    """The bucket, or what lies in it. A wildcard before the slash would name other buckets, too."""
-    own = f"{_OF_BUCKETS}{bucket}"
-    return resource == own or resource.startswith(f"{own}/") or resource in (f"{own}*", "*", f"{_OF_BUCKETS}*")
+    """The bucket, or what lies in it; a wildcard may stand for its name."""
+    if not resource.startswith(_OF_BUCKETS):
+        return resource == "*"
+    return matcher(pattern_of(resource.removeprefix(_OF_BUCKETS).partition("/")[0]))(bucket)
 
 
 def _is_principal(name: str) -> bool:

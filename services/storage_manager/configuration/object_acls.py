@@ -8,9 +8,14 @@ from anyio import to_thread
 
 from services.storage_manager.answers import render_answer
 from services.storage_manager.configuration.acl import GRANTS
-from services.storage_manager.configuration.bucket_access import acl_of_request, bucket_rules, require_acl_counts
+from services.storage_manager.configuration.bucket_access import (
+    acl_of_request,
+    bucket_rules,
+    known_namespaces,
+    require_acl_counts,
+)
 from services.storage_manager.configuration.new_acls import object_acl
-from services.storage_manager.configuration.owners import owner_of
+from services.storage_manager.configuration.owners import named, owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.metadata import Object
 from services.storage_manager.objects import find_object, named_version
@@ -25,7 +30,7 @@ async def get_object_acl(context: S3Context, request: S3Request) -> S3Response:
     ref = await context.bucket(request)
     found = find_object(context, ref, request.key, request.query.get("versionId"))
     acl = object_acl(found.attributes.get(ACL), owner_of(ref.namespace))
-    return S3Response(content=render_answer(request.operation, acl))
+    return S3Response(content=render_answer(request.operation, named(acl, known_namespaces(context, request))))
 
 
 @operation("PutObjectAcl", action="s3:PutObjectAcl", verb="update", understands=("VersionId", *GRANTS))

@@ -71,7 +71,7 @@ def require_retention_change(old: Document | None, new: Document, now: datetime,
     if not old or moment_of(old["RetainUntilDate"]) <= now:
         return
     longer = new and moment_of(new["RetainUntilDate"]) >= moment_of(old["RetainUntilDate"])
-    if longer and new["Mode"] in (old["Mode"], COMPLIANCE):
+    if longer and new["Mode"] == old["Mode"]:
         return
     if old["Mode"] == COMPLIANCE or not bypass:
         raise S3Error("AccessDenied", PROTECTED)

@@ -6,6 +6,7 @@ An account's number, and a sum over it: whoever mistypes one is told so, and no 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from services.sdk.aws.accounts import account_of
@@ -18,6 +19,18 @@ _DIGITS, _LENGTH = 12, 64
 def owner_of(namespace: str) -> Document:
     """A namespace's account as the owner of something."""
     return {"ID": canonical_id(account_of(namespace)), "DisplayName": namespace}
+
+
+def named(acl: Document, namespaces: Iterable[str]) -> Document:
+    """A list as it is answered: accounts by the names of namespaces, where these are known."""
+    names = {canonical_id(account_of(each)): each for each in namespaces}
+    grants = [{**each, "Grantee": _named(each["Grantee"], names)} for each in acl["Grants"]]
+    return {"Owner": _named(acl["Owner"], names), "Grants": grants}
+
+
+def _named(who: Document, names: Mapping[str, str]) -> Document:
+    name = names.get(who.get("ID", ""))
+    return who if name is None else {**who, "DisplayName": name}
 
 
 @lru_cache(maxsize=4096)

@@ -39,6 +39,9 @@ class Fakes:
     async def all(self, caller: Caller) -> list[BucketRef]:
         return list(self.places.values())
 
+    def namespaces(self) -> set[str]:
+        return {"default"}
+
     async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
         return True
 

@@ -73,13 +73,16 @@ def check_trust(text: str) -> Policy:
     return policy
 
 
-def check_resource(text: str) -> Policy:
-    """The compiled policy of a resource. Raises PolicyError. Whose resource it names, its service judges."""
+def check_resource(text: str, *, sids_have_spaces: bool = False) -> Policy:
+    """The compiled policy of a resource. Raises PolicyError. Whose resource it names, its service judges.
+
+    sids_have_spaces: as with S3, which is older than the rule.
+    """
     document = read_document(text)
     statements = statements_of(document)
     policy = policy_of(document, text)
     _check_legacy(statements)
-    _check_sids(statements)
+    _check_sids(statements, _SID_SIGNS | {" "} if sids_have_spaces else _SID_SIGNS)
     _require(statements, "Action", "Policy statement must contain actions.")
     _require(statements, "Resource", "Policy statement must contain resources.")
     _require(statements, "Principal", "Missing required field Principal")
@@ -101,11 +104,11 @@ def _require(statements: Iterable[Json], name: str, message: str) -> None:
             raise PolicyError(message)
 
 
-def _check_sids(statements: Iterable[Json]) -> None:
+def _check_sids(statements: Iterable[Json], signs: frozenset[str] = _SID_SIGNS) -> None:
     sids = [sid for each in statements if (sid := each.get("Sid"))]
     if len(set(sids)) != len(sids):
         raise PolicyError(_SIDS)
-    if wrong := next((each for each in sids if not _SID_SIGNS.issuperset(each)), None):
+    if wrong := next((each for each in sids if not signs.issuperset(each)), None):
         raise PolicyError(
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
             "[0-9A-Za-z]*",
