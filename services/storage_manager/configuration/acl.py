@@ -19,11 +19,11 @@ LOG_DELIVERY = f"{GROUPS}s3/LogDelivery"
 PUBLIC = frozenset({EVERYBODY, SIGNED_IN})
 PERMISSIONS = ("FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP")
 CANNED, GRANT_HEADERS = "x-amz-acl", {
-    "x-amz-grant-full-control": "FULL_CONTROL",
     "x-amz-grant-read": "READ",
     "x-amz-grant-write": "WRITE",
     "x-amz-grant-read-acp": "READ_ACP",
     "x-amz-grant-write-acp": "WRITE_ACP",
+    "x-amz-grant-full-control": "FULL_CONTROL",
 }  # fmt: skip
 MOST_GRANTS = 100
 # What says a list beside a body, as members of the model.
@@ -45,7 +45,7 @@ def canned_acl(name: str, owner: Document, bucket_owner: Document | None = None)
     grants = [_grant(_group(uri), permission) for uri, permission in _CANNED.get(name, ())]
     if bucket_owner is not None and name in _OF_BUCKET_OWNER and bucket_owner["ID"] != owner["ID"]:
         grants.append(_grant(_user(bucket_owner), _OF_BUCKET_OWNER[name]))
-    return {"Owner": owner, "Grants": [_grant(_user(owner), "FULL_CONTROL"), *grants]}
+    return {"Owner": owner, "Grants": [*grants, _grant(_user(owner), "FULL_CONTROL")]}
 
 
 def acl_of_headers(

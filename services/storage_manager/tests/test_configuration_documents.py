@@ -330,7 +330,7 @@ def test_lists_of_headers(headers: dict[str, str], wanted: list[tuple[str, str]]
     found = acl.acl_of_headers(headers, ANN, BEN)
     assert found is not None
     grants = [(each["Permission"], each["Grantee"].get("URI") or each["Grantee"]["ID"]) for each in found["Grants"]]
-    assert grants == [("FULL_CONTROL", ANN["ID"]), *wanted]
+    assert grants == [*wanted, ("FULL_CONTROL", ANN["ID"])]
     assert b"<Grantee" in render_answer("GetObjectAcl", found)
 
 
