@@ -34,10 +34,10 @@ async def put_of_form(context: S3Context, request: S3Request) -> tuple[S3Request
     """The PutObject that a form asks for. Raises S3Error MalformedPOSTRequest, AccessDenied, InvalidPolicy..."""
     boundary = boundary_of(request.headers.get("content-type", "")) or ""
     form = await _read(request.receive, boundary)
-    policy = _policy_of(form, request)
+    policy, key = _policy_of(form, request), form.fields.get("key", "").replace(_FILENAME, form.filename)
     if policy is not None:
-        policy.require(form.fields, request.bucket, datetime.fromtimestamp(context.clock(), UTC))
-    key = form.fields.get("key", "").replace(_FILENAME, form.filename)
+        now = datetime.fromtimestamp(context.clock(), UTC)
+        policy.require({**form.fields, **({"key": key} if key else {})}, request.bucket, now)
     if not key:
         raise S3Error(
             "InvalidArgument", "Bucket POST must contain a field named 'key'.  If it is specified, check it."

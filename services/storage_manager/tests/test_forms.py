@@ -135,6 +135,7 @@ def test_forms_of_version_2_are_judged_the_same(house: ServiceHarness) -> None:
     [
         {"conditions": [{"bucket": "box"}]},
         {"expiration": "tomorrow", "conditions": [{"bucket": "box"}]},
+        {"expiration": "2099-01-01 00:00:00+00:00", "conditions": [{"bucket": "box"}]},
         {"expiration": "2099-01-01T00:00:00Z"},
         {"expiration": "2099-01-01T00:00:00Z", "conditions": []},
         {"expiration": "2099-01-01T00:00:00Z", "conditions": [["content-length-range", 1]]},
