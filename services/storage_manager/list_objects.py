@@ -7,11 +7,10 @@ from typing import Any
 from anyio import to_thread
 
 from services.storage_manager.answers import render_answer
-from services.storage_manager.configuration.owners import owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
-from services.storage_manager.listing import Page, encoder, listed_fields, number, page
+from services.storage_manager.listing import Page, encoder, listed_fields, number, owner_in, page
 from services.storage_manager.operations import operation
 
 _LISTING = ("Prefix", "Delimiter", "EncodingType", "MaxKeys")
@@ -58,8 +57,9 @@ def _after(query: dict[str, str]) -> str:
 def _fields(query: dict[str, str], found: Page, ref: BucketRef) -> dict[str, Any]:
     text = encoder(query)
     owned = query.get("list-type") != "2" or query.get("fetch-owner") == "true"
-    owner = {"Owner": owner_of(ref.namespace)} if owned else {}
-    contents = [{"Key": text(each.key), **listed_fields(each), **owner} for each in found.objects]
+    contents = [{"Key": text(each.key), **listed_fields(each)} for each in found.objects]
+    for said, each in zip(contents if owned else (), found.objects, strict=False):
+        said["Owner"] = owner_in(each.attributes, ref.namespace)
     fields: dict[str, Any] = {
         "Prefix": text(query.get("prefix", "")),
         "Delimiter": text(query["delimiter"]) if query.get("delimiter") else None,

@@ -9,10 +9,9 @@ from anyio import to_thread
 
 from services.storage_manager.answers import render_answer
 from services.storage_manager.checksums import ALGORITHM, PREFIX, TYPE
-from services.storage_manager.configuration.owners import owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.interfaces import BucketRef
-from services.storage_manager.listing import encoder, group_of, number
+from services.storage_manager.listing import encoder, group_of, number, owner_in
 from services.storage_manager.metadata import Part, Upload
 from services.storage_manager.multipart import bucket_of, upload_of
 from services.storage_manager.operations import operation
@@ -34,7 +33,7 @@ async def list_parts(context: S3Context, request: S3Request) -> S3Response:
     after, limit = number(request.query, "part-number-marker", 0), number(request.query, "max-parts", LONGEST_PAGE)
     limit = min(limit, LONGEST_PAGE)
     left = [p for p in await to_thread.run_sync(context.metadata.parts, upload.id) if p.number > after]
-    fields: dict[str, Any] = {"Bucket": ref.name, "Key": upload.key, "UploadId": upload.id, **_owned(ref)}
+    fields: dict[str, Any] = {"Bucket": ref.name, "Key": upload.key, "UploadId": upload.id, **_owned(ref, upload)}
     fields |= {"PartNumberMarker": after, "MaxParts": limit, "IsTruncated": 0 < limit < len(left)}
     fields |= {"Parts": [_part(each) for each in left[:limit]], **_summed(upload)}
     fields["NextPartNumberMarker"] = left[:limit][-1].number if left[:limit] else after
@@ -54,8 +53,8 @@ def _summed(upload: Upload) -> dict[str, Any]:
     return {"ChecksumAlgorithm": upload.headers[ALGORITHM], "ChecksumType": upload.headers[TYPE]}
 
 
-def _owned(ref: BucketRef) -> dict[str, Any]:
-    owner = owner_of(ref.namespace)
+def _owned(ref: BucketRef, upload: Upload) -> dict[str, Any]:
+    owner = owner_in(upload.attributes, ref.namespace)
     return {"Initiator": owner, "Owner": owner, "StorageClass": "STANDARD"}
 
 
@@ -88,7 +87,7 @@ async def list_uploads(context: S3Context, request: S3Request) -> S3Response:
 
 def _upload(each: Upload, ref: BucketRef, text: Callable[[str], str]) -> dict[str, Any]:
     said = {"Key": text(each.key), "UploadId": each.id, "Initiated": whole_second(each.created)}
-    return {**said, **_owned(ref), **_summed(each)}
+    return {**said, **_owned(ref, each), **_summed(each)}
 
 
 def _after(found: list[Upload], key: str, id: str) -> list[Upload]:

@@ -9,11 +9,20 @@ from typing import Any
 from anyio import to_thread
 
 from services.storage_manager.answers import render_answer
-from services.storage_manager.configuration.owners import owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
-from services.storage_manager.listing import BATCH, FEWEST, GROWTH, beyond, encoder, group_of, listed_fields, number
+from services.storage_manager.listing import (
+    BATCH,
+    FEWEST,
+    GROWTH,
+    beyond,
+    encoder,
+    group_of,
+    listed_fields,
+    number,
+    owner_in,
+)
 from services.storage_manager.metadata import MetadataIndex, Object
 from services.storage_manager.objects import named_version
 from services.storage_manager.operations import operation
@@ -78,7 +87,7 @@ def _entry(found: Object, latest: bool, ref: BucketRef, text: Any) -> dict[str, 
         "VersionId": found.version or "null",
         "IsLatest": latest,
         "LastModified": listed_fields(found)["LastModified"],
-        "Owner": owner_of(ref.namespace),
+        "Owner": owner_in(found.attributes, ref.namespace),
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from crds.numbers import whole_number
 from services.storage_manager.checksums import CHECKSUMS, PREFIX, TYPE
+from services.storage_manager.configuration.owners import owner_of
 from services.storage_manager.errors import S3Error
 from services.storage_manager.metadata import Object
 from services.storage_manager.preconditions import whole_second
@@ -83,6 +84,12 @@ def _begin(prefix: str, delimiter: str, after: str) -> tuple[str | None, bool]:
     if after.startswith(prefix) and after and group_of(after, prefix, delimiter) == after:
         return beyond(after), True
     return (prefix, True) if prefix > after else (after, False)
+
+
+def owner_in(attributes: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """Whose it is: who wrote it, where lists count and it is not the bucket's owner."""
+    kept = attributes.get("acl") or {}
+    return dict(kept["Owner"]) if "Owner" in kept else owner_of(namespace)
 
 
 def listed_fields(found: Object) -> dict[str, Any]:
