@@ -28,5 +28,20 @@ COVERAGE = Coverage(
     ),
     answer="NotImplemented",
     notes="Members that are refused answer an error when they are given, and change nothing. The bodies of "
-    "CreateBucket, CompleteMultipartUpload and DeleteObjects are refused for every member that is not known.",
+    "CreateBucket, CompleteMultipartUpload and DeleteObjects are refused for every member that is not known. "
+    "Uploads by browsers' forms (POST Object), presigned requests, and host names for buckets are done as well.",
+    differences=(
+        "Names of buckets are unique in an account. Who names a bucket that their own account does not have means "
+        "the oldest of that name.",
+        "Every region is accepted in signatures; a bucket tells the one that it was made with.",
+        "Who makes a bucket that they have already, and asks for nothing more, is told that it is there.",
+        "`If-None-Match` of a write may name ETags, where AWS answers `NotImplemented`.",
+        "Members of the query that nobody knows are refused, unless they begin with `x-`.",
+        "Signatures of version 2 are refused, but for those of the policies of browsers' forms.",
+        "MFA delete is refused, and so is every storage class but `STANDARD`.",
+        "A malformed id of a version is one that is not there: `NoSuchVersion`.",
+        "Attributes of objects list the parts of uploads without checksums, too.",
+        "Who does not sign reaches buckets whose names are the first segment of one of the cloud's own paths (`api`, "
+        "`auth`, `services`, `ui` and their kind) by their host names alone.",
+    ),
 )
