@@ -49,6 +49,7 @@ class Explanation:
     asked: Action
     policies: Json
     resource_policy: Json | None = None
+    not_considered: str = ""
 
     def described(self) -> Json:
         """As JSON: both sides, whichever decided."""
@@ -61,7 +62,8 @@ class Explanation:
             "roles": {**self.roles.described(), "asked": dict(zip(names, self.asked, strict=True))},
             "policies": self.policies,
         }
-        return told if self.resource_policy is None else {**told, "resourcePolicy": self.resource_policy}
+        more = {"resourcePolicy": self.resource_policy, "notConsidered": self.not_considered}
+        return {**told, **{name: each for name, each in more.items() if each}}
 
 
 class Explainer:
@@ -189,7 +191,8 @@ class Explainer:
             own = {**(own or {}), "grant": verdict.granted_by}
         reason = subject.lockout or _reason(decided, roles, policies, own, allowed, asked.action)
         allowed = allowed and not subject.lockout
-        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own)
+        besides = asked.rules.not_considered
+        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own, besides)
 
 
 def _denies(verdict: ResourceVerdict) -> bool:

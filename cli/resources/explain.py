@@ -85,7 +85,9 @@ def denials(api: ApiClient, request_id: str) -> list[Json]:
 
 def sides(explanation: Json) -> str:
     """What each side says, one below the other."""
-    return grid(["SIDE", "SAYS", "BECAUSE"], _sides(explanation))
+    table = grid(["SIDE", "SAYS", "BECAUSE"], _sides(explanation))
+    besides = explanation.get("notConsidered")
+    return f"{table}\n\nnot considered: {besides}" if besides else table
 
 
 def subjects_table(status: Json) -> str:
@@ -95,7 +97,9 @@ def subjects_table(status: Json) -> str:
          each["reason"]]
         for each in status["subjects"]
     ]  # fmt: skip
-    return grid(["WHO", "BY", "ROLES", "POLICIES", "BECAUSE"], rows)
+    table = grid(["WHO", "BY", "ROLES", "POLICIES", "BECAUSE"], rows)
+    besides = next((each["notConsidered"] for each in status["subjects"] if "notConsidered" in each), "")
+    return f"{table}\n\nnot considered: {besides}" if besides else table
 
 
 def denials_table(found: Sequence[Json]) -> str:

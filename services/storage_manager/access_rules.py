@@ -14,4 +14,8 @@ def locate(arn: Arn, _: StoredObjects, __: str) -> Located:
     return Located(arn.resource.partition("/")[0], str(arn))
 
 
-RULES = AccessRules({each.action: Permission(each.verb, BUCKET) for each in OPERATIONS.values()}, locate)
+RULES = AccessRules(
+    {each.action: Permission(each.verb, BUCKET) for each in OPERATIONS.values()},
+    locate,
+    not_considered="policies, access control lists and locks of buckets and objects, which lie with storage-manager",
+)

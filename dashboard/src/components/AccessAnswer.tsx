@@ -37,6 +37,7 @@ export function AccessAnswer({ found }: { found: Explanation }) {
         <View style={layout.shrink}>
           <Text style={access.answerWord}>{allowed ? 'Yes' : 'No'}</Text>
           <Text style={text.soft}>{sentence(reason)}</Text>
+          {found.notConsidered ? <Text style={text.faint}>Not considered: {found.notConsidered}.</Text> : null}
         </View>
       </View>
       <View style={access.sides}>

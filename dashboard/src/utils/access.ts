@@ -45,6 +45,8 @@ export interface Explanation {
   roles: RolesDecision;
   policies: PolicyDecision;
   resourcePolicy?: PolicyDecision;
+  /** What decides besides, and only the service itself knows. */
+  notConsidered?: string;
 }
 
 export interface Denial {

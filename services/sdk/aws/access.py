@@ -5,11 +5,21 @@ A service that calls for somebody brings their name along, so the rights are ask
 
 from __future__ import annotations
 
-from services.sdk.aws.judgement import Judgement, judge
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.judgement import DeniedByPolicy, Judgement, judge
 from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.policy import Decision, Outcome, Request, Requester, Source
 from services.sdk.aws.policy.context import Given
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
+
+
+def _denial(call: RequestContext) -> DeniedByPolicy:
+    """The refusal of whom IAM has no policy of, and roles give nothing: in AWS's words, which AWS tools expect."""
+    account = account_of(call.caller.namespace)
+    requester = Requester("user", f"arn:aws:iam::{account}:user/{call.caller.name}", account)
+    decision = Decision(Outcome.IMPLICIT_DENY, Source.IDENTITY)
+    return DeniedByPolicy(decision, Request(requester, call.action, call.resource or "*"))
 
 
 class CallerAccess:
@@ -64,8 +74,9 @@ class CallerAccess:
             return True
         if judged is not None and judged.allows and where == call.namespace:
             return False
-        if judged is not None and call.policies is not None and call.policies.identity:
+        if judged is not None:
             raise judged.denial
-        wanted, kind = call.permission, call.permission.kind
-        await self._context.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, where)
-        return True
+        if call.caller.service or not call.action:
+            wanted, kind = call.permission, call.permission.kind
+            await self._context.authorizer.require(call.caller, wanted.verb, kind.plural, kind.group, name, where)
+        raise _denial(call)

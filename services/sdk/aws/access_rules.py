@@ -69,13 +69,16 @@ def by_last_part(arn: Arn, _: StoredObjects, __: str) -> Located:
 
 @dataclass(frozen=True)
 class AccessRules:
-    """permissions: by action; None for what the service decides without any. locate: the resource an ARN means, of
+    """not_considered: what decides besides and only the service itself knows, in words.
+
+    permissions: by action; None for what the service decides without any. locate: the resource an ARN means, of
     these objects in that namespace. judge: None for a resource without any policy of its own, or that is not there.
     """
 
     permissions: Mapping[str, Permission | None]
     locate: Callable[[Arn, StoredObjects, str], Located] = by_last_part
     judge: Callable[[ResourceQuestion], ResourceVerdict | None] = lambda _: None
+    not_considered: str = ""
 
 
 def permissions_of(signing_name: str, declared: Mapping[str, Operation]) -> dict[str, Permission | None]:

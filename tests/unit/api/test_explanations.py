@@ -309,3 +309,9 @@ def test_every_service_that_speaks_aws_says_what_its_actions_ask() -> None:
         assert {name.partition(":")[0] for name in rules.permissions} == {*each.speaks}, each.name
         for permission in rules.permissions.values():
             assert permission is None or permission.verb, each.name
+
+
+async def test_an_answer_says_what_it_does_not_know(rig: Rig) -> None:
+    found = await rig.aws("ed", "s3:GetObject", "arn:aws:s3:::b/k")
+    assert found["roles"]["asked"]["name"] == "b" and "access control lists" in found["notConsidered"]
+    assert "notConsidered" not in await rig.aws("ed", "kms:Decrypt", KEY_ARN)

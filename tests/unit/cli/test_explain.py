@@ -86,6 +86,9 @@ def test_can_i_ends_with_its_answer_and_shows_both_sides(cloud: Cloud, capsys: p
     assert rows[0] == "no: statement 0 denies it"
     assert rows[3].split()[:2] == ["roles", "yes"] and rows[4].split()[:2] == ["policies", "denied"]
     assert 'statement 0 "No" of the policy p (identity-based policy) denies it' in rows[4]
+    Asked(cloud, {**EXPLAINED, "notConsidered": "lists of buckets"})
+    assert run(["can-i", "s3:GetObject", "bucket/b"]) == 1
+    assert "not considered: lists of buckets" in capsys.readouterr().out
     Asked(cloud, {**EXPLAINED, "allowed": True})
     assert run(["can-i", "get", "services", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["allowed"]
