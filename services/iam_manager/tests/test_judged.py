@@ -85,7 +85,9 @@ def test_an_allow_does_instead_of_a_role(judged: Judged) -> None:
 
 def test_without_role_and_policy_nothing_is_allowed(judged: Judged) -> None:
     judged.without_roles()
-    assert "no identity-based policy allows the iam:GetUser action" in denied(judged.policies().get_user, UserName="ann")
+    assert "no identity-based policy allows the iam:GetUser action" in denied(
+        judged.policies().get_user, UserName="ann"
+    )
 
 
 def test_a_deny_wins_over_the_roles(judged: Judged) -> None:
