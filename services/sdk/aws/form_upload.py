@@ -19,6 +19,7 @@ from services.sdk.aws.authorization_header import parse_credential
 from services.sdk.aws.sigv4 import derive_key
 
 MOST_BYTES, MOST_FIELDS = 64 * 1024, 100
+_STEP = 256
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}")
 _END = b"\r\n\r\n"
 
@@ -55,9 +56,12 @@ def boundary_of(content_type: str) -> str | None:
 
 async def read_fields(receive: Receive, boundary: str) -> FormFields:
     """Take the fields off the stream, up to the file. Raises FormError."""
-    held, more = bytearray(), True
+    held, more, looked_at = bytearray(), True, 0
     while True:
-        found = _parsed(bytes(held), boundary, ended=not more)
+        # Not at every byte: whoever sends them one by one would have all of them read again each time.
+        is_due = not more or len(held) >= looked_at + max(_STEP, looked_at // 4)
+        looked_at = len(held) if is_due else looked_at
+        found = _parsed(bytes(held), boundary, ended=not more) if is_due else None
         if found is not None:
             return found._replace(ended=not more)
         if not more:

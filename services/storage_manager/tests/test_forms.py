@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.sdk.aws import form_upload
 from services.sdk.aws.form_upload import FormError, file_blocks, read_fields
 from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.tests.test_service import V4
@@ -181,6 +182,24 @@ def test_fields_and_file_come_out_as_they_went_in(fields: dict[str, str], file: 
 
     form, content = anyio.run(take)
     assert (form.fields, form.filename, content) == (fields, "f", file)
+
+
+def test_bytes_that_come_one_by_one_are_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form of anybody costs little, however it is sent."""
+    looks, parsed = 0, form_upload._parsed
+
+    def counted(*what: Any, **how: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return parsed(*what, **how)
+
+    async def receive() -> Json:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    monkeypatch.setattr(form_upload, "_parsed", counted)
+    with pytest.raises(FormError):
+        anyio.run(read_fields, receive, "b")
+    assert looks < 60
 
 
 def test_fields_without_end_are_bounded() -> None:
