@@ -72,11 +72,11 @@ class ObjectData:
     async def _store_large(self, ref: BucketRef, blocks: AsyncIterator[bytes], intake: Intake) -> Piece:
         key, cipher_of = await self._sealing(ref)
         blob = new_id()
-        writer = await to_thread.run_sync(self.blobs.write, blob, cipher_of(blob))
+        writer = await to_thread.run_sync(self.blobs.write, blob, cipher_of(blob), limiter=_limiter())
         try:
             size = await _feed(writer, blocks, intake)
             await intake.verify()
-            await to_thread.run_sync(writer.commit)
+            await to_thread.run_sync(writer.commit, limiter=_limiter())
         except BaseException:
             writer.abandon()
             raise
@@ -155,10 +155,15 @@ async def _ahead(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 def _begin(work: Callable[[P], T], given: P) -> asyncio.Future[T]:
     """In a thread."""
+    return asyncio.ensure_future(to_thread.run_sync(work, given, limiter=_limiter()))
+
+
+def _limiter() -> CapacityLimiter:
+    """The event loop's own."""
     limiter = _threads.get(None)
     if limiter is None:
         _threads.set(limiter := CapacityLimiter(MOST_THREADS))
-    return asyncio.ensure_future(to_thread.run_sync(work, given, limiter=limiter))
+    return limiter
 
 
 async def _let_end(running: asyncio.Future[T] | None) -> None:
