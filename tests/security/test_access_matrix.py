@@ -37,7 +37,7 @@ METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "updat
 METHODS |= {"delete": "DELETE", "deletecollection": "DELETE"}
 
 # The policy, in words of its own. A kind that is new belongs to one of these, or the test says so.
-INTERNAL = {"credentials", "accesskeys", "clientcredentials", "keymaterials", "sessions"}
+INTERNAL = {"credentials", "accesskeys", "clientcredentials", "keymaterials", "sessions", "temporarycredentials"}
 HIDDEN_FROM_VIEWERS = {"secrets", "jointokens"}
 FOR_ADMINS = {"users", "jointokens", "workers", "customresourcedefinitions"}
 FOR_ADMINS |= {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
@@ -65,11 +65,14 @@ ADMINS_ONLY = {"pods/exec", "serviceaccounts/token", "namespaces/finalize"}
 
 @dataclass(frozen=True)
 class Somebody:
-    """`role`: what they may do, everywhere or (`room`) in one namespace only. `known`: whether they are let in."""
+    """`role`: what they may do, everywhere or (`room`) in one namespace only. `known`: whether they are let in.
+    `user`: whether IAM knows them.
+    """
 
     role: str
     room: str = ""
     known: bool = True
+    user: bool = True
 
 
 PEOPLE = {
@@ -80,9 +83,9 @@ PEOPLE = {
     "namespace-editor": Somebody("edit", room="team-a"),
     "namespace-viewer": Somebody("view", room="team-a"),
     "roleless": Somebody(""),
-    "account": Somebody("view", room="team-a"),
-    "service": Somebody("service"),
-    "worker": Somebody("worker"),
+    "account": Somebody("view", room="team-a", user=False),
+    "service": Somebody("service", user=False),
+    "worker": Somebody("worker", user=False),
     "deleted": Somebody("", known=False),
     "disabled": Somebody("", known=False),
     "deleted-account": Somebody("", known=False),
@@ -319,6 +322,14 @@ RIGHTS: dict[str, Any] = {
     "GET /join/agent.tar": "nobody",
     "GET /auth/access-keys": "known",
     "GET /auth/policies": "known",
+    "POST /auth/sts/assume-role": (),  # only whom a role trusts, and here is none
+    "POST /auth/sts/web-identity": "everybody",
+    "POST /auth/sts/session-token": "users",
+    "POST /auth/sts/federation-token": "users",
+    "POST /auth/sts/decode-message": ("get", "iamroles", "default"),
+    "GET /auth/sts/access-keys/{key_id}": "known",
+    "GET /auth/sts/credentials": "known",
+    "DELETE /auth/sts/credentials/{key_id}": "known",
     "POST /auth/access-keys": "known",
     "PATCH /auth/access-keys/{key_id}": "known",
     "DELETE /auth/access-keys/{key_id}": "known",
@@ -360,6 +371,8 @@ def opens(route: str, who: Somebody) -> bool:
         return bool(right == "everybody")
     if not who.known or right == "known":
         return who.known
+    if right == "users":
+        return who.user
     return who.role in right if len(right) < 2 else may(who, *right)
 
 

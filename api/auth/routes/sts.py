@@ -65,6 +65,7 @@ def sts_routes(tokens: SecurityTokens, authenticator: Authenticator, authorizer:
         """For who may read the roles of their own account, by a role of the cloud or, as the service has found, by a
         policy.
         """
+        tokens.callers.caller(asker)
         if not asker.actors:
             authorizer.require(asker, Action("get", GROUP, IAM_ROLE.plural, asker.namespace))
         return {"message": tokens.messages.decoded(asker.namespace, body.message)}
