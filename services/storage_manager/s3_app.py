@@ -146,7 +146,8 @@ class S3App:
             return {}
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         caller = Caller(identity.name, identity.namespace)
-        return await headers_for_origin(self._context, caller, bucket, scope["method"], headers)
+        method = headers.get("access-control-request-method") or str(scope["method"])
+        return await headers_for_origin(self._context, caller, bucket, method, headers)
 
     async def _answer_form(self, request: S3Request, scope: Scope) -> S3Response:
         if request.query:

@@ -198,7 +198,8 @@ def test_what_nobody_knows_yet_is_refused_too(door: Door, headers: dict[str, str
 
 def test_what_changes_nothing_is_taken(door: Door) -> None:
     assert door.put(
-        user_agent="x", traceparent="00-1-1-00", x_amz_acl="private", x_amz_storage_class="STANDARD",
+        user_agent="x", traceparent="00-1-1-00", x_amz_storage_class="STANDARD",
+        x_amz_acl="bucket-owner-full-control",
         x_amz_expected_bucket_owner="000000000000", amz_sdk_request="attempt=1", x_forwarded_for="1.2.3.4",
         x_amz_sdk_checksum_algorithm="CRC32", x_amz_user_agent="y", x_amz_meta_who="me",
         x_amz_request_payer="requester",

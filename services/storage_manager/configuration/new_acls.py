@@ -74,7 +74,7 @@ def actions_of_headers(headers: Mapping[str, str]) -> list[str]:
 
 def _require_nothing_more(headers: Mapping[str, str], bucket_owner: Document) -> None:
     grants = [headers[name] for name in GRANT_HEADERS if name in headers]
-    if headers.get(CANNED, "private") not in ("private", _OWNERS) or grants not in (
+    if headers.get(CANNED, _OWNERS) != _OWNERS or grants not in (
         [],
         [f'id="{bucket_owner["ID"]}"'],
     ):

@@ -233,7 +233,12 @@ def test_lists_of_objects_count_where_ownership_is_not_enforced(house: ServiceHa
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
     theirs.put_object(Bucket=bucket, Key="gift", Body=b"y")
     assert code(s3.get_object, Bucket=bucket, Key="gift") == "AccessDenied"
+    upload = theirs.create_multipart_upload(Bucket=bucket, Key="gift")
+    told = s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]
+    assert told["UploadId"] == upload["UploadId"] and told["Owner"]["DisplayName"] == "cats"
     theirs.put_object(Bucket=bucket, Key="gift", Body=b"y", ACL="bucket-owner-read")
+    listed = {each["Key"]: each["Owner"]["DisplayName"] for each in s3.list_objects(Bucket=bucket)["Contents"]}
+    assert listed == {"gift": "cats", "k": "default"}
     assert s3.get_object(Bucket=bucket, Key="gift")["Body"].read() == b"y"
     s3.put_bucket_ownership_controls(
         Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
