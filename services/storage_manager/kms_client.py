@@ -17,7 +17,7 @@ from crds.errors import Timeout, Unavailable
 from services.sdk.clients.service_client import ServiceClient
 from services.sdk.identity import Caller
 from services.storage_manager.errors import S3Error
-from services.storage_manager.interfaces import DEFAULT_KEY, BucketRef
+from services.storage_manager.interfaces import ANONYMOUS, DEFAULT_KEY, BucketRef
 
 ASK_EVERY_SECONDS = 15.0
 # KMS answers 500 for it, but asking again helps nobody: the root key that sealed the key is gone.
@@ -66,7 +66,9 @@ class KmsClient:
     async def _ask(
         self, operation: str, namespace: str, body: dict[str, Any], caller: Caller | None = None
     ) -> dict[str, Any]:
-        """What is asked here does no harm when it is asked twice. `caller`: for whom."""
+        """What is asked here does no harm when it is asked twice. `caller`: for whom; nobody may use a key."""
+        if caller is not None and caller.name == ANONYMOUS:
+            raise S3Error("AccessDenied", "what a customer's KMS key seals is asked for with a signature")
         headers = {"content-type": _JSON, "x-amz-target": f"TrentService.{operation}"}
         try:
             response = await self._client.request(

@@ -19,9 +19,14 @@ _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[ServiceHarness]:
+def keys() -> Iterator[ServiceHarness]:
+    with serving("key_manager", secrets={"root-key": bytes(32)}) as keys:
+        yield keys
+
+
+@pytest.fixture(scope="module")
+def house(keys: ServiceHarness) -> Iterator[ServiceHarness]:
     with (
-        serving("key_manager", secrets={"root-key": bytes(32)}) as keys,
         serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as house,
     ):
         yield house
@@ -39,7 +44,9 @@ def bucket(s3: Any) -> str:
     return name
 
 
-def test_nobody_gets_what_nobody_opened_and_nothing_else(house: ServiceHarness, s3: Any, bucket: str) -> None:
+def test_nobody_gets_what_nobody_opened_and_nothing_else(
+    house: ServiceHarness, keys: ServiceHarness, s3: Any, bucket: str
+) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     url = f"{house.url}/{bucket}"
 
@@ -56,6 +63,10 @@ def test_nobody_gets_what_nobody_opened_and_nothing_else(house: ServiceHarness, 
     assert httpx.get(f"{url}/k").content == b"x"
     assert all(refused(method) for method in ("PUT", "DELETE"))
     assert refused("GET", "") and refused("GET", "/absent") and refused("GET", "?policy")
+    key = keys.boto3_client("kms").create_key()["KeyMetadata"]["KeyId"]
+    s3.put_object(Bucket=bucket, Key="sealed", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    assert refused("GET", "/sealed")
+    assert s3.get_object(Bucket=bucket, Key="sealed")["Body"].read() == b"x"
     block = {"RestrictPublicBuckets": True}
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
     assert refused("GET")
