@@ -1,6 +1,7 @@
 import { useEffect, useRef, type ReactNode } from 'react';
 import { Text, View } from 'react-native';
 
+import { useLayout } from '../hooks/useLayout';
 import { access } from '../styles/access';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
@@ -25,11 +26,12 @@ import { TextLink } from './TextLink';
 /** Yes or no, why, and beside each other what roles and what policies say. */
 export function AccessAnswer({ found }: { found: Explanation }) {
   const { allowed, reason, roles, policies, resourcePolicy } = found;
+  const { phone } = useLayout();
   const seen = useRef<HTMLElement>(null);
   // On a phone it lies below the question.
   useEffect(() => {
-    seen.current?.scrollIntoView({ block: 'nearest' });
-  }, [found]);
+    seen.current?.scrollIntoView({ block: phone ? 'start' : 'nearest' });
+  }, [found, phone]);
   return (
     <>
       <View ref={seen} role="status" style={access.answer} testID="answer">
