@@ -22,7 +22,7 @@ async def get_tags(context: S3Context, request: S3Request) -> S3Response:
     """GetObjectTagging: an empty set for an object without tags."""
     ref = await context.bucket(request)
     found = find_object(context, ref, request.key, request.query.get("versionId"))
-    fields = tag_document(found.attributes.get(TAGS) or {})
+    fields = tag_document(dict(sorted((found.attributes.get(TAGS) or {}).items())))
     headers = version_header(context, ref, found)
     return S3Response(headers=headers, content=render_answer(request.operation, fields))
 

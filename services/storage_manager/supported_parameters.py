@@ -109,6 +109,8 @@ class Understood:
             raise _no_acl()
         if name.startswith(PREFIX) and name not in (ALGORITHM, TYPE, f"{PREFIX}mode"):
             raise S3Error("InvalidRequest", f"the checksum {name} is not known here: nothing would be verified")
+        if name.startswith(SSE):
+            raise S3Error("InvalidArgument", f"{name} header is not supported for this operation.")
         raise S3Error("NotImplemented", f"A header implies functionality that is not implemented: {name}")
 
 

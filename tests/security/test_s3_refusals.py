@@ -160,7 +160,7 @@ LOCK = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2030-01-01
         ({"ServerSideEncryption": "aws:kms:dsse"}, "InvalidArgument"),
         ({"SSEKMSKeyId": "alias/x"}, "InvalidArgument"),
         ({"ServerSideEncryption": "AES256", "SSEKMSKeyId": "alias/x"}, "InvalidArgument"),
-        ({"ServerSideEncryption": "aws:kms", "SSEKMSEncryptionContext": "e30="}, "NotImplemented"),
+        ({"ServerSideEncryption": "aws:kms", "SSEKMSEncryptionContext": "e30="}, "InvalidArgument"),
         ({"ExpectedBucketOwner": "111111111111"}, "AccessDenied"),
         ({"IfNoneMatch": f'"{hashlib.md5(b"old", usedforsecurity=False).hexdigest()}"'}, "PreconditionFailed"),
         ({"WriteOffsetBytes": 3}, "NotImplemented"),

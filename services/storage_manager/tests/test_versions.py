@@ -103,6 +103,19 @@ def test_an_old_version_can_be_copied_over_the_newest(s3: Any, bucket: str) -> N
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "c", "Value": "d"}]
 
 
+def test_how_an_object_is_sealed_is_not_asked_of_a_read(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+    def add(params: Json, **_: Any) -> None:
+        params["headers"]["x-amz-server-side-encryption"] = "AES256"
+
+    s3.meta.events.register("before-call.s3.GetObject", add, unique_id="sealed")
+    try:
+        assert refused(s3.get_object, Bucket=bucket, Key="k") == (400, "InvalidArgument")
+    finally:
+        s3.meta.events.unregister("before-call.s3.GetObject", unique_id="sealed")
+
+
 def test_tags_belong_to_a_version(s3: Any, bucket: str) -> None:
     versioned(s3, bucket)
     first = s3.put_object(Bucket=bucket, Key="k", Body=b"1")["VersionId"]
