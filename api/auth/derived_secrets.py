@@ -63,6 +63,14 @@ class DerivedSecrets:
         right = (self._client_secret(client_id, uid, generation, each) for each in self._masters)
         return any(hmac.compare_digest(each.encode(), given.encode()) for each in right)
 
+    def workload_token(self, namespace: str, service: str, uid: str) -> str:
+        """What a Service with a role gets its temporary credentials with."""
+        return self.client_secret(f"workload:{namespace}/{service}", uid)
+
+    def workload_token_fits(self, namespace: str, service: str, uid: str, given: str) -> bool:
+        """Whether any generation we hold derived it. Compared in constant time."""
+        return self.client_secret_fits(f"workload:{namespace}/{service}", uid, 0, given)
+
     def access_key(self, user: str, uid: str, master: int | None = None) -> AccessKey:
         """20 characters of id and 40 of secret, the shape AWS tools expect.
 

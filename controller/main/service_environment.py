@@ -69,7 +69,7 @@ class ProcessEnvironment:
         latter.
         """
         namespace, name = service.metadata.namespace or "default", service.metadata.name
-        token = self._components.derived.client_secret(f"workload:{namespace}/{name}", service.metadata.uid or "")
+        token = self._components.derived.workload_token(namespace, name, service.metadata.uid or "")
         cloud = {
             "AWS_ENDPOINT_URL": self._components.settings.url,
             "AWS_CA_BUNDLE": CA_FILE,

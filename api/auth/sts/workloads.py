@@ -54,14 +54,13 @@ class WorkloadRoles:
 
     def token(self, namespace: str, name: str, uid: str) -> str:
         """What that Service proves itself with."""
-        return self._derived.client_secret(_client(namespace, name), uid)
+        return self._derived.workload_token(namespace, name, uid)
 
     async def credential(self, namespace: str, name: str, token: str) -> RoleCredential:
         """Raises Unauthorized for another token, NotFound without a role, Forbidden for one that does not trust."""
         record = self._store.get(SERVICE.key(name, namespace))
         uid = record.uid if record is not None else ""
-        fits = self._derived.client_secret_fits(_client(namespace, name), uid, 0, token)
-        if record is None or not fits:
+        if record is None or not self._derived.workload_token_fits(namespace, name, uid, token):
             raise Unauthorized(f"this is no token of the Service {name}")
         found = self._role(record, namespace)
         known = self._issued.get((uid, found.of_session.uid))
@@ -104,10 +103,6 @@ class WorkloadRoles:
         spec.anchors = [Anchor(kind="Service", name=key.name, namespace=key.namespace, uid=record.uid), *spec.anchors]
         made = await self._roles.issue(spec, Limits(), by=f"system:workload:{key.namespace}:{key.name}")
         return RoleCredential(made.issued, found.arn)
-
-
-def _client(namespace: str, name: str) -> str:
-    return f"workload:{namespace}/{name}"
 
 
 def account_role_arn(namespace: str, role: str) -> str:
