@@ -26,11 +26,13 @@ from services.secrets_manager.key_client import KeyUse, is_own
 from services.secrets_manager.kinds import (
     MANAGED_SECRET,
     SECRET_VERSION,
+    ManagedSecret,
     SecretVersion,
     SecretVersionSpec,
     VersionStatus,
 )
 from services.secrets_manager.names import SecretName, meanings_of, record_name, resource_name
+from services.secrets_manager.sealed_values import SealedValues, ValueName
 from services.secrets_manager.secret import FoundSecret, stages_of, versions_with
 from services.secrets_manager.stages import PENDING, Stages, attach
 
@@ -51,6 +53,11 @@ class SecretStore:
 
     def __init__(self, context: ServiceContext, envelope: Envelope) -> None:
         self._own, self._clock, self._envelope = context.resources, context.clock, envelope
+        self._secrets, self._values = context.informer(MANAGED_SECRET), SealedValues()
+
+    def note(self, secret: ManagedSecret) -> FoundSecret:
+        """As it was just written: whoever asks next finds it so."""
+        return FoundSecret(self._secrets.put(secret))
 
     async def find(self, call: RequestContext, secret_id: str) -> FoundSecret | None:
         """By name, ARN, or ARN without its end."""
@@ -82,13 +89,19 @@ class SecretStore:
 
     async def patch_spec(self, found: FoundSecret, spec: dict[str, Any]) -> FoundSecret:
         """With a changed spec."""
-        return FoundSecret(await self._own.patch(MANAGED_SECRET, found.name, {"spec": spec}, found.namespace))
+        return self.note(await self._own.patch(MANAGED_SECRET, found.name, {"spec": spec}, found.namespace))
 
     async def value(self, found: FoundSecret, version_id: str, caller: Caller | None) -> SecretValue:
         """What a version holds. Raises AwsError."""
-        record = await self._record(found, version_id)
+        version = found.version(version_id)
+        name = ValueName(found.uid, version_id, version.key if version else "")
+        record = self._values.get(name)
         if record is None:
-            raise errors.no_version(version_id)
+            record = await self._record(found, version_id)
+            if record is None:
+                raise errors.no_version(version_id)
+            if version is not None and version.key == _shown_key(record.spec):
+                self._values.put(name, record)
         return await self._envelope.open(_use(found, version_id, caller), record.spec)
 
     async def put(
@@ -130,7 +143,7 @@ class SecretStore:
     async def patch_status(self, found: FoundSecret, status: dict[str, Any]) -> FoundSecret:
         """With a changed status, if it is what was found. Raises Conflict."""
         patch = {"metadata": {"resourceVersion": found.secret.metadata.resource_version}, "status": status}
-        return FoundSecret(
+        return self.note(
             await self._own.patch(MANAGED_SECRET, found.name, patch, found.namespace, subresource="status")
         )
 
@@ -170,7 +183,7 @@ class SecretStore:
             "status": {"versions": versions, **day},
         }
         with suppress(ApiError):
-            await self._own.patch(MANAGED_SECRET, found.name, patch, found.namespace, subresource="status")
+            self.note(await self._own.patch(MANAGED_SECRET, found.name, patch, found.namespace, subresource="status"))
 
     async def reseal(self, found: FoundSecret, versions: list[str], key: str, caller: Caller | None) -> FoundSecret:
         """Seal these versions under that key. Each is whole at any moment, under the one key or the other. Raises
@@ -191,6 +204,7 @@ class SecretStore:
     async def delete(self, found: FoundSecret) -> None:
         """With all its versions, at once and for good."""
         await self._own.delete(MANAGED_SECRET, found.name, found.namespace, uid=found.uid)
+        self._secrets.drop(found.secret)
         for each in found.versions:
             await self._delete_record(found, each.version_id)
 
@@ -199,10 +213,10 @@ class SecretStore:
         for name in dict.fromkeys(
             (resource_name(meaning.name, meaning.region or region), resource_name(meaning.name))
         ):
-            try:
-                found = FoundSecret(await self._own.get(MANAGED_SECRET, name, call.namespace))
-            except NotFound:
+            secret = await self._secrets.read(name, call.namespace)
+            if secret is None:
                 continue
+            found = FoundSecret(secret)
             if found.is_meant(meaning) and found.is_in(region):
                 return found
         if region:
@@ -258,9 +272,7 @@ class SecretStore:
             "changedAt": rfc3339_micro(moment),
         }
         patch = {"metadata": {"resourceVersion": now.secret.metadata.resource_version}, "status": status}
-        return FoundSecret(
-            await self._own.patch(MANAGED_SECRET, now.name, patch, now.namespace, subresource="status")
-        )
+        return self.note(await self._own.patch(MANAGED_SECRET, now.name, patch, now.namespace, subresource="status"))
 
     async def _forget(self, before: FoundSecret, kept: set[str]) -> None:
         for each in before.versions:

@@ -42,7 +42,7 @@ class SecretAccess:
     async def patch(self, call: RequestContext, found: FoundSecret, spec: Json) -> FoundSecret:
         """Change the secret's spec, in the caller's name where a role allows it."""
         acting = await self.authorizer.resources_for(call, found)
-        return FoundSecret(await acting.patch(MANAGED_SECRET, found.name, {"spec": spec}, found.namespace))
+        return self.store.note(await acting.patch(MANAGED_SECRET, found.name, {"spec": spec}, found.namespace))
 
 
 def require_name(secret_id: str) -> None:

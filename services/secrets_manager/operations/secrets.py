@@ -90,7 +90,7 @@ class SecretOperations:
         if found is not None:
             return _same(found, token)
         try:
-            return FoundSecret(await acting.create(MANAGED_SECRET, resource))
+            return self._secrets.store.note(await acting.create(MANAGED_SECRET, resource))
         except AlreadyExists:  # by somebody else, just now
             found = await self._secrets.store.find(call, request["Name"])
             if found is None:
