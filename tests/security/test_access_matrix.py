@@ -38,6 +38,7 @@ METHODS |= {"delete": "DELETE", "deletecollection": "DELETE"}
 
 # The policy, in words of its own. A kind that is new belongs to one of these, or the test says so.
 INTERNAL = {"credentials", "accesskeys", "clientcredentials", "keymaterials", "sessions", "temporarycredentials"}
+INTERNAL |= {"secretversions"}
 HIDDEN_FROM_VIEWERS = {"secrets", "jointokens"}
 FOR_ADMINS = {"users", "jointokens", "workers", "customresourcedefinitions"}
 FOR_ADMINS |= {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
@@ -45,7 +46,7 @@ FOR_ADMINS |= {"resourcequotas", "limitranges", "imagepolicies"}
 FOR_ADMINS |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
 FOR_ADMINS |= {"iamusers", "iamgroups", "iamroles", "iampolicies", "iamaccounts", "instanceprofiles", "oidcproviders"}
 EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "serviceaccounts", "leases"}
-EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets"}
+EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets", "managedsecrets"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}
