@@ -28,6 +28,7 @@ from services.sdk.aws.authentication import AwsAuthenticator
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import Operation, RequestContext
 from services.sdk.permissions import GuardedApp, Permission
+from services.secrets_manager.attribution import secret_of
 from services.secrets_manager.envelope import SecretValue
 from services.secrets_manager.errors import as_secrets_error
 from services.secrets_manager.kinds import MANAGED_SECRET, VersionStatus
@@ -96,15 +97,17 @@ class VaultKv:
             return _wrapped(scope, _lookup(scope))
         asked = _asked(scope)
         call = await self._call(scope, asked.operation)
-        note_action(scope, call.action, f"arn:aws:secretsmanager:::secret:{asked.name}"[:512])
+        request = {"SecretId": asked.name}
+        note_action(scope, call.action, secret_of(call, request, {}))
         if asked.operation is _LIST:
             return _wrapped(scope, {"keys": await self._keys(call, asked.name)})
-        request = {"SecretId": asked.name}
         found = require_live(await self._secrets.resolve(call, request))
+        note_action(scope, resource=found.arn)
         if asked.operation is _DESCRIBE:
             return _wrapped(scope, _metadata(found))
         version = _version(found, asked.query.get("version", ""))
         value = await self._secrets.store.value(found, version.version_id, call.caller)
+        await self._secrets.store.note_access(found, version.version_id)
         return _wrapped(scope, {"data": shown(value), "metadata": _of_version(found, version)})
 
     async def _keys(self, call: RequestContext, folder: str) -> list[str]:

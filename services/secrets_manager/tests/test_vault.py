@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -94,3 +95,14 @@ def test_a_deleted_secret_is_not_there(vault: httpx.Client, secrets: Any) -> Non
     secrets.delete_secret(SecretId="prod/db")
     assert vault.get("/v1/secret/data/prod/db").status_code == 400
     assert data(vault.get("/v1/secret/metadata/prod?list=true")) == {"keys": ["mail/"]}
+
+
+def test_a_read_counts_as_one_and_is_noted_of_that_very_secret(vault: httpx.Client, secrets: Any) -> None:
+    assert "LastAccessedDate" not in secrets.describe_secret(SecretId="prod/db")
+    noted = vault.get("/v1/secret/data/prod/db?version=1").headers
+    told = secrets.describe_secret(SecretId="prod/db")
+    versions = secrets.list_secret_version_ids(SecretId="prod/db", IncludeDeprecated=True)["Versions"]
+    assert "LastAccessedDate" in told
+    assert [sorted(each["VersionStages"]) for each in versions if "LastAccessedDate" in each] == [["AWSPREVIOUS"]]
+    assert noted["x-aerekos-audit-action"] == "secretsmanager:GetSecretValue"
+    assert unquote(noted["x-aerekos-audit-resource"]) == told["ARN"]
