@@ -185,7 +185,7 @@ async def _until_open(side: Side) -> None:
             await asyncio.sleep(0.1)
 
 
-def _start_secrets(cloud: Cloud) -> None:
+def start_secrets(cloud: Cloud) -> None:
     """The service that is not started by itself."""
     wanted = {"metadata": {"name": "secrets-manager"}, "spec": {"managed": "secrets_manager"}}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -197,7 +197,7 @@ def _start_secrets(cloud: Cloud) -> None:
 
 def measure(cloud: Cloud, seconds: float = 3.0) -> list[Verdict]:
     """KMS, S3 and secrets; beside the peer, where there is one."""
-    _start_secrets(cloud)
+    start_secrets(cloud)
     told = dict(line.removeprefix("export ").rstrip(";").split("=", 1) for line in exports(cloud.do("env")))
     ours = Side(
         cloud.port, Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"].strip("'\"")), cloud.ca

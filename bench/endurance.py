@@ -3,8 +3,8 @@
 `python bench/endurance.py [seconds]`. Two gateways, 16 clients that sign keys, objects and listings; at the same time
 100 watchers at 20 writes per second, and 50 machines that beat once a second: no beat may be missed, and the 99th
 percentile of the watch delay may be 50 ms. Then the clients go on while a gateway is killed (SIGKILL) every few
-seconds: fewer than one call in a thousand may fail for a client that tries as often as every AWS tool does, and
-whatever was acknowledged must be there at the end.
+seconds, and after that one of two instances of key-manager: one call in a thousand, and in two hundred, may fail at
+most for a client that tries as often as every AWS tool does, and whatever was acknowledged must be there at the end.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import agents
 import uvloop
-from aws import Side, exports, prepared
+from aws import Side, exports, prepared, start_secrets
 from botocore.credentials import Credentials
 from cloud import Cloud, a_cloud
 from load import Connection, Refused
@@ -36,6 +37,7 @@ from controller.main.gateway_records import read_gateways
 
 CLIENTS, WATCHERS, WRITES, MACHINES = 16, 100, 20, 50
 KILLS, BETWEEN_KILLS = 4, 5.0
+KEYS = "key-manager"
 ATTEMPTS = 3
 """As the standard retry mode of AWS SDKs has it."""
 BODY = b"x" * 1000
@@ -144,6 +146,16 @@ async def kill_in_turn(cloud: Cloud) -> None:
     await asyncio.sleep(BETWEEN_KILLS)
 
 
+async def kill_replicas(cloud: Cloud) -> None:
+    """SIGKILL to one instance of key-manager after the other; each has a successor before the next one's turn."""
+    for turn in range(KILLS):
+        await asyncio.sleep(BETWEEN_KILLS)
+        told = json.loads(await asyncio.to_thread(cloud.do, "get", "service", KEYS, "-o", "json"))
+        instances = told["status"]["instances"]
+        os.kill(int(instances[turn % len(instances)]["pid"]), signal.SIGKILL)
+    await asyncio.sleep(BETWEEN_KILLS)
+
+
 async def ended(*tasks: asyncio.Task[None]) -> None:
     """Cancel them. Raises what one of them has failed with."""
     for each in tasks:
@@ -151,6 +163,31 @@ async def ended(*tasks: asyncio.Task[None]) -> None:
     for each in tasks:
         with suppress(asyncio.CancelledError):
             await each
+
+
+@dataclass(frozen=True)
+class Failed:
+    """How many of so many calls failed, and how many attempts broke off that another one made good."""
+
+    calls: int
+    failed: int
+    broken: int
+
+    def verdicts(self, what: str, most: float) -> list[Verdict]:
+        """`most`: the percentage that may fail."""
+        share = 100 * self.failed / (self.calls + self.failed)
+        name = f"{what}, failed of {self.calls:,} calls"
+        return [
+            Verdict(name, share, most, False, f"{share:.3f} %", unit=" %"),
+            Verdict("the same, attempts that broke off", self.broken, None, False, str(self.broken)),
+        ]
+
+
+async def share_of_failed(calls: Calls, kills: Coroutine[Any, Any, None]) -> Failed:
+    """What became of the calls meanwhile."""
+    calls.done, calls.failed, calls.broken = 0, 0, []
+    await kills
+    return Failed(calls.done, calls.failed, len(calls.broken))
 
 
 async def _measured(cloud: Cloud, side: Side, token: str, join: str, seconds: float) -> list[Verdict]:
@@ -166,23 +203,20 @@ async def _measured(cloud: Cloud, side: Side, token: str, join: str, seconds: fl
     rate, failed = calls.done / (time.monotonic() - began), list(calls.broken)
     lapses = await asyncio.to_thread(missed, cloud)  # they go on beating meanwhile
     await ended(beating)
-    calls.done, calls.failed, calls.broken = 0, 0, []
-    await kill_in_turn(cloud)
+    gateways = await share_of_failed(calls, kill_in_turn(cloud))
+    replicas = await share_of_failed(calls, kill_replicas(cloud))
     await ended(*clients)
     gone = await lost(side, bucket, calls.stored)
     if lapses or gone or failed:
         raise RuntimeError(f"missed beats: {lapses[:3]}; lost objects: {gone[:3]}; failed calls: {failed[:3]}")
-    share = 100 * calls.failed / (calls.done + calls.failed)
     p99 = delays[len(delays) * 99 // 100]
     what = f"{seconds:.0f} s of signed calls ({rate:,.0f}/s)"
     return [
         limit(f"{what}, watch delay, {WATCHERS} watchers, {WRITES} writes/s, p99", p99, 50, " ms"),
         limit(f"{what}, missed heartbeats of {MACHINES} machines", len(lapses), 0, ""),
-        Verdict(
-            f"{KILLS} gateways killed, failed of {calls.done:,} calls", share, 0.1, False, f"{share:.3f} %", unit=" %"
-        ),
-        Verdict("the same, attempts that broke off", len(calls.broken), None, False, str(len(calls.broken))),
-        limit(f"the same, lost of {len(calls.stored):,} acknowledged objects", len(gone), 0, ""),
+        *gateways.verdicts(f"{KILLS} gateways killed", 0.1),
+        *replicas.verdicts(f"{KILLS} instances of {KEYS} killed, of two", 0.5),
+        limit(f"in all of this, lost of {len(calls.stored):,} acknowledged objects", len(gone), 0, ""),
     ]
 
 
@@ -197,6 +231,9 @@ def measure(cloud: Cloud, seconds: float = 600.0) -> list[Verdict]:
 
 def main() -> None:
     with a_cloud(AEREKOS_GATEWAYS="2") as cloud:
+        start_secrets(cloud)
+        cloud.do("scale", KEYS, "2")
+        cloud.do("wait", "service", KEYS, "--for", "condition=Ready")
         print(table(measure(cloud, float(sys.argv[1]) if len(sys.argv) > 1 else 600.0)))
 
 
