@@ -29,6 +29,8 @@ COMMON_MODULES = (
     "anyio._backends._asyncio",
     "anyio.to_thread",
     "_strptime",
+    "awscrt.checksums",
+    "services.sdk.aws.served_models",
     "certifi",
     "cryptography.hazmat.backends.openssl.backend",
     "cryptography.hazmat.primitives.asymmetric.ec",

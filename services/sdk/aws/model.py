@@ -7,6 +7,7 @@ Source: botocore `data/<service>/<version>/service-2.json.gz`.
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -16,6 +17,10 @@ from typing import Any
 import orjson
 
 Shape = dict[str, Any]
+
+_TEXT = rb'"(?:[^"\\]++|\\.)*+"'
+_DOCUMENTATION = re.compile(rb',\s*+"documentation(?:Url)?":\s*+' + _TEXT)
+_ONLY_DOCUMENTATION = re.compile(rb'"documentation(?:Url)?":\s*+' + _TEXT + rb"\s*+,?")
 
 
 @dataclass(frozen=True)
@@ -75,5 +80,10 @@ def load_model(service: str) -> ServiceModel:
     if not files:
         raise LookupError(f"botocore has no model of {service!r}")
     content = files[-1].read_bytes()
-    raw = orjson.loads(gzip.decompress(content) if files[-1].suffix == ".gz" else content)
+    raw = orjson.loads(_without_documentation(gzip.decompress(content) if files[-1].suffix == ".gz" else content))
     return ServiceModel(service, raw["metadata"], raw["operations"], raw["shapes"])
+
+
+def _without_documentation(model: bytes) -> bytes:
+    """It is most of a model, and nobody reads it here. Cut out of the text: what is parsed and freed leaves holes."""
+    return _ONLY_DOCUMENTATION.sub(b"", _DOCUMENTATION.sub(b"", model))
