@@ -44,6 +44,7 @@ REFUSED: dict[str, Any] = {
     "replicas": 2,
     "ports": [{"port": 22, "published": 22}],
     "activation": "onDemand",
+    "role": "anybody",
 }
 TAKEN: dict[str, Any] = {
     "engine": {"name": "postgresql", "version": "15"},
