@@ -34,6 +34,7 @@ from verdicts import Verdict, limit, table
 from watching import delays_of
 
 from controller.main.gateway_records import read_gateways
+from controller.runtime.process import state_files
 
 CLIENTS, WATCHERS, WRITES, MACHINES = 16, 100, 20, 50
 KILLS, BETWEEN_KILLS = 4, 5.0
@@ -150,9 +151,8 @@ async def kill_replicas(cloud: Cloud) -> None:
     """SIGKILL to one instance of key-manager after the other; each has a successor before the next one's turn."""
     for turn in range(KILLS):
         await asyncio.sleep(BETWEEN_KILLS)
-        told = json.loads(await asyncio.to_thread(cloud.do, "get", "service", KEYS, "-o", "json"))
-        instances = told["status"]["instances"]
-        os.kill(int(instances[turn % len(instances)]["pid"]), signal.SIGKILL)
+        running = [each for each in state_files.read_all(cloud.home) if each.instance.startswith(KEYS)]
+        os.kill(running[turn % len(running)].pid, signal.SIGKILL)
     await asyncio.sleep(BETWEEN_KILLS)
 
 
