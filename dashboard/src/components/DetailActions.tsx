@@ -76,6 +76,7 @@ function warning(kind: Kind, name: string): string {
     services: 'Its instances stop. Its data folder stays on the machine.',
     workers: 'Everything moves off it, it leaves, and its record is deleted. To come back it needs a new join command.',
     keys: 'Everything encrypted with it is lost for good, at the end of its waiting time.',
+    managedsecrets: 'One that has values is refused: it gets a deletion date first, 7 to 30 days ahead.',
     buckets: 'Only an empty bucket can go.',
     users: 'They can log in no more; tokens they hold end at once.',
     namespaces: 'Everything in it is deleted too.',

@@ -1,18 +1,16 @@
-import { useEffect, useState } from 'react';
 import { Text, View } from 'react-native';
 
-import { useMay } from '../hooks/useMay';
 import { useNow } from '../hooks/useNow';
 import { useResources } from '../hooks/useResources';
 import { home } from '../styles/home';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { accessPage } from '../utils/access';
-import { ask } from '../utils/api';
 import { healthOfWord } from '../utils/health';
-import { AUDIT_LOG, KEY_ALIASES, KEY_GRANTS, type Resource } from '../utils/resources';
+import { KEY_ALIASES, KEY_GRANTS, type Resource } from '../utils/resources';
 import { pageOf } from '../utils/routes';
 import { ago, momentTold } from '../utils/time';
+import { AuditUses } from './AuditUses';
 import { Fact, Facts } from './Facts';
 import { Panel } from './Panel';
 import { PolicyDocument } from './PolicyDocument';
@@ -47,7 +45,7 @@ export function KeyPanels({ key_ }: { key_: Resource }) {
           <Grants name={name} namespace={namespace} />
         </View>
       </Panel>
-      <Uses arn={arn} />
+      <AuditUses arn={arn} />
     </>
   );
 }
@@ -106,48 +104,5 @@ function Grants({ name, namespace }: { name: string; namespace: string }) {
         </View>
       ))}
     </View>
-  );
-}
-
-interface Use {
-  time: string;
-  user: string;
-  action?: string;
-  resource?: string;
-  decision?: string;
-  requestId: string;
-}
-
-const LINES = 1000;
-const SHOWN = 12;
-
-/** From the newest lines of the audit log, for whoever may read it. */
-function Uses({ arn }: { arn: string }) {
-  const may = useMay(AUDIT_LOG, 'list');
-  const [uses, setUses] = useState<readonly Use[] | null>(null);
-  const id = arn.slice(arn.lastIndexOf(':') + 1);
-  useEffect(() => {
-    if (!may || !id) return;
-    ask<{ items: Use[] }>(`/audit?tail=${LINES}`).then(
-      ({ items }) => setUses(items.filter((each) => each.resource?.endsWith(`:${id}`)).reverse()),
-      () => undefined,
-    );
-  }, [may, id]);
-  if (!may || !uses) return null;
-  return (
-    <Panel title="Use" note={`in the last ${LINES} lines of the audit log`}>
-      {uses.length === 0 && <Text style={text.soft}>Nobody used it lately.</Text>}
-      {uses.slice(0, SHOWN).map((each, index) => (
-        <View
-          key={`${each.requestId} ${each.time}`}
-          style={[home.feedRow, index === 0 && home.itemFirst, { flexWrap: 'wrap' }]}
-        >
-          <Text style={[text.small, { width: 132 }]}>{momentTold(each.time, Date.now())}</Text>
-          <Text style={[text.strong, { minWidth: 120 }]}>{each.user}</Text>
-          <Text style={[text.small, layout.grow]}>{each.action}</Text>
-          {each.decision === 'forbid' && <StatusMark health="warn" word="Refused" />}
-        </View>
-      ))}
-    </Panel>
   );
 }

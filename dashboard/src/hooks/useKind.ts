@@ -6,6 +6,7 @@ import {
   EVENTS,
   JOIN_TOKENS,
   KEYS,
+  MANAGED_SECRETS,
   NAMESPACES,
   SERVICES,
   USERS,
@@ -14,7 +15,7 @@ import {
 } from '../utils/resources';
 import { useObservable } from './useObservable';
 
-const OWN = [SERVICES, WORKERS, KEYS, BUCKETS, USERS, JOIN_TOKENS, EVENTS, NAMESPACES];
+const OWN = [SERVICES, WORKERS, KEYS, BUCKETS, MANAGED_SECRETS, USERS, JOIN_TOKENS, EVENTS, NAMESPACES];
 
 /** The kind served at that place; before discovery has answered, a good guess. */
 export function useKind(group: string, version: string, plural: string): Kind {

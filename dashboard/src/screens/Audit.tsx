@@ -36,11 +36,14 @@ export function Audit() {
   if (state === 'refused') return <Failed error={error} />;
   return (
     <>
-      <ScreenHead title="Audit log" about="Every change anybody asked for, and every login. Reads are not logged.">
+      <ScreenHead
+        title="Audit log"
+        about="Every change anybody asked for, every login, every read of a secret and call of AWS. Other reads are not logged."
+      >
         <CopyAs copies={COPIES} />
       </ScreenHead>
       <View style={[layout.between, { flexWrap: 'wrap' }]}>
-        <Search value={wanted} onChange={setWanted} what="by name, path, code" />
+        <Search value={wanted} onChange={setWanted} what="by name, path, code, action" />
         <Choice label="Which" options={FILTERS} chosen={filter} onChoose={setFilter} />
       </View>
       <Panel flush>

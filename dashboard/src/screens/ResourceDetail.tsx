@@ -53,6 +53,7 @@ import {
   IAM_ROLES,
   IAM_USERS,
   KEYS,
+  MANAGED_SECRETS,
   USERS,
 } from '../utils/resources';
 import { useKind } from '../hooks/useKind';
@@ -60,6 +61,7 @@ import { TextLink } from '../components/TextLink';
 
 const IdentityPanels = lazily(() => import('../components/IdentityPanels'), 'IdentityPanels');
 const KeyPanels = lazily(() => import('../components/KeyPanels'), 'KeyPanels');
+const SecretPanels = lazily(() => import('../components/SecretPanels'), 'SecretPanels');
 const PolicyPanels = lazily(() => import('../components/PolicyPanels'), 'PolicyPanels');
 const TerminalView = lazily(() => import('../components/TerminalView'), 'TerminalView');
 const YamlEditor = lazily(() => import('../components/YamlEditor'), 'YamlEditor');
@@ -203,6 +205,7 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
         <Suspense fallback={<Loading what="more" />}>
           {isSame(kind, USERS) && <IdentityPanels user={resource} />}
           {isSame(kind, KEYS) && <KeyPanels key_={resource} />}
+          {isSame(kind, MANAGED_SECRETS) && <SecretPanels secret={resource} />}
           {IAM.some((each) => isSame(each, kind)) && <PolicyPanels kind={kind} resource={resource} />}
         </Suspense>
         {conditions.length > 0 && (
@@ -222,7 +225,9 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
             </Fact>
             <Fact name="Version">{resource.metadata.resourceVersion ?? ''}</Fact>
             <Fact name="Generation">{resource.metadata.generation ?? 1}</Fact>
-            {!isSame(kind, SERVICES) && !isSame(kind, WORKERS) && <SpecTable value={plainStatus(resource)} none="" />}
+            {!isSame(kind, SERVICES) && !isSame(kind, WORKERS) && (
+              <SpecTable value={plainStatus(kind, resource)} none="" />
+            )}
           </Facts>
         </Panel>
         <Panel title="Events" note="the last hour">
@@ -236,10 +241,13 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
 /** Documents of policies are drawn on their own. */
 function shownSpec(kind: Kind, resource: Resource): Record<string, unknown> {
   const spec = wishOf(resource);
-  return isSame(kind, KEYS) || IAM.some((each) => isSame(each, kind)) ? withoutDocuments(spec) : spec;
+  return isSame(kind, KEYS) || isSame(kind, MANAGED_SECRETS) || IAM.some((each) => isSame(each, kind))
+    ? withoutDocuments(spec)
+    : spec;
 }
 
-function plainStatus(resource: Resource): Record<string, unknown> {
-  const { conditions: _conditions, observedGeneration: _seen, ...rest } = resource.status ?? {};
-  return rest;
+/** Versions of secrets have a panel of their own. */
+function plainStatus(kind: Kind, resource: Resource): Record<string, unknown> {
+  const { conditions: _conditions, observedGeneration: _seen, versions, ...rest } = resource.status ?? {};
+  return isSame(kind, MANAGED_SECRETS) ? rest : { ...rest, versions };
 }

@@ -16,6 +16,9 @@ export interface AuditLine {
   requestId: string;
   /** The user that a refused login was for. */
   login?: string;
+  /** Of AWS calls: `kms:Decrypt`, and the ARN it was done to. */
+  action?: string;
+  resource?: string;
 }
 
 export interface Told {
@@ -42,6 +45,7 @@ export function toldOf(line: AuditLine): Told {
   const found = /^\/(?:api|apis\/([^/]+))\/([^/]+)(?:\/namespaces\/([^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/(.+))?$/.exec(
     line.path,
   );
+  if (!found && line.action) return { verb: 'called', what: `${line.action} ${line.resource ?? ''}`.trim(), to: '' };
   const dry = line.query.includes('dryRun=All') ? ' (dry run)' : '';
   const verb = VERBS[line.method] ?? line.method;
   if (!found) return { verb, what: line.path + dry, to: '' };
@@ -67,8 +71,22 @@ export function matching(lines: readonly AuditLine[], wanted: string, filter: Fi
     (line) =>
       (filter !== 'refused' || isRefused(line)) &&
       (filter !== 'people' || !/^system:(service|worker):/.test(line.by || line.user)) &&
-      `${line.user} ${line.by} ${line.method} ${line.path} ${line.code} ${line.from} ${line.login ?? ''}`
+      `${line.user} ${line.by} ${line.method} ${line.path} ${line.code} ${line.from} ${line.login ?? ''} ${line.action ?? ''} ${line.resource ?? ''}`
         .toLowerCase()
         .includes(low),
   );
+}
+
+/** Whether a line's resource is that one: in whatever region it was named, and of secrets also without the random end
+ * of their ARN, as a request that was refused may have named them. */
+export function isAbout(resource: string | undefined, arn: string): boolean {
+  const wanted = placeless(arn);
+  const found = placeless(resource ?? '');
+  return found !== '' && (found === wanted || (/^secretsmanager:/.test(wanted) && found === wanted.slice(0, -7)));
+}
+
+/** Service, account and name of an ARN; empty for what is none. */
+function placeless(arn: string): string {
+  const [word, , service = '', , account = '', ...name] = arn.split(':');
+  return word === 'arn' && name.length ? [service, account, ...name].join(':') : '';
 }

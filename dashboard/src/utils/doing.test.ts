@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { matching, toldOf, type AuditLine } from './audit';
+import { isAbout, matching, toldOf, type AuditLine } from './audit';
 import { summed, usedBy, type Beat } from './beats';
 import type { Step } from './changes';
 import { commandsFor, ranked, scaling, type Powers } from './commands';
@@ -187,6 +187,20 @@ describe('the audit log', () => {
     expect(toldOf(line('PUT', '/services/storage-manager/b/k'))).toMatchObject({
       what: '/services/storage-manager/b/k',
     });
+  });
+  it('names what was called of AWS, and to what', () => {
+    const read = { action: 'secretsmanager:GetSecretValue', resource: 'arn:aws:secretsmanager:eu:1:secret:db-aBcDeF' };
+    expect(toldOf(line('POST', '/services/secrets-manager/', read))).toEqual({
+      verb: 'called',
+      what: `${read.action} ${read.resource}`,
+      to: '',
+    });
+    expect(isAbout(read.resource, 'arn:aws:secretsmanager:us:1:secret:db-aBcDeF')).toBe(true);
+    expect(isAbout('arn:aws:secretsmanager:us:1:secret:db', read.resource)).toBe(true);
+    expect(isAbout('arn:aws:kms:us:1:key/a', 'arn:aws:kms:eu:1:key/a')).toBe(true);
+    for (const other of [undefined, '', 'db', 'arn:aws:secretsmanager:eu:2:secret:db', 'arn:aws:kms:eu:1:secret:db'])
+      expect(isAbout(other, read.resource)).toBe(false);
+    expect(isAbout('arn:aws:kms:eu:1:key', 'arn:aws:kms:eu:1:key/abcdef')).toBe(false);
   });
   it('is searched, and leaves out what the house does', () => {
     const lines = [

@@ -3,7 +3,7 @@ import { ask } from './api';
 import { Observable } from './observable';
 import type { Kind } from './resources';
 
-export type Verb = 'list' | 'create' | 'patch' | 'delete';
+export type Verb = 'list' | 'create' | 'patch' | 'delete' | 'use';
 
 export const answers = new Observable<ReadonlyMap<string, boolean>>(new Map());
 const asking = new Set<string>();

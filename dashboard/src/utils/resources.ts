@@ -127,6 +127,7 @@ export const USERS = ours('users', 'User', false);
 export const JOIN_TOKENS = ours('jointokens', 'JoinToken', false);
 export const KEYS = ours('keys', 'Key');
 export const BUCKETS = ours('buckets', 'Bucket');
+export const MANAGED_SECRETS = ours('managedsecrets', 'ManagedSecret');
 export const KEY_GRANTS = ours('keygrants', 'KeyGrant');
 export const KEY_ALIASES = ours('keyaliases', 'KeyAlias');
 export const IAM_USERS = ours('iamusers', 'IamUser');
