@@ -59,6 +59,7 @@ import {
 import { useKind } from '../hooks/useKind';
 import { TextLink } from '../components/TextLink';
 
+const BucketPanels = lazily(() => import('../components/BucketPanels'), 'BucketPanels');
 const IdentityPanels = lazily(() => import('../components/IdentityPanels'), 'IdentityPanels');
 const KeyPanels = lazily(() => import('../components/KeyPanels'), 'KeyPanels');
 const SecretPanels = lazily(() => import('../components/SecretPanels'), 'SecretPanels');
@@ -193,6 +194,7 @@ function Yaml({ kind, resource, may }: { kind: Kind; resource: Resource; may: bo
 
 function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
   const { layout: room } = useLayout();
+  const { name } = resource.metadata;
   const events = useResources<Event>(EVENTS).items;
   const mine = events.filter((each) => each.involvedObject.uid === resource.metadata.uid);
   const conditions: Condition[] = (resource.status?.conditions ?? []).filter(isWorthTelling);
@@ -204,6 +206,7 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
         {isSame(kind, WORKERS) && <WorkerPanels worker={resource as Worker} />}
         <Suspense fallback={<Loading what="more" />}>
           {isSame(kind, USERS) && <IdentityPanels user={resource} />}
+          {isSame(kind, BUCKETS) && <BucketPanels key={name} bucket={resource} />}
           {isSame(kind, KEYS) && <KeyPanels key_={resource} />}
           {isSame(kind, MANAGED_SECRETS) && <SecretPanels secret={resource} />}
           {IAM.some((each) => isSame(each, kind)) && <PolicyPanels kind={kind} resource={resource} />}

@@ -18,7 +18,7 @@ export interface Page {
   next: string | null;
 }
 
-function pathOf(bucket: string, key = ''): string {
+export function pathOf(bucket: string, key = ''): string {
   const safe = key.split('/').map(encodeURIComponent).join('/');
   return `${pathSpeaking('s3')}/${encodeURIComponent(bucket)}${key ? `/${safe}` : ''}`;
 }
