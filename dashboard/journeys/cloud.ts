@@ -13,6 +13,17 @@ const UP_MS = 180_000;
 
 export const PASSWORD = 'journeys-only-password';
 
+interface Asking {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+interface Answered {
+  code: number;
+  text: string;
+}
+
 export class Cloud {
   readonly home = mkdtempSync(join(tmpdir(), 'aerekos-journey-'));
 
@@ -64,18 +75,24 @@ export class Cloud {
   }
 
   /** The HTTP code that this user gets there; asked by the cloud's own admin in their name. */
-  askedBy(user: string, path: string): Promise<number> {
+  async askedBy(user: string, path: string): Promise<number> {
+    return (await this.asked(path, { headers: { 'impersonate-user': user } })).code;
+  }
+
+  /** Asked by the cloud's own admin, with their certificate. */
+  asked(path: string, { method = 'GET', headers = {}, body = '' }: Asking = {}): Promise<Answered> {
     const [key, cert, ca] = ['admin.key', 'admin.crt', 'ca.crt'].map((each) =>
       readFileSync(join(this.home, 'tls', each)),
     );
-    const headers = { 'impersonate-user': user };
     return new Promise((resolve, reject) => {
-      const asked = request(`${this.url}${path}`, { key, cert, ca, headers }, (answer) => {
-        answer.resume();
-        resolve(answer.statusCode ?? 0);
+      const asked = request(`${this.url}${path}`, { key, cert, ca, headers, method }, (answer) => {
+        let text = '';
+        answer.setEncoding('utf8');
+        answer.on('data', (part: string) => (text += part));
+        answer.on('end', () => resolve({ code: answer.statusCode ?? 0, text }));
       });
       asked.on('error', reject);
-      asked.end();
+      asked.end(body);
     });
   }
 

@@ -21,6 +21,7 @@ await import('./walks/entering.ts');
 await import('./walks/services.ts');
 await import('./walks/careful.ts');
 await import('./walks/machines.ts');
+await import('./walks/secrets.ts');
 const { lookingWalks } = await import('./walks/looking.ts');
 describe('side by side', { concurrency: 3 }, lookingWalks);
 await import('./walks/truth.ts');

@@ -54,7 +54,7 @@ export async function readConfiguration(bucket: string, signal: AbortSignal): Pr
 export function sideOf(bucket: string, found: BucketConfiguration): BucketSide | string {
   const { policy, isPublic, block, ownership, acl } = found;
   const missing = [policy, isPublic, block, ownership, acl].find((each) => each.refused !== undefined);
-  if (missing) return missing.refused!;
+  if (missing) return missing.refused;
   return {
     bucket,
     ...acl.value!,
