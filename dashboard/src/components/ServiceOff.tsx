@@ -7,7 +7,7 @@ import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { enableManaged } from '../utils/actions';
 import { catalog } from '../utils/catalog';
-import { serviceHealth } from '../utils/health';
+import { isAsleep, serviceHealth } from '../utils/health';
 import { conditionOf, SERVICES, type Service } from '../utils/resources';
 import { Button } from './Button';
 import { Panel } from './Panel';
@@ -20,7 +20,7 @@ export function ServiceOff({ speaks, what }: { speaks: string; what: string }) {
   const offered = useObservable(catalog).find((each) => each.speaks.includes(speaks));
   const service = items.find((each) => each.spec.managed === offered?.managed);
   const health = service ? serviceHealth(service) : 'idle';
-  if (state !== 'live' || health === 'well' || !offered) return null;
+  if (state !== 'live' || health === 'well' || !offered || (service && isAsleep(service))) return null;
   const name = offered.service;
   const off = health === 'idle';
   const why = off

@@ -4,7 +4,7 @@ import { enableOrDisable, restartIt, scaleTo } from './careful';
 import type { CatalogEntry } from './catalog';
 import { leaveThen } from './leaving';
 import { go, listPage, pageOf } from './routes';
-import { SERVICES, WORKERS, type Kind, type Resource, type Service, type Worker } from './resources';
+import { MANAGED_SECRETS, SERVICES, WORKERS, type Kind, type Resource, type Service, type Worker } from './resources';
 import { logOut } from './session';
 import { goAndOpen, wish } from './wishes';
 
@@ -43,6 +43,7 @@ const PLACES: [string, string, string][] = [
   ['Workers', '/ui/workers', 'get workers nodes machines servers hosts'],
   ['Keys', '/ui/keys', 'get keys kms encrypt encryption'],
   ['Buckets', '/ui/buckets', 'get buckets s3 upload download files objects storage'],
+  ['Secrets', listPage(MANAGED_SECRETS), 'get managedsecrets secrets manager secretsmanager vault passwords rotation'],
   ['All kinds', '/ui/kinds', 'api-resources apply create resources'],
   ['API explorer', '/ui/api', 'explain openapi curl swagger'],
   ['Users', '/ui/users', 'get users roles people accounts permissions'],

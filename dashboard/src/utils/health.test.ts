@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { sentence, serviceHealth, serviceWord, stateOf, workerWord } from './health';
+import { isAsleep, sentence, serviceHealth, serviceWord, stateOf, workerWord } from './health';
 import { SERVICES, WORKERS, type Service, type Worker } from './resources';
 
 function service(name: string, phase: string, message = '', reason = phase): Service {
@@ -34,6 +34,16 @@ describe('the sign and the word', () => {
       expect(stateOf(WORKERS, each).word).toBe(workerWord(each));
     expect(workerWord(worker('b', false))).toBe('No heartbeat');
   });
+});
+
+it('tells a service that sleeps until it is asked from one that is off', () => {
+  const onDemand = (phase: string): Service => {
+    const found = service('s', phase);
+    return { ...found, spec: { ...found.spec, activation: 'onDemand' } };
+  };
+  expect(isAsleep(onDemand('ScaledToZero'))).toBe(true);
+  for (const other of [service('s', 'ScaledToZero'), onDemand('Disabled'), onDemand('Failed'), onDemand('Ready')])
+    expect(isAsleep(other)).toBe(false);
 });
 
 it('says conditions in words', () => {

@@ -52,6 +52,12 @@ export function serviceHealth(service: Service): Health {
   return healthOfWord(phase);
 }
 
+/** Whether the next request wakes it: it sleeps, or is about to, as it was made to. */
+export function isAsleep({ spec, status }: Service): boolean {
+  const asleep = ['ScaledToZero', 'Stopping', 'Pending'].includes(status?.phase ?? 'Pending');
+  return asleep && spec.activation === 'onDemand' && spec.enabled !== false;
+}
+
 /** The word for a service, which agrees with its sign: one that runs while something it needs is gone is no Ready one. */
 export function serviceWord(service: Service): string {
   if (service.metadata.deletionTimestamp) return 'Deleting';

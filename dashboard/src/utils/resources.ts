@@ -53,6 +53,7 @@ export interface Service extends Resource {
     engine?: { name: string; version?: string };
     command?: string[];
     enabled?: boolean;
+    activation?: 'always' | 'onDemand';
     replicas?: number;
     needs?: string[];
     env?: { name: string; value: string }[];
