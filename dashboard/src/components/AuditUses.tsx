@@ -46,7 +46,7 @@ export function AuditUses({ arn }: { arn: string }) {
         >
           <Text style={[text.small, { width: 132 }]}>{momentTold(each.time, Date.now())}</Text>
           <Text style={[text.strong, { minWidth: 120 }]}>{each.user}</Text>
-          <Text style={[text.small, layout.grow]}>{each.action}</Text>
+          <Text style={[text.small, layout.grow, { minWidth: 190 }]}>{each.action}</Text>
           {each.decision === 'forbid' && <StatusMark health="warn" word="Refused" />}
         </View>
       ))}
