@@ -16,7 +16,7 @@ export const detail = StyleSheet.create({
   tabTextHere: { color: color.goldBright },
   metrics: { flexDirection: 'row', flexWrap: 'wrap', gap: space.xl, rowGap: space.l },
   facts: { flexDirection: 'row', flexWrap: 'wrap', gap: space.xl, rowGap: space.l },
-  fact: { minWidth: 130, maxWidth: 420, gap: 3 },
+  fact: { minWidth: 130, maxWidth: 'min(100%, 420px)', gap: 3 },
   condition: {
     flexDirection: 'row',
     gap: space.m,
