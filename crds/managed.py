@@ -38,11 +38,13 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class RootSealed:
     """Records that are sealed under the root key. `generation`: the `module:function` that says under which one a
-    resource (its JSON) is; -1 for a form nobody knows.
+    resource (its JSON) is; -1 for a form nobody knows. `opener`: the `module:function` that makes of the key file's
+    content what says why a resource does not open, or None.
     """
 
     kind: Kind[Any]
     generation: str
+    opener: str
 
 
 @dataclass(frozen=True)

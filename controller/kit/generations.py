@@ -62,25 +62,30 @@ def read(path: Path) -> tuple[Generation, ...]:
 def keep(path: Path, now: datetime) -> tuple[Generation, ...]:
     """As `read`; made at the first call."""
     if not path.exists():
-        _write(path, [Generation(0, secrets.token_bytes(KEY_BYTES), now)])
+        write(path, [new(0, now)])
     return read(path)
 
 
 def rotate(path: Path, now: datetime) -> tuple[Generation, ...]:
     """Another key on top of those that are there, on disk when this returns. Raises OSError."""
     before = read(path)
-    made = Generation(before[0].number + 1, secrets.token_bytes(KEY_BYTES), now)
-    _write(path, [made, *before])
+    write(path, [new(before[0].number + 1, now), *before])
     return read(path)
 
 
 def drop_old(path: Path) -> tuple[Generation, ...]:
     """Drop all generations but the newest. What the others sealed is lost: ask first. Raises OSError."""
-    _write(path, read(path)[:1])
+    write(path, read(path)[:1])
     return read(path)
 
 
-def _write(path: Path, generations: Sequence[Generation]) -> None:
+def new(number: int, now: datetime) -> Generation:
+    """A random key with that number."""
+    return Generation(number, secrets.token_bytes(KEY_BYTES), now)
+
+
+def write(path: Path, generations: Sequence[Generation]) -> None:
+    """Replace the file, durably. What the generations left out sealed is lost: ask first. Raises OSError."""
     lines = [_HEAD, *(_text(each) for each in generations)]
     write_private(path, b"\n".join(lines) + b"\n")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -27,8 +26,8 @@ from controller.kit.leases import Leases
 from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.main.bootstrap import bootstrap
-from controller.main.errors import UserError
 from controller.main.role_endpoint import RoleEndpoint
+from controller.main.root_key import keep_root_key
 from controller.main.settings import Settings
 from controller.reconcilers.service_activation import Activations
 from controller.resources.registry import Registry
@@ -86,7 +85,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     store = await _open_store(home, reserve, threads, clock, sealing, catalog)
     try:
         registry = Registry(store, catalog, clock)
-        _keep_root_key(home / "secrets" / "root-key", registry, services, clock.now())
+        keep_root_key(home / "secrets" / "root-key", registry, services, clock.now())
         gateways = home / "secrets" / "gateway-jwt"
         TokenKeys(gateways)  # made before any service asks for the keys that count
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt", beside=gateways), clock)
@@ -136,17 +135,6 @@ async def _open_store(
         if not reserve.give_back():
             raise
         return await opened()
-
-
-def _keep_root_key(file: Path, registry: Registry, services: Sequence[ManagedService], now: datetime) -> None:
-    """Make the root key, at the first start alone. Raises UserError where it is gone and keys are sealed under it: a
-    new one would be taken for it, and all would look well.
-    """
-    sealed = [each.kind for service in services for each in service.root_sealed]
-    if not file.exists() and any(registry.store.list(kind.group, kind.plural).records for kind in sealed):
-        hint = f"put a backup of it in its place; to lose what they encrypted: head -c 32 /dev/urandom > {file}"
-        raise UserError(f"{file} is gone, and the keys of this cloud are sealed under it", hint=hint)
-    generations.keep(file, now)
 
 
 def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:

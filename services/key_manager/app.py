@@ -28,6 +28,7 @@ def create(context: ServiceContext) -> Service:
     root = context.secret("root-key")
     cipher, pages = RootKeyCipher(root), Pages(page_tokens(root))
     keyring = Keyring(context, cipher)
+    root_key = RootKeyCheck(keyring)
     resolver, access = Resolver(keyring, context.resources), CallerAccess(context)
     operations = handlers(keyring, resolver, access, cipher, context.clock, pages)
     authenticator = authenticator_for(context, MANIFEST.speaks)
@@ -36,6 +37,6 @@ def create(context: ServiceContext) -> Service:
     return Service(
         app=kms_app,
         reconcilers=[KeyReconciler(keyring), AliasReconciler()],
-        checks=[Check("root-key", RootKeyCheck(keyring).fault, essential=False)],
+        checks=[Check("root-key", root_key.fault), Check("root-key", root_key.loss, essential=False)],
         tasks=[Resealer(keyring).run],
     )

@@ -263,6 +263,13 @@ class Keyring:
             return str(error)
         return None
 
+    def gave_up(self, material: KeyMaterial) -> bool:
+        """Return whether it is sealed under a root key that was given up: older than any we have."""
+        try:
+            return self._cipher.gave_up(base64.b64decode(material.spec.sealed))
+        except (Unsealable, ValueError):
+            return False
+
     def _sealed(self, material: bytes, uid: str, version: int) -> str:
         return base64.b64encode(self._cipher.close(material, uid, version)).decode()
 

@@ -16,7 +16,11 @@ MANIFEST = ManagedService(
     kinds=(KEY, KEY_ALIAS, KEY_GRANT, KEY_MATERIAL),
     speaks=("kms",),
     secrets=("root-key",),
-    root_sealed=(RootSealed(KEY_MATERIAL, "services.key_manager.root_key:generation_in"),),
+    root_sealed=(
+        RootSealed(
+            KEY_MATERIAL, "services.key_manager.root_key:generation_in", "services.key_manager.root_key:opener"
+        ),
+    ),
     grants=tuple(Grant(each, _ALL) for each in ("keys", "keyaliases", "keygrants", "keymaterials")),
     acts=(
         Grant("keys", ("get", "list", "create", "patch", "use")),

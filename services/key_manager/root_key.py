@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -70,6 +70,10 @@ class RootKeyCipher:
         """Return whether the blob is sealed under the newest generation, or one newer than we know."""
         return sealed.startswith(_FORMAT) and generation_of(sealed) >= self.newest
 
+    def gave_up(self, sealed: bytes) -> bool:
+        """Return whether it is of before all our generations: none is dropped while it is needed, but by consent."""
+        return generation_of(sealed) < min(self._ciphers)
+
 
 def generation_of(sealed: bytes) -> int:
     """Under which generation of the root key that is sealed. Raises Unsealable."""
@@ -92,6 +96,23 @@ def generation_in(material: Mapping[str, Any]) -> int:
         return generation_of_text(material["spec"]["sealed"])
     except Unsealable:
         return -1
+
+
+def opener(root: bytes) -> Callable[[Mapping[str, Any]], str | None]:
+    """What says of a KeyMaterial, from its JSON, why that root key does not open it, or None. Raises ValueError."""
+    cipher = RootKeyCipher(root)
+
+    def fault(material: Mapping[str, Any]) -> str | None:
+        try:
+            spec = material["spec"]
+            cipher.open(base64.b64decode(spec["sealed"], validate=True), spec["keyUid"], spec["version"])
+        except (Unsealable, ValueError) as error:
+            return str(error)
+        except (KeyError, TypeError):
+            return "a key material cannot be read"
+        return None
+
+    return fault
 
 
 def _head_size(sealed: bytes) -> int:

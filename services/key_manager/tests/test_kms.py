@@ -87,15 +87,30 @@ def add_material(house: ServiceHarness, name: str, root: bytes) -> None:
     house.context.informer(KEY_MATERIAL).put(stored)
 
 
-def test_an_instance_with_a_wrong_root_key_says_so(house: ServiceHarness) -> None:
+def test_an_instance_with_a_wrong_root_key_is_not_ready_and_says_so(house: ServiceHarness) -> None:
     assert httpx.get(f"{house.url}/ready").status_code == 200, "without keys, any root key is the right one"
-    add_material(house, "first", bytes(32))
+    for number in range(20):
+        add_material(house, f"other-{number}", bytes(32))
     told = httpx.get(f"{house.url}/ready")
-    assert told.status_code == 200, "what was sealed before may have been given up"
-    assert "none of 1 key materials opens with this root key" in told.text
+    assert told.status_code == 503 and "degraded" not in told.json()
+    assert "none of 20 key materials opens with this root key" in told.json()["because"]
     assert "put the backup of secrets/root-key back" in told.text
-    add_material(house, "second", ROOT)
-    assert "root-key" not in httpx.get(f"{house.url}/ready").text, "one that is damaged says nothing of the key"
+    add_material(house, "ours", ROOT)
+    told = httpx.get(f"{house.url}/ready")
+    assert told.status_code == 200 and "root-key" not in told.text, "one that is damaged says nothing of the key"
+
+
+def test_keys_that_were_given_up_leave_an_instance_degraded_until_there_are_new_ones() -> None:
+    made_after = b"aerekos-key 1\n3 - " + base64.b64encode(ROOT) + b"\n"
+    with serving("key_manager", secrets={"root-key": made_after}) as house:
+        add_material(house, "lost", bytes(32))
+        told = httpx.get(f"{house.url}/ready")
+        assert told.status_code == 200 and "those of before were given up" in told.json()["degraded"]
+        kms = house.boto3_client("kms")
+        key = new_key(kms)
+        assert kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+        told = httpx.get(f"{house.url}/ready")
+        assert told.status_code == 200 and "root-key" not in told.text
 
 
 def test_a_key_made_by_kubectl_serves_aws(house: ServiceHarness, kms: Any) -> None:
