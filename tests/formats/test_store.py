@@ -68,6 +68,7 @@ async def test_an_older_format_is_read_whole_and_brought_up_to_date(file: Path) 
     assert registry.store.get(CONFIG_MAP.key("gone", "default")) is None
     secret = registry.get(SECRET, SECRET.key("login", "default"))
     assert secret.object["data"] == {"password": "c2VjcmV0"}
+    assert not any(b"c2VjcmV0" in each.read_bytes() for each in file.parent.iterdir()), "nor in the log beside it"
     await registry.store.close()
     assert noted(file) == [tuple(schema.OWN)]
     assert b"c2VjcmV0" not in content(file), "what was kept in plain is sealed now"

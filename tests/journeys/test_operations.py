@@ -133,6 +133,9 @@ def test_lost_keys_are_put_back_or_given_up(operator: Operator) -> None:
     operator.type('aerekos down; rm "$home/secrets/root-key"')
     refused = cloud.command("up")
     assert refused.code != 0 and "root-key is gone" in refused.err
+    operator.type('head -c 32 /dev/urandom > "$home/secrets/root-key"')
+    refused = cloud.command("up")
+    assert refused.code != 0 and "root-key is not the root key of this cloud" in refused.err
     operator.type(page["Lost keys"])
     assert operator.stored() == CONTENT
     operator.type(page["The root key"])

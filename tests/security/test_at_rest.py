@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
-from clouds import Cloud, a_port, kill
+from clouds import REPOSITORY, Cloud, a_port, kill
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,6 +153,67 @@ async def test_a_start_that_was_killed_in_the_middle_is_made_good(
 
 def _killed(_: Any) -> None:
     raise KeyboardInterrupt
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from controller.kit.clock import SystemClock
+from controller.kit.threads import Inline
+from controller.store import resealing
+from controller.store.sealing import Sealing
+from controller.store.sql import open_store
+import anyio
+
+home, left = Path(sys.argv[1]), int(sys.argv[2])
+rewrite, resealing._BATCH = resealing._rewrite, 7
+
+def dies(*batch):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    rewrite(*batch)
+
+async def start():
+    sealing = Sealing(home / "secrets" / "store-key", {tuple(each.split("/")) for each in sys.argv[3:]})
+    await open_store(
+        f"sqlite:///{home}/store/records.db", threads=Inline(), clock=SystemClock(), sealing=sealing
+    )
+
+resealing._rewrite = dies
+anyio.run(start)
+"""
+
+
+@pytest.mark.parametrize("batches", [0, 1, 5])
+async def test_a_process_that_is_killed_between_two_batches_of_sealing_is_made_good(
+    tmp_path: Path, batches: int
+) -> None:
+    async with unsealed(tmp_path) as store:
+        await fill(store, versions=40)
+        revision = store.revision
+    kinds = ["/".join(each) for each in sorted(ALL)]
+    await anyio.to_thread.run_sync(_dies, tmp_path, batches, kinds)
+    assert sealed_rows(tmp_path) == batches * 7 and PLAIN.encode() in on_disk(tmp_path)
+    async with opened(tmp_path) as store:
+        assert PLAIN.encode() not in on_disk(tmp_path) and store.revision == revision
+        for key in KEYS.values():
+            passwords = [each.object["data"]["password"] for each in await store.history(key)]
+            assert passwords == [f"{PLAIN}{number}" for number in range(40)]
+
+
+def _dies(home: Path, batches: int, kinds: list[str]) -> None:
+    command = [sys.executable, "-c", DIES, str(home), str(batches), *kinds]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def sealed_rows(home: Path) -> int:
+    database = sqlite3.connect(home / "store" / "records.db")
+    (found,) = database.execute("SELECT count(*) FROM records WHERE substr(body, 1, 1) = x'01'").fetchone()
+    database.close()
+    return int(found)
 
 
 async def test_a_kind_that_is_sealed_from_now_on_is_rewritten_too(tmp_path: Path) -> None:
@@ -309,6 +372,26 @@ def test_in_a_running_cloud_nobody_reads_and_nothing_is_plain(tmp_path: Path) ->
         cloud.command("down")
 
 
+REFUSED: list[dict[str, Any]] = [
+    {"data": {"p": SECRET_TEXT}},
+    {"data": SECRET_TEXT},
+    {"stringData": [SECRET_TEXT]},
+    {"stringDta": {"p": SECRET_TEXT}},
+    {"stringData": {f"p {SECRET_TEXT}": ""}},
+    {"stringData": {"p": SECRET_TEXT * 60_000}},
+    {"stringData": {"p": SECRET_TEXT}, "type": "kubernetes.io/tls"},
+]
+
+
+def _refused(cloud: Cloud) -> None:
+    """Whoever mistypes a Secret finds it in no log either."""
+    with cloud.http() as admin:
+        for each in REFUSED:
+            manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mistyped"}, **each}
+            answer = admin.post("/api/v1/namespaces/default/secrets", json=manifest)
+            assert answer.status_code >= 400, (each, answer.text)
+
+
 def _everywhere(cloud: Cloud) -> None:
     cloud.home.mkdir(mode=0o755)
     (cloud.home / "store").mkdir(mode=0o755)
@@ -316,6 +399,7 @@ def _everywhere(cloud: Cloud) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": SECRET_TEXT}}
     cloud.do("apply", "-f", "-", text=json.dumps(manifest))
     cloud.do("apply", "-f", "-", text=json.dumps({**manifest, "stringData": {"p": f"{SECRET_TEXT}2"}}))
+    _refused(cloud)
     plain = [SECRET_TEXT.encode(), base64.b64encode(SECRET_TEXT.encode())[:32], b"scrypt$"]
     for file in (each for each in cloud.home.rglob("*") if each.is_file()):
         content = file.read_bytes()
