@@ -95,7 +95,9 @@ class RootKey:
             )
 
     def _waiting(self, held: tuple[generations.Generation, ...]) -> int:
-        return sum(count for number, count in self._under().items() if number != held[0].number)
+        """Without what was given up with a lost root key: no generation that is held opens it."""
+        newest, oldest = held[0].number, held[-1].number
+        return sum(count for number, count in self._under().items() if number != newest and not 0 <= number < oldest)
 
     def _turned(self, held: tuple[generations.Generation, ...]) -> Rotated:
         waiting, older = self._waiting(held), len(held) - 1

@@ -84,7 +84,7 @@ class RootKeyFile:
 
     def _is_accepted(self, held: Sequence[Generation]) -> bool:
         """Whether it was made by a start that gave up what is stored, and has been rotated as often as that."""
-        noted = self._accepted.read_text().split() if self._accepted.exists() else []
+        noted = self._accepted.read_text(errors="replace").split() if self._accepted.exists() else []
         return any(_fingerprint(each) in noted for each in held) and held[0].number >= self._newest_generation()
 
     def _newest_generation(self) -> int:
@@ -94,7 +94,7 @@ class RootKeyFile:
     def _give_up(self, now: datetime) -> None:
         """Noted first: who is killed in between has no key yet, and comes here again."""
         made = generations.new(max(self._newest_generation(), 0) + 1, now)
-        noted = self._accepted.read_text() if self._accepted.exists() else ""
+        noted = self._accepted.read_text(errors="replace") if self._accepted.exists() else ""
         write_private(self._accepted, f"{noted}{_fingerprint(made)}\n".encode())
         generations.write(self.file, [made])
         log.warning("root key given up", because=f"{self._consent} asked for it", generation=made.number)

@@ -246,6 +246,25 @@ async def test_two_instances_at_once_and_one_with_an_old_copy_do_no_harm(tmp_pat
     assert await room.opened(labels) == before
 
 
+async def test_what_was_given_up_holds_no_rotation_up_and_opens_again_when_its_key_is_found(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    lost = await room.keys(2)
+    before = await room.opened(lost)
+    generations.write(room.file, [generations.new(1, NOW)])
+    ring = await room.start()
+    key = await room.resources.create(KEY, KEY.new("after", namespace="default", spec=KeySpec()))
+    await ring.ensure_material(key)
+    assert (await room.turn.rotate(revoke=False)).waiting == 1
+    assert await Resealer(await room.start()).once() == 1
+    room.clock.moved += SETTLING
+    assert (await room.turn.drop_old()).waiting == 0
+    assert room.under() == {0: 2, 2: 1} and (await room.turn.rotate(revoke=False)).older == 1
+    line = f"0 - {base64.b64encode(RAW).decode()}\n"
+    room.file.write_bytes(room.file.read_bytes() + line.encode())
+    assert await room.opened(lost) == before
+    assert await Resealer(await room.start()).once() == 3 and room.under() == {3: 3}
+
+
 async def test_what_does_not_open_stays_as_it_is_and_keeps_the_old_key(tmp_path: Path) -> None:
     room = Room(tmp_path)
     await room.keys(2)
