@@ -2,7 +2,7 @@
 are sealed under. Another one is made only for who gave up what they encrypt (docs/operations/lost-keys.md).
 
 Consent is an empty file beside it, `root-key.give-up`, used up by the start that finds it. The key made then has a
-generation above all that are given up, so key_manager tells those from damage; its fingerprint is noted in
+generation above all that are given up, so services tell those from damage; its fingerprint is noted in
 `root-key.accepted`, so that no other key passes for it at the next start.
 """
 
