@@ -73,8 +73,18 @@ async function enter({ page }: Opened, who: { name: string; password: string }, 
 export const STILL: Way = { reducedMotion: 'reduce' };
 
 /** Everything axe knows but what it calls minor. `part`: a selector; nothing that moves may be in it. */
+/** What axe has against the page. Asked until it says the same twice: what fades in has no contrast yet. */
 export async function seriousFaults(page: Page, part = 'html'): Promise<string[]> {
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
+  let faults = await faultsNow(page, part);
+  for (let before: string[] = []; faults.length > 0 && String(faults) !== String(before);) {
+    before = faults;
+    faults = await faultsNow(page, part);
+  }
+  return faults;
+}
+
+function faultsNow(page: Page, part: string): Promise<string[]> {
   return page.evaluate(async (within) => {
     const found = await (window as any).axe.run(within);
     return found.violations

@@ -7,7 +7,6 @@ Source: botocore `data/<service>/<version>/service-2.json.gz`.
 from __future__ import annotations
 
 import gzip
-import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -17,10 +16,7 @@ from typing import Any
 import orjson
 
 Shape = dict[str, Any]
-
-_TEXT = rb'"(?:[^"\\]++|\\.)*+"'
-_DOCUMENTATION = re.compile(rb',\s*+"documentation(?:Url)?":\s*+' + _TEXT)
-_ONLY_DOCUMENTATION = re.compile(rb'"documentation(?:Url)?":\s*+' + _TEXT + rb"\s*+,?")
+_FOR_PEOPLE = ("documentation", "documentationUrl")
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,19 @@ def load_model(service: str) -> ServiceModel:
     if not files:
         raise LookupError(f"botocore has no model of {service!r}")
     content = files[-1].read_bytes()
-    raw = orjson.loads(_without_documentation(gzip.decompress(content) if files[-1].suffix == ".gz" else content))
+    raw = orjson.loads(gzip.decompress(content) if files[-1].suffix == ".gz" else content)
+    _drop_documentation(raw)
     return ServiceModel(service, raw["metadata"], raw["operations"], raw["shapes"])
 
 
-def _without_documentation(model: bytes) -> bytes:
-    """It is most of a model, and nobody reads it here. Cut out of the text: what is parsed and freed leaves holes."""
-    return _ONLY_DOCUMENTATION.sub(b"", _DOCUMENTATION.sub(b"", model))
+def _drop_documentation(part: Any) -> None:
+    """It is most of a model, and nobody reads it here."""
+    if isinstance(part, dict):
+        for name in _FOR_PEOPLE:
+            if isinstance(part.get(name), str):
+                del part[name]
+        part = part.values()
+    elif not isinstance(part, list):
+        return
+    for each in part:
+        _drop_documentation(each)
