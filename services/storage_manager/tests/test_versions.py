@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -10,34 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from services.sdk.testing import ServiceHarness, serving
-from services.storage_manager.tests.test_service import V4
+from services.sdk.testing import ServiceHarness
 
 Json = dict[str, Any]
 _NUMBERS = count(1)
 SSE_C = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 OTHER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "o" * 32}
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[ServiceHarness]:
-    with (
-        serving("key_manager", secrets={"root-key": bytes(32)}) as keys,
-        serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as house,
-    ):
-        yield house
-
-
-@pytest.fixture(scope="module")
-def s3(house: ServiceHarness) -> Any:
-    return house.boto3_client("s3", **V4)
-
-
-@pytest.fixture
-def bucket(s3: Any) -> str:
-    name = f"box-{next(_NUMBERS)}"
-    s3.create_bucket(Bucket=name)
-    return name
 
 
 def versioned(s3: Any, bucket: str, status: str = "Enabled") -> str:
