@@ -15,7 +15,7 @@ from services.key_manager import errors
 from services.key_manager.condition_keys import context_of
 from services.key_manager.grants import BadGrantToken, allows, is_for, is_of, named_by
 from services.key_manager.key_lookup import ResolvedKey
-from services.key_manager.key_policy import compiled, whatever_roles_allow
+from services.key_manager.key_policy import compiled
 from services.key_manager.keyring import Keyring
 from services.key_manager.requester import requester_of
 from services.key_manager.root_key import RootKeyCipher
@@ -25,6 +25,7 @@ from services.sdk.aws.errors import AwsError
 from services.sdk.aws.judgement import DeniedByPolicy
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Decision, Outcome, Policies, Request, evaluate
+from services.sdk.aws.role_policy import whatever_roles_allow
 
 Json = dict[str, Any]
 GIVEN_BY_POLICY = ("use", "get")

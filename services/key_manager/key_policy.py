@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from services.sdk.aws.policy import NamedPolicy, Policy, PolicyError, parse_policy
+from services.sdk.aws.policy import NamedPolicy, PolicyError, parse_policy
 
 NAME = "default"
 LONGEST = 32_768
@@ -53,11 +53,3 @@ def policy_fault(text: str) -> str | None:
 def compiled(text: str) -> NamedPolicy:
     """Raises PolicyError."""
     return NamedPolicy(NAME, parse_policy(text))
-
-
-@lru_cache(maxsize=1)
-def whatever_roles_allow() -> NamedPolicy:
-    """What stands for the caller's roles in a decision, once the conductor has said that these allow a call."""
-    text = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
-    policy: Policy = parse_policy(text)
-    return NamedPolicy("roles", policy)

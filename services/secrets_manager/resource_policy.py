@@ -36,13 +36,6 @@ def compiled(text: str) -> NamedPolicy:
     return NamedPolicy("resource", parse_policy(text))
 
 
-@lru_cache(maxsize=1)
-def whatever_roles_allow() -> NamedPolicy:
-    """What stands for the caller's roles in a decision, once the conductor has said that these allow a call."""
-    text = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
-    return NamedPolicy("roles", parse_policy(text))
-
-
 def _is_open(statement: Statement) -> bool:
     """Only a plain `StringEquals` on who asks closes what is open to everybody: patterns may fit anybody."""
     if statement.effect != "Allow" or statement.principals is None:
