@@ -15,7 +15,7 @@ from api.asgi import CLIENT_LEFT
 from api.audit.notes import note_signed, notes_of
 from api.auth.authentication import WHO
 from api.chain import AuditsRequests, CountsRequests, Handler, ResponseRecorder
-from api.gateway.exchange import HOP_BY_HOP, NOT_RELAYED, ClientDisconnected, relayed_headers
+from api.gateway.exchange import HOP_BY_HOP, ClientDisconnected, relay, relayed_headers
 from api.gateway.gateway import FAILED, Gateway
 from api.gateway.reverse_proxy import ANSWER_SECONDS, FreeConnection
 from api.gateway.upstream import AnswerTimeout, UpstreamError
@@ -95,7 +95,7 @@ class _DirectCall:
             self._failed(connection.error)
         elif connection.body.complete:
             recorder = self._recorder()
-            headers = recorder.begin(connection.status, relayed_headers(connection, NOT_RELAYED))
+            headers = recorder.begin(connection.status, relayed_headers(connection))
             self._request.write_whole(connection.status, headers, connection.body.take())
             self._calls.gateway.proxy.record_success(self._free.address)
             self._over(connection.status)
@@ -104,14 +104,10 @@ class _DirectCall:
 
     async def _stream(self) -> None:
         """The rest of the body is still to come."""
-        connection, recorder, proxy = self._free.connection, self._recorder(), self._calls.gateway.proxy
+        connection, proxy = self._free.connection, self._calls.gateway.proxy
         code = connection.status
         try:
-            headers = relayed_headers(connection, NOT_RELAYED)
-            await recorder({"type": "http.response.start", "status": code, "headers": headers})
-            async for part in connection.body:
-                await recorder({"type": "http.response.body", "body": part, "more_body": True})
-            await recorder({"type": "http.response.body", "body": b""})
+            await relay(connection, self._recorder())
             proxy.record_success(self._free.address)
         except ClientDisconnected:
             code = CLIENT_LEFT

@@ -66,21 +66,6 @@ class Exchange:
             self._pumping.cancel()
             self._connection.keeps_open = False  # the instance would take the rest for the next request
 
-    async def relay(self, send: Send, without: Set[bytes] = NOT_RELAYED) -> None:
-        """Send the answer on as it comes, less those headers and what was for this hop. Raises UpstreamError,
-        ClientDisconnected.
-        """
-        connection = self._connection
-        headers = relayed_headers(connection, without)
-        whole = connection.body.whole()
-        if whole is not None:
-            await send_whole(send, connection.status, headers, whole)
-            return
-        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
-        async for part in connection.body:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
     def _begin_watch(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._until_gone())
 
@@ -94,6 +79,21 @@ class Exchange:
                 await self._connection.send(part)
         except ClientDisconnected as left:
             self._connection.fail(left)
+
+
+async def relay(connection: UpstreamConnection, send: Send, without: Set[bytes] = NOT_RELAYED) -> None:
+    """Send the answer on as it comes, less those headers and what was for this hop. Raises UpstreamError,
+    ClientDisconnected.
+    """
+    headers = relayed_headers(connection, without)
+    whole = connection.body.whole()
+    if whole is not None:
+        await send_whole(send, connection.status, headers, whole)
+        return
+    await send({"type": "http.response.start", "status": connection.status, "headers": headers})
+    async for part in connection.body:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def relayed_headers(connection: UpstreamConnection, without: Set[bytes] = NOT_RELAYED) -> Headers:

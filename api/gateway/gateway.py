@@ -6,7 +6,7 @@ learns no secret, and can do nothing in anybody's name but with that token (api/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from urllib.parse import unquote
 
@@ -132,18 +132,35 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: ResponseRecorder, signing_name: str, *extra: tuple[bytes, bytes]
     ) -> int:
         """A request that was signed goes on as it came; one that was not is refused in the words of its protocol."""
+        answering = self._serve_aws(scope, receive, send, signing_name, extra)
+        return await self._or_refused(answering, self._protocol(scope, signing_name), scope, send, extra)
+
+    async def _serve_aws(
+        self, scope: Scope, receive: Receive, send: Send, signing_name: str, extra: tuple[tuple[bytes, bytes], ...]
+    ) -> int:
+        """Raises ApiError, AwsError, SignatureError."""
+        if (failed := scope.pop(FAILED, None)) is not None:
+            raise failed
         managed = self._services.get(self._speaks.get(signing_name, ""))
-        protocol = self._protocol(scope, signing_name)
+        if managed is None:
+            raise AwsError(*refusal(signing_name, self._speaks))
+        by_nobody = S3 in managed.speaks and is_preflight(scope)
+        if by_nobody or signed_for(scope["headers"], scope["query_string"]) is None:
+            return await self._serve_unsigned(scope, receive, send, managed, extra)
+        return await self._serve_signed(scope, receive, send, managed, extra)
+
+    async def _or_refused(
+        self,
+        answering: Awaitable[int],
+        protocol: Protocol,
+        scope: Scope,
+        send: ResponseRecorder,
+        extra: tuple[tuple[bytes, bytes], ...],
+    ) -> int:
+        """The code of the answer, or of the refusal in the words of that protocol."""
         retry_after = None
         try:
-            if (failed := scope.pop(FAILED, None)) is not None:
-                raise failed
-            if managed is None:
-                raise AwsError(*refusal(signing_name, self._speaks))
-            by_nobody = S3 in managed.speaks and is_preflight(scope)
-            if by_nobody or signed_for(scope["headers"], scope["query_string"]) is None:
-                return await self._serve_unsigned(scope, receive, send, managed, extra)
-            return await self._serve_signed(scope, receive, send, managed, extra)
+            return await answering
         except (AwsError, SignatureError) as refused:
             error = refused.as_error(protocol) if isinstance(refused, SignatureError) else refused
             if isinstance(refused, SignatureError):
@@ -160,23 +177,21 @@ class Gateway:
         self, scope: Scope, receive: Receive, send: ResponseRecorder, *extra: tuple[bytes, bytes]
     ) -> int:
         """A form that nobody signed: the one operation of STS whose token is the proof, in nobody's name."""
-        try:
-            managed = self._services.get(self._speaks.get(STS, ""))
-            body = await read_body(receive, _FORM_BYTES)
-            if managed is None or body is None or form_value(body, "Action") != WEB_IDENTITY:
-                raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-            own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, managed.service_name)), *extra)
-            service, target, again = managed.service_name, b"/" + STS.encode(), replaying(body, receive)
-            return await self._forward(scope, again, send, "", service, target, forwarded(scope["headers"], *own))
-        except AwsError as refused:
-            error, retry_after = refused, None
-        except ApiError as lost:
-            if send.code:
-                raise
-            error, retry_after = as_aws_error(lost, "query"), lost.retry_after
-        answer = aws_answer(error, "query", scope, dict(extra).get(b"x-request-id", b""), retry_after)
-        await send_answer(send, answer, *extra)
-        return answer.code
+        return await self._or_refused(
+            self._serve_web_identity(scope, receive, send, extra), "query", scope, send, extra
+        )
+
+    async def _serve_web_identity(
+        self, scope: Scope, receive: Receive, send: Send, extra: tuple[tuple[bytes, bytes], ...]
+    ) -> int:
+        """Raises ApiError, AwsError."""
+        managed = self._services.get(self._speaks.get(STS, ""))
+        body = await read_body(receive, _FORM_BYTES)
+        if managed is None or body is None or form_value(body, "Action") != WEB_IDENTITY:
+            raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+        own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, managed.service_name)), *extra)
+        service, target, again = managed.service_name, b"/" + STS.encode(), replaying(body, receive)
+        return await self._forward(scope, again, send, "", service, target, forwarded(scope["headers"], *own))
 
     async def _serve_signed(
         self,
@@ -306,27 +321,18 @@ class Gateway:
         began = self._clock.monotonic()
         notes_of(scope).service_tells = service in self._services
         try:
-            if tracing.tracing() is None:
+            with tracing.child("gateway", "client") as span:
+                span.note("aerekos.service", service)
+                if span is not tracing.NO_SPAN:
+                    headers = tracing.with_traceparent(headers)
                 code = await self._carry(scope, receive, send, service, target, headers)
-            else:
-                code = await self._traced(scope, receive, send, service, target, headers)
+                span.note("http.response.status_code", code)
         except NotFound:
             raise
         except ApiError as error:
             self.traffic.note(asker, service, error.code, self._clock.monotonic() - began)
             raise
         self.traffic.note(asker, service, code, self._clock.monotonic() - began)
-        return code
-
-    async def _traced(
-        self, scope: Scope, receive: Receive, send: Send, service: str, target: bytes, headers: Headers
-    ) -> int:
-        with tracing.child("gateway", "client") as span:
-            span.note("aerekos.service", service)
-            if span is not tracing.NO_SPAN:
-                headers = tracing.with_traceparent(headers)
-            code = await self._carry(scope, receive, send, service, target, headers)
-            span.note("http.response.status_code", code)
         return code
 
     async def _carry(

@@ -21,6 +21,7 @@ from api.gateway.exchange import (
     RequestBody,
     is_chunked,
     named_by_connection,
+    relay,
     request_head,
 )
 from api.gateway.upstream import ConnectFailed, Endpoint, Headers, PoolFull, UpstreamError, UpstreamPool
@@ -90,7 +91,7 @@ class Passthrough:
                 exchange.begin()
                 await connection.head()
                 _note_proven(scope, connection.headers)
-                await exchange.relay(send, _NOT_RELAYED)
+                await relay(connection, send, _NOT_RELAYED)
             finally:
                 exchange.end()
         finally:

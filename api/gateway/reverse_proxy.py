@@ -29,6 +29,7 @@ from api.gateway.exchange import (
     RequestBody,
     is_chunked,
     named_by_connection,
+    relay,
     request_head,
 )
 from api.gateway.mutual_tls import Plain, Secures
@@ -217,7 +218,7 @@ class ReverseProxy:
             exchange.begin()
             await connection.head()
             try:
-                await exchange.relay(send)
+                await relay(connection, send)
             except (BrokenOff, AnswerTimeout) as error:
                 self._balancer.record_failure(address)
                 raise Unavailable(f"{asked.service} broke off in the middle of its answer: {error!r}") from error

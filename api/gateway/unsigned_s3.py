@@ -11,10 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from api.asgi import Message, Receive, Scope
+from api.asgi import Receive, Scope
 from api.auth.authentication import ANONYMOUS
 from api.auth.principal import Principal
 from api.gateway.bucket_hosts import bucket_of
+from services.sdk.asgi import replaying
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.form_upload import FormError, access_key_of, boundary_of, read_fields
 from services.sdk.aws.verifier import SignatureVerifier
@@ -82,18 +83,7 @@ async def identify(scope: Scope, receive: Receive, verifier: SignatureVerifier[P
         form = await read_fields(receive, boundary)
     except FormError as wrong:
         raise AwsError("MalformedPOSTRequest", str(wrong)) from wrong
-    again = _again(form.read, form.ended, receive)
+    again = replaying(form.read, receive, more=not form.ended)
     if not access_key_of(form.fields):
         return Unsigned(ANONYMOUS, again)
     return Unsigned(verifier.signer_of_form(form.fields), again)
-
-
-def _again(read: bytes, ended: bool, receive: Receive) -> Receive:
-    left = [read]
-
-    async def from_the_start() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": not ended}
-        return await receive()
-
-    return from_the_start

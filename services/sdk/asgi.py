@@ -69,12 +69,14 @@ def header_of(scope: Scope, name: str) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def replaying(body: bytes, receive: Receive) -> Receive:
-    """`receive` as it was before `body` was read: that as one message, then whatever else the connection tells."""
+def replaying(body: bytes, receive: Receive, *, more: bool = False) -> Receive:
+    """`receive` as it was before `body` was read: that as one message, then whatever else the connection tells.
+    `more`: whether the body goes on there.
+    """
     left = [body]
 
     async def again() -> Message:
-        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
+        return {"type": "http.request", "body": left.pop(), "more_body": more} if left else await receive()
 
     return again
 
