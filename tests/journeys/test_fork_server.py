@@ -89,7 +89,7 @@ def test_a_server_that_is_killed_is_begun_again_and_no_service_ends(cloud: Cloud
     assert psutil.Process(pid).ppid() == new
     assert cloud.instances()["storage-manager-0"] == before["storage-manager-0"]
     crashed = eventually(
-        lambda: [each for each in cloud.events("Crashed") if str(before["key-manager-0"]) in each], ""
+        lambda: [each for each in cloud.events("Crashed") if str(before["key-manager-0"]) in each], "it is told"
     )
     assert crashed[-1].endswith("what started it is gone)")
 

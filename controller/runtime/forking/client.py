@@ -85,7 +85,8 @@ class ForkServer:
                 raise ForkRefused(str(answer.get("refused", "the code changes while it is loaded")))
             running, pid = self._begun(), int(answer["pid"])
             running.children.add(pid)
-        return pid, lambda: self._reap(running, pid)
+        # Not under our lock: while another server loads, the end of a child must be heard of, not waited for.
+        return pid, lambda: running.reap(pid)
 
     def close(self) -> None:
         """End it for good. Children stay."""
@@ -144,7 +145,3 @@ class ForkServer:
         if self._running is not None:
             self._running.retire()
         self._running = None
-
-    def _reap(self, running: RunningServer, pid: int) -> int | None:
-        with self._lock:
-            return running.reap(pid)

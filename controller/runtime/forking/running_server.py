@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,10 +28,13 @@ class ServerLost(Exception):
 
 
 class RunningServer:
-    """Not for two threads at once. It ends when the socket is closed, so never outlives its conductor."""
+    """Several threads may ask it; they wait for each other, never for another server. It ends when the socket is
+    closed, so never outlives its conductor.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
         self._process, self._control = process, control
+        self._lock = threading.RLock()
         self.children: set[int] = set()
         self.retired = False
 
@@ -73,30 +77,33 @@ class RunningServer:
         """Its answer. One that does not answer in time is ended: what it says later would answer something else.
         Raises ServerLost.
         """
-        try:
-            self._control.settimeout(seconds)
-            messages.send(self._control, message, descriptors)
-            return messages.receive(self._control)[0]
-        except (OSError, EOFError, ValueError) as lost:
-            self.end(kill=not isinstance(lost, EOFError))
-            raise ServerLost(f"{lost or type(lost).__name__} ({self.ended})") from lost
+        with self._lock:
+            try:
+                self._control.settimeout(seconds)
+                messages.send(self._control, message, descriptors)
+                return messages.receive(self._control)[0]
+            except (OSError, EOFError, ValueError) as lost:
+                self.end(kill=not isinstance(lost, EOFError))
+                raise ServerLost(f"{lost or type(lost).__name__} ({self.ended})") from lost
 
     def retire(self) -> None:
         """End it as soon as nobody can ask about a child of it any more."""
-        self.retired = True
-        if not self.children:
-            self.end()
+        with self._lock:
+            self.retired = True
+            if not self.children:
+                self.end()
 
     def reap(self, pid: int) -> int | None:
         """Wait status of an ended child; None when it cannot be known."""
-        self.children.discard(pid)
-        try:
-            status: int | None = self.ask({"reap": pid})["status"]
-        except ServerLost:
-            return None
-        if self.retired and not self.children:
-            self.end()
-        return status
+        with self._lock:
+            self.children.discard(pid)
+            try:
+                status: int | None = self.ask({"reap": pid})["status"]
+            except ServerLost:
+                return None
+            if self.retired and not self.children:
+                self.end()
+            return status
 
     def end(self, *, kill: bool = False) -> None:
         """End it; its children stay."""

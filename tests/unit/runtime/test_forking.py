@@ -7,19 +7,22 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from controller.kit.clock import SystemClock
 from controller.runtime.driver import Limits, Workload
 from controller.runtime.forking import running_server
 from controller.runtime.forking.client import ForkOrder, ForkRefused, ForkServer
+from controller.runtime.forking.running_server import RunningServer
 from controller.runtime.process.process_host import INSTANCE, MODULE_COMMAND, LocalProcessHost
 from controller.runtime.process.processes import Exit, Process, start_ticks
 from controller.runtime.process.spawning import Launch, SpawnFailed, inherited_environment, spawn
@@ -143,6 +146,31 @@ async def test_a_server_that_ends_leaves_its_children_and_is_begun_again(forks: 
     assert forks.pid != old
     waits.signal(signal.SIGKILL)
     assert await waits.wait() == Exit(), "who knew is gone"
+
+
+async def test_the_end_of_a_child_does_not_wait_for_the_next_server_to_load(
+    forks: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, waits = forks.pid, forks.child("wait")
+    begin, loading, load = RunningServer.begin, threading.Event(), threading.Event()
+    released: list[bool] = []
+
+    def slowly(modules: Sequence[str], env: Mapping[str, str]) -> RunningServer:
+        loading.set()
+        released.append(load.wait(20))
+        return begin(modules, env)
+
+    monkeypatch.setattr(RunningServer, "begin", slowly)
+    forks.clock.seconds += 60
+    os.kill(old, signal.SIGKILL)
+    assert ended(old)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, lambda: forks.pid)
+        await anyio.to_thread.run_sync(loading.wait)
+        waits.signal(signal.SIGKILL)
+        await waits.wait()
+        load.set()
+    assert released == [True], "it loaded only after it was heard of"
 
 
 async def test_a_server_that_does_not_last_is_not_begun_again_at_once(forks: Forks) -> None:
