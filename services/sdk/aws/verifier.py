@@ -28,7 +28,7 @@ from services.sdk.aws.sigv4 import (
     derive_key,
     payload_hash,
     read_signature,
-    verify,
+    verify_timely,
 )
 
 T = TypeVar("T")
@@ -68,17 +68,8 @@ class Verified(NamedTuple, Generic[T]):
     payload: str
 
 
-class _Head(NamedTuple, Generic[T]):
-    """What a signed request says before its body."""
-
-    request: RawRequest
-    signature: Signature
-    owner: Owner[T]
-
-    @property
-    def says_its_hash(self) -> bool:
-        """Whether the head stands for the body, which need not be read to verify it."""
-        return self.signature.service == _SAYS_ITS_HASH
+_Head = tuple[RawRequest, Signature, Owner[T]]
+"""What a signed request says before its body."""
 
 
 class SignatureVerifier(Generic[T]):
@@ -92,35 +83,28 @@ class SignatureVerifier(Generic[T]):
         names of the service it is meant for.
         """
         head = self._head(scope, speaks)
-        if head.says_its_hash:
-            return self._verified(head, None), receive
+        if _says_its_hash(head):
+            return _verified(head, b""), receive
         body = await read_body(receive, BODY_LIMIT)
         if body is None:
             raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
-        return self._verified(head, body), replaying(body, receive)
+        check_time(head[1], self._clock.now())  # it may have taken long to come
+        return _verified(head, body), replaying(body, receive)
 
     def verified_with(self, scope: Scope, body: bytes, speaks: Sequence[str]) -> Verified[T]:
         """The same for a request whose whole body has come. Raises SignatureError."""
-        head = self._head(scope, speaks)
-        return self._verified(head, None if head.says_its_hash else body)
+        return _verified(self._head(scope, speaks), body)
 
     def _head(self, scope: Scope, speaks: Sequence[str]) -> _Head[T]:
         """What the head alone can prove wrong. Raises SignatureError, AwsError."""
-        request = raw_request(scope)
+        request, now = raw_request(scope), self._clock.now()
         signature = read_head(request, speaks)
-        check_time(signature, self._clock.now())
-        head = _Head(request, signature, self._owner(signature.access_key))
-        _check_token(head.owner, session_token(request, signature), self._clock.now())
-        if head.says_its_hash:
+        check_time(signature, now)
+        owner = self._owner(signature.access_key)
+        _check_token(owner, session_token(request, signature), now)
+        if signature.service == _SAYS_ITS_HASH:
             _check_payload_is_known(request, signature)
-        return head
-
-    def _verified(self, head: _Head[T], body: bytes | None) -> Verified[T]:
-        request, signature, owner = head
-        payload = payload_hash(request, signature, None if body is None else hashlib.sha256(body).hexdigest())
-        key = _derived(owner.secret, signature.date, signature.region, signature.service)
-        verify(request, signature, key, payload, self._clock.now())
-        return Verified(owner.who, signature, payload)
+        return request, signature, owner
 
     def signer_of_form(self, fields: Mapping[str, str]) -> T:
         """Who signed the policy of a browser's upload, which says itself until when. Raises SignatureError."""
@@ -138,9 +122,29 @@ class SignatureVerifier(Generic[T]):
             raise SignatureError("unknown-key", _INVALID) from None
 
 
+def _says_its_hash(head: _Head[Any]) -> bool:
+    """Whether the head stands for the body, which need not be read to verify it."""
+    return head[1].service == _SAYS_ITS_HASH
+
+
+def _verified(head: _Head[T], body: bytes) -> Verified[T]:
+    """Raises SignatureError. `body` counts where the head does not say its hash."""
+    request, signature, owner = head
+    if signature.service == _SAYS_ITS_HASH:
+        payload = payload_hash(request, signature, None)
+    else:
+        payload = hashlib.sha256(body).hexdigest()
+    key = _derived(owner.secret, signature.date, signature.region, signature.service)
+    verify_timely(request, signature, key, payload)
+    return Verified(owner.who, signature, payload)
+
+
 def session_token(request: RawRequest, signature: Signature) -> str | None:
     """The session token of a request, from where its signature is. Raises SignatureError for one elsewhere."""
-    by_header, by_query = request.header(_TOKEN_HEADER), request.query_value(_TOKEN_QUERY)
+    by_header = request.first.get(_TOKEN_HEADER)
+    if not request.query:
+        return by_header
+    by_query = request.query_value(_TOKEN_QUERY)
     here, elsewhere = (by_query, by_header) if signature.presigned else (by_header, by_query)
     if elsewhere is not None:
         raise SignatureError(
@@ -163,9 +167,9 @@ def _check_token(owner: Owner[Any], token: str | None, now: datetime) -> None:
 
 def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
     """The signature a request claims, if only one, for a service of those names. Raises SignatureError."""
-    names = [name for name, _ in request.headers]
-    doubles = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else frozenset[str]()
-    _refuse_doubles(request, doubles)
+    doubles = _doubled(request) if request.doubled else frozenset[str]()
+    if doubles or request.query:
+        _refuse_doubles(request, doubles)
     signature = read_signature(request)
     if signature is None:
         raise SignatureError("missing", "Missing Authentication Token")
@@ -176,6 +180,12 @@ def read_head(request: RawRequest, speaks: Sequence[str]) -> Signature:
     if len(set(signature.signed_headers)) != len(signature.signed_headers):
         raise SignatureError("incomplete", "SignedHeaders names a header twice.")
     return signature
+
+
+def _doubled(request: RawRequest) -> Set[str]:
+    """The headers that were sent more than once."""
+    names = [name for name, _ in request.headers]
+    return {name for name in names if names.count(name) > 1}
 
 
 def _refuse_doubles(request: RawRequest, doubles: Set[str]) -> None:
@@ -204,7 +214,7 @@ def _check_payload_is_known(request: RawRequest, signature: Signature) -> None:
 
 def payload_headers(request: Mapping[str, Any], verified: Verified[Any]) -> list[tuple[bytes, bytes]]:
     """What a presigned query says of the body, as the header a service looks for."""
-    if not verified.signature.presigned or verified.signature.service != _SAYS_ITS_HASH:
+    if verified.signature.expires is None or verified.signature.service != _SAYS_ITS_HASH:
         return []
     said = any(name == _PAYLOAD_HEADER.encode() for name, _ in request["headers"])
     return [] if said else [(_PAYLOAD_HEADER.encode(), verified.payload.encode())]
