@@ -29,7 +29,9 @@ def request_id_of(scope: Scope) -> bytes:
     """The client's, if it is a good one, or a new one."""
     found: bytes | None = scope.get(REQUEST_ID)
     if found is None:
-        found = scope[REQUEST_ID] = _given_id(scope) or b"%s%08x" % (_PROCESS, next(_COUNT))
+        given = header_map(scope).get(REQUEST_ID_HEADER)
+        is_good = given is not None and _REQUEST_ID.fullmatch(given)
+        found = scope[REQUEST_ID] = given if is_good and given else b"%s%08x" % (_PROCESS, next(_COUNT))
     return found
 
 
@@ -37,18 +39,10 @@ def trace_context(scope: Scope) -> tuple[bytes, bytes]:
     """The trace context header of the next hop: as it came, where nothing is traced here."""
     found: bytes | None = scope.get(TRACE)
     if found is None:
-        found = scope[TRACE] = traceparent() or _given_trace(scope) or _new_trace()
+        given = header_map(scope).get(TRACEPARENT)
+        is_good = given is not None and _TRACEPARENT.fullmatch(given)
+        found = scope[TRACE] = traceparent() or (given if is_good and given else _new_trace())
     return TRACEPARENT, found
-
-
-def _given_id(scope: Scope) -> bytes:
-    given = header_map(scope).get(REQUEST_ID_HEADER)
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else b""
-
-
-def _given_trace(scope: Scope) -> bytes:
-    given = header_map(scope).get(TRACEPARENT)
-    return given if given is not None and _TRACEPARENT.fullmatch(given) else b""
 
 
 def _new_trace() -> bytes:

@@ -8,6 +8,7 @@ service's own process.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from crds.kind import Kind
@@ -84,7 +85,7 @@ class ManagedService:
     keeps_data: bool = False
     probes: Probes = field(default_factory=default_probes)
 
-    @property
+    @cached_property
     def service_name(self) -> str:
         """The name of its Service resource: `notes-manager`."""
         return self.name.replace("_", "-")

@@ -80,11 +80,12 @@ def notes_of(scope: Scope) -> Notes:
     return found
 
 
-def note_signed(scope: Scope, signing_name: str) -> None:
-    """Note that the request is signed for that AWS service; with the access key it claims."""
+def note_signed(scope: Scope, signing_name: str) -> Notes:
+    """Note that the request is signed for that AWS service; with the access key it claims. The notes of it."""
     notes = notes_of(scope)
     notes.aws = signing_name or "unknown"
     notes.access_key = _claimed_key(scope)
+    return notes
 
 
 @contextmanager

@@ -27,6 +27,7 @@ PATH = "/internal/reports"
 MOST_BYTES = 8 * 2**20
 _BETWEEN_TURNS = 20
 """Lines until others get their turn: a batch is hundreds of them, and watches must not wait for all."""
+_REMEMBERED = 1_000
 _NOTED = ("aws", "service_tells", "access_key", "action", "resource", "caller", "decision", "reason")
 _noted = attrgetter(*_NOTED)
 
@@ -142,7 +143,25 @@ def read_audit(fields: Mapping[str, Any]) -> tuple[Scope, Principal | None]:
     return scope, _principal(fields["who"]) if fields["who"] else None
 
 
-def _who(who: Principal) -> dict[str, Any]:
+class _Known:
+    """What was said of principals lately: gateways know the same few, as the same objects, for a long time."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Principal, dict[str, Any]]] = {}
+
+    def __call__(self, who: Principal) -> dict[str, Any]:
+        known = self._known.get(id(who))
+        if known is None or known[0] is not who:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[id(who)] = (who, _told(who))
+        return known[1]
+
+
+_who = _Known()
+
+
+def _told(who: Principal) -> dict[str, Any]:
     told: dict[str, Any] = {"name": who.name, "groups": sorted(who.groups), "namespace": who.namespace}
     if who.acting:
         told["acting"] = who.acting

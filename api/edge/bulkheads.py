@@ -44,10 +44,7 @@ class Bulkheads:
     def enter_now(self, service: str, principal: str) -> bool:
         """As `enter`, where the place is free. Whether it is. Raises TooManyRequests."""
         wall = self._walls.get(service)
-        if wall is not None and wall.used >= self._per_service:
-            return False
-        self.enter(service, principal)
-        return True
+        return (wall is None or wall.used < self._per_service) and self.enter(service, principal) is None
 
     def enter(self, service: str, principal: str) -> Awaitable[None] | None:
         """Take a place, to be given back by `leave`. None when it was free; else what to await until it is, which

@@ -73,6 +73,15 @@ class TokenBuckets:
             del self._left[name]
 
 
+def rate_limit_lines(verdict: Verdict | None) -> bytes:
+    """The same as they go over the wire."""
+    if verdict is None:
+        return b""
+    _, left, most, rate = verdict
+    told = (most, left, math.ceil((most - left) / rate))
+    return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % told
+
+
 def rate_limit_headers(scope: Mapping[str, Any]) -> tuple[tuple[bytes, bytes], ...]:
     """What is left of the tightest limit that was looked at; nothing where none was."""
     verdict: Verdict | None = scope.get(VERDICT)

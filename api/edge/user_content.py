@@ -19,8 +19,7 @@ POLICY = (
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 NOSNIFF = (b"x-content-type-options", b"nosniff")
-# What an answer could do to the whole origin, or to this page's protection; and the request's id, which is ours.
-_NOT_THEIRS = frozenset(
+NOT_THEIRS = frozenset(
     {
         b"content-security-policy",
         b"content-security-policy-report-only",
@@ -41,6 +40,7 @@ _NOT_THEIRS = frozenset(
         b"x-request-id",
     }
 )
+"""What an answer could do to the whole origin, or to this page's protection; and the request's id, which is ours."""
 _PASSIVE = (b"image/", b"audio/", b"video/")
 _SHOWN = frozenset({b"text/plain", b"text/csv", b"application/json"})
 _NAVIGATION = frozenset({b"document", b"iframe", b"frame", b"embed", b"object", b"fencedframe"})
@@ -56,7 +56,7 @@ def guarded(
     headers: Sequence[tuple[bytes, bytes]], request: Sequence[tuple[bytes, bytes]], *, shared: bool
 ) -> Headers:
     """The answer's headers, with what keeps it in its place. `shared`: pages of others may show it as a picture."""
-    kept: Headers = [each for each in headers if each[0].lower() not in _NOT_THEIRS]
+    kept: Headers = [each for each in headers if each[0].lower() not in NOT_THEIRS]
     if navigates(request) and not _may_be_shown(kept):
         kept = _attached(kept)
     policy = b"cross-origin" if shared else b"same-origin"

@@ -27,6 +27,7 @@ log = structlog.get_logger("gateway")
 EVERY_SECONDS, MOST_WAITING = 0.1, 1_000
 LIMIT_BYTES, FILES_KEPT = 64 * 2**20, 3
 LONGEST_PATH = 1024
+_NOBODY = ("", "")
 _MODE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _UTC = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
@@ -128,19 +129,21 @@ def access_record(request: ClientRequest) -> dict[str, Any]:
     if request.status and not request.answered:
         line["incomplete"] = True
     if scope:
-        line |= _of_scope(scope)
+        _add_notes(line, scope)
     return line
 
 
-def _of_scope(scope: Scope) -> dict[str, str]:
+def _add_notes(line: dict[str, Any], scope: Scope) -> None:
     """What those who answered noted, as far as it is known."""
+    service, instance = scope.get(UPSTREAM, _NOBODY)
+    if service:
+        line["service"] = service
+    if instance:
+        line["instance"] = instance
     who = scope.get(WHO)
-    service, instance = scope.get(UPSTREAM, ("", ""))
-    told = {
-        "service": service,
-        "instance": instance,
-        "principal": who.name if isinstance(who, Principal) else scope.get(PRINCIPAL, ""),
-        "requestId": scope.get(REQUEST_ID, b"").decode("latin-1"),
-        "traceparent": scope.get(TRACE, b"").decode("latin-1"),
-    }
-    return {name: value for name, value in told.items() if value}
+    if principal := who.name if isinstance(who, Principal) else scope.get(PRINCIPAL):
+        line["principal"] = principal
+    if id := scope.get(REQUEST_ID):
+        line["requestId"] = id.decode("latin-1")
+    if trace := scope.get(TRACE):
+        line["traceparent"] = trace.decode("latin-1")

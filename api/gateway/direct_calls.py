@@ -6,30 +6,38 @@ take the same steps as on the way of `Gateway.serve_aws`, which is left to all o
 
 from __future__ import annotations
 
-import asyncio
 from time import perf_counter
 
 import structlog
 
-from api.asgi import CLIENT_LEFT
-from api.audit.notes import note_signed, notes_of
+from api.asgi import CLIENT_LEFT, Scope
+from api.audit.notes import Notes, note_signed, taken
 from api.auth.authentication import WHO
 from api.chain import AuditsRequests, CountsRequests, Handler, ResponseRecorder
-from api.gateway.exchange import HOP_BY_HOP, ClientDisconnected, relay, relayed_headers
-from api.gateway.gateway import FAILED, Gateway
+from api.edge.token_buckets import VERDICT, rate_limit_lines
+from api.edge.user_content import NOT_THEIRS, guarded
+from api.gateway.call_at_once import CallAtOnce, is_plain
+from api.gateway.exchange import (
+    FAILED,
+    HOP_BY_HOP,
+    NOT_RELAYED,
+    ClientDisconnected,
+    header_lines,
+    relay,
+    relayed_headers,
+)
+from api.gateway.gateway import Gateway
 from api.gateway.reverse_proxy import ANSWER_SECONDS, FreeConnection
-from api.gateway.upstream import AnswerTimeout, UpstreamError
+from api.gateway.upstream import AnswerTimeout, Headers, UpstreamError
 from api.request_context import REQUEST_ID_HEADER, request_id_of, trace_context
-from controller.kit import tracing
 from crds.errors import ApiError, Unavailable
-from services.sdk.asgi import header_map, is_streaming
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.edge.client_request import ClientRequest
 
 log = structlog.get_logger("gateway")
-MOST_BODY_BYTES = 64 * 1024
 _UNUSUAL = HOP_BY_HOP | {b"cookie", b"service-worker", b"sec-fetch-mode", b"sec-fetch-dest"}
 """What needs another look than these calls get."""
+_NOT_RELAYED = NOT_RELAYED | NOT_THEIRS
 
 
 class DirectCalls:
@@ -39,14 +47,19 @@ class DirectCalls:
 
     def __init__(self, gateway: Gateway, handler: Handler, metrics: CountsRequests, audit: AuditsRequests) -> None:
         self.gateway, self.handler, self._metrics, self._audit = gateway, handler, metrics, audit
+        self._guarding = header_lines(guarded((), (), shared=handler.shared))
+
+    def own_lines(self, id: bytes, scope: Scope) -> bytes:
+        """What is said with each answer, as the chain says it (`api.chain.ResponseRecorder`)."""
+        return b"%bx-request-id: %b\r\n%b" % (self._guarding, id, rate_limit_lines(scope.get(VERDICT)))
 
     def __call__(self, request: ClientRequest) -> bool:
         scope = request.scope
-        signing_name = self.gateway.aws_service(scope) if _is_plain(request) else None
+        signing_name = self.gateway.aws_service(scope) if is_plain(request, _UNUSUAL) else None
         if not signing_name:
             return False
-        note_signed(scope, signing_name)
-        identified = (REQUEST_ID_HEADER, request_id_of(scope)), trace_context(scope)
+        notes, id = note_signed(scope, signing_name), request_id_of(scope)
+        identified = (REQUEST_ID_HEADER, id), trace_context(scope)
         try:
             self._audit.check(scope)
             self.gateway.limits.admit_address(scope)
@@ -55,86 +68,77 @@ class DirectCalls:
             return False  # what is refused is worded on the other way
         if begun is None:
             return False
-        _DirectCall(self, request, *begun)
+        free, data = begun
+        notes.service_tells = True
+        _DirectCall(self, request, free, notes, id).begin(data, ANSWER_SECONDS)
         return True
 
-    def note(self, request: ClientRequest, service: str, code: int, seconds: float) -> None:
+    def note(self, scope: Scope, service: str, code: int, id: bytes, seconds: float) -> None:
         """One was answered with that code, or nobody waits for its answer any more."""
-        scope = request.scope
         self.gateway.traffic.note("", service, code, seconds)
         self._metrics.note(self.handler.name, scope["method"], code, seconds)
-        self._audit.note(scope, scope.get(WHO), code, request_id_of(scope).decode())
+        self._audit.note(scope, scope.get(WHO), code, id.decode())
 
 
-def _is_plain(request: ClientRequest) -> bool:
-    """Whether it says nothing that needs another look."""
-    told, body = header_map(request.scope), request.body
-    if len(told) < len(request.headers) or not _UNUSUAL.isdisjoint(told) or request.upgrade:
-        return False
-    plain = request.version == "1.1" and body.seen <= MOST_BODY_BYTES and tracing.tracing() is None
-    return plain and not is_streaming(request.scope["query_string"])
+def plain_lines(headers: Headers, notes: Notes, *, has_no_body: bool) -> bytes | None:
+    """The header lines of an instance's answer that go on, where nothing needs another look: it says how long its
+    body is, and nothing of this hop. What it tells the audit log is noted.
+    """
+    told = dict(headers)
+    if b"connection" in told or (b"content-length" not in told and not has_no_body):
+        return None
+    kept = [each for each in taken(headers, notes) if each[0] not in _NOT_RELAYED]
+    return header_lines(kept)
 
 
-class _DirectCall:
+class _DirectCall(CallAtOnce):
     """One of them, on its way."""
 
-    __slots__ = ("_began", "_calls", "_free", "_principal", "_request")
+    __slots__ = ("_began", "_calls", "_free", "_id", "_notes", "_principal")
 
-    def __init__(self, calls: DirectCalls, request: ClientRequest, free: FreeConnection, data: bytes) -> None:
-        self._calls, self._request, self._free, self._began = calls, request, free, perf_counter()
+    def __init__(
+        self, calls: DirectCalls, request: ClientRequest, free: FreeConnection, notes: Notes, id: bytes
+    ) -> None:
+        super().__init__(request, free.connection)
+        self._calls, self._free, self._notes, self._id, self._began = calls, free, notes, id, perf_counter()
         self._principal: str = request.scope[WHO].name
-        request.abandon = self._abandon
-        free.connection.send_head(request.method, data, ANSWER_SECONDS, self._answered)
 
-    def _abandon(self) -> None:
-        self._free.connection.fail(ClientDisconnected())
-
-    def _answered(self) -> None:
-        connection = self._free.connection
-        if connection.error is not None:
-            self._failed(connection.error)
-        elif connection.body.complete:
-            recorder = self._recorder()
-            headers = recorder.begin(connection.status, relayed_headers(connection))
-            self._request.write_whole(connection.status, headers, connection.body.take())
-            self._calls.gateway.proxy.record_success(self._free.address)
-            self._over(connection.status)
+    def relay_whole(self) -> None:
+        request, connection = self.request, self.connection
+        status, body = connection.status, connection.body.take()
+        has_no_body = status in (204, 304) or request.method == b"HEAD"
+        lines = plain_lines(connection.headers, self._notes, has_no_body=has_no_body)
+        if lines is not None:
+            own = self._calls.own_lines(self._id, request.scope)
+            request.write_ready(status, lines + own, body)
         else:
-            asyncio.get_running_loop().create_task(self._stream())
+            headers = self._recorder().begin(status, relayed_headers(connection))
+            request.write_whole(status, headers, body)
+        self._calls.gateway.proxy.record_success(self._free.address)
 
-    async def _stream(self) -> None:
-        """The rest of the body is still to come."""
-        connection, proxy = self._free.connection, self._calls.gateway.proxy
-        code = connection.status
-        try:
-            await relay(connection, self._recorder())
-            proxy.record_success(self._free.address)
-        except ClientDisconnected:
-            code = CLIENT_LEFT
-        except UpstreamError as broken:
-            # Its connection ends in the middle of the answer, which the client notices.
-            proxy.record_failure(self._free.address)
-            log.warning("an answer broke off in the middle", service=self._free.service, because=repr(broken))
-        finally:
-            self._over(code)
+    async def relay(self) -> None:
+        await relay(self.connection, self._recorder())
+        self._calls.gateway.proxy.record_success(self._free.address)
+
+    def broke_off(self, error: UpstreamError) -> None:
+        self._calls.gateway.proxy.record_failure(self._free.address)
+        log.warning("an answer broke off in the middle", service=self._free.service, because=repr(error))
 
     def _recorder(self) -> ResponseRecorder:
-        request, scope = self._request, self._request.scope
-        return ResponseRecorder(
-            request, scope, notes_of(scope), self._calls.handler, request_id_of(scope), keeps_body=False
-        )
+        request, handler = self.request, self._calls.handler
+        return ResponseRecorder(request, request.scope, self._notes, handler, self._id, keeps_body=False)
 
-    def _over(self, code: int) -> None:
+    def over(self, code: int) -> None:
         free = self._free
         self._calls.gateway.proxy.leave(free, self._principal)
-        self._calls.note(self._request, free.service, code, perf_counter() - self._began)
-        self._request.over()
+        self._calls.note(self.request.scope, free.service, code, self._id, perf_counter() - self._began)
+        self.request.over()
 
-    def _failed(self, error: Exception) -> None:
-        """No answer has begun. What may be tried again is, on the other way; so is the refusal of all else."""
-        request, free, proxy = self._request, self._free, self._calls.gateway.proxy
+    def failed(self, error: Exception) -> None:
+        """What may be tried again is, on the other way; so is the refusal of all else."""
+        request, free, proxy = self.request, self._free, self._calls.gateway.proxy
         if isinstance(error, ClientDisconnected):
-            self._over(CLIENT_LEFT)
+            self.over(CLIENT_LEFT)
             return
         proxy.leave(free, self._principal)
         proxy.record_failure(free.address)

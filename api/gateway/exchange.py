@@ -31,6 +31,8 @@ HOP_BY_HOP = frozenset(
         b"expect",
     }
 )
+FAILED = "aerekos.failed"
+"""Where a scope has the error of a request that is to be refused with it (`api.gateway.call_at_once`)."""
 # Our own server writes a Date; two of them would be one too many.
 NOT_RELAYED = HOP_BY_HOP | {b"date", b"server"}
 
@@ -168,13 +170,18 @@ def _chunk(part: bytes) -> bytes:
 
 def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
     """The head of a request, as it goes out. Raises BadRequest for what would be read as something else."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method, target), *[b"%b: %b\r\n" % each for each in headers]]
-    if b"host" not in dict(headers):
-        lines.append(b"host: \r\n")  # HTTP/1.0 need not say it, and what goes out is HTTP/1.1
-    head = b"".join(lines)
-    if _NOT_IN_TARGET.search(target) or head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+    lines, count = header_lines(headers), len(headers)
+    if b"host" not in dict(headers):  # HTTP/1.0 need not say it, and what goes out is HTTP/1.1
+        lines, count = lines + b"host: \r\n", count + 1
+    head = b"%b %b HTTP/1.1\r\n%b" % (method, target, lines)
+    if _NOT_IN_TARGET.search(target) or head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1:
         raise BadRequest("this request cannot be passed on: its head has a line break or a space where none may be")
     return head + b"\r\n"
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """As they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % each for each in headers])
 
 
 def named_by_connection(headers: Sequence[tuple[bytes, bytes]]) -> Set[bytes]:

@@ -24,7 +24,7 @@ from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import form_value, refusal, signed_for, signing_names
 from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
 from api.gateway.events import NotesEvents
-from api.gateway.exchange import request_head
+from api.gateway.exchange import FAILED, request_head
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
@@ -49,8 +49,6 @@ STS, WEB_IDENTITY = "sts", "AssumeRoleWithWebIdentity"
 _FORM_BYTES = 64 * 2**10
 SESSION_TOKEN = b"x-amz-security-token"
 _VERBS = {"GET": "get", "HEAD": "get", "OPTIONS": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-FAILED = "aerekos.failed"
-"""Where a scope has the error of a request that is to be refused with it (`api.gateway.direct_calls`)."""
 FindSigner = Callable[[str], Owner[Principal]]
 
 
@@ -220,7 +218,7 @@ class Gateway:
         if found.who.proof is not None:
             self._note_use(str(found.who.proof.binding.get("akid", "")), service)
         identity = self._identities.token(found.who, service)
-        added = payload_headers(scope, found)
+        added = payload_headers(scope, found) if found.signature.expires is not None else ()
         own = ((b"x-aerekos-identity", identity), *added, *extra)
         target = _target(scope)
         if S3 in managed.speaks:
@@ -235,9 +233,10 @@ class Gateway:
         its first wait. None where it would have to wait. Raises ApiError, AwsError, SignatureError.
         """
         managed = self._services.get(self._speaks.get(signing_name, ""))
-        if managed is None or self._may_wait(managed.service_name):
+        address = self._balancer.usual(managed.service_name) if managed is not None else None
+        if managed is None or address is None:
             return None
-        free = self.proxy.take_free(managed.service_name)
+        free = self.proxy.take_free(managed.service_name, address)
         if free is None:
             return None
         try:
@@ -252,14 +251,8 @@ class Gateway:
         if not placed:
             self.proxy.give_back(free)
             return None
-        notes_of(scope).service_tells = True
         scope[UPSTREAM] = (free.service, self._balancer.instance_at(free.address))
         return free, head + body
-
-    def _may_wait(self, service: str) -> bool:
-        """Whether that Service sleeps at times, or says itself how long to wait for it."""
-        on_demand = self._activation is not None and self._activation.on_demand(service)
-        return on_demand or self._balancer.patience(service) is not None
 
     async def _serve_unsigned(
         self,

@@ -39,9 +39,14 @@ class _Host:
 
 @dataclass(slots=True)
 class _Group:
-    """The ready instances of one service, as the driver reported them last."""
+    """The ready instances of one service, as the driver reported them last, and what `record` says of it: whether it
+    is the service that has this name, and whether a request to it may have to wait (`usual`).
+    """
 
     service: str
+    record: Record
+    is_genuine: bool
+    may_wait: bool
     ready: tuple[Endpoint, ...] = ()
     hosts: list[_Host] = field(default_factory=list)
     turn: int = 0
@@ -74,7 +79,16 @@ class LoadBalancer:
 
         Raises NotFound when there is no such service, Unavailable (try again) when none is ready.
         """
-        group = self._group(service, namespace)
+        return self._in_turn(self._group(service, namespace))
+
+    def usual(self, service: str) -> str | None:
+        """The best of the candidates in `default`; None for a service that sleeps at times, or says itself how long
+        to wait for it. Raises what `candidates` does.
+        """
+        group = self._group(service, "default")
+        return None if group.may_wait else self._in_turn(group)[0]
+
+    def _in_turn(self, group: _Group) -> list[str]:
         hosts = group.hosts
         if len(hosts) == 1:
             return [hosts[0].endpoint.address]
@@ -140,17 +154,22 @@ class LoadBalancer:
             raise NotFound(f'services "{service}" not found', key=key)
         ready = self._endpoints.ready(key, record.uid)
         group = self._groups.get(key)
-        if group is None or group.ready is not ready:
-            group = self._renew(key, service, ready)
-        if not ready or not self._is_genuine(service, record):
+        if group is None or group.ready is not ready or group.record is not record:
+            group = self._renew(key, service, record, ready)
+        if not ready or not group.is_genuine:
             raise Unavailable(f"no instance of {service} is ready; see: aerekos describe service {service}",
                               key=key, retry_after=1)  # fmt: skip
         return group
 
-    def _renew(self, key: ObjectKey, service: str, ready: tuple[Endpoint, ...]) -> _Group:
+    def _renew(self, key: ObjectKey, service: str, record: Record, ready: tuple[Endpoint, ...]) -> _Group:
         """What is remembered of an instance stays with it; another one at the same address begins anew."""
+        known = self._groups.get(key)
+        turn = known.turn if known is not None else 0
         before = {each.endpoint: each for each in self._forget(key)}
-        group = self._groups[key] = _Group(service, ready)
+        spec = record.object.get("spec") or {}
+        may_wait = spec.get("activation") == "onDemand" or bool(spec.get("timeouts"))
+        group = _Group(service, record, self._is_genuine(service, record), may_wait, ready, turn=turn)
+        self._groups[key] = group
         for endpoint in ready:
             host = before.get(endpoint) or _Host(endpoint, group)
             host.group = group

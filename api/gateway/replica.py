@@ -57,7 +57,7 @@ class ReplicaStore:
         return self._index.last((group, plural))
 
     def get(self, key: ObjectKey) -> Record | None:
-        return self._index.get(key)
+        return self._index.heads.get(key)
 
     def list(self, group: str, plural: str, namespace: str | None = None) -> Snapshot:
         return Snapshot(self.revision, self._index.list((group, plural), namespace))

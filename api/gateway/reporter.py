@@ -7,7 +7,8 @@ as the audit log promises. The conductor writes the log; nothing is kept on disk
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sized
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 import structlog
@@ -23,6 +24,7 @@ log = structlog.get_logger("gateway")
 MOST_WAITING, MOST_AT_ONCE = 20_000, 1_000
 EVERY_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+T = TypeVar("T")
 Deliver = Callable[[bytes], Awaitable[None]]
 
 
@@ -51,33 +53,36 @@ class Reporter:
         self, scope: Scope, who: Principal | None, code: int, request_id: str, stage: str = "ResponseComplete"
     ) -> None:
         """One request was answered, or has begun to be."""
-        if self._has_room(self._lines):
+        if len(self._lines) < MOST_WAITING:
             self._lines.append(audit_line(scope, notes_of(scope), who, code, request_id, stage))
+            if not self._is_awake:
+                self._wake()
+        else:
+            self.lost += 1
 
     def count(self, handler: str, method: str, code: int, seconds: float | None) -> None:
         """For the metrics. `seconds` None for one that goes on."""
-        if self._has_room(self._counted):
-            self._counted.append((handler, method, code, seconds))
+        self._keep(self._counted, (handler, method, code, seconds))
 
     def traffic(self, asker: str, service: str, code: int, seconds: float) -> None:
         """For the map."""
-        if self._has_room(self._traffic):
-            self._traffic.append((asker, service, code, seconds))
+        self._keep(self._traffic, (asker, service, code, seconds))
 
     def event(self, event: Event, subject: str, instance: str = "", seconds: float = 0.0) -> None:
         """Something the gateway did beside answering."""
-        if self._has_room(self._events):
-            self._events.append((event, subject, instance, seconds))
+        self._keep(self._events, (event, subject, instance, seconds))
 
     def used(self, access_key_id: str, service: str) -> None:
         """An access key signed a request to that service."""
         self._used[access_key_id, service] = None
-        self._wake()
+        if not self._is_awake:
+            self._wake()
 
     def wanted(self, service: str) -> None:
         """Somebody waits for that service, or is being answered by it."""
         self._wanted[service] = None
-        self._wake()
+        if not self._is_awake:
+            self._wake()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -117,44 +122,35 @@ class Reporter:
             lines.append(line)
         return lines
 
-    def _has_room(self, waiting: Sized) -> bool:
+    def _keep(self, waiting: list[T], one: T) -> None:
         if len(waiting) >= MOST_WAITING:
             self.lost += 1
-            return False
-        self._wake()
-        return True
+            return
+        waiting.append(one)
+        if not self._is_awake:
+            self._wake()
 
     def _wake(self) -> None:
-        if not self._is_awake:
-            self._is_awake = True
-            self._there.set()
+        self._is_awake = True
+        self._there.set()
 
 
 class Counts:
     """The metrics of the chain of requests, told by a `Reporter`."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def note(self, handler: str, method: str, code: int, seconds: float | None) -> None:
-        self._reporter.count(handler, method, code, seconds)
+        self.note = reporter.count
 
 
 class TrafficCounts:
     """The traffic of the gateway, told by a `Reporter`."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def note(self, asker: str, service: str, code: int, seconds: float) -> None:
-        self._reporter.traffic(asker, service, code, seconds)
+        self.note = reporter.traffic
 
 
 class EventCounts:
     """What the gateway does beside answering, told by a `Reporter`."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def note(self, event: Event, subject: str, instance: str = "", seconds: float = 0.0) -> None:
-        self._reporter.event(event, subject, instance, seconds)
+        self.note = reporter.event

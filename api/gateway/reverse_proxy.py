@@ -228,11 +228,10 @@ class ReverseProxy:
         self._balancer.record_success(address)
         return connection.status
 
-    def take_free(self, service: str) -> FreeConnection | None:
-        """A connection to an instance that could carry a request now; None where it would have to be waited for.
-        Raises NotFound, Unavailable.
+    def take_free(self, service: str, address: str) -> FreeConnection | None:
+        """A connection to the instance at that address that could carry a request now; None where it would have to be
+        waited for.
         """
-        address = self._address(service, ())
         endpoint = self._endpoint(service, address)
         connection = self._pool.take_idle(endpoint)
         return None if connection is None else FreeConnection(service, address, endpoint, connection)
@@ -249,7 +248,7 @@ class ReverseProxy:
         """The request is over, however it ended."""
         self._leave(free.address)
         self._bulkheads.leave(free.service, principal)
-        self.give_back(free)
+        self._pool.give_back(free.endpoint, free.connection)
 
     def give_back(self, free: FreeConnection) -> None:
         """Nothing is sent on it any more."""
@@ -314,13 +313,13 @@ def forwarded(
     Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard. A
     `peer`, another managed service, says in which namespace it works.
     """
-    dropped = HOP_BY_HOP.union((without, *[name for name, _ in extra]), named_by_connection(headers))
-    kept = [
-        each
-        for each in headers
-        if each[0] not in dropped and (not each[0].startswith(_OURS) or (peer and each[0] == _NAMESPACE))
-    ]
     told = dict(headers)
+    dropped = {*HOP_BY_HOP, *dict(extra), without}
+    if b"connection" in told:
+        dropped |= named_by_connection(headers)
+    kept = [each for each in headers if each[0] not in dropped]
+    if _OURS in b" ".join(told):
+        kept = [each for each in kept if not each[0].startswith(_OURS) or (peer and each[0] == _NAMESPACE)]
     if b"cookie" in told:
         kept = [each for each in map(_without_our_cookie, kept) if each[1] or each[0] != b"cookie"]
     if b"transfer-encoding" in told:

@@ -151,9 +151,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._parser = httptools.HttpResponseParser(self)
             self.body.finish()
         elif status not in (204, 304):
-            names = {name for name, _ in self.headers}
-            self._until_close = not names & {b"content-length", b"transfer-encoding"}
-        self._wake()
+            told = dict(self.headers)
+            self._until_close = b"content-length" not in told and b"transfer-encoding" not in told
+        if self._waiter is not None:
+            self._wake()
 
     def on_body(self, body: bytes) -> None:
         if not self.body.complete:
@@ -352,7 +353,8 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
         self._idle.setdefault(endpoint, []).append(connection)
-        self._let_in()
+        if self._waiting:
+            self._let_in()
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._idle_seconds, self._sweep)
 

@@ -32,12 +32,14 @@ class BodyStream:
         if self._buffered > HIGH_WATER and not self.paused:
             self.paused = True
             self._pause()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def finish(self) -> None:
         """There is no more."""
         self.complete = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, error: Exception) -> None:
         """There is no more, though there should be. The reader gets the parts, then the first such error."""
@@ -53,7 +55,8 @@ class BodyStream:
             data = b"".join(self.parts)
             self.parts.clear()
         self._buffered = 0
-        self._let_on()
+        if self.paused:
+            self._let_on()
         return data
 
     def take_next(self) -> bytes:
@@ -62,7 +65,8 @@ class BodyStream:
             return self.take()
         part = self.parts.popleft()
         self._buffered -= len(part)
-        self._let_on()
+        if self.paused:
+            self._let_on()
         return part
 
     def peek(self) -> bytes:
@@ -93,13 +97,14 @@ class BodyStream:
             while self.parts:
                 part = self.parts.popleft()
                 self._buffered -= len(part)
-                self._let_on()
+                if self.paused:
+                    self._let_on()
                 yield part
             if self.complete:
                 return
 
     def _let_on(self) -> None:
-        if self.paused and self._buffered < LOW_WATER:
+        if self._buffered < LOW_WATER:
             self.paused = False
             self._resume()
 

@@ -197,6 +197,24 @@ class ClientRequest:
         if self._chunked:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
         head, self._head = self._head, b""
+        self._write_joined(head, body)
+
+    def write_ready(self, status: int, lines: bytes, body: bytes) -> None:
+        """An answer whose header lines are at hand, as they go over the wire: one that says how long its body is, or
+        has none. For a client that speaks HTTP/1.1.
+        """
+        if self.answered or self._client.gone:
+            return
+        self.status = status
+        if self.method == b"HEAD" or status in (204, 304):
+            body = b""
+        self.sent += len(body)
+        line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self._write_joined(b"%b%b%b%b" % (line, self._client.date(), lines, end), body)
+
+    def _write_joined(self, head: bytes, body: bytes) -> None:
+        """In one record of TLS, where one can carry both."""
         if len(body) <= _JOINED_BYTES:
             self._client.write(head + body)
         else:
@@ -247,7 +265,9 @@ class ClientRequest:
             if any(value != b"0" for value in lengths):  # kubectl says that there is none
                 return _UPGRADE_WITH_BODY  # where it ends, each hop would decide for itself
             self.upgrade = (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in self.headers]
-        target = _origin_form(self.target, self.headers)
+        target: bytes | None = self.target
+        if not self.target.startswith(b"/") or b"#" in self.target:
+            target = _origin_form(self.target, self.headers)
         if target is None:
             return _NO_TARGET
         self.target = target
@@ -279,8 +299,6 @@ def _origin_form(target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | N
     """Path and query. A whole URL counts as its path if it names the host the Host header names (RFC 9112, 3.2.2)."""
     if b"#" in target:
         return None
-    if target.startswith(b"/"):
-        return target
     scheme, mark, rest = target.partition(b"://")
     if not mark or scheme.lower() not in (b"http", b"https"):
         return None

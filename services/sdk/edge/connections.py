@@ -166,7 +166,7 @@ class Connections:
 def prove(scope: MutableMapping[str, Any]) -> None:
     """Note that somebody known makes this request: its connection is not one of the many."""
     connection = (scope.get("extensions") or {}).get(EXTENSION)
-    if connection is not None:
+    if connection is not None and not connection.proven:
         connection.prove()
 
 

@@ -43,17 +43,36 @@ def head_fault(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version:
         return Fault(414, f"the request target is longer than {LONGEST_URL} bytes")
     if len(headers) > MOST_HEADERS:
         return Fault(431, f"the request has more than {MOST_HEADERS} headers")
+    told = dict(headers)
+    if len(told) < len(headers):
+        return _fault_of_doubles(url, headers, http_version)
+    values = b"".join(told.values())
+    if b"transfer-encoding" in told and told[b"transfer-encoding"].strip().lower() != b"chunked":
+        return Fault(400, "the only transfer coding taken is chunked")
+    return _fault(url, b"".join(told), values, len(told)) or _fault_of_counts(
+        b"host" in told, b"content-length" in told, b"transfer-encoding" in told, http_version
+    )
+
+
+def _fault_of_doubles(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version: str) -> Fault | None:
+    """The same for a head that says something more than once."""
     names = [name for name, _ in headers]
     values = b"".join([value for _, value in headers])
-    hosts, lengths, codings = names.count(b"host"), names.count(b"content-length"), names.count(b"transfer-encoding")
-    if codings and any(
-        name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in headers
-    ):
+    if any(name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in headers):
         return Fault(400, "the only transfer coding taken is chunked")
+    counts = names.count(b"host"), names.count(b"content-length"), names.count(b"transfer-encoding")
+    return _fault(url, b"".join(names), values, len(names)) or _fault_of_counts(*counts, http_version)
+
+
+def _fault(url: bytes, names: bytes, values: bytes, count: int) -> Fault | None:
     if b"\n" in values or b"\r" in values or b"\0" in values:
         return Fault(400, "a header value has no line breaks")
-    if len(url) + len(values) + len(b"".join(names)) + len(names) * _PER_HEADER > MOST_HEAD_BYTES:
+    if len(url) + len(values) + len(names) + count * _PER_HEADER > MOST_HEAD_BYTES:
         return Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
+    return None
+
+
+def _fault_of_counts(hosts: int, lengths: int, codings: int, http_version: str) -> Fault | None:
     if hosts > 1 or (hosts == 0 and http_version == "1.1"):
         return Fault(400, "a request has one Host header")
     if lengths > 1 or codings > 1 or (lengths and codings):

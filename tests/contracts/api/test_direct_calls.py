@@ -188,6 +188,38 @@ async def test_a_long_answer_flows(gate: Gate) -> None:
     gate.require_nothing_left()
 
 
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        ("POST", b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"transfer-encoding: chunked"),
+        ("POST", b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", b"\r\n2\r\nab\r\n0\r\n\r\n"),
+        ("POST", b"204 No Content\r\nx-own: 1\r\n\r\n", b"x-own: 1"),
+        ("GET", b"304 Not Modified\r\netag: a\r\n\r\n", b"etag: a"),
+        ("HEAD", b"200 OK\r\ncontent-length: 7\r\n\r\n", b"content-length: 7"),
+        ("HEAD", b"200 OK\r\nx-own: 1\r\n\r\n", b"x-own: 1"),
+        ("POST", b"200 OK\r\nconnection: x-own\r\nx-own: 1\r\ncontent-length: 0\r\n\r\n", b"content-length: 0"),
+    ],
+)
+async def test_every_answer_has_an_end(gate: Gate, method: str, answer: bytes, told: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(2 if method == "POST" else 0)
+        writer.write(b"HTTP/1.1 " + answer)
+
+    async with an_instance(once_and_then(echo, serve)) as kms:
+        client = await reached(gate, kms)
+        client.writer.write(gate.signed(b"{}" if method == "POST" else b"", method))
+        client.writer.write(gate.signed(b"", "GET", "/", "x-amz-date: twice"))  # refused: the next answer's beginning
+        with anyio.fail_after(60):
+            first = await client.reader.readuntil(b"HTTP/1.1 40")
+        assert told in first and (b"connection: x-own" in answer) == (b"x-own" in answer and b"x-own" not in first)
+        assert first.count(b"HTTP/1.1 ") == 2 and b"content-security-policy" in first
+        # What has no length and no chunks has no body either.
+        head = first.partition(b"\r\n\r\n")[0]
+        bodiless = method == "HEAD" or answer[:3] in (b"204", b"304")
+        assert bodiless or b"content-length" in head or b"transfer-encoding" in head
+    gate.require_nothing_left()
+
+
 def once_and_then(first: Serve, then: Serve) -> Serve:
     served: list[int] = []
 
