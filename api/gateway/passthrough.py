@@ -14,6 +14,7 @@ from api.edge.bodies import has_body
 from api.front_proxy import PRINCIPAL as PRINCIPAL_HEADER
 from api.front_proxy import PROVEN, TRUSTED, remote_headers
 from api.gateway.exchange import (
+    FAILED,
     HOP_BY_HOP,
     NOT_RELAYED,
     ClientDisconnected,
@@ -24,7 +25,15 @@ from api.gateway.exchange import (
     relay,
     request_head,
 )
-from api.gateway.upstream import ConnectFailed, Endpoint, Headers, PoolFull, UpstreamError, UpstreamPool
+from api.gateway.upstream import (
+    ConnectFailed,
+    Endpoint,
+    Headers,
+    PoolFull,
+    UpstreamConnection,
+    UpstreamError,
+    UpstreamPool,
+)
 from api.gateway.websocket_frames import FrameSplitter
 from api.request_context import PRINCIPAL, REQUEST_ID_HEADER, UPSTREAM, request_id_of, trace_context
 from api.spans import describe, request_span
@@ -38,7 +47,8 @@ from services.sdk.edge.connections import prove
 
 SILENT_SECONDS = 3600.0
 """A watch may be quiet for long; its bookmarks come every half a minute."""
-_NOT_RELAYED = NOT_RELAYED | {PROVEN, PRINCIPAL_HEADER}
+NOT_FOR_CLIENTS = NOT_RELAYED | {PROVEN, PRINCIPAL_HEADER}
+"""Headers of the conductor's answers that stay here."""
 _OURS = frozenset({REQUEST_ID_HEADER, TRACEPARENT})
 _CONDUCTOR = ("conductor", "")
 _UPGRADE = frozenset({b"connection", b"upgrade"})
@@ -53,6 +63,22 @@ class Passthrough:
     def close(self) -> None:
         """Close what is idle."""
         self._pool.close()
+
+    def take_free(self) -> UpstreamConnection | None:
+        """A connection to the conductor on which nothing is under way, for one request; to be given back."""
+        return self._pool.take_idle(self._endpoint)
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """After the request, however it ended."""
+        self._pool.give_back(self._endpoint, connection)
+
+    def head_of(self, request: ClientRequest) -> bytes:
+        """The head of that request as it is sent on. Raises BadRequest."""
+        request.scope[UPSTREAM] = _CONDUCTOR
+        headers = _sent_on(request.scope, HOP_BY_HOP)
+        if is_chunked(request.headers):
+            headers.append((b"transfer-encoding", b"chunked"))
+        return request_head(request.method, request.target, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request: ClientRequest = scope[REQUEST]
@@ -74,15 +100,14 @@ class Passthrough:
         except (ConnectFailed, PoolFull):
             await _refuse(scope, request, send, _away())
         except UpstreamError:
-            await _refuse(scope, request, send, Unavailable("the conductor broke off; try again", retry_after=1))
+            await _refuse(scope, request, send, broke_off())
         except ApiError as refused:
             await _refuse(scope, request, send, refused)
 
     async def _forward(self, scope: Scope, request: ClientRequest, receive: Receive, send: Send) -> None:
-        headers = _sent_on(scope, HOP_BY_HOP)
-        if is_chunked(request.headers):
-            headers.append((b"transfer-encoding", b"chunked"))
-        head = request_head(request.method, request.target, headers)
+        if (failed := scope.pop(FAILED, None)) is not None:
+            raise failed
+        head = self.head_of(request)
         body = RequestBody(receive, expected=has_body(request.headers), chunked=is_chunked(request.headers))
         connection = await self._pool.take(self._endpoint, None)
         try:
@@ -90,12 +115,12 @@ class Passthrough:
             try:
                 exchange.begin()
                 await connection.head()
-                _note_proven(scope, connection.headers)
-                await relay(connection, send, _NOT_RELAYED)
+                note_proven(scope, connection.headers)
+                await relay(connection, send, NOT_FOR_CLIENTS)
             finally:
                 exchange.end()
         finally:
-            self._pool.give_back(self._endpoint, connection)
+            self.give_back(connection)
 
     async def _tunnel(self, scope: Scope, request: ClientRequest) -> None:
         loop = asyncio.get_running_loop()
@@ -107,7 +132,7 @@ class Passthrough:
         tunnel.begin(head)
 
 
-def _note_proven(scope: Scope, headers: Headers) -> None:
+def note_proven(scope: Scope, headers: Headers) -> None:
     """What the conductor says of who asks."""
     if (PROVEN, b"1") in headers:
         prove(scope)
@@ -122,6 +147,11 @@ def _sent_on(scope: Scope, hop_by_hop: frozenset[bytes]) -> Headers:
     peer = (scope.get("extensions") or {}).get("aerekos.peer") or ()
     own = ((REQUEST_ID_HEADER, request_id_of(scope)), trace_context(scope))
     return [*headers, *own, *remote_headers(peer, scope["client"][0])]
+
+
+def broke_off() -> Unavailable:
+    """What to say where the conductor did not answer to the end."""
+    return Unavailable("the conductor broke off; try again", retry_after=1)
 
 
 def _away() -> Unavailable:

@@ -37,6 +37,7 @@ from api.gateway.access_reviews import AccessReviews
 from api.gateway.activation import Activation
 from api.gateway.content_origin import ContentOrigin
 from api.gateway.direct_calls import DirectCalls
+from api.gateway.direct_passthrough import DirectPassthrough
 from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
 from api.gateway.handlers import gateway_handlers
@@ -60,7 +61,7 @@ from controller.kit.threads import Threads
 from controller.kit.unix_sockets import short_path
 from controller.resources.registry import Registry
 from services.sdk.discovery import catalog_of, managed_services, use_folders
-from services.sdk.edge.client_request import REQUEST
+from services.sdk.edge.client_request import REQUEST, ClientRequest
 from services.sdk.edge.connections import limits_for
 from services.sdk.edge.descriptors import divide, raise_file_limit
 from services.sdk.edge.http_server import HttpServer
@@ -173,10 +174,11 @@ class GatewayProcess:
             authenticator, authorizer, registry.catalog, self.limits.admit_principal, self.passthrough
         )
         signed, *others = gateway_handlers(self.gateway, authenticator)
-        counts = Counts(self.reporter)
+        counts, handlers = Counts(self.reporter), (signed, *others, reviews.handler())
         self._direct = DirectCalls(self.gateway, signed, counts, self.reporter)
+        self._passing = DirectPassthrough(self.passthrough, handlers, self.limits)
         self._chain = RequestChain(
-            (signed, *others, reviews.handler()),
+            handlers,
             authenticator=authenticator,
             guard=self.guard,
             metrics=counts,
@@ -209,7 +211,7 @@ class GatewayProcess:
                 self._tls.context,
                 limits,
                 access.note,
-                at_once=self._direct,
+                at_once=self._at_once,
             )
             server.start()
             log.info("the gateway is up", port=self._options.port)
@@ -247,6 +249,9 @@ class GatewayProcess:
             await self.passthrough(scope, receive, send)
         else:
             await self._chain(scope, receive, send)
+
+    def _at_once(self, request: ClientRequest) -> bool:
+        return self._direct(request) or self._passing(request)
 
     def _use(self, settings: GatewaySettings) -> None:
         """The settings of the cloud, as the conductor tells them."""
