@@ -72,6 +72,12 @@ class ServiceApp:
         ]
         self.stopping = False
 
+    def stop_soon(self) -> None:
+        """Not ready any more; whoever waits for something is answered now."""
+        self.stopping = True
+        for tell in self._service.on_stopping:
+            tell()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _Exchange(self, scope, receive, send).run()

@@ -43,7 +43,7 @@ async def serve(context: ServiceContext, manifest: ManagedService) -> None:
             server.start()
         log.info("the service is up", extra={"fields": {"port": context.port}})
         await stopped.wait()
-        app.stopping = True
+        app.stop_soon()
         await asyncio.gather(*(server.stop(PATIENCE) for server in servers))
     log.info("the service has stopped")
     for task in running:

@@ -34,6 +34,7 @@ class Service:
     routes: objects whose methods are declared by `services.sdk.routes.route`; app: takes every path that is none of
     theirs, and says itself what it asks of its callers. reconcilers: one for each kind at most.
     checks: what `/ready` asks. tasks: run from start to stop (sweepers); one that ends or fails is begun again.
+    on_stopping: called when it is to stop, while requests are still under way: whoever waits must not wait on.
     on_stop: called in order at the end, when nothing else runs any more. backup: of what is in its data folder.
     """
 
@@ -42,6 +43,7 @@ class Service:
     reconcilers: Sequence[Reconciler[Any]] = ()
     checks: Sequence[Check] = ()
     tasks: Sequence[Task] = ()
+    on_stopping: Sequence[Callable[[], None]] = ()
     on_stop: Sequence[Task] = ()
     backup: BackupHooks | None = None
 

@@ -15,11 +15,12 @@ from services.sdk.aws.accounts import account_of
 from services.sdk.aws.judgement import DeniedByPolicy
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Context, Decision, Policies, Request, Requester, evaluate
+from services.sdk.aws.resource_names import resource_name
 from services.sdk.aws.role_policy import whatever_roles_allow
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 from services.secrets_manager.condition_keys import facts_of
-from services.secrets_manager.names import meanings_of, resource_name, secret_arn
+from services.secrets_manager.names import meanings_of, secret_arn
 from services.secrets_manager.resource_policy import compiled
 from services.secrets_manager.secret import FoundSecret
 

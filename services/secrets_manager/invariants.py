@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from crds.invariants import CONDUCTOR, Body, Reference, Transition, changed, on, spec_of, status_of
-from services.secrets_manager.names import resource_name
+from services.sdk.aws.resource_names import resource_name
 
 SECRETS_MANAGER = "system:service:secrets-manager"
 DEFAULT_KEY = "alias/aws/secretsmanager"

@@ -8,18 +8,13 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from crds.names import subdomain_fault
 from services.sdk.aws.arns import parse_arn
+from services.sdk.aws.resource_names import DEFAULT_REGION
 
 LONGEST = 512
-DEFAULT_REGION = "us-east-1"
-"""Of secrets that were made without one, by `kubectl`; these are seen in every region."""
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_+=.@-!")
 _ENDINGS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-_BEGINNING = 40
 _ENDING = 6
-_LONGEST_RESOURCE_NAME = 63
 
 
 class SecretName(NamedTuple):
@@ -40,19 +35,6 @@ def name_fault(name: str) -> str | None:
             "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!"
         )
     return None
-
-
-def resource_name(name: str, region: str = "") -> str:
-    """What the ManagedSecret of that name is called. Names that resources may not have, and those of other regions,
-    become a readable beginning and the hash of the whole.
-    """
-    is_elsewhere = region not in ("", DEFAULT_REGION)
-    if not is_elsewhere and len(name) <= _LONGEST_RESOURCE_NAME and subdomain_fault(name) is None:
-        return name
-    plain = "".join(each if each in _PLAIN else "-" for each in name.lower())[:_BEGINNING].strip("-")
-    whole = f"{region}\x00{name}" if is_elsewhere else name
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
-    return f"{plain}-{digest}".strip("-")
 
 
 def ending_of(uid: str) -> str:

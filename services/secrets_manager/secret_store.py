@@ -18,6 +18,7 @@ from crds.meta import OwnerReference
 from crds.model import rfc3339, rfc3339_micro
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.resource_names import resource_name
 from services.sdk.context import ServiceContext
 from services.sdk.identity import Caller
 from services.secrets_manager import errors
@@ -31,7 +32,7 @@ from services.secrets_manager.kinds import (
     SecretVersionSpec,
     VersionStatus,
 )
-from services.secrets_manager.names import SecretName, meanings_of, record_name, resource_name
+from services.secrets_manager.names import SecretName, meanings_of, record_name
 from services.secrets_manager.sealed_values import SealedValues, ValueName
 from services.secrets_manager.secret import FoundSecret, stages_of, versions_with
 from services.secrets_manager.stages import PENDING, Stages, attach

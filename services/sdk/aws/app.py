@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from crds.errors import ApiError
@@ -89,6 +90,7 @@ class AwsApp:
         name = codec.route(request)
         declared, handler = self._handlers[name]
         call = self._call(admitted, scope, declared, await self._authenticator.policies_of(admitted.caller))
+        call = replace(call, origin=_origin_of(scope, head), path=head.path, left=partial(_left, receive))
         note_action(scope, f"{self._model.name}:{name}", caller=call.caller.name)
         params = codec.parse(name, request)
         note_action(scope, resource=self._resource_of(call, params, {}))
@@ -157,6 +159,16 @@ async def _body(codec: Codec, head: HttpRequest, receive: Receive) -> bytes | As
     if content is None:
         raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
     return content
+
+
+def _origin_of(scope: Scope, head: HttpRequest) -> str:
+    return f"{scope.get('scheme', 'https')}://{head.headers.get('host', 'localhost')}"
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has gone. The body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _stream(receive: Receive) -> AsyncIterator[bytes]:

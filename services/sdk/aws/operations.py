@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -23,6 +24,10 @@ from services.sdk.permissions import Permission
 Handler = Callable[["RequestContext", dict[str, Any]], Awaitable[dict[str, Any] | None]]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 _MARK = "__aws_operation__"
+
+
+async def _never() -> None:
+    await asyncio.get_running_loop().create_future()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class RequestContext:
     `asked`: the permissions that were asked for, each as verb, kind and name. An operation that answers without
     having asked for its own is stopped. `action`: what policies call it (`iam:GetUser`); `resource`: the ARN it is
     about, if the service says so; `facts`: what the service says of the request to conditions; `policies`: those IAM
-    has for the caller.
+    has for the caller. `origin`, `path`: of the URL the client asked (`https://cloud:7443`, `/1234/orders`).
+    `left` returns when the client has gone: ask it only once.
     """
 
     caller: Caller
@@ -56,6 +62,9 @@ class RequestContext:
     resource: str = ""
     facts: Mapping[str, Given] = field(default_factory=dict, compare=False)
     policies: CallerPolicies | None = field(default=None, compare=False)
+    origin: str = ""
+    path: str = "/"
+    left: Callable[[], Awaitable[None]] = field(default=_never, compare=False)
 
     @property
     def namespace(self) -> str:

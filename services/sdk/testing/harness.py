@@ -108,6 +108,7 @@ def serving(
                 started.append(ServiceHarness(f"http://127.0.0.1:{port}", conductor, resources, context, loop))
                 ready.set()
                 await stop.wait()
+                app.stop_soon()
                 await server.stop(AT_ONCE)
 
     def thread() -> None:

@@ -84,4 +84,4 @@ async def in_memory(
         app = ServiceApp(context, service)
         async with app.running():
             yield MemoryService(context, conductor, kept, service, app)
-            app.stopping = True
+            app.stop_soon()

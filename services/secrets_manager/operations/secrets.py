@@ -10,10 +10,11 @@ from typing import Any
 from crds.errors import AlreadyExists
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
+from services.sdk.aws.resource_names import resource_name
 from services.sdk.resources import Resources
 from services.secrets_manager import errors
 from services.secrets_manager.kinds import MANAGED_SECRET, ManagedSecretSpec
-from services.secrets_manager.names import name_fault, resource_name
+from services.secrets_manager.names import name_fault
 from services.secrets_manager.operations.secret_access import SecretAccess, identity_of, token_of, value_of
 from services.secrets_manager.operations.tags import wanted_tags
 from services.secrets_manager.secret import FoundSecret, stages_of

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from services.sdk.aws.resource_names import resource_name
 from services.secrets_manager.filters import words_of
 from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION
-from services.secrets_manager.names import resource_name
 from services.secrets_manager.secret_store import MOST_VERSIONS
 from services.secrets_manager.tests.conftest import Account, refusal
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from services.sdk.aws.resource_names import resource_name
 from services.secrets_manager.kinds import MANAGED_SECRET, SECRET_VERSION
-from services.secrets_manager.names import record_name, resource_name
+from services.secrets_manager.names import record_name
 from services.secrets_manager.tests.conftest import Account, refusal
 
 

@@ -12,6 +12,7 @@ from services.sdk.aws.errors import AwsError
 from services.sdk.aws.protocols.codec import Codec, Params, Parser, Serializer
 from services.sdk.aws.protocols.errors import ModelError
 from services.sdk.aws.protocols.messages import HttpRequest, HttpResponse, whole_body
+from services.sdk.aws.protocols.query_names import query_view
 from services.sdk.aws.protocols.query_values import QueryReaders, form_pairs, tree_of
 from services.sdk.aws.protocols.shapes import ShapeRef
 from services.sdk.aws.protocols.validation import Unreadable, Validation
@@ -26,6 +27,7 @@ class QueryCodec(Codec):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.model = query_view(self.model)
         self._readers, self._writers = QueryReaders(), XmlWriters()
         namespace = self.model.metadata.get("xmlNamespace")
         self._namespace = f" xmlns={quoted(namespace)}" if namespace else ""

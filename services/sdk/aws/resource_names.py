@@ -1,0 +1,23 @@
+"""What a resource is called that AWS knows by a name resources may not have, or that is in another region. Light."""
+
+from __future__ import annotations
+
+import hashlib
+
+from crds.names import subdomain_fault
+
+DEFAULT_REGION = "us-east-1"
+"""Of what was made without a region, by `kubectl`; it is seen in every one."""
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_BEGINNING, _LONGEST = 40, 63
+
+
+def resource_name(name: str, region: str = "") -> str:
+    """The name itself where a resource may have it; else a readable beginning and the hash of the whole."""
+    is_elsewhere = region not in ("", DEFAULT_REGION)
+    if not is_elsewhere and len(name) <= _LONGEST and subdomain_fault(name) is None:
+        return name
+    plain = "".join(each if each in _PLAIN else "-" for each in name.lower())[:_BEGINNING].strip("-")
+    whole = f"{region}\x00{name}" if is_elsewhere else name
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
+    return f"{plain}-{digest}".strip("-")
