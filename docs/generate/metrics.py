@@ -19,6 +19,7 @@ from controller.kit.threads import Threads
 from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
+from services.queue_manager.metrics import QueueMetrics
 from services.sdk.metrics import ServiceMetrics
 from services.secrets_manager.metrics import SecretsMetrics
 from services.storage_manager.damaged_data import DamagedData
@@ -48,11 +49,14 @@ def metrics_page() -> str:
     StorageMetrics(storage, DamagedData())
     secrets = CollectorRegistry()
     SecretsMetrics(secrets)
+    queues = CollectorRegistry()
+    QueueMetrics(queues, lambda: ())
     sections = [
         _section("Conductor", anyio.run(_conductor)),
         _section("Managed services", service.registry),
         _section("storage_manager", storage),
         _section("secrets_manager", secrets),
+        _section("queue_manager", queues),
     ]
     return page("Metrics", LEAD, sections)
 

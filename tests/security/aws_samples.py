@@ -78,6 +78,24 @@ SECRETS: Samples = {
     "TagKeys": ["k"],
     "VersionStage": "AWSCURRENT",
 }
+SQS: Samples = {
+    "QueueName": "another",
+    "GetQueueUrl.QueueName": "orders",
+    "Label": "others",
+    "AWSAccountIds": [ACCOUNT],
+    "Actions": ["SendMessage"],
+    "MessageBody": "x",
+    "ReceiptHandle": "x",
+    "VisibilityTimeout": 0,
+    "Attributes": {"VisibilityTimeout": "30"},
+    "SendMessageBatch.Entries": [{"Id": "a", "MessageBody": "x"}],
+    "DeleteMessageBatch.Entries": [{"Id": "a", "ReceiptHandle": "x"}],
+    "ChangeMessageVisibilityBatch.Entries": [{"Id": "a", "ReceiptHandle": "x", "VisibilityTimeout": 0}],
+    "Tags": {"k": "v"},
+    "TagKeys": ["k"],
+    "SourceArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:orders",
+    "TaskHandle": "x",
+}
 STS: Samples = {
     "RoleArn": f"{_IAM}:role/app",
     "RoleSessionName": "one",

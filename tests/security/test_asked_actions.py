@@ -19,11 +19,12 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from security.aws_samples import ACCOUNT, IAM, KMS, POLICY, S3, SECRETS, STS, TRUST, Samples, request_of
+from security.aws_samples import ACCOUNT, IAM, KMS, POLICY, S3, SECRETS, SQS, STS, TRUST, Samples, request_of
 
 from services.iam_manager.app import OPERATIONS as IAM_OPERATIONS
 from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
+from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
 from services.sdk.testing import ServiceHarness, User, serving
 from services.secrets_manager.operations import OPERATIONS as SECRETS_OPERATIONS
 from services.storage_manager.handlers import OPERATIONS as S3_OPERATIONS
@@ -34,6 +35,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "kms": tuple(KMS_OPERATIONS),
     "s3": tuple(S3_OPERATIONS),
     "secretsmanager": tuple(SECRETS_OPERATIONS),
+    "sqs": tuple(SQS_OPERATIONS),
     "sts": tuple(STS_OPERATIONS),
 }
 # Where an operation asks for another action than the one of its name; for several, where each is enough to refuse.
@@ -77,6 +79,9 @@ OTHER_ACTIONS: dict[str, tuple[str, ...]] = {
     "s3:UploadPartCopy": ("PutObject", "GetObject"),
     "s3:CompleteMultipartUpload": ("PutObject",),
     "s3:DeleteObjects": ("DeleteObject",),
+    "sqs:ChangeMessageVisibilityBatch": ("ChangeMessageVisibility",),
+    "sqs:DeleteMessageBatch": ("DeleteMessage",),
+    "sqs:SendMessageBatch": ("SendMessage",),
 }
 # What anybody may who is somebody: each is about its caller alone, or about nothing that is kept.
 FOR_ALL = {
@@ -242,11 +247,16 @@ def with_secrets(judged: Judged) -> None:
     judged.owner().create_secret(Name="db", SecretString="s")
 
 
+def with_a_queue(judged: Judged) -> None:
+    judged.samples["QueueUrl"] = judged.owner().create_queue(QueueName="orders")["QueueUrl"]
+
+
 MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
     "s3": ("storage_manager", S3, with_objects),
     "secretsmanager": ("secrets_manager", SECRETS, with_secrets),
+    "sqs": ("queue_manager", SQS, with_a_queue),
     "sts": ("iam_manager", STS, lambda judged: None),
 }
 

@@ -1,0 +1,68 @@
+"""Puts queue_manager together: the messages on disk and in memory, the operations, the SQS API."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from services.queue_manager.attribution import queue_of
+from services.queue_manager.authorization import QueueAuthorizer
+from services.queue_manager.broker import Broker
+from services.queue_manager.database import MessageDatabase
+from services.queue_manager.directory import QueueDirectory
+from services.queue_manager.errors import as_sqs_error
+from services.queue_manager.group_commit import GroupCommitter
+from services.queue_manager.manifest import MANIFEST
+from services.queue_manager.metrics import QueueMetrics
+from services.queue_manager.operations import handlers
+from services.queue_manager.operations.queue_access import QueueAccess
+from services.queue_manager.reconciler import QueueReconciler
+from services.queue_manager.sqs_model import sqs_model
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.app import AwsApp
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.pagination import PageTokens
+from services.sdk.context import ServiceContext
+from services.sdk.service import Service
+
+
+def create(context: ServiceContext) -> Service:
+    """With a thread of its own for what waits for the disk."""
+    clock = context.clock
+    return assembled(context, ThreadPoolExecutor(1, "commit"), lambda: int(clock.now().timestamp() * 1000))
+
+
+def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int]) -> Service:
+    """One broker, for the operations and the reconciler. now: in milliseconds. Raises AlreadyServed."""
+    database = MessageDatabase(context.data)
+    committer = GroupCommitter(database, thread)
+    broker = Broker(database, committer, now)
+    directory = QueueDirectory(context, broker)
+    QueueMetrics(context.metrics.registry, directory.depths)
+    authorizer = QueueAuthorizer(CallerAccess(context), context)
+    # A list is not read over a restart: then it is begun again.
+    access = QueueAccess(directory, broker, authorizer, PageTokens(secrets.token_bytes(32)))
+    app = AwsApp(
+        sqs_model(),
+        handlers(access),
+        authenticator_for(context, MANIFEST.speaks),
+        protocols=("json", "query"),
+        translate=as_sqs_error,
+        resource_of=queue_of,
+    )
+    return Service(
+        app=app,
+        reconcilers=[QueueReconciler(directory, broker)],
+        on_stopping=[broker.stop],
+        on_stop=[_stopped(committer, database, thread)],
+    )
+
+
+def _stopped(committer: GroupCommitter, database: MessageDatabase, thread: Executor) -> Callable[[], Awaitable[None]]:
+    async def stop() -> None:
+        await committer.drained()
+        thread.shutdown()
+        database.close()
+
+    return stop

@@ -1,0 +1,20 @@
+"""The queue a call was about, for the audit log: as an ARN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.queue_manager.names import parse_url, queue_arn
+from services.sdk.aws.operations import RequestContext
+
+_LONGEST = 512
+
+
+def queue_of(call: RequestContext, request: dict[str, Any], _: dict[str, Any]) -> str:
+    """Empty for calls about no queue."""
+    if name := request.get("QueueName"):
+        return queue_arn(call.region, call.account, str(name)[:_LONGEST])
+    if arn := request.get("SourceArn"):
+        return str(arn)[:_LONGEST]
+    meant = parse_url(str(request.get("QueueUrl") or call.path))
+    return queue_arn(call.region, meant.account, meant.name) if meant else ""

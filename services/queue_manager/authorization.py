@@ -1,0 +1,114 @@
+"""Whether a caller may do something with a queue: roles of the cloud, IAM's policies, and the queue's own policy.
+
+A Deny of any policy refuses. Then whatever allows is enough: a role, a policy of IAM, or the queue's policy where it
+names the caller, of whichever account. For what policies alone allow, the service writes in its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.queue_manager.names import queue_arn
+from services.queue_manager.queue import FoundQueue
+from services.queue_manager.queue_policy import compiled
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.judgement import DeniedByPolicy, moment_facts
+from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.policy import Context, Decision, Outcome, Policies, Request, Requester, evaluate
+from services.sdk.aws.policy.context import Given
+from services.sdk.aws.resource_names import resource_name
+from services.sdk.aws.role_policy import whatever_roles_allow
+from services.sdk.context import ServiceContext
+from services.sdk.resources import Resources
+
+# What a batch does is asked for as one of it.
+_ASKED_AS = {
+    "SendMessageBatch": "SendMessage",
+    "DeleteMessageBatch": "DeleteMessage",
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+}
+
+
+class QueueAuthorizer:
+    """Decides for one queue at a time."""
+
+    def __init__(self, access: CallerAccess, context: ServiceContext) -> None:
+        self._access, self._context, self._clock = access, context, context.clock
+
+    async def require(self, call: RequestContext, found: FoundQueue) -> None:
+        """Raises Forbidden."""
+        call = _about(call, found.arn, found.spec.tags or {})
+        allowed = await self._access.has_right(call, found.name, found.namespace)
+        if allowed and not found.spec.policy:
+            return
+        asked = self._request(call, found.namespace)
+        by_identity = allowed or await self._may_elsewhere(call, found)
+        decision = decide_by_queue_policy(asked, found.spec.policy, allowed=by_identity)
+        refused = decision.outcome is Outcome.EXPLICIT_DENY if allowed else not decision.allowed
+        if refused:
+            raise DeniedByPolicy(decision, asked)
+
+    async def require_named(self, call: RequestContext, name: str, tags: Mapping[str, str] | None = None) -> None:
+        """The same for a queue that is not there: nobody learns that, who could not have read of it."""
+        arn = queue_arn(call.region, call.account, name)
+        facts: dict[str, Given] = {f"aws:RequestTag/{key}": value for key, value in (tags or {}).items()}
+        if tags:
+            facts["aws:TagKeys"] = list(tags)
+        call = replace(_about(call, arn, {}), facts=facts)
+        resource = resource_name(name, call.region)
+        if not await self._access.has_right(call, resource, call.namespace):
+            asked = self._request(call, call.namespace)
+            raise DeniedByPolicy(decide_by_queue_policy(asked, "", allowed=False), asked)
+
+    async def require_any(self, call: RequestContext) -> None:
+        """The same for what is about no queue alone. Raises Forbidden."""
+        await self._access.require(replace(call, resource="*"))
+
+    async def resources_for(self, call: RequestContext, name: str, namespace: str) -> Resources:
+        """Resources to do it with, for whom `require` has let pass: in the caller's name where a role allows it."""
+        by_role = await self._access.allows(call, name, namespace)
+        return self._context.acting_for(call.caller) if by_role else self._context.resources
+
+    async def _may_elsewhere(self, call: RequestContext, found: FoundQueue) -> bool:
+        """Whether their own account lets them ask another one, whose queue's policy decides then."""
+        if found.namespace == call.namespace:
+            return False
+        judged = self._access.judge(call)
+        return (judged is not None and judged.allows) or await self._access.allows(call, found.name, call.namespace)
+
+    def _request(self, call: RequestContext, namespace: str) -> Request:
+        who = _requester(call)
+        known = call.policies.facts if call.policies is not None else _facts_of(call, who)
+        facts = {**known, **moment_facts(self._clock.now()), "aws:RequestedRegion": call.region, **call.facts}
+        return Request(who, call.action, call.resource, Context(facts), account_of(namespace))
+
+
+def decide_by_queue_policy(asked: Request, policy: str, *, allowed: bool) -> Decision:
+    """The decision of a queue's policy. allowed: whether roles, or policies of the caller, give the right."""
+    identity = (whatever_roles_allow(),) if allowed else ()
+    return evaluate(asked, Policies(identity, compiled(policy) if policy else None))
+
+
+def _about(call: RequestContext, arn: str, tags: Mapping[str, str]) -> RequestContext:
+    facts = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    action = f"sqs:{_ASKED_AS.get(call.operation, call.operation)}"
+    return replace(call, resource=arn, facts=facts, action=action)
+
+
+def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:
+    return {
+        "aws:PrincipalArn": who.arn,
+        "aws:PrincipalAccount": who.account,
+        "aws:PrincipalType": "User",
+        "aws:username": call.caller.name,
+    }
+
+
+def _requester(call: RequestContext) -> Requester:
+    """As policies name whoever calls: a user of the account that is their namespace."""
+    if call.policies is not None:
+        return call.policies.requester
+    account = account_of(call.caller.namespace)
+    return Requester("user", f"arn:aws:iam::{account}:user/{call.caller.name}", account)

@@ -1,0 +1,103 @@
+"""SQS operations that write a statement of a queue's policy. Source: Amazon SQS API reference, AddPermission,
+RemovePermission; the policy they make is that of the Developer Guide, "Amazon SQS policy language".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from services.queue_manager import errors
+from services.queue_manager.kinds import QUEUE
+from services.queue_manager.operations.queue_access import QueueAccess
+from services.queue_manager.queue import FoundQueue
+from services.queue_manager.queue_policy import policy_fault
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.operations import RequestContext, operation
+
+Json = dict[str, Any]
+# What one account may let another one do; what changes a queue it keeps to itself.
+SHARED = (
+    "ChangeMessageVisibility",
+    "DeleteMessage",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+)
+MOST_ACTIONS = 7
+_ACCOUNT_DIGITS = 12
+_LABEL_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+class PermissionOperations:
+    """One declared method per operation."""
+
+    def __init__(self, queues: QueueAccess) -> None:
+        self._queues = queues
+
+    @operation(
+        "AddPermission", permission=("patch", QUEUE), understands=("QueueUrl", "Label", "AWSAccountIds", "Actions")
+    )
+    async def add_permission(self, call: RequestContext, request: Json) -> Json:
+        found = await self._queues.resolve(call, request)
+        statement = _statement(found, request)
+        policy = _policy_of(found)
+        if any(each.get("Sid") == statement["Sid"] for each in policy["Statement"]):
+            raise errors.invalid_parameter(statement["Sid"], "Label", "Already exists")
+        policy["Statement"].append(statement)
+        await self._write(call, found, policy)
+        return {}
+
+    @operation("RemovePermission", permission=("patch", QUEUE), understands=("QueueUrl", "Label"))
+    async def remove_permission(self, call: RequestContext, request: Json) -> Json:
+        found = await self._queues.resolve(call, request)
+        policy = _policy_of(found)
+        kept = [each for each in policy["Statement"] if each.get("Sid") != request["Label"]]
+        if len(kept) == len(policy["Statement"]):
+            raise errors.invalid_parameter(request["Label"], "Label", "can't find label on existing policy")
+        await self._write(call, found, {**policy, "Statement": kept})
+        return {}
+
+    async def _write(self, call: RequestContext, found: FoundQueue, policy: Json) -> None:
+        text = orjson.dumps(policy).decode() if policy["Statement"] else ""
+        if text and (fault := policy_fault(text)):
+            raise AwsError("OverLimit" if "at most" in fault else "InvalidParameterValue", fault)
+        acting = await self._queues.authorizer.resources_for(call, found.name, found.namespace)
+        await self._queues.directory.patch(acting, found, {"policy": text})
+
+
+def _policy_of(found: FoundQueue) -> Json:
+    """As it is; statements as a list."""
+    if not found.spec.policy:
+        return {"Version": "2012-10-17", "Id": f"{found.arn}/SQSDefaultPolicy", "Statement": []}
+    policy: Json = orjson.loads(found.spec.policy)
+    statements = policy.get("Statement") or []
+    return {**policy, "Statement": statements if isinstance(statements, list) else [statements]}
+
+
+def _statement(found: FoundQueue, request: Json) -> Json:
+    label, accounts, actions = request["Label"], request["AWSAccountIds"], request["Actions"]
+    if not 1 <= len(label) <= 80 or not _LABEL_SIGNS.issuperset(label):
+        raise errors.invalid_parameter(label, "Label", "1 to 80 letters, digits, hyphens or underscores")
+    if not accounts or not actions:
+        raise errors.missing("AWSAccountId" if not accounts else "ActionName")
+    if wrong := [each for each in accounts if len(each) != _ACCOUNT_DIGITS or not each.isdecimal()]:
+        raise errors.invalid_parameter(wrong[0], "PrincipalId", "Unable to verify")
+    if len(actions) > MOST_ACTIONS:
+        raise AwsError("OverLimit", f"{len(actions)} Actions were found, maximum allowed is {MOST_ACTIONS}.")
+    if wrong := [each for each in actions if each != "*" and each not in SHARED]:
+        reason = f"Only the queue owner is allowed to invoke this action; there are {', '.join(SHARED)}"
+        raise errors.invalid_parameter(f"SQS:{wrong[0]}", "ActionName", reason)
+    principals = [f"arn:aws:iam::{each}:root" for each in accounts]
+    named = [f"SQS:{each}" for each in actions]
+    return {
+        "Sid": label,
+        "Effect": "Allow",
+        "Principal": {"AWS": principals[0] if len(principals) == 1 else principals},
+        "Action": named[0] if len(named) == 1 else named,
+        "Resource": found.arn,
+    }

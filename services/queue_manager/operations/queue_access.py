@@ -1,0 +1,55 @@
+"""The queue an operation is about: found by its URL or ARN, with the caller's right to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.queue_manager import errors
+from services.queue_manager.authorization import QueueAuthorizer
+from services.queue_manager.broker import Broker
+from services.queue_manager.directory import QueueDirectory
+from services.queue_manager.names import QueueName, parse_queue_arn, parse_url, queue_url
+from services.queue_manager.queue import FoundQueue
+from services.sdk.aws.errors import AwsError
+from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.pagination import PageTokens
+
+Json = dict[str, Any]
+
+
+class QueueAccess:
+    """What every operation on a queue begins with."""
+
+    def __init__(
+        self, directory: QueueDirectory, broker: Broker, authorizer: QueueAuthorizer, tokens: PageTokens
+    ) -> None:
+        self.directory, self.broker, self.authorizer, self.tokens = directory, broker, authorizer, tokens
+
+    async def resolve(self, call: RequestContext, request: Json) -> FoundQueue:
+        """By QueueUrl; of a form that says none, by the path it was sent to. Raises AwsError, Forbidden."""
+        url = request.get("QueueUrl") or call.path
+        meant = parse_url(url)
+        if meant is None:
+            if not request.get("QueueUrl"):
+                raise errors.missing("QueueUrl")
+            raise AwsError("InvalidAddress", f"The address {url[:200]} is not valid for this endpoint.", 404)
+        return await self.resolve_named(call, meant)
+
+    async def resolve_arn(self, call: RequestContext, arn: str, parameter: str) -> FoundQueue:
+        """Raises AwsError, Forbidden."""
+        meant = parse_queue_arn(arn)
+        if meant is None:
+            raise errors.invalid_parameter(arn, parameter, "it is no ARN of a queue")
+        return await self.resolve_named(call, meant)
+
+    async def resolve_named(self, call: RequestContext, meant: QueueName) -> FoundQueue:
+        """Whoever may not know of queues there does not learn which there are. Raises AwsError, Forbidden."""
+        found = await self.directory.find(meant, call)
+        if found is None:
+            await self.authorizer.require_named(call, meant.name)
+            raise errors.no_queue()
+        await self.authorizer.require(call, found)
+        return found
+
+    def url_of(self, call: RequestContext, found: FoundQueue) -> str:
+        return queue_url(call.origin, found.account, found.label)

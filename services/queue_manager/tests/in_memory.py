@@ -1,0 +1,92 @@
+"""queue_manager in virtual time, without threads: json or forms, as a client that the gateway let in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+from services.queue_manager.app import assembled
+from services.queue_manager.manifest import MANIFEST
+from services.sdk.context import ServiceContext
+from services.sdk.service import Service
+from services.sdk.testing import User, in_memory
+from services.sdk.testing.virtual import MemoryService
+
+
+class AtOnce(Executor):
+    """What is to be done in a thread is done on the spot: virtual time does not wait for threads."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
+
+
+def create(context: ServiceContext) -> Service:
+    """On the loop's time, which is also there where no task runs."""
+    loop, start = asyncio.get_running_loop(), context.clock.now().timestamp() * 1000
+    began = loop.time()
+    return assembled(context, AtOnce(), lambda: round(start + (loop.time() - began) * 1000))
+
+
+@dataclass
+class Queues:
+    """The service, and a caller."""
+
+    service: MemoryService
+    user: User = field(default_factory=User)
+
+    async def call(self, operation: str, **body: Any) -> dict[str, Any]:
+        """The answer. Raises AssertionError with what is refused."""
+        status, answer = await self.ask(operation, **body)
+        assert status == 200, answer
+        return answer
+
+    async def ask(self, operation: str, **body: Any) -> tuple[int, dict[str, Any]]:
+        headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"AmazonSQS.{operation}"}
+        async with self.service.client(self.user) as client:
+            response = await client.post("/", headers=headers, json=body)
+        return response.status_code, response.json() if response.content else {}
+
+    async def form(self, operation: str, path: str = "/", **fields: str) -> tuple[int, ElementTree.Element]:
+        """The same by the query protocol: fields as they are written there."""
+        content = urlencode({"Action": operation, "Version": "2012-11-05", **fields})
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        async with self.service.client(self.user) as client:
+            response = await client.post(path, headers=headers, content=content)
+        document = ElementTree.fromstring(response.text)
+        for each in document.iter():
+            each.tag = each.tag.rpartition("}")[2]
+        return response.status_code, document
+
+    async def queue(self, name: str = "orders", **attributes: str) -> str:
+        if name.endswith(".fifo"):
+            attributes["FifoQueue"] = "true"
+        made = await self.call("CreateQueue", QueueName=name, Attributes=attributes)
+        return str(made["QueueUrl"])
+
+    async def send(self, url: str, body: str, **more: Any) -> dict[str, Any]:
+        return await self.call("SendMessage", QueueUrl=url, MessageBody=body, **more)
+
+    async def receive(self, url: str, **more: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.call("ReceiveMessage", QueueUrl=url, **more)).get("Messages", [])
+        return found
+
+    async def bodies(self, url: str, most: int = 10, **more: Any) -> list[str]:
+        return [each["Body"] for each in await self.receive(url, MaxNumberOfMessages=most, **more)]
+
+
+@asynccontextmanager
+async def queues_in_memory() -> AsyncIterator[Queues]:
+    manifest = replace(MANIFEST, create=f"{__name__}:create")
+    async with in_memory(manifest) as service:
+        yield Queues(service)
