@@ -23,4 +23,5 @@ def _entry(service: ManagedService) -> dict[str, Any]:
         "speaks": list(service.speaks),
         "needs": [need.replace("_", "-") for need in service.needs],
         "startsEnabled": service.starts_enabled,
+        "activation": service.activation,
     }

@@ -186,8 +186,9 @@ async def _until_open(side: Side) -> None:
 
 
 def start_secrets(cloud: Cloud) -> None:
-    """The service that is not started by itself."""
-    wanted = {"metadata": {"name": "secrets-manager"}, "spec": {"managed": "secrets_manager"}}
+    """The service that sleeps until the first request: it runs from here on."""
+    spec = {"managed": "secrets_manager", "activation": "always"}
+    wanted = {"metadata": {"name": "secrets-manager"}, "spec": spec}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"apiVersion": "aerekos.cloud/v1", "kind": "Service", **wanted}, file)
         file.flush()

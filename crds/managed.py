@@ -62,6 +62,8 @@ class ManagedService:
     through this service they may no more than that.
     access_rules: the `module:attribute` of what its AWS actions ask of callers (`services.sdk.aws.access_rules`), for
     whoever explains decisions without asking it.
+    starts_enabled: every cloud has its Service from its first start on. activation: whether that one always runs, or
+    is started by the first request, and by resources of its kinds.
     keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
     root_sealed: what it stores under that key, which must not be lost, and is sealed again after a rotation.
@@ -82,6 +84,7 @@ class ManagedService:
     acts: tuple[Grant, ...] = ()
     access_rules: str = ""
     starts_enabled: bool = False
+    activation: Literal["always", "onDemand"] = "always"
     keeps_data: bool = False
     probes: Probes = field(default_factory=default_probes)
 
@@ -89,3 +92,9 @@ class ManagedService:
     def service_name(self) -> str:
         """The name of its Service resource: `notes-manager`."""
         return self.name.replace("_", "-")
+
+    @property
+    def default_spec(self) -> dict[str, Any]:
+        """The spec of the Service that a cloud makes of it, as on the wire."""
+        spec: dict[str, Any] = {"managed": self.name}
+        return spec if self.activation == "always" else {**spec, "activation": self.activation}

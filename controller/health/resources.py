@@ -44,9 +44,8 @@ def _missing(services: Sequence[Body], managed: Sequence[ManagedService]) -> Ite
 
 def _document(service: ManagedService) -> str:
     meta = f"{{name: {service.service_name}, namespace: {HOME}}}"
-    return (
-        f"{{apiVersion: {SERVICE.api_version}, kind: Service, metadata: {meta}, spec: {{managed: {service.name}}}}}"
-    )
+    spec = ", ".join(f"{key}: {value}" for key, value in service.default_spec.items())
+    return f"{{apiVersion: {SERVICE.api_version}, kind: Service, metadata: {meta}, spec: {{{spec}}}}}"
 
 
 def _of_service(service: Body, wanted: set[str], now: datetime) -> Iterator[Finding]:

@@ -131,7 +131,7 @@ async def make_missing(marker: Path, registry: Registry, services: Iterable[Mana
     """
     wanted = [each for each in services if each.starts_enabled]
     for service in wanted:
-        body = {"metadata": {"name": service.service_name}, "spec": {"managed": service.name}}
+        body = {"metadata": {"name": service.service_name}, "spec": service.default_spec}
         await _ensure(registry, SERVICE, "default", body)
     known = _enabled_before(marker)
     if new := [each.name for each in wanted if each.name not in known]:

@@ -17,6 +17,8 @@ MANIFEST = ManagedService(
     speaks=("secretsmanager",),
     token_header="x-vault-token",  # noqa: S106 - a header's name
     needs=("key_manager",),
+    starts_enabled=True,
+    activation="onDemand",
     grants=(
         Grant("managedsecrets", _ALL),
         Grant("secretversions", _ALL),

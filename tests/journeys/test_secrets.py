@@ -18,12 +18,8 @@ from controller.runtime.sandbox import landlock, seccomp
 from crds.engines import ENGINES
 
 SECRETS = "/apis/aerekos.cloud/v1/namespaces/default/managedsecrets"
-SERVICE = {
-    "apiVersion": "aerekos.cloud/v1",
-    "kind": "Service",
-    "metadata": {"name": "secrets-manager", "namespace": "default"},
-    "spec": {"managed": "secrets_manager", "activation": "onDemand", "idleSeconds": 10},
-}
+SOON_IDLE = {"spec": {"idleSeconds": 10}}
+MERGE = {"content-type": "application/merge-patch+json"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +28,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     said = made.command("up", "--timeout", "300", timeout=330)
     assert said.code == 0, said
     try:
-        made.do("apply", "-f", "-", text=json.dumps(SERVICE))
         yield made
     finally:
         made.command("down")
@@ -54,17 +49,31 @@ def secrets(cloud: Cloud) -> Any:
             http.post(
                 "/apis/aerekos.cloud/v1/users", json={"metadata": {"name": name}, "spec": spec}
             ).raise_for_status()
-    made = client(cloud, "boss")
-    eventually(lambda: answers(made), "secrets-manager answers")
-    return made
+    return client(cloud, "boss")
 
 
-def answers(secrets: Any) -> bool:
-    try:
-        return "SecretList" in secrets.list_secrets()
-    except ClientError as error:
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, error
-        return False
+def sleeps(cloud: Cloud) -> bool:
+    phase = cloud.get("services", "secrets-manager")["status"].get("phase")
+    return phase == "ScaledToZero" and "secrets-manager-0" not in cloud.instances()
+
+
+def test_it_costs_no_process_until_the_first_secret_and_is_awake_while_there_is_one(
+    cloud: Cloud, secrets: Any
+) -> None:
+    eventually(lambda: sleeps(cloud), "nobody asked for a secret yet")
+    with cloud.http() as http:
+        assert http.get("/health/report").json()["verdict"] == "Well"
+        http.patch(
+            "/apis/aerekos.cloud/v1/namespaces/default/services/secrets-manager", json=SOON_IDLE, headers=MERGE
+        ).raise_for_status()
+        secrets.create_secret(Name="first", SecretString="1")
+        assert "secrets-manager-0" in cloud.instances()
+        secrets.delete_secret(SecretId="first", ForceDeleteWithoutRecovery=True)
+        eventually(lambda: sleeps(cloud), "no secret is left, and nobody asks")
+        # Rotations and deletions are due whether anybody asks or not: a secret wakes it, whoever makes it.
+        http.post(SECRETS, json={"metadata": {"name": "made-by-kubectl"}}).raise_for_status()
+        eventually(lambda: "arn" in cloud.get("managedsecrets", "made-by-kubectl").get("status", {}), "it is awake")
+        http.delete(f"{SECRETS}/made-by-kubectl").raise_for_status()
 
 
 def test_a_secret_lives_from_boto3_to_the_store(cloud: Cloud, secrets: Any) -> None:
@@ -108,11 +117,8 @@ def test_a_secret_goes_with_its_values(cloud: Cloud, secrets: Any) -> None:
 def test_a_value_is_delivered_as_a_secret_of_kubernetes(cloud: Cloud, secrets: Any) -> None:
     secrets.create_secret(Name="web", SecretString=json.dumps({"password": "first"}))
     with cloud.http() as http:
-        merge, patch = (
-            {"content-type": "application/merge-patch+json"},
-            {"spec": {"delivery": {"secret": "web-login"}}},
-        )
-        http.patch(f"{SECRETS}/web", json=patch, headers=merge).raise_for_status()
+        patch = {"spec": {"delivery": {"secret": "web-login"}}}
+        http.patch(f"{SECRETS}/web", json=patch, headers=MERGE).raise_for_status()
         eventually(lambda: delivered(http, "web-login") == {"password": "first"}, "it is delivered")
         secrets.put_secret_value(SecretId="web", SecretString=json.dumps({"password": "second"}))
         eventually(lambda: delivered(http, "web-login") == {"password": "second"}, "it follows")

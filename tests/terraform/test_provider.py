@@ -63,10 +63,6 @@ def test_keys(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
 
 
 def test_secrets(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
-    spec = {"managed": "secrets_manager", "activation": "onDemand"}
-    meta = {"name": "secrets-manager", "namespace": "default"}
-    service = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": meta, "spec": spec}
-    cloud.do("apply", "-f", "-", text=json.dumps(service))
     space = workspace("secretsmanager")
     told = live(space)
     assert told["before"]["arn"].startswith("arn:aws:secretsmanager:eu-central-1:000000000000:secret:tf/first-")

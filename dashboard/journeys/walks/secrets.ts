@@ -32,8 +32,6 @@ async function fits(page: Page): Promise<void> {
 
 test('a value is shown after a yes alone, hidden again by itself, and the audit log tells who read it', { skip }, () =>
   journey(async (page) => {
-    const spec = { managed: 'secrets_manager', activation: 'onDemand' };
-    await cloud().apply({ kind: 'Service', name: 'secrets-manager', spec });
     await secretsManager('CreateSecret', { Name: 'pantry', SecretString: 'bread and salt' });
     await secretsManager('PutSecretValue', { SecretId: 'pantry', SecretString: 'salt and bread' });
     const asked = reads(page);
@@ -75,7 +73,6 @@ test('a value is shown after a yes alone, hidden again by itself, and the audit 
     await visit(page, '/ui/audit?q=secretsmanager:GetSecretValue');
     await page.getByRole('row').filter({ hasText: ':secret:pantry-' }).filter({ hasText: 'admin' }).nth(1).waitFor();
     await secretsManager('DeleteSecret', { SecretId: 'pantry', ForceDeleteWithoutRecovery: true });
-    await cloud().tell('delete', 'service', 'secrets-manager');
   }),
 );
 

@@ -1,6 +1,6 @@
 /** What people can do. Each shows its result at once, and takes it back with the reason when the server refuses. */
 import { ask, MERGE } from './api';
-import { pathSpeaking } from './catalog';
+import { catalog, pathSpeaking } from './catalog';
 import { inWords } from './errors';
 import { mirrorOf, type Mirror } from './mirror';
 import {
@@ -171,7 +171,9 @@ export async function enableManaged(managed: string, existing: Service | undefin
   if (existing) return setEnabled(existing, true);
   const name = managed.replace(/_/g, '-');
   const metadata = { name, namespace: 'default' };
-  const body = { apiVersion: 'aerekos.cloud/v1', kind: 'Service', metadata, spec: { managed } } as Service;
+  const onDemand = catalog.get().some((each) => each.managed === managed && each.activation === 'onDemand');
+  const spec = onDemand ? { managed, activation: 'onDemand' } : { managed };
+  const body = { apiVersion: 'aerekos.cloud/v1', kind: 'Service', metadata, spec } as Service;
   try {
     await create(SERVICES, body, `${name} is being enabled`);
     return true;

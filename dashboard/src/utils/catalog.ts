@@ -11,6 +11,8 @@ export interface CatalogEntry {
   speaks: string[];
   needs: string[];
   startsEnabled: boolean;
+  /** Whether its Service sleeps while nobody asks for it. */
+  activation: 'always' | 'onDemand';
 }
 
 export const catalog = new Observable<readonly CatalogEntry[]>([]);

@@ -27,6 +27,7 @@ describe('the topology', () => {
       speaks: [],
       needs: ['keys'],
       startsEnabled: false,
+      activation: 'always' as const,
     };
     expect(graphOf([storage, service('keys')], [entry], 9).edges).toContainEqual({
       from: 'storage',

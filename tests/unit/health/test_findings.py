@@ -31,6 +31,12 @@ def service(name: str, *conditions: dict[str, str], seen: int = 1, **spec: Any) 
     return {"metadata": {"name": name, "namespace": "default", "generation": 1}, "spec": spec, "status": status}
 
 
+def test_a_missing_service_is_made_again_as_its_manifest_wants_it() -> None:
+    sleeper = ManagedService("notes", "Notes", "", "x:y", starts_enabled=True, activation="onDemand")
+    (found,) = resources.of_services((), (sleeper,), NOW)
+    assert "spec: {managed: notes, activation: onDemand}" in found.fix
+
+
 def told(found: Any) -> list[tuple[str, str]]:
     return [(each.severity, str(each.code)) for each in found]
 

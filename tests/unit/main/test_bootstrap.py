@@ -21,7 +21,9 @@ async def test_managed_services_that_are_missing_are_made_again_and_others_left_
     registry, marker = house.registry, tmp_path / "founded"
     await make_missing(marker, registry, managed_services())
     names = [record.key.name for record in registry.store.list(SERVICE.group, SERVICE.plural, "default").records]
-    assert {"key-manager", "storage-manager"} <= set(names)
+    assert {"key-manager", "storage-manager", "secrets-manager"} <= set(names)
+    secrets = registry.get(SERVICE, SERVICE.key("secrets-manager", "default")).object["spec"]
+    assert secrets["activation"] == "onDemand", "known from the first start on, and asleep"
     storage = SERVICE.key("storage-manager", "default")
     await registry.merge(SERVICE, storage, {"spec": {"enabled": False}}, HOW)
     await registry.delete(SERVICE, storage, HOW)
