@@ -1,4 +1,4 @@
-"""Data keys from key-manager, asked through the gateway.
+"""The data keys of values: under the account's default key, or under the one that a secret names.
 
 A secret's own key is used in the name of whoever asks for the secret: their right on the key counts, not ours. The
 account's default key belongs to this service, which uses it in its own name. The encryption context binds every data
@@ -7,23 +7,18 @@ key to its secret and version, as AWS does it.
 
 from __future__ import annotations
 
-import base64
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-import anyio
-
-from crds.errors import ApiError, Timeout, Unavailable
 from services.sdk.aws.errors import AwsError
+from services.sdk.clients.data_keys import DataKeyClient, KeyRefused, KeyRequest, KeysAway
 from services.sdk.clients.service_client import ServiceClient
 from services.sdk.identity import Caller
 from services.secrets_manager import errors
 from services.secrets_manager.invariants import DEFAULT_KEY
 
-ASK_EVERY_SECONDS = 15.0
-_JSON = "application/x-amz-json-1.1"
-_REFUSED = frozenset({"AccessDeniedException"})
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +38,7 @@ class KeyUse:
 
     @property
     def context(self) -> dict[str, str]:
+        """What AWS binds the data keys of Secrets Manager to."""
         return {"SecretARN": self.arn, "SecretVersionId": self.version_id}
 
 
@@ -52,71 +48,47 @@ def is_own(key: str) -> bool:
 
 
 class KeyClient:
-    """`client` is that of key-manager. `fault`: why it could not be asked last time, or None."""
+    """`client` is that of key-manager. `run` keeps `fault` new, until cancelled."""
 
     def __init__(self, client: ServiceClient) -> None:
-        self._client = client
-        self.fault: str | None = None
+        self._keys = DataKeyClient(client)
+        self.run = self._keys.run
 
-    async def run(self) -> None:
-        """Asks again and again whether it answers, so that `fault` is never old. Until cancelled."""
-        while True:
-            with suppress(AwsError):
-                await self._ask("GenerateRandom", "default", {"NumberOfBytes": 1}, None)
-            await anyio.sleep(ASK_EVERY_SECONDS)
+    @property
+    def fault(self) -> str | None:
+        """Why key-manager could not be asked last time; None when it could."""
+        return self._keys.fault
 
     async def generate(self, use: KeyUse) -> tuple[bytes, bytes, str]:
         """A new data key: (32 bytes, wrapped, ARN of its key). Raises AwsError."""
-        wanted = {
-            "KeyId": use.key if use.is_own_key else DEFAULT_KEY,
-            "KeySpec": "AES_256",
-            "EncryptionContext": use.context,
-        }
-        answer = await self._for(use, "GenerateDataKey", wanted)
-        return base64.b64decode(answer["Plaintext"]), base64.b64decode(answer["CiphertextBlob"]), str(answer["KeyId"])
+        return await _answered(lambda: self._keys.generate(_request(use)))
 
     async def decrypt(self, use: KeyUse, wrapped: bytes) -> bytes:
         """The plaintext of a wrapped data key. Raises AwsError."""
-        blob = base64.b64encode(wrapped).decode()
-        answer = await self._for(use, "Decrypt", {"CiphertextBlob": blob, "EncryptionContext": use.context})
-        return base64.b64decode(answer["Plaintext"])
-
-    async def _for(self, use: KeyUse, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Raises AwsError."""
-        if use.is_own_key and use.caller is None:
-            raise errors.nobody_asks()
-        return await self._ask(operation, use.namespace, body, use.caller if use.is_own_key else None)
-
-    async def _ask(
-        self, operation: str, namespace: str, body: dict[str, Any], caller: Caller | None
-    ) -> dict[str, Any]:
-        """What is asked here does no harm when it is asked twice. `caller`: for whom."""
-        headers = {"content-type": _JSON, "x-amz-target": f"TrentService.{operation}"}
-        try:
-            response = await self._client.request(
-                "POST", "/", caller=caller, namespace=namespace, headers=headers, json=body, idempotent=True
-            )
-            answer: dict[str, Any] = response.json()
-        except (Unavailable, Timeout, ValueError) as away:
-            self.fault = f"key-manager does not answer: {_words(away)}"
-            raise errors.keys_away(self.fault) from away
-        if response.status_code == 200:
-            self.fault = None
-            return answer
-        refusal = _refusal(operation, response.status_code, answer)
-        self.fault = refusal.message if refusal.status >= 500 else None
-        raise refusal
+        return await _answered(lambda: self._keys.decrypt(_request(use), wrapped))
 
 
-def _words(error: Exception) -> str:
-    return error.message if isinstance(error, ApiError) else repr(error)
+def _request(use: KeyUse) -> KeyRequest:
+    """Raises AwsError where nobody asks whose right to the key could count."""
+    if not use.is_own_key:
+        return KeyRequest(DEFAULT_KEY, use.context, use.namespace)
+    if use.caller is None:
+        raise errors.nobody_asks()
+    return KeyRequest(use.key, use.context, use.namespace, use.caller)
 
 
-def _refusal(operation: str, status: int, answer: dict[str, Any]) -> AwsError:
-    code, said = str(answer.get("__type", "")), str(answer.get("message", ""))
-    if code in _REFUSED:
+async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """Raises AwsError, in Secrets Manager's words."""
+    try:
+        return await ask()
+    except KeysAway as away:
+        raise errors.keys_away(str(away)) from away
+    except KeyRefused as refused:
+        raise _refusal(refused) from refused
+
+
+def _refusal(refused: KeyRefused) -> AwsError:
+    if refused.code == "AccessDeniedException":
         return errors.no_access_to_key()
-    if not code or status >= 500:
-        return errors.keys_away(f"key-manager answered {status} {code}: {said}")
-    failure = errors.decryption_failure if operation == "Decrypt" else errors.encryption_failure
-    return failure(f"{code}: {said}" if said else code)
+    failure = errors.decryption_failure if refused.operation == "Decrypt" else errors.encryption_failure
+    return failure(str(refused))

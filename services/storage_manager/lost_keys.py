@@ -12,12 +12,12 @@ from datetime import datetime
 from anyio import to_thread
 
 from crds.meta import Condition, set_condition
+from services.sdk.clients.data_keys import KEY_UNAVAILABLE
 from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketCondition, BucketReason
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef, Kms
 from services.storage_manager.kinds import Bucket
-from services.storage_manager.kms_client import KEY_UNAVAILABLE
 from services.storage_manager.metadata import MetadataIndex
 
 PLATFORM = "alias/aws/"
