@@ -20,7 +20,6 @@ COVERAGE = Coverage(
         "Secrets that `kubectl` made are seen in every region; their ARN says `us-east-1`.",
         "A secret cannot be shared with another account: its policy gives rights to users of its own account alone.",
         "A resource policy gives rights to whom it names, also without a role; a Deny of it wins over every role.",
-        "For a request without `ClientRequestToken` one is chosen here; AWS refuses it.",
         "`RotationLambdaARN` is an https address, or the ARN of a function that is built in "
         "(`SecretsManagerRDSPostgreSQLRotationSingleUser`); a secret without a value cannot be rotated.",
         "`AutomaticallyAfterDays` is counted from the last rotation; without `Duration` a window stays open.",

@@ -172,19 +172,19 @@ class SecretStore:
         raise AwsError("InternalServiceError", f"{found.label} is changed by others all the time; try again", 503)
 
     async def note_access(self, found: FoundSecret, version_id: str) -> None:
-        """Remember the day on which it was read; whoever reads does not wait for a second try."""
+        """Remember the day on which it was read; a value is answered also where that cannot be written."""
         today = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        version = found.version(version_id)
-        if version is None or version.accessed_on == today:
-            return
-        day = {"accessedOn": rfc3339(today)}
-        versions = [each.wire() | (day if each.version_id == version_id else {}) for each in found.versions]
-        patch = {
-            "metadata": {"resourceVersion": found.secret.metadata.resource_version},
-            "status": {"versions": versions, **day},
-        }
-        with suppress(ApiError):
-            self.note(await self._own.patch(MANAGED_SECRET, found.name, patch, found.namespace, subresource="status"))
+        with suppress(ApiError, AwsError):
+            for attempt in range(_ATTEMPTS):
+                now = await self.fresh(found) if attempt else found
+                version = now.version(version_id)
+                if version is None or version.accessed_on == today:
+                    return
+                day = {"accessedOn": rfc3339(today)}
+                versions = [each.wire() | (day if each.version_id == version_id else {}) for each in now.versions]
+                with suppress(Conflict):
+                    await self.patch_status(now, {"versions": versions, **day})
+                    return
 
     async def reseal(self, found: FoundSecret, versions: list[str], key: str, caller: Caller | None) -> FoundSecret:
         """Seal these versions under that key. Each is whole at any moment, under the one key or the other. Raises

@@ -32,8 +32,16 @@ async function fits(page: Page): Promise<void> {
 
 test('a value is shown after a yes alone, hidden again by itself, and the audit log tells who read it', { skip }, () =>
   journey(async (page) => {
-    await secretsManager('CreateSecret', { Name: 'pantry', SecretString: 'bread and salt' });
-    await secretsManager('PutSecretValue', { SecretId: 'pantry', SecretString: 'salt and bread' });
+    await secretsManager('CreateSecret', {
+      Name: 'pantry',
+      SecretString: 'bread and salt',
+      ClientRequestToken: crypto.randomUUID(),
+    });
+    await secretsManager('PutSecretValue', {
+      SecretId: 'pantry',
+      SecretString: 'salt and bread',
+      ClientRequestToken: crypto.randomUUID(),
+    });
     const asked = reads(page);
     await visit(page, PAGE);
     const versions = page.getByRole('list', { name: 'Versions' }).getByRole('listitem');

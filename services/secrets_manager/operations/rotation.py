@@ -31,6 +31,7 @@ class RotationOperations:
 
     @operation("RotateSecret", permission=("patch", MANAGED_SECRET), understands=_ROTATE)
     async def rotate_secret(self, call: RequestContext, request: Json) -> Json:
+        token = token_of(request)
         found = await self._secrets.resolve_live(call, request)
         rules, at_once = wanted_rules(found, request), request.get("RotateImmediately") is not False
         if at_once and not found.has_value(found.current or ""):
@@ -39,7 +40,6 @@ class RotationOperations:
             found = await self._secrets.patch(call, found, {"rotation": _whole(rules)})
         if not at_once:
             return identity_of(found)
-        token = token_of(request)
         return {**identity_of(await self._begin(found, token)), "VersionId": token}
 
     @operation("CancelRotateSecret", permission=("patch", MANAGED_SECRET), understands=("SecretId",))

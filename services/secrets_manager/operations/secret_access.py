@@ -71,8 +71,11 @@ def value_of(request: Json) -> SecretValue | None:
 
 
 def token_of(request: Json) -> str:
-    """The id that a new version gets. SDKs choose one for each request; for who does not, the kit has."""
-    return str(request["ClientRequestToken"])
+    """The id that a new version gets. SDKs choose one for each request; AwsError for who does not."""
+    token = request.get("ClientRequestToken")
+    if token is None:
+        raise errors.invalid_request("You must provide a ClientRequestToken value. We recommend a UUID-type value.")
+    return str(token)
 
 
 def shown_value(value: SecretValue) -> Json:

@@ -124,3 +124,33 @@ async def test_the_day_of_the_last_read_is_written_once_a_day() -> None:
         assert len(revisions) <= 2, "the first read, and perhaps the reconciler's pass"
         seen = (await secrets.service.resources.get(MANAGED_SECRET, "s", "default")).status
         assert seen.accessed_on is not None and seen.changed_at == changed
+
+
+@virtual_time
+async def test_a_read_is_noted_also_where_somebody_else_wrote_meanwhile() -> None:
+    async with secrets_in_memory() as secrets:
+        await secrets.call("CreateSecret", Name="s", SecretString="1")
+        resources, seen = (
+            secrets.service.resources,
+            await secrets.service.context.informer(MANAGED_SECRET).read("s", "default"),
+        )
+        assert seen is not None
+        await resources.patch(
+            MANAGED_SECRET, "s", {"metadata": {"labels": {"newer": "than-what-is-held"}}}, "default"
+        )
+        secrets.service.context.informer(MANAGED_SECRET).put(seen)
+        await secrets.call("GetSecretValue", SecretId="s")
+        now = await resources.get(MANAGED_SECRET, "s", "default")
+        assert now.status.accessed_on is not None and now.metadata.labels
+
+
+@virtual_time
+async def test_a_request_without_a_token_is_refused_before_anything_is_looked_at() -> None:
+    async with secrets_in_memory() as secrets:
+        for operation in ("CreateSecret", "PutSecretValue", "UpdateSecret", "RotateSecret"):
+            named = {"Name" if operation == "CreateSecret" else "SecretId": "s"}
+            asked = {**named, "SecretString": "1"} if operation != "RotateSecret" else named
+            status, answer = await secrets.ask(operation, **asked, ClientRequestToken=None)
+            assert (status, answer["__type"]) == (400, "InvalidRequestException"), operation
+            assert answer["Message"].startswith("You must provide a ClientRequestToken value."), operation
+        assert (await secrets.service.resources.list(MANAGED_SECRET)).items == []

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from uuid import uuid4
 
 from services.sdk.aws.errors import AwsError, Protocol
 from services.sdk.aws.model import ServiceModel
@@ -40,7 +39,7 @@ class Codec:
         self.operations = tuple(model.operations if operations is None else operations)
         self.words, self.errors = words_of(model, self.protocol), ErrorTable(model)
         self.is_query_compatible = "awsQueryCompatible" in model.metadata
-        self._parsers: dict[str, tuple[Parser, tuple[str, ...]]] = {}
+        self._parsers: dict[str, Parser] = {}
         self._serializers: dict[str, Serializer] = {}
 
     def route(self, request: HttpRequest) -> str:
@@ -49,17 +48,14 @@ class Codec:
 
     def parse(self, operation: str, request: HttpRequest) -> Params:
         """The operation's input. Raises AwsError and nothing else, whatever the request is."""
-        made = self._parsers.get(operation) or self._made_parser(operation)
+        read = self._parsers.get(operation) or self._made_parser(operation)
         validation = Validation()
         try:
-            found = made[0](request, validation)
+            found = read(request, validation)
         except Unreadable as wrong:
             raise self.words.unreadable(wrong.text()) from None
         if validation.faults:
             raise self.words.invalid(validation)
-        for token in made[1]:
-            if token not in found:
-                found[token] = str(uuid4())
         return found
 
     def serialize(self, operation: str, result: Mapping[str, Any], request_id: str) -> HttpResponse:
@@ -79,12 +75,10 @@ class Codec:
         payload = ref.trait("payload") if ref else None
         return ref is not None and payload is not None and ref.members[payload].streams()
 
-    def _made_parser(self, operation: str) -> tuple[Parser, tuple[str, ...]]:
+    def _made_parser(self, operation: str) -> Parser:
         ref = input_ref(self.model, operation)
         _refuse_events(ref, operation)
-        tokens = tuple(n for n, each in (ref.members if ref else {}).items() if each.trait("idempotencyToken"))
-        required = tuple(name for name in (ref.required if ref else ()) if name not in tokens)
-        self._parsers[operation] = self._parser(operation, ref, required), tokens
+        self._parsers[operation] = self._parser(operation, ref, tuple(ref.required if ref else ()))
         return self._parsers[operation]
 
     def _output(self, operation: str) -> ShapeRef | None:
