@@ -21,6 +21,7 @@ OWNER, SOURCE_OWNER = "x-amz-expected-bucket-owner", "x-amz-source-expected-buck
 # What signs, what says who calls with which program, and what Body checks. They change nothing of what is asked.
 ALWAYS = frozenset(
     {
+        "x-amz-api-version",
         "x-amz-content-sha256",
         "x-amz-date",
         "x-amz-decoded-content-length",
@@ -148,6 +149,7 @@ def _algorithm(name: str, value: str) -> None:
 
 
 _VALUES: dict[str, Callable[[str, str], None]] = {
+    "x-amz-api-version": _one_of("InvalidArgument", "2006-03-01"),  # the SDK for C++ says it always
     "x-amz-storage-class": _one_of("InvalidStorageClass", "STANDARD"),
     "x-amz-metadata-directive": _one_of("InvalidArgument", "COPY", "REPLACE"),
     "x-amz-tagging-directive": _one_of("InvalidArgument", "COPY", "REPLACE"),

@@ -35,7 +35,8 @@ _CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "authenticated-read": ((SIGNED_IN, "READ"),),
     "log-delivery-write": ((LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP")),
 }
-_OF_BUCKET_OWNER = {"bucket-owner-read": "READ", "bucket-owner-full-control": "FULL_CONTROL"}
+BUCKET_OWNERS = "bucket-owner-full-control"
+_OF_BUCKET_OWNER = {"bucket-owner-read": "READ", BUCKET_OWNERS: "FULL_CONTROL"}
 
 
 def canned_acl(name: str, owner: Document, bucket_owner: Document | None = None) -> Document:

@@ -6,7 +6,16 @@ from services.sdk.aws.accounts import account_of
 from services.storage_manager.answers import render_answer
 from services.storage_manager.authorization import require_keeps_access
 from services.storage_manager.configuration.access import BucketRules
-from services.storage_manager.configuration.acl import GRANTS, acl_of_headers, canned_acl, check_acl, is_public_acl
+from services.storage_manager.configuration.acl import (
+    BUCKET_OWNERS,
+    CANNED,
+    GRANT_HEADERS,
+    GRANTS,
+    acl_of_headers,
+    canned_acl,
+    check_acl,
+    is_public_acl,
+)
 from services.storage_manager.configuration.bucket_policy import check_bucket_policy
 from services.storage_manager.configuration.documents import Document, read_document
 from services.storage_manager.configuration.owners import named, owner_of
@@ -69,7 +78,7 @@ async def put_acl(context: S3Context, request: S3Request) -> S3Response:
     ref = await context.writable_bucket(request)
     rules = bucket_rules(context, ref)
     acl = await acl_of_request(request, owner_of(ref.namespace))
-    require_acl_counts(rules, acl)
+    require_acl_counts(rules, acl, request)
     await context.put_configuration(ref, ACL, acl)
     return S3Response()
 
@@ -151,11 +160,23 @@ async def acl_of_request(request: S3Request, owner: Document, bucket_owner: Docu
     return check_acl(read_document(request.operation, body), owner)
 
 
-def require_acl_counts(rules: BucketRules, acl: Document) -> None:
-    """Raises S3Error AccessControlListNotSupported, AccessDenied for a list that would not count, or be public."""
-    if rules.ownership is Ownership.ENFORCED:
+def require_acl_counts(rules: BucketRules, acl: Document, request: S3Request) -> None:
+    """Raises S3Error AccessControlListNotSupported, AccessDenied for a list that would not count, or be public.
+
+    Where ownership is enforced, a list may say what holds anyway, as a canned one or as a document: s3cmd copies so.
+    Source: CreateBucket in the S3 API reference, `ObjectOwnership`.
+    """
+    if rules.ownership is Ownership.ENFORCED and not _is_owners_alone(acl, request):
         raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs")
     require_acl_not_public(rules.block, acl)
+
+
+def _is_owners_alone(acl: Document, request: S3Request) -> bool:
+    said = [name for name in (CANNED, *GRANT_HEADERS) if name in request.headers]
+    if said:
+        return said == [CANNED] and request.headers[CANNED] == BUCKET_OWNERS
+    grants = [(each["Grantee"].get("ID"), each["Permission"]) for each in acl["Grants"]]
+    return grants == [(acl["Owner"]["ID"], "FULL_CONTROL")]
 
 
 def bucket_rules(context: S3Context, ref: BucketRef) -> BucketRules:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from services.storage_manager.configuration.access import BucketRules
 from services.storage_manager.configuration.acl import (
+    BUCKET_OWNERS,
     CANNED,
     GRANT_HEADERS,
     acl_of_headers,
@@ -23,8 +24,7 @@ from services.storage_manager.configuration.rules import ACL, OWNERSHIP
 from services.storage_manager.errors import S3Error
 
 LOCK, VERSIONING = "object-lock", "versioning"
-_OWNERS = "bucket-owner-full-control"
-_GIVES_NOTHING = frozenset({"private", _OWNERS, "bucket-owner-read"})
+_GIVES_NOTHING = frozenset({"private", BUCKET_OWNERS, "bucket-owner-read"})
 _LOCKED = "x-amz-bucket-object-lock-enabled"
 
 
@@ -35,7 +35,7 @@ def new_object_acl(
     if rules.ownership is Ownership.ENFORCED:
         _require_nothing_more(headers, bucket_owner)
         return None
-    given_away = rules.ownership is Ownership.PREFERRED and headers.get(CANNED) == _OWNERS
+    given_away = rules.ownership is Ownership.PREFERRED and headers.get(CANNED) == BUCKET_OWNERS
     owner = bucket_owner if given_away else writer
     acl = acl_of_headers(headers, owner, bucket_owner) or canned_acl("private", owner)
     require_acl_not_public(rules.block, acl)
@@ -74,7 +74,7 @@ def actions_of_headers(headers: Mapping[str, str]) -> list[str]:
 
 def _require_nothing_more(headers: Mapping[str, str], bucket_owner: Document) -> None:
     grants = [headers[name] for name in GRANT_HEADERS if name in headers]
-    if headers.get(CANNED, _OWNERS) != _OWNERS or grants not in (
+    if headers.get(CANNED, BUCKET_OWNERS) != BUCKET_OWNERS or grants not in (
         [],
         [f'id="{bucket_owner["ID"]}"'],
     ):

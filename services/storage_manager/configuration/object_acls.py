@@ -40,7 +40,7 @@ async def put_object_acl(context: S3Context, request: S3Request) -> S3Response:
     found, owner = find_object(context, ref, request.key, version), owner_of(ref.namespace)
     now = object_acl(found.attributes.get(ACL), owner)
     acl = await acl_of_request(request, now["Owner"], owner)
-    require_acl_counts(bucket_rules(context, ref), acl)
+    require_acl_counts(bucket_rules(context, ref), acl, request)
 
     def change(kept: Object) -> dict[str, Any]:
         return {**kept.attributes, ACL: acl}

@@ -189,6 +189,43 @@ def test_a_bucket_is_made_locked_or_with_its_list(s3: Any) -> None:
     assert rules == [{"ObjectOwnership": "BucketOwnerPreferred"}]
 
 
+def test_where_ownership_is_enforced_a_list_may_say_what_holds_anyway(s3: Any, bucket: str) -> None:
+    """s3cmd copies an object, then gives it the list that it read."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    for get, put, named in (
+        (s3.get_object_acl, s3.put_object_acl, {"Bucket": bucket, "Key": "k"}),
+        (s3.get_bucket_acl, s3.put_bucket_acl, {"Bucket": bucket}),
+    ):
+        answer = get(**named)
+        read = {"Owner": answer["Owner"], "Grants": answer["Grants"]}
+        put(**named, AccessControlPolicy=read)
+        less = {**read, "Grants": [{**read["Grants"][0], "Permission": "READ"}]}
+        for other in (
+            {"AccessControlPolicy": less},
+            {"ACL": "private"},
+            {"AccessControlPolicy": {**read, "Grants": []}},
+        ):
+            assert code(put, **named, **other) == "AccessControlListNotSupported"
+        assert get(**named)["Grants"] == read["Grants"]
+    s3.put_object_acl(Bucket=bucket, Key="k", ACL="bucket-owner-full-control")
+
+
+def test_the_version_of_the_protocol_may_be_said(house: ServiceHarness, s3: Any, bucket: str) -> None:
+    """As the SDK for C++ does, and pyarrow with it."""
+
+    version = ["2006-03-01", "2026-01-01"]
+
+    def say(request: Any, **_: Any) -> None:
+        request.headers["x-amz-api-version"] = version.pop(0)
+
+    s3.meta.events.register_first("before-sign.s3.*", say)
+    try:
+        s3.get_bucket_location(Bucket=bucket)
+        assert code(s3.get_bucket_location, Bucket=bucket) == "InvalidArgument"
+    finally:
+        s3.meta.events.unregister("before-sign.s3.*", say)
+
+
 def test_lists_of_objects_count_where_ownership_is_not_enforced(house: ServiceHarness, s3: Any, bucket: str) -> None:
     team = house.conductor.add(User("cat", namespace="cats", access_key="AKIACATCATCATCATCATC"))
     theirs = house.boto3_client("s3", team, **V4)
