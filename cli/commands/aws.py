@@ -20,20 +20,28 @@ def register(app: typer.Typer) -> None:
 
 def env_(
     form: Annotated[str, typer.Option("--format", help="sh, fish or json.")] = "sh",
+    program: Annotated[
+        str,
+        typer.Option(
+            "--for", help="aws and its SDKs, or what reads other variables: minio, pgbackrest, rclone, restic."
+        ),
+    ] = "aws",
     unset: Annotated[bool, typer.Option("--unset", help="Take it back: eval $(aerekos env --unset)")] = False,
 ) -> None:
     """Print what AWS tools need: eval $(aerekos env)"""
     from cli import api_client
-    from cli.login import aws_cli, aws_env
+    from cli.login import aws_cli, aws_env, program_env
 
     aws_env.check_format(form)
+    names = program_env.names_for(program)
     if unset:
-        say(aws_env.unset_lines(form))
+        say(aws_env.unset_lines(form, names))
         return
     wanted = settings.load()
     with api_client.connect(wanted) as api:
         variables = aws_env.aws_variables(api, aws_env.ca_file(wanted, api.context))
-    version = None if form == "json" else aws_cli.installed_version()
+    variables = program_env.variables_for(program, variables)
+    version = None if form == "json" or program != "aws" else aws_cli.installed_version()
     too_old = version if aws_cli.is_too_old(version) else None
     if too_old:
         complain(aws_cli.warning(too_old))

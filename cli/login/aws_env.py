@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli.api_client import ApiClient
@@ -80,14 +81,14 @@ def as_lines(variables: dict[str, str], form: str, *, wraps_aws: bool = False) -
     return "\n".join([*lines, f"set -e {FOREIGN};", *([wrapper] if wraps_aws else [])])
 
 
-def unset_lines(form: str) -> str:
-    """The way back: what `as_lines` set is gone. Raises Misuse."""
+def unset_lines(form: str, names: Sequence[str] = NAMES) -> str:
+    """The way back: what `as_lines` set is gone, of these names. Raises Misuse."""
     check_format(form)
     if form == "fish":
-        return f"set -e {' '.join(NAMES)};\nfunctions -e aws;"
+        return f"set -e {' '.join(names)};\nfunctions -e aws;"
     if form == "json":
         raise Misuse("--unset has no JSON", hint="--format sh or fish")
-    return f"unset {' '.join(NAMES)};\nunset -f aws 2>/dev/null || :;"
+    return f"unset {' '.join(names)};\nunset -f aws 2>/dev/null || :;"
 
 
 def check_format(form: str) -> None:

@@ -14,7 +14,8 @@ from botocore.config import Config
 from botocore.session import Session
 
 from api.auth.routes.sessions import REGION
-from cli.login import aws_cli, aws_env
+from cli.login import aws_cli, aws_env, program_env
+from controller.main.errors import Misuse, UserError
 
 VALUES = (
     "https://127.0.0.1:7443",
@@ -102,3 +103,36 @@ def test_in_the_region_that_is_told_links_are_signed_with_version_4() -> None:
 def test_json_is_for_programs() -> None:
     assert json.loads(aws_env.as_lines(VARIABLES, "json")) == VARIABLES
     assert shlex.quote(VARIABLES["AWS_SECRET_ACCESS_KEY"]) in aws_env.as_lines(VARIABLES, "sh")
+
+
+@pytest.mark.parametrize("program", program_env.PROGRAMS)
+def test_what_a_program_is_told_is_taken_back(program: str, tmp_path: Path) -> None:
+    variables = program_env.variables_for(program, VARIABLES)
+    assert list(variables) == program_env.names_for(program)
+    script = f"{aws_env.as_lines(variables, 'sh')}\n{aws_env.unset_lines('sh', program_env.names_for(program))}"
+    done = subprocess.run(["sh", "-c", f"{script}\nenv"], env={}, capture_output=True, text=True, check=True)
+    assert not [name for name in variables if f"{name}=" in done.stdout]
+
+
+def test_rclone_is_not_told_what_it_dies_of() -> None:
+    assert not [name for name in program_env.names_for("rclone") if name.startswith("AWS_")]
+
+
+@pytest.mark.parametrize(
+    ("server", "named"),
+    [
+        ("https://127.0.0.1:7443", "localhost"),
+        ("https://[::1]:7443", "localhost"),
+        ("https://db.test:7443", "db.test"),
+    ],
+)
+def test_pgbackrest_is_told_a_name(server: str, named: str) -> None:
+    told = program_env.variables_for("pgbackrest", {**VARIABLES, "AWS_ENDPOINT_URL": server})
+    assert (told["PGBACKREST_REPO1_S3_ENDPOINT"], told["PGBACKREST_REPO1_STORAGE_PORT"]) == (named, "7443")
+
+
+def test_what_cannot_be_told_is_refused() -> None:
+    with pytest.raises(UserError, match="wants a name"):
+        program_env.variables_for("pgbackrest", {**VARIABLES, "AWS_ENDPOINT_URL": "https://10.0.0.1:7443"})
+    with pytest.raises(Misuse, match="not known"):
+        program_env.variables_for("cp", VARIABLES)
