@@ -34,7 +34,8 @@ if [ ! -d "$cluster" ]; then
   echo "include_if_exists = '{CONFIG_FOLDER}/postgresql.conf'" >>"$half/postgresql.conf"
   echo "host all all all scram-sha-256" >>"$half/pg_hba.conf"
   printf %s "$sum" >{DATA}/.superuser
-  sync
+  # initdb has synced all it made; the machine's other files are not ours to wait for.
+  sync "$half/postgresql.conf" "$half/pg_hba.conf" {DATA}/.superuser
   mv "$half" "$cluster"
   sync {DATA}
 fi

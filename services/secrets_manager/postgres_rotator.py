@@ -14,10 +14,10 @@ from crds.errors import NotFound
 from crds.kinds.service import SERVICE
 from crds.names import label_fault
 from services.sdk.aws.errors import AwsError
+from services.sdk.postgres import PostgresConnection, PostgresError, quoted_name, verifier_of
 from services.sdk.resources import Resources
 from services.secrets_manager.envelope import SecretValue
 from services.secrets_manager.passwords import classes_of, random_password
-from services.secrets_manager.postgres_client import PostgresConnection, PostgresError, quoted_name, verifier_of
 from services.secrets_manager.rotation import RotationFailure
 from services.secrets_manager.secret import FoundSecret, stages_of
 from services.secrets_manager.secret_store import SecretStore
@@ -127,7 +127,9 @@ class PostgresRotator:
         """Whether the database takes that password, and then the new one. Raises RotationFailure."""
         host, port = await self._engines.address(login.service, found.namespace)
         try:
-            opened = await PostgresConnection.open(host, port, login.username, login.password, login.database)
+            opened = await PostgresConnection.open(
+                host, port, login.username, login.password, login.database, application="secrets-manager"
+            )
             async with opened as connection:
                 user = quoted_name(login.username)
                 await connection.execute(

@@ -47,6 +47,7 @@ FOR_ADMINS |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings
 FOR_ADMINS |= {"iamusers", "iamgroups", "iamroles", "iampolicies", "iamaccounts", "instanceprofiles", "oidcproviders"}
 EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "serviceaccounts", "leases"}
 EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets", "managedsecrets", "queues"}
+EVERYDAY |= {"databases"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}

@@ -23,7 +23,7 @@ from controller.runtime.process.orphans import end_unreadable
 from controller.runtime.process.planning import base_name
 from controller.runtime.process.processes import Exit, Process, boot_id, lives
 from controller.runtime.process.sandboxing import Sandbox
-from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn
+from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn, usual_port
 from controller.runtime.process.state_files import InstanceRecord
 from crds.meta import ObjectKey
 
@@ -257,6 +257,8 @@ class LocalProcessHost:
     def _take_ports(self, workload: Workload, instance: str, port: int) -> int:
         """The first one; the others are noted. Raises SpawnFailed."""
         fixed = _fixed(workload)
+        if not port and workload.program:
+            port = usual_port(self._home, instance)
         try:
             port = self._ports.take(fixed or port, fixed=bool(fixed))
         except OSError as refused:

@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ INHERITED = (
 )  # fmt: skip
 _APPENDING, _LOG_MODE = os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
 _PLACEHOLDER = re.compile(r"\{(port|address|data|instance)\}")
+_USUAL_FROM, _USUAL_PORTS = 20_000, 12_000
 Remember = Callable[[int, int], None]
 
 
@@ -176,6 +178,13 @@ class Ports:
     def give_back(self, port: int) -> None:
         """Give back a port where nobody listens any more."""
         self._taken.discard(port)
+
+
+def usual_port(home: Path, instance: str) -> int:
+    """Where that instance listens whenever it is free, so that its clients find it again after an update, or another
+    start of the cloud. Below the ports that the machine chooses for itself.
+    """
+    return _USUAL_FROM + zlib.crc32(f"{home}/{instance}".encode()) % _USUAL_PORTS
 
 
 def _is_free(port: int) -> bool:

@@ -16,11 +16,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from crds.kinds.service import SERVICE
+from services.sdk.postgres import PostgresConnection, PostgresError, quoted_name, verifier_of
 from services.secrets_manager.envelope import Envelope
 from services.secrets_manager.key_client import KeyClient
 from services.secrets_manager.kinds import MANAGED_SECRET
 from services.secrets_manager.metrics import SecretsMetrics
-from services.secrets_manager.postgres_client import PostgresConnection, PostgresError, quoted_name, verifier_of
 from services.secrets_manager.postgres_rotator import EngineFinder, PostgresRotator
 from services.secrets_manager.rotation import RotationFailure, Rotations
 from services.secrets_manager.rotation_targets import POSTGRES_SINGLE_USER

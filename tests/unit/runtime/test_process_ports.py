@@ -8,7 +8,7 @@ import pytest
 
 from controller.runtime.driver import Port, Workload
 from controller.runtime.process.process_host import LocalProcessHost
-from controller.runtime.process.spawning import SpawnFailed
+from controller.runtime.process.spawning import SpawnFailed, usual_port
 from crds.meta import ObjectKey
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,21 @@ async def test_each_port_has_a_number_of_its_own_and_keeps_it(machine):
     assert machine.ports(WEB, "web-0", again) == first
     machine.discard("web-0")
     assert machine.ports(replace(WEB, ports=()), "web-0", 0) == {}
+
+
+async def test_a_program_has_its_port_again_and_another_where_somebody_took_it(machine, tmp_path):
+    _, port, _ = await machine.spawn(WEB, "web-0", 0, NOW)
+    machine.release(port)
+    machine.discard("web-0")
+    _, again, _ = await machine.spawn(WEB, "web-0", 0, NOW)
+    assert again == port == usual_port(tmp_path, "web-0") and 20_000 <= port < 32_768
+    machine.release(port)
+    machine.discard("web-0")
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", port))
+        somebody.listen()
+        _, other, _ = await machine.spawn(WEB, "web-0", 0, NOW)
+    assert other != port
 
 
 @pytest.mark.parametrize("which", [0, 1])

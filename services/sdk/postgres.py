@@ -1,4 +1,5 @@
-"""A PostgreSQL connection, no more of it than rotation needs: SCRAM-SHA-256, and statements without an answer.
+"""A PostgreSQL connection, no more of it than looking after a server needs: SCRAM-SHA-256, and simple queries, whose
+values are texts.
 
 Source: PostgreSQL documentation, "Frontend/Backend Protocol", "SASL Authentication"; RFC 5802, RFC 7677.
 """
@@ -18,6 +19,7 @@ _MOST_ROUNDS = 1_000_000
 _LONGEST_MESSAGE = 1 << 20
 _PROTOCOL = 196608
 SECONDS = 10.0
+Row = tuple[str | None, ...]
 
 
 class PostgresError(Exception):
@@ -41,12 +43,14 @@ class PostgresConnection:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, host: str, port: int, user: str, password: str, database: str) -> PostgresConnection:
-        """Raises PostgresError, OSError, TimeoutError."""
+    async def open(
+        cls, host: str, port: int, user: str, password: str, database: str, *, application: str = ""
+    ) -> PostgresConnection:
+        """`application`: what the server calls it (pg_stat_activity). Raises PostgresError, OSError, TimeoutError."""
         async with asyncio.timeout(SECONDS):
             made = cls(*await asyncio.open_connection(host, port))
             try:
-                await made._start(user, password, database)
+                await made._start(user, password, database, application)
             except BaseException:
                 made._writer.close()
                 raise
@@ -54,9 +58,13 @@ class PostgresConnection:
 
     async def execute(self, statement: str) -> None:
         """Raises PostgresError, OSError, TimeoutError."""
+        await self.fetch(statement)
+
+    async def fetch(self, query: str) -> list[Row]:
+        """The rows of one query, every value as its text. Raises PostgresError, OSError, TimeoutError."""
         async with asyncio.timeout(SECONDS):
-            self._send(b"Q", statement.encode() + b"\x00")
-            await self._until_ready()
+            self._send(b"Q", query.encode() + b"\x00")
+            return await self._until_ready()
 
     async def __aenter__(self) -> PostgresConnection:
         return self
@@ -66,11 +74,9 @@ class PostgresConnection:
     ) -> None:
         self._writer.close()
 
-    async def _start(self, user: str, password: str, database: str) -> None:
-        named = b"".join(
-            each.encode() + b"\x00"
-            for each in ("user", user, "database", database, "application_name", "secrets-manager")
-        )
+    async def _start(self, user: str, password: str, database: str, application: str) -> None:
+        told = ("user", user, "database", database, "application_name", application)
+        named = b"".join(each.encode() + b"\x00" for each in told)
         body = struct.pack("!i", _PROTOCOL) + named + b"\x00"
         self._writer.write(struct.pack("!i", len(body) + 4) + body)
         kind, content = await self._message()
@@ -111,20 +117,23 @@ class PostgresConnection:
             raise PostgresError("the server breaks off the authentication")
         return content[4:]
 
-    async def _until_ready(self) -> None:
+    async def _until_ready(self) -> list[Row]:
         refused: PostgresError | None = None
+        rows: list[Row] = []
         while True:
             try:
-                kind, _ = await self._message()
+                kind, content = await self._message()
             except PostgresError as error:
                 if error.code.startswith("28") or not error.code:
                     raise
                 refused = error
                 continue
+            if kind == b"D":
+                rows.append(_row(content))
             if kind == b"Z":
                 if refused is not None:
                     raise refused
-                return
+                return rows
 
     async def _message(self) -> tuple[bytes, bytes]:
         try:
@@ -144,12 +153,32 @@ class PostgresConnection:
         self._writer.write(kind + struct.pack("!i", len(content) + 4) + content)
 
 
+def _row(content: bytes) -> Row:
+    """The values of a DataRow message. Raises PostgresError."""
+    values: list[str | None] = []
+    at = 2
+    try:
+        for _ in range(struct.unpack_from("!H", content)[0]):
+            (length,) = struct.unpack_from("!i", content, at)
+            at += 4
+            values.append(None if length < 0 else content[at : at + length].decode(errors="replace"))
+            at += max(length, 0)
+    except struct.error:
+        raise PostgresError("what answers there is no PostgreSQL") from None
+    return tuple(values)
+
+
 def verifier_of(password: str) -> str:
     """What the server stores of a password; sent instead of it, so that the password is in no statement or log."""
     salt = os.urandom(16)
     _, stored, server = _keys(password, salt, ROUNDS)
     parts = [base64.b64encode(each).decode() for each in (salt, stored, server)]
     return f"SCRAM-SHA-256${ROUNDS}:{parts[0]}${parts[1]}:{parts[2]}"
+
+
+def quoted_text(text: str) -> str:
+    """As a literal in a statement, whatever the server's standard_conforming_strings says."""
+    return " E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def quoted_name(name: str) -> str:

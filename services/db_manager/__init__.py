@@ -1,0 +1,1 @@
+"""db_manager: databases as resources. See manifest.py."""

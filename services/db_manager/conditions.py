@@ -1,0 +1,30 @@
+"""Words that Databases carry in their status."""
+
+from __future__ import annotations
+
+from crds.term import Term
+
+
+class DatabaseCondition(Term):
+    """What a condition tells about a Database (`status.conditions[].type`)."""
+
+    READY = "Ready", "Its endpoint takes writes, and its credentials open it."
+    PARAMETERS_APPLIED = "ParametersApplied", "Every parameter of its spec is in force."
+
+
+class DatabaseReason(Term):
+    """Why a Database is as its conditions say. What its servers say of themselves is repeated with their reasons."""
+
+    AVAILABLE = "Available", "It was written to and read just now."
+    CREATING = "Creating", "Its servers are being made."
+    STOPPED = "Stopped", "`spec.enabled` is false: its data is kept."
+    UNREACHABLE = "Unreachable", "Its server runs, and does not answer as it should."
+    NAME_TAKEN = "NameTaken", "A resource that it would make is there already, and is somebody else's."
+    SERVER_REFUSED = "ServerRefused", "The cloud refuses a server of it: the message says which rule."
+    IN_FORCE = "InForce", "The server uses every parameter."
+    APPLYING = "Applying", "The server has not read the parameters of the spec yet."
+    PENDING_RESTART = "PendingRestart", "Some parameters count after a restart; `status.pendingRestart` names them."
+    INVALID_PARAMETERS = (
+        "InvalidParameters",
+        "The server does not take some parameters, and goes on with those before.",
+    )

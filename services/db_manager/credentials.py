@@ -1,0 +1,109 @@
+"""The Secret `<name>-credentials`: all that a client needs.
+
+Made with a password of ours where there is none. Who makes it first, with a `password`, chooses it; who changes or
+deletes it has the database learn another one. It belongs to the Database and goes with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from urllib.parse import quote
+
+from crds.errors import AlreadyExists, Conflict, NotFound
+from crds.kinds.secret import SECRET, Secret
+from services.db_manager.kinds import Database, Endpoint
+from services.db_manager.names import credentials_secret
+from services.db_manager.owned import belongs_to, name_taken, owner_of
+from services.sdk.reconcile import Permanent, Temporary
+from services.sdk.resources import Resources
+
+_BYTES = 24
+_KEYS = frozenset({"host", "port", "username", "password", "database", "uri"})
+
+
+def new_password() -> str:
+    """192 random bits, of signs that need no quotes anywhere."""
+    return secrets.token_urlsafe(_BYTES)
+
+
+def connection_facts(database: Database, endpoint: Endpoint, password: str) -> dict[str, str]:
+    """The keys of the Secret. `uri` is libpq's: psql, psycopg, asyncpg and SQLAlchemy take it."""
+    where = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    user, name = quote(database.owner, safe=""), quote(database.sql_database, safe="")
+    return {
+        "host": endpoint.host,
+        "port": str(endpoint.port),
+        "username": database.owner,
+        "password": password,
+        "database": database.sql_database,
+        "uri": f"postgresql://{user}:{quote(password, safe='')}@{where}:{endpoint.port}/{name}",
+    }
+
+
+class CredentialsSecret:
+    """`own`: the service's own resources."""
+
+    def __init__(self, own: Resources) -> None:
+        self._own = own
+
+    async def ensured(self, database: Database) -> Secret:
+        """The Secret, which is made if there is none. Raises Temporary."""
+        there = await self._read(database)
+        if there is not None:
+            return there
+        try:
+            return await self._own.create(SECRET, self._new(database, {"password": new_password()}))
+        except AlreadyExists as error:
+            raise Temporary("the Secret with the credentials was made meanwhile", after=0.2) from error
+
+    async def complete(self, database: Database, there: Secret, facts: dict[str, str]) -> None:
+        """Say in it where the database is, unless somebody changed it since it was read: what they wrote is not
+        written over. Raises Temporary.
+        """
+        wanted = {name: base64.b64encode(text.encode()).decode() for name, text in facts.items()}
+        if there.data == wanted and belongs_to(there, database):
+            return
+        there.data = wanted
+        if not belongs_to(there, database):
+            there.metadata.owner_references = [owner_of(database)]
+        try:
+            await self._own.replace(SECRET, there)
+        except (Conflict, NotFound) as error:
+            raise Temporary("the Secret with the credentials was changed meanwhile", after=0.2) from error
+
+    async def _read(self, database: Database) -> Secret | None:
+        name, namespace = credentials_secret(database.metadata.name), database.metadata.namespace
+        try:
+            there = await self._own.get(SECRET, name, namespace)
+        except NotFound:
+            return None
+        # One that was made first, to choose the password, holds nothing else.
+        is_first = not there.metadata.owner_references and set(there.data or ()) <= _KEYS
+        if not belongs_to(there, database) and not is_first:
+            raise name_taken(there)
+        return there
+
+    def _new(self, database: Database, facts: dict[str, str]) -> Secret:
+        name = credentials_secret(database.metadata.name)
+        made = SECRET.new(name, namespace=database.metadata.namespace, string_data=facts)
+        made.metadata.owner_references = [owner_of(database)]
+        return made
+
+
+async def superuser_password(own: Resources, secret: str, namespace: str) -> str:
+    """The password of a server's superuser, as the engine has made it. Raises Temporary."""
+    try:
+        return password_of(await own.get(SECRET, secret, namespace))
+    except NotFound as error:
+        raise Temporary(f"the Secret {secret} with the superuser's password is not there yet", after=1.0) from error
+
+
+def password_of(secret: Secret) -> str:
+    """What it says. Raises Permanent for one that no client could be given."""
+    text = base64.b64decode((secret.data or {}).get("password", "")).decode(errors="replace")
+    if not 8 <= len(text) <= 128 or not text.isascii() or not text.isprintable():
+        raise Permanent(
+            f"the Secret {secret.metadata.name}: password must be 8 to 128 printable ASCII characters; change it"
+        )
+    return text

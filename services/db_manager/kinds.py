@@ -1,0 +1,139 @@
+"""Kinds of this service: databases that people ask for by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from crds.kind import Column, Kind, Resource
+from crds.kinds.service import ResourceLimits
+from crds.meta import Spec, Status
+from crds.model import Model
+from crds.quantity import Quantity
+from services.db_manager.conditions import DatabaseCondition
+from services.db_manager.invariants import keeps_its_names
+from services.db_manager.names import SqlName, sql_name, sql_name_fault
+from services.db_manager.parameters import parameter_fault
+
+Engine = Literal["postgresql"]
+
+
+class Exposure(Model):
+    """`port`: where it is reached on every address of its machine, besides this machine's own. What goes over the
+    network there is in the clear, passwords excepted (SCRAM).
+    """
+
+    port: Annotated[int, Field(ge=1024, le=65535)]
+
+
+class DatabaseSpec(Spec):
+    """`engine`: `postgresql`. `version`: a version or its beginning (`15`); without, that of the data, or else the
+    newest there is. `database` and `username`: the first database and the role that owns it; without, both are called
+    as the resource, with `_` for `-`. `parameters`: settings of the server, by their names. `storage`: what its data
+    is meant to take; reported beside what it takes. `enabled`: false stops it and keeps its data.
+    """
+
+    engine: Engine
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}$", max_length=32)] | None = None
+    members: Annotated[int, Field(ge=1, le=1)] = 1
+    durability: Literal["standard"] = "standard"
+    database: SqlName | None = None
+    username: SqlName | None = None
+    parameters: dict[str, str] = Field(default_factory=dict)
+    resources: ResourceLimits = Field(default_factory=ResourceLimits)
+    storage: Quantity | None = None
+    exposure: Exposure | None = None
+    enabled: bool = True
+
+    @field_validator("database", "username")
+    @classmethod
+    def _is_free(cls, name: str | None) -> str | None:
+        if name and (fault := sql_name_fault(name)):
+            raise ValueError(fault)
+        return name
+
+    @model_validator(mode="after")
+    def _parameters_can_be_set(self) -> Self:
+        for name, value in self.parameters.items():
+            if fault := parameter_fault(name, value):
+                raise ValueError(f"parameters: {fault}")
+        return self
+
+
+class Endpoint(Model):
+    """Where it is reached from its machine."""
+
+    host: str
+    port: int
+
+
+class MemberStatus(Model):
+    """One server: the Service it runs as, whether it may be written to (`primary`), and what is said of it."""
+
+    name: str
+    role: Literal["primary", "replica", "unknown"] = "unknown"
+    ready: bool = False
+    address: str = ""
+    message: str = ""
+
+
+class DatabaseStatus(Status):
+    """`credentials`: the Secret with `host port username password database uri`. `pendingRestart`: parameters that
+    count only after a restart of the server.
+    """
+
+    endpoint: Endpoint | None = None
+    credentials: str = ""
+    database: str = ""
+    username: str = ""
+    version: str = ""
+    primary: str = ""
+    members: list[MemberStatus] = Field(default_factory=list)
+    pending_restart: list[str] = Field(default_factory=list)
+
+
+class Database(Resource[DatabaseSpec, DatabaseStatus]):
+    spec: DatabaseSpec
+    status: DatabaseStatus = Field(default_factory=DatabaseStatus)
+
+    @property
+    def sql_database(self) -> str:
+        """What its first database is called."""
+        return self.spec.database or sql_name(self.metadata.name)
+
+    @property
+    def owner(self) -> str:
+        """The role of `<name>-credentials`."""
+        return self.spec.username or sql_name(self.metadata.name)
+
+
+def _standing(database: dict[str, Any]) -> str:
+    """The reason of its condition Ready, in a list."""
+    conditions = (database.get("status") or {}).get("conditions") or ()
+    ready = next((each for each in conditions if each.get("type") == DatabaseCondition.READY), None)
+    return str(ready.get("reason")) if ready else "waits for db-manager"
+
+
+DATABASE = Kind(
+    name="Database",
+    plural="databases",
+    singular="database",
+    short_names=("db",),
+    categories=("all",),
+    model=Database,
+    description="A database: its servers, its credentials, its parameters.",
+    invariants=(keeps_its_names,),
+    selectable=("spec.engine",),
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Engine", "spec.engine"),
+        Column("Version", "status.version"),
+        Column("Status", "status.conditions", read=_standing),
+        Column("Primary", "status.primary", priority=1),
+        Column("Host", "status.endpoint.host"),
+        Column("Port", "status.endpoint.port"),
+        Column("Credentials", "status.credentials", priority=1),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)

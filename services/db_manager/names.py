@@ -1,0 +1,44 @@
+"""What the parts of a Database are called. Pure.
+
+A Database `shop` is the Service `shop-0`, the Secret `shop-credentials` and the ConfigMap `shop-parameters`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+SqlName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)]
+"""A name that needs no quotes in SQL."""
+# Roles and databases of the server itself.
+_TAKEN = frozenset({"postgres", "template0", "template1", "public", "none", "replication", "current_user", "all"})
+
+
+def sql_name(resource: str) -> str:
+    """The name a database or its owner has, when none is given: that of the resource, fit for SQL."""
+    name = resource.replace("-", "_").replace(".", "_")
+    name = name if not name[:1].isdigit() else f"_{name}"
+    return f"{name}_db" if sql_name_fault(name) else name
+
+
+def sql_name_fault(name: str) -> str:
+    """Why no database or role of people can be called that; empty when one can."""
+    if name in _TAKEN or name.startswith(("pg_", "aerekos_")):
+        return f"{name} belongs to the server itself; choose another name"
+    return ""
+
+
+def member_name(database: str, index: int) -> str:
+    """The Service of one member: `shop-0`."""
+    return f"{database}-{index}"
+
+
+def credentials_secret(database: str) -> str:
+    """The Secret that says how to connect."""
+    return f"{database}-credentials"
+
+
+def parameters_config(database: str) -> str:
+    """The ConfigMap with postgresql.conf."""
+    return f"{database}-parameters"

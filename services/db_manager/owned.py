@@ -1,0 +1,122 @@
+"""What a Database is made of: Services and ConfigMaps that belong to it and go with it.
+
+Nothing of that name that somebody else made is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
+from crds.kind import KubeObject
+from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.service import SERVICE, Service, ServiceSpec
+from crds.meta import ObjectKey, OwnerReference
+from services.db_manager.conditions import DatabaseReason
+from services.db_manager.kinds import DATABASE, Database
+from services.sdk.reconcile import Lister, Temporary
+from services.sdk.resources import Resources
+
+RESTARTED_AT = "aerekos.cloud/restartedAt"
+"""As `aerekos restart` says it of a Service; a Database hands it on."""
+
+
+def owner_of(database: Database) -> OwnerReference:
+    """Whatever has it goes when the Database goes."""
+    return OwnerReference(
+        api_version=DATABASE.api_version,
+        kind=DATABASE.name,
+        name=database.metadata.name,
+        uid=database.metadata.uid or "",
+        controller=True,
+    )
+
+
+def belongs_to(resource: KubeObject, database: Database) -> bool:
+    """Whether we made it for that Database."""
+    return any(each.uid == database.metadata.uid for each in resource.metadata.owner_references or ())
+
+
+def databases_of(resource: KubeObject, seen: Lister) -> Iterable[ObjectKey]:
+    """The Database that a resource belongs to."""
+    del seen
+    namespace = resource.metadata.namespace
+    for each in resource.metadata.owner_references or ():
+        if each.kind == DATABASE.name and each.api_version == DATABASE.api_version:
+            yield DATABASE.key(each.name, namespace)
+
+
+def name_taken(resource: KubeObject) -> Temporary:
+    """It is looked at again: the other one may go away."""
+    what = f"{resource.kind} {resource.metadata.name}"
+    text = f"the {what} is there already and is no part of this Database: delete it, or name the Database otherwise"
+    return Temporary(text, reason=DatabaseReason.NAME_TAKEN, after=15.0)
+
+
+class OwnedResources:
+    """`own`: the service's own resources. Everything raises Temporary where it cannot be done now."""
+
+    def __init__(self, own: Resources) -> None:
+        self._own = own
+
+    async def service(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
+        """Bring that Service to the spec, and return it as it is."""
+        namespace = database.metadata.namespace
+        try:
+            there = await self._own.get(SERVICE, name, namespace)
+        except NotFound:
+            return await self._created(database, name, wanted)
+        if not belongs_to(there, database):
+            raise name_taken(there)
+        restart = _newer_restart(database, there)
+        if there.spec == wanted and not restart:
+            return there
+        there.spec = wanted
+        there.metadata.annotations = {**(there.metadata.annotations or {}), **restart}
+        try:
+            return await self._own.replace(SERVICE, there)
+        except Conflict as error:
+            raise Temporary(f"the Service {name} was changed meanwhile", after=0.2) from error
+        except ApiError as error:
+            raise _refused(name, error) from error
+
+    async def config(self, database: Database, name: str, data: dict[str, str]) -> None:
+        """Bring that ConfigMap to the data."""
+        namespace = database.metadata.namespace
+        try:
+            there = await self._own.get(CONFIG_MAP, name, namespace)
+        except NotFound:
+            made = CONFIG_MAP.new(name, namespace=namespace, data=data)
+            made.metadata.owner_references = [owner_of(database)]
+            await self._own.create(CONFIG_MAP, made)
+            return
+        if not belongs_to(there, database):
+            raise name_taken(there)
+        if there.data != data:
+            there.data = data
+            try:
+                await self._own.replace(CONFIG_MAP, there)
+            except Conflict as error:
+                raise Temporary(f"the ConfigMap {name} was changed meanwhile", after=0.2) from error
+
+    async def _created(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
+        made = SERVICE.new(name, namespace=database.metadata.namespace, spec=wanted)
+        made.metadata.owner_references = [owner_of(database)]
+        try:
+            return await self._own.create(SERVICE, made)
+        except AlreadyExists as error:
+            raise Temporary(f"the Service {name} was made meanwhile", after=0.2) from error
+        except ApiError as error:
+            raise _refused(name, error) from error
+
+
+def _newer_restart(database: Database, service: Service) -> dict[str, str]:
+    """The wish for a restart, where it is newer than the one the Service knows. RFC 3339 in UTC sorts as text."""
+    wished = (database.metadata.annotations or {}).get(RESTARTED_AT, "")
+    known = (service.metadata.annotations or {}).get(RESTARTED_AT, "")
+    return {RESTARTED_AT: wished} if wished > known else {}
+
+
+def _refused(name: str, error: ApiError) -> Temporary:
+    """By a quota, an image policy, a rule of an admin: they may change."""
+    return Temporary(f"the Service {name}: {error.message}", reason=DatabaseReason.SERVER_REFUSED, after=15.0)

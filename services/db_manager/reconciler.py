@@ -1,0 +1,135 @@
+"""The Database reconciler: brings its server, its owner and its credentials to the spec, and says where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crds.kinds.service import SERVICE, Service
+from crds.kinds.service_engines import superuser_secret
+from crds.meta import Condition, set_condition
+from services.db_manager import server
+from services.db_manager.conditions import DatabaseCondition, DatabaseReason
+from services.db_manager.credentials import CredentialsSecret, connection_facts, password_of, superuser_password
+from services.db_manager.kinds import DATABASE, Database, Endpoint, MemberStatus
+from services.db_manager.member import CONFIGURATION, endpoint_of, fault_of, wanted_server
+from services.db_manager.names import credentials_secret, member_name, parameters_config
+from services.db_manager.owned import OwnedResources, databases_of
+from services.db_manager.parameters import configuration, configuration_digest
+from services.sdk.postgres import PostgresError
+from services.sdk.reconcile import AlsoWatch, Outcome, Permanent, Temporary, World, again, done
+from services.sdk.resources import Resources
+
+LOOK_AGAIN_SECONDS = 30.0
+"""What nobody tells us of: a Secret that was changed, a parameter that the server took."""
+_SOON_SECONDS = 1.0
+
+
+class DatabaseReconciler:
+    """Its server is a Service with an engine, which heals by itself; what is inside the server is seen to here."""
+
+    kind = DATABASE
+    finalizer: str | None = None
+    also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(SERVICE, databases_of),)
+
+    def __init__(self, owned: OwnedResources, credentials: CredentialsSecret, own: Resources) -> None:
+        self._owned, self._credentials, self._own = owned, credentials, own
+
+    async def reconcile(self, resource: Database, world: World) -> Outcome:
+        """What is raised is told by the condition Ready, too: it is the one that people wait for."""
+        try:
+            return await self._reconciled(resource, world)
+        except (Temporary, Permanent) as error:
+            _say(resource, world, DatabaseCondition.READY, False, error.reason, str(error))
+            raise
+
+    async def finalize(self, resource: Database, world: World) -> Outcome:
+        return done()
+
+    async def _reconciled(self, database: Database, world: World) -> Outcome:
+        name = database.metadata.name
+        text = configuration(database.spec.parameters)
+        await self._owned.config(database, parameters_config(name), {CONFIGURATION: text})
+        service = await self._owned.service(database, member_name(name, 0), wanted_server(database))
+        endpoint = endpoint_of(service) if database.spec.enabled else None
+        database.status.members = [_member(service, endpoint)]
+        database.status.primary = service.metadata.name if endpoint else ""
+        if endpoint is None:
+            return _unavailable(database, service, world)
+        try:
+            facts = await self._provisioned(database, service, endpoint)
+        except (PostgresError, OSError, TimeoutError) as error:
+            text = f"the server {service.metadata.name} does not answer as it should: {error or 'no answer in time'}"
+            raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
+        database.status.version, database.status.endpoint = facts.version, endpoint
+        _say(database, world, DatabaseCondition.READY, True, DatabaseReason.AVAILABLE, "")
+        return _with_parameters(database, facts, world)
+
+    async def _provisioned(self, database: Database, service: Service, endpoint: Endpoint) -> server.ServerFacts:
+        """The owner, their database and the Secret that says so. Raises PostgresError, OSError, TimeoutError."""
+        secret = await self._credentials.ensured(database)
+        password = password_of(secret)
+        namespace = database.metadata.namespace or "default"
+        root = await superuser_password(self._own, superuser_secret(service.metadata.name), namespace)
+        owner, name = database.owner, database.sql_database
+        async with server.opened(endpoint, server.SUPERUSER, root, "postgres") as connection:
+            facts = await server.facts(connection)
+            if not await server.opens(endpoint, owner, password, "postgres"):
+                await server.ensure_owner(connection, owner, password, facts.version)
+            await server.ensure_database(connection, name, owner)
+        await self._credentials.complete(database, secret, connection_facts(database, endpoint, password))
+        status = database.status
+        status.credentials, status.database, status.username = credentials_secret(database.metadata.name), name, owner
+        return facts
+
+
+def _member(service: Service, endpoint: Endpoint | None) -> MemberStatus:
+    _, message = fault_of(service)
+    return MemberStatus(
+        name=service.metadata.name,
+        role="primary" if endpoint else "unknown",
+        ready=endpoint is not None,
+        address=f"{endpoint.host}:{endpoint.port}" if endpoint else "",
+        message=message,
+    )
+
+
+def _unavailable(database: Database, service: Service, world: World) -> Outcome:
+    """Its Service says why; a change of it brings us back."""
+    if not database.spec.enabled:
+        text = "stopped; set spec.enabled to true to start it again"
+        _say(database, world, DatabaseCondition.READY, False, DatabaseReason.STOPPED, text)
+        return done(text, reason=DatabaseReason.STOPPED)
+    reason, message = fault_of(service)
+    reason, message = reason or DatabaseReason.CREATING, message or "its server is being made"
+    _say(database, world, DatabaseCondition.READY, False, reason, message)
+    return again(LOOK_AGAIN_SECONDS, message, reason=reason)
+
+
+def _with_parameters(database: Database, facts: server.ServerFacts, world: World) -> Outcome:
+    kind, text = DatabaseCondition.PARAMETERS_APPLIED, ""
+    database.status.pending_restart = list(facts.pending)
+    if facts.configuration != configuration_digest(database.spec.parameters):
+        text = "the server has not read them yet"
+        _say(database, world, kind, False, DatabaseReason.APPLYING, text)
+        return done(requeue_after=_SOON_SECONDS)
+    if facts.invalid:
+        text = "; ".join(facts.invalid)
+        _say(database, world, kind, False, DatabaseReason.INVALID_PARAMETERS, text)
+    elif facts.pending:
+        text = f"{', '.join(facts.pending)}: after aerekos restart {member_name(database.metadata.name, 0)}"
+        _say(database, world, kind, False, DatabaseReason.PENDING_RESTART, text)
+    else:
+        _say(database, world, kind, True, DatabaseReason.IN_FORCE, "")
+    return done(requeue_after=LOOK_AGAIN_SECONDS)
+
+
+def _say(database: Database, world: World, kind: str, stands: bool, reason: str, message: str) -> None:
+    new = Condition(
+        type=kind,
+        status="True" if stands else "False",
+        reason=reason,
+        message=message,
+        observed_generation=database.metadata.generation,
+    )
+    set_condition(database.status.conditions, new, now=world.clock.now())

@@ -1,0 +1,220 @@
+"""Databases on a real cloud: psql, psycopg, SQLAlchemy and pgbench by the Secret alone; kills, tenants."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from clouds import Cloud, a_port, eventually, kill
+from sqlalchemy import create_engine, text
+
+from controller.runtime.engines.finder import EngineFinder
+from controller.runtime.sandbox import landlock, seccomp
+from crds.engines import ENGINES
+
+FOUND = EngineFinder().find(ENGINES["postgresql"])
+pytestmark = [
+    pytest.mark.skipif(landlock.abi() < 6 or not seccomp.is_known(), reason="this machine has too few walls"),
+    pytest.mark.skipif(FOUND is None, reason="no PostgreSQL: aerekos engine install postgresql"),
+]
+SERVICE = {"managed": "db_manager", "activation": "onDemand", "idleSeconds": 10}
+API = "/apis/aerekos.cloud/v1/namespaces/{}/databases"
+MERGE = {"content-type": "application/merge-patch+json"}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    running = Cloud(tmp_path_factory.mktemp("databases") / "home", a_port())
+    running.do("up")
+    yield running
+    running.command("down")
+    shutil.rmtree(running.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shop(cloud: Cloud) -> Cloud:
+    """A database `shop`. It was asked for while db-manager was off, which its list says."""
+    make(cloud, "shop", parameters={"work_mem": "5MB"})
+    assert "waits for db-manager" in cloud.do("get", "databases")
+    apply(cloud, "Service", "db-manager", SERVICE)
+    ready(cloud, "shop")
+    return cloud
+
+
+def apply(cloud: Cloud, kind: str, name: str, spec: dict[str, Any], namespace: str = "default") -> None:
+    body = {"apiVersion": "aerekos.cloud/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+    cloud.do("apply", "-f", "-", text=json.dumps({**body, "spec": spec}))
+
+
+def make(cloud: Cloud, name: str, namespace: str = "default", **spec: Any) -> None:
+    apply(cloud, "Database", name, {"engine": "postgresql", **spec}, namespace)
+
+
+def database(cloud: Cloud, name: str, namespace: str = "default") -> dict[str, Any]:
+    with cloud.http() as http:
+        return dict(http.get(f"{API.format(namespace)}/{name}").raise_for_status().json())
+
+
+def condition(cloud: Cloud, name: str, kind: str, namespace: str = "default") -> dict[str, Any]:
+    said = database(cloud, name, namespace)["status"].get("conditions", [])
+    return next((each for each in said if each["type"] == kind), {})
+
+
+def ready(cloud: Cloud, name: str, namespace: str = "default") -> None:
+    eventually(lambda: condition(cloud, name, "Ready", namespace).get("status") == "True", f"{name} is ready")
+
+
+def credentials(cloud: Cloud, name: str, namespace: str = "default") -> dict[str, str]:
+    with cloud.http() as http:
+        held = http.get(f"/api/v1/namespaces/{namespace}/secrets/{name}-credentials").raise_for_status().json()
+    return {key: base64.b64decode(value).decode() for key, value in held["data"].items()}
+
+
+def patch(cloud: Cloud, name: str, body: dict[str, Any]) -> int:
+    with cloud.http() as http:
+        return http.patch(f"{API.format('default')}/{name}", json=body, headers=MERGE).status_code
+
+
+def program(name: str) -> str:
+    assert FOUND
+    return str(Path(FOUND.folder) / name)
+
+
+def asked(uri: str, query: str) -> str:
+    """What it answers; empty while it cannot be reached."""
+    try:
+        with psycopg.connect(uri, connect_timeout=5) as connection:
+            row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+            return str(row[0]) if row else ""
+    except psycopg.OperationalError:
+        return ""
+
+
+def test_what_people_connect_with_needs_the_uri_alone(shop: Cloud) -> None:
+    held = credentials(shop, "shop")
+    assert set(held) == {"host", "port", "username", "password", "database", "uri"}
+    with psycopg.connect(held["uri"]) as connection:
+        connection.execute("create table lines as select generate_series(1, 1000) as n")
+    said = subprocess.run(
+        [program("psql"), held["uri"], "-tAc", "select count(*) from lines"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "1000"
+    with create_engine(held["uri"].replace("postgresql://", "postgresql+psycopg://")).begin() as connection:
+        assert connection.execute(text("select current_user, current_database()")).one() == ("shop", "shop")
+    bench = program("pgbench")
+    subprocess.run([bench, "-i", "-q", held["uri"]], capture_output=True, check=True)
+    ran = subprocess.run([bench, "-c", "4", "-t", "50", held["uri"]], capture_output=True, text=True, check=True)
+    assert "number of transactions actually processed: 200/200" in ran.stdout
+
+
+def test_its_owner_is_no_superuser(shop: Cloud) -> None:
+    uri = credentials(shop, "shop")["uri"]
+    assert (
+        asked(uri, "select rolsuper or rolbypassrls or rolreplication from pg_roles where rolname = user") == "False"
+    )
+    for attempt in ("select pg_read_file('/secrets/superuser')", "copy (select 1) to program 'id'"):
+        with psycopg.connect(uri) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(attempt)  # type: ignore[arg-type]
+
+
+def test_a_kill_costs_no_row(shop: Cloud) -> None:
+    uri, before = credentials(shop, "shop")["uri"], shop.instances()["shop-0-0"]
+    with psycopg.connect(uri) as connection:
+        connection.execute("create table kept as select 42 as it")
+    kill(before)
+    assert eventually(lambda: asked(uri, "select it from kept"), "the same uri opens it again") == "42"
+    ready(shop, "shop")
+
+
+def test_parameters_are_in_force_and_a_restart_is_told(shop: Cloud) -> None:
+    uri, before = credentials(shop, "shop")["uri"], shop.instances()["shop-0-0"]
+    assert asked(uri, "show work_mem") == "5MB"
+    assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": "6MB", "max_connections": "77"}}}) == 200
+    eventually(lambda: asked(uri, "show work_mem") == "6MB", "it is read again")
+    told = eventually(lambda: reason(shop, "PendingRestart"), "what needs a restart is told")
+    assert "max_connections" in told and "aerekos restart shop-0" in told
+    assert database(shop, "shop")["status"]["pendingRestart"] == ["max_connections"]
+    assert shop.instances()["shop-0-0"] == before
+    wish = {"metadata": {"annotations": {"aerekos.cloud/restartedAt": "2099-01-01T00:00:00Z"}}}
+    assert patch(shop, "shop", wish) == 200
+    eventually(lambda: asked(uri, "show max_connections") == "77", "after the restart it counts")
+    eventually(lambda: condition(shop, "shop", "ParametersApplied").get("status") == "True", "nothing is pending")
+
+
+def test_a_parameter_the_server_does_not_take_is_told(shop: Cloud) -> None:
+    uri = credentials(shop, "shop")["uri"]
+    assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": "much"}}}) == 200
+    told = eventually(lambda: reason(shop, "InvalidParameters"), "the server's own word on it")
+    assert "work_mem" in told and asked(uri, "show work_mem") == "6MB"
+    assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": None, "port": "1"}}}) == 422
+    assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": None}}}) == 200
+
+
+def reason(cloud: Cloud, wanted: str) -> str:
+    """The message of ParametersApplied, when that is its reason."""
+    said = condition(cloud, "shop", "ParametersApplied")
+    return str(said["message"]) if said.get("reason") == wanted else ""
+
+
+def test_another_password_in_the_secret_is_the_databases(shop: Cloud) -> None:
+    old = credentials(shop, "shop")["uri"]
+    held = {"stringData": {"password": "swordfish-swordfish"}}
+    with shop.http() as http:
+        http.patch("/api/v1/namespaces/default/secrets/shop-credentials", json=held, headers=MERGE).raise_for_status()
+    eventually(lambda: "swordfish" in credentials(shop, "shop")["uri"], "the uri follows")
+    assert asked(credentials(shop, "shop")["uri"], "select 1") == "1" and asked(old, "select 1") == ""
+
+
+def test_a_tenant_reaches_no_database_of_another(shop: Cloud) -> None:
+    with shop.http() as http:
+        http.post("/api/v1/namespaces", json={"metadata": {"name": "rival"}}).raise_for_status()
+    make(shop, "shop", "rival")
+    ready(shop, "shop", "rival")
+    mine, theirs = credentials(shop, "shop"), credentials(shop, "shop", "rival")
+    assert mine["port"] != theirs["port"] and mine["password"] != theirs["password"]
+    crossed = {**theirs, "port": mine["port"]}
+    assert asked("postgresql://{username}:{password}@{host}:{port}/{database}".format(**crossed), "select 1") == ""
+    owners = {
+        (shop.home / "data" / each / "data" / "15").stat().st_uid for each in ("shop-0", "rival.shop-0") if FOUND
+    }
+    assert len(owners) == 2, "their files belong to two users"
+    with shop.http() as http:
+        spec = {"roles": ["editor"], "namespace": "rival"}
+        http.post("/apis/aerekos.cloud/v1/users", json={"metadata": {"name": "eve"}, "spec": spec}).raise_for_status()
+        eve = {"impersonate-user": "eve"}
+        assert http.get(API.format("default"), headers=eve).status_code == 403
+        assert http.get("/api/v1/namespaces/default/secrets/shop-credentials", headers=eve).status_code == 403
+    shop.do("delete", "database", "shop", "-n", "rival")
+
+
+def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:
+    apply(shop, "Service", "taken-0", {"command": ["sleep", "1000"]})
+    make(shop, "taken")
+    eventually(lambda: condition(shop, "taken", "Ready").get("reason") == "NameTaken", "it says so")
+    assert shop.get("services", "taken-0")["spec"]["command"] == ["sleep", "1000"]
+    shop.do("delete", "database", "taken")
+    shop.do("delete", "service", "taken-0")
+
+
+def test_it_is_stopped_started_and_its_data_outlives_it_for_a_week(shop: Cloud) -> None:
+    uri = credentials(shop, "shop")["uri"]
+    assert patch(shop, "shop", {"spec": {"enabled": False}}) == 200
+    eventually(lambda: condition(shop, "shop", "Ready").get("reason") == "Stopped", "it is stopped")
+    assert patch(shop, "shop", {"spec": {"enabled": True}}) == 200
+    ready(shop, "shop")
+    uri = credentials(shop, "shop")["uri"]
+    assert asked(uri, "select it from kept") == "42"
+    shop.do("delete", "database", "shop")
+    eventually(lambda: shop.command("get", "service", "shop-0").code != 0, "its Service goes with it")
+    eventually(lambda: "shop-0" in shop.do("engine", "trash"), "its data is in the trash")
+    assert shop.command("get", "secret", "shop-credentials").code != 0
