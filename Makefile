@@ -85,7 +85,7 @@ $(VENV)/terraform/.installed: tests/terraform/requirements.lock | $(VENV)/bin/py
 
 # `make test` takes some rounds.
 test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 times under load, against a model (some minutes)
-	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/*/tests/test_crash_rounds.py $(ARGS)
+	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/*/tests/test_*crash_rounds.py $(ARGS)
 
 test-aws-tools: $(VENV)/.installed-dev ## sops and the AWS Encryption SDK against a cloud
 	@$(MAKE) --no-print-directory $(VENV)/aws-tools/.installed || true

@@ -64,6 +64,8 @@ class ManagedService:
     whoever explains decisions without asking it.
     starts_enabled: every cloud has its Service from its first start on. activation: whether that one always runs, or
     is started by the first request, and by resources of its kinds.
+    stands_in_for: the managed service (`notes_manager`) whose readers it answers while that one does not. It speaks
+    what the other speaks, which its own `speaks` does not name.
     keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
     root_sealed: what it stores under that key, which must not be lost, and is sealed again after a rotation.
@@ -86,6 +88,7 @@ class ManagedService:
     starts_enabled: bool = False
     activation: Literal["always", "onDemand"] = "always"
     keeps_data: bool = False
+    stands_in_for: str = ""
     probes: Probes = field(default_factory=default_probes)
 
     @cached_property

@@ -29,6 +29,7 @@ from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
 from api.gateway.request_limits import RequestLimits
 from api.gateway.reverse_proxy import FreeConnection, ReverseProxy, forwarded
+from api.gateway.stand_ins import StandIns
 from api.gateway.token_headers import with_bearer
 from api.gateway.unsigned_s3 import identify, is_preflight, is_unsigned_s3, source_ip
 from api.gateway.upstream import Headers
@@ -88,6 +89,7 @@ class Gateway:
         self._authorizer, self._clock = authorizer, clock
         self._services = {each.service_name: each for each in services}
         self._speaks = signing_names(self._services.values())
+        self._stand_ins = StandIns(self._services.values(), balancer.is_ready, clock.monotonic)
         self.traffic: CountsTraffic = traffic or Traffic()
         self._identities, self._verifier = Identities(tokens, clock), SignatureVerifier(find_signer, clock)
         self._note_use, self._own_names = note_use, own_names
@@ -134,14 +136,36 @@ class Gateway:
         return await self._or_refused(answering, self._protocol(scope, signing_name), scope, send, extra)
 
     async def _serve_aws(
-        self, scope: Scope, receive: Receive, send: Send, signing_name: str, extra: tuple[tuple[bytes, bytes], ...]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: ResponseRecorder,
+        signing_name: str,
+        extra: tuple[tuple[bytes, bytes], ...],
     ) -> int:
         """Raises ApiError, AwsError, SignatureError."""
-        if (failed := scope.pop(FAILED, None)) is not None:
-            raise failed
         managed = self._services.get(self._speaks.get(signing_name, ""))
+        failed, method = scope.pop(FAILED, None), scope["method"]
         if managed is None:
-            raise AwsError(*refusal(signing_name, self._speaks))
+            raise failed or AwsError(*refusal(signing_name, self._speaks))
+        try:
+            if failed is not None:
+                raise failed
+            return await self._serve_by(scope, receive, send, self._stand_ins.chosen(managed, method), extra)
+        except ApiError as lost:
+            other = self._stand_ins.instead(managed, method, lost) if not send.code else None
+            if other is None:
+                raise
+            return await self._serve_by(scope, receive, send, other, extra)
+
+    async def _serve_by(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        managed: ManagedService,
+        extra: tuple[tuple[bytes, bytes], ...],
+    ) -> int:
         by_nobody = S3 in managed.speaks and is_preflight(scope)
         if by_nobody or signed_for(scope["headers"], scope["query_string"]) is None:
             return await self._serve_unsigned(scope, receive, send, managed, extra)

@@ -107,6 +107,13 @@ class LoadBalancer:
             return None
         return Patience(told.get("idleSeconds", ANSWER_SECONDS), told.get("requestSeconds"))
 
+    def is_ready(self, service: str) -> bool:
+        """Whether there is such a service, and an instance that is ready."""
+        try:
+            return bool(self.candidates(service))
+        except (NotFound, Unavailable):
+            return False
+
     def is_managed(self, service: str) -> bool:
         """Whether that name belongs to a managed service, which proves itself by its certificate."""
         return service in self._managed

@@ -23,7 +23,8 @@ from services.queue_manager.metrics import QueueMetrics
 from services.sdk.metrics import ServiceMetrics
 from services.secrets_manager.metrics import SecretsMetrics
 from services.storage_manager.damaged_data import DamagedData
-from services.storage_manager.metrics import StorageMetrics
+from services.storage_manager.metrics import CopyMetrics, ReplicationMetrics, StorageMetrics
+from services.storage_manager.replication.followers import Followers
 
 LEAD = """\
 What is exported for Prometheus, in the text format: by the conductor at `/metrics`, and by each instance of a managed
@@ -47,6 +48,9 @@ def metrics_page() -> str:
     service.watch_loop(_IdleLoop())
     storage = CollectorRegistry()
     StorageMetrics(storage, DamagedData())
+    ReplicationMetrics(storage, Followers(lambda: 0.0))
+    copy = CollectorRegistry()
+    CopyMetrics(copy, lambda: 0)
     secrets = CollectorRegistry()
     SecretsMetrics(secrets)
     queues = CollectorRegistry()
@@ -55,6 +59,7 @@ def metrics_page() -> str:
         _section("Conductor", anyio.run(_conductor)),
         _section("Managed services", service.registry),
         _section("storage_manager", storage),
+        _section("storage_replica", copy),
         _section("secrets_manager", secrets),
         _section("queue_manager", queues),
     ]

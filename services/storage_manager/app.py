@@ -23,7 +23,11 @@ from services.storage_manager.garbage_collection import BlobCollector
 from services.storage_manager.kms_client import KmsClient
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.manifest import MANIFEST
-from services.storage_manager.metrics import StorageMetrics
+from services.storage_manager.metrics import ReplicationMetrics, StorageMetrics
+from services.storage_manager.replication.condition import Replication
+from services.storage_manager.replication.feed import Feed
+from services.storage_manager.replication.repairs import Repairs
+from services.storage_manager.replication.routes import ReplicatedApp, ReplicationRoutes
 from services.storage_manager.s3_app import S3App
 from services.storage_manager.scrubbing import Scrubber, ScrubState
 
@@ -36,18 +40,25 @@ def create(context: ServiceContext) -> Service:
     s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms), damaged=DamagedData(scrubbed.damaged))
     metrics = StorageMetrics(context.metrics.registry, s3.damaged)
     scrubber = Scrubber(metadata, s3.data, scrubbed, record=metrics.record_scrubbed)
+    feed = Feed(metadata, s3.data, context.clock.monotonic)
+    s3.data.small.committer.replicates = feed
+    copies = ReplicationMetrics(context.metrics.registry, feed.followers)
+    routes = ReplicationRoutes(feed, Repairs(s3.data, copies.record_repaired))
     lost = LostKeys(metadata, kms, context.clock.monotonic)
     compactor = Compactor(s3.data.small)
     collector = BlobCollector(metadata, s3.data, erased=compactor.note_erased)
+    authenticator = S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)
     return Service(
-        app=S3App(s3, S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)),
+        app=ReplicatedApp(context, routes, S3App(s3, authenticator)),
         reconcilers=[
-            BucketReconciler(metadata, lost, s3.damaged, s3.keys.rewrapper, Expiration(metadata, s3.commit))
+            BucketReconciler(
+                metadata, lost, s3.damaged, s3.keys.rewrapper, Expiration(metadata, s3.commit), Replication(feed)
+            )
         ],
         checks=[
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[kms.run, collector.run, compactor.run, scrubber.run],
+        tasks=[kms.run, collector.run, compactor.run, scrubber.run, feed.keep, feed.followers.run],
         on_stop=[partial(to_thread.run_sync, s3.data.small.close)],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ from services.storage_manager.segments import sync_folder
 
 ORPHAN_AGE_SECONDS = 24 * 3600.0
 READ_FRAMES = 4
+
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_blob_id(text: str) -> bool:
+    """Whether a blob that is a file may be called that."""
+    return _ID.fullmatch(text) is not None
 
 
 def new_id() -> str:
@@ -45,6 +54,10 @@ class Blobs:
         """A new blob, invisible until `Writer.commit`."""
         return Writer(self, blob, cipher)
 
+    def restore(self, blob: str) -> StoredWriter:
+        """The blob as another copy has it, sealed already; it takes the place of what is damaged here."""
+        return StoredWriter(self, blob)
+
     def read(self, blob: str, cipher: BlobCipher, size: int, start: int, stop: int) -> Iterator[bytes]:
         """Plaintext [start, stop), about 256 KiB at a time. Raises Corrupt before a wrong byte leaves."""
         with self._opened(blob) as file:
@@ -58,12 +71,7 @@ class Blobs:
     def check(self, blob: str, size: int) -> Iterator[int]:
         """Read all of it without a key, about 256 KiB at a time: the bytes read. Raises Corrupt."""
         with self._opened(blob) as file:
-            layout = _layout(file, blob, size)
-            for together in _together(layout.spans(0, size)):
-                stored = os.pread(file.fileno(), sum(each.length for each in together), together[0].offset)
-                for each, frame in _frames(together, stored):
-                    layout.checked(frame, blob, each.frame)
-                yield len(stored)
+            yield from _checked(file, blob, size)
 
     def _opened(self, blob: str) -> FileIO:
         try:
@@ -85,31 +93,13 @@ class Blobs:
         return sum(_dropped(each) for each in self.temporary.iterdir())
 
 
-class Writer:
-    """One blob being written. Call `commit` or `abandon`."""
+class _NewFile:
+    """A file on its way to being a blob. Call `commit` or `abandon`."""
 
-    def __init__(self, blobs: Blobs, blob: str, cipher: BlobCipher) -> None:
+    def __init__(self, blobs: Blobs, blob: str, mark: str = "") -> None:
         self._blobs, self._blob = blobs, blob
-        self._sealer = Sealer(cipher)
-        self._path = blobs.temporary / blob
+        self._path = blobs.temporary / f"{blob}{mark}"
         self._file = _locked(self._path)
-        self._put(header(cipher))
-
-    def feed(self, data: bytes) -> None:
-        """More plaintext."""
-        self._put(self._sealer.feed(data))
-
-    def commit(self) -> None:
-        """Durable and named, or an OSError."""
-        self._put(self._sealer.finish())
-        os.fsync(self._file.fileno())
-        target = self._blobs.path(self._blob)
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            sync_folder(self._blobs.root)
-        self._path.rename(target)
-        sync_folder(target.parent)
-        self._file.close()  # not before the rename: the lock says that somebody still wants the file
 
     def abandon(self) -> None:
         """Drop the blob as if it had never begun."""
@@ -120,6 +110,62 @@ class Writer:
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
+
+    def _name(self) -> None:
+        """Durable and named, or an OSError."""
+        os.fsync(self._file.fileno())
+        target = self._blobs.path(self._blob)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            sync_folder(self._blobs.root)
+        self._path.rename(target)
+        sync_folder(target.parent)
+        self._file.close()  # not before the rename: the lock says that somebody still wants the file
+
+
+class Writer(_NewFile):
+    """One blob being written."""
+
+    def __init__(self, blobs: Blobs, blob: str, cipher: BlobCipher) -> None:
+        super().__init__(blobs, blob)
+        self._sealer = Sealer(cipher)
+        self._put(header(cipher))
+
+    def feed(self, data: bytes) -> None:
+        """More plaintext."""
+        self._put(self._sealer.feed(data))
+
+    def commit(self) -> None:
+        """Durable and named, or an OSError."""
+        self._put(self._sealer.finish())
+        self._name()
+
+
+class StoredWriter(_NewFile):
+    """One blob that comes as it is stored elsewhere. Whoever died of it before is in nobody's way."""
+
+    def __init__(self, blobs: Blobs, blob: str) -> None:
+        super().__init__(blobs, blob, f".{secrets.token_hex(4)}")
+
+    def feed(self, stored: bytes) -> None:
+        """More of it."""
+        self._put(stored)
+
+    def commit(self, size: int) -> None:
+        """Durable and named. Raises Corrupt unless it is a whole blob of `size` plaintext bytes."""
+        with self._path.open("rb", buffering=0) as file:
+            for _ in _checked(file, self._blob, size):
+                pass
+        self._name()
+
+
+def _checked(file: FileIO, blob: str, size: int) -> Iterator[int]:
+    layout = _layout(file, blob, size)
+    for together in _together(layout.spans(0, size)):
+        stored = os.pread(file.fileno(), sum(each.length for each in together), together[0].offset)
+        for each, frame in _frames(together, stored):
+            layout.checked(frame, blob, each.frame)
+        yield len(stored)
 
 
 def _locked(path: Path) -> FileIO:

@@ -17,6 +17,7 @@ from services.storage_manager.key_rewrapping import KeyRewrapper
 from services.storage_manager.kinds import BUCKET, Bucket
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.metadata import MetadataIndex
+from services.storage_manager.replication.condition import Replication
 
 COUNT_EVERY_SECONDS = 15.0
 REQUEUE_SECONDS = 2.0
@@ -36,9 +37,10 @@ class BucketReconciler:
         damaged: DamagedData,
         rewrapper: KeyRewrapper,
         expiration: Expiration,
+        replication: Replication,
     ) -> None:
         self._metadata, self._lost, self._damaged = metadata, lost, damaged
-        self._rewrapper, self._expiration = rewrapper, expiration
+        self._rewrapper, self._expiration, self._replication = rewrapper, expiration, replication
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Lets go what its lifecycle says, and counts again every few seconds: objects come and go without a change
@@ -51,6 +53,7 @@ class BucketReconciler:
         status.phase, status.arn = BucketPhase.READY, ref.arn
         await self._lost.update_condition(resource, world.clock.now())
         self._damaged.update_condition(resource, world.clock.now())
+        self._replication.update_condition(resource, world.clock.now())
         await self._rewrapper.rewrap_bucket(ref)
         return done(requeue_after=REQUEUE_SECONDS if more else COUNT_EVERY_SECONDS)
 

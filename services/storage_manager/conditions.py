@@ -21,6 +21,7 @@ class BucketCondition(Term):
         "The KMS keys that it names, and those that its objects were sealed with, can be used.",
     )
     DATA_INTACT = "DataIntact", "What the disk holds of its objects is what was written, as far as it was read again."
+    REPLICATED = "Replicated", "Every acknowledged write is on two workers at least. Not told where nothing follows."
 
 
 class BucketReason(Term):
@@ -30,4 +31,9 @@ class BucketReason(Term):
     KEY_LOST = "KeyLost", "Keys are gone, and what they sealed cannot be read; the message names them."
     NO_DAMAGE_FOUND = "NoDamageFound", "Nothing that was read again was damaged."
     DATA_DAMAGED = "DataDamaged", "Stored bytes have changed or are gone; the message names objects they are of."
+    COPIES_IN_SYNC = (
+        "CopiesInSync",
+        "Another worker has all of it; the message says how long one was missing.",
+    )
+    COPY_AWAY = "CopyAway", "No other worker has all of it now: writes are acknowledged by one copy alone."
     BUCKET_NOT_EMPTY = "BucketNotEmpty", "It is being deleted, and objects are left in it."

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import anyio
 from anyio import to_thread
 
+from services.storage_manager.blobs import Blobs
 from services.storage_manager.metadata import MetadataIndex
 from services.storage_manager.object_data import ObjectData
 from services.storage_manager.segment_format import is_small, small_blob_id
@@ -75,8 +76,35 @@ class BlobCollector:
 
     def collect_orphans(self) -> None:
         """Files no index ever named, of writes that died. Blocking; reads the whole folder."""
-        # The folder first: a blob that is named in between is then known.
-        found = self._blobs.old_files()
-        known = self._metadata.known_blobs()
-        for path in (each for each in found if each.name not in known):
-            path.unlink(missing_ok=True)
+        _drop_orphans(self._metadata, self._blobs)
+
+
+class CopyCollector:
+    """Of a copy, which is told what is erased: only what writers left when they died is its own to find."""
+
+    def __init__(self, metadata: MetadataIndex, data: ObjectData) -> None:
+        self._metadata, self._blobs, self._small = metadata, data.blobs, data.small
+
+    async def run(self) -> None:
+        """Run until cancelled. A disk that fails is tried again at the next turn."""
+        while True:
+            try:
+                await to_thread.run_sync(self.collect)
+            except OSError:
+                log.exception("the collection failed; it is tried again")
+            await anyio.sleep(ORPHANS_EVERY_SECONDS)
+
+    def collect(self) -> None:
+        """Blocking; reads the whole folder."""
+        self._blobs.drop_dead()
+        self._small.writer.release()
+        self._small.reader.drop_deleted()
+        _drop_orphans(self._metadata, self._blobs)
+
+
+def _drop_orphans(metadata: MetadataIndex, blobs: Blobs) -> None:
+    # The folder first: a blob that is named in between is then known.
+    found = blobs.old_files()
+    known = metadata.known_blobs()
+    for path in (each for each in found if each.name not in known):
+        path.unlink(missing_ok=True)

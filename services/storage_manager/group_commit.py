@@ -2,6 +2,7 @@
 
 One thread takes all that wait, makes the small blobs appended before durable, runs each change at a savepoint of one
 transaction, and commits once. A change that raises undoes itself alone. Whoever comes meanwhile waits for the next.
+Where others follow, a group is acknowledged once they have it too; the next is committed meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from services.storage_manager.metadata.database import MetadataDb
 from services.storage_manager.segment_format import SmallBlobId
@@ -35,11 +36,25 @@ class _Outcome(NamedTuple):
     fault: BaseException | None = None
 
 
+class Replicates(Protocol):
+    """Those who follow the index."""
+
+    def head(self) -> int:
+        """The number of the last change. Blocking."""
+        ...
+
+    def reached(self, number: int) -> asyncio.Future[None] | None:
+        """Done once all who keep up have it on their disks; None where there is nobody to wait for."""
+        ...
+
+
 class GroupCommitter:
-    """Used by one event loop."""
+    """Used by one event loop. `replicates`: set before the first change, where somebody may follow."""
 
     def __init__(self, metadata: MetadataDb, segments: SegmentWriter, index: SegmentIndex) -> None:
         self._metadata, self._segments, self._index = metadata, segments, index
+        self.replicates: Replicates | None = None
+        self._head = 0
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Future[list[_Outcome]] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
@@ -54,6 +69,14 @@ class GroupCommitter:
         result: T = await waiting.caller
         return result
 
+    async def until_replicated(self) -> None:
+        """Until what was written beside the groups has come as far as they do."""
+        if self.replicates is not None:
+            loop = asyncio.get_running_loop()
+            head = await loop.run_in_executor(None, self.replicates.head)
+            if (reached := self.replicates.reached(head)) is not None:
+                await reached
+
     def close(self) -> None:
         """Nothing is committed any more. Blocking."""
         self._thread.shutdown()
@@ -67,8 +90,11 @@ class GroupCommitter:
         self._committing = None
         failure = asyncio.CancelledError() if done.cancelled() else done.exception()
         outcomes = [_Outcome(fault=failure)] * len(group) if failure is not None else done.result()
-        for waiting, outcome in zip(group, outcomes, strict=True):
-            _resolve(waiting.caller, outcome)
+        reached = self.replicates.reached(self._head) if self.replicates is not None else None
+        if reached is None:
+            _resolve_all(group, outcomes)
+        else:
+            reached.add_done_callback(lambda _: _resolve_all(group, outcomes))
         if self._waiting:
             self._begin(done.get_loop())
 
@@ -78,7 +104,10 @@ class GroupCommitter:
         with suppress(OSError):
             self._segments.flush()
         with self._metadata.transaction():
-            return [self._apply(each) for each in group]
+            outcomes = [self._apply(each) for each in group]
+        if self.replicates is not None:
+            self._head = self.replicates.head()
+        return outcomes
 
     def _apply(self, waiting: _Waiting) -> _Outcome:
         db = self._metadata.connection()
@@ -102,6 +131,11 @@ class GroupCommitter:
                 raise  # SQLite undid all of it, as it does when the disk is full
             return _Outcome(fault=fault)
         return _Outcome(value)
+
+
+def _resolve_all(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+    for waiting, outcome in zip(group, outcomes, strict=True):
+        _resolve(waiting.caller, outcome)
 
 
 def _resolve(caller: asyncio.Future[Any], outcome: _Outcome) -> None:

@@ -19,7 +19,7 @@ MANIFEST = ManagedService(
         Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
         Grant("keys", ("use",)),
     ),
-    acts=(Grant("buckets", ("get", "list", "create", "update", "delete")), Grant("keys", ("use",))),
+    acts=(Grant("buckets", ("get", "list", "create", "update", "delete", "replicate")), Grant("keys", ("use",))),
     starts_enabled=True,
     keeps_data=True,
 )

@@ -261,6 +261,22 @@ def write_all(file: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
+def overwrite(folder: Path, segment: int, offset: int, data: bytes) -> bool:
+    """Write a record again where it lies, durably: the same bytes as before, so that a power cut in between leaves
+    what is known as damaged. Whether there is such a segment. Blocking.
+    """
+    try:
+        file = os.open(segment_path(folder, segment), os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        write_all(file, data, offset)
+        os.fdatasync(file)
+    finally:
+        os.close(file)
+    return True
+
+
 def sync_folder(path: Path) -> None:
     """Make names in that folder durable."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from anyio import to_thread
+
 from services.storage_manager.blob_format import FRAME, BlobCipher
 from services.storage_manager.errors import Corrupt
 from services.storage_manager.group_commit import GroupCommitter
@@ -20,8 +22,8 @@ from services.storage_manager.segment_format import (
     record_length,
     small_blob_id,
 )
-from services.storage_manager.segment_index import SegmentIndex
-from services.storage_manager.segments import SegmentReader, SegmentWriter
+from services.storage_manager.segment_index import SegmentIndex, SmallBlob
+from services.storage_manager.segments import SegmentReader, SegmentWriter, overwrite
 
 LARGEST = FRAME
 _MOST_MOVES = 3  # a compactor may move it again just after it was looked up
@@ -64,6 +66,28 @@ class SmallBlobs:
             moved = self.index.locate(id)
             found = self.reader.read(*moved, length) if moved is not None else None
         raise Corrupt(f"blob {blob}: missing")
+
+    def whole_record(self, id: SmallBlobId, size: int) -> bytes:
+        """Its record, judged by its CRC. Raises Corrupt."""
+        found = self.stored(str(id), size)
+        read_record(id, found)
+        return found
+
+    async def restore(self, id: SmallBlobId, size: int, found: bytes) -> None:
+        """Put the record that another copy has in the place of one that is damaged here. Raises Corrupt when that
+        is none, OSError. Nothing happens where the blob is erased.
+        """
+        read_record(id, found)
+        if len(found) != record_length(size):
+            raise Corrupt(f"blob {id}: a record of another length")
+        here = await to_thread.run_sync(self.index.locate, id)
+        if here is not None and not await to_thread.run_sync(overwrite, self.folder, *here, found):
+            blob, to = SmallBlob(id, size, *here), self.writer.append(size, lambda _: found)
+            await self.committer.run(lambda: self._move(blob, to))
+
+    def _move(self, blob: SmallBlob, to: SmallBlobId) -> None:
+        self.writer.require_durable(to, blob.size)
+        self.index.move([(blob, to)])
 
     def close(self) -> None:
         """Give the segments up. Blocking."""

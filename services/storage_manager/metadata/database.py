@@ -18,7 +18,7 @@ from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 from services.storage_manager.errors import S3Error
 
 # An older program would not find small blobs, and would take those of versions for garbage.
-OWN = FormatVersion(version=5, oldest_reader=4)
+OWN = FormatVersion(version=6, oldest_reader=4)
 TABLES = """
 CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
 CREATE INDEX newest_key ON data_keys (bucket, created);
@@ -78,12 +78,21 @@ def _add_times_of_wrapping(db: sqlite3.Connection) -> None:
     add_column(db, "data_keys", "wrapped_at", "REAL")  # empty: when it was made
 
 
+def _add_replication(db: sqlite3.Connection) -> None:
+    """What changed, for those who follow; who they are; and, in a copy, how far it follows (`replication/`)."""
+    db.execute("CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, pk TEXT)")
+    db.execute("CREATE TABLE replication (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT)")
+    db.execute("CREATE TABLE followers (name TEXT PRIMARY KEY, applied INTEGER) WITHOUT ROWID")
+    db.execute("CREATE TABLE followed (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT, applied INTEGER)")
+
+
 MIGRATIONS: Migrations = {
     1: _create_tables,
     2: _add_checksums_and_master_keys,
     3: _add_versions_and_configurations,
     4: _add_small_blobs,
     5: _add_times_of_wrapping,
+    6: _add_replication,
 }
 
 

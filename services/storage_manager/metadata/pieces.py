@@ -63,8 +63,13 @@ def named_pieces(
 
 def blobs_of(metadata: MetadataDb, bucket: str, key: str) -> set[str]:
     """The blobs that anything of that key is made of now."""
+    return {piece.blob for piece in pieces_of(metadata, bucket, key)}
+
+
+def pieces_of(metadata: MetadataDb, bucket: str, key: str) -> list[Piece]:
+    """The pieces that anything of that key is made of now."""
     rows = metadata.connection().execute(_OF_KEY, (bucket, key) * 3)
-    return {piece.blob for row in rows for piece in read_pieces(row[0])}
+    return [piece for row in rows for piece in read_pieces(row[0])]
 
 
 def _least(source: int) -> str | int:

@@ -1,0 +1,196 @@
+"""A copy follows: whole services over HTTP, what is acknowledged, what can be read, what is repaired."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from services.sdk.discovery import managed_service
+from services.sdk.testing import ServiceHarness, User, serving
+from services.storage_manager.kinds import BUCKET
+from services.storage_manager.replication import followers
+from services.storage_manager.segments import segment_ids, segment_path
+from services.storage_manager.tests.test_service import V4, code
+
+LARGE = os.urandom(300_000)
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[ServiceHarness]:
+    with serving("key_manager", secrets={"root-key": bytes(32)}) as keys:
+        yield keys
+
+
+@pytest.fixture
+def house(keys: ServiceHarness) -> Iterator[ServiceHarness]:
+    with serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as house:
+        yield house
+
+
+@pytest.fixture
+def s3(house: ServiceHarness) -> Any:
+    client = house.boto3_client("s3", **V4)
+    client.create_bucket(Bucket="box")
+    return client
+
+
+@contextmanager
+def following(keys: ServiceHarness, house: ServiceHarness) -> Iterator[ServiceHarness]:
+    """A copy of it, as the gateway lets readers in while the other is away. It knows the same Buckets."""
+    manifest = managed_service("storage_replica")
+    assert manifest is not None
+
+    def peer(name: str) -> httpx.AsyncClient:
+        return (house if name == "storage-manager" else keys).peer_client("storage-replica")
+
+    with serving(replace(manifest, speaks=("s3",), protocol="s3"), peer=peer) as copy:
+        copy.run(_same_buckets(house, copy))
+        yield copy
+
+
+async def _same_buckets(house: ServiceHarness, copy: ServiceHarness) -> None:
+    for key, body in house.resources.items.items():
+        if key[0] == BUCKET.plural:
+            copy.resources._write("ADDED", key, body)
+
+
+def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
+
+
+def metric(house: ServiceHarness, name: str) -> float:
+    lines = httpx.get(f"{house.url}/metrics").text.splitlines()
+    return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
+
+
+def until_copies(house: ServiceHarness, wanted: int) -> None:
+    until(lambda: metric(house, "aerekos_storage_copies") == wanted)
+
+
+def body_of(client: Any, key: str, **more: Any) -> bytes:
+    return bytes(client.get_object(Bucket="box", Key=key, **more)["Body"].read())
+
+
+def test_what_was_there_and_what_comes_can_be_read_from_the_copy(
+    keys: ServiceHarness, house: ServiceHarness, s3: Any
+) -> None:
+    s3.put_object(Bucket="box", Key="before", Body=b"small")
+    s3.put_object(Bucket="box", Key="large", Body=LARGE, Metadata={"of": "me"})
+    s3.put_bucket_versioning(Bucket="box", VersioningConfiguration={"Status": "Enabled"})
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        first = s3.put_object(Bucket="box", Key="after", Body=b"more")["VersionId"]
+        s3.put_object(Bucket="box", Key="after", Body=LARGE[:80_000])
+        s3.delete_object(Bucket="box", Key="before")
+        there = copy.boto3_client("s3", **V4)  # whatever was acknowledged is there, at once
+        assert body_of(there, "large") == LARGE
+        assert body_of(there, "after") == LARGE[:80_000]
+        assert body_of(there, "after", VersionId=first) == b"more"
+        assert code(there.get_object, Bucket="box", Key="before") == "NoSuchKey"
+        here = s3.list_object_versions(Bucket="box")
+        listed = there.list_object_versions(Bucket="box")
+        assert (here["Versions"], here["DeleteMarkers"]) == (listed["Versions"], listed["DeleteMarkers"])
+
+
+def test_the_copy_takes_no_writes(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        there = copy.boto3_client("s3", **V4)
+        for call, more in ((there.put_object, {"Body": b"x"}), (there.delete_object, {})):
+            with pytest.raises(ClientError) as refused:
+                call(Bucket="box", Key="one", **more)
+            assert refused.value.response["Error"]["Code"] == "ServiceUnavailable"
+            assert "only be read now" in refused.value.response["Error"]["Message"]
+        assert there.list_objects_v2(Bucket="box")["KeyCount"] == 0
+
+
+def test_a_copy_that_is_lost_is_waited_for_no_longer_than_its_lease_and_its_successor_heals(
+    keys: ServiceHarness, house: ServiceHarness, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followers, "LEASE_SECONDS", 1.5)
+    with following(keys, house):
+        until_copies(house, 2)
+        s3.put_object(Bucket="box", Key="with", Body=b"two copies")
+    began = time.monotonic()
+    s3.put_object(Bucket="box", Key="without", Body=b"one copy")
+    assert time.monotonic() - began < 3
+    assert metric(house, "aerekos_storage_copies") == 1
+    with following(keys, house) as copy:  # an empty folder, as on another worker
+        until_copies(house, 2)
+        assert metric(house, "aerekos_storage_healing_seconds") > 0
+        there = copy.boto3_client("s3", **V4)
+        assert [body_of(there, key) for key in ("with", "without")] == [b"two copies", b"one copy"]
+
+
+def test_a_flipped_bit_is_repaired_from_the_copy(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
+    s3.put_object(Bucket="box", Key="small", Body=b"small")
+    s3.put_object(Bucket="box", Key="large", Body=LARGE)
+    with following(keys, house):
+        until_copies(house, 2)
+        flip_bits(house)
+        for key in ("small", "large"):
+            with pytest.raises(ClientError):
+                body_of(s3, key)
+        until(lambda: metric(house, "aerekos_storage_repaired_blobs_total") == 2)
+        assert (body_of(s3, "small"), body_of(s3, "large")) == (b"small", LARGE)
+
+
+def test_a_flipped_bit_of_the_copy_is_repaired(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
+    s3.put_object(Bucket="box", Key="small", Body=b"small")
+    s3.put_object(Bucket="box", Key="large", Body=LARGE)
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        flip_bits(copy)
+        there = copy.boto3_client("s3", **V4)
+        for key, body in (("small", b"small"), ("large", LARGE)):
+            with pytest.raises(ClientError):
+                body_of(there, key)
+            until(lambda: metric(copy, "aerekos_storage_damaged_blobs") == 0)
+            assert body_of(there, key) == body
+
+
+def flip_bits(house: ServiceHarness) -> None:
+    """One in the middle of each segment's records and of each blob."""
+    folder = house.context.data
+    files = [(segment_path(folder / "segments", id), 60) for id in segment_ids(folder / "segments")]
+    files += [(each, 100_000) for each in (folder / "blobs").glob("??/*")]
+    for path, place in files:
+        with path.open("r+b") as file:
+            file.seek(place)
+            byte = file.read(1)[0]
+            file.seek(place)
+            file.write(bytes([byte ^ 1]))
+
+
+def test_only_the_replica_itself_may_copy(house: ServiceHarness, s3: Any) -> None:
+    """Its rows are of all namespaces: whoever may do anything with buckets is refused as well."""
+    with house.http(User()) as http:
+        answer = http.post("/_replication/begin", json={"follower": "me"})
+        assert answer.status_code == 401 and "only storage-replica" in answer.text
+    for other in ("key-manager", "storage-manager"):
+        token = house.conductor.token(f"system:service:{other}", "storage-manager", groups=["system:services"])
+        headers = {"X-Aerekos-Identity": token}
+        answer = httpx.post(f"{house.url}/_replication/begin", json={"follower": "me"}, headers=headers)
+        assert answer.status_code == 401
+
+
+def test_a_copy_of_another_index_is_left_alone(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
+    """The one that takes writes has lost its disk: what follows must not empty the last copy there is."""
+    s3.put_object(Bucket="box", Key="last", Body=b"copy")
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        with serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as empty:
+            copy.context.clients["storage-manager"]._http = empty.peer_client("storage-replica")
+            until(lambda: "another index" in httpx.get(f"{copy.url}/ready").text)
+            assert body_of(copy.boto3_client("s3", **V4), "last") == b"copy"
