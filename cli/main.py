@@ -20,6 +20,7 @@ from cli.commands import (
     create,
     engines,
     explain,
+    history,
     new,
     resources,
     services,
@@ -226,6 +227,7 @@ def credential(
 for each in (
     about,
     resources,
+    history,
     create,
     new,
     services,

@@ -76,7 +76,7 @@ class ReplicaStore:
     async def list_at(self, group: str, plural: str, namespace: str | None, revision: int) -> Snapshot:
         raise StoreBroken("a gateway knows no past: ask the conductor")
 
-    async def history(self, key: ObjectKey) -> Sequence[Record]:
+    async def history(self, key: ObjectKey, *, most_bytes: int | None = None) -> Sequence[Record]:
         raise StoreBroken("a gateway knows no past: ask the conductor")
 
     async def revision_at(self, moment: datetime) -> int:

@@ -27,6 +27,7 @@ OWN_SEGMENTS = frozenset(
         *("certificates", "audit", "cloud", "news", "overlay", "policies", "services", "ui", "assets", "logs", "v2"),
         *("health", "healthz", "livez", "ready", "readyz", "metrics", "version", "catalog", "join", "join.sh"),
         *("ca.pem", "favicon.svg", "favicon.ico", "index.html", "robots.txt", "images", "sessions", "loop-health"),
+        "history",
     }
 )
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

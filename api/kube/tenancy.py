@@ -6,7 +6,7 @@ Who may read all namespaces reads without naming one, and all of history.
 
 from __future__ import annotations
 
-from controller.store.records import Compacted, Store
+from controller.store.records import Compacted, Record, Store
 from crds.kinds.namespace import NAMESPACE
 
 
@@ -22,10 +22,18 @@ class Tenancy:
         room = self._store.get(NAMESPACE.key(namespace)) if namespace else None
         if room is None or room.revision <= revision:
             return
+        if revision < (began := await self._began(room)):
+            raise Compacted(revision, began)
+
+    async def began(self, namespace: str | None) -> int:
+        """The revision that namespace was made at; 0 for none, and for one that is not there."""
+        room = self._store.get(NAMESPACE.key(namespace)) if namespace else None
+        return await self._began(room) if room is not None else 0
+
+    async def _began(self, room: Record) -> int:
         known = self._made.get(room.key.name)
         if known is None or known[0] != room.uid:
             kept = await self._store.history(room.key)
             began = next((each.revision for each in kept if each.uid == room.uid), room.revision)
             known = self._made[room.key.name] = (room.uid, began)
-        if revision < known[1]:
-            raise Compacted(revision, known[1])
+        return known[1]

@@ -37,3 +37,6 @@ ServiceOrInstance = Annotated[
         help="Service, or one of its instances as `get pods` shows it.", autocompletion=complete_instances
     ),
 ]
+At = Annotated[
+    str, typer.Option("--at", help="As it was then: a revision, a time, or how long ago, e.g. 15m, 2h, 3d.")
+]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.commands.options import Everywhere, Files, Kinds, Labels, Names, Namespace, Resources, Timeout, Yes
+from cli.commands.options import At, Everywhere, Files, Kinds, Labels, Names, Namespace, Resources, Timeout, Yes
 from cli.completion import complete_names
 from cli.output import say
 from controller.main import settings
@@ -36,18 +36,23 @@ def get(
     watch: Watch = False,
     show_labels: Annotated[bool, typer.Option("--show-labels", help="With labels as the last column.")] = False,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Rows alone.")] = False,
+    at: At = "",
 ) -> None:
     """List resources of any kind, or show some of them."""
     from cli import api_client
-    from cli.resources import get
+    from cli.resources import get, moments
     from cli.resources import kinds as discovery
+
+    if watch and at:
+        raise Misuse("--watch follows what happens now", hint="leave out --at")
 
     form = get.check_output(output)
     look = get.Look(form, labels=show_labels, headers=not no_headers)
     room = None if everywhere else namespace or "default"
     with api_client.connect(settings.load()) as api:
         meant = get.meant(discovery.discover(api), kinds, names or [])
-        chosen = [get.GetOptions(kind, room, named, labels, fields, look) for kind, named in meant]
+        revision = moments.revision_at(api, at) if at else ""
+        chosen = [get.GetOptions(kind, room, named, labels, fields, look, revision) for kind, named in meant]
         if watch and len(chosen) > 1:
             raise Misuse("--watch follows one kind", hint=f"e.g. aerekos get {chosen[0].kind.plural} --watch")
         if watch:
@@ -101,20 +106,42 @@ def apply(
         apply.apply_all(api, placed, dry_run=dry_run)
 
 
-def diff(files: Files = None, namespace: Namespace = None) -> None:
-    """Show what `apply` would change, as the cloud sees it. Exits with 1 when something would."""
+def diff(
+    resources: Annotated[
+        list[str] | None,
+        typer.Argument(help="With --at: KIND/NAME..., or KIND NAME...", autocompletion=complete_names),
+    ] = None,
+    files: Files = None,
+    at: At = "",
+    namespace: Namespace = None,
+) -> None:
+    """Show what `apply -f` would change, or with --at what has changed since then. Exits with 1 when something is."""
     from cli import api_client
     from cli.resources import apply, diff, manifests
     from cli.resources import kinds as discovery
 
-    if not files:
-        raise Misuse("nothing to compare", hint="aerekos diff -f FILE")
-    found = manifests.read_all(files)
+    if bool(files) == bool(resources) or bool(resources) != bool(at):
+        raise Misuse("say what to compare", hint="aerekos diff -f FILE   or   aerekos diff KIND/NAME --at 2h")
+    found = manifests.read_all(files) if files else []
     with api_client.connect(settings.load()) as api:
-        placed = apply.place(found, discovery.discover(api), namespace)
-        differs = diff.show_all(api, placed)
+        if found:
+            placed = apply.place(found, discovery.discover(api), namespace)
+            differs = diff.show_all(api, placed)
+        else:
+            differs = _show_since(api, resources or [], namespace, at)
     if differs:
         raise typer.Exit(1)
+
+
+def _show_since(api: ApiClient, resources: list[str], namespace: str | None, at: str) -> bool:
+    from cli.resources import history, moments
+
+    revision = moments.revision_at(api, at)
+    named = history.subjects(api, resources, namespace, "aerekos diff service/NAME --at 2h")
+    texts = [history.difference(api, each, revision) for each in named]
+    for text in filter(None, texts):
+        say(text)
+    return any(texts)
 
 
 def edit(resources: Resources, namespace: Namespace = None) -> None:

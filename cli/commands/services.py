@@ -96,10 +96,11 @@ def logs(
     from cli import api_client
     from cli.resources import logs as logs_
     from cli.resources import references
+    from cli.resources.moments import read_duration
 
     if output not in ("text", "json"):
         raise Misuse(f'-o: "{output}" is not known', hint="text or json")
-    newest = None if since is None else logs_.read_duration(since)
+    newest = None if since is None else read_duration(since, "--since")
     choice = logs_.Choice(tail, newest, timestamps, previous, follow, raw=output == "json")
     with api_client.connect(settings.load()) as api:
         found = references.find_service(api, service, namespace)

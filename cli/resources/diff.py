@@ -14,7 +14,7 @@ from cli.resources.apply import AppliedDocument, apply_one
 from cli.resources.three_way_merge import LAST_APPLIED
 from controller.main.errors import MISUSE, UserError
 
-_MOVING = ("resourceVersion", "generation", "managedFields", "uid", "creationTimestamp")
+MOVING = ("resourceVersion", "generation", "managedFields", "uid", "creationTimestamp")
 
 
 def show_all(api: ApiClient, placed: Sequence[AppliedDocument]) -> bool:
@@ -39,17 +39,20 @@ def show_all(api: ApiClient, placed: Sequence[AppliedDocument]) -> bool:
 
 def difference(api: ApiClient, placed: AppliedDocument) -> str:
     """A unified diff of one document's resource; empty when nothing would change. Raises Refused."""
-    live = _live(api, placed)
+    live = live_object(api, placed.path)
     after = apply_one(api, placed, dry_run=True).resource
-    lines = difflib.unified_diff(
-        _lines(live), _lines(after), f"{placed.title} (there)", f"{placed.title} (after apply)", lineterm=""
-    )
-    return "\n".join(lines)
+    return differing_lines(live, after, f"{placed.title} (there)", f"{placed.title} (after apply)")
 
 
-def _live(api: ApiClient, placed: AppliedDocument) -> dict[str, Any]:
+def differing_lines(before: dict[str, Any], after: dict[str, Any], old: str, new: str) -> str:
+    """A unified diff of two states of a resource ({} for none), without what moves by itself and without status."""
+    return "\n".join(difflib.unified_diff(_lines(before), _lines(after), old, new, lineterm=""))
+
+
+def live_object(api: ApiClient, path: str) -> dict[str, Any]:
+    """The resource at that path as it is; {} when there is none. Raises Refused."""
     try:
-        found: dict[str, Any] = api.get(placed.path)
+        found: dict[str, Any] = api.get(path)
     except Refused as error:
         if error.status == 404:
             return {}
@@ -58,16 +61,18 @@ def _live(api: ApiClient, placed: AppliedDocument) -> dict[str, Any]:
 
 
 def _lines(resource: dict[str, Any]) -> list[str]:
-    """Without what moves by itself."""
-    if not resource:
-        return []
+    return as_yaml(wished(resource)).splitlines() if resource else []
+
+
+def wished(resource: dict[str, Any]) -> dict[str, Any]:
+    """A copy without status and without what moves by itself: what somebody wants of it."""
     kept = copy.deepcopy(resource)
     kept.pop("status", None)
     meta = kept.get("metadata") or {}
-    for name in _MOVING:
+    for name in MOVING:
         meta.pop(name, None)
     annotations = meta.get("annotations") or {}
     annotations.pop(LAST_APPLIED, None)
     if not annotations:
         meta.pop("annotations", None)
-    return as_yaml(kept).splitlines()
+    return kept

@@ -14,7 +14,7 @@ from cli.output import as_json, as_yaml, complain, say
 from cli.resources.kinds import Kinds, Served
 from cli.resources.references import references
 from cli.tables import TableView, grid
-from controller.main.errors import Misuse
+from controller.main.errors import Misuse, UserError
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 OUTPUTS = ("table", "wide", "json", "yaml", "name")
@@ -31,7 +31,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class GetOptions:
-    """Options of `get`: what to get, and how to show it. `namespace` None means all of them."""
+    """Options of `get`: what to get, and how to show it. `namespace` None means all of them, `revision` "" now."""
 
     kind: Served
     namespace: str | None = "default"
@@ -39,6 +39,7 @@ class GetOptions:
     labels: str = ""
     fields: str = ""
     look: Look = Look()
+    revision: str = ""
 
     @property
     def output(self) -> str:
@@ -46,7 +47,9 @@ class GetOptions:
 
     @property
     def params(self) -> dict[str, str]:
+        match = "Exact" if self.revision else ""
         chosen = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        chosen |= {"resourceVersion": self.revision, "resourceVersionMatch": match}
         return {key: value for key, value in chosen.items() if value}
 
     @property
@@ -103,12 +106,27 @@ def show_objects(found: list[dict[str, Any]], output: str, *, single: bool) -> N
 
 def items(api: ApiClient, wanted: GetOptions) -> list[dict[str, Any]]:
     """The resources themselves."""
-    if wanted.names:
+    if wanted.names and not wanted.revision:
         _require_one_room(wanted)
         return [api.get(wanted.kind.path(wanted.namespace, name)) for name in wanted.names]
-    listing = api.get(wanted.kind.path(wanted.namespace), params=wanted.params)
     typed = {"apiVersion": wanted.kind.api_version, "kind": wanted.kind.kind}
-    return [{**typed, **each} for each in listing["items"]]
+    listed = [each for listing in _answers(api, wanted) for each in listing["items"]]
+    return [{**typed, **each} for each in listed]
+
+
+def _answers(api: ApiClient, wanted: GetOptions) -> Iterator[dict[str, Any]]:
+    """Lists that hold what is wanted. One of the past is only in lists, which are asked for it by its name."""
+    path = wanted.kind.path(wanted.namespace)
+    if not wanted.names:
+        yield api.get(path, params=wanted.params, headers=wanted.headers)
+        return
+    _require_one_room(wanted)
+    for name in wanted.names:
+        chosen = {**wanted.params, "fieldSelector": f"metadata.name={name}"}
+        answer = api.get(path, params=chosen, headers=wanted.headers)
+        if not answer.get("rows" if wanted.as_table else "items"):
+            raise UserError(f"{wanted.kind.title(name)} was not there at revision {wanted.revision}")
+        yield answer
 
 
 def _require_one_room(wanted: GetOptions) -> None:
@@ -126,8 +144,8 @@ def _show_table(api: ApiClient, wanted: GetOptions) -> None:
 
 
 def _tables(api: ApiClient, wanted: GetOptions) -> Iterator[dict[str, Any]]:
-    if not wanted.names:
-        yield api.get(wanted.kind.path(wanted.namespace), params=wanted.params, headers=wanted.headers)
+    if not wanted.names or wanted.revision:
+        yield from _answers(api, wanted)
         return
     _require_one_room(wanted)
     for name in wanted.names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 
@@ -11,9 +10,6 @@ from cli.output import complain, has_colours, say, write
 from cli.resources import log_lines
 from cli.resources.references import ServiceReference
 from cli.urls import segment
-from controller.main.errors import Misuse
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +22,6 @@ class Choice:
     previous: bool = False
     follow: bool = False
     raw: bool = False
-
-
-def read_duration(text: str) -> int:
-    """Seconds in `90`, `30s`, `15m`, `2h`, `1d` or `1h30m`. Raises Misuse."""
-    whole = re.fullmatch(r"(\d{1,9})|((?:\d{1,9}[smhd])+)", text)
-    if whole is None:
-        raise Misuse(f'--since: "{text}" is no duration', hint="e.g. --since 30s, 15m, 2h or 1h30m")
-    parts = re.findall(r"(\d+)([smhd]?)", text)
-    return sum(int(number) * _UNITS[unit or "s"] for number, unit in parts)
 
 
 def show(api: ApiClient, service: ServiceReference, choice: Choice) -> None:

@@ -5,13 +5,11 @@ How many replicas run and whether it is enabled are no part of a revision: going
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from cli.api_client import ApiClient
-from cli.errors import NotReachable
-from cli.resources import get
+from cli.resources import history
 from cli.resources.kinds import Served
 from cli.resources.references import ServiceReference, find_service
 from cli.tables import grid
@@ -66,8 +64,11 @@ def _chosen(found: list[Revision], to: int, name: str) -> Revision:
 def _history(api: ApiClient, service: ServiceReference) -> list[Revision]:
     """Oldest first; the last one is how it is. A look that comes back is a revision of its own."""
     specs: list[dict[str, Any]] = []
-    for resource in _versions(api, service):
-        spec = {key: value for key, value in resource["spec"].items() if key not in _KEPT}
+    kept = history.versions(api, history.Subject(_SERVICE, service.namespace, service.name))
+    for each in kept:
+        if each.gone or each.resource["metadata"]["uid"] != kept[-1].resource["metadata"]["uid"]:
+            continue
+        spec = {key: value for key, value in each.resource["spec"].items() if key not in _KEPT}
         if not specs or specs[-1] != spec:
             specs.append(spec)
     return [Revision(at + 1, spec, _differing(specs[at - 1] if at else spec, spec)) for at, spec in enumerate(specs)]
@@ -75,33 +76,3 @@ def _history(api: ApiClient, service: ServiceReference) -> list[Revision]:
 
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)))
-
-
-def _versions(api: ApiClient, service: ServiceReference) -> list[dict[str, Any]]:
-    """Every version that is kept, oldest first: as it was at the oldest, and what a watch from there tells."""
-    live: dict[str, Any] = api.get(service.path)
-    oldest = _oldest_kept(api, service, live)
-    fields = f"metadata.name={service.name}"
-    at = {"resourceVersion": oldest, "resourceVersionMatch": "Exact", "fieldSelector": fields}
-    found: list[dict[str, Any]] = list(api.get(_SERVICE.path(service.namespace), params=at)["items"])
-    newest = live["metadata"]["resourceVersion"]
-    wanted = get.GetOptions(_SERVICE, service.namespace, (), "", fields, get.Look("json"))
-    if oldest != newest:
-        with suppress(NotReachable):
-            for event in get.events_after(api, wanted, oldest):
-                found.append(event["object"])
-                if event["object"]["metadata"]["resourceVersion"] == newest:
-                    break
-    return [each for each in found if each["metadata"].get("uid") == live["metadata"]["uid"]] or [live]
-
-
-def _oldest_kept(api: ApiClient, service: ServiceReference, live: dict[str, Any]) -> str:
-    """The oldest version of it in the history, by the replica sets that are shown from there."""
-    shown = api.get(f"/apis/apps/v1/namespaces/{service.namespace}/replicasets")["items"]
-    owned = [each for each in shown if any(owner["name"] == service.name for owner in _owners(each))]
-    versions = [int(each["metadata"]["resourceVersion"]) for each in owned]
-    return str(min(versions, default=int(live["metadata"]["resourceVersion"])))
-
-
-def _owners(resource: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(resource["metadata"].get("ownerReferences") or ())

@@ -37,6 +37,7 @@ from api.exec import ExecHandler
 from api.front_proxy import SOCKET, FrontProxy
 from api.gateway_metrics import GatewayCounts
 from api.health import health_routes
+from api.history import history_routes
 from api.kube.resource_api import ResourceApi
 from api.loop_health import LoopHealth, loop_health_routes
 from api.metrics import Metrics
@@ -174,6 +175,7 @@ def _app(
             certificate_routes(components.authority, authenticator, clock),
             agent_routes(registry, components.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer, clock),
+            history_routes(registry, authenticator, authorizer, clock),
             traffic_routes(traffic, authenticator, authorizer),
             health_routes(health, authenticator, authorizer),
             loop_health_routes(loop_health, authenticator, authorizer),

@@ -50,10 +50,20 @@ class History:
 
         return await self._read(look)
 
-    async def of(self, key: ObjectKey) -> Sequence[Record]:
-        """Every kept record of that key, oldest first."""
+    async def of(self, key: ObjectKey, most_bytes: int | None) -> Sequence[Record]:
+        """Every kept record of that key, oldest first; with `most_bytes` the newest, of so many bytes together."""
         query = _of_key(key).order_by(records.c.previous)
-        return await self._read(lambda connection: [self._disk.to_record(row) for row in connection.execute(query)])
+        sizes = _of_key(key).with_only_columns(records.c.revision, func.length(records.c.body))
+        sizes = sizes.order_by(records.c.previous.desc())
+
+        def look(connection: Connection) -> Sequence[Record]:
+            wanted = query
+            if most_bytes is not None:
+                chosen = _within(connection.execute(sizes).all(), most_bytes)
+                wanted = query.where(records.c.revision >= min(chosen, default=0))
+            return [self._disk.to_record(row) for row in connection.execute(wanted)]
+
+        return await self._read(look)
 
     async def revision_at(self, moment: datetime) -> int:
         """The newest revision written at or before that moment; 0 when its state is no longer kept."""

@@ -202,8 +202,11 @@ class Store(Protocol):
         """The kind as it stood at `revision`. Raises Compacted."""
         ...
 
-    async def history(self, key: ObjectKey) -> Sequence[Record]:
-        """Every kept record of that key, oldest first (deleted ones and their successors too)."""
+    async def history(self, key: ObjectKey, *, most_bytes: int | None = None) -> Sequence[Record]:
+        """Every kept record of that key, oldest first (deleted ones and their successors too).
+
+        With `most_bytes`, the newest whose bodies are of so many bytes together; always one, if there is any.
+        """
         ...
 
     async def revision_at(self, moment: datetime) -> int:

@@ -145,8 +145,8 @@ class SqlStore:
         asked = min(revision, self.revision)
         return Snapshot(asked, await self._history.list_at((group, plural), namespace, asked))
 
-    async def history(self, key: ObjectKey) -> Sequence[Record]:
-        return await self._history.of(key)
+    async def history(self, key: ObjectKey, *, most_bytes: int | None = None) -> Sequence[Record]:
+        return await self._history.of(key, most_bytes)
 
     async def revision_at(self, moment: datetime) -> int:
         return min(await self._history.revision_at(moment), self.revision)

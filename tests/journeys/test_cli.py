@@ -243,6 +243,31 @@ def test_edit_diff_and_rollback(aerekos: Type, tmp_path: Path, monkeypatch: pyte
     assert aerekos("delete", "service", "edited")[0] == 0
 
 
+def test_what_was_is_listed_compared_and_brought_back(aerekos: Type) -> None:
+    for image in ("nginx:1", "nginx:2"):
+        body = f"spec: {{image: '{image}', enabled: false}}\n"
+        text = f"apiVersion: aerekos.cloud/v1\nkind: Service\nmetadata: {{name: timed}}\n{body}"
+        assert aerekos("apply", "-f", "-", text=text)[0] == 0
+    rows = [line.split() for line in aerekos("history", "service/timed")[1].splitlines()[1:]]
+    assert [row[2] for row in rows] == ["created", "updated"] and rows[1][-1] == "spec.image"
+    first = rows[0][0]
+    assert "nginx:1" in aerekos("get", "service/timed", "-o", "yaml", "--at", first)[1]
+    assert "timed" in aerekos("get", "services", "--at", first)[1]
+    code, out, _ = aerekos("diff", "service/timed", "--at", first)
+    assert code == 1 and "-  image: nginx:1" in out and "+  image: nginx:2" in out
+    assert aerekos("diff", "service/timed", "--at", rows[1][0]) == (0, "", "")
+    assert aerekos("undo", "service/timed", "--dry-run")[1].endswith("(nothing was changed: --dry-run)\n")
+    assert aerekos("undo", "service/timed")[1].endswith(f"service/timed is as in revision {first} again\n")
+    assert aerekos("delete", "service/timed")[0] == 0
+    assert "made again" in aerekos("undo", "service", "timed")[1]
+    assert json.loads(aerekos("get", "service", "timed", "-o", "json")[1])["spec"]["image"] == "nginx:1"
+    code, _, err = aerekos("get", "service/timed", "--at", "400d")
+    assert code == 1 and "this cloud was made later" in err
+    assert aerekos("get", "service/timed", "--at", "soon")[0] == 2
+    assert aerekos("undo", "service/timed", "--to", "1")[0] == 2
+    assert aerekos("delete", "service/timed")[0] == 0
+
+
 def test_questions_are_asked_at_a_terminal_alone(
     cloud: Cloud, aerekos: Type, terminal: Callable[..., Terminal]
 ) -> None:

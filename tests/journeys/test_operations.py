@@ -94,7 +94,12 @@ def test_a_backup_is_made_and_is_the_way_back(operator: Operator) -> None:
 
 
 def test_every_day_commands_work(operator: Operator) -> None:
-    for page, title in (("rollback.md", "Of a service"), ("upgrade.md", "Afterwards"), ("logs.md", "Logs")):
+    for page, title in (
+        ("rollback.md", "Of a service"),
+        ("rollback.md", "Of anything else"),
+        ("upgrade.md", "Afterwards"),
+        ("logs.md", "Logs"),
+    ):
         operator.type(sections(page)[title])
     operator.type(sections("rollback.md")["Of the program"])
     assert operator.stored() == CONTENT

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.resources.log_lines import pretty
-from cli.resources.logs import read_duration
+from cli.resources.moments import read_duration
 from controller.main.errors import Misuse
 
 LINE = {
@@ -45,13 +45,13 @@ def test_nothing_a_service_writes_steers_a_terminal(line: str) -> None:
     ("text", "seconds"), [("90", 90), ("30s", 30), ("15m", 900), ("1h30m", 5400), ("2d", 172_800)]
 )
 def test_durations(text: str, seconds: int) -> None:
-    assert read_duration(text) == seconds
+    assert read_duration(text, "--since") == seconds
 
 
 @given(st.text(max_size=8))
 def test_what_is_no_duration_is_refused(text: str) -> None:
     if re.fullmatch(r"[0-9]{1,8}|([0-9]+[smhd])+", text):
-        assert read_duration(text) >= 0
+        assert read_duration(text, "--since") >= 0
     elif not text.isdigit():
         with pytest.raises(Misuse):
-            read_duration(text)
+            read_duration(text, "--since")
