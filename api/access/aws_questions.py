@@ -14,11 +14,13 @@ from api.access.aws_actions import AwsActions
 from api.access.subjects import Subject, Subjects
 from api.auth.rules import Action
 from controller.store.records import Record, Store
+from crds.errors import Cause, Forbidden, Invalid
 from crds.kind import Kind, KubeObject
 from crds.kinds.explanation import AwsAttributes
 from services.sdk.aws.access_rules import AccessRules, Located, StoredObjects
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.arns import Arn, parse_arn
+from services.sdk.aws.policy import PolicyError, check_resource
 
 M = TypeVar("M", bound=KubeObject)
 
@@ -37,6 +39,17 @@ class AskedAction:
     shown: Action
     is_foreign: bool
     everywhere: bool
+    policy: str = ""
+
+    @property
+    def not_considered(self) -> str:
+        """What decides besides, in words; empty where nothing does."""
+        return self.rules.beyond_policy if self.policy else self.rules.not_considered
+
+    def refuse_unused_policy(self) -> None:
+        """Raises Invalid where a policy is given of a resource that is not there."""
+        if self.policy:
+            raise _invalid("resource", f"{self.located.arn} is nothing that is there, and could have that policy")
 
 
 class RecordObjects(StoredObjects):
@@ -64,8 +77,11 @@ class ActionReader:
         self._objects, self._actions, self._subjects = RecordObjects(store), actions, subjects
 
     def read(self, subject: Subject, wanted: AwsAttributes, *, everywhere: bool) -> AskedAction:
-        """Raises Invalid for an action that no service has. everywhere: for whoever may know of all accounts."""
+        """Raises Invalid for an action that no service has, and for a policy of a resource that could have none.
+        everywhere: for whoever may know of all accounts.
+        """
         rules, permission = self._actions.find(wanted.action)
+        _require_policy(wanted, rules, everywhere=everywhere)
         arn, own = parse_arn(wanted.resource), subject.principal.namespace
         foreign = arn is not None and arn.account not in ("", account_of(own))
         namespace, shown = self._places(arn) if foreign and arn else (own, own)
@@ -88,12 +104,33 @@ class ActionReader:
             role if everywhere or not role.namespace else role._replace(namespace=shown),
             foreign,
             everywhere,
+            wanted.resource_policy,
         )
 
     def _places(self, arn: Arn) -> tuple[str, str]:
         """The namespace that is that account, and how it is called to somebody who may not know that."""
         shown = f"account {arn.account}"
         return self._subjects.namespace_of(arn.account) or shown, shown
+
+
+def _require_policy(wanted: AwsAttributes, rules: AccessRules, *, everywhere: bool) -> None:
+    """Raises Invalid, Forbidden."""
+    if not wanted.resource_policy:
+        return
+    if not everywhere:
+        raise Forbidden("what a policy of a resource would do is told to whoever may create subjectaccessreviews")
+    fault = "" if rules.has_policies else f"what {wanted.action} is about has no policy of its own"
+    try:
+        check_resource(wanted.resource_policy, sids_have_spaces=True)
+    except PolicyError as error:
+        fault = fault or str(error)
+    if fault:
+        raise _invalid("resourcePolicy", fault)
+
+
+def _invalid(member: str, fault: str) -> Invalid:
+    field, words = f"spec.awsAttributes.{member}", f"Invalid value: {fault}"
+    return Invalid(f"{field}: {words}", causes=(Cause(field, words),))
 
 
 def _region(arn: Arn | None) -> dict[str, str]:

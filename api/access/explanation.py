@@ -107,6 +107,8 @@ class Explainer:
         verdict = None
         if everywhere or not asked.is_foreign:
             verdict = self._verdict(subject, asked, judged, by_identity)
+        if verdict is None:
+            asked.refuse_unused_policy()
         if verdict is not None and (verdict.allowed != by_identity or verdict.granted_by or _denies(verdict)):
             decided = "grant" if verdict.granted_by else "resource-policy"
             return self._told(subject, asked, roles, judged, verdict, decided, allowed=verdict.allowed)
@@ -164,6 +166,7 @@ class Explainer:
                 by_identity,
                 self._objects,
                 {**facts, **asked.facts},
+                asked.policy,
             )
         )
 
@@ -191,8 +194,7 @@ class Explainer:
             own = {**(own or {}), "grant": verdict.granted_by}
         reason = subject.lockout or _reason(decided, roles, policies, own, allowed, asked.action)
         allowed = allowed and not subject.lockout
-        besides = asked.rules.not_considered
-        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own, besides)
+        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own, asked.not_considered)
 
 
 def _denies(verdict: ResourceVerdict) -> bool:

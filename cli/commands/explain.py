@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,15 @@ Context = Annotated[
     list[str] | None,
     typer.Option("--condition", help="A condition key of AWS and its value, KEY=VALUE; repeat for more."),
 ]
+ResourcePolicy = Annotated[
+    Path | None,
+    typer.Option(
+        "--resource-policy",
+        help="As if the bucket, key or secret had the policy in this file, instead of its own. For admins.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 Output = Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")]
 
 
@@ -46,6 +56,7 @@ def who_can(
     everywhere: Everywhere = False,
     subresource: Subresource = "",
     condition: Context = None,
+    resource_policy: ResourcePolicy = None,
     output: Output = "table",
 ) -> None:
     """Show everybody who may do something, and what gives it to them: a role, a policy, a grant. For admins."""
@@ -54,7 +65,9 @@ def who_can(
 
     _check(output)
     with api_client.connect(settings.load()) as api:
-        found = explain.who_may(api, _asked(does, resource, namespace, everywhere, subresource, condition))
+        found = explain.who_may(
+            api, _asked(does, resource, namespace, everywhere, subresource, condition, resource_policy)
+        )
     _show(found, output, explain.subjects_table(found) if found["subjects"] else "nobody")
 
 
@@ -74,6 +87,7 @@ def can_i(
     everywhere: Everywhere = False,
     subresource: Subresource = "",
     condition: Context = None,
+    resource_policy: ResourcePolicy = None,
     output: Output = "table",
 ) -> None:
     """Ask whether you may do something, and why: what roles say and what policies of IAM say, side by side.
@@ -86,7 +100,7 @@ def can_i(
 
     _check(output)
     with api_client.connect(settings.load()) as api:
-        asked = _asked(does, resource, namespace, everywhere, subresource, condition)
+        asked = _asked(does, resource, namespace, everywhere, subresource, condition, resource_policy)
         found = explain.may(api, asked, user, group or ())
     answer = "yes" if found["allowed"] else "no"
     _show(found, output, f"{answer}: {found['reason']}\n\n{explain.sides(found)}")
@@ -125,10 +139,12 @@ def _asked(
     everywhere: bool,
     subresource: str,
     condition: list[str] | None,
+    policy: Path | None,
 ) -> Asked:
     from cli.resources.explain import Asked
 
-    return Asked(does, resource, namespace or "default", everywhere, subresource, tuple(condition or ()))
+    text = policy.read_text(encoding="utf-8") if policy is not None else ""
+    return Asked(does, resource, namespace or "default", everywhere, subresource, tuple(condition or ()), text)
 
 
 def _check(output: str) -> None:

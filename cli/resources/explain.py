@@ -36,6 +36,7 @@ class Asked:
     everywhere: bool = False
     subresource: str = ""
     context: Sequence[str] = field(default_factory=tuple)
+    policy: str = ""
 
     @property
     def is_aws(self) -> bool:
@@ -48,7 +49,9 @@ def question(api: ApiClient, asked: Asked) -> Json:
         if asked.subresource:
             raise Misuse("--subresource is for verbs, not for actions of AWS", hint=EXAMPLE)
         aws = {"action": asked.does, "resource": _arn(api, asked), "context": _context(asked.context)}
-        return {"awsAttributes": aws}
+        return {"awsAttributes": {**aws, "resourcePolicy": asked.policy} if asked.policy else aws}
+    if asked.policy:
+        raise Misuse("--resource-policy is for actions of AWS: roles know no policies", hint=EXAMPLE)
     if asked.context:
         raise Misuse("--condition is for actions of AWS: roles have no conditions", hint=EXAMPLE)
     if not asked.resource:

@@ -28,11 +28,16 @@ class ResourceAttributes(Model):
 
 
 class AwsAttributes(Model):
-    """An action of AWS. `resource`: its ARN, or `*`. `context`: further condition keys and their values."""
+    """An action of AWS. `resource`: its ARN, or `*`. `context`: further condition keys and their values.
+
+    `resourcePolicy`: what would come of it if the resource had this policy, JSON, instead of the one it has. That is
+    for whoever may ask about everybody: an answer tells what its conditions were compared with.
+    """
 
     action: Annotated[str, Field(pattern="^[a-z0-9-]+:[A-Za-z0-9]+$", max_length=128)]
     resource: Text = "*"
     context: Annotated[dict[str, Text | list[Text]], Field(max_length=64)] = Field(default_factory=dict)
+    resource_policy: Annotated[str, Field(max_length=32_768)] = ""
 
 
 class AccessQuestion(Model):

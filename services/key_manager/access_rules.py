@@ -32,24 +32,25 @@ def judge_key(asked: ResourceQuestion) -> ResourceVerdict | None:
     key = next((each for each in keys if each.metadata.name == asked.name), None)
     if key is None:
         return None
-    decision = _decision(asked, key) if key.spec.policy else None
+    policy = asked.policy or key.spec.policy
+    decision = _decision(asked, key, policy) if policy else None
     refused = decision is not None and not decision.allowed
     final = decision is not None and decision.outcome is Outcome.EXPLICIT_DENY
     if (refused or not asked.by_identity) and not final and (grant := _grant(asked, key)):
-        return ResourceVerdict(True, decision, f"KeyGrant {asked.namespace}/{grant}", key.spec.policy)
+        return ResourceVerdict(True, decision, f"KeyGrant {asked.namespace}/{grant}", policy)
     if decision is None or refused:
-        return ResourceVerdict(asked.by_identity and not refused, decision, document=key.spec.policy)
+        return ResourceVerdict(asked.by_identity and not refused, decision, document=policy)
     allowed = asked.by_identity or asked.verb in GIVEN_BY_POLICY
-    return ResourceVerdict(allowed, decision, document=key.spec.policy)
+    return ResourceVerdict(allowed, decision, document=policy)
 
 
-def _decision(asked: ResourceQuestion, key: Key) -> Decision:
+def _decision(asked: ResourceQuestion, key: Key, policy: str) -> Decision:
     known = asked.objects.all(KEY_ALIAS, asked.namespace)
     aliases = [each.spec.alias_name for each in known if each.spec.key == asked.name]
     own = {"kms:CallerAccount": asked.requester.account, "kms:EncryptionContextKeys": [*_pairs(asked.facts)]}
     context = Context({**facts_of_key(key, aliases), **own, **asked.facts})
     request = Request(asked.requester, asked.action, asked.arn, context, account_of(asked.namespace))
-    return decide_by_key_policy(request, key.spec.policy, by_role=asked.by_identity)
+    return decide_by_key_policy(request, policy, by_role=asked.by_identity)
 
 
 def _grant(asked: ResourceQuestion, key: Key) -> str:
@@ -73,4 +74,4 @@ def locate(arn: Arn, objects: StoredObjects, namespace: str) -> Located:
     return Located(arn.name, str(arn))
 
 
-RULES = AccessRules(permissions_of("kms", OPERATIONS), locate, judge_key)
+RULES = AccessRules(permissions_of("kms", OPERATIONS), locate, judge_key, has_policies=True)

@@ -33,13 +33,14 @@ def judge_queue(asked: ResourceQuestion) -> ResourceVerdict | None:
     queue = next(
         (each for each in asked.objects.all(QUEUE, asked.namespace) if each.metadata.name == asked.name), None
     )
-    if queue is None or not queue.spec.policy:
+    policy = asked.policy or (queue.spec.policy if queue is not None else "")
+    if queue is None or not policy:
         return None
     facts = {f"aws:ResourceTag/{key}": value for key, value in (queue.spec.tags or {}).items()}
     context = Context({**facts, **asked.facts})
     request = Request(asked.requester, asked.action, asked.arn, context, account_of(asked.namespace))
-    decision = decide_by_queue_policy(request, queue.spec.policy, allowed=asked.by_identity)
-    return ResourceVerdict(decision.allowed, decision, document=queue.spec.policy)
+    decision = decide_by_queue_policy(request, policy, allowed=asked.by_identity)
+    return ResourceVerdict(decision.allowed, decision, document=policy)
 
 
-RULES = AccessRules(permissions_of("sqs", OPERATIONS), locate, judge_queue)
+RULES = AccessRules(permissions_of("sqs", OPERATIONS), locate, judge_queue, has_policies=True)

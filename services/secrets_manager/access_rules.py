@@ -31,14 +31,15 @@ def judge_secret(asked: ResourceQuestion) -> ResourceVerdict | None:
     """As `SecretAuthorizer.require` decides."""
     known = asked.objects.all(MANAGED_SECRET, asked.namespace)
     secret = next((each for each in known if each.metadata.name == asked.name), None)
-    if secret is None or not secret.spec.policy:
+    policy = asked.policy or (secret.spec.policy if secret is not None else "")
+    if secret is None or not policy:
         return None
     operation = asked.action.partition(":")[2]
     facts = facts_of(operation, {"SecretId": asked.arn}, secret.spec.tags or {})
     owner = account_of(asked.namespace)
     request = Request(asked.requester, asked.action, asked.arn, Context({**facts, **asked.facts}), owner)
-    decision = decide_by_secret_policy(request, secret.spec.policy, allowed=asked.by_identity)
-    return ResourceVerdict(decision.allowed, decision, document=secret.spec.policy)
+    decision = decide_by_secret_policy(request, policy, allowed=asked.by_identity)
+    return ResourceVerdict(decision.allowed, decision, document=policy)
 
 
-RULES = AccessRules(permissions_of("secretsmanager", OPERATIONS), locate, judge_secret)
+RULES = AccessRules(permissions_of("secretsmanager", OPERATIONS), locate, judge_secret, has_policies=True)

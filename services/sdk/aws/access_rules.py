@@ -32,7 +32,8 @@ class StoredObjects:
 @dataclass(frozen=True)
 class ResourceQuestion:
     """May they do this to that resource? `verb`: what a role would have to allow; `by_identity`: whether a role, or a
-    policy of theirs, does. `facts`: what is known of the request, for conditions.
+    policy of theirs, does. `facts`: what is known of the request, for conditions. `policy`: one to judge by, instead
+    of the resource's own; empty: that one.
     """
 
     requester: Requester
@@ -44,6 +45,7 @@ class ResourceQuestion:
     by_identity: bool
     objects: StoredObjects
     facts: Mapping[str, Any] = field(default_factory=dict)
+    policy: str = ""
 
 
 class ResourceVerdict(NamedTuple):
@@ -69,7 +71,8 @@ def by_last_part(arn: Arn, _: StoredObjects, __: str) -> Located:
 
 @dataclass(frozen=True)
 class AccessRules:
-    """not_considered: what decides besides and only the service itself knows, in words.
+    """not_considered: what decides besides and only the service itself knows, in words; beyond_policy: the same where
+    a resource's policy is given. has_policies: whether `judge` takes one.
 
     permissions: by action; None for what the service decides without any. locate: the resource an ARN means, of
     these objects in that namespace. judge: None for a resource without any policy of its own, or that is not there.
@@ -79,6 +82,8 @@ class AccessRules:
     locate: Callable[[Arn, StoredObjects, str], Located] = by_last_part
     judge: Callable[[ResourceQuestion], ResourceVerdict | None] = lambda _: None
     not_considered: str = ""
+    beyond_policy: str = ""
+    has_policies: bool = False
 
 
 def permissions_of(signing_name: str, declared: Mapping[str, Operation]) -> dict[str, Permission | None]:

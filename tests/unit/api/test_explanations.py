@@ -26,8 +26,10 @@ from crds.kinds.rbac import ROLE_BINDING
 from crds.kinds.service_account import SERVICE_ACCOUNT
 from crds.kinds.user import USER
 from services.key_manager.kinds import KEY, KEY_GRANT
+from services.queue_manager.kinds import QUEUE
 from services.sdk.aws.accounts import account_of
 from services.sdk.discovery import catalog_of, load, managed_services
+from services.secrets_manager.kinds import MANAGED_SECRET
 from tests.unit.api.components import HOW, Hands
 
 pytestmark = pytest.mark.anyio
@@ -259,6 +261,49 @@ async def test_documents_are_for_those_who_may_read_them(rig: Rig) -> None:
         assert "document" in (await rig.aws(name, "kms:Decrypt", arn))["policies"]
 
 
+POLICY_OF_ANYTHING = policy({**statement("Allow", "*"), "Principal": "*"})
+
+
+@pytest.mark.parametrize(
+    ("action", "arn"),
+    [
+        ("kms:Decrypt", KEY_ARN),
+        ("s3:GetObject", "arn:aws:s3:::photos/cat"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:000000000000:secret:pin-abcdef"),
+        ("sqs:SendMessage", "arn:aws:sqs:us-east-1:000000000000:jobs"),
+    ],
+)
+async def test_a_policy_that_a_resource_could_have_is_tried_out(rig: Rig, action: str, arn: str) -> None:
+    status = {"arn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:pin-abcdef"}
+    await rig.add(MANAGED_SECRET, "pin")
+    key = MANAGED_SECRET.key("pin", "default")
+    await rig.registry.merge(MANAGED_SECRET, key, {"status": status}, HOW, subresource="status")
+    await rig.add(QUEUE, "jobs")
+    ann = {"AWS": "arn:aws:iam::000000000000:user/ann"}
+
+    async def tried(who: str, *statements: Json) -> Any:
+        asked = {"action": action, "resource": arn, "resourcePolicy": policy(*statements)}
+        return await rig.ask("accessexplanations", {"user": who, "awsAttributes": asked})
+
+    assert not (await rig.aws("ann", action, arn))["allowed"]
+    given = await tried("ann", {**statement("Allow", action), "Principal": ann})
+    assert (given["allowed"], given["decidedBy"]) == (True, "resource-policy")
+    assert given["resourcePolicy"]["statement"]["index"] == 0
+    denied = await tried("owner", {**statement("Deny", action), "Principal": "*"})
+    assert (denied["allowed"], denied["decidedBy"]) == (False, "resource-policy") and denied["roles"]["allowed"]
+    asked = {"action": action, "resource": arn, "resourcePolicy": POLICY_OF_ANYTHING}
+    for who in (of("ann"), of("ed", "editor")):
+        with pytest.raises(Forbidden):
+            await rig.ask("accessexplanations", {"awsAttributes": asked}, who)
+
+
+async def test_what_a_given_policy_says_is_considered(rig: Rig) -> None:
+    asked = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/k", "resourcePolicy": POLICY_OF_ANYTHING}
+    found = await rig.ask("accessexplanations", {"user": "ann", "awsAttributes": asked})
+    assert found["allowed"] and found["notConsidered"].startswith("access control lists")
+    assert json.loads(found["resourcePolicy"]["document"])["Statement"][0]["Action"] == "*"
+
+
 @pytest.mark.parametrize(
     ("spec", "error", "words"),
     [
@@ -267,6 +312,21 @@ async def test_documents_are_for_those_who_may_read_them(rig: Rig) -> None:
         ({"awsAttributes": {"action": "kms:Decript"}}, Invalid, "did you mean kms:Decrypt?"),
         ({"awsAttributes": {"action": "Decrypt"}}, Invalid, "spec.awsAttributes.action"),
         ({"resourceAttributes": {"verb": "get"}}, Invalid, "spec.resourceAttributes.resource"),
+        (
+            {"awsAttributes": {"action": "kms:Decrypt", "resourcePolicy": "{}"}},
+            Invalid,
+            "spec.awsAttributes.resourcePolicy",
+        ),
+        (
+            {"awsAttributes": {"action": "iam:GetUser", "resourcePolicy": POLICY_OF_ANYTHING}},
+            Invalid,
+            "what iam:GetUser is about has no policy of its own",
+        ),
+        (
+            {"awsAttributes": {"action": "kms:Decrypt", "resourcePolicy": POLICY_OF_ANYTHING}},
+            Invalid,
+            "spec.awsAttributes.resource: Invalid value: * is nothing that is there",
+        ),
     ],
 )
 async def test_what_is_not_understood_is_refused(rig: Rig, spec: Json, error: Any, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -78,6 +79,13 @@ def test_an_action_of_aws_takes_an_arn_or_a_name_of_ours(cloud: Cloud) -> None:
     assert asked.spec["awsAttributes"]["context"] == {"a:b": ["1", "2=3"]}
 
 
+def test_a_policy_to_try_out_is_read_from_a_file(cloud: Cloud, tmp_path: Path) -> None:
+    asked, file = Asked(cloud, {"subjects": [], "asked": 1}), tmp_path / "policy.json"
+    file.write_text('{"Version": "2012-10-17"}')
+    assert run(["who-can", "kms:Decrypt", ARN, "--resource-policy", str(file)]) == 0
+    assert asked.spec["awsAttributes"]["resourcePolicy"] == '{"Version": "2012-10-17"}'
+
+
 def test_can_i_ends_with_its_answer_and_shows_both_sides(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     asked = Asked(cloud, EXPLAINED)
     assert run(["can-i", "kms:Decrypt", ARN, "--as", "ed", "--as-group", "x"]) == 1
@@ -134,6 +142,7 @@ def test_a_refusal_says_how_to_ask_why(cloud: Cloud, capsys: pytest.CaptureFixtu
         (["who-can", "kms:Decrypt", "key"], "which key?"),
         (["who-can", "kms:Decrypt", "--subresource", "x"], "for verbs"),
         (["who-can", "get", "services", "--condition", "a=b"], "for actions of AWS"),
+        (["who-can", "get", "services", "--resource-policy", __file__], "for actions of AWS"),
         (["who-can", "kms:Decrypt", "--condition", "ab"], "is no condition key"),
         (["why", "-o", "wide"], "is no output"),
     ],
