@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from crds.model import rfc3339
+from services.sdk.outbound import is_outside
 from services.sdk.testing import virtual_time
 from services.secrets_manager.kinds import MANAGED_SECRET
 from services.secrets_manager.rotation import STEPS
 from services.secrets_manager.rotation_targets import target_fault
 from services.secrets_manager.tests.in_memory import ROTATOR, Secrets, secrets_in_memory
-from services.secrets_manager.webhooks import is_outside
 
 
 async def a_secret(secrets: Secrets) -> str:
@@ -146,7 +146,7 @@ async def test_webhooks_on_this_machine_are_not_called() -> None:
         await secrets.call("RotateSecret", SecretId="s", RotationLambdaARN=ROTATOR)
         await secrets.service.advance(5)
         assert secrets.function.steps == []
-        assert "address is one of this machine" in (await status_of(secrets)).conditions[0].message
+        assert "not one that may be called" in (await status_of(secrets)).conditions[0].message
 
 
 @virtual_time

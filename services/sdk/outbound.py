@@ -1,0 +1,135 @@
+"""Requests to addresses that people chose: never to where only this cloud can reach.
+
+A name is resolved once, its addresses are judged, and the very address that was judged is connected to, with the name
+proven by its certificate. Redirects are not followed; of an answer, its first bytes are read at most.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+MOST_READ = 4096
+_ANSWER_BYTES_AT_ONCE = 1024
+
+
+class OutboundFault(Exception):
+    """It could not be asked. The words tell nothing of what is behind an address."""
+
+
+class OutboundAnswer(NamedTuple):
+    """`retry_after`: what that header said, in seconds, where it did. `body`: its beginning."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+
+
+async def resolved(host: str, port: int) -> list[str]:
+    """The addresses of that name. Raises OSError."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+class OutboundHttp:
+    """`http`: a client without credentials. `resolve`: names to addresses."""
+
+    def __init__(self, http: httpx.AsyncClient, resolve: Resolve = resolved) -> None:
+        self._http, self._resolve = http, resolve
+
+    async def post(
+        self,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+        is_allowed: Callable[[str], bool],
+        read: int = 0,
+    ) -> OutboundAnswer:
+        """`is_allowed`: whether that IP address may be called. `read`: bytes of the answer that are wanted. Raises
+        OutboundFault.
+        """
+        try:
+            with anyio.fail_after(seconds):
+                return await self._post(url, content, headers, is_allowed, min(read, MOST_READ))
+        except TimeoutError:
+            raise OutboundFault(f"it did not answer within {seconds:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            # Which of the two it was tells whoever set the address what is behind it.
+            raise OutboundFault("it cannot be reached, or its certificate is not trusted") from None
+
+    async def _post(
+        self, url: str, content: bytes, headers: Mapping[str, str], is_allowed: Callable[[str], bool], read: int
+    ) -> OutboundAnswer:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        address = next((each for each in await self._resolve(host, port) if is_allowed(each)), None)
+        if address is None:
+            raise OutboundFault("its address is not one that may be called from here")
+        # The very address that was judged: a name may mean another one a moment later.
+        target = httpx.URL(url).copy_with(host=address)
+        told = {**headers, "host": parts.netloc}
+        extensions = {"sni_hostname": host}
+        request = self._http.build_request("POST", target, content=content, headers=told, extensions=extensions)
+        response = await self._http.send(request, stream=True, follow_redirects=False)
+        try:
+            return OutboundAnswer(response.status_code, await _beginning(response, read), _retry_after(response))
+        finally:
+            await response.aclose()
+
+
+def is_outside(address: str) -> bool:
+    """Whether that is an address beyond this machine and its link."""
+    found = _parsed(address)
+    return found is not None and not (
+        found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified or found.is_reserved
+    )
+
+
+def is_public(address: str) -> bool:
+    """Whether that is an address of the internet: of no private network, and nothing special."""
+    found = _parsed(address)
+    return found is not None and found.is_global and not found.is_multicast
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address):
+        # What a translator, or the kernel, makes an IPv4 address of.
+        return found.ipv4_mapped or found.sixtofour or _nat64(found) or found
+    return found
+
+
+def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """RFC 6052, 2.1."""
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+async def _beginning(response: httpx.Response, most: int) -> bytes:
+    found = b""
+    if most:
+        async for block in response.aiter_raw(_ANSWER_BYTES_AT_ONCE):
+            found += block
+            if len(found) >= most:
+                break
+    return found[:most]
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """In seconds; a date is not understood."""
+    said = response.headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdigit() and len(said) < 8 else None
