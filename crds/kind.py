@@ -14,6 +14,7 @@ from crds.formats import Upgrade
 from crds.invariants import Invariant, Reference
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
 from crds.model import Model
+from crds.passed_roles import PassedRoles
 from crds.rules import Rule
 from crds.schema import Schema, schema_of
 
@@ -88,7 +89,8 @@ class Kind(Generic[M]):
 
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
-    (`crds.invariants`). `name_label`: a label that always says the resource's own name.
+    (`crds.invariants`). `name_label`: a label that always says the resource's own name. `passes`: the roles of IAM
+    that it gives away.
 
     `upgrades`: each leads stored bodies from one format to the next, the first from 1 to 2 (`crds.formats.Upgrade`).
     """
@@ -117,6 +119,7 @@ class Kind(Generic[M]):
     rules: tuple[Rule, ...] = ()
     invariants: tuple[Invariant, ...] = field(default=(), compare=False, repr=False)
     references: tuple[Reference, ...] = field(default=(), compare=False, repr=False)
+    passes: PassedRoles | None = field(default=None, compare=False, repr=False)
     keepers: tuple[str, ...] = ()
     keeper: str = ""
     name_label: str = ""

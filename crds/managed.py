@@ -57,6 +57,8 @@ class ManagedService:
     `services.sdk.context.ServiceContext`: the application, reconcilers, checks and tasks of its process.
     speaks: AWS signing names it answers (`kms`), from the SigV4 credential scope. protocol: how it words errors.
     token_header: where its own clients send their bearer token; at the gateway it counts as Authorization does.
+    assumes_as: the services of AWS it stands for (`scheduler.amazonaws.com`): roles that trust them are its to
+    assume, for resources of people who may pass them.
     needs: managed services that must be Ready before it starts; it may call these and no others.
     grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
     through this service they may no more than that.
@@ -79,6 +81,7 @@ class ManagedService:
     speaks: tuple[str, ...] = ()
     protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
     token_header: str = ""
+    assumes_as: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     root_sealed: tuple[RootSealed, ...] = ()

@@ -1,8 +1,9 @@
-"""Passing a role: whoever writes a Service that has one gives what it runs all that the role may.
+"""Passing a role: whoever writes a Service that has one gives what it runs all that the role may; a Schedule, what
+it calls.
 
 They need the verb `use` on that IamRole, by a role of the cloud, or `iam:PassRole` on it by IAM's policies, whose
-Deny and boundary refuse in any case. Asked with every write that changes what runs, not only with the one that names
-the role: whoever changes the command has the credentials as well.
+Deny and boundary refuse in any case. Asked with every write that changes what is done, not only with the one that
+names the role: whoever changes the command has the credentials as well.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ from api.auth.authorizer import Authorizer
 from api.auth.iam_policies import IamPolicies
 from api.auth.principal import Principal
 from api.auth.rules import Action
-from api.auth.sts.workloads import PRINCIPAL, account_role_arn
+from api.auth.sts.workloads import account_role_arn
 from controller.kit.clock import Clock
 from crds.errors import Forbidden
-from crds.kind import GROUP
+from crds.kind import GROUP, Kind
 from crds.kinds.iam import IAM_ROLE
+from crds.passed_roles import PassedRoles
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.caller_policies import known_caller
 from services.sdk.aws.iam_names import iam_arn, resource_name
 from services.sdk.aws.judgement import decide
 
 USE = "use"
-# What may be changed without having anything else run.
-_HARMLESS = frozenset({"replicas", "enabled"})
 Body = Mapping[str, Any]
 
 
@@ -36,25 +36,29 @@ class RolePassing:
     def __init__(self, authorizer: Authorizer, policies: IamPolicies, clock: Clock) -> None:
         self._authorizer, self._policies, self._clock = authorizer, policies, clock
 
-    def refuse(self, who: Principal, namespace: str, before: Body, after: Body, *, partly: bool = False) -> None:
-        """Raises Forbidden when `who` may not pass the role a Service would have. `partly`: `after` says only what is
-        to be changed.
+    def refuse(
+        self, who: Principal, kind: Kind[Any], namespace: str, before: Body, after: Body, *, partly: bool = False
+    ) -> None:
+        """Raises Forbidden when `who` may not pass the roles a resource of that kind would have. `partly`: `after`
+        says only what is to be changed.
         """
-        old, new = _spec(before), _spec(after)
-        named = [each for each in ((old, new) if partly else (new,)) if each.get("role")]
-        roles = {str(each["role"]) for each in named}
-        if not roles or (not partly and _same(old, new)):
+        passes = kind.passes
+        if passes is None:
             return
-        for role in sorted(roles):
-            self._require(who, namespace, role)
+        old, new = _spec(before), _spec(after)
+        named = [each for each in ((old, new) if partly else (new,)) if any(passes.names(each))]
+        if not named or (not partly and _same(passes, old, new)):
+            return
+        for role in sorted({role for each in named for role in passes.names(each)}):
+            self._require(who, kind, passes.to, namespace, role)
 
-    def _require(self, who: Principal, namespace: str, role: str) -> None:
+    def _require(self, who: Principal, kind: Kind[Any], to: str, namespace: str, role: str) -> None:
         """Raises Forbidden."""
         resource = resource_name(role)
         by_role = self._authorizer.allows(who, Action(USE, GROUP, IAM_ROLE.plural, namespace, resource))
         caller = known_caller(self._policies.of(who))
         if caller is not None and caller.counts:
-            facts, arn, now = {"iam:PassedToService": PRINCIPAL}, self._arn(namespace, role), self._clock.now()
+            facts, arn, now = {"iam:PassedToService": to}, self._arn(namespace, role), self._clock.now()
             judged = decide(caller, "iam:PassRole", arn, facts, now)
             if judged.refuses:
                 raise judged.denial
@@ -63,7 +67,7 @@ class RolePassing:
         if not by_role:
             raise Forbidden(
                 f'iamroles.{GROUP} "{resource}" is forbidden: User "{who.name}" may not pass the role {role} to a '
-                f'Service in the namespace "{namespace}": that needs the verb {USE} on it, or iam:PassRole'
+                f'{kind.name} in the namespace "{namespace}": that needs the verb {USE} on it, or iam:PassRole'
             )
 
     def _arn(self, namespace: str, role: str) -> str:
@@ -78,7 +82,7 @@ def _spec(body: Body) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether the same runs, with the same role."""
-    names = (set(old) | set(new)) - _HARMLESS
-    return bool(old.get("role")) and all(old.get(each) == new.get(each) for each in names)
+def _same(passes: PassedRoles, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the same is done, with the same roles."""
+    names = (set(old) | set(new)) - passes.harmless
+    return any(passes.names(old)) and all(old.get(each) == new.get(each) for each in names)

@@ -126,7 +126,9 @@ class TemporaryCredentials:
         return all(self._is_there(each) and self._has_role(each, spec) for each in spec.anchors)
 
     def _has_role(self, anchor: Anchor, spec: TemporaryCredentialSpec) -> bool:
-        """Whether the Service of a session still has its role. What is no Service has none to lose."""
+        """Whether the Service of a session still has its role. What is no Service has none to lose, and a managed one
+        has those that people passed to what it works for.
+        """
         if anchor.kind != "Service" or spec.role is None:
             return True
         record = self._registry.store.get(SERVICE.key(anchor.name, anchor.namespace))
@@ -134,8 +136,8 @@ class TemporaryCredentials:
             return False
         if not isinstance(record.typed, Service):
             record.typed = SERVICE.decode(record.body)
-        role = record.typed.spec.role
-        return role is not None and resource_name(role) == spec.role.resource
+        role, managed = record.typed.spec.role, record.typed.spec.managed
+        return bool(managed) or (role is not None and resource_name(role) == spec.role.resource)
 
     def _is_there(self, anchor: Anchor) -> bool:
         if anchor.kind == "User":

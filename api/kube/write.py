@@ -85,7 +85,7 @@ class WriteHandler:
         return _written(ask, 200 if before else 201, written)
 
     def _guarded(self, ask: ApiRequest, edit: Edit) -> Edit:
-        if ask.target.kind.group != RBAC and ask.target.kind is not SERVICE:
+        if ask.target.kind.group != RBAC and ask.target.kind is not SERVICE and ask.target.kind.passes is None:
             return edit
 
         def guarded(current: dict[str, Any]) -> dict[str, Any]:
@@ -98,10 +98,11 @@ class WriteHandler:
     def _guard(self, ask: ApiRequest, body: dict[str, Any], besides: dict[str, Any] | None = None) -> None:
         """`besides`: what stands and stays, where `body` is only a part."""
         target = ask.target
+        named = (body.get("metadata") or {}).get("namespace")
+        place = target.namespace or str(named or "default")
         if target.kind is SERVICE and not target.subresource:
-            named = (body.get("metadata") or {}).get("namespace")
-            place = target.namespace or str(named or "default")
             refuse_foreign_networks(self._authorizer, ask.who, place, body, besides or {})
+        if target.kind.passes is not None and not target.subresource:
             self._refuse_passing(ask, place, body, besides)
         if target.kind.group == RBAC:
             namespace = target.namespace or "" if target.kind.namespaced else ""
@@ -110,11 +111,11 @@ class WriteHandler:
     def _refuse_passing(
         self, ask: ApiRequest, namespace: str, body: dict[str, Any], besides: dict[str, Any] | None
     ) -> None:
-        """Raises Forbidden for a Service with a role that the asker may not pass."""
-        name = ask.target.name or str((body.get("metadata") or {}).get("name") or "")
-        record = self._registry.store.get(SERVICE.key(name, namespace)) if name and besides is None else None
+        """Raises Forbidden for a resource with a role that the asker may not pass."""
+        name, kind = ask.target.name or str((body.get("metadata") or {}).get("name") or ""), ask.target.kind
+        record = self._registry.store.get(kind.key(name, namespace)) if name and besides is None else None
         before = besides if besides is not None else record.object if record else {}
-        self.passing.refuse(ask.who, namespace, before, body, partly=besides is not None)
+        self.passing.refuse(ask.who, kind, namespace, before, body, partly=besides is not None)
 
     async def delete(self, ask: ApiRequest) -> Response:
         """200: a Status once it is gone, the marked resource while finalizers hold it."""

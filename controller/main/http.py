@@ -227,7 +227,15 @@ def _app(
 
 def _security(components: Components) -> SecurityTokens:
     store, accounts, derived = components.registry.store, components.accounts, components.derived
-    return SecurityTokens(store, accounts, components.tokens, components.authorizer, derived, components.clock)
+    return SecurityTokens(
+        store,
+        accounts,
+        components.tokens,
+        components.authorizer,
+        derived,
+        components.clock,
+        services=components.services,
+    )
 
 
 def _images(components: Components, authenticator: Authenticator) -> RegistryProxy:

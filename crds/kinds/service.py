@@ -18,6 +18,7 @@ from crds.kinds.worker import Amounts
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from crds.names import DnsLabel
+from crds.passed_roles import PassedRoles
 from crds.phases import InstancePhase, ServicePhase
 from crds.probes import Probes
 from crds.protecting import keeps_what_others_need
@@ -348,6 +349,11 @@ SERVICE = Kind(
     scale_selector=instances_of,
     description="What should run: a managed service, a container, an engine (a database), a program of the machine.",
     invariants=(keeps_what_others_need,),
+    passes=PassedRoles(
+        "ecs-tasks.amazonaws.com",
+        lambda spec: [str(spec["role"])] if spec.get("role") else [],
+        harmless=frozenset({"replicas", "enabled"}),
+    ),
     selectable=("status.phase", "spec.managed", "spec.engine.name"),
     rules=SERVICE_RULES,
     columns=(

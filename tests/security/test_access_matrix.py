@@ -48,6 +48,7 @@ FOR_ADMINS |= {"iamusers", "iamgroups", "iamroles", "iampolicies", "iamaccounts"
 EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "serviceaccounts", "leases"}
 EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets", "managedsecrets", "queues"}
 EVERYDAY |= {"databases"}
+EVERYDAY |= {"schedules", "schedulegroups"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}
@@ -325,6 +326,7 @@ RIGHTS: dict[str, Any] = {
     "GET /auth/access-keys": "known",
     "GET /auth/policies": "known",
     "POST /auth/sts/assume-role": (),  # only whom a role trusts, and here is none
+    "POST /auth/sts/service-role": (),  # only services whose manifest says which AWS service they stand for
     "POST /auth/sts/web-identity": "everybody",
     "POST /auth/sts/session-token": "users",
     "POST /auth/sts/federation-token": "users",

@@ -10,7 +10,13 @@ from api.auth.principal import MASTERS, Principal
 from api.auth.session_facts import assumed_role, federated_user
 from api.auth.sts.role_sessions import RoleSession
 from api.auth.sts.service import SecurityTokens
-from api.auth.sts.wanted import FederationWanted, RoleSessionWanted, SessionTokenWanted, WebIdentityWanted
+from api.auth.sts.wanted import (
+    FederationWanted,
+    RoleSessionWanted,
+    ServiceRoleWanted,
+    SessionTokenWanted,
+    WebIdentityWanted,
+)
 from api.auth.temporary_credentials import IssuedCredential, is_temporary
 from crds.errors import NotFound
 from crds.kind import GROUP
@@ -42,6 +48,11 @@ def sts_routes(tokens: SecurityTokens, authenticator: Authenticator, authorizer:
     @router.post("/assume-role", status_code=201)
     async def assume_role(body: RoleSessionWanted, asker: Who) -> Json:
         return _role_session(await tokens.roles.assume(tokens.callers.caller(asker), body))
+
+    @router.post("/service-role", status_code=201)
+    async def service_role(body: ServiceRoleWanted, asker: Who) -> Json:
+        """For managed services that stand for a service of AWS, in their own name."""
+        return _role_session(await tokens.services.assume(asker, body))
 
     @router.post("/web-identity", status_code=201)
     async def web_identity(body: WebIdentityWanted) -> Json:

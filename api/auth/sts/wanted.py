@@ -31,6 +31,16 @@ class RoleSessionWanted(Limits):
     transitive_tag_keys: Annotated[list[str], Field(max_length=50)] = Field(default_factory=list)
 
 
+class ServiceRoleWanted(Model):
+    """A managed service, for a resource in `namespace` whose ARN is `sourceArn`, as the AWS service `principal`."""
+
+    role_arn: Annotated[str, Field(min_length=20, max_length=2048)]
+    role_session_name: Name
+    principal: Annotated[str, Field(max_length=128)]
+    namespace: Annotated[str, Field(max_length=63)]
+    source_arn: Annotated[str, Field(max_length=2048)]
+
+
 class WebIdentityWanted(Limits):
     """AssumeRoleWithWebIdentity. The token is the proof: nobody signs this."""
 

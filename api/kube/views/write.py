@@ -59,7 +59,7 @@ class ViewWriteHandler:
         """Raises Forbidden where what is shown is a Service with a role that the asker may not pass."""
         held = source.found(ask.target.key)[1]
         if held.key[:2] == (SERVICE.group, SERVICE.plural):
-            self._passing.refuse(ask.who, held.key.namespace, held.object, {}, partly=True)
+            self._passing.refuse(ask.who, SERVICE, held.key.namespace, held.object, {}, partly=True)
 
     async def _scale(self, ask: ApiRequest, source: ViewStorage) -> Response:
         kind = ask.target.kind

@@ -87,6 +87,7 @@ MAY = {
     "GET /auth/access-keys": ALL_KNOWN,
     "GET /auth/policies": ALL_KNOWN,
     "POST /auth/sts/assume-role": set(),  # only whom a role trusts, and here is none
+    "POST /auth/sts/service-role": set(),  # only services whose manifest says which AWS service they stand for
     "POST /auth/sts/web-identity": EVERYBODY,
     "POST /auth/sts/session-token": READERS & ALL_KNOWN,
     "POST /auth/sts/federation-token": READERS,
@@ -129,6 +130,13 @@ BODIES: dict[str, Any] = {
         "webIdentityToken": "no token",
     },
     "POST /auth/sts/assume-role": {"roleArn": "arn:aws:iam::000000000000:role/x", "roleSessionName": "me"},
+    "POST /auth/sts/service-role": {
+        "roleArn": "arn:aws:iam::000000000000:role/x",
+        "roleSessionName": "me",
+        "principal": "scheduler.amazonaws.com",
+        "namespace": "default",
+        "sourceArn": "arn:aws:scheduler:us-east-1:000000000000:schedule-group/default",
+    },
     "POST /auth/sts/federation-token": {"name": "me"},
     "POST /auth/sts/decode-message": {"message": "x"},
     "PATCH /auth/access-keys/{key_id}": {"state": "Inactive"},

@@ -1,0 +1,214 @@
+"""Calls of AWS that a service makes for people's resources, under a role of theirs: signed, through the gateway.
+
+The role trusts the AWS service that ours stands for (`ManagedService.assumes_as`); the conductor hands out its
+credentials, which are kept for half of their life. What is sent is made by botocore of the service's model, which is
+loaded at the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import httpx
+
+from crds.errors import ApiError, Forbidden
+from services.sdk.aws.model import load_model
+from services.sdk.conductor_client import fetch_json
+from services.sdk.context import ServiceContext
+from services.sdk.discovery import managed_services
+
+_REMEMBERED = 4096
+_RETRYABLE = frozenset({408, 429})
+_RETRYABLE_WORDS = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout")
+_MOST_SHOWN = 1024
+
+
+class RoleUse(NamedTuple):
+    """Whose role, for whom: `source_arn` is the resource that it is done for, in `namespace`."""
+
+    role_arn: str
+    namespace: str
+    source_arn: str
+
+
+class CallFault(Exception):
+    """A call that failed. `code`: as the service called named it. `lasting`: trying again cannot help."""
+
+    def __init__(self, code: str, message: str, *, lasting: bool) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.lasting = code, message[:_MOST_SHOWN], lasting
+
+
+class _Credentials(NamedTuple):
+    access_key: str
+    secret_key: str
+    token: str
+    renew_at: datetime
+
+
+class RoleCalls:
+    """One per process. `principal`: the AWS service it is done as (`scheduler.amazonaws.com`)."""
+
+    def __init__(self, context: ServiceContext, principal: str) -> None:
+        self._context, self._principal = context, principal
+        self._known: dict[RoleUse, _Credentials] = {}
+
+    async def call(self, use: RoleUse, service: str, region: str, operation: str, request: Mapping[str, Any]) -> None:
+        """One operation of an AWS service: its SDK's name, the operation's as the model has it, or in camel case; the
+        answer is not read. Raises CallFault.
+        """
+        wire = _serialized(service, operation, dict(request))
+        credentials = await self._credentials(use)
+        sent = _signed(wire, self._context.api, region, credentials)
+        try:
+            response = await self._context.client.send(sent, auth=None)
+        except httpx.HTTPError as error:
+            raise CallFault("ServiceUnavailable", f"{service} cannot be reached: {error!r}", lasting=False) from error
+        if response.status_code >= 300:
+            if response.status_code in (401, 403):
+                self._known.pop(use, None)  # what the role may is not in them, but whether they still count is
+            raise _fault_of(response)
+
+    async def _credentials(self, use: RoleUse) -> _Credentials:
+        """Raises CallFault."""
+        now = self._context.clock.now()
+        known = self._known.get(use)
+        if known is None or now >= known.renew_at:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[use] = await self._assumed(use, now)
+        return known
+
+    async def _assumed(self, use: RoleUse, now: datetime) -> _Credentials:
+        wanted = {
+            "roleArn": use.role_arn,
+            "roleSessionName": self._context.service_name,
+            "principal": self._principal,
+            "namespace": use.namespace,
+            "sourceArn": use.source_arn,
+        }
+        try:
+            made = await fetch_json(self._context.client, "POST", "/auth/sts/service-role", wanted)
+        except Forbidden as refused:
+            raise CallFault("AccessDeniedException", refused.message, lasting=True) from refused
+        except ApiError as error:
+            raise CallFault(type(error).__name__, error.message, lasting=False) from error
+        lives: timedelta = datetime.fromisoformat(made["expiration"]) - now
+        return _Credentials(made["accessKeyId"], made["secretAccessKey"], made["sessionToken"], now + lives / 2)
+
+
+class _Wire(NamedTuple):
+    signing_name: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@lru_cache(maxsize=1)
+def spoken() -> frozenset[str]:
+    """The AWS services of this cloud. No other model is ever loaded: some take more memory than a service has."""
+    return frozenset(name for each in managed_services() for name in each.speaks)
+
+
+def operation_named(service: str, operation: str) -> str | None:
+    """The operation of that name, in camel case or as the model has it; None where there is none. Raises LookupError
+    for a service that this cloud does not speak.
+    """
+    if service not in spoken():
+        raise LookupError(f"this cloud does not speak {service}; it speaks {', '.join(sorted(spoken()))}")
+    names = load_model(service).operations
+    wanted = operation[:1].upper() + operation[1:]
+    return wanted if wanted in names else None
+
+
+def _serialized(service: str, operation: str, request: dict[str, Any]) -> _Wire:
+    """Raises CallFault for what the model does not have."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.validate import ParamValidationError
+
+    try:
+        found = operation_named(service, operation)
+        if found is None:
+            raise CallFault("UnknownOperationException", f"{service} has no operation {operation}", lasting=True)
+        model = _service_model(service)
+        shape = model.operation_model(found)
+        made = _serializer(service).serialize_to_request(request, shape)
+    except LookupError as error:
+        raise CallFault("UnknownService", str(error), lasting=True) from error
+    except (ParamValidationError, BotoCoreError, TypeError, ValueError, AttributeError) as error:
+        raise CallFault(
+            "ValidationException", f"the input is no request of {service}: {error}", lasting=True
+        ) from error
+    return _Wire(model.signing_name, made["method"], _path(made), made["headers"], _body(made["body"]))
+
+
+def _path(made: Mapping[str, Any]) -> str:
+    from urllib.parse import urlencode
+
+    query = made.get("query_string") or {}
+    text = query if isinstance(query, str) else urlencode(query, doseq=True)
+    path = str(made["url_path"])
+    return path + (("&" if "?" in path else "?") + text if text else "")
+
+
+def _body(body: Any) -> bytes:
+    from urllib.parse import urlencode
+
+    if isinstance(body, dict):  # of the query protocol
+        return urlencode(body, doseq=True).encode()
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+def _signed(wire: _Wire, api: str, region: str, credentials: _Credentials) -> httpx.Request:
+    from botocore.auth import S3SigV4Auth, SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    url = f"{api.rstrip('/')}{wire.path}"
+    request = AWSRequest(wire.method, url, headers=dict(wire.headers), data=wire.body)
+    signer = S3SigV4Auth if wire.signing_name == "s3" else SigV4Auth
+    keys = Credentials(credentials.access_key, credentials.secret_key, credentials.token)
+    signer(keys, wire.signing_name, region).add_auth(request)
+    return httpx.Request(wire.method, url, headers=dict(request.headers.items()), content=wire.body)
+
+
+@lru_cache(maxsize=16)
+def _service_model(service: str) -> Any:
+    from botocore.model import ServiceModel
+
+    found = load_model(service)
+    return ServiceModel({"metadata": found.metadata, "operations": found.operations, "shapes": found.shapes}, service)
+
+
+@lru_cache(maxsize=16)
+def _serializer(service: str) -> Any:
+    from botocore.serialize import create_serializer
+
+    return create_serializer(_service_model(service).protocol, include_validation=True)
+
+
+def _fault_of(response: httpx.Response) -> CallFault:
+    code, message = _told(response)
+    lasting = response.status_code < 500 and response.status_code not in _RETRYABLE
+    return CallFault(code, message, lasting=lasting and not any(each in code for each in _RETRYABLE_WORDS))
+
+
+def _told(response: httpx.Response) -> tuple[str, str]:
+    """The error's code and message, in whatever protocol it came."""
+    text = response.text[: 4 * _MOST_SHOWN]
+    try:
+        body = response.json()
+    except ValueError:
+        code, message = _between(text, "Code"), _between(text, "Message")
+        return code or f"HTTP{response.status_code}", message or text[:200]
+    body = body if isinstance(body, dict) else {}
+    code = str(body.get("__type") or response.headers.get("x-amzn-errortype") or f"HTTP{response.status_code}")
+    return code.rpartition("#")[2].partition(":")[0], str(body.get("message") or body.get("Message") or "")
+
+
+def _between(text: str, tag: str) -> str:
+    return text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
