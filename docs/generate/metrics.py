@@ -20,6 +20,7 @@ from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
 from services.queue_manager.metrics import QueueMetrics
+from services.schedule_manager.metrics import ScheduleMetrics
 from services.sdk.metrics import ServiceMetrics
 from services.secrets_manager.metrics import SecretsMetrics
 from services.storage_manager.damaged_data import DamagedData
@@ -55,11 +56,14 @@ def metrics_page() -> str:
     SecretsMetrics(secrets)
     queues = CollectorRegistry()
     QueueMetrics(queues, lambda: ())
+    schedules = CollectorRegistry()
+    ScheduleMetrics(schedules)
     sections = [
         _section("Conductor", anyio.run(_conductor)),
         _section("Managed services", service.registry),
         _section("storage_manager", storage),
         _section("storage_replica", copy),
+        _section("schedule_manager", schedules),
         _section("secrets_manager", secrets),
         _section("queue_manager", queues),
     ]

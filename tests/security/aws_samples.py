@@ -61,6 +61,18 @@ S3: Samples = {
     "Delete": {"Objects": [{"Key": "a.txt"}]},
     "Body": b"x",
 }
+SCHEDULER: Samples = {
+    "Name": "nightly",
+    "GroupName": "default",
+    "CreateSchedule.Name": "another",
+    "CreateScheduleGroup.Name": "another",
+    "ScheduleExpression": "at(2199-01-01T00:00:00)",
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "Target": {"Arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q", "RoleArn": f"{_IAM}:role/app"},
+    "ResourceArn": f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule-group/nightly",
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
+}
 SECRETS: Samples = {
     "SecretId": "db",
     "Name": "another",

@@ -19,12 +19,26 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from security.aws_samples import ACCOUNT, IAM, KMS, POLICY, S3, SECRETS, SQS, STS, TRUST, Samples, request_of
+from security.aws_samples import (
+    ACCOUNT,
+    IAM,
+    KMS,
+    POLICY,
+    S3,
+    SCHEDULER,
+    SECRETS,
+    SQS,
+    STS,
+    TRUST,
+    Samples,
+    request_of,
+)
 
 from services.iam_manager.app import OPERATIONS as IAM_OPERATIONS
 from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
 from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
+from services.schedule_manager.operations import OPERATIONS as SCHEDULER_OPERATIONS
 from services.sdk.testing import ServiceHarness, User, serving
 from services.secrets_manager.operations import OPERATIONS as SECRETS_OPERATIONS
 from services.storage_manager.handlers import OPERATIONS as S3_OPERATIONS
@@ -34,6 +48,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "iam": tuple(IAM_OPERATIONS),
     "kms": tuple(KMS_OPERATIONS),
     "s3": tuple(S3_OPERATIONS),
+    "scheduler": tuple(SCHEDULER_OPERATIONS),
     "secretsmanager": tuple(SECRETS_OPERATIONS),
     "sqs": tuple(SQS_OPERATIONS),
     "sts": tuple(STS_OPERATIONS),
@@ -251,10 +266,17 @@ def with_a_queue(judged: Judged) -> None:
     judged.samples["QueueUrl"] = judged.owner().create_queue(QueueName="orders")["QueueUrl"]
 
 
+def with_schedules(judged: Judged) -> None:
+    judged.owner().create_schedule_group(Name="nightly")
+    wanted = {name: SCHEDULER[name] for name in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    judged.owner().create_schedule(**wanted)
+
+
 MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
     "s3": ("storage_manager", S3, with_objects),
+    "scheduler": ("schedule_manager", SCHEDULER, with_schedules),
     "secretsmanager": ("secrets_manager", SECRETS, with_secrets),
     "sqs": ("queue_manager", SQS, with_a_queue),
     "sts": ("iam_manager", STS, lambda judged: None),

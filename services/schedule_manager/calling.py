@@ -1,0 +1,48 @@
+"""The way out of this service: calls of AWS under the roles of schedules, and posts to addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from services.schedule_manager.delivery import DeliveryFault, Occasion, time_text
+from services.schedule_manager.planning import moment
+from services.sdk.aws.role_calls import CallFault, RoleCalls, RoleUse
+from services.sdk.outbound import OutboundFault, OutboundHttp, is_public
+
+POST_SECONDS = 20.0
+_TRIED_AGAIN = frozenset({408, 409, 425, 429})
+
+
+class OutsideCaller:
+    """As `delivery.Caller`."""
+
+    def __init__(self, calls: RoleCalls, http: httpx.AsyncClient) -> None:
+        self._calls, self._http = calls, OutboundHttp(http)
+
+    async def call(
+        self, occasion: Occasion, service: str, region: str, operation: str, request: dict[str, Any]
+    ) -> None:
+        use = RoleUse(occasion.spec.target.role_arn, occasion.namespace, occasion.group_arn)
+        try:
+            await self._calls.call(use, service, region, operation, request)
+        except CallFault as fault:
+            raise DeliveryFault(fault.code, fault.message, lasting=fault.lasting) from fault
+
+    async def post(self, occasion: Occasion, url: str, body: bytes) -> None:
+        """Whoever is posted to knows a call that comes twice by `webhook-id`."""
+        headers = {
+            "content-type": "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8",
+            "user-agent": "aerekos-schedule",
+            "webhook-id": occasion.firing.id,
+            "x-schedule-arn": occasion.arn,
+            "x-scheduled-time": time_text(moment(occasion.firing.due)),
+        }
+        try:
+            answer = await self._http.post(url, body, headers, seconds=POST_SECONDS, is_allowed=is_public)
+        except OutboundFault as fault:
+            raise DeliveryFault("Unreachable", str(fault)) from fault
+        if not 200 <= answer.status < 300:
+            lasting = 300 <= answer.status < 500 and answer.status not in _TRIED_AGAIN
+            raise DeliveryFault(f"HTTP{answer.status}", f"the address answered {answer.status}", lasting=lasting)

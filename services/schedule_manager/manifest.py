@@ -1,0 +1,32 @@
+"""The front page of schedule_manager: EventBridge Scheduler for schedules that are resources."""
+
+from __future__ import annotations
+
+from crds.managed import Grant, ManagedService
+from services.schedule_manager.kinds import PRINCIPAL, SCHEDULE, SCHEDULE_GROUP
+
+_ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
+
+MANIFEST = ManagedService(
+    name="schedule_manager",
+    title="Schedules",
+    summary="Queues, topics, addresses and AWS operations called at their times, as EventBridge Scheduler does.",
+    create="services.schedule_manager.app:create",
+    access_rules="services.schedule_manager.access_rules:RULES",
+    kinds=(SCHEDULE, SCHEDULE_GROUP),
+    speaks=("scheduler",),
+    protocol="rest-json",
+    assumes_as=(PRINCIPAL,),
+    grants=(
+        Grant("schedules", _ALL),
+        Grant("schedulegroups", _ALL),
+        # Of callers whom policies of IAM alone allow to, it writes the schedules, and has judged the role before.
+        Grant("iamroles", ("use",)),
+    ),
+    acts=(
+        Grant("schedules", ("get", "list", "create", "update", "delete")),
+        Grant("schedulegroups", ("get", "list", "create", "update", "patch", "delete")),
+        Grant("iamroles", ("use",)),
+    ),
+    keeps_data=True,
+)

@@ -1,0 +1,101 @@
+"""The reconcilers: a Schedule's times go into the store; a ScheduleGroup takes its schedules along when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from crds.errors import NotFound
+from services.schedule_manager.conditions import ScheduleReason
+from services.schedule_manager.expressions import TIME_ZONE_DATA
+from services.schedule_manager.kinds import KEEPER, SCHEDULE, SCHEDULE_GROUP, Schedule, ScheduleGroup
+from services.schedule_manager.names import group_arn, schedule_arn
+from services.schedule_manager.planning import planned
+from services.schedule_manager.schedule_store import Planned, ScheduleStore
+from services.sdk.aws.accounts import account_of
+from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
+from services.sdk.resources import BlockingExecutor, Resources
+
+_SOON_SECONDS = 0.2
+
+
+class ScheduleReconciler:
+    """`wake`: tells the engine that something may be due sooner."""
+
+    kind = SCHEDULE
+    finalizer: str | None = None
+    also_watch: Sequence[AlsoWatch[Any]] = ()
+
+    def __init__(self, store: ScheduleStore, threads: BlockingExecutor, wake: Callable[[], None]) -> None:
+        self._store, self._threads, self._wake = store, threads, wake
+
+    async def reconcile(self, resource: Schedule, world: World) -> Outcome:
+        plan = await self._threads.run(lambda: self._planned(resource, world))
+        status, name = resource.status, resource.metadata.name
+        spec, account = resource.spec, account_of(resource.metadata.namespace or "")
+        arn = schedule_arn(spec.region, account, spec.group, spec.schedule_name or name)
+        status.arn, status.time_zone_data = arn, TIME_ZONE_DATA
+        if not spec.enabled:
+            return done(reason=ScheduleReason.DISABLED)
+        if plan.due is None:
+            await self._delete_if_over(resource, world.resources, plan)
+            return done(reason=ScheduleReason.COMPLETED)
+        return done(reason=ScheduleReason.WAITING)
+
+    async def finalize(self, resource: Schedule, world: World) -> Outcome:
+        return done()
+
+    def _planned(self, resource: Schedule, world: World) -> Planned:
+        """How it stands, written down where it is news."""
+        meta = resource.metadata
+        before = self._store.planned(meta.uid or "")
+        if before is not None and before.generation == meta.generation:
+            return before
+        plan = planned(resource, world.clock.now(), before)
+        self._store.plan(plan)
+        self._wake()
+        return plan
+
+    async def _delete_if_over(self, resource: Schedule, resources: Resources, plan: Planned) -> None:
+        if not await self._threads.run(lambda: self._store.has_firings(plan.uid)):
+            await delete_completed(resource, resources)
+
+
+class GroupReconciler:
+    """Deletes what is in a group, before the group goes."""
+
+    kind = SCHEDULE_GROUP
+    finalizer: str | None = KEEPER
+    also_watch: Sequence[AlsoWatch[Any]] = ()
+
+    async def reconcile(self, resource: ScheduleGroup, world: World) -> Outcome:
+        meta, spec = resource.metadata, resource.spec
+        resource.status.arn = group_arn(spec.region, account_of(meta.namespace or ""), spec.group_name or meta.name)
+        return done()
+
+    async def finalize(self, resource: ScheduleGroup, world: World) -> Outcome:
+        listing = await world.resources.list(SCHEDULE, resource.metadata.namespace)
+        left = [each for each in listing.items if is_in_group(each, resource)]
+        for each in left:
+            with suppress(NotFound):
+                await world.resources.delete(
+                    SCHEDULE, each.metadata.name, each.metadata.namespace, uid=each.metadata.uid
+                )
+        if not left:
+            return done()
+        return again(_SOON_SECONDS, f"{len(left)} schedules go first", reason=ScheduleReason.EMPTYING)
+
+
+def is_in_group(schedule: Schedule, group: ScheduleGroup) -> bool:
+    """Whether that schedule is one of that group."""
+    same_name = schedule.spec.group == (group.spec.group_name or group.metadata.name)
+    return same_name and schedule.spec.region == group.spec.region
+
+
+async def delete_completed(schedule: Schedule, resources: Resources) -> None:
+    """Where it says so."""
+    if schedule.spec.action_after_completion == "Delete":
+        meta = schedule.metadata
+        with suppress(NotFound):
+            await resources.delete(SCHEDULE, meta.name, meta.namespace, uid=meta.uid)

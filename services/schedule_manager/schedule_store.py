@@ -1,0 +1,210 @@
+"""What is due when, and what is under way: one SQLite file that a killed process goes on from.
+
+`schedules` has a row for each schedule, with the next time it is due; `firings` one for each time it was due that was
+not delivered or given up yet. A firing is written in the transaction that moves its schedule on to the next time, so
+none is lost, and none comes into being twice. Both are found by an index on the time they want something next: a
+million that wait cost nothing. `outcomes` has how the last firings of each schedule ended.
+
+Times are seconds since 1970. All methods block, and each is one transaction, durable when it returns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from crds.formats import FormatVersion
+from services.sdk.sqlite_schema import Migrations, upgrade
+
+OWN = FormatVersion(version=1, oldest_reader=1)
+OUTCOMES_KEPT = 20
+_TABLES = """
+CREATE TABLE schedules (uid TEXT PRIMARY KEY, generation INTEGER NOT NULL, namespace TEXT NOT NULL,
+  spec TEXT NOT NULL, made REAL NOT NULL, due REAL);
+CREATE INDEX next_due ON schedules (due) WHERE due IS NOT NULL;
+CREATE TABLE firings (id TEXT PRIMARY KEY, uid TEXT NOT NULL, due REAL NOT NULL, fires REAL NOT NULL,
+  attempts INTEGER NOT NULL, next_attempt REAL NOT NULL, fault TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX next_attempts ON firings (next_attempt, due);
+CREATE INDEX firings_of ON firings (uid, due);
+CREATE TABLE outcomes (uid TEXT NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL, due REAL NOT NULL,
+  ended REAL NOT NULL, attempts INTEGER NOT NULL, fault TEXT NOT NULL, PRIMARY KEY (uid, number)) WITHOUT ROWID
+"""
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+
+
+MIGRATIONS: Migrations = {1: _create}
+
+
+class Planned(NamedTuple):
+    """A schedule: `spec` is the JSON of its spec, `made` when the resource was; `due`: next, None for never again."""
+
+    uid: str
+    generation: int
+    namespace: str
+    spec: str
+    made: float
+    due: float | None
+
+
+class Firing(NamedTuple):
+    """One due time of a schedule, and how its delivery stands: first tried at `fires`. fault: why the last attempt
+    failed, empty before it.
+    """
+
+    id: str
+    uid: str
+    due: float
+    fires: float
+    attempts: int
+    next_attempt: float
+    fault: str = ""
+
+
+class Ended(NamedTuple):
+    """How a firing ended: `fault` is empty where it was delivered."""
+
+    id: str
+    due: float
+    ended: float
+    attempts: int
+    fault: str
+
+
+class ScheduleStore:
+    """Of one process; any of its threads, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises NewerFormat for a file that only a newer version reads."""
+        self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        with self._transaction():
+            upgrade(self._db, str(path), OWN, MIGRATIONS)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def plan(self, *plans: Planned) -> None:
+        """Write how these schedules stand. What was due and not tried yet is not, where it is never due again."""
+        with self._transaction():
+            self._plan(plans)
+            for each in plans:
+                if each.due is None:
+                    self._db.execute("DELETE FROM firings WHERE uid = ? AND attempts = 0", (each.uid,))
+
+    def planned(self, uid: str) -> Planned | None:
+        """How a schedule stands."""
+        row = self._db.execute(f"{_SELECT_PLANNED} WHERE uid = ?", (uid,)).fetchone()
+        return Planned(*row) if row else None
+
+    def uids(self) -> set[str]:
+        """Of all schedules."""
+        return {row[0] for row in self._db.execute("SELECT uid FROM schedules")}
+
+    def forget(self, uid: str) -> None:
+        """A schedule that is no more, and what was under way for it."""
+        with self._transaction():
+            for table in ("schedules", "firings", "outcomes"):
+                self._db.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))  # noqa: S608
+
+    def due(self, now: float, limit: int) -> list[Planned]:
+        """Schedules that are due, in the order of that time."""
+        where = "WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?"
+        return [Planned(*row) for row in self._db.execute(f"{_SELECT_PLANNED} {where}", (now, limit))]
+
+    def fire(self, firings: Iterable[Firing], plans: Iterable[Planned], replaced: Iterable[str] = ()) -> None:
+        """Move schedules on, with the firings of the times they leave behind. `replaced`: schedules whose earlier
+        firings are given up.
+        """
+        with self._transaction():
+            for uid in replaced:
+                self._db.execute("DELETE FROM firings WHERE uid = ?", (uid,))
+            self._db.executemany(
+                "INSERT OR IGNORE INTO firings (id, uid, due, fires, attempts, next_attempt, fault)"
+                " VALUES (?,?,?,?,?,?,?)",
+                firings,
+            )
+            self._plan(plans)
+
+    def has_firings(self, uid: str) -> bool:
+        """Whether something of that schedule is under way."""
+        return self._db.execute("SELECT 1 FROM firings WHERE uid = ? LIMIT 1", (uid,)).fetchone() is not None
+
+    def waiting(self, now: float, limit: int, busy: Collection[str] = ()) -> list[Firing]:
+        """Firings to be tried now, in the order of their due times, but for those of schedules that are `busy`."""
+        where = (
+            f"WHERE next_attempt <= ? AND uid NOT IN ({','.join('?' * len(busy))}) ORDER BY next_attempt, due LIMIT ?"
+        )
+        found = [Firing(*row) for row in self._db.execute(f"{_SELECT_FIRING} {where}", (now, *busy, limit))]
+        return sorted(found, key=lambda each: (each.due, each.fires, each.id))
+
+    def firings(self, uid: str) -> list[Firing]:
+        """What is under way for a schedule."""
+        return [Firing(*row) for row in self._db.execute(f"{_SELECT_FIRING} WHERE uid = ? ORDER BY due", (uid,))]
+
+    def retry(self, id: str, attempts: int, next_attempt: float, fault: str) -> None:
+        """That firing was tried in vain, and will be again."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE firings SET attempts = ?, next_attempt = ?, fault = ? WHERE id = ?",
+                (attempts, next_attempt, fault, id),
+            )
+
+    def end(self, firing: Firing, now: float, fault: str) -> None:
+        """That firing is over."""
+        with self._transaction():
+            self._db.execute("DELETE FROM firings WHERE id = ?", (firing.id,))
+            number = self._db.execute("SELECT max(number) FROM outcomes WHERE uid = ?", (firing.uid,)).fetchone()[0]
+            number = (number or 0) + 1
+            self._db.execute(
+                "INSERT INTO outcomes (uid, number, id, due, ended, attempts, fault) VALUES (?,?,?,?,?,?,?)",
+                (firing.uid, number, firing.id, firing.due, now, firing.attempts, fault),
+            )
+            self._db.execute(
+                "DELETE FROM outcomes WHERE uid = ? AND number <= ?", (firing.uid, number - OUTCOMES_KEPT)
+            )
+
+    def outcomes(self, uid: str) -> list[Ended]:
+        """How the last firings of a schedule ended, the newest first."""
+        order = "SELECT id, due, ended, attempts, fault FROM outcomes WHERE uid = ? ORDER BY number DESC"
+        return [Ended(*row) for row in self._db.execute(order, (uid,))]
+
+    def next_time(self, now: float) -> float | None:
+        """When a schedule is due next, or a firing is tried that is not to be tried yet."""
+        first = self._db.execute("SELECT min(due) FROM schedules WHERE due IS NOT NULL").fetchone()[0]
+        again = self._db.execute("SELECT min(next_attempt) FROM firings WHERE next_attempt > ?", (now,)).fetchone()[0]
+        return min((each for each in (first, again) if each is not None), default=None)
+
+    def counts(self) -> tuple[int, int]:
+        """Schedules, and firings that are under way."""
+        return (
+            self._db.execute("SELECT count(*) FROM schedules").fetchone()[0],
+            self._db.execute("SELECT count(*) FROM firings").fetchone()[0],
+        )
+
+    def _plan(self, plans: Iterable[Planned]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO schedules (uid, generation, namespace, spec, made, due) VALUES (?,?,?,?,?,?)",
+            plans,
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+_SELECT_PLANNED = "SELECT uid, generation, namespace, spec, made, due FROM schedules"
+_SELECT_FIRING = "SELECT id, uid, due, fires, attempts, next_attempt, fault FROM firings"

@@ -1,0 +1,190 @@
+"""What is due is called: when, how often, in which order, and what becomes of calls that fail."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from services.schedule_manager.delivery import DeliveryFault
+from services.schedule_manager.kinds import SCHEDULE
+from services.schedule_manager.planning import fires_at
+from services.schedule_manager.tests.in_memory import DEAD, QUEUE, Call, schedules_in_memory
+from services.sdk.testing import virtual_time
+
+MINUTE = timedelta(minutes=1)
+
+
+def away(call: Call) -> DeliveryFault | None:
+    return DeliveryFault("ServiceUnavailable", "away")
+
+
+@virtual_time
+async def test_a_rate_begins_at_once_and_goes_on() -> None:
+    async with schedules_in_memory() as s:
+        made = await s.make("rate(5 minutes)")
+        began = made.metadata.creation_timestamp
+        await s.service.advance(900)
+        assert began is not None
+        assert [each.due for each in s.calls] == [began + number * 5 * MINUTE for number in range(4)]
+        assert all(each.at - each.due < timedelta(seconds=1) for each in s.calls)
+        assert len({each.id for each in s.calls}) == 4
+
+
+@virtual_time
+async def test_a_queue_gets_the_input_with_its_keywords() -> None:
+    async with schedules_in_memory() as s:
+        text = "<aws.scheduler.schedule-arn> <aws.scheduler.scheduled-time> <aws.scheduler.attempt-number>"
+        await s.make("at(2026-01-01T00:10:00)", target={"input": text})
+        await s.service.advance(700)
+        (call,) = s.calls
+        arn = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/s"
+        assert call.operation == "sqs:SendMessage"
+        assert call.request == {
+            "QueueUrl": "https://sqs.us-east-1.amazonaws.com/000000000000/orders",
+            "MessageBody": f"{arn} 2026-01-01T00:10:00Z 1",
+        }
+
+
+@virtual_time
+async def test_messages_to_a_fifo_queue_are_known_by_the_firing() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("rate(1 hour)", target={"arn": f"{QUEUE}.fifo", "messageGroupId": "g"})
+        (call,) = s.calls
+        assert (call.request["MessageGroupId"], call.request["MessageDeduplicationId"]) == ("g", call.id)
+        assert json.loads(call.request["MessageBody"])["detail-type"] == "Scheduled Event"
+
+
+@virtual_time
+async def test_a_call_that_fails_is_repeated_under_the_same_id() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = lambda call: None if len(s.calls) > 3 else away(call)
+        await s.make("at(2026-01-01T00:01:00)")
+        await s.service.advance(300)
+        assert len(s.calls) == 4 and len({each.id for each in s.calls}) == 1
+        waits = [(b.at - a.at).total_seconds() for a, b in zip(s.calls, s.calls[1:], strict=False)]
+        assert [round(each / 2**number) for number, each in enumerate(waits)] == [2, 2, 2]
+
+
+@virtual_time
+async def test_after_its_retries_it_is_a_dead_letter() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = lambda call: away(call) if "orders" in call.request["QueueUrl"] else None
+        policy = {"maximumRetryAttempts": 2}
+        await s.make("at(2026-01-01T00:01:00)", target={"deadLetterArn": DEAD, "retryPolicy": policy})
+        await s.service.advance(600)
+        *tried, dead = s.calls
+        assert len(tried) == 3 and dead.request["QueueUrl"].endswith("/000000000000/dead")
+        told = {name: each["StringValue"] for name, each in dead.request["MessageAttributes"].items()}
+        assert (told["ERROR_CODE"], told["RETRY_ATTEMPTS"]) == ("ServiceUnavailable", "2")
+        assert (told["EXHAUSTED_RETRY_CONDITION"], told["TARGET_ARN"]) == ("MaximumRetryAttempts", QUEUE)
+
+
+@virtual_time
+async def test_what_cannot_be_helped_is_not_repeated() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = lambda call: DeliveryFault("AccessDenied", "no", lasting=True)
+        await s.make("at(2026-01-01T00:01:00)")
+        await s.service.advance(7200)
+        assert len(s.calls) == 1
+
+
+@virtual_time
+async def test_an_event_too_old_is_given_up() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = away
+        await s.make("at(2026-01-01T00:01:00)", target={"retryPolicy": {"maximumEventAgeSeconds": 60}})
+        await s.service.advance(3600)
+        assert s.calls[-1].at - s.calls[-1].due < timedelta(minutes=3)
+
+
+@virtual_time
+async def test_one_that_fails_holds_up_nobody_and_later_times_of_its_own_pass_it() -> None:
+    async with schedules_in_memory() as s:
+        first = None
+
+        def refuses(call: Call) -> DeliveryFault | None:
+            nonlocal first
+            first = first or call.id
+            return away(call) if call.id == first else None
+
+        s.outside.refuses = refuses
+        await s.make("rate(1 minute)")
+        await s.make("rate(1 minute)", "other")
+        await s.service.advance(185)
+        delivered = {each.id for each in s.calls if each.id != first}
+        assert len(delivered) == 7
+
+
+@virtual_time
+async def test_a_flexible_window_is_kept_and_always_the_same() -> None:
+    async with schedules_in_memory() as s:
+        made = await s.make("cron(0 0/2 * * ? *)", flexibleWindowMinutes=60)
+        await s.service.advance(8 * 3600)
+        uid = made.metadata.uid or ""
+        assert [each.due.hour for each in s.calls] == [0, 2, 4, 6]
+        assert [each.at - fires_at(uid, each.due, 60) < timedelta(seconds=1) for each in s.calls] == [True] * 4
+        assert len({each.at - each.due for each in s.calls}) == 4
+        assert all(timedelta() <= each.at - each.due <= timedelta(hours=1) for each in s.calls)
+
+
+@virtual_time
+async def test_what_is_over_goes_where_it_says_so() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("at(2026-01-01T00:01:00)", "goes", actionAfterCompletion="Delete")
+        await s.make("at(2026-01-01T00:01:00)", "stays")
+        await s.make("at(2025-01-01T00:01:00)", "past", actionAfterCompletion="Delete")
+        await s.service.advance(120)
+        assert [each.metadata.name for each in (await s.service.resources.list(SCHEDULE)).items] == ["stays"]
+        assert len(s.calls) == 2
+
+
+@virtual_time
+async def test_a_disabled_or_deleted_schedule_is_not_called() -> None:
+    async with schedules_in_memory() as s:
+        for name in ("disabled", "deleted", "flexible"):
+            fields = {"flexibleWindowMinutes": 600} if name == "flexible" else {}
+            await s.make("cron(5 * * * ? *)", name, **fields)
+        await s.change("disabled", enabled=False)
+        await s.service.resources.delete(SCHEDULE, "deleted", "default")
+        await s.service.advance(6 * 60)
+        await s.change("flexible", enabled=False)
+        await s.service.advance(11 * 3600)
+        assert [each for each in s.calls if each.at > each.due + timedelta(minutes=2)] == []
+        before = len(s.calls)
+        await s.change("disabled", enabled=True)
+        await s.service.advance(3600)
+        assert len(s.calls) == before + 1
+
+
+@virtual_time
+async def test_forbid_skips_and_replace_gives_up_the_earlier_ones() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = away
+        await s.make("rate(1 hour)", "forbid", concurrency="Forbid")
+        await s.make("rate(1 hour)", "replace", concurrency="Replace", target={"arn": f"{QUEUE}2"})
+        await s.service.advance(3 * 3600 + 60)
+        forbid = [each for each in s.calls if each.request["QueueUrl"].endswith("orders")]
+        replace = [each for each in s.calls if each.request["QueueUrl"].endswith("orders2")]
+        assert len({each.id for each in forbid}) == 1
+        assert len({each.id for each in replace}) == 4
+        assert [each.due for each in replace] == sorted(each.due for each in replace)
+
+
+@virtual_time
+async def test_a_change_of_its_message_does_not_change_its_times() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("rate(10 minutes)")
+        await s.service.advance(540)
+        await s.change(target={"input": "new"})
+        await s.service.advance(120)
+        assert [each.due.minute for each in s.calls] == [0, 10]
+        assert s.calls[1].request["MessageBody"] == "new"
+
+
+@virtual_time
+async def test_an_address_is_posted_to() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("rate(1 day)", target={"arn": "https://example.com/hook", "roleArn": "", "input": "{}"})
+        assert [(each.operation, each.request) for each in s.calls] == [
+            ("POST https://example.com/hook", {"body": "{}"})
+        ]

@@ -1,0 +1,134 @@
+"""Schedules on a real cloud: by boto3 through the gateway, calling other services under roles, killed on the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from clouds import Cloud, a_port, eventually, kill
+
+SERVICE = {
+    "apiVersion": "aerekos.cloud/v1",
+    "kind": "Service",
+    "metadata": {"name": "schedule-manager", "namespace": "default"},
+    "spec": {"managed": "schedule_manager"},
+}
+OFF = {"Mode": "OFF"}
+CREATE_KEY = "arn:aws:scheduler:::aws-sdk:kms:createKey"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    made = Cloud(tmp_path_factory.mktemp("schedules") / "home", a_port())
+    said = made.command("up", "--timeout", "300", timeout=330)
+    assert said.code == 0, said
+    try:
+        made.do("apply", "-f", "-", text=json.dumps(SERVICE))
+        made.do("wait", "service", "schedule-manager", "--for", "condition=Ready")
+        yield made
+    finally:
+        made.command("down")
+        shutil.rmtree(made.home, ignore_errors=True)
+
+
+def client(cloud: Cloud, service: str) -> Any:
+    env = cloud.aws_env()
+    keys = (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+    return cloud.boto3(service, *keys, region="us-east-1", retries={"total_max_attempts": 6, "mode": "standard"})
+
+
+@pytest.fixture(scope="module")
+def scheduler(cloud: Cloud) -> Any:
+    return client(cloud, "scheduler")
+
+
+def a_role(cloud: Cloud, name: str, action: str) -> str:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "scheduler.amazonaws.com"}}
+    iam = client(cloud, "iam")
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    allow = policy({"Effect": "Allow", "Action": action, "Resource": "*"})
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=allow)
+    return str(made)
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def keys_described(cloud: Cloud, text: str) -> int:
+    kms = client(cloud, "kms")
+    found = [each["KeyId"] for page in kms.get_paginator("list_keys").paginate() for each in page["Keys"]]
+    told = [kms.describe_key(KeyId=each)["KeyMetadata"]["Description"] for each in found]
+    return sum(text in each for each in told)
+
+
+def target(role: str, described: str) -> dict[str, Any]:
+    return {"Arn": CREATE_KEY, "RoleArn": role, "Input": json.dumps({"Description": described})}
+
+
+def test_another_service_is_called_under_the_role(cloud: Cloud, scheduler: Any) -> None:
+    role = a_role(cloud, "makes-keys", "kms:CreateKey")
+    described = "made <aws.scheduler.execution-id>"
+    scheduler.create_schedule(
+        Name="keys", ScheduleExpression="rate(1 hour)", FlexibleTimeWindow=OFF, Target=target(role, described)
+    )
+    eventually(lambda: keys_described(cloud, "made ") == 1, "the key is made")
+    with cloud.http() as http:
+        ended = http.get("/services/schedule-manager/schedules/default/keys/firings").json()["ended"]
+        times = http.get("/services/schedule-manager/schedules/default/keys/upcoming").json()["times"]
+    assert [(each["fault"], each["attempts"]) for each in ended] == [("", 1)]
+    assert keys_described(cloud, ended[0]["id"]) == 1 and len(times) == 10
+
+
+def test_what_the_role_may_not_is_told(cloud: Cloud, scheduler: Any) -> None:
+    role = a_role(cloud, "makes-nothing", "kms:ListKeys")
+    wanted = {"ScheduleExpression": "rate(1 hour)", "FlexibleTimeWindow": OFF, "Target": target(role, "forbidden")}
+    scheduler.create_schedule(Name="forbidden", **wanted)
+
+    def fault() -> str:
+        with cloud.http() as http:
+            ended = http.get("/services/schedule-manager/schedules/default/forbidden/firings").json()["ended"]
+        return str(ended[0]["fault"]) if ended else ""
+
+    eventually(lambda: "AccessDenied" in fault(), "the refusal is told")
+    assert keys_described(cloud, "forbidden") == 0
+
+
+def test_a_killed_service_goes_on(cloud: Cloud, scheduler: Any) -> None:
+    role = a_role(cloud, "later", "kms:CreateKey")
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    scheduler.create_schedule(
+        Name="soon",
+        ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow=OFF,
+        ActionAfterCompletion="DELETE",
+        Target=target(role, "after the kill"),
+    )
+    (pid,) = [each for name, each in cloud.instances().items() if name.startswith("schedule-manager")]
+    kill(pid)
+    eventually(lambda: keys_described(cloud, "after the kill") >= 1, "the key is made")
+
+    def gone() -> bool:
+        try:
+            scheduler.get_schedule(Name="soon")
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "ResourceNotFoundException"
+        return False
+
+    eventually(gone, "the schedule is deleted after it was called")
+
+
+def test_the_aws_cli(cloud: Cloud) -> None:
+    said = cloud.aws("scheduler", "list-schedules", "--output", "json")
+    assert said.code == 0, said
+    assert {each["Name"] for each in json.loads(said.out)["Schedules"]} >= {"keys", "forbidden"}
+    assert cloud.aws("scheduler", "delete-schedule", "--name", "keys").code == 0
+    said = cloud.aws("scheduler", "create-schedule-group", "--name", "g", "--output", "json")
+    assert said.code == 0 and json.loads(said.out)["ScheduleGroupArn"].endswith("schedule-group/g")
+    assert cloud.aws("scheduler", "delete-schedule-group", "--name", "g").code == 0
+    eventually(lambda: '"g"' not in cloud.aws("scheduler", "list-schedule-groups", "--output", "json").out, "it goes")
