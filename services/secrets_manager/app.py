@@ -21,10 +21,10 @@ from services.secrets_manager.manifest import MANIFEST
 from services.secrets_manager.metrics import SecretsMetrics
 from services.secrets_manager.operations import handlers
 from services.secrets_manager.operations.secret_access import SecretAccess
-from services.secrets_manager.postgres_rotator import EngineFinder, PostgresRotator
+from services.secrets_manager.postgres_rotator import AlternatingPostgresRotator, EngineFinder, PostgresRotator
 from services.secrets_manager.reconciler import SecretReconciler
 from services.secrets_manager.rotation import Rotations, Rotator
-from services.secrets_manager.rotation_targets import POSTGRES_SINGLE_USER
+from services.secrets_manager.rotation_targets import POSTGRES_MULTI_USER, POSTGRES_SINGLE_USER
 from services.secrets_manager.secret_store import SecretStore
 from services.secrets_manager.sweeper import Sweeper
 from services.secrets_manager.vault import VaultKv
@@ -41,7 +41,11 @@ def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
     keys = KeyClient(context.service_client("key-manager"))
     metrics = SecretsMetrics(context.metrics.registry)
     store = SecretStore(context, Envelope(keys, context.clock, metrics))
-    built_in = {POSTGRES_SINGLE_USER: PostgresRotator(store, EngineFinder(context.resources))}
+    engines = EngineFinder(context.resources)
+    built_in = {
+        POSTGRES_SINGLE_USER: PostgresRotator(store, engines),
+        POSTGRES_MULTI_USER: AlternatingPostgresRotator(store, engines),
+    }
     rotations = Rotations(store, webhooks, built_in, metrics)
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)
     authenticator = authenticator_for(context, MANIFEST.speaks)

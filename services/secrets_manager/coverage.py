@@ -21,7 +21,7 @@ COVERAGE = Coverage(
         "A secret cannot be shared with another account: its policy gives rights to users of its own account alone.",
         "A resource policy gives rights to whom it names, also without a role; a Deny of it wins over every role.",
         "`RotationLambdaARN` is an https address, or the ARN of a function that is built in "
-        "(`SecretsManagerRDSPostgreSQLRotationSingleUser`); a secret without a value cannot be rotated.",
+        "(`SecretsManagerRDSPostgreSQLRotationSingleUser` and `...MultiUser`); what has no value cannot be rotated.",
         "`AutomaticallyAfterDays` is counted from the last rotation; without `Duration` a window stays open.",
         "`LastAccessedDate` is the day of the first read; later reads of a day write nothing.",
     ),

@@ -1,4 +1,10 @@
-"""Rotation of a PostgreSQL user who changes their own password, as AWS's function of that name does it.
+"""Rotation of PostgreSQL users by AWS's two strategies. Each changes their own password: no right is needed that the
+secret does not have.
+
+    a single user      the password is another one from that moment on
+    alternating users  the secret holds two logins of the same rights, the current one and the previous one; the
+                       previous user gets a new password and becomes the current one. Who read the secret before goes
+                       on with what they have until the next rotation
 
 The value is AWS's JSON: `{"engine": "postgres", "host": ..., "username": ..., "password": ..., "dbname": ..., "port":
 ...}`. `host` is the name of a Service with the engine postgresql in the secret's namespace, and nothing else is
@@ -61,7 +67,10 @@ class EngineFinder:
 
 
 class PostgresRotator:
-    """Carries out the steps with the passwords that the secret has, each tried until one is right."""
+    """A single user. Carries out the steps with the passwords that the secret has, each tried until one is right."""
+
+    _opening: tuple[str, ...] = (CURRENT, PREVIOUS)
+    """The labels of the versions whose password may be the one that the database knows."""
 
     def __init__(self, store: SecretStore, engines: EngineFinder) -> None:
         self._store, self._engines = store, engines
@@ -82,17 +91,21 @@ class PostgresRotator:
     async def _create(self, found: FoundSecret, token: str) -> None:
         if found.has_value(token):
             return
-        value = await self._value(found, found.current)
+        value = await self._successor(found)
         _login_of(value)
         password = random_password(_LENGTH, classes_of(), _EXCLUDED)
         content = json.dumps({**value, "password": password}).encode()
         await self._store.put(found, token, SecretValue(content), (PENDING,))
 
+    async def _successor(self, found: FoundSecret) -> dict[str, Any]:
+        """The value that gets a new password. Raises RotationFailure."""
+        return await self._value(found, found.current)
+
     async def _set(self, found: FoundSecret, token: str) -> None:
         pending = _login_of(await self._value(found, token))
         if await self._opens(found, pending):
             return
-        for label in (CURRENT, PREVIOUS):
+        for label in self._opening:
             version = holder(stages_of(found.versions), label)
             if version is None or not found.has_value(version):
                 continue
@@ -142,6 +155,35 @@ class PostgresRotator:
         except (OSError, TimeoutError) as error:
             raise RotationFailure("the database cannot be reached") from error
         return True
+
+
+class AlternatingPostgresRotator(PostgresRotator):
+    """Two users in turn. The current one is not touched: what is connected, or connects with it, does so until the
+    rotation after this one.
+
+    AWS's function has a superuser, whose secret the value names (`masterarn`), make the second user; here people make
+    both, and the secret holds the login of each before its first rotation.
+    """
+
+    _opening = (PREVIOUS,)
+
+    async def _successor(self, found: FoundSecret) -> dict[str, Any]:
+        current = await self._value(found, found.current)
+        if "masterarn" in current:
+            raise RotationFailure("masterarn: is of no use here: each user changes their own password; leave it out")
+        previous = holder(stages_of(found.versions), PREVIOUS)
+        if previous is None or not found.has_value(previous):
+            raise RotationFailure(_NO_SECOND)
+        now, other = _login_of(current), _login_of(await self._value(found, previous))
+        if other.service != now.service or other.username == now.username:
+            raise RotationFailure(_NO_SECOND)
+        return {**current, "username": other.username, "password": other.password}
+
+
+_NO_SECOND = (
+    "the previous version must be the login of a second user of the same database: put theirs with PutSecretValue, "
+    "and then the first one's again"
+)
 
 
 def _login_of(value: dict[str, Any]) -> Login:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from services.sdk.aws.arns import parse_arn
 
 POSTGRES_SINGLE_USER = "SecretsManagerRDSPostgreSQLRotationSingleUser"
-BUILT_IN = frozenset({POSTGRES_SINGLE_USER})
+POSTGRES_MULTI_USER = "SecretsManagerRDSPostgreSQLRotationMultiUser"
+BUILT_IN = frozenset({POSTGRES_SINGLE_USER, POSTGRES_MULTI_USER})
 
 
 def target_fault(target: str) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,9 @@ from services.secrets_manager.envelope import Envelope
 from services.secrets_manager.key_client import KeyClient
 from services.secrets_manager.kinds import MANAGED_SECRET
 from services.secrets_manager.metrics import SecretsMetrics
-from services.secrets_manager.postgres_rotator import EngineFinder, PostgresRotator
+from services.secrets_manager.postgres_rotator import AlternatingPostgresRotator, EngineFinder, PostgresRotator
 from services.secrets_manager.rotation import RotationFailure, Rotations
-from services.secrets_manager.rotation_targets import POSTGRES_SINGLE_USER
+from services.secrets_manager.rotation_targets import POSTGRES_MULTI_USER, POSTGRES_SINGLE_USER
 from services.secrets_manager.secret import FoundSecret
 from services.secrets_manager.secret_store import SecretStore
 from services.secrets_manager.tests.conftest import Account
@@ -33,6 +36,7 @@ INITDB = shutil.which("initdb", path=os.pathsep.join([os.environ.get("PATH", "")
 pytestmark = pytest.mark.skipif(INITDB is None, reason="no PostgreSQL: aerekos engine install postgresql")
 SUPERUSER = "super's-\\password"
 TARGET = f"arn:aws:lambda:us-east-1:111122223333:function:{POSTGRES_SINGLE_USER}"
+ALTERNATING = f"arn:aws:lambda:us-east-1:111122223333:function:{POSTGRES_MULTI_USER}"
 USER = 'app "one"'
 
 
@@ -71,8 +75,10 @@ class Database:
         metrics = SecretsMetrics(CollectorRegistry())
         keys = KeyClient(context.service_client("key-manager"))
         store = SecretStore(context, Envelope(keys, context.clock, metrics))
-        rotator = PostgresRotator(store, EngineFinder(context.resources))
-        self.rotations = Rotations(store, rotator, {POSTGRES_SINGLE_USER: rotator}, metrics)
+        engines = EngineFinder(context.resources)
+        rotator = PostgresRotator(store, engines)
+        built_in = {POSTGRES_SINGLE_USER: rotator, POSTGRES_MULTI_USER: AlternatingPostgresRotator(store, engines)}
+        self.rotations = Rotations(store, rotator, built_in, metrics)
 
     def add_service(self, **spec: Any) -> None:
         engine = spec or {"engine": {"name": "postgresql"}}
@@ -105,6 +111,113 @@ class Database:
             await self.rotations.rotate(FoundSecret(secret), token)
 
         self.run(work())
+
+
+class Pool(threading.Thread):
+    """Programs that read the secret now and then, and open one connection after another with what they have read.
+    `failed`: what any of them met.
+    """
+
+    def __init__(self, database: Database, secrets: Any) -> None:
+        super().__init__(daemon=True)
+        self._database, self._secrets, self._over = database, secrets, threading.Event()
+        self.opened = 0
+        self.failed: list[Exception] = []
+        self.login = self._read()
+
+    def _read(self) -> tuple[str, str]:
+        value = json.loads(self._secrets.get_secret_value(SecretId="login")["SecretString"])
+        return value["username"], value["password"]
+
+    def renew(self) -> None:
+        self.login = self._read()
+
+    def goes_on(self) -> None:
+        """Comes back once some more connections were opened."""
+        wanted, deadline = self.opened + 3, time.monotonic() + 60
+        while self.opened < wanted:
+            assert not self.failed and time.monotonic() < deadline, self.failed
+            time.sleep(0.01)
+
+    async def _work(self) -> None:
+        kept = await PostgresConnection.open("127.0.0.1", self._database.port, *self.login, "postgres")
+        async with kept:
+            while not self._over.is_set():
+                async with await PostgresConnection.open(
+                    "127.0.0.1", self._database.port, *self.login, "postgres"
+                ) as new:
+                    await new.execute("SELECT 1")
+                await kept.execute("SELECT 1")
+                self.opened += 1
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._work())
+        except Exception as failure:  # told by the test
+            self.failed.append(failure)
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(30)
+
+
+SECOND = "app_second"
+
+
+@pytest.fixture
+def both(database: Database) -> Iterator[Any]:
+    """A secret with the logins of two users."""
+    database.add_service()
+    database.sql(f"CREATE ROLE {SECOND} LOGIN PASSWORD 'other'")
+    made = database.account.client()
+    value = {"engine": "postgres", "host": "db", "dbname": "postgres"}
+    made.create_secret(Name="login", SecretString=json.dumps({**value, "username": SECOND, "password": "other"}))
+    made.put_secret_value(SecretId="login", SecretString=json.dumps({**value, "username": USER, "password": "first"}))
+    made.rotate_secret(SecretId="login", RotationLambdaARN=ALTERNATING, RotateImmediately=False)
+    yield made
+    database.sql(f"DROP ROLE {SECOND}")
+
+
+def test_with_two_users_in_turn_no_connection_breaks(database: Database, both: Any) -> None:
+    """Whoever reads the secret once between two rotations never has a login that is over."""
+    pool, users = Pool(database, both), []
+    pool.start()
+    for number in range(4):
+        database.rotate(f"{number}" * 32)
+        pool.goes_on()
+        pool.renew()
+        users.append(pool.login[0])
+    pool.stop()
+    assert users == [SECOND, USER, SECOND, USER] and not pool.failed
+    assert len({pool.login[1], "first", "other", password_of(both, "AWSPREVIOUS")}) == 4
+
+
+def test_a_rotation_of_two_users_that_broke_off_is_finished_by_the_next(database: Database, both: Any) -> None:
+    value = {"engine": "postgres", "host": "db", "dbname": "postgres", "username": SECOND, "password": "pending"}
+    token = "w" * 32
+    both.put_secret_value(
+        SecretId="login", SecretString=json.dumps(value), ClientRequestToken=token, VersionStages=["AWSPENDING"]
+    )
+    database.sql(f"ALTER ROLE {SECOND} PASSWORD 'pending'")
+    database.rotate(token)
+    assert (password_of(both), password_of(both, "AWSPREVIOUS")) == ("pending", "first")
+    database.sql("SELECT 1", USER, "first")
+
+
+def test_two_users_are_needed_to_take_turns(database: Database) -> None:
+    database.add_service()
+    secrets = database.secret()
+    secrets.rotate_secret(SecretId="login", RotationLambdaARN=ALTERNATING, RotateImmediately=False)
+    with pytest.raises(RotationFailure, match="createSecret: the previous version must be"):
+        database.rotate("t" * 32)
+    value = json.loads(secrets.get_secret_value(SecretId="login")["SecretString"])
+    secrets.put_secret_value(SecretId="login", SecretString=json.dumps(value))
+    with pytest.raises(RotationFailure, match="of a second user"):
+        database.rotate("t" * 32)
+    secrets.put_secret_value(SecretId="login", SecretString=json.dumps({**value, "masterarn": "arn:aws:x"}))
+    with pytest.raises(RotationFailure, match="masterarn: is of no use here"):
+        database.rotate("u" * 32)
+    database.sql("SELECT 1", USER, "first")
 
 
 @pytest.fixture
@@ -184,7 +297,6 @@ def test_a_verifier_is_what_the_server_would_store(database: Database) -> None:
 
 def test_a_server_that_does_not_know_the_password_is_not_believed(database: Database) -> None:
     """It takes any proof, and cannot make its own."""
-    import asyncio
     import struct
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
