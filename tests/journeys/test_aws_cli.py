@@ -100,6 +100,14 @@ def test_a_big_file_goes_in_and_comes_back(cloud: Cloud, photos: str, big: Path,
     assert "photos" in cloud.aws("s3", "ls").out and "photos" in cloud.do("get", "buckets")
 
 
+def test_why_a_big_file_is_refused_arrives(cloud: Cloud, tmp_path: Path) -> None:
+    """Though nobody has read it, and the client sends on."""
+    (tmp_path / "large").write_bytes(os.urandom(MEGABYTE) * 40)
+    put = ("s3api", "put-object", "--bucket", "nowhere-at-all", "--key", "k", "--body", str(tmp_path / "large"))
+    said = cloud.aws(*put, AWS_MAX_ATTEMPTS="1")
+    assert said.code != 0 and "(NoSuchBucket)" in said.err, said
+
+
 def test_what_lies_on_the_disk_is_not_the_file(cloud: Cloud, photos: str, big: Path) -> None:
     files = [each for each in (cloud.home / "data").rglob("*") if each.is_file()]
     assert sum(each.stat().st_size for each in files) >= BIG

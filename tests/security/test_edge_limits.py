@@ -29,6 +29,13 @@ pytestmark = pytest.mark.anyio
 HELLO = b"GET / HTTP/1.1\r\nHost: cloud.test\r\n"
 
 
+async def refusing(scope: Any, receive: Any, send: Any) -> None:
+    """Answers before it has read the body, and asks for no other request."""
+    headers = [(b"content-length", b"2"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": b"no"})
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answers with how many bytes came; `/known` is asked by somebody known, `/big` answers much."""
     if scope["path"] == "/known":
@@ -51,7 +58,10 @@ def shorten(monkeypatch: pytest.MonkeyPatch, name: str, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def served(limits: ConnectionLimits = ConnectionLimits()) -> AsyncIterator[HttpServer]:  # noqa: B008
+async def served(
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008
+    app: Any = app,
+) -> AsyncIterator[HttpServer]:
     server = HttpServer(app, await listen("127.0.0.1", 0, 2048), None, limits)
     server.start()
     try:
@@ -186,6 +196,41 @@ async def test_a_slow_but_honest_body_arrives(monkeypatch: pytest.MonkeyPatch) -
             await anyio.sleep(0.05)
             await stream.send(b"x" * 512)
         assert b"\r\n4096\r\n" in await read_all(stream)
+
+
+@pytest.mark.parametrize("size", [1, 20 << 20, client_connection.MOST_IGNORED_BYTES - (1 << 20)])
+async def test_an_answer_before_the_body_was_read_arrives(size: int) -> None:
+    """Though the client sends on, and the connection ends with it; what comes behind is not answered."""
+    async with served(app=refusing) as server, await connect(server) as stream:
+        await stream.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size >> 20):
+            await stream.send(b"x" * (1 << 20))
+        await stream.send(b"x" * (size & 0xFFFFF) + HELLO + b"\r\n")
+        told = await read_all(stream)
+        assert told.count(b"HTTP/1.1") == 1 and told.startswith(b"HTTP/1.1 403") and told.endswith(b"no")
+
+
+async def test_of_a_body_without_end_not_all_is_ignored() -> None:
+    async with served(app=refusing) as server, await connect(server) as stream:
+        await stream.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
+        sent = 0
+        with pytest.raises(anyio.BrokenResourceError):
+            while sent < 4 * client_connection.MOST_IGNORED_BYTES:
+                await stream.send(b"x" * (1 << 20))
+                sent += 1 << 20
+
+
+async def test_an_ignored_body_must_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch, "BODY_SECONDS", 0.2)
+    async with served(app=refusing) as server:
+        told = await ask(server, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+        assert told.count(b"HTTP/1.1") == 1 and told.startswith(b"HTTP/1.1 403")
+
+
+async def test_who_waits_to_be_asked_for_a_body_is_not_waited_for() -> None:
+    async with served(app=refusing) as server:
+        told = await ask(server, b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+        assert told.startswith(b"HTTP/1.1 403") and told.endswith(b"no")
 
 
 async def test_an_answer_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_since = self._stalled_since = self._head_since = self._due = 0.0
         self._head_bytes = self._body_seen = self._ignored = 0
-        self._in_head, self._refused, self._served = True, False, False
+        self._in_head, self._refused, self._served, self._lingers = True, False, False, False
         self.gone = self.stopping = False
         self.address: tuple[str, int] = ("", 0)
         self._peer = peer
@@ -224,6 +224,9 @@ class ClientConnection(asyncio.Protocol):
         self._reading = None
         self._in_head, self._head_bytes = True, 0
         self._quiet_since = self._loop.time()
+        if self._lingers:
+            self._refused = True  # what comes behind it is nobody's
+            self._transport.close()
 
     # What requests need.
 
@@ -324,6 +327,9 @@ class ClientConnection(asyncio.Protocol):
         if self._refused or self.gone:
             return
         self._refused = True
+        if self._reading is not None and self._reading.answered:
+            self._transport.abort()  # its body is ignored: there is no more to say
+            return
         for request in (self._reading, self._current):
             if request is not None and not request.body.complete:
                 request.body.fail(ClientLeft())
@@ -379,10 +385,12 @@ class ClientConnection(asyncio.Protocol):
             self._transport.abort()  # half an answer: only a broken connection is honest now
         elif self.stopping:
             self._leave()
-        elif not request.keep_alive:
+        elif not request.keep_alive and (request.body.complete or request.expects_continue):
             self._transport.close()
         elif not request.body.complete:
-            request.body.take()  # the rest is ignored as it comes
+            # The rest is ignored as it comes: closing with bytes unread would take the answer away (RFC 9112, 9.6).
+            self._lingers = not request.keep_alive
+            request.body.take()
 
     def _upgraded(self, rest: bytes) -> None:
         """What follows an upgrade is the tunnel's, if it becomes one; else the connection ends with the answer."""
