@@ -39,7 +39,7 @@ from services.storage_manager.interfaces import Authenticator, Caller, Scope
 from services.storage_manager.kinds import BUCKET
 from services.storage_manager.post_object import answer_form, is_form, put_of_form
 from services.storage_manager.request_body import Incoming, Receive
-from services.storage_manager.supported_parameters import Understood, hoisted
+from services.storage_manager.supported_parameters import Understood, hoisted, require_length
 
 _PUT = OPERATIONS["PutObject"]
 log = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ class S3App:
         note_action(scope, request.action)
         try:
             self._understood[name].require(headers, query)
+            require_length(name, headers)
             request.caller = judged(request)
             return await _with_first_block(await declared.handler(self._context, request))
         except ValueError as why:

@@ -50,6 +50,7 @@ _CONDITIONS = frozenset(["if-match", "if-none-match", "if-modified-since", "if-u
 # Operations with this header have a body whose checksum may be sent along; `RequestBody` verifies it.
 _VERIFIED = "x-amz-sdk-checksum-algorithm"
 _READS = ("Get", "Head", "List")
+_UPLOADS = frozenset({"PutObject", "UploadPart"})
 _CONTENT = re.compile(
     r"[0-9a-f]{64}|UNSIGNED-PAYLOAD|STREAMING-UNSIGNED-PAYLOAD-TRAILER|STREAMING-AWS4-HMAC-SHA256-PAYLOAD(-TRAILER)?"
 )
@@ -113,6 +114,17 @@ class Understood:
         if name.startswith(SSE):
             raise S3Error("InvalidArgument", f"{name} header is not supported for this operation.")
         raise S3Error("NotImplemented", f"A header implies functionality that is not implemented: {name}")
+
+
+def require_length(operation: str, headers: Mapping[str, str]) -> None:
+    """Raises S3Error MissingContentLength for an upload without one: cut off, it would be a whole object.
+
+    A form needs none: its file ends with its border.
+    """
+    streams = headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+    needed = {"x-amz-decoded-content-length"} if streams else {"content-length", "transfer-encoding"}
+    if operation in _UPLOADS and needed.isdisjoint(headers):
+        raise S3Error("MissingContentLength", f"You must provide the {min(needed).title()} HTTP header.")
 
 
 def _require_key_fits(headers: Mapping[str, str]) -> None:

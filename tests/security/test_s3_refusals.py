@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -141,6 +142,24 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 SSE_C = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 LOCK = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2030-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize("path", ["/box/k", "/box/k?partNumber=1&uploadId={upload}"])
+def test_an_upload_without_a_length_is_refused(door: Door, path: str) -> None:
+    """Cut off, it would be a shorter one."""
+    upload = door.s3.create_multipart_upload(Bucket="box", Key="k")["UploadId"]
+    streams = {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "content-length": "5"}
+    for headers in ({}, streams):
+        connection = http.client.HTTPConnection(door.url.removeprefix("http://"), timeout=60)
+        connection.putrequest("PUT", path.format(upload=upload))
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(b"0\r\n\r\n" if headers else b"")
+        answer = connection.getresponse()
+        assert answer.status == 411 and b"MissingContentLength" in answer.read()
+        connection.close()
+    assert door.read() is None
+    assert "Parts" not in door.s3.list_parts(Bucket="box", Key="k", UploadId=upload)
 
 
 @pytest.mark.parametrize(
