@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import anyio
 import httpx
 
 from crds.errors import ApiError, Forbidden
@@ -23,6 +24,12 @@ from services.sdk.discovery import managed_services
 _REMEMBERED = 4096
 _RETRYABLE = frozenset({408, 429})
 _RETRYABLE_WORDS = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "RequestTimeout")
+# What a gateway says of a key that it does not know: a new one, of which it has not heard, or one that is gone.
+_UNKNOWN_KEY = frozenset(
+    {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "ExpiredToken"}
+)
+_WAITS_FOR_GATEWAY = (0.05, 0.1, 0.2, 0.4, 0.8)
+_FRESH = timedelta(seconds=30)
 _MOST_SHOWN = 1024
 
 
@@ -46,6 +53,7 @@ class _Credentials(NamedTuple):
     access_key: str
     secret_key: str
     token: str
+    made_at: datetime
     renew_at: datetime
 
 
@@ -61,16 +69,30 @@ class RoleCalls:
         answer is not read. Raises CallFault.
         """
         wire = _serialized(service, operation, dict(request))
-        credentials = await self._credentials(use)
-        sent = _signed(wire, self._context.api, region, credentials)
+        for wait in (*_WAITS_FOR_GATEWAY, None):
+            credentials = await self._credentials(use)
+            fault = await self._fault_of(wire, region, credentials)
+            if fault is None:
+                return
+            if fault.code in _UNKNOWN_KEY and not self._is_fresh(credentials):
+                self._known.pop(use, None)  # the role is another one by now, or they were revoked
+            if wait is None or fault.code not in _UNKNOWN_KEY:
+                raise fault
+            await anyio.sleep(wait)
+
+    async def _fault_of(self, wire: _Wire, region: str, credentials: _Credentials) -> CallFault | None:
+        """Why the call failed, or None."""
         try:
-            response = await self._context.client.send(sent, auth=None)
+            response = await self._context.client.send(
+                _signed(wire, self._context.api, region, credentials), auth=None
+            )
         except httpx.HTTPError as error:
-            raise CallFault("ServiceUnavailable", f"{service} cannot be reached: {error!r}", lasting=False) from error
-        if response.status_code >= 300:
-            if response.status_code in (401, 403):
-                self._known.pop(use, None)  # what the role may is not in them, but whether they still count is
-            raise _fault_of(response)
+            return CallFault("ServiceUnavailable", f"{wire.signing_name} cannot be reached: {error!r}", lasting=False)
+        return _fault_of(response) if response.status_code >= 300 else None
+
+    def _is_fresh(self, credentials: _Credentials) -> bool:
+        """Whether a gateway may not have heard of them yet."""
+        return self._context.clock.now() < credentials.made_at + _FRESH
 
     async def _credentials(self, use: RoleUse) -> _Credentials:
         """Raises CallFault."""
@@ -97,7 +119,7 @@ class RoleCalls:
         except ApiError as error:
             raise CallFault(type(error).__name__, error.message, lasting=False) from error
         lives: timedelta = datetime.fromisoformat(made["expiration"]) - now
-        return _Credentials(made["accessKeyId"], made["secretAccessKey"], made["sessionToken"], now + lives / 2)
+        return _Credentials(made["accessKeyId"], made["secretAccessKey"], made["sessionToken"], now, now + lives / 2)
 
 
 class _Wire(NamedTuple):
@@ -193,7 +215,7 @@ def _serializer(service: str) -> Any:
 
 def _fault_of(response: httpx.Response) -> CallFault:
     code, message = _told(response)
-    lasting = response.status_code < 500 and response.status_code not in _RETRYABLE
+    lasting = response.status_code < 500 and response.status_code not in _RETRYABLE and code not in _UNKNOWN_KEY
     return CallFault(code, message, lasting=lasting and not any(each in code for each in _RETRYABLE_WORDS))
 
 
