@@ -55,6 +55,8 @@ class Engine:
         self._store, self._delivery, self._clock, self._threads = store, delivery, clock, threads
         self._metrics, self._name_of, self._completed, self._backoff = metrics, name_of, completed, backoff
         self._news = anyio.Event()
+        self._ended: list[tuple[Firing, float, str]] = []
+        self._ending = anyio.Lock()
         self._trying: dict[str, str] = {}
         """The firing that is tried now, by the uid of its schedule."""
 
@@ -108,20 +110,18 @@ class Engine:
         now, begun = self._clock.now().timestamp(), 0
         if len(self._trying) >= AT_ONCE:
             return 0
-        busy = set(self._trying)
-        for firing in await self._threads.run(lambda: self._store.waiting(now, _BATCH, busy)):
-            if len(self._trying) >= AT_ONCE:
-                break
+        busy, room = set(self._trying), AT_ONCE - len(self._trying)
+        for firing, plan in await self._threads.run(lambda: self._store.waiting(now, room, busy)):
             if firing.uid in self._trying:
                 continue
             self._trying[firing.uid] = firing.id
-            attempts.start_soon(self._attempt, firing)
+            attempts.start_soon(self._attempt, firing, plan)
             begun += 1
         return begun
 
-    async def _attempt(self, firing: Firing) -> None:
+    async def _attempt(self, firing: Firing, plan: Planned) -> None:
         try:
-            await self._attempted(firing)
+            await self._attempted(firing, plan)
         except Exception:
             log.exception("an attempt broke", extra={"fields": {"firing": firing.id}})
             await anyio.sleep(_FAILED_SECONDS)
@@ -129,10 +129,9 @@ class Engine:
             self._trying.pop(firing.uid, None)
             self.wake()
 
-    async def _attempted(self, firing: Firing) -> None:
-        plan = await self._threads.run(lambda: self._store.planned(firing.uid))
-        name = None if plan is None else self._name_of(plan)
-        if plan is None or name is None:
+    async def _attempted(self, firing: Firing, plan: Planned) -> None:
+        name = self._name_of(plan)
+        if name is None:
             await self._threads.run(lambda: self._store.forget(firing.uid))
             return
         occasion = _occasion(firing, plan, name)
@@ -184,13 +183,12 @@ class Engine:
         self._metrics.count("given up" if fault else "delivered")
         if fault:
             log.warning("not delivered: %s", fault, extra={"fields": {"schedule": firing.uid, "firing": firing.id}})
-        now = self._clock.now().timestamp()
-        await self._threads.run(lambda: self._store.end(firing, now, fault))
-        left = await self._threads.run(lambda: self._store.planned(firing.uid))
-        if left is None or left.due is not None:
-            return
-        if not await self._threads.run(lambda: self._store.has_firings(firing.uid)):
-            await self._completed(left)
+        self._ended.append((firing, self._clock.now().timestamp(), fault))
+        async with self._ending:  # one transaction is for all that wait for it
+            ended, self._ended = self._ended, []
+            over = await self._threads.run(lambda: self._store.end(ended)) if ended else []
+        for plan in over:
+            await self._completed(plan)
 
 
 def _occasion(firing: Firing, plan: Planned, name: str) -> Occasion:

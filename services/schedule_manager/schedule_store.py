@@ -137,13 +137,15 @@ class ScheduleStore:
         """Whether something of that schedule is under way."""
         return self._db.execute("SELECT 1 FROM firings WHERE uid = ? LIMIT 1", (uid,)).fetchone() is not None
 
-    def waiting(self, now: float, limit: int, busy: Collection[str] = ()) -> list[Firing]:
-        """Firings to be tried now, in the order of their due times, but for those of schedules that are `busy`."""
-        where = (
-            f"WHERE next_attempt <= ? AND uid NOT IN ({','.join('?' * len(busy))}) ORDER BY next_attempt, due LIMIT ?"
-        )
-        found = [Firing(*row) for row in self._db.execute(f"{_SELECT_FIRING} {where}", (now, *busy, limit))]
-        return sorted(found, key=lambda each: (each.due, each.fires, each.id))
+    def waiting(self, now: float, limit: int, busy: Collection[str] = ()) -> list[tuple[Firing, Planned]]:
+        """Firings to be tried now with their schedules, in the order of their due times, but for those of schedules
+        that are `busy`.
+        """
+        others = f"f.uid NOT IN ({','.join('?' * len(busy))})"
+        order = f"WHERE next_attempt <= ? AND {others} ORDER BY next_attempt, f.due LIMIT ?"
+        rows = self._db.execute(f"{_SELECT_BOTH} {order}", (now, *busy, limit))
+        found = [(Firing(*row[:7]), Planned(*row[7:])) for row in rows]
+        return sorted(found, key=lambda each: (each[0].due, each[0].fires, each[0].id))
 
     def firings(self, uid: str) -> list[Firing]:
         """What is under way for a schedule."""
@@ -157,19 +159,18 @@ class ScheduleStore:
                 (attempts, next_attempt, fault, id),
             )
 
-    def end(self, firing: Firing, now: float, fault: str) -> None:
-        """That firing is over."""
+    def end(self, ended: Iterable[tuple[Firing, float, str]]) -> list[Planned]:
+        """Firings that are over, each with when it was and its fault. Returns the schedules that are never due again
+        and have none left.
+        """
+        over = []
         with self._transaction():
-            self._db.execute("DELETE FROM firings WHERE id = ?", (firing.id,))
-            number = self._db.execute("SELECT max(number) FROM outcomes WHERE uid = ?", (firing.uid,)).fetchone()[0]
-            number = (number or 0) + 1
-            self._db.execute(
-                "INSERT INTO outcomes (uid, number, id, due, ended, attempts, fault) VALUES (?,?,?,?,?,?,?)",
-                (firing.uid, number, firing.id, firing.due, now, firing.attempts, fault),
-            )
-            self._db.execute(
-                "DELETE FROM outcomes WHERE uid = ? AND number <= ?", (firing.uid, number - OUTCOMES_KEPT)
-            )
+            for firing, now, fault in ended:
+                self._end(firing, now, fault)
+                plan = self.planned(firing.uid)
+                if plan is not None and plan.due is None and not self.has_firings(firing.uid):
+                    over.append(plan)
+        return over
 
     def outcomes(self, uid: str) -> list[Ended]:
         """How the last firings of a schedule ended, the newest first."""
@@ -188,6 +189,16 @@ class ScheduleStore:
             self._db.execute("SELECT count(*) FROM schedules").fetchone()[0],
             self._db.execute("SELECT count(*) FROM firings").fetchone()[0],
         )
+
+    def _end(self, firing: Firing, now: float, fault: str) -> None:
+        self._db.execute("DELETE FROM firings WHERE id = ?", (firing.id,))
+        number = self._db.execute("SELECT max(number) FROM outcomes WHERE uid = ?", (firing.uid,)).fetchone()[0]
+        number = (number or 0) + 1
+        self._db.execute(
+            "INSERT INTO outcomes (uid, number, id, due, ended, attempts, fault) VALUES (?,?,?,?,?,?,?)",
+            (firing.uid, number, firing.id, firing.due, now, firing.attempts, fault),
+        )
+        self._db.execute("DELETE FROM outcomes WHERE uid = ? AND number <= ?", (firing.uid, number - OUTCOMES_KEPT))
 
     def _plan(self, plans: Iterable[Planned]) -> None:
         self._db.executemany(
@@ -208,3 +219,7 @@ class ScheduleStore:
 
 _SELECT_PLANNED = "SELECT uid, generation, namespace, spec, made, due FROM schedules"
 _SELECT_FIRING = "SELECT id, uid, due, fires, attempts, next_attempt, fault FROM firings"
+_SELECT_BOTH = (
+    "SELECT f.id, f.uid, f.due, fires, attempts, next_attempt, fault, s.uid, generation, namespace, spec, made, s.due"
+    " FROM firings f JOIN schedules s ON s.uid = f.uid"
+)

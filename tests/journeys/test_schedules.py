@@ -29,7 +29,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     assert said.code == 0, said
     try:
         made.do("apply", "-f", "-", text=json.dumps(SERVICE))
-        made.do("wait", "service", "schedule-manager", "--for", "condition=Ready")
+        queues = {**SERVICE, "metadata": {"name": "queue-manager"}, "spec": {"managed": "queue_manager"}}
+        made.do("apply", "-f", "-", text=json.dumps(queues))
+        for name in ("schedule-manager", "queue-manager"):
+            made.do("wait", "service", name, "--for", "condition=Ready")
         yield made
     finally:
         made.command("down")
@@ -123,12 +126,39 @@ def test_a_killed_service_goes_on(cloud: Cloud, scheduler: Any) -> None:
     eventually(gone, "the schedule is deleted after it was called")
 
 
+def test_queues_get_messages_and_dead_letters(cloud: Cloud, scheduler: Any) -> None:
+    role, sqs = a_role(cloud, "sends", "sqs:SendMessage"), client(cloud, "sqs")
+    urls = {
+        name: sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"} if "." in name else {})["QueueUrl"]
+        for name in ("jobs.fifo", "dead")
+    }
+    account = "arn:aws:sqs:us-east-1:000000000000"
+    wanted = {"ScheduleExpression": "rate(1 hour)", "FlexibleTimeWindow": OFF}
+    fifo = {"Arn": f"{account}:jobs.fifo", "SqsParameters": {"MessageGroupId": "g"}, "Input": "work"}
+    scheduler.create_schedule(Name="fifo", Target={"RoleArn": role, **fifo}, **wanted)
+    gone = {"Arn": f"{account}:gone", "DeadLetterConfig": {"Arn": f"{account}:dead"}, "Input": "lost"}
+    scheduler.create_schedule(Name="lost", Target={"RoleArn": role, **gone}, **wanted)
+
+    def received(name: str) -> dict[str, Any] | None:
+        asked = {"WaitTimeSeconds": 5, "MessageAttributeNames": ["All"]}
+        found = sqs.receive_message(QueueUrl=urls[name], **asked).get("Messages")
+        return dict(found[0]) if found else None
+
+    assert eventually(lambda: received("jobs.fifo"), "the message comes")["Body"] == "work"
+    dead = eventually(lambda: received("dead"), "the dead letter comes")
+    told = {name: each["StringValue"] for name, each in dead["MessageAttributes"].items()}
+    assert (dead["Body"], told["ERROR_CODE"]) == ("lost", "QueueDoesNotExist")
+    assert told["TARGET_ARN"] == gone["Arn"]
+
+
 def test_the_aws_cli(cloud: Cloud) -> None:
-    said = cloud.aws("scheduler", "list-schedules", "--output", "json")
-    assert said.code == 0, said
-    assert {each["Name"] for each in json.loads(said.out)["Schedules"]} >= {"keys", "forbidden"}
-    assert cloud.aws("scheduler", "delete-schedule", "--name", "keys").code == 0
-    said = cloud.aws("scheduler", "create-schedule-group", "--name", "g", "--output", "json")
-    assert said.code == 0 and json.loads(said.out)["ScheduleGroupArn"].endswith("schedule-group/g")
-    assert cloud.aws("scheduler", "delete-schedule-group", "--name", "g").code == 0
-    eventually(lambda: '"g"' not in cloud.aws("scheduler", "list-schedule-groups", "--output", "json").out, "it goes")
+    def ask(*words: str) -> dict[str, Any]:
+        said = cloud.aws("scheduler", *words, "--region", "us-east-1", "--output", "json")
+        assert said.code == 0, said
+        return dict(json.loads(said.out or "{}"))
+
+    assert {each["Name"] for each in ask("list-schedules")["Schedules"]} >= {"keys", "forbidden"}
+    ask("delete-schedule", "--name", "keys")
+    assert ask("create-schedule-group", "--name", "g")["ScheduleGroupArn"].endswith("schedule-group/g")
+    ask("delete-schedule-group", "--name", "g")
+    eventually(lambda: len(ask("list-schedule-groups")["ScheduleGroups"]) == 1, "it goes")
