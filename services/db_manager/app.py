@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from services.db_manager.credentials import CredentialsSecret
+from services.db_manager.manifest import MANIFEST
 from services.db_manager.owned import OwnedResources
+from services.db_manager.rds.errors import as_rds_error
+from services.db_manager.rds.group_reconciler import ParameterGroupReconciler
+from services.db_manager.rds.operations import handlers
 from services.db_manager.reconciler import DatabaseReconciler
+from services.sdk.aws.app import AwsApp
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.model import load_model
 from services.sdk.context import ServiceContext
 from services.sdk.service import Service
 
 
 def create(context: ServiceContext) -> Service:
-    """It has no API of its own: a Database is asked for by the resource API."""
+    """A Database is asked for by the resource API, or as a DB instance by that of RDS."""
     owned = OwnedResources(context.resources)
     credentials = CredentialsSecret(context.resources)
-    return Service(reconcilers=[DatabaseReconciler(owned, credentials, context.resources)])
+    rds = AwsApp(
+        load_model("rds"), handlers(context), authenticator_for(context, MANIFEST.speaks), translate=as_rds_error
+    )
+    return Service(
+        app=rds,
+        reconcilers=[
+            DatabaseReconciler(owned, credentials, context.resources),
+            ParameterGroupReconciler(context.resources),
+        ],
+    )

@@ -15,6 +15,9 @@ from services.db_manager.conditions import DatabaseCondition
 from services.db_manager.invariants import keeps_its_names
 from services.db_manager.names import SqlName, sql_name, sql_name_fault
 from services.db_manager.parameters import parameter_fault
+from services.db_manager.rds.attributes import RdsAttributes
+from services.db_manager.rds.invariants import is_protected
+from services.db_manager.rds.parameter_group import PARAMETER_GROUPS
 
 Engine = Literal["postgresql"]
 
@@ -31,7 +34,8 @@ class DatabaseSpec(Spec):
     """`engine`: `postgresql`. `version`: a version or its beginning (`15`); without, that of the data, or else the
     newest there is. `database` and `username`: the first database and the role that owns it; without, both are called
     as the resource, with `_` for `-`. `parameters`: settings of the server, by their names. `storage`: what its data
-    is meant to take; reported beside what it takes. `enabled`: false stops it and keeps its data.
+    is meant to take; reported beside what it takes. `enabled`: false stops it and keeps its data. `rds`: what
+    RDS keeps of it as a DB instance, of one that was made there.
     """
 
     engine: Engine
@@ -45,6 +49,7 @@ class DatabaseSpec(Spec):
     storage: Quantity | None = None
     exposure: Exposure | None = None
     enabled: bool = True
+    rds: RdsAttributes | None = None
 
     @field_validator("database", "username")
     @classmethod
@@ -91,6 +96,7 @@ class DatabaseStatus(Status):
     primary: str = ""
     members: list[MemberStatus] = Field(default_factory=list)
     pending_restart: list[str] = Field(default_factory=list)
+    restarted_at: str = ""
 
 
 class Database(Resource[DatabaseSpec, DatabaseStatus]):
@@ -123,7 +129,8 @@ DATABASE = Kind(
     categories=("all",),
     model=Database,
     description="A database: its servers, its credentials, its parameters.",
-    invariants=(keeps_its_names,),
+    invariants=(keeps_its_names, is_protected),
+    references=(PARAMETER_GROUPS,),
     selectable=("spec.engine",),
     columns=(
         Column("Name", "metadata.name"),

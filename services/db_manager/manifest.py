@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crds.managed import Grant, ManagedService
 from services.db_manager.kinds import DATABASE
+from services.db_manager.rds.parameter_group import DATABASE_PARAMETER_GROUP
 
 _ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
 _OWN = ("get", "create", "update", "delete")
@@ -11,13 +12,22 @@ _OWN = ("get", "create", "update", "delete")
 MANIFEST = ManagedService(
     name="db_manager",
     title="Databases",
-    summary="Databases that heal: PostgreSQL with its credentials as a Secret.",
+    summary="Databases that heal: PostgreSQL, its credentials as a Secret, and the API of Amazon RDS.",
     create="services.db_manager.app:create",
-    kinds=(DATABASE,),
+    access_rules="services.db_manager.rds.access_rules:RULES",
+    kinds=(DATABASE, DATABASE_PARAMETER_GROUP),
+    speaks=("rds",),
+    protocol="query",
     grants=(
-        Grant("databases", ("get", "list", "watch", "patch", "update")),
+        Grant("databases", _ALL),
+        Grant("databaseparametergroups", _ALL),
+        Grant("events", ("list",), group=""),
         Grant("services", _ALL),
         Grant("secrets", _OWN, group=""),
         Grant("configmaps", _OWN, group=""),
+    ),
+    acts=(
+        Grant("databases", ("get", "list", "create", "update", "patch", "delete")),
+        Grant("databaseparametergroups", ("get", "list", "create", "update", "patch", "delete")),
     ),
 )

@@ -12,6 +12,7 @@ from crds.kind import KubeObject
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.service import SERVICE, Service, ServiceSpec
 from crds.meta import ObjectKey, OwnerReference
+from crds.model import rfc3339
 from services.db_manager.conditions import DatabaseReason
 from services.db_manager.kinds import DATABASE, Database
 from services.sdk.reconcile import Lister, Temporary
@@ -108,6 +109,13 @@ class OwnedResources:
             raise Temporary(f"the Service {name} was made meanwhile", after=0.2) from error
         except ApiError as error:
             raise _refused(name, error) from error
+
+
+def restarted_at(database: Database, service: Service) -> str:
+    """The wish for a restart that was carried out last: its server has started since. RFC 3339 sorts as text."""
+    wished = (database.metadata.annotations or {}).get(RESTARTED_AT, "")
+    started = [rfc3339(each.started_at) for each in service.status.instances if each.ready and each.started_at]
+    return wished if started and max(started) >= wished else database.status.restarted_at
 
 
 def _newer_restart(database: Database, service: Service) -> dict[str, str]:

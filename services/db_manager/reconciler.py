@@ -14,7 +14,7 @@ from services.db_manager.credentials import CredentialsSecret, connection_facts,
 from services.db_manager.kinds import DATABASE, Database, Endpoint, MemberStatus
 from services.db_manager.member import CONFIGURATION, endpoint_of, fault_of, wanted_server
 from services.db_manager.names import credentials_secret, member_name, parameters_config
-from services.db_manager.owned import OwnedResources, databases_of
+from services.db_manager.owned import OwnedResources, databases_of, restarted_at
 from services.db_manager.parameters import configuration, configuration_digest
 from services.sdk.postgres import PostgresError
 from services.sdk.reconcile import AlsoWatch, Outcome, Permanent, Temporary, World, again, done
@@ -62,6 +62,7 @@ class DatabaseReconciler:
             text = f"the server {service.metadata.name} does not answer as it should: {error or 'no answer in time'}"
             raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
         database.status.version, database.status.endpoint = facts.version, endpoint
+        database.status.restarted_at = restarted_at(database, service)
         _say(database, world, DatabaseCondition.READY, True, DatabaseReason.AVAILABLE, "")
         return _with_parameters(database, facts, world)
 

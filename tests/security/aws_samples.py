@@ -61,6 +61,25 @@ S3: Samples = {
     "Delete": {"Objects": [{"Key": "a.txt"}]},
     "Body": b"x",
 }
+RDS: Samples = {
+    "DBInstanceIdentifier": "orders",
+    "CreateDBInstance.DBInstanceIdentifier": "another",
+    "CreateDBInstance.DBInstanceClass": "db.t3.micro",
+    "CreateDBInstance.Engine": "postgres",
+    "CreateDBInstance.AllocatedStorage": 20,
+    "CreateDBInstance.MasterUsername": "app",
+    "CreateDBInstance.MasterUserPassword": "long-enough",
+    "DBParameterGroupName": "tuned",
+    "DBParameterGroupFamily": "postgres15",
+    "CreateDBParameterGroup.DBParameterGroupName": "another",
+    "Description": "ours",
+    "ModifyDBParameterGroup.Parameters": [
+        {"ParameterName": "work_mem", "ParameterValue": "64", "ApplyMethod": "immediate"}
+    ],
+    "ResourceName": f"arn:aws:rds:us-east-1:{ACCOUNT}:db:orders",
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
+}
 SCHEDULER: Samples = {
     "Name": "nightly",
     "GroupName": "default",

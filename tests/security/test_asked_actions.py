@@ -24,6 +24,7 @@ from security.aws_samples import (
     IAM,
     KMS,
     POLICY,
+    RDS,
     S3,
     SCHEDULER,
     SECRETS,
@@ -34,6 +35,7 @@ from security.aws_samples import (
     request_of,
 )
 
+from services.db_manager.rds.operations import OPERATIONS as RDS_OPERATIONS
 from services.iam_manager.app import OPERATIONS as IAM_OPERATIONS
 from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
@@ -47,6 +49,7 @@ ACTIONS = Path(__file__).parent / "actions"
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "iam": tuple(IAM_OPERATIONS),
     "kms": tuple(KMS_OPERATIONS),
+    "rds": tuple(RDS_OPERATIONS),
     "s3": tuple(S3_OPERATIONS),
     "scheduler": tuple(SCHEDULER_OPERATIONS),
     "secretsmanager": tuple(SECRETS_OPERATIONS),
@@ -258,6 +261,15 @@ def with_keys(judged: Judged) -> None:
     }
 
 
+def with_instances(judged: Judged) -> None:
+    rds = judged.owner()
+    new = {name.partition(".")[2]: each for name, each in RDS.items() if name.startswith("CreateDBInstance.")}
+    rds.create_db_instance(**{**new, "DBInstanceIdentifier": "orders"})
+    rds.create_db_parameter_group(
+        DBParameterGroupName="tuned", DBParameterGroupFamily="postgres15", Description="ours"
+    )
+
+
 def with_secrets(judged: Judged) -> None:
     judged.owner().create_secret(Name="db", SecretString="s")
 
@@ -275,6 +287,7 @@ def with_schedules(judged: Judged) -> None:
 MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
+    "rds": ("db_manager", RDS, with_instances),
     "s3": ("storage_manager", S3, with_objects),
     "scheduler": ("schedule_manager", SCHEDULER, with_schedules),
     "secretsmanager": ("secrets_manager", SECRETS, with_secrets),

@@ -30,7 +30,9 @@ _STATEMENTS: dict[str, list[Json]] = {
         {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
         _allow("iam:ListRoles", "iam:GetRole", "iam:CreateServiceLinkedRole", "iam:DeleteServiceLinkedRole"),
     ],
-    "ReadOnlyAccess": [_reading("iam", "kms", "s3", "secretsmanager", "sqs", "sns", "sts", "logs", "cloudwatch")],
+    "ReadOnlyAccess": [
+        _reading("iam", "kms", "rds", "s3", "secretsmanager", "sqs", "sns", "sts", "logs", "cloudwatch")
+    ],
     "ViewOnlyAccess": [
         _allow("iam:List*", "kms:List*", "s3:List*", "secretsmanager:List*", "sqs:List*", "sns:List*")
     ],
@@ -49,6 +51,8 @@ _STATEMENTS: dict[str, list[Json]] = {
         _allow("kms:Get*", "kms:List*", "kms:TagResource", "kms:UntagResource", "iam:ListUsers", "iam:ListRoles"),
     ],
     "SecretsManagerReadWrite": [_allow("secretsmanager:*", "kms:ListKeys", "kms:DescribeKey", "kms:ListAliases")],
+    "AmazonRDSFullAccess": [_allow("rds:*")],
+    "AmazonRDSReadOnlyAccess": [_reading("rds")],
     "AmazonSQSFullAccess": [_allow("sqs:*")],
     "AmazonSQSReadOnlyAccess": [_reading("sqs")],
     "AmazonSNSFullAccess": [_allow("sns:*")],
