@@ -59,7 +59,7 @@ class Target(NamedTuple):
 async def authorize(directory: BucketDirectory, metadata: MetadataIndex, request: S3Request, target: Target) -> None:
     """Raises S3Error AccessDenied."""
     caller, ref = request.caller, target.ref
-    rules = rules_of(account_of(ref.namespace), metadata.configurations(ref.id))
+    rules = _rules(metadata, ref)
     role = await directory.has_role(caller, target.verb, ref.name)
     if _is_plain(caller, target, rules):
         if not role:
@@ -100,6 +100,15 @@ async def require_keeps_access(directory: BucketDirectory, request: S3Request, r
     if not decide(_attempt(request, target, rules, None, role=role, root=root), rules).allowed:
         why = "This policy would deny its writer s3:PutBucketPolicy; x-amz-confirm-remove-self-bucket-access says so"
         raise S3Error("AccessDenied", why)
+
+
+def _rules(metadata: MetadataIndex, ref: BucketRef) -> BucketRules:
+    """The bucket's side, made once while its documents stay as they are."""
+    recent = metadata.recent(ref.id)
+    rules: BucketRules | None = recent.derived.get(ref.namespace)
+    if rules is None:
+        rules = recent.derived[ref.namespace] = rules_of(account_of(ref.namespace), recent.documents)
+    return rules
 
 
 def requester_of(caller: Caller) -> Requester:

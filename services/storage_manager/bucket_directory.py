@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -38,7 +37,7 @@ class ResourceBucketDirectory:
 
     async def all(self, caller: Caller) -> list[BucketRef]:
         """Return the buckets of the caller's namespace, by name. Raises S3Error AccessDenied."""
-        async with _as_s3_errors():
+        with _AS_S3_ERRORS:
             await self._require(caller, "list", "")
             found = [bucket_ref(each) for each in self._informer.all(caller.namespace)]
             return sorted(found, key=lambda ref: ref.name)
@@ -51,7 +50,7 @@ class ResourceBucketDirectory:
         """
         if subdomain_fault(name):
             raise S3Error("NoSuchBucket", "there is no bucket of that name")
-        async with _as_s3_errors():
+        with _AS_S3_ERRORS:
             own = None if caller.anonymous else await self._informer.read(name, caller.namespace)
             found = own or self._oldest(name)
             if found is None:
@@ -62,7 +61,7 @@ class ResourceBucketDirectory:
         """Whether a role of the cloud lets the caller do that with buckets of that name, in their own namespace."""
         if caller.anonymous:
             return False
-        async with _as_s3_errors():
+        with _AS_S3_ERRORS:
             asked = (caller.identity, verb, BUCKET.plural, BUCKET.group, name, caller.namespace)
             return await self._context.authorizer.allows(*asked)
 
@@ -76,7 +75,7 @@ class ResourceBucketDirectory:
 
     async def create(self, caller: Caller, name: str) -> BucketRef:
         """Raises S3Error BucketAlreadyOwnedByYou, AccessDenied."""
-        async with _as_s3_errors():
+        with _AS_S3_ERRORS:
             resources = await self._acting(caller, "create", name)
             made = await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace))
             self._informer.put(made)
@@ -88,7 +87,7 @@ class ResourceBucketDirectory:
         """
         name, namespace = ref.name, ref.namespace
         by_role = namespace == caller.namespace and await self.has_role(caller, "delete", name)
-        async with _as_s3_errors():
+        with _AS_S3_ERRORS:
             resources = self._context.acting_for(caller.identity) if by_role else self._context.resources
             if (here := self._informer.get(name, namespace)) is not None:
                 await self.report_count(bucket_ref(here), 0)  # it was closed, so it is empty and stays so
@@ -101,7 +100,7 @@ class ResourceBucketDirectory:
 
     async def set_encryption(self, ref: BucketRef, encryption: dict[str, Any]) -> None:
         """In our own name: that the caller may was judged with the bucket's policy. Raises S3Error."""
-        async with _as_s3_errors():
+        with _AS_S3_ERRORS:
             patch = {"spec": {"encryption": encryption}}
             self._informer.put(await self._context.resources.patch(BUCKET, ref.name, patch, ref.namespace))
 
@@ -171,20 +170,31 @@ class _BucketRefs:
         return ref
 
 
-@asynccontextmanager
-async def _as_s3_errors() -> AsyncIterator[None]:
-    """The conductor's refusals as S3 names them."""
-    try:
-        yield
-    except Forbidden as refused:
-        raise S3Error("AccessDenied", str(refused)) from refused
-    except NotFound as refused:
-        raise S3Error("NoSuchBucket", str(refused)) from refused
-    except AlreadyExists as refused:
-        raise S3Error("BucketAlreadyOwnedByYou", str(refused)) from refused
-    except Conflict as refused:
+class _AsS3Errors:
+    """The conductor's refusals as S3 names them. One for all: each request enters it several times."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if isinstance(error, ApiError):
+            raise _as_s3_error(error) from error
+
+
+def _as_s3_error(refused: ApiError) -> S3Error:
+    if isinstance(refused, Forbidden):
+        return S3Error("AccessDenied", str(refused))
+    if isinstance(refused, NotFound):
+        return S3Error("NoSuchBucket", str(refused))
+    if isinstance(refused, AlreadyExists):
+        return S3Error("BucketAlreadyOwnedByYou", str(refused))
+    if isinstance(refused, Conflict):
         if any(cause.reason == BucketReason.BUCKET_NOT_EMPTY for cause in refused.causes):
-            raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty") from refused
-        raise S3Error("OperationAborted", str(refused)) from refused
-    except ApiError as refused:
-        raise S3Error("ServiceUnavailable" if refused.code >= 500 else "InvalidRequest", str(refused)) from refused
+            return S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty")
+        return S3Error("OperationAborted", str(refused))
+    return S3Error("ServiceUnavailable" if refused.code >= 500 else "InvalidRequest", str(refused))
+
+
+_AS_S3_ERRORS = _AsS3Errors()

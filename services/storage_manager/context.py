@@ -270,6 +270,8 @@ def _require_expected_owner(ref: BucketRef, wanted: str | None) -> None:
 
 def read_query(raw: bytes) -> dict[str, str]:
     """The query, blank values kept (`?uploads`). Raises InvalidArgument for what is not UTF-8, or said twice."""
+    if not raw:
+        return {}
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_MEMBERS)
     except ValueError:
@@ -286,8 +288,11 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     What stands there twice is one list (RFC 9110), but what S3 means must be said once.
     """
     found: dict[str, str] = {}
-    for name, value in ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw):
-        if name in found and name.startswith(("x-amz-", "content-", "if-", "range")):
-            raise S3Error("InvalidArgument", f"the header {name} stands there twice")
-        found[name] = f"{found[name]},{value}" if name in found else value
+    for key, text in raw:
+        name, value = key.decode("latin-1").lower(), text.decode("latin-1")
+        if name in found:
+            if name.startswith(("x-amz-", "content-", "if-", "range")):
+                raise S3Error("InvalidArgument", f"the header {name} stands there twice")
+            value = f"{found[name]},{value}"
+        found[name] = value
     return found

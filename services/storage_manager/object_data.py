@@ -89,8 +89,11 @@ class ObjectData:
             return b""
         if len(pieces) == 1 and is_small(pieces[0][0].blob):
             piece, first, last = pieces[0]
-            with self._noted(ref, found.key, piece.blob):
+            try:
                 return await self._read_small(ref, piece, first, last)
+            except Corrupt as why:
+                self.damaged.note(piece.blob, Damage(ref.id, found.key, str(why)))
+                raise
         return self._stream(ref, found.key, pieces)
 
     @contextmanager

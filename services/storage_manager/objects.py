@@ -118,7 +118,7 @@ def written_version(made: Object) -> dict[str, str]:
 
 def version_header(context: S3Context, ref: BucketRef, found: Object) -> dict[str, str]:
     """The version's id; the null version's only where the bucket has, or had, versions."""
-    if not found.version and not context.metadata.versioning(ref.id):
+    if not found.version and not context.metadata.had_versions(ref.id):
         return {}
     return {"x-amz-version-id": found.version or "null"}
 
@@ -245,6 +245,8 @@ def _range(found: Object, headers: dict[str, str]) -> str | None:
 
 def _overridden(request: S3Request) -> dict[str, str]:
     """What `response-...` asks for. As S3: who signs a link says what its answer looks like, nobody else."""
+    if not request.query:
+        return {}
     wanted = {name: request.query[asked] for asked, name in OVERRIDES.items() if asked in request.query}
     identity = request.caller.identity
     if wanted and identity.name and not identity.access_key:

@@ -63,6 +63,10 @@ class Objects(Configurations):
         """`Enabled`, `Suspended`, or empty for a bucket that never had versions."""
         return str((self.configuration(bucket, VERSIONING) or {}).get("Status", ""))
 
+    def had_versions(self, bucket: str) -> bool:
+        """Whether it has, or had, versions, as a reader sees it (`recent`)."""
+        return bool(self.recent(bucket).documents.get(VERSIONING, {}).get("Status"))
+
     def _numbered(self, new: Object, newest: int, *, named: bool) -> Object:
         """With a place after the newest version there is, and an id of its own if wanted.
 
@@ -84,4 +88,5 @@ def sequence_of(version: str) -> int:
 
 def read_object(row: Row) -> Object:
     """A row of `COLUMNS`."""
-    return Object(*row[:4], json.loads(row[4]), read_pieces(row[5]), json.loads(row[6]), row[7], row[8])
+    attributes = json.loads(row[6]) if row[6] != "{}" else {}
+    return Object(*row[:4], json.loads(row[4]), read_pieces(row[5]), attributes, row[7], row[8])
