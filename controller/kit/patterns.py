@@ -10,8 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
-import re2
-
 LONGEST_PATTERN = 4096
 MOST_MEMORY = 2**20
 """Bytes one compiled expression may use, with all it remembers while it runs."""
@@ -37,6 +35,8 @@ def compile_pattern(pattern: str) -> Compiled:
     """Raises PatternError."""
     if len(pattern) > LONGEST_PATTERN:
         raise PatternError(f"is longer than {LONGEST_PATTERN} characters")
+    import re2  # 2 MiB of a process, and most that know kinds never judge a value
+
     options = re2.Options()
     options.log_errors, options.max_mem = False, MOST_MEMORY
     try:

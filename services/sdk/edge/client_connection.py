@@ -7,7 +7,6 @@ that are read. Source: RFC 9112.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -52,6 +51,42 @@ class ClientConnection(asyncio.Protocol):
     whose body is there, in place of `app` and without a task.
     """
 
+    __slots__ = (
+        "_app",
+        "_at_once",
+        "_body_seen",
+        "_closed",
+        "_connection",
+        "_current",
+        "_drained",
+        "_due",
+        "_finished",
+        "_head_bytes",
+        "_head_since",
+        "_ignored",
+        "_in_head",
+        "_left",
+        "_loop",
+        "_opened",
+        "_parser",
+        "_peer",
+        "_quiet_since",
+        "_reading",
+        "_refused",
+        "_served",
+        "_stalled_since",
+        "_task",
+        "_timer",
+        "_transport",
+        "_tunnel",
+        "_tunnelled",
+        "_waiting",
+        "address",
+        "date",
+        "gone",
+        "stopping",
+    )
+
     def __init__(
         self,
         app: Asgi,
@@ -69,7 +104,7 @@ class ClientConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
-        self._waiting: deque[ClientRequest] = deque()
+        self._waiting: list[ClientRequest] = []  # a few; a deque of none has 600 bytes
         self._reading: ClientRequest | None = None  # whose head or body comes now
         self._current: ClientRequest | None = None  # which is being answered
         self._task: asyncio.Task[None] | None = None
@@ -347,7 +382,7 @@ class ClientConnection(asyncio.Protocol):
         """Whoever waits longest is answered next."""
         if self.gone or self._current is not None or not self._waiting:
             return
-        request = self._current = self._waiting.popleft()
+        request = self._current = self._waiting.pop(0)
         if self._at_once is None or not request.body.complete or not self._at_once(request):
             self.answer_in_task(request)
 
