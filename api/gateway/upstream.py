@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import httptools
 
-from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER, BodyStream
+from services.sdk.edge.body_stream import HIGH_WATER, LARGE_BODY, LOW_WATER, BodyStream, length_said
 from services.sdk.edge.ended_transport import ENDED
 
 _LATE_SECONDS = 0.05
@@ -79,7 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._method, self.status = method, 0
         self.headers: Headers = []
         self.body = BodyStream(self._pause_reading, self._resume_reading)
-        self._head_bytes = 0
+        self._head_bytes = self._body_left = 0
         self._head_seen = self._until_close = self.keeps_open = False
 
     # What asyncio calls.
@@ -93,13 +93,33 @@ class UpstreamConnection(asyncio.Protocol):
         if self.body.complete or self._error is not None:
             self.abort()  # an answer nobody asked for: what comes next on this connection means nothing
             return
+        if self._body_left:
+            self._take_body(data)
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
             if not self.body.complete:
                 self.fail(BrokenOff(f"no HTTP answer: {wrong or type(wrong).__name__}"))
+        if self._head_seen and not self.body.complete and self._error is None:
+            self._pass_parser()
         if self._then is not None and self._head_seen:
             self._call_then()
+
+    def _pass_parser(self) -> None:
+        """Where much of a body of known length is still to come, only its end need be found."""
+        left = length_said(self.headers) - self.body.seen
+        if left >= LARGE_BODY:
+            self._body_left, self._parser = left, httptools.HttpResponseParser(self)
+
+    def _take_body(self, data: bytes) -> None:
+        part = data if len(data) <= self._body_left else data[: self._body_left]
+        self._body_left -= len(part)
+        self.body.feed(part)
+        if not self._body_left:
+            self.body.finish()
+        if len(part) < len(data):
+            self.abort()  # what comes behind it was not asked for
 
     def eof_received(self) -> bool:
         return False

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 HIGH_WATER, LOW_WATER, LARGE_PART = 256 * 1024, 64 * 1024, 16 * 1024
+LARGE_BODY = 64 * 1024
+"""What is left of a body whose length was said goes past the parser if it is so large: it would copy each part."""
+
+
+def length_said(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """The bytes of the body of a message with that head, which a parser has taken; 0 where it does not say them."""
+    told = dict(headers)
+    said = b"" if b"transfer-encoding" in told else told.get(b"content-length", b"")
+    return int(said) if said.isdigit() else 0
 
 
 class BodyStream:

@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 
 from services.sdk.asgi import Asgi
-from services.sdk.edge.body_stream import HIGH_WATER, LOW_WATER
+from services.sdk.edge.body_stream import HIGH_WATER, LARGE_BODY, LOW_WATER, length_said
 from services.sdk.edge.client_request import ClientLeft, ClientRequest, Tunnel
 from services.sdk.edge.connections import EXTENSION, Connection
 from services.sdk.edge.ended_transport import ENDED
@@ -54,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_app",
         "_at_once",
+        "_body_left",
         "_body_seen",
         "_closed",
         "_connection",
@@ -66,6 +67,7 @@ class ClientConnection(asyncio.Protocol):
         "_ignored",
         "_in_head",
         "_left",
+        "_lingers",
         "_loop",
         "_opened",
         "_parser",
@@ -114,7 +116,7 @@ class ClientConnection(asyncio.Protocol):
         self._tunnelled: ClientRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_since = self._stalled_since = self._head_since = self._due = 0.0
-        self._head_bytes = self._body_seen = self._ignored = 0
+        self._head_bytes = self._body_seen = self._body_left = self._ignored = 0
         self._in_head, self._refused, self._served, self._lingers = True, False, False, False
         self.gone = self.stopping = False
         self.address: tuple[str, int] = ("", 0)
@@ -178,12 +180,10 @@ class ClientConnection(asyncio.Protocol):
             if not self._head_bytes:
                 self._head_since = self._loop.time()
             self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded(data[upgrade.args[0] :])
-        except httptools.HttpParserError as wrong:
-            self.refuse(Fault(400, f"no HTTP request: {wrong}"))
+        if self._body_left:
+            data = self._take_body(data)
+        if data:
+            self._parse(data)
         if self._waiting and self._current is None:
             self._begin_answering()
         if not self._in_head:
@@ -192,6 +192,35 @@ class ClientConnection(asyncio.Protocol):
             self.refuse(_BIG_HEAD)
         elif self._head_bytes:
             self._check_within(HEAD_SECONDS)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserError as wrong:
+            self.refuse(Fault(400, f"no HTTP request: {wrong}"))
+        else:
+            if not self._in_head and self._reading is not None:
+                self._pass_parser(self._reading)
+
+    def _pass_parser(self, request: ClientRequest) -> None:
+        """Where much of a body of known length is still to come, only its end need be found. Behind a request that
+        is the last one the parser finds what may not come.
+        """
+        left = length_said(request.headers) - request.body.seen
+        if left >= LARGE_BODY and request.keep_alive and not self._refused:
+            self._body_left, self._parser = left, httptools.HttpRequestParser(self)
+
+    def _take_body(self, data: bytes) -> bytes:
+        """What comes after the body of which this is a part."""
+        whole = len(data) <= self._body_left
+        part, rest = (data, b"") if whole else (data[: self._body_left], data[self._body_left :])
+        self._body_left -= len(part)
+        self.on_body(part)
+        if not self._body_left:
+            self.on_message_complete()
+        return b"" if self._refused else rest
 
     def pause_writing(self) -> None:
         self._drained, self._stalled_since = self._loop.create_future(), self._loop.time()
