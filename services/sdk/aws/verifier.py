@@ -24,6 +24,7 @@ from services.sdk.aws.sigv4 import (
     UNSIGNED_PAYLOAD,
     RawRequest,
     Signature,
+    SigningKey,
     check_time,
     derive_key,
     payload_hash,
@@ -232,5 +233,5 @@ def raw_request(scope: Mapping[str, Any]) -> RawRequest:
 
 
 @lru_cache(maxsize=4096)
-def _derived(secret: str, date: str, region: str, service: str) -> bytes:
-    return derive_key(secret, date, region, service)
+def _derived(secret: str, date: str, region: str, service: str) -> SigningKey:
+    return SigningKey(derive_key(secret, date, region, service))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,9 +12,11 @@ import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.sdk.aws.errors import SignatureError
-from services.sdk.aws.sigv4 import RawRequest, derive_key, payload_hash, read_signature, verify
+from services.sdk.aws.sigv4 import RawRequest, SigningKey, derive_key, payload_hash, read_signature, verify
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 CREDENTIALS = Credentials("AKIDEXAMPLE", SECRET)
@@ -122,3 +125,10 @@ def test_nonsense_is_incomplete(header: str) -> None:
 
 def test_unsigned_is_none() -> None:
     assert read_signature(RawRequest("GET", "/", "a=b", [("authorization", "Bearer x")])) is None
+
+
+@given(st.binary(min_size=1, max_size=200), st.binary(max_size=500))
+def test_a_signing_key_makes_the_hmac_of_the_library_each_time(key: bytes, text: bytes) -> None:
+    made = SigningKey(key)
+    for each in (text, text + b"x", text):
+        assert made.signature(each) == hmac.digest(key, each, "sha256").hex()
