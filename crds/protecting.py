@@ -66,10 +66,14 @@ def keeps_what_others_need(transition: Transition) -> None:
     managed = spec_of(transition.before).get("managed")
     if not managed or is_dying(transition.before):
         return
-    for other in _all(transition):
-        name = other["metadata"]["name"]
-        if managed in transition.view.needs_of(spec_of(other).get("managed") or "") and not is_dying(other):
-            raise transition.conflict("Needed", f"the service {name} needs it: aerekos delete service {name}")
+    needing = [
+        other["metadata"]["name"]
+        for other in _all(transition)
+        if managed in transition.view.needs_of(spec_of(other).get("managed") or "") and not is_dying(other)
+    ]
+    if needing:
+        first = f"aerekos delete service {' '.join(sorted(needing))}"
+        raise transition.conflict("Needed", f"it is needed by {', '.join(sorted(needing))}: {first}")
 
 
 def _all(transition: Transition) -> Iterable[Body]:

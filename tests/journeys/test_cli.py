@@ -165,7 +165,7 @@ def test_what_get_prints_every_command_takes(aerekos: Type) -> None:
         assert "Name:       key-manager" in aerekos("describe", word)[1]
     assert "Started" in aerekos("describe", "svc", "key-manager")[1]  # events are about what is shown
     code, _, err = aerekos("delete", "svc", "key-manager")
-    assert code == 1 and "storage-manager needs it" in err
+    assert code == 1 and "needed by secrets-manager, storage-manager" in err
     assert "NAME" not in aerekos("get", "workers", "--no-headers")[1]
     assert "LABELS" in aerekos("get", "workers", "--show-labels")[1]
     assert aerekos("status", "-o", "foo")[0] == 2

@@ -66,7 +66,7 @@ def test_deleted_it_goes_made_again_it_finds_its_data(cloud: Cloud) -> None:
     cloud.kms("create-key")
     keys = len(cloud.kms("list-keys")["Keys"])
     refused = cloud.command("delete", "service", "key-manager")
-    assert refused.code != 0 and "storage-manager needs it" in refused.err
+    assert refused.code != 0 and "needed by secrets-manager, storage-manager" in refused.err
     cloud.do("delete", "service", "storage-manager")
     cloud.do("delete", "service", "key-manager")
     assert cloud.command("get", "service", "key-manager").code != 0
