@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from crds.conditions import Reason
 from crds.meta import Condition, condition
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.kinds import Database
@@ -15,8 +16,13 @@ from services.db_manager.rds.settings_table import family_of
 
 ENGINE = "postgres"
 """What RDS calls the engine `postgresql`."""
-# No client can make these better by waiting.
-_FAILED = (DatabaseReason.NAME_TAKEN, DatabaseReason.SERVER_REFUSED)
+# Waiting alone makes none of these better: clients that wait are to stop.
+_FAILED = (
+    DatabaseReason.NAME_TAKEN,
+    DatabaseReason.SERVER_REFUSED,
+    Reason.ENGINE_MISSING,
+    Reason.ENGINE_VERSION_MISMATCH,
+)
 
 
 class FoundInstance(NamedTuple):

@@ -117,7 +117,7 @@ def test_stop_and_start(rds: Any, account: RdsAccount) -> None:
 
 def test_states_that_no_client_waits_out(account: RdsAccount) -> None:
     running(account)
-    for reason in ("NameTaken", "ServerRefused"):
+    for reason in ("NameTaken", "ServerRefused", "EngineMissing", "EngineVersionMismatch"):
         account.said("orders", ready="False", reason=reason)
         assert account.shown("orders")["DBInstanceStatus"] == "failed"
     account.said("orders", ready="True", reason="InvalidParameters")
