@@ -6,11 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
-from clouds import Cloud
+from clouds import Cloud, eventually
 from terraform_workspace import Workspace
 
+from controller.runtime.engines.finder import EngineFinder
+from crds.engines import ENGINES
+
 pytestmark = pytest.mark.terraform
+POSTGRESQL = EngineFinder().find(ENGINES["postgresql"])
 
 
 def listed(cloud: Cloud, service: str, operation: str, member: str) -> list[Any]:
@@ -81,3 +86,31 @@ def test_buckets(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
     assert (told["before"]["body"], told["after"]["body"]) == ("<p>old</p>", "<p>new</p>")
     end(space)
     assert listed(cloud, "s3api", "list-buckets", "Buckets") == []
+
+
+@pytest.mark.skipif(POSTGRESQL is None, reason="no PostgreSQL: aerekos engine install postgresql")
+def test_databases(workspace: Callable[[str], Workspace], cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert POSTGRESQL is not None
+    major = POSTGRESQL.version.partition(".")[0]
+    monkeypatch.setenv("TF_VAR_major", major)
+    meta = {"name": "db-manager", "namespace": "default"}
+    spec = {"managed": "db_manager"}
+    service = {"apiVersion": "aerekos.cloud/v1", "kind": "Service", "metadata": meta, "spec": spec}
+    cloud.do("apply", "-f", "-", text=json.dumps(service))
+    space = workspace("rds")
+    told = live(space)
+    assert told["before"]["arn"] == "arn:aws:rds:eu-central-1:000000000000:db:tf-orders" == told["after"]["arn"]
+    assert (told["before"]["seen"], told["after"]["seen"]) == ("db.t3.micro", "db.t3.small")
+    assert told["before"]["family"] == f"postgres{major}"
+    host, _, port = told["after"]["endpoint"].partition(":")
+    server = {"host": host, "port": port, "user": "owner", "password": "second-password", "dbname": "shop"}
+
+    def work_mem() -> str:
+        with psycopg.connect(**server) as connection:
+            return str(connection.execute("SHOW work_mem").fetchone()[0])
+
+    eventually(lambda: work_mem() == "9MB", "the parameter that was changed is in force")
+    end(space)
+    assert listed(cloud, "rds", "describe-db-instances", "DBInstances") == []
+    groups = listed(cloud, "rds", "describe-db-parameter-groups", "DBParameterGroups")
+    assert all(each["DBParameterGroupName"].startswith("default.") for each in groups)

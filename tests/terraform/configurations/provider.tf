@@ -24,6 +24,7 @@ provider "aws" {
   endpoints {
     iam            = var.endpoint
     kms            = var.endpoint
+    rds            = var.endpoint
     s3             = var.endpoint
     secretsmanager = var.endpoint
     sts            = var.endpoint
